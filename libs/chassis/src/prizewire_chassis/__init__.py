@@ -1,0 +1,1 @@
+"""The closed list of parts that every Prizewire service shares."""

@@ -1,0 +1,1 @@
+"""What crosses a boundary in Prizewire: events, topics, intents, rail protocol, error codes. No IO."""

@@ -1,0 +1,1 @@
+"""Assets, exact amounts, rounding and prize arithmetic. Standard library only."""

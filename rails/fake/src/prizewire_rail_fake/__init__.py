@@ -1,0 +1,1 @@
+"""A payout rail for tests and demonstrations, with a stand-in server that keeps its own book."""

@@ -1,0 +1,1 @@
+"""Payout lifecycle: methods, approval, routing, rails, Stellar execution."""

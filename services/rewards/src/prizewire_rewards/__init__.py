@@ -1,0 +1,1 @@
+"""All money state: ledger, campaigns, pools, wallets, payout requests."""

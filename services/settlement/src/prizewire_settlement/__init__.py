@@ -1,0 +1,1 @@
+"""Rounds and rules: results, prize templates, ties, fee split."""

@@ -1,0 +1,1 @@
+"""Signs on-chain payouts that it has understood, nothing else."""

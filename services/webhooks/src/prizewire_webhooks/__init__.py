@@ -1,0 +1,1 @@
+"""Signed webhooks to subscribers, and providers' webhooks taken in."""

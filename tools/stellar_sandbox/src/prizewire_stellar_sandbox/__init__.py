@@ -1,0 +1,1 @@
+"""A local Stellar RPC with real XDR, signatures, sequences, ledgers and fees."""
