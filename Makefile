@@ -1,0 +1,73 @@
+# Every target bootstraps what it needs: a virtual environment, uv inside it, the lock, the members.
+# Nothing but Python 3.11 or newer, make and a package registry is asked of the machine.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := $(sort $(wildcard libs/*/pyproject.toml rails/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml))
+CODE := $(wildcard libs rails services tools tests bench scripts conftest.py)
+LOCKED := $(VENV)/.locked
+READY := $(VENV)/.members
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock bench schemas clean python
+.DELETE_ON_ERROR:
+
+help: ## show the targets
+	@echo "Prizewire: from match result to paid prize."
+	@echo
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "ARGS=... is handed on: make test ARGS='libs/money -k allocate', make demo ARGS=--json."
+
+demo: $(READY) ## start the stack, pay three published and made-up prize lists, show every sum
+	@$(BIN)/prizewire demo $(ARGS)
+
+test: $(READY) ## every test, quick ones first
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies of each member
+	@echo "ruff format" && $(BIN)/ruff format --check --quiet $(CODE) || { echo "prizewire: run make format"; exit 1; }
+	@echo "ruff check" && $(BIN)/ruff check --quiet $(CODE)
+	@echo "mypy --strict" && $(BIN)/mypy $(CODE)
+	@echo "import-linter" && $(BIN)/lint-imports
+	@for member in $(MEMBERS:/pyproject.toml=); do \
+		echo "deptry $$member"; \
+		(cd $$member && $(CURDIR)/$(BIN)/deptry src --no-ansi 2>&1) > $(VENV)/deptry.txt || { cat $(VENV)/deptry.txt; exit 1; }; \
+	done
+
+format: $(READY) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix --quiet $(CODE); $(BIN)/ruff format $(CODE)
+
+lock: $(LOCKED) ## write the lock files anew from the members' pyproject files (ARGS=--upgrade for newer versions)
+	@$(BIN)/python scripts/bootstrap.py relock $(ARGS)
+	@$(MAKE) --no-print-directory $(READY)
+
+bench: $(READY) ## the benchmark: match event to wallet credits, beside its floor
+	@$(BIN)/prizewire bench $(ARGS)
+
+schemas: $(READY) ## write everything generated anew: JSON Schemas, AsyncAPI, .env.example
+	@$(BIN)/python -m prizewire_contracts.schemas
+	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
+
+clean: ## remove the virtual environment and caches (the stack's state in .prizewire stays)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(wildcard libs rails services tools tests bench scripts) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The Python that the environment is made from; said in words that help when it will not do.
+python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "prizewire: no $(PYTHON) found. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv)," >&2; \
+		echo "prizewire: or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "prizewire: $(PYTHON) is $$($(PYTHON) --version 2>&1), but 3.11 or newer is needed. Install one, or name it:" >&2; \
+		echo "prizewire: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+
+$(LOCKED): requirements.lock requirements-bootstrap.lock scripts/bootstrap.py | python
+	@$(PYTHON) scripts/bootstrap.py lock
+	@touch $@
+
+$(READY): $(LOCKED) $(MEMBERS)
+	@$(BIN)/python scripts/bootstrap.py members
+	@touch $@
