@@ -1,0 +1,130 @@
+"""Stable codes: why a message was refused, why a payout attempt ended, and whether to try again.
+
+Codes are a public contract. They appear in stuck events, problem details, payout events and metrics; a code
+never changes its meaning, and nobody matches on sentences.
+"""
+
+from enum import StrEnum
+
+__all__ = ["PAYOUT_DECISIONS", "PayoutCode", "RefusalCode", "RetryDecision", "decision_for"]
+
+
+class RefusalCode(StrEnum):
+    """Why an event was not applied. The first group is dead on arrival, the second parks its subject."""
+
+    # dead: refused before it touches state; parks nothing
+    NOT_JSON = "not_json"
+    NOT_CLOUDEVENT = "not_cloudevent"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    UNKNOWN_TYPE = "unknown_type"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    FLOAT_REFUSED = "float_refused"
+    SCHEMA_INVALID = "schema_invalid"
+    SIGNATURE_MISSING = "signature_missing"
+    SIGNATURE_INVALID = "signature_invalid"
+    KEY_NOT_TRUSTED = "key_not_trusted"
+    SOURCE_NOT_ALLOWED = "source_not_allowed"
+    ID_CONFLICT = "id_conflict"
+    COMPETITION_UNKNOWN = "competition_unknown"
+    CORRELATION_MISMATCH = "correlation_mismatch"
+    RESULT_CONFLICT = "result_conflict"
+    DUPLICATE_PLAYER = "duplicate_player"
+    SCORE_MISSING = "score_missing"
+    TIE_REFUSED = "tie_refused"
+    INVALID_AMOUNT = "invalid_amount"
+    INTENT_INVALID = "intent_invalid"
+    # parked: authentic, but cannot be applied now
+    NOT_SUPPORTED_YET = "not_supported_yet"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    VERSION_GAP = "version_gap"
+    CAMPAIGN_UNKNOWN = "campaign_unknown"
+    ASSET_UNKNOWN = "asset_unknown"
+    DIGEST_MISMATCH = "digest_mismatch"
+    EVENT_MISMATCH = "event_mismatch"
+    CLOSURE_INVALID = "closure_invalid"
+    SUBJECT_PARKED = "subject_parked"
+    HANDLER_ERROR = "handler_error"
+
+
+class RetryDecision(StrEnum):
+    """What may follow an attempt that ended with a code."""
+
+    RETRY = "retry"
+    """Proven without effect and worth another attempt."""
+    GIVE_UP = "give_up"
+    """Proven without effect and hopeless: the payout fails."""
+    LOOK_UP = "look_up"
+    """The outcome is not known: nothing may follow but a look-up by our own key."""
+
+
+class PayoutCode(StrEnum):
+    """Why a payout or one of its attempts ended, or waits."""
+
+    RAIL_UNAVAILABLE = "rail_unavailable"
+    RAIL_THROTTLED = "rail_throttled"
+    RAIL_DISABLED = "rail_disabled"
+    RAIL_UNSUPPORTED = "rail_unsupported"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    METHOD_UNKNOWN = "method_unknown"
+    METHOD_MISMATCH = "method_mismatch"
+    INTENT_INVALID = "intent_invalid"
+    INTENT_EXPIRED = "intent_expired"
+    DESTINATION_INVALID = "destination_invalid"
+    DESTINATION_MISSING = "destination_missing"
+    NO_TRUSTLINE = "no_trustline"
+    NOT_AUTHORIZED = "not_authorized"
+    LINE_FULL = "line_full"
+    TREASURY_UNDERFUNDED = "treasury_underfunded"
+    MEMO_REQUIRED = "memo_required"
+    TX_FAILED = "tx_failed"
+    TX_EXPIRED = "tx_expired"
+    SIGNER_REFUSED = "signer_refused"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    PROVIDER_REJECTED = "provider_rejected"
+    CANCELLED_BY_PLAYER = "cancelled_by_player"
+    REJECTED_BY_APPROVER = "rejected_by_approver"
+    NOT_SUPPORTED = "not_supported"
+
+
+PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
+    PayoutCode.RAIL_UNAVAILABLE: RetryDecision.RETRY,
+    PayoutCode.RAIL_THROTTLED: RetryDecision.RETRY,
+    PayoutCode.RAIL_DISABLED: RetryDecision.GIVE_UP,
+    PayoutCode.RAIL_UNSUPPORTED: RetryDecision.GIVE_UP,
+    PayoutCode.OUTCOME_UNKNOWN: RetryDecision.LOOK_UP,
+    PayoutCode.LIMIT_EXCEEDED: RetryDecision.GIVE_UP,
+    PayoutCode.METHOD_UNKNOWN: RetryDecision.GIVE_UP,
+    PayoutCode.METHOD_MISMATCH: RetryDecision.GIVE_UP,
+    PayoutCode.INTENT_INVALID: RetryDecision.GIVE_UP,
+    PayoutCode.INTENT_EXPIRED: RetryDecision.GIVE_UP,
+    PayoutCode.DESTINATION_INVALID: RetryDecision.GIVE_UP,
+    PayoutCode.DESTINATION_MISSING: RetryDecision.GIVE_UP,
+    PayoutCode.NO_TRUSTLINE: RetryDecision.GIVE_UP,
+    PayoutCode.NOT_AUTHORIZED: RetryDecision.GIVE_UP,
+    PayoutCode.LINE_FULL: RetryDecision.GIVE_UP,
+    PayoutCode.TREASURY_UNDERFUNDED: RetryDecision.RETRY,
+    PayoutCode.MEMO_REQUIRED: RetryDecision.GIVE_UP,
+    PayoutCode.TX_FAILED: RetryDecision.RETRY,
+    PayoutCode.TX_EXPIRED: RetryDecision.RETRY,
+    PayoutCode.SIGNER_REFUSED: RetryDecision.GIVE_UP,
+    PayoutCode.ATTEMPTS_EXHAUSTED: RetryDecision.GIVE_UP,
+    PayoutCode.IDEMPOTENCY_CONFLICT: RetryDecision.GIVE_UP,
+    PayoutCode.PROVIDER_REJECTED: RetryDecision.GIVE_UP,
+    PayoutCode.CANCELLED_BY_PLAYER: RetryDecision.GIVE_UP,
+    PayoutCode.REJECTED_BY_APPROVER: RetryDecision.GIVE_UP,
+    PayoutCode.NOT_SUPPORTED: RetryDecision.GIVE_UP,
+}
+
+
+def decision_for(code: str) -> RetryDecision:
+    """The retry decision of a code.
+
+    A code that is not in the table means that nobody has decided: the outcome is then treated as not known,
+    so that no payment is repeated because of a word that we had not met before.
+    """
+    try:
+        return PAYOUT_DECISIONS[PayoutCode(code)]
+    except ValueError:
+        return RetryDecision.LOOK_UP

@@ -1,0 +1,114 @@
+"""From the bytes of a Kafka message to a typed event, or to a refusal with a stable code."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from prizewire_contracts.canonical import NotCanonical, canonical_hash, check_canonical
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.topics import Topic
+from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
+
+__all__ = ["MESSAGE_BYTES_MAX", "Decoded", "EventRefused", "decode"]
+
+MESSAGE_BYTES_MAX = 1_000_000
+"""Larger messages are refused; Kafka's own default limit is a little above."""
+
+
+class EventRefused(Exception):
+    """The message is not an event that may be applied. Nothing of it was used.
+
+    ``subject``, ``source``, ``event_id`` and ``correlation_id`` are what could be read, for people to search by.
+    """
+
+    def __init__(self, code: RefusalCode, detail: str, *, raw: dict[str, Any] | None = None) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+        self.source = _text(raw, "source")
+        self.subject = _text(raw, "subject")
+        self.event_id = _text(raw, "id")
+        self.event_type = _text(raw, "type")
+        self.correlation_id = _text(raw, "correlationid")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A well-formed event that its signature, where one is mandatory, has vouched for.
+
+    ``raw`` is the parsed JSON, for checking further signatures; ``hash`` the SHA-256 of its canonical bytes.
+    """
+
+    event: Envelope
+    raw: dict[str, Any]
+    hash: bytes
+
+
+def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
+    """Parse, validate and authenticate one message of ``topic``.
+
+    Raises:
+        EventRefused: with the first reason found, in the order: size, JSON, CloudEvents, type and version,
+            floats, signature, schema.
+    """
+    if value is None or len(value) > MESSAGE_BYTES_MAX:
+        code = RefusalCode.NOT_JSON if value is None else RefusalCode.MESSAGE_TOO_LARGE
+        raise EventRefused(code, "the message is empty" if value is None else f"{len(value)} bytes")
+    try:
+        raw = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise EventRefused(RefusalCode.NOT_JSON, str(error)) from None
+    if not isinstance(raw, dict) or raw.get("specversion") != "1.0" or not isinstance(raw.get("type"), str):
+        detail = "a structured CloudEvents 1.0 message has specversion 1.0 and a type"
+        raise EventRefused(RefusalCode.NOT_CLOUDEVENT, detail, raw=raw if isinstance(raw, dict) else None)
+    model = _model(topic, raw)
+    try:
+        check_canonical(raw)
+    except NotCanonical as error:
+        code = RefusalCode.FLOAT_REFUSED if error.code == "float_refused" else RefusalCode.SCHEMA_INVALID
+        raise EventRefused(code, str(error), raw=raw) from None
+    try:
+        event = model.model_validate(raw)
+    except ValidationError as error:
+        raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
+    if model.producer is not None and event.source != f"/prizewire/{model.producer}":
+        raise EventRefused(RefusalCode.SOURCE_NOT_ALLOWED, f"{event.source} does not produce {event.type}", raw=raw)
+    if model.signed:
+        try:
+            trust.verify(
+                keyid=event.keyid,
+                service=model.producer or "",
+                use="event",
+                message=event_signing_bytes(topic=topic.name, raw=raw),
+                signature=event.signature,
+                at=event.time,
+            )
+        except NotTrusted as error:
+            raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
+    return Decoded(event, raw, canonical_hash(raw))
+
+
+def _model(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:
+    kind: str = raw["type"]
+    model = topic.models.get(kind)
+    if model is not None:
+        return model
+    stem, _, version = kind.rpartition(".")
+    known = {name.rpartition(".")[0] for name in topic.models}
+    if stem in known and version.startswith("v"):
+        raise EventRefused(RefusalCode.UNSUPPORTED_VERSION, f"{kind} is not served", raw=raw)
+    raise EventRefused(RefusalCode.UNKNOWN_TYPE, f"{topic.name} carries no {kind[:128]}", raw=raw)
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = "/".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}"
+
+
+def _text(raw: dict[str, Any] | None, name: str) -> str | None:
+    value = raw.get(name) if raw else None
+    return value[:256] if isinstance(value, str) else None

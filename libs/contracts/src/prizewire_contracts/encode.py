@@ -1,0 +1,82 @@
+"""From an event of ours to the signed bytes that go on Kafka."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.ids import event_id
+from prizewire_contracts.topics import Topic, topic_of
+from prizewire_contracts.trust import MessageKey, event_signing_bytes
+
+__all__ = ["EncodedEvent", "encode", "sign_raw", "source_of"]
+
+SCHEMA_URN = "urn:prizewire:schema:"
+
+
+class EncodedEvent:
+    """A message ready for Kafka: ``topic``, ``key`` (the correlation id) and ``value`` (canonical JSON)."""
+
+    __slots__ = ("event_id", "key", "topic", "value")
+
+    def __init__(self, *, topic: str, key: bytes, value: bytes, event_id: str) -> None:
+        self.topic = topic
+        self.key = key
+        self.value = value
+        self.event_id = event_id
+
+
+def source_of(service: str) -> str:
+    """The CloudEvents source of a service of ours."""
+    return f"/prizewire/{service}"
+
+
+def encode(
+    model: type[Envelope],
+    data: BaseModel,
+    *,
+    service: str,
+    subject: str,
+    version: int,
+    correlation_id: str,
+    causation_id: str | None,
+    now: datetime,
+    key: MessageKey,
+) -> EncodedEvent:
+    """Wrap ``data`` as event ``version`` of ``subject``, sign it, and render it.
+
+    Every event of ours is signed, the mandatory ones and the others alike: one path, one cost. The id follows
+    from source, subject, version and type, so that a repeated derivation yields the same event.
+    """
+    kind: str = model.model_fields["type"].default
+    topic: Topic = topic_of(kind)
+    source = source_of(service)
+    identifier = str(event_id(source=source, subject=subject, version=version, type=kind))
+    raw: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": identifier,
+        "source": source,
+        "type": kind,
+        "time": now.isoformat(),
+        "subject": subject,
+        "datacontenttype": "application/json",
+        "dataschema": SCHEMA_URN + kind,
+        "correlationid": correlation_id,
+        "aggregateversion": version,
+        "data": data.model_dump(mode="json"),
+    }
+    if causation_id is not None:
+        raw["causationid"] = causation_id
+    signed = sign_raw(topic=topic.name, raw=raw, key=key)
+    return EncodedEvent(
+        topic=topic.name, key=correlation_id.encode(), value=canonical_bytes(signed), event_id=identifier
+    )
+
+
+def sign_raw(*, topic: str, raw: dict[str, Any], key: MessageKey) -> dict[str, Any]:
+    """A copy of a CloudEvent with ``keyid`` and ``signature`` set. Game servers sign with this too."""
+    bare = {name: value for name, value in raw.items() if name != "signature"}
+    bare["keyid"] = key.keyid
+    return {**bare, "signature": key.sign(event_signing_bytes(topic=topic, raw=bare))}

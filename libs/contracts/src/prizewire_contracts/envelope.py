@@ -1,0 +1,90 @@
+"""The CloudEvents 1.0 envelope that every message wears, in structured JSON mode."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = [
+    "CONTENT_TYPE",
+    "Amount",
+    "AssetCode",
+    "Data",
+    "Digest",
+    "Envelope",
+    "HexSignature",
+    "Name",
+    "Score",
+    "ServiceEnvelope",
+    "Timestamp",
+    "Version",
+]
+
+CONTENT_TYPE = "application/cloudevents+json"
+"""The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        msg = "a timestamp needs its offset"
+        raise ValueError(msg)
+    return value.astimezone(UTC)
+
+
+Timestamp = Annotated[datetime, AfterValidator(_aware)]
+"""RFC 3339 with an offset."""
+Amount = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?$", max_length=40)]
+"""A non-negative decimal string; never a number. Its asset says how many decimals it may have."""
+Score = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$", max_length=20)]
+"""A score: a decimal string, negative allowed."""
+AssetCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+"""An identifier given by others: player, match, competition. Opaque, no white space, no control characters."""
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Data(BaseModel):
+    """Base of every event's payload: immutable; unknown fields are ignored, so that fields may be added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Envelope(BaseModel):
+    """CloudEvents attributes and Prizewire's extensions; each event type narrows ``type`` and adds ``data``.
+
+    ``correlationid`` runs unbroken from a match to its paid prizes and is the Kafka key. ``aggregateversion``
+    counts the events of one ``subject`` from one ``source``, from 1 and without gaps. ``keyid`` and ``signature``
+    are set on signed events. Unknown extension attributes are allowed, as CloudEvents wants it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    signed: ClassVar[bool] = False
+    """Whether consumers insist on the producing service's signature."""
+    producer: ClassVar[str | None] = None
+    """The only service that may produce this type; None for game servers."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
+    type: str
+    time: Timestamp
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Annotated[str, StringConstraints(max_length=256)] | None = None
+    correlationid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] | None = None
+    causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
+    aggregateversion: Version | None = None
+    keyid: Annotated[str, StringConstraints(max_length=128)] | None = None
+    signature: HexSignature | None = None
+    traceparent: Annotated[str, StringConstraints(max_length=128)] | None = None
+    data: Any
+
+
+class ServiceEnvelope(Envelope):
+    """An event of one of our services: correlation id and aggregate version are always there."""
+
+    correlationid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+    aggregateversion: Version

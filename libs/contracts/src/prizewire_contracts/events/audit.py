@@ -1,0 +1,38 @@
+"""``prizewire.audit.v1``: admin and security actions, hash-chained by service. Subject: the service."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Data, Digest, ServiceEnvelope, Timestamp
+
+__all__ = ["AuditEvent", "AuditRecorded", "AuditRecordedEvent"]
+
+
+class AuditRecorded(Data):
+    """One link of a service's audit chain.
+
+    ``hash`` is the SHA-256 of the canonical JSON of the record without ``hash``, ``prev_hash`` included; the
+    first record's ``prev_hash`` is 64 zeros. No secrets, no personal payout details.
+    """
+
+    service: str
+    sequence: Annotated[int, Field(ge=1)]
+    at: Timestamp
+    actor: str
+    action: str
+    target: str
+    reason: str | None = None
+    detail: dict[str, Any] = Field(default_factory=dict)
+    prev_hash: Digest
+    hash: Digest
+
+
+class AuditRecordedEvent(ServiceEnvelope):
+    """Envelope of ``audit.recorded``; any service may produce it for itself."""
+
+    type: Literal["prizewire.audit.recorded.v1"] = "prizewire.audit.recorded.v1"
+    data: AuditRecorded
+
+
+AuditEvent = Annotated[AuditRecordedEvent, Field()]

@@ -1,0 +1,274 @@
+"""``prizewire.payouts.v1``: what payouts decided and what rails did. Produced by payouts.
+
+Subject: the payout id for ``payout.*``, the method id for ``method.*``. Only the final events ``paid``,
+``failed``, ``rejected``, ``cancelled`` and ``returned`` move money in rewards, and they are signed.
+"""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, Name, ServiceEnvelope, Timestamp, Version
+
+__all__ = [
+    "Closure",
+    "MethodChanged",
+    "MethodDefaultedEvent",
+    "MethodRegisteredEvent",
+    "MethodRemovedEvent",
+    "MethodVerifiedEvent",
+    "PayoutApproved",
+    "PayoutApprovedEvent",
+    "PayoutCancelledEvent",
+    "PayoutClosed",
+    "PayoutEvent",
+    "PayoutFailedEvent",
+    "PayoutHeld",
+    "PayoutHeldEvent",
+    "PayoutPaid",
+    "PayoutPaidEvent",
+    "PayoutPending",
+    "PayoutPendingEvent",
+    "PayoutProof",
+    "PayoutRejectedEvent",
+    "PayoutReturned",
+    "PayoutReturnedEvent",
+    "PayoutSubmitted",
+    "PayoutSubmittedEvent",
+    "PayoutUnknown",
+    "PayoutUnknownEvent",
+]
+
+
+class _Payout(Data):
+    payout_id: UUID
+
+
+class PayoutApproved(_Payout):
+    """May be paid. ``approvers`` is empty where policy approved by itself."""
+
+    policy_version: Version
+    approvers: list[str]
+
+
+class PayoutHeld(_Payout):
+    """Waits for an approver; ``reason`` is a stable code."""
+
+    reason: str
+
+
+class PayoutSubmitted(_Payout):
+    """An attempt began: its key is stored and the call may be under way."""
+
+    attempt_no: Version
+    rail: str
+    provider_key: UUID
+
+
+class PayoutPending(_Payout):
+    """The rail is at work."""
+
+    attempt_no: Version
+    rail: str
+    provider_ref: str | None = None
+    tx_hash: Digest | None = None
+
+
+class PayoutUnknown(_Payout):
+    """The outcome is not known; it leaves this state only by proof."""
+
+    attempt_no: Version
+    rail: str
+    code: str
+
+
+class PayoutProof(Data):
+    """Evidence of a payment: on a chain the transaction, ledger and operation, elsewhere the rail's reference."""
+
+    tx_hash: Digest | None = None
+    ledger: Annotated[int, Field(ge=1)] | None = None
+    op: Annotated[int, Field(ge=0)] | None = None
+    reference: str | None = None
+
+
+class PayoutPaid(_Payout):
+    """Paid, with proof. ``rail`` is the configured name, ``rail_type`` its type. ``fee`` is in ``fee_asset`` and
+    was borne by ``platform`` or ``recipient``."""
+
+    attempt_no: Version
+    rail: str
+    rail_type: str
+    player: Name | None
+    asset: AssetCode
+    amount: Amount
+    fee: Amount
+    fee_asset: AssetCode
+    fee_borne_by: Literal["platform", "recipient"]
+    proof: PayoutProof
+    paid_at: Timestamp
+
+
+class Closure(Data):
+    """The signer's signed ``signing.closed`` event, whole, as it stood on Kafka (canonical JSON text): rewards
+    verifies its signature before it gives money back."""
+
+    event: Annotated[str, Field(max_length=8_192)]
+
+
+class PayoutClosed(_Payout):
+    """Ended without effect. ``closure`` is there whenever the intent allowed a rail that the signer serves."""
+
+    code: str
+    attempts: Annotated[int, Field(ge=0)]
+    closure: Closure | None
+
+
+class PayoutReturned(_Payout):
+    """Paid, and came back: ``amount`` at most what was paid."""
+
+    return_ref: str
+    asset: AssetCode
+    amount: Amount
+    fee: Amount
+
+
+class MethodChanged(Data):
+    """A payout method, whole. ``address`` is set for on-chain types, ``commitment`` for the others."""
+
+    method_id: UUID
+    version: Version
+    player: Name
+    type: str
+    rail_type: str
+    state: Literal["active", "removed"]
+    verified: bool
+    is_default: bool
+    address: str | None = None
+    memo: str | None = None
+    commitment: Digest | None = None
+
+
+class _PayoutsEnvelope(ServiceEnvelope):
+    producer: ClassVar[str | None] = "payouts"
+
+
+class _SignedPayoutsEnvelope(_PayoutsEnvelope):
+    signed: ClassVar[bool] = True
+
+
+class PayoutApprovedEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.approved``."""
+
+    type: Literal["prizewire.payout.approved.v1"] = "prizewire.payout.approved.v1"
+    data: PayoutApproved
+
+
+class PayoutHeldEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.held``."""
+
+    type: Literal["prizewire.payout.held.v1"] = "prizewire.payout.held.v1"
+    data: PayoutHeld
+
+
+class PayoutSubmittedEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.submitted``."""
+
+    type: Literal["prizewire.payout.submitted.v1"] = "prizewire.payout.submitted.v1"
+    data: PayoutSubmitted
+
+
+class PayoutPendingEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.pending``."""
+
+    type: Literal["prizewire.payout.pending.v1"] = "prizewire.payout.pending.v1"
+    data: PayoutPending
+
+
+class PayoutUnknownEvent(_PayoutsEnvelope):
+    """Envelope of ``payout.unknown``."""
+
+    type: Literal["prizewire.payout.unknown.v1"] = "prizewire.payout.unknown.v1"
+    data: PayoutUnknown
+
+
+class PayoutPaidEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``payout.paid``."""
+
+    type: Literal["prizewire.payout.paid.v1"] = "prizewire.payout.paid.v1"
+    data: PayoutPaid
+
+
+class PayoutFailedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``payout.failed``."""
+
+    type: Literal["prizewire.payout.failed.v1"] = "prizewire.payout.failed.v1"
+    data: PayoutClosed
+
+
+class PayoutRejectedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``payout.rejected``."""
+
+    type: Literal["prizewire.payout.rejected.v1"] = "prizewire.payout.rejected.v1"
+    data: PayoutClosed
+
+
+class PayoutCancelledEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``payout.cancelled``."""
+
+    type: Literal["prizewire.payout.cancelled.v1"] = "prizewire.payout.cancelled.v1"
+    data: PayoutClosed
+
+
+class PayoutReturnedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``payout.returned``."""
+
+    type: Literal["prizewire.payout.returned.v1"] = "prizewire.payout.returned.v1"
+    data: PayoutReturned
+
+
+class MethodRegisteredEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``method.registered``."""
+
+    type: Literal["prizewire.method.registered.v1"] = "prizewire.method.registered.v1"
+    data: MethodChanged
+
+
+class MethodVerifiedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``method.verified``."""
+
+    type: Literal["prizewire.method.verified.v1"] = "prizewire.method.verified.v1"
+    data: MethodChanged
+
+
+class MethodDefaultedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``method.defaulted``: this method became, or ceased to be, the player's default."""
+
+    type: Literal["prizewire.method.defaulted.v1"] = "prizewire.method.defaulted.v1"
+    data: MethodChanged
+
+
+class MethodRemovedEvent(_SignedPayoutsEnvelope):
+    """Envelope of ``method.removed``."""
+
+    type: Literal["prizewire.method.removed.v1"] = "prizewire.method.removed.v1"
+    data: MethodChanged
+
+
+PayoutEvent = Annotated[
+    PayoutApprovedEvent
+    | PayoutHeldEvent
+    | PayoutSubmittedEvent
+    | PayoutPendingEvent
+    | PayoutUnknownEvent
+    | PayoutPaidEvent
+    | PayoutFailedEvent
+    | PayoutRejectedEvent
+    | PayoutCancelledEvent
+    | PayoutReturnedEvent
+    | MethodRegisteredEvent
+    | MethodVerifiedEvent
+    | MethodDefaultedEvent
+    | MethodRemovedEvent,
+    Field(discriminator="type"),
+]

@@ -1,0 +1,29 @@
+"""``prizewire.players.v1``: what game servers and admins tell of players. Subject: the player."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Data, Digest, Envelope, Name, Timestamp
+
+__all__ = ["PlayerEvent", "PlayerUpdated", "PlayerUpdatedEvent"]
+
+
+class PlayerUpdated(Data):
+    """Facts for risk rules. Device and address arrive hashed; raw values are never sent."""
+
+    player: Name
+    registered_at: Timestamp | None = None
+    kyc_state: Literal["none", "pending", "verified", "rejected"] | None = None
+    device_hash: Digest | None = None
+    address_hash: Digest | None = None
+
+
+class PlayerUpdatedEvent(Envelope):
+    """Envelope of ``player.updated``."""
+
+    type: Literal["prizewire.player.updated.v1"] = "prizewire.player.updated.v1"
+    data: PlayerUpdated
+
+
+PlayerEvent = Annotated[PlayerUpdatedEvent, Field()]

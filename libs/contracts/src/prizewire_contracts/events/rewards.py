@@ -1,0 +1,232 @@
+"""``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
+
+Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*``, the payout id for
+``payout.*``.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Amount, AssetCode, Data, HexSignature, Name, ServiceEnvelope, Version
+from prizewire_contracts.intents import Intent
+
+__all__ = [
+    "CampaignChanged",
+    "CampaignCreatedEvent",
+    "CampaignFunded",
+    "CampaignFundedEvent",
+    "CampaignStateChangedEvent",
+    "PayoutCancelRequested",
+    "PayoutCancelRequestedEvent",
+    "PayoutIntentRenewed",
+    "PayoutIntentRenewedEvent",
+    "PayoutRequested",
+    "PayoutRequestedEvent",
+    "PoolExhaustedEvent",
+    "PoolLevel",
+    "PoolLowEvent",
+    "RewardAllocated",
+    "RewardAllocatedEvent",
+    "RewardLine",
+    "RewardReleasedEvent",
+    "RewardState",
+    "RewardsEvent",
+    "SealedDetails",
+]
+
+
+class RewardState(StrEnum):
+    """Where a reward's money is."""
+
+    PENDING = "pending"
+    CREDITED = "credited"
+    CLAIMABLE = "claimable"
+    HELD = "held"
+    UNFUNDED = "unfunded"
+
+
+class CampaignChanged(Data):
+    """A campaign with its present state (draft, active, paused, exhausted, ended) and delivery."""
+
+    campaign: UUID
+    name: Name
+    asset: AssetCode
+    state: str
+    delivery: str
+    actor: str
+
+
+class CampaignFunded(Data):
+    """Money came into a campaign's pool from outside; ``funded_total`` is all that ever came."""
+
+    campaign: UUID
+    asset: AssetCode
+    amount: Amount
+    funded_total: Amount
+    actor: str
+
+
+class PoolLevel(Data):
+    """What a pool can still grant."""
+
+    campaign: UUID
+    asset: AssetCode
+    available: Amount
+
+
+class RewardLine(Data):
+    """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while unfunded.
+    ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``."""
+
+    reward_id: UUID
+    line: Version
+    player: Name
+    amount: Amount
+    state: RewardState
+    transfer_id: UUID | None
+    note: str | None = None
+
+
+class RewardAllocated(Data):
+    """The lines of one settled part, or, in ``reward.released``, those lines whose state moved on."""
+
+    round_id: UUID
+    settlement_version: Version
+    part: Version
+    parts: Version
+    campaign: UUID
+    asset: AssetCode
+    lines: list[RewardLine]
+
+
+class SealedDetails(Data):
+    """Payout details given inline, sealed to payouts' public key (NaCl sealed box, base64)."""
+
+    key_id: str
+    box: str
+
+
+class PayoutRequested(Data):
+    """Pay this out. ``intent`` with ``intent_signature`` (by rewards) is the whole authority; ``filed_by`` is the
+    player, operator or automatism behind it. ``method_id`` is None for an operator's payout."""
+
+    payout_id: UUID
+    player: Name | None
+    reward_ids: list[UUID]
+    method_id: UUID | None
+    method_version: Version | None
+    intent: Intent
+    intent_signature: HexSignature
+    filed_by: str
+    sealed_details: SealedDetails | None = None
+
+
+class PayoutCancelRequested(Data):
+    """Somebody wants a payout stopped. Payouts decides."""
+
+    payout_id: UUID
+    by: str
+    reason: str
+
+
+class PayoutIntentRenewed(Data):
+    """The same payout on the same terms, with a later expiry."""
+
+    payout_id: UUID
+    intent: Intent
+    intent_signature: HexSignature
+
+
+class _RewardsEnvelope(ServiceEnvelope):
+    producer: ClassVar[str | None] = "rewards"
+
+
+class CampaignCreatedEvent(_RewardsEnvelope):
+    """Envelope of ``campaign.created``."""
+
+    type: Literal["prizewire.campaign.created.v1"] = "prizewire.campaign.created.v1"
+    data: CampaignChanged
+
+
+class CampaignStateChangedEvent(_RewardsEnvelope):
+    """Envelope of ``campaign.state_changed``."""
+
+    type: Literal["prizewire.campaign.state_changed.v1"] = "prizewire.campaign.state_changed.v1"
+    data: CampaignChanged
+
+
+class CampaignFundedEvent(_RewardsEnvelope):
+    """Envelope of ``campaign.funded``."""
+
+    type: Literal["prizewire.campaign.funded.v1"] = "prizewire.campaign.funded.v1"
+    data: CampaignFunded
+
+
+class PoolLowEvent(_RewardsEnvelope):
+    """Envelope of ``pool.low``."""
+
+    type: Literal["prizewire.pool.low.v1"] = "prizewire.pool.low.v1"
+    data: PoolLevel
+
+
+class PoolExhaustedEvent(_RewardsEnvelope):
+    """Envelope of ``pool.exhausted``."""
+
+    type: Literal["prizewire.pool.exhausted.v1"] = "prizewire.pool.exhausted.v1"
+    data: PoolLevel
+
+
+class RewardAllocatedEvent(_RewardsEnvelope):
+    """Envelope of ``reward.allocated``."""
+
+    type: Literal["prizewire.reward.allocated.v1"] = "prizewire.reward.allocated.v1"
+    data: RewardAllocated
+
+
+class RewardReleasedEvent(_RewardsEnvelope):
+    """Envelope of ``reward.released``."""
+
+    type: Literal["prizewire.reward.released.v1"] = "prizewire.reward.released.v1"
+    data: RewardAllocated
+
+
+class PayoutRequestedEvent(_RewardsEnvelope):
+    """Envelope of ``payout.requested``."""
+
+    signed: ClassVar[bool] = True
+    type: Literal["prizewire.payout.requested.v1"] = "prizewire.payout.requested.v1"
+    data: PayoutRequested
+
+
+class PayoutCancelRequestedEvent(_RewardsEnvelope):
+    """Envelope of ``payout.cancel_requested``."""
+
+    signed: ClassVar[bool] = True
+    type: Literal["prizewire.payout.cancel_requested.v1"] = "prizewire.payout.cancel_requested.v1"
+    data: PayoutCancelRequested
+
+
+class PayoutIntentRenewedEvent(_RewardsEnvelope):
+    """Envelope of ``payout.intent_renewed``."""
+
+    signed: ClassVar[bool] = True
+    type: Literal["prizewire.payout.intent_renewed.v1"] = "prizewire.payout.intent_renewed.v1"
+    data: PayoutIntentRenewed
+
+
+RewardsEvent = Annotated[
+    CampaignCreatedEvent
+    | CampaignStateChangedEvent
+    | CampaignFundedEvent
+    | PoolLowEvent
+    | PoolExhaustedEvent
+    | RewardAllocatedEvent
+    | RewardReleasedEvent
+    | PayoutRequestedEvent
+    | PayoutCancelRequestedEvent
+    | PayoutIntentRenewedEvent,
+    Field(discriminator="type"),
+]

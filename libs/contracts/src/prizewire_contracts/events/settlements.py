@@ -1,0 +1,173 @@
+"""``prizewire.settlements.v1``: who is owed what. Produced by settlement. Subject: the round id."""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, Name, ServiceEnvelope, Timestamp, Version
+
+__all__ = [
+    "LINES_PER_PART_MAX",
+    "Fees",
+    "RoundClosedEvent",
+    "RoundCorrected",
+    "RoundCorrectedEvent",
+    "RoundFinalized",
+    "RoundFinalizedEvent",
+    "RoundOpenedEvent",
+    "RoundProgress",
+    "RoundResolvedEvent",
+    "RoundSettled",
+    "RoundSettledEvent",
+    "RoundVoided",
+    "RoundVoidedEvent",
+    "SettledLine",
+    "SettlementEvent",
+]
+
+LINES_PER_PART_MAX = 1_000
+"""Lines in one ``round.settled``; larger settlements travel in numbered parts."""
+
+
+class _Round(Data):
+    round_id: UUID
+    match_id: Name
+    match_source: str
+    competition: Name
+
+
+class RoundProgress(_Round):
+    """A round reached a state before its settlement. ``at`` is the time of the cause."""
+
+    rule_version: Version
+    at: Timestamp
+
+
+class Fees(Data):
+    """What is kept of the gross prize. Where ``organizer_player`` is named, the organizer's fee is credited to
+    that player's wallet; otherwise it is kept with the platform's fees."""
+
+    platform: Amount
+    organizer: Amount
+    organizer_player: Name | None = None
+
+
+class SettledLine(Data):
+    """One prize line. ``line`` counts from 1 over all parts; an amount of zero is not a line."""
+
+    line: Version
+    player: Name
+    place: Version
+    amount: Amount
+
+
+class RoundSettled(_Round):
+    """A settled round, or one part of it.
+
+    ``gross = fees.platform + fees.organizer + net`` and ``net = sum of all lines + unclaimed``; ``unclaimed``
+    (places without a player) goes back to the pool. All amounts are of the whole round, in ``asset``.
+    ``digest`` is the SHA-256 (hex) of the canonical JSON array ``[[line, player, place, amount], …]`` over all
+    lines of all parts. ``final`` means payable at once; else the round is final at ``final_at`` unless corrected.
+    """
+
+    settlement_version: Version
+    rule_version: Version
+    campaign: UUID
+    asset: AssetCode
+    gross: Amount
+    fees: Fees
+    net: Amount
+    unclaimed: Amount
+    part: Version
+    parts: Version
+    lines_total: Annotated[int, Field(ge=0)]
+    digest: Digest
+    lines: Annotated[list[SettledLine], Field(max_length=LINES_PER_PART_MAX)]
+    final: bool
+    final_at: Timestamp
+
+
+class RoundCorrected(RoundSettled):
+    """Full new lines that supersede the settlement before."""
+
+    reason: str
+
+
+class RoundFinalized(Data):
+    """The dispute window has passed: the prizes of this settlement version are payable."""
+
+    round_id: UUID
+    settlement_version: Version
+
+
+class RoundVoided(_Round):
+    """The round does not count; what it reserved goes back."""
+
+    reason: str
+
+
+class _SettlementEnvelope(ServiceEnvelope):
+    signed: ClassVar[bool] = True
+    producer: ClassVar[str | None] = "settlement"
+
+
+class RoundOpenedEvent(_SettlementEnvelope):
+    """Envelope of ``round.opened``."""
+
+    type: Literal["prizewire.round.opened.v1"] = "prizewire.round.opened.v1"
+    data: RoundProgress
+
+
+class RoundClosedEvent(_SettlementEnvelope):
+    """Envelope of ``round.closed``."""
+
+    type: Literal["prizewire.round.closed.v1"] = "prizewire.round.closed.v1"
+    data: RoundProgress
+
+
+class RoundResolvedEvent(_SettlementEnvelope):
+    """Envelope of ``round.resolved``."""
+
+    type: Literal["prizewire.round.resolved.v1"] = "prizewire.round.resolved.v1"
+    data: RoundProgress
+
+
+class RoundSettledEvent(_SettlementEnvelope):
+    """Envelope of ``round.settled``."""
+
+    type: Literal["prizewire.round.settled.v1"] = "prizewire.round.settled.v1"
+    data: RoundSettled
+
+
+class RoundFinalizedEvent(_SettlementEnvelope):
+    """Envelope of ``round.finalized``."""
+
+    type: Literal["prizewire.round.finalized.v1"] = "prizewire.round.finalized.v1"
+    data: RoundFinalized
+
+
+class RoundVoidedEvent(_SettlementEnvelope):
+    """Envelope of ``round.voided``."""
+
+    type: Literal["prizewire.round.voided.v1"] = "prizewire.round.voided.v1"
+    data: RoundVoided
+
+
+class RoundCorrectedEvent(_SettlementEnvelope):
+    """Envelope of ``round.corrected``."""
+
+    type: Literal["prizewire.round.corrected.v1"] = "prizewire.round.corrected.v1"
+    data: RoundCorrected
+
+
+SettlementEvent = Annotated[
+    RoundOpenedEvent
+    | RoundClosedEvent
+    | RoundResolvedEvent
+    | RoundSettledEvent
+    | RoundFinalizedEvent
+    | RoundVoidedEvent
+    | RoundCorrectedEvent,
+    Field(discriminator="type"),
+]

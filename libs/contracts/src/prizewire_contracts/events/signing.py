@@ -1,0 +1,211 @@
+"""``prizewire.signing.requests.v1`` (by payouts) and ``prizewire.signing.results.v1`` (by the signer).
+
+Subject: the slot id for what concerns a transaction, the payout id for what concerns a closing. Correlation id:
+UUIDv5 of the slot for the former, the payout's own for the latter.
+"""
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from prizewire_contracts.envelope import Data, Digest, HexSignature, ServiceEnvelope, Version
+from prizewire_contracts.intents import Approval, Intent
+
+__all__ = [
+    "CloseRefused",
+    "CloseRefusedEvent",
+    "CloseRequested",
+    "CloseRequestedEvent",
+    "Closed",
+    "ClosedEvent",
+    "DecoratedSignature",
+    "ItemRefusal",
+    "SigningCompleted",
+    "SigningCompletedEvent",
+    "SigningItem",
+    "SigningKind",
+    "SigningRefused",
+    "SigningRefusedEvent",
+    "SigningRequestEvent",
+    "SigningRequested",
+    "SigningRequestedEvent",
+    "SigningResultEvent",
+    "SlotClosed",
+    "SlotClosedEvent",
+    "SlotRef",
+]
+
+SigningKind = Literal["payment", "fee_bump", "void_slot", "restore", "reclaim"]
+SlotResult = Literal["succeeded", "failed", "expired"]
+
+
+class SlotRef(Data):
+    """A slot by name: ``sequence`` is a decimal string, since sequence numbers exceed 2^53."""
+
+    slot_id: UUID
+    chain: Literal["stellar", "ton"]
+    account: str
+    sequence: Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
+
+
+class SigningItem(Data):
+    """One payout of a transaction: ``op`` is the index of its operation, from 0."""
+
+    op: Annotated[int, Field(ge=0, le=99)]
+    payout_id: UUID
+    correlation_id: str
+    intent: Intent
+    intent_signature: HexSignature
+
+
+class SigningRequested(Data):
+    """Sign this transaction. ``xdr`` is the unsigned envelope (base64), ``tx_hash`` its hash, ``max_time`` Unix
+    seconds, ``fee_cap`` stroops for the whole transaction."""
+
+    request_id: UUID
+    kind: SigningKind
+    chain: Literal["stellar", "ton"]
+    slot: SlotRef
+    revision: Version
+    xdr: Annotated[str, Field(max_length=200_000)]
+    tx_hash: Digest
+    max_time: Annotated[int, Field(ge=1)]
+    fee_cap: Annotated[int, Field(ge=1)]
+    items: Annotated[list[SigningItem], Field(max_length=100)]
+    approval: Approval
+    approval_signature: HexSignature
+
+
+class SlotClosed(Data):
+    """A slot's sequence number is consumed, with proof. ``consumed_by_hash`` is None where no transaction that we
+    know consumed it (``expired``: the slot was voided)."""
+
+    slot: SlotRef
+    consumed_by_hash: Digest | None
+    result: SlotResult
+    ledger: Annotated[int, Field(ge=1)]
+
+
+class CloseRequested(Data):
+    """Never sign for this payout again, if nothing of it is out."""
+
+    payout_id: UUID
+
+
+class DecoratedSignature(Data):
+    """An Ed25519 signature and the public key (hex) that made it."""
+
+    public_key: Digest
+    signature: HexSignature
+
+
+class SigningCompleted(Data):
+    """Signed. ``counter`` rises by one with each signed answer of the signer and is its watermark."""
+
+    request_id: UUID
+    slot: SlotRef
+    revision: Version
+    tx_hash: Digest
+    signatures: Annotated[list[DecoratedSignature], Field(min_length=1, max_length=20)]
+    counter: Annotated[int, Field(ge=1)]
+
+
+class ItemRefusal(Data):
+    """Why one item was refused."""
+
+    payout_id: UUID
+    code: str
+
+
+class SigningRefused(Data):
+    """Not signed, and no digest recorded. ``code`` names the first reason; items name their own."""
+
+    request_id: UUID
+    slot: SlotRef
+    revision: Version
+    tx_hash: Digest
+    code: str
+    items: list[ItemRefusal]
+    counter: Annotated[int, Field(ge=1)]
+
+
+class Closed(Data):
+    """The tombstone: this signer will never sign for this payout again, and nothing of it is out."""
+
+    payout_id: UUID
+    counter: Annotated[int, Field(ge=1)]
+
+
+class CloseRefused(Data):
+    """Not closed: a signature for this payout may still live on ``slot``."""
+
+    payout_id: UUID
+    slot: SlotRef
+
+
+class _RequestEnvelope(ServiceEnvelope):
+    signed: ClassVar[bool] = True
+    producer: ClassVar[str | None] = "payouts"
+
+
+class _ResultEnvelope(ServiceEnvelope):
+    signed: ClassVar[bool] = True
+    producer: ClassVar[str | None] = "signer"
+
+
+class SigningRequestedEvent(_RequestEnvelope):
+    """Envelope of ``signing.requested``."""
+
+    type: Literal["prizewire.signing.requested.v1"] = "prizewire.signing.requested.v1"
+    data: SigningRequested
+
+
+class SlotClosedEvent(_RequestEnvelope):
+    """Envelope of ``signing.slot_closed``."""
+
+    type: Literal["prizewire.signing.slot_closed.v1"] = "prizewire.signing.slot_closed.v1"
+    data: SlotClosed
+
+
+class CloseRequestedEvent(_RequestEnvelope):
+    """Envelope of ``signing.close_requested``."""
+
+    type: Literal["prizewire.signing.close_requested.v1"] = "prizewire.signing.close_requested.v1"
+    data: CloseRequested
+
+
+class SigningCompletedEvent(_ResultEnvelope):
+    """Envelope of ``signing.completed``."""
+
+    type: Literal["prizewire.signing.completed.v1"] = "prizewire.signing.completed.v1"
+    data: SigningCompleted
+
+
+class SigningRefusedEvent(_ResultEnvelope):
+    """Envelope of ``signing.refused``."""
+
+    type: Literal["prizewire.signing.refused.v1"] = "prizewire.signing.refused.v1"
+    data: SigningRefused
+
+
+class ClosedEvent(_ResultEnvelope):
+    """Envelope of ``signing.closed``."""
+
+    type: Literal["prizewire.signing.closed.v1"] = "prizewire.signing.closed.v1"
+    data: Closed
+
+
+class CloseRefusedEvent(_ResultEnvelope):
+    """Envelope of ``signing.close_refused``."""
+
+    type: Literal["prizewire.signing.close_refused.v1"] = "prizewire.signing.close_refused.v1"
+    data: CloseRefused
+
+
+SigningRequestEvent = Annotated[
+    SigningRequestedEvent | SlotClosedEvent | CloseRequestedEvent, Field(discriminator="type")
+]
+SigningResultEvent = Annotated[
+    SigningCompletedEvent | SigningRefusedEvent | ClosedEvent | CloseRefusedEvent, Field(discriminator="type")
+]

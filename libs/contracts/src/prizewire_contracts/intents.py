@@ -1,0 +1,112 @@
+"""Intents and approvals: what two services sign before the signer touches a key, and their canonical bytes.
+
+An *intent* is signed by rewards, once for each payout id: this money, for this player, to these destinations.
+An *approval* is signed by payouts, once for each transaction: these bytes, on this slot, for these payouts.
+The signer wants both and derives everything else from the decoded transaction itself.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prizewire_contracts.canonical import canonical_bytes, canonical_hash
+
+__all__ = [
+    "APPROVAL_TAG",
+    "AUDIT_HEAD_TAG",
+    "COMMITMENT_TAG",
+    "EVENT_TAG",
+    "INTENT_TAG",
+    "AllowedDestination",
+    "Approval",
+    "Intent",
+    "Slot",
+    "commitment",
+]
+
+EVENT_TAG = b"prizewire:event:v1\n"
+INTENT_TAG = b"prizewire:intent:v1\n"
+APPROVAL_TAG = b"prizewire:approval:v1\n"
+AUDIT_HEAD_TAG = b"prizewire:audit-head:v1\n"
+COMMITMENT_TAG = b"prizewire:method:v1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedDestination:
+    """One way in which an intent lets its money go.
+
+    ``rail`` is a rail type. On-chain rails name the address in clear in ``destination``; the others carry
+    ``commitment`` (hex, 64 characters) to details that only payouts knows. ``memo`` is the memo text that must
+    stand on the payment, or None for none.
+    """
+
+    rail: str
+    destination: str | None = None
+    commitment: str | None = None
+    memo: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What rewards wants paid, exactly. Amounts are decimal strings with the asset's decimals; times are Unix
+    seconds. ``player``, ``campaign`` and ``funding_account`` say whose money it is: a player's payout has no
+    funding account, an operator's has neither player nor campaign."""
+
+    v: int
+    network: str
+    payout_id: str
+    correlation_id: str
+    player: str | None
+    campaign: str | None
+    funding_account: str | None
+    debit_asset: str
+    debit_amount: str
+    pay_asset: str
+    pay_amount: str
+    allowed: tuple[AllowedDestination, ...]
+    issued_at: int
+    expires_at: int
+    key_id: str
+
+    def signing_bytes(self) -> bytes:
+        """Domain tag and canonical JSON: what the Ed25519 signature covers."""
+        return INTENT_TAG + canonical_bytes(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One sequence number of one source account: the network applies at most one transaction to it."""
+
+    chain: str
+    account: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What payouts wants signed: one transaction on one slot. ``fee_cap`` is in the chain's smallest unit for the
+    whole transaction, ``max_time`` Unix seconds, ``items`` the payout ids in the order of operations."""
+
+    v: int
+    kind: str
+    network: str
+    chain: str
+    account: str
+    sequence: str
+    revision: int
+    tx_hash: str
+    max_time: int
+    fee_cap: int
+    items: tuple[str, ...]
+    key_id: str
+
+    def signing_bytes(self) -> bytes:
+        """Domain tag and canonical JSON: what the Ed25519 signature covers."""
+        return APPROVAL_TAG + canonical_bytes(asdict(self))
+
+
+def commitment(*, salt: bytes, details: dict[str, Any]) -> str:
+    """Hex SHA-256 that binds an intent to payout details without telling them. ``salt`` has 32 bytes."""
+    if len(salt) != 32:
+        msg = f"a commitment's salt has 32 bytes, not {len(salt)}"
+        raise ValueError(msg)
+    return canonical_hash([COMMITMENT_TAG.decode(), salt.hex(), details]).hex()

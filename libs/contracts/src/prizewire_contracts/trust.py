@@ -1,0 +1,159 @@
+"""Ed25519 message keys: signing what we publish, and trusting only pinned producers.
+
+``trust.json`` is read at start, reviewed like code, and never learnt from Kafka. Several keys of one service may
+be valid at the same time, which is how a key is rotated.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.intents import EVENT_TAG
+
+__all__ = ["MessageKey", "NotTrusted", "TrustStore", "TrustedKey", "event_signing_bytes", "verify_raw"]
+
+USES = frozenset({"event", "intent", "approval", "audit-head"})
+
+
+class NotTrusted(Exception):
+    """A signature is missing, wrong, or by a key that is not pinned for this service, use and time.
+
+    ``code`` is ``signature_missing``, ``signature_invalid`` or ``key_not_trusted``.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """A service's own Ed25519 message key. It signs; it never shows itself."""
+
+    keyid: str
+    _private: Ed25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def from_seed(cls, *, keyid: str, seed: bytes) -> "MessageKey":
+        """From the 32-byte Ed25519 seed."""
+        return cls(keyid, Ed25519PrivateKey.from_private_bytes(seed))
+
+    @classmethod
+    def from_json(cls, text: str) -> "MessageKey":
+        """From the key file: ``{"keyid": …, "private_key": <hex seed>}``."""
+        document = json.loads(text)
+        return cls.from_seed(keyid=document["keyid"], seed=bytes.fromhex(document["private_key"]))
+
+    def sign(self, message: bytes) -> str:
+        """The signature as 128 hex digits."""
+        return self._private.sign(message).hex()
+
+    @property
+    def public_key(self) -> str:
+        """The public key as 64 hex digits."""
+        return self._private.public_key().public_bytes_raw().hex()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """One pinned key: whose it is, what it may sign, and when."""
+
+    keyid: str
+    service: str
+    uses: frozenset[str]
+    public_key: Ed25519PublicKey
+    not_before: datetime
+    not_after: datetime
+
+
+class TrustStore:
+    """The pinned keys of ``trust.json``, by key id."""
+
+    def __init__(self, keys: Iterable[TrustedKey]) -> None:
+        self._keys: dict[str, TrustedKey] = {}
+        for key in keys:
+            if key.keyid in self._keys:
+                msg = f"trust.json names the key {key.keyid!r} twice"
+                raise ValueError(msg)
+            self._keys[key.keyid] = key
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrustStore":
+        """Read ``trust.json``.
+
+        Raises:
+            ValueError: a field is missing or malformed, a use is unknown, or a key id stands twice.
+        """
+        keys = []
+        for entry in json.loads(text)["keys"]:
+            uses = frozenset(entry["uses"])
+            if not uses <= USES:
+                msg = f"trust.json: the key {entry['keyid']!r} has unknown uses {sorted(uses - USES)}"
+                raise ValueError(msg)
+            keys.append(
+                TrustedKey(
+                    keyid=entry["keyid"],
+                    service=entry["service"],
+                    uses=uses,
+                    public_key=Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"])),
+                    not_before=datetime.fromisoformat(entry["not_before"]),
+                    not_after=datetime.fromisoformat(entry["not_after"]),
+                )
+            )
+        return cls(keys)
+
+    def verify(
+        self, *, keyid: str | None, service: str, use: str, message: bytes, signature: str | None, at: datetime
+    ) -> None:
+        """Check that ``service`` signed ``message`` for ``use`` with a key that was valid at ``at``.
+
+        ``at`` is the signed thing's own time, so that history stays readable after a rotation; a compromised key
+        is taken out of the file, which counts at once.
+
+        Raises:
+            NotTrusted: with its stable code.
+        """
+        if keyid is None or signature is None:
+            raise NotTrusted("signature_missing", f"{use} of {service} carries no signature")
+        key = self._keys.get(keyid)
+        if key is None or key.service != service or use not in key.uses:
+            raise NotTrusted("key_not_trusted", f"{keyid!r} is not pinned for {service}'s {use}")
+        if not key.not_before <= at < key.not_after:
+            raise NotTrusted("key_not_trusted", f"{keyid!r} was not valid at {at.isoformat()}")
+        _verify(key.public_key, message, signature)
+
+
+def event_signing_bytes(*, topic: str, raw: Mapping[str, Any]) -> bytes:
+    """What an event's signature covers: tag, topic, and the envelope without ``signature`` and ``traceparent``."""
+    bare = {name: value for name, value in raw.items() if name not in ("signature", "traceparent")}
+    return EVENT_TAG + topic.encode() + b"\n" + canonical_bytes(bare)
+
+
+def verify_raw(*, topic: str, raw: Mapping[str, Any], public_key: str) -> None:
+    """Check an event's signature against one public key (64 hex digits), as competitions pin them.
+
+    Raises:
+        NotTrusted: ``signature_missing`` or ``signature_invalid``.
+    """
+    signature = raw.get("signature")
+    if not isinstance(signature, str):
+        raise NotTrusted("signature_missing", "the event carries no signature")
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+    except ValueError:
+        raise NotTrusted("key_not_trusted", "the pinned public key is not an Ed25519 key") from None
+    _verify(key, event_signing_bytes(topic=topic, raw=raw), signature)
+
+
+def _verify(key: Ed25519PublicKey, message: bytes, signature: str) -> None:
+    try:
+        key.verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        raise NotTrusted("signature_invalid", "the signature does not fit the message") from None
