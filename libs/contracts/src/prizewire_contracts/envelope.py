@@ -62,7 +62,8 @@ class Envelope(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     signed: ClassVar[bool] = False
-    """Whether consumers insist on the producing service's signature."""
+    """Whether consumers insist on the producing service's signature. True for every event of a service: an
+    unsigned one could use up an aggregate version and so hide the authentic event that carries it."""
     producer: ClassVar[str | None] = None
     """The only service that may produce this type; None for game servers."""
 

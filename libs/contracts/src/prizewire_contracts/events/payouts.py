@@ -1,7 +1,7 @@
 """``prizewire.payouts.v1``: what payouts decided and what rails did. Produced by payouts.
 
 Subject: the payout id for ``payout.*``, the method id for ``method.*``. Only the final events ``paid``,
-``failed``, ``rejected``, ``cancelled`` and ``returned`` move money in rewards, and they are signed.
+``failed``, ``rejected``, ``cancelled`` and ``returned`` move money in rewards.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -150,11 +150,8 @@ class MethodChanged(Data):
 
 
 class _PayoutsEnvelope(ServiceEnvelope):
-    producer: ClassVar[str | None] = "payouts"
-
-
-class _SignedPayoutsEnvelope(_PayoutsEnvelope):
     signed: ClassVar[bool] = True
+    producer: ClassVar[str | None] = "payouts"
 
 
 class PayoutApprovedEvent(_PayoutsEnvelope):
@@ -192,63 +189,63 @@ class PayoutUnknownEvent(_PayoutsEnvelope):
     data: PayoutUnknown
 
 
-class PayoutPaidEvent(_SignedPayoutsEnvelope):
+class PayoutPaidEvent(_PayoutsEnvelope):
     """Envelope of ``payout.paid``."""
 
     type: Literal["prizewire.payout.paid.v1"] = "prizewire.payout.paid.v1"
     data: PayoutPaid
 
 
-class PayoutFailedEvent(_SignedPayoutsEnvelope):
+class PayoutFailedEvent(_PayoutsEnvelope):
     """Envelope of ``payout.failed``."""
 
     type: Literal["prizewire.payout.failed.v1"] = "prizewire.payout.failed.v1"
     data: PayoutClosed
 
 
-class PayoutRejectedEvent(_SignedPayoutsEnvelope):
+class PayoutRejectedEvent(_PayoutsEnvelope):
     """Envelope of ``payout.rejected``."""
 
     type: Literal["prizewire.payout.rejected.v1"] = "prizewire.payout.rejected.v1"
     data: PayoutClosed
 
 
-class PayoutCancelledEvent(_SignedPayoutsEnvelope):
+class PayoutCancelledEvent(_PayoutsEnvelope):
     """Envelope of ``payout.cancelled``."""
 
     type: Literal["prizewire.payout.cancelled.v1"] = "prizewire.payout.cancelled.v1"
     data: PayoutClosed
 
 
-class PayoutReturnedEvent(_SignedPayoutsEnvelope):
+class PayoutReturnedEvent(_PayoutsEnvelope):
     """Envelope of ``payout.returned``."""
 
     type: Literal["prizewire.payout.returned.v1"] = "prizewire.payout.returned.v1"
     data: PayoutReturned
 
 
-class MethodRegisteredEvent(_SignedPayoutsEnvelope):
+class MethodRegisteredEvent(_PayoutsEnvelope):
     """Envelope of ``method.registered``."""
 
     type: Literal["prizewire.method.registered.v1"] = "prizewire.method.registered.v1"
     data: MethodChanged
 
 
-class MethodVerifiedEvent(_SignedPayoutsEnvelope):
+class MethodVerifiedEvent(_PayoutsEnvelope):
     """Envelope of ``method.verified``."""
 
     type: Literal["prizewire.method.verified.v1"] = "prizewire.method.verified.v1"
     data: MethodChanged
 
 
-class MethodDefaultedEvent(_SignedPayoutsEnvelope):
+class MethodDefaultedEvent(_PayoutsEnvelope):
     """Envelope of ``method.defaulted``: this method became, or ceased to be, the player's default."""
 
     type: Literal["prizewire.method.defaulted.v1"] = "prizewire.method.defaulted.v1"
     data: MethodChanged
 
 
-class MethodRemovedEvent(_SignedPayoutsEnvelope):
+class MethodRemovedEvent(_PayoutsEnvelope):
     """Envelope of ``method.removed``."""
 
     type: Literal["prizewire.method.removed.v1"] = "prizewire.method.removed.v1"

@@ -26,6 +26,7 @@ class ProviderEventReceived(Data):
 class ProviderEventReceivedEvent(ServiceEnvelope):
     """Envelope of ``provider.event_received``."""
 
+    signed: ClassVar[bool] = True
     producer: ClassVar[str | None] = "webhooks"
     type: Literal["prizewire.provider.event_received.v1"] = "prizewire.provider.event_received.v1"
     data: ProviderEventReceived

@@ -141,6 +141,7 @@ class PayoutIntentRenewed(Data):
 
 
 class _RewardsEnvelope(ServiceEnvelope):
+    signed: ClassVar[bool] = True
     producer: ClassVar[str | None] = "rewards"
 
 
@@ -196,7 +197,6 @@ class RewardReleasedEvent(_RewardsEnvelope):
 class PayoutRequestedEvent(_RewardsEnvelope):
     """Envelope of ``payout.requested``."""
 
-    signed: ClassVar[bool] = True
     type: Literal["prizewire.payout.requested.v1"] = "prizewire.payout.requested.v1"
     data: PayoutRequested
 
@@ -204,7 +204,6 @@ class PayoutRequestedEvent(_RewardsEnvelope):
 class PayoutCancelRequestedEvent(_RewardsEnvelope):
     """Envelope of ``payout.cancel_requested``."""
 
-    signed: ClassVar[bool] = True
     type: Literal["prizewire.payout.cancel_requested.v1"] = "prizewire.payout.cancel_requested.v1"
     data: PayoutCancelRequested
 
@@ -212,7 +211,6 @@ class PayoutCancelRequestedEvent(_RewardsEnvelope):
 class PayoutIntentRenewedEvent(_RewardsEnvelope):
     """Envelope of ``payout.intent_renewed``."""
 
-    signed: ClassVar[bool] = True
     type: Literal["prizewire.payout.intent_renewed.v1"] = "prizewire.payout.intent_renewed.v1"
     data: PayoutIntentRenewed
 
