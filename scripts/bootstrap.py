@@ -87,7 +87,7 @@ def environment() -> None:
         )
     try:
         import ensurepip  # noqa: F401, PLC0415  only its presence matters: some distributions leave it out
-        import venv  # noqa: F401, PLC0415  likewise
+        import venv  # noqa: F401, PLC0415  likewise, its presence alone
     except ImportError:
         raise Failure(
             f"this Python {version} has no venv or no ensurepip. On Debian and Ubuntu install the package "

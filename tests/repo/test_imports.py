@@ -1,0 +1,83 @@
+"""What import-linter, mypy, uv and pytest are told is what the repository holds."""
+
+import configparser
+import re
+import tomllib
+
+import pytest
+from tests.repo.house import Repository
+
+PURE_CONTRACTS = {"codes", "ids", "intents", "rails"}
+
+
+@pytest.fixture(scope="module")
+def linter(repository: Repository) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read_string((repository.root / ".importlinter").read_text())
+    return parser
+
+
+def listed(parser: configparser.ConfigParser, section: str, option: str) -> set[str]:
+    return set(re.split(r"[\s|]+", parser[section][option].strip()))
+
+
+def test_every_member_is_linted(repository: Repository, linter: configparser.ConfigParser) -> None:
+    """A member that import-linter does not list would pass in silence."""
+    packages = {member.package for member in repository.members}
+    assert listed(linter, "importlinter", "root_packages") == packages
+    assert listed(linter, "importlinter:contract:members", "layers") == packages
+
+
+@pytest.mark.parametrize(
+    ("contract", "option", "rooms"),
+    [
+        ("services", "modules", ("",)),
+        ("rooms", "containers", ("",)),
+        ("frameworks", "source_modules", (".domain", ".ports", ".handlers")),
+        ("domain", "source_modules", (".domain",)),
+        ("pure", "source_modules", (".ports", ".handlers")),
+    ],
+)
+def test_every_service_is_linted(
+    repository: Repository,
+    linter: configparser.ConfigParser,
+    contract: str,
+    option: str,
+    rooms: tuple[str, ...],
+) -> None:
+    """Each contract about services names exactly the services that exist."""
+    expected = {service.package + room for service in repository.services for room in rooms}
+    assert listed(linter, f"importlinter:contract:{contract}", option) == expected
+
+
+def test_rooms_are_exhaustive(linter: configparser.ConfigParser) -> None:
+    """A module outside the known rooms of a service is an error."""
+    assert linter["importlinter:contract:rooms"]["exhaustive"] == "True"
+
+
+def test_every_module_of_contracts_is_pure_or_kept_out(
+    repository: Repository, linter: configparser.ConfigParser
+) -> None:
+    """A new module of contracts must be named pure, or be kept out of ports and handlers."""
+    source = repository.root / "libs/contracts/src/prizewire_contracts"
+    modules = {path.stem for path in source.glob("*.py")} | {
+        path.parent.name for path in source.glob("*/__init__.py")
+    }
+    kept_out = {
+        name.removeprefix("prizewire_contracts.")
+        for name in listed(linter, "importlinter:contract:pure", "forbidden_modules")
+        if name.startswith("prizewire_contracts.")
+    }
+    assert modules - {"__init__"} == kept_out | PURE_CONTRACTS
+
+
+def test_every_member_is_known_to_the_tools(repository: Repository) -> None:
+    """A member is never looked up in a registry by uv, and mypy finds each one's sources."""
+    root = tomllib.loads((repository.root / "pyproject.toml").read_text())
+    assert set(root["tool"]["uv"]["sources"]) == {
+        member.pyproject["project"]["name"] for member in repository.members
+    }
+    sources = {
+        f"$MYPY_CONFIG_FILE_DIR/{repository.short(member.source.parent)}" for member in repository.members
+    }
+    assert set(root["tool"]["mypy"]["mypy_path"].split(":")) == sources

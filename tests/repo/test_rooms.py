@@ -1,0 +1,115 @@
+"""Every member has the same rooms, so that a reader knows where a line lives."""
+
+import ast
+import re
+
+import pytest
+from tests.repo.house import Member, Repository
+
+SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
+SERVICE_FILES = (
+    "README.md",
+    "migrations/env.py",
+    "tests/conftest.py",
+    "tests/fakes.py",
+)
+SERVICE_FOLDERS = ("migrations/versions", "tests/unit", "tests/integration")
+# A room is a module, or a package of the same name once it has grown.
+SERVICE_MODULES = (
+    "__main__",
+    "app",
+    "settings",
+    "entrypoints/consumers",
+    "entrypoints/http",
+    "entrypoints/jobs",
+    "adapters/tables",
+    "adapters/storage",
+    "adapters/messages",
+    "metrics",
+    "handlers",
+    "ports",
+    "domain/model",
+    "domain/states",
+    "domain/events",
+    "domain/commands",
+    "domain/errors",
+    "domain/invariants",
+)
+README_TELLS = ("owns", "consumes", "produces", "invariants", "alone")
+LINES_MAX = 450
+"""Modules past about 400 lines become packages; a little air keeps the rule from being met by squeezing."""
+
+
+def missing_rooms(service: Member) -> list[str]:
+    missing = [name for name in SERVICE_FILES if not (service.folder / name).is_file()]
+    missing += [f"{name}/" for name in SERVICE_FOLDERS if not (service.folder / name).is_dir()]
+    for name in SERVICE_MODULES:
+        room = service.source / name
+        if not room.with_suffix(".py").is_file() and not (room / "__init__.py").is_file():
+            missing.append(f"{service.package}/{name}.py")
+    return missing
+
+
+def test_the_services_are_the_five(repository: Repository) -> None:
+    """The services are those that the architecture names."""
+    assert tuple(service.name for service in repository.services) == SERVICES
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_has_every_room(repository: Repository, name: str) -> None:
+    """Each service has the same files, folders and modules."""
+    service = next(service for service in repository.services if service.name == name)
+    assert missing_rooms(service) == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_readme_tells_the_five_things(repository: Repository, name: str) -> None:
+    """A service's README says what it owns, consumes and produces, its invariants, and how to run it alone."""
+    readme = repository.root / "services" / name / "README.md"
+    text = readme.read_text().lower() if readme.is_file() else ""
+    assert [thing for thing in README_TELLS if thing not in text] == []
+
+
+def test_every_member_has_its_basics(repository: Repository) -> None:
+    """Every member has a README, tests, a typed package with a docstring, and the house's name and licence."""
+    wrong = []
+    for member in repository.members:
+        initial = member.source / "__init__.py"
+        wrong += [
+            f"{repository.short(member.folder)}: {what}"
+            for what, right in (
+                ("README.md", (member.folder / "README.md").is_file()),
+                ("tests", any((member.folder / "tests").rglob("test_*.py"))),
+                ("py.typed", (member.source / "py.typed").is_file()),
+                ("docstring", initial.is_file() and bool(ast.get_docstring(ast.parse(initial.read_text())))),
+                (
+                    "project name",
+                    member.pyproject["project"]["name"].replace("-", "_") == member.package,
+                ),
+                ("licence", member.pyproject["project"].get("license") == "Apache-2.0"),
+                ("requires-python", member.pyproject["project"].get("requires-python") == ">=3.11"),
+            )
+            if not right
+        ]
+    assert wrong == []
+
+
+def test_no_module_outgrows_its_room(repository: Repository) -> None:
+    """A module that has become long is a package in waiting."""
+    long = {
+        repository.short(path): lines
+        for path in repository.python
+        if "src" in path.parts and (lines := len(path.read_text().splitlines())) > LINES_MAX
+    }
+    assert long == {}
+
+
+def test_no_room_is_called_utils(repository: Repository) -> None:
+    """A module is named for what it holds."""
+    vague = re.compile(r"^(utils?|helpers?|common|misc)$")
+    assert [repository.short(path) for path in repository.python if vague.match(path.stem)] == []
+
+
+def test_test_folders_are_no_packages(repository: Repository) -> None:
+    """Tests are imported by path; an __init__.py among them would change their names."""
+    assert [repository.short(path) for path in repository.test_files if path.name == "__init__.py"] == []
