@@ -1,0 +1,76 @@
+"""Errors of the payout domain.
+
+PayoutError                     payout_error
+├── IllegalTransition           illegal_transition
+├── PayoutNotFound              payout_not_found
+├── MethodError                 (a tree of codes: see domain/methods.py)
+├── ApprovalRefused             approver_is_party | already_approved | intent_expired | not_held
+├── CancelRefused               not_cancellable
+└── UnexpectedFacts             unexpected_facts
+
+Each carries a stable ``code``. None is worth a retry with the same input.
+"""
+
+__all__ = [
+    "ApprovalRefused",
+    "CancelRefused",
+    "IllegalTransition",
+    "MethodError",
+    "PayoutError",
+    "PayoutNotFound",
+    "UnexpectedFacts",
+]
+
+
+class PayoutError(Exception):
+    """The root of this tree; ``code`` is stable."""
+
+    code: str = "payout_error"
+
+
+class IllegalTransition(PayoutError):
+    """A state machine has no edge from ``old`` to ``new``."""
+
+    code = "illegal_transition"
+
+    def __init__(self, *, machine: str, old: str, new: str) -> None:
+        super().__init__(f"{machine}: {old} -> {new} is not allowed")
+        self.old = old
+        self.new = new
+
+
+class PayoutNotFound(PayoutError):
+    """There is no such payout, or it is not the asker's."""
+
+    code = "payout_not_found"
+
+
+class MethodError(PayoutError):
+    """A payout method, or its details, cannot be taken. ``code`` says why; the text never holds the details."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ApprovalRefused(PayoutError):
+    """This person may not decide on this payout, or there is nothing to decide."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CancelRefused(PayoutError):
+    """The payout has ended; there is nothing left to cancel."""
+
+    code = "not_cancellable"
+
+
+class UnexpectedFacts(PayoutError):
+    """A rail or the signer tells what cannot be, such as a payment for an attempt proved without effect.
+
+    Nothing was changed; a person must look.
+    """
+
+    code = "unexpected_facts"
