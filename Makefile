@@ -1,10 +1,13 @@
 # Every target bootstraps what it needs: a virtual environment, uv inside it, the lock, the members.
 # Nothing but Python 3.11 or newer, make and a package registry is asked of the machine.
 
-PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# The environment's own Python once there is one: whoever made it by naming another Python names it once.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell if $(BIN)/python -c 'import pip' 2>/dev/null; then echo $(BIN)/python; else echo python3; fi)
+endif
 MEMBERS := $(sort $(wildcard libs/*/pyproject.toml rails/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml))
 CODE := $(wildcard libs rails services tools tests bench scripts conftest.py)
 LOCKED := $(VENV)/.locked
@@ -55,18 +58,19 @@ clean: ## remove the virtual environment and caches (the stack's state in .prize
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(wildcard libs rails services tools tests bench scripts) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The Python that the environment is made from; said in words that help when it will not do.
-python:
-	@command -v $(PYTHON) >/dev/null 2>&1 || { \
-		echo "prizewire: no $(PYTHON) found. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv)," >&2; \
-		echo "prizewire: or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "prizewire: $(PYTHON) is $$($(PYTHON) --version 2>&1), but 3.11 or newer is needed. Install one, or name it:" >&2; \
-		echo "prizewire: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-
-$(LOCKED): requirements.lock requirements-bootstrap.lock scripts/bootstrap.py | python
+$(LOCKED): requirements.lock requirements-bootstrap.lock scripts/bootstrap.py
+	@$(MAKE) --no-print-directory python
 	@$(PYTHON) scripts/bootstrap.py lock
 	@touch $@
+
+# Said in words that help when there is no Python, or an old one.
+python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+		echo "prizewire: no $(PYTHON) found. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv)" >&2; \
+		echo "prizewire: or name one that is there: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "prizewire: $(PYTHON) is $$($(PYTHON) --version 2>&1), but 3.11 or newer is needed. Install one and name it:" >&2; \
+		echo "prizewire: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 
 $(READY): $(LOCKED) $(MEMBERS)
 	@$(BIN)/python scripts/bootstrap.py members

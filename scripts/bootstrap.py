@@ -75,11 +75,11 @@ def environment() -> None:
     """Make .venv anew unless it works and has the version of the Python that runs this."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if PYTHON.exists():
-        probe = "import sys; print('%d.%d' % sys.version_info[:2])"
+        probe = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
         found = subprocess.run([str(PYTHON), "-c", probe], capture_output=True, text=True, check=False)
         if found.stdout.strip() == version:
             return
-        say("the virtual environment in .venv belongs to another Python and is made anew")
+        say("the virtual environment in .venv is unfinished or belongs to another Python, and is made anew")
     if free_bytes() < FREE_BYTES_MIN:
         raise Failure(
             f"the disk that holds {ROOT} has {free_bytes() // 1_000_000} MB left; about 2 GB are needed. "

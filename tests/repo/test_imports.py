@@ -5,6 +5,7 @@ import re
 import tomllib
 
 import pytest
+
 from tests.repo.house import Repository
 
 PURE_CONTRACTS = {"codes", "ids", "intents", "rails"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
 from tests.repo.house import Repository
 
 LOCKS = ("requirements.lock", "requirements-bootstrap.lock")

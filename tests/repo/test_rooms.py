@@ -4,6 +4,7 @@ import ast
 import re
 
 import pytest
+
 from tests.repo.house import Member, Repository
 
 SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")

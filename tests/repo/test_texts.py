@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tests.repo.house import Repository
 
 # Written in halves, so that this file does not hold what it looks for.

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.repo.house import Repository
 
 from prizewire_contracts.topics import TOPICS, Topic
+from tests.repo.house import Repository
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
