@@ -75,7 +75,9 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
     except ValidationError as error:
         raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
     if model.producer is not None and event.source != f"/prizewire/{model.producer}":
-        raise EventRefused(RefusalCode.SOURCE_NOT_ALLOWED, f"{event.source} does not produce {event.type}", raw=raw)
+        raise EventRefused(
+            RefusalCode.SOURCE_NOT_ALLOWED, f"{event.source} does not produce {event.type}", raw=raw
+        )
     if model.signed:
         try:
             trust.verify(

@@ -75,7 +75,9 @@ class Envelope(BaseModel):
     subject: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, StringConstraints(max_length=256)] | None = None
-    correlationid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] | None = None
+    correlationid: (
+        Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] | None
+    ) = None
     causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
     aggregateversion: Version | None = None
     keyid: Annotated[str, StringConstraints(max_length=128)] | None = None

@@ -49,7 +49,8 @@ class AllowedDestination:
 class Intent:
     """What rewards wants paid, exactly. Amounts are decimal strings with the asset's decimals; times are Unix
     seconds. ``player``, ``campaign`` and ``funding_account`` say whose money it is: a player's payout has no
-    funding account, an operator's has neither player nor campaign."""
+    funding account, an operator's has neither player nor campaign.
+    """
 
     v: int
     network: str
@@ -84,7 +85,8 @@ class Slot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """What payouts wants signed: one transaction on one slot. ``fee_cap`` is in the chain's smallest unit for the
-    whole transaction, ``max_time`` Unix seconds, ``items`` the payout ids in the order of operations."""
+    whole transaction, ``max_time`` Unix seconds, ``items`` the payout ids in the order of operations.
+    """
 
     v: int
     kind: str

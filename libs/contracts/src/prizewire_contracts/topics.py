@@ -33,7 +33,8 @@ __all__ = [
 @dataclass(frozen=True)
 class Topic:
     """A topic. ``producers`` are service names or ``game-server``; ``partitions`` are fixed for life, since the
-    key decides the partition and so the order."""
+    key decides the partition and so the order.
+    """
 
     name: str
     producers: frozenset[str]
@@ -53,17 +54,26 @@ MATCHES = Topic("prizewire.matches.v1", frozenset({"game-server"}), frozenset({"
 SETTLEMENTS = Topic(
     "prizewire.settlements.v1", frozenset({"settlement"}), frozenset({"rewards", "webhooks"}), SettlementEvent
 )
-REWARDS = Topic("prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts", "webhooks"}), RewardsEvent)
-PAYOUTS = Topic("prizewire.payouts.v1", frozenset({"payouts"}), frozenset({"rewards", "webhooks"}), PayoutEvent)
+REWARDS = Topic(
+    "prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts", "webhooks"}), RewardsEvent
+)
+PAYOUTS = Topic(
+    "prizewire.payouts.v1", frozenset({"payouts"}), frozenset({"rewards", "webhooks"}), PayoutEvent
+)
 SIGNING_REQUESTS = Topic(
     "prizewire.signing.requests.v1", frozenset({"payouts"}), frozenset({"signer"}), SigningRequestEvent
 )
 SIGNING_RESULTS = Topic(
     "prizewire.signing.results.v1", frozenset({"signer"}), frozenset({"payouts"}), SigningResultEvent
 )
-PLAYERS = Topic("prizewire.players.v1", frozenset({"game-server"}), frozenset({"rewards"}), PlayerUpdatedEvent)
+PLAYERS = Topic(
+    "prizewire.players.v1", frozenset({"game-server"}), frozenset({"rewards"}), PlayerUpdatedEvent
+)
 PROVIDER_WEBHOOKS = Topic(
-    "prizewire.provider-webhooks.v1", frozenset({"webhooks"}), frozenset({"payouts"}), ProviderEventReceivedEvent
+    "prizewire.provider-webhooks.v1",
+    frozenset({"webhooks"}),
+    frozenset({"payouts"}),
+    ProviderEventReceivedEvent,
 )
 AUDIT = Topic(
     "prizewire.audit.v1",

@@ -110,7 +110,14 @@ class TrustStore:
         return cls(keys)
 
     def verify(
-        self, *, keyid: str | None, service: str, use: str, message: bytes, signature: str | None, at: datetime
+        self,
+        *,
+        keyid: str | None,
+        service: str,
+        use: str,
+        message: bytes,
+        signature: str | None,
+        at: datetime,
     ) -> None:
         """Check that ``service`` signed ``message`` for ``use`` with a key that was valid at ``at``.
 

@@ -30,9 +30,9 @@ class PlayerResult(Data):
 
     player: Name
     place: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    scores: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], Score], Field(max_length=8)] = (
-        Field(default_factory=dict)
-    )
+    scores: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], Score], Field(max_length=8)
+    ] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_a_result(self) -> "PlayerResult":

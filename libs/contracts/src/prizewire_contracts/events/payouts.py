@@ -9,7 +9,16 @@ from uuid import UUID
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, Name, ServiceEnvelope, Timestamp, Version
+from prizewire_contracts.envelope import (
+    Amount,
+    AssetCode,
+    Data,
+    Digest,
+    Name,
+    ServiceEnvelope,
+    Timestamp,
+    Version,
+)
 
 __all__ = [
     "Closure",
@@ -94,7 +103,8 @@ class PayoutProof(Data):
 
 class PayoutPaid(_Payout):
     """Paid, with proof. ``rail`` is the configured name, ``rail_type`` its type. ``fee`` is in ``fee_asset`` and
-    was borne by ``platform`` or ``recipient``."""
+    was borne by ``platform`` or ``recipient``.
+    """
 
     attempt_no: Version
     rail: str
@@ -111,7 +121,8 @@ class PayoutPaid(_Payout):
 
 class Closure(Data):
     """The signer's signed ``signing.closed`` event, whole, as it stood on Kafka (canonical JSON text): rewards
-    verifies its signature before it gives money back."""
+    verifies its signature before it gives money back.
+    """
 
     event: Annotated[str, Field(max_length=8_192)]
 

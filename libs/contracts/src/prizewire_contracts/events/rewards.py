@@ -79,7 +79,8 @@ class PoolLevel(Data):
 
 class RewardLine(Data):
     """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while unfunded.
-    ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``."""
+    ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``.
+    """
 
     reward_id: UUID
     line: Version
@@ -111,7 +112,8 @@ class SealedDetails(Data):
 
 class PayoutRequested(Data):
     """Pay this out. ``intent`` with ``intent_signature`` (by rewards) is the whole authority; ``filed_by`` is the
-    player, operator or automatism behind it. ``method_id`` is None for an operator's payout."""
+    player, operator or automatism behind it. ``method_id`` is None for an operator's payout.
+    """
 
     payout_id: UUID
     player: Name | None

@@ -5,7 +5,16 @@ from uuid import UUID
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, Name, ServiceEnvelope, Timestamp, Version
+from prizewire_contracts.envelope import (
+    Amount,
+    AssetCode,
+    Data,
+    Digest,
+    Name,
+    ServiceEnvelope,
+    Timestamp,
+    Version,
+)
 
 __all__ = [
     "LINES_PER_PART_MAX",
@@ -46,7 +55,8 @@ class RoundProgress(_Round):
 
 class Fees(Data):
     """What is kept of the gross prize. Where ``organizer_player`` is named, the organizer's fee is credited to
-    that player's wallet; otherwise it is kept with the platform's fees."""
+    that player's wallet; otherwise it is kept with the platform's fees.
+    """
 
     platform: Amount
     organizer: Amount

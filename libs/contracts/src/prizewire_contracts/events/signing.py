@@ -61,7 +61,8 @@ class SigningItem(Data):
 
 class SigningRequested(Data):
     """Sign this transaction. ``xdr`` is the unsigned envelope (base64), ``tx_hash`` its hash, ``max_time`` Unix
-    seconds, ``fee_cap`` stroops for the whole transaction."""
+    seconds, ``fee_cap`` stroops for the whole transaction.
+    """
 
     request_id: UUID
     kind: SigningKind
@@ -79,7 +80,8 @@ class SigningRequested(Data):
 
 class SlotClosed(Data):
     """A slot's sequence number is consumed, with proof. ``consumed_by_hash`` is None where no transaction that we
-    know consumed it (``expired``: the slot was voided)."""
+    know consumed it (``expired``: the slot was voided).
+    """
 
     slot: SlotRef
     consumed_by_hash: Digest | None

@@ -1,0 +1,126 @@
+"""The audit chain: every admin and security action as a row that holds the hash of the row before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.outbox import Outbox
+from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
+from prizewire_contracts.ids import derive
+
+__all__ = ["GENESIS", "Audit", "link_hash", "verify_chain"]
+
+GENESIS = "0" * 64
+"""``prev_hash`` of the first record."""
+
+
+def link_hash(record: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of a record's canonical JSON without its own ``hash``."""
+    return canonical_hash({name: value for name, value in record.items() if name != "hash"}).hex()
+
+
+class Audit:
+    """Appends to a service's chain and publishes ``audit.recorded`` in the same transaction."""
+
+    def __init__(self, *, service: str, outbox: Outbox, clock: Clock) -> None:
+        self._service = service
+        self._outbox = outbox
+        self._clock = clock
+
+    async def record(
+        self,
+        tx: AsyncConnection,
+        *,
+        actor: str,
+        action: str,
+        target: str,
+        reason: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        """Add one record. ``detail`` is JSON without floats, secrets or personal payout details.
+
+        Records of one service queue behind each other (a transaction lock), so that the chain has no fork:
+        call it late in the transaction.
+        """
+        await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('prizewire.audit'))"))
+        last = (await tx.execute(_LAST)).one_or_none()
+        sequence = 1 if last is None else last.sequence + 1
+        correlation = correlation_id or str(derive("audit", self._service))
+        now = self._clock.now()
+        record: dict[str, Any] = {
+            "service": self._service,
+            "sequence": sequence,
+            "at": now.isoformat(),
+            "actor": actor,
+            "action": action,
+            "target": target,
+            "reason": reason,
+            "detail": dict(detail or {}),
+            "prev_hash": GENESIS if last is None else last.hash,
+        }
+        digest = link_hash(record)
+        await tx.execute(
+            _APPEND,
+            {
+                "sequence": sequence,
+                "at": now,
+                "actor": actor,
+                "action": action,
+                "target": target,
+                "reason": reason,
+                "detail": _json(record["detail"]),
+                "correlation_id": correlation,
+                "prev_hash": record["prev_hash"],
+                "hash": digest,
+            },
+        )
+        event = self._outbox.event(
+            AuditRecordedEvent,
+            AuditRecorded.model_validate({**record, "hash": digest}),
+            subject=self._service,
+            version=sequence,
+            correlation_id=correlation,
+        )
+        await self._outbox.add(tx, [event])
+
+
+async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
+    """Breaches of the chain: a changed row, a missing one, a fork. Empty when it is whole."""
+    breaches: list[str] = []
+    previous = GENESIS
+    expected = 1
+    rows = await tx.stream(text("SELECT * FROM audit_log ORDER BY sequence"))
+    async for row in rows:
+        record = {
+            "service": service,
+            "sequence": row.sequence,
+            "at": row.at.isoformat(),
+            "actor": row.actor,
+            "action": row.action,
+            "target": row.target,
+            "reason": row.reason,
+            "detail": orjson.loads(row.detail),
+            "prev_hash": row.prev_hash,
+        }
+        if row.sequence != expected or row.prev_hash != previous or row.hash != link_hash(record):
+            breaches.append(f"audit record {row.sequence} breaks the chain")
+        previous, expected = row.hash, row.sequence + 1
+    return breaches
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value).decode()
+
+
+_LAST = text("SELECT sequence, hash FROM audit_log ORDER BY sequence DESC LIMIT 1")
+_APPEND = text(
+    "INSERT INTO audit_log (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "
+    "VALUES (:sequence, :at, :actor, :action, :target, :reason, CAST(:detail AS jsonb), :correlation_id, "
+    ":prev_hash, :hash)"
+)

@@ -1,0 +1,130 @@
+"""One database, short transactions, and the knowledge of which errors pass by themselves."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+__all__ = ["Database", "after_commit", "is_transient", "sqlstate"]
+
+T = TypeVar("T")
+
+_CALLBACKS = "prizewire.after_commit"
+_CONFLICTS = frozenset({"40001", "40P01"})
+_TRANSIENT_CLASSES = ("08", "53", "57P")
+"""SQLSTATE classes that pass by themselves: connection, resources, operator intervention (PostgreSQL, appendix A)."""
+
+
+class Database:
+    """A pool of connections to one service's database.
+
+    ``url`` is ``postgresql://role:password@host:port/database``; asyncpg drives it under SQLAlchemy Core.
+    """
+
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 8) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=2,
+            pool_timeout=30,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": 10,
+                "command_timeout": 60,
+                "server_settings": {"application_name": application_name, "jit": "off"},
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One READ COMMITTED transaction: committed at the exit, rolled back on any exception.
+
+        Callbacks given to ``after_commit`` run once the commit has been confirmed.
+        """
+        async with self.engine.connect() as connection:
+            callbacks: list[Callable[[], None]] = []
+            connection.info[_CALLBACKS] = callbacks
+            try:
+                async with connection.begin():
+                    yield connection
+            finally:
+                connection.info.pop(_CALLBACKS, None)
+        for callback in callbacks:
+            callback()
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, attempts: int = 8) -> T:
+        """Run ``work`` in a transaction, the whole again when the database chose it as a victim (40001, 40P01).
+
+        Raises:
+            DBAPIError: any other error at once, a conflict after ``attempts`` tries.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except DBAPIError as error:
+                if sqlstate(error) not in _CONFLICTS or attempt == attempts:
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def ping(self) -> None:
+        """One round trip.
+
+        Raises:
+            Exception: whatever keeps the database from answering.
+        """
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def after_commit(tx: AsyncConnection, callback: Callable[[], None]) -> None:
+    """Call ``callback`` once this transaction has committed; never when it rolls back. It must not raise."""
+    tx.info[_CALLBACKS].append(callback)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE of a database error, where it has one."""
+    cause: BaseException | None = error
+    for _ in range(6):
+        if cause is None:
+            return None
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may well succeed later: the database is away, restarting, overloaded or in conflict."""
+    state = sqlstate(error)
+    if state is not None:
+        return state in _CONFLICTS or state.startswith(_TRANSIENT_CLASSES)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    transient = (
+        OSError,
+        TimeoutError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+    )
+    if any(isinstance(item, transient) for item in chain):
+        return True
+    return isinstance(error, InterfaceError | OperationalError)

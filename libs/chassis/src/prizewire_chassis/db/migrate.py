@@ -1,0 +1,50 @@
+"""Running Alembic: ``migrate`` from a service's command, ``run_env`` from its ``migrations/env.py``."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, make_url, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+__all__ = ["migrate", "run_env"]
+
+LOCK_TIMEOUT_MS = 5_000
+"""A migration that cannot get its lock gives up instead of queueing in front of every query."""
+
+
+def migrate(*, url: str, script_location: Path, runtime_role: str | None) -> None:
+    """Upgrade a database to the newest revision.
+
+    ``url`` is the owner's; ``runtime_role`` loses the privileges that append-only tables deny.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(script_location))
+    config.set_main_option("path_separator", "os")
+    config.attributes["url"] = url
+    config.attributes["runtime_role"] = runtime_role
+    command.upgrade(config, "head")
+
+
+def run_env(metadata: MetaData) -> None:
+    """The body of every ``migrations/env.py``: all revisions in one transaction, under a lock time-out."""
+    url = context.config.attributes["url"]
+
+    def upgrade(connection: Connection) -> None:
+        context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+        with context.begin_transaction():
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('prizewire.migrate'))"))
+            connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+            context.run_migrations()
+
+    async def connect() -> None:
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"), poolclass=pool.NullPool
+        )
+        async with engine.connect() as connection:
+            await connection.run_sync(upgrade)
+            await connection.commit()
+        await engine.dispose()
+
+    asyncio.run(connect())

@@ -1,0 +1,32 @@
+"""Liveness and readiness."""
+
+from collections.abc import Awaitable, Callable
+
+__all__ = ["Health"]
+
+
+class Health:
+    """Live as long as the process answers; ready when it has started, is not stopping, and its probes pass."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.stopping = False
+        self._probes: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    def add(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
+        """``probe`` raises when its part is not ready."""
+        self._probes[name] = probe
+
+    async def failing(self) -> dict[str, str]:
+        """What is not ready, by name; empty when all is."""
+        if self.stopping:
+            return {"service": "stopping"}
+        if not self.started:
+            return {"service": "starting"}
+        found = {}
+        for name, probe in self._probes.items():
+            try:
+                await probe()
+            except Exception as error:
+                found[name] = type(error).__name__
+        return found

@@ -1,0 +1,18 @@
+"""HTTP as every service serves it: routes of its own beside health, metrics, lineage, stuck events and checks."""
+
+from prizewire_chassis.http.app import build_app
+from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.parts import Check, Lineage, LineageEntry
+from prizewire_chassis.problems import Problem
+
+__all__ = [
+    "Check",
+    "Lineage",
+    "LineageEntry",
+    "Page",
+    "Problem",
+    "build_app",
+    "decode_cursor",
+    "encode_cursor",
+    "page_limit",
+]

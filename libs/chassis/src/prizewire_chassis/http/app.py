@@ -1,0 +1,153 @@
+"""The Litestar application of a service."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from prizewire_chassis.auth import Authentication, TokenReader
+from prizewire_chassis.db import is_transient
+from prizewire_chassis.health import Health
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from prizewire_chassis.problems import Problem
+
+__all__ = ["build_app"]
+
+BODY_BYTES_MAX = 1_000_000
+_log = get_logger(__name__)
+_CODES = {
+    400: "invalid_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
+
+
+def build_app(
+    *, service: str, controllers: Sequence[ControllerRouterHandler], health: Health, tokens: TokenReader
+) -> Litestar:
+    """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``.
+
+    Every failure is answered as problem details with a stable code; an unexpected one says nothing of its cause.
+    """
+
+    @get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "live", "service": service}
+
+    @get("/health/ready", include_in_schema=False)
+    async def ready() -> Response[dict[str, Any]]:
+        failing = await health.failing()
+        body = {"status": "not_ready" if failing else "ready", "service": service, "failing": failing}
+        return Response(body, status_code=503 if failing else 200)
+
+    @get("/metrics", include_in_schema=False, media_type=MediaType.TEXT)
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return Litestar(
+        route_handlers=[live, ready, metrics, *controllers],
+        middleware=[DefineMiddleware(_Observed), DefineMiddleware(Authentication, reader=tokens)],
+        exception_handlers={
+            Problem: _problem,
+            ValidationException: _invalid,
+            HTTPException: _http,
+            Exception: _unexpected,
+        },
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=OpenAPIConfig(
+            title=f"Prizewire {service}",
+            version="1",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            components=Components(
+                security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+            security=[{"bearer": []}],
+        ),
+        logging_config=None,
+    )
+
+
+class _Observed:
+    """Counts and times requests by route template, and binds a correlation id for the logs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def observe(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"").decode(errors="replace")[:128]
+        with structlog.contextvars.bound_contextvars(**({"request_id": request_id} if request_id else {})):
+            try:
+                await self._app(scope, receive, observe)
+            finally:
+                route = str(scope.get("path_template") or "unmatched")
+                method = str(scope["method"])
+                HTTP_REQUESTS.labels(method, route, str(status)).inc()
+                HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
+
+
+def _render(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
+    headers = {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    return Response(
+        problem.body(instance=request.url.path),
+        status_code=problem.status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict[str, Any]]:
+    return _render(request, error)
+
+
+def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
+    found = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        {"field": str(item.get("key", "")), "message": str(item.get("message", ""))}
+        for item in found
+        if isinstance(item, dict)
+    ]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors) or "the request is not valid"
+    return _render(request, Problem(status=400, code="invalid_request", detail=detail, errors=errors))
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    code = _CODES.get(error.status_code, "http_error")
+    return _render(request, Problem(status=error.status_code, code=code, detail=error.detail))
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    if is_transient(error):
+        _log.warning("request failed for now", path=request.url.path, error=repr(error))
+        detail = "the service cannot reach its database just now; the same request may be sent again"
+        return _render(request, Problem(status=503, code="unavailable", detail=detail))
+    _log.error("request failed", path=request.url.path, exc_info=error)
+    return _render(
+        request, Problem(status=500, code="internal_error", detail="something is wrong on our side")
+    )

@@ -1,0 +1,109 @@
+"""Routes that each service serves about itself."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from litestar import Controller, Request, get, post
+from litestar.openapi.config import OpenAPIConfig
+from litestar.params import Parameter
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import Role, require
+from prizewire_chassis.db import Database
+from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.parts import Check, Lineage
+from prizewire_chassis.problems import Problem
+from prizewire_chassis.stuck_events import NotReplayable, StuckEvents
+from prizewire_contracts.codes import RefusalCode
+
+__all__ = ["OpenAPIConfig", "service_controller"]
+
+_REPLAY_STATUS = {"not_found": 404, "already_replayed": 409, "consumer_unknown": 409, "not_head": 409}
+
+
+def service_controller(
+    *, service: str, db: Database, stuck: StuckEvents, lineage: Lineage, checks: Sequence[Check], audit: Audit
+) -> type[Controller]:
+    """The controller under ``/api/services/<service>``."""
+    operator = require(Role.OPERATOR, Role.ADMIN)
+
+    class ServiceController(Controller):
+        path = f"/api/services/{service}"
+        guards = [operator]  # noqa: RUF012 - Litestar reads a plain list
+        tags = ["service"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @get("/lineage/{correlation_id:str}", summary="This service's steps of one correlation id")
+        async def lineage(self, correlation_id: str) -> dict[str, Any]:
+            async with db.transaction() as tx:
+                entries = await lineage(tx, correlation_id)
+            return {"service": service, "entries": [asdict(entry) for entry in entries]}
+
+        @get("/stuck-events", summary="Dead and parked events")
+        async def stuck_events(
+            self,
+            cursor: str | None = None,
+            limit: int | None = None,
+            stuck_state: str | None = Parameter(query="state", default=None),
+            correlation_id: str | None = None,
+        ) -> Page:
+            after = decode_cursor(cursor, length=1) or [0]
+            size = page_limit(limit)
+            items = await stuck.page(
+                after=int(after[0]), limit=size, state=stuck_state, correlation_id=correlation_id
+            )
+            full = len(items) == size
+            return {"items": items, "next_cursor": encode_cursor([items[-1]["id"]]) if full else None}
+
+        @get("/stuck-events/{stuck_id:int}", summary="One stuck event with its message")
+        async def stuck_event(self, stuck_id: int) -> dict[str, Any]:
+            try:
+                return await stuck.show(stuck_id)
+            except NotReplayable as error:
+                raise _problem(error) from None
+
+        @post("/stuck-events/{stuck_id:int}/replay", status_code=200, summary="Send a stuck event again")
+        async def replay(self, stuck_id: int, request: Request[Any, Any, Any]) -> dict[str, Any]:
+            actor = request.user.subject
+            try:
+                answer = await stuck.replay(stuck_id, actor=actor)
+            except NotReplayable as error:
+                raise _problem(error) from None
+            async with db.transaction() as tx:
+                await audit.record(
+                    tx,
+                    actor=actor,
+                    action="stuck_event.replayed",
+                    target=str(stuck_id),
+                    detail=asdict(answer),
+                )
+            return asdict(answer)
+
+        @get("/checks", summary="The invariants of this service, checked now")
+        async def checks(self) -> dict[str, Any]:
+            found = []
+            for check in checks:
+                async with db.transaction() as tx:
+                    breaches = await check.run(tx)
+                found.append({"name": check.name, "ok": not breaches, "breaches": breaches[:50]})
+            return {"service": service, "checks": found}
+
+        @get("/schema", summary="This service's OpenAPI document")
+        async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+            return request.app.openapi_schema.to_schema()
+
+        @get("/codes", summary="Stable reasons of stuck events")
+        async def codes(self) -> list[str]:
+            return [str(code) for code in RefusalCode]
+
+    return ServiceController
+
+
+def _problem(error: NotReplayable) -> Problem:
+    details = {
+        "not_found": "there is no such stuck event",
+        "already_replayed": "this event was applied since",
+        "consumer_unknown": "the consumer of this event no longer exists",
+        "not_head": f"an earlier event of the same subject is parked: replay {error.head} first",
+    }
+    return Problem(status=_REPLAY_STATUS[error.code], code=error.code, detail=details[error.code])

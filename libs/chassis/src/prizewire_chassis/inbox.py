@@ -1,0 +1,532 @@
+"""How a batch of messages is taken in: one transaction for inbox rows, domain changes, outbox rows and offsets.
+
+Every message ends in exactly one way: applied, without effect (a duplicate or an older version), dead (refused
+before it touched state) or parked (authentic, but it cannot be applied; later events of its subject wait behind
+it). Nothing is dropped, and no message is given up because the database or the broker is away.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
+from prizewire_chassis.stuck_events import Stuck, parked_heads, record_stuck
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.decode import EventRefused, decode
+from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.topics import Topic
+from prizewire_contracts.trust import TrustStore
+
+__all__ = [
+    "BatchProcessor",
+    "ConsumerSpec",
+    "Handler",
+    "Incoming",
+    "Record",
+    "Refusal",
+    "Stopping",
+    "VersionRule",
+    "never",
+    "strict",
+]
+
+_UNEXPECTED_TRIES = 3
+_BACKOFF_MAX_S = 5.0
+_log = get_logger(__name__)
+
+
+class Record(Protocol):
+    """A message as Kafka gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
+    ``replay_of`` is the state (dead or parked) from which it is sent again, None when it comes from Kafka.
+    """
+
+    event: Envelope
+    raw: dict[str, Any]
+    hash: bytes
+    topic: str
+    partition: int
+    offset: int
+    value: bytes = field(repr=False)
+    replay_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A handler's word that an event was not applied. ``park`` makes later events of its subject wait."""
+
+    code: RefusalCode
+    detail: str
+    park: bool = False
+
+
+Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
+"""Applies events inside the batch transaction; answers, by index, those that it refused. It never calls out."""
+
+
+class VersionRule(StrEnum):
+    """What ``aggregateversion`` means to a consumer."""
+
+    STRICT = "strict"
+    """Apply n+1, ignore older, park on a gap."""
+    HIGHEST = "highest"
+    """The event carries the full state: ignore older, apply any newer."""
+    NONE = "none"
+    """Versions are not looked at."""
+
+
+def strict(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
+    """Every type of the topic counts, without gaps."""
+    return VersionRule.STRICT
+
+
+def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
+    """Versions are not looked at."""
+    return VersionRule.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
+    ``types`` only have their version recorded.
+    """
+
+    name: str
+    topic: Topic
+    handler: Handler
+    version_rule: Callable[[str], VersionRule] = strict
+    types: frozenset[str] | None = None
+
+
+class Stopping(Exception):
+    """The service is shutting down: the batch was not applied and must be delivered again."""
+
+
+class _Split(Exception):
+    """A refused event has followers of its subject in the same transaction: apply up to it, then go on."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class BatchProcessor:
+    """Applies batches for all consumers of a service."""
+
+    def __init__(self, *, db: Database, trust: TrustStore, clock: Clock) -> None:
+        self._db = db
+        self._trust = trust
+        self._clock = clock
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Make retries give up with ``Stopping``; a transaction under way is finished."""
+        self._stopping.set()
+
+    async def process(self, spec: ConsumerSpec, records: Sequence[Record]) -> None:
+        """Take in ``records``, in their order; returns when all of them are durable in one of their four ends.
+
+        Raises:
+            Stopping: the service shuts down while the database is away; nothing was applied for certain.
+        """
+        started = time.perf_counter()
+        BATCH_SIZE.labels(spec.name).observe(len(records))
+        decoded = [self._decode(spec, record) for record in records]
+        for chunk in _chunks(decoded):
+            await self._insist(spec, chunk)
+        BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
+
+    def _decode(self, spec: ConsumerSpec, record: Record) -> "Incoming | Stuck":
+        value = record.value or b""
+        try:
+            found = decode(topic=spec.topic, value=record.value, trust=self._trust)
+        except EventRefused as refused:
+            return Stuck.of_refused(spec.name, record.topic, record.partition, record.offset, value, refused)
+        return Incoming(
+            found.event, found.raw, found.hash, record.topic, record.partition, record.offset, value
+        )
+
+    async def _insist(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
+        transient = unexpected = 0
+        while True:
+            try:
+                await self._apply(spec, items)
+                return
+            except _Split as split:
+                await self._insist(spec, items[: split.index + 1])
+                items = items[split.index + 1 :]
+                continue
+            except Exception as error:
+                if is_transient(error):
+                    transient += 1
+                    RETRIES.labels(spec.name, "transient").inc()
+                    _log.warning(
+                        "batch will be retried", consumer=spec.name, tries=transient, error=repr(error)
+                    )
+                elif unexpected + 1 < _UNEXPECTED_TRIES:
+                    unexpected += 1
+                    RETRIES.labels(spec.name, "unexpected").inc()
+                    _log.exception("batch failed", consumer=spec.name, tries=unexpected)
+                else:
+                    await self._isolate(spec, items, error)
+                    return
+            pause_s = min(_BACKOFF_MAX_S, 0.05 * 2.0 ** min(transient + unexpected, 10))
+            try:
+                await asyncio.wait_for(self._stopping.wait(), timeout=pause_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            except TimeoutError:
+                continue
+            raise Stopping(spec.name)
+
+    async def _isolate(
+        self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]", error: Exception
+    ) -> None:
+        """A batch keeps failing: find the poisonous event by taking them one by one, and park it."""
+        if len(items) > 1:
+            for item in items:
+                await self._insist(spec, [item])
+            return
+        item = items[0]
+        if isinstance(item, Stuck):
+            raise error
+        _log.error("event parked", consumer=spec.name, event_id=item.event.id, error=repr(error))
+        stuck = _stuck(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(error)[:500], park=True))
+        await self._insist(spec, [stuck])
+
+    async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
+        outcomes: dict[str, int] = {}
+        async with self._db.transaction() as tx:
+            await self._in_transaction(tx, spec, items, outcomes)
+            await self._store_offsets(tx, spec, items)
+        for outcome, count in outcomes.items():
+            EVENTS.labels(spec.name, outcome).inc(count)
+
+    async def _in_transaction(
+        self,
+        tx: AsyncConnection,
+        spec: ConsumerSpec,
+        items: "Sequence[Incoming | Stuck]",
+        outcomes: dict[str, int],
+    ) -> dict[int, Refusal]:
+        """Apply items; answers the refusals by index. The same path serves live batches and replays."""
+        stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
+        refusals: dict[int, Refusal] = {}
+        fresh = await self._deduplicate(tx, spec, items, refusals, outcomes)
+        fresh, versions = await self._check_versions(tx, spec, fresh, refusals, outcomes)
+        wanted = [
+            (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
+        ]
+        if wanted:
+            answer = await spec.handler(tx, [item for _, item in wanted])
+            for position, refusal in answer.items():
+                refusals[wanted[position][0]] = refusal
+        self._split_at_refusal(spec, items, fresh, refusals)
+        applied = [(index, item) for index, item in fresh if index not in refusals]
+        await self._store_versions(tx, spec, applied, versions)
+        await self._forget(tx, spec, items, refusals)
+        for index, refusal in sorted(refusals.items()):
+            item = items[index]
+            if isinstance(item, Incoming) and item.replay_of is None:
+                stuck.append(_stuck(spec, item, refusal))
+        if stuck:
+            stuck.sort(key=lambda entry: (entry.partition, entry.offset))
+            await record_stuck(tx, stuck, now=self._clock.now())
+        for entry in stuck:
+            outcomes[entry.state] = outcomes.get(entry.state, 0) + 1
+        outcomes["applied"] = len(applied)
+        return refusals
+
+    async def _deduplicate(
+        self,
+        tx: AsyncConnection,
+        spec: ConsumerSpec,
+        items: "Sequence[Incoming | Stuck]",
+        refusals: dict[int, Refusal],
+        outcomes: dict[str, int],
+    ) -> list[tuple[int, Incoming]]:
+        unique: dict[tuple[str, str], tuple[int, Incoming]] = {}
+        for index, item in enumerate(items):
+            if isinstance(item, Incoming):
+                unique.setdefault((item.event.source, item.event.id), (index, item))
+        if not unique:
+            return []
+        keys = sorted(unique)
+        inserted = await tx.execute(
+            _INBOX_INSERT,
+            {
+                "consumer": spec.name,
+                "sources": [source for source, _ in keys],
+                "ids": [event_id for _, event_id in keys],
+                "hashes": [unique[key][1].hash for key in keys],
+                "now": self._clock.now(),
+            },
+        )
+        new = {(row.source, row.event_id) for row in inserted}
+        seen: dict[tuple[str, str], bytes] = {}
+        if len(new) < len(keys):
+            old = [key for key in keys if key not in new]
+            found = await tx.execute(
+                _INBOX_HASHES,
+                {"consumer": spec.name, "sources": [key[0] for key in old], "ids": [key[1] for key in old]},
+            )
+            seen = {(row.source, row.event_id): bytes(row.hash) for row in found}
+        fresh: list[tuple[int, Incoming]] = []
+        for index, item in enumerate(items):
+            if not isinstance(item, Incoming):
+                continue
+            key = (item.event.source, item.event.id)
+            first, original = unique[key]
+            known = seen.get(key)
+            if item.hash != (known if known is not None else original.hash):
+                refusals[index] = Refusal(RefusalCode.ID_CONFLICT, "this id was used for another event")
+            elif index == first and (known is None or item.replay_of == "parked"):
+                fresh.append((index, item))
+            else:
+                outcomes["duplicate"] = outcomes.get("duplicate", 0) + 1
+        return fresh
+
+    async def _check_versions(
+        self,
+        tx: AsyncConnection,
+        spec: ConsumerSpec,
+        fresh: list[tuple[int, Incoming]],
+        refusals: dict[int, Refusal],
+        outcomes: dict[str, int],
+    ) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
+        """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap."""
+        subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
+        if not subjects:
+            return [], {}
+        heads = await parked_heads(tx, consumer=spec.name, subjects=subjects)
+        versioned = [
+            (i, item) for i, item in fresh if spec.version_rule(item.event.type) is not VersionRule.NONE
+        ]
+        versions: dict[tuple[str, str], int] = {}
+        if versioned:
+            rows = await tx.execute(
+                _VERSIONS,
+                {
+                    "consumer": spec.name,
+                    "sources": [s for s, _ in subjects],
+                    "subjects": [s for _, s in subjects],
+                },
+            )
+            versions = {(row.source, row.subject): row.version for row in rows}
+        passed: list[tuple[int, Incoming]] = []
+        for index, item in fresh:
+            subject = (item.event.source, item.event.subject)
+            rule = spec.version_rule(item.event.type)
+            version = item.event.aggregateversion
+            current = versions.get(subject, 0)
+            head = heads.get(subject)
+            fills_gap = rule is VersionRule.STRICT and version == current + 1
+            behind = head is not None and item.replay_of != "parked"
+            if behind and not (fills_gap and head == RefusalCode.VERSION_GAP):
+                refusals[index] = Refusal(RefusalCode.SUBJECT_PARKED, f"waits behind {head}", park=True)
+                continue
+            if rule is not VersionRule.NONE and version is not None:
+                if version <= current:
+                    outcomes["outdated"] = outcomes.get("outdated", 0) + 1
+                    continue
+                if rule is VersionRule.STRICT and version != current + 1:
+                    detail = f"version {version} after {current}"
+                    refusals[index] = Refusal(RefusalCode.VERSION_GAP, detail, park=True)
+                    continue
+                versions[subject] = version
+            passed.append((index, item))
+        return passed, versions
+
+    def _split_at_refusal(
+        self,
+        spec: ConsumerSpec,
+        items: "Sequence[Incoming | Stuck]",
+        fresh: list[tuple[int, Incoming]],
+        refusals: dict[int, Refusal],
+    ) -> None:
+        """The handler saw followers of an event that it refused: they must not have been applied."""
+        broken: dict[tuple[str, str], int] = {}
+        for index, item in fresh:
+            subject = (item.event.source, item.event.subject)
+            refusal = refusals.get(index)
+            if subject in broken:
+                raise _Split(broken[subject])
+            ordered = spec.version_rule(item.event.type) is VersionRule.STRICT
+            if refusal is not None and (refusal.park or ordered):
+                broken[subject] = index
+
+    async def _store_versions(
+        self,
+        tx: AsyncConnection,
+        spec: ConsumerSpec,
+        applied: list[tuple[int, Incoming]],
+        versions: Mapping[tuple[str, str], int],
+    ) -> None:
+        reached: dict[tuple[str, str], int] = {}
+        for _, item in applied:
+            subject = (item.event.source, item.event.subject)
+            if subject in versions and item.event.aggregateversion is not None:
+                reached[subject] = max(reached.get(subject, 0), item.event.aggregateversion)
+        if reached:
+            ordered = sorted(reached)
+            await tx.execute(
+                _VERSIONS_UPSERT,
+                {
+                    "consumer": spec.name,
+                    "sources": [source for source, _ in ordered],
+                    "subjects": [subject for _, subject in ordered],
+                    "versions": [reached[key] for key in ordered],
+                },
+            )
+
+    async def _forget(
+        self,
+        tx: AsyncConnection,
+        spec: ConsumerSpec,
+        items: "Sequence[Incoming | Stuck]",
+        refusals: Mapping[int, Refusal],
+    ) -> None:
+        """A dead event leaves no trace in the inbox: else a forger could use up the id of an honest one."""
+        dead = [
+            item
+            for index, refusal in refusals.items()
+            if not refusal.park
+            and refusal.code is not RefusalCode.ID_CONFLICT
+            and isinstance(item := items[index], Incoming)
+        ]
+        if dead:
+            await tx.execute(
+                _INBOX_FORGET,
+                {
+                    "consumer": spec.name,
+                    "sources": [item.event.source for item in dead],
+                    "ids": [item.event.id for item in dead],
+                    "hashes": [item.hash for item in dead],
+                },
+            )
+
+    async def _store_offsets(
+        self, tx: AsyncConnection, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]"
+    ) -> None:
+        reached: dict[tuple[str, int], int] = {}
+        for item in items:
+            place = (item.topic, item.partition)
+            reached[place] = max(reached.get(place, 0), item.offset + 1)
+        ordered = sorted(reached)
+        await tx.execute(
+            _OFFSETS_UPSERT,
+            {
+                "consumer": spec.name,
+                "topics": [topic for topic, _ in ordered],
+                "partitions": [partition for _, partition in ordered],
+                "offsets": [reached[place] for place in ordered],
+                "now": self._clock.now(),
+            },
+        )
+
+    async def replay(self, tx: AsyncConnection, spec: ConsumerSpec, entry: Stuck) -> Refusal | None:
+        """Send a stuck message through the same path again, in the caller's transaction.
+
+        Answers None when it was applied or turned out to be without effect, else why it is stuck still.
+        """
+        item = self._decode(spec, entry)
+        if isinstance(item, Stuck):
+            return Refusal(RefusalCode(item.reason), item.detail)
+        outcomes: dict[str, int] = {}
+        refusals = await self._in_transaction(tx, spec, [replace(item, replay_of=entry.state)], outcomes)
+        refusal = refusals.get(0)
+        EVENTS.labels(spec.name, "replayed" if refusal is None else "replay_refused").inc()
+        return refusal
+
+
+def _chunks(items: "Sequence[Incoming | Stuck]") -> "list[list[Incoming | Stuck]]":
+    """Keep two different events under one id out of one transaction: whether the first counts is known only when
+    it was applied.
+    """
+    chunks: list[list[Incoming | Stuck]] = [[]]
+    hashes: dict[tuple[str, str], bytes] = {}
+    for item in items:
+        if isinstance(item, Incoming):
+            key = (item.event.source, item.event.id)
+            if hashes.get(key, item.hash) != item.hash:
+                chunks.append([])
+                hashes.clear()
+            hashes[key] = item.hash
+        chunks[-1].append(item)
+    return [chunk for chunk in chunks if chunk]
+
+
+def _stuck(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
+    return Stuck(
+        consumer=spec.name,
+        topic=item.topic,
+        partition=item.partition,
+        offset=item.offset,
+        event_id=item.event.id,
+        source=item.event.source,
+        subject=item.event.subject,
+        type=item.event.type,
+        version=item.event.aggregateversion,
+        correlation_id=item.event.correlationid,
+        state="parked" if refusal.park else "dead",
+        reason=str(refusal.code),
+        detail=refusal.detail,
+        value=item.value,
+    )
+
+
+_INBOX_INSERT = text(
+    "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
+    "SELECT :consumer, u.source, u.event_id, u.hash, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
+    "ON CONFLICT DO NOTHING RETURNING source, event_id"
+)
+_INBOX_HASHES = text(
+    "SELECT i.source, i.event_id, i.hash FROM inbox i "
+    "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) "
+    "ON i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id"
+)
+_INBOX_FORGET = text(
+    "DELETE FROM inbox i USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) "
+    "AS u(source, event_id, hash) "
+    "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
+)
+_VERSIONS = text(
+    "SELECT v.source, v.subject, v.version FROM applied_versions v "
+    "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
+    "ON v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "
+    "ORDER BY v.source, v.subject FOR UPDATE OF v"
+)
+_VERSIONS_UPSERT = text(
+    "INSERT INTO applied_versions (consumer, source, subject, version) "
+    "SELECT :consumer, u.source, u.subject, u.version "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[]), CAST(:versions AS int[])) "
+    "AS u(source, subject, version) "
+    "ON CONFLICT (consumer, source, subject) DO UPDATE SET version = excluded.version "
+    "WHERE applied_versions.version < excluded.version"
+)
+_OFFSETS_UPSERT = text(
+    "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
+    "SELECT :consumer, u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) "
+    "AS u(topic, partition, next_offset) "
+    "ON CONFLICT (consumer, topic, partition) DO UPDATE "
+    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at"
+)

@@ -1,0 +1,73 @@
+"""Periodic work that can be woken, backs off when it fails, and stops between two runs."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import JOB_FAILURES
+
+__all__ = ["Job", "JobRunner"]
+
+_BACKOFF_MAX_S = 10.0
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Job:
+    """Work that is done every ``interval_s`` seconds, or sooner when woken.
+
+    ``run`` answers whether there was work: then it is called again at once. It must be restartable at any point.
+    """
+
+    name: str
+    interval_s: float
+    run: Callable[[], Awaitable[bool]]
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    def wake(self) -> None:
+        """Run now, or once more if it is running."""
+        self._wake.set()
+
+
+class JobRunner:
+    """Runs jobs until it is stopped; a run under way is always finished."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin running every job in a task of its own."""
+        self._tasks = [asyncio.create_task(self._loop(job), name=f"job {job.name}") for job in self._jobs]
+
+    async def stop(self) -> None:
+        """Let running jobs finish, start no more."""
+        self._stopping = True
+        for job in self._jobs:
+            job.wake()
+        await asyncio.gather(*self._tasks)
+
+    async def _loop(self, job: Job) -> None:
+        failures = 0
+        while not self._stopping:
+            job._wake.clear()
+            try:
+                busy = await job.run()
+                failures = 0
+            except Exception:
+                failures += 1
+                JOB_FAILURES.labels(job.name).inc()
+                _log.exception("job failed", job=job.name, failures=failures)
+                busy = False
+            if busy and not self._stopping:
+                continue
+            pause_s = job.interval_s
+            if failures:
+                pause_s = min(_BACKOFF_MAX_S, 0.1 * 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+            try:
+                await asyncio.wait_for(job._wake.wait(), timeout=pause_s)
+            except TimeoutError:
+                continue

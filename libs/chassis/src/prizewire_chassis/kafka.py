@@ -1,0 +1,106 @@
+"""Kafka as every service uses it: batches in, an idempotent producer out, SASL/SCRAM under both."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.security import BaseSecurity, SASLScram512
+
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.settings import ServiceSettings
+
+__all__ = ["build_broker", "build_producer", "subscribe"]
+
+BATCH_RECORDS_MAX = 500
+_BATCH_TIMEOUT_MS = 40
+"""An empty poll waits this long twice (once in aiokafka, once in FastStream)."""
+_log = get_logger(__name__)
+
+Records = tuple[ConsumerRecord, ...]
+OriginalParser = Callable[[Records], Awaitable[KafkaMessage]]
+
+
+def _ssl_context(settings: ServiceSettings) -> ssl.SSLContext | None:
+    if settings.kafka_security_protocol != "SASL_SSL":
+        return None
+    return ssl.create_default_context(cafile=settings.kafka_ca_file)
+
+
+def build_broker(settings: ServiceSettings) -> KafkaBroker:
+    """A FastStream broker for consuming. Its own producer is not used: events leave through the outbox."""
+    context = _ssl_context(settings)
+    security: BaseSecurity = SASLScram512(
+        username=settings.kafka_sasl_username,
+        password=settings.kafka_sasl_password.get_secret_value(),
+        use_ssl=context is not None,
+        ssl_context=context,
+    )
+    return KafkaBroker(
+        settings.kafka_bootstrap_servers.split(","),
+        client_id=settings.kafka_sasl_username,
+        security=security,
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        graceful_timeout=20.0,
+    )
+
+
+def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
+    """The relay's producer: idempotent, acknowledged by all in-sync replicas, batched."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+        client_id=f"{settings.kafka_sasl_username}-relay",
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_plain_username=settings.kafka_sasl_username,
+        sasl_plain_password=settings.kafka_sasl_password.get_secret_value(),
+        ssl_context=_ssl_context(settings),
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=2,
+        max_batch_size=256 * 1024,
+        max_request_size=1_100_000,
+        request_timeout_ms=15_000,
+    )
+
+
+async def _bare_parser(records: Records, original: OriginalParser) -> KafkaMessage:
+    """Drop record headers before FastStream decodes them: bytes that are not UTF-8 would stop the partition."""
+    return await original(
+        tuple(replace(record, headers=()) if record.headers else record for record in records)
+    )
+
+
+async def _raw_decoder(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> None:
+    """Consume ``spec.topic`` in batches, acknowledged after the batch's transaction, delivered again on failure."""
+
+    async def consume(records: Sequence[ConsumerRecord]) -> None:
+        await processor.process(spec, records)
+
+    consume.__name__ = spec.name.replace(".", "_").replace("-", "_")
+    subscriber = broker.subscriber(
+        spec.topic.name,
+        group_id=spec.name,
+        batch=True,
+        max_records=BATCH_RECORDS_MAX,
+        batch_timeout_ms=_BATCH_TIMEOUT_MS,
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        parser=_bare_parser,
+        decoder=_raw_decoder,
+        fetch_max_wait_ms=100,
+        session_timeout_ms=10_000,
+        max_poll_interval_ms=300_000,
+    )
+    subscriber(consume)

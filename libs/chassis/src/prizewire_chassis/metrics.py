@@ -1,0 +1,42 @@
+"""The chassis' own metrics. Labels take their values from closed sets: consumer names, outcomes, routes."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "BATCH_SECONDS",
+    "BATCH_SIZE",
+    "EVENTS",
+    "HTTP_REQUESTS",
+    "HTTP_SECONDS",
+    "JOB_FAILURES",
+    "OUTBOX_AGE",
+    "OUTBOX_WAITING",
+    "RELAYED",
+    "RETRIES",
+    "STUCK",
+]
+
+EVENTS = Counter(
+    "prizewire_events_total", "Events consumed, by what became of them.", ["consumer", "outcome"]
+)
+BATCH_SIZE = Histogram(
+    "prizewire_batch_events",
+    "Events in one consumed batch.",
+    ["consumer"],
+    buckets=(1, 5, 20, 100, 300, 500, 1000),
+)
+BATCH_SECONDS = Histogram("prizewire_batch_seconds", "Time from batch to commit.", ["consumer"])
+RETRIES = Counter(
+    "prizewire_batch_retries_total", "Batches tried again, by kind of failure.", ["consumer", "kind"]
+)
+STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
+RELAYED = Counter("prizewire_outbox_published_total", "Events published to Kafka.")
+OUTBOX_WAITING = Gauge("prizewire_outbox_waiting", "Events committed and not yet published.")
+OUTBOX_AGE = Gauge("prizewire_outbox_age_seconds", "Age of the oldest event that waits in the outbox.")
+JOB_FAILURES = Counter("prizewire_job_failures_total", "Runs of a periodic job that raised.", ["job"])
+HTTP_REQUESTS = Counter(
+    "prizewire_http_requests_total",
+    "HTTP requests by route template and status.",
+    ["method", "route", "status"],
+)
+HTTP_SECONDS = Histogram("prizewire_http_request_seconds", "Time to answer.", ["method", "route"])

@@ -1,0 +1,214 @@
+"""Events leave with the transaction that caused them: into the outbox, and from there to Kafka by one relay.
+
+The relay claims ``published_at IS NULL`` in the order of ids. A cursor over ids would lose events, because a
+lower id can become visible after a higher one. Duplicates are possible after a crash, losses are not.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database, after_commit, is_transient
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING, RELAYED
+from prizewire_contracts.encode import EncodedEvent, encode
+from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
+from prizewire_contracts.trust import MessageKey
+
+__all__ = ["HEADERS", "Outbox", "Relay", "purge_published"]
+
+HEADERS = [("content-type", CONTENT_TYPE.encode())]
+_BATCH = 500
+_IDLE_S = 0.5
+_BACKOFF_MAX_S = 5.0
+_log = get_logger(__name__)
+
+
+class Outbox:
+    """Signs events and stores them in the caller's transaction.
+
+    Call ``add`` after the aggregate's lock was taken, so that ids follow the aggregate's order.
+    """
+
+    def __init__(self, *, service: str, key: MessageKey, clock: Clock) -> None:
+        self.service = service
+        self._key = key
+        self._clock = clock
+        self._wake = asyncio.Event()
+
+    def event(
+        self,
+        model: type[Envelope],
+        data: BaseModel,
+        *,
+        subject: str,
+        version: int,
+        correlation_id: str,
+        causation_id: str | None = None,
+    ) -> EncodedEvent:
+        """The signed event ``version`` of ``subject``; see ``prizewire_contracts.encode.encode``."""
+        return encode(
+            model,
+            data,
+            service=self.service,
+            subject=subject,
+            version=version,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            now=self._clock.now(),
+            key=self._key,
+        )
+
+    async def add(self, tx: AsyncConnection, events: Sequence[EncodedEvent]) -> None:
+        """Store events, in this order, with one statement; the relay is woken when the transaction commits."""
+        if not events:
+            return
+        await tx.execute(
+            _INSERT,
+            {
+                "topics": [event.topic for event in events],
+                "keys": [event.key for event in events],
+                "values": [event.value for event in events],
+                "ids": [event.event_id for event in events],
+                "now": self._clock.now(),
+            },
+        )
+        after_commit(tx, self.wake)
+
+    def wake(self) -> None:
+        """Tell the relay of this process that there is something to send."""
+        self._wake.set()
+
+    async def waiting(self, *, timeout_s: float) -> None:
+        """Return when woken, or after ``timeout_s``."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), timeout=timeout_s)
+        except TimeoutError:
+            return
+        finally:
+            self._wake.clear()
+
+
+_INSERT = text(
+    "INSERT INTO outbox (topic, key, value, event_id, created_at) "
+    "SELECT u.topic, u.key, u.value, u.event_id, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]), CAST(:ids AS text[])) "
+    "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n"
+)
+_CLAIM = text(
+    "SELECT id, topic, key, value, created_at FROM outbox WHERE published_at IS NULL "
+    "ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"
+)
+_MARK = text("UPDATE outbox SET published_at = :now WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
+class Relay:
+    """Publishes the outbox. One at a time for each database, by a session advisory lock on the relay's own
+    connection; it stops a batch at the first error, so that the order of a key is kept.
+    """
+
+    def __init__(self, *, db: Database, outbox: Outbox, producer: AIOKafkaProducer, clock: Clock) -> None:
+        self._db = db
+        self._outbox = outbox
+        self._producer = producer
+        self._clock = clock
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin relaying in a task of its own."""
+        self._task = asyncio.create_task(self._run(), name="outbox relay")
+
+    async def stop(self, *, drain_s: float = 5.0) -> None:
+        """Send what is committed, for at most ``drain_s``, then end."""
+        self._stopping = True
+        self._outbox.wake()
+        if self._task is not None:
+            try:
+                await asyncio.wait_for(self._task, timeout=drain_s)
+            except TimeoutError:
+                _log.warning("outbox not drained in time; the next start sends the rest")
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._hold()
+                return
+            except Exception as error:
+                failures += 1
+                kind = "transient" if is_transient(error) else "unexpected"
+                _log.warning("relay interrupted", kind=kind, failures=failures, error=repr(error))
+            if self._stopping:
+                return
+            await asyncio.sleep(min(_BACKOFF_MAX_S, 0.1 * 2.0 ** min(failures, 10)))
+
+    async def _hold(self) -> None:
+        async with self._db.engine.connect() as connection:
+            while not await self._lock(connection):
+                if self._stopping:
+                    return
+                await self._outbox.waiting(timeout_s=1.0)
+            while True:
+                sent = await self._batch(connection)
+                if sent:
+                    continue
+                if self._stopping:
+                    return
+                await self._outbox.waiting(timeout_s=_IDLE_S)
+
+    async def _lock(self, connection: AsyncConnection) -> bool:
+        async with connection.begin():
+            result = await connection.execute(
+                text("SELECT pg_try_advisory_lock(hashtext('prizewire.relay'))")
+            )
+            return bool(result.scalar_one())
+
+    async def _batch(self, connection: AsyncConnection) -> int:
+        async with connection.begin():
+            rows: Sequence[Any] = (await connection.execute(_CLAIM, {"batch": _BATCH})).all()
+            OUTBOX_WAITING.set(len(rows))
+            if not rows:
+                OUTBOX_AGE.set(0)
+                return 0
+            OUTBOX_AGE.set((self._clock.now() - rows[0].created_at).total_seconds())
+            sends = [
+                await self._producer.send(
+                    row.topic, key=bytes(row.key), value=bytes(row.value), headers=HEADERS
+                )
+                for row in rows
+            ]
+            results = await asyncio.gather(*sends, return_exceptions=True)
+            delivered: list[int] = []
+            failure: BaseException | None = None
+            for row, result in zip(rows, results, strict=True):
+                if isinstance(result, BaseException):
+                    failure = result
+                    break
+                delivered.append(row.id)
+            if delivered:
+                await connection.execute(_MARK, {"ids": delivered, "now": self._clock.now()})
+        RELAYED.inc(len(delivered))
+        if failure is not None:
+            raise failure
+        return len(delivered)
+
+
+async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> bool:
+    """Delete rows that were published longer than ``keep`` ago; True when there may be more."""
+    async with db.transaction() as tx:
+        result = await tx.execute(
+            text(
+                "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < :before "
+                "ORDER BY id LIMIT 5000)"
+            ),
+            {"before": clock.now() - keep},
+        )
+    return result.rowcount >= 5000

@@ -1,0 +1,49 @@
+"""What every service reads from its environment."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from prizewire_money import AssetRegistry
+
+__all__ = ["ServiceSettings", "load_assets"]
+
+
+class ServiceSettings(BaseSettings):
+    """Common settings; a field's name in capitals is its environment variable. Secrets have no default."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    prizewire_environment: str = Field("production", description="development, staging or production.")
+    database_url: SecretStr = Field(description="The service's database under its runtime role.")
+    database_migration_url: SecretStr | None = Field(None, description="The same database under its owner.")
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
+    kafka_security_protocol: str = Field("SASL_PLAINTEXT", description="SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str = Field("SCRAM-SHA-512", description="The only mechanism served.")
+    kafka_sasl_username: str = Field("", description="The service's Kafka principal.")
+    kafka_sasl_password: SecretStr = Field(description="The principal's password.")
+    kafka_ca_file: Path | None = Field(None, description="Certificate authority for SASL_SSL.")
+    http_host: str = Field("127.0.0.1", description="Address to bind.")
+    http_port: int = Field(8080, description="Port to bind.")
+    message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
+    trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
+    assets_file: Path = Field(Path("assets.yaml"), description="assets.yaml: code, decimals, redeemable.")
+    jwt_secret_file: Path | None = Field(None, description="HS256 secret of access tokens (development).")
+    jwt_issuer: str = Field("prizewire-dev", description="Expected iss of access tokens.")
+    jwt_audience: str = Field("prizewire", description="Expected aud of access tokens.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+def load_assets(path: Path) -> AssetRegistry:
+    """Read ``assets.yaml``.
+
+    Raises:
+        ValueError: the file has no ``assets`` mapping, or an asset in it is malformed.
+    """
+    document = yaml.safe_load(path.read_text())
+    if not isinstance(document, dict) or not isinstance(document.get("assets"), dict):
+        msg = f"{path.name} has no mapping `assets`"
+        raise ValueError(msg)
+    return AssetRegistry.from_mapping(document["assets"])

@@ -1,0 +1,294 @@
+"""Messages that were not applied: kept whole, listed, shown, replayed. There is no dead-letter topic.
+
+``dead``: refused before it touched state; parks nothing. ``parked``: authentic, but not applicable; later events
+of the same (consumer, source, subject) queue behind it in ``subject_parked``. ``replayed``: applied since.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import STUCK
+from prizewire_contracts.decode import EventRefused
+
+if TYPE_CHECKING:
+    from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+
+__all__ = ["NotReplayable", "ReplayAnswer", "Stuck", "StuckEvents", "parked_heads", "record_stuck"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """One message that was not applied; ``value`` is the message as it came."""
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    source: str | None
+    subject: str | None
+    type: str | None
+    version: int | None
+    correlation_id: str | None
+    state: str
+    reason: str
+    detail: str
+    value: bytes = field(repr=False)
+
+    @classmethod
+    def of_refused(
+        cls, consumer: str, topic: str, partition: int, offset: int, value: bytes, refused: EventRefused
+    ) -> "Stuck":
+        """A dead message that could not even be decoded or authenticated."""
+        return cls(
+            consumer=consumer,
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            event_id=refused.event_id,
+            source=refused.source,
+            subject=refused.subject,
+            type=refused.event_type,
+            version=None,
+            correlation_id=refused.correlation_id,
+            state="dead",
+            reason=str(refused.code),
+            detail=refused.detail[:500],
+            value=value,
+        )
+
+
+class NotReplayable(Exception):
+    """``code``: ``not_found``, ``already_replayed``, ``consumer_unknown`` or ``not_head`` (``head`` says which
+    event must go first).
+    """
+
+    def __init__(self, code: str, head: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.head = head
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayAnswer:
+    """What became of a replay: ``state`` after it, why it is stuck still, and how many followers were released."""
+
+    state: str
+    reason: str | None
+    detail: str | None
+    released: int
+
+
+async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: datetime) -> None:
+    """Store messages; one that lies there already (same consumer, topic, partition, offset) is left alone."""
+    columns = ("topic", "partition", "offset", "event_id", "source", "subject", "type", "version")
+    columns += ("correlation_id", "state", "reason", "detail", "value")
+    await tx.execute(
+        _INSERT,
+        {
+            "consumer": entries[0].consumer,
+            "now": now,
+            **{f"{name}s": [_clean(getattr(entry, name)) for entry in entries] for name in columns},
+        },
+    )
+
+
+async def parked_heads(
+    tx: AsyncConnection, *, consumer: str, subjects: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The reason of the oldest parked event of each subject that has one. Locks it against a replay under way."""
+    rows = await tx.execute(
+        _HEADS,
+        {"consumer": consumer, "sources": [s for s, _ in subjects], "subjects": [s for _, s in subjects]},
+    )
+    heads: dict[tuple[str, str], str] = {}
+    for row in rows:
+        heads.setdefault((row.source, row.subject), row.reason)
+    return heads
+
+
+class StuckEvents:
+    """Listing and replaying, over HTTP and by the job that releases what no longer needs to wait."""
+
+    def __init__(
+        self, *, db: Database, processor: "BatchProcessor", specs: "Sequence[ConsumerSpec]", clock: Clock
+    ) -> None:
+        self._db = db
+        self._processor = processor
+        self._specs = {spec.name: spec for spec in specs}
+        self._clock = clock
+
+    async def page(
+        self, *, after: int, limit: int, state: str | None = None, correlation_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Stuck events after an id, oldest first, without their bodies."""
+        async with self._db.transaction() as tx:
+            rows = await tx.execute(
+                _PAGE, {"after": after, "limit": limit, "state": state, "correlation_id": correlation_id}
+            )
+            return [dict(row._mapping) for row in rows]
+
+    async def show(self, stuck_id: int) -> dict[str, Any]:
+        """One stuck event with its message as text.
+
+        Raises:
+            NotReplayable: ``not_found``.
+        """
+        async with self._db.transaction() as tx:
+            row = (await tx.execute(_ONE, {"id": stuck_id})).one_or_none()
+        if row is None:
+            raise NotReplayable("not_found")
+        found = dict(row._mapping)
+        found["message"] = bytes(found.pop("value")).decode(errors="backslashreplace")
+        return found
+
+    async def replay(self, stuck_id: int, *, actor: str) -> ReplayAnswer:
+        """Send one through the consumer's path again, then those that waited behind it.
+
+        Raises:
+            NotReplayable: see there.
+        """
+        answer, key = await self._attempt(stuck_id, actor=actor)
+        if answer.state != "replayed" or key is None:
+            return answer
+        released = 0
+        while (head := await self._head(key)) is not None:
+            follower, _ = await self._attempt(head, actor=actor)
+            if follower.state != "replayed":
+                break
+            released += 1
+        return replace(answer, released=released)
+
+    async def release(self) -> bool:
+        """Replay parked heads that no longer need to wait: a filled gap, or a subject whose head went on."""
+        async with self._db.transaction() as tx:
+            rows = (await tx.execute(_RELEASABLE)).all()
+            counts = {row.state: row.n for row in await tx.execute(_COUNTS)}
+        for state in ("dead", "parked"):
+            STUCK.labels(state).set(counts.get(state, 0))
+        moved = False
+        for row in rows:
+            if row.consumer in self._specs:
+                answer = await self.replay(row.id, actor="system:release")
+                moved = moved or answer.state == "replayed"
+        return moved
+
+    async def _head(self, key: tuple[str, str, str]) -> int | None:
+        consumer, source, subject = key
+        async with self._db.transaction() as tx:
+            result = await tx.execute(_HEAD_ID, {"consumer": consumer, "source": source, "subject": subject})
+            head: int | None = result.scalar_one_or_none()
+            return head
+
+    async def _attempt(
+        self, stuck_id: int, *, actor: str
+    ) -> tuple[ReplayAnswer, tuple[str, str, str] | None]:
+        try:
+            return await self._replay_one(stuck_id, actor=actor)
+        except NotReplayable:
+            raise
+        except Exception as error:
+            if is_transient(error):
+                raise
+            _log.exception("replay failed", stuck_id=stuck_id)
+            detail = repr(error)[:500]
+            async with self._db.transaction() as tx:
+                values = {"id": stuck_id, "state": "parked", "reason": "handler_error", "detail": detail}
+                await tx.execute(_STILL, values)
+            return ReplayAnswer("parked", "handler_error", detail, 0), None
+
+    async def _replay_one(
+        self, stuck_id: int, *, actor: str
+    ) -> tuple[ReplayAnswer, tuple[str, str, str] | None]:
+        async with self._db.transaction() as tx:
+            row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
+            if row is None:
+                raise NotReplayable("not_found")
+            if row.state == "replayed":
+                raise NotReplayable("already_replayed")
+            spec = self._specs.get(row.consumer)
+            if spec is None:
+                raise NotReplayable("consumer_unknown")
+            key = None
+            if row.state == "parked":
+                key = (row.consumer, row.source, row.subject)
+                head = await tx.execute(
+                    _HEAD_ID, {"consumer": row.consumer, "source": row.source, "subject": row.subject}
+                )
+                first = head.scalar_one()
+                if first != stuck_id:
+                    raise NotReplayable("not_head", first)
+            entry = Stuck(**{name: row._mapping[name] for name in _FIELDS}, value=bytes(row.value))
+            refusal = await self._processor.replay(tx, spec, entry)
+            if refusal is None:
+                await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})
+                return ReplayAnswer("replayed", None, None, 0), key
+            state = "parked" if refusal.park else "dead"
+            detail = refusal.detail[:500]
+            values = {"id": stuck_id, "state": state, "reason": str(refusal.code), "detail": detail}
+            await tx.execute(_STILL, values)
+            return ReplayAnswer(state, str(refusal.code), detail, 0), key
+
+
+def _clean(value: Any) -> Any:
+    """PostgreSQL's text takes no NUL."""
+    return value.replace("\x00", "�") if isinstance(value, str) else value
+
+
+_FIELDS = (
+    "consumer", "topic", "partition", "offset", "event_id", "source", "subject", "type", "version",
+    "correlation_id", "state", "reason", "detail",
+)  # fmt: skip
+_INSERT = text(
+    'INSERT INTO stuck_events (consumer, topic, partition, "offset", event_id, source, subject, type, version, '
+    "correlation_id, state, reason, detail, value, recorded_at) "
+    "SELECT :consumer, u.*, CAST(:now AS timestamptz) FROM unnest(CAST(:topics AS text[]), "
+    "CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), CAST(:event_ids AS text[]), CAST(:sources AS text[]), "
+    "CAST(:subjects AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]), CAST(:correlation_ids AS text[]), "
+    "CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:details AS text[]), CAST(:values AS bytea[])) AS u "
+    'ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING'
+)
+_HEADS = text(
+    "SELECT s.source, s.subject, s.reason FROM stuck_events s "
+    "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
+    "ON s.consumer = :consumer AND s.state = 'parked' AND s.source = u.source AND s.subject = u.subject "
+    "ORDER BY s.id FOR SHARE OF s"
+)
+_HEAD_ID = text(
+    "SELECT min(id) FROM stuck_events WHERE state = 'parked' AND consumer = :consumer AND source = :source "
+    "AND subject = :subject"
+)
+_PAGE = text(
+    'SELECT id, consumer, topic, partition, "offset", event_id, source, subject, type, version, correlation_id, '
+    "state, reason, detail, recorded_at AS at FROM stuck_events WHERE id > :after "
+    "AND (CAST(:state AS text) IS NULL AND state <> 'replayed' OR state = CAST(:state AS text)) "
+    "AND (CAST(:correlation_id AS text) IS NULL OR correlation_id = CAST(:correlation_id AS text)) "
+    "ORDER BY id LIMIT :limit"
+)
+_ONE = text("SELECT *, recorded_at AS at FROM stuck_events WHERE id = :id")
+_LOCK = text("SELECT * FROM stuck_events WHERE id = :id FOR UPDATE")
+_DONE = text(
+    "UPDATE stuck_events SET state = 'replayed', replayed_at = :now, replayed_by = :actor WHERE id = :id"
+)
+_STILL = text("UPDATE stuck_events SET state = :state, reason = :reason, detail = :detail WHERE id = :id")
+_COUNTS = text(
+    "SELECT state, count(*) AS n FROM stuck_events WHERE state IN ('dead', 'parked') GROUP BY state"
+)
+_RELEASABLE = text(
+    "WITH heads AS (SELECT DISTINCT ON (consumer, source, subject) * FROM stuck_events WHERE state = 'parked' "
+    "ORDER BY consumer, source, subject, id) "
+    "SELECT h.id, h.consumer FROM heads h LEFT JOIN applied_versions v ON v.consumer = h.consumer "
+    "AND v.source = h.source AND v.subject = h.subject "
+    "WHERE h.reason = 'subject_parked' OR (h.reason = 'version_gap' AND h.version <= coalesce(v.version, 0) + 1) "
+    "ORDER BY h.id LIMIT 200"
+)

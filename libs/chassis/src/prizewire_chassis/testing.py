@@ -1,0 +1,128 @@
+"""Helpers for tests of services: keys, tokens, raw events, and a service's runtime over given parts."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import jwt
+
+from prizewire_chassis.clock import ManualClock
+from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.encode import EncodedEvent, sign_raw
+from prizewire_contracts.trust import MessageKey, TrustStore
+
+__all__ = [
+    "TRUSTED_USES",
+    "FakeRecord",
+    "ManualClock",
+    "event_bytes",
+    "make_key",
+    "make_token",
+    "make_trust",
+    "records",
+]
+
+TRUSTED_USES = {
+    "settlement": ["event", "audit-head"],
+    "rewards": ["event", "intent", "audit-head"],
+    "payouts": ["event", "approval", "audit-head"],
+    "signer": ["event", "audit-head"],
+    "webhooks": ["event", "audit-head"],
+}
+"""What each service's message key may sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeRecord:
+    """A Kafka record, as far as the inbox looks at it."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+def make_key(service: str) -> MessageKey:
+    """A message key that is the same at every run, derived from the service's name."""
+    return MessageKey.from_seed(
+        keyid=f"{service}-1", seed=hashlib.sha256(f"test {service}".encode()).digest()
+    )
+
+
+def make_trust(services: Iterable[str] = tuple(TRUSTED_USES)) -> TrustStore:
+    """A trust store that pins ``make_key`` of each service."""
+    return TrustStore.from_json(
+        json.dumps(
+            {
+                "keys": [
+                    {
+                        "keyid": make_key(service).keyid,
+                        "service": service,
+                        "uses": TRUSTED_USES[service],
+                        "public_key": make_key(service).public_key,
+                        "not_before": "2000-01-01T00:00:00+00:00",
+                        "not_after": "2100-01-01T00:00:00+00:00",
+                    }
+                    for service in services
+                ]
+            }
+        )
+    )
+
+
+def make_token(
+    *,
+    secret: str,
+    subject: str,
+    roles: Iterable[str],
+    issuer: str = "prizewire-dev",
+    audience: str = "prizewire",
+) -> str:
+    """An access token that is good for an hour."""
+    now = datetime.now(UTC)
+    claims = {
+        "sub": subject,
+        "roles": list(roles),
+        "iss": issuer,
+        "aud": audience,
+        "iat": now,
+        "exp": now + timedelta(hours=1),
+    }
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def event_bytes(
+    *,
+    topic: str,
+    type: str,
+    source: str,
+    subject: str,
+    data: dict[str, Any],
+    key: MessageKey | None = None,
+    **attributes: Any,
+) -> bytes:
+    """A structured CloudEvent, signed when a key is given; ``attributes`` override or add envelope members."""
+    raw: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": source,
+        "type": type,
+        "time": datetime.now(UTC).isoformat(),
+        "subject": subject,
+        "datacontenttype": "application/json",
+        "data": data,
+        **attributes,
+    }
+    return canonical_bytes(sign_raw(topic=topic, raw=raw, key=key) if key else raw)
+
+
+def records(
+    *values: bytes | EncodedEvent, topic: str, start: int = 0, partition: int = 0
+) -> list[FakeRecord]:
+    """Kafka records over messages, at offsets from ``start``."""
+    raw = [value.value if isinstance(value, EncodedEvent) else value for value in values]
+    return [FakeRecord(topic, partition, start + index, value) for index, value in enumerate(raw)]
