@@ -1,0 +1,61 @@
+"""Who may read and write which topic: the least each principal needs, as one table.
+
+WRITE and READ each imply DESCRIBE in Kafka's StandardAuthorizer. A service also reads what it writes: after
+a restore it compares its outbox with the tail of its own topics. Consumer groups are named `<principal>.…`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from prizewire_contracts import topics
+
+_MATCHES: Final = topics.MATCHES.name
+_SETTLEMENTS: Final = topics.SETTLEMENTS.name
+_REWARDS: Final = topics.REWARDS.name
+_PAYOUTS: Final = topics.PAYOUTS.name
+_SIGNING_REQUESTS: Final = topics.SIGNING_REQUESTS.name
+_SIGNING_RESULTS: Final = topics.SIGNING_RESULTS.name
+_PLAYERS: Final = topics.PLAYERS.name
+_PROVIDER_WEBHOOKS: Final = topics.PROVIDER_WEBHOOKS.name
+_AUDIT: Final = topics.AUDIT.name
+
+TOPICS: Final = {topic.name: topic.partitions for topic in topics.TOPICS}
+"""Every topic with its number of partitions, which is fixed for life: the key decides the partition."""
+
+ADMIN: Final = "admin"
+"""The only super user: creates topics and ACLs, and is the broker's own principal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What one principal may do; `groups` says whether it may join groups named `<principal>.…`."""
+
+    principal: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    groups: bool = True
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Every topic that may be read: those consumed and, for those with groups, those written."""
+        own = self.writes if self.groups else ()
+        return tuple(dict.fromkeys((*self.reads, *own)))
+
+
+GRANTS: Final = (
+    Grant(principal="settlement", reads=(_MATCHES,), writes=(_SETTLEMENTS, _AUDIT)),
+    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS, _PLAYERS), writes=(_REWARDS, _AUDIT)),
+    Grant(
+        principal="payouts",
+        reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS),
+        writes=(_PAYOUTS, _SIGNING_REQUESTS, _AUDIT),
+    ),
+    Grant(
+        principal="webhooks", reads=(_SETTLEMENTS, _REWARDS, _PAYOUTS), writes=(_PROVIDER_WEBHOOKS, _AUDIT)
+    ),
+    Grant(principal="signer", reads=(_SIGNING_REQUESTS,), writes=(_SIGNING_RESULTS, _AUDIT)),
+    Grant(principal="game-server", writes=(_MATCHES, _PLAYERS), groups=False),
+    Grant(principal="operator", reads=tuple(TOPICS)),
+)
+
+PRINCIPALS: Final = (ADMIN, *(grant.principal for grant in GRANTS))

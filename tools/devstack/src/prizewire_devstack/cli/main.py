@@ -1,0 +1,68 @@
+"""Entry point: command lookup, and every anticipated failure as one sentence with exit code 2.
+
+Commands are imported when they are called: `prizewire token` does not wait for a broker's client library.
+"""
+
+import errno
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from prizewire_devstack.errors import EXIT_CODE, DevstackError
+
+COMMANDS: Final = {
+    "up": "prizewire_devstack.cli.up",
+    "status": "prizewire_devstack.cli.status",
+    "token": "prizewire_devstack.cli.token",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command, or its help, is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name: its module's `command`."""
+        del ctx
+        if (module := COMMANDS.get(cmd_name)) is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+
+@click.group(cls=LazyGroup)
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+@click.version_option(package_name="prizewire-devstack")
+def group(debug: bool) -> None:
+    """From match result to paid prize: the local stack, its demonstration and the operator's tools."""
+    del debug
+
+
+def main() -> None:
+    """Run the command; exit 2 with one sentence where something anticipated went wrong."""
+    debug = "--debug" in sys.argv
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except DevstackError as error:
+        if debug:
+            raise
+        click.echo(f"prizewire: {error}", err=True)
+        sys.exit(EXIT_CODE)
+    except OSError as error:
+        if debug or error.errno != errno.ENOSPC:
+            raise
+        click.echo("prizewire: The disk is full: free some space and run the command again.", err=True)
+        sys.exit(EXIT_CODE)
+    sys.exit(code if isinstance(code, int) else 0)

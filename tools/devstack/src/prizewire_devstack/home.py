@@ -1,0 +1,201 @@
+"""The state directory of one local stack, and what is remembered there between two starts."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRunningError
+
+HOME_VARIABLE = "PRIZEWIRE_HOME"
+OWNER_ONLY = 0o600
+
+
+def repository_root() -> Path:
+    """Find the repository: upwards from the working directory, else from this file.
+
+    Raises:
+        DevstackError: neither lies in a Prizewire repository.
+    """
+    for start in (Path.cwd(), Path(__file__).resolve()):
+        for candidate in (start, *start.parents):
+            if (candidate / "tools" / "devstack" / "pyproject.toml").is_file():
+                return candidate
+    raise DevstackError("This is no Prizewire repository: change into your clone and run the command there.")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write `text` to a file that only its owner may read (mode 0600), replacing it in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessRecord:
+    """One running part: its pid with its start time (seconds since the epoch) tells it from a later namesake."""
+
+    pid: int
+    started_at_s: float
+
+
+def record_of(pid: int) -> ProcessRecord:
+    """Record a process that runs now.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended already.
+    """
+    return ProcessRecord(pid=pid, started_at_s=psutil.Process(pid).create_time())
+
+
+def is_alive(record: ProcessRecord) -> bool:
+    """Say whether the recorded process still runs; a reused pid and a zombie count as ended."""
+    try:
+        process = psutil.Process(record.pid)
+        same = abs(process.create_time() - record.started_at_s) < 1
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a running stack tells the other commands (`run.json`)."""
+
+    supervisor: ProcessRecord
+    ports: dict[str, int]
+    urls: dict[str, str]
+    processes: dict[str, ProcessRecord] = field(default_factory=dict)
+    ready: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """A state directory; the stack's data, logs, keys and credentials all lie in it."""
+
+    root: Path
+
+    @staticmethod
+    def default() -> "Home":
+        """The directory that PRIZEWIRE_HOME names, else `.prizewire` in the repository."""
+        named = os.environ.get(HOME_VARIABLE)
+        return Home(root=Path(named).resolve() if named else repository_root() / ".prizewire")
+
+    @property
+    def logs(self) -> Path:
+        """One log file for each part."""
+        return self.root / "logs"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys and secrets, each file mode 0600."""
+        return self.root / "keys"
+
+    @property
+    def run_file(self) -> Path:
+        """Present while the stack runs, and after it was killed."""
+        return self.root / "run.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports of the last start, taken again where they are free."""
+        return self.root / "ports.json"
+
+    def create(self) -> None:
+        """Make the directory and what every part expects in it.
+
+        Raises:
+            DevstackError: the directory cannot be written.
+        """
+        try:
+            for directory in (self.root, self.logs, self.keys):
+                directory.mkdir(parents=True, exist_ok=True)
+            self.keys.chmod(0o700)
+        except PermissionError as error:
+            raise DevstackError(
+                f"The state directory {self.root} cannot be written: it belongs to another user, so remove it as "
+                f"that user or set {HOME_VARIABLE} to another directory."
+            ) from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for one running stack.
+
+        Raises:
+            AlreadyRunningError: another process holds it.
+        """
+        self.create()
+        with (self.root / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AlreadyRunningError(
+                    "The stack already runs out of this state directory: use it (prizewire status shows where), "
+                    "or stop it with Ctrl-C where it was started."
+                ) from error
+            yield
+
+    def wipe(self) -> None:
+        """Remove everything but the held lock."""
+        for entry in self.root.iterdir():
+            if entry.name == "lock":
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        self.create()
+
+    def remembered_ports(self) -> dict[str, int]:
+        """The ports of the last start; empty before the first."""
+        if not self.ports_file.is_file():
+            return {}
+        loaded: dict[str, int] = json.loads(self.ports_file.read_text())
+        return loaded
+
+    def remember_ports(self, ports: Mapping[str, int]) -> None:
+        """Keep the ports for the next start."""
+        self.ports_file.write_text(json.dumps(dict(ports), indent=1, sort_keys=True) + "\n")
+
+    def write_run(self, record: RunRecord) -> None:
+        """Publish where the running stack is."""
+        write_private(self.run_file, json.dumps(asdict(record), indent=1) + "\n")
+
+    def read_run(self) -> RunRecord | None:
+        """What the last start published; None where none is left."""
+        try:
+            raw: dict[str, Any] = json.loads(self.run_file.read_text())
+        except FileNotFoundError:
+            return None
+        return RunRecord(
+            supervisor=ProcessRecord(**raw["supervisor"]),
+            ports=raw["ports"],
+            urls=raw["urls"],
+            processes={name: ProcessRecord(**record) for name, record in raw["processes"].items()},
+            ready=raw["ready"],
+        )
+
+    def running(self) -> RunRecord:
+        """The record of the stack that runs now and is ready.
+
+        Raises:
+            NotRunningError: none runs, or it still starts.
+        """
+        record = self.read_run()
+        if record is None or not is_alive(record.supervisor):
+            raise NotRunningError("The stack is not running: start it with `prizewire up` and try again.")
+        if not record.ready:
+            raise NotRunningError(
+                "The stack is still starting: wait until `prizewire up` says that it is ready."
+            )
+        return record

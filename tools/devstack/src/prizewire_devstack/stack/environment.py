@@ -1,0 +1,119 @@
+"""The environment of each service: the smallest that it needs, its own credentials only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from prizewire_devstack import tokens
+from prizewire_devstack.components.kafka import KafkaLogin
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.components.processes import base_environment
+from prizewire_devstack.components.stellar import PASSPHRASE, assets
+from prizewire_devstack.ports import LOOPBACK
+
+RAILS: Final = "rails:\n  - {name: stellar, type: stellar}\n  - {name: fake, type: fake}\n"
+"""The payout rails of the local stack (RAILS_FILE)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the parts that a service talks to are called in this stack."""
+
+    keyring: Keyring
+    assets_file: Path
+    rails_file: Path
+    stellar_url: str
+    log_level: str
+
+
+def _stellar_assets(around: Surroundings) -> str:
+    tokens_issued = assets(around.keyring.stellar())
+    return ",".join((*(f"{one.code}:{one.issuer}" for one in tokens_issued), "XLM"))
+
+
+def _for_rewards(around: Surroundings) -> dict[str, str]:
+    del around
+    return {"STELLAR_NETWORK_PASSPHRASE": PASSPHRASE}
+
+
+def _for_payouts(around: Surroundings) -> dict[str, str]:
+    keys = around.keyring.stellar()
+    return {
+        "SOROBAN_RPC_URL": around.stellar_url,
+        "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
+        "PAYOUT_SOURCE_ACCOUNT": keys.treasury.public_key,
+        "STELLAR_CHANNEL_ACCOUNTS": ",".join(channel.public_key for channel in keys.channels),
+        "STELLAR_ASSETS": _stellar_assets(around),
+        "PAYOUTS_LIVE_EXECUTION": "true",
+        "METHOD_ENCRYPTION_KEY_FILE": str(around.keyring.method_encryption_key_file),
+        "RAILS_FILE": str(around.rails_file),
+    }
+
+
+def _for_signer(around: Surroundings) -> dict[str, str]:
+    keys = around.keyring.stellar()
+    return {
+        "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
+        "PAYOUT_SOURCE_ACCOUNT": keys.treasury.public_key,
+        "PAYOUT_HOT_SIGNER_SECRET": keys.treasury.secret,
+        "CHANNEL_SIGNER_SECRETS_FILE": str(around.keyring.channel_secrets_file),
+        "STELLAR_ASSETS": _stellar_assets(around),
+        "SIGNER_ALLOW_HOT_KEY": "true",
+    }
+
+
+def _for_webhooks(around: Surroundings) -> dict[str, str]:
+    del around
+    return {"WEBHOOKS_ALLOW_LOOPBACK": "true"}
+
+
+_OWN: Final[Mapping[str, Callable[[Surroundings], dict[str, str]]]] = {
+    "rewards": _for_rewards,
+    "payouts": _for_payouts,
+    "signer": _for_signer,
+    "webhooks": _for_webhooks,
+}
+
+
+def common_environment(
+    service: str, *, around: Surroundings, database: DatabaseUrls, kafka: KafkaLogin, http_port: int
+) -> dict[str, str]:
+    """What every service reads, for one service, without the migration URL."""
+    return {
+        **base_environment(),
+        **kafka.environment(),
+        "PRIZEWIRE_ENVIRONMENT": "development",
+        "LOG_LEVEL": around.log_level,
+        "DATABASE_URL": database.runtime,
+        "HTTP_HOST": LOOPBACK,
+        "HTTP_PORT": str(http_port),
+        "MESSAGE_KEY_FILE": str(around.keyring.message_key_file(service)),
+        "TRUST_FILE": str(around.keyring.trust_file),
+        "ASSETS_FILE": str(around.assets_file),
+        "JWT_SECRET_FILE": str(around.keyring.jwt_secret_file),
+        "JWT_ISSUER": tokens.ISSUER,
+        "JWT_AUDIENCE": tokens.AUDIENCE,
+    }
+
+
+def serve_environment(
+    service: str, *, around: Surroundings, database: DatabaseUrls, kafka: KafkaLogin, http_port: int
+) -> dict[str, str]:
+    """The environment of `python -m prizewire_<service> serve`: the owner's database password is not in it."""
+    own = _OWN.get(service)
+    return {
+        **common_environment(service, around=around, database=database, kafka=kafka, http_port=http_port),
+        **(own(around) if own is not None else {}),
+    }
+
+
+def migrate_environment(
+    service: str, *, around: Surroundings, database: DatabaseUrls, kafka: KafkaLogin, http_port: int
+) -> dict[str, str]:
+    """The environment of `python -m prizewire_<service> migrate`: as for serve, and the owner's URL."""
+    return {
+        **serve_environment(service, around=around, database=database, kafka=kafka, http_port=http_port),
+        "DATABASE_MIGRATION_URL": database.migration,
+    }

@@ -1,0 +1,364 @@
+"""The local stack as a whole: started concurrently, each part as soon as what it needs is there."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from prizewire_devstack import tokens
+from prizewire_devstack.components import gateway, kafka_jars, stellar
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.postgres import DatabaseUrls, PostgresServer
+from prizewire_devstack.components.processes import (
+    ProcessSpec,
+    Supervisor,
+    answers_ok,
+    end_recorded,
+    run_to_end,
+)
+from prizewire_devstack.errors import DiskFullError, StartError
+from prizewire_devstack.home import Home, RunRecord, record_of, repository_root
+from prizewire_devstack.ports import LOOPBACK, assign
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.environment import RAILS, Surroundings, migrate_environment, serve_environment
+
+PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
+MIGRATE_TIMEOUT_S: Final = 120.0
+READY_DEADLINE_S: Final = 90.0
+DISK_FREE_MIN_BYTES: Final = 300 * 1024 * 1024
+NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
+
+
+class Reporter(Protocol):
+    """Is told how far each part has come."""
+
+    def progress(self, part: str, message: str) -> None:
+        """`part` is now at `message`."""
+
+    def ready(self, part: str, seconds: float) -> None:
+        """`part` became ready after so many seconds."""
+
+
+class SilentReporter:
+    """Says nothing."""
+
+    def progress(self, part: str, message: str) -> None:
+        """Ignore it."""
+
+    def ready(self, part: str, seconds: float) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """How to start: `services` may leave some out, `extra_environment` overrides settings by service."""
+
+    fresh: bool = False
+    services: tuple[str, ...] = SERVICES
+    fixed_ports: Mapping[str, int] = field(default_factory=dict)
+    log_level: str = "INFO"
+    extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Stack:
+    """One running stack over one state directory. Use as a context manager: leaving it stops every part."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        root: Path | None = None,
+        options: StackOptions | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.home = home
+        self.root = root or repository_root()
+        self.options = options or StackOptions()
+        self.supervisor = Supervisor()
+        self.keyring = Keyring(home=home)
+        self.ports: dict[str, int] = {}
+        self._reporter: Reporter = reporter or SilentReporter()
+        self._databases: dict[str, DatabaseUrls] = {}
+        self._exit = ExitStack()
+        self._classpath = ""
+        self.postgres: PostgresServer
+        self.kafka: KafkaServer
+        self.chain: stellar.StellarChain
+
+    def __enter__(self) -> "Stack":
+        """Start every part; what was started is stopped again when one fails."""
+        self._exit.enter_context(self.home.lock())
+        try:
+            self._prepare()
+            self._exit.callback(self._shut_down)
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop every part; the state stays."""
+        self._exit.close()
+
+    @property
+    def url(self) -> str:
+        """The gateway: one origin for every path."""
+        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    def service_url(self, service: str) -> str:
+        """A service's own HTTP port: health and metrics."""
+        return f"http://{LOOPBACK}:{self.ports[service]}"
+
+    def database(self, service: str) -> DatabaseUrls:
+        """How a service reaches its database."""
+        return self._databases[service]
+
+    def token(self, *roles: str, subject: str = "operator-1") -> str:
+        """A token for `subject` with `roles`, valid for some hours."""
+        return tokens.issue(
+            secret_file=self.keyring.jwt_secret_file, subject=subject, roles=roles, now=datetime.now(UTC)
+        )
+
+    def kill(self, part: str) -> None:
+        """Kill a part with SIGKILL: a service, `kafka`, `postgres`, `stellar` or `gateway`."""
+        if part == "postgres":
+            self.postgres.kill()
+        else:
+            self.supervisor.kill(part)
+
+    def stop(self, part: str) -> None:
+        """Stop a part cleanly."""
+        self.supervisor.stop(part)
+
+    def restart(self, part: str) -> None:
+        """Start a part again on its port after it was killed or stopped, and wait until it is ready."""
+        self.supervisor.restart(part)
+        self.wait_ready(part)
+        self._publish(ready=True)
+
+    def wait_ready(self, part: str, *, deadline_s: float = READY_DEADLINE_S) -> None:
+        """Wait until a part is ready.
+
+        Raises:
+            StartError: it ended, or was not ready in time.
+        """
+        probes: dict[str, Callable[[], bool]] = {
+            "postgres": self.postgres.is_ready,
+            "kafka": self.kafka.is_ready,
+            "stellar": self.chain.is_ready,
+            "gateway": lambda: answers_ok(f"{self.url}{gateway.READY_PATH}"),
+        }
+        probe = probes.get(part, lambda: answers_ok(f"{self.service_url(part)}/health/ready"))
+        self.supervisor.wait_until(part, probe, deadline_s=deadline_s)
+
+    def _prepare(self) -> None:
+        left = self.home.read_run()
+        if left is not None:
+            end_recorded(left.processes)
+            self.home.run_file.unlink()
+        if self.options.fresh:
+            self.home.wipe()
+        if shutil.disk_usage(self.home.root).free < DISK_FREE_MIN_BYTES:
+            raise DiskFullError(
+                f"The disk that holds {self.home.root} has less than 300 MB left: free some space and start again."
+            )
+        self.keyring.ensure(now=datetime.now(UTC))
+        self.ports = assign(
+            PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
+        )
+        self.home.remember_ports(self.ports)
+        self._rails_file.write_text(RAILS)
+        self.postgres = PostgresServer(
+            data_dir=self.home.root / "postgres",
+            port=self.ports["postgres"],
+            superuser_password=self.keyring.superuser_password(),
+            supervisor=self.supervisor,
+            log_file=self.home.logs / "postgres.log",
+        )
+        self.kafka = KafkaServer(
+            data_dir=self.home.root / "kafka",
+            port=self.ports["kafka"],
+            controller_port=self.ports["kafka-controller"],
+            passwords=self.keyring.kafka_passwords(),
+            supervisor=self.supervisor,
+            log_file=self.home.logs / "kafka.log",
+        )
+        self.chain = stellar.StellarChain(url=f"http://{LOOPBACK}:{self.ports['stellar']}")
+
+    def _start(self) -> None:
+        self._publish(ready=False)
+        with ThreadPoolExecutor(len(PORT_NAMES)) as pool, ThreadPoolExecutor(_processors()) as migrations:
+            futures: dict[str, Future[None]] = {
+                "postgres": pool.submit(self._timed, "postgres", self._start_postgres),
+                "kafka": pool.submit(self._timed, "kafka", self._start_kafka),
+                "stellar": pool.submit(self._timed, "stellar", self._start_stellar),
+                "gateway": pool.submit(self._timed, "gateway", self._start_gateway),
+            }
+            for service in self.options.services:
+                futures[service] = pool.submit(self._start_service, service, dict(futures), migrations)
+            try:
+                wait(futures.values(), return_when=FIRST_EXCEPTION)
+                _raise_first(futures)
+            except BaseException:
+                # The other parts' threads wait for processes: ending those lets the threads end.
+                self.supervisor.stop_all()
+                raise
+        self._publish(ready=True)
+
+    def _timed(self, part: str, start: Callable[[], None]) -> None:
+        began = time.monotonic()
+        start()
+        self._reporter.ready(part, time.monotonic() - began)
+
+    def _start_postgres(self) -> None:
+        self._reporter.progress("postgres", "starting")
+        self.postgres.start()
+        for service in self.options.services:
+            passwords = self.keyring.role_passwords(service)
+            self._databases[service] = self.postgres.ensure_service(service, passwords=passwords)
+
+    def _start_kafka(self) -> None:
+        self._reporter.progress("kafka", "checking its jars")
+        self._classpath = kafka_jars.classpath(
+            progress=lambda done, of: self._reporter.progress("kafka", f"fetching its jars, {done} of {of}")
+        )
+        self._reporter.progress("kafka", "starting")
+        self.kafka.start(self._classpath)
+        self._reporter.progress("kafka", "creating topics, principals and ACLs")
+        self.kafka.provision()
+
+    def _start_stellar(self) -> None:
+        self._reporter.progress("stellar", "starting")
+        stellar.start(
+            directory=self.home.root / "stellar",
+            port=self.ports["stellar"],
+            supervisor=self.supervisor,
+            log_file=self.home.logs / "stellar.log",
+        )
+        self._reporter.progress("stellar", "creating issuer, treasury and channels")
+        stellar.set_up(self.chain, self.keyring.stellar())
+
+    def _start_gateway(self) -> None:
+        self._reporter.progress("gateway", "starting")
+        gateway.start(
+            directory=self.home.root / "gateway",
+            port=self.ports["gateway"],
+            service_ports={service: self.ports[service] for service in SERVICES},
+            supervisor=self.supervisor,
+            log_file=self.home.logs / "gateway.log",
+        )
+
+    def _start_service(
+        self, service: str, parts: Mapping[str, "Future[None]"], migrations: ThreadPoolExecutor
+    ) -> None:
+        if importlib.util.find_spec(f"prizewire_{service}.__main__") is None:
+            raise StartError(
+                f"The service {service} is not installed: run `make lock` to install the members."
+            )
+        parts["postgres"].result()
+        self._reporter.progress(service, "migrating its database")
+        migrations.submit(self._migrate, service).result()
+        self._reporter.progress(service, "waiting for Kafka" + (" and the chain" * (service in NEEDS_CHAIN)))
+        parts["kafka"].result()
+        if service in NEEDS_CHAIN:
+            parts["stellar"].result()
+        began = time.monotonic()
+        self._reporter.progress(service, "starting")
+        self.supervisor.start(self._spec(service, "serve"))
+        self.wait_ready(service)
+        self._reporter.ready(service, time.monotonic() - began)
+
+    def _migrate(self, service: str) -> None:
+        """Bring a service's database up to date, unless these very migrations were applied before."""
+        marker = self.home.root / "migrated" / service
+        digest = _digest(self.root / "services" / service / "migrations")
+        if marker.is_file() and marker.read_text() == digest:
+            return
+        run_to_end(self._spec(service, "migrate"), timeout_s=MIGRATE_TIMEOUT_S)
+        marker.parent.mkdir(exist_ok=True)
+        marker.write_text(digest)
+
+    def _spec(self, service: str, command: str) -> ProcessSpec:
+        surroundings = Surroundings(
+            keyring=self.keyring,
+            assets_file=self.root / "assets.yaml",
+            rails_file=self._rails_file,
+            stellar_url=self.chain.url,
+            log_level=self.options.log_level,
+        )
+        environment_of = migrate_environment if command == "migrate" else serve_environment
+        environment = environment_of(
+            service,
+            around=surroundings,
+            database=self._databases[service],
+            kafka=self.kafka.login(service),
+            http_port=self.ports[service],
+        )
+        return ProcessSpec(
+            name=service if command == "serve" else f"{service}-{command}",
+            argv=(sys.executable, "-m", f"prizewire_{service}", command),
+            environment={**environment, **self.options.extra_environment.get(service, {})},
+            log_file=self.home.logs / f"{service}.log",
+            directory=self.home.root,
+        )
+
+    @property
+    def _rails_file(self) -> Path:
+        return self.home.root / "rails.yaml"
+
+    def _publish(self, *, ready: bool) -> None:
+        urls = {"gateway": self.url, "stellar": self.chain.url}
+        urls |= {service: self.service_url(service) for service in self.options.services}
+        urls["kafka"] = f"{LOOPBACK}:{self.ports['kafka']}"
+        self.home.write_run(
+            RunRecord(
+                supervisor=record_of(os.getpid()),
+                ports=self.ports,
+                urls=urls,
+                processes=self.supervisor.records(),
+                ready=ready,
+            )
+        )
+
+    def _shut_down(self) -> None:
+        """Stop in the order in which nobody loses its partner while it drains."""
+        self._stop_together(("gateway", *SERVICES))
+        self._stop_together(("kafka", "stellar"))
+        self.supervisor.stop_all()
+        self.home.run_file.unlink(missing_ok=True)
+
+    def _stop_together(self, parts: Iterable[str]) -> None:
+        with ThreadPoolExecutor(len(PORT_NAMES)) as pool:
+            for _ in pool.map(self.supervisor.stop, parts):
+                pass
+
+
+def _raise_first(futures: Mapping[str, "Future[None]"]) -> None:
+    """Raise what failed first; the failures that followed from it say less."""
+    for future in futures.values():
+        if future.done() and (error := future.exception()) is not None:
+            raise error
+
+
+def _processors() -> int:
+    return os.cpu_count() or 1
+
+
+def _digest(directory: Path) -> str:
+    """A digest of a directory's Python files: changed migrations are applied, the same ones need no look."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*.py")):
+        digest.update(json.dumps([str(path.relative_to(directory)), path.read_text()]).encode())
+    return digest.hexdigest()

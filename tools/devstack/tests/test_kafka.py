@@ -1,0 +1,147 @@
+"""Kafka as the stack and the fixtures start it."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+
+from prizewire_contracts import topics
+from prizewire_devstack import acl
+from prizewire_devstack.components import kafka_jars
+from prizewire_devstack.components.kafka import KafkaLogin, KafkaServer
+from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.ports import choose
+
+DEADLINE_S = 20.0
+
+
+def send(login: KafkaLogin, topic: str, value: bytes, *, timeout_ms: int = 8000) -> KafkaError | None:
+    """Send one message; return what it failed with."""
+    outcome: list[KafkaError | None] = []
+    producer = Producer({**login.librdkafka(), "enable.idempotence": True, "message.timeout.ms": timeout_ms})
+    producer.produce(topic, value, on_delivery=lambda error, _: outcome.append(error))
+    producer.flush(DEADLINE_S)
+    return outcome[0]
+
+
+def receive(login: KafkaLogin, topic: str, *, group: str) -> Message:
+    """Read the first message of a topic, or whatever error comes instead."""
+    consumer = Consumer({**login.librdkafka(), "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    try:
+        message = consumer.poll(DEADLINE_S)
+        assert message is not None, "nothing came in time"
+        return message
+    finally:
+        consumer.close()
+
+
+def group_of(principal: str) -> str:
+    return f"{principal}.{uuid.uuid4()}"
+
+
+def test_a_service_writes_its_topic_and_its_consumer_reads_it(kafka_server: KafkaServer) -> None:
+    """The grants suffice for the flow, idempotent producers included."""
+    kafka_server.purge([topics.SETTLEMENTS.name])
+    assert send(kafka_server.login("settlement"), topics.SETTLEMENTS.name, b"settled") is None
+    message = receive(kafka_server.login("rewards"), topics.SETTLEMENTS.name, group=group_of("rewards"))
+    assert message.value() == b"settled"
+
+
+def test_a_service_cannot_write_another_services_topic(kafka_server: KafkaServer) -> None:
+    """Payouts cannot forge a settled round, whatever it signs."""
+    error = send(kafka_server.login("payouts"), topics.SETTLEMENTS.name, b"forged")
+    assert error is not None
+    assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def test_a_game_server_cannot_read(kafka_server: KafkaServer) -> None:
+    """A stolen game server's password shows nobody's prizes."""
+    message = receive(kafka_server.login("game-server"), topics.REWARDS.name, group=group_of("game-server"))
+    error = message.error()
+    assert error is not None
+    assert error.code() in {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
+
+
+def test_a_service_cannot_join_another_services_group(kafka_server: KafkaServer) -> None:
+    """Committing another consumer's offsets would make it skip events."""
+    message = receive(kafka_server.login("webhooks"), topics.PAYOUTS.name, group=group_of("rewards"))
+    error = message.error()
+    assert error is not None
+    assert error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+def test_a_wrong_password_is_refused(kafka_server: KafkaServer) -> None:
+    """No login, no metadata."""
+    login = kafka_server.login("settlement")
+    failures: list[KafkaError] = []
+    producer = Producer(
+        {
+            **KafkaLogin(
+                bootstrap_servers=login.bootstrap_servers, username="settlement", password="wrong"
+            ).librdkafka(),
+            "error_cb": failures.append,
+        }
+    )
+    with pytest.raises(KafkaException):
+        producer.list_topics(timeout=3)
+    producer.poll(0)
+    assert KafkaError._AUTHENTICATION in {failure.code() for failure in failures}
+
+
+def test_topics_are_never_created_by_using_them(kafka_server: KafkaServer) -> None:
+    """A typing error in a topic's name is an error, not a new topic."""
+    name = "prizewire.no-such-topic"
+    assert send(kafka_server.login("admin"), name, b"lost", timeout_ms=2000) is not None
+    assert name not in kafka_server.admin.list_topics(timeout=DEADLINE_S).topics
+
+
+def test_throwaway_topics_are_open_to_everybody(
+    kafka_server: KafkaServer, make_topic: Callable[..., str]
+) -> None:
+    """Tests of consumption mechanics need topics of their own."""
+    topic = make_topic(partitions=1)
+    assert send(kafka_server.login("signer"), topic, b"hello") is None
+    assert receive(kafka_server.login("rewards"), topic, group=group_of("rewards")).value() == b"hello"
+
+
+def granted(rights: Callable[[acl.Grant], Iterable[str]], topic: str) -> set[str]:
+    return {grant.principal for grant in acl.GRANTS if topic in rights(grant)} - {"operator"}
+
+
+@pytest.mark.parametrize("topic", topics.TOPICS, ids=lambda topic: topic.name)
+def test_the_grants_say_what_the_contracts_say(topic: topics.Topic) -> None:
+    """Least privilege: the producers of a topic write it, its consumers read it, nobody else does."""
+    assert granted(lambda grant: grant.writes, topic.name) == topic.producers
+    assert granted(lambda grant: grant.reads, topic.name) == topic.consumers
+
+
+def test_messages_and_rights_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
+    """After SIGKILL the broker comes back on the same port with what it acknowledged."""
+    supervisor = Supervisor()
+    taken: set[int] = set()
+    broker = KafkaServer(
+        data_dir=tmp_path / "kafka",
+        port=choose(taken=taken),
+        controller_port=choose(taken=taken),
+        passwords={principal: f"{principal}-password" for principal in acl.PRINCIPALS},
+        supervisor=supervisor,
+        log_file=tmp_path / "kafka.log",
+    )
+    classpath = kafka_jars.classpath()
+    matches = topics.MATCHES.name
+    try:
+        broker.start(classpath)
+        broker.provision()
+        assert send(broker.login("game-server"), matches, b"kept") is None
+        broker.kill()
+        broker.restart()
+        assert receive(broker.login("settlement"), matches, group=group_of("settlement")).value() == b"kept"
+        broker.stop()
+        broker.start(classpath)
+        broker.provision()
+        assert receive(broker.login("settlement"), matches, group=group_of("settlement")).value() == b"kept"
+    finally:
+        supervisor.stop_all()

@@ -1,0 +1,108 @@
+"""PostgreSQL as the stack and the fixtures start it."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from prizewire_devstack.components.postgres import DatabaseUrls, PostgresServer, RolePasswords
+from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.ports import choose
+from prizewire_devstack.testing import DatabaseFactory
+
+PASSWORDS = RolePasswords(runtime="runtime-password", owner="owner-password")
+
+
+async def execute(url: str, sql: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(sql)
+        return rows
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def ledger_database(make_database: DatabaseFactory) -> DatabaseUrls:
+    return make_database("rewards")
+
+
+async def test_a_runtime_role_cannot_create_tables(ledger_database: DatabaseUrls) -> None:
+    """Only the owner runs DDL: a service that is taken over cannot drop a trigger or add a table."""
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(ledger_database.runtime, "CREATE TABLE loot (id int)")
+
+
+async def test_what_the_owner_creates_is_writable_for_the_runtime_role(ledger_database: DatabaseUrls) -> None:
+    """Migrations need no GRANT: default privileges cover tables and sequences."""
+    await execute(ledger_database.migration, "CREATE TABLE entries (id bigserial, note text)")
+    await execute(ledger_database.runtime, "INSERT INTO entries (note) VALUES ('kept')")
+    rows = await execute(ledger_database.runtime, "SELECT note FROM entries")
+    assert [row["note"] for row in rows] == ["kept"]
+
+
+async def test_a_migration_may_take_update_back(ledger_database: DatabaseUrls) -> None:
+    """A table that only grows is protected by revoking what default privileges gave."""
+    await execute(ledger_database.migration, "CREATE TABLE journal (id int)")
+    await execute(ledger_database.migration, "REVOKE UPDATE, DELETE ON journal FROM rewards")
+    await execute(ledger_database.runtime, "INSERT INTO journal VALUES (1)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(ledger_database.runtime, "UPDATE journal SET id = 2")
+
+
+async def test_the_runtime_role_cannot_alter_what_it_uses(ledger_database: DatabaseUrls) -> None:
+    """Disabling a trigger is DDL on somebody else's table."""
+    await execute(ledger_database.migration, "CREATE TABLE transfers (id int)")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(ledger_database.runtime, "ALTER TABLE transfers DISABLE TRIGGER ALL")
+
+
+async def test_a_service_cannot_enter_another_services_database(make_database: DatabaseFactory) -> None:
+    """One database for each service: nobody else may even connect."""
+    rewards, signer = make_database("rewards"), make_database("signer")
+    url = signer.runtime.rsplit("/", 1)[0] + "/" + rewards.name
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(url, "SELECT 1")
+
+
+async def test_a_wrong_password_is_refused(ledger_database: DatabaseUrls) -> None:
+    """Passwords count on the loopback too."""
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await execute(ledger_database.runtime.replace("://rewards:", "://rewards:not-"), "SELECT 1")
+
+
+async def test_every_call_makes_a_database_of_its_own(make_database: DatabaseFactory) -> None:
+    """Tests do not see each other's rows."""
+    first, second = make_database("rewards"), make_database("rewards")
+    await execute(first.migration, "CREATE TABLE only_here (id int)")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await execute(second.runtime, "SELECT * FROM only_here")
+
+
+async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
+    """After SIGKILL the server comes back on the same port and directory with what was committed."""
+    supervisor = Supervisor()
+    server = PostgresServer(
+        data_dir=tmp_path / "data",
+        port=choose(taken=set()),
+        superuser_password="superuser-password",
+        supervisor=supervisor,
+        log_file=tmp_path / "postgres.log",
+    )
+    try:
+        server.start()
+        urls = server.ensure_service("settlement", passwords=PASSWORDS)
+        assert server.run_sql("SHOW fsync") == "on"
+        await execute(urls.migration, "CREATE TABLE rounds (id int)")
+        await execute(urls.runtime, "INSERT INTO rounds VALUES (1)")
+        server.kill()
+        assert (tmp_path / "data" / "postmaster.pid").is_file(), "the kill left a stale pid file"
+        server.start()
+        await execute(urls.runtime, "INSERT INTO rounds VALUES (2)")
+        server.stop()
+        server.start()
+        assert server.ensure_service("settlement", passwords=PASSWORDS) == urls
+        rows = await execute(urls.runtime, "SELECT id FROM rounds ORDER BY id")
+        assert [row["id"] for row in rows] == [1, 2]
+    finally:
+        supervisor.stop_all()

@@ -1,0 +1,120 @@
+"""Child processes: started, waited for, stopped, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor, end_recorded
+from prizewire_devstack.errors import StartError
+from prizewire_devstack.home import is_alive, record_of
+from prizewire_devstack.waiting import eventually_sync
+
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
+
+
+def spec(directory: Path, code: str, *, name: str = "part", stop_timeout_s: float = 5.0) -> ProcessSpec:
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, "-c", code),
+        environment={"ONLY": "this"},
+        log_file=directory / f"{name}.log",
+        directory=directory,
+        stop_timeout_s=stop_timeout_s,
+    )
+
+
+def log_says(directory: Path, text: str, *, name: str = "part") -> bool:
+    file = directory / f"{name}.log"
+    return file.is_file() and text in file.read_text()
+
+
+def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """Stopping ends within a bound whatever the part does."""
+    supervisor = Supervisor()
+    record = supervisor.start(spec(tmp_path, STUBBORN, stop_timeout_s=0.5))
+    eventually_sync(lambda: log_says(tmp_path, "up"))
+    supervisor.stop("part")
+    assert not is_alive(record)
+    supervisor.stop_all()
+
+
+def test_a_killed_part_starts_again_and_is_not_reported(tmp_path: Path) -> None:
+    """A fault test kills a part on purpose; only what ended by itself is unexpected."""
+    supervisor = Supervisor()
+    first = supervisor.start(spec(tmp_path, SLEEP))
+    supervisor.kill("part")
+    assert not is_alive(first)
+    assert supervisor.ended_unexpectedly() == ()
+    second = supervisor.restart("part")
+    assert second.pid != first.pid
+    os.kill(second.pid, signal.SIGKILL)
+    eventually_sync(lambda: supervisor.ended_unexpectedly() == ("part",))
+    supervisor.stop_all()
+
+
+def test_a_part_that_ends_while_it_starts_says_why(tmp_path: Path) -> None:
+    """The end of its log is in the sentence, so nobody has to look for it."""
+    supervisor = Supervisor()
+    supervisor.start(spec(tmp_path, "raise SystemExit('no such database')"))
+    with pytest.raises(StartError, match="no such database"):
+        supervisor.wait_until("part", lambda: False, deadline_s=10)
+    supervisor.stop_all()
+
+
+def test_a_part_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
+    """A deadline ends the wait."""
+    supervisor = Supervisor()
+    supervisor.start(spec(tmp_path, SLEEP))
+    with pytest.raises(StartError, match="not ready within"):
+        supervisor.wait_until("part", lambda: False, deadline_s=0.2)
+    supervisor.stop_all()
+
+
+def test_a_child_sees_only_the_environment_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in our own environment configures no service."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somewhere.else/production")
+    supervisor = Supervisor()
+    supervisor.start(spec(tmp_path, "import os; print(sorted(os.environ), flush=True)"))
+    eventually_sync(lambda: log_says(tmp_path, "ONLY"))
+    assert not log_says(tmp_path, "DATABASE_URL")
+    supervisor.stop_all()
+
+
+def test_children_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    """Kill -9 of `prizewire up` leaves no broker behind."""
+    code = f"""
+import sys, time
+from pathlib import Path
+from prizewire_devstack.components.processes import ProcessSpec, Supervisor
+here = Path({str(tmp_path)!r})
+record = Supervisor().start(ProcessSpec(name="part", argv=(sys.executable, "-c", {SLEEP!r}), environment={{}},
+    log_file=here / "part.log", directory=here))
+print(record.pid, flush=True)
+time.sleep(600)
+"""
+    parent = subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    eventually_sync(lambda: log_says(tmp_path, "up"))
+    parent.kill()
+    parent.wait()
+    child.wait(10)
+
+
+def test_what_a_killed_run_left_is_ended_by_its_record(tmp_path: Path) -> None:
+    """The next start cleans up even where the reaper was killed as well; a reused pid is left alone."""
+    left = subprocess.Popen((sys.executable, "-c", SLEEP), stdout=subprocess.DEVNULL)
+    record = record_of(left.pid)
+    other = record_of(os.getpid())
+    namesake = type(other)(pid=other.pid, started_at_s=other.started_at_s - 3600)
+    assert end_recorded({"kafka": record, "postgres": namesake}) == ("kafka",)
+    assert not is_alive(record)
+    assert is_alive(other)

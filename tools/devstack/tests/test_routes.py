@@ -1,0 +1,98 @@
+"""The route table, and the gateway that serves it."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from prizewire_devstack.components import gateway
+from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.ports import LOOPBACK, choose
+from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API, service_for
+
+EXAMPLES = [
+    ("GET", "/api/competitions", "settlement"),
+    ("GET", "/api/rounds/1", "settlement"),
+    ("POST", "/api/campaigns/1/fund", "rewards"),
+    ("GET", "/api/wallet", "rewards"),
+    ("GET", "/api/wallet/transactions", "rewards"),
+    ("POST", "/api/wallet/payout-requests/1/cancel", "rewards"),
+    ("POST", "/api/wallet/topup", "payouts"),
+    ("POST", "/api/wallet/topup/verify", "payouts"),
+    ("POST", "/api/payouts/create", "rewards"),
+    ("GET", "/api/payouts/create", "payouts"),
+    ("POST", "/api/payouts/1/submit-signed", "payouts"),
+    ("GET", "/api/payout-methods", "payouts"),
+    ("PUT", "/api/admin/payouts/1/approve", "payouts"),
+    ("GET", "/api/transactions/my", "rewards"),
+    ("GET", "/api/rewards", "rewards"),
+    ("POST", "/api/payments/webhook/stripe", "webhooks"),
+    ("POST", "/webhook/stripe", "webhooks"),
+    ("GET", "/api/webhooks/1/deliveries", "webhooks"),
+    *(("GET", f"/api/services/{name}/lineage/1", name) for name in SERVICES_WITH_API),
+    ("GET", "/api/services/signer/lineage/1", None),
+    ("GET", "/api/walletful", None),
+    ("GET", "/metrics", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "service"), EXAMPLES)
+def test_the_table_names_the_service_of_a_path(method: str, path: str, service: str | None) -> None:
+    """The narrower path stands before the wider one that contains it."""
+    assert service_for(method=method, path=path) == service
+
+
+class _NamesItself(BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        body = json.dumps({"port": self.connection.getsockname()[1], "path": self.path}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names that the base class looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[dict[str, int]]:
+    servers = {name: ThreadingHTTPServer((LOOPBACK, 0), _NamesItself) for name in SERVICES}
+    for server in servers.values():
+        Thread(target=server.serve_forever, daemon=True).start()
+    yield {name: server.server_port for name, server in servers.items()}
+    for server in servers.values():
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def gateway_url(upstreams: dict[str, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory: Path = tmp_path_factory.mktemp("gateway")
+    supervisor, port = Supervisor(), choose(taken=set())
+    gateway.start(
+        directory=directory,
+        port=port,
+        service_ports=upstreams,
+        supervisor=supervisor,
+        log_file=directory / "gateway.log",
+    )
+    yield f"http://{LOOPBACK}:{port}"
+    supervisor.stop_all()
+
+
+@pytest.mark.parametrize(("method", "path", "service"), EXAMPLES)
+def test_the_gateway_does_what_the_table_says(
+    method: str, path: str, service: str | None, gateway_url: str, upstreams: dict[str, int]
+) -> None:
+    """Caddy's reading of the table is ours, the 404 as problem details included."""
+    answer = httpx.request(method, gateway_url + path)
+    if service is None:
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+    else:
+        assert answer.json() == {"port": upstreams[service], "path": path}
