@@ -1,1 +1,7 @@
-"""A local Stellar RPC with real XDR, signatures, sequences, ledgers and fees."""
+"""A local Stellar network of one node, with the RPC of the real one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__version__: Final = "0.1.0"
