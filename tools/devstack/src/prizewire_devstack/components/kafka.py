@@ -358,6 +358,9 @@ class KafkaServer:
             "group.initial.rebalance.delay.ms": "0",
             # A killed consumer is missed after the time its client asks for; the broker's floor is lower than 6 s.
             "group.min.session.timeout.ms": "1000",
+            # A broker that was killed may register again once its former session has run out.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
             "num.network.threads": "2",
             "num.io.threads": "4",
