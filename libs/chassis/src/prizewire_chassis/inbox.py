@@ -48,10 +48,25 @@ _log = get_logger(__name__)
 class Record(Protocol):
     """A message as Kafka gives it."""
 
-    topic: str
-    partition: int
-    offset: int
-    value: bytes | None
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """The place in the partition."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The message; None on a tombstone."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +175,14 @@ class BatchProcessor:
         try:
             found = decode(topic=spec.topic, value=record.value, trust=self._trust)
         except EventRefused as refused:
-            return Stuck.of_refused(spec.name, record.topic, record.partition, record.offset, value, refused)
+            return Stuck.of_refused(
+                consumer=spec.name,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                value=value,
+                refused=refused,
+            )
         return Incoming(
             found.event, found.raw, found.hash, record.topic, record.partition, record.offset, value
         )
@@ -175,7 +197,7 @@ class BatchProcessor:
                 await self._insist(spec, items[: split.index + 1])
                 items = items[split.index + 1 :]
                 continue
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - nothing that a handler raises may lose the batch
                 if is_transient(error):
                     transient += 1
                     RETRIES.labels(spec.name, "transient").inc()
@@ -238,7 +260,7 @@ class BatchProcessor:
             answer = await spec.handler(tx, [item for _, item in wanted])
             for position, refusal in answer.items():
                 refusals[wanted[position][0]] = refusal
-        self._split_at_refusal(spec, items, fresh, refusals)
+        self._split_at_refusal(spec, fresh, refusals)
         applied = [(index, item) for index, item in fresh if index not in refusals]
         await self._store_versions(tx, spec, applied, versions)
         await self._forget(tx, spec, items, refusals)
@@ -357,7 +379,6 @@ class BatchProcessor:
     def _split_at_refusal(
         self,
         spec: ConsumerSpec,
-        items: "Sequence[Incoming | Stuck]",
         fresh: list[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
     ) -> None:

@@ -24,11 +24,11 @@ class Job:
     name: str
     interval_s: float
     run: Callable[[], Awaitable[bool]]
-    _wake: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    woken: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def wake(self) -> None:
         """Run now, or once more if it is running."""
-        self._wake.set()
+        self.woken.set()
 
 
 class JobRunner:
@@ -53,11 +53,11 @@ class JobRunner:
     async def _loop(self, job: Job) -> None:
         failures = 0
         while not self._stopping:
-            job._wake.clear()
+            job.woken.clear()
             try:
                 busy = await job.run()
                 failures = 0
-            except Exception:
+            except Exception:  # noqa: BLE001 - a failing job must not end the others
                 failures += 1
                 JOB_FAILURES.labels(job.name).inc()
                 _log.exception("job failed", job=job.name, failures=failures)
@@ -68,6 +68,6 @@ class JobRunner:
             if failures:
                 pause_s = min(_BACKOFF_MAX_S, 0.1 * 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter
             try:
-                await asyncio.wait_for(job._wake.wait(), timeout=pause_s)
+                await asyncio.wait_for(job.woken.wait(), timeout=pause_s)
             except TimeoutError:
                 continue

@@ -230,7 +230,7 @@ async def _insist(what: str, start: Callable[[], Awaitable[None]]) -> None:
         try:
             await start()
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - aiokafka raises many kinds while a broker is away
             tries += 1
             _log.warning("waiting for kafka", what=what, tries=tries, error=repr(error))
             await asyncio.sleep(min(5.0, 0.2 * 2.0 ** min(tries, 6)))
@@ -281,14 +281,14 @@ def main(
     commands.add_parser("settings", help="print every environment variable as JSON")
     options = parser.parse_args(arguments)
     if options.command == "settings":
-        print(json.dumps(_describe(settings), indent=1))
+        sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
         return 0
     try:
-        found = settings()  # type: ignore[call-arg]  # fields come from the environment
+        found = settings()
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in item["loc"]).upper()
-            print(f"{service}: the setting {name} is wrong: {item['msg']}", file=sys.stderr)
+            _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
         return 2
     configure(service=service, level=found.log_level)
     try:
@@ -296,17 +296,18 @@ def main(
             return _migrate(service, found, migrations)
         roles = frozenset(options.roles.split(","))
         if not roles <= ROLES:
-            print(
-                f"{service}: unknown roles {sorted(roles - ROLES)}; there are {sorted(ROLES)}",
-                file=sys.stderr,
-            )
+            _complain(f"{service}: unknown roles {sorted(roles - ROLES)}; there are {sorted(ROLES)}")
             return 2
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(service, found, build, roles))
     except (ConfigurationError, UnsafeKeyFile) as error:
-        print(f"{service}: {error}", file=sys.stderr)
+        _complain(f"{service}: {error}")
         return 2
     return 0
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
 
 
 async def _serve(
@@ -323,9 +324,7 @@ def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
     from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
 
     if settings.database_migration_url is None:
-        print(
-            f"{service}: set DATABASE_MIGRATION_URL to the database under its owner's role", file=sys.stderr
-        )
+        _complain(f"{service}: set DATABASE_MIGRATION_URL to the database under its owner's role")
         return 2
     role = make_url(settings.database_url.get_secret_value()).username
     migrate(

@@ -142,7 +142,7 @@ class Relay:
             try:
                 await self._hold()
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the relay goes on whatever interrupts it
                 failures += 1
                 kind = "transient" if is_transient(error) else "unexpected"
                 _log.warning("relay interrupted", kind=kind, failures=failures, error=repr(error))

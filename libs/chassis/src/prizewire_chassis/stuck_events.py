@@ -47,7 +47,7 @@ class Stuck:
 
     @classmethod
     def of_refused(
-        cls, consumer: str, topic: str, partition: int, offset: int, value: bytes, refused: EventRefused
+        cls, *, consumer: str, topic: str, partition: int, offset: int, value: bytes, refused: EventRefused
     ) -> "Stuck":
         """A dead message that could not even be decoded or authenticated."""
         return cls(
@@ -91,8 +91,7 @@ class ReplayAnswer:
 
 async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: datetime) -> None:
     """Store messages; one that lies there already (same consumer, topic, partition, offset) is left alone."""
-    columns = ("topic", "partition", "offset", "event_id", "source", "subject", "type", "version")
-    columns += ("correlation_id", "state", "reason", "detail", "value")
+    columns = (*_FIELDS[1:], "value")
     await tx.execute(
         _INSERT,
         {
@@ -136,7 +135,7 @@ class StuckEvents:
             rows = await tx.execute(
                 _PAGE, {"after": after, "limit": limit, "state": state, "correlation_id": correlation_id}
             )
-            return [dict(row._mapping) for row in rows]
+            return [dict(row) for row in rows.mappings()]
 
     async def show(self, stuck_id: int) -> dict[str, Any]:
         """One stuck event with its message as text.
@@ -145,10 +144,10 @@ class StuckEvents:
             NotReplayable: ``not_found``.
         """
         async with self._db.transaction() as tx:
-            row = (await tx.execute(_ONE, {"id": stuck_id})).one_or_none()
+            row = (await tx.execute(_ONE, {"id": stuck_id})).mappings().one_or_none()
         if row is None:
             raise NotReplayable("not_found")
-        found = dict(row._mapping)
+        found = dict(row)
         found["message"] = bytes(found.pop("value")).decode(errors="backslashreplace")
         return found
 
@@ -228,7 +227,7 @@ class StuckEvents:
                 first = head.scalar_one()
                 if first != stuck_id:
                     raise NotReplayable("not_head", first)
-            entry = Stuck(**{name: row._mapping[name] for name in _FIELDS}, value=bytes(row.value))
+            entry = Stuck(**{name: getattr(row, name) for name in _FIELDS}, value=bytes(row.value))
             refusal = await self._processor.replay(tx, spec, entry)
             if refusal is None:
                 await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})

@@ -98,7 +98,7 @@ def make_token(
 def event_bytes(
     *,
     topic: str,
-    type: str,
+    kind: str,
     source: str,
     subject: str,
     data: dict[str, Any],
@@ -110,7 +110,7 @@ def event_bytes(
         "specversion": "1.0",
         "id": str(uuid4()),
         "source": source,
-        "type": type,
+        "type": kind,
         "time": datetime.now(UTC).isoformat(),
         "subject": subject,
         "datacontenttype": "application/json",

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, MediaType, Request, Response, get
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
@@ -88,7 +89,7 @@ class _Observed:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -107,7 +108,7 @@ class _Observed:
                 await self._app(scope, receive, observe)
             finally:
                 route = str(scope.get("path_template") or "unmatched")
-                method = str(scope["method"])
+                method = str(scope.get("method"))
                 HTTP_REQUESTS.labels(method, route, str(status)).inc()
                 HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
 

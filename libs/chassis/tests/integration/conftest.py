@@ -1,0 +1,93 @@
+"""A real database with nothing but the chassis' tables and one table of effects."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from prizewire_chassis.db import Database
+from prizewire_chassis.db.schema import create_chassis_schema
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.stuck_events import StuckEvents
+from prizewire_chassis.testing import ManualClock, make_key, make_trust
+from prizewire_contracts.topics import PAYOUTS
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _create(connection: Connection) -> None:
+    create_chassis_schema(Operations(MigrationContext.configure(connection)))
+    connection.execute(text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)"))
+
+
+@pytest.fixture
+async def db(make_database) -> AsyncIterator[Database]:
+    urls = make_database("settlement")
+    owner = Database(urls.migration, application_name="test-owner", pool_size=1)
+    async with owner.transaction() as tx:
+        await tx.run_sync(_create)
+    await owner.close()
+    database = Database(urls.runtime, application_name="test", pool_size=6)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def outbox(clock: ManualClock) -> Outbox:
+    return Outbox(service="payouts", key=make_key("payouts"), clock=clock)
+
+
+class Scripted:
+    """A handler that records effects, and refuses or raises as a test tells it by event id."""
+
+    def __init__(self) -> None:
+        self.refuse: dict[str, Refusal] = {}
+        self.raising: dict[str, Exception] = {}
+        self.calls = 0
+
+    async def __call__(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> dict[int, Refusal]:
+        self.calls += 1
+        refused: dict[int, Refusal] = {}
+        for index, item in enumerate(batch):
+            if item.event.id in self.raising:
+                raise self.raising[item.event.id]
+            if item.event.id in self.refuse:
+                refused[index] = self.refuse[item.event.id]
+                continue
+            await tx.execute(text("INSERT INTO effects (event_id) VALUES (:id)"), {"id": item.event.id})
+        return refused
+
+
+@pytest.fixture
+def handler() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def make_spec(handler: Scripted) -> Callable[..., ConsumerSpec]:
+    def make(rule: VersionRule = VersionRule.STRICT) -> ConsumerSpec:
+        return ConsumerSpec("test.payouts", PAYOUTS, handler, lambda _: rule)
+
+    return make
+
+
+@pytest.fixture
+def processor(db: Database, clock: ManualClock) -> BatchProcessor:
+    return BatchProcessor(db=db, trust=make_trust(), clock=clock)
+
+
+@pytest.fixture
+def make_stuck(db: Database, processor: BatchProcessor, clock: ManualClock) -> Callable[..., StuckEvents]:
+    def make(spec: ConsumerSpec) -> StuckEvents:
+        return StuckEvents(db=db, processor=processor, specs=[spec], clock=clock)
+
+    return make

@@ -1,0 +1,202 @@
+"""Every message ends applied, without effect, dead or parked; never lost, never applied twice."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
+from prizewire_chassis.stuck_events import NotReplayable
+from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.topics import PAYOUTS
+from sqlalchemy import text
+
+TOPIC = PAYOUTS.name
+
+
+def held(outbox, payout: UUID, version: int):
+    return outbox.event(
+        PayoutHeldEvent,
+        PayoutHeld(payout_id=payout, reason="limit_exceeded"),
+        subject=str(payout),
+        version=version,
+        correlation_id="c-1",
+    )
+
+
+async def effects(db) -> list[str]:
+    async with db.transaction() as tx:
+        return [row.event_id for row in await tx.execute(text("SELECT event_id FROM effects ORDER BY n"))]
+
+
+async def stuck_rows(db) -> list[tuple[str, str]]:
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT state, reason FROM stuck_events ORDER BY id"))
+        return [(row.state, row.reason) for row in rows]
+
+
+async def test_a_repeated_event_has_one_effect(db, processor, make_spec, outbox):
+    """The same event in one batch and again in a later one is applied once."""
+    event = held(outbox, uuid4(), 1)
+    await processor.process(make_spec(), records(event, event, topic=TOPIC))
+    await processor.process(make_spec(), records(event, topic=TOPIC, start=2))
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == []
+
+
+async def test_another_body_under_a_used_id_is_dead(db, processor, make_spec, outbox, clock):
+    """A second body under one id is kept as id_conflict, in the same batch as in a later one."""
+    payout = uuid4()
+    first = held(outbox, payout, 1)
+    body = {"payout_id": str(payout), "reason": "other"}
+    other = event_bytes(
+        topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts", subject=str(payout), data=body,
+        key=make_key("payouts"), id=first.event_id, aggregateversion=1, correlationid="c-1",
+        time=clock.now().isoformat(),
+    )  # fmt: skip
+    await processor.process(make_spec(), records(first, other, topic=TOPIC))
+    await processor.process(make_spec(), records(other, topic=TOPIC, start=7))
+    assert await effects(db) == [first.event_id]
+    assert await stuck_rows(db) == [("dead", "id_conflict"), ("dead", "id_conflict")]
+
+
+async def test_a_forged_event_is_dead_and_uses_up_nothing(db, processor, make_spec, outbox):
+    """A badly signed event neither parks its subject nor takes the id or version of the honest one."""
+    event = held(outbox, uuid4(), 1)
+    forged = event.value.replace(b"limit_exceeded", b"limit_exceedeX")
+    await processor.process(make_spec(), records(forged, event, topic=TOPIC))
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == [("dead", "signature_invalid")]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff\x00", "not_json"),
+        (b"[]", "not_cloudevent"),
+        (b'{"specversion":"1.0","type":"prizewire.payout.flown.v1"}', "unknown_type"),
+        (b'{"specversion":"1.0","type":"prizewire.payout.held.v9"}', "unsupported_version"),
+        (b'{"specversion":"1.0","type":"prizewire.payout.held.v1","data":{"x":1.5}}', "float_refused"),
+        (b'{"specversion":"1.0","type":"prizewire.payout.held.v1"}', "schema_invalid"),
+    ],
+)
+async def test_unreadable_messages_are_kept_whole(db, processor, make_spec, make_stuck, value, reason):
+    """What cannot be decoded is dead with a stable reason and can be shown as it came."""
+    spec = make_spec()
+    await processor.process(spec, records(value, topic=TOPIC))
+    assert await stuck_rows(db) == [("dead", reason)]
+    shown = await make_stuck(spec).show((await make_stuck(spec).page(after=0, limit=1))[0]["id"])
+    assert shown["message"] == value.decode(errors="backslashreplace")
+
+
+async def test_a_gap_parks_and_is_released_when_it_fills(db, processor, make_spec, make_stuck, outbox):
+    """Version 3 waits for version 2; once 2 came, 3 and what queued behind it are applied in order."""
+    payout, spec = uuid4(), make_spec()
+    one, two, three, four = (held(outbox, payout, version) for version in (1, 2, 3, 4))
+    await processor.process(spec, records(one, three, four, topic=TOPIC))
+    assert await stuck_rows(db) == [("parked", "version_gap"), ("parked", "version_gap")]
+    await processor.process(spec, records(two, topic=TOPIC, start=3))
+    assert await make_stuck(spec).release()
+    assert await effects(db) == [event.event_id for event in (one, two, three, four)]
+    assert {state for state, _ in await stuck_rows(db)} == {"replayed"}
+
+
+async def test_a_parked_event_holds_back_its_subject_only(db, processor, handler, make_spec, make_stuck, outbox):
+    """Followers of a refused event wait, even those of the same batch; other subjects go on; replay frees all."""
+    bad, good, spec = uuid4(), uuid4(), make_spec()
+    first, second, third = (held(outbox, bad, version) for version in (1, 2, 3))
+    other = held(outbox, good, 1)
+    handler.refuse[first.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(first, other, second, topic=TOPIC))
+    await processor.process(spec, records(third, topic=TOPIC, start=3))
+    assert await effects(db) == [other.event_id]
+    rows = await stuck_rows(db)
+    assert rows == [("parked", "not_supported_yet"), ("parked", "subject_parked"), ("parked", "subject_parked")]
+    stuck = make_stuck(spec)
+    ids = [row["id"] for row in await stuck.page(after=0, limit=10)]
+    with pytest.raises(NotReplayable, match="not_head"):
+        await stuck.replay(ids[1], actor="op")
+    assert (await stuck.replay(ids[0], actor="op")).reason == "not_supported_yet"
+    handler.refuse.clear()
+    answer = await stuck.replay(ids[0], actor="op")
+    assert (answer.state, answer.released) == ("replayed", 2)
+    assert await effects(db) == [event.event_id for event in (other, first, second, third)]
+
+
+async def test_a_dead_event_replays_once(db, processor, handler, make_spec, make_stuck, outbox):
+    """A refused event can be sent again when the reason is gone; not once it was applied by another delivery."""
+    event, spec = held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[event.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse.clear()
+    await processor.process(spec, records(event, topic=TOPIC, start=1))
+    stuck = make_stuck(spec)
+    answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    assert answer.state == "replayed"
+    assert await effects(db) == [event.event_id]
+
+
+async def test_a_poisonous_event_is_isolated(db, processor, handler, make_spec, outbox):
+    """An event on which the handler keeps raising is parked; its neighbours in the batch are applied."""
+    poison, fine = held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)
+    handler.raising[poison.event_id] = ValueError("cannot be")
+    await processor.process(make_spec(), records(poison, fine, topic=TOPIC))
+    assert await effects(db) == [fine.event_id]
+    assert await stuck_rows(db) == [("parked", "handler_error")]
+
+
+async def test_a_transient_failure_is_retried_not_given_up(db, processor, handler, make_spec, outbox):
+    """While the database is away the batch waits, and nothing of it is parked."""
+    event = held(outbox, uuid4(), 1)
+    handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
+    task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))
+    while handler.calls < 5:
+        await asyncio.sleep(0)
+    handler.raising.clear()
+    await task
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == []
+
+
+async def test_stopping_gives_the_batch_back(db, processor, handler, make_spec, outbox):
+    """A retry that is interrupted by the shutdown raises, so that Kafka delivers the batch again."""
+    event = held(outbox, uuid4(), 1)
+    handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
+    task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))
+    while handler.calls < 2:
+        await asyncio.sleep(0)
+    processor.stop()
+    with pytest.raises(Stopping):
+        await task
+    assert await effects(db) == []
+
+
+async def test_the_highest_version_wins_where_events_carry_full_state(db, processor, make_spec, outbox):
+    """Under HIGHEST a newer version is applied over a gap, an older one is left out."""
+    payout, spec = uuid4(), make_spec(VersionRule.HIGHEST)
+    one, three = held(outbox, payout, 1), held(outbox, payout, 3)
+    await processor.process(spec, records(three, one, topic=TOPIC))
+    assert await effects(db) == [three.event_id]
+
+
+async def test_offsets_are_stored_with_the_batch(db, processor, make_spec, outbox):
+    """The next offset of each partition is in the database, and never goes back."""
+    spec = make_spec()
+    batch = [
+        FakeRecord(TOPIC, 1, 41, held(outbox, uuid4(), 1).value),
+        FakeRecord(TOPIC, 2, 7, held(outbox, uuid4(), 1).value),
+    ]
+    await processor.process(spec, batch)
+    await processor.process(spec, [FakeRecord(TOPIC, 1, 12, held(outbox, uuid4(), 1).value)])
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT partition, next_offset FROM consumer_offsets ORDER BY partition"))
+        assert [tuple(row) for row in rows] == [(1, 42), (2, 8)]
+
+
+async def test_hostile_text_is_stored(db, processor, make_spec):
+    """A NUL in a field that is shown to people does not stop the partition."""
+    value = b'{"specversion":"1.0","type":"prizewire.payout.held.v1","subject":"a\\u0000b","data":{}}'
+    await processor.process(make_spec(), records(value, topic=TOPIC))
+    assert await stuck_rows(db) == [("dead", "schema_invalid")]

@@ -1,0 +1,146 @@
+"""The relay may send twice, never loses, and keeps the order of a key."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from prizewire_chassis.outbox import Relay, purge_published
+from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_devstack.testing import eventually
+from sqlalchemy import text
+
+
+class FakeProducer:
+    """Collects what is sent; from ``fail_from`` on, deliveries fail."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.fail_from: int | None = None
+
+    async def send(self, topic: str, *, key: bytes, value: bytes, headers: object) -> "asyncio.Future[None]":
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.fail_from is not None and len(self.sent) >= self.fail_from:
+            future.set_exception(ConnectionError("broker away"))
+        else:
+            self.sent.append(value)
+            future.set_result(None)
+        return future
+
+
+@pytest.fixture
+def events(outbox):
+    def make(count: int):
+        payout = uuid4()
+        return [
+            outbox.event(
+                PayoutHeldEvent,
+                PayoutHeld(payout_id=payout, reason="x"),
+                subject=str(payout),
+                version=version,
+                correlation_id="c",
+            )
+            for version in range(1, count + 1)
+        ]
+
+    return make
+
+
+async def waiting(db) -> int:
+    async with db.transaction() as tx:
+        return (await tx.execute(text("SELECT count(*) FROM outbox WHERE published_at IS NULL"))).scalar_one()
+
+
+async def test_events_leave_only_with_their_transaction(db, outbox, events, clock):
+    """A rolled back transaction publishes nothing; a committed one publishes in order."""
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    relay.start()
+    gone, kept = events(1), events(3)
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            await outbox.add(tx, gone)
+            _ = 1 / 0
+    async with db.transaction() as tx:
+        await outbox.add(tx, kept)
+    await eventually(lambda: len(producer.sent) == 3, deadline_s=10)
+    await relay.stop()
+    assert producer.sent == [event.value for event in kept]
+    assert await waiting(db) == 0
+
+
+async def test_an_id_that_commits_late_is_not_lost(db, outbox, events, clock):
+    """A lower id that becomes visible after a higher one was published is published too."""
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    early, late = events(1), events(1)
+    relay.start()
+    async with db.transaction() as slow:
+        await outbox.add(slow, early)
+        async with db.transaction() as tx:
+            await outbox.add(tx, late)
+        await eventually(lambda: producer.sent == [late[0].value], deadline_s=10)
+    await eventually(lambda: len(producer.sent) == 2, deadline_s=10)
+    await relay.stop()
+    assert producer.sent == [late[0].value, early[0].value]
+
+
+async def test_a_failed_send_stops_the_batch_and_is_sent_again(db, outbox, events, clock):
+    """What came before the failure is marked, the rest stays in order and goes out when the broker is back."""
+    producer = FakeProducer()
+    producer.fail_from = 2
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    batch = events(5)
+    async with db.transaction() as tx:
+        await outbox.add(tx, batch)
+    relay.start()
+    await eventually(lambda: len(producer.sent) == 2, deadline_s=10)
+    producer.fail_from = None
+    await eventually(lambda: len(producer.sent) == 5, deadline_s=10)
+    await relay.stop()
+    assert producer.sent == [event.value for event in batch]
+
+
+async def test_of_two_relays_one_works(db, outbox, events, clock):
+    """A second relay waits for the first one's advisory lock, and takes over when it ends."""
+    first_producer, second_producer = FakeProducer(), FakeProducer()
+    first = Relay(db=db, outbox=outbox, producer=first_producer, clock=clock)
+    second = Relay(db=db, outbox=outbox, producer=second_producer, clock=clock)
+    first.start()
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(1))
+    await eventually(lambda: len(first_producer.sent) == 1, deadline_s=10)
+    second.start()
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(2))
+    await eventually(lambda: len(first_producer.sent) == 3, deadline_s=10)
+    assert second_producer.sent == []
+    await first.stop()
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(1))
+    await eventually(lambda: len(second_producer.sent) == 1, deadline_s=10)
+    await second.stop()
+
+
+async def test_the_same_event_cannot_be_stored_twice(db, outbox, events):
+    """Two derivations of one event version in two transactions collide instead of telling two stories."""
+    event = events(1)
+    async with db.transaction() as tx:
+        await outbox.add(tx, event)
+    with pytest.raises(Exception, match="outbox_event_id"):
+        async with db.transaction() as tx:
+            await outbox.add(tx, event)
+
+
+async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
+    """Rows that wait are kept however old; published ones go after the retention."""
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(2))
+        await tx.execute(
+            text("UPDATE outbox SET published_at = :now WHERE id = (SELECT min(id) FROM outbox)"), {"now": clock.now()}
+        )
+    clock.advance(timedelta(days=2))
+    await purge_published(db, clock=clock, keep=timedelta(days=1))
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1
+    assert await waiting(db) == 1

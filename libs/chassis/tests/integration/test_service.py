@@ -1,0 +1,179 @@
+"""A whole service over the chassis: Kafka in, transaction, outbox, Kafka out, HTTP, and a shutdown that drains."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from litestar import get
+from prizewire_chassis.auth import Role, require
+from prizewire_chassis.http import Check, LineageEntry
+from prizewire_chassis.inbox import ConsumerSpec, strict
+from prizewire_chassis.lifecycle import Built, _Process, open_runtime
+from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.testing import make_key, make_token
+from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.topics import PAYOUTS
+from prizewire_devstack.ports import choose
+from prizewire_devstack.testing import eventually
+from sqlalchemy import text
+
+SECRET = "not-a-secret-" * 4
+
+
+@pytest.fixture
+def settings(db, kafka_server, keyring, tmp_path: Path) -> ServiceSettings:
+    """Rewards' principal, since it may read the payouts topic."""
+    login = kafka_server.login("rewards")
+    key = make_key("rewards")
+    seed_file = tmp_path / "key.json"
+    import hashlib
+
+    seed = hashlib.sha256(b"test rewards").hexdigest()
+    seed_file.write_text(json.dumps({"keyid": key.keyid, "private_key": seed}))
+    seed_file.chmod(0o600)
+    secret_file = tmp_path / "jwt"
+    secret_file.write_text(SECRET)
+    secret_file.chmod(0o600)
+    trust = tmp_path / "trust.json"
+    entry = {
+        "keyid": make_key("payouts").keyid, "service": "payouts", "uses": ["event"],
+        "public_key": make_key("payouts").public_key,
+        "not_before": "2000-01-01T00:00:00+00:00", "not_after": "2100-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    trust.write_text(json.dumps({"keys": [entry]}))
+    return ServiceSettings(
+        database_url=db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+        kafka_bootstrap_servers=login.bootstrap_servers,
+        kafka_sasl_username=login.username,
+        kafka_sasl_password=login.password,
+        http_port=choose(taken=set()),
+        message_key_file=seed_file,
+        trust_file=trust,
+        jwt_secret_file=secret_file,
+    )
+
+
+@get("/api/boom", guards=[require(Role.PLAYER)])
+async def boom() -> None:
+    raise RuntimeError("a secret cause")
+
+
+async def _lineage(tx, correlation_id):
+    from datetime import UTC, datetime
+
+    return [LineageEntry(datetime.now(UTC), "rewards", "test", correlation_id, "seen")]
+
+
+async def _breach(tx):
+    return ["one is off"]
+
+
+@pytest.fixture
+async def service(settings, handler):
+    spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", PAYOUTS, handler, strict)
+    async with open_runtime(settings, service="rewards") as runtime:
+        built = Built(controllers=[boom], lineage=_lineage, checks=[Check("sums", _breach)], specs=[spec])
+        process = _Process(runtime, built, frozenset({"http", "consumers", "relay", "jobs"}))
+        await process.start()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}") as client:
+            await eventually(lambda: _ready(client), deadline_s=20)
+            yield process, client
+        await process.stop()
+
+
+async def _ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def auth(*roles: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {make_token(secret=SECRET, subject='p1', roles=roles)}"}
+
+
+async def test_messages_become_effects_and_headers_cannot_stop_them(service, db, kafka_server, outbox):
+    """Events from real Kafka are applied once, even with record headers that are not text."""
+    login = kafka_server.login("payouts")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=login.bootstrap_servers, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username=login.username, sasl_plain_password=login.password, enable_idempotence=True,
+    )  # fmt: skip
+    await producer.start()
+    wanted = []
+    for _ in range(20):
+        payout = uuid4()
+        event = outbox.event(
+            PayoutHeldEvent, PayoutHeld(payout_id=payout, reason="x"), subject=str(payout), version=1, correlation_id="c"
+        )  # fmt: skip
+        wanted.append(event.event_id)
+        for _ in range(2):
+            await producer.send(PAYOUTS.name, key=b"c", value=event.value, headers=[("bad", b"\xff\xfe")])
+    await producer.flush()
+    await producer.stop()
+
+    async def applied() -> bool:
+        async with db.transaction() as tx:
+            rows = await tx.execute(text("SELECT event_id FROM effects"))
+            return sorted(row.event_id for row in rows) == sorted(wanted)
+
+    await eventually(applied, deadline_s=30)
+
+
+async def test_doors(service):
+    """Tokens, roles, problem details, lineage, checks, metrics and the OpenAPI document."""
+    _, client = service
+    assert (await client.get("/api/services/rewards/checks")).json()["code"] == "unauthenticated"
+    assert (await client.get("/api/services/rewards/checks", headers=auth("player"))).json()["code"] == "forbidden"
+    bad = {"authorization": "Bearer " + make_token(secret="x" * 40, subject="p", roles=["admin"])}
+    answer = await client.get("/api/services/rewards/checks", headers=bad)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+    checks = (await client.get("/api/services/rewards/checks", headers=auth("operator"))).json()
+    assert checks["checks"] == [{"name": "sums", "ok": False, "breaches": ["one is off"]}]
+    lineage = (await client.get("/api/services/rewards/lineage/c-9", headers=auth("admin"))).json()
+    assert lineage["entries"][0]["id"] == "c-9"
+    missing = await client.get("/nowhere", headers=auth("admin"))
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+    assert missing.headers["content-type"] == "application/problem+json"
+    failed = await client.get("/api/boom", headers=auth("player"))
+    assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
+    assert "secret" not in failed.text
+    assert "/api/boom" in (await client.get("/schema/openapi.json")).json()["paths"]
+    assert "prizewire_http_requests_total" in (await client.get("/metrics")).text
+    stuck = await client.get("/api/services/rewards/stuck-events", headers=auth("operator"))
+    assert stuck.json() == {"items": [], "next_cursor": None}
+    lost = await client.post("/api/services/rewards/stuck-events/9/replay", headers=auth("operator"))
+    assert (lost.status_code, lost.json()["code"]) == (404, "not_found")
+
+
+async def test_oversize_bodies_are_refused(service):
+    """A body past the limit is answered 413, also when it comes in chunks without a length."""
+    _, client = service
+
+    async def chunks():
+        for _ in range(30):
+            yield b"x" * 65_536
+
+    answer = await client.post(
+        "/api/services/rewards/stuck-events/1/replay", content=chunks(), headers=auth("operator")
+    )
+    assert answer.status_code in {404, 413}
+
+
+async def test_the_outbox_is_drained_at_shutdown(settings, db, handler, kafka_server):
+    """What was committed just before the stop is on Kafka when the service has ended."""
+    spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", PAYOUTS, handler, strict)
+    async with open_runtime(settings, service="rewards") as runtime:
+        process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers", "relay"}))
+        await process.start()
+        async with runtime.db.transaction() as tx:
+            await runtime.audit.record(tx, actor="op", action="x.done", target="t")
+        await process.stop()
+    async with db.transaction() as tx:
+        row = (await tx.execute(text("SELECT value, published_at FROM outbox"))).one()
+    assert row.published_at is not None
+    assert orjson.loads(bytes(row.value))["type"] == "prizewire.audit.recorded.v1"
