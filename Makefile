@@ -55,7 +55,7 @@ schemas: $(READY) ## write everything generated anew: JSON Schemas, AsyncAPI, .e
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 
 clean: ## remove the virtual environment and caches (the stack's state in .prizewire stays)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) __pycache__ .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(wildcard libs rails services tools tests bench scripts) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(LOCKED): requirements.lock requirements-bootstrap.lock scripts/bootstrap.py
