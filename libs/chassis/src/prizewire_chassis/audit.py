@@ -105,7 +105,7 @@ async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
             "action": row.action,
             "target": row.target,
             "reason": row.reason,
-            "detail": orjson.loads(row.detail),
+            "detail": row.detail,
             "prev_hash": row.prev_hash,
         }
         if row.sequence != expected or row.prev_hash != previous or row.hash != link_hash(record):

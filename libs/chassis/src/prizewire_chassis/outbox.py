@@ -152,17 +152,24 @@ class Relay:
 
     async def _hold(self) -> None:
         async with self._db.engine.connect() as connection:
-            while not await self._lock(connection):
-                if self._stopping:
-                    return
-                await self._outbox.waiting(timeout_s=1.0)
-            while True:
-                sent = await self._batch(connection)
-                if sent:
-                    continue
-                if self._stopping:
-                    return
-                await self._outbox.waiting(timeout_s=_IDLE_S)
+            try:
+                await self._relay_on(connection)
+            finally:
+                # the advisory lock belongs to the session: a connection back in the pool would go on holding it
+                await connection.invalidate()
+
+    async def _relay_on(self, connection: AsyncConnection) -> None:
+        while not await self._lock(connection):
+            if self._stopping:
+                return
+            await self._outbox.waiting(timeout_s=1.0)
+        while True:
+            sent = await self._batch(connection)
+            if sent:
+                continue
+            if self._stopping:
+                return
+            await self._outbox.waiting(timeout_s=_IDLE_S)
 
     async def _lock(self, connection: AsyncConnection) -> bool:
         async with connection.begin():

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.schema import create_chassis_schema
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
@@ -13,15 +16,15 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import ManualClock, make_key, make_trust
 from prizewire_contracts.topics import PAYOUTS
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _create(connection: Connection) -> None:
     create_chassis_schema(Operations(MigrationContext.configure(connection)))
-    connection.execute(text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)"))
+    connection.execute(
+        text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
+    )
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
+
 from prizewire_chassis.audit import Audit, verify_chain
 from prizewire_chassis.db import Database
 from prizewire_chassis.idempotency import idempotent
 from prizewire_chassis.problems import Problem
-from sqlalchemy import text
 
 
 async def once(db: Database, clock, *, key: str | None, body: dict[str, str]):
@@ -17,7 +18,9 @@ async def once(db: Database, clock, *, key: str | None, body: dict[str, str]):
             await tx.execute(text("INSERT INTO effects (event_id) VALUES (:id)"), {"id": str(identifier)})
             return 201, {"id": str(identifier)}
 
-        return await idempotent(tx, actor="a", route="POST /x", key=key, body=body, now=clock.now(), work=work)
+        return await idempotent(
+            tx, actor="a", route="POST /x", key=key, body=body, now=clock.now(), work=work
+        )
 
 
 async def count(db: Database) -> int:
@@ -35,7 +38,8 @@ async def test_fifty_at_once_have_one_effect(db, clock):
 
 
 @pytest.mark.parametrize(
-    ("key", "code"), [(None, "idempotency_key_required"), ("a b", "idempotency_key_invalid"), ("", "idempotency_key_invalid")]
+    ("key", "code"),
+    [(None, "idempotency_key_required"), ("a b", "idempotency_key_invalid"), ("", "idempotency_key_invalid")],
 )
 async def test_a_missing_or_malformed_key_is_refused(db, clock, key, code):
     """A request that moves money needs a usable key."""
@@ -64,7 +68,7 @@ async def test_a_changed_audit_row_shows(db, outbox, clock, make_database):
         assert await verify_chain(tx, service="payouts") == []
         assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 3
     for statement in ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log"):
-        with pytest.raises(Exception, match="append-only|permission denied"):
+        with pytest.raises(Exception, match=r"append-only|permission denied"):
             async with db.transaction() as tx:
                 await tx.execute(text(statement))
 

@@ -5,13 +5,14 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+
 from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_contracts.topics import PAYOUTS
-from sqlalchemy import text
 
 TOPIC = PAYOUTS.name
 
@@ -103,7 +104,9 @@ async def test_a_gap_parks_and_is_released_when_it_fills(db, processor, make_spe
     assert {state for state, _ in await stuck_rows(db)} == {"replayed"}
 
 
-async def test_a_parked_event_holds_back_its_subject_only(db, processor, handler, make_spec, make_stuck, outbox):
+async def test_a_parked_event_holds_back_its_subject_only(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
     """Followers of a refused event wait, even those of the same batch; other subjects go on; replay frees all."""
     bad, good, spec = uuid4(), uuid4(), make_spec()
     first, second, third = (held(outbox, bad, version) for version in (1, 2, 3))
@@ -113,7 +116,11 @@ async def test_a_parked_event_holds_back_its_subject_only(db, processor, handler
     await processor.process(spec, records(third, topic=TOPIC, start=3))
     assert await effects(db) == [other.event_id]
     rows = await stuck_rows(db)
-    assert rows == [("parked", "not_supported_yet"), ("parked", "subject_parked"), ("parked", "subject_parked")]
+    assert rows == [
+        ("parked", "not_supported_yet"),
+        ("parked", "subject_parked"),
+        ("parked", "subject_parked"),
+    ]
     stuck = make_stuck(spec)
     ids = [row["id"] for row in await stuck.page(after=0, limit=10)]
     with pytest.raises(NotReplayable, match="not_head"):
@@ -191,7 +198,9 @@ async def test_offsets_are_stored_with_the_batch(db, processor, make_spec, outbo
     await processor.process(spec, batch)
     await processor.process(spec, [FakeRecord(TOPIC, 1, 12, held(outbox, uuid4(), 1).value)])
     async with db.transaction() as tx:
-        rows = await tx.execute(text("SELECT partition, next_offset FROM consumer_offsets ORDER BY partition"))
+        rows = await tx.execute(
+            text("SELECT partition, next_offset FROM consumer_offsets ORDER BY partition")
+        )
         assert [tuple(row) for row in rows] == [(1, 42), (2, 8)]
 
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
+
 from prizewire_chassis.outbox import Relay, purge_published
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_devstack.testing import eventually
-from sqlalchemy import text
 
 
 class FakeProducer:
@@ -137,7 +138,8 @@ async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
     async with db.transaction() as tx:
         await outbox.add(tx, events(2))
         await tx.execute(
-            text("UPDATE outbox SET published_at = :now WHERE id = (SELECT min(id) FROM outbox)"), {"now": clock.now()}
+            text("UPDATE outbox SET published_at = :now WHERE id = (SELECT min(id) FROM outbox)"),
+            {"now": clock.now()},
         )
     clock.advance(timedelta(days=2))
     await purge_published(db, clock=clock, keep=timedelta(days=1))

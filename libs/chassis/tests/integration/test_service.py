@@ -9,6 +9,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from litestar import get
+from sqlalchemy import text
+
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.http import Check, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec, strict
@@ -19,7 +21,6 @@ from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.ports import choose
 from prizewire_devstack.testing import eventually
-from sqlalchemy import text
 
 SECRET = "not-a-secret-" * 4
 
@@ -128,7 +129,9 @@ async def test_doors(service):
     """Tokens, roles, problem details, lineage, checks, metrics and the OpenAPI document."""
     _, client = service
     assert (await client.get("/api/services/rewards/checks")).json()["code"] == "unauthenticated"
-    assert (await client.get("/api/services/rewards/checks", headers=auth("player"))).json()["code"] == "forbidden"
+    assert (await client.get("/api/services/rewards/checks", headers=auth("player"))).json()[
+        "code"
+    ] == "forbidden"
     bad = {"authorization": "Bearer " + make_token(secret="x" * 40, subject="p", roles=["admin"])}
     answer = await client.get("/api/services/rewards/checks", headers=bad)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")

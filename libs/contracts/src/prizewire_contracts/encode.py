@@ -53,7 +53,7 @@ def encode(
     kind: str = model.model_fields["type"].default
     topic: Topic = topic_of(kind)
     source = source_of(service)
-    identifier = str(event_id(source=source, subject=subject, version=version, type=kind))
+    identifier = str(event_id(source=source, subject=subject, version=version, kind=kind))
     raw: dict[str, Any] = {
         "specversion": "1.0",
         "id": identifier,

@@ -63,9 +63,9 @@ def transfer_id(*, cause: str, index: int) -> UUID:
     return derive("transfer", cause, index)
 
 
-def event_id(*, source: str, subject: str, version: int, type: str) -> UUID:
+def event_id(*, source: str, subject: str, version: int, kind: str) -> UUID:
     """The CloudEvents id of an event of ours."""
-    return derive("event", source, subject, version, type)
+    return derive("event", source, subject, version, kind)
 
 
 def provider_key(*, payout_id: UUID, attempt_no: int) -> UUID:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.openapi.config import OpenAPIConfig
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Role, require
@@ -34,7 +34,7 @@ def service_controller(
         tags = ["service"]  # noqa: RUF012 - Litestar reads a plain list
 
         @get("/lineage/{correlation_id:str}", summary="This service's steps of one correlation id")
-        async def lineage(self, correlation_id: str) -> dict[str, Any]:
+        async def lineage(self, correlation_id: FromPath[str]) -> dict[str, Any]:
             async with db.transaction() as tx:
                 entries = await lineage(tx, correlation_id)
             return {"service": service, "entries": [asdict(entry) for entry in entries]}
@@ -42,10 +42,10 @@ def service_controller(
         @get("/stuck-events", summary="Dead and parked events")
         async def stuck_events(
             self,
-            cursor: str | None = None,
-            limit: int | None = None,
-            stuck_state: str | None = Parameter(query="state", default=None),
-            correlation_id: str | None = None,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+            stuck_state: Annotated[str | None, QueryParameter(name="state")] = None,
+            correlation_id: FromQuery[str | None] = None,
         ) -> Page:
             after = decode_cursor(cursor, length=1) or [0]
             size = page_limit(limit)
@@ -56,14 +56,14 @@ def service_controller(
             return {"items": items, "next_cursor": encode_cursor([items[-1]["id"]]) if full else None}
 
         @get("/stuck-events/{stuck_id:int}", summary="One stuck event with its message")
-        async def stuck_event(self, stuck_id: int) -> dict[str, Any]:
+        async def stuck_event(self, stuck_id: FromPath[int]) -> dict[str, Any]:
             try:
                 return await stuck.show(stuck_id)
             except NotReplayable as error:
                 raise _problem(error) from None
 
         @post("/stuck-events/{stuck_id:int}/replay", status_code=200, summary="Send a stuck event again")
-        async def replay(self, stuck_id: int, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def replay(self, stuck_id: FromPath[int], request: Request[Any, Any, Any]) -> dict[str, Any]:
             actor = request.user.subject
             try:
                 answer = await stuck.replay(stuck_id, actor=actor)
