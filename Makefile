@@ -10,6 +10,7 @@ PYTHON := $(shell if $(BIN)/python -c 'import pip' 2>/dev/null; then echo $(BIN)
 endif
 MEMBERS := $(sort $(wildcard libs/*/pyproject.toml rails/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml))
 CODE := $(wildcard libs rails services tools tests bench scripts conftest.py)
+TYPED := $(wildcard libs/*/src rails/*/src services/*/src tools/*/src bench scripts)
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.members
 
@@ -33,7 +34,7 @@ test: $(READY) ## every test, quick ones first
 lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies of each member
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet $(CODE) || { echo "prizewire: run make format"; exit 1; }
 	@echo "ruff check" && $(BIN)/ruff check --quiet $(CODE)
-	@echo "mypy --strict" && $(BIN)/mypy $(CODE)
+	@echo "mypy --strict" && $(BIN)/mypy $(TYPED)
 	@echo "import-linter" && $(BIN)/lint-imports
 	@for member in $(MEMBERS:/pyproject.toml=); do \
 		echo "deptry $$member"; \
