@@ -1,139 +1,36 @@
-"""How a batch of messages is taken in: one transaction for inbox rows, domain changes, outbox rows and offsets.
-
-Every message ends in exactly one way: applied, without effect (a duplicate or an older version), dead (refused
-before it touched state) or parked (authentic, but it cannot be applied; later events of its subject wait behind
-it). Nothing is dropped, and no message is given up because the database or the broker is away.
-"""
+"""Taking in batches: live from Kafka, and again from the stuck events."""
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.inbox.statements import (
+    INBOX_FORGET,
+    INBOX_HASHES,
+    INBOX_INSERT,
+    OFFSETS_UPSERT,
+    VERSIONS,
+    VERSIONS_UPSERT,
+)
+from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Stopping, VersionRule
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
 from prizewire_chassis.stuck_events import Stuck, parked_heads, record_stuck
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import EventRefused, decode
-from prizewire_contracts.envelope import Envelope
-from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import TrustStore
 
-__all__ = [
-    "BatchProcessor",
-    "ConsumerSpec",
-    "Handler",
-    "Incoming",
-    "Record",
-    "Refusal",
-    "Stopping",
-    "VersionRule",
-    "never",
-    "strict",
-]
+__all__ = ["BatchProcessor"]
 
 _UNEXPECTED_TRIES = 3
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
-
-
-class Record(Protocol):
-    """A message as Kafka gives it."""
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-        ...
-
-    @property
-    def partition(self) -> int:
-        """The partition's number."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """The place in the partition."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """The message; None on a tombstone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
-    ``replay_of`` is the state (dead or parked) from which it is sent again, None when it comes from Kafka.
-    """
-
-    event: Envelope
-    raw: dict[str, Any]
-    hash: bytes
-    topic: str
-    partition: int
-    offset: int
-    value: bytes = field(repr=False)
-    replay_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A handler's word that an event was not applied. ``park`` makes later events of its subject wait."""
-
-    code: RefusalCode
-    detail: str
-    park: bool = False
-
-
-Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
-"""Applies events inside the batch transaction; answers, by index, those that it refused. It never calls out."""
-
-
-class VersionRule(StrEnum):
-    """What ``aggregateversion`` means to a consumer."""
-
-    STRICT = "strict"
-    """Apply n+1, ignore older, park on a gap."""
-    HIGHEST = "highest"
-    """The event carries the full state: ignore older, apply any newer."""
-    NONE = "none"
-    """Versions are not looked at."""
-
-
-def strict(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
-    """Every type of the topic counts, without gaps."""
-    return VersionRule.STRICT
-
-
-def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
-    """Versions are not looked at."""
-    return VersionRule.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerSpec:
-    """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
-    ``types`` only have their version recorded.
-    """
-
-    name: str
-    topic: Topic
-    handler: Handler
-    version_rule: Callable[[str], VersionRule] = strict
-    types: frozenset[str] | None = None
-
-
-class Stopping(Exception):
-    """The service is shutting down: the batch was not applied and must be delivered again."""
 
 
 class _Split(Exception):
@@ -292,7 +189,7 @@ class BatchProcessor:
             return []
         keys = sorted(unique)
         inserted = await tx.execute(
-            _INBOX_INSERT,
+            INBOX_INSERT,
             {
                 "consumer": spec.name,
                 "sources": [source for source, _ in keys],
@@ -306,7 +203,7 @@ class BatchProcessor:
         if len(new) < len(keys):
             old = [key for key in keys if key not in new]
             found = await tx.execute(
-                _INBOX_HASHES,
+                INBOX_HASHES,
                 {"consumer": spec.name, "sources": [key[0] for key in old], "ids": [key[1] for key in old]},
             )
             seen = {(row.source, row.event_id): bytes(row.hash) for row in found}
@@ -344,7 +241,7 @@ class BatchProcessor:
         versions: dict[tuple[str, str], int] = {}
         if versioned:
             rows = await tx.execute(
-                _VERSIONS,
+                VERSIONS,
                 {
                     "consumer": spec.name,
                     "sources": [s for s, _ in subjects],
@@ -408,7 +305,7 @@ class BatchProcessor:
         if reached:
             ordered = sorted(reached)
             await tx.execute(
-                _VERSIONS_UPSERT,
+                VERSIONS_UPSERT,
                 {
                     "consumer": spec.name,
                     "sources": [source for source, _ in ordered],
@@ -434,7 +331,7 @@ class BatchProcessor:
         ]
         if dead:
             await tx.execute(
-                _INBOX_FORGET,
+                INBOX_FORGET,
                 {
                     "consumer": spec.name,
                     "sources": [item.event.source for item in dead],
@@ -452,7 +349,7 @@ class BatchProcessor:
             reached[place] = max(reached.get(place, 0), item.offset + 1)
         ordered = sorted(reached)
         await tx.execute(
-            _OFFSETS_UPSERT,
+            OFFSETS_UPSERT,
             {
                 "consumer": spec.name,
                 "topics": [topic for topic, _ in ordered],
@@ -511,43 +408,3 @@ def _stuck(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
         detail=refusal.detail,
         value=item.value,
     )
-
-
-_INBOX_INSERT = text(
-    "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
-    "SELECT :consumer, u.source, u.event_id, u.hash, CAST(:now AS timestamptz) "
-    "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
-    "ON CONFLICT DO NOTHING RETURNING source, event_id"
-)
-_INBOX_HASHES = text(
-    "SELECT i.source, i.event_id, i.hash FROM inbox i "
-    "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) "
-    "ON i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id"
-)
-_INBOX_FORGET = text(
-    "DELETE FROM inbox i USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) "
-    "AS u(source, event_id, hash) "
-    "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
-)
-_VERSIONS = text(
-    "SELECT v.source, v.subject, v.version FROM applied_versions v "
-    "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
-    "ON v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "
-    "ORDER BY v.source, v.subject FOR UPDATE OF v"
-)
-_VERSIONS_UPSERT = text(
-    "INSERT INTO applied_versions (consumer, source, subject, version) "
-    "SELECT :consumer, u.source, u.subject, u.version "
-    "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[]), CAST(:versions AS int[])) "
-    "AS u(source, subject, version) "
-    "ON CONFLICT (consumer, source, subject) DO UPDATE SET version = excluded.version "
-    "WHERE applied_versions.version < excluded.version"
-)
-_OFFSETS_UPSERT = text(
-    "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
-    "SELECT :consumer, u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
-    "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) "
-    "AS u(topic, partition, next_offset) "
-    "ON CONFLICT (consumer, topic, partition) DO UPDATE "
-    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at"
-)

@@ -1,0 +1,51 @@
+"""The inbox in SQL: a fixed number of set-based statements for each batch, whatever its size."""
+
+from sqlalchemy import text
+
+__all__ = [
+    "INBOX_FORGET",
+    "INBOX_HASHES",
+    "INBOX_INSERT",
+    "OFFSETS_UPSERT",
+    "VERSIONS",
+    "VERSIONS_UPSERT",
+]
+
+INBOX_INSERT = text(
+    "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
+    "SELECT :consumer, u.source, u.event_id, u.hash, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
+    "ON CONFLICT DO NOTHING RETURNING source, event_id"
+)
+INBOX_HASHES = text(
+    "SELECT i.source, i.event_id, i.hash FROM inbox i "
+    "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) "
+    "ON i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id"
+)
+INBOX_FORGET = text(
+    "DELETE FROM inbox i USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) "
+    "AS u(source, event_id, hash) "
+    "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
+)
+VERSIONS = text(
+    "SELECT v.source, v.subject, v.version FROM applied_versions v "
+    "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
+    "ON v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "
+    "ORDER BY v.source, v.subject FOR UPDATE OF v"
+)
+VERSIONS_UPSERT = text(
+    "INSERT INTO applied_versions (consumer, source, subject, version) "
+    "SELECT :consumer, u.source, u.subject, u.version "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[]), CAST(:versions AS int[])) "
+    "AS u(source, subject, version) "
+    "ON CONFLICT (consumer, source, subject) DO UPDATE SET version = excluded.version "
+    "WHERE applied_versions.version < excluded.version"
+)
+OFFSETS_UPSERT = text(
+    "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
+    "SELECT :consumer, u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) "
+    "AS u(topic, partition, next_offset) "
+    "ON CONFLICT (consumer, topic, partition) DO UPDATE "
+    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at"
+)

@@ -1,0 +1,115 @@
+"""What a consumer is, and what it may answer."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.topics import Topic
+
+__all__ = [
+    "ConsumerSpec",
+    "Handler",
+    "Incoming",
+    "Record",
+    "Refusal",
+    "Stopping",
+    "VersionRule",
+    "never",
+    "strict",
+]
+
+
+class Record(Protocol):
+    """A message as Kafka gives it."""
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """The place in the partition."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The message; None on a tombstone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
+    ``replay_of`` is the state (dead or parked) from which it is sent again, None when it comes from Kafka.
+    """
+
+    event: Envelope
+    raw: dict[str, Any]
+    hash: bytes
+    topic: str
+    partition: int
+    offset: int
+    value: bytes = field(repr=False)
+    replay_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A handler's word that an event was not applied. ``park`` makes later events of its subject wait."""
+
+    code: RefusalCode
+    detail: str
+    park: bool = False
+
+
+Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
+"""Applies events inside the batch transaction; answers, by index, those that it refused. It never calls out."""
+
+
+class VersionRule(StrEnum):
+    """What ``aggregateversion`` means to a consumer."""
+
+    STRICT = "strict"
+    """Apply n+1, ignore older, park on a gap."""
+    HIGHEST = "highest"
+    """The event carries the full state: ignore older, apply any newer."""
+    NONE = "none"
+    """Versions are not looked at."""
+
+
+def strict(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
+    """Every type of the topic counts, without gaps."""
+    return VersionRule.STRICT
+
+
+def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
+    """Versions are not looked at."""
+    return VersionRule.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
+    ``types`` only have their version recorded.
+    """
+
+    name: str
+    topic: Topic
+    handler: Handler
+    version_rule: Callable[[str], VersionRule] = strict
+    types: frozenset[str] | None = None
+
+
+class Stopping(Exception):
+    """The service is shutting down: the batch was not applied and must be delivered again."""
