@@ -6,7 +6,7 @@ PayoutError                     payout_error
 ├── MethodError                 (a tree of codes: see domain/methods.py)
 ├── ApprovalRefused             approver_is_party | already_approved | intent_expired | not_held
 ├── CancelRefused               not_cancellable
-└── UnexpectedFacts             unexpected_facts
+└── PauseRefused                pause_scope_unknown | pause_not_found
 
 Each carries a stable ``code``. None is worth a retry with the same input.
 """
@@ -16,9 +16,9 @@ __all__ = [
     "CancelRefused",
     "IllegalTransition",
     "MethodError",
+    "PauseRefused",
     "PayoutError",
     "PayoutNotFound",
-    "UnexpectedFacts",
 ]
 
 
@@ -67,10 +67,9 @@ class CancelRefused(PayoutError):
     code = "not_cancellable"
 
 
-class UnexpectedFacts(PayoutError):
-    """A rail or the signer tells what cannot be, such as a payment for an attempt proved without effect.
+class PauseRefused(PayoutError):
+    """A pause cannot be set or lifted as asked."""
 
-    Nothing was changed; a person must look.
-    """
-
-    code = "unexpected_facts"
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,74 @@
+"""Who must agree before money leaves, when to try again, and when to look again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from prizewire_money import Amount
+
+__all__ = ["ApprovalPolicy", "Hold", "Schedule"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """An approver must look: ``reason`` is a stable code, ``approvers`` how many distinct ones must agree."""
+
+    reason: str
+    approvers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalPolicy:
+    """Limits by asset code. An asset without an automatic limit is always held; one without a second limit
+    never needs two approvers. ``version`` is told with each approval."""
+
+    version: int
+    automatic_up_to: Mapping[str, Amount]
+    two_above: Mapping[str, Amount]
+
+    def decide(self, *, amount: Amount) -> Hold | None:
+        """None where the payout may go by itself, else what it waits for."""
+        code = amount.asset.code
+        second = self.two_above.get(code)
+        approvers = 2 if second is not None and amount > second else 1
+        limit = self.automatic_up_to.get(code)
+        if limit is None:
+            return Hold(reason="no_automatic_limit", approvers=approvers)
+        if amount > limit:
+            return Hold(reason="above_automatic_limit", approvers=approvers)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Times and bounds of the workers.
+
+    The first ``polls_flat`` looks at a payment are ``poll`` apart, after that each gap doubles up to
+    ``poll_max``. ``lease`` is how long a call may be under way before the attempt counts as lost.
+    """
+
+    poll: timedelta
+    polls_flat: int
+    poll_max: timedelta
+    retry_first: timedelta
+    retry_max: timedelta
+    attempts_max: int
+    lease: timedelta
+    returns_watched: timedelta
+
+    def look_again_in(self, *, polls: int) -> timedelta:
+        """How long to wait after look number ``polls`` (from 1)."""
+        doublings = max(0, polls - self.polls_flat)
+        if doublings > 30:
+            return self.poll_max
+        return min(self.poll * 2**doublings, self.poll_max)
+
+    def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
+        """How long to wait after attempt ``attempt_no`` was proved without effect.
+
+        Doubles with each attempt; up to half of it is taken off by the key, so that many do not come at once.
+        """
+        full = min(self.retry_first * 2 ** min(attempt_no - 1, 30), self.retry_max)
+        wait = full - full * (provider_key.int % 500) / 1000
+        return max(wait, timedelta(seconds=at_least_s or 0))

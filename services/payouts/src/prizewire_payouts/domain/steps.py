@@ -1,0 +1,228 @@
+"""The decisions on one payout: pure functions that take a `Change` further."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from prizewire_payouts.domain.change import Change
+from prizewire_payouts.domain.errors import ApprovalRefused, CancelRefused
+from prizewire_payouts.domain.events import Approved, CloseAsked, Ended, Held
+from prizewire_payouts.domain.model import Payout
+from prizewire_payouts.domain.policy import ApprovalPolicy, Hold
+from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState, final_of
+
+__all__ = [
+    "CANCELLED_BY_PLAYER",
+    "INTENT_EXPIRED",
+    "REJECTED_BY_APPROVER",
+    "approve",
+    "ask_cancel",
+    "check_approver",
+    "close",
+    "close_refused",
+    "finish_closing",
+    "first_decision",
+    "hold",
+    "reject",
+    "tell_expiry",
+]
+
+INTENT_EXPIRED = "intent_expired"
+"""The reason on ``payout.held`` that asks rewards to renew the intent."""
+CANCELLED_BY_PLAYER = "cancelled_by_player"
+REJECTED_BY_APPROVER = "rejected_by_approver"
+
+_NO_ATTEMPT_OPEN = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
+_ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
+
+
+def first_decision(*, change: Change, policy: ApprovalPolicy, cause: str, now: datetime) -> None:
+    """Approve a fresh payout by policy, or hold it for approvers or for a living intent."""
+    terms = policy.decide(amount=change.payout.amount)
+    if not change.payout.intent_alive(now=now):
+        terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
+    if terms is None:
+        approve(change=change, policy=policy, approvers=(), cause=cause, actor="policy", now=now)
+    else:
+        hold(change=change, terms=terms, cause=cause, now=now)
+
+
+def hold(*, change: Change, terms: Hold, cause: str, now: datetime) -> None:
+    """Wait for approvers. Earlier approvals do not count for a new hold.
+
+    Raises:
+        IllegalTransition: an attempt is open, or the payout has ended.
+    """
+    change.move(
+        to=PayoutState.HELD,
+        cause=cause,
+        actor="policy",
+        code=terms.reason,
+        now=now,
+        hold_no=change.payout.hold_no + 1,
+        approvers_needed=terms.approvers,
+        expiry_told=terms.reason == INTENT_EXPIRED,
+        due_at=None,
+    )
+    change.emit(event=Held(reason=terms.reason), cause=cause, now=now)
+
+
+def tell_expiry(*, change: Change, cause: str, now: datetime) -> None:
+    """The intent has run out before anything was sent: hold the payout and ask rewards for a renewal, once.
+
+    A payout that is held already stays so, under the same hold: its approvals still count.
+    """
+    payout = change.payout
+    if payout.state is PayoutState.APPROVED:
+        needed = max(payout.approvers_needed, 1)
+        hold(change=change, terms=Hold(reason=INTENT_EXPIRED, approvers=needed), cause=cause, now=now)
+    elif payout.state is PayoutState.HELD and not payout.expiry_told:
+        change.set(now=now, expiry_told=True)
+        change.emit(event=Held(reason=INTENT_EXPIRED), cause=cause, now=now)
+
+
+def approve(
+    *,
+    change: Change,
+    policy: ApprovalPolicy,
+    approvers: tuple[str, ...],
+    cause: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Let the payout go to a rail, at once.
+
+    Raises:
+        IllegalTransition: it is neither requested nor held.
+    """
+    change.move(to=PayoutState.APPROVED, cause=cause, actor=actor, now=now, due_at=now, reason=None)
+    change.emit(event=Approved(policy_version=policy.version, approvers=approvers), cause=cause, now=now)
+
+
+def check_approver(*, payout: Payout, approver: str, already: Collection[str], now: datetime) -> None:
+    """Whether this person may approve this payout now.
+
+    Raises:
+        ApprovalRefused: ``not_held``, ``approver_is_party`` (filed it, or is paid by it), ``already_approved``
+            or ``intent_expired``.
+    """
+    if payout.state is not PayoutState.HELD:
+        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+    if approver in (payout.player, payout.filed_by):
+        raise ApprovalRefused("approver_is_party", "who filed a payout or is paid by it does not decide on it")
+    if approver in already:
+        raise ApprovalRefused("already_approved", "a second approval must come from another person")
+    if not payout.intent_alive(now=now):
+        raise ApprovalRefused("intent_expired", "the intent has expired; approve once rewards has renewed it")
+
+
+def reject(*, change: Change, approver: str, reason: str, cause: str, now: datetime) -> None:
+    """Say no, before anything was sent.
+
+    Raises:
+        ApprovalRefused: ``not_held``, or ``approver_is_party``.
+    """
+    payout = change.payout
+    if payout.state not in (PayoutState.REQUESTED, PayoutState.HELD):
+        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+    if approver in (payout.player, payout.filed_by):
+        raise ApprovalRefused("approver_is_party", "who filed a payout or is paid by it does not decide on it")
+    close(
+        change=change,
+        to=PayoutState.CLOSING_REJECTED,
+        code=REJECTED_BY_APPROVER,
+        reason=reason,
+        cause=cause,
+        actor=approver,
+        now=now,
+    )
+
+
+def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetime) -> None:
+    """Cancel at once where nothing was sent; else note the wish, and the proof of no effect will end it.
+
+    A second wish, and one that comes while the payout is closing already, changes nothing.
+
+    Raises:
+        CancelRefused: the payout has ended.
+    """
+    payout = change.payout
+    if payout.state in FINAL or payout.state is PayoutState.PAID:
+        raise CancelRefused(f"the payout is {payout.state}")
+    if payout.state in _NO_ATTEMPT_OPEN:
+        change.set(now=now, cancel_asked_by=by, cancel_reason=reason)
+        close(
+            change=change,
+            to=PayoutState.CLOSING_CANCELLED,
+            code=CANCELLED_BY_PLAYER,
+            reason=reason,
+            cause=cause,
+            actor=by,
+            now=now,
+        )
+    elif payout.state in _ATTEMPT_OPEN and payout.cancel_asked_by is None:
+        # the worker that looks next asks the rail to cancel; an outcome under way is not disturbed
+        due = payout.due_at if payout.state is PayoutState.SUBMITTING else now
+        change.set(now=now, cancel_asked_by=by, cancel_reason=reason, due_at=due)
+
+
+def close(
+    *,
+    change: Change,
+    to: PayoutState,
+    code: str,
+    cause: str,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Begin to end a payout that had no effect: through the signer where it could have signed, else at once.
+
+    Raises:
+        IllegalTransition: the payout may not be closed from where it stands.
+    """
+    assert to in CLOSING
+    change.move(
+        to=to,
+        cause=cause,
+        actor=actor,
+        code=code,
+        now=now,
+        reason=reason if reason is not None else change.payout.reason,
+        ends_as=None,
+        due_at=None,
+    )
+    if not change.payout.needs_closure:
+        finish_closing(change=change, closure=None, cause=cause, actor=actor, now=now)
+    elif change.payout.closure is not None:
+        # a tombstone is for ever: one that came before the payout closed again still holds
+        finish_closing(change=change, closure=change.payout.closure, cause=cause, actor=actor, now=now)
+    else:
+        change.emit(event=CloseAsked(), cause=cause, now=now)
+
+
+def finish_closing(*, change: Change, closure: str | None, cause: str, actor: str, now: datetime) -> None:
+    """End: the tombstone is here, or none is needed. The event carries it to rewards."""
+    payout = change.payout
+    assert closure is not None or not payout.needs_closure
+    final = final_of(closing=payout.state)
+    change.move(to=final, cause=cause, actor=actor, code=payout.code, now=now, closure=closure)
+    code = payout.code
+    assert code is not None
+    change.emit(
+        event=Ended(state=final, code=code, attempts=payout.attempts, closure=closure), cause=cause, now=now
+    )
+
+
+def close_refused(*, change: Change, cause: str, now: datetime, due_at: datetime) -> None:
+    """A signature may be alive: back to ``unknown`` until the slot is proved, remembering how it was to end."""
+    payout = change.payout
+    change.move(
+        to=PayoutState.UNKNOWN,
+        cause=cause,
+        actor="signer",
+        code=payout.code,
+        now=now,
+        ends_as=payout.state,
+        due_at=due_at,
+        polls=payout.polls + 1,
+    )

@@ -1,0 +1,184 @@
+"""What rewards asks: pay this, stop that, here is a renewed intent. Applied batch-wise, in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts.codes import RefusalCode
+
+from prizewire_payouts.domain.change import Change
+from prizewire_payouts.domain.commands import AskCancel, Command, Rejection, RenewIntent, RequestPayout
+from prizewire_payouts.domain.errors import CancelRefused
+from prizewire_payouts.domain.methods import allows, method_type_for_rail
+from prizewire_payouts.domain.model import Method, Payout
+from prizewire_payouts.domain.policy import ApprovalPolicy
+from prizewire_payouts.domain.states import FINAL, PayoutState
+from prizewire_payouts.domain.steps import ask_cancel, first_decision
+from prizewire_payouts.handlers.routing import route
+from prizewire_payouts.ports import Rail, Store
+
+__all__ = ["Rules", "take_commands"]
+
+_RENEWABLE = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What requests are judged by: the network that intents must name, the approval policy, the rails."""
+
+    network: str
+    policy: ApprovalPolicy
+    rails: Sequence[Rail]
+
+
+async def take_commands(
+    store: Store, commands: Sequence[Command], *, rules: Rules, now: datetime
+) -> dict[int, Rejection]:
+    """Apply what can be applied; answers the others by their index. Several may concern one payout."""
+    ids = {command.payout_id for command in commands}
+    changes = {key: Change(payout) for key, payout in (await store.lock_payouts(ids)).items()}
+    methods = await store.methods(
+        {c.method_id for c in commands if isinstance(c, RequestPayout) and c.method_id is not None}
+    )
+    rejections: dict[int, Rejection] = {}
+    for index, command in enumerate(commands):
+        rejection = _take(command, changes, methods, rules=rules, now=now)
+        if rejection is not None:
+            rejections[index] = rejection
+    await store.save([change for change in changes.values() if change.touched])
+    return rejections
+
+
+def _take(
+    command: Command,
+    changes: dict[UUID, Change],
+    methods: Mapping[UUID, Method],
+    *,
+    rules: Rules,
+    now: datetime,
+) -> Rejection | None:
+    change = changes.get(command.payout_id)
+    if isinstance(command, RequestPayout):
+        if change is not None:
+            return _repeated(command, change.payout)
+        found = _new_payout(command, methods, rules=rules, now=now)
+        if isinstance(found, Rejection):
+            return found
+        change = changes[command.payout_id] = Change(found, is_new=True, touched=True)
+        first_decision(change=change, policy=rules.policy, cause=command.cause, now=now)
+        route(change=change, rails=rules.rails, cause=command.cause, now=now)
+        return None
+    if change is None:
+        detail = f"there is no payout {command.payout_id}"
+        return Rejection(code=RefusalCode.ILLEGAL_TRANSITION, detail=detail, park=True)
+    if isinstance(command, AskCancel):
+        try:
+            ask_cancel(change=change, by=command.by, reason=command.reason, cause=command.cause, now=now)
+        except CancelRefused:
+            # it ended while the wish was on its way: that is an answer, not a fault
+            return None
+        return None
+    return _renew(command, change, rules=rules, now=now)
+
+
+def _repeated(command: RequestPayout, payout: Payout) -> Rejection | None:
+    if command.terms.same_terms(payout.intent):
+        return None
+    detail = "this payout id was requested before, on other terms"
+    return Rejection(code=RefusalCode.EVENT_MISMATCH, detail=detail, park=True)
+
+
+def _new_payout(
+    command: RequestPayout, methods: Mapping[UUID, Method], *, rules: Rules, now: datetime
+) -> Payout | Rejection:
+    terms = command.terms
+    if (wrong := _terms_wrong(command, rules)) is not None:
+        return Rejection(code=RefusalCode.INTENT_INVALID, detail=wrong)
+    if command.method_id is None:
+        way = terms.allowed[0]
+        method_type = method_type_for_rail(rail_type=way.rail)
+        if method_type is None or way.destination is None:
+            detail = "a payout without a method names an on-chain address"
+            return Rejection(code=RefusalCode.INTENT_INVALID, detail=detail)
+        rail_type, address, memo = way.rail, way.destination, way.memo
+    else:
+        method = methods.get(command.method_id)
+        if method is None or method.player != command.player:
+            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the player has no such method")
+        if command.method_version is None or command.method_version > method.version:
+            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the method never had this version")
+        if not allows(allowed=terms.allowed, method=method):
+            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the intent does not allow the method")
+        method_type, rail_type, address, memo = method.type, method.rail_type, method.address, method.memo
+    return Payout(
+        payout_id=command.payout_id,
+        correlation_id=command.correlation_id,
+        causation_id=command.cause,
+        player=command.player,
+        campaign=terms.campaign,
+        amount=terms.amount,
+        method_id=command.method_id,
+        method_version=command.method_version,
+        method_type=method_type,
+        rail_type=rail_type,
+        address=address,
+        memo=memo,
+        filed_by=command.filed_by,
+        reward_ids=command.reward_ids,
+        intent=terms.json,
+        intent_signature=terms.signature,
+        intent_expires_at=terms.expires_at,
+        needs_closure=terms.needs_closure,
+        requested_at=now,
+        changed_at=now,
+    )
+
+
+def _terms_wrong(command: RequestPayout | RenewIntent, rules: Rules) -> str | None:
+    """Where the intent does not say what the event around it says, or what no intent may say."""
+    terms = command.terms
+    if terms.network != rules.network:
+        return "the intent is for another network"
+    if terms.payout_id != str(command.payout_id):
+        return "the intent is for another payout"
+    if not terms.allowed:
+        return "the intent allows no way to pay"
+    if terms.amount.minor <= 0 or not terms.amount.asset.redeemable:
+        return "the intent's amount cannot be paid out"
+    if (terms.json["debit_asset"], terms.json["debit_amount"]) != (
+        terms.json["pay_asset"],
+        terms.json["pay_amount"],
+    ):
+        return "the intent debits something else than it pays"
+    if isinstance(command, RequestPayout):
+        if terms.correlation_id != command.correlation_id:
+            return "the intent has another correlation id"
+        if terms.player != command.player:
+            return "the intent is for another player"
+        if (command.method_id is None) != (command.player is None):
+            return "a player's payout goes to a method of theirs, an operator's to none"
+    return None
+
+
+def _renew(command: RenewIntent, change: Change, *, rules: Rules, now: datetime) -> Rejection | None:
+    payout = change.payout
+    if (wrong := _terms_wrong(command, rules)) is not None:
+        return Rejection(code=RefusalCode.INTENT_INVALID, detail=wrong)
+    if not command.terms.same_terms(payout.intent):
+        return Rejection(code=RefusalCode.INTENT_INVALID, detail="a renewal may change nothing but its times")
+    if payout.state in FINAL or payout.state is PayoutState.PAID:
+        return None
+    if payout.state not in _RENEWABLE:
+        detail = f"the payout is {payout.state}: an intent is renewed only where no attempt is open"
+        return Rejection(code=RefusalCode.ILLEGAL_TRANSITION, detail=detail, park=True)
+    if command.terms.expires_at <= payout.intent_expires_at:
+        return None
+    change.set(
+        now=now,
+        intent=command.terms.json,
+        intent_signature=command.terms.signature,
+        intent_expires_at=command.terms.expires_at,
+        expiry_told=False,
+    )
+    return None

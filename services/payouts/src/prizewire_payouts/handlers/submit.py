@@ -1,0 +1,139 @@
+"""From approved to a rail: the attempt is committed before anybody calls the provider."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.ids import derive, provider_key
+from prizewire_contracts.rails import PayoutInstruction
+
+from prizewire_payouts.domain.change import Change
+from prizewire_payouts.domain.events import Submitted
+from prizewire_payouts.domain.model import Attempt, Method, MethodState, Payout
+from prizewire_payouts.domain.policy import Schedule
+from prizewire_payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.domain.steps import close, tell_expiry
+from prizewire_payouts.ports import Rail, Store, Vault
+
+__all__ = ["commit_attempts"]
+
+
+async def commit_attempts(
+    store: Store, *, rail: Rail, vault: Vault, schedule: Schedule, now: datetime, limit: int
+) -> list[PayoutInstruction]:
+    """Take up to ``limit`` due payouts of ``rail`` and commit an attempt for each.
+
+    What may be called once this transaction has committed comes back. A payout whose intent has expired is held,
+    one whose method is gone or does not fit any more is given up.
+    """
+    payouts = await store.lock_approved(rail=rail.name, now=now, limit=limit)
+    methods = await store.methods({payout.method_id for payout in payouts if payout.method_id is not None})
+    changes: list[Change] = []
+    instructions: list[PayoutInstruction] = []
+    for payout in payouts:
+        change = Change(payout)
+        changes.append(change)
+        cause = f"worker:{rail.name}"
+        if not payout.intent_alive(now=now):
+            tell_expiry(change=change, cause=cause, now=now)
+            continue
+        found = _details(payout, methods, vault)
+        if isinstance(found, PayoutCode):
+            close(
+                change=change,
+                to=PayoutState.CLOSING_FAILED,
+                code=found,
+                cause=cause,
+                actor=cause,
+                now=now,
+            )
+            continue
+        instructions.append(
+            _open(change, details=found, rail=rail, schedule=schedule, cause=cause, now=now)
+        )
+    await store.save(changes)
+    return instructions
+
+
+def _details(payout: Payout, methods: Mapping[UUID, Method], vault: Vault) -> Mapping[str, Any] | PayoutCode:
+    if payout.method_id is None:
+        return {"address": payout.address, "memo": payout.memo}
+    method = methods.get(payout.method_id)
+    if method is None or method.state is MethodState.REMOVED:
+        return PayoutCode.METHOD_UNKNOWN
+    if (method.address, method.memo, method.player) != (payout.address, payout.memo, payout.player):
+        return PayoutCode.METHOD_MISMATCH
+    try:
+        opened = vault.open(method=method)
+    except ValueError:
+        return PayoutCode.METHOD_MISMATCH
+    if method.commitment is not None:
+        if vault.commitment(opened=opened) != method.commitment:
+            return PayoutCode.METHOD_MISMATCH
+    elif opened.details.get("address") != payout.address or opened.details.get("memo") != payout.memo:
+        return PayoutCode.METHOD_MISMATCH
+    return opened.details
+
+
+def _open(
+    change: Change, *, details: Mapping[str, Any], rail: Rail, schedule: Schedule, cause: str, now: datetime
+) -> PayoutInstruction:
+    payout = change.payout
+    number = payout.attempts + 1
+    key = provider_key(payout_id=payout.payout_id, attempt_no=number)
+    change.open_attempt(
+        attempt=Attempt(
+            payout_id=payout.payout_id,
+            attempt_no=number,
+            rail=rail.name,
+            provider_key=key,
+            request_hash=_request_hash(payout, number, rail.name),
+            state=AttemptState.OPENED,
+            provider_ref=None,
+            code=None,
+            answer=None,
+            opened_at=now,
+            changed_at=now,
+        )
+    )
+    change.move_attempt(to=AttemptState.SENT, cause=cause, now=now)
+    change.move(
+        to=PayoutState.SUBMITTING,
+        cause=cause,
+        actor=cause,
+        now=now,
+        due_at=now + schedule.lease,
+        polls=0,
+        provider_ref=None,
+    )
+    change.emit(
+        event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause, now=now
+    )
+    return PayoutInstruction(
+        payout_id=payout.payout_id,
+        attempt_no=number,
+        provider_key=key,
+        correlation_id=_as_uuid(payout.correlation_id),
+        amount=payout.amount,
+        method_type=payout.method_type,
+        details=details,
+        memo=payout.memo,
+    )
+
+
+def _request_hash(payout: Payout, number: int, rail: str) -> str:
+    """What was asked, without the details: the intent binds those."""
+    asked = [str(payout.payout_id), number, rail, payout.amount.asset.code, payout.amount.to_wire()]
+    return hashlib.sha256(json.dumps([*asked, payout.intent], sort_keys=True).encode()).hexdigest()
+
+
+def _as_uuid(correlation_id: str) -> UUID:
+    """Rails know correlations as UUIDs; a game server's own form becomes one that follows from it."""
+    try:
+        return UUID(correlation_id)
+    except ValueError:
+        return derive("correlation", correlation_id)

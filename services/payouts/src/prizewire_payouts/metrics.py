@@ -1,0 +1,29 @@
+"""Every metric of payouts, with its meaning. Labels take their values from closed sets."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "ATTEMPT_STEPS",
+    "METHODS",
+    "OLDEST_UNKNOWN",
+    "PAYOUTS",
+    "PAYOUT_STEPS",
+    "RAIL_CALLS",
+    "RAIL_SECONDS",
+    "SURPRISES",
+]
+
+PAYOUT_STEPS = Counter("prizewire_payout_steps_total", "Steps that payouts took, by the state reached.", ["to"])
+ATTEMPT_STEPS = Counter("prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"])
+PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
+OLDEST_UNKNOWN = Gauge(
+    "prizewire_payout_unknown_age_seconds", "How long the oldest payout has been waiting for proof of its outcome."
+)
+RAIL_CALLS = Counter(
+    "prizewire_rail_calls_total", "Calls to rails, by what they answered.", ["rail", "call", "outcome"]
+)
+RAIL_SECONDS = Histogram("prizewire_rail_call_seconds", "Time that a rail took to answer.", ["rail", "call"])
+SURPRISES = Counter(
+    "prizewire_rail_surprises_total", "Answers of rails that cannot be true and were not believed.", ["rail"]
+)
+METHODS = Counter("prizewire_payout_methods_total", "Changes of payout methods.", ["change"])
