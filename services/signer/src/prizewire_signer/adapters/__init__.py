@@ -1,0 +1,1 @@
+"""The ports over PostgreSQL, Stellar XDR, key backends and contracts."""

@@ -1,0 +1,181 @@
+"""A batch's view of the records: take in requests, close slots, tombstone payouts.
+
+Slots are locked before payouts, payouts in the order of their ids, as everywhere in this service.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_signer.adapters.storage.history import add_transitions
+from prizewire_signer.domain.commands import CloseRequest, SlotClosing
+from prizewire_signer.domain.model import Slot
+from prizewire_signer.domain.states import PayoutState, SlotState
+from prizewire_signer.ports import Work
+
+__all__ = ["SqlClosingBook"]
+
+
+class SqlClosingBook:
+    """``ports.ClosingBook`` over one batch transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def enqueue(self, work: Sequence[Work]) -> None:
+        """Take in signing requests; those already there stay as they are."""
+        if not work:
+            return
+        await self._tx.execute(
+            _ENQUEUE,
+            {
+                "events": [one.event_id for one in work],
+                "subjects": [one.subject for one in work],
+                "payloads": [one.payload for one in work],
+                "times": [one.event_time for one in work],
+                "received": work[0].received_at,
+            },
+        )
+
+    async def answered(self, event_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these events were answered before, with a counter."""
+        rows = await self._tx.execute(_ANSWERED, {"causes": list(event_ids)})
+        return frozenset(row.cause for row in rows)
+
+    async def slot_state(self, slot_id: UUID) -> tuple[SlotState, bytes | None, int | None] | None:
+        """State, consuming hash and ledger of a slot, locked; None for one never met."""
+        row = (await self._tx.execute(_SLOT, {"slot": slot_id})).one_or_none()
+        if row is None:
+            return None
+        consumed_by = None if row.consumed_by is None else bytes(row.consumed_by)
+        return SlotState(row.state), consumed_by, row.ledger
+
+    async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, frozenset[UUID]]:
+        """The payouts of each digest of a slot."""
+        found: dict[bytes, set[UUID]] = {}
+        for row in await self._tx.execute(_SLOT_DIGESTS, {"slot": slot_id}):
+            found.setdefault(bytes(row.tx_hash), set()).add(row.payout_id)
+        return {tx_hash: frozenset(ids) for tx_hash, ids in found.items()}
+
+    async def close_slot(
+        self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, now: datetime
+    ) -> None:
+        """Close a slot: ``paid`` stay bound for ever, its other payouts become free."""
+        slot = closing.slot
+        parameters = {
+            "slot": slot.slot_id,
+            "chain": slot.chain,
+            "account": slot.account,
+            "sequence": slot.sequence,
+            "state": closing.state,
+            "consumed_by": closing.consumed_by,
+            "ledger": closing.ledger,
+        }
+        if known:
+            await self._tx.execute(_SLOT_CLOSE, parameters)
+        else:
+            await self._tx.execute(_SLOT_BORN_CLOSED, parameters)
+        await add_transitions(
+            self._tx,
+            machine="slot",
+            edges=[(str(slot.slot_id), SlotState.OPEN if known else "", closing.state)],
+            cause=closing.event_id,
+            correlation_id=closing.correlation_id,
+            now=now,
+        )
+        bound = [row.payout_id for row in await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot.slot_id})]
+        free = [payout_id for payout_id in bound if payout_id not in paid]
+        kept = [payout_id for payout_id in bound if payout_id in paid]
+        await self._tx.execute(_PAYOUTS_PAID, {"ids": kept})
+        await self._tx.execute(_PAYOUTS_FREE, {"ids": free})
+        await add_transitions(
+            self._tx,
+            machine="payout",
+            edges=[(str(one), PayoutState.BOUND, PayoutState.PAID) for one in kept]
+            + [(str(one), PayoutState.BOUND, PayoutState.FREE) for one in free],
+            cause=closing.event_id,
+            correlation_id=closing.correlation_id,
+            now=now,
+        )
+
+    async def tombstone(
+        self, requests: Sequence[CloseRequest], *, now: datetime
+    ) -> Mapping[UUID, tuple[PayoutState, Slot | None]]:
+        """Tombstone every payout that has nothing out; the state of each afterwards, with its slot where bound."""
+        ids = sorted({request.payout_id for request in requests})
+        # Inserted first: a row that another transaction is about to write is then waited for, not overlooked.
+        born = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
+        rows = (await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})).all()
+        freed = {row.payout_id for row in rows if row.state == PayoutState.FREE}
+        await self._tx.execute(_TOMBSTONES_SET, {"ids": sorted(freed)})
+        await self._remember(requests, born, freed, now)
+        return {
+            row.payout_id: (
+                PayoutState.TOMBSTONED if row.payout_id in freed else PayoutState(row.state),
+                None
+                if row.slot_id is None
+                else Slot(slot_id=row.slot_id, chain=row.chain, account=row.account, sequence=row.sequence),
+            )
+            for row in rows
+        }
+
+    async def _remember(
+        self, requests: Sequence[CloseRequest], born: set[UUID], freed: set[UUID], now: datetime
+    ) -> None:
+        for request in {one.payout_id: one for one in requests}.values():
+            if request.payout_id not in born and request.payout_id not in freed:
+                continue
+            was = "" if request.payout_id in born else PayoutState.FREE
+            await add_transitions(
+                self._tx,
+                machine="payout",
+                edges=[(str(request.payout_id), was, PayoutState.TOMBSTONED)],
+                cause=request.event_id,
+                correlation_id=request.correlation_id,
+                now=now,
+            )
+
+
+_ENQUEUE = text(
+    "INSERT INTO signing_work (event_id, subject, payload, event_time, received_at, state, ready_at) "
+    "SELECT u.event_id, u.subject, u.payload, u.event_time, CAST(:received AS timestamptz), 'queued', "
+    "CAST(:received AS timestamptz) "
+    "FROM unnest(CAST(:events AS text[]), CAST(:subjects AS text[]), CAST(:payloads AS bytea[]), "
+    "CAST(:times AS timestamptz[])) WITH ORDINALITY AS u(event_id, subject, payload, event_time, n) "
+    "ORDER BY u.n ON CONFLICT (event_id) DO NOTHING"
+)
+_ANSWERED = text("SELECT cause FROM answers WHERE cause = ANY(CAST(:causes AS text[]))")
+_SLOT = text("SELECT state, consumed_by, ledger FROM slots WHERE slot_id = :slot FOR UPDATE")
+_SLOT_DIGESTS = text(
+    "SELECT d.tx_hash, p.payout_id FROM digests d JOIN digest_payouts p USING (tx_hash) WHERE d.slot_id = :slot"
+)
+_SLOT_CLOSE = text(
+    "UPDATE slots SET state = :state, consumed_by = :consumed_by, ledger = :ledger WHERE slot_id = :slot"
+)
+_SLOT_BORN_CLOSED = text(
+    "INSERT INTO slots (slot_id, chain, account, sequence, state, consumed_by, ledger) "
+    "VALUES (:slot, :chain, :account, :sequence, :state, :consumed_by, :ledger)"
+)
+_SLOT_PAYOUTS = text(
+    "SELECT payout_id FROM payouts WHERE slot_id = :slot AND state = 'bound' ORDER BY payout_id FOR UPDATE"
+)
+_PAYOUTS_PAID = text("UPDATE payouts SET state = 'paid' WHERE payout_id = ANY(CAST(:ids AS uuid[]))")
+_PAYOUTS_FREE = text(
+    "UPDATE payouts SET state = 'free', slot_id = NULL WHERE payout_id = ANY(CAST(:ids AS uuid[]))"
+)
+_TOMBSTONES_INSERT = text(
+    "INSERT INTO payouts (payout_id, state, slots_used) "
+    "SELECT u.payout_id, 'tombstoned', 0 FROM unnest(CAST(:ids AS uuid[])) AS u(payout_id) "
+    "ORDER BY u.payout_id ON CONFLICT DO NOTHING RETURNING payout_id"
+)
+_PAYOUTS_LOCK = text(
+    "SELECT p.payout_id, p.state, p.slot_id, s.chain, s.account, s.sequence FROM payouts p "
+    "LEFT JOIN slots s USING (slot_id) WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) "
+    "ORDER BY p.payout_id FOR UPDATE OF p"
+)
+_TOMBSTONES_SET = text(
+    "UPDATE payouts SET state = 'tombstoned' WHERE payout_id = ANY(CAST(:ids AS uuid[])) AND state = 'free'"
+)

@@ -1,0 +1,1 @@
+"""What may be signed, decided by pure functions over facts that were already read and locked."""

@@ -1,0 +1,57 @@
+"""The signer's answers, as facts; an adapter turns them into signed events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prizewire_signer.domain.errors import Code
+from prizewire_signer.domain.model import Signature, Slot
+
+__all__ = ["Answer", "CloseRefused", "Closed", "Completed", "Refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """Signed. ``cause`` is the id of the request's event, as in every answer."""
+
+    request_id: UUID
+    slot: Slot
+    revision: int
+    tx_hash: str
+    signatures: Sequence[Signature]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Not signed, nothing recorded. ``items`` names those payouts that are to blame, with their own codes."""
+
+    request_id: UUID
+    slot: Slot
+    revision: int
+    tx_hash: str
+    code: Code
+    items: Sequence[tuple[UUID, Code]]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The tombstone."""
+
+    payout_id: UUID
+    correlation_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRefused:
+    """A signature for this payout may still live on ``slot``."""
+
+    payout_id: UUID
+    slot: Slot
+    correlation_id: str
+    cause: str
+
+
+Answer = Completed | Refused | Closed | CloseRefused

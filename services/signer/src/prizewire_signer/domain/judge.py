@@ -1,0 +1,115 @@
+"""What the database has to say about a request that is otherwise in order: slots, bindings, tombstones, limits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prizewire_money import Amount
+from prizewire_signer.domain.commands import SigningRequest
+from prizewire_signer.domain.errors import Code
+from prizewire_signer.domain.examine import Findings
+from prizewire_signer.domain.model import Policy
+from prizewire_signer.domain.states import PayoutState, SlotState
+
+__all__ = ["DigestFacts", "Facts", "PayoutFacts", "SlotFacts", "is_repeat", "judge", "unseen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotFacts:
+    """A slot the signer has met: its state and how many digests it holds."""
+
+    state: SlotState
+    digests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutFacts:
+    """A payout the signer has met. ``terms`` is None where it was tombstoned unseen."""
+
+    state: PayoutState
+    slot_id: UUID | None
+    slots_used: int
+    terms: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestFacts:
+    """A digest that is recorded already: its slot and its payouts in the order of operations."""
+
+    slot_id: UUID
+    payout_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything about a request that was read, under locks, in the transaction that will record it.
+
+    ``day_used`` are the minor units reserved so far on the present UTC day, by asset code.
+    """
+
+    slot: SlotFacts | None
+    payouts: Mapping[UUID, PayoutFacts]
+    day_used: Mapping[str, int]
+
+
+def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | None) -> bool:
+    """Whether these very bytes were recorded before, for this slot and these payouts.
+
+    They are then signed again whatever has changed since: the signature may be out already, so a refusal would
+    say something false, and the same digest gives the same signature.
+    """
+    return (
+        digest is not None
+        and tx_hash.hex() == request.tx_hash
+        and digest.slot_id == request.slot.slot_id
+        and digest.payout_ids == request.payout_ids
+    )
+
+
+def judge(
+    *, request: SigningRequest, amounts: Mapping[UUID, Amount], facts: Facts, policy: Policy
+) -> Findings:
+    """Compare a request that ``examine`` found clean with what was signed before."""
+    findings = Findings(amounts=dict(amounts))
+    if facts.slot is not None and facts.slot.state is not SlotState.OPEN:
+        findings.general.append(Code.SLOT_CLOSED)
+    if facts.slot is not None and facts.slot.digests >= policy.digests_per_slot_max:
+        findings.general.append(Code.DIGESTS_OVER_CAP)
+    used = dict(facts.day_used)
+    for item in request.items:
+        known = facts.payouts.get(item.payout_id)
+        fault = None if known is None else _binding_fault(known, item.intent.terms, request, policy)
+        if fault is None and known is None:
+            fault = _reserve(amounts[item.payout_id], used, policy)
+        if fault is not None:
+            findings.items.append((item.payout_id, fault))
+    return findings
+
+
+def _binding_fault(known: PayoutFacts, terms: bytes, request: SigningRequest, policy: Policy) -> Code | None:
+    if known.state is PayoutState.TOMBSTONED:
+        return Code.PAYOUT_TOMBSTONED
+    if known.terms != terms:
+        return Code.INTENT_TERMS_CHANGED
+    if known.state is PayoutState.PAID:
+        return Code.PAYOUT_PAID
+    if known.state is PayoutState.BOUND and known.slot_id != request.slot.slot_id:
+        return Code.PAYOUT_BOUND_ELSEWHERE
+    if known.state is PayoutState.FREE and known.slots_used >= policy.slots_per_payout_max:
+        return Code.SLOTS_OVER_CAP
+    return None
+
+
+def _reserve(amount: Amount, used: dict[str, int], policy: Policy) -> Code | None:
+    """Count a payout into its day, once: only a payout never met before comes here."""
+    code = amount.asset.code
+    total = used.get(code, 0) + amount.minor
+    if total > policy.limits[code].day_minor_max:
+        return Code.DAY_OVER_LIMIT
+    used[code] = total
+    return None
+
+
+def unseen(request: SigningRequest, facts: Facts) -> Sequence[UUID]:
+    """The payouts of a request that the signer meets for the first time: those that limits count."""
+    return [payout_id for payout_id in request.payout_ids if payout_id not in facts.payouts]

@@ -1,0 +1,168 @@
+"""The things the signer reasons about: a decoded transaction, an intent's terms, a slot, limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from prizewire_money import AssetRegistry
+
+__all__ = [
+    "AssetLimits",
+    "ChainAsset",
+    "Destination",
+    "Intent",
+    "Memo",
+    "Operation",
+    "Payment",
+    "Policy",
+    "Rules",
+    "Signature",
+    "Slot",
+    "TimeBounds",
+    "Transaction",
+]
+
+STELLAR_DECIMALS = 7
+"""Every amount on Stellar is an int64 of ten-millionths (Stellar documentation, "Assets": one stroop)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One sequence number of one source account: the network applies at most one transaction to it."""
+
+    slot_id: UUID
+    chain: str
+    account: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainAsset:
+    """An asset as the chain names it: code and issuer account, or the native one with neither."""
+
+    code: str | None
+    issuer: str | None
+
+
+NATIVE = ChainAsset(code=None, issuer=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeBounds:
+    """Unix seconds; 0 as ``max_time`` is the chain's "for ever"."""
+
+    min_time: int
+    max_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memo:
+    """``kind`` is ``none``, ``text``, ``id``, ``hash`` or ``return``; ``text`` holds the bytes of a text memo."""
+
+    kind: str
+    text: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What a payment operation pays. ``destination`` is a G… or M… address, ``amount`` ten-millionths."""
+
+    destination: str
+    asset: ChainAsset
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation. ``kind`` is the protocol's name in lower case; ``payment`` is there for payments only, since
+    nothing else may be signed yet. ``source`` is None where the operation takes the transaction's.
+    """
+
+    kind: str
+    source: str | None
+    payment: Payment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """An unsigned plain transaction, as decoded from its bytes. ``tx_hash`` was computed from these very bytes and
+    the pinned network passphrase; ``other_preconditions`` says that it is bound by more than time.
+    """
+
+    tx_hash: bytes
+    source: str
+    fee: int
+    sequence: int
+    time_bounds: TimeBounds | None
+    other_preconditions: bool
+    memo: Memo
+    operations: tuple[Operation, ...]
+    soroban: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One way in which an intent lets its money go; ``address`` is None where it is only committed to."""
+
+    rail: str
+    address: str | None
+    memo: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What rewards wants paid. ``terms`` is a SHA-256 over everything but issue and expiry times and key id: it
+    is the same for a renewed intent and for no other.
+    """
+
+    version: int
+    network: str
+    payout_id: str
+    correlation_id: str
+    pay_asset: str
+    pay_amount: str
+    destinations: tuple[Destination, ...]
+    expires_at: int
+    terms: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """An Ed25519 signature (64 bytes) and the public key (32 bytes) that made it."""
+
+    public_key: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetLimits:
+    """The most of one asset, in minor units, for one payout and for all payouts first signed on one UTC day."""
+
+    payout_minor_max: int
+    day_minor_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The reviewed policy: what is signed at all, and how much of it. Fees are stroops for a whole transaction."""
+
+    kinds: frozenset[str]
+    operations_max: int
+    fee_stroops_max: int
+    validity_s_max: int
+    clock_skew_s_max: int
+    digests_per_slot_max: int
+    slots_per_payout_max: int
+    limits: Mapping[str, AssetLimits]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Everything pinned by configuration: network, accounts, assets with their issuers, and the policy."""
+
+    network: str
+    treasury: str
+    channels: frozenset[str]
+    chain_assets: Mapping[str, ChainAsset]
+    assets: AssetRegistry
+    policy: Policy

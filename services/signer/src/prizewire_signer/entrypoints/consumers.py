@@ -1,0 +1,144 @@
+"""``signer.requests``: signing requests become work rows; slots and payouts are closed. No key is touched here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.outbox import Outbox
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events.signing import CloseRequestedEvent, SigningRequestedEvent, SlotClosedEvent
+from prizewire_contracts.topics import SIGNING_REQUESTS
+from prizewire_signer.adapters.messages import SqlAnswers
+from prizewire_signer.adapters.requests import close_request_of, payload_of, slot_closing_of
+from prizewire_signer.adapters.storage import SqlClosingBook
+from prizewire_signer.domain.commands import CloseRequest
+from prizewire_signer.domain.errors import MismatchedClosing
+from prizewire_signer.domain.events import Closed
+from prizewire_signer.domain.states import WorkState
+from prizewire_signer.handlers import close_payouts, close_slot
+from prizewire_signer.metrics import CLOSINGS
+from prizewire_signer.ports import Work
+
+__all__ = ["CONSUMER", "Intake", "version_rule"]
+
+CONSUMER = "signer.requests"
+
+_CLOSE_REQUESTED = CloseRequestedEvent.model_fields["type"].default
+
+
+def version_rule(event_type: str) -> VersionRule:
+    """Events of a slot follow each other without gaps. A tombstone needs no order: asked once or ten times, early
+    or late, it is the same, and its subject is a payout whose versions payouts counts over several topics.
+    """
+    return VersionRule.NONE if event_type == _CLOSE_REQUESTED else VersionRule.STRICT
+
+
+class Intake:
+    """The handler of ``signer.requests``. ``wake`` starts the signing job once a batch with requests is committed."""
+
+    def __init__(
+        self, *, network: str, outbox: Outbox, audit: Audit, clock: Clock, wake: Callable[[], None]
+    ) -> None:
+        self._network = network
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+        self._wake = wake
+
+    def spec(self) -> ConsumerSpec:
+        """The consumer, for the chassis."""
+        return ConsumerSpec(
+            name=CONSUMER, topic=SIGNING_REQUESTS, handler=self.handle, version_rule=version_rule
+        )
+
+    async def handle(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        """Apply one batch inside its transaction: slots first, then payouts, then new work."""
+        now = self._clock.now()
+        book = SqlClosingBook(tx)
+        refusals: dict[int, Refusal] = {}
+        closings = await self._close_slots(tx, book, batch, refusals, now)
+        closed = await self._close_payouts(tx, book, batch, refusals, now)
+        work = [_work(item, now) for item in batch if isinstance(item.event, SigningRequestedEvent)]
+        await book.enqueue(work)
+
+        def committed() -> None:
+            for outcome in (*closings, *closed):
+                CLOSINGS.labels(outcome).inc()
+            self._wake()
+
+        after_commit(tx, committed)
+        return refusals
+
+    async def _close_slots(
+        self,
+        tx: AsyncConnection,
+        book: SqlClosingBook,
+        batch: Sequence[Incoming],
+        refusals: dict[int, Refusal],
+        now: datetime,
+    ) -> list[str]:
+        outcomes = []
+        for index, item in enumerate(batch):
+            if not isinstance(item.event, SlotClosedEvent):
+                continue
+            try:
+                closing = slot_closing_of(item.event, network=self._network)
+                await close_slot(book=book, closing=closing, now=now)
+            except MismatchedClosing as error:
+                refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error), park=True)
+                outcomes.append("slot_mismatched")
+                await self._audit.record(
+                    tx,
+                    actor="signer",
+                    action="signing.slot_closed_refused",
+                    target=item.event.subject,
+                    reason=RefusalCode.EVENT_MISMATCH.value,
+                    detail={"event_id": item.event.id, "detail": str(error)},
+                    correlation_id=item.event.correlationid,
+                )
+            else:
+                outcomes.append("slot_closed")
+        return outcomes
+
+    async def _close_payouts(
+        self,
+        tx: AsyncConnection,
+        book: SqlClosingBook,
+        batch: Sequence[Incoming],
+        refusals: dict[int, Refusal],
+        now: datetime,
+    ) -> list[str]:
+        requests: list[CloseRequest] = []
+        for index, item in enumerate(batch):
+            if not isinstance(item.event, CloseRequestedEvent):
+                continue
+            try:
+                requests.append(close_request_of(item.event))
+            except MismatchedClosing as error:
+                refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error))
+        if not requests:
+            return []
+        given = await close_payouts(book=book, requests=requests, now=now)
+        await SqlAnswers(tx, outbox=self._outbox, audit=self._audit).give(given, now=now)
+        return ["payout_closed" if isinstance(one, Closed) else "payout_refused" for one in given]
+
+
+def _work(item: Incoming, now: datetime) -> Work:
+    event = item.event
+    if not isinstance(event, SigningRequestedEvent):
+        raise TypeError(event.type)
+    return Work(
+        work_id=0,
+        event_id=event.id,
+        subject=event.subject,
+        payload=payload_of(event.data),
+        event_time=event.time,
+        received_at=now,
+        state=WorkState.QUEUED,
+        tx_hash=None,
+    )

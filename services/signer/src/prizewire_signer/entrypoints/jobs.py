@@ -1,0 +1,145 @@
+"""The signing worker and the continuous checks. Any number of signers may run them at once."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.outbox import Outbox
+from prizewire_signer.adapters.messages import SqlAnswers
+from prizewire_signer.adapters.storage import SqlBook, breaches_of, queue_state
+from prizewire_signer.domain.errors import BackendError, BindingRace
+from prizewire_signer.handlers import Decision, Desk, Order, Outcome, decide, finish, sign
+from prizewire_signer.metrics import (
+    BACKEND_FAILURES,
+    BREACHES,
+    DEFERRED,
+    LIMIT_CEILING,
+    LIMIT_USED,
+    OLDEST_S,
+    REFUSALS,
+    SIGN_SECONDS,
+    SIGNATURES,
+    WAITING,
+)
+from prizewire_signer.ports import Backend
+
+__all__ = ["RACES_MAX", "SigningWorker", "check_job", "signing_job"]
+
+RACES_MAX = 5
+"""Decisions taken again in a row because another signer bound a payout in between."""
+SIGNING_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 15.0
+_log = get_logger(__name__)
+
+
+class SigningWorker:
+    """Takes one request after the other from decision to answer."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        outbox: Outbox,
+        audit: Audit,
+        desk: Desk,
+        backend: Backend,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._outbox = outbox
+        self._audit = audit
+        self._desk = desk
+        self._backend = backend
+
+    async def run_once(self) -> bool:
+        """One request; False when nothing is due.
+
+        Raises:
+            BackendError: a recorded digest could not be signed now; it is tried again after its lease.
+        """
+        async with self._db.transaction() as tx:
+            claimed = await SqlBook(tx).claim(now=self._clock.now(), lease_s=self._desk.lease_s)
+        if claimed is None:
+            return False
+        decision = await self._decide(claimed.work_id)
+        if decision.outcome is Outcome.REFUSED and decision.findings is not None:
+            REFUSALS.labels(decision.findings.first).inc()
+            _log.warning("refused", code=decision.findings.first)
+        if decision.outcome is Outcome.DEFERRED:
+            DEFERRED.inc()
+        if decision.order is not None:
+            await self._sign(decision.order)
+        return True
+
+    async def _decide(self, work_id: int) -> Decision:
+        """The decision and its record, committed before a key is touched."""
+
+        async def work(tx: AsyncConnection) -> Decision:
+            answers = SqlAnswers(tx, outbox=self._outbox, audit=self._audit)
+            return await decide(
+                desk=self._desk, book=SqlBook(tx), answers=answers, work_id=work_id, now=self._clock.now()
+            )
+
+        for _ in range(RACES_MAX - 1):
+            try:
+                return await self._db.run(work)
+            except BindingRace:
+                continue
+        return await self._db.run(work)
+
+    async def _sign(self, order: Order) -> None:
+        started = time.perf_counter()
+        try:
+            signatures = await sign(desk=self._desk, backend=self._backend, order=order)
+        except BackendError as error:
+            BACKEND_FAILURES.labels(error.code).inc()
+            raise
+
+        async def work(tx: AsyncConnection) -> bool:
+            answers = SqlAnswers(tx, outbox=self._outbox, audit=self._audit)
+            return await finish(
+                book=SqlBook(tx),
+                answers=answers,
+                order=order,
+                signatures=signatures,
+                now=self._clock.now(),
+            )
+
+        if await self._db.run(work):
+            SIGNATURES.labels(order.request.kind).inc()
+            SIGN_SECONDS.observe(time.perf_counter() - started)
+
+
+def signing_job(worker: SigningWorker) -> Job:
+    """The worker as a job."""
+    return Job("signer.sign", SIGNING_INTERVAL_S, worker.run_once)
+
+
+def check_job(*, db: Database, clock: Clock, alarm: Callable[[str, list[str]], None] | None = None) -> Job:
+    """Runs every invariant's check and keeps the gauges; ``alarm`` hears of each breach beside the log."""
+
+    async def run() -> bool:
+        async with db.transaction() as tx:
+            breaches = await breaches_of(tx)
+            state = await queue_state(tx, now=clock.now())
+        for name, found in breaches.items():
+            BREACHES.labels(name).set(len(found))
+            if found:
+                _log.error("invariant broken", invariant=name, breaches=found[:20])
+                if alarm is not None:
+                    alarm(name, found)
+        WAITING.set(state.waiting)
+        OLDEST_S.set(state.oldest_s)
+        for asset, (used, ceiling) in state.limits.items():
+            LIMIT_USED.labels(asset).set(used / ceiling)
+            LIMIT_CEILING.labels(asset).set(ceiling)
+        return False
+
+    return Job("signer.checks", CHECK_INTERVAL_S, run)

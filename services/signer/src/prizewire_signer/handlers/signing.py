@@ -1,0 +1,225 @@
+"""From a queued request to an answer: decide and record, touch the key, answer.
+
+The order is what keeps money safe (protocol: signing, slots): the payouts are bound to the slot and the digest is
+committed before a key is touched, so that a crash at any point leaves either nothing or a digest that may be
+signed again with the same result. ``decide`` and ``finish`` each run in a transaction of their own; ``sign``
+runs between them, in none.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from prizewire_money import Amount
+from prizewire_signer.domain.commands import SigningRequest
+from prizewire_signer.domain.errors import BackendCode, BackendError, Code, UnreadableTransaction
+from prizewire_signer.domain.events import Completed, Refused
+from prizewire_signer.domain.examine import Findings, examine
+from prizewire_signer.domain.judge import is_repeat, judge
+from prizewire_signer.domain.model import Rules, Signature, Transaction
+from prizewire_signer.domain.states import WorkState
+from prizewire_signer.ports import Answers, Backend, Book, RequestReader, TransactionReader, Work
+
+__all__ = ["Decision", "Desk", "Order", "Outcome", "decide", "finish", "sign"]
+
+RACE_PAUSE_S = 1
+"""How long a request waits before it is looked at again for a slot_closed that may still be on its way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every decision rests on. ``key_of`` is the public key behind each account that may sign; ``verify`` is
+    an Ed25519 verification. ``lease_s`` is how long a recorded request is left to the worker that recorded it,
+    ``race_grace_s`` how long one waits for the closing of the slot its payouts are still bound to: the two come
+    over different partitions.
+    """
+
+    rules: Rules
+    requests: RequestReader
+    transactions: TransactionReader
+    key_of: Mapping[str, bytes]
+    verify: Callable[[bytes, bytes, bytes], bool]
+    lease_s: int
+    race_grace_s: int
+
+
+class Outcome(StrEnum):
+    """What became of one request; ``gone`` where another worker has answered it."""
+
+    GONE = "gone"
+    RECORDED = "recorded"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A committed digest that is now to be signed with these keys, unless ``done`` holds the signatures."""
+
+    work_id: int
+    request: SigningRequest
+    cause: str
+    tx_hash: bytes
+    keys: tuple[bytes, ...]
+    done: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The outcome, with the order where something is to be signed and the findings where it was refused."""
+
+    outcome: Outcome
+    order: Order | None = None
+    findings: Findings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One request on the desk."""
+
+    desk: Desk
+    book: Book
+    answers: Answers
+    work: Work
+    request: SigningRequest
+    now: datetime
+
+
+async def decide(*, desk: Desk, book: Book, answers: Answers, work_id: int, now: datetime) -> Decision:
+    """Record a leased request or refuse it; one transaction, committed before a key is touched.
+
+    Raises:
+        BindingRace: another signer bound one of the payouts in between; the transaction is to be run again.
+    """
+    work = await book.lock(work_id)
+    if work is None:
+        return Decision(outcome=Outcome.GONE)
+    case = _Case(desk=desk, book=book, answers=answers, work=work, request=desk.requests.read(work), now=now)
+    if work.state is WorkState.RECORDED and work.tx_hash is not None:
+        return await _ordered(case, work.tx_hash)
+    try:
+        transaction = desk.transactions.read(case.request.xdr)
+    except UnreadableTransaction as error:
+        return await _refuse(case, Findings(general=[error.code]))
+    digest = await book.digest(transaction.tx_hash)
+    if is_repeat(request=case.request, tx_hash=transaction.tx_hash, digest=digest):
+        return await _recorded(case, transaction.tx_hash)
+    findings = examine(request=case.request, transaction=transaction, rules=desk.rules, now=now)
+    if digest is not None:
+        # These bytes stand for other payouts: the network pays them once, so they cannot stand for these too.
+        findings.general.append(Code.DIGEST_TAKEN)
+    if findings.clean:
+        findings = await _bind(case, transaction, findings.amounts)
+    if findings.clean:
+        return await _recorded(case, transaction.tx_hash)
+    if _may_be_a_race(findings) and now < work.received_at + timedelta(seconds=desk.race_grace_s):
+        await book.defer(work=work, until=now + timedelta(seconds=RACE_PAUSE_S))
+        return Decision(outcome=Outcome.DEFERRED, findings=findings)
+    return await _refuse(case, findings)
+
+
+async def sign(*, desk: Desk, backend: Backend, order: Order) -> tuple[Signature, ...]:
+    """Touch the keys, and believe no backend: each signature is verified before anybody sees it.
+
+    Raises:
+        BackendError: no usable signature; the digest stays recorded and is signed later.
+    """
+    if order.done:
+        return order.done
+    signatures = []
+    for key in order.keys:
+        signature = await backend.sign(key, order.tx_hash)
+        if not desk.verify(key, order.tx_hash, signature):
+            raise BackendError(BackendCode.SIGNATURE_WRONG, f"the signature by {key.hex()} does not verify")
+        signatures.append(Signature(public_key=key, signature=signature))
+    return tuple(signatures)
+
+
+async def finish(
+    *, book: Book, answers: Answers, order: Order, signatures: tuple[Signature, ...], now: datetime
+) -> bool:
+    """Store the signatures and answer, once; False where another worker already has."""
+    work = await book.lock(order.work_id)
+    if work is None:
+        return False
+    await book.store_signatures(tx_hash=order.tx_hash, signatures=signatures, now=now)
+    stored = await book.recorded(order.tx_hash)
+    await book.advance(work=work, state=WorkState.COMPLETED, tx_hash=order.tx_hash, ready_at=now, now=now)
+    request = order.request
+    completed = Completed(
+        request_id=request.request_id,
+        slot=request.slot,
+        revision=request.revision,
+        tx_hash=order.tx_hash.hex(),
+        signatures=stored.signatures,
+        cause=order.cause,
+    )
+    await answers.give([completed], now=now)
+    return True
+
+
+async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Amount]) -> Findings:
+    """Judge against the records and, if nothing speaks against it, write the binding and the digest."""
+    policy = case.desk.rules.policy
+    codes = sorted({amount.asset.code for amount in amounts.values()})
+    facts = await case.book.facts(request=case.request, assets=codes, now=case.now)
+    judged = judge(request=case.request, amounts=amounts, facts=facts, policy=policy)
+    if judged.clean:
+        await case.book.record(
+            work=case.work,
+            request=case.request,
+            transaction=transaction,
+            facts=facts,
+            amounts=amounts,
+            ceilings={code: policy.limits[code].day_minor_max for code in codes},
+            now=case.now,
+        )
+    return judged
+
+
+async def _recorded(case: _Case, tx_hash: bytes) -> Decision:
+    await case.book.advance(
+        work=case.work,
+        state=WorkState.RECORDED,
+        tx_hash=tx_hash,
+        ready_at=case.now + timedelta(seconds=case.desk.lease_s),
+        now=case.now,
+    )
+    return await _ordered(case, tx_hash)
+
+
+async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
+    recorded = await case.book.recorded(tx_hash)
+    desk = case.desk
+    order = Order(
+        work_id=case.work.work_id,
+        request=case.request,
+        cause=case.work.event_id,
+        tx_hash=tx_hash,
+        keys=(desk.key_of[recorded.account], desk.key_of[desk.rules.treasury]),
+        done=recorded.signatures,
+    )
+    return Decision(outcome=Outcome.RECORDED, order=order)
+
+
+async def _refuse(case: _Case, findings: Findings) -> Decision:
+    now, request = case.now, case.request
+    await case.book.advance(work=case.work, state=WorkState.REFUSED, tx_hash=None, ready_at=now, now=now)
+    refused = Refused(
+        request_id=request.request_id,
+        slot=request.slot,
+        revision=request.revision,
+        tx_hash=request.tx_hash,
+        code=findings.first,
+        items=tuple(findings.items),
+        cause=case.work.event_id,
+    )
+    await case.answers.give([refused], now=now)
+    return Decision(outcome=Outcome.REFUSED, findings=findings)
+
+
+def _may_be_a_race(findings: Findings) -> bool:
+    codes = {code for _, code in findings.items}
+    return not findings.general and codes == {Code.PAYOUT_BOUND_ELSEWHERE}

@@ -1,0 +1,42 @@
+"""What the signer reads from its environment."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from prizewire_chassis.settings import ServiceSettings
+
+__all__ = ["SignerSettings"]
+
+
+class SignerSettings(ServiceSettings):
+    """The signer's settings; a field's name in capitals is its environment variable."""
+
+    stellar_network_passphrase: str = Field(
+        description="The pinned network: every hash is computed with it, every intent must name it."
+    )
+    payout_source_account: str = Field(description="The treasury (G…): the only source of payments.")
+    stellar_assets: str = Field(
+        description="Assets that may be paid, comma list of CODE:ISSUER; XLM is the native asset."
+    )
+    payout_hot_signer_secret: SecretStr = Field(
+        description="The treasury's secret key (S…), for the hot key backend."
+    )
+    channel_signer_secrets_file: Path = Field(
+        description="JSON list of the channel accounts' secret keys (S…), mode 0600."
+    )
+    signer_allow_hot_key: bool = Field(
+        False, description="Says that keys in memory are meant; without it the signer does not start."
+    )
+    signer_allow_hot_key_on_public: bool = Field(
+        False, description="The second switch that keys in memory need on the public network."
+    )
+    signer_policy_file: Path | None = Field(
+        None, description="The reviewed policy (YAML); without it cautious defaults hold."
+    )
+    signer_lease_s: int = Field(
+        10, ge=1, description="Seconds before another worker takes over a digest that was not answered."
+    )
+    signer_race_grace_s: int = Field(
+        15, ge=0, description="Seconds a request waits for the closing of its payouts' former slot."
+    )
