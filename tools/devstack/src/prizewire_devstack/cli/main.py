@@ -14,8 +14,14 @@ from prizewire_devstack.errors import EXIT_CODE, DevstackError
 
 COMMANDS: Final = {
     "up": "prizewire_devstack.cli.up",
+    "demo": "prizewire_devstack.cli.demo",
+    "apply": "prizewire_devstack.cli.apply",
+    "publish": "prizewire_devstack.cli.publish",
+    "trace": "prizewire_devstack.cli.trace",
     "status": "prizewire_devstack.cli.status",
+    "stuck": "prizewire_devstack.cli.stuck",
     "token": "prizewire_devstack.cli.token",
+    "env-example": "prizewire_devstack.cli.env_example",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import httpx
 from stellar_sdk import Asset, Keypair, SorobanServer, TransactionBuilder
+from stellar_sdk import xdr as stellar_xdr
 from stellar_sdk.exceptions import AccountNotFoundException
 from stellar_sdk.soroban_rpc import GetTransactionStatus, SendTransactionStatus
 from stellar_sdk.transaction_envelope import TransactionEnvelope
@@ -83,6 +84,22 @@ class StellarChain:
                     "An account that the sandbox's friendbot funded did not appear on the ledger."
                 )
             time.sleep(POLL_S)
+
+    def balance(self, address: str, asset: Asset) -> int:
+        """What an account holds of an issued asset, in units of 10^-7; 0 without a trustline."""
+        key = stellar_xdr.LedgerKey(
+            type=stellar_xdr.LedgerEntryType.TRUSTLINE,
+            trust_line=stellar_xdr.LedgerKeyTrustLine(
+                account_id=Keypair.from_public_key(address).xdr_account_id(),
+                asset=asset.to_trust_line_asset_xdr_object(),
+            ),
+        )
+        entries = self._server.get_ledger_entries([key]).entries
+        if not entries:
+            return 0
+        trust_line = stellar_xdr.LedgerEntryData.from_xdr(entries[0].xdr).trust_line
+        assert trust_line is not None, "a trustline was asked for"
+        return int(trust_line.balance.int64)
 
     def builder(self, source: str) -> TransactionBuilder:
         """Begin a transaction on the next sequence number of `source`."""

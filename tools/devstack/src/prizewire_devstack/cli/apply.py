@@ -1,0 +1,29 @@
+"""`prizewire apply`: campaigns and competitions from a file."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from prizewire_devstack import declarations
+from prizewire_devstack.api import URL_VARIABLE, connect
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.home import Home
+
+
+@click.command(name="apply")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(file: Path, as_json: bool) -> None:
+    """Make the campaigns and competitions of FILE so; applying it again changes nothing."""
+    document = declarations.load(file)
+    with connect() as api:
+        local_key = None if os.environ.get(URL_VARIABLE) else Keyring(home=Home.default()).game_server_key()
+        changes = declarations.apply(api, document, local_key=local_key)
+    if as_json:
+        click.echo(json.dumps({"changes": [asdict(change) for change in changes]}))
+        return
+    for change in changes:
+        click.echo(f"{change.kind} {change.name}: {change.action}")

@@ -1,0 +1,173 @@
+"""Campaigns and competitions as a file declares them, brought about over HTTP. Applying twice changes nothing.
+
+```yaml
+campaigns:
+  - name: autumn-cup
+    asset: USDC
+    delivery: direct
+    funding: [{amount: "1000.00", reference: sponsor-payment-1}]
+    state: active
+competitions:
+  - id: autumn-cup
+    name: Autumn cup
+    campaign: autumn-cup        # by name; an id is taken too
+    asset: USDC
+    gross_prize: "1000.00"
+    …                           # every other field as the interface takes it
+    sources:
+      - source: /game-servers/local
+        keys: [local]           # the local game server's key; whole keys are taken too
+```
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import yaml
+
+from prizewire_devstack.api import Api, ApiError
+from prizewire_devstack.errors import DevstackError
+
+LOCAL_KEY: Final = "local"
+STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
+NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What became of one declared thing; `action` is created, changed, funded, or unchanged."""
+
+    kind: str
+    name: str
+    id: str
+    action: str
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a file of declarations.
+
+    Raises:
+        DevstackError: it is missing, no YAML, or declares something unknown.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise DevstackError(f"{path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise DevstackError(f"{path} is no valid YAML: {error}") from error
+    if not isinstance(document, dict) or not document.keys() <= {"campaigns", "competitions"}:
+        raise DevstackError(f"{path} must be a mapping with campaigns and competitions, and nothing else.")
+    return document
+
+
+def apply(api: Api, document: Mapping[str, Any], *, local_key: Mapping[str, str] | None) -> list[Change]:
+    """Bring the declared campaigns, then the competitions, about.
+
+    Raises:
+        ApiError: a service refused.
+        DevstackError: a competition names an unknown campaign or key.
+    """
+    campaigns: dict[str, dict[str, Any]] = {}
+    for campaign in api.items("/api/campaigns"):
+        campaigns[campaign["name"]] = campaign
+    changes = [_apply_campaign(api, declared, campaigns) for declared in document.get("campaigns") or []]
+    changes += [
+        _apply_competition(api, declared, campaigns, local_key)
+        for declared in document.get("competitions") or []
+    ]
+    return changes
+
+
+def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]]) -> Change:
+    name = declared["name"]
+    action = "unchanged"
+    if name not in known:
+        body = {field: declared[field] for field in ("name", "asset", "delivery")}
+        known[name] = api.post("/api/campaigns", body, key=f"apply:{name}")
+        action = "created"
+    campaign = known[name]
+    for field in ("asset", "delivery"):
+        if campaign[field] != declared[field]:
+            raise DevstackError(
+                f"The campaign {name} exists with {field} {campaign[field]}, which cannot be changed to "
+                f"{declared[field]}: give the campaign another name."
+            )
+    funded_before = campaign.get("funded")
+    for payment in declared.get("funding") or []:
+        body = {"amount": payment["amount"], "reference": payment["reference"]}
+        api.post(f"/api/campaigns/{campaign['id']}/fund", body, key=f"apply:{payment['reference']}")
+    wanted = declared.get("state")
+    if wanted is not None and campaign["state"] != wanted:
+        if wanted not in STATE_ROUTES:
+            raise DevstackError(
+                f"The campaign {name} cannot be made {wanted!r}: the states are active, paused, ended."
+            )
+        api.post(f"/api/campaigns/{campaign['id']}/{STATE_ROUTES[wanted]}")
+        action = "created" if action == "created" else "changed"
+    known[name] = api.get(f"/api/campaigns/{campaign['id']}")
+    if action == "unchanged" and known[name].get("funded") != funded_before:
+        action = "funded"
+    return Change(kind="campaign", name=name, id=campaign["id"], action=action)
+
+
+def _apply_competition(
+    api: Api,
+    declared: Mapping[str, Any],
+    campaigns: Mapping[str, Mapping[str, Any]],
+    local_key: Mapping[str, str] | None,
+) -> Change:
+    body = {
+        **declared,
+        "campaign": _campaign_id(declared["campaign"], campaigns),
+        "sources": [_source(source, local_key) for source in declared.get("sources") or []],
+    }
+    name = declared["id"]
+    path = f"/api/competitions/{name}"
+    try:
+        before = api.get(path)
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        api.post("/api/competitions", body)
+        return Change(kind="competition", name=name, id=name, action="created")
+    if _holds(before, body):
+        return Change(kind="competition", name=name, id=name, action="unchanged")
+    api.put(path, body)
+    return Change(kind="competition", name=name, id=name, action="changed")
+
+
+def _campaign_id(named: str, campaigns: Mapping[str, Mapping[str, Any]]) -> str:
+    if named in campaigns:
+        return str(campaigns[named]["id"])
+    try:
+        return str(UUID(named))
+    except ValueError as error:
+        raise DevstackError(
+            f"There is no campaign {named!r}: declare it in the file, or give its id."
+        ) from error
+
+
+def _source(declared: Mapping[str, Any], local_key: Mapping[str, str] | None) -> dict[str, Any]:
+    keys = []
+    for key in declared.get("keys") or []:
+        if key != LOCAL_KEY:
+            keys.append(key)
+        elif local_key is None:
+            raise DevstackError(
+                "The key `local` is known to the local stack only: write the game server's key out."
+            )
+        else:
+            keys.append(dict(local_key))
+    return {"source": declared["source"], "keys": keys}
+
+
+def _holds(current: Any, declared: Any) -> bool:
+    """Say whether what is there says all that is declared; defaults that the service added do not count."""
+    if isinstance(declared, Mapping) and isinstance(current, Mapping):
+        return all(name in current and _holds(current[name], value) for name, value in declared.items())
+    if isinstance(declared, list) and isinstance(current, list):
+        return len(current) == len(declared) and all(map(_holds, current, declared))
+    return bool(current == declared)

@@ -1,0 +1,116 @@
+"""Following prizes until they are paid: rewards' lines joined with payouts' states."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prizewire_devstack.api import Api
+from prizewire_devstack.demo.tournaments import Tournament
+
+PAID: Final = "paid"
+FAILED: Final = frozenset({"failed", "rejected", "cancelled", "returned"})
+HELD: Final = "held"
+APPROVERS: Final = ("demo-approver-1", "demo-approver-2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prize:
+    """One prize line. `amount` is a decimal string; `status` the payout's state, or the reward's before it has one."""
+
+    place: int
+    player: str
+    amount: str
+    rail: str
+    status: str
+    payout_id: str | None
+    tx_hash: str | None
+    ledger: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far a tournament has come. `refusals` are its stuck events, which end all hope."""
+
+    prizes: tuple[Prize, ...]
+    settled: bool
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def paid(self) -> int:
+        """Prizes that were paid."""
+        return sum(prize.status == PAID for prize in self.prizes)
+
+    @property
+    def failed(self) -> int:
+        """Prizes that never will be."""
+        return sum(prize.status in FAILED for prize in self.prizes)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will happen."""
+        return bool(self.refusals) or (self.settled and self.paid + self.failed == len(self.prizes))
+
+
+def standing(api: Api, tournament: Tournament) -> Standing:
+    """Ask for the round, its rewards and their payouts."""
+    refusals = tuple(
+        f"{item['type']}: {item['reason']} ({item['detail']})"
+        for item in api.items(
+            "/api/services/settlement/stuck-events", correlation_id=tournament.correlation_id
+        )
+    )
+    rounds = list(api.items("/api/rounds", match_id=tournament.match_id))
+    if not rounds or rounds[0]["state"] not in {"SETTLED", "FINALIZED", "settled", "finalized"}:
+        return Standing(prizes=(), settled=False, refusals=refusals)
+    lines = api.get(f"/api/rounds/{rounds[0]['id']}")["lines"]
+    rewards = {item["player"]: item for item in api.items("/api/rewards", round_id=rounds[0]["id"])}
+    payouts = {
+        item["player"]: item
+        for item in api.items("/api/admin/payouts", correlation_id=tournament.correlation_id)
+    }
+    prizes = tuple(
+        _prize(line, rewards.get(line["player"]), payouts.get(line["player"]), tournament) for line in lines
+    )
+    return Standing(prizes=prizes, settled=True, refusals=refusals)
+
+
+def _prize(
+    line: Mapping[str, Any],
+    reward: Mapping[str, Any] | None,
+    payout: Mapping[str, Any] | None,
+    tournament: Tournament,
+) -> Prize:
+    before = reward["state"] if reward is not None else "settled"
+    player = tournament.players[line["player"]]
+    return Prize(
+        place=line["place"],
+        player=player.name,
+        amount=line["amount"],
+        rail=(payout or {}).get("rail") or player.rail,
+        status=payout["state"] if payout is not None else before,
+        payout_id=payout["payout_id"] if payout is not None else None,
+        tx_hash=payout.get("tx_hash") if payout is not None else None,
+        ledger=payout.get("ledger") if payout is not None else None,
+    )
+
+
+class Approvers:
+    """Two people who approve what policy holds for them; each approves a payout once."""
+
+    def __init__(self, api_for: Callable[[str], Api]) -> None:
+        self._apis = {name: api_for(name) for name in APPROVERS}
+        self._asked: set[tuple[str, str]] = set()
+
+    def approve(self, prizes: tuple[Prize, ...]) -> int:
+        """Approve the held payouts among the prizes; return how many approvals were given."""
+        given = 0
+        for prize in prizes:
+            if prize.status != HELD or prize.payout_id is None:
+                continue
+            for name, api in self._apis.items():
+                if (name, prize.payout_id) not in self._asked:
+                    self._asked.add((name, prize.payout_id))
+                    api.put(f"/api/admin/payouts/{prize.payout_id}/approve", {"note": "demonstration"})
+                    given += 1
+                    break
+        return given

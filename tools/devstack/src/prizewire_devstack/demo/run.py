@@ -1,0 +1,306 @@
+"""One run of the demonstration, step by step."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from prizewire_devstack import acl, declarations, game_server, tokens, tracing
+from prizewire_devstack.api import SUBJECT, Api
+from prizewire_devstack.components.kafka import KafkaLogin
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.stellar import StellarChain, assets
+from prizewire_devstack.demo import report, sums
+from prizewire_devstack.demo.following import Approvers, Standing, standing
+from prizewire_devstack.demo.players import PlayerBook, create_accounts, register_methods
+from prizewire_devstack.demo.projection import MethodsProjection
+from prizewire_devstack.demo.receiver import Receiver, subscribed
+from prizewire_devstack.demo.tournaments import RAIL_DEFAULT, Tournament, load_all
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.home import Home, RunRecord
+from prizewire_devstack.ports import LOOPBACK
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.waiting import NotInTimeError, eventually_sync
+
+PAID_DEADLINE_S: Final = 90.0
+STEP_DEADLINE_S: Final = 30.0
+POLL_S: Final = 0.25
+TRACED: Final = "small-round"
+"""The tournament whose trace is shown in full: the shortest one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to. `standings` and `booked` are in the order of the tournaments."""
+
+    tournaments: tuple[Tournament, ...]
+    standings: tuple[Standing, ...]
+    booked: tuple[sums.Sum, ...]
+    chained: tuple[sums.ChainSum, ...]
+    delivered: int
+    deliveries_refused: int
+    traced: Mapping[str, tuple[str, ...]]
+    seconds: float
+
+    @property
+    def prizes(self) -> int:
+        """Prize lines of all tournaments."""
+        return sum(len(one.prizes) for one in self.standings)
+
+    @property
+    def paid(self) -> int:
+        """Prizes that were paid."""
+        return sum(one.paid for one in self.standings)
+
+    @property
+    def sums_match(self) -> bool:
+        """Whether every sum holds, in the books and on the chain."""
+        return all(one.matches for one in self.booked) and all(one.matches for one in self.chained)
+
+    @property
+    def good(self) -> bool:
+        """Whether everything is as it must be."""
+        settled = all(one.settled and one.prizes for one in self.standings)
+        webhooks = self.delivered == self.paid and not self.deliveries_refused
+        complete = all(len(services) == len(SERVICES) for services in self.traced.values())
+        return settled and self.paid == self.prizes and self.sums_match and webhooks and complete
+
+    def to_json(self) -> dict[str, Any]:
+        """What a script would read."""
+        return {
+            "prizes": self.prizes,
+            "paid": self.paid,
+            "failed": self.prizes - self.paid,
+            "sums_match": self.sums_match,
+            "webhooks_delivered": self.delivered,
+            "seconds": round(self.seconds, 1),
+            "ok": self.good,
+            "tournaments": [
+                {
+                    "name": tournament.name,
+                    "match_id": tournament.match_id,
+                    "correlation_id": tournament.correlation_id,
+                    "asset": tournament.asset,
+                    "services": self.traced[tournament.correlation_id],
+                    "refusals": one.refusals,
+                    "prizes": [asdict(prize) for prize in one.prizes],
+                    "funded": booked.funded.to_wire(),
+                    **{name: value.to_wire() for name, value in booked.whereabouts.items()},
+                }
+                for tournament, one, booked in zip(self.tournaments, self.standings, self.booked, strict=True)
+            ],
+            "chain": [asdict(one) for one in self.chained],
+        }
+
+
+class Demonstration:
+    """A run against the running local stack."""
+
+    def __init__(self, *, home: Home, run: RunRecord, root: Path, console: Console) -> None:
+        self._home = home
+        self._run = run
+        self._console = console
+        self._keyring = Keyring(home=home)
+        self._chain = StellarChain(url=run.urls["stellar"])
+        self._tokens = {one.code: one for one in assets(self._keyring.stellar())}
+        self._assets = sums.load_assets(root / "assets.yaml")
+        now = datetime.now(UTC)
+        self._tournaments = load_all(root / "examples", run=secrets.token_hex(3), now=now)
+
+    def perform(self) -> Outcome:
+        """Make players, campaigns and matches; follow every prize; check every sum.
+
+        Raises:
+            DevstackError: a step before the matches failed; what comes after is part of the outcome.
+        """
+        began = time.monotonic()
+        with self._api(SUBJECT, "operator", "admin") as api, subscribed(api) as receiver:
+            with ThreadPoolExecutor(2) as pool:
+                setting_up = pool.submit(self._declare, api)
+                preparing = pool.submit(self._prepare_players, api)
+                campaigns = setting_up.result()
+                preparing.result()
+            before = self._treasury()
+            self._publish()
+            standings = self._follow(api)
+            self._await_deliveries(receiver, sum(one.paid for one in standings))
+            traced = {
+                tournament.correlation_id: self._traced(api, tournament) for tournament in self._tournaments
+            }
+            pairs = list(zip(self._tournaments, standings, strict=True))
+            for tournament, one in pairs:
+                report.prize_list(self._console, tournament, one)
+            self._show_trace(api)
+            outcome = Outcome(
+                tournaments=self._tournaments,
+                standings=standings,
+                booked=tuple(
+                    sums.books(
+                        api, tournament, one, campaign_id=campaigns[tournament.campaign], assets=self._assets
+                    )
+                    for tournament, one in pairs
+                ),
+                chained=tuple(
+                    sums.chain_sums(pairs, before=before, after=self._treasury(), assets=self._assets)
+                ),
+                delivered=sum(receiver.paid[tournament.correlation_id] for tournament in self._tournaments),
+                deliveries_refused=receiver.refused,
+                traced=traced,
+                seconds=time.monotonic() - began,
+            )
+        report.sums(self._console, outcome.booked, outcome.chained)
+        self._verdict(outcome)
+        return outcome
+
+    def _api(self, subject: str, *roles: str) -> Api:
+        token = tokens.issue(
+            secret_file=self._keyring.jwt_secret_file, subject=subject, roles=roles, now=datetime.now(UTC)
+        )
+        return Api(base_url=self._run.urls["gateway"], token=token)
+
+    def _login(self, principal: str) -> KafkaLogin:
+        return KafkaLogin(
+            bootstrap_servers=f"{LOOPBACK}:{self._run.ports['kafka']}",
+            username=principal,
+            password=self._keyring.kafka_passwords()[principal],
+        )
+
+    def _declare(self, api: Api) -> dict[str, str]:
+        """Apply campaigns and competitions; return campaign ids by name."""
+        ids: dict[str, str] = {}
+        for tournament in self._tournaments:
+            changes = declarations.apply(
+                api, tournament.declaration, local_key=self._keyring.game_server_key()
+            )
+            ids |= {change.name: change.id for change in changes if change.kind == "campaign"}
+        self._say(f"{len(ids)} campaigns funded, their competitions declared")
+        return ids
+
+    def _prepare_players(self, api: Api) -> None:
+        """Give every player an account and a payout method, and wait until rewards knows the methods."""
+        book = PlayerBook(self._home)
+        everybody = [player for tournament in self._tournaments for player in tournament.players.values()]
+        addresses = [book.address(player) for player in book.unregistered(everybody)]
+        if not addresses:
+            self._say(f"{len(everybody)} players are known from an earlier run")
+            return
+        projection = MethodsProjection(self._login(acl.ADMIN))
+        published_before = projection.published()
+        with ThreadPoolExecutor(1) as pool:
+            on_chain = [address for address in addresses if address.player.rail == RAIL_DEFAULT]
+            accounts = pool.submit(create_accounts, self._chain, on_chain, self._tokens)
+            register_methods(api, addresses)
+            accounts.result()
+        expected = published_before + len(addresses)
+        _in_time(lambda: projection.published() >= expected, "payouts to publish the players' methods")
+        seen = projection.published()
+        _in_time(lambda: projection.applied() >= seen, "rewards to learn the players' methods")
+        book.registered([address.player for address in addresses])
+        self._say(f"{len(addresses)} players: accounts on the chain, payout methods registered")
+
+    def _publish(self) -> None:
+        key = game_server.local_key(self._home)
+        messages = [
+            game_server.message(event, key=key)
+            for tournament in self._tournaments
+            for event in tournament.events
+        ]
+        game_server.send(self._login("game-server"), messages)
+        self._say(f"{len(messages)} match events signed and sent by the game server")
+
+    def _follow(self, api: Api) -> tuple[Standing, ...]:
+        """Show every tournament's progress until nothing more will happen, or the deadline has passed."""
+        latest: dict[str, Standing] = {}
+        deadline = time.monotonic() + PAID_DEADLINE_S
+        approvers = Approvers(lambda name: self._api(name, "approver"))
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("prizes paid"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=False,
+        ) as progress:
+            bars = {one.name: progress.add_task(one.name, total=None) for one in self._tournaments}
+            while time.monotonic() < deadline:
+                waiting = [
+                    one for one in self._tournaments if one.name not in latest or not latest[one.name].done
+                ]
+                if not waiting:
+                    break
+                for tournament in waiting:
+                    found = standing(api, tournament)
+                    latest[tournament.name] = found
+                    _advance(progress, bars[tournament.name], found)
+                    approvers.approve(found.prizes)
+                time.sleep(POLL_S)
+        return tuple(latest[tournament.name] for tournament in self._tournaments)
+
+    def _await_deliveries(self, receiver: Receiver, paid: int) -> None:
+        """Wait for the webhooks of what was paid; what does not come is part of the outcome."""
+        ids = [tournament.correlation_id for tournament in self._tournaments]
+        try:
+            eventually_sync(
+                lambda: sum(receiver.paid[one] for one in ids) >= paid, deadline_s=STEP_DEADLINE_S
+            )
+        except NotInTimeError:
+            self._console.print("[red]Not every webhook was delivered in time.[/]")
+
+    def _traced(self, api: Api, tournament: Tournament) -> tuple[str, ...]:
+        """The services that a tournament's trace names, waiting a moment for the last of them to record it."""
+
+        def named() -> tuple[str, ...]:
+            return tracing.services_named(tracing.trace(api, tournament.correlation_id))
+
+        try:
+            eventually_sync(lambda: len(named()) == len(SERVICES), deadline_s=5.0, poll_s=POLL_S)
+        except NotInTimeError:
+            self._console.print(f"[red]The trace of {tournament.name} does not name every service.[/]")
+        return named()
+
+    def _show_trace(self, api: Api) -> None:
+        tournament = next(one for one in self._tournaments if one.name == TRACED)
+        self._console.print(f"[bold]prizewire trace {tournament.correlation_id}[/]  ({tournament.title})")
+        tracing.render(self._console, tracing.trace(api, tournament.correlation_id))
+        self._console.print()
+
+    def _treasury(self) -> dict[str, int]:
+        treasury = self._keyring.stellar().treasury.public_key
+        return {code: self._chain.balance(treasury, token) for code, token in self._tokens.items()}
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(f"{report.sign(good=True)} {sentence}", highlight=False)
+
+    def _verdict(self, outcome: Outcome) -> None:
+        deliveries = f"{outcome.delivered} webhooks delivered, their signatures verified by the subscriber"
+        good = outcome.delivered == outcome.paid and not outcome.deliveries_refused
+        self._console.print(f"{report.sign(good=good)} {deliveries}", highlight=False)
+        colour = "green" if outcome.good else "red"
+        self._console.print(
+            f"\n[bold {colour}]{outcome.paid} of {outcome.prizes} prizes paid in {outcome.seconds:.1f} s"
+            f"{', every sum matches' if outcome.sums_match else '; a sum is off'}.[/]",
+            highlight=False,
+        )
+
+
+def _advance(progress: Progress, bar: TaskID, found: Standing) -> None:
+    if found.settled:
+        progress.update(bar, total=len(found.prizes), completed=found.paid)
+
+
+def _in_time(condition: Callable[[], bool], awaited: str) -> None:
+    try:
+        eventually_sync(condition, deadline_s=STEP_DEADLINE_S)
+    except NotInTimeError as error:
+        raise DevstackError(
+            f"Waited {STEP_DEADLINE_S:.0f} s in vain for {awaited}: look into the services' logs "
+            "(prizewire status says where)."
+        ) from error
