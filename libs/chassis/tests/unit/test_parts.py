@@ -1,0 +1,137 @@
+"""Small parts: which errors pass by themselves, jobs that back off, health, paging, key files."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from prizewire_chassis.auth import Principal, Role, TokenReader
+from prizewire_chassis.db import is_transient
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.jobs import Job, JobRunner
+from prizewire_chassis.keys import UnsafeKeyFile, load_message_key
+from prizewire_chassis.testing import make_token
+from prizewire_devstack.testing import eventually
+
+SECRET = "never used outside this test, long enough"
+
+
+@pytest.mark.parametrize(
+    ("error", "transient"),
+    [
+        (asyncpg.CannotConnectNowError("starting up"), True),
+        (asyncpg.AdminShutdownError("terminating"), True),
+        (asyncpg.SerializationError("could not serialize"), True),
+        (asyncpg.DeadlockDetectedError("deadlock"), True),
+        (asyncpg.TooManyConnectionsError("too many"), True),
+        (ConnectionRefusedError(), True),
+        (TimeoutError(), True),
+        (DBAPIError("x", {}, asyncpg.ConnectionDoesNotExistError("gone"), connection_invalidated=True), True),
+        (asyncpg.UniqueViolationError("duplicate"), False),
+        (asyncpg.CheckViolationError("negative"), False),
+        (asyncpg.UndefinedTableError("missing"), False),
+        (ValueError("bug"), False),
+        (KeyError("bug"), False),
+    ],
+)
+def test_transient_errors_are_told_from_others(error, transient):
+    """Retrying is for what passes by itself; a bug or a violated constraint is not retried for ever."""
+    assert is_transient(error) is transient
+
+
+async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
+    """An exception does not end a job; waking it does not wait for the interval; stop waits for the run."""
+    runs: list[str] = []
+
+    async def flaky() -> bool:
+        runs.append("flaky")
+        if len(runs) < 3:
+            raise RuntimeError("for now")
+        return False
+
+    job = Job("flaky", 3600.0, flaky)
+    runner = JobRunner([job])
+    runner.start()
+    await eventually(lambda: len(runs) == 3, deadline_s=10)
+    job.wake()
+    await eventually(lambda: len(runs) == 4, deadline_s=10)
+    await runner.stop()
+
+
+async def test_readiness_names_what_is_missing():
+    """Not ready while starting, while a probe fails, and while stopping; ready in between."""
+    health = Health()
+    assert await health.failing() == {"service": "starting"}
+    health.started = True
+    assert await health.failing() == {}
+
+    async def broken() -> None:
+        await asyncio.sleep(0)
+        raise ConnectionError
+
+    health.add("database", broken)
+    assert await health.failing() == {"database": "ConnectionError"}
+    health.stopping = True
+    assert await health.failing() == {"service": "stopping"}
+
+
+def test_cursors_round_trip_and_foreign_ones_are_refused():
+    """A cursor gives back its values; anything else is a clear error."""
+    assert decode_cursor(encode_cursor(["2026", 7]), length=2) == ["2026", 7]
+    assert decode_cursor(None, length=2) is None
+    for foreign in ("!!", "bm9wZQ", encode_cursor([1])):
+        with pytest.raises(Problem) as refused:
+            decode_cursor(foreign, length=2)
+        assert refused.value.code == "cursor_invalid"
+
+
+@pytest.mark.parametrize("limit", [0, -1, 201])
+def test_page_sizes_are_bounded(limit):
+    """A page holds 1 to 200 rows."""
+    with pytest.raises(Problem) as refused:
+        page_limit(limit)
+    assert refused.value.code == "limit_invalid"
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path):
+    """A private key with a loose mode stops the start, with a sentence that says what to do."""
+    key = tmp_path / "key.json"
+    key.write_text('{"keyid": "x", "private_key": "' + "00" * 32 + '"}')
+    key.chmod(0o640)
+    with pytest.raises(UnsafeKeyFile, match="chmod 600"):
+        load_message_key(key)
+    key.chmod(0o600)
+    assert load_message_key(key).keyid == "x"
+    with pytest.raises(UnsafeKeyFile, match="cannot be read"):
+        load_message_key(tmp_path / "none.json")
+
+
+def reader(**changes: str) -> TokenReader:
+    return TokenReader(**{"secret": SECRET, "issuer": "prizewire-dev", "audience": "prizewire", **changes})
+
+
+def test_a_good_token_names_its_caller():
+    """Subject and roles come from the token."""
+    token = make_token(secret=SECRET, subject="p-1", roles=["player", "approver"])
+    assert reader().read(token) == Principal("p-1", frozenset({Role.PLAYER, Role.APPROVER}))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        make_token(secret="x" * 40, subject="p", roles=["admin"]),
+        make_token(secret=SECRET, subject="p", roles=["admin"], issuer="other"),
+        make_token(secret=SECRET, subject="p", roles=["admin"], audience="other"),
+        make_token(secret=SECRET, subject="p", roles=["emperor"]),
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwIn0.",
+        "nonsense",
+    ],
+)
+def test_other_tokens_are_refused(token):
+    """Wrong key, issuer, audience, role, algorithm or shape: 401, and nothing of the caller is believed."""
+    with pytest.raises(Problem) as refused:
+        reader().read(token)
+    assert (refused.value.status, refused.value.code) == (401, "token_invalid")
