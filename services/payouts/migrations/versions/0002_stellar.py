@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from alembic import op
+
 from prizewire_chassis.db.schema import append_only, guard_transitions
 
 revision: str = "0002"

@@ -1,0 +1,197 @@
+"""What the signer answered: stored whole, and applied to its attempt, in the batch transaction that brought it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.inbox import Incoming, Refusal
+from prizewire_contracts.codes import PayoutCode, RefusalCode
+from prizewire_contracts.events.signing import (
+    ClosedEvent,
+    CloseRefusedEvent,
+    SigningCompleted,
+    SigningCompletedEvent,
+    SigningRefused,
+    SigningRefusedEvent,
+)
+from prizewire_payouts.adapters.stellar.context import Context, OnSignerWord, Step
+from prizewire_payouts.adapters.stellar.store.outcomes import next_revision, retry_pause
+from prizewire_payouts.adapters.stellar.store.rows import end_payments, free_payments, lock_attempt, move
+from prizewire_payouts.adapters.stellar.tables import attempts, channels, signing_results
+from prizewire_payouts.adapters.stellar.transactions import attach_signatures
+from prizewire_payouts.domain.stellar.errors import SignaturesRefused
+from prizewire_payouts.domain.stellar.states import AttemptState
+
+__all__ = ["REFUSALS_MAX", "SIGNER_WAITS", "SigningResults"]
+
+REFUSALS_MAX = 20
+"""Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
+SIGNER_WAITS = frozenset({"payout_bound_elsewhere"})
+"""Item codes of the signer that time heals: it has not read yet that the payout's earlier slot is closed."""
+STALE = "time_bounds_passed"
+"""The signer's code for a request that it read too late: nobody's fault, not counted."""
+
+_S = AttemptState
+
+
+@dataclass(frozen=True, slots=True)
+class SigningResults:
+    """The handler of the consumer ``payouts.signing``."""
+
+    context: Context
+    on_closed: OnSignerWord
+    on_close_refused: OnSignerWord
+
+    async def __call__(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        """Apply the signer's answers in their order."""
+        await self._keep(tx, batch)
+        refusals: dict[int, Refusal] = {}
+        for index, incoming in enumerate(batch):
+            refusal = await self._apply(tx, incoming)
+            if refusal is not None:
+                refusals[index] = refusal
+        return refusals
+
+    async def _keep(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> None:
+        """Store the signed events: they are the signer's part of a lineage."""
+        rows = [
+            {
+                "event_id": item.event.id,
+                "type": item.event.type,
+                "subject": item.event.subject,
+                "correlation_id": item.event.correlationid,
+                "at": item.event.time,
+                "event": item.raw,
+            }
+            for item in batch
+        ]
+        await tx.execute(insert(signing_results).on_conflict_do_nothing(), rows)
+
+    async def _apply(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
+        event = incoming.event
+        now = self.context.clock.now()
+        if isinstance(event, SigningCompletedEvent):
+            return await self._completed(tx, event.data, cause=event.id, now=now)
+        if isinstance(event, SigningRefusedEvent):
+            return await self._refused(tx, event.data, cause=event.id, now=now)
+        told = self.on_closed if isinstance(event, ClosedEvent) else self.on_close_refused
+        assert isinstance(event, ClosedEvent | CloseRefusedEvent)
+        answer = await told(tx, incoming)
+        return answer if isinstance(answer, Refusal) else None
+
+    async def _completed(
+        self, tx: AsyncConnection, data: SigningCompleted, *, cause: str, now: datetime
+    ) -> Refusal | None:
+        row = await self._attempt(tx, data)
+        if row is None:
+            return _mismatch("no attempt of ours has this hash on this slot and revision")
+        if row.signed_xdr is not None:
+            return None
+        try:
+            signed_xdr = attach_signatures(
+                unsigned_xdr=row.unsigned_xdr,
+                tx_hash=bytes.fromhex(row.tx_hash),
+                signatures=[(one.public_key, one.signature) for one in data.signatures],
+                signers=(row.account, self.context.treasury),
+            )
+        except SignaturesRefused as error:
+            return _mismatch(str(error))
+        if row.state in {_S.BUILT, _S.EXPORTED}:
+            await move(tx, row, _S.SIGNED, cause=cause, now=now, signed_xdr=signed_xdr, due_at=now)
+            self.context.bells.after(tx, Step.SEND)
+        else:  # too late for this revision; kept, since it may be out
+            await tx.execute(
+                update(attempts).where(attempts.c.attempt_id == row.attempt_id).values(signed_xdr=signed_xdr)
+            )
+        return None
+
+    async def _refused(
+        self, tx: AsyncConnection, data: SigningRefused, *, cause: str, now: datetime
+    ) -> Refusal | None:
+        row = await self._attempt(tx, data)
+        if row is None:
+            return _mismatch("no attempt of ours has this hash on this slot and revision")
+        if row.state != _S.BUILT:
+            return None  # past its maxTime already: proved by the ledger, not by a word
+        await move(tx, row, _S.REFUSED, cause=f"{data.code} {cause}", now=now)
+        ends, refusals = await self._sort(tx, row, data)
+        ended = await end_payments(tx, row.attempt_id, ends, now=now)
+        if ended:
+            await self.context.on_progress(tx, ended, now)
+        pause = retry_pause(refusals)
+        if data.items or await self._has_digests(tx, row):
+            waits = any(item.code in SIGNER_WAITS for item in data.items) or not data.items
+            await self._count(tx, row.attempt_id, by=1 if waits and data.code != STALE else 0)
+            due = now + pause if waits else now
+            await next_revision(tx, self.context, row, cause=f"refused: {data.code}", due_at=due, now=now)
+            return None
+        # The whole request, for none of its items: let them try another channel, and this one rest.
+        counted = 0 if data.code == STALE else 1
+        await free_payments(tx, row.attempt_id, due_at=now + pause * counted, now=now, refusals=counted)
+        if counted:
+            await tx.execute(
+                update(channels)
+                .where(channels.c.account == row.account)
+                .values(rest_until=now + pause, rest_reason=f"the signer refuses: {data.code}")
+            )
+        self.context.bells.after(tx, Step.LEASE)
+        return None
+
+    async def _sort(
+        self, tx: AsyncConnection, row: Row[Any], data: SigningRefused
+    ) -> tuple[dict[UUID, str], int]:
+        """Which payments end by this refusal, and how often the worst of the others was refused so far."""
+        named = {item.payout_id: item.code for item in data.items}
+        found = await tx.execute(_HELD, {"attempt": row.attempt_id})
+        ends: dict[UUID, str] = {}
+        refusals = 0
+        for payment in found:
+            code = named.get(payment.payout_id)
+            guilty = code is not None and code not in SIGNER_WAITS
+            if guilty or payment.refusals >= REFUSALS_MAX:
+                ends[payment.provider_key] = PayoutCode.SIGNER_REFUSED
+            else:
+                refusals = max(refusals, payment.refusals)
+        return ends, refusals
+
+    async def _has_digests(self, tx: AsyncConnection, row: Row[Any]) -> bool:
+        """Whether an earlier revision of the slot may have been signed: its payouts are bound to the slot."""
+        found = await tx.execute(
+            select(attempts.c.attempt_id)
+            .where(attempts.c.slot_id == row.slot_id, attempts.c.state == str(_S.DEAD))
+            .limit(1)
+        )
+        return found.one_or_none() is not None
+
+    async def _count(self, tx: AsyncConnection, attempt_id: int, *, by: int) -> None:
+        if by:
+            await tx.execute(_COUNT, {"attempt": attempt_id})
+
+    async def _attempt(self, tx: AsyncConnection, data: SigningCompleted | SigningRefused) -> Row[Any] | None:
+        found = await tx.execute(select(attempts.c.attempt_id).where(attempts.c.tx_hash == data.tx_hash))
+        attempt_id = found.scalar_one_or_none()
+        if attempt_id is None:
+            return None
+        row = await lock_attempt(tx, attempt_id)
+        if row.slot_id != data.slot.slot_id or row.revision != data.revision:
+            return None
+        return row
+
+
+_HELD = text(
+    "SELECT provider_key, payout_id, refusals FROM stellar_payments "
+    "WHERE attempt_id = :attempt AND state = 'batched' ORDER BY provider_key FOR UPDATE"
+)
+_COUNT = text(
+    "UPDATE stellar_payments SET refusals = refusals + 1 WHERE attempt_id = :attempt AND state = 'batched'"
+)
+
+
+def _mismatch(detail: str) -> Refusal:
+    return Refusal(RefusalCode.EVENT_MISMATCH, detail, park=True)

@@ -1,0 +1,310 @@
+"""From a signed transaction to what the ledger proved."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_payouts.adapters.stellar import messages
+from prizewire_payouts.adapters.stellar.context import Context, Step
+from prizewire_payouts.adapters.stellar.store.leasing import draw_version
+from prizewire_payouts.adapters.stellar.store.rows import (
+    end_payments,
+    free_payments,
+    insert_attempt,
+    lock_attempt,
+    move,
+)
+from prizewire_payouts.adapters.stellar.tables import attempts, channels, slots
+from prizewire_payouts.domain.stellar.amounts import split_fee
+from prizewire_payouts.domain.stellar.model import Attempt, LookUp, SlotView
+from prizewire_payouts.domain.stellar.states import AttemptState
+
+__all__ = [
+    "REBUILDS_MAX",
+    "commit_sent",
+    "die",
+    "fail",
+    "next_revision",
+    "note_asked",
+    "retry_pause",
+    "slot_view",
+    "succeed",
+    "tell_items",
+    "to_checking",
+    "to_review",
+]
+
+REBUILDS_MAX = 5
+"""Transactions that may fail around a payment for another's fault before its attempt ends without effect."""
+
+_S = AttemptState
+_OUTCOME_FROM = frozenset({_S.EXPORTED, _S.SIGNED, _S.SENT, _S.CHECKING})
+
+
+async def commit_sent(
+    tx: AsyncConnection, context: Context, attempt: Attempt, *, ledger: int, due: datetime, now: datetime
+) -> bool:
+    """Signed → sent, before anything leaves."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state != _S.SIGNED:
+        return False
+    await move(
+        tx,
+        row,
+        _S.SENT,
+        cause=f"ledger {ledger}",
+        now=now,
+        sent_ledger=ledger,
+        asked_ledger=ledger,
+        due_at=due,
+    )
+    await tell_items(tx, context, attempt.attempt_id, now=now)
+    return True
+
+
+async def note_asked(tx: AsyncConnection, attempt: Attempt, *, ledger: int, due: datetime) -> None:
+    """Sent → sent: the same bytes again, or another look."""
+    await tx.execute(
+        update(attempts)
+        .where(attempts.c.attempt_id == attempt.attempt_id, attempts.c.state == str(_S.SENT))
+        .values(asked_ledger=ledger, due_at=due)
+    )
+
+
+async def to_checking(
+    tx: AsyncConnection, context: Context, attempt: Attempt, *, detail: str, now: datetime
+) -> bool:
+    """No outcome yet: only the ledger can tell from here on."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state not in {_S.BUILT, _S.EXPORTED, _S.SIGNED, _S.SENT}:
+        return False
+    await move(tx, row, _S.CHECKING, cause=detail, now=now, due_at=now)
+    await tell_items(tx, context, attempt.attempt_id, now=now)
+    context.bells.after(tx, Step.RESOLVE)
+    return True
+
+
+_PAID = text(
+    "UPDATE stellar_payments p SET state = 'paid', ledger = :ledger, op = i.op, changed_at = :now, "
+    "fee = (CAST(:fees AS bigint[]))[i.op + 1] "
+    "FROM stellar_items i WHERE i.attempt_id = :attempt AND i.provider_key = p.provider_key AND i.op IS NOT NULL "
+    "AND i.code IS NULL AND p.attempt_id = :attempt AND p.state = 'batched' RETURNING p.payout_id"
+)
+_OPERATIONS = text("SELECT count(*) FROM stellar_items WHERE attempt_id = :attempt AND op IS NOT NULL")
+
+
+async def succeed(
+    tx: AsyncConnection, context: Context, attempt: Attempt, *, look_up: LookUp, now: datetime
+) -> bool:
+    """The ledger holds the transaction as applied: all its items are paid."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state not in _OUTCOME_FROM:
+        return False
+    count = (await tx.execute(_OPERATIONS, {"attempt": attempt.attempt_id})).scalar_one()
+    charged = look_up.result.fee_charged if look_up.result is not None else 0
+    await _finish(tx, row, _S.SUCCEEDED, look_up=look_up, now=now)
+    paid = await tx.execute(
+        _PAID,
+        {
+            "attempt": attempt.attempt_id,
+            "ledger": look_up.ledger,
+            "fees": split_fee(fee=charged, items=count) if count else [],
+            "now": now,
+        },
+    )
+    payout_ids = sorted(row.payout_id for row in paid)
+    if len(payout_ids) != count:
+        raise AssertionError(
+            f"attempt {attempt.attempt_id} paid {count} operations, but has {len(payout_ids)} items"
+        )
+    await _close_slot(tx, context, row, result="succeeded", look_up=look_up, now=now)
+    await context.on_progress(tx, payout_ids, now)
+    context.bells.after(tx, Step.LEASE)
+    return True
+
+
+async def fail(
+    tx: AsyncConnection,
+    context: Context,
+    attempt: Attempt,
+    *,
+    look_up: LookUp,
+    codes: Mapping[int, str],
+    now: datetime,
+) -> bool:
+    """The ledger holds the transaction as failed: nothing was paid. The guilty end, their neighbours are free."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state not in _OUTCOME_FROM:
+        return False
+    await _finish(tx, row, _S.FAILED, look_up=look_up, now=now)
+    held = await tx.execute(_HELD_ITEMS, {"attempt": attempt.attempt_id})
+    ends: dict[UUID, str] = {}
+    for item in held:
+        if item.op in codes:
+            ends[item.provider_key] = codes[item.op]
+        elif item.rebuilds + 1 > REBUILDS_MAX:
+            ends[item.provider_key] = PayoutCode.TX_FAILED
+    ended = await end_payments(tx, attempt.attempt_id, ends, now=now)
+    await free_payments(tx, attempt.attempt_id, due_at=now, now=now, rebuilds=1)
+    await _close_slot(tx, context, row, result="failed", look_up=look_up, now=now)
+    if ended:
+        await context.on_progress(tx, ended, now)
+    context.bells.after(tx, Step.LEASE)
+    return True
+
+
+_HELD_ITEMS = text(
+    "SELECT i.provider_key, i.op, p.rebuilds FROM stellar_items i JOIN stellar_payments p USING (provider_key) "
+    "WHERE i.attempt_id = :attempt AND p.attempt_id = :attempt AND p.state = 'batched' "
+    "ORDER BY p.provider_key FOR UPDATE OF p"
+)
+
+
+async def die(tx: AsyncConnection, context: Context, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    """Checking → dead, by proof that it can never be applied; its payments go on in the next revision."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state != _S.CHECKING:
+        return False
+    await move(tx, row, _S.DEAD, cause=detail, now=now)
+    await next_revision(tx, context, row, cause="the revision before is dead", due_at=now, now=now)
+    await tell_items(tx, context, attempt.attempt_id, now=now)
+    return True
+
+
+async def to_review(
+    tx: AsyncConnection, context: Context, attempt: Attempt, *, detail: str, now: datetime
+) -> bool:
+    """Checking → review: the attempt keeps its channel, which nobody uses until persons have decided."""
+    row = await lock_attempt(tx, attempt.attempt_id)
+    if row.state != _S.CHECKING:
+        return False
+    await move(tx, row, _S.REVIEW, cause=detail, now=now)
+    await tell_items(tx, context, attempt.attempt_id, now=now)
+    return True
+
+
+_HAND_OVER = text(
+    "WITH moved AS (UPDATE stellar_payments SET attempt_id = :new, changed_at = :now "
+    "WHERE attempt_id = :old AND state = 'batched' RETURNING provider_key) "
+    "INSERT INTO stellar_items (attempt_id, provider_key) SELECT :new, provider_key FROM moved"
+)
+_HOLDS = text("SELECT count(*) FROM stellar_payments WHERE attempt_id = :attempt AND state = 'batched'")
+
+
+async def next_revision(
+    tx: AsyncConnection, context: Context, row: Row[Any], *, cause: str, due_at: datetime, now: datetime
+) -> None:
+    """Lease the slot of an attempt that is over for the payments that it still holds, if any.
+
+    Without any the slot lies idle; the next payments on its channel take it.
+    """
+    held = (await tx.execute(_HOLDS, {"attempt": row.attempt_id})).scalar_one()
+    if not held:
+        context.bells.after(tx, Step.LEASE)
+        return
+    new = await insert_attempt(
+        tx,
+        account=row.account,
+        memo=row.memo,
+        slot_id=row.slot_id,
+        revision=row.revision + 1,
+        due_at=due_at,
+        cause=cause,
+        now=now,
+    )
+    await tx.execute(_HAND_OVER, {"old": row.attempt_id, "new": new, "now": now})
+    context.bells.after(tx, Step.BUILD)
+
+
+async def slot_view(tx: AsyncConnection, slot_id: UUID) -> SlotView:
+    """A slot with every digest that was built on it."""
+    slot = (await tx.execute(select(slots).where(slots.c.slot_id == slot_id))).one()
+    digests = await tx.execute(
+        select(attempts.c.attempt_id, attempts.c.tx_hash)
+        .where(attempts.c.slot_id == slot_id, attempts.c.tx_hash.is_not(None))
+        .order_by(attempts.c.revision)
+    )
+    return SlotView(
+        slot_id=slot.slot_id,
+        account=slot.account,
+        sequence=slot.sequence,
+        digests=tuple((row.attempt_id, row.tx_hash) for row in digests),
+    )
+
+
+async def tell_items(tx: AsyncConnection, context: Context, attempt_id: int, *, now: datetime) -> None:
+    """There is news of every payout in an attempt."""
+    found = await tx.execute(
+        text(
+            "SELECT p.payout_id FROM stellar_items i JOIN stellar_payments p USING (provider_key) "
+            "WHERE i.attempt_id = :attempt AND p.state = 'batched' ORDER BY p.payout_id"
+        ),
+        {"attempt": attempt_id},
+    )
+    payout_ids = list(found.scalars())
+    if payout_ids:
+        await context.on_progress(tx, payout_ids, now)
+
+
+async def _finish(
+    tx: AsyncConnection, row: Row[Any], state: AttemptState, *, look_up: LookUp, now: datetime
+) -> None:
+    await move(
+        tx,
+        row,
+        state,
+        cause=f"ledger {look_up.ledger}",
+        now=now,
+        result_xdr=look_up.result_xdr,
+        result_ledger=look_up.ledger,
+        fee_charged=look_up.result.fee_charged if look_up.result is not None else None,
+    )
+
+
+async def _close_slot(
+    tx: AsyncConnection,
+    context: Context,
+    row: Row[Any],
+    *,
+    result: Literal["succeeded", "failed"],
+    look_up: LookUp,
+    now: datetime,
+) -> None:
+    """The slot's sequence number is consumed by this attempt: other revisions are superseded, the signer is told."""
+    if look_up.ledger is None:
+        raise AssertionError(f"a look-up of {row.tx_hash} proves {result} without a ledger")
+    slot = await draw_version(tx, row.slot_id)
+    await tx.execute(
+        update(slots)
+        .where(slots.c.slot_id == slot.slot_id)
+        .values(
+            state="closed", closed_at=now, consumed_by_hash=row.tx_hash, result=result, ledger=look_up.ledger
+        )
+    )
+    await tx.execute(
+        update(channels)
+        .where(channels.c.account == slot.account, channels.c.sequence < slot.sequence)
+        .values(sequence=slot.sequence)
+    )
+    others = await tx.execute(
+        select(attempts)
+        .where(attempts.c.slot_id == slot.slot_id, attempts.c.state == str(_S.DEAD))
+        .order_by(attempts.c.attempt_id)
+        .with_for_update()
+    )
+    for other in others.all():
+        await move(tx, other, _S.SUPERSEDED, cause=f"consumed by {row.tx_hash}", now=now)
+    event = messages.slot_closed(
+        context, slot=slot, consumed_by_hash=row.tx_hash, result=result, ledger=look_up.ledger
+    )
+    await context.outbox.add(tx, [event])
+
+
+def retry_pause(refusals: int) -> timedelta:
+    """How long to wait before asking the signer again after this many refusals as a whole: 1 s up to a minute."""
+    return timedelta(seconds=min(60, 2 ** min(refusals, 6)))
