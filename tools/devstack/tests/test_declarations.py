@@ -1,0 +1,158 @@
+"""Declared campaigns and competitions: brought about once, changed when the file changes."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from prizewire_devstack import declarations
+from prizewire_devstack.api import Api, ApiError
+from prizewire_devstack.errors import DevstackError
+
+KEY = {
+    "keyid": "game-server-1",
+    "public_key": "00" * 32,
+    "not_before": "2026-01-01",
+    "not_after": "2036-01-01",
+}
+DOCUMENT: dict[str, Any] = {
+    "campaigns": [
+        {
+            "name": "cup",
+            "asset": "USDC",
+            "delivery": "direct",
+            "funding": [{"amount": "10.00", "reference": "sponsor"}],
+            "state": "active",
+        }
+    ],
+    "competitions": [
+        {
+            "id": "cup",
+            "campaign": "cup",
+            "gross_prize": "10.00",
+            "sources": [{"source": "/game-servers/local", "keys": ["local"]}],
+        }
+    ],
+}
+
+
+class Installation:
+    """The two services as far as declarations see them: idempotency keys replay, defaults are added."""
+
+    def __init__(self) -> None:
+        self.campaigns: dict[str, dict[str, Any]] = {}
+        self.competitions: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, Any] = {}
+
+    def items(self, path: str, **_: object) -> Iterator[dict[str, Any]]:
+        assert path == "/api/campaigns"
+        yield from copy.deepcopy(list(self.campaigns.values()))
+
+    def get(self, path: str) -> Any:
+        kind, name = path.split("/")[2:]
+        found = self.campaigns if kind == "campaigns" else self.competitions
+        if name not in found:
+            raise ApiError(status=404, code="not_found", detail="", path=path)
+        return copy.deepcopy(found[name])
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
+        if key is not None and key in self._answers:
+            return self._answers[key]
+        answer = self._act(path, dict(body or {}))
+        if key is not None:
+            self._answers[key] = answer
+        return answer
+
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        name = path.rsplit("/", 1)[1]
+        self.competitions[name] = {**body, "rule_version": self.competitions[name]["rule_version"] + 1}
+
+    def _act(self, path: str, body: dict[str, Any]) -> Any:
+        parts = path.split("/")[2:]
+        if parts == ["campaigns"]:
+            made = {"id": f"id-{body['name']}", "state": "draft", "funded": 0, **body}
+            self.campaigns[made["id"]] = made
+            return copy.deepcopy(made)
+        if parts == ["competitions"]:
+            self.competitions[body["id"]] = {**body, "rule_version": 1, "dispute_window_s": 0}
+            return None
+        campaign = self.campaigns[parts[1]]
+        if parts[2] == "fund":
+            campaign["funded"] += int(body["amount"].replace(".", ""))
+        else:
+            campaign["state"] = {"activate": "active", "pause": "paused", "end": "ended"}[parts[2]]
+        return None
+
+
+@pytest.fixture
+def installation() -> Installation:
+    return Installation()
+
+
+def apply(installation: Installation, document: dict[str, Any]) -> list[tuple[str, str]]:
+    changes = declarations.apply(cast("Api", installation), document, local_key=KEY)
+    return [(change.kind, change.action) for change in changes]
+
+
+def test_what_is_declared_is_brought_about(installation: Installation) -> None:
+    """The campaign is funded and active before the competition names it."""
+    assert apply(installation, DOCUMENT) == [("campaign", "created"), ("competition", "created")]
+    assert (
+        installation.campaigns["id-cup"] | {"state": "active", "funded": 1000}
+        == installation.campaigns["id-cup"]
+    )
+    assert installation.competitions["cup"]["campaign"] == "id-cup"
+    assert installation.competitions["cup"]["sources"][0]["keys"] == [KEY]
+
+
+def test_applying_again_changes_nothing(installation: Installation) -> None:
+    """Neither money nor a rule version is added by repeating a command."""
+    apply(installation, DOCUMENT)
+    assert apply(installation, DOCUMENT) == [("campaign", "unchanged"), ("competition", "unchanged")]
+    assert installation.campaigns["id-cup"]["funded"] == 1000
+    assert installation.competitions["cup"]["rule_version"] == 1
+
+
+def test_a_changed_rule_is_a_new_version(installation: Installation) -> None:
+    """Only what differs is sent."""
+    apply(installation, DOCUMENT)
+    changed = copy.deepcopy(DOCUMENT)
+    changed["competitions"][0]["gross_prize"] = "8.00"
+    assert apply(installation, changed) == [("campaign", "unchanged"), ("competition", "changed")]
+    assert installation.competitions["cup"]["rule_version"] == 2
+
+
+def test_another_payment_funds_once_more(installation: Installation) -> None:
+    """Payments are told apart by their reference."""
+    apply(installation, DOCUMENT)
+    changed = copy.deepcopy(DOCUMENT)
+    changed["campaigns"][0]["funding"].append({"amount": "5.00", "reference": "second-sponsor"})
+    assert apply(installation, changed)[0] == ("campaign", "funded")
+    assert installation.campaigns["id-cup"]["funded"] == 1500
+
+
+def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:
+    """A campaign keeps its asset for life."""
+    apply(installation, DOCUMENT)
+    changed = copy.deepcopy(DOCUMENT)
+    changed["campaigns"][0]["asset"] = "EURC"
+    with pytest.raises(DevstackError, match="cannot be changed"):
+        apply(installation, changed)
+
+
+def test_an_unknown_campaign_is_named(installation: Installation) -> None:
+    """A typing error in a competition's campaign creates nothing."""
+    changed = copy.deepcopy(DOCUMENT)
+    changed["competitions"][0]["campaign"] = "cupp"
+    with pytest.raises(DevstackError, match="cupp"):
+        apply(installation, changed)
+    assert not installation.competitions
+
+
+def test_a_file_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    """A misspelt section must not be passed over in silence."""
+    (tmp_path / "bad.yaml").write_text("campaign: []\n")
+    with pytest.raises(DevstackError, match="campaigns and competitions"):
+        declarations.load(tmp_path / "bad.yaml")

@@ -1,0 +1,119 @@
+"""Match events as a game server signs and sends them."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer
+
+from prizewire_contracts import topics
+from prizewire_contracts.decode import decode
+from prizewire_contracts.ids import match_correlation_id
+from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
+from prizewire_devstack import game_server
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.keys import GAME_SERVER, Keyring
+from prizewire_devstack.errors import DevstackError
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RESULT = {"match_id": "m-1", "competition": "cup", "results": [{"player": "ada", "place": 1}]}
+
+
+@pytest.fixture
+def key(keyring: Keyring) -> MessageKey:
+    return MessageKey.from_json(keyring.message_key_file(GAME_SERVER).read_text())
+
+
+def test_bare_data_becomes_a_signed_result(key: MessageKey) -> None:
+    """A result without an envelope is completed to an event that the contracts accept."""
+    event = game_server.complete(RESULT, source="/game-servers/local", now=NOW)
+    message = game_server.message(event, key=key)
+    decoded = decode(topic=topics.MATCHES, value=message.value, trust=TrustStore([]))
+    assert decoded.event.type == "prizewire.match.completed.v1"
+    assert decoded.event.subject == "m-1"
+    verify_raw(topic=topics.MATCHES.name, raw=decoded.raw, public_key=key.public_key)
+
+
+def test_a_changed_result_breaks_the_signature(key: MessageKey) -> None:
+    """The signature covers the data."""
+    event = game_server.complete(RESULT, source="/game-servers/local", now=NOW)
+    raw = json.loads(game_server.message(event, key=key).value)
+    raw["data"]["results"][0]["player"] = "mallory"
+    with pytest.raises(NotTrusted, match="signature_invalid"):
+        verify_raw(topic=topics.MATCHES.name, raw=raw, public_key=key.public_key)
+
+
+def test_the_key_is_the_correlation_id_that_settlement_derives(key: MessageKey) -> None:
+    """Where the event names none, all events of a match still share one partition."""
+    event = game_server.complete(RESULT, source="/game-servers/local", now=NOW)
+    derived = str(match_correlation_id(source="/game-servers/local", match_id="m-1"))
+    assert game_server.message(event, key=key).key == derived.encode()
+    named = {**event, "correlationid": "mine"}
+    assert game_server.message(named, key=key).key == b"mine"
+
+
+def test_a_float_is_a_sentence_not_a_traceback(key: MessageKey) -> None:
+    """YAML turns an unquoted score into a float; it must be quoted."""
+    floated = {**RESULT, "results": [{"player": "ada", "scores": {"points": 8.5}}]}
+    with pytest.raises(DevstackError, match="quoted strings"):
+        game_server.message(game_server.complete(floated, source="/s", now=NOW), key=key)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [
+        ("one.json", json.dumps(RESULT), 1),
+        ("list.json", json.dumps([RESULT, RESULT]), 2),
+        ("lines.jsonl", json.dumps(RESULT) + "\n\n" + json.dumps(RESULT) + "\n", 2),
+        ("one.yaml", "match_id: m-1\ncompetition: cup\nresults: [{player: ada, place: 1}]\n", 1),
+        ("list.yaml", "- {match_id: m-1}\n- {match_id: m-2}\n", 2),
+        ("stream.yaml", "match_id: m-1\n---\nmatch_id: m-2\n", 2),
+    ],
+)
+def test_every_file_format_is_read(name: str, text: str, count: int, tmp_path: Path) -> None:
+    """JSON, JSON lines and YAML, one event or many."""
+    (tmp_path / name).write_text(text)
+    assert len(game_server.load(tmp_path / name)) == count
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", '"text"'])
+def test_a_file_that_holds_no_events_says_so(text: str, tmp_path: Path) -> None:
+    """A sentence names the file."""
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(DevstackError, match=r"bad\.json"):
+        game_server.load(tmp_path / "bad.json")
+
+
+def test_settlement_receives_what_the_game_server_sends(kafka_server: KafkaServer, key: MessageKey) -> None:
+    """Over the real broker under both principals, with the content type of structured CloudEvents."""
+    match_id = f"m-{uuid.uuid4()}"
+    event = game_server.complete({**RESULT, "match_id": match_id}, source="/game-servers/local", now=NOW)
+    sent = game_server.message(event, key=key)
+    game_server.send(kafka_server.login(GAME_SERVER), [sent])
+    consumer = Consumer(
+        {
+            **kafka_server.login("settlement").librdkafka(),
+            "group.id": f"settlement.{match_id}",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([topics.MATCHES.name])
+    try:
+        while True:
+            message = consumer.poll(15)
+            assert message is not None, "nothing came in time"
+            if message.key() == sent.key:
+                break
+    finally:
+        consumer.close()
+    assert message.value() == sent.value
+    assert message.headers() == [("content-type", b"application/cloudevents+json")]
+
+
+def test_a_broker_that_refuses_is_a_sentence(kafka_server: KafkaServer, key: MessageKey) -> None:
+    """A principal without the right to write is told that nothing was taken."""
+    event = game_server.complete(RESULT, source="/game-servers/local", now=NOW)
+    with pytest.raises(DevstackError, match="1 of 1 messages were not acknowledged"):
+        game_server.send(kafka_server.login("signer"), [game_server.message(event, key=key)])
