@@ -1,1 +1,21 @@
-"""What a payout rail is built from: client, error mapping, stand-in base, conformance suite."""
+"""What a payout rail is built from: its context, its HTTP client with error mapping, and the conformance suite."""
+
+from prizewire_railkit.client import RailAnswer, RailClient, RailFault
+from prizewire_railkit.config import Options, RailMisconfigured, Secret
+from prizewire_railkit.context import Clock, RailContext
+from prizewire_railkit.results import no_effect, paid, pending, unknown
+
+__all__ = [
+    "Clock",
+    "Options",
+    "RailAnswer",
+    "RailClient",
+    "RailContext",
+    "RailFault",
+    "RailMisconfigured",
+    "Secret",
+    "no_effect",
+    "paid",
+    "pending",
+    "unknown",
+]

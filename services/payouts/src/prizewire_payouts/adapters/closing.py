@@ -1,47 +1,78 @@
-"""The signer's answers to closes, for whoever consumes its results: inside that consumer's transaction."""
+"""What whoever executes for a rail tells the lifecycle, inside their own transaction: there is news of payouts,
+the signer closed one, the signer would not."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from prizewire_chassis.clock import Clock
-from prizewire_contracts.canonical import canonical_bytes
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import Incoming, Refusal
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.handlers.closing import take_close_refused, take_closed
 
-__all__ = ["Closings"]
+__all__ = ["Lifecycle"]
+
+_DUE = text(
+    "WITH news AS (SELECT payout_id FROM payouts WHERE payout_id = ANY(CAST(:ids AS uuid[])) "
+    "AND state IN ('submitting', 'pending', 'unknown', 'paid') ORDER BY payout_id FOR UPDATE) "
+    "UPDATE payouts p SET due_at = :now FROM news WHERE p.payout_id = news.payout_id"
+)
 
 
-class Closings:
-    """Takes ``signing.closed`` and ``signing.close_refused`` events that were authenticated already.
+class Lifecycle:
+    """The lifecycle as an execution sees it. ``wake`` is called after the commit of news."""
 
-    ``raw`` is the event as it stood on Kafka; its canonical bytes are what rewards verifies again.
-    """
-
-    def __init__(self, *, transactions: PostgresTransactions, schedule: Schedule, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        transactions: PostgresTransactions,
+        schedule: Schedule,
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
         self._transactions = transactions
         self._schedule = schedule
         self._clock = clock
+        self._wake = wake
 
-    async def on_closed(self, tx: AsyncConnection, raw: Mapping[str, Any]) -> bool:
-        """End the payout that the event closes. False where there is no such payout."""
-        return await take_closed(
+    async def on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
+        """There is news of these payouts: their rail is to be asked at once."""
+        await tx.execute(_DUE, {"ids": list(payout_ids), "now": now})
+        after_commit(tx, self._wake)
+
+    async def on_closed(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
+        """The signer's tombstone, authentic: end the payout. The text on Kafka is what rewards verifies again."""
+        event = incoming.event
+        assert isinstance(event, ClosedEvent)
+        known = await take_closed(
             self._transactions.store(tx),
-            payout_id=UUID(raw["data"]["payout_id"]),
-            closure=canonical_bytes(dict(raw)).decode(),
-            cause=str(raw["id"]),
+            payout_id=event.data.payout_id,
+            closure=incoming.value.decode(),
+            cause=event.id,
             now=self._clock.now(),
         )
+        return None if known else _unknown(event.data.payout_id)
 
-    async def on_close_refused(self, tx: AsyncConnection, raw: Mapping[str, Any]) -> bool:
-        """Send the payout back to be proved. False where there is no such payout."""
-        return await take_close_refused(
+    async def on_close_refused(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
+        """A slot is bound: send the payout back to be proved."""
+        event = incoming.event
+        assert isinstance(event, CloseRefusedEvent)
+        known = await take_close_refused(
             self._transactions.store(tx),
-            payout_id=UUID(raw["data"]["payout_id"]),
-            cause=str(raw["id"]),
+            payout_id=event.data.payout_id,
+            cause=event.id,
             schedule=self._schedule,
             now=self._clock.now(),
         )
+        return None if known else _unknown(event.data.payout_id)
+
+
+def _unknown(payout_id: UUID) -> Refusal:
+    return Refusal(RefusalCode.EVENT_MISMATCH, f"there is no payout {payout_id}", park=True)

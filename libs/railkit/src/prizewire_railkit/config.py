@@ -1,0 +1,133 @@
+"""A rail's entry in the configuration, read strictly: what is not asked for is refused, not ignored."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Options", "RailMisconfigured", "Secret"]
+
+_MISSING = object()
+
+
+class RailMisconfigured(Exception):
+    """The service must not start with this rail. The message is a sentence for the operator, without secrets."""
+
+
+class Secret:
+    """A text that does not show itself; ``reveal`` is called only where it is sent or signed with."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class Options:
+    """The options of one rail. Each reader names an option and its type; ``finish`` refuses what nobody read."""
+
+    def __init__(self, *, rail: str, values: Mapping[str, Any]) -> None:
+        self._rail = rail
+        self._values = dict(values)
+        self._read: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Options({self._rail}: {', '.join(sorted(self._values))})"
+
+    def text(self, name: str, default: str | None = None, *, choices: Sequence[str] = ()) -> str:
+        """A text, one of ``choices`` where given.
+
+        Raises:
+            RailMisconfigured: it is missing without default, no text, or none of the choices.
+        """
+        value = self._take(name, default)
+        if not isinstance(value, str) or not value:
+            raise self._wrong(name, "must be a text")
+        if choices and value not in choices:
+            raise self._wrong(name, f"must be one of {', '.join(choices)}")
+        return value
+
+    def integer(self, name: str, default: int | None = None, *, least: int = 0, most: int = 2**31 - 1) -> int:
+        """A whole number from ``least`` to ``most``.
+
+        Raises:
+            RailMisconfigured: it is missing without default, or no such number.
+        """
+        value = self._take(name, default)
+        if type(value) is not int or not least <= value <= most:
+            raise self._wrong(name, f"must be a whole number from {least} to {most}")
+        return value
+
+    def texts(self, name: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A list of texts.
+
+        Raises:
+            RailMisconfigured: it is missing without default, or no list of texts.
+        """
+        value = self._take(name, default)
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise self._wrong(name, "must be a list of texts")
+        return tuple(value)
+
+    def path(self, name: str) -> Path | None:
+        """A file path, None where the option is absent.
+
+        Raises:
+            RailMisconfigured: it is no text.
+        """
+        self._read.add(name)
+        if name not in self._values:
+            return None
+        return Path(self.text(name))
+
+    def secret(self, name: str) -> Secret:
+        """A secret by reference: ``{env: NAME}`` or ``{file: PATH}``, never in the file itself.
+
+        Raises:
+            RailMisconfigured: it is missing, stands in clear, or the reference leads nowhere.
+        """
+        value = self._take(name, None)
+        if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"env", "file"}:
+            raise self._wrong(name, "is a secret: give {env: NAME} or {file: PATH}")
+        kind, place = next(iter(value.items()))
+        if kind == "env":
+            found = os.environ.get(str(place), "")
+        else:
+            try:
+                found = Path(str(place)).read_text().strip()
+            except OSError as error:
+                raise self._wrong(name, f"names the file {place}: {error.strerror}") from None
+        if not found:
+            raise self._wrong(name, f"refers to {kind} {place}, which is empty")
+        return Secret(found)
+
+    def finish(self) -> None:
+        """Refuse options that nobody read.
+
+        Raises:
+            RailMisconfigured: there is one; the message names it and those that are known.
+        """
+        unknown = sorted(set(self._values) - self._read)
+        if unknown:
+            known = ", ".join(sorted(self._read)) or "none"
+            msg = f"the rail {self._rail} has an unknown option {unknown[0]!r}; it knows: {known}"
+            raise RailMisconfigured(msg)
+
+    def _take(self, name: str, default: Any) -> Any:
+        self._read.add(name)
+        value = self._values.get(name, _MISSING)
+        if value is not _MISSING:
+            return value
+        if default is None:
+            raise self._wrong(name, "is missing")
+        return default
+
+    def _wrong(self, name: str, what: str) -> RailMisconfigured:
+        return RailMisconfigured(f"the rail {self._rail}: {name} {what}")

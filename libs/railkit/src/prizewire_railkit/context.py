@@ -1,0 +1,36 @@
+"""What a rail is given when it is built."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from prizewire_money import AssetRegistry
+from prizewire_railkit.config import Options
+
+__all__ = ["Clock", "RailContext"]
+
+
+class Clock(Protocol):
+    """Tells the time, aware, in UTC."""
+
+    def now(self) -> datetime:
+        """The present moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RailContext:
+    """``name`` is what the rail is called in the configuration, ``options`` the rest of its entry there;
+    ``environment`` is ``development``, ``staging`` or ``production``.
+    """
+
+    name: str
+    options: Options
+    clock: Clock
+    assets: AssetRegistry
+    environment: str
+
+    @property
+    def in_production(self) -> bool:
+        """Whether real money may move: stand-ins and test keys must refuse."""
+        return self.environment == "production"

@@ -1,0 +1,44 @@
+"""Short ways to say what is known of an attempt."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.rails import Outcome, ProviderResult
+from prizewire_money import Amount
+
+__all__ = ["no_effect", "paid", "pending", "unknown"]
+
+
+def paid(
+    *, amount: Amount, reference: str, fee: Amount | None = None, proof: Mapping[str, Any] | None = None
+) -> ProviderResult:
+    """Proven: ``amount`` reached the recipient."""
+    return ProviderResult(
+        outcome=Outcome.PAID,
+        provider_ref=reference,
+        amount=amount,
+        fee=fee,
+        proof=proof if proof is not None else {"reference": reference},
+    )
+
+
+def pending(*, reference: str | None = None, retry_after_s: int | None = None) -> ProviderResult:
+    """Accepted: the provider is at work."""
+    return ProviderResult(outcome=Outcome.PENDING, provider_ref=reference, retry_after_s=retry_after_s)
+
+
+def no_effect(
+    *, code: PayoutCode, reference: str | None = None, retry_after_s: int | None = None
+) -> ProviderResult:
+    """Proven: no money moved, and none will for this attempt."""
+    return ProviderResult(
+        outcome=Outcome.NO_EFFECT, code=code, provider_ref=reference, retry_after_s=retry_after_s
+    )
+
+
+def unknown(
+    *, code: PayoutCode = PayoutCode.OUTCOME_UNKNOWN, retry_after_s: int | None = None
+) -> ProviderResult:
+    """Nothing is proven."""
+    return ProviderResult(outcome=Outcome.UNKNOWN, code=code, retry_after_s=retry_after_s)

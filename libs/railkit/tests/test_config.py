@@ -1,0 +1,52 @@
+"""A rail's options are read strictly, and its secrets only by reference."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prizewire_railkit import Options, RailMisconfigured
+
+
+def options(**values: Any) -> Options:
+    return Options(rail="tremendous", values=values)
+
+
+def test_what_nobody_reads_is_refused() -> None:
+    """A misspelt option stops the service and is named with those that exist."""
+    found = options(timeout_s=5, timout=5)
+    assert found.integer("timeout_s") == 5
+    with pytest.raises(RailMisconfigured, match="unknown option 'timout'; it knows: timeout_s"):
+        found.finish()
+
+
+@pytest.mark.parametrize("value", [True, 1.5, "5", -1, 101])
+def test_integers_are_integers(value: Any) -> None:
+    """Booleans, floats, texts and numbers out of range are none."""
+    with pytest.raises(RailMisconfigured, match="whole number"):
+        options(n=value).integer("n", most=100)
+
+
+def test_a_missing_option_is_said() -> None:
+    """An option without default must be there."""
+    with pytest.raises(RailMisconfigured, match="base_url is missing"):
+        options().text("base_url")
+
+
+def test_a_secret_comes_by_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Environment and file both serve; the secret does not show itself."""
+    file = tmp_path / "key"
+    file.write_text("whisper\n")
+    monkeypatch.setenv("RAIL_KEY", "hush")
+    secret = options(key={"env": "RAIL_KEY"}).secret("key")
+    assert secret.reveal() == "hush"
+    assert "hush" not in repr(secret)
+    assert options(key={"file": str(file)}).secret("key").reveal() == "whisper"
+
+
+@pytest.mark.parametrize("value", ["hush", {"env": "NO_SUCH"}, {"file": "no/such"}, {"vault": "x"}])
+def test_a_secret_in_clear_or_a_dead_reference_is_refused(value: Any) -> None:
+    """The sentence names the option and never the value of a secret."""
+    with pytest.raises(RailMisconfigured) as caught:
+        options(key=value).secret("key")
+    assert "hush" not in str(caught.value)

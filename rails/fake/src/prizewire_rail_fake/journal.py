@@ -1,0 +1,148 @@
+"""The far side's book: which payment stands under which key, and every effect that was really made.
+
+A SQLite file where one is named, so that the book survives the death of the service and can be read from outside;
+memory else. ``effects`` is only ever added to: a payment made twice would stand there twice.
+"""
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+__all__ = ["Entry", "Journal"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS payments (
+    key TEXT PRIMARY KEY, payout_id TEXT NOT NULL, attempt_no INTEGER NOT NULL, asset TEXT NOT NULL,
+    amount TEXT NOT NULL, state TEXT NOT NULL, code TEXT, scenario TEXT NOT NULL, looks INTEGER NOT NULL,
+    made_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS effects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, payout_id TEXT NOT NULL, asset TEXT NOT NULL,
+    amount TEXT NOT NULL, at TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One payment as the far side knows it. ``state`` is ``pending``, ``paid``, ``refused`` or ``returned``;
+    ``looks`` counts how often it was asked about.
+    """
+
+    key: UUID
+    payout_id: UUID
+    attempt_no: int
+    asset: str
+    amount: str
+    state: str
+    code: str | None
+    scenario: str
+    looks: int
+
+
+class Journal:
+    """The book. Each method is one transaction; calls of several threads and processes queue up."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(
+            ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        self._db.execute("PRAGMA synchronous = FULL")
+        if path is not None:
+            self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the book."""
+        self._db.close()
+
+    def find(self, key: UUID) -> Entry | None:
+        """What stands under a key."""
+        with self._lock:
+            return self._find(key)
+
+    def enter(self, entry: Entry, *, at: datetime) -> Entry:
+        """Enter a payment, with its effect if it is paid at once; what already stands under the key stays."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            known = self._find(entry.key)
+            if known is not None:
+                return known
+            self._db.execute(
+                "INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    str(entry.key),
+                    str(entry.payout_id),
+                    entry.attempt_no,
+                    entry.asset,
+                    entry.amount,
+                    entry.state,
+                    entry.code,
+                    entry.scenario,
+                    entry.looks,
+                    at.isoformat(),
+                ),
+            )
+            if entry.state == "paid":
+                self._effect(entry, at)
+            return entry
+
+    def look(self, key: UUID) -> Entry | None:
+        """Count one look, and answer the payment with it."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("UPDATE payments SET looks = looks + 1 WHERE key = ?", (str(key),))
+            return self._find(key)
+
+    def turn(self, key: UUID, *, old: str, new: str, at: datetime, code: str | None = None) -> Entry | None:
+        """Move a payment from one state to another, with its effect if it becomes paid; else leave it as it is."""
+        with self._lock, self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            moved = self._db.execute(
+                "UPDATE payments SET state = ?, code = ? WHERE key = ? AND state = ?",
+                (new, code, str(key), old),
+            ).rowcount
+            entry = self._find(key)
+            if moved and new == "paid" and entry is not None:
+                self._effect(entry, at)
+            return entry
+
+    def effects(self, payout_id: UUID | None = None) -> int:
+        """How many payments were really made, for one payout or in all."""
+        with self._lock:
+            if payout_id is None:
+                row = self._db.execute("SELECT count(*) FROM effects").fetchone()
+            else:
+                row = self._db.execute(
+                    "SELECT count(*) FROM effects WHERE payout_id = ?", (str(payout_id),)
+                ).fetchone()
+        return int(row[0])
+
+    def _effect(self, entry: Entry, at: datetime) -> None:
+        self._db.execute(
+            "INSERT INTO effects (key, payout_id, asset, amount, at) VALUES (?, ?, ?, ?, ?)",
+            (str(entry.key), str(entry.payout_id), entry.asset, entry.amount, at.isoformat()),
+        )
+
+    def _find(self, key: UUID) -> Entry | None:
+        row = self._db.execute(
+            "SELECT payout_id, attempt_no, asset, amount, state, code, scenario, looks FROM payments WHERE key = ?",
+            (str(key),),
+        ).fetchone()
+        if row is None:
+            return None
+        return Entry(
+            key=key,
+            payout_id=UUID(row[0]),
+            attempt_no=row[1],
+            asset=row[2],
+            amount=row[3],
+            state=row[4],
+            code=row[5],
+            scenario=row[6],
+            looks=row[7],
+        )
