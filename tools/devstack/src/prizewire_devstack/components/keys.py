@@ -75,6 +75,11 @@ class Keyring:
         return self.home.keys / "method-encryption.key"
 
     @property
+    def webhook_encryption_key_file(self) -> Path:
+        """The key that webhooks encrypts subscribers' secrets with: 64 hex digits."""
+        return self.home.keys / "webhook-encryption.key"
+
+    @property
     def channel_secrets_file(self) -> Path:
         """The signer's channel keys: a JSON list of S… strings."""
         return self.home.keys / "stellar-channels.json"
@@ -96,6 +101,7 @@ class Keyring:
         self._ensure(self.trust_file, lambda: self._trust(now=now))
         self._ensure(self.jwt_secret_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.webhook_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.credentials_file, lambda: json.dumps(_credentials(), indent=1))
         self._ensure(
             self.stellar_file,

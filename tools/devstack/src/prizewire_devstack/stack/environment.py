@@ -65,8 +65,11 @@ def _for_signer(around: Surroundings) -> dict[str, str]:
 
 
 def _for_webhooks(around: Surroundings) -> dict[str, str]:
-    del around
-    return {"WEBHOOKS_ALLOW_LOOPBACK": "true"}
+    return {
+        "WEBHOOKS_ALLOW_LOOPBACK": "true",
+        "WEBHOOK_ENCRYPTION_KEY_FILE": str(around.keyring.webhook_encryption_key_file),
+        "RAILS_FILE": str(around.rails_file),
+    }
 
 
 _OWN: Final[Mapping[str, Callable[[Surroundings], dict[str, str]]]] = {
