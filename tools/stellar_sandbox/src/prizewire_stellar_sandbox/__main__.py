@@ -7,11 +7,13 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import uvicorn
 
 from prizewire_stellar_sandbox.app import create_app
+from prizewire_stellar_sandbox.node import Node
 from prizewire_stellar_sandbox.settings import STANDALONE_PASSPHRASE, Settings
 from prizewire_stellar_sandbox.storage import StateUnusable
 
@@ -19,39 +21,77 @@ from prizewire_stellar_sandbox.storage import StateUnusable
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        listener = socket.create_server((options.host, options.port))
-    except OSError as error:
-        print(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port",
-            file=sys.stderr,
-        )
-        return 1
-    base_url = f"http://{options.host}:{listener.getsockname()[1]}"
     settings = Settings(
         state=options.state,
-        base_url=base_url,
+        host=options.host,
+        port=options.port,
         passphrase=options.passphrase,
         ledger_interval_ms=options.ledger_interval_ms,
     )
     try:
-        return asyncio.run(_serve(settings, listener))
-    except StateUnusable as error:
-        print(str(error), file=sys.stderr)
-        return 1
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        return _fail(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
+        )
+    with listener:
+        try:
+            node = Node(
+                state=settings.state,
+                passphrase=settings.passphrase,
+                ledger_interval_ms=settings.ledger_interval_ms,
+                now_ms=lambda: time.time_ns() // 1_000_000,
+            )
+        except StateUnusable as error:
+            return _fail(str(error))
+        try:
+            return asyncio.run(_serve(settings, node, listener))
+        finally:
+            node.close()
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
-    config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, lifespan="on", ws="none"
-    )
+async def _serve(settings: Settings, node: Node, listener: socket.socket) -> int:
+    base_url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    failures: list[str] = []
+
+    def stop(error: BaseException | None) -> None:
+        failures.append(f"no more ledgers can be closed: {error!r}")
+        server.should_exit = True
+
+    app = create_app(node=node, base_url=base_url, on_failure=stop)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", ws="none")
     server = uvicorn.Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         # The server handles both while it runs, and raises them again at its end: that is a clean stop here.
         signal.signal(number, lambda *_: None)
-    print(f"stellar sandbox on {settings.base_url}", flush=True)
+    print(f"stellar sandbox on {base_url}", flush=True)
     await server.serve(sockets=[listener])
-    return 0 if server.started else 1
+    return _fail(failures[0]) if failures else 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket that names its protocol.
+
+    asyncio switches Nagle's algorithm off only where the protocol says TCP: without it every answer of two
+    writes waits 40 ms for the client's delayed acknowledgement.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:

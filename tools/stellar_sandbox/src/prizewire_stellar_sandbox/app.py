@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from litestar import Litestar, Request, get, post, route
@@ -20,54 +19,50 @@ from prizewire_stellar_sandbox.core.model import AccountId
 from prizewire_stellar_sandbox.faults import Faults, UnknownFault
 from prizewire_stellar_sandbox.friendbot import Friendbot, NotFunded
 from prizewire_stellar_sandbox.node import Node
-from prizewire_stellar_sandbox.rpc.jsonrpc import Method, answer
+from prizewire_stellar_sandbox.rpc.jsonrpc import answer
 from prizewire_stellar_sandbox.rpc.methods import Methods
-from prizewire_stellar_sandbox.settings import Settings
 from prizewire_stellar_sandbox.views import account_view, funding_view, ledger_summary, payment_view
 
 _BODY_BYTES_MAX: Final = 512 * 1024
 """The real RPC's default limit for a request."""
 
 _PAYMENTS_MAX: Final = 10_000
+OnFailure = Callable[[BaseException | None], None]
+
 _PAYMENT_KINDS: Final = ("payment", "create_account", "account_merge")
 
 
 class Sandbox:
-    """A node with everything around it; its parts exist while the application runs."""
+    """A node with everything around it.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    ``on_failure`` is called when closing ledgers comes to an unexpected end (a full disk, say): a network that
+    stands still must not go on answering as if nothing had happened.
+    """
+
+    def __init__(self, *, node: Node, base_url: str, on_failure: OnFailure) -> None:
+        self.node = node
         self.faults = Faults()
-        self.node: Node
-        self.friendbot: Friendbot
-        self.methods: dict[str, Method]
+        self.friendbot = Friendbot(node)
+        methods = Methods(node=node, faults=self.faults, friendbot_url=f"{base_url}/friendbot")
+        self.methods = dict(methods.table())
+        self._on_failure = on_failure
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncGenerator[None]:
-        """Open the state, close ledgers until the end, give the state back."""
-        settings = self._settings
-        self.node = Node(
-            state=settings.state,
-            passphrase=settings.passphrase,
-            ledger_interval_ms=settings.ledger_interval_ms,
-            now_ms=lambda: time.time_ns() // 1_000_000,
-        )
-        self.friendbot = Friendbot(self.node)
-        methods = Methods(
-            node=self.node,
-            faults=self.faults,
-            friendbot_url=f"{settings.base_url}/friendbot",
-        )
-        self.methods = dict(methods.table())
-        tasks = [asyncio.create_task(self.node.run()), asyncio.create_task(self.friendbot.run())]
+        """Close ledgers and serve friendbot while the application runs."""
+        tasks = [asyncio.create_task(work) for work in (self.node.run(), self.friendbot.run())]
+        for task in tasks:
+            task.add_done_callback(self._ended)
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            self.node.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._on_failure(task.exception())
 
     async def rpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         """JSON-RPC over POST."""
@@ -108,9 +103,15 @@ async def _reply(
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def create_app(settings: Settings) -> Litestar:
-    """The application, ready for an ASGI server."""
-    sandbox = Sandbox(settings)
+def create_app(*, node: Node, base_url: str, on_failure: OnFailure) -> Litestar:
+    """The application, ready for an ASGI server.
+
+    Args:
+        node: the network. Whoever opened it closes it, after the application has ended.
+        base_url: where clients reach it; getNetwork tells them friendbot's address from it.
+        on_failure: see :class:`Sandbox`.
+    """
+    sandbox = Sandbox(node=node, base_url=base_url, on_failure=on_failure)
 
     @asgi(["/", "/rpc"], copy_scope=False)
     async def rpc(scope: Scope, receive: Receive, send: Send) -> None:

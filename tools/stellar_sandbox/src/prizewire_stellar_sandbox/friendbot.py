@@ -120,10 +120,11 @@ class Friendbot:
                 builder.append_create_account_op(address, amount)
         envelope = builder.build()
         envelope.sign(root)
+        since = self._node.latest().sequence
         frame, admission = self._node.submit(envelope.to_xdr_object().to_xdr_bytes())
         if admission.status not in (Status.PENDING, Status.DUPLICATE, Status.TRY_AGAIN_LATER):
             raise NotFunded(f"the root account's transaction was refused: {admission.error!r}")
-        await self._node.wait_for_close()
+        await self._node.wait_for_close(since=since)
         found = self._node.transaction(frame.hash)
         return Funding(frame.hash, found) if found is not None and found.succeeded else None
 

@@ -194,10 +194,10 @@ class Node:
         async with self._closed:
             self._closed.notify_all()
 
-    async def wait_for_close(self) -> None:
-        """Wait until a ledger with transactions has closed."""
+    async def wait_for_close(self, *, since: int) -> None:
+        """Wait until a ledger with transactions has closed after that one."""
         async with self._closed:
-            await self._closed.wait()
+            await self._closed.wait_for(lambda: self._point.sequence > since)
 
 
 async def _drive(closing: Generator[None, None, ClosedLedger]) -> ClosedLedger:

@@ -11,9 +11,10 @@ STANDALONE_PASSPHRASE: Final = "Standalone Network ; February 2017"  # noqa: S10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``base_url`` is where clients reach the sandbox; getNetwork tells them friendbot's address from it."""
+    """Port 0 takes a free one."""
 
     state: Path
-    base_url: str
-    passphrase: str = STANDALONE_PASSPHRASE
-    ledger_interval_ms: int = 1000
+    host: str
+    port: int
+    passphrase: str
+    ledger_interval_ms: int

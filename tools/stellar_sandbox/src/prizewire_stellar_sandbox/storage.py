@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,11 +115,14 @@ class Storage:
     """Reads and writes the state file. Used by one thread."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path)
-        self._db = _connect(path, synchronous="FULL")
-        self._db.executescript(_SCHEMA)
-        self._unflushed = _connect(path, synchronous="NORMAL")
+        try:
+            self._db = _connect(path, synchronous="FULL")
+            self._db.executescript(_SCHEMA)
+            self._unflushed = _connect(path, synchronous="NORMAL")
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise StateUnusable(f"{path} cannot be opened as a state file: {error}") from error
         self._cache: dict[Key, Entry] = {}
 
     def close(self) -> None:
@@ -308,9 +312,18 @@ class Storage:
         ).fetchone()
         if row is None:
             return None
-        ledger, close_time, order, fee_bump, succeeded, operations, fee, *blobs = row
+        ledger, close_time, order, fee_bump, succeeded, operations, fee, envelope, result, meta = row
         return StoredTransaction(
-            ledger, close_time, order, bool(fee_bump), bool(succeeded), operations, fee, *blobs
+            ledger=ledger,
+            close_time=close_time,
+            order=order,
+            fee_bump=bool(fee_bump),
+            succeeded=bool(succeeded),
+            operations=operations,
+            fee=fee,
+            envelope=envelope,
+            result=result,
+            meta=zlib.decompress(meta),
         )
 
     def fees_since(self, ledger: int) -> list[int]:
@@ -371,7 +384,11 @@ class _transaction:  # noqa: N801 - reads as a statement
 
 
 def _lock(path: Path) -> TextIO:
-    handle = path.with_name(path.name + ".lock").open("w")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.with_name(path.name + ".lock").open("w")
+    except OSError as error:
+        raise StateUnusable(f"{path} cannot be written: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -381,13 +398,10 @@ def _lock(path: Path) -> TextIO:
 
 
 def _connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute("PRAGMA cache_size = -4096")
-    except sqlite3.Error as error:
-        raise StateUnusable(f"{path} cannot be opened as a state file: {error}") from error
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {synchronous}")
+    db.execute("PRAGMA cache_size = -4096")
     return db
 
 
@@ -443,7 +457,7 @@ def _transaction_row(ledger: int, applied: AppliedTransaction) -> tuple[object, 
         applied.fee,
         frame.envelope,
         applied.result,
-        applied.meta,
+        zlib.compress(applied.meta, 1),  # long and repetitive: a tenth remains
     )
 
 

@@ -38,19 +38,21 @@ def answer(body: bytes, methods: Mapping[str, Method]) -> bytes | None:
 
 
 def _call(request: object, methods: Mapping[str, Method]) -> dict[str, Any] | None:
-    if not isinstance(request, dict) or request.get("jsonrpc") != "2.0":
+    if (
+        not isinstance(request, dict)
+        or request.get("jsonrpc") != "2.0"
+        or not isinstance(request.get("method"), str)
+    ):
         return _failure(None, RpcError(INVALID_REQUEST, "Invalid Request"))
     id_ = request.get("id")
     try:
-        result = _run(request.get("method"), request.get("params"), methods)
+        result = _run(request["method"], request.get("params"), methods)
     except RpcError as error:
         return None if "id" not in request else _failure(id_, error)
     return None if "id" not in request else {"jsonrpc": "2.0", "id": id_, "result": result}
 
 
-def _run(name: object, params: object, methods: Mapping[str, Method]) -> dict[str, Any]:
-    if not isinstance(name, str):
-        raise RpcError(INVALID_REQUEST, "Invalid Request")
+def _run(name: str, params: object, methods: Mapping[str, Method]) -> dict[str, Any]:
     method = methods.get(name)
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, f"method not found: {name}")
