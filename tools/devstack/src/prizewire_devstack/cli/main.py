@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "stuck": "prizewire_devstack.cli.stuck",
     "token": "prizewire_devstack.cli.token",
     "env-example": "prizewire_devstack.cli.env_example",
+    "bench": "prizewire_devstack.cli.bench",
 }
 
 

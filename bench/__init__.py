@@ -1,0 +1,1 @@
+"""Measurements of Prizewire, each beside a floor in the same run."""

@@ -1,0 +1,107 @@
+"""The raw floor: one hop from Kafka to wallet credits, with nothing in between.
+
+It reads the same match messages, gives each of a match's players a fixed amount from one pool, and commits one
+statement for each batch of 500: inbox, transfers, balances (locked in account order), outbox. There are no rules,
+no signatures, no versions, no refusals: it is what PostgreSQL and Kafka allow, not a system one could use.
+"""
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import orjson
+import uvloop
+from aiokafka import AIOKafkaConsumer
+
+__all__ = ["SCHEMA", "drain"]
+
+AMOUNT = 100
+BATCH = 500
+IDLE_MS = 50
+
+SCHEMA = """
+CREATE TABLE inbox (source text, event_id text, PRIMARY KEY (source, event_id));
+CREATE TABLE balances (account text PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
+CREATE TABLE transfers (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id text NOT NULL, debit text NOT NULL,
+    credit text NOT NULL, amount bigint NOT NULL CHECK (amount > 0), at timestamptz NOT NULL);
+CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id text NOT NULL, value jsonb NOT NULL);
+INSERT INTO balances VALUES ('pool', 1000000000000000);
+INSERT INTO balances SELECT 'p-' || n, 0 FROM generate_series(0, 19999) n;
+"""
+
+_STATEMENT = """
+WITH incoming AS (
+    SELECT DISTINCT ON (source, event_id) * FROM unnest($1::text[], $2::text[], $3::jsonb[])
+        AS u(source, event_id, players)
+), fresh AS (
+    INSERT INTO inbox SELECT source, event_id FROM incoming ON CONFLICT DO NOTHING RETURNING source, event_id
+), lines AS (
+    SELECT i.event_id, jsonb_array_elements_text(i.players) AS player FROM incoming i JOIN fresh USING (source, event_id)
+), posted AS (
+    INSERT INTO transfers (event_id, debit, credit, amount, at) SELECT event_id, 'pool', player, $4, $5 FROM lines
+    RETURNING credit, amount
+), deltas AS (
+    SELECT credit AS account, sum(amount) AS delta FROM posted GROUP BY credit
+    UNION ALL SELECT 'pool', -coalesce(sum(amount), 0) FROM posted
+), locked AS (
+    SELECT account FROM balances WHERE account IN (SELECT account FROM deltas) ORDER BY account FOR UPDATE
+), moved AS (
+    UPDATE balances b SET balance = b.balance + d.delta FROM deltas d JOIN locked USING (account)
+    WHERE b.account = d.account
+), sent AS (
+    INSERT INTO outbox (event_id, value) SELECT event_id, players FROM incoming JOIN fresh USING (source, event_id)
+)
+SELECT count(*) FROM posted
+"""
+
+
+async def drain(*, database: str, kafka: dict[str, str], topic: str, credits: int) -> None:
+    """Consume ``topic`` until ``credits`` were made."""
+    connection = await asyncpg.connect(database)
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=kafka["KAFKA_BOOTSTRAP_SERVERS"],
+        security_protocol=kafka["KAFKA_SECURITY_PROTOCOL"],
+        sasl_mechanism=kafka["KAFKA_SASL_MECHANISM"],
+        sasl_plain_username=kafka["KAFKA_SASL_USERNAME"],
+        sasl_plain_password=kafka["KAFKA_SASL_PASSWORD"],
+        group_id=f"{kafka['KAFKA_SASL_USERNAME']}.floor-{topic}",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    done = 0
+    while done < credits:
+        batches = await consumer.getmany(timeout_ms=IDLE_MS, max_records=BATCH)
+        events = [orjson.loads(record.value) for records in batches.values() for record in records]
+        if not events:
+            continue
+        players = [
+            orjson.dumps([line["player"] for line in event["data"]["results"]]).decode() for event in events
+        ]
+        sources, ids = [event["source"] for event in events], [event["id"] for event in events]
+        done += await connection.fetchval(_STATEMENT, sources, ids, players, AMOUNT, datetime.now(UTC))
+        await consumer.commit()
+    await consumer.stop()
+    await connection.close()
+
+
+def main() -> None:
+    """Run as a process of its own, as the services do; credentials come as JSON on standard input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--credits", type=int, required=True)
+    options = parser.parse_args()
+    given = orjson.loads(input())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(
+            drain(
+                database=given["database"], kafka=given["kafka"], topic=options.topic, credits=options.credits
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()
