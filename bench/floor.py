@@ -57,8 +57,8 @@ SELECT count(*) FROM posted
 """
 
 
-async def drain(*, database: str, kafka: dict[str, str], topic: str, credits: int) -> None:
-    """Consume ``topic`` until ``credits`` were made."""
+async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int) -> None:
+    """Consume ``topic`` until ``target`` credits were made."""
     connection = await asyncpg.connect(database)
     consumer = AIOKafkaConsumer(
         topic,
@@ -73,7 +73,7 @@ async def drain(*, database: str, kafka: dict[str, str], topic: str, credits: in
     )
     await consumer.start()
     done = 0
-    while done < credits:
+    while done < target:
         batches = await consumer.getmany(timeout_ms=IDLE_MS, max_records=BATCH)
         events = [orjson.loads(record.value) for records in batches.values() for record in records]
         if not events:
@@ -98,7 +98,7 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(
             drain(
-                database=given["database"], kafka=given["kafka"], topic=options.topic, credits=options.credits
+                database=given["database"], kafka=given["kafka"], topic=options.topic, target=options.credits
             )
         )
 

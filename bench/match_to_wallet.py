@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,10 @@ def through_services(stack: Stack, *, values: list[bytes], target: int) -> Measu
     stack.postgres.run_sql("CHECKPOINT")
     for service in SERVICES:
         stack.supervisor.restart(service)
-    credits, seconds = asyncio.run(watch(database, COUNT_CREDITS, target=target, base=base))
+    made, seconds = asyncio.run(watch(database, COUNT_CREDITS, target=target, base=base))
     for service in SERVICES:
         stack.wait_ready(service)
-    return Measured("services", credits, seconds)
+    return Measured("services", made, seconds)
 
 
 def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -> Measured:
@@ -180,9 +181,9 @@ def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -
         assert process.stdin is not None
         process.stdin.write(orjson.dumps(given).decode() + "\n")
         process.stdin.close()
-        credits, seconds = asyncio.run(watch(urls.runtime, COUNT_FLOOR, target=target, base=0))
+        made, seconds = asyncio.run(watch(urls.runtime, COUNT_FLOOR, target=target, base=0))
         process.wait(timeout=30)
-    return Measured("floor", credits, seconds)
+    return Measured("floor", made, seconds)
 
 
 def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
@@ -244,14 +245,10 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, An
         for run in range(runs):
             values = matches(run=run, count=count, prizes=prizes, key=key if signed else None)
             target = count * prizes
-            pair = [
-                lambda values=values, target=target: through_services(stack, values=values, target=target),
-                lambda run=run, values=values, target=target: through_floor(
-                    stack, run=run, values=values, target=target
-                ),
-            ]
-            for side in pair if run % 2 else reversed(pair):
-                results.append(side())
+            services = partial(through_services, stack, values=values, target=target)
+            floor = partial(through_floor, stack, run=run, values=values, target=target)
+            first, second = (services, floor) if run % 2 else (floor, services)
+            results += [first(), second()]
     rates = {
         side: [round(result.rate) for result in results if result.side == side]
         for side in ("floor", "services")
