@@ -1,0 +1,179 @@
+"""What people look at: competitions, rounds and their history."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_settlement.adapters.rows import (
+    ROUND_COLUMNS,
+    part_of,
+    round_of,
+    settlement_of,
+    transition_of,
+)
+from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.domain.model import Competition, Line, Round, Rule, Settlement
+from prizewire_settlement.ports import RoundFilter, RoundRecord
+
+__all__ = ["LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
+
+LINES_SHOWN_MAX = 1_000
+"""Lines that come with a round; the rest is paged."""
+ROUNDS_SHOWN_MAX = 100
+"""Rounds of one correlation id that a lineage shows."""
+
+
+class PostgresQueries:
+    """The port ``Queries`` over one transaction."""
+
+    def __init__(self, tx: AsyncConnection, *, rules: RuleReader) -> None:
+        self._tx = tx
+        self._rules = rules
+
+    async def competition(self, competition_id: str) -> Competition | None:
+        """See the port."""
+        row = (await self._tx.execute(_COMPETITION, {"id": competition_id})).one_or_none()
+        return None if row is None else self._rules.competition(row)
+
+    async def competition_page(self, *, after: str, limit: int) -> list[Competition]:
+        """See the port."""
+        rows = await self._tx.execute(_COMPETITION_PAGE, {"after": after, "limit": limit})
+        return [self._rules.competition(row) for row in rows]
+
+    async def rule(self, competition_id: str, version: int) -> Rule | None:
+        """See the port."""
+        row = (await self._tx.execute(_RULE, {"id": competition_id, "version": version})).one_or_none()
+        return None if row is None else self._rules.rule(row)
+
+    async def round_page(
+        self, wanted: RoundFilter, *, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[Round]:
+        """See the port."""
+        conditions = ["true"]
+        values: dict[str, Any] = {"limit": limit}
+        for column, value in (
+            ("competition_id", wanted.competition),
+            ("state", None if wanted.state is None else wanted.state.value),
+            ("match_id", wanted.match_id),
+        ):
+            if value is not None:
+                conditions.append(f"{column} = :{column}")
+                values[column] = value
+        if after is not None:
+            conditions.append("(created_at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid))")
+            values |= {"after_at": after[0], "after_id": after[1]}
+        where = " AND ".join(conditions)
+        rows = await self._tx.execute(
+            text(
+                f"SELECT {ROUND_COLUMNS} FROM rounds WHERE {where} "  # noqa: S608 - literals; values are bound
+                "ORDER BY created_at DESC, id DESC LIMIT :limit"
+            ),
+            values,
+        )
+        return [round_of(row) for row in rows]
+
+    async def round(self, round_id: UUID) -> RoundRecord | None:
+        """See the port."""
+        row = (await self._tx.execute(_ROUND, {"id": round_id})).one_or_none()
+        return None if row is None else (await self._records([round_of(row)]))[0]
+
+    async def line_page(
+        self, round_id: UUID, *, after: int, limit: int
+    ) -> tuple[Settlement, list[Line]] | None:
+        """See the port."""
+        record = await self.round(round_id)
+        if record is None or not record.settlements:
+            return None
+        newest = record.settlements[-1]
+        rows = await self._tx.execute(
+            _LINE_PAGE, {"id": round_id, "version": newest.version, "after": after, "limit": limit}
+        )
+        return newest, [Line(row.line, row.player, row.place, row.amount) for row in rows]
+
+    async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
+        """See the port."""
+        rows = await self._tx.execute(
+            _ROUNDS_OF, {"correlation_id": correlation_id, "limit": ROUNDS_SHOWN_MAX}
+        )
+        return await self._records([round_of(row) for row in rows])
+
+    async def _records(self, rounds: Sequence[Round]) -> list[RoundRecord]:
+        ids = {"ids": [found.id for found in rounds]}
+        rules = {
+            (row.competition_id, row.version): self._rules.rule(row)
+            for row in await self._tx.execute(_RULES_OF, ids)
+        }
+        steps = [transition_of(row) for row in await self._tx.execute(_STEPS_OF, ids)]
+        parts = [part_of(row) for row in await self._tx.execute(_PARTS_OF, ids)]
+        lines: dict[tuple[UUID, int], list[Line]] = {}
+        for row in await self._tx.execute(_LINES_OF, {**ids, "limit": LINES_SHOWN_MAX}):
+            lines.setdefault((row.round_id, row.version), []).append(
+                Line(row.line, row.player, row.place, row.amount)
+            )
+        settled = (await self._tx.execute(_SETTLEMENTS_OF, ids)).all()
+        return [
+            RoundRecord(
+                round=found,
+                transitions=tuple(step for step in steps if step.round_id == found.id),
+                parts=tuple(part for part in parts if part.round_id == found.id),
+                settlements=tuple(
+                    settlement_of(
+                        row,
+                        rule=rules[found.competition, row.rule_version],
+                        lines=tuple(lines.get((row.round_id, row.version), ())),
+                        source=found.source,
+                    )
+                    for row in settled
+                    if row.round_id == found.id
+                ),
+                lines_total={row.version: row.lines_total for row in settled if row.round_id == found.id},
+            )
+            for found in rounds
+        ]
+
+
+# The SQL below is put together from column lists; every value is bound.
+_COMPETITION = text(
+    f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version WHERE c.id = :id"
+)
+_COMPETITION_PAGE = text(
+    f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
+    "WHERE c.id > :after ORDER BY c.id LIMIT :limit"
+)
+_RULE = text(
+    f"SELECT {RULE_COLUMNS} FROM competition_rules r WHERE r.competition_id = :id AND r.version = :version"  # noqa: S608 - see above
+)
+_ROUND = text(f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = :id")  # noqa: S608 - see above
+_ROUNDS_OF = text(
+    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE correlation_id = :correlation_id "  # noqa: S608 - see above
+    "ORDER BY created_at, id LIMIT :limit"
+)
+_RULES_OF = text(
+    f"SELECT DISTINCT {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "
+    "WHERE s.round_id = ANY(CAST(:ids AS uuid[]))"
+)
+_STEPS_OF = text(
+    "SELECT * FROM round_transitions WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, seq"
+)
+_PARTS_OF = text(
+    "SELECT * FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[])) "
+    "ORDER BY round_id, result_version, part"
+)
+_SETTLEMENTS_OF = text(
+    "SELECT * FROM settlements WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, version"
+)
+_LINES_OF = text(
+    "SELECT round_id, version, line, player, place, amount FROM settlement_lines "
+    "WHERE round_id = ANY(CAST(:ids AS uuid[])) AND line <= :limit ORDER BY round_id, version, line"
+)
+_LINE_PAGE = text(
+    "SELECT line, player, place, amount FROM settlement_lines "
+    "WHERE round_id = :id AND version = :version AND line > :after ORDER BY line LIMIT :limit"
+)

@@ -1,0 +1,90 @@
+"""Rounds and what hangs on them between their rows and the domain."""
+
+from typing import Any, Final
+
+from prizewire_money import FeeSplit
+from prizewire_settlement.domain.model import (
+    Cause,
+    Line,
+    ResultPart,
+    Round,
+    Rule,
+    Settlement,
+    Transition,
+)
+from prizewire_settlement.domain.results import results_of
+from prizewire_settlement.domain.states import RoundState
+
+__all__ = ["ROUND_COLUMNS", "part_of", "round_of", "settlement_of", "transition_of"]
+
+ROUND_COLUMNS: Final = (
+    "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
+    "settlement_version, result_version, final_at, created_at, updated_at"
+)
+
+
+def round_of(row: Any) -> Round:
+    """The round of a row with ``ROUND_COLUMNS``."""
+    return Round(
+        id=row.id,
+        source=row.source,
+        match_id=row.match_id,
+        competition=row.competition_id,
+        correlation_id=row.correlation_id,
+        rule_version=row.rule_version,
+        state=RoundState(row.state),
+        state_seq=row.state_seq,
+        version=row.version,
+        settlement_version=row.settlement_version,
+        result_version=row.result_version,
+        final_at=row.final_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def transition_of(row: Any) -> Transition:
+    """The step of a row of ``round_transitions``."""
+    return Transition(
+        row.round_id,
+        row.seq,
+        RoundState(row.from_state),
+        RoundState(row.to_state),
+        Cause(kind=row.cause, id=row.cause_id, actor=row.actor),
+        row.correlation_id,
+        row.at,
+    )
+
+
+def part_of(row: Any) -> ResultPart:
+    """The result part of a row of ``round_results``; without results where its document was not asked for."""
+    document = row.document or ""
+    return ResultPart(
+        round_id=row.round_id,
+        result_version=row.result_version,
+        part=row.part,
+        parts=row.parts,
+        hash=bytes(row.hash),
+        document=document,
+        results=results_of(document) if document else (),
+        event_id=row.event_id,
+        received_at=row.received_at,
+    )
+
+
+def settlement_of(row: Any, *, rule: Rule, lines: tuple[Line, ...], source: str) -> Settlement:
+    """The settlement of a row of ``settlements``."""
+    return Settlement(
+        round_id=row.round_id,
+        version=row.version,
+        rule=rule,
+        fees=FeeSplit(gross=row.gross, platform=row.platform_fee, organizer=row.organizer_fee, net=row.net),
+        unclaimed=row.unclaimed,
+        lines=lines,
+        parts=row.parts,
+        first_event=row.first_event,
+        final=row.final,
+        final_at=row.final_at,
+        settled_at=row.settled_at,
+        cause=Cause(kind="result", id=row.cause_id, actor=source),
+    )

@@ -1,0 +1,151 @@
+"""Rules between their rows and the domain."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from prizewire_money import AssetRegistry
+from prizewire_settlement.domain.model import (
+    Competition,
+    PerPoint,
+    PlaceRange,
+    RankBy,
+    Rule,
+    Source,
+    SourceKey,
+    TiePolicy,
+)
+
+__all__ = ["COMPETITION_COLUMNS", "RULE_COLUMNS", "RuleReader", "rule_values"]
+
+RULE_COLUMNS: Final = (
+    "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
+    "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.rank_score, r.rank_descending, r.sources, "
+    "r.dispute_window_s"
+)
+COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
+_KEPT_MAX: Final = 2_048
+
+
+class RuleReader:
+    """Reads rules, and keeps them: a rule version never changes, and every batch asks for a few of them."""
+
+    def __init__(self, assets: AssetRegistry) -> None:
+        self._assets = assets
+        self._kept: dict[tuple[str, int], Rule] = {}
+
+    def rule(self, row: Any) -> Rule:
+        """The rule of a row with ``RULE_COLUMNS``."""
+        key = (row.competition_id, row.version)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._read(row)
+            if len(self._kept) >= _KEPT_MAX:
+                self._kept.clear()
+            self._kept[key] = kept
+        return kept
+
+    def competition(self, row: Any) -> Competition:
+        """The competition of a row with ``COMPETITION_COLUMNS``."""
+        return Competition(
+            id=row.id,
+            name=row.name,
+            rule=self.rule(row),
+            created_by=row.created_by,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    def _read(self, row: Any) -> Rule:
+        points = _json(row.per_point)
+        return Rule(
+            competition=row.competition_id,
+            version=row.version,
+            campaign=row.campaign,
+            asset=self._assets[row.asset],
+            gross=row.gross,
+            platform_bps=row.platform_bps,
+            organizer_bps=row.organizer_bps,
+            organizer_player=row.organizer_player,
+            template=row.template,
+            places=tuple(
+                PlaceRange(first=first, last=last, percent_total=percent, amount_each=each)
+                for first, last, percent, each in _json(row.places)
+            ),
+            per_point=None if points is None else PerPoint(**points),
+            ties=TiePolicy(row.ties),
+            rank_by=RankBy(score=row.rank_score, descending=row.rank_descending),
+            sources=tuple(_source(entry) for entry in _json(row.sources)),
+            dispute_window=timedelta(seconds=row.dispute_window_s),
+        )
+
+
+def rule_values(rule: Rule) -> dict[str, Any]:
+    """A rule as the values of its row."""
+    points = rule.per_point
+    return {
+        "competition_id": rule.competition,
+        "version": rule.version,
+        "campaign": rule.campaign,
+        "asset": rule.asset.code,
+        "gross": rule.gross,
+        "platform_bps": rule.platform_bps,
+        "organizer_bps": rule.organizer_bps,
+        "organizer_player": rule.organizer_player,
+        "template": rule.template,
+        "places": _text([[p.first, p.last, p.percent_total, p.amount_each] for p in rule.places]),
+        "per_point": None
+        if points is None
+        else _text({"score": points.score, "per": points.per, "amount": points.amount}),
+        "ties": str(rule.ties),
+        "rank_score": rule.rank_by.score,
+        "rank_descending": rule.rank_by.descending,
+        "sources": _text(
+            [
+                {
+                    "source": source.source,
+                    "keys": [
+                        {
+                            "keyid": key.keyid,
+                            "public_key": key.public_key,
+                            "not_before": key.not_before.isoformat(),
+                            "not_after": key.not_after.isoformat(),
+                        }
+                        for key in source.keys
+                    ],
+                }
+                for source in rule.sources
+            ]
+        ),
+        "dispute_window_s": int(rule.dispute_window.total_seconds()),
+    }
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    return Source(
+        source=entry["source"],
+        keys=tuple(
+            SourceKey(
+                keyid=key["keyid"],
+                public_key=key["public_key"],
+                not_before=_moment(key["not_before"]),
+                not_after=_moment(key["not_after"]),
+            )
+            for key in entry["keys"]
+        ),
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _json(value: str | None) -> Any:
+    """JSON columns come as text: the statements here are text, without column types."""
+    return None if value is None else orjson.loads(value)
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()

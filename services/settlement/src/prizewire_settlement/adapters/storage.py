@@ -1,0 +1,251 @@
+"""Rounds in PostgreSQL. A batch costs a fixed number of statements, whatever its size."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_settlement.adapters.rows import ROUND_COLUMNS, part_of, round_of
+from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.domain.model import Competition, ResultPart, Round, Rule, Settlement
+from prizewire_settlement.ports import Changes
+
+__all__ = ["Rounds"]
+
+
+class Rounds:
+    """The port ``RoundStore`` over one transaction. ``consumer`` names who takes in match events, whose parked
+    corrections hold finality.
+    """
+
+    def __init__(self, tx: AsyncConnection, *, rules: RuleReader, consumer: str) -> None:
+        self._tx = tx
+        self._rules = rules
+        self._consumer = consumer
+
+    async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
+        """See the port."""
+        rows = await self._tx.execute(_COMPETITIONS, {"ids": sorted(ids)})
+        return {row.id: self._rules.competition(row) for row in rows}
+
+    async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
+        """See the port."""
+        ordered = sorted(wanted)
+        rows = await self._tx.execute(
+            _RULES, {"ids": [name for name, _ in ordered], "versions": [version for _, version in ordered]}
+        )
+        return {(row.competition_id, row.version): self._rules.rule(row) for row in rows}
+
+    async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
+        """See the port."""
+        rows = await self._tx.execute(_LOCK, {"ids": list(ids)})
+        return {row.id: round_of(row) for row in rows}
+
+    async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
+        """See the port."""
+        found: dict[UUID, dict[tuple[int, int], ResultPart]] = {}
+        for row in await self._tx.execute(_PARTS, {"ids": list(ids)}):
+            found.setdefault(row.round_id, {})[row.result_version, row.part] = part_of(row)
+        return found
+
+    async def due(self, *, now: datetime, limit: int) -> list[Round]:
+        """See the port."""
+        rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
+        return [round_of(row) for row in rows]
+
+    async def save(self, changes: Changes) -> None:
+        """See the port. Steps go first: their key settles who begins a round, and rounds are held against them."""
+        await self._save_transitions(changes)
+        if changes.parts:
+            await self._save_parts(list(changes.parts.values()))
+        born = [found for found in changes.rounds.values() if found.id in changes.born]
+        moved = [found for found in changes.rounds.values() if found.id not in changes.born]
+        if born:
+            await self._tx.execute(_ROUNDS_INSERT, _columns(born, _ROUND))
+        if moved:
+            await self._tx.execute(_ROUNDS_UPDATE, _columns(moved, _ROUND))
+        if changes.settlements:
+            await self._tx.execute(_SETTLEMENTS, _columns(changes.settlements, _SETTLEMENT))
+            await self._save_lines(changes.settlements)
+
+    async def _save_transitions(self, changes: Changes) -> None:
+        steps = changes.transitions
+        if not steps:
+            return
+        written = await self._tx.execute(
+            _TRANSITIONS,
+            {
+                "rounds": [step.round_id for step in steps],
+                "seqs": [step.seq for step in steps],
+                "befores": [step.before.value for step in steps],
+                "afters": [step.after.value for step in steps],
+                "causes": [step.cause.kind for step in steps],
+                "cause_ids": [step.cause.id for step in steps],
+                "actors": [step.cause.actor for step in steps],
+                "correlations": [step.correlation_id for step in steps],
+                "ats": [step.at for step in steps],
+            },
+        )
+        if written.rowcount != len(steps):
+            await self._tx.execute(_LOST_RACE)
+
+    async def _save_parts(self, parts: list[ResultPart]) -> None:
+        await self._tx.execute(_RESULTS, _columns(parts, _PART))
+
+    async def _save_lines(self, settlements: list[Settlement]) -> None:
+        rounds: list[UUID] = []
+        versions: list[int] = []
+        numbers: list[int] = []
+        players: list[str] = []
+        places: list[int] = []
+        amounts: list[int] = []
+        for settlement in settlements:
+            count = len(settlement.lines)
+            rounds += [settlement.round_id] * count
+            versions += [settlement.version] * count
+            for line in settlement.lines:
+                numbers.append(line.line)
+                players.append(line.player)
+                places.append(line.place)
+                amounts.append(line.amount)
+        if rounds:
+            await self._tx.execute(
+                _LINES,
+                {
+                    "rounds": rounds,
+                    "versions": versions,
+                    "numbers": numbers,
+                    "players": players,
+                    "places": places,
+                    "amounts": amounts,
+                },
+            )
+
+
+_Column = tuple[str, str, Any]
+"""Column, its SQL type, and how its value is read from the domain's object."""
+
+_ROUND: Final[tuple[_Column, ...]] = (
+    ("id", "uuid", lambda r: r.id),
+    ("source", "text", lambda r: r.source),
+    ("match_id", "text", lambda r: r.match_id),
+    ("competition_id", "text", lambda r: r.competition),
+    ("correlation_id", "text", lambda r: r.correlation_id),
+    ("rule_version", "int", lambda r: r.rule_version),
+    ("state", "text", lambda r: r.state.value),
+    ("state_seq", "int", lambda r: r.state_seq),
+    ("version", "int", lambda r: r.version),
+    ("settlement_version", "int", lambda r: r.settlement_version),
+    ("result_version", "int", lambda r: r.result_version),
+    ("final_at", "timestamptz", lambda r: r.final_at),
+    ("created_at", "timestamptz", lambda r: r.created_at),
+    ("updated_at", "timestamptz", lambda r: r.updated_at),
+)
+_PART: Final[tuple[_Column, ...]] = (
+    ("round_id", "uuid", lambda p: p.round_id),
+    ("result_version", "int", lambda p: p.result_version),
+    ("part", "int", lambda p: p.part),
+    ("parts", "int", lambda p: p.parts),
+    ("hash", "bytea", lambda p: p.hash),
+    ("document", "text", lambda p: p.document),
+    ("event_id", "text", lambda p: p.event_id),
+    ("received_at", "timestamptz", lambda p: p.received_at),
+)
+_SETTLEMENT: Final[tuple[_Column, ...]] = (
+    ("round_id", "uuid", lambda s: s.round_id),
+    ("version", "int", lambda s: s.version),
+    ("rule_version", "int", lambda s: s.rule.version),
+    ("campaign", "uuid", lambda s: s.rule.campaign),
+    ("asset", "text", lambda s: s.rule.asset.code),
+    ("gross", "bigint", lambda s: s.fees.gross),
+    ("platform_fee", "bigint", lambda s: s.fees.platform),
+    ("organizer_fee", "bigint", lambda s: s.fees.organizer),
+    ("organizer_player", "text", lambda s: s.rule.organizer_player),
+    ("net", "bigint", lambda s: s.fees.net),
+    ("unclaimed", "bigint", lambda s: s.unclaimed),
+    ("lines_total", "int", lambda s: len(s.lines)),
+    ("parts", "int", lambda s: s.parts),
+    ("first_event", "int", lambda s: s.first_event),
+    ("final", "boolean", lambda s: s.final),
+    ("final_at", "timestamptz", lambda s: s.final_at),
+    ("settled_at", "timestamptz", lambda s: s.settled_at),
+    ("cause_id", "text", lambda s: s.cause.id),
+)
+
+
+def _columns(items: list[Any], columns: tuple[_Column, ...]) -> dict[str, list[Any]]:
+    return {f"{name}s": [read(item) for item in items] for name, _, read in columns}
+
+
+def _names(columns: tuple[_Column, ...]) -> str:
+    return ", ".join(name for name, _, _ in columns)
+
+
+def _rows(columns: tuple[_Column, ...]) -> str:
+    """The rows as a table: one array for each column."""
+    arrays = ", ".join(f"CAST(:{name}s AS {kind}[])" for name, kind, _ in columns)
+    return f"unnest({arrays}) AS u({_names(columns)})"
+
+
+# The SQL below is put together from the literals above; every value is bound.
+_COMPETITIONS = text(
+    f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
+    "WHERE c.id = ANY(CAST(:ids AS text[]))"
+)
+_RULES = text(
+    f"SELECT {RULE_COLUMNS} FROM competition_rules r "  # noqa: S608 - see above
+    "JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS u(id, version) "
+    "ON r.competition_id = u.id AND r.version = u.version"
+)
+_LOCK = text(
+    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above
+)
+_PARTS = text(
+    "SELECT p.round_id, p.result_version, p.part, p.parts, p.hash, p.event_id, p.received_at, "
+    "CASE WHEN r.result_version IS NULL THEN p.document END AS document "
+    "FROM round_results p JOIN rounds r ON r.id = p.round_id WHERE p.round_id = ANY(CAST(:ids AS uuid[]))"
+)
+_DUE = text(
+    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
+    "AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
+    "AND e.source = rounds.source AND e.subject = rounds.match_id) "
+    "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
+)
+_TRANSITIONS = text(
+    "INSERT INTO round_transitions "
+    "(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at) "
+    "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:seqs AS int[]), CAST(:befores AS text[]), "
+    "CAST(:afters AS text[]), CAST(:causes AS text[]), CAST(:cause_ids AS text[]), CAST(:actors AS text[]), "
+    "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[])) "
+    "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at) "
+    "ORDER BY u.round_id, u.seq ON CONFLICT DO NOTHING"
+)
+_LOST_RACE = text(
+    "DO $$ BEGIN RAISE EXCEPTION 'another transaction began one of these rounds' "
+    "USING ERRCODE = 'serialization_failure'; END $$"
+)
+_ROUNDS_INSERT = text(
+    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT * FROM {_rows(_ROUND)} ORDER BY u.id"  # noqa: S608 - see above
+)
+_ROUNDS_UPDATE = text(
+    "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
+    "settlement_version = u.settlement_version, result_version = u.result_version, final_at = u.final_at, "
+    f"updated_at = u.updated_at FROM {_rows(_ROUND)} WHERE rounds.id = u.id"
+)
+_RESULTS = text(
+    f"INSERT INTO round_results ({_names(_PART)}) SELECT * FROM {_rows(_PART)} "  # noqa: S608 - see above
+    "ON CONFLICT (round_id, result_version, part) DO UPDATE SET parts = excluded.parts, hash = excluded.hash, "
+    "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at"
+)
+_SETTLEMENTS = text(
+    f"INSERT INTO settlements ({_names(_SETTLEMENT)}) SELECT * FROM {_rows(_SETTLEMENT)}"  # noqa: S608 - see above
+)
+_LINES = text(
+    "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
+    "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:versions AS int[]), CAST(:numbers AS int[]), "
+    "CAST(:players AS text[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]))"
+)

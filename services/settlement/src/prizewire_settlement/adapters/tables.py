@@ -1,0 +1,198 @@
+"""Settlement's tables. Private to the adapters: nobody else sees a row.
+
+- ``assets``: as they were at the first start that knew them; changed decimals refuse the start.
+- ``competitions``, ``competition_rules``: every version of every rule; rules are only added to.
+- ``round_transitions_allowed``: the database's copy of ``domain/states.py``.
+- ``rounds``: one for each (source, match). ``round_transitions``: every step of every round; only added to, and
+  written before the round that it moves, whose trigger looks for it.
+- ``round_results``: results as they were reported; the parts of one wait here until it is whole.
+- ``settlements``, ``settlement_lines``: what rounds pay, who is owed what; only added to.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from prizewire_chassis.db import chassis_tables
+
+__all__ = ["APPEND_ONLY", "metadata"]
+
+metadata: Final = MetaData()
+chassis_tables(metadata)
+_moment: Final = DateTime(timezone=True)
+
+Table(
+    "assets",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("decimals", Integer, nullable=False),
+    Column("redeemable", Boolean, nullable=False),
+)
+Table(
+    "competitions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("updated_at", _moment, nullable=False),
+)
+Table(
+    "competition_rules",
+    metadata,
+    Column("competition_id", Text, ForeignKey("competitions.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("campaign", UUID(as_uuid=True), nullable=False),
+    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
+    Column("gross", BigInteger, nullable=False),
+    Column("platform_bps", Integer, nullable=False),
+    Column("organizer_bps", Integer, nullable=False),
+    Column("organizer_player", Text),
+    Column("template", Text),
+    Column("places", JSONB, nullable=False),
+    Column("per_point", JSONB),
+    Column("ties", Text, nullable=False),
+    Column("rank_score", Text),
+    Column("rank_descending", Boolean, nullable=False),
+    Column("sources", JSONB, nullable=False),
+    Column("dispute_window_s", Integer, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    PrimaryKeyConstraint("competition_id", "version"),
+    CheckConstraint("gross >= 0", name="gross_not_negative"),
+    CheckConstraint(
+        "platform_bps >= 0 AND organizer_bps >= 0 AND platform_bps + organizer_bps <= 10000", name="fees_fit"
+    ),
+    CheckConstraint("ties IN ('split', 'refuse')", name="ties_known"),
+)
+Table(
+    "round_transitions_allowed",
+    metadata,
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("from_state", "to_state"),
+)
+Table(
+    "rounds",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("match_id", Text, nullable=False),
+    Column("competition_id", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_seq", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("result_version", Integer),
+    Column("final_at", _moment),
+    Column("created_at", _moment, nullable=False),
+    Column("updated_at", _moment, nullable=False),
+    UniqueConstraint("match_id", "source", name="rounds_one_per_match"),
+    ForeignKeyConstraint(
+        ["competition_id", "rule_version"],
+        ["competition_rules.competition_id", "competition_rules.version"],
+        name="rounds_rule",
+    ),
+    Index("rounds_correlation", "correlation_id"),
+    Index("rounds_recent", "created_at", "id"),
+    Index("rounds_of_competition", "competition_id", "created_at", "id"),
+    Index("rounds_due", "final_at", "id", postgresql_where=text("state = 'SETTLED'")),
+)
+Table(
+    "round_transitions",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("cause_id", Text),
+    Column("actor", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    PrimaryKeyConstraint("round_id", "seq"),
+)
+Table(
+    "round_results",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("result_version", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("received_at", _moment, nullable=False),
+    PrimaryKeyConstraint("round_id", "result_version", "part"),
+    CheckConstraint("part BETWEEN 1 AND parts", name="part_of_parts"),
+)
+Table(
+    "settlements",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("campaign", UUID(as_uuid=True), nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("gross", BigInteger, nullable=False),
+    Column("platform_fee", BigInteger, nullable=False),
+    Column("organizer_fee", BigInteger, nullable=False),
+    Column("organizer_player", Text),
+    Column("net", BigInteger, nullable=False),
+    Column("unclaimed", BigInteger, nullable=False),
+    Column("lines_total", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("first_event", Integer, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("final_at", _moment, nullable=False),
+    Column("settled_at", _moment, nullable=False),
+    Column("cause_id", Text, nullable=False),
+    PrimaryKeyConstraint("round_id", "version"),
+    CheckConstraint("gross = platform_fee + organizer_fee + net", name="gross_is_fees_and_net"),
+    CheckConstraint("platform_fee >= 0 AND organizer_fee >= 0 AND net >= 0", name="parts_not_negative"),
+    CheckConstraint("unclaimed BETWEEN 0 AND net", name="unclaimed_within_net"),
+)
+Table(
+    "settlement_lines",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("player", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("round_id", "version", "line"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+)
+
+APPEND_ONLY: Final = (
+    "assets",
+    "competition_rules",
+    "round_transitions_allowed",
+    "round_transitions",
+    "settlements",
+    "settlement_lines",
+)
+"""Tables that refuse UPDATE, DELETE and TRUNCATE."""

@@ -1,0 +1,1 @@
+"""Rounds, rules and prize arithmetic: pure, no input or output."""

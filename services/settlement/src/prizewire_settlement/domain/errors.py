@@ -1,0 +1,60 @@
+"""What can be refused, and why.
+
+SettlementError
+├── RuleInvalid        a competition's rule that makes no sense; `code` is stable, `field` says where
+└── ReportRefused      a game server's report that was not applied; `reason` is stable, `park` makes later
+                       reports of the match wait behind it
+
+Neither is worth a retry as it stands: the same input under the same state fails the same way.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+__all__ = ["Reason", "ReportRefused", "RuleInvalid", "SettlementError"]
+
+
+class Reason(StrEnum):
+    """Why a report was refused. The words are those of the contracts' refusal codes (a test holds them equal)."""
+
+    COMPETITION_UNKNOWN = "competition_unknown"
+    SOURCE_NOT_ALLOWED = "source_not_allowed"
+    SIGNATURE_MISSING = "signature_missing"
+    SIGNATURE_INVALID = "signature_invalid"
+    KEY_NOT_TRUSTED = "key_not_trusted"
+    SCHEMA_INVALID = "schema_invalid"
+    CORRELATION_MISMATCH = "correlation_mismatch"
+    EVENT_MISMATCH = "event_mismatch"
+    RESULT_CONFLICT = "result_conflict"
+    DUPLICATE_PLAYER = "duplicate_player"
+    SCORE_MISSING = "score_missing"
+    TIE_REFUSED = "tie_refused"
+    INVALID_AMOUNT = "invalid_amount"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    NOT_SUPPORTED_YET = "not_supported_yet"
+
+
+class SettlementError(Exception):
+    """The root of this tree."""
+
+    retryable: ClassVar[bool] = False
+
+
+class RuleInvalid(SettlementError):
+    """A rule that cannot be followed. ``field`` is the place in the rule, such as ``template.table``."""
+
+    def __init__(self, code: str, *, field: str, detail: str) -> None:
+        super().__init__(f"{code} at {field}: {detail}")
+        self.code = code
+        self.field = field
+        self.detail = detail
+
+
+class ReportRefused(SettlementError):
+    """A report that was not applied and left no trace in the state."""
+
+    def __init__(self, reason: Reason, detail: str, *, park: bool = False) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.park = park

@@ -1,0 +1,223 @@
+"""What settlement knows: competitions and their rules, rounds, results, settlements. Amounts are minor units."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from prizewire_money import Asset, FeeSplit
+from prizewire_settlement.domain.states import RoundState
+
+__all__ = [
+    "SCORE_SCALE",
+    "Cause",
+    "Competition",
+    "Line",
+    "PerPoint",
+    "PlaceRange",
+    "PlayerResult",
+    "RankBy",
+    "ResultPart",
+    "Round",
+    "Rule",
+    "Settlement",
+    "Source",
+    "SourceKey",
+    "TiePolicy",
+    "Transition",
+]
+
+SCORE_SCALE: Final = 1_000_000
+"""Scores are integers of millionths: 8.5 points are 8500000."""
+
+
+class TiePolicy(StrEnum):
+    """What happens to equal results that reach a paid place."""
+
+    SPLIT = "split"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKey:
+    """An Ed25519 key (64 hex digits) that may sign a source's events dated in [not_before, not_after)."""
+
+    keyid: str
+    public_key: str
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Who may report matches. Without keys its events need no signature."""
+
+    source: str
+    keys: tuple[SourceKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceRange:
+    """What the places ``first`` to ``last`` earn: either ``percent_total`` of the net prize for all of them
+    together (in millionths of a percent), or ``amount_each``.
+    """
+
+    first: int
+    last: int
+    percent_total: int | None = None
+    amount_each: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerPoint:
+    """``amount`` for every whole ``per`` (millionths) of the named score, whatever the place."""
+
+    score: str
+    per: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankBy:
+    """By the stated place (``score`` is None), or by a named score."""
+
+    score: str | None = None
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One version of a competition's rule; it never changes."""
+
+    competition: str
+    version: int
+    campaign: UUID
+    asset: Asset
+    gross: int
+    platform_bps: int
+    organizer_bps: int
+    organizer_player: str | None
+    template: str | None
+    places: tuple[PlaceRange, ...]
+    per_point: PerPoint | None
+    ties: TiePolicy
+    rank_by: RankBy
+    sources: tuple[Source, ...]
+    dispute_window: timedelta
+
+    def __hash__(self) -> int:
+        """By name alone: a table of places may be long, and rules are looked up for every match."""
+        return hash((self.competition, self.version))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Competition:
+    """A competition and its rule in force."""
+
+    id: str
+    name: str
+    rule: Rule
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class PlayerResult(NamedTuple):
+    """One player's result: a stated place, named scores in millionths, or both."""
+
+    player: str
+    place: int | None
+    scores: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultPart:
+    """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that."""
+
+    round_id: UUID
+    result_version: int
+    part: int
+    parts: int
+    hash: bytes
+    document: str
+    results: tuple[PlayerResult, ...]
+    event_id: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What moved a round: ``kind`` is an event type or a job's name, ``id`` the event, ``actor`` who answers for
+    it (the game server's source, or this service).
+    """
+
+    kind: str
+    id: str | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One match as settlement sees it.
+
+    ``state_seq`` counts the transitions, ``version`` the events that were published about it; ``rule_version``
+    is the rule in force when the round began, and stays; ``result_version`` names the result it was settled by.
+    """
+
+    id: UUID
+    source: str
+    match_id: str
+    competition: str
+    correlation_id: str
+    rule_version: int
+    state: RoundState
+    state_seq: int
+    version: int
+    settlement_version: int
+    result_version: int | None
+    final_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Transition(NamedTuple):
+    """A step that a round took; ``seq`` counts from 1."""
+
+    round_id: UUID
+    seq: int
+    before: RoundState
+    after: RoundState
+    cause: Cause
+    correlation_id: str
+    at: datetime
+
+
+class Line(NamedTuple):
+    """One prize: ``line`` counts from 1; the amount is never zero."""
+
+    line: int
+    player: str
+    place: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Who is owed what in a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
+
+    ``first_event`` is the aggregate version of its first ``round.settled``; its ``parts`` follow each other.
+    """
+
+    round_id: UUID
+    version: int
+    rule: Rule
+    fees: FeeSplit
+    unclaimed: int
+    lines: tuple[Line, ...]
+    parts: int
+    first_event: int
+    final: bool
+    final_at: datetime
+    settled_at: datetime
+    cause: Cause

@@ -1,0 +1,79 @@
+"""The life of a round, as a table. The database holds a copy of it and refuses every other step.
+
+NEW is the state before there is a row; no row is ever stored in it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from prizewire_settlement.domain.errors import Reason, ReportRefused
+
+__all__ = ["EDGES", "Edge", "RoundState", "path"]
+
+
+class RoundState(StrEnum):
+    """Where a round stands."""
+
+    NEW = "NEW"
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    RESOLVED = "RESOLVED"
+    SETTLED = "SETTLED"
+    FINALIZED = "FINALIZED"
+    VOIDED = "VOIDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One allowed step and why there is one."""
+
+    before: RoundState
+    after: RoundState
+    reason: str
+
+
+EDGES: Final[tuple[Edge, ...]] = (
+    Edge(RoundState.NEW, RoundState.OPEN, "the match takes players, or a later report implies that it did"),
+    Edge(
+        RoundState.OPEN, RoundState.CLOSED, "the match takes no more players, or its result has begun to come"
+    ),
+    Edge(RoundState.CLOSED, RoundState.RESOLVED, "every part of the result is here"),
+    Edge(RoundState.RESOLVED, RoundState.SETTLED, "the prizes were worked out under the round's rule"),
+    Edge(RoundState.SETTLED, RoundState.FINALIZED, "the dispute window has passed, or there is none"),
+    Edge(RoundState.OPEN, RoundState.VOIDED, "the match does not count"),
+    Edge(RoundState.CLOSED, RoundState.VOIDED, "the match does not count"),
+    Edge(RoundState.RESOLVED, RoundState.VOIDED, "the result does not count"),
+    Edge(RoundState.SETTLED, RoundState.VOIDED, "the match was voided inside the dispute window"),
+)
+"""Every step a round may take. FINALIZED and VOIDED are final."""
+
+_ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
+_MAIN: Final = (
+    RoundState.NEW,
+    RoundState.OPEN,
+    RoundState.CLOSED,
+    RoundState.RESOLVED,
+    RoundState.SETTLED,
+    RoundState.FINALIZED,
+)
+
+
+@lru_cache(maxsize=64)
+def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, RoundState], ...]:
+    """The steps from ``before`` to ``after``: a direct one, or along the main line, where a report implies them.
+
+    Nothing where both are equal.
+
+    Raises:
+        ReportRefused: ``illegal_transition``; parks the match, since the report itself is authentic.
+    """
+    if before is after:
+        return ()
+    if (before, after) in _ALLOWED:
+        return ((before, after),)
+    if before in _MAIN and after in _MAIN and _MAIN.index(before) < _MAIN.index(after):
+        return tuple(pairwise(_MAIN[_MAIN.index(before) : _MAIN.index(after) + 1]))
+    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round does not go from {before} to {after}", park=True)

@@ -1,0 +1,100 @@
+"""Settlement's part of a correlation id's story: result, steps, rule, lines."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http import Lineage, LineageEntry
+from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement, Transition
+from prizewire_settlement.domain.results import score_to_text
+from prizewire_settlement.domain.states import EDGES
+from prizewire_settlement.entrypoints.bodies import (
+    line_json,
+    money,
+    rule_json,
+    settlement_json,
+    transition_json,
+)
+from prizewire_settlement.ports import Queries, RoundRecord
+
+__all__ = ["lineage_over"]
+
+_SHOWN_MAX: Final = 100
+_REASONS: Final = {(edge.before, edge.after): edge.reason for edge in EDGES}
+
+
+def lineage_over(queries: Callable[[AsyncConnection], Queries]) -> Lineage:
+    """The lineage of this service."""
+
+    async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+        if "\x00" in correlation_id:
+            return []
+        records = await queries(tx).rounds_of(correlation_id)
+        return sorted((entry for record in records for entry in _entries(record)), key=lambda entry: entry.at)
+
+    return lineage
+
+
+def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
+    for part in record.parts:
+        yield _result(part, record)
+    for step in record.transitions:
+        yield _step(step)
+    for settlement in record.settlements:
+        yield _settlement(settlement, record)
+
+
+def _result(part: ResultPart, record: RoundRecord) -> LineageEntry:
+    found = record.round
+    return LineageEntry(
+        at=part.received_at,
+        service="settlement",
+        kind="match.result",
+        id=part.event_id,
+        summary=f"result of match {found.match_id} from {found.source}: {len(part.results)} players"
+        + (f", part {part.part} of {part.parts}" if part.parts > 1 else ""),
+        detail={
+            "match_id": found.match_id,
+            "source": found.source,
+            "competition": found.competition,
+            "result_version": part.result_version,
+            "part": part.part,
+            "parts": part.parts,
+            "results": [_player(result) for result in part.results[:_SHOWN_MAX]],
+        },
+    )
+
+
+def _player(result: PlayerResult) -> dict[str, Any]:
+    scores = {name: score_to_text(score) for name, score in result.scores.items()}
+    return {"player": result.player, "place": result.place, "scores": scores}
+
+
+def _step(step: Transition) -> LineageEntry:
+    return LineageEntry(
+        at=step.at,
+        service="settlement",
+        kind=f"round.{step.after.lower()}",
+        id=str(step.round_id),
+        summary=f"{step.before} → {step.after}: {_REASONS[step.before, step.after]}",
+        detail=transition_json(step),
+    )
+
+
+def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
+    rule = settlement.rule
+    total = record.lines_total[settlement.version]
+    paid = money(rule, settlement.fees.net - settlement.unclaimed)
+    return LineageEntry(
+        at=settlement.settled_at,
+        service="settlement",
+        kind="settlement",
+        id=f"{settlement.round_id}/{settlement.version}",
+        summary=f"{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        detail={
+            **settlement_json(settlement, lines_total=total),
+            "rule": {name: value for name, value in rule_json(rule).items() if name != "sources"},
+            "lines": [line_json(line, rule=rule) for line in settlement.lines[:_SHOWN_MAX]],
+        },
+    )

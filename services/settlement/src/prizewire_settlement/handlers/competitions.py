@@ -1,0 +1,68 @@
+"""Competitions and their rules, as people manage them. A rule version never changes once it is stored."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from prizewire_settlement.domain.model import Competition, Rule
+from prizewire_settlement.domain.rules import check_rule
+from prizewire_settlement.ports import CompetitionStore
+
+__all__ = ["CompetitionExists", "CompetitionMissing", "NotTheirs", "create_competition", "replace_rule"]
+
+
+class CompetitionExists(Exception):
+    """The id is taken."""
+
+
+class CompetitionMissing(Exception):
+    """There is no competition of this id."""
+
+
+class NotTheirs(Exception):
+    """Another organizer made this competition."""
+
+
+async def create_competition(
+    *, store: CompetitionStore, name: str, rule: Rule, actor: str, now: datetime
+) -> Competition:
+    """Store a competition with version 1 of its rule.
+
+    Raises:
+        RuleInvalid: the rule makes no sense.
+        CompetitionExists: the id is taken.
+    """
+    check_rule(rule)
+    made = Competition(
+        id=rule.competition,
+        name=name,
+        rule=replace(rule, version=1),
+        created_by=actor,
+        created_at=now,
+        updated_at=now,
+    )
+    if not await store.create(made):
+        raise CompetitionExists(rule.competition)
+    return made
+
+
+async def replace_rule(
+    *, store: CompetitionStore, name: str, rule: Rule, actor: str, may_change_all: bool, now: datetime
+) -> Competition:
+    """Put a new rule version into force. Rounds that have begun keep theirs.
+
+    An organizer changes only competitions of their own making, else one could pay another's prizes to oneself.
+
+    Raises:
+        RuleInvalid: the rule makes no sense.
+        CompetitionMissing: there is no such competition.
+        NotTheirs: another organizer made it, and the caller may not change all.
+    """
+    check_rule(rule)
+    known = await store.lock(rule.competition)
+    if known is None:
+        raise CompetitionMissing(rule.competition)
+    if known.created_by != actor and not may_change_all:
+        raise NotTheirs(rule.competition)
+    changed = replace(known, name=name, rule=replace(rule, version=known.rule.version + 1), updated_at=now)
+    await store.replace(changed, by=actor)
+    return changed
