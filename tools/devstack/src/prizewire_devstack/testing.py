@@ -134,13 +134,13 @@ def _migrate(service: str, urls: DatabaseUrls, *, keyring: Keyring, directory: P
     )
     from prizewire_devstack.home import repository_root
     from prizewire_devstack.stack.environment import (
-        RAILS,
         Surroundings,
         migrate_environment,
+        rails,
     )
 
     rails_file = directory / "rails.yaml"
-    rails_file.write_text(RAILS)
+    rails_file.write_text(rails(directory))
     environment = migrate_environment(
         service,
         around=Surroundings(

@@ -60,7 +60,7 @@ def standing(api: Api, tournament: Tournament) -> Standing:
         )
     )
     rounds = list(api.items("/api/rounds", match_id=tournament.match_id))
-    if not rounds or rounds[0]["state"] not in {"SETTLED", "FINALIZED", "settled", "finalized"}:
+    if not rounds or rounds[0]["state"] not in {"SETTLED", "FINALIZED"}:
         return Standing(prizes=(), settled=False, refusals=refusals)
     lines = api.get(f"/api/rounds/{rounds[0]['id']}")["lines"]
     rewards = {item["player"]: item for item in api.items("/api/rewards", round_id=rounds[0]["id"])}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from prizewire_devstack import tokens
 from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import Keyring
@@ -13,8 +15,21 @@ from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.components.stellar import PASSPHRASE, assets
 from prizewire_devstack.ports import LOOPBACK
 
-RAILS: Final = "rails:\n  - {name: stellar, type: stellar}\n  - {name: fake, type: fake}\n"
-"""The payout rails of the local stack (RAILS_FILE)."""
+AUTO_APPROVE_UP_TO: Final = "EURC=1000000.00,USDC=1000000.00,XLM=1000000.0000000"
+TWO_APPROVERS_ABOVE: Final = "EURC=2000000.00,USDC=2000000.00"
+"""Larger payouts wait for a person, the largest for two: the demonstration has some of each."""
+
+CONFIRM_POLL_MS: Final = 500
+"""The sandbox closes a ledger every second."""
+
+
+def rails(state: Path) -> str:
+    """The payout rails of the local stack (RAILS_FILE); the fake one keeps its book in the state directory."""
+    entries = [
+        {"name": "stellar", "type": "stellar"},
+        {"name": "fake", "type": "fake", "journal": str(state / "fake-rail.sqlite")},
+    ]
+    return yaml.safe_dump({"rails": entries}, sort_keys=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +62,9 @@ def _for_payouts(around: Surroundings) -> dict[str, str]:
         "STELLAR_CHANNEL_ACCOUNTS": ",".join(channel.public_key for channel in keys.channels),
         "STELLAR_ASSETS": _stellar_assets(around),
         "PAYOUTS_LIVE_EXECUTION": "true",
+        "PAYOUTS_AUTO_APPROVE_UP_TO": AUTO_APPROVE_UP_TO,
+        "PAYOUTS_TWO_APPROVERS_ABOVE": TWO_APPROVERS_ABOVE,
+        "PAYOUTS_CONFIRM_POLL_MS": str(CONFIRM_POLL_MS),
         "METHOD_ENCRYPTION_KEY_FILE": str(around.keyring.method_encryption_key_file),
         "RAILS_FILE": str(around.rails_file),
     }

@@ -31,7 +31,7 @@ from prizewire_devstack.errors import DiskFullError, StartError
 from prizewire_devstack.home import Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK, assign
 from prizewire_devstack.routes import SERVICES
-from prizewire_devstack.stack.environment import RAILS, Surroundings, migrate_environment, serve_environment
+from prizewire_devstack.stack.environment import Surroundings, migrate_environment, rails, serve_environment
 
 PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
 MIGRATE_TIMEOUT_S: Final = 120.0
@@ -179,7 +179,7 @@ class Stack:
             PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
         )
         self.home.remember_ports(self.ports)
-        self._rails_file.write_text(RAILS)
+        self._rails_file.write_text(rails(self.home.root))
         self.postgres = PostgresServer(
             data_dir=self.home.root / "postgres",
             port=self.ports["postgres"],
