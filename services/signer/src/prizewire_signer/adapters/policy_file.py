@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prizewire_money import Amount, Asset, AssetRegistry, MoneyError
+from prizewire_signer.adapters.stellar import is_address
 from prizewire_signer.domain.errors import PolicyInvalid
 from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYMENT
 from prizewire_signer.domain.model import AssetLimits, ChainAsset, Policy
@@ -90,7 +91,7 @@ def parse_chain_assets(text: str) -> dict[str, ChainAsset]:
     """``STELLAR_ASSETS``: a comma list of ``CODE:ISSUER``; ``XLM`` (or ``XLM:native``) is the native asset.
 
     Raises:
-        PolicyInvalid: an entry has no issuer, or a code stands twice.
+        PolicyInvalid: an entry has no issuer account, or a code stands twice.
     """
     found: dict[str, ChainAsset] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -99,10 +100,10 @@ def parse_chain_assets(text: str) -> dict[str, ChainAsset]:
             raise PolicyInvalid(f"STELLAR_ASSETS names {code} twice")
         if code == "XLM" and issuer in ("", "native"):
             found[code] = ChainAsset(code=None, issuer=None)
-        elif issuer:
+        elif is_address(issuer):
             found[code] = ChainAsset(code=code, issuer=issuer)
         else:
-            raise PolicyInvalid(f"STELLAR_ASSETS: {code} has no issuer")
+            raise PolicyInvalid(f"STELLAR_ASSETS: {code} has no issuer account (G…)")
     return found
 
 

@@ -23,7 +23,7 @@ from prizewire_signer.domain.model import (
     Transaction,
 )
 
-__all__ = ["StellarTransactions", "address_of", "key_of"]
+__all__ = ["StellarTransactions", "address_of", "is_address", "key_of"]
 
 _TAG_V1 = (2).to_bytes(4, "big")
 """ENVELOPE_TYPE_TX, which tags both the envelope and the signature payload."""
@@ -82,6 +82,11 @@ def key_of(address: str) -> bytes:
         ValueError: it is no such address.
     """
     return StrKey.decode_ed25519_public_key(address)
+
+
+def is_address(text: str) -> bool:
+    """Whether this is the G… address of an account."""
+    return StrKey.is_valid_ed25519_public_key(text)
 
 
 def _bytes_of(text: str) -> bytes:

@@ -1,0 +1,1 @@
+"""What the signer's tests share."""

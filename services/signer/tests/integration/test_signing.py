@@ -1,0 +1,244 @@
+"""The way from a request to a signed answer, and what the database remembers of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from stellar_sdk import TransactionEnvelope
+
+from prizewire_contracts.events.signing import SigningCompletedEvent, SigningRefusedEvent
+from prizewire_signer.domain.errors import BackendError
+from prizewire_signer.domain.model import AssetLimits
+from services.signer.tests.fakes import (
+    CHANNELS,
+    NETWORK,
+    NOW_S,
+    SEQUENCE,
+    TREASURY,
+    Crash,
+    FakeBackend,
+    desk,
+    intent,
+    payment_of,
+    policy,
+    request,
+    rules,
+    signed_item,
+    transaction,
+)
+from services.signer.tests.integration.conftest import Signer
+
+PAY_ANOTHER_SLOTS_PAYOUT = """
+    INSERT INTO digest_payouts (tx_hash, op, payout_id)
+    SELECT d.tx_hash, 9, p.payout_id FROM digests d JOIN payouts p ON p.slot_id <> d.slot_id LIMIT 1"""
+CLEAN: dict[str, list[str]] = {
+    "one_live_slot": [],
+    "signatures_approved": [],
+    "limits_kept": [],
+    "answers_counted": [],
+}
+
+
+async def test_request_that_fits_is_signed_by_channel_and_treasury(signer: Signer) -> None:
+    """The two signatures make the very transaction valid for the network, and the answer names all it answers."""
+    intents = [intent(n, memo="Prizewire") for n in range(100)]
+    data = request(intents)
+    (answer,) = await signer.submit(data)
+    assert isinstance(answer, SigningCompletedEvent)
+    assert (answer.subject, answer.correlationid) == (str(data.slot.slot_id),) * 2
+    assert (answer.data.request_id, answer.data.slot, answer.data.revision) == (data.request_id, data.slot, 1)
+    assert answer.data.counter == 1
+    digest = TransactionEnvelope.from_xdr(data.xdr, NETWORK).hash()
+    assert answer.data.tx_hash == digest.hex()
+    assert [one.public_key for one in answer.data.signatures] == [
+        CHANNELS[0].raw_public_key().hex(),
+        TREASURY.raw_public_key().hex(),
+    ]
+    for key, one in zip((CHANNELS[0], TREASURY), answer.data.signatures, strict=True):
+        key.verify(digest, bytes.fromhex(one.signature))
+    assert await signer.breaches() == CLEAN
+    assert await signer.audits() == []
+
+
+async def test_digest_is_committed_before_the_key_is_touched(signer: Signer) -> None:
+    """When the process dies at the key, the binding and the digest are already there, and nothing was answered."""
+    signer.backend.fail = [Crash()]
+    await signer.take(request([intent(1)]))
+    with pytest.raises(Crash):
+        await signer.work()
+    assert (await signer.count("digests"), await signer.count("digest_payouts")) == (1, 1)
+    assert await signer.answers() == []
+    assert await signer.work() == 0, "another worker leaves it to its lease"
+    signer.clock.advance(timedelta(seconds=11))
+    await signer.work()
+    (answer,) = await signer.answers()
+    assert isinstance(answer, SigningCompletedEvent)
+
+
+async def test_same_digest_is_signed_again_with_the_same_result(signer: Signer) -> None:
+    """A repeated request gives the same signatures under a new counter, even after its intent has expired."""
+    data = request([intent(1, expires_at=NOW_S + 30)])
+    (first,) = await signer.submit(data)
+    signer.clock.advance(timedelta(seconds=3_600))
+    (second,) = await signer.submit(data)
+    assert isinstance(second, SigningCompletedEvent)
+    assert second.data.signatures == first.data.signatures
+    assert (first.data.counter, second.data.counter) == (1, 2)
+    assert (await signer.count("digests"), await signer.count("signatures")) == (1, 2)
+
+
+async def test_wrong_signature_of_a_backend_is_never_answered(signer: Signer) -> None:
+    """What a backend returns is verified: a wrong signature is an error, and the digest is signed later."""
+    signer.backend.wrong = True
+    await signer.take(request([intent(1)]))
+    with pytest.raises(BackendError, match="signature_wrong"):
+        await signer.work()
+    assert (await signer.answers(), await signer.count("signatures")) == ([], 0)
+    signer.backend.wrong = False
+    signer.clock.advance(timedelta(seconds=11))
+    await signer.work()
+    assert len(await signer.answers()) == 1
+
+
+async def test_answer_is_given_once_by_two_workers(open_signer: Callable[..., Signer]) -> None:
+    """A worker whose lease ran out while it signed finds its request answered, and answers nothing."""
+    slow, quick = open_signer(), open_signer()
+    quick.clock.advance(timedelta(seconds=11))
+
+    class Slow(FakeBackend):
+        async def sign(self, public_key: bytes, tx_hash: bytes) -> bytes:
+            await quick.work()
+            return await super().sign(public_key, tx_hash)
+
+    slow.backend = Slow()
+    await slow.take(request([intent(1)]))
+    await slow.work()
+    assert len(await slow.answers()) == 1
+
+
+async def test_revisions_of_a_slot_are_signed_up_to_the_cap(open_signer: Callable[..., Signer]) -> None:
+    """Several digests may sit on one slot, one too many is refused, and the limits count each payout once."""
+    capped = policy(
+        digests_per_slot_max=2,
+        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250)},
+    )
+    signer = open_signer(desk=desk(of_rules=rules(policy=capped)))
+    answers = []
+    for revision in (1, 2, 3):
+        envelope = transaction([payment_of(intent(1))], fee_each=200 + revision)
+        answers += await signer.submit(request([intent(1)], envelope=envelope, revision=revision))
+    assert [type(one) for one in answers] == [
+        SigningCompletedEvent,
+        SigningCompletedEvent,
+        SigningRefusedEvent,
+    ]
+    assert answers[2].data.code == "digests_over_cap"
+    assert [row.used_minor for row in await signer.rows("SELECT used_minor FROM limit_use")] == [1_250]
+    assert await signer.breaches() == CLEAN
+
+
+async def test_limit_of_a_day_names_the_payouts_that_do_not_fit(open_signer: Callable[..., Signer]) -> None:
+    """Payouts are counted in order; those over the day's limit are refused by name, and nothing is reserved."""
+    limited = policy(limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=2_600)})
+    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+    intents = [intent(n) for n in range(3)]
+    (refused,) = await signer.submit(request(intents))
+    assert [(str(item.payout_id), item.code) for item in refused.data.items] == [
+        (intents[2].payout_id, "day_over_limit")
+    ]
+    assert (await signer.count("limit_use"), await signer.count("payouts"), await signer.count("slots")) == (
+        0,
+        0,
+        0,
+    )
+    (done,) = await signer.submit(request(intents[:2], revision=2))
+    assert isinstance(done, SigningCompletedEvent)
+    signer.clock.advance(timedelta(days=1))
+    next_day = int(signer.clock.now().timestamp())
+    later = transaction(
+        [payment_of(intents[2])],
+        source=CHANNELS[1].public_key,
+        max_time=next_day + 300,
+    )
+    renewed = intent(2, expires_at=next_day + 600)
+    (next_one,) = await signer.submit(request([renewed], envelope=later))
+    assert isinstance(next_one, SigningCompletedEvent)
+    assert await signer.breaches() == CLEAN
+
+
+async def test_renewed_intent_is_the_same_and_other_terms_are_not(signer: Signer) -> None:
+    """A payout that was met keeps its terms: a later expiry passes, anything else is refused."""
+    await signer.submit(request([intent(1)]))
+    renewed = intent(1, issued_at=NOW_S, expires_at=NOW_S + 90_000)
+    envelope = transaction([payment_of(renewed)], fee_each=300)
+    (again,) = await signer.submit(request([renewed], envelope=envelope, revision=2))
+    assert isinstance(again, SigningCompletedEvent)
+    dearer = intent(1, pay_amount="13.00")
+    (refused,) = await signer.submit(request([dearer], revision=3))
+    assert [item.code for item in refused.data.items] == ["intent_terms_changed"]
+    assert await signer.count("digests") == 2
+
+
+async def test_same_bytes_do_not_stand_for_other_payouts(signer: Signer) -> None:
+    """Two payouts of one player over the same amount make the same transaction: it pays one of them."""
+    first, other = intent(1), intent(2, destination=intent(1).allowed[0].destination)
+    await signer.submit(request([first]))
+    (refused,) = await signer.submit(request([other]))
+    assert refused.data.code == "digest_taken"
+    assert await signer.count("payouts") == 1
+
+
+async def test_answers_count_without_gaps_and_versions_follow_the_slot(signer: Signer) -> None:
+    """Completed and refused answers share one rising counter; each slot's events count from 1."""
+    good = request([intent(1)])
+    elsewhere = transaction([payment_of(intent(2))], sequence=SEQUENCE + 1)
+    bad = request([intent(2, expires_at=NOW_S)], envelope=elsewhere)
+    answers = await signer.submit(good, bad, good)
+    assert [one.data.counter for one in answers] == [1, 2, 3]
+    assert [(one.subject, one.aggregateversion) for one in answers] == [
+        (str(good.slot.slot_id), 1),
+        (str(bad.slot.slot_id), 1),
+        (str(good.slot.slot_id), 2),
+    ]
+    assert await signer.breaches() == CLEAN
+
+
+async def test_database_itself_refuses_a_second_slot_and_changed_history(signer: Signer) -> None:
+    """Whatever the code does: a binding does not move, digests and tombstones stay, the watermark only rises."""
+    data = request([intent(1)])
+    await signer.submit(data)
+    other = transaction([payment_of(intent(2))], sequence=SEQUENCE + 1)
+    await signer.submit(request([intent(2)], envelope=other))
+    for statement in (
+        "UPDATE payouts SET slot_id = (SELECT slot_id FROM slots WHERE slot_id <> payouts.slot_id)",
+        "UPDATE payouts SET state = 'free', slot_id = NULL",
+        "UPDATE payouts SET state = 'tombstoned', slot_id = NULL",
+        "UPDATE payouts SET amount_minor = 1",
+        "UPDATE digests SET fee = 1",
+        "DELETE FROM digests",
+        "DELETE FROM payouts",
+        "UPDATE signatures SET signature = ''",
+        "UPDATE watermark SET counter = 0",
+        "UPDATE limit_use SET used_minor = 0",
+        "UPDATE signing_work SET state = 'queued', tx_hash = NULL",
+        PAY_ANOTHER_SLOTS_PAYOUT,
+    ):
+        with pytest.raises(DBAPIError):
+            async with signer.db.transaction() as tx:
+                await tx.execute(text(statement))
+    assert await signer.breaches() == CLEAN
+
+
+async def test_items_carry_their_own_codes(signer: Signer) -> None:
+    """A refusal names each payout that is to blame and no other, so that its neighbours can be paid."""
+    intents = [intent(1), intent(2, expires_at=NOW_S - 1), intent(3)]
+    items = [signed_item(op, of) for op, of in enumerate(intents)]
+    items[2] = items[2].model_copy(update={"intent_signature": "0" * 128})
+    (refused,) = await signer.submit(request(intents, items=items))
+    assert refused.data.code == "intent_expired"
+    assert [(str(one.payout_id), one.code) for one in refused.data.items] == [
+        (intents[1].payout_id, "intent_expired"),
+        (intents[2].payout_id, "intent_signature_invalid"),
+    ]

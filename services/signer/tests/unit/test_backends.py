@@ -1,0 +1,76 @@
+"""Key backends: one conformance suite, and the switches of the hot key."""
+
+import pytest
+
+from prizewire_signer.adapters.backends import verify
+from prizewire_signer.adapters.backends.hot_key import HotKeysRefused, open_hot_keys
+from prizewire_signer.domain.errors import BackendCode, BackendError
+from prizewire_signer.ports import Backend
+from services.signer.tests.fakes import CHANNELS, NETWORK, TREASURY, FakeBackend, hot_keys
+
+PUBLIC = "Public Global Stellar Network ; September 2015"
+HASH = bytes(range(32))
+
+
+@pytest.fixture(params=[hot_keys, FakeBackend], ids=["hot_key", "fake"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    made: Backend = request.param()
+    return made
+
+
+async def test_signatures_verify_and_repeat(backend: Backend) -> None:
+    """Every key that a backend names signs, verifiably, and the same bytes give the same signature."""
+    keys = backend.public_keys()
+    assert keys == {TREASURY.raw_public_key(), *(channel.raw_public_key() for channel in CHANNELS)}
+    for key in keys:
+        signature = await backend.sign(key, HASH)
+        assert verify(key, HASH, signature)
+        assert signature == await backend.sign(key, HASH)
+
+
+async def test_unknown_key_has_a_stable_code(backend: Backend) -> None:
+    """A key that is not there is an error that time does not heal."""
+    with pytest.raises(BackendError) as caught:
+        await backend.sign(bytes(32), HASH)
+    assert (caught.value.code, caught.value.retryable) == (BackendCode.KEY_UNKNOWN, False)
+
+
+def test_some_failures_pass_by_themselves() -> None:
+    """Throttling and outages are worth another try, everything else is not."""
+    retryable = {code for code in BackendCode if BackendError(code, "").retryable}
+    assert retryable == {BackendCode.THROTTLED, BackendCode.UNAVAILABLE}
+
+
+def test_verification_refuses_what_does_not_hold() -> None:
+    """Another message, another key, and what is no key or signature at all."""
+    key = TREASURY.raw_public_key()
+    signature = TREASURY.sign(HASH)
+    assert verify(key, HASH, signature)
+    assert not verify(key, bytes(32), signature)
+    assert not verify(CHANNELS[0].raw_public_key(), HASH, signature)
+    assert not verify(b"short", HASH, signature)
+    assert not verify(key, HASH, b"short")
+
+
+def test_hot_key_needs_its_switch() -> None:
+    """Keys in memory are never used by accident."""
+    with pytest.raises(HotKeysRefused, match="SIGNER_ALLOW_HOT_KEY"):
+        open_hot_keys([TREASURY.secret], network=NETWORK, allowed=False, allowed_on_public=True)
+
+
+def test_hot_key_on_the_public_network_needs_a_second_switch() -> None:
+    """Where money is real, one switch is not enough."""
+    with pytest.raises(HotKeysRefused, match="SIGNER_ALLOW_HOT_KEY_ON_PUBLIC"):
+        open_hot_keys([TREASURY.secret], network=PUBLIC, allowed=True, allowed_on_public=False)
+    opened = open_hot_keys([TREASURY.secret], network=PUBLIC, allowed=True, allowed_on_public=True)
+    assert opened.public_keys() == {TREASURY.raw_public_key()}
+
+
+def test_secret_is_never_shown() -> None:
+    """Neither the backend's text nor the error about a malformed secret holds any of it."""
+    assert TREASURY.secret[:8] not in repr(hot_keys())
+    malformed = TREASURY.secret[:-1] + "!"
+    with pytest.raises(HotKeysRefused) as caught:
+        open_hot_keys([malformed], network=NETWORK, allowed=True, allowed_on_public=False)
+    assert malformed[:8] not in str(caught.value)
+    assert caught.value.__suppress_context__

@@ -1,0 +1,70 @@
+"""State machines in the domain and in the database's migration are the same tables."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS
+from prizewire_signer.domain.states import (
+    PAYOUT_EDGES,
+    PAYOUT_STARTS,
+    SLOT_EDGES,
+    SLOT_STARTS,
+    WORK_EDGES,
+    WORK_STARTS,
+    PayoutState,
+    SlotState,
+    WorkState,
+)
+
+MIGRATION = Path(__file__).parents[2] / "migrations/versions/0001_first.py"
+
+
+@pytest.fixture(scope="module")
+def migration() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("signer_0001", MIGRATION)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_database_enforces_the_domains_edges(migration: ModuleType) -> None:
+    """The migration's literal copies equal the domain's tables."""
+    assert set(migration.SLOT_EDGES) == set(SLOT_EDGES)
+    assert set(migration.PAYOUT_EDGES) == set(PAYOUT_EDGES)
+    assert set(migration.WORK_EDGES) == set(WORK_EDGES)
+    assert set(migration.SLOT_STARTS) == set(SLOT_STARTS)
+    assert set(migration.PAYOUT_STARTS) == set(PAYOUT_STARTS)
+    assert set(migration.WORK_STARTS) == set(WORK_STARTS)
+
+
+def test_every_edge_has_a_reason_and_every_state_is_reached() -> None:
+    """No state is without a way in, and no edge without a sentence."""
+    for starts, edges, states in (
+        (SLOT_STARTS, SLOT_EDGES, SlotState),
+        (PAYOUT_STARTS, PAYOUT_EDGES, PayoutState),
+        (WORK_STARTS, WORK_EDGES, WorkState),
+    ):
+        assert all([*starts.values(), *edges.values()])
+        assert {*starts, *(becomes for _, becomes in edges)} == set(states)
+
+
+def test_tombstone_and_payment_are_final() -> None:
+    """Nothing leads out of a tombstone, of a paid payout, or of a closed slot."""
+    left = {was for was, _ in (*PAYOUT_EDGES, *SLOT_EDGES, *WORK_EDGES)}
+    assert left == {PayoutState.BOUND, PayoutState.FREE, SlotState.OPEN, WorkState.QUEUED, WorkState.RECORDED}
+
+
+def test_a_bound_payout_is_never_tombstoned_directly() -> None:
+    """Between a binding and a tombstone lies the closing of the slot."""
+    assert (PayoutState.BOUND, PayoutState.TOMBSTONED) not in PAYOUT_EDGES
+
+
+def test_only_payments_are_signed_yet() -> None:
+    """Every kind is known, and all but one may hold no operation at all."""
+    assert {kind for kind, allowed in ALLOWED_OPERATIONS.items() if allowed} == {"payment"}
+    assert set(ALLOWED_OPERATIONS) == {"payment", "fee_bump", "void_slot", "restore", "reclaim"}
