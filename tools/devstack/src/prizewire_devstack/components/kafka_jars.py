@@ -125,11 +125,15 @@ def classpath(*, progress: Progress | None = None) -> str:
     with (directory / ".lock").open("a") as lock:
         # Two commands that start at once must not write the same jar.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        pool = ThreadPoolExecutor(PARALLEL_DOWNLOADS)
+        try:
             for path in pool.map(lambda jar: _fetch(context, jar), jars):
                 paths.append(path)
                 if progress is not None:
                     progress(len(paths), len(jars))
+        finally:
+            # After a failure the jars that were not begun yet are not waited for.
+            pool.shutdown(cancel_futures=True)
     return ":".join(str(path) for path in paths)
 
 
