@@ -86,9 +86,8 @@ TABLES = (
     """
     CREATE TABLE stellar_payments (
         provider_key uuid PRIMARY KEY,
-        payout_id uuid NOT NULL,
+        payout_id uuid NOT NULL REFERENCES payouts (payout_id),
         attempt_no integer NOT NULL,
-        correlation_id text NOT NULL,
         rail text NOT NULL,
         asset text,
         amount_minor bigint,
@@ -129,7 +128,6 @@ TABLES = (
     "CREATE INDEX stellar_payments_queue ON stellar_payments (due_at) WHERE state = 'queued'",
     "CREATE INDEX stellar_payments_group ON stellar_payments (memo, due_at) WHERE state = 'queued'",
     "CREATE INDEX stellar_payments_attempt_id ON stellar_payments (attempt_id)",
-    "CREATE INDEX stellar_payments_correlation ON stellar_payments (correlation_id)",
     """
     CREATE TABLE stellar_items (
         attempt_id bigint NOT NULL REFERENCES stellar_attempts (attempt_id),

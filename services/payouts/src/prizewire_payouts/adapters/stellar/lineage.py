@@ -18,13 +18,14 @@ _STEPS = text(
     "FROM stellar_transitions t JOIN stellar_attempts a USING (attempt_id) "
     "LEFT JOIN stellar_slots s USING (slot_id) "
     "JOIN (SELECT i.attempt_id, count(*) AS items FROM stellar_items i JOIN stellar_payments p USING (provider_key) "
-    "WHERE p.correlation_id = :correlation GROUP BY i.attempt_id) n USING (attempt_id) ORDER BY t.id"
+    "JOIN payouts o USING (payout_id) WHERE o.correlation_id = :correlation GROUP BY i.attempt_id) n USING (attempt_id) ORDER BY t.id"
 )
 _SIGNER = text(
     "SELECT DISTINCT r.event_id, r.type, r.subject, r.at, r.event FROM stellar_signing_results r "
     "WHERE r.correlation_id = :correlation OR r.subject IN ("
     "SELECT CAST(a.slot_id AS text) FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
-    "JOIN stellar_payments p USING (provider_key) WHERE p.correlation_id = :correlation AND a.slot_id IS NOT NULL) "
+    "JOIN stellar_payments p USING (provider_key) JOIN payouts o USING (payout_id) "
+    "WHERE o.correlation_id = :correlation AND a.slot_id IS NOT NULL) "
     "ORDER BY r.at, r.event_id"
 )
 

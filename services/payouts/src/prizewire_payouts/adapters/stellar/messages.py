@@ -52,7 +52,7 @@ def signing_requested(
     built = plan.built
     approval = Approval(
         v=1,
-        kind=kind,
+        kind=str(kind),
         network=context.network,
         chain=CHAIN,
         account=slot.account,

@@ -108,9 +108,8 @@ payments = Table(
     "stellar_payments",
     metadata,
     Column("provider_key", Uuid, primary_key=True),
-    Column("payout_id", Uuid, nullable=False),
+    Column("payout_id", Uuid, ForeignKey("payouts.payout_id"), nullable=False),
     Column("attempt_no", Integer, nullable=False),
-    Column("correlation_id", Text, nullable=False),
     Column("rail", Text, nullable=False),
     Column("asset", Text),
     Column("amount_minor", BigInteger),
@@ -153,7 +152,6 @@ payments = Table(
     Index("stellar_payments_queue", "due_at", postgresql_where=text("state = 'queued'")),
     Index("stellar_payments_group", "memo", "due_at", postgresql_where=text("state = 'queued'")),
     Index("stellar_payments_attempt_id", "attempt_id"),
-    Index("stellar_payments_correlation", "correlation_id"),
 )
 
 items = Table(

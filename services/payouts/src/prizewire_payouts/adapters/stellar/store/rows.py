@@ -150,7 +150,7 @@ async def _note(
 
 
 _PAYMENTS = text(
-    "SELECT p.*, o.intent, o.intent_signature FROM stellar_payments p JOIN payouts o USING (payout_id) "
+    "SELECT p.*, o.correlation_id, o.intent, o.intent_signature FROM stellar_payments p JOIN payouts o USING (payout_id) "
     "WHERE p.attempt_id = ANY(CAST(:attempts AS bigint[])) AND p.state = 'batched' ORDER BY p.queued_at, p.provider_key"
 )
 
