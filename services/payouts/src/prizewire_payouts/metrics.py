@@ -13,11 +13,16 @@ __all__ = [
     "SURPRISES",
 ]
 
-PAYOUT_STEPS = Counter("prizewire_payout_steps_total", "Steps that payouts took, by the state reached.", ["to"])
-ATTEMPT_STEPS = Counter("prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"])
+PAYOUT_STEPS = Counter(
+    "prizewire_payout_steps_total", "Steps that payouts took, by the state reached.", ["to"]
+)
+ATTEMPT_STEPS = Counter(
+    "prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"]
+)
 PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
 OLDEST_UNKNOWN = Gauge(
-    "prizewire_payout_unknown_age_seconds", "How long the oldest payout has been waiting for proof of its outcome."
+    "prizewire_payout_unknown_age_seconds",
+    "How long the oldest payout has been waiting for proof of its outcome.",
 )
 RAIL_CALLS = Counter(
     "prizewire_rail_calls_total", "Calls to rails, by what they answered.", ["rail", "call", "outcome"]

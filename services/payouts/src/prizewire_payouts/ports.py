@@ -7,7 +7,6 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from prizewire_contracts.rails import Capabilities, RewardPayoutProvider
-
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import MethodChanged
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
@@ -55,6 +54,7 @@ class PayoutFilter:
     rail: str | None = None
     asset: str | None = None
     after: tuple[datetime, UUID] | None = None
+    offset: int = 0
     limit: int = 50
 
 
@@ -177,7 +177,7 @@ class Vault(Protocol):
         """
         ...
 
-    def destination_mac(self, *, type: str, details: Mapping[str, Any]) -> bytes:
+    def destination_mac(self, *, method_type: str, details: Mapping[str, Any]) -> bytes:
         """The same for the same destination, and useless without the key."""
         ...
 

@@ -1,18 +1,19 @@
 """What whoever executes for a rail tells the lifecycle, inside their own transaction: there is news of payouts,
-the signer closed one, the signer would not."""
+the signer closed one, the signer would not.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import Incoming, Refusal
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.handlers.closing import take_close_refused, take_closed

@@ -1,12 +1,12 @@
 """What happened, as the events that others consume, signed and ready for the outbox."""
 
+from pydantic import BaseModel
+
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import payouts as contract
 from prizewire_contracts.events.signing import CloseRequested, CloseRequestedEvent
-from pydantic import BaseModel
-
 from prizewire_payouts.domain.change import Change, Fact
 from prizewire_payouts.domain.events import (
     Approved,
@@ -39,7 +39,8 @@ _METHOD: dict[str, type[Envelope]] = {
 
 def payout_events(change: Change, *, outbox: Outbox) -> list[EncodedEvent]:
     """The events of one change, in their order. Those to the signer have a count of their own, since the signer
-    reads no other."""
+    reads no other.
+    """
     payout = change.payout
     events = []
     for fact in change.facts:

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from prizewire_money import Amount, AssetRegistry
 from sqlalchemy import Row
 
+from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, MethodState, Pause, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState

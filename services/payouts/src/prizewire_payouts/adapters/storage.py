@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from sqlalchemy import TextClause, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from prizewire_chassis.db import Database, after_commit
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import AssetRegistry
-from sqlalchemy import TextClause, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from prizewire_payouts.adapters import rows, tables
 from prizewire_payouts.adapters.messages import method_event, payout_events
 from prizewire_payouts.domain.change import Change
@@ -58,9 +58,10 @@ _UPDATE_ATTEMPTS = text(
     "code text, answer jsonb, changed_at timestamptz, state text) "
     "WHERE a.payout_id = r.payout_id AND a.attempt_no = r.attempt_no"
 )
-_PAYOUT = "SELECT " + ", ".join(f"p.{column.name}" for column in tables.payouts.c) + " FROM payouts p WHERE "
+_PAYOUT_COLUMNS = ", ".join(f"p.{column.name}" for column in tables.payouts.c)
+_PAYOUT = f"SELECT {_PAYOUT_COLUMNS} FROM payouts p WHERE "  # noqa: S608 - column names of our own
 _LOCK_APPROVED = text(
-    _PAYOUT + "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "
+    _PAYOUT + "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "  # noqa: S608 - constants
     "AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
     "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign))) "
     "ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
@@ -127,7 +128,8 @@ class PostgresStore:
     async def list_payouts(self, wanted: PayoutFilter) -> list[Payout]:
         """See the port."""
         table = tables.payouts
-        query = select(table).order_by(table.c.requested_at, table.c.payout_id).limit(wanted.limit)
+        query = select(table).order_by(table.c.requested_at, table.c.payout_id)
+        query = query.limit(wanted.limit).offset(wanted.offset)
         if wanted.states:
             query = query.where(table.c.state.in_(wanted.states))
         for column, value in (
@@ -224,7 +226,9 @@ class PostgresStore:
         for change in ordered:
             events.extend(payout_events(change, outbox=self._outbox))
         await self._outbox.add(self._tx, events)
-        if self._on_due is not None and any(change.payout.state is PayoutState.APPROVED for change in changes):
+        if self._on_due is not None and any(
+            change.payout.state is PayoutState.APPROVED for change in changes
+        ):
             after_commit(self._tx, self._on_due)
 
     async def _save_attempts(self, changes: Sequence[Change]) -> None:
@@ -292,7 +296,9 @@ class PostgresStore:
             text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"methods {player}"}
         )
         table = tables.methods
-        query = select(table).where(table.c.player == player).order_by(table.c.registered_at, table.c.method_id)
+        query = (
+            select(table).where(table.c.player == player).order_by(table.c.registered_at, table.c.method_id)
+        )
         return [rows.method_from(row) for row in await self._tx.execute(query)]
 
     async def shared_destinations(self, macs: Iterable[bytes]) -> dict[bytes, int]:
@@ -358,7 +364,9 @@ class PostgresStore:
     async def pauses(self) -> list[Pause]:
         """See the port."""
         table = tables.pauses
-        query = select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.paused_at, table.c.pause_id)
+        query = (
+            select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.paused_at, table.c.pause_id)
+        )
         return [rows.pause_from(row) for row in await self._tx.execute(query)]
 
     async def save_pause(self, pause: Pause) -> None:

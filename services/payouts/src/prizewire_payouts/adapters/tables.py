@@ -5,7 +5,6 @@ it, ask its rail, give it up), NULL when nothing is to be done. Whoever learns t
 sets ``due_at`` to the present moment, in the transaction that stores the news, and wakes the sync job.
 """
 
-from prizewire_chassis.db import chassis_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -26,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from prizewire_chassis.db import chassis_tables
 
 __all__ = [
     "approvals",
@@ -61,7 +62,9 @@ methods = Table(
     Column("commitment", Text),  # for all other rails
     Column("details", LargeBinary, nullable=False),  # AES-256-GCM: nonce ‖ ciphertext of {salt, details}
     Column("details_key", Text, nullable=False),  # which key encrypted them
-    Column("destination_mac", LargeBinary, nullable=False),  # keyed, to find one destination at several players
+    Column(
+        "destination_mac", LargeBinary, nullable=False
+    ),  # keyed, to find one destination at several players
     Column("registered_at", _moment, nullable=False),
     Column("changed_at", _moment, nullable=False),
     CheckConstraint("state IN ('active', 'removed')", name="payout_methods_state"),

@@ -18,9 +18,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.intents import commitment
-
 from prizewire_payouts.domain.model import Method
 from prizewire_payouts.ports import OpenedDetails
 
@@ -72,13 +72,15 @@ class DetailsVault:
         try:
             plain = orjson.loads(self._cipher.decrypt(nonce, sealed, method.method_id.bytes))
         except InvalidTag:
-            msg = f"the details of method {method.method_id} were not sealed by this key, or were changed since"
+            msg = (
+                f"the details of method {method.method_id} were not sealed by this key, or were changed since"
+            )
             raise ValueError(msg) from None
         return OpenedDetails(details=plain["details"], salt=bytes.fromhex(plain["salt"]))
 
-    def destination_mac(self, *, type: str, details: Mapping[str, Any]) -> bytes:
+    def destination_mac(self, *, method_type: str, details: Mapping[str, Any]) -> bytes:
         """See the port."""
-        return hmac.digest(self._mac_key, canonical_bytes([type, dict(details)]), "sha256")
+        return hmac.digest(self._mac_key, canonical_bytes([method_type, dict(details)]), "sha256")
 
     def commitment(self, *, opened: OpenedDetails) -> str:
         """See the port."""

@@ -59,7 +59,14 @@ class Change:
     touched: bool = False
 
     def move(
-        self, *, to: PayoutState, cause: str, actor: str, now: datetime, code: str | None = None, **fields: Any
+        self,
+        *,
+        to: PayoutState,
+        cause: str,
+        actor: str,
+        now: datetime,
+        code: str | None = None,
+        **fields: Any,
     ) -> None:
         """Take one step, with any fields that change with it; ``code`` says why the payout is where it now is.
 

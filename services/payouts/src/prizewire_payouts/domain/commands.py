@@ -24,7 +24,8 @@ class Allowed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentTerms:
     """An intent as read: ``json`` is the whole of it, the rest what payouts must compare. Its signature was
-    checked before one of these was built."""
+    checked before one of these was built.
+    """
 
     json: Mapping[str, Any]
     signature: str

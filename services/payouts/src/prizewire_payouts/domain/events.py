@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_money import Amount
-
 from prizewire_payouts.domain.states import PayoutState
 
 __all__ = [

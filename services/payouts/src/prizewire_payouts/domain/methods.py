@@ -32,7 +32,8 @@ _ON_CHAIN = frozenset({"stellar"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodTerms:
     """Details that were found valid. ``details`` are exactly what is sealed; ``address`` and ``memo`` are set for
-    on-chain types, whose intents name them in clear."""
+    on-chain types, whose intents name them in clear.
+    """
 
     type: str
     rail_type: str
@@ -42,7 +43,7 @@ class MethodTerms:
 
 
 def read_details(
-    *, type: str, details: Mapping[str, Any], address_kind: Callable[[str], str | None]
+    *, method_type: str, details: Mapping[str, Any], address_kind: Callable[[str], str | None]
 ) -> MethodTerms:
     """Check details by type. ``address_kind`` names the kind of a Stellar address, or None if it is none.
 
@@ -50,11 +51,11 @@ def read_details(
         MethodError: ``method_type_unknown``, ``details_malformed``, ``address_invalid``, ``memo_too_long``,
             ``memo_not_possible`` or ``account_invalid``. No message repeats a detail.
     """
-    if type == "stellar":
+    if method_type == "stellar":
         return _stellar(details, address_kind)
-    if type == "fake":
+    if method_type == "fake":
         return _fake(details)
-    raise MethodError("method_type_unknown", f"there is no method type {type[:32]!r}")
+    raise MethodError("method_type_unknown", f"there is no method type {method_type[:32]!r}")
 
 
 def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | None]) -> MethodTerms:
@@ -62,7 +63,9 @@ def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | Non
     address, memo = details["address"], details.get("memo")
     kind = address_kind(address)
     if kind is None:
-        raise MethodError("address_invalid", "address is no Stellar account, muxed account or contract address")
+        raise MethodError(
+            "address_invalid", "address is no Stellar account, muxed account or contract address"
+        )
     if memo is not None:
         if not memo or len(memo.encode()) > MEMO_BYTES_MAX:
             raise MethodError("memo_too_long", f"a memo has 1 to {MEMO_BYTES_MAX} bytes of text")

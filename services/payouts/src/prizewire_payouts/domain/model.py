@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_money import Amount
-
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
 __all__ = ["Attempt", "Method", "MethodState", "Pause", "Payout"]

@@ -21,7 +21,8 @@ class Hold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """Limits by asset code. An asset without an automatic limit is always held; one without a second limit
-    never needs two approvers. ``version`` is told with each approval."""
+    never needs two approvers. ``version`` is told with each approval.
+    """
 
     version: int
     automatic_up_to: Mapping[str, Amount]
@@ -59,16 +60,18 @@ class Schedule:
 
     def look_again_in(self, *, polls: int) -> timedelta:
         """How long to wait after look number ``polls`` (from 1)."""
-        doublings = max(0, polls - self.polls_flat)
-        if doublings > 30:
-            return self.poll_max
-        return min(self.poll * 2**doublings, self.poll_max)
+        return _doubled(self.poll, times=polls - self.polls_flat, most=self.poll_max)
 
     def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
         """How long to wait after attempt ``attempt_no`` was proved without effect.
 
         Doubles with each attempt; up to half of it is taken off by the key, so that many do not come at once.
         """
-        full = min(self.retry_first * 2 ** min(attempt_no - 1, 30), self.retry_max)
+        full = _doubled(self.retry_first, times=attempt_no - 1, most=self.retry_max)
         wait = full - full * (provider_key.int % 500) / 1000
         return max(wait, timedelta(seconds=at_least_s or 0))
+
+
+def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:
+    factor: int = 2 ** max(0, min(times, 30))
+    return min(gap * factor, most)

@@ -108,7 +108,9 @@ def check_approver(*, payout: Payout, approver: str, already: Collection[str], n
     if payout.state is not PayoutState.HELD:
         raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
     if approver in (payout.player, payout.filed_by):
-        raise ApprovalRefused("approver_is_party", "who filed a payout or is paid by it does not decide on it")
+        raise ApprovalRefused(
+            "approver_is_party", "who filed a payout or is paid by it does not decide on it"
+        )
     if approver in already:
         raise ApprovalRefused("already_approved", "a second approval must come from another person")
     if not payout.intent_alive(now=now):
@@ -125,7 +127,9 @@ def reject(*, change: Change, approver: str, reason: str, cause: str, now: datet
     if payout.state not in (PayoutState.REQUESTED, PayoutState.HELD):
         raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
     if approver in (payout.player, payout.filed_by):
-        raise ApprovalRefused("approver_is_party", "who filed a payout or is paid by it does not decide on it")
+        raise ApprovalRefused(
+            "approver_is_party", "who filed a payout or is paid by it does not decide on it"
+        )
     close(
         change=change,
         to=PayoutState.CLOSING_REJECTED,

@@ -15,7 +15,8 @@ _BATCH = 200
 
 async def tell_expired(store: Store, *, now: datetime) -> bool:
     """Hold payouts whose intent ran out before anything was sent, and ask rewards to renew; True if there may be
-    more."""
+    more.
+    """
     payouts = await store.lock_expired(now=now, limit=_BATCH)
     changes = [Change(payout) for payout in payouts]
     for change in changes:
@@ -26,7 +27,8 @@ async def tell_expired(store: Store, *, now: datetime) -> bool:
 
 async def reroute(store: Store, *, rails: Sequence[Rail], now: datetime) -> bool:
     """Give approved payouts whose rail is no longer configured another one, or give them up; True if there may be
-    more."""
+    more.
+    """
     payouts = await store.lock_unrouted(rails=[rail.name for rail in rails], limit=_BATCH)
     changes = [Change(payout) for payout in payouts]
     for change in changes:

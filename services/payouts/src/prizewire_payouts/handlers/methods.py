@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts.ids import derive
-
 from prizewire_payouts.domain.errors import MethodError
 from prizewire_payouts.domain.events import MethodChanged
 from prizewire_payouts.domain.methods import MethodTerms, with_default, without, without_default
@@ -44,12 +43,13 @@ async def register(
     """
     methods = await store.lock_player_methods(player)
     active = [method for method in methods if method.state is MethodState.ACTIVE]
-    mac = vault.destination_mac(type=terms.type, details=terms.details)
+    mac = vault.destination_mac(method_type=terms.type, details=terms.details)
     for method in active:
         if method.destination_mac == mac:
+            known = method
             if default and not method.is_default:
-                method = await _set_default(store, methods=active, chosen=method, actor=actor, now=now)
-            return Registered(method=method, is_new=False)
+                known = await _set_default(store, methods=active, chosen=method, actor=actor, now=now)
+            return Registered(method=known, is_new=False)
     if len(active) >= ACTIVE_MAX:
         raise MethodError("too_many_methods", f"a player has at most {ACTIVE_MAX} payout methods")
     opened = OpenedDetails(details=terms.details, salt=vault.salt())
@@ -79,9 +79,7 @@ async def register(
     return Registered(method=new, is_new=True)
 
 
-async def make_default(
-    store: Store, *, method_id: UUID, player: str, actor: str, now: datetime
-) -> Method:
+async def make_default(store: Store, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
     """Make this method the one that prizes go to.
 
     Raises:

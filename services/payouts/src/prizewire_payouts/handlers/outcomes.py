@@ -8,7 +8,6 @@ from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode, RetryDecision, decision_for
 from prizewire_contracts.rails import Outcome, PayoutReference, ProviderResult
-
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import Paid, Pending, Returned, Unknown
 from prizewire_payouts.domain.model import Attempt
@@ -154,7 +153,7 @@ class _Judgement:
         if attempt is None or attempt.attempt_no != self.answer.attempt_no:
             return f"{outcome} for attempt {self.answer.attempt_no}, which is not the last" if moved else None
         if payout.state is PayoutState.PAID:
-            return self._turned(attempt)
+            return self._turned()
         if payout.state not in _OPEN:
             return f"{outcome} while the payout is {payout.state}" if moved else None
         if self.answer.cancel_answer is not None:
@@ -175,7 +174,7 @@ class _Judgement:
             return "paid with an amount that is not the intent's"
         self._paid(attempt)
         if outcome is Outcome.RETURNED:
-            return self._turned(attempt)
+            return self._turned()
         return None
 
     def _pending(self, attempt: Attempt) -> None:
@@ -183,7 +182,11 @@ class _Judgement:
         ref = result.provider_ref or attempt.provider_ref
         if attempt.state is not AttemptState.ACCEPTED:
             change.move_attempt(
-                to=AttemptState.ACCEPTED, cause=self._cause, now=self.now, provider_ref=ref, answer=self._answer()
+                to=AttemptState.ACCEPTED,
+                cause=self._cause,
+                now=self.now,
+                provider_ref=ref,
+                answer=self._answer(),
             )
         if change.payout.state is not PayoutState.PENDING:
             change.move(
@@ -254,7 +257,9 @@ class _Judgement:
         zero = payout.amount - payout.amount
         fee = self._result.fee if self._result.fee is not None else zero
         ref = self._result.provider_ref or attempt.provider_ref
-        proof = {name: self._result.proof[name] for name in _PROOF if self._result.proof.get(name) is not None}
+        proof = {
+            name: self._result.proof[name] for name in _PROOF if self._result.proof.get(name) is not None
+        }
         if not proof and ref is not None:
             proof = {"reference": ref}
         change.move_attempt(
@@ -288,7 +293,7 @@ class _Judgement:
         )
         change.emit(event=event, cause=self._cause, now=now)
 
-    def _turned(self, attempt: Attempt) -> str | None:
+    def _turned(self) -> str | None:
         """A payment that was proved may come back; anything else said of it changes nothing."""
         change, payout, result, now = self.change, self.change.payout, self._result, self.now
         if result.outcome is not Outcome.RETURNED:

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts.codes import RefusalCode
-
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.commands import AskCancel, Command, Rejection, RenewIntent, RequestPayout
 from prizewire_payouts.domain.errors import CancelRefused
@@ -95,22 +94,9 @@ def _new_payout(
     terms = command.terms
     if (wrong := _terms_wrong(command, rules)) is not None:
         return Rejection(code=RefusalCode.INTENT_INVALID, detail=wrong)
-    if command.method_id is None:
-        way = terms.allowed[0]
-        method_type = method_type_for_rail(rail_type=way.rail)
-        if method_type is None or way.destination is None:
-            detail = "a payout without a method names an on-chain address"
-            return Rejection(code=RefusalCode.INTENT_INVALID, detail=detail)
-        rail_type, address, memo = way.rail, way.destination, way.memo
-    else:
-        method = methods.get(command.method_id)
-        if method is None or method.player != command.player:
-            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the player has no such method")
-        if command.method_version is None or command.method_version > method.version:
-            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the method never had this version")
-        if not allows(allowed=terms.allowed, method=method):
-            return Rejection(code=RefusalCode.INTENT_INVALID, detail="the intent does not allow the method")
-        method_type, rail_type, address, memo = method.type, method.rail_type, method.address, method.memo
+    way = _way(command, methods)
+    if isinstance(way, str):
+        return Rejection(code=RefusalCode.INTENT_INVALID, detail=way)
     return Payout(
         payout_id=command.payout_id,
         correlation_id=command.correlation_id,
@@ -120,10 +106,10 @@ def _new_payout(
         amount=terms.amount,
         method_id=command.method_id,
         method_version=command.method_version,
-        method_type=method_type,
-        rail_type=rail_type,
-        address=address,
-        memo=memo,
+        method_type=way.method_type,
+        rail_type=way.rail_type,
+        address=way.address,
+        memo=way.memo,
         filed_by=command.filed_by,
         reward_ids=command.reward_ids,
         intent=terms.json,
@@ -133,6 +119,34 @@ def _new_payout(
         requested_at=now,
         changed_at=now,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How a payout is to go, as both its intent and its method say."""
+
+    method_type: str
+    rail_type: str
+    address: str | None
+    memo: str | None
+
+
+def _way(command: RequestPayout, methods: Mapping[UUID, Method]) -> _Way | str:
+    """The way to pay, or what is wrong with it."""
+    if command.method_id is None:
+        first = command.terms.allowed[0]
+        method_type = method_type_for_rail(rail_type=first.rail)
+        if method_type is None or first.destination is None:
+            return "a payout without a method names an on-chain address"
+        return _Way(method_type=method_type, rail_type=first.rail, address=first.destination, memo=first.memo)
+    method = methods.get(command.method_id)
+    if method is None or method.player != command.player:
+        return "the player has no such method"
+    if command.method_version is None or command.method_version > method.version:
+        return "the method never had this version"
+    if not allows(allowed=command.terms.allowed, method=method):
+        return "the intent does not allow the method"
+    return _Way(method_type=method.type, rail_type=method.rail_type, address=method.address, memo=method.memo)
 
 
 def _terms_wrong(command: RequestPayout | RenewIntent, rules: Rules) -> str | None:

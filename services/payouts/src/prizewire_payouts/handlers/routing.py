@@ -5,7 +5,6 @@ from datetime import datetime
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Capabilities
-
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Payout
 from prizewire_payouts.domain.states import PayoutState
@@ -17,7 +16,8 @@ __all__ = ["choose", "route"]
 
 def choose(*, payout: Payout, rails: Sequence[Rail]) -> str | PayoutCode:
     """The first rail, in the order of the configuration, that can carry this payout; else the code that says why
-    none can."""
+    none can.
+    """
     fits = [rail for rail in rails if _serves(rail.capabilities, payout)]
     if not fits:
         return PayoutCode.RAIL_UNSUPPORTED
@@ -47,8 +47,6 @@ def route(*, change: Change, rails: Sequence[Rail], cause: str, now: datetime) -
         return
     chosen = choose(payout=change.payout, rails=rails)
     if isinstance(chosen, PayoutCode):
-        close(
-            change=change, to=PayoutState.CLOSING_FAILED, code=chosen, cause=cause, actor="router", now=now
-        )
+        close(change=change, to=PayoutState.CLOSING_FAILED, code=chosen, cause=cause, actor="router", now=now)
     else:
         change.set(now=now, rail=chosen)

@@ -10,7 +10,6 @@ from uuid import UUID
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import derive, provider_key
 from prizewire_contracts.rails import PayoutInstruction
-
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import Submitted
 from prizewire_payouts.domain.model import Attempt, Method, MethodState, Payout
@@ -52,9 +51,7 @@ async def commit_attempts(
                 now=now,
             )
             continue
-        instructions.append(
-            _open(change, details=found, rail=rail, schedule=schedule, cause=cause, now=now)
-        )
+        instructions.append(_open(change, details=found, rail=rail, schedule=schedule, cause=cause, now=now))
     await store.save(changes)
     return instructions
 
@@ -110,9 +107,7 @@ def _open(
         polls=0,
         provider_ref=None,
     )
-    change.emit(
-        event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause, now=now
-    )
+    change.emit(event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause, now=now)
     return PayoutInstruction(
         payout_id=payout.payout_id,
         attempt_no=number,

@@ -1,0 +1,93 @@
+"""What must hold among payouts, attempts and their histories, at any moment. Each answers its breaches."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import verify_chain
+from prizewire_chassis.http.parts import Check
+
+__all__ = ["CHECKS"]
+
+_OPEN = "('submitting', 'pending', 'unknown')"
+_OPEN_ATTEMPT = "('opened', 'sent', 'accepted', 'ambiguous')"
+_ONE_EFFECT = text(
+    "SELECT p.payout_id, p.state, count(a.attempt_no) FILTER (WHERE a.state = 'effected') AS effected, "
+    "count(a.attempt_no) FILTER (WHERE a.state = 'reversed') AS reversed "
+    "FROM payouts p LEFT JOIN attempts a USING (payout_id) GROUP BY p.payout_id "
+    "HAVING count(a.attempt_no) FILTER (WHERE a.state = 'effected') <> CASE WHEN p.state = 'paid' THEN 1 ELSE 0 END "
+    "OR count(a.attempt_no) FILTER (WHERE a.state = 'reversed') <> CASE WHEN p.state = 'returned' THEN 1 ELSE 0 END "
+    "LIMIT 100"
+)
+_OPEN_ONLY_WHERE_OPEN = text(
+    f"SELECT p.payout_id, p.state FROM payouts p JOIN attempts a USING (payout_id) WHERE a.state IN {_OPEN_ATTEMPT} "  # noqa: S608 - constants
+    f"AND p.state NOT IN {_OPEN} LIMIT 100"
+)
+_NUMBERED = text(
+    "SELECT p.payout_id FROM payouts p LEFT JOIN (SELECT payout_id, count(*) AS n, max(attempt_no) AS last "
+    "FROM attempts GROUP BY payout_id) a USING (payout_id) "
+    "WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0) LIMIT 100"
+)
+_PATHS = text(
+    "WITH steps AS (SELECT payout_id, from_state, to_state, "
+    "lag(to_state, 1, 'requested') OVER w AS before, lead(from_state) OVER w AS after "
+    "FROM payout_transitions WINDOW w AS (PARTITION BY payout_id ORDER BY id)) "
+    "SELECT p.payout_id, p.state FROM payouts p LEFT JOIN steps s USING (payout_id) "
+    "WHERE s.before IS DISTINCT FROM s.from_state AND s.payout_id IS NOT NULL "
+    "OR s.payout_id IS NULL OR (s.after IS NULL AND s.to_state <> p.state) LIMIT 100"
+)
+_EDGES = text(
+    "SELECT DISTINCT t.from_state, t.to_state FROM payout_transitions t "
+    "LEFT JOIN payouts_state_edges e USING (from_state, to_state) WHERE e.to_state IS NULL"
+)
+_CLOSED = text(
+    "SELECT payout_id FROM payouts WHERE needs_closure AND closure IS NULL "
+    "AND state IN ('failed', 'rejected', 'cancelled') LIMIT 100"
+)
+_DEFAULTS = text(
+    "SELECT player FROM payout_methods WHERE is_default GROUP BY player HAVING count(*) > 1 LIMIT 100"
+)
+
+
+async def _one_effect(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row.payout_id} is {row.state} with {row.effected} effects and {row.reversed} reversals"
+        for row in await tx.execute(_ONE_EFFECT)
+    ]
+
+
+async def _open_attempts(tx: AsyncConnection) -> list[str]:
+    open_ = [
+        f"payout {row.payout_id} is {row.state} with an open attempt"
+        for row in await tx.execute(_OPEN_ONLY_WHERE_OPEN)
+    ]
+    return open_ + [f"attempts of payout {row[0]} are not counted 1…n" for row in await tx.execute(_NUMBERED)]
+
+
+async def _histories(tx: AsyncConnection) -> list[str]:
+    breaches = [
+        f"the history of payout {row[0]} does not lead to {row[1]}" for row in await tx.execute(_PATHS)
+    ]
+    return breaches + [f"a history holds {row[0]} → {row[1]}" for row in await tx.execute(_EDGES)]
+
+
+async def _closures(tx: AsyncConnection) -> list[str]:
+    return [f"payout {row[0]} ended without the signer's closure" for row in await tx.execute(_CLOSED)]
+
+
+async def _methods(tx: AsyncConnection) -> list[str]:
+    return [f"{row[0]} has two default methods" for row in await tx.execute(_DEFAULTS)]
+
+
+async def _audit(tx: AsyncConnection) -> list[str]:
+    return await verify_chain(tx, service="payouts")
+
+
+CHECKS = (
+    Check("payout_has_at_most_one_effect", _one_effect),
+    Check("payout_attempts_open_where_they_may", _open_attempts),
+    Check("payout_histories_are_paths", _histories),
+    Check("payout_closures_are_stored", _closures),
+    Check("payout_methods_one_default", _methods),
+    Check("audit_chain", _audit),
+)
+"""Checked by `GET /api/services/payouts/checks`."""

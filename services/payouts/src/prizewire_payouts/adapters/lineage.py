@@ -1,0 +1,97 @@
+"""The lifecycle's part of a correlation id's way: every step of its payouts and of their attempts."""
+
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http.parts import LineageEntry
+from prizewire_money import Amount, AssetRegistry
+
+__all__ = ["PayoutLineage"]
+
+SERVICE = "payouts"
+_PAYOUTS = text(
+    "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
+    "code, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
+)
+_STEPS = text(
+    "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
+    "WHERE correlation_id = :correlation ORDER BY id"
+)
+_ATTEMPTS = text(
+    "SELECT t.payout_id, t.attempt_no, t.from_state, t.to_state, t.cause, t.code, t.at, a.rail, a.provider_key, "
+    "a.provider_ref FROM attempt_transitions t JOIN attempts a USING (payout_id, attempt_no) "
+    "JOIN payouts p USING (payout_id) WHERE p.correlation_id = :correlation ORDER BY t.id"
+)
+
+
+class PayoutLineage:
+    """A `prizewire_chassis.http.parts.Lineage` over the tables of the lifecycle."""
+
+    def __init__(self, *, assets: AssetRegistry) -> None:
+        self._assets = assets
+
+    async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+        """Requests, steps and attempts, in their order."""
+        wanted = {"correlation": correlation_id}
+        payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
+        entries = [self._requested(row) for row in payouts.values()]
+        entries += [_step(row, payouts[row.payout_id]) for row in await tx.execute(_STEPS, wanted)]
+        entries += [_attempt(row) for row in await tx.execute(_ATTEMPTS, wanted)]
+        return sorted(entries, key=lambda entry: entry.at)
+
+    def _requested(self, row: Row[Any]) -> LineageEntry:
+        amount = Amount(self._assets[row.asset], row.amount_minor)
+        return LineageEntry(
+            at=row.requested_at,
+            service=SERVICE,
+            kind="payout.requested",
+            id=str(row.payout_id),
+            summary=f"payout of {amount} {row.asset} to {row.player or 'an outside address'} by {row.method_type}",
+            detail={
+                "player": row.player,
+                "asset": row.asset,
+                "amount": amount.to_wire(),
+                "filed_by": row.filed_by,
+                "cause": row.causation_id,
+            },
+        )
+
+
+def _step(row: Row[Any], payout: Row[Any]) -> LineageEntry:
+    detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
+    if row.code is not None:
+        detail["code"] = row.code
+    summary = f"{row.from_state} → {row.to_state}"
+    if row.to_state == "paid" and payout.proof is not None:
+        detail |= {"rail": payout.rail, "proof": payout.proof}
+        where = payout.proof.get("tx_hash") or payout.proof.get("reference")
+        summary = f"paid over {payout.rail}: {where}"
+    return LineageEntry(
+        at=row.at,
+        service=SERVICE,
+        kind=f"payout.{row.to_state}",
+        id=str(row.payout_id),
+        summary=summary,
+        detail=detail,
+    )
+
+
+def _attempt(row: Row[Any]) -> LineageEntry:
+    detail = {
+        "payout_id": str(row.payout_id),
+        "attempt_no": row.attempt_no,
+        "rail": row.rail,
+        "provider_ref": row.provider_ref,
+        "cause": row.cause,
+        "code": row.code,
+    }
+    return LineageEntry(
+        at=row.at,
+        service=SERVICE,
+        kind=f"attempt.{row.to_state}",
+        id=str(row.provider_key),
+        summary=f"attempt {row.attempt_no} on {row.rail}: {row.from_state} → {row.to_state}",
+        detail=detail,
+    )

@@ -1,0 +1,29 @@
+"""Gauges that are read off the tables."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+
+from prizewire_chassis.db import Database
+from prizewire_payouts.domain.states import FINAL, PayoutState
+from prizewire_payouts.metrics import OLDEST_UNKNOWN, PAYOUTS
+
+__all__ = ["measure"]
+
+_ALIVE = [state for state in PayoutState if state not in FINAL and state is not PayoutState.PAID]
+_COUNTS = text(
+    "SELECT state, count(*) AS n, min(changed_at) AS oldest FROM payouts "
+    "WHERE state = ANY(CAST(:alive AS text[])) GROUP BY state"
+)
+
+
+async def measure(db: Database, *, now: datetime) -> None:
+    """Set the gauges to what the tables hold."""
+    async with db.transaction() as tx:
+        found = {
+            row.state: row for row in await tx.execute(_COUNTS, {"alive": [str(state) for state in _ALIVE]})
+        }
+    for state in _ALIVE:
+        PAYOUTS.labels(state).set(found[state].n if state in found else 0)
+    unknown = found.get(PayoutState.UNKNOWN)
+    OLDEST_UNKNOWN.set((now - unknown.oldest).total_seconds() if unknown is not None else 0)

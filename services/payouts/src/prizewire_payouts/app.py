@@ -1,0 +1,235 @@
+"""Builds payouts out of its parts: the only reader of its settings."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+from litestar import Controller
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http.parts import Lineage, LineageEntry
+from prizewire_chassis.inbox import ConsumerSpec
+from prizewire_chassis.keys import read_secret
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.settings import load_assets
+from prizewire_contracts.rails import RailType, RewardPayoutProvider
+from prizewire_money import AssetRegistry, MoneyError
+from prizewire_payouts.adapters.addresses import stellar_address_kind
+from prizewire_payouts.adapters.checks import CHECKS
+from prizewire_payouts.adapters.closing import Lifecycle
+from prizewire_payouts.adapters.lineage import PayoutLineage
+from prizewire_payouts.adapters.measures import measure
+from prizewire_payouts.adapters.rails import RailEntry, build_rails, read_rails
+from prizewire_payouts.adapters.storage import PostgresTransactions
+from prizewire_payouts.adapters.vault import DetailsVault
+from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
+from prizewire_payouts.entrypoints.consumers import RewardsConsumer, rewards_spec
+from prizewire_payouts.entrypoints.http import (
+    HttpParts,
+    admin_controller,
+    methods_controller,
+    pauses_controller,
+    payouts_controller,
+)
+from prizewire_payouts.entrypoints.jobs import RailWorker, housekeeping_job
+from prizewire_payouts.handlers.outcomes import Surprise
+from prizewire_payouts.handlers.requests import Rules
+from prizewire_payouts.ports import Rail
+from prizewire_payouts.settings import PayoutSettings, approval_policy, schedule
+from prizewire_railkit import RailMisconfigured
+
+__all__ = ["build"]
+
+
+async def build(runtime: Runtime) -> Built:
+    """The service over its runtime.
+
+    Raises:
+        ConfigurationError: it must not start like this; the message is a sentence for the operator.
+    """
+    settings = runtime.settings
+    assert isinstance(settings, PayoutSettings)
+    try:
+        return _build(runtime, settings)
+    except (RailMisconfigured, MoneyError, ValueError) as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
+    if settings.payouts_sign_with_hot_key:
+        msg = "PAYOUTS_SIGN_WITH_HOT_KEY is not served: chain keys live in the signer; unset it"
+        raise ConfigurationError(msg)
+    assets = load_assets(settings.assets_file)
+    policy, times = approval_policy(settings, assets=assets), schedule(settings)
+    vault = DetailsVault(key_hex=read_secret(settings.method_encryption_key_file))
+    workers: list[RailWorker] = []
+
+    def wake() -> None:
+        for worker in workers:
+            worker.wake()
+
+    transactions = PostgresTransactions(db=runtime.db, assets=assets, outbox=runtime.outbox, on_due=wake)
+    lifecycle = Lifecycle(transactions=transactions, schedule=times, clock=runtime.clock, wake=wake)
+    chain = _Chain(runtime, settings, lifecycle)
+    rails = build_rails(
+        read_rails(settings.rails_file),
+        built_in={RailType.STELLAR: chain.build},
+        clock=runtime.clock,
+        assets=assets,
+        environment=settings.prizewire_environment,
+    )
+    root = _Root(runtime, settings, assets=assets, transactions=transactions, vault=vault, rails=rails)
+    workers += root.workers(times)
+
+    async def close() -> None:
+        for worker in workers:
+            await worker.drain()
+        await chain.close()
+
+    async def gauge(now: datetime) -> None:
+        await measure(runtime.db, now=now)
+
+    housekeeping = housekeeping_job(
+        transactions=transactions, rails=rails, clock=runtime.clock, measure=gauge
+    )
+    return Built(
+        controllers=root.controllers(policy),
+        lineage=_joined([PayoutLineage(assets=assets), *chain.lineages]),
+        checks=[*CHECKS, *chain.checks],
+        specs=[root.consumer(policy), *chain.specs],
+        jobs=[*(job for worker in workers for job in worker.jobs), housekeeping, *chain.jobs],
+        close=close,
+    )
+
+
+class _Chain:
+    """The Stellar rail, built at most once: its executor owns the treasury's channels."""
+
+    def __init__(self, runtime: Runtime, settings: PayoutSettings, lifecycle: Lifecycle) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._parts: Any = None
+
+    def build(self, entry: RailEntry) -> RewardPayoutProvider:
+        if self._parts is not None:
+            msg = f"the rail {entry.name} is a second one of type stellar: one treasury has one executor"
+            raise RailMisconfigured(msg)
+        if entry.options:
+            msg = f"the rail {entry.name} has an unknown option {min(entry.options)!r}; it knows: none"
+            raise RailMisconfigured(msg)
+        if not self._settings.payouts_live_execution:
+            msg = (
+                f"the rail {entry.name} sends what it builds: set PAYOUTS_LIVE_EXECUTION=true, "
+                "or take it out of RAILS_FILE"
+            )
+            raise RailMisconfigured(msg)
+        # the chain's library is loaded only where the rail is configured
+        stellar = import_module("prizewire_payouts.adapters.stellar")
+        self._parts = stellar.build_stellar(
+            self._runtime,
+            self._settings,
+            rail_name=entry.name,
+            on_closed=self._lifecycle.on_closed,
+            on_close_refused=self._lifecycle.on_close_refused,
+            on_progress=self._lifecycle.on_progress,
+        )
+        provider: RewardPayoutProvider = self._parts.provider
+        return provider
+
+    @property
+    def specs(self) -> list[Any]:
+        return [] if self._parts is None else list(self._parts.specs)
+
+    @property
+    def jobs(self) -> list[Any]:
+        return [] if self._parts is None else list(self._parts.jobs)
+
+    @property
+    def checks(self) -> list[Any]:
+        return [] if self._parts is None else list(self._parts.checks)
+
+    @property
+    def lineages(self) -> list[Lineage]:
+        return [] if self._parts is None else [self._parts.lineage]
+
+    async def close(self) -> None:
+        if self._parts is not None:
+            await self._parts.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What the entry points are built from."""
+
+    runtime: Runtime
+    settings: PayoutSettings
+    assets: AssetRegistry = field(kw_only=True)
+    transactions: PostgresTransactions = field(kw_only=True)
+    vault: DetailsVault = field(kw_only=True)
+    rails: list[Rail] = field(kw_only=True)
+
+    def workers(self, times: Schedule) -> list[RailWorker]:
+        return [
+            RailWorker(
+                rail=rail,
+                transactions=self.transactions,
+                vault=self.vault,
+                schedule=times,
+                clock=self.runtime.clock,
+                call_timeout=timedelta(milliseconds=self.settings.payouts_call_timeout_ms),
+                on_surprise=self._audit,
+            )
+            for rail in self.rails
+        ]
+
+    def controllers(self, policy: ApprovalPolicy) -> list[type[Controller]]:
+        parts = HttpParts(
+            db=self.runtime.db,
+            store=self.transactions.store,
+            audit=self.runtime.audit,
+            clock=self.runtime.clock,
+            vault=self.vault,
+            policy=policy,
+            rails=self.rails,
+            address_kind=stellar_address_kind,
+        )
+        return [
+            methods_controller(parts),
+            payouts_controller(parts),
+            pauses_controller(parts),
+            admin_controller(parts),
+        ]
+
+    def consumer(self, policy: ApprovalPolicy) -> ConsumerSpec:
+        network = self.settings.stellar_network_passphrase
+        return rewards_spec(
+            RewardsConsumer(
+                store=self.transactions.store,
+                rules=Rules(network=network, policy=policy, rails=self.rails),
+                trust=self.runtime.trust,
+                assets=self.assets,
+                clock=self.runtime.clock,
+            )
+        )
+
+    async def _audit(self, surprise: Surprise) -> None:
+        async with self.runtime.db.transaction() as tx:
+            await self.runtime.audit.record(
+                tx,
+                actor="rail",
+                action="payout.surprise",
+                target=str(surprise.payout_id),
+                reason=surprise.detail,
+                detail={"attempt_no": surprise.attempt_no},
+                correlation_id=surprise.correlation_id,
+            )
+
+
+def _joined(lineages: list[Lineage]) -> Lineage:
+    async def joined(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+        entries = [entry for lineage in lineages for entry in await lineage(tx, correlation_id)]
+        return sorted(entries, key=lambda entry: entry.at)
+
+    return joined

@@ -1,0 +1,8 @@
+"""HTTP: payout methods, payouts, and what approvers and operators do with them."""
+
+from prizewire_payouts.entrypoints.http.admin import admin_controller, pauses_controller
+from prizewire_payouts.entrypoints.http.methods import methods_controller
+from prizewire_payouts.entrypoints.http.parts import HttpParts
+from prizewire_payouts.entrypoints.http.payouts import payouts_controller
+
+__all__ = ["HttpParts", "admin_controller", "methods_controller", "pauses_controller", "payouts_controller"]

@@ -1,0 +1,190 @@
+"""`/api/payout-methods`: where a player's prizes go."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from litestar import Controller, Request, Response, delete, get, post
+from litestar.params import Parameter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import Page, Problem
+from prizewire_payouts.domain.errors import MethodError
+from prizewire_payouts.domain.methods import read_details
+from prizewire_payouts.domain.model import Method
+from prizewire_payouts.entrypoints.http.parts import HttpParts, Work, act, problem, shown_method
+from prizewire_payouts.handlers.methods import make_default, register, remove
+from prizewire_payouts.metrics import METHODS
+from prizewire_payouts.ports import Store
+
+__all__ = ["methods_controller"]
+
+_Key = Annotated[str | None, Parameter(header="Idempotency-Key")]
+_Player = Annotated[str | None, Field(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+_STAFF = (Role.OPERATOR, Role.ADMIN)
+
+
+class NewMethod(BaseModel):
+    """A payout method to register. ``details`` depend on the type: ``{address, memo?}`` or ``{account}``."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    type: Annotated[str, Field(min_length=1, max_length=32)]
+    details: Annotated[dict[str, str | None], Field(max_length=16, repr=False)]
+    default: bool = False
+    player: _Player = None
+
+
+def methods_controller(parts: HttpParts) -> type[Controller]:
+    """The controller over these parts."""
+    notes = _Notes(parts)
+
+    class MethodsController(Controller):
+        path = "/api/payout-methods"
+        guards = [require(Role.PLAYER, *_STAFF)]  # noqa: RUF012 - Litestar reads a plain list
+        tags = ["payout methods"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @post("/", summary="Register a payout method; the first one becomes the default")
+        async def create(
+            self, data: NewMethod, request: Request[Principal, Any, Any], key: _Key = None
+        ) -> Response[Any]:
+            player = _player(request.user, data.player)
+            try:
+                terms = read_details(
+                    method_type=data.type, details=data.details, address_kind=parts.address_kind
+                )
+            except MethodError as error:
+                raise problem(error) from None
+            # what is kept of the request is a keyed mark of the details, never a hash that could be guessed
+            mark = parts.vault.destination_mac(method_type=terms.type, details=terms.details).hex()
+            body = {"type": data.type, "details": mark, "default": data.default, "player": player}
+
+            async def work(tx: AsyncConnection, store: Store, identifier: UUID | None) -> tuple[int, Any]:
+                found = await register(
+                    store,
+                    method_id=identifier or uuid4(),
+                    player=player,
+                    terms=terms,
+                    default=data.default,
+                    vault=parts.vault,
+                    actor=request.user.subject,
+                    now=parts.clock.now(),
+                )
+                if found.is_new:
+                    await notes.audit(tx, request.user, found.method, "registered")
+                return 201 if found.is_new else 200, shown_method(
+                    found.method, destination=notes.destination(found.method)
+                )
+
+            return await act(
+                parts,
+                actor=request.user,
+                route="POST /api/payout-methods",
+                key=key,
+                body=body,
+                key_required=False,
+                work=work,
+            )
+
+        @get("/", summary="A player's payout methods")
+        async def list_methods(
+            self, request: Request[Principal, Any, Any], player: str | None = None
+        ) -> Page:
+            owner = _player(request.user, player)
+            staff = request.user.has(*_STAFF)
+            async with parts.db.transaction() as tx:
+                store = parts.store(tx)
+                methods = [one for one in await store.lock_player_methods(owner) if one.state == "active"]
+                shared = await store.shared_destinations([one.destination_mac for one in methods])
+            items = [
+                shown_method(
+                    method,
+                    destination=notes.destination(method),
+                    shared_with=shared.get(method.destination_mac, 1) - 1 if staff else None,
+                )
+                for method in methods
+            ]
+            return {"items": items, "next_cursor": None}
+
+        @post("/{method_id:uuid}/default", status_code=200, summary="Make this the default method")
+        async def set_default(
+            self, method_id: UUID, request: Request[Principal, Any, Any], player: str | None = None
+        ) -> Response[Any]:
+            owner = _player(request.user, player)
+
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+                method = await make_default(
+                    store,
+                    method_id=method_id,
+                    player=owner,
+                    actor=request.user.subject,
+                    now=parts.clock.now(),
+                )
+                await notes.audit(tx, request.user, method, "defaulted")
+                return 200, shown_method(method, destination=notes.destination(method))
+
+            return await notes.act(request, f"POST /api/payout-methods/{method_id}/default", work)
+
+        @delete("/{method_id:uuid}", status_code=200, summary="Remove a method")
+        async def remove_method(
+            self, method_id: UUID, request: Request[Principal, Any, Any], player: str | None = None
+        ) -> Response[Any]:
+            owner = _player(request.user, player)
+
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+                method = await remove(
+                    store,
+                    method_id=method_id,
+                    player=owner,
+                    actor=request.user.subject,
+                    now=parts.clock.now(),
+                )
+                await notes.audit(tx, request.user, method, "removed")
+                return 200, shown_method(method, destination=notes.destination(method))
+
+            return await notes.act(request, f"DELETE /api/payout-methods/{method_id}", work)
+
+    return MethodsController
+
+
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """What the routes have in common."""
+
+    parts: HttpParts
+
+    def destination(self, method: Method) -> str:
+        """Where a method leads, in clear: for masking only."""
+        details = self.parts.vault.open(method=method).details
+        return str(details.get("address") or details.get("account") or "")
+
+    async def act(self, request: Request[Principal, Any, Any], route: str, work: Work) -> Response[Any]:
+        return await act(
+            self.parts, actor=request.user, route=route, key=None, body={}, key_required=False, work=work
+        )
+
+    async def audit(self, tx: AsyncConnection, actor: Principal, method: Method, change: str) -> None:
+        after_commit(tx, METHODS.labels(change).inc)
+        await self.parts.audit.record(
+            tx,
+            actor=actor.subject,
+            action=f"payout_method.{change}",
+            target=str(method.method_id),
+            detail={"player": method.player, "type": method.type},
+        )
+
+
+def _player(principal: Principal, wanted: str | None) -> str:
+    """Whose methods are meant.
+
+    Raises:
+        Problem: 403 when a player names somebody else.
+    """
+    if wanted is None or wanted == principal.subject:
+        return principal.player
+    if not principal.has(*_STAFF):
+        raise Problem(status=403, code="forbidden", detail="a player's methods are the player's own")
+    return wanted
