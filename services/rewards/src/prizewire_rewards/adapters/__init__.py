@@ -1,0 +1,1 @@
+"""The ports over PostgreSQL, Kafka's outbox and message keys."""

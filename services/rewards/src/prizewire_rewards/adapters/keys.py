@@ -1,0 +1,61 @@
+"""Intents signed with rewards' message key, the signer's closures checked, and the digest of lines."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.decode import EventRefused, decode
+from prizewire_contracts.events.signing import ClosedEvent
+from prizewire_contracts.intents import Intent
+from prizewire_contracts.topics import SIGNING_RESULTS
+from prizewire_contracts.trust import MessageKey, TrustStore
+from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.domain.model import Line
+
+__all__ = ["CanonicalDigest", "MessageKeySigner", "TrustedClosures"]
+
+
+class MessageKeySigner:
+    """Signs intents."""
+
+    def __init__(self, key: MessageKey) -> None:
+        self._key = key
+
+    @property
+    def key_id(self) -> str:
+        """The key's name in ``trust.json``."""
+        return self._key.keyid
+
+    def sign(self, intent: Intent) -> str:
+        """The signature as 128 hex digits."""
+        return self._key.sign(intent.signing_bytes())
+
+
+class TrustedClosures:
+    """Believes tombstones that the signer signed."""
+
+    def __init__(self, trust: TrustStore) -> None:
+        self._trust = trust
+
+    def verifies(self, closure: str, *, payout_id: UUID) -> bool:
+        """Whether ``closure`` is an authentic ``signing.closed`` of this payout."""
+        try:
+            found = decode(topic=SIGNING_RESULTS, value=closure.encode(), trust=self._trust)
+        except EventRefused:
+            return False
+        event = found.event
+        return isinstance(event, ClosedEvent) and event.data.payout_id == payout_id
+
+
+class CanonicalDigest:
+    """Digests lines as settlement does."""
+
+    def __init__(self, assets: AssetRegistry) -> None:
+        self._assets = assets
+
+    def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
+        """Hex SHA-256 of the canonical JSON array ``[[line, player, place, amount], …]``."""
+        known = self._assets[asset]
+        return canonical_hash(
+            [[line.line, line.player, line.place, Amount(known, line.amount).to_wire()] for line in lines]
+        ).hex()

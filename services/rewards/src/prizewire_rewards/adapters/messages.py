@@ -1,0 +1,178 @@
+"""Domain events as contracts, into the outbox of the same transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.outbox import Outbox
+from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.events import rewards as wire
+from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.domain.events import (
+    CampaignChanged,
+    CampaignFunded,
+    Event,
+    PayoutAsked,
+    PayoutCancelAsked,
+    PoolExhausted,
+    RewardsMoved,
+)
+from prizewire_rewards.domain.model import Payout
+
+__all__ = ["OutboxMessages"]
+
+
+class OutboxMessages:
+    """Publishes in one transaction."""
+
+    def __init__(self, tx: AsyncConnection, *, outbox: Outbox, assets: AssetRegistry) -> None:
+        self._tx = tx
+        self._outbox = outbox
+        self._assets = assets
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Put events into the outbox, in this order, with one statement."""
+        await self._outbox.add(self._tx, [self._encode(event) for event in events])
+
+    def _encode(self, event: Event) -> EncodedEvent:
+        match event:
+            case RewardsMoved():
+                return self._rewards(event)
+            case PayoutAsked():
+                return self._payout_asked(event)
+            case PayoutCancelAsked():
+                return self._cancel_asked(event)
+            case CampaignChanged():
+                return self._campaign_changed(event)
+            case CampaignFunded():
+                return self._campaign_funded(event)
+            case PoolExhausted():
+                return self._pool_exhausted(event)
+
+    def _wire(self, asset: str, minor: int) -> str:
+        return Amount(self._assets[asset], minor).to_wire()
+
+    def _rewards(self, event: RewardsMoved) -> EncodedEvent:
+        head = event.settlement
+        lines = [
+            wire.RewardLine.model_construct(
+                reward_id=reward.id,
+                line=reward.line.line,
+                player=reward.line.player,
+                amount=self._wire(head.asset, reward.line.amount),
+                state=wire.RewardState(reward.state),
+                transfer_id=reward.transfer_id,
+                note=reward.note,
+            )
+            for reward in event.rewards
+        ]
+        data = wire.RewardAllocated.model_construct(
+            round_id=head.round_id,
+            settlement_version=head.settlement_version,
+            part=event.part,
+            parts=head.parts,
+            campaign=head.campaign,
+            asset=head.asset,
+            lines=lines,
+        )
+        return self._outbox.event(
+            wire.RewardReleasedEvent if event.released else wire.RewardAllocatedEvent,
+            data,
+            subject=str(head.round_id),
+            version=event.version,
+            correlation_id=head.correlation_id,
+            causation_id=event.cause,
+        )
+
+    def _payout_asked(self, event: PayoutAsked) -> EncodedEvent:
+        payout = event.payout
+        data = wire.PayoutRequested(
+            payout_id=payout.id,
+            player=payout.player,
+            reward_ids=list(event.reward_ids),
+            method_id=payout.method_id,
+            method_version=payout.method_version,
+            intent=_intent_of(payout),
+            intent_signature=payout.intent_signature,
+            filed_by=payout.filed_by,
+        )
+        return self._outbox.event(
+            wire.PayoutRequestedEvent,
+            data,
+            subject=str(payout.id),
+            version=payout.version,
+            correlation_id=payout.correlation_id,
+            causation_id=event.cause,
+        )
+
+    def _cancel_asked(self, event: PayoutCancelAsked) -> EncodedEvent:
+        payout = event.payout
+        return self._outbox.event(
+            wire.PayoutCancelRequestedEvent,
+            wire.PayoutCancelRequested(payout_id=payout.id, by=event.by, reason=event.reason),
+            subject=str(payout.id),
+            version=payout.version,
+            correlation_id=payout.correlation_id,
+        )
+
+    def _campaign_changed(self, event: CampaignChanged) -> EncodedEvent:
+        campaign = event.campaign
+        data = wire.CampaignChanged(
+            campaign=campaign.id,
+            name=campaign.name,
+            asset=campaign.asset,
+            state=campaign.state,
+            delivery=campaign.delivery,
+            actor=event.actor,
+        )
+        model = wire.CampaignCreatedEvent if event.created else wire.CampaignStateChangedEvent
+        return self._of_campaign(model, data, campaign.id, campaign.version, event.cause)
+
+    def _campaign_funded(self, event: CampaignFunded) -> EncodedEvent:
+        campaign = event.campaign
+        data = wire.CampaignFunded(
+            campaign=campaign.id,
+            asset=campaign.asset,
+            amount=self._wire(campaign.asset, event.amount),
+            funded_total=self._wire(campaign.asset, campaign.funded),
+            actor=event.actor,
+        )
+        return self._of_campaign(wire.CampaignFundedEvent, data, campaign.id, campaign.version, None)
+
+    def _pool_exhausted(self, event: PoolExhausted) -> EncodedEvent:
+        campaign = event.campaign
+        data = wire.PoolLevel(
+            campaign=campaign.id,
+            asset=campaign.asset,
+            available=self._wire(campaign.asset, campaign.available),
+        )
+        return self._of_campaign(wire.PoolExhaustedEvent, data, campaign.id, campaign.version, event.cause)
+
+    def _of_campaign(
+        self,
+        model: type[wire.CampaignCreatedEvent]
+        | type[wire.CampaignStateChangedEvent]
+        | type[wire.CampaignFundedEvent]
+        | type[wire.PoolExhaustedEvent],
+        data: wire.CampaignChanged | wire.CampaignFunded | wire.PoolLevel,
+        campaign: UUID,
+        version: int,
+        cause: str | None,
+    ) -> EncodedEvent:
+        """Events of a campaign have its own id as correlation id, so that they keep their order in Kafka."""
+        return self._outbox.event(
+            model,
+            data,
+            subject=str(campaign),
+            version=version,
+            correlation_id=str(campaign),
+            causation_id=cause,
+        )
+
+
+def _intent_of(payout: Payout) -> Intent:
+    document = dict(payout.intent)
+    document["allowed"] = tuple(AllowedDestination(**one) for one in document["allowed"])
+    return Intent(**document)

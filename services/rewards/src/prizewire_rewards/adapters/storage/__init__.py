@@ -1,0 +1,26 @@
+"""The ports over PostgreSQL, one module for each aggregate; sets of rows go in and out with single statements."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
+from prizewire_rewards.adapters.storage.history import SqlHistory
+from prizewire_rewards.adapters.storage.ledger import SqlLedger
+from prizewire_rewards.adapters.storage.methods import SqlMethods
+from prizewire_rewards.adapters.storage.payouts import SqlPayouts
+from prizewire_rewards.adapters.storage.rounds import SqlRounds
+from prizewire_rewards.ports import Messages, Work
+
+__all__ = ["work_of"]
+
+
+def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
+    """The ports of one transaction."""
+    return Work(
+        ledger=SqlLedger(tx),
+        campaigns=SqlCampaigns(tx),
+        rounds=SqlRounds(tx),
+        payouts=SqlPayouts(tx),
+        methods=SqlMethods(tx),
+        history=SqlHistory(tx),
+        messages=messages,
+    )

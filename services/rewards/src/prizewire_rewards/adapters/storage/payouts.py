@@ -1,0 +1,123 @@
+"""Payout requests over PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.domain.model import Payout
+from prizewire_rewards.domain.states import PayoutState
+
+__all__ = ["SqlPayouts"]
+
+
+class SqlPayouts:
+    """Payouts in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
+        """Those that exist, locked in the order of their ids."""
+        keys = sorted(set(ids))
+        if not keys:
+            return {}
+        rows = await self._tx.execute(_LOCK, {"ids": keys})
+        return {row.id: _payout_of(row) for row in rows}
+
+    async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
+        """Store new ones."""
+        await self._tx.execute(
+            _ADD,
+            {
+                "now": now,
+                "intents": [_json(payout.intent) for payout in payouts],
+                # An array of arrays would have to be rectangular.
+                "rail_types": [",".join(payout.rail_types) for payout in payouts],
+                **{name + "s": [getattr(payout, name) for payout in payouts] for name, _ in _PLAIN},
+            },
+        )
+
+    async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
+        """Store state and outcome of locked ones."""
+        await self._tx.execute(
+            _SAVE,
+            {
+                "ids": [payout.id for payout in payouts],
+                "states": [payout.state for payout in payouts],
+                "rails": [payout.rail for payout in payouts],
+                "returneds": [payout.returned for payout in payouts],
+                "outcomes": [None if payout.outcome is None else _json(payout.outcome) for payout in payouts],
+                "versions": [payout.version for payout in payouts],
+                "now": now,
+            },
+        )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _payout_of(row: Any) -> Payout:
+    return Payout(
+        id=row.id,
+        player=row.player,
+        asset=row.asset,
+        amount=row.amount,
+        correlation_id=row.correlation_id,
+        state=PayoutState(row.state),
+        filed_by=row.filed_by,
+        method_id=row.method_id,
+        method_version=row.method_version,
+        rail_types=tuple(row.rail_types),
+        intent=orjson.loads(row.intent_json),
+        intent_signature=row.intent_signature,
+        campaign=row.campaign,
+        round_id=row.round_id,
+        rail=row.rail,
+        returned=row.returned,
+        outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
+        version=row.version,
+    )
+
+
+_PLAIN: tuple[tuple[str, str], ...] = (
+    ("id", "uuid"),
+    ("player", "text"),
+    ("campaign", "uuid"),
+    ("round_id", "uuid"),
+    ("asset", "text"),
+    ("amount", "bigint"),
+    ("correlation_id", "text"),
+    ("state", "text"),
+    ("filed_by", "text"),
+    ("method_id", "uuid"),
+    ("method_version", "int"),
+    ("intent_signature", "text"),
+    ("returned", "bigint"),
+    ("version", "int"),
+)
+_COLUMNS = ", ".join(name for name, _ in _PLAIN)
+_ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
+_LOCK = text(
+    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json FROM payouts "
+    "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
+_ADD = text(
+    f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, requested_at, changed_at) "  # noqa: S608 - our own columns
+    f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, CAST(u.intent AS jsonb), "
+    "string_to_array(u.rail_types, ','), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    f"FROM unnest({_ARRAYS}, CAST(:intents AS text[]), CAST(:rail_types AS text[])) "
+    f"AS u({_COLUMNS}, intent, rail_types)"
+)
+_SAVE = text(
+    "UPDATE payouts p SET state = u.state, rail = u.rail, returned = u.returned, "
+    "outcome = CAST(u.outcome AS jsonb), version = u.version, changed_at = CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:rails AS text[]), "
+    "CAST(:returneds AS bigint[]), CAST(:outcomes AS text[]), CAST(:versions AS int[])) "
+    "AS u(id, state, rail, returned, outcome, version) WHERE p.id = u.id"
+)

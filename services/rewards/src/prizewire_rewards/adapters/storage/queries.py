@@ -1,0 +1,293 @@
+"""What people read: campaigns, wallets, history, payout requests, prizes."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.views import (
+    SHEET_AMOUNTS,
+    BalanceSheet,
+    CampaignView,
+    Entry,
+    EntryFilter,
+    PayoutView,
+    RewardView,
+    WalletBalance,
+)
+
+__all__ = ["SqlQueries"]
+
+BUCKETS = (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
+
+
+class SqlQueries:
+    """Reading in one transaction. ``assets`` are the codes that a wallet may hold."""
+
+    def __init__(self, tx: AsyncConnection, *, assets: Sequence[str]) -> None:
+        self._tx = tx
+        self._assets = assets
+
+    async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:
+        """Campaigns, newest first."""
+        at, campaign_id = before if before is not None else (None, None)
+        rows = await self._tx.execute(_CAMPAIGNS, {"limit": limit, "at": at, "id": campaign_id, "one": None})
+        return [_campaign_of(row) for row in rows]
+
+    async def campaign(self, campaign_id: UUID) -> CampaignView | None:
+        """One campaign."""
+        rows = await self._tx.execute(_CAMPAIGNS, {"limit": 1, "at": None, "id": None, "one": campaign_id})
+        row = rows.one_or_none()
+        return None if row is None else _campaign_of(row)
+
+    async def balance_sheet(self, campaign_id: UUID) -> BalanceSheet | None:
+        """Where a campaign's money is."""
+        row = (await self._tx.execute(_SHEET, {"id": campaign_id})).one_or_none()
+        if row is None:
+            return None
+        amounts = {name: int(getattr(row, name)) for name in SHEET_AMOUNTS}
+        return BalanceSheet(asset=row.asset, **amounts)
+
+    async def balances(self, player: str) -> list[WalletBalance]:
+        """A player's money by asset."""
+        rows = await self._tx.execute(_BALANCES, {"player": player})
+        return [
+            WalletBalance(
+                asset=row.asset,
+                winnings=int(row.winnings),
+                topup=int(row.topup),
+                pending=int(row.pending),
+                payout_pending=int(row.payout_pending),
+                lifetime_earnings=int(row.lifetime_earnings),
+            )
+            for row in rows
+        ]
+
+    async def entries(self, wanted: EntryFilter) -> list[Entry]:
+        """Transfers, newest first."""
+        sql, values = _entries_statement(wanted, wallets=self._wallets(wanted.player))
+        rows = await self._tx.execute(text(sql), values)
+        return [_entry_of(row) for row in rows]
+
+    async def entry(self, transfer_id: UUID) -> Entry | None:
+        """One transfer."""
+        row = (await self._tx.execute(_ENTRY, {"id": transfer_id})).one_or_none()
+        return None if row is None else _entry_of(row)
+
+    async def payouts(
+        self, *, player: str | None, limit: int, before: tuple[datetime, UUID] | None, state: str | None
+    ) -> list[PayoutView]:
+        """Payout requests, newest first."""
+        at, payout_id = before if before is not None else (None, None)
+        rows = await self._tx.execute(
+            _PAYOUTS, {"player": player, "limit": limit, "at": at, "id": payout_id, "state": state}
+        )
+        return [_payout_of(row) for row in rows]
+
+    async def rewards(
+        self,
+        *,
+        player: str | None,
+        round_id: UUID | None,
+        correlation_id: str | None,
+        limit: int,
+        after: tuple[UUID, int] | None,
+    ) -> list[RewardView]:
+        """Prizes by round and line."""
+        after_round, after_line = after if after is not None else (None, None)
+        rows = await self._tx.execute(
+            _REWARDS,
+            {
+                "player": player,
+                "round_id": round_id,
+                "correlation_id": correlation_id,
+                "limit": limit,
+                "after_round": after_round,
+                "after_line": after_line,
+            },
+        )
+        return [_reward_of(row) for row in rows]
+
+    def _wallets(self, player: str | None) -> list[UUID]:
+        if player is None:
+            return []
+        return [account_id(Account(bucket, player, asset)) for bucket in BUCKETS for asset in self._assets]
+
+
+def _campaign_of(row: Any) -> CampaignView:
+    return CampaignView(
+        id=row.id,
+        name=row.name,
+        asset=row.asset,
+        delivery=row.delivery,
+        state=row.state,
+        funded=row.funded,
+        available=int(row.available),
+        reserved=int(row.reserved),
+        granted=row.granted,
+        unfunded_rounds=row.queued,
+        created_at=row.created_at,
+    )
+
+
+def _entry_of(row: Any) -> Entry:
+    return Entry(
+        seq=row.seq,
+        id=row.id,
+        group=row.group_id,
+        type=row.type,
+        asset=row.asset,
+        amount=row.amount,
+        debit_kind=row.debit_kind,
+        debit_owner=row.debit_owner,
+        credit_kind=row.credit_kind,
+        credit_owner=row.credit_owner,
+        cause=row.cause,
+        correlation_id=row.correlation_id,
+        at=row.at,
+    )
+
+
+def _payout_of(row: Any) -> PayoutView:
+    return PayoutView(
+        id=row.id,
+        player=row.player,
+        asset=row.asset,
+        amount=row.amount,
+        state=row.state,
+        method_id=row.method_id,
+        campaign=row.campaign,
+        round_id=row.round_id,
+        correlation_id=row.correlation_id,
+        requested_at=row.requested_at,
+        changed_at=row.changed_at,
+        outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
+    )
+
+
+def _reward_of(row: Any) -> RewardView:
+    return RewardView(
+        id=row.id,
+        round_id=row.round_id,
+        line=row.line,
+        player=row.player,
+        place=row.place,
+        asset=row.asset,
+        amount=row.amount,
+        state=row.state,
+        note=row.note,
+        payout_id=row.payout_id,
+        transfer_id=row.transfer_id,
+        correlation_id=row.correlation_id,
+    )
+
+
+def _entries_statement(wanted: EntryFilter, *, wallets: Iterable[UUID]) -> tuple[str, dict[str, Any]]:
+    """The listing with only those conditions that are asked for, so that each has its own plan."""
+    conditions: list[str] = []
+    values: dict[str, Any] = {"limit": wanted.limit, "offset": wanted.offset}
+    for name, condition, value in (
+        ("before", "t.seq < :before", wanted.before),
+        ("types", "t.type = ANY (CAST(:types AS text[]))", sorted(wanted.types) if wanted.types else None),
+        ("asset", "t.asset = :asset", wanted.asset),
+        ("since", "t.at >= :since", wanted.since),
+        ("until", "t.at < :until", wanted.until),
+        ("correlation_id", "t.correlation_id = :correlation_id", wanted.correlation_id),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values[name] = value
+    if wanted.player is None:
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        found = f"SELECT t.* FROM ledger_transfers t {where}{_NEWEST}"  # noqa: S608 - fixed words
+    else:
+        values["wallets"] = list(wallets)
+        values["reach"] = wanted.limit + wanted.offset
+        sides = [wanted.side] if wanted.side else ["credit", "debit"]
+        found = " UNION ".join(_side_statement(side, conditions) for side in sides)
+        found = f"SELECT t.* FROM ({found}) t {_NEWEST}"  # noqa: S608 - fixed words
+    return f"{_ENTRY_COLUMNS} FROM ({found}) t {_ENTRY_JOINS} ORDER BY t.seq DESC", values
+
+
+def _side_statement(side: str, conditions: Sequence[str]) -> str:
+    """One side's newest entries of each wallet: an index walk backwards for each account."""
+    mine = [f"t.{side}_account = w.id", f"t.{side}_kind LIKE 'wallet:%'", *conditions]
+    return (
+        f"SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
+        f"SELECT t.* FROM ledger_transfers t WHERE {' AND '.join(mine)} ORDER BY t.seq DESC LIMIT :reach) n"
+    )
+
+
+_NEWEST = "ORDER BY t.seq DESC LIMIT :limit OFFSET :offset"
+_ENTRY_COLUMNS = (
+    "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
+    "t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at"
+)
+_ENTRY_JOINS = (
+    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account"
+)
+_ENTRY = text(f"{_ENTRY_COLUMNS} FROM ledger_transfers t {_ENTRY_JOINS} WHERE t.id = :id")
+_CAMPAIGNS = text(
+    "SELECT c.*, coalesce(a.balance, 0) AS available, coalesce(("
+    "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
+    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state = 'reserved'), 0) AS reserved "
+    "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"
+)
+_SHEET = text(
+    "SELECT c.asset, c.funded, coalesce(a.balance, 0) AS available, "
+    "coalesce((SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' "
+    "AND b.owner = CAST(r.id AS text) AND b.asset = c.asset WHERE r.campaign = c.id), 0) AS reserved, "
+    "coalesce(f.platform, 0) AS platform_fees, coalesce(f.organizer, 0) AS organizer_fees, "
+    "coalesce(w.credited, 0) - coalesce(p.pending, 0) - coalesce(p.paid, 0) AS wallets, "
+    "coalesce(p.pending, 0) AS payout_pending, coalesce(p.paid, 0) AS paid, coalesce(f.unfunded, 0) AS unfunded "
+    "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "LEFT JOIN LATERAL (SELECT sum(r.platform_fee) FILTER (WHERE r.state = 'final') AS platform, "
+    "sum(r.organizer_fee) FILTER (WHERE r.state = 'final') AS organizer, "
+    "sum(r.gross) FILTER (WHERE r.state = 'unfunded') AS unfunded FROM rounds r WHERE r.campaign = c.id) f ON true "
+    "LEFT JOIN LATERAL (SELECT sum(x.amount) AS credited FROM rounds r JOIN rewards x ON x.round_id = r.id "
+    "WHERE r.campaign = c.id AND x.state <> 'unfunded') w ON true "
+    "LEFT JOIN LATERAL (SELECT "
+    "sum(b.amount) FILTER (WHERE b.state IN ('requested', 'cancel_requested')) AS pending, "
+    "sum(b.amount - b.returned) FILTER (WHERE b.state IN ('paid', 'returned')) AS paid "
+    "FROM payouts b WHERE b.campaign = c.id) p ON true "
+    "WHERE c.id = :id"
+)
+_BALANCES = text(
+    "WITH buckets AS (SELECT asset, "
+    "sum(balance) FILTER (WHERE kind = 'wallet:winnings') AS winnings, "
+    "sum(balance) FILTER (WHERE kind = 'wallet:topup') AS topup, "
+    "sum(balance) FILTER (WHERE kind = 'wallet:pending') AS pending "
+    "FROM ledger_accounts WHERE owner = :player AND kind IN ('wallet:winnings', 'wallet:topup', 'wallet:pending') "
+    "GROUP BY asset), waiting AS (SELECT asset, sum(amount) AS amount FROM payouts "
+    "WHERE player = :player AND state IN ('requested', 'cancel_requested') GROUP BY asset), "
+    "earned AS (SELECT asset, sum(amount) AS amount FROM rewards WHERE player = :player AND state = 'credited' "
+    "GROUP BY asset) "
+    "SELECT b.asset, coalesce(b.winnings, 0) AS winnings, coalesce(b.topup, 0) AS topup, "
+    "coalesce(b.pending, 0) AS pending, coalesce(w.amount, 0) AS payout_pending, "
+    "coalesce(e.amount, 0) AS lifetime_earnings "
+    "FROM buckets b LEFT JOIN waiting w USING (asset) LEFT JOIN earned e USING (asset) ORDER BY b.asset"
+)
+_PAYOUTS = text(
+    "SELECT p.*, CAST(p.outcome AS text) AS outcome_json FROM payouts p "
+    "WHERE (CAST(:player AS text) IS NULL OR p.player = :player) "
+    "AND (CAST(:state AS text) IS NULL OR p.state = :state) "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (p.requested_at, p.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY p.requested_at DESC, p.id DESC LIMIT :limit"
+)
+_REWARDS = text(
+    "SELECT x.*, r.correlation_id FROM rewards x JOIN rounds r ON r.id = x.round_id "
+    "WHERE (CAST(:player AS text) IS NULL OR x.player = :player) "
+    "AND (CAST(:round_id AS uuid) IS NULL OR x.round_id = :round_id) "
+    "AND (CAST(:correlation_id AS text) IS NULL OR r.correlation_id = :correlation_id) "
+    "AND (CAST(:after_round AS uuid) IS NULL OR (x.round_id, x.line) > (CAST(:after_round AS uuid), CAST(:after_line AS int))) "
+    "ORDER BY x.round_id, x.line LIMIT :limit"
+)

@@ -1,0 +1,142 @@
+"""What other services and people ask for, in the domain's words. ``cause`` is the id of the event behind it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prizewire_rewards.domain.model import Delivery, Line, Method, Settlement
+from prizewire_rewards.domain.states import PayoutState
+
+__all__ = [
+    "CancelPayout",
+    "ChangeCampaign",
+    "ClosePayout",
+    "Command",
+    "CreateCampaign",
+    "FinalizeRound",
+    "FundCampaign",
+    "MarkPaid",
+    "MarkReturned",
+    "RecordMethod",
+    "RequestPayout",
+    "SettleRound",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleRound:
+    """A settled round, or part ``part`` of one."""
+
+    settlement: Settlement
+    part: int
+    lines: tuple[Line, ...]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalizeRound:
+    """The dispute window of a settlement version has passed."""
+
+    round_id: UUID
+    settlement_version: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPaid:
+    """A rail paid. Fees count only where the platform bore them."""
+
+    payout_id: UUID
+    player: str | None
+    asset: str
+    amount: int
+    rail: str
+    rail_type: str
+    fee_asset: str
+    fee: int
+    outcome: dict[str, Any]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosePayout:
+    """A payout ended without effect. ``closure`` is the signer's tombstone as it came, to be verified."""
+
+    payout_id: UUID
+    to: PayoutState
+    code: str
+    closure: str | None
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkReturned:
+    """A paid payout came back, or a part of it did."""
+
+    payout_id: UUID
+    asset: str
+    amount: int
+    return_ref: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordMethod:
+    """A payout method's present state."""
+
+    method: Method
+    cause: str
+
+
+Command = SettleRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RecordMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCampaign:
+    """Make a campaign."""
+
+    id: UUID
+    name: str
+    asset: str
+    delivery: Delivery
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundCampaign:
+    """Money came in from outside. ``id`` follows from the idempotency key; ``reference`` is for people."""
+
+    id: UUID
+    campaign: UUID
+    amount: int
+    reference: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCampaign:
+    """Activate, pause or end a campaign."""
+
+    campaign: UUID
+    to: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPayout:
+    """A player wants winnings paid out; without a method, to the default one."""
+
+    id: UUID
+    player: str
+    asset: str
+    amount: int
+    method_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelPayout:
+    """A player wants a payout stopped, if it still can be."""
+
+    payout_id: UUID
+    player: str
+    reason: str

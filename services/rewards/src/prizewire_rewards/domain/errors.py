@@ -1,0 +1,81 @@
+"""What can go wrong by rule.
+
+RewardsError                    code, retryable
+├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
+├── IllegalTransition           illegal_transition
+├── NotFound                    campaign_unknown | payout_unknown | transfer_unknown
+├── InvalidRequest              a stable code of its own, with a sentence
+└── InsufficientBalance         insufficient_balance
+
+None of them passes by itself: the same input fails the same way until something else has changed.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "IllegalTransition",
+    "InsufficientBalance",
+    "InvalidRequest",
+    "NotFound",
+    "Refused",
+    "RewardsError",
+]
+
+
+class RewardsError(Exception):
+    """The root of this tree; ``code`` is stable."""
+
+    code: str = "rewards"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Refused(RewardsError):
+    """An event that is not applied. ``park``: it is authentic, so what follows it for its subject waits."""
+
+    def __init__(self, code: str, detail: str, *, park: bool = True) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.park = park
+
+
+class IllegalTransition(RewardsError):
+    """A state machine has no such edge."""
+
+    code = "illegal_transition"
+
+    def __init__(self, *, was: str, to: str) -> None:
+        super().__init__(f"{was} → {to} is not allowed")
+        self.was = was
+        self.to = to
+
+
+class NotFound(RewardsError):
+    """Nothing has this id, or nothing that the caller may know of."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class InvalidRequest(RewardsError):
+    """A request that a rule forbids."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class InsufficientBalance(RewardsError):
+    """The winnings do not cover the amount."""
+
+    code = "insufficient_balance"
+
+    def __init__(self, *, asset: str, balance: int, amount: int) -> None:
+        super().__init__(f"the winnings in {asset} do not cover this amount")
+        self.asset = asset
+        self.balance = balance
+        self.amount = amount

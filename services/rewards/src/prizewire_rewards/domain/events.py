@@ -1,0 +1,80 @@
+"""What rewards tells the world, in the domain's words; the messages adapter puts it into contracts.
+
+``version`` counts the events of the subject; ``cause`` is the id of what brought the event about, if an event did.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prizewire_rewards.domain.model import Campaign, Payout, Reward, Settlement
+
+__all__ = [
+    "CampaignChanged",
+    "CampaignFunded",
+    "Event",
+    "PayoutAsked",
+    "PayoutCancelAsked",
+    "PoolExhausted",
+    "RewardsMoved",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignChanged:
+    """A campaign was made (version 1) or changed its state."""
+
+    campaign: Campaign
+    actor: str
+    created: bool
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFunded:
+    """Money came into a pool."""
+
+    campaign: Campaign
+    amount: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolExhausted:
+    """A round asked for more than the pool holds."""
+
+    campaign: Campaign
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardsMoved:
+    """The prizes of one part of a round were allocated, or, when ``released``, moved on."""
+
+    settlement: Settlement
+    part: int
+    rewards: Sequence[Reward]
+    released: bool
+    version: int
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAsked:
+    """A payout is requested, with its signed intent."""
+
+    payout: Payout
+    reward_ids: tuple[UUID, ...] = ()
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutCancelAsked:
+    """Somebody wants a payout stopped."""
+
+    payout: Payout
+    by: str
+    reason: str
+
+
+Event = CampaignChanged | CampaignFunded | PoolExhausted | RewardsMoved | PayoutAsked | PayoutCancelAsked

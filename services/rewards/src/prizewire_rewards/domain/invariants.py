@@ -1,0 +1,26 @@
+"""What must always hold, by name; the storage room counts the breaches of each (correctness, invariants 1, 2, 6, 7)."""
+
+from enum import StrEnum
+
+__all__ = ["Invariant"]
+
+
+class Invariant(StrEnum):
+    """Each is checked on its own over HTTP and by a job."""
+
+    BALANCES_ARE_SUMS = "balances_are_sums_of_transfers"
+    """Every account's balance is its credits minus its debits."""
+    ASSETS_SUM_TO_ZERO = "assets_sum_to_zero"
+    """Over all accounts, each asset sums to zero."""
+    BOUNDS_HOLD = "bounds_hold"
+    """No pool, wallet or other floored account is below zero, no receivable above it."""
+    GRANTED_WITHIN_FUNDED = "granted_within_funded"
+    """A campaign grants at most what it was funded with, and its counters agree with the ledger."""
+    ROUNDS_ADD_UP = "rounds_add_up"
+    """A round that is final holds nothing in reserve; its lines and unclaimed make its net prize."""
+    ONE_PAYOUT_PER_REWARD = "one_payout_per_reward"
+    """A reward is requested by at most one payout, of its player and round."""
+    PAYOUTS_CONSISTENT = "payouts_consistent"
+    """An open payout holds exactly its amount, a closed one nothing."""
+    TRANSITIONS_UNBROKEN = "transitions_unbroken"
+    """The history of every campaign, round and payout ends in its present state."""

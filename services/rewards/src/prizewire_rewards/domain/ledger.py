@@ -1,0 +1,238 @@
+"""The double-entry ledger: kinds of accounts, allowed transfers, and what a set of transfers does to balances.
+
+A transfer takes ``amount`` from its debit account and gives it to its credit account; a balance is credits minus
+debits. Over all accounts of an asset the balances sum to zero. Sources of money (``external_in``, a player's
+``receivable``) go below zero; places where it rests or ends are at or above it.
+
+The database holds a literal copy of ``KINDS`` and ``EDGES`` and refuses everything else.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+__all__ = [
+    "EDGES",
+    "EDGE_OF",
+    "KINDS",
+    "REDEEMABLE_ONLY",
+    "Account",
+    "Bound",
+    "Edge",
+    "Kind",
+    "Move",
+    "Transfer",
+    "TransferType",
+    "deltas",
+    "reachable",
+]
+
+
+class Bound(StrEnum):
+    """How far a balance may go."""
+
+    FLOOR = "floor"
+    """Never below zero; the balance is kept on the account and moved under its lock."""
+    CEILING = "ceiling"
+    """Never above zero; kept and locked likewise."""
+    NONE = "none"
+    """Unbounded; no balance is kept, so nobody queues for a lock: postings are appended and rolled up later."""
+
+
+class Kind(StrEnum):
+    """The kinds of accounts. What follows a colon is the bucket, a kind of its own for the allowlist, so that the
+    database itself keeps the buckets apart.
+    """
+
+    EXTERNAL_IN = "external_in"
+    """Where funding comes from. Owner: ``world``."""
+    EXTERNAL_OUT = "external_out"
+    """Where money goes that leaves without a payout. Owner: ``world``."""
+    POOL = "pool"
+    """What a campaign can still grant. Owner: the campaign id."""
+    RESERVED = "reserved"
+    """What a round has taken from its pool and not yet given on. Owner: the round id."""
+    WINNINGS = "wallet:winnings"
+    """A player's own money, which can be paid out. Owner: the player."""
+    TOPUP = "wallet:topup"
+    """What a player paid in: it pays entry fees and goes back only to its source. Owner: the player."""
+    PENDING = "wallet:pending"
+    """Prizes that are not final. Owner: the player."""
+    PAYOUT_PENDING = "payout_pending"
+    """What one payout request holds until the rail has answered. Owner: the payout id."""
+    FEES = "fees"
+    """Fees kept from prizes. Owner: ``platform`` or ``organizer``."""
+    ESCROW_WINNINGS = "entry_fee_escrow:winnings"
+    """An entry fee paid from winnings, until its match counts. Owner: the entry's id."""
+    ESCROW_TOPUP = "entry_fee_escrow:topup"
+    """An entry fee paid from a top-up, until its match counts. Owner: the entry's id."""
+    ENTRY_FEES = "entry_fees"
+    """Entry fees earned. Revenue: it leads out, and never to a pool. Owner: ``platform``."""
+    FUNDING = "funding"
+    """A named account for operators' payouts. Owner: its name."""
+    RECEIVABLE = "receivable"
+    """What a player owes (below zero), taken from their next credits. Owner: the player."""
+    WRITE_OFF = "write_off"
+    """Receivables given up. Owner: ``platform``."""
+    TREASURY = "treasury"
+    """What a rail has paid out. Owner: the rail's name."""
+    RAIL_FEES = "rail_fees"
+    """What rails charged the platform. Owner: the rail's name."""
+    FX = "fx"
+    """The exchange between assets. Owner: ``desk``."""
+    SUSPENSE = "suspense"
+    """What waits for an explanation. Owner: its name."""
+    CLEARING = "clearing"
+    """What is owed by players and not recovered yet. Owner: ``receivables``."""
+
+
+KINDS: Final[Mapping[Kind, Bound]] = {
+    Kind.EXTERNAL_IN: Bound.NONE,
+    Kind.EXTERNAL_OUT: Bound.NONE,
+    Kind.POOL: Bound.FLOOR,
+    Kind.RESERVED: Bound.FLOOR,
+    Kind.WINNINGS: Bound.FLOOR,
+    Kind.TOPUP: Bound.FLOOR,
+    Kind.PENDING: Bound.FLOOR,
+    Kind.PAYOUT_PENDING: Bound.FLOOR,
+    Kind.FEES: Bound.NONE,
+    Kind.ESCROW_WINNINGS: Bound.FLOOR,
+    Kind.ESCROW_TOPUP: Bound.FLOOR,
+    Kind.ENTRY_FEES: Bound.NONE,
+    Kind.FUNDING: Bound.FLOOR,
+    Kind.RECEIVABLE: Bound.CEILING,
+    Kind.WRITE_OFF: Bound.NONE,
+    Kind.TREASURY: Bound.NONE,
+    Kind.RAIL_FEES: Bound.NONE,
+    Kind.FX: Bound.NONE,
+    Kind.SUSPENSE: Bound.NONE,
+    Kind.CLEARING: Bound.NONE,
+}
+
+
+class TransferType(StrEnum):
+    """Why money moved."""
+
+    CAMPAIGN_FUNDED = "campaign_funded"
+    PRIZE_RESERVED = "prize_reserved"
+    PRIZE_UNCLAIMED = "prize_unclaimed"
+    PRIZE_PENDING = "prize_pending"
+    PRIZE_CREDITED = "prize_credited"
+    PRIZE_MATURED = "prize_matured"
+    PLATFORM_FEE = "platform_fee"
+    ORGANIZER_FEE = "organizer_fee"
+    RECEIVABLE_OPENED = "receivable_opened"
+    RECEIVABLE_NETTED = "receivable_netted"
+    RECEIVABLE_WRITTEN_OFF = "receivable_written_off"
+    ENTRY_FEE_HELD = "entry_fee_held"
+    ENTRY_FEE_REFUNDED = "entry_fee_refunded"
+    ENTRY_FEE_EARNED = "entry_fee_earned"
+    ENTRY_FEE_WITHDRAWN = "entry_fee_withdrawn"
+    PAYOUT_REQUESTED = "payout_requested"
+    PAYOUT_PAID = "payout_paid"
+    PAYOUT_GIVEN_BACK = "payout_given_back"
+    PAYOUT_RETURNED = "payout_returned"
+    RAIL_FEE = "rail_fee"
+
+
+class Edge(NamedTuple):
+    """One allowed kind of transfer. ``redeemable``: only for assets that may become money outside."""
+
+    type: TransferType
+    debit: Kind
+    credit: Kind
+    redeemable: bool
+
+
+REDEEMABLE_ONLY: Final = True
+ANY_ASSET: Final = False
+
+EDGES: Final[tuple[Edge, ...]] = (
+    Edge(TransferType.CAMPAIGN_FUNDED, Kind.EXTERNAL_IN, Kind.POOL, ANY_ASSET),
+    Edge(TransferType.PRIZE_RESERVED, Kind.POOL, Kind.RESERVED, ANY_ASSET),
+    Edge(TransferType.PRIZE_UNCLAIMED, Kind.RESERVED, Kind.POOL, ANY_ASSET),
+    Edge(TransferType.PRIZE_PENDING, Kind.RESERVED, Kind.PENDING, ANY_ASSET),
+    Edge(TransferType.PRIZE_CREDITED, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.PRIZE_MATURED, Kind.PENDING, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.PLATFORM_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
+    Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
+    Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_OPENED, Kind.RECEIVABLE, Kind.CLEARING, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_NETTED, Kind.WINNINGS, Kind.RECEIVABLE, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_WRITTEN_OFF, Kind.WRITE_OFF, Kind.RECEIVABLE, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_HELD, Kind.WINNINGS, Kind.ESCROW_WINNINGS, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_HELD, Kind.TOPUP, Kind.ESCROW_TOPUP, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_REFUNDED, Kind.ESCROW_WINNINGS, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.ENTRY_FEE_REFUNDED, Kind.ESCROW_TOPUP, Kind.TOPUP, REDEEMABLE_ONLY),
+    Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_WINNINGS, Kind.ENTRY_FEES, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_TOPUP, Kind.ENTRY_FEES, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_WITHDRAWN, Kind.ENTRY_FEES, Kind.EXTERNAL_OUT, ANY_ASSET),
+    Edge(TransferType.PAYOUT_REQUESTED, Kind.WINNINGS, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_PAID, Kind.PAYOUT_PENDING, Kind.TREASURY, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.RAIL_FEE, Kind.RAIL_FEES, Kind.TREASURY, REDEEMABLE_ONLY),
+)
+
+EDGE_OF: Final[Mapping[tuple[TransferType, Kind, Kind], Edge]] = {
+    (edge.type, edge.debit, edge.credit): edge for edge in EDGES
+}
+
+
+class Account(NamedTuple):
+    """An account by its natural key. What ``owner`` names depends on the kind."""
+
+    kind: Kind
+    owner: str
+    asset: str
+
+
+class Move(NamedTuple):
+    """A transfer that was decided and has no id yet. ``ordinal`` tells the moves of one cause and type apart."""
+
+    type: TransferType
+    debit: Account
+    credit: Account
+    amount: int
+    ordinal: int = 0
+
+
+class Transfer(NamedTuple):
+    """One posting: ``amount`` (minor units, above zero) from ``debit`` to ``credit``.
+
+    ``group`` holds the transfers of one compound move together; ``cause`` says what brought it about.
+    """
+
+    id: UUID
+    group: UUID
+    type: TransferType
+    debit: Account
+    credit: Account
+    amount: int
+    cause: str
+    correlation_id: str
+
+
+def deltas(moves: Iterable[Move | Transfer]) -> dict[Account, int]:
+    """What the moves together do to each account's balance; accounts that end where they began are left out."""
+    found: defaultdict[Account, int] = defaultdict(int)
+    for move in moves:
+        found[move.debit] -= move.amount
+        found[move.credit] += move.amount
+    return {account: delta for account, delta in found.items() if delta}
+
+
+def reachable(*, start: Kind, edges: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Every kind that money can come to from ``start`` over any number of ``(debit, credit)`` edges."""
+    onward: defaultdict[str, set[str]] = defaultdict(set)
+    for debit, credit in edges:
+        onward[debit].add(credit)
+    seen: set[str] = set()
+    waiting = [str(start)]
+    while waiting:
+        for kind in onward[waiting.pop()] - seen:
+            seen.add(kind)
+            waiting.append(kind)
+            yield kind

@@ -1,0 +1,207 @@
+"""What people get to see: rows for reading, in minor units. Nothing is decided from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from prizewire_rewards.domain.ledger import TransferType
+
+__all__ = [
+    "CATEGORY_OF",
+    "SHEET_AMOUNTS",
+    "BalanceSheet",
+    "CampaignView",
+    "Category",
+    "Entry",
+    "EntryFilter",
+    "PayoutView",
+    "RewardView",
+    "WalletBalance",
+    "types_of",
+]
+
+
+class Category(StrEnum):
+    """The kinds of history entries that earlier systems name."""
+
+    CREDIT = "credit"
+    DEBIT = "debit"
+    REWARD = "reward"
+    ENTRY_FEE = "entryFee"
+    PAYOUT = "payout"
+    REFUND = "refund"
+    TOPUP = "topup"
+    ORGANIZER_FEE = "organizerFee"
+    PLATFORM_FEE = "platformFee"
+
+
+CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
+    TransferType.CAMPAIGN_FUNDED: Category.CREDIT,
+    TransferType.PRIZE_RESERVED: Category.REWARD,
+    TransferType.PRIZE_UNCLAIMED: Category.REWARD,
+    TransferType.PRIZE_PENDING: Category.REWARD,
+    TransferType.PRIZE_CREDITED: Category.REWARD,
+    TransferType.PRIZE_MATURED: Category.REWARD,
+    TransferType.PLATFORM_FEE: Category.PLATFORM_FEE,
+    TransferType.ORGANIZER_FEE: Category.ORGANIZER_FEE,
+    TransferType.RECEIVABLE_OPENED: Category.DEBIT,
+    TransferType.RECEIVABLE_NETTED: Category.DEBIT,
+    TransferType.RECEIVABLE_WRITTEN_OFF: Category.CREDIT,
+    TransferType.ENTRY_FEE_HELD: Category.ENTRY_FEE,
+    TransferType.ENTRY_FEE_REFUNDED: Category.REFUND,
+    TransferType.ENTRY_FEE_EARNED: Category.ENTRY_FEE,
+    TransferType.ENTRY_FEE_WITHDRAWN: Category.DEBIT,
+    TransferType.PAYOUT_REQUESTED: Category.PAYOUT,
+    TransferType.PAYOUT_PAID: Category.PAYOUT,
+    TransferType.PAYOUT_GIVEN_BACK: Category.REFUND,
+    TransferType.PAYOUT_RETURNED: Category.REFUND,
+    TransferType.RAIL_FEE: Category.DEBIT,
+}
+
+
+def types_of(name: str) -> frozenset[str] | None:
+    """The transfer types that a filter means: one type by its own name, or all of a category; None if neither."""
+    found = frozenset(type_ for type_ in CATEGORY_OF if type_ == name) or frozenset(
+        type_ for type_, category in CATEGORY_OF.items() if category == name
+    )
+    return found or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignView:
+    """A campaign with its amounts."""
+
+    id: UUID
+    name: str
+    asset: str
+    delivery: str
+    state: str
+    funded: int
+    available: int
+    reserved: int
+    granted: int
+    unfunded_rounds: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletBalance:
+    """A player's money in one asset. ``lifetime_earnings`` are all prizes that ever became final."""
+
+    asset: str
+    winnings: int
+    topup: int
+    pending: int
+    payout_pending: int
+    lifetime_earnings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One transfer, with the names of its accounts."""
+
+    seq: int
+    id: UUID
+    group: UUID
+    type: str
+    asset: str
+    amount: int
+    debit_kind: str
+    debit_owner: str
+    credit_kind: str
+    credit_owner: str
+    cause: str
+    correlation_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which transfers to list, newest first: ``before`` is the sequence number of the last entry seen. ``player``
+    limits to that player's wallets, and then ``side`` to their credits or debits.
+    """
+
+    limit: int
+    before: int | None = None
+    offset: int = 0
+    player: str | None = None
+    types: frozenset[str] | None = None
+    asset: str | None = None
+    side: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutView:
+    """A payout request as its player sees it."""
+
+    id: UUID
+    player: str
+    asset: str
+    amount: int
+    state: str
+    method_id: UUID
+    campaign: UUID | None
+    round_id: UUID | None
+    correlation_id: str
+    requested_at: datetime
+    changed_at: datetime
+    outcome: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardView:
+    """A prize."""
+
+    id: UUID
+    round_id: UUID
+    line: int
+    player: str
+    place: int
+    asset: str
+    amount: int
+    state: str
+    note: str | None
+    payout_id: UUID | None
+    transfer_id: UUID | None
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceSheet:
+    """Where a campaign's money is. ``funded`` is the sum of all others but ``unfunded``, which is owed, not held.
+
+    ``wallets`` are prizes in wallets, pending ones included, less what was directly paid out of them; money that
+    a player withdraws later is not followed, since a wallet mixes its sources. ``organizer_fees`` are counted
+    here wherever they were credited.
+    """
+
+    asset: str
+    funded: int
+    available: int
+    reserved: int
+    platform_fees: int
+    organizer_fees: int
+    wallets: int
+    payout_pending: int
+    paid: int
+    unfunded: int
+
+
+SHEET_AMOUNTS: Final = (
+    "funded",
+    "available",
+    "reserved",
+    "platform_fees",
+    "organizer_fees",
+    "wallets",
+    "payout_pending",
+    "paid",
+    "unfunded",
+)
+"""The amounts of a balance sheet, in the order in which they are shown."""

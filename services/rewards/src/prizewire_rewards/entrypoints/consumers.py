@@ -1,0 +1,274 @@
+"""Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events import payouts as payout_events
+from prizewire_contracts.events import settlements as settlement_events
+from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
+from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_rewards import metrics
+from prizewire_rewards.domain.commands import (
+    ClosePayout,
+    FinalizeRound,
+    MarkPaid,
+    MarkReturned,
+    RecordMethod,
+    SettleRound,
+)
+from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.model import Line, Method, Settlement
+from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.entrypoints.works import Works
+from prizewire_rewards.handlers.payouts import apply_payout_events
+from prizewire_rewards.handlers.settlements import apply_settlements
+from prizewire_rewards.ports import Tools
+
+__all__ = ["build_specs"]
+
+_SETTLEMENT_TYPES = frozenset(
+    {
+        "prizewire.round.settled.v1",
+        "prizewire.round.finalized.v1",
+        "prizewire.round.voided.v1",
+        "prizewire.round.corrected.v1",
+    }
+)
+_METHOD_TYPES = frozenset(
+    {
+        "prizewire.method.registered.v1",
+        "prizewire.method.verified.v1",
+        "prizewire.method.defaulted.v1",
+        "prizewire.method.removed.v1",
+    }
+)
+_PAYOUT_TYPES = frozenset(
+    {
+        "prizewire.payout.paid.v1",
+        "prizewire.payout.failed.v1",
+        "prizewire.payout.rejected.v1",
+        "prizewire.payout.cancelled.v1",
+        "prizewire.payout.returned.v1",
+    }
+)
+
+
+def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpec]:
+    """The two consumers: settlements, and payouts with payout methods."""
+
+    async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        commands: list[SettleRound | FinalizeRound] = []
+        places: list[int] = []
+        refused: dict[int, Refused] = {}
+        for index, item in enumerate(incoming):
+            try:
+                commands.append(_settlement_command(item, assets=tools.assets))
+                places.append(index)
+            except Refused as problem:
+                refused[index] = problem
+        if commands:
+            done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
+            refused.update({places[index]: problem for index, problem in done.refusals.items()})
+            metrics.ROUNDS_BOOKED.inc(done.booked.rounds)
+            metrics.ROUNDS_UNFUNDED.inc(done.booked.unfunded)
+            metrics.LINES_BOOKED.inc(done.booked.lines)
+            metrics.PAYOUTS_REQUESTED.labels("direct").inc(done.booked.payouts)
+            metrics.RECEIVABLES_NETTED.inc(done.booked.netted)
+        return _refusals(refused)
+
+    async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        commands: list[MarkPaid | ClosePayout | MarkReturned | RecordMethod] = []
+        places: list[int] = []
+        refused: dict[int, Refused] = {}
+        for index, item in enumerate(incoming):
+            try:
+                commands.append(_payout_command(item, assets=tools.assets))
+                places.append(index)
+            except Refused as problem:
+                refused[index] = problem
+        if commands:
+            done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
+            refused.update({places[index]: problem for index, problem in done.refusals.items()})
+            for state, count in done.reached.items():
+                metrics.PAYOUTS_ENDED.labels(state).inc(count)
+        return _refusals(refused)
+
+    return [
+        ConsumerSpec(
+            name="rewards.settlements",
+            topic=SETTLEMENTS,
+            handler=settlements,
+            version_rule=lambda _: VersionRule.STRICT,
+            types=_SETTLEMENT_TYPES,
+        ),
+        ConsumerSpec(
+            name="rewards.payouts",
+            topic=PAYOUTS,
+            handler=payouts,
+            version_rule=_payout_rule,
+            types=_METHOD_TYPES | _PAYOUT_TYPES,
+        ),
+    ]
+
+
+def _payout_rule(event_type: str) -> VersionRule:
+    return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
+
+
+def _refusals(refused: Mapping[int, Refused]) -> dict[int, Refusal]:
+    for problem in refused.values():
+        metrics.MISMATCHES.labels(problem.code).inc()
+    return {
+        index: Refusal(RefusalCode(problem.code), problem.detail, park=problem.park)
+        for index, problem in refused.items()
+    }
+
+
+def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> SettleRound | FinalizeRound:
+    event = item.event
+    if isinstance(event, settlement_events.RoundSettledEvent):
+        return _settle_round(event, assets=assets)
+    if isinstance(event, settlement_events.RoundFinalizedEvent):
+        _same_subject(event.subject, event.data.round_id)
+        return FinalizeRound(
+            round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
+        )
+    raise Refused("not_supported_yet", f"{event.type} is kept until it can be applied")
+
+
+def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRegistry) -> SettleRound:
+    data = event.data
+    _same_subject(event.subject, data.round_id)
+    asset = _asset(data.asset, assets)
+    part = data.part
+    lines = tuple(
+        Line(line.line, line.player, line.place, _minor(asset, line.amount), part) for line in data.lines
+    )
+    settlement = Settlement(
+        round_id=data.round_id,
+        match_id=data.match_id,
+        match_source=data.match_source,
+        competition=data.competition,
+        correlation_id=event.correlationid,
+        settlement_version=data.settlement_version,
+        rule_version=data.rule_version,
+        campaign=data.campaign,
+        asset=asset.code,
+        gross=_minor(asset, data.gross),
+        platform_fee=_minor(asset, data.fees.platform),
+        organizer_fee=_minor(asset, data.fees.organizer),
+        organizer_player=data.fees.organizer_player,
+        net=_minor(asset, data.net),
+        unclaimed=_minor(asset, data.unclaimed),
+        parts=data.parts,
+        lines_total=data.lines_total,
+        digest=data.digest,
+        final=data.final,
+        final_at=data.final_at,
+    )
+    return SettleRound(settlement=settlement, part=part, lines=lines, cause=event.id)
+
+
+_CLOSED_STATES: dict[type[Any], PayoutState] = {
+    payout_events.PayoutFailedEvent: PayoutState.FAILED,
+    payout_events.PayoutRejectedEvent: PayoutState.REJECTED,
+    payout_events.PayoutCancelledEvent: PayoutState.CANCELLED,
+}
+
+
+def _payout_command(
+    item: Incoming, *, assets: AssetRegistry
+) -> MarkPaid | ClosePayout | MarkReturned | RecordMethod:
+    event = item.event
+    data = event.data
+    if isinstance(data, payout_events.MethodChanged):
+        _same_subject(event.subject, data.method_id)
+        return RecordMethod(method=_method(data), cause=event.id)
+    _same_subject(event.subject, data.payout_id)
+    if isinstance(data, payout_events.PayoutPaid):
+        return _paid(data, cause=event.id, assets=assets)
+    if isinstance(data, payout_events.PayoutReturned):
+        return MarkReturned(
+            payout_id=data.payout_id,
+            asset=data.asset,
+            amount=_minor(_asset(data.asset, assets), data.amount),
+            return_ref=data.return_ref,
+            cause=event.id,
+        )
+    return ClosePayout(
+        payout_id=data.payout_id,
+        to=_CLOSED_STATES[type(event)],
+        code=data.code,
+        closure=data.closure.event if data.closure else None,
+        cause=event.id,
+    )
+
+
+def _paid(data: payout_events.PayoutPaid, *, cause: str, assets: AssetRegistry) -> MarkPaid:
+    fee = 0
+    if data.fee_borne_by == "platform" and data.fee.strip("0."):
+        fee = _minor(_asset(data.fee_asset, assets), data.fee)
+    return MarkPaid(
+        payout_id=data.payout_id,
+        player=data.player,
+        asset=data.asset,
+        amount=_minor(_asset(data.asset, assets), data.amount),
+        rail=data.rail,
+        rail_type=data.rail_type,
+        fee_asset=data.fee_asset,
+        fee=fee,
+        outcome={
+            "rail": data.rail,
+            "fee": data.fee,
+            "fee_asset": data.fee_asset,
+            "fee_borne_by": data.fee_borne_by,
+            "paid_at": data.paid_at.isoformat(),
+            **data.proof.model_dump(mode="json", exclude_none=True),
+        },
+        cause=cause,
+    )
+
+
+def _method(data: payout_events.MethodChanged) -> Method:
+    return Method(
+        id=data.method_id,
+        version=data.version,
+        player=data.player,
+        type=data.type,
+        rail_type=data.rail_type,
+        active=data.state == "active",
+        verified=data.verified,
+        is_default=data.is_default,
+        address=data.address,
+        memo=data.memo,
+        commitment=data.commitment,
+    )
+
+
+def _same_subject(subject: str, identifier: object) -> None:
+    """Versions are counted by subject, so an event must speak of its own.
+
+    Raises:
+        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
+    """
+    if subject != str(identifier):
+        raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
+
+
+def _asset(code: str, assets: AssetRegistry) -> Asset:
+    asset = assets.get(code)
+    if asset is None:
+        raise Refused("asset_unknown", f"there is no asset {code}")
+    return asset
+
+
+def _minor(asset: Asset, amount: str) -> int:
+    try:
+        return Amount.parse(asset, amount).minor
+    except InvalidAmount as error:
+        raise Refused("invalid_amount", str(error)) from None

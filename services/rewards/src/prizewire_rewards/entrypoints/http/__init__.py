@@ -1,0 +1,32 @@
+"""HTTP: campaigns, wallets, transfers, prizes."""
+
+from collections.abc import Sequence
+
+from litestar import Controller, Router
+from litestar.di import Provide
+
+from prizewire_rewards.entrypoints.http.campaigns import CampaignController
+from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.listing import provide_history
+from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
+from prizewire_rewards.entrypoints.http.wallets import WalletController
+
+__all__ = ["Front", "build_routes"]
+
+
+def build_routes(front: Front) -> Router:
+    """Every route of this service."""
+    controllers: Sequence[type[Controller]] = (
+        CampaignController,
+        WalletController,
+        TransactionController,
+        RewardController,
+    )
+    return Router(
+        path="/",
+        route_handlers=controllers,
+        dependencies={
+            "front": Provide(lambda: front, sync_to_thread=False),
+            "query": Provide(provide_history, sync_to_thread=False),
+        },
+    )

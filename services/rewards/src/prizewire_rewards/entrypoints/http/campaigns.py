@@ -1,0 +1,223 @@
+"""``/api/campaigns``."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath, FromQuery
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.domain.model import Campaign, Delivery
+from prizewire_rewards.domain.states import CampaignState
+from prizewire_rewards.domain.views import SHEET_AMOUNTS, CampaignView
+from prizewire_rewards.entrypoints.http.bodies import CampaignBody, FundBody
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.handlers.campaigns import change_campaign, create_campaign, fund_campaign
+
+__all__ = ["CampaignController"]
+
+_READERS = (Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+class CampaignController(Controller):
+    """Campaigns: made, funded, moved on, shown."""
+
+    path = "/api/campaigns"
+    tags = ["campaigns"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @post(guards=[require(Role.ADMIN)], summary="Make a campaign, as a draft")
+    async def create(
+        self,
+        *,
+        front: Front,
+        data: CampaignBody,
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Make a campaign. A delivery that pays out needs a redeemable asset."""
+        if data.delivery == "claim":
+            detail = "prizes to be claimed are not served yet: use wallet or direct"
+            raise Problem(status=400, code="not_supported_yet", detail=detail)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            command = CreateCampaign(
+                id=identifier,
+                name=data.name,
+                asset=data.asset,
+                delivery=Delivery(data.delivery),
+                actor=request.user.subject,
+            )
+            campaign = await create_campaign(
+                command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
+            )
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="campaign.created",
+                target=str(campaign.id),
+                detail=data.model_dump(mode="json"),
+            )
+            return 201, await _shown(front, tx, campaign.id)
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/campaigns",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+        )
+
+    @get(guards=[require(*_READERS)], summary="Campaigns, newest first")
+    async def listing(
+        self, *, front: Front, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
+    ) -> Page:
+        """Every campaign with its amounts."""
+        size = page_limit(limit)
+        before = time_cursor(cursor)
+        found = await front.read(lambda queries: queries.campaigns(limit=size, before=before))
+        last = [found[-1].created_at.isoformat(), str(found[-1].id)] if found else None
+        return pages_of([_campaign(front, view) for view in found], limit=size, cursor=last)
+
+    @get("/{campaign_id:uuid}", guards=[require(*_READERS)], summary="One campaign")
+    async def one(self, *, front: Front, campaign_id: FromPath[UUID]) -> dict[str, Any]:
+        """A campaign with its amounts."""
+        view = await front.read(lambda queries: queries.campaign(campaign_id))
+        if view is None:
+            raise _unknown(campaign_id)
+        return _campaign(front, view)
+
+    @get(
+        "/{campaign_id:uuid}/balance-sheet",
+        guards=[require(*_READERS)],
+        summary="Where a campaign's money is: funded is the sum of all others but unfunded",
+    )
+    async def balance_sheet(self, *, front: Front, campaign_id: FromPath[UUID]) -> dict[str, Any]:
+        """Reserved, fees, wallets, payouts and the pool's rest, as the ledger has them."""
+        sheet = await front.read(lambda queries: queries.balance_sheet(campaign_id))
+        if sheet is None:
+            raise _unknown(campaign_id)
+        amounts = {name: front.wire(sheet.asset, getattr(sheet, name)) for name in SHEET_AMOUNTS}
+        return {"campaign": str(campaign_id), "asset": sheet.asset, **amounts}
+
+    @post("/{campaign_id:uuid}/fund", guards=[require(Role.ADMIN)], summary="Put money into the pool")
+    async def fund(
+        self,
+        *,
+        front: Front,
+        campaign_id: FromPath[UUID],
+        data: FundBody,
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Book money that came in from outside; rounds that wait are paid in their order afterwards."""
+        view = await front.read(lambda queries: queries.campaign(campaign_id))
+        if view is None:
+            raise _unknown(campaign_id)
+        amount = front.minor(front.asset(view.asset), data.amount)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            command = FundCampaign(
+                id=identifier,
+                campaign=campaign_id,
+                amount=amount,
+                reference=data.reference,
+                actor=request.user.subject,
+            )
+            await fund_campaign(command, work=front.works.of(tx), now=front.clock.now())
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="campaign.funded",
+                target=str(campaign_id),
+                detail=data.model_dump(mode="json"),
+            )
+            return 201, await _shown(front, tx, campaign_id)
+
+        answer = await front.once(
+            principal=request.user,
+            route="POST /api/campaigns/{id}/fund",
+            key=key,
+            body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
+            work=work,
+        )
+        front.release()
+        return answer
+
+    @post(
+        "/{campaign_id:uuid}/activate",
+        guards=[require(Role.ADMIN)],
+        status_code=200,
+        summary="Begin, or go on",
+    )
+    async def activate(
+        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+    ) -> dict[str, Any]:
+        """Book settled rounds from now on, those that wait first."""
+        return await _change(front, campaign_id, CampaignState.ACTIVE, actor=request.user.subject)
+
+    @post(
+        "/{campaign_id:uuid}/pause",
+        guards=[require(Role.ADMIN)],
+        status_code=200,
+        summary="Let settled rounds wait",
+    )
+    async def pause(
+        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+    ) -> dict[str, Any]:
+        """Settled rounds wait until the campaign is active again."""
+        return await _change(front, campaign_id, CampaignState.PAUSED, actor=request.user.subject)
+
+    @post("/{campaign_id:uuid}/end", guards=[require(Role.ADMIN)], status_code=200, summary="End for good")
+    async def end(
+        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+    ) -> dict[str, Any]:
+        """No round is booked any more. Refused while rounds wait for money."""
+        return await _change(front, campaign_id, CampaignState.ENDED, actor=request.user.subject)
+
+
+async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: str) -> dict[str, Any]:
+    async def change(tx: AsyncConnection) -> dict[str, Any]:
+        command = ChangeCampaign(campaign=campaign_id, to=to, actor=actor)
+        campaign: Campaign = await change_campaign(command, work=front.works.of(tx), now=front.clock.now())
+        await front.audit.record(
+            tx,
+            actor=actor,
+            action=f"campaign.{to}",
+            target=str(campaign_id),
+            detail={"state": campaign.state},
+        )
+        return await _shown(front, tx, campaign_id)
+
+    answer = await front.attempt(change)
+    front.release()
+    return answer
+
+
+async def _shown(front: Front, tx: AsyncConnection, campaign_id: UUID) -> dict[str, Any]:
+    view = await front.queries(tx).campaign(campaign_id)
+    if view is None:
+        raise _unknown(campaign_id)
+    return _campaign(front, view)
+
+
+def _unknown(campaign_id: UUID) -> Problem:
+    return Problem(status=404, code="campaign_unknown", detail=f"there is no campaign {campaign_id}")
+
+
+def _campaign(front: Front, view: CampaignView) -> dict[str, Any]:
+    return {
+        "id": str(view.id),
+        "name": view.name,
+        "asset": view.asset,
+        "delivery": view.delivery,
+        "state": view.state,
+        "funded": front.wire(view.asset, view.funded),
+        "available": front.wire(view.asset, view.available),
+        "reserved": front.wire(view.asset, view.reserved),
+        "granted": front.wire(view.asset, view.granted),
+        "unfunded_rounds": view.unfunded_rounds,
+        "created_at": view.created_at.isoformat(),
+    }

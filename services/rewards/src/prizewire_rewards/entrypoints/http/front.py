@@ -1,0 +1,176 @@
+"""What the controllers share: their surroundings, status mapping, amounts on the wire, pages."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from litestar import Response
+from litestar.params import HeaderParameter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import Principal, Role
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor
+from prizewire_chassis.idempotency import idempotent
+from prizewire_money import Amount, Asset, InvalidAmount
+from prizewire_rewards.domain.errors import NotFound, RewardsError
+from prizewire_rewards.entrypoints.works import Works
+from prizewire_rewards.ports import Queries, Tools
+
+__all__ = ["OVERSEERS", "Front", "IdempotencyKey", "offset_of", "pages_of", "player_of", "time_cursor"]
+
+T = TypeVar("T")
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description="1 to 255 letters, digits, colons, underscores or hyphens; the same key has one effect.",
+    ),
+]
+"""The header of every request that moves money."""
+
+_CONFLICTS = frozenset({"campaign_ended", "campaign_has_unfunded", "payout_final", "illegal_transition"})
+OVERSEERS = (Role.OPERATOR, Role.ADMIN)
+OFFSET_MAX = 10_000
+"""Earlier systems' ``page`` is an offset; deep listings use the cursor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """Everything a controller needs. ``release`` wakes the job that books waiting rounds."""
+
+    db: Database
+    works: Works
+    queries: Callable[[AsyncConnection], Queries]
+    tools: Tools
+    clock: Clock
+    audit: Audit
+    release: Callable[[], None]
+
+    async def read(self, question: Callable[[Queries], Awaitable[T]]) -> T:
+        """Ask in a transaction of its own."""
+        async with self.db.transaction() as tx:
+            return await question(self.queries(tx))
+
+    async def once(
+        self,
+        *,
+        principal: Principal,
+        route: str,
+        key: str | None,
+        body: dict[str, Any],
+        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Any]]],
+    ) -> Response[Any]:
+        """Do something that moves money at most once for this caller, route and key."""
+
+        async def attempt(tx: AsyncConnection) -> Response[Any]:
+            now = self.clock.now()
+
+            async def do(identifier: UUID) -> tuple[int, Any]:
+                return await work(tx, identifier)
+
+            answer = await idempotent(
+                tx, actor=principal.subject, route=route, key=key, body=body, now=now, work=do
+            )
+            headers = {"idempotency-replayed": "true"} if answer.replayed else {}
+            return Response(answer.body, status_code=answer.status, headers=headers)
+
+        return await self.attempt(attempt)
+
+    async def attempt(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run in a transaction that is tried again on conflicts, and say what a rule forbade as a problem."""
+        try:
+            return await self.db.run(work)
+        except RewardsError as error:
+            raise _problem(error) from None
+
+    def asset(self, code: str) -> Asset:
+        """An asset by its code.
+
+        Raises:
+            Problem: 400 ``asset_unknown``.
+        """
+        asset = self.tools.assets.get(code)
+        if asset is None:
+            raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {code}")
+        return asset
+
+    def minor(self, asset: Asset, amount: str) -> int:
+        """Minor units of a decimal text.
+
+        Raises:
+            Problem: 400 with the amount's own code, such as ``amount_too_many_decimals``.
+        """
+        try:
+            return Amount.parse(asset, amount).minor
+        except InvalidAmount as error:
+            raise Problem(status=400, code=error.code, detail=str(error)) from None
+
+    def wire(self, asset: str, minor: int) -> str:
+        """The decimal text of minor units."""
+        return Amount(self.tools.assets[asset], minor).to_wire()
+
+
+def _problem(error: RewardsError) -> Problem:
+    if isinstance(error, NotFound):
+        status = 404
+    elif error.code in _CONFLICTS:
+        status = 409
+    else:
+        status = 400
+    return Problem(status=status, code=error.code, detail=error.detail)
+
+
+def player_of(principal: Principal, player: str | None) -> str:
+    """Whose things are meant: one's own, or, for operators and admins, anybody's.
+
+    Raises:
+        Problem: 403 ``forbidden``.
+    """
+    if player is None or player == principal.player:
+        return principal.player
+    if not principal.has(*OVERSEERS):
+        raise Problem(status=403, code="forbidden", detail="a player sees only what is theirs")
+    return player
+
+
+def pages_of(items: Sequence[Any], *, limit: int, cursor: list[Any] | None) -> Page:
+    """A page; ``cursor`` is the sort key of its last row, used when the page is full."""
+    full = len(items) == limit and cursor is not None
+    return {"items": list(items), "next_cursor": encode_cursor(cursor) if full and cursor else None}
+
+
+def time_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """A (time, id) sort key.
+
+    Raises:
+        Problem: 400 ``cursor_invalid``.
+    """
+    values = decode_cursor(cursor, length=2)
+    if values is None:
+        return None
+    try:
+        return datetime.fromisoformat(values[0]), UUID(values[1])
+    except (TypeError, ValueError, AttributeError):
+        detail = "the cursor is not one that this route gave"
+        raise Problem(status=400, code="cursor_invalid", detail=detail) from None
+
+
+def offset_of(*, page: int | None, limit: int) -> int:
+    """The offset of an earlier system's page number, counted from 1.
+
+    Raises:
+        Problem: 400 ``page_invalid``.
+    """
+    if page is None:
+        return 0
+    offset = (page - 1) * limit
+    if page < 1 or offset > OFFSET_MAX:
+        raise Problem(status=400, code="page_invalid", detail="page counts from 1; go deeper by cursor")
+    return offset

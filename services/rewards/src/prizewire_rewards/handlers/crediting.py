@@ -1,0 +1,162 @@
+"""What follows every credit to winnings, whatever its cause: debts are netted, and direct prizes requested.
+
+Credits are posted first. Posting locks the wallets, so a debt that is opened at the same time is either seen
+here or sees the credit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_money import Amount
+from prizewire_rewards.domain.booking import Credit, net_receivable, requested_move
+from prizewire_rewards.domain.model import Method, Payout, Reward
+from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["NO_PAYOUT_METHOD", "Credited", "DirectPrize", "follow_up", "make_payout"]
+
+NO_PAYOUT_METHOD = "no_payout_method"
+DIRECT_ORDINAL = 1
+"""A prize is requested directly once; later requests are the player's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPrize:
+    """A prize that is to be paid out at once."""
+
+    campaign: UUID
+    reward: Reward
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """A credit that was posted, with its cause."""
+
+    credit: Credit
+    cause: str
+    correlation_id: str
+    direct: DirectPrize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What came of the credits: payouts by reward id, and rewards that no method was there for."""
+
+    payouts: Mapping[UUID, Payout]
+    without_method: frozenset[UUID]
+    netted: int
+
+
+async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, now: datetime) -> FollowUp:
+    """Net receivables and request direct prizes for credits that were posted in this transaction."""
+    if not credited:
+        return FollowUp({}, frozenset(), 0)
+    debts = await work.ledger.receivables({entry.credit.account for entry in credited})
+    direct = {entry.credit.account.owner for entry in credited if entry.direct is not None}
+    methods = await work.methods.defaults(direct) if direct else {}
+    if not debts and not methods:
+        missing = frozenset(entry.direct.reward.id for entry in credited if entry.direct is not None)
+        return FollowUp({}, missing, 0)
+    journal = Journal()
+    payouts: dict[UUID, Payout] = {}
+    missing_ids: set[UUID] = set()
+    netted = 0
+    for entry in credited:
+        left = entry.credit.amount
+        moves = []
+        netting = net_receivable(entry.credit, debts=debts)
+        if netting is not None:
+            left -= netting.amount
+            netted += 1
+            moves.append(netting)
+        if entry.direct is not None and left:
+            reward = entry.direct.reward
+            method = methods.get(entry.credit.account.owner)
+            if method is None:
+                missing_ids.add(reward.id)
+            else:
+                payout = make_payout(
+                    payout_id=ids.payout_id_for_round(
+                        round_id=reward.round_id, player=reward.line.player, ordinal=DIRECT_ORDINAL
+                    ),
+                    method=method,
+                    asset=entry.credit.account.asset,
+                    amount=left,
+                    correlation_id=entry.correlation_id,
+                    filed_by="rewards:direct",
+                    campaign=entry.direct.campaign,
+                    round_id=reward.round_id,
+                    tools=tools,
+                    now=now,
+                )
+                payouts[reward.id] = payout
+                moves.append(requested_move(payout)._replace(ordinal=entry.credit.ordinal))
+        if moves:
+            journal.add(moves, cause=entry.cause, correlation_id=entry.correlation_id)
+    if journal.transfers:
+        await work.ledger.post(journal.transfers, now=now)
+    return FollowUp(payouts, frozenset(missing_ids), netted)
+
+
+def make_payout(
+    *,
+    payout_id: UUID,
+    method: Method,
+    asset: str,
+    amount: int,
+    correlation_id: str,
+    filed_by: str,
+    campaign: UUID | None,
+    round_id: UUID | None,
+    tools: Tools,
+    now: datetime,
+) -> Payout:
+    """A payout to ``method`` with its signed intent, as version 1. Pay asset = debit asset."""
+    wire = Amount(tools.assets[asset], amount).to_wire()
+    issued_at = int(now.timestamp())
+    intent = Intent(
+        v=1,
+        network=tools.network,
+        payout_id=str(payout_id),
+        correlation_id=correlation_id,
+        player=method.player,
+        campaign=str(campaign) if campaign else None,
+        funding_account=None,
+        debit_asset=asset,
+        debit_amount=wire,
+        pay_asset=asset,
+        pay_amount=wire,
+        allowed=(
+            AllowedDestination(
+                rail=method.rail_type,
+                destination=method.address,
+                commitment=method.commitment,
+                memo=method.memo,
+            ),
+        ),
+        issued_at=issued_at,
+        expires_at=issued_at + int(tools.intent_lifetime.total_seconds()),
+        key_id=tools.signer.key_id,
+    )
+    return Payout(
+        id=payout_id,
+        player=method.player,
+        asset=asset,
+        amount=amount,
+        correlation_id=correlation_id,
+        state=PayoutState.REQUESTED,
+        filed_by=filed_by,
+        method_id=method.id,
+        method_version=method.version,
+        rail_types=(method.rail_type,),
+        intent=asdict(intent),
+        intent_signature=tools.signer.sign(intent),
+        campaign=campaign,
+        round_id=round_id,
+        version=1,
+    )

@@ -1,0 +1,39 @@
+"""This service's metrics. Amounts are not among them: money is counted in the ledger, exactly."""
+
+from prometheus_client import Counter, Gauge
+
+__all__ = [
+    "BREACHES",
+    "LINES_BOOKED",
+    "MISMATCHES",
+    "PAYOUTS_ENDED",
+    "PAYOUTS_REQUESTED",
+    "RECEIVABLES_NETTED",
+    "ROLLED_UP",
+    "ROUNDS_BOOKED",
+    "ROUNDS_UNFUNDED",
+]
+
+ROUNDS_BOOKED = Counter(
+    "prizewire_rewards_rounds_booked_total", "Rounds whose prizes were taken from a pool."
+)
+ROUNDS_UNFUNDED = Counter("prizewire_rewards_rounds_unfunded_total", "Rounds that had to wait for money.")
+LINES_BOOKED = Counter(
+    "prizewire_rewards_lines_booked_total", "Prize lines that were credited or made pending."
+)
+PAYOUTS_REQUESTED = Counter(
+    "prizewire_rewards_payouts_requested_total", "Payouts requested, by who filed them.", ["by"]
+)
+PAYOUTS_ENDED = Counter("prizewire_rewards_payouts_ended_total", "Payouts that reached a state.", ["state"])
+RECEIVABLES_NETTED = Counter(
+    "prizewire_rewards_receivables_netted_total", "Credits of which a debt was taken."
+)
+MISMATCHES = Counter(
+    "prizewire_rewards_refused_total",
+    "Authentic events that do not fit what rewards knows. Anything but zero needs a person.",
+    ["code"],
+)
+ROLLED_UP = Counter("prizewire_rewards_ledger_rolled_up_total", "Movements folded into unbounded balances.")
+BREACHES = Gauge(
+    "prizewire_rewards_invariant_breaches", "Breaches of an invariant, 0 when it holds.", ["name"]
+)

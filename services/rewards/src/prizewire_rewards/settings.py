@@ -1,0 +1,22 @@
+"""What rewards reads from its environment, beyond what every service does."""
+
+from pydantic import Field
+
+from prizewire_chassis.settings import ServiceSettings
+
+__all__ = ["RewardsSettings"]
+
+
+class RewardsSettings(ServiceSettings):
+    """Rewards' own settings."""
+
+    stellar_network_passphrase: str = Field(
+        "Test SDF Network ; September 2015",
+        description="The network that intents are good for; the signer holds its own against it.",
+    )
+    intent_lifetime_hours: int = Field(
+        168, ge=1, le=8760, description="How long a payout's intent is good before it must be renewed."
+    )
+    invariants_interval_s: int = Field(
+        300, ge=1, description="Seconds between two runs of the invariants' job."
+    )

@@ -1,0 +1,375 @@
+"""Rewards without Kafka: events go straight into the inbox, and what would be published lies in the outbox."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from prizewire_devstack.components.postgres import DatabaseUrls
+from sqlalchemy import text
+
+from prizewire_chassis.db import Database
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_trust, records
+from prizewire_contracts import ids
+from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS, SIGNING_RESULTS
+from prizewire_money import AssetRegistry
+from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
+from prizewire_rewards.adapters.messages import OutboxMessages
+from prizewire_rewards.adapters.storage import work_of
+from prizewire_rewards.adapters.storage.checks import build_checks
+from prizewire_rewards.adapters.storage.ledger import account_id, pin_assets
+from prizewire_rewards.adapters.storage.queries import SqlQueries
+from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.entrypoints.consumers import build_specs
+from prizewire_rewards.entrypoints.works import Works
+from prizewire_rewards.handlers.campaigns import (
+    change_campaign,
+    create_campaign,
+    fund_campaign,
+    release_next,
+)
+from prizewire_rewards.ports import Tools
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NETWORK = "Standalone Network ; Prizewire Tests"
+ASSETS = AssetRegistry.from_mapping(
+    {
+        "USDC": {"decimals": 2, "redeemable": True},
+        "EURC": {"decimals": 2, "redeemable": True},
+        "XLM": {"decimals": 7, "redeemable": True},
+        "SEASON": {"decimals": 0, "redeemable": False},
+    }
+)
+TRUST = make_trust()
+
+
+def make_tools() -> Tools:
+    """The tools of the service with test keys."""
+    return Tools(
+        assets=ASSETS,
+        signer=MessageKeySigner(make_key("rewards")),
+        closures=TrustedClosures(TRUST),
+        digest=CanonicalDigest(ASSETS),
+        network=NETWORK,
+        intent_lifetime=timedelta(days=7),
+    )
+
+
+@dataclass
+class Match:
+    """What a settlement is made from; amounts are decimal texts, lines (player, amount)."""
+
+    campaign: UUID
+    lines: Sequence[tuple[str, str]]
+    platform: str = "0.00"
+    organizer: str = "0.00"
+    organizer_player: str | None = None
+    unclaimed: str = "0.00"
+    asset: str = "USDC"
+    final: bool = True
+    lines_per_part: int | None = None
+    match_id: str = field(default_factory=lambda: f"match-{uuid4().hex[:12]}")
+
+    @property
+    def round_id(self) -> UUID:
+        return ids.round_id(source="/games/test", match_id=self.match_id)
+
+    @property
+    def correlation_id(self) -> str:
+        return str(ids.match_correlation_id(source="/games/test", match_id=self.match_id))
+
+    def reward_id(self, player: str) -> UUID:
+        return ids.reward_id(round_id=self.round_id, player=player)
+
+    def events(self, **overrides: Any) -> list[bytes]:
+        """The signed ``round.settled`` events, one for each part."""
+        decimals = ASSETS[self.asset].decimals
+
+        def minor(amount: str) -> int:
+            return int(amount.replace(".", "")) if decimals else int(amount)
+
+        def wire(value: int) -> str:
+            return f"{value // 10**decimals}.{value % 10**decimals:0{decimals}}" if decimals else str(value)
+
+        lines = [
+            {"line": n, "player": player, "place": n, "amount": amount}
+            for n, (player, amount) in enumerate(self.lines, 1)
+        ]
+        net = sum(minor(amount) for _, amount in self.lines) + minor(self.unclaimed)
+        gross = net + minor(self.platform) + minor(self.organizer)
+        size = self.lines_per_part or max(1, len(lines))
+        chunks = [lines[at : at + size] for at in range(0, len(lines), size)] or [[]]
+        digest = canonical_hash([[x["line"], x["player"], x["place"], x["amount"]] for x in lines]).hex()
+        head = {
+            "round_id": str(self.round_id),
+            "match_id": self.match_id,
+            "match_source": "/games/test",
+            "competition": "cup",
+            "settlement_version": 1,
+            "rule_version": 1,
+            "campaign": str(self.campaign),
+            "asset": self.asset,
+            "gross": wire(gross),
+            "fees": {
+                "platform": self.platform,
+                "organizer": self.organizer,
+                "organizer_player": self.organizer_player,
+            },
+            "net": wire(net),
+            "unclaimed": self.unclaimed,
+            "parts": len(chunks),
+            "lines_total": len(lines),
+            "digest": digest,
+            "final": self.final,
+            "final_at": START.isoformat(),
+        }
+        return [
+            event_bytes(
+                topic=SETTLEMENTS.name,
+                kind="prizewire.round.settled.v1",
+                source="/prizewire/settlement",
+                subject=str(self.round_id),
+                data={**head, "part": part, "lines": chunk, **overrides},
+                key=make_key("settlement"),
+                correlationid=self.correlation_id,
+                aggregateversion=part,
+            )
+            for part, chunk in enumerate(chunks, 1)
+        ]
+
+    def settlement_event(self, kind: str, data: dict[str, Any], *, version: int) -> bytes:
+        """Another signed event of this round."""
+        return event_bytes(
+            topic=SETTLEMENTS.name,
+            kind=kind,
+            source="/prizewire/settlement",
+            subject=str(self.round_id),
+            data=data,
+            key=make_key("settlement"),
+            correlationid=self.correlation_id,
+            aggregateversion=version,
+        )
+
+    def finalized(self, *, version: int = 2) -> bytes:
+        """``round.finalized``."""
+        data = {"round_id": str(self.round_id), "settlement_version": 1}
+        return self.settlement_event("prizewire.round.finalized.v1", data, version=version)
+
+
+def payout_event(payout_id: UUID, what: str, *, version: int = 1, key: str = "payouts", **data: Any) -> bytes:
+    """A signed ``payout.*`` event."""
+    return event_bytes(
+        topic=PAYOUTS.name,
+        kind=f"prizewire.payout.{what}.v1",
+        source="/prizewire/payouts",
+        subject=str(payout_id),
+        data={"payout_id": str(payout_id), **data},
+        key=make_key(key),
+        correlationid=str(payout_id),
+        aggregateversion=version,
+    )
+
+
+def paid_event(payout_id: UUID, *, player: str, amount: str, version: int = 1, **changes: Any) -> bytes:
+    """``payout.paid`` over the rail ``stellar``."""
+    data = {
+        "attempt_no": 1,
+        "rail": "stellar-main",
+        "rail_type": "stellar",
+        "player": player,
+        "asset": "USDC",
+        "amount": amount,
+        "fee": "0.0000100",
+        "fee_asset": "XLM",
+        "fee_borne_by": "platform",
+        "proof": {"tx_hash": "ab" * 32, "ledger": 7, "op": 0},
+        "paid_at": START.isoformat(),
+        **changes,
+    }
+    return payout_event(payout_id, "paid", version=version, **data)
+
+
+def closed_event(
+    payout_id: UUID, what: str, *, closure: str | None, version: int = 1, code: str = "tx_failed"
+) -> bytes:
+    """``payout.failed``, ``rejected`` or ``cancelled``."""
+    wrapped = None if closure is None else {"event": closure}
+    return payout_event(payout_id, what, version=version, code=code, attempts=1, closure=wrapped)
+
+
+def closure_of(payout_id: UUID, *, key: str = "signer", counter: int = 1) -> str:
+    """The signer's tombstone, as it stood on Kafka."""
+    return event_bytes(
+        topic=SIGNING_RESULTS.name,
+        kind="prizewire.signing.closed.v1",
+        source="/prizewire/signer",
+        subject=str(payout_id),
+        data={"payout_id": str(payout_id), "counter": counter},
+        key=make_key(key),
+        correlationid=str(payout_id),
+        aggregateversion=1,
+    ).decode()
+
+
+def method_event(player: str, *, version: int = 1, method_id: UUID | None = None, **changes: Any) -> bytes:
+    """``method.registered`` of a Stellar address, the player's default."""
+    identifier = method_id or uuid4()
+    data = {
+        "method_id": str(identifier),
+        "version": version,
+        "player": player,
+        "type": "stellar",
+        "rail_type": "stellar",
+        "state": "active",
+        "verified": True,
+        "is_default": True,
+        "address": f"G{player.upper()}",
+        "memo": None,
+        "commitment": None,
+        **changes,
+    }
+    return event_bytes(
+        topic=PAYOUTS.name,
+        kind="prizewire.method.registered.v1",
+        source="/prizewire/payouts",
+        subject=str(identifier),
+        data=data,
+        key=make_key("payouts"),
+        correlationid=str(identifier),
+        aggregateversion=version,
+    )
+
+
+class Rig:
+    """One database with the service's parts over it."""
+
+    def __init__(self, urls: DatabaseUrls) -> None:
+        self.urls = urls
+        self.clock = ManualClock(START)
+        self.db = Database(urls.runtime, application_name="rewards-test", pool_size=10)
+        self.tools = make_tools()
+        self.outbox = Outbox(service="rewards", key=make_key("rewards"), clock=self.clock)
+        self.works = Works(
+            of=lambda tx: work_of(tx, messages=OutboxMessages(tx, outbox=self.outbox, assets=ASSETS))
+        )
+        self.processor = BatchProcessor(db=self.db, trust=TRUST, clock=self.clock)
+        specs = build_specs(works=self.works, tools=self.tools, clock=self.clock)
+        self.settlements, self.payouts = specs
+        self._offset = 0
+
+    @classmethod
+    async def open(cls, urls: DatabaseUrls) -> "Rig":
+        rig = cls(urls)
+        async with rig.db.transaction() as tx:
+            await pin_assets(tx, ASSETS)
+        return rig
+
+    async def close(self) -> None:
+        await self.db.close()
+
+    async def feed(self, spec: ConsumerSpec, *values: bytes) -> None:
+        """Consume messages as one Kafka batch."""
+        batch = records(*values, topic=spec.topic.name, start=self._offset)
+        self._offset += len(values)
+        await self.processor.process(spec, batch)
+
+    async def settle(self, *matches: Match) -> None:
+        """Consume the settlements of matches as one batch."""
+        await self.feed(self.settlements, *(value for match in matches for value in match.events()))
+
+    async def campaign(
+        self,
+        *,
+        funded: int = 0,
+        asset: str = "USDC",
+        delivery: Delivery = Delivery.WALLET,
+        active: bool = True,
+        identifier: UUID | None = None,
+    ) -> UUID:
+        """A campaign with ``funded`` minor units in its pool."""
+        campaign_id = identifier or uuid4()
+        async with self.db.transaction() as tx:
+            command = CreateCampaign(
+                id=campaign_id, name="cup", asset=asset, delivery=delivery, actor="admin"
+            )
+            await create_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
+        if funded:
+            await self.fund(campaign_id, funded)
+        if active:
+            await self.change(campaign_id, "active")
+        return campaign_id
+
+    async def fund(self, campaign_id: UUID, amount: int) -> None:
+        """Put money into a pool."""
+        async with self.db.transaction() as tx:
+            command = FundCampaign(
+                id=uuid4(), campaign=campaign_id, amount=amount, reference="test", actor="admin"
+            )
+            await fund_campaign(command, work=self.works.of(tx), now=self.clock.now())
+
+    async def change(self, campaign_id: UUID, to: str) -> None:
+        """Move a campaign on."""
+        async with self.db.transaction() as tx:
+            command = ChangeCampaign(campaign=campaign_id, to=to, actor="admin")
+            await change_campaign(command, work=self.works.of(tx), now=self.clock.now())
+
+    async def release(self) -> int:
+        """Book what waits, as the job does; answers how many rounds."""
+        booked = 0
+        while True:
+            async with self.db.transaction() as tx:
+                done = await release_next(work=self.works.of(tx), tools=self.tools, now=self.clock.now())
+            if done is None:
+                return booked
+            booked += done.rounds
+
+    async def balance(self, kind: Kind, owner: object, asset: str = "USDC") -> int:
+        """An account's balance, unbounded ones included."""
+        sql = "SELECT balance FROM ledger_balances WHERE id = :id"
+        key = account_id(Account(kind, str(owner), asset))
+        rows = await self.rows(sql, id=key)
+        return rows[0]["balance"] if rows else 0
+
+    async def winnings(self, player: str, asset: str = "USDC") -> int:
+        """A player's winnings."""
+        return await self.balance(Kind.WINNINGS, player, asset)
+
+    async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        async with self.db.transaction() as tx:
+            return [dict(row) for row in (await tx.execute(text(sql), values)).mappings()]
+
+    async def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """What lies in the outbox, in order, of one type if asked for."""
+        rows = await self.rows("SELECT value FROM outbox ORDER BY id")
+        found = [orjson.loads(bytes(row["value"])) for row in rows]
+        return [event for event in found if kind is None or event["type"] == f"prizewire.{kind}.v1"]
+
+    async def stuck(self) -> list[tuple[str, str]]:
+        """(state, reason) of stuck events."""
+        rows = await self.rows("SELECT state, reason FROM stuck_events ORDER BY id")
+        return [(row["state"], row["reason"]) for row in rows]
+
+    async def breaches(self) -> list[str]:
+        """What the service's own checks find."""
+        found: list[str] = []
+        for check in build_checks():
+            async with self.db.transaction() as tx:
+                found += [f"{check.name}: {breach}" for breach in await check.run(tx)]
+        return found
+
+    def queries(self, tx: Any) -> SqlQueries:
+        """The reading side."""
+        return SqlQueries(tx, assets=list(ASSETS))
+
+
+def players_of(lines: Iterable[tuple[str, str]]) -> list[str]:
+    """The players of lines."""
+    return [player for player, _ in lines]
