@@ -23,6 +23,7 @@ from stellar_sdk import (
 )
 
 from prizewire_chassis.testing import make_key, make_trust
+from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.events.signing import (
     CloseRequested,
     SigningItem,
@@ -37,7 +38,7 @@ from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, open_hot_keys
 from prizewire_signer.adapters.policy_file import default_policy
-from prizewire_signer.adapters.requests import TrustedRequests, payload_of
+from prizewire_signer.adapters.requests import TrustedRequests
 from prizewire_signer.adapters.stellar import StellarTransactions
 from prizewire_signer.domain.model import ChainAsset, Policy, Rules
 from prizewire_signer.domain.states import WorkState
@@ -256,7 +257,7 @@ def work_of(data: SigningRequested, *, subject: str | None = None) -> Work:
         work_id=1,
         event_id="event",
         subject=subject or str(data.slot.slot_id),
-        payload=payload_of(data),
+        payload=canonical_bytes(data.model_dump(mode="json")),
         event_time=NOW,
         received_at=NOW,
         state=WorkState.QUEUED,

@@ -3,24 +3,29 @@
 import json
 from collections.abc import Mapping
 
+from prizewire_chassis.audit import Audit
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.settings import load_assets
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, HotKeysRefused, open_hot_keys
+from prizewire_signer.adapters.messages import SqlAnswers
 from prizewire_signer.adapters.policy_file import load_policy, parse_chain_assets
 from prizewire_signer.adapters.requests import TrustedRequests
 from prizewire_signer.adapters.stellar import StellarTransactions, address_of
+from prizewire_signer.adapters.storage import SqlBook, SqlClosingBook, breaches_of, queue_state
 from prizewire_signer.domain.errors import PolicyInvalid
 from prizewire_signer.domain.model import Rules
 from prizewire_signer.entrypoints.consumers import Intake
 from prizewire_signer.entrypoints.http import HTTP_MINIMAL
 from prizewire_signer.entrypoints.jobs import SigningWorker, check_job, signing_job
+from prizewire_signer.entrypoints.records import Records
 from prizewire_signer.handlers import Desk
 from prizewire_signer.ports import Backend
 from prizewire_signer.settings import SignerSettings
 
-__all__ = ["build", "build_desk"]
+__all__ = ["build", "build_desk", "build_records"]
 
 
 async def build(runtime: Runtime) -> Built:
@@ -37,26 +42,37 @@ async def build(runtime: Runtime) -> Built:
         desk = build_desk(settings, runtime=runtime, backend=backend)
     except (HotKeysRefused, PolicyInvalid) as error:
         raise ConfigurationError(str(error)) from None
+    records = build_records(outbox=runtime.outbox, audit=runtime.audit)
     worker = SigningWorker(
         db=runtime.db,
         clock=runtime.clock,
-        outbox=runtime.outbox,
-        audit=runtime.audit,
+        records=records,
         desk=desk,
         backend=backend,
     )
     signing = signing_job(worker)
     intake = Intake(
         network=settings.stellar_network_passphrase,
-        outbox=runtime.outbox,
+        records=records,
         audit=runtime.audit,
         clock=runtime.clock,
         wake=signing.wake,
     )
     return Built(
         specs=[intake.spec()],
-        jobs=[signing, check_job(db=runtime.db, clock=runtime.clock)],
+        jobs=[signing, check_job(db=runtime.db, clock=runtime.clock, records=records)],
         http_minimal=HTTP_MINIMAL,
+    )
+
+
+def build_records(*, outbox: Outbox, audit: Audit) -> Records:
+    """The ports over PostgreSQL."""
+    return Records(
+        book=SqlBook,
+        closing_book=SqlClosingBook,
+        answers=lambda tx: SqlAnswers(tx, outbox=outbox, audit=audit),
+        breaches=breaches_of,
+        queue=queue_state,
     )
 
 

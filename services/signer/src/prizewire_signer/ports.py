@@ -18,6 +18,7 @@ __all__ = [
     "Backend",
     "Book",
     "ClosingBook",
+    "QueueState",
     "RecordedDigest",
     "RequestReader",
     "TransactionReader",
@@ -176,6 +177,17 @@ class ClosingBook(Protocol):
     ) -> Mapping[UUID, tuple[PayoutState, Slot | None]]:
         """Tombstone every payout that has nothing out; the state of each afterwards, with its slot where bound."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Requests that wait, the age of the oldest in seconds, and the use of the present day's limits by asset as
+    (used, ceiling) in minor units.
+    """
+
+    waiting: int
+    oldest_s: float
+    limits: Mapping[str, tuple[int, int]]
 
 
 class Answers(Protocol):

@@ -27,6 +27,7 @@ from prizewire_contracts.events.signing import (
 from prizewire_contracts.topics import SIGNING_REQUESTS, SIGNING_RESULTS
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_signer.adapters.storage import breaches_of
+from prizewire_signer.app import build_records
 from prizewire_signer.entrypoints.consumers import Intake
 from prizewire_signer.entrypoints.jobs import SigningWorker
 from prizewire_signer.handlers import Desk
@@ -53,6 +54,7 @@ class Signer:
     def __post_init__(self) -> None:
         self.outbox = Outbox(service="signer", key=make_key("signer"), clock=self.clock)
         self.audit = Audit(service="signer", outbox=self.outbox, clock=self.clock)
+        self.records = build_records(outbox=self.outbox, audit=self.audit)
         self.processor = BatchProcessor(db=self.db, trust=make_trust(), clock=self.clock)
         self.woken = 0
 
@@ -61,8 +63,7 @@ class Signer:
         return SigningWorker(
             db=self.db,
             clock=self.clock,
-            outbox=self.outbox,
-            audit=self.audit,
+            records=self.records,
             desk=self.desk,
             backend=self.backend,
         )
@@ -93,7 +94,7 @@ class Signer:
 
     async def take_events(self, events: Sequence[EncodedEvent | bytes]) -> None:
         intake = Intake(
-            network=NETWORK, outbox=self.outbox, audit=self.audit, clock=self.clock, wake=self._wake
+            network=NETWORK, records=self.records, audit=self.audit, clock=self.clock, wake=self._wake
         )
         batch = records(*events, topic=SIGNING_REQUESTS.name, start=self.offset)
         self.offset += len(events)

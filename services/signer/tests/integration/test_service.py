@@ -35,7 +35,7 @@ from prizewire_devstack.components.processes import ProcessSpec, Supervisor
 from prizewire_devstack.components.stellar import PASSPHRASE, assets
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
-from prizewire_devstack.stack.environment import RAILS, Surroundings, serve_environment
+from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
 from prizewire_signer.adapters.tables import metadata
 from prizewire_signer.settings import SignerSettings
@@ -71,14 +71,12 @@ def environment(
     devstack_directory: Path,
 ) -> dict[str, str]:
     urls: DatabaseUrls = make_database("signer", migrated=True)
-    rails = devstack_directory / "rails.yaml"
-    rails.write_text(RAILS)
     return serve_environment(
         "signer",
         around=Surroundings(
             keyring=keyring,
             assets_file=repository_root() / "assets.yaml",
-            rails_file=rails,
+            rails_file=devstack_directory / "unused.yaml",
             stellar_url="http://127.0.0.1:1",
             log_level="INFO",
         ),
@@ -212,7 +210,7 @@ async def test_process_signs_what_comes_over_kafka(
     assert status(f"{base}/api/services/signer/stuck-events") == 404
     devstack_supervisor.stop("signer")
     log = (devstack_directory / "logs" / "signer.log").read_text()
-    assert json.loads(log.splitlines()[-1])["event"] == "stopped"
+    assert json.loads(log.splitlines()[-1])["message"] == "stopped"
     assert "invariant broken" not in log
 
 

@@ -11,25 +11,20 @@ from datetime import UTC, datetime
 
 import orjson
 
-from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.events.signing import (
-    CloseRequestedEvent,
     SigningItem,
     SigningRequested,
-    SlotClosedEvent,
-    SlotRef,
 )
-from prizewire_contracts.ids import slot_id
 from prizewire_contracts.intents import Approval as SignedApproval
 from prizewire_contracts.intents import Intent as SignedIntent
 from prizewire_contracts.trust import NotTrusted, TrustStore
-from prizewire_signer.domain.commands import Approval, CloseRequest, Item, SigningRequest, SlotClosing
-from prizewire_signer.domain.errors import Code, MismatchedClosing
+from prizewire_signer.domain.commands import Approval, Item, SigningRequest
+from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.model import Destination, Intent, Slot
-from prizewire_signer.domain.states import SlotState
+from prizewire_signer.handlers.slots import names_itself
 from prizewire_signer.ports import Work
 
-__all__ = ["TrustedRequests", "close_request_of", "payload_of", "slot_closing_of"]
+__all__ = ["TrustedRequests"]
 
 _FAULTS = {
     "intent": {True: Code.INTENT_SIGNATURE_INVALID, False: Code.INTENT_KEY_NOT_TRUSTED},
@@ -51,13 +46,18 @@ class TrustedRequests:
             pydantic.ValidationError: the payload is not what was taken in; the row was changed.
         """
         data = SigningRequested.model_validate(orjson.loads(work.payload))
-        slot = slot_of(data.slot)
+        slot = Slot(
+            slot_id=data.slot.slot_id,
+            chain=data.slot.chain,
+            account=data.slot.account,
+            sequence=int(data.slot.sequence),
+        )
         return SigningRequest(
             request_id=data.request_id,
             kind=data.kind,
             slot=slot,
             slot_fault=(
-                slot_mismatch(data.slot, network=self._network)
+                not names_itself(slot, sequence=data.slot.sequence, network=self._network)
                 or data.chain != data.slot.chain
                 or work.subject != str(data.slot.slot_id)
             ),
@@ -132,53 +132,6 @@ class TrustedRequests:
         except NotTrusted as error:
             return _FAULTS[use][error.code == "signature_invalid"]
         return None
-
-
-def payload_of(data: SigningRequested) -> bytes:
-    """The canonical bytes in which a request is kept until a worker reads it."""
-    return canonical_bytes(data.model_dump(mode="json"))
-
-
-def slot_of(ref: SlotRef) -> Slot:
-    """The domain's slot."""
-    return Slot(slot_id=ref.slot_id, chain=ref.chain, account=ref.account, sequence=int(ref.sequence))
-
-
-def slot_mismatch(ref: SlotRef, *, network: str) -> bool:
-    """Whether a slot's id does not follow from what it names, or its sequence is written in an odd way."""
-    sequence = int(ref.sequence)
-    derived = slot_id(chain=ref.chain, network=network, account=ref.account, sequence=sequence)
-    return derived != ref.slot_id or str(sequence) != ref.sequence or sequence >= 2**63
-
-
-def slot_closing_of(event: SlotClosedEvent, *, network: str) -> SlotClosing:
-    """The domain's command.
-
-    Raises:
-        MismatchedClosing: the slot's id does not follow from its fields or is not the event's subject.
-    """
-    data = event.data
-    if slot_mismatch(data.slot, network=network) or event.subject != str(data.slot.slot_id):
-        raise MismatchedClosing(f"slot {data.slot.slot_id} is not the one that its fields name")
-    return SlotClosing(
-        slot=slot_of(data.slot),
-        state=SlotState(data.result),
-        consumed_by=None if data.consumed_by_hash is None else bytes.fromhex(data.consumed_by_hash),
-        ledger=data.ledger,
-        event_id=event.id,
-        correlation_id=event.correlationid,
-    )
-
-
-def close_request_of(event: CloseRequestedEvent) -> CloseRequest:
-    """The domain's command.
-
-    Raises:
-        MismatchedClosing: the event's subject is another payout.
-    """
-    if event.subject != str(event.data.payout_id):
-        raise MismatchedClosing(f"payout {event.data.payout_id} is not the event's subject")
-    return CloseRequest(payout_id=event.data.payout_id, event_id=event.id, correlation_id=event.correlationid)
 
 
 def _intent(intent: SignedIntent) -> Intent:

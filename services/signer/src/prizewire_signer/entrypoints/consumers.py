@@ -9,20 +9,17 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
-from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.signing import CloseRequestedEvent, SigningRequestedEvent, SlotClosedEvent
 from prizewire_contracts.topics import SIGNING_REQUESTS
-from prizewire_signer.adapters.messages import SqlAnswers
-from prizewire_signer.adapters.requests import close_request_of, payload_of, slot_closing_of
-from prizewire_signer.adapters.storage import SqlClosingBook
 from prizewire_signer.domain.commands import CloseRequest
 from prizewire_signer.domain.errors import MismatchedClosing
 from prizewire_signer.domain.events import Closed
-from prizewire_signer.domain.states import WorkState
+from prizewire_signer.entrypoints.commands import close_request_of, slot_closing_of, work_of
+from prizewire_signer.entrypoints.records import Records
 from prizewire_signer.handlers import close_payouts, close_slot
 from prizewire_signer.metrics import CLOSINGS
-from prizewire_signer.ports import Work
+from prizewire_signer.ports import ClosingBook
 
 __all__ = ["CONSUMER", "Intake", "version_rule"]
 
@@ -42,10 +39,10 @@ class Intake:
     """The handler of ``signer.requests``. ``wake`` starts the signing job once a batch with requests is committed."""
 
     def __init__(
-        self, *, network: str, outbox: Outbox, audit: Audit, clock: Clock, wake: Callable[[], None]
+        self, *, network: str, records: Records, audit: Audit, clock: Clock, wake: Callable[[], None]
     ) -> None:
         self._network = network
-        self._outbox = outbox
+        self._records = records
         self._audit = audit
         self._clock = clock
         self._wake = wake
@@ -59,11 +56,13 @@ class Intake:
     async def handle(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         """Apply one batch inside its transaction: slots first, then payouts, then new work."""
         now = self._clock.now()
-        book = SqlClosingBook(tx)
+        book = self._records.closing_book(tx)
         refusals: dict[int, Refusal] = {}
         closings = await self._close_slots(tx, book, batch, refusals, now)
         closed = await self._close_payouts(tx, book, batch, refusals, now)
-        work = [_work(item, now) for item in batch if isinstance(item.event, SigningRequestedEvent)]
+        work = [
+            work_of(item.event, now=now) for item in batch if isinstance(item.event, SigningRequestedEvent)
+        ]
         await book.enqueue(work)
 
         def committed() -> None:
@@ -77,7 +76,7 @@ class Intake:
     async def _close_slots(
         self,
         tx: AsyncConnection,
-        book: SqlClosingBook,
+        book: ClosingBook,
         batch: Sequence[Incoming],
         refusals: dict[int, Refusal],
         now: datetime,
@@ -108,7 +107,7 @@ class Intake:
     async def _close_payouts(
         self,
         tx: AsyncConnection,
-        book: SqlClosingBook,
+        book: ClosingBook,
         batch: Sequence[Incoming],
         refusals: dict[int, Refusal],
         now: datetime,
@@ -124,21 +123,5 @@ class Intake:
         if not requests:
             return []
         given = await close_payouts(book=book, requests=requests, now=now)
-        await SqlAnswers(tx, outbox=self._outbox, audit=self._audit).give(given, now=now)
+        await self._records.answers(tx).give(given, now=now)
         return ["payout_closed" if isinstance(one, Closed) else "payout_refused" for one in given]
-
-
-def _work(item: Incoming, now: datetime) -> Work:
-    event = item.event
-    if not isinstance(event, SigningRequestedEvent):
-        raise TypeError(event.type)
-    return Work(
-        work_id=0,
-        event_id=event.id,
-        subject=event.subject,
-        payload=payload_of(event.data),
-        event_time=event.time,
-        received_at=now,
-        state=WorkState.QUEUED,
-        tx_hash=None,
-    )

@@ -1,19 +1,15 @@
 """The signing worker and the continuous checks. Any number of signers may run them at once."""
 
 import time
-from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.outbox import Outbox
-from prizewire_signer.adapters.messages import SqlAnswers
-from prizewire_signer.adapters.storage import SqlBook, breaches_of, queue_state
 from prizewire_signer.domain.errors import BackendError, BindingRace
+from prizewire_signer.entrypoints.records import Records
 from prizewire_signer.handlers import Decision, Desk, Order, Outcome, decide, finish, sign
 from prizewire_signer.metrics import (
     BACKEND_FAILURES,
@@ -46,15 +42,13 @@ class SigningWorker:
         *,
         db: Database,
         clock: Clock,
-        outbox: Outbox,
-        audit: Audit,
+        records: Records,
         desk: Desk,
         backend: Backend,
     ) -> None:
         self._db = db
         self._clock = clock
-        self._outbox = outbox
-        self._audit = audit
+        self._records = records
         self._desk = desk
         self._backend = backend
 
@@ -65,7 +59,7 @@ class SigningWorker:
             BackendError: a recorded digest could not be signed now; it is tried again after its lease.
         """
         async with self._db.transaction() as tx:
-            claimed = await SqlBook(tx).claim(now=self._clock.now(), lease_s=self._desk.lease_s)
+            claimed = await self._records.book(tx).claim(now=self._clock.now(), lease_s=self._desk.lease_s)
         if claimed is None:
             return False
         decision = await self._decide(claimed.work_id)
@@ -82,9 +76,13 @@ class SigningWorker:
         """The decision and its record, committed before a key is touched."""
 
         async def work(tx: AsyncConnection) -> Decision:
-            answers = SqlAnswers(tx, outbox=self._outbox, audit=self._audit)
+            answers = self._records.answers(tx)
             return await decide(
-                desk=self._desk, book=SqlBook(tx), answers=answers, work_id=work_id, now=self._clock.now()
+                desk=self._desk,
+                book=self._records.book(tx),
+                answers=answers,
+                work_id=work_id,
+                now=self._clock.now(),
             )
 
         for _ in range(RACES_MAX - 1):
@@ -103,9 +101,9 @@ class SigningWorker:
             raise
 
         async def work(tx: AsyncConnection) -> bool:
-            answers = SqlAnswers(tx, outbox=self._outbox, audit=self._audit)
+            answers = self._records.answers(tx)
             return await finish(
-                book=SqlBook(tx),
+                book=self._records.book(tx),
                 answers=answers,
                 order=order,
                 signatures=signatures,
@@ -122,19 +120,17 @@ def signing_job(worker: SigningWorker) -> Job:
     return Job("signer.sign", SIGNING_INTERVAL_S, worker.run_once)
 
 
-def check_job(*, db: Database, clock: Clock, alarm: Callable[[str, list[str]], None] | None = None) -> Job:
-    """Runs every invariant's check and keeps the gauges; ``alarm`` hears of each breach beside the log."""
+def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
+    """Runs every invariant's check and keeps the gauges; a breach is an error in the log."""
 
     async def run() -> bool:
         async with db.transaction() as tx:
-            breaches = await breaches_of(tx)
-            state = await queue_state(tx, now=clock.now())
+            breaches = await records.breaches(tx)
+            state = await records.queue(tx, clock.now())
         for name, found in breaches.items():
             BREACHES.labels(name).set(len(found))
             if found:
                 _log.error("invariant broken", invariant=name, breaches=found[:20])
-                if alarm is not None:
-                    alarm(name, found)
         WAITING.set(state.waiting)
         OLDEST_S.set(state.oldest_s)
         for asset, (used, ceiling) in state.limits.items():

@@ -1,7 +1,5 @@
 """What the continuous checks read, and the length of the queue."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -16,19 +14,9 @@ from prizewire_signer.domain.invariants import (
     one_live_slot,
     signatures_approved,
 )
+from prizewire_signer.ports import QueueState
 
-__all__ = ["QueueState", "breaches_of", "queue_state"]
-
-
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """Requests that wait, the age of the oldest in seconds, and the use of the present day's limits by asset as
-    (used, ceiling) in minor units.
-    """
-
-    waiting: int
-    oldest_s: float
-    limits: Mapping[str, tuple[int, int]]
+__all__ = ["breaches_of", "queue_state"]
 
 
 async def breaches_of(tx: AsyncConnection) -> dict[str, list[str]]:
@@ -53,7 +41,7 @@ async def breaches_of(tx: AsyncConnection) -> dict[str, list[str]]:
     }
 
 
-async def queue_state(tx: AsyncConnection, *, now: datetime) -> QueueState:
+async def queue_state(tx: AsyncConnection, now: datetime) -> QueueState:
     """How much waits, and how much of today's limits is used."""
     queue = (await tx.execute(_QUEUE)).one()
     limits = await tx.execute(_TODAY, {"day": now.date()})

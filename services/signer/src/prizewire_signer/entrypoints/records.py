@@ -1,0 +1,22 @@
+"""How entry points open the ports over a transaction; the composition root says what stands behind them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_signer.ports import Answers, Book, ClosingBook, QueueState
+
+__all__ = ["Records"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The records of one signer. ``breaches`` answers by the name of the invariant."""
+
+    book: Callable[[AsyncConnection], Book]
+    closing_book: Callable[[AsyncConnection], ClosingBook]
+    answers: Callable[[AsyncConnection], Answers]
+    breaches: Callable[[AsyncConnection], Awaitable[Mapping[str, list[str]]]]
+    queue: Callable[[AsyncConnection, datetime], Awaitable[QueueState]]
