@@ -1,0 +1,1 @@
+"""PostgreSQL, outgoing HTTP, secrets, signatures, verifiers."""

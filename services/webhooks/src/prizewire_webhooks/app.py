@@ -1,0 +1,114 @@
+"""The composition root: builds everything from the settings, and is the only reader of them."""
+
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http import Check
+from prizewire_chassis.keys import read_secret
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime, main
+from prizewire_webhooks.adapters.messages import provider_event
+from prizewire_webhooks.adapters.outbound import Gate, HttpSender
+from prizewire_webhooks.adapters.secrets import KeyMalformed, SecretBox, new_secret
+from prizewire_webhooks.adapters.storage import SqlDeliveries, SqlProviders, SqlSubscriptions, breaches_of
+from prizewire_webhooks.adapters.verifiers import RailsFileMalformed, RailVerifier, load_rails
+from prizewire_webhooks.domain.invariants import Invariant
+from prizewire_webhooks.entrypoints.consumers import consumer_specs
+from prizewire_webhooks.entrypoints.http import provider_controller, subscription_controller
+from prizewire_webhooks.entrypoints.jobs import Deliverer, sweep_job
+from prizewire_webhooks.entrypoints.lineage import lineage_of
+from prizewire_webhooks.entrypoints.stores import Stores
+from prizewire_webhooks.settings import WebhooksSettings
+
+__all__ = ["MIGRATIONS", "build", "run"]
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+async def build(runtime: Runtime) -> Built:
+    """Everything that runs in this service.
+
+    Raises:
+        ConfigurationError: loopback is allowed in production, or a file is not what it should be.
+    """
+    settings = runtime.settings
+    assert isinstance(settings, WebhooksSettings), "the composition root is given its own settings"
+    if settings.webhooks_allow_loopback and settings.prizewire_environment == "production":
+        raise ConfigurationError(
+            "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or say which PRIZEWIRE_ENVIRONMENT this is"
+        )
+    box, rails = _secret_box(settings), _rails(settings)
+    stores = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)
+    gate = Gate(allow_loopback=settings.webhooks_allow_loopback)
+    sender = HttpSender(box=box, gate=gate, clock=runtime.clock, connections=settings.webhooks_concurrency)
+    deliverer = Deliverer(
+        db=runtime.db,
+        stores=stores,
+        sender=sender,
+        clock=runtime.clock,
+        audit=runtime.audit,
+        slots=settings.webhooks_concurrency,
+    )
+
+    async def close() -> None:
+        await deliverer.close()
+        await sender.close()
+
+    return Built(
+        controllers=[
+            subscription_controller(
+                db=runtime.db,
+                stores=stores,
+                addresses=gate,
+                sealer=box,
+                make_secret=new_secret,
+                audit=runtime.audit,
+                clock=runtime.clock,
+            ),
+            provider_controller(
+                db=runtime.db,
+                stores=stores,
+                rails=rails,
+                render=partial(provider_event, outbox=runtime.outbox),
+                outbox=runtime.outbox,
+                audit=runtime.audit,
+                clock=runtime.clock,
+            ),
+        ],
+        lineage=lineage_of(stores),
+        checks=[Check(str(invariant), partial(_breaches, invariant)) for invariant in Invariant],
+        specs=consumer_specs(stores=stores, clock=runtime.clock, wake=deliverer.job.wake),
+        jobs=[deliverer.job, sweep_job(db=runtime.db, stores=stores, clock=runtime.clock)],
+        close=close,
+    )
+
+
+async def _breaches(invariant: Invariant, tx: AsyncConnection) -> list[str]:
+    return await breaches_of(tx, invariant)
+
+
+def _secret_box(settings: WebhooksSettings) -> SecretBox:
+    try:
+        return SecretBox(read_secret(settings.webhook_encryption_key_file))
+    except KeyMalformed:
+        name = settings.webhook_encryption_key_file.name
+        raise ConfigurationError(f"the key file {name} does not hold 64 hexadecimal digits") from None
+
+
+def _rails(settings: WebhooksSettings) -> dict[str, RailVerifier]:
+    try:
+        return load_rails(settings.rails_file)
+    except RailsFileMalformed as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The command line; answers the exit code."""
+    return main(
+        service="webhooks",
+        settings=WebhooksSettings,
+        build=build,
+        migrations=MIGRATIONS,
+        arguments=arguments,
+    )

@@ -1,0 +1,1 @@
+"""What webhooks are, without any framework: states, decisions, addresses."""

@@ -1,0 +1,20 @@
+"""What must always hold, by name; the storage room looks for breaches of each."""
+
+from enum import StrEnum
+
+__all__ = ["Invariant"]
+
+
+class Invariant(StrEnum):
+    """Each is checked on its own over HTTP."""
+
+    EVERY_MATCH_HAS_ITS_DELIVERY = "every_match_has_its_delivery"
+    """Every event has exactly one delivery for each subscription that wanted it when it was taken in, no other."""
+    DELIVERED_ONCE = "delivered_once"
+    """A delivered delivery has exactly one successful attempt, any other has none."""
+    LANES_IN_ORDER = "lanes_in_order"
+    """Nothing of a lane was sent before what came earlier on it had ended."""
+    TRANSITIONS_UNBROKEN = "transitions_unbroken"
+    """The history of every subscription and delivery is a chain that ends in its present state."""
+    AUDIT_CHAIN_WHOLE = "audit_chain_whole"
+    """The audit chain verifies from its first record to its last."""

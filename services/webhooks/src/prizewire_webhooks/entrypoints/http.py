@@ -1,0 +1,290 @@
+"""HTTP: subscriptions and their history for organizers and admins, and the door for providers' webhooks."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from litestar import Controller, Request, delete, get, post
+from litestar.params import FromPath, FromQuery, QueryParameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.outbox import Outbox
+from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.rails import WebhookRefused
+from prizewire_webhooks.domain import errors
+from prizewire_webhooks.domain.addresses import parse_url
+from prizewire_webhooks.domain.commands import CreateSubscription, RemoveSubscription
+from prizewire_webhooks.domain.events import ProviderSpoke
+from prizewire_webhooks.domain.model import Subscription
+from prizewire_webhooks.domain.states import DeliveryState
+from prizewire_webhooks.entrypoints.lineage import delivery_view
+from prizewire_webhooks.entrypoints.stores import Stores
+from prizewire_webhooks.handlers import providers, subscriptions
+from prizewire_webhooks.metrics import PROVIDER_EVENTS
+from prizewire_webhooks.ports import AddressBook, Inbound, Sealer
+
+__all__ = ["NewSubscription", "provider_controller", "subscription_controller"]
+
+PROVIDER_BODY_BYTES_MAX = 262_144
+_STATUS = {
+    errors.SubscriptionNotFound.code: 404,
+    errors.RailUnknown.code: 404,
+    errors.TooManySubscriptions.code: 409,
+    errors.ProviderEventConflict.code: 409,
+}
+
+
+class NewSubscription(BaseModel):
+    """A wished subscription. ``event_types`` are short (``payout.paid``) or full names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2048)
+    event_types: list[str] = Field(min_length=1, max_length=50)
+    description: str | None = Field(default=None, max_length=500)
+
+
+def _problem(error: errors.WebhookError) -> Problem:
+    return Problem(status=_STATUS.get(error.code, 400), code=error.code, detail=str(error))
+
+
+def _owner(user: Principal) -> str | None:
+    """Whose subscriptions a caller sees: None is everybody's."""
+    return None if user.has(Role.ADMIN) else user.subject
+
+
+def _view(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "id": str(subscription.subscription_id),
+        "owner": subscription.owner,
+        "url": subscription.url,
+        "event_types": list(subscription.event_types),
+        "description": subscription.description,
+        "state": str(subscription.state),
+        "reason": subscription.reason,
+        "failures": subscription.failures,
+        "next_probe_at": None if subscription.probe_at is None else subscription.probe_at.isoformat(),
+        "created_at": subscription.created_at.isoformat(),
+        "changed_at": subscription.changed_at.isoformat(),
+    }
+
+
+def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
+    values = decode_cursor(cursor, length=2)
+    if values is None:
+        return None
+    try:
+        return datetime.fromisoformat(values[0]), UUID(values[1])
+    except (TypeError, ValueError, AttributeError):
+        raise _cursor_invalid() from None
+
+
+def _before(cursor: str | None) -> int | None:
+    values = decode_cursor(cursor, length=1)
+    if values is None:
+        return None
+    if type(values[0]) is not int or not 0 < values[0] < 2**63:
+        raise _cursor_invalid()
+    return values[0]
+
+
+def _cursor_invalid() -> Problem:
+    detail = "the cursor is not one that this route gave"
+    return Problem(status=400, code="cursor_invalid", detail=detail)
+
+
+def subscription_controller(
+    *,
+    db: Database,
+    stores: Stores,
+    addresses: AddressBook,
+    sealer: Sealer,
+    make_secret: Callable[[], str],
+    audit: Audit,
+    clock: Clock,
+) -> type[Controller]:
+    """The controller under ``/api/webhooks``."""
+    allowed = require(Role.ADMIN, Role.ORGANIZER)
+
+    class SubscriptionController(Controller):
+        path = "/api/webhooks"
+        guards = [allowed]  # noqa: RUF012 - Litestar reads a plain list
+        tags = ["webhooks"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @post("/", summary="Subscribe an address to event types; the secret is shown here only")
+        async def create(self, data: NewSubscription, request: Request[Any, Any, Any]) -> dict[str, Any]:
+            user: Principal = request.user
+            command = CreateSubscription(
+                owner=user.subject,
+                url=data.url,
+                event_types=tuple(data.event_types),
+                description=data.description,
+            )
+            secret = make_secret()
+            try:
+                await subscriptions.check_wish(command, addresses=addresses)
+                async with db.transaction() as tx:
+                    made = await subscriptions.create(
+                        command,
+                        subscription_id=uuid4(),
+                        secret=secret,
+                        store=stores.subscriptions(tx),
+                        sealer=sealer,
+                        now=clock.now(),
+                    )
+                    await audit.record(
+                        tx,
+                        actor=user.subject,
+                        action="subscription.created",
+                        target=str(made.subscription_id),
+                        detail={"host": parse_url(made.url).host, "event_types": list(made.event_types)},
+                    )
+            except errors.WebhookError as error:
+                raise _problem(error) from None
+            return {**_view(made), "secret": secret}
+
+        @get("/", summary="Subscriptions, the newest first: an organizer's own, an admin's all")
+        async def list_all(
+            self,
+            request: Request[Any, Any, Any],
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> Page:
+            size = page_limit(limit)
+            async with db.transaction() as tx:
+                found = await stores.subscriptions(tx).page(
+                    owner=_owner(request.user), after=_after(cursor), limit=size
+                )
+            last = found[-1] if len(found) == size else None
+            following = (
+                None
+                if last is None
+                else encode_cursor([last.created_at.isoformat(), str(last.subscription_id)])
+            )
+            return {"items": [_view(one) for one in found], "next_cursor": following}
+
+        @get("/{subscription_id:uuid}", summary="One subscription")
+        async def show(
+            self, subscription_id: FromPath[UUID], request: Request[Any, Any, Any]
+        ) -> dict[str, Any]:
+            return _view(await self._found(subscription_id, request.user))
+
+        @delete("/{subscription_id:uuid}", summary="End a subscription; what waits for it is dropped")
+        async def remove(self, subscription_id: FromPath[UUID], request: Request[Any, Any, Any]) -> None:
+            user: Principal = request.user
+            command = RemoveSubscription(
+                subscription_id=subscription_id, owner=_owner(user), actor=user.subject
+            )
+            try:
+                async with db.transaction() as tx:
+                    ended = await subscriptions.remove(
+                        command, store=stores.subscriptions(tx), now=clock.now()
+                    )
+                    await audit.record(
+                        tx,
+                        actor=user.subject,
+                        action="subscription.deleted",
+                        target=str(subscription_id),
+                        detail={"host": parse_url(ended.url).host},
+                    )
+            except errors.WebhookError as error:
+                raise _problem(error) from None
+
+        @get("/{subscription_id:uuid}/deliveries", summary="Deliveries with every attempt, the newest first")
+        async def history(
+            self,
+            subscription_id: FromPath[UUID],
+            request: Request[Any, Any, Any],
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+            delivery_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
+        ) -> Page:
+            await self._found(subscription_id, request.user)
+            size = page_limit(limit)
+            async with db.transaction() as tx:
+                found = await stores.deliveries(tx).page(
+                    subscription_id=subscription_id,
+                    state=delivery_state,
+                    before=_before(cursor),
+                    limit=size,
+                )
+            following = encode_cursor([found[-1].delivery_id]) if len(found) == size else None
+            return {"items": [delivery_view(one) for one in found], "next_cursor": following}
+
+        async def _found(self, subscription_id: UUID, user: Principal) -> Subscription:
+            async with db.transaction() as tx:
+                found = await stores.subscriptions(tx).get(subscription_id, owner=_owner(user), lock=False)
+            if found is None:
+                raise _problem(errors.SubscriptionNotFound())
+            return found
+
+    return SubscriptionController
+
+
+def provider_controller(
+    *,
+    db: Database,
+    stores: Stores,
+    rails: Mapping[str, Inbound],
+    render: Callable[[ProviderSpoke], EncodedEvent],
+    outbox: Outbox,
+    audit: Audit,
+    clock: Clock,
+) -> type[Controller]:
+    """The controller under ``/api/payments/webhook``. Who calls is proven by the rail's own signature."""
+
+    class ProviderController(Controller):
+        path = "/api/payments/webhook"
+        tags = ["providers"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @post(
+            "/{rail:str}",
+            status_code=200,
+            summary="A provider's webhook, verified over its raw bytes",
+            request_max_body_size=PROVIDER_BODY_BYTES_MAX,
+        )
+        async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> dict[str, Any]:
+            if rail not in rails:
+                raise _problem(errors.RailUnknown())
+            body = await request.body()
+            now = clock.now()
+            try:
+                call = providers.verify(
+                    rail=rail,
+                    rails=rails,
+                    body=body,
+                    body_hash=hashlib.sha256(body).digest(),
+                    headers=dict(request.headers.items()),
+                    now=now,
+                )
+            except WebhookRefused as refused:
+                PROVIDER_EVENTS.labels("refused").inc()
+                detail = "this is not a webhook of this rail, or not of now"
+                raise Problem(status=401, code=refused.code, detail=detail) from None
+            async with db.transaction() as tx:
+                result = await providers.receive(call, store=stores.providers(tx), now=now)
+                if isinstance(result, ProviderSpoke):
+                    await outbox.add(tx, [render(result)])
+                elif result is not None and result.fresh:
+                    await audit.record(
+                        tx,
+                        actor=call.provider,
+                        action="provider_event.conflict",
+                        target=f"{call.provider}/{call.event_id}",
+                        reason="the same event id came with another body",
+                        detail={"rail": rail, "body_sha256": call.body_hash.hex()},
+                    )
+            if isinstance(result, providers.Conflict):
+                PROVIDER_EVENTS.labels("conflict").inc()
+                raise _problem(errors.ProviderEventConflict())
+            PROVIDER_EVENTS.labels("repeated" if result is None else "accepted").inc()
+            return {"received": True}
+
+    return ProviderController
