@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from litestar import Litestar
 
+from prizewire_stellar_sandbox.app import Sandbox
+from prizewire_stellar_sandbox.core.model import AccountKey, DataKey, Key, TrustlineKey
 from prizewire_stellar_sandbox.core.queue import Status
 from prizewire_stellar_sandbox.node import Node
 from prizewire_stellar_sandbox.storage import RETENTION_LEDGERS, StateUnusable
 from tools.stellar_sandbox.tests.net import PASSPHRASE, XLM, Net, Tx, key
-from tools.stellar_sandbox.tests.ops import create, pay
+from tools.stellar_sandbox.tests.ops import (
+    change_trust,
+    create,
+    data,
+    merge,
+    options,
+    pay,
+    signer_of,
+)
 
 ALICE = key("node alice")
 START_MS = 1_800_000_000_000
@@ -83,7 +95,7 @@ async def test_transactions_leave_after_retention(tmp_path: Path) -> None:
     await closed(node, net.tx(node.root, pay(ALICE, 1), sequence=2, signers=[node.root]), clock)
     assert node.storage.counts()["transactions"] == 1
     kinds = ("payment", "create_account")
-    assert len(node.storage.payments(account_id=None, after=0, kinds=kinds, limit=10)) == 2
+    assert len(node.storage.history.payments(account_id=None, after=0, kinds=kinds, limit=10)) == 2
     node.close()
 
 
@@ -176,3 +188,77 @@ def test_state_belongs_to_one_network(tmp_path: Path) -> None:
     with pytest.raises(StateUnusable, match="belongs to the network"):
         open_node(tmp_path, clock, passphrase="Another network")
     open_node(tmp_path, clock).close()
+
+
+async def test_replaced_transaction_does_not_come_back(tmp_path: Path) -> None:
+    """A fee bump that took a queued transaction's place is alone in the queue after a restart."""
+    clock = Clock()
+    node = open_node(tmp_path, clock)
+    inner = creating(node)
+    bumped = Net.bump(inner, node.root, fee=2000)
+    for tx in (inner, bumped):
+        assert node.submit(tx.envelope)[1].status is Status.PENDING
+    node.close()
+    node = open_node(tmp_path, clock)
+    assert [frame.hash for frame in node.queue.frames()] == [bumped.hash]
+    assert list(node.storage.queued()) == [bumped.envelope]
+    node.close()
+
+
+async def test_every_kind_of_entry_survives(tmp_path: Path) -> None:
+    """Signers, trustlines and data are read back as they were written, and gone when they are removed."""
+    clock = Clock()
+    node = open_node(tmp_path, clock)
+    usdc = Net().asset(node.root)
+    signer = (signer_of(key("node signer")), 3)
+    everything = (
+        create(ALICE, 100 * XLM),
+        change_trust(usdc, 50, source=ALICE),
+        data(b"name", b"value", source=ALICE),
+        options(signer=signer, domain=b"a.example", inflation=node.root, source=ALICE),
+    )
+    both = [node.root, ALICE]
+    await closed(node, Net().tx(node.root, *everything, signers=both), clock)
+    keys: list[Key] = [
+        AccountKey(ALICE.raw_public_key()),
+        TrustlineKey(ALICE.raw_public_key(), usdc),
+        DataKey(ALICE.raw_public_key(), b"name"),
+    ]
+    before = [node.storage.entries.get(one) for one in keys]
+    assert None not in before
+    node.close()
+    node = open_node(tmp_path, clock)
+    assert [node.storage.entries.get(one) for one in keys] == before
+    nothing = (
+        change_trust(usdc, 0, source=ALICE),
+        data(b"name", None, source=ALICE),
+        options(signer=(signer[0], 0), source=ALICE),
+        merge(node.root, source=ALICE),
+    )
+    await closed(node, Net().tx(node.root, *nothing, sequence=2, signers=both), clock)
+    for _ in range(2):
+        assert [node.storage.entries.get(one) for one in keys] == [None, None, None]
+        node.close()
+        node = open_node(tmp_path, clock)
+    node.close()
+
+
+async def test_disk_failure_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a ledger cannot be written nobody sees it, and whoever runs the network is told to stop it."""
+    clock = Clock()
+    node = open_node(tmp_path, clock)
+    tx = creating(node)
+    node.submit(tx.envelope)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(node.storage, "write_ledger", full)
+    failure: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+    sandbox = Sandbox(node=node, base_url="http://127.0.0.1:1", on_failure=failure.set_result)
+    clock.now_ms += 5000
+    async with sandbox.lifespan(Litestar()):
+        assert "disk is full" in str(await asyncio.wait_for(failure, 10))
+    assert node.latest().sequence == 1
+    assert node.transaction(tx.hash) is None
+    node.close()

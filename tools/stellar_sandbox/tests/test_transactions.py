@@ -87,6 +87,13 @@ def test_same_signature_twice(net: Net) -> None:
     assert net.refused(net.tx(ALICE, pay(BOB, 1), signers=[ALICE, ALICE])).code == "txBAD_AUTH_EXTRA"
 
 
+def test_signing_twice_weighs_once(net: Net) -> None:
+    """A second copy of a signature adds no weight."""
+    net.alter(ALICE, thresholds=bytes([1, 1, 2, 2]))
+    seen = net.refused(net.tx(ALICE, pay(BOB, 1), signers=[ALICE, ALICE]))
+    assert seen.operations == ["opBAD_AUTH"]
+
+
 def test_operation_source_must_sign(net: Net) -> None:
     """Each operation's source signs for it."""
     operation = pay(BOB, 1, source=CAROL)
@@ -290,6 +297,16 @@ def test_insufficient_balance_for_the_bid(net: Net) -> None:
     net.alter(ALICE, balance=2 * RESERVE + 499)
     assert net.refused(net.tx(ALICE, bump_sequence(1), fee=500)).code == "txINSUFFICIENT_BALANCE"
     assert net.outcome(net.tx(ALICE, bump_sequence(1), fee=499)).code == "txSUCCESS"
+
+
+def test_balance_is_judged_before_unused_signatures(net: Net) -> None:
+    """Of two things wrong the protocol names the balance first, in a transaction and in a fee bump."""
+    inner = net.tx(ALICE, pay(BOB, 1))
+    bumped = net.bump(inner, CAROL, fee=1000 * XLM, signers=[CAROL, BOB])
+    assert net.refused(bumped).code == "txINSUFFICIENT_BALANCE"
+    net.alter(ALICE, balance=2 * RESERVE + 499)
+    plain = net.tx(ALICE, bump_sequence(1), fee=500, signers=[ALICE, BOB])
+    assert net.refused(plain).code == "txINSUFFICIENT_BALANCE"
 
 
 def test_bids_of_one_payer_add_up(net: Net) -> None:

@@ -179,7 +179,7 @@ def _sandbox_routes(sandbox: Sandbox) -> list[Any]:
         kinds = _PAYMENT_KINDS if kind == "all" else (kind,)
         if not set(kinds) <= set(_PAYMENT_KINDS):
             raise HTTPException(status_code=400, detail=f"kind is one of all, {', '.join(_PAYMENT_KINDS)}")
-        found = sandbox.node.storage.payments(
+        found = sandbox.node.storage.history.payments(
             account_id=None if account is None else _account_id(account),
             after=after,
             kinds=kinds,

@@ -98,13 +98,13 @@ class Friendbot:
         return STARTING_STROOPS - self._balance(account_id)
 
     def _balance(self, account_id: AccountId) -> int:
-        entry = self._node.storage.get(AccountKey(account_id))
+        entry = self._node.storage.entries.get(AccountKey(account_id))
         return entry.balance if isinstance(entry, Account) else 0
 
     async def _pay(self, account_ids: list[AccountId]) -> Funding | None:
         """One try. None if it was not to be: then the accounts are looked at again."""
         root = self._node.root
-        entry = self._node.storage.get(AccountKey(root.raw_public_key()))
+        entry = self._node.storage.entries.get(AccountKey(root.raw_public_key()))
         if not isinstance(entry, Account):
             raise NotFunded("the root account no longer exists")
         builder = TransactionBuilder(

@@ -124,7 +124,7 @@ class Node:
 
     def transaction(self, hash_: bytes) -> StoredTransaction | None:
         """A transaction that a ledger in the range holds."""
-        return self.storage.transaction(hash_, oldest=self.range().oldest.sequence)
+        return self.storage.history.transaction(hash_, oldest=self.range().oldest.sequence)
 
     # What is sent
 
@@ -135,7 +135,7 @@ class Node:
             MalformedEnvelope: the bytes are no transaction.
         """
         frame = decode(envelope, network_id=self.network_id)
-        admission = self.queue.offer(frame, view=View(self.storage), moment=self._next_moment())
+        admission = self.queue.offer(frame, view=View(self.storage.entries), moment=self._next_moment())
         if admission.status is Status.PENDING:
             self.storage.enqueue(frame, replaced=admission.replaced)
             self._work.set()
@@ -175,7 +175,7 @@ class Node:
         point = self._point.late(now_ms=self._now_ms())
         previous = self.header()
         closing = close_ledger(
-            entries=self.storage,
+            entries=self.storage.entries,
             previous=previous,
             header=replace(previous, sequence=point.sequence, close_time=point.close_time),
             order_seed=hashlib.sha256(self.network_id + point.sequence.to_bytes(4, "big")).digest(),

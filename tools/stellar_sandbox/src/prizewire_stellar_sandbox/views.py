@@ -47,10 +47,10 @@ def ledger_summary(node: Node) -> dict[str, Any]:
 
 def account_view(node: Node, account_id: AccountId) -> dict[str, Any] | None:
     """An account with all that hangs on it."""
-    account = node.storage.get(AccountKey(account_id))
+    account = node.storage.entries.get(AccountKey(account_id))
     if not isinstance(account, Account):
         return None
-    lines = node.storage.trustlines_of(account_id)
+    lines = node.storage.entries.trustlines_of(account_id)
     master, low, medium, high = account.thresholds
     return {
         "id": address(account_id),
@@ -75,7 +75,7 @@ def account_view(node: Node, account_id: AccountId) -> dict[str, Any] | None:
         ],
         "data": {
             entry.name.decode("ascii"): base64.b64encode(entry.value).decode()
-            for entry in node.storage.data_of(account_id)
+            for entry in node.storage.entries.data_of(account_id)
         },
         "lastModifiedLedger": account.modified_ledger,
     }

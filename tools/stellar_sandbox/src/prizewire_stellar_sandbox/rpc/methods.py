@@ -106,7 +106,7 @@ class Methods:
         for index, text in enumerate(keys):
             ledger_key = _ledger_key(text, index)
             key = key_from_xdr(ledger_key)
-            entry = None if key is None else self._node.storage.get(key)
+            entry = None if key is None else self._node.storage.entries.get(key)
             if entry is not None:
                 entries.append(
                     {
@@ -122,7 +122,7 @@ class Methods:
         """What recent transactions paid for inclusion."""
         latest = self._node.latest().sequence
         ledgers = min(_CLASSIC_FEE_LEDGERS, latest)
-        fees = self._node.storage.fees_since(latest - ledgers + 1)
+        fees = self._node.storage.history.fees_since(latest - ledgers + 1)
         return {
             "sorobanInclusionFee": distribution([], ledgers=min(_SOROBAN_FEE_LEDGERS, latest)),
             "inclusionFee": distribution(fees, ledgers=ledgers),
