@@ -61,7 +61,7 @@ class Audit:
             "action": action,
             "target": target,
             "reason": reason,
-            "detail": dict(detail or {}),
+            "detail": orjson.loads(orjson.dumps(dict(detail or {}))),
             "prev_hash": GENESIS if last is None else last.hash,
         }
         digest = link_hash(record)

@@ -1,5 +1,6 @@
 """Kafka as every service uses it: batches in, an idempotent producer out, SASL/SCRAM under both."""
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -49,6 +50,7 @@ def build_broker(settings: ServiceSettings) -> KafkaBroker:
         apply_types=False,
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=20.0,
+        logger=logging.getLogger("prizewire_chassis.faststream"),
     )
 
 

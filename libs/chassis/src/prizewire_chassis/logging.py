@@ -7,6 +7,17 @@ import structlog
 
 __all__ = ["configure", "get_logger"]
 
+_NOISY = {
+    "aiokafka": logging.WARNING,
+    # joining a group before its coordinator is elected is an error to aiokafka, which retries by itself
+    "aiokafka.consumer.group_coordinator": logging.CRITICAL,
+    "alembic": logging.WARNING,
+    "httpx": logging.WARNING,
+    # says at every start that topics are not created by clients
+    "prizewire_chassis.faststream": logging.ERROR,
+    "uvicorn.access": logging.WARNING,
+}
+
 
 def configure(*, service: str, level: str) -> None:
     """Send every log record, ours and the libraries', through one JSON formatter."""
@@ -37,8 +48,8 @@ def configure(*, service: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("aiokafka", "faststream", "uvicorn.access", "httpx", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy, quieter in _NOISY.items():
+        logging.getLogger(noisy).setLevel(quieter)
     structlog.contextvars.bind_contextvars(service=service)
 
 

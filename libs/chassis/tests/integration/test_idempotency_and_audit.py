@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit, verify_chain
+from prizewire_chassis.auth import Role
 from prizewire_chassis.db import Database
 from prizewire_chassis.idempotency import idempotent
 from prizewire_chassis.problems import Problem
@@ -63,7 +64,9 @@ async def test_a_changed_audit_row_shows(db, outbox, clock, make_database):
     audit = Audit(service="payouts", outbox=outbox, clock=clock)
     for number in range(3):
         async with db.transaction() as tx:
-            await audit.record(tx, actor="op", action="x.done", target=str(number), detail={"n": number})
+            await audit.record(
+                tx, actor="op", action="x.done", target=str(number), detail={"n": number, "role": Role.ADMIN}
+            )
     async with db.transaction() as tx:
         assert await verify_chain(tx, service="payouts") == []
         assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 3
