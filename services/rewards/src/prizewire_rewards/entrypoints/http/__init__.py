@@ -27,6 +27,6 @@ def build_routes(front: Front) -> Router:
         route_handlers=controllers,
         dependencies={
             "front": Provide(lambda: front, sync_to_thread=False),
-            "query": Provide(provide_history, sync_to_thread=False),
+            "history": Provide(provide_history, sync_to_thread=False),
         },
     )

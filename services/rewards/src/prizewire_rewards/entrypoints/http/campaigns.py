@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,7 +33,7 @@ class CampaignController(Controller):
     async def create(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         data: CampaignBody,
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
@@ -72,7 +73,11 @@ class CampaignController(Controller):
 
     @get(guards=[require(*_READERS)], summary="Campaigns, newest first")
     async def listing(
-        self, *, front: Front, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
+        self,
+        *,
+        front: NamedDependency[Front],
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
     ) -> Page:
         """Every campaign with its amounts."""
         size = page_limit(limit)
@@ -82,7 +87,7 @@ class CampaignController(Controller):
         return pages_of([_campaign(front, view) for view in found], limit=size, cursor=last)
 
     @get("/{campaign_id:uuid}", guards=[require(*_READERS)], summary="One campaign")
-    async def one(self, *, front: Front, campaign_id: FromPath[UUID]) -> dict[str, Any]:
+    async def one(self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]) -> dict[str, Any]:
         """A campaign with its amounts."""
         view = await front.read(lambda queries: queries.campaign(campaign_id))
         if view is None:
@@ -94,7 +99,9 @@ class CampaignController(Controller):
         guards=[require(*_READERS)],
         summary="Where a campaign's money is: funded is the sum of all others but unfunded",
     )
-    async def balance_sheet(self, *, front: Front, campaign_id: FromPath[UUID]) -> dict[str, Any]:
+    async def balance_sheet(
+        self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]
+    ) -> dict[str, Any]:
         """Reserved, fees, wallets, payouts and the pool's rest, as the ledger has them."""
         sheet = await front.read(lambda queries: queries.balance_sheet(campaign_id))
         if sheet is None:
@@ -106,7 +113,7 @@ class CampaignController(Controller):
     async def fund(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         campaign_id: FromPath[UUID],
         data: FundBody,
         request: Request[Principal, Any, Any],
@@ -153,7 +160,11 @@ class CampaignController(Controller):
         summary="Begin, or go on",
     )
     async def activate(
-        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        self,
+        *,
+        front: NamedDependency[Front],
+        campaign_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """Book settled rounds from now on, those that wait first."""
         return await _change(front, campaign_id, CampaignState.ACTIVE, actor=request.user.subject)
@@ -165,14 +176,22 @@ class CampaignController(Controller):
         summary="Let settled rounds wait",
     )
     async def pause(
-        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        self,
+        *,
+        front: NamedDependency[Front],
+        campaign_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """Settled rounds wait until the campaign is active again."""
         return await _change(front, campaign_id, CampaignState.PAUSED, actor=request.user.subject)
 
     @post("/{campaign_id:uuid}/end", guards=[require(Role.ADMIN)], status_code=200, summary="End for good")
     async def end(
-        self, *, front: Front, campaign_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        self,
+        *,
+        front: NamedDependency[Front],
+        campaign_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """No round is booked any more. Refused while rounds wait for money."""
         return await _change(front, campaign_id, CampaignState.ENDED, actor=request.user.subject)
@@ -187,7 +206,7 @@ async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: 
             actor=actor,
             action=f"campaign.{to}",
             target=str(campaign_id),
-            detail={"state": campaign.state},
+            detail={"state": campaign.state.value},
         )
         return await _shown(front, tx, campaign_id)
 

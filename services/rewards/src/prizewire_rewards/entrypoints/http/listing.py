@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from prizewire_chassis.http import Page, Problem, decode_cursor, page_limit
@@ -127,5 +128,5 @@ def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any
     }
 
 
-HistoryQuery = HistoryFilters
+HistoryQuery = NamedDependency[HistoryFilters]
 """What a route with a history asks for, provided by ``provide_history``."""

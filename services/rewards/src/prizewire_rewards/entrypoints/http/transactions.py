@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from prizewire_chassis.auth import Principal, Role, require
@@ -22,9 +23,11 @@ class TransactionController(Controller):
     tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get("/my", guards=[require()], summary="My history, newest first")
-    async def mine(self, *, front: Front, request: Request[Principal, Any, Any], query: HistoryQuery) -> Page:
+    async def mine(
+        self, *, front: NamedDependency[Front], request: Request[Principal, Any, Any], history: HistoryQuery
+    ) -> Page:
         """The caller's wallets, all buckets and assets."""
-        return await list_entries(front, query, player=request.user.player)
+        return await list_entries(front, history, player=request.user.player)
 
     @get(
         ["/all", "/admin/all"],
@@ -32,14 +35,18 @@ class TransactionController(Controller):
         summary="Every transfer, newest first; or one player's",
     )
     async def everything(
-        self, *, front: Front, query: HistoryQuery, player: FromQuery[str | None] = None
+        self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None
     ) -> Page:
         """Both accounts of each transfer are named."""
-        return await list_entries(front, query, player=player)
+        return await list_entries(front, history, player=player)
 
     @get("/{transfer_id:uuid}", guards=[require()], summary="One transfer")
     async def one(
-        self, *, front: Front, transfer_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        self,
+        *,
+        front: NamedDependency[Front],
+        transfer_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """A transfer that touches the caller's wallets; operators and admins see any."""
         entry = await front.read(lambda queries: queries.entry(transfer_id))
@@ -60,7 +67,7 @@ class RewardController(Controller):
     async def rewards(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
         round_id: FromQuery[UUID | None] = None,
         correlation_id: FromQuery[str | None] = None,

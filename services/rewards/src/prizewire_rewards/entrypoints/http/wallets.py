@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +29,11 @@ class WalletController(Controller):
 
     @get(guards=[require()], summary="Balances by asset")
     async def balances(
-        self, *, front: Front, request: Request[Principal, Any, Any], player: FromQuery[str | None] = None
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        player: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
         """Winnings, top-ups, pending prizes and payouts under way; operators and admins name a player."""
         owner = player_of(request.user, player)
@@ -52,19 +57,19 @@ class WalletController(Controller):
     async def transactions(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
-        query: HistoryQuery,
+        history: HistoryQuery,
         player: FromQuery[str | None] = None,
     ) -> Page:
         """Entries of all buckets, filtered by type, asset and time."""
-        return await list_entries(front, query, player=player_of(request.user, player))
+        return await list_entries(front, history, player=player_of(request.user, player))
 
     @post("/payout-request", guards=[require(Role.PLAYER)], summary="Have winnings paid out")
     async def request_payout(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         data: PayoutBody,
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
@@ -100,7 +105,7 @@ class WalletController(Controller):
     async def payout_requests(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
         player: FromQuery[str | None] = None,
         wanted: Annotated[str | None, QueryParameter(name="state")] = None,
@@ -126,7 +131,7 @@ class WalletController(Controller):
     async def cancel(
         self,
         *,
-        front: Front,
+        front: NamedDependency[Front],
         payout_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
         data: CancelBody | None = None,
