@@ -3,31 +3,41 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import orjson
-from prizewire_devstack.components.postgres import DatabaseUrls
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.db import Database
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_trust, records
+from prizewire_chassis.stuck_events import StuckEvents
+from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_token, make_trust, records
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS, SIGNING_RESULTS
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.storage import work_of
-from prizewire_rewards.adapters.storage.checks import build_checks
-from prizewire_rewards.adapters.storage.ledger import account_id, pin_assets
+from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.queries import SqlQueries
+from prizewire_rewards.app import build
 from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
-from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import (
     change_campaign,
@@ -36,6 +46,7 @@ from prizewire_rewards.handlers.campaigns import (
     release_next,
 )
 from prizewire_rewards.ports import Tools
+from prizewire_rewards.settings import RewardsSettings
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NETWORK = "Standalone Network ; Prizewire Tests"
@@ -48,6 +59,7 @@ ASSETS = AssetRegistry.from_mapping(
     }
 )
 TRUST = make_trust()
+JWT_SECRET = "rewards-test-" * 4
 
 
 def make_tools() -> Tools:
@@ -247,8 +259,24 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
     )
 
 
+def settings_of(urls: DatabaseUrls) -> RewardsSettings:
+    """Settings over a database; files that a test runtime does not read are only named."""
+    return RewardsSettings(
+        database_url=SecretStr(urls.runtime),
+        kafka_sasl_password=SecretStr("unused"),
+        message_key_file=Path("unused"),
+        trust_file=Path("unused"),
+        assets_file=repository_root() / "assets.yaml",
+        stellar_network_passphrase=NETWORK,
+    )
+
+
 class Rig:
     """One database with the service's parts over it."""
+
+    built: Built
+    settlements: ConsumerSpec
+    payouts: ConsumerSpec
 
     def __init__(self, urls: DatabaseUrls) -> None:
         self.urls = urls
@@ -260,16 +288,52 @@ class Rig:
             of=lambda tx: work_of(tx, messages=OutboxMessages(tx, outbox=self.outbox, assets=ASSETS))
         )
         self.processor = BatchProcessor(db=self.db, trust=TRUST, clock=self.clock)
-        specs = build_specs(works=self.works, tools=self.tools, clock=self.clock)
-        self.settlements, self.payouts = specs
+        self.audit = Audit(service="rewards", outbox=self.outbox, clock=self.clock)
         self._offset = 0
 
     @classmethod
     async def open(cls, urls: DatabaseUrls) -> "Rig":
+        """Build the service as its composition root does."""
         rig = cls(urls)
-        async with rig.db.transaction() as tx:
-            await pin_assets(tx, ASSETS)
+        runtime = Runtime(
+            service="rewards",
+            settings=settings_of(urls),
+            clock=rig.clock,
+            db=rig.db,
+            key=make_key("rewards"),
+            trust=TRUST,
+            outbox=rig.outbox,
+            audit=rig.audit,
+            processor=rig.processor,
+            health=Health(),
+        )
+        rig.built = await build(runtime)
+        rig.settlements, rig.payouts = rig.built.specs
         return rig
+
+    def client(self, player: str | None = None, *roles: str) -> httpx.AsyncClient:
+        """The service's HTTP, as ``player`` (or a person of that name with ``roles``), or as nobody."""
+        stuck = StuckEvents(db=self.db, processor=self.processor, specs=self.built.specs, clock=self.clock)
+        about = service_controller(
+            service="rewards",
+            db=self.db,
+            stuck=stuck,
+            lineage=self.built.lineage,
+            checks=self.built.checks,
+            audit=self.audit,
+        )
+        app = build_app(
+            service="rewards",
+            controllers=[*self.built.controllers, about],
+            health=Health(),
+            tokens=TokenReader(secret=JWT_SECRET, issuer="prizewire-dev", audience="prizewire"),
+        )
+        headers = {}
+        if player is not None:
+            token = make_token(secret=JWT_SECRET, subject=player, roles=roles or ("player",))
+            headers["authorization"] = f"Bearer {token}"
+        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar is an ASGI application
+        return httpx.AsyncClient(transport=transport, base_url="http://rewards", headers=headers)
 
     async def close(self) -> None:
         await self.db.close()
@@ -360,7 +424,7 @@ class Rig:
     async def breaches(self) -> list[str]:
         """What the service's own checks find."""
         found: list[str] = []
-        for check in build_checks():
+        for check in self.built.checks:
             async with self.db.transaction() as tx:
                 found += [f"{check.name}: {breach}" for breach in await check.run(tx)]
         return found
