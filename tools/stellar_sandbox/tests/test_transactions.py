@@ -202,6 +202,25 @@ def test_signatures_lost_before_apply(net: Net) -> None:
     assert (second.fee, net.account(dave).sequence) == (100, 1)
 
 
+def test_operation_signatures_lost_before_apply(net: Net) -> None:
+    """An operation whose source changed its signers earlier in the same ledger fails by itself."""
+    dave = net.fund("dave", signers=(signer(CAROL, 1),), subentries=1)
+    takes_over = net.tx(dave, options(master=0))
+    spends = next(
+        tx
+        for tx in (
+            net.tx(ALICE, pay(BOB, n), pay(BOB, n, source=dave), signers=[ALICE, dave]) for n in range(1, 99)
+        )
+        if tx.hash > takes_over.hash
+    )
+    for tx in (takes_over, spends):
+        assert net.send(tx).status is Status.PENDING
+    _, second = net.close().transactions
+    seen = told(second.result)
+    assert (seen.code, seen.operations) == ("txFAILED", ["PAYMENT_SUCCESS", "opBAD_AUTH"])
+    assert net.account(BOB).balance == 1000 * XLM
+
+
 # Sequence numbers
 
 
@@ -297,6 +316,16 @@ def test_insufficient_balance_for_the_bid(net: Net) -> None:
     net.alter(ALICE, balance=2 * RESERVE + 499)
     assert net.refused(net.tx(ALICE, bump_sequence(1), fee=500)).code == "txINSUFFICIENT_BALANCE"
     assert net.outcome(net.tx(ALICE, bump_sequence(1), fee=499)).code == "txSUCCESS"
+
+
+def test_bids_are_added_up_again_when_the_ledger_is_put_together(net: Net) -> None:
+    """Of two transactions that their payer can no longer pay together, only the first gets in."""
+    payer = net.fund("payer", stroops=2 * RESERVE + 1500)
+    for who in (ALICE, BOB):
+        bumped = net.bump(net.tx(who, pay(CAROL, 1)), payer, fee=1000)
+        net.queue.restore(decode(bumped.envelope, network_id=NETWORK_ID))
+    closed = net.close()
+    assert (len(closed.transactions), len(closed.dropped)) == (1, 1)
 
 
 def test_balance_is_judged_before_unused_signatures(net: Net) -> None:
