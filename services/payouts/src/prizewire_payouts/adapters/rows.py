@@ -93,7 +93,15 @@ ATTEMPT_COLUMNS: dict[str, str] = {
 
 def dumps(value: Any) -> str:
     """JSON text for a jsonb parameter."""
-    return orjson.dumps(value).decode()
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: Any) -> str:
+    """The driver's own UUID is a subclass that orjson does not know."""
+    if isinstance(value, UUID):
+        return str(value)
+    msg = f"{type(value).__name__} has no JSON"
+    raise TypeError(msg)
 
 
 def payout_json(change: Change) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +19,7 @@ from prizewire_payouts.ports import Store
 
 __all__ = ["admin_controller", "pauses_controller"]
 
-_Key = Annotated[str | None, Parameter(header="Idempotency-Key")]
+_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 _Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -60,7 +60,7 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
         @get("/", summary="Payouts, oldest first, by state, player, rail, asset or correlation id")
         async def list_payouts(  # noqa: PLR0917 - Litestar calls it by keyword, one argument a query parameter
             self,
-            states: str | None = Parameter(query="state", default=None),
+            states: Annotated[str | None, QueryParameter(name="state")] = None,
             player: str | None = None,
             correlation_id: str | None = None,
             rail: str | None = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,7 @@ from prizewire_payouts.ports import Store
 
 __all__ = ["methods_controller"]
 
-_Key = Annotated[str | None, Parameter(header="Idempotency-Key")]
+_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 _Player = Annotated[str | None, Field(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 _STAFF = (Role.OPERATOR, Role.ADMIN)
 

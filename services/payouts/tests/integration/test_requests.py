@@ -1,0 +1,253 @@
+"""What rewards asks, as it arrives from Kafka: taken once, checked whole, refused with a reason."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from prizewire_chassis.testing import make_key
+from prizewire_contracts.intents import AllowedDestination
+from services.payouts.tests.rig import NETWORK, Rig, intent_json, renewed
+
+
+async def test_a_request_within_the_limit_is_approved_and_routed(rig: Rig) -> None:
+    """An authentic request goes by policy at once, with its history and its event."""
+    method = await rig.method()
+    payout_id = await rig.request(method)
+    payout = await rig.payout(payout_id)
+    assert (payout.state, payout.rail, payout.due_at) == ("approved", "fake", rig.clock.now())
+    (approved,) = await rig.events(payout_id)
+    assert (approved.type, approved.version, approved.correlation_id) == ("payout.approved", 1, "corr-1")
+    assert approved.data == {"payout_id": str(payout_id), "policy_version": 3, "approvers": []}
+    steps = await rig.rows("SELECT * FROM payout_transitions")
+    assert [(step.from_state, step.to_state, step.cause, step.correlation_id) for step in steps] == [
+        ("requested", "approved", f"{payout_id}/payout.requested/1", "corr-1")
+    ]
+
+
+async def test_a_repeated_request_has_one_effect(rig: Rig) -> None:
+    """The same event again, in the same batch and in a later one, changes nothing."""
+    method = await rig.method()
+    intent = rig.intent(method)
+    event = rig.requested(method, intent)
+    await rig.feed(event, event)
+    await rig.feed(event)
+    assert await rig.told(UUID(intent.payout_id)) == ["payout.approved"]
+    assert await rig.stuck() == []
+
+
+async def test_another_request_for_a_known_payout_parks(rig: Rig) -> None:
+    """The same payout id on other terms is authentic and cannot be applied: it waits for a person."""
+    method = await rig.method()
+    intent = rig.intent(method)
+    await rig.feed(rig.requested(method, intent))
+    other = replace(intent, debit_amount="99.00", pay_amount="99.00")
+    await rig.feed(rig.requested(method, other, version=2))
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert (await rig.payout(UUID(intent.payout_id))).amount.to_wire() == "12.50"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pay_amount": "99.00", "debit_amount": "99.00"},
+        {"player": "eve"},
+        {"network": "elsewhere"},
+        {"correlation_id": "corr-2"},
+        {"expires_at": 4_000_000_000},
+        {"payout_id": "22222222-2222-4222-8222-222222222222"},
+        {"allowed": (AllowedDestination(rail="fake", commitment="0" * 64),)},
+    ],
+)
+async def test_a_changed_intent_is_dead(rig: Rig, change: dict[str, Any]) -> None:
+    """Whatever is changed in a signed intent breaks its signature, and nothing comes of it."""
+    method = await rig.method()
+    signed = rig.intent(method)
+    changed = replace(signed, **change)
+    event = rig.requested(
+        method,
+        signed,
+        intent=intent_json(changed),
+        intent_signature=make_key("rewards").sign(signed.signing_bytes()),
+    )
+    await rig.feed(event)
+    assert await rig.stuck() == [("dead", "intent_invalid")]
+    assert await rig.rows("SELECT 1 FROM payouts") == []
+
+
+@pytest.mark.parametrize("signer", ["payouts", "settlement", "signer"])
+async def test_only_rewards_signs_intents(rig: Rig, signer: str) -> None:
+    """A trusted key of another service does not make an intent, whatever key id it names."""
+    method = await rig.method()
+    for intent in (rig.intent(method), rig.intent(method, key_id=make_key(signer).keyid)):
+        await rig.feed(rig.requested(method, intent, signer=signer))
+    assert set(await rig.stuck()) == {("dead", "intent_invalid")}
+    assert await rig.rows("SELECT 1 FROM payouts") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": "elsewhere"},
+        {"player": "eve"},
+        {"correlation_id": "corr-2"},
+        {"debit_amount": "13.00"},
+        {"debit_asset": "XLM"},
+        {"pay_amount": "0.00", "debit_amount": "0.00"},
+        {"pay_amount": "1.005", "debit_amount": "1.005"},
+        {"pay_asset": "SEASON", "debit_asset": "SEASON", "pay_amount": "5", "debit_amount": "5"},
+        {"allowed": ()},
+        {"allowed": (AllowedDestination(rail="fake", commitment="0" * 64),)},
+        {"allowed": (AllowedDestination(rail="stellar", destination="G..."),)},
+        {"v": 2},
+        {"issued_at": 2**50, "expires_at": 2**51},
+    ],
+)
+async def test_signed_terms_must_fit_the_event_and_the_method(rig: Rig, change: dict[str, Any]) -> None:
+    """An intent that rewards really signed is still refused where it does not say what the event says."""
+    method = await rig.method()
+    intent = rig.intent(method, **change)
+    await rig.feed(rig.requested(method, intent, player="ana"))
+    assert await rig.stuck() == [("dead", "intent_invalid")]
+    assert await rig.rows("SELECT 1 FROM payouts") == []
+
+
+async def test_the_method_must_be_the_players_own(rig: Rig) -> None:
+    """Another player's method, a method that does not exist, and a version that never was are refused."""
+    method, other = await rig.method("ana"), await rig.method("bob")
+    intents = [rig.intent(other, player="ana"), rig.intent(method), rig.intent(method)]
+    await rig.feed(
+        rig.requested(other, intents[0], player="ana"),
+        rig.requested(method, intents[1], method_id=str(uuid4())),
+        rig.requested(method, intents[2], method_version=2),
+    )
+    assert await rig.stuck() == [("dead", "intent_invalid")] * 3
+
+
+async def test_a_memo_belongs_to_the_intent(rig: Rig) -> None:
+    """The same address without its memo is another destination."""
+    method = await rig.method(
+        type="stellar", address="GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN", memo="77"
+    )
+    bare = rig.intent(method, allowed=(AllowedDestination(rail="stellar", destination=method.address),))
+    await rig.feed(rig.requested(method, bare))
+    assert await rig.stuck() == [("dead", "intent_invalid")]
+
+
+async def test_an_unsigned_or_forged_event_is_dead(rig: Rig) -> None:
+    """An event that rewards did not sign does not reach the intent's check."""
+    method = await rig.method()
+    await rig.feed(rig.requested(method, rig.intent(method), key=make_key("webhooks")))
+    assert await rig.stuck() == [("dead", "key_not_trusted")]
+
+
+async def test_neighbours_of_a_refused_request_are_taken(rig: Rig) -> None:
+    """One forged request among many does not hold the others."""
+    method = await rig.method()
+    good = [rig.intent(method) for _ in range(3)]
+    bad = rig.intent(method, network="elsewhere")
+    batch = [rig.requested(method, intent) for intent in (good[0], bad, good[1], good[2])]
+    await rig.feed(*batch)
+    rows = await rig.rows("SELECT payout_id FROM payouts WHERE state = 'approved'")
+    assert {str(row.payout_id) for row in rows} == {intent.payout_id for intent in good}
+
+
+async def test_an_unknown_asset_parks(rig: Rig) -> None:
+    """An asset that the configuration does not hold yet may be added: the request waits."""
+    method = await rig.method()
+    intent = rig.intent(method, pay_asset="GOLD", debit_asset="GOLD")
+    await rig.feed(rig.requested(method, intent))
+    assert await rig.stuck() == [("parked", "asset_unknown")]
+
+
+async def test_above_the_limit_it_is_held(rig: Rig) -> None:
+    """Above the automatic limit approvers decide, above the second limit two of them."""
+    method = await rig.method()
+    held = await rig.payout(await rig.request(method, amount="1000.01"))
+    assert (held.state, held.code, held.approvers_needed) == ("held", "above_automatic_limit", 1)
+    assert await rig.told(held.payout_id) == ["payout.held"]
+    large = await rig.payout(await rig.request(method, amount="10000.01"))
+    assert (large.state, large.approvers_needed) == ("held", 2)
+
+
+async def test_an_expired_request_is_held_and_renewed(rig: Rig) -> None:
+    """A request that comes too late is held with the reason that asks for a renewal, which keeps its terms."""
+    method = await rig.method()
+    now = int(rig.clock.now().timestamp())
+    intent = rig.intent(method, issued_at=now - 7200, expires_at=now - 10)
+    await rig.feed(rig.requested(method, intent))
+    payout_id = UUID(intent.payout_id)
+    assert (await rig.events(payout_id))[0].data["reason"] == "intent_expired"
+    again = renewed(intent, hours=2)
+    data = {
+        "payout_id": intent.payout_id,
+        "intent": intent_json(again),
+        "intent_signature": make_key("rewards").sign(again.signing_bytes()),
+    }
+    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    payout = await rig.payout(payout_id)
+    assert payout.intent_alive(now=rig.clock.now())
+    assert payout.intent["expires_at"] == again.expires_at
+    assert (payout.state, payout.expiry_told) == ("held", False)
+
+
+async def test_a_renewal_changes_nothing_but_times(rig: Rig) -> None:
+    """A renewal with another amount or destination is refused, though rewards signed it."""
+    method = await rig.method()
+    intent = rig.intent(method, amount="5000.00")
+    await rig.feed(rig.requested(method, intent))
+    other = replace(renewed(intent, hours=2), pay_amount="1.00", debit_amount="1.00")
+    data = {
+        "payout_id": intent.payout_id,
+        "intent": intent_json(other),
+        "intent_signature": make_key("rewards").sign(other.signing_bytes()),
+    }
+    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    assert await rig.stuck() == [("dead", "intent_invalid")]
+    assert (await rig.payout(UUID(intent.payout_id))).intent["pay_amount"] == "5000.00"
+
+
+async def test_cancel_before_anything_was_sent(rig: Rig) -> None:
+    """A cancel of a payout that was not sent ends it at once where the signer is not concerned."""
+    method = await rig.method()
+    payout_id = await rig.request(method)
+    data = {"payout_id": str(payout_id), "by": "ana", "reason": "wrong account"}
+    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    assert (await rig.payout(payout_id)).state == "cancelled"
+    last = (await rig.events(payout_id))[-1]
+    assert (last.type, last.version) == ("payout.cancelled", 2)
+    assert last.data["closure"] is None
+    assert await rig.breaches() == []
+
+
+async def test_request_and_cancel_in_one_batch(rig: Rig) -> None:
+    """Two events of one payout in one batch are applied in their order."""
+    method = await rig.method()
+    intent = rig.intent(method)
+    data = {"payout_id": intent.payout_id, "by": "ana", "reason": "changed my mind"}
+    await rig.feed(rig.requested(method, intent), rig.event("payout.cancel_requested", data, version=2))
+    assert await rig.told(UUID(intent.payout_id)) == ["payout.approved", "payout.cancelled"]
+    assert await rig.breaches() == []
+
+
+async def test_a_cancel_that_comes_too_late_changes_nothing(rig: Rig) -> None:
+    """A wish that arrives after the payment is no fault and has no effect."""
+    method = await rig.method()
+    payout_id = await rig.request(method)
+    await rig.submit()
+    data = {"payout_id": str(payout_id), "by": "ana", "reason": "late"}
+    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    assert (await rig.payout(payout_id)).state == "paid"
+    assert await rig.stuck() == []
+
+
+async def test_without_a_rail_it_fails_and_gives_back(rig: Rig) -> None:
+    """An asset that no configured rail carries ends the payout at once, with the code that says why."""
+    method = await rig.method()
+    intent = rig.intent(
+        method, pay_asset="XLM", debit_asset="XLM", pay_amount="1.0000000", debit_amount="1.0000000"
+    )
+    await rig.feed(rig.requested(method, intent))
+    assert (await rig.payout(UUID(intent.payout_id))).state == "held"
+    assert intent.network == NETWORK

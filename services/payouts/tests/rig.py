@@ -1,0 +1,338 @@
+"""Payouts without Kafka: events go straight into the inbox, and what would be published lies in the outbox."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import text
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.db import Database
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_trust, records
+from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.rails import RewardPayoutProvider
+from prizewire_contracts.topics import REWARDS
+from prizewire_contracts.trust import MessageKey
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_money import Amount, AssetRegistry
+from prizewire_payouts.adapters.addresses import stellar_address_kind
+from prizewire_payouts.adapters.checks import CHECKS
+from prizewire_payouts.adapters.closing import Lifecycle
+from prizewire_payouts.adapters.storage import PostgresTransactions
+from prizewire_payouts.adapters.vault import DetailsVault
+from prizewire_payouts.domain.methods import read_details
+from prizewire_payouts.domain.model import Attempt, Method, Payout
+from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
+from prizewire_payouts.entrypoints.consumers import RewardsConsumer, rewards_spec
+from prizewire_payouts.entrypoints.http import HttpParts
+from prizewire_payouts.entrypoints.jobs import RailWorker
+from prizewire_payouts.handlers.methods import register
+from prizewire_payouts.handlers.outcomes import Surprise
+from prizewire_payouts.handlers.requests import Rules
+from prizewire_payouts.ports import Rail, Store
+from prizewire_rail_fake import FakeProvider, Journal
+from services.payouts.tests.fakes import ScriptedProvider
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NETWORK = "Test network ; November 2026"
+ASSETS = AssetRegistry.from_mapping(
+    {
+        "EURC": {"decimals": 2, "redeemable": True},
+        "XLM": {"decimals": 7, "redeemable": True},
+        "SEASON": {"decimals": 0, "redeemable": False},
+    }
+)
+EURC = ASSETS["EURC"]
+POLICY = ApprovalPolicy(
+    version=3,
+    automatic_up_to={"EURC": Amount(EURC, 100_000)},
+    two_above={"EURC": Amount(EURC, 1_000_000)},
+)
+SCHEDULE = Schedule(
+    poll=timedelta(seconds=2),
+    polls_flat=5,
+    poll_max=timedelta(hours=1),
+    retry_first=timedelta(seconds=2),
+    retry_max=timedelta(minutes=5),
+    attempts_max=3,
+    lease=timedelta(seconds=20),
+    returns_watched=timedelta(days=7),
+)
+ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+"""An address that stands in the Stellar documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of the outbox."""
+
+    topic: str
+    type: str
+    version: int
+    correlation_id: str
+    data: dict[str, Any]
+    raw: dict[str, Any]
+
+
+class Rig:
+    """The service's parts over one database. ``fake`` is a rail with a book, ``chain`` one that the signer serves
+    and whose answers a test writes.
+    """
+
+    def __init__(self, urls: DatabaseUrls) -> None:
+        self.urls = urls
+        self.db = Database(urls.runtime, application_name="test-payouts")
+        self.clock = ManualClock(START)
+        self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
+        self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
+        self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
+        self.transactions = PostgresTransactions(db=self.db, assets=ASSETS, outbox=self.outbox)
+        self.journal = Journal()
+        self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
+        self.chain = ScriptedProvider()
+        self.rails = [_rail(self.chain), _rail(self.fake)]
+        self.trust = make_trust()
+        self.lifecycle = Lifecycle(
+            transactions=self.transactions, schedule=SCHEDULE, clock=self.clock, wake=lambda: None
+        )
+        self.processor = BatchProcessor(db=self.db, trust=self.trust, clock=self.clock)
+        self.spec: ConsumerSpec = rewards_spec(
+            RewardsConsumer(
+                store=self.transactions.store,
+                rules=Rules(network=NETWORK, policy=POLICY, rails=self.rails),
+                trust=self.trust,
+                assets=ASSETS,
+                clock=self.clock,
+            )
+        )
+        self.surprises: list[Surprise] = []
+        self.workers = {rail.name: self.worker(rail) for rail in self.rails}
+        self._offsets = itertools.count()
+
+    async def close(self) -> None:
+        await self.db.close()
+        self.journal.close()
+
+    def worker(self, rail: Rail) -> RailWorker:
+        """A worker of its own for a rail, as another process would have."""
+
+        async def surprised(surprise: Surprise) -> None:
+            self.surprises.append(surprise)
+
+        return RailWorker(
+            rail=rail,
+            transactions=self.transactions,
+            vault=self.vault,
+            schedule=SCHEDULE,
+            clock=self.clock,
+            call_timeout=timedelta(seconds=5),
+            on_surprise=surprised,
+        )
+
+    @property
+    def http(self) -> HttpParts:
+        return HttpParts(
+            db=self.db,
+            store=self.transactions.store,
+            audit=self.audit,
+            clock=self.clock,
+            vault=self.vault,
+            policy=POLICY,
+            rails=self.rails,
+            address_kind=stellar_address_kind,
+        )
+
+    async def method(
+        self, player: str = "ana", *, type: str = "fake", default: bool = False, **details: str
+    ) -> Method:
+        """A registered method; an account of the player's own name where no details are given."""
+        given = details or ({"account": f"account of {player}"} if type == "fake" else {"address": ADDRESS})
+        terms = read_details(method_type=type, details=given, address_kind=stellar_address_kind)
+
+        async def work(store: Store) -> Method:
+            found = await register(
+                store,
+                method_id=uuid4(),
+                player=player,
+                terms=terms,
+                default=default,
+                vault=self.vault,
+                actor=player,
+                now=self.clock.now(),
+            )
+            return found.method
+
+        return await self.transactions.run(work)
+
+    def intent(
+        self, method: Method, *, amount: str = "12.50", payout_id: UUID | None = None, **changes: Any
+    ) -> Intent:
+        """What rewards would sign for this method."""
+        now = int(self.clock.now().timestamp())
+        values: dict[str, Any] = {
+            "v": 1,
+            "network": NETWORK,
+            "payout_id": str(payout_id or uuid4()),
+            "correlation_id": "corr-1",
+            "player": method.player,
+            "campaign": "11111111-1111-4111-8111-111111111111",
+            "funding_account": None,
+            "debit_asset": "EURC",
+            "debit_amount": amount,
+            "pay_asset": "EURC",
+            "pay_amount": amount,
+            "allowed": (
+                AllowedDestination(
+                    rail=method.rail_type,
+                    destination=method.address,
+                    commitment=method.commitment,
+                    memo=method.memo,
+                ),
+            ),
+            "issued_at": now,
+            "expires_at": now + 3600,
+            "key_id": make_key("rewards").keyid,
+        }
+        return Intent(**{**values, **changes})
+
+    def requested(
+        self,
+        method: Method,
+        intent: Intent,
+        /,
+        *,
+        signer: str = "rewards",
+        version: int = 1,
+        key: MessageKey | None = None,
+        filed_by: str = "rewards",
+        **changes: Any,
+    ) -> bytes:
+        """A ``payout.requested`` event; ``signer`` signs the intent, rewards the event."""
+        data = {
+            "payout_id": intent.payout_id,
+            "player": intent.player,
+            "reward_ids": [],
+            "method_id": str(method.method_id),
+            "method_version": method.version,
+            "intent": intent_json(intent),
+            "intent_signature": make_key(signer).sign(intent.signing_bytes()),
+            "filed_by": filed_by,
+            **changes,
+        }
+        return self.event("payout.requested", data, version=version, key=key)
+
+    def event(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        version: int,
+        correlation_id: str = "corr-1",
+        key: MessageKey | None = None,
+        id: str | None = None,
+    ) -> bytes:
+        """An event of rewards about a payout."""
+        name = f"prizewire.{kind}.v1"
+        payout_id = str(data["payout_id"])
+        return event_bytes(
+            topic=REWARDS.name,
+            kind=name,
+            source="/prizewire/rewards",
+            subject=payout_id,
+            data=dict(data),
+            key=key or make_key("rewards"),
+            id=id or f"{payout_id}/{kind}/{version}",
+            correlationid=correlation_id,
+            aggregateversion=version,
+            time=self.clock.now().isoformat(),
+        )
+
+    async def feed(self, *events: bytes) -> None:
+        """Consume these events in one batch."""
+        start = next(self._offsets) * 1000
+        await self.processor.process(self.spec, records(*events, topic=REWARDS.name, start=start))
+
+    async def request(self, method: Method, *, amount: str = "12.50", **changes: Any) -> UUID:
+        """A payout, as rewards would ask for it."""
+        intent = self.intent(method, amount=amount, **changes)
+        await self.feed(self.requested(method, intent))
+        return UUID(intent.payout_id)
+
+    async def submit(self, rail: str = "fake") -> None:
+        """Submit what is due on a rail, and store the answers."""
+        while await self.workers[rail].submit():
+            continue
+
+    async def watch(self, rail: str = "fake", *, after: timedelta = timedelta(minutes=1)) -> None:
+        """Let time pass, and ask the rail about what is under way."""
+        self.clock.advance(after)
+        while await self.workers[rail].watch():
+            continue
+
+    async def payout(self, payout_id: UUID) -> Payout:
+        found = await self.transactions.run(lambda store: store.payout(payout_id))
+        assert found is not None
+        return found
+
+    async def attempts(self, payout_id: UUID) -> list[Attempt]:
+        return await self.transactions.run(lambda store: store.attempts(payout_id))
+
+    async def rows(self, query: str, **parameters: Any) -> list[Any]:
+        async with self.db.transaction() as tx:
+            return list(await tx.execute(text(query), parameters))
+
+    async def stuck(self) -> list[tuple[str, str]]:
+        """(state, reason) of every stuck event."""
+        return [(row.state, row.reason) for row in await self.rows("SELECT * FROM stuck_events ORDER BY id")]
+
+    async def events(self, subject: UUID) -> list[Event]:
+        """What others are told of a payout or method, in order."""
+        found = []
+        for row in await self.rows("SELECT topic, value FROM outbox ORDER BY id"):
+            raw = orjson.loads(bytes(row.value))
+            if raw["subject"] == str(subject):
+                found.append(
+                    Event(
+                        row.topic,
+                        raw["type"].removeprefix("prizewire.").removesuffix(".v1"),
+                        raw["aggregateversion"],
+                        raw["correlationid"],
+                        raw["data"],
+                        raw,
+                    )
+                )
+        return found
+
+    async def told(self, subject: UUID) -> list[str]:
+        """The types of what others are told."""
+        return [event.type for event in await self.events(subject)]
+
+    async def breaches(self) -> list[str]:
+        """Every breach of an invariant."""
+        found: list[str] = []
+        for check in CHECKS:
+            async with self.db.transaction() as tx:
+                found += await check.run(tx)
+        return found
+
+
+def renewed(intent: Intent, *, hours: int) -> Intent:
+    """The same terms with a later expiry."""
+    return replace(intent, issued_at=intent.issued_at + 60, expires_at=intent.expires_at + hours * 3600)
+
+
+def _rail(provider: RewardPayoutProvider) -> Rail:
+    capabilities = provider.capabilities()
+    return Rail(name=capabilities.rail, capabilities=capabilities, provider=provider)
+
+
+def intent_json(intent: Intent) -> Any:
+    """An intent as it stands in an event."""
+    return orjson.loads(orjson.dumps(asdict(intent)))
