@@ -1,7 +1,7 @@
 """The HTTP surface over a real database."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -13,12 +13,12 @@ def key() -> dict[str, str]:
     return {"Idempotency-Key": uuid4().hex}
 
 
-async def make_campaign(rig: Rig, **changes: str) -> str:
+async def make_campaign(rig: Rig, **changes: str) -> UUID:
     body = {"name": "cup", "asset": "USDC", "delivery": "wallet", **changes}
     async with rig.client("boss", "admin") as admin:
         answer = await admin.post("/api/campaigns", json=body, headers=key())
     assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    return UUID(answer.json()["id"])
 
 
 async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
@@ -38,7 +38,7 @@ async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
         sheet = (await admin.get(f"/api/campaigns/{campaign}/balance-sheet")).json()
         listed = (await admin.get("/api/campaigns")).json()
     assert sheet == {
-        "campaign": campaign,
+        "campaign": str(campaign),
         "asset": "USDC",
         "funded": "1000.00",
         "available": "150.00",
@@ -50,7 +50,7 @@ async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
         "paid": "0.00",
         "unfunded": "0.00",
     }
-    assert [item["id"] for item in listed["items"]] == [campaign]
+    assert [item["id"] for item in listed["items"]] == [str(campaign)]
     assert listed["items"][0]["granted"] == "850.00"
     assert await rig.breaches() == []
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
@@ -34,7 +34,7 @@ class CampaignController(Controller):
         self,
         *,
         front: NamedDependency[Front],
-        data: CampaignBody,
+        data: JSONBody[CampaignBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
@@ -115,7 +115,7 @@ class CampaignController(Controller):
         *,
         front: NamedDependency[Front],
         campaign_id: FromPath[UUID],
-        data: FundBody,
+        data: JSONBody[FundBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:

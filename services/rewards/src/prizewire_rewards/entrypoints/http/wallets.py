@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
@@ -70,7 +70,7 @@ class WalletController(Controller):
         self,
         *,
         front: NamedDependency[Front],
-        data: PayoutBody,
+        data: JSONBody[PayoutBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
@@ -134,7 +134,7 @@ class WalletController(Controller):
         front: NamedDependency[Front],
         payout_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-        data: CancelBody | None = None,
+        data: JSONBody[CancelBody | None] = None,
     ) -> dict[str, Any]:
         """Ask payouts to cancel; it decides. The money comes back once the cancel is proven."""
         command = CancelPayout(

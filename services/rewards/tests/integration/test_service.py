@@ -1,0 +1,160 @@
+"""The service as a process: migrate, serve, Kafka in and out, SIGTERM."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from prizewire_chassis.testing import make_token
+from prizewire_contracts.topics import REWARDS, SETTLEMENTS
+from prizewire_contracts.trust import MessageKey
+from prizewire_devstack import tokens
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.home import repository_root
+from prizewire_devstack.ports import choose
+from prizewire_devstack.stack.environment import Surroundings, serve_environment
+from prizewire_devstack.testing import DatabaseFactory, eventually
+from services.rewards.tests import rig
+from services.rewards.tests.rig import Match
+
+
+@dataclass
+class Running:
+    """A started service and how to talk to it."""
+
+    process: subprocess.Popen[bytes]
+    admin: httpx.AsyncClient
+    log: Path
+
+
+@pytest.fixture
+async def running(
+    make_database: DatabaseFactory, kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
+) -> AsyncIterator[Running]:
+    """The service under its own principal and role, from a migrated database."""
+    port = choose(taken=set())
+    environment = serve_environment(
+        "rewards",
+        around=Surroundings(
+            keyring=keyring,
+            assets_file=repository_root() / "assets.yaml",
+            rails_file=tmp_path / "rails.yaml",
+            stellar_url="http://127.0.0.1:1",
+            log_level="INFO",
+        ),
+        database=make_database("rewards", migrated=True),
+        kafka=kafka_server.login("rewards"),
+        http_port=port,
+    )
+    log = tmp_path / "rewards.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything else runs
+            [sys.executable, "-m", "prizewire_rewards", "serve"], env=environment, stdout=out, stderr=out
+        )
+    token = make_token(
+        secret=keyring.jwt_secret_file.read_text().strip(),
+        subject="boss",
+        roles=["admin"],
+        issuer=tokens.ISSUER,
+        audience=tokens.AUDIENCE,
+    )
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
+
+        async def ready() -> bool:
+            assert process.poll() is None, log.read_text()
+            try:
+                return (await admin.get("/health/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, deadline_s=60)
+        yield Running(process, admin, log)
+    if process.poll() is None:
+        process.kill()
+    process.wait(timeout=30)
+
+
+def client_of(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
+    login = kafka_server.login(principal)
+    return {
+        "bootstrap_servers": login.bootstrap_servers,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": login.username,
+        "sasl_plain_password": login.password,
+    }
+
+
+async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
+    running: Running, kafka_server: KafkaServer, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signed settlement is credited and told of on Kafka; SIGTERM ends the service cleanly."""
+    key = MessageKey.from_json(keyring.message_key_file("settlement").read_text())
+    monkeypatch.setattr(rig, "make_key", lambda _: key)
+    admin = running.admin
+    campaign = (
+        await admin.post(
+            "/api/campaigns",
+            json={"name": "cup", "asset": "USDC", "delivery": "wallet"},
+            headers={"Idempotency-Key": "campaign-1"},
+        )
+    ).json()["id"]
+    await admin.post(
+        f"/api/campaigns/{campaign}/fund",
+        json={"amount": "100.00", "reference": "wire"},
+        headers={"Idempotency-Key": "fund-1"},
+    )
+    await admin.post(f"/api/campaigns/{campaign}/activate")
+    match = Match(UUID(campaign), [("ann", "60.00"), ("bob", "30.00")], platform="10.00")
+    producer = AIOKafkaProducer(**client_of(kafka_server, "settlement"), enable_idempotence=True, acks="all")
+    await producer.start()
+    for value in match.events():
+        await producer.send_and_wait(SETTLEMENTS.name, key=match.correlation_id.encode(), value=value)
+    await producer.stop()
+
+    async def credited() -> bool:
+        wallet = (await admin.get("/api/wallet", params={"player": "ann"})).json()
+        return [balance["winnings"] for balance in wallet["balances"]] == ["60.00"]
+
+    await eventually(credited, deadline_s=60)
+    consumer = AIOKafkaConsumer(
+        REWARDS.name, **client_of(kafka_server, "payouts"), auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    seen: list[str] = []
+
+    async def told() -> bool:
+        for batch in (await consumer.getmany(timeout_ms=500)).values():
+            seen.extend(orjson.loads(message.value)["type"] for message in batch)
+        return "prizewire.reward.allocated.v1" in seen
+
+    await eventually(told, deadline_s=60)
+    await consumer.stop()
+    assert "prizewire.campaign.funded.v1" in seen
+    checks = (await admin.get("/api/services/rewards/checks")).json()["checks"]
+    assert all(check["ok"] for check in checks)
+    os.kill(running.process.pid, signal.SIGTERM)
+    assert running.process.wait(timeout=30) == 0, running.log.read_text()
+
+
+def test_settings_are_listed_as_json() -> None:
+    """Every variable comes with its default and description, secrets without a value."""
+    done = subprocess.run(
+        [sys.executable, "-m", "prizewire_rewards", "settings"], capture_output=True, text=True, check=True
+    )
+    rows = {row["name"]: row for row in orjson.loads(done.stdout)}
+    assert rows["STELLAR_NETWORK_PASSPHRASE"]["description"]
+    assert rows["DATABASE_URL"]["secret"]
+    assert rows["DATABASE_URL"]["default"] is None
