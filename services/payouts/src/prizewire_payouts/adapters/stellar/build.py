@@ -24,6 +24,7 @@ from prizewire_payouts.adapters.stellar.store import StellarStore
 from prizewire_payouts.adapters.stellar.store.answers import SigningResults
 from prizewire_payouts.adapters.stellar.transactions import StellarTransactions, parse_assets
 from prizewire_payouts.domain.stellar.model import ITEMS_MAX
+from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.building import build_leased, lease_batches
 from prizewire_payouts.handlers.stellar.delivering import (
     confirm_sent,
@@ -36,6 +37,9 @@ from prizewire_payouts.handlers.stellar.options import BASE_FEE, Options
 __all__ = ["CONSUMER", "StellarParts", "StellarSettings", "Tuning", "build_stellar"]
 
 CONSUMER = "payouts.signing"
+_WATCH_S_MIN = 0.02
+_WATCH_S_MAX = 0.5
+"""Bounds of the pause between two looks while something is on its way; the upper one keeps shutting down quick."""
 
 
 class StellarSettings(Protocol):
@@ -82,7 +86,7 @@ class Tuning:
 
     linger: timedelta = timedelta(milliseconds=300)
     valid: timedelta = timedelta(seconds=90)
-    idle: timedelta = timedelta(seconds=1)
+    idle: timedelta = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +196,12 @@ def _jobs(
         return await send_signed(store=store, rpc=rpc, options=options, now=now())
 
     async def confirm() -> bool:
-        return await confirm_sent(store=store, rpc=rpc, options=options, now=now())
+        await confirm_sent(store=store, rpc=rpc, options=options, now=now())
+        due = await store.next_due(AttemptState.SENT)
+        if due is None:
+            return False
+        await asyncio.sleep(min(_WATCH_S_MAX, max(_WATCH_S_MIN, (due - now()).total_seconds())))
+        return True
 
     async def resolve() -> bool:
         return await resolve_checking(store=store, rpcs=rpcs, options=options, now=now())
@@ -200,12 +209,11 @@ def _jobs(
     async def expire() -> bool:
         return await expire_unsigned(store=store, rpc=rpc, options=options, now=now())
 
-    watch_s = min(idle_s, max(0.1, context.poll.total_seconds() / 4))
     steps: dict[Step, tuple[float, Callable[[], Awaitable[bool]]]] = {
         Step.LEASE: (idle_s, lease),
         Step.BUILD: (idle_s, build),
         Step.SEND: (idle_s, send),
-        Step.CONFIRM: (watch_s, confirm),
+        Step.CONFIRM: (idle_s, confirm),
         Step.RESOLVE: (idle_s, resolve),
         Step.EXPIRE: (5 * idle_s, expire),
     }

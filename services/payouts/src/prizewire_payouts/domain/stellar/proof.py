@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from prizewire_payouts.domain.stellar.model import LookUp, LookUpStatus
 
-__all__ = ["Finding", "Testimony", "Verdict", "applied", "judge"]
+__all__ = ["Finding", "Verdict", "Witness", "applied", "judge"]
 
 APPLIED_FAILED = "txFAILED"
 """The one code of a FAILED transaction that says by itself that it was applied and consumed its sequence number."""
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Witness:
     """What one node said, in the order in which it was asked: the source account's sequence number at a ledger that
     is not older than ``entry_ledger`` and closed not before ``close_time``, then each digest of the slot, oldest
     first. ``sequence`` is None where the account does not exist.
@@ -60,33 +60,33 @@ def applied(look_up: LookUp, *, consumed: bool) -> Verdict | None:
     return None
 
 
-def judge(*, sequence: int, max_time: int, since: int | None, testimonies: Sequence[Testimony]) -> Finding:
+def judge(*, sequence: int, max_time: int, since: int | None, witnesses: Sequence[Witness]) -> Finding:
     """Judge the newest digest of a slot with this ``sequence``.
 
     Death needs every node's word: at a ledger past ``max_time`` the account's sequence number is still below the
     slot's. Where it is not, one of the slot's digests must have consumed it; if a node that is recent enough, and
     whose memory reaches back to ``since`` (the ledger of the first send), knows none of them, a person must look.
     """
-    if not testimonies:
+    if not witnesses:
         return Finding(Verdict.WAIT, "no node has answered")
-    for said in testimonies:
+    for said in witnesses:
         consumed = said.sequence is not None and said.sequence >= sequence
         for index, look_up in enumerate(said.look_ups):
             outcome = applied(look_up, consumed=consumed)
             if outcome is not None:
                 return Finding(outcome, f"the ledger {look_up.ledger} holds it", index)
-    if any(said.sequence is None for said in testimonies):
+    if any(said.sequence is None for said in witnesses):
         return Finding(Verdict.REVIEW, "the channel account does not exist")
-    if any((said.sequence or 0) >= sequence for said in testimonies):
-        return _consumed_by_whom(testimonies, sequence=sequence, since=since)
-    if all(said.close_time > max_time for said in testimonies):
-        newest = max(said.entry_ledger for said in testimonies)
+    if any((said.sequence or 0) >= sequence for said in witnesses):
+        return _consumed_by_whom(witnesses, sequence=sequence, since=since)
+    if all(said.close_time > max_time for said in witnesses):
+        newest = max(said.entry_ledger for said in witnesses)
         return Finding(Verdict.DEAD, f"at ledger {newest}, past maxTime, its sequence number is not consumed")
     return Finding(Verdict.WAIT, "maxTime has not passed at every node")
 
 
-def _consumed_by_whom(testimonies: Sequence[Testimony], *, sequence: int, since: int | None) -> Finding:
-    for said in testimonies:
+def _consumed_by_whom(witnesses: Sequence[Witness], *, sequence: int, since: int | None) -> Finding:
+    for said in witnesses:
         if (said.sequence or 0) < sequence:
             continue
         if any(look_up.latest.sequence < said.entry_ledger for look_up in said.look_ups):

@@ -12,7 +12,7 @@ from prizewire_payouts.domain.stellar.model import (
     SendStatus,
     SlotView,
 )
-from prizewire_payouts.domain.stellar.proof import Finding, Testimony, Verdict, applied, judge
+from prizewire_payouts.domain.stellar.proof import Finding, Verdict, Witness, applied, judge
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.options import Options
 from prizewire_payouts.handlers.stellar.ports import ChainRpc, RpcUnavailable, Store
@@ -94,7 +94,7 @@ async def resolve_checking(
         assert attempt.slot_id is not None
         slot = await store.slot(attempt.slot_id)
         try:
-            said = await asyncio.gather(*(_testimony(rpc, slot) for rpc in rpcs))
+            said = await asyncio.gather(*(_ask(rpc, slot) for rpc in rpcs))
         except RpcUnavailable:
             await store.postpone(attempt.attempt_id, until=now + options.poll)
             continue
@@ -102,7 +102,7 @@ async def resolve_checking(
     return False
 
 
-async def _testimony(rpc: ChainRpc, slot: SlotView) -> Testimony:
+async def _ask(rpc: ChainRpc, slot: SlotView) -> Witness:
     """Ask one node: first when, then the account, then the digests, so that what is absent at the end was absent."""
     moment = await rpc.latest_ledger()
     read = await rpc.accounts([AccountQuery(slot.account)])
@@ -110,7 +110,7 @@ async def _testimony(rpc: ChainRpc, slot: SlotView) -> Testimony:
         raise RpcUnavailable("the node fell back behind what it said before")
     facts = read.accounts.get(slot.account)
     look_ups = [await rpc.look_up(tx_hash) for _, tx_hash in slot.digests]
-    return Testimony(
+    return Witness(
         entry_ledger=read.ledger,
         close_time=moment.close_time,
         sequence=None if facts is None else facts.sequence,
@@ -121,7 +121,7 @@ async def _testimony(rpc: ChainRpc, slot: SlotView) -> Testimony:
 async def _conclude(
     attempt: Attempt,
     slot: SlotView,
-    said: Sequence[Testimony],
+    said: Sequence[Witness],
     *,
     store: Store,
     options: Options,
@@ -129,7 +129,7 @@ async def _conclude(
 ) -> None:
     assert attempt.max_time is not None
     finding = judge(
-        sequence=slot.sequence, max_time=attempt.max_time, since=attempt.sent_ledger, testimonies=said
+        sequence=slot.sequence, max_time=attempt.max_time, since=attempt.sent_ledger, witnesses=said
     )
     if finding.verdict in {Verdict.SUCCEEDED, Verdict.FAILED}:
         assert finding.digest is not None
@@ -148,12 +148,12 @@ async def _conclude(
         await store.postpone(attempt.attempt_id, until=now + options.poll)
 
 
-def _evidence(finding: Finding, said: Sequence[Testimony], slot: SlotView) -> LookUp:
+def _evidence(finding: Finding, said: Sequence[Witness], slot: SlotView) -> LookUp:
     """The look-up that the finding rests on."""
     assert finding.digest is not None
-    for testimony in said:
-        look_up = testimony.look_ups[finding.digest]
-        consumed = testimony.sequence is not None and testimony.sequence >= slot.sequence
+    for witness in said:
+        look_up = witness.look_ups[finding.digest]
+        consumed = witness.sequence is not None and witness.sequence >= slot.sequence
         if applied(look_up, consumed=consumed) is not None:
             return look_up
     raise AssertionError("a finding rests on a look-up")

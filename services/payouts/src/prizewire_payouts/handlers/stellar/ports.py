@@ -105,6 +105,10 @@ class Store(Protocol):
         """Attempts in these states that are due, with their payments where they are leased."""
         ...
 
+    async def next_due(self, state: AttemptState) -> datetime | None:
+        """When the first attempt in this state is due; None where there is none."""
+        ...
+
     async def release(
         self,
         attempt: Attempt,

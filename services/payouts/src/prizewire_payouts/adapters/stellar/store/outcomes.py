@@ -64,6 +64,7 @@ async def commit_sent(
         due_at=due,
     )
     await tell_items(tx, context, attempt.attempt_id, now=now)
+    context.bells.after(tx, Step.CONFIRM)
     return True
 
 

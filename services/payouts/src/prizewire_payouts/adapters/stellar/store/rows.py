@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
@@ -19,6 +19,7 @@ __all__ = [
     "attempt_of",
     "due_attempts",
     "end_payments",
+    "first_due",
     "free_payments",
     "insert_attempt",
     "lock_attempt",
@@ -69,6 +70,13 @@ async def due_attempts(
         ).order_by(attempts.c.attempt_id)
     )
     return list(found)
+
+
+async def first_due(tx: AsyncConnection, state: AttemptState) -> datetime | None:
+    """When the first attempt in ``state`` is due."""
+    found = await tx.execute(select(func.min(attempts.c.due_at)).where(attempts.c.state == str(state)))
+    moment: datetime | None = found.scalar_one()
+    return moment
 
 
 async def lock_attempt(tx: AsyncConnection, attempt_id: int) -> Row[Any]:

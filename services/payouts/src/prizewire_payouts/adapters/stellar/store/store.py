@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_payouts.adapters.stellar.context import Context
 from prizewire_payouts.adapters.stellar.store import leasing, outcomes
-from prizewire_payouts.adapters.stellar.store.rows import due_attempts
+from prizewire_payouts.adapters.stellar.store.rows import due_attempts, first_due
 from prizewire_payouts.domain.stellar.model import Attempt, LookUp, SlotView
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan, Leased
@@ -45,6 +45,10 @@ class StellarStore:
             return await leasing.load(tx, self._context, rows, with_payments=leased)
 
         return await self._run(work)
+
+    async def next_due(self, state: AttemptState) -> datetime | None:
+        """When the first attempt in this state is due."""
+        return await self._run(lambda tx: first_due(tx, state))
 
     async def release(
         self,

@@ -1,0 +1,102 @@
+"""The database's own guards: edges, uniqueness, append-only histories, and tables as declared."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from prizewire_chassis.db.database import sqlstate
+from prizewire_payouts.adapters.stellar import tables
+from prizewire_payouts.domain.stellar.states import (
+    ATTEMPT_EDGES,
+    ATTEMPT_START,
+    PAYMENT_EDGES,
+    PAYMENT_START,
+)
+from services.payouts.tests.integration.stellar.conftest import PLAYER_KEYS, World
+
+
+@pytest.mark.parametrize(
+    ("table", "edges", "start"),
+    [
+        ("stellar_attempts", ATTEMPT_EDGES, ATTEMPT_START),
+        ("stellar_payments", PAYMENT_EDGES, PAYMENT_START),
+    ],
+)
+async def test_edges_in_the_database_are_the_domains(
+    world: World, table: str, edges: dict[tuple[str, str], str], start: frozenset[str]
+) -> None:
+    """The triggers' tables hold exactly the edges of the domain."""
+    rows = await world.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
+    stored = {(row.from_state, row.to_state) for row in rows}
+    assert stored == {(str(a), str(b)) for a, b in edges} | {("", str(state)) for state in start}
+
+
+async def test_declared_tables_are_the_migrated_ones(world: World) -> None:
+    """tables.py and the migration describe the same tables, columns and indexes."""
+    ours = {table.name for table in vars(tables).values() if isinstance(table, Table)}
+
+    def compare(connection: Any) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, tables.metadata))
+
+    async with world.db.engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    concerned = [diff for diff in found if any(name in repr(diff) for name in ours)]
+    assert [diff for diff in concerned if "_state_edges" not in repr(diff)] == []
+
+
+async def attempt(world: World) -> None:
+    made = [await world.payout(PLAYER_KEYS[0].public_key, 100)]
+    await world.submit(made)
+    assert (await world.store.lease(now=world.clock.now())).taken
+
+
+FORBIDDEN: dict[str, str] = {
+    "an edge that is not there": "UPDATE stellar_attempts SET state = 'succeeded', result_ledger = 1",
+    "built without a hash": "UPDATE stellar_attempts SET state = 'built'",
+    "paid without proof": "UPDATE stellar_payments SET state = 'paid'",
+    "an end without a code": "UPDATE stellar_payments SET state = 'no_effect'",
+    "a second holder of a channel": (
+        "INSERT INTO stellar_attempts (account, kind, memo, state, leased_at, changed_at) "
+        "SELECT account, kind, memo, state, leased_at, changed_at FROM stellar_attempts"
+    ),
+    "a second live payment of a payout": (
+        "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, "
+        "destination, account, memo, state, offered, rebuilds, refusals, due_at, queued_at, changed_at) "
+        "SELECT gen_random_uuid(), payout_id, 2, rail, asset, amount_minor, stroops, destination, account, memo, "
+        "'queued', false, 0, 0, due_at, queued_at, changed_at FROM stellar_payments"
+    ),
+    "history rewritten": "UPDATE stellar_transitions SET cause = 'other'",
+    "history erased": "DELETE FROM stellar_transitions",
+}
+REFUSALS = {"23000", "23505", "23514", "42501"}
+"""SQLSTATE: integrity, unique and check violations, and a privilege that was taken away."""
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+async def test_database_refuses_what_must_not_be(world: World, name: str) -> None:
+    """Whatever a program may try, these rows cannot come to be."""
+    await attempt(world)
+    with pytest.raises(DBAPIError) as refused:
+        await world.rows(FORBIDDEN[name])
+    assert sqlstate(refused.value) in REFUSALS
+
+
+async def test_one_open_slot_for_each_channel(world: World) -> None:
+    """A second open slot on a channel is refused, and so is the same sequence number again."""
+    await attempt(world)
+    insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, told twice
+        "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at, closed_at, result, ledger) "
+        f"SELECT gen_random_uuid(), account, {sequence}, '{state}', 0, leased_at, leased_at, 'failed', 1 "
+        "FROM stellar_attempts RETURNING slot_id"
+    )
+    await world.rows(insert(5, "open"))
+    with pytest.raises(IntegrityError):
+        await world.rows(insert(6, "open"))
+    with pytest.raises(IntegrityError):
+        await world.rows(insert(5, "closed"))
