@@ -109,7 +109,9 @@ class World:
                 return
             await self.deliverer.idle()
 
-    def another_deliverer(self, *, clock: ManualClock | None = None, timeout_s: float = 5, slots: int = 32) -> Deliverer:
+    def another_deliverer(
+        self, *, clock: ManualClock | None = None, timeout_s: float = 5, slots: int = 32
+    ) -> Deliverer:
         sender = HttpSender(
             box=self.box,
             gate=Gate(allow_loopback=True),

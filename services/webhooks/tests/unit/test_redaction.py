@@ -6,7 +6,14 @@ from prizewire_webhooks.domain.redaction import EXCERPT_CHARS_MAX, redact
 
 @pytest.mark.parametrize(
     "hidden",
-    ["whsec_c2hvcnQ=", "Bearer abcdefgh", "someone@example.com", "4111 1111 1111 1111", "k" * 24, "Basic dXNlcjpwdw=="],
+    [
+        "whsec_c2hvcnQ=",
+        "Bearer abcdefgh",
+        "someone@example.com",
+        "4111 1111 1111 1111",
+        "k" * 24,
+        "Basic dXNlcjpwdw==",
+    ],
 )
 def test_secrets_and_people_are_not_kept(hidden):
     """Credentials, tokens, addresses of people and long numbers are replaced."""

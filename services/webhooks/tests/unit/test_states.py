@@ -52,7 +52,10 @@ def test_the_migration_carries_the_same_edges():
 def test_public_types_exist_and_carry_no_payout_details():
     """Every type on offer is one of a topic that this service reads; none of them tells where money goes."""
     models = {
-        kind: model for topic in TOPICS if "webhooks" in topic.consumers for kind, model in topic.models.items()
+        kind: model
+        for topic in TOPICS
+        if "webhooks" in topic.consumers
+        for kind, model in topic.models.items()
     }
     assert set(PUBLIC_TYPES.values()) <= models.keys()
     for short, full in PUBLIC_TYPES.items():
