@@ -59,7 +59,7 @@ class RuleReader:
         )
 
     def _read(self, row: Any) -> Rule:
-        points = _json(row.per_point)
+        points = row.per_point
         return Rule(
             competition=row.competition_id,
             version=row.version,
@@ -72,12 +72,12 @@ class RuleReader:
             template=row.template,
             places=tuple(
                 PlaceRange(first=first, last=last, percent_total=percent, amount_each=each)
-                for first, last, percent, each in _json(row.places)
+                for first, last, percent, each in row.places
             ),
             per_point=None if points is None else PerPoint(**points),
             ties=TiePolicy(row.ties),
             rank_by=RankBy(score=row.rank_score, descending=row.rank_descending),
-            sources=tuple(_source(entry) for entry in _json(row.sources)),
+            sources=tuple(_source(entry) for entry in row.sources),
             dispute_window=timedelta(seconds=row.dispute_window_s),
         )
 
@@ -140,11 +140,6 @@ def _source(entry: Mapping[str, Any]) -> Source:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _json(value: str | None) -> Any:
-    """JSON columns come as text: the statements here are text, without column types."""
-    return None if value is None else orjson.loads(value)
 
 
 def _text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from litestar import Controller, Request, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
@@ -40,7 +40,7 @@ from prizewire_settlement.ports import CompetitionStore, Queries, RoundFilter
 __all__ = ["HttpParts", "competition_controller", "round_controller"]
 
 T = TypeVar("T")
-Words = Annotated[str | None, Parameter(max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+Words = Annotated[str | None, QueryParameter(max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 _writers = require(Role.ORGANIZER, Role.ADMIN)
 _readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
@@ -141,17 +141,24 @@ def competition_controller(parts: HttpParts) -> type[Controller]:
         tags = ["competitions"]  # noqa: RUF012 - Litestar reads a plain list
 
         @post("/", guards=[_writers], summary="Create a competition with version 1 of its rule")
-        async def create(self, data: CompetitionBody, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def create(
+            self, data: JSONBody[CompetitionBody], request: Request[Any, Any, Any]
+        ) -> dict[str, Any]:
             return await writes.create(data, request.user)
 
         @put("/{competition_id:str}", guards=[_writers], summary="Put a new rule version into force")
         async def replace(
-            self, competition_id: str, data: CompetitionBody, request: Request[Any, Any, Any]
+            self,
+            competition_id: FromPath[str],
+            data: JSONBody[CompetitionBody],
+            request: Request[Any, Any, Any],
         ) -> dict[str, Any]:
             return await writes.replace(competition_id, data, request.user)
 
         @get("/", guards=[_readers], summary="Competitions with their rules in force")
-        async def many(self, cursor: str | None = None, limit: int | None = None) -> Page:
+        async def many(
+            self, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
+        ) -> Page:
             after = decode_cursor(cursor, length=1) or [""]
             if not isinstance(after[0], str) or "\x00" in after[0]:
                 raise _bad_cursor()
@@ -164,7 +171,7 @@ def competition_controller(parts: HttpParts) -> type[Controller]:
             }
 
         @get("/{competition_id:str}", guards=[_readers], summary="One competition with its rule in force")
-        async def one(self, competition_id: str) -> dict[str, Any]:
+        async def one(self, competition_id: FromPath[str]) -> dict[str, Any]:
             if "\x00" in competition_id:
                 raise _missing(competition_id)
             async with parts.db.transaction() as tx:
@@ -174,7 +181,7 @@ def competition_controller(parts: HttpParts) -> type[Controller]:
             return competition_json(found)
 
         @get("/{competition_id:str}/rules/{version:int}", guards=[_readers], summary="One rule version")
-        async def rule(self, competition_id: str, version: int) -> dict[str, Any]:
+        async def rule(self, competition_id: FromPath[str], version: FromPath[int]) -> dict[str, Any]:
             if "\x00" in competition_id or not 1 <= version < 2**31:
                 raise _missing(competition_id)
             async with parts.db.transaction() as tx:
@@ -198,10 +205,10 @@ def round_controller(parts: HttpParts) -> type[Controller]:
         async def many(
             self,
             competition: Words = None,
-            round_state: Annotated[RoundState | None, Parameter(query="state")] = None,
+            round_state: Annotated[RoundState | None, QueryParameter(name="state")] = None,
             match_id: Words = None,
-            cursor: str | None = None,
-            limit: int | None = None,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
         ) -> Page:
             size = page_limit(limit)
             wanted = RoundFilter(competition=competition, state=round_state, match_id=match_id)
@@ -214,7 +221,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             }
 
         @get("/{round_id:uuid}", summary="One round with its steps, its settlement and the first 1,000 lines")
-        async def one(self, round_id: UUID) -> dict[str, Any]:
+        async def one(self, round_id: FromPath[UUID]) -> dict[str, Any]:
             async with parts.db.transaction() as tx:
                 record = await parts.queries(tx).round(round_id)
             if record is None:
@@ -232,7 +239,12 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             }
 
         @get("/{round_id:uuid}/lines", summary="All lines of a round's newest settlement")
-        async def lines(self, round_id: UUID, cursor: str | None = None, limit: int | None = None) -> Page:
+        async def lines(
+            self,
+            round_id: FromPath[UUID],
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> Page:
             size = page_limit(limit)
             after = decode_cursor(cursor, length=1) or [0]
             if not isinstance(after[0], int) or not 0 <= after[0] < 2**31:

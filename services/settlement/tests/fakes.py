@@ -1,0 +1,231 @@
+"""Everything around settlement in memory, and game servers to report to it."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prizewire_contracts.ids import round_id
+from prizewire_contracts.trust import MessageKey
+from prizewire_money import Asset
+from prizewire_settlement.domain.commands import Completed, MatchReport, Progress, Unsupported
+from prizewire_settlement.domain.errors import Reason
+from prizewire_settlement.domain.events import RoundEvent
+from prizewire_settlement.domain.model import (
+    SCORE_SCALE,
+    Competition,
+    Line,
+    PlayerResult,
+    RankBy,
+    ResultPart,
+    Round,
+    Rule,
+    Settlement,
+    Source,
+    SourceKey,
+    TiePolicy,
+    Transition,
+)
+from prizewire_settlement.domain.rules import template_places
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.ports import Changes
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+EURC = Asset("EURC", 2, True)
+CAMPAIGN = UUID("6f9619ff-8b86-4011-b42d-00c04fc964ff")
+SOURCE = "/games/chess"
+KEY = MessageKey.from_seed(keyid="chess-1", seed=hashlib.sha256(b"test game server").digest())
+OTHER_KEY = MessageKey.from_seed(keyid="chess-2", seed=hashlib.sha256(b"another game server").digest())
+
+
+def points(value: float | int | str) -> int:
+    """Millionths of a score written as people write it."""
+    whole, _, fraction = str(value).partition(".")
+    return int(whole) * SCORE_SCALE + int(fraction.ljust(6, "0"))
+
+
+def make_rule(**changes: Any) -> Rule:
+    """100.00 EURC to the first three places, without fees, from one source that need not sign."""
+    name = changes.pop("template", "top3")
+    values: dict[str, Any] = {
+        "competition": "cup",
+        "version": 1,
+        "campaign": CAMPAIGN,
+        "asset": EURC,
+        "gross": 10_000,
+        "platform_bps": 0,
+        "organizer_bps": 0,
+        "organizer_player": None,
+        "template": name,
+        "places": template_places(name) if name is not None else (),
+        "per_point": None,
+        "ties": TiePolicy.SPLIT,
+        "rank_by": RankBy(),
+        "sources": (Source(source=SOURCE),),
+        "dispute_window": timedelta(0),
+    }
+    return Rule(**{**values, **changes})
+
+
+def make_competition(rule: Rule | None = None, **changes: Any) -> Competition:
+    rule = rule or make_rule(**changes)
+    return Competition(
+        id=rule.competition, name="Cup", rule=rule, created_by="olga", created_at=NOW, updated_at=NOW
+    )
+
+
+def source_key(key: MessageKey = KEY, **changes: Any) -> SourceKey:
+    values: dict[str, Any] = {
+        "keyid": key.keyid,
+        "public_key": key.public_key,
+        "not_before": NOW - timedelta(days=1),
+        "not_after": NOW + timedelta(days=1),
+    }
+    return SourceKey(**{**values, **changes})
+
+
+def placed(*players: str, **more: int) -> tuple[PlayerResult, ...]:
+    """Players in the order of their places; ``more`` states places by name, for ties and gaps."""
+    named = [PlayerResult(player, place, {}) for place, player in enumerate(players, start=1)]
+    return (*named, *(PlayerResult(player, place, {}) for player, place in more.items()))
+
+
+@dataclass(frozen=True)
+class FakeProof:
+    """A signature that holds under exactly one public key."""
+
+    public_key: str | None = None
+
+    def refused(self, *, public_key: str) -> tuple[Reason, str] | None:
+        if public_key == self.public_key:
+            return None
+        return Reason.SIGNATURE_INVALID, "made by another key"
+
+
+@dataclass
+class FakeWorld:
+    """The ports in memory: what was saved and published."""
+
+    kept: dict[str, Competition] = field(default_factory=dict)
+    versions: dict[tuple[str, int], Rule] = field(default_factory=dict)
+    held: dict[UUID, Round] = field(default_factory=dict)
+    steps: list[Transition] = field(default_factory=list)
+    results: dict[UUID, dict[tuple[int, int], ResultPart]] = field(default_factory=dict)
+    settled: list[Settlement] = field(default_factory=list)
+    published: list[RoundEvent] = field(default_factory=list)
+    disputed: set[tuple[str, str]] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+
+    def add(self, competition: Competition) -> None:
+        self.kept[competition.id] = competition
+        self.versions[competition.id, competition.rule.version] = competition.rule
+
+    async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
+        self.calls.append("competitions")
+        return {name: self.kept[name] for name in ids if name in self.kept}
+
+    async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
+        self.calls.append("rules")
+        return {key: self.versions[key] for key in wanted}
+
+    async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
+        self.calls.append("rounds")
+        return {key: self.held[key] for key in ids if key in self.held}
+
+    async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
+        self.calls.append("parts")
+        return {
+            key: {
+                place: replace(part, document="", results=()) if self.held[key].result_version else part
+                for place, part in self.results[key].items()
+            }
+            for key in ids
+            if key in self.results
+        }
+
+    async def due(self, *, now: datetime, limit: int) -> list[Round]:
+        found = [
+            one
+            for one in self.held.values()
+            if one.state is RoundState.SETTLED
+            and one.final_at is not None
+            and one.final_at <= now
+            and (one.source, one.match_id) not in self.disputed
+        ]
+        return sorted(found, key=lambda one: (one.final_at or now, one.id))[:limit]
+
+    async def save(self, changes: Changes) -> None:
+        self.calls.append("save")
+        assert changes.born.isdisjoint(self.held)
+        assert changes.rounds.keys() - changes.born <= self.held.keys()
+        self.steps += changes.transitions
+        for (round_, version, number), part in changes.parts.items():
+            self.results.setdefault(round_, {})[version, number] = part
+        self.held |= changes.rounds
+        self.settled += changes.settlements
+
+    async def publish(self, events: Sequence[RoundEvent]) -> None:
+        self.calls.append("publish")
+        self.published += events
+
+    async def create(self, competition: Competition) -> bool:
+        if competition.id in self.kept:
+            return False
+        self.add(competition)
+        return True
+
+    async def lock(self, competition_id: str) -> Competition | None:
+        return self.kept.get(competition_id)
+
+    async def replace(self, competition: Competition, *, by: str) -> None:
+        self.add(competition)
+
+    def round_of(self, match_id: str, source: str = SOURCE) -> Round:
+        return self.held[round_id(source=source, match_id=match_id)]
+
+
+def report(kind: type[MatchReport], match_id: str = "m1", **changes: Any) -> Any:
+    """A report of the game server; ``signed_by`` a key, where it is to be signed."""
+    signed_by: MessageKey | None = changes.pop("signed_by", None)
+    values: dict[str, Any] = {
+        "event_id": f"{match_id}-{kind.__name__.lower()}",
+        "kind": f"prizewire.match.{kind.__name__.lower()}.v1",
+        "source": SOURCE,
+        "subject": match_id,
+        "match_id": match_id,
+        "competition": "cup",
+        "correlation_id": f"corr-{match_id}",
+        "keyid": signed_by.keyid if signed_by else None,
+        "at": NOW - timedelta(seconds=3),
+        "proof": FakeProof(signed_by.public_key if signed_by else None),
+    }
+    if kind is Completed:
+        values |= {"result_version": 1, "part": 1, "parts": 1, "results": placed("ann", "bob", "cyd")}
+    return kind(**{**values, **changes})
+
+
+def opened(match_id: str = "m1", **changes: Any) -> Progress:
+    found: Progress = report(Progress, match_id, **{"closed": False, "event_id": f"{match_id}-o", **changes})
+    return found
+
+
+def closed(match_id: str = "m1", **changes: Any) -> Progress:
+    found: Progress = report(Progress, match_id, **{"closed": True, "event_id": f"{match_id}-c", **changes})
+    return found
+
+
+def completed(match_id: str = "m1", **changes: Any) -> Completed:
+    found: Completed = report(Completed, match_id, **changes)
+    return found
+
+
+def voided(match_id: str = "m1", **changes: Any) -> Unsupported:
+    found: Unsupported = report(Unsupported, match_id, **changes)
+    return found
+
+
+def paid(lines: Sequence[Line]) -> dict[str, int]:
+    """Amount by player."""
+    return {line.player: line.amount for line in lines}
