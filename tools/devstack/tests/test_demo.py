@@ -68,6 +68,7 @@ def paid(*, rail: str, value: str) -> Prize:
         payout_id=None,
         tx_hash=None,
         ledger=None,
+        reference=None,
     )
 
 

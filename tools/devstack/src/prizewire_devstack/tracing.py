@@ -1,6 +1,7 @@
 """The way of one correlation id through all services, put together from what each serves over HTTP."""
 
 import json
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ COLOURS: Final = {
     "signer": "magenta",
     "webhooks": "blue",
 }
+
+_UUID: Final = re.compile(r"\b([0-9a-f]{8})-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
+_HASH: Final = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +62,13 @@ def services_named(steps: Iterable[Step]) -> tuple[str, ...]:
     return tuple(service for service in SERVICES if service in seen)
 
 
+def shortened(text: str) -> str:
+    """A summary with its ids and hashes cut to their first digits, for reading."""
+    return _HASH.sub(r"\1…", _UUID.sub(r"\1…", text))
+
+
 def render(console: Console, steps: list[Step], *, verbose: bool = False) -> None:
-    """Print the steps, one line each; with `verbose`, every recorded detail below it."""
+    """Print the steps, one line each; with `verbose`, whole ids and every recorded detail below it."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(no_wrap=True)
@@ -67,7 +76,12 @@ def render(console: Console, steps: list[Step], *, verbose: bool = False) -> Non
     table.add_column(overflow="fold")
     for step in steps:
         colour = COLOURS.get(step.service, "white")
-        table.add_row(step.at[11:23], f"[{colour}]{step.service}[/]", step.kind, step.summary)
+        table.add_row(
+            step.at[11:23],
+            f"[{colour}]{step.service}[/]",
+            step.kind,
+            step.summary if verbose else shortened(step.summary),
+        )
         if verbose:
             table.add_row("", "", "", f"[dim]{step.id} {json.dumps(step.detail, ensure_ascii=False)}[/]")
     console.print(table)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import click
 from rich.console import Console
 
+from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.up import running_stack, terminating
 from prizewire_devstack.demo.run import Demonstration
 from prizewire_devstack.errors import NotRunningError
@@ -37,7 +38,7 @@ def _stack(console: Console, *, fresh: bool) -> Iterator[RunRecord]:
 )
 def command(fresh: bool, as_json: bool) -> int:
     """Pay three prize lists and check every sum; exit code 1 when a prize is not paid or a sum is off."""
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     with terminating(), _stack(console, fresh=fresh) as run:
         outcome = Demonstration(
             home=Home.default(), run=run, root=repository_root(), console=console

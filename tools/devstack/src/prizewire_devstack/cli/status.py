@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 import psutil
-from rich.console import Console
 from rich.table import Table
 
+from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.components.processes import answers_ok
 from prizewire_devstack.home import Home, RunRecord, is_alive
 from prizewire_devstack.routes import SERVICES
@@ -65,7 +65,7 @@ def command(as_json: bool) -> int:
             f"{memory / 2**20:.0f} MB" if memory is not None else "",
             str(part["pid"]),
         )
-    console = Console()
+    console = make_console()
     console.print(table)
     console.print(
         f"\nOne origin for every path: {run.urls['gateway']}\nState, logs and keys: {home.root}",

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from prizewire_devstack.api import connect
+from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
 
@@ -56,7 +56,7 @@ def list_events(
         table.add_row(
             item["ref"], item["state"], item["reason"], kind, item.get("subject") or "", item["detail"]
         )
-    Console().print(table)
+    make_console().print(table)
 
 
 @command.command(name="show")

@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 
 from prizewire_devstack import tracing
 from prizewire_devstack.api import connect
+from prizewire_devstack.cli.console import console as make_console
 
 
 @click.command(name="trace")
@@ -30,7 +30,7 @@ def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
             )
         )
     elif steps:
-        tracing.render(Console(), steps, verbose=verbose)
+        tracing.render(make_console(), steps, verbose=verbose)
     else:
         click.echo(f"No service knows the correlation id {correlation_id}.", err=True)
     return 0 if steps else 1

@@ -11,6 +11,7 @@ from typing import Final
 import click
 from rich.console import Console
 
+from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.home import Home
 from prizewire_devstack.stack import Stack, StackOptions
@@ -64,7 +65,7 @@ def running_stack(
 @click.option("--verbose", is_flag=True, help="Let the services log every detail.")
 def command(fresh: bool, gateway_port: int | None, as_json: bool, verbose: bool) -> None:
     """Start PostgreSQL, Kafka, the Stellar sandbox, the gateway and the five services; stop them on Ctrl-C."""
-    console = Console(stderr=as_json)
+    console = make_console(stderr=as_json)
     fixed = {"gateway": gateway_port} if gateway_port is not None else {}
     with (
         terminating(),

@@ -25,6 +25,8 @@ class Prize:
     payout_id: str | None
     tx_hash: str | None
     ledger: int | None
+    reference: str | None
+    """The rail's own reference, where it is no chain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,7 @@ def _prize(
         payout_id=payout["payout_id"] if payout is not None else None,
         tx_hash=payout.get("tx_hash") if payout is not None else None,
         ledger=payout.get("ledger") if payout is not None else None,
+        reference=(payout.get("proof") or {}).get("reference") if payout is not None else None,
     )
 
 

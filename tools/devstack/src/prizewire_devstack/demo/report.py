@@ -1,15 +1,19 @@
 """How the demonstration looks at the terminal."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from prizewire_devstack.demo.following import PAID, Standing
+from prizewire_devstack.demo.following import PAID, Prize, Standing
 from prizewire_devstack.demo.sums import ChainSum, Sum
 from prizewire_devstack.demo.tournaments import Tournament
 
-WORDS = {
+WIDE: Final = 140
+"""Columns from which a transaction hash is shown whole."""
+
+WORDS: Final = {
     "paid": "paid",
     "payout_pending": "on its way",
     "platform_fees": "platform's fees",
@@ -31,6 +35,13 @@ def sign(good: bool) -> str:
     return "[green]✓[/]" if good else "[red]✗[/]"
 
 
+def _evidence(prize: Prize, *, whole: bool) -> str:
+    if prize.tx_hash is None:
+        return f"[dim]{prize.reference}[/]" if prize.reference else ""
+    shown = prize.tx_hash if whole else f"{prize.tx_hash[:12]}…"
+    return f"{shown} ledger {prize.ledger}"
+
+
 def prize_list(console: Console, tournament: Tournament, standing: Standing) -> None:
     """Print a tournament's prizes in the order of places."""
     table = Table(
@@ -41,7 +52,7 @@ def prize_list(console: Console, tournament: Tournament, standing: Standing) -> 
     table.add_column("prize", justify="right", no_wrap=True)
     table.add_column("rail")
     table.add_column("status")
-    table.add_column("transaction")
+    table.add_column("transaction", no_wrap=True)
     for prize in sorted(standing.prizes, key=lambda prize: prize.place):
         colour = "green" if prize.status == PAID else "red"
         table.add_row(
@@ -50,7 +61,7 @@ def prize_list(console: Console, tournament: Tournament, standing: Standing) -> 
             amount(prize.amount),
             prize.rail,
             f"[{colour}]{prize.status}[/]",
-            f"{prize.tx_hash[:16]}… ledger {prize.ledger}" if prize.tx_hash else "",
+            _evidence(prize, whole=console.width >= WIDE),
         )
     console.print(table)
     for refusal in standing.refusals:

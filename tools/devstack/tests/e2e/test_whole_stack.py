@@ -1,0 +1,130 @@
+"""The command against the whole stack: the demonstration, and what an operator does with it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prizewire_devstack.cli.status import memory_bytes
+from prizewire_devstack.components.processes import base_environment
+from prizewire_devstack.home import HOME_VARIABLE
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack import Stack
+from prizewire_devstack.waiting import eventually_sync
+
+COMMAND_TIMEOUT_S = 150
+
+
+def prizewire(stack: Stack, *arguments: str, code: int = 0) -> str:
+    """Run the command against the stack and return what it printed."""
+    done = subprocess.run(
+        (sys.executable, "-m", "prizewire_devstack", *arguments),
+        env={**base_environment(), HOME_VARIABLE: str(stack.home.root)},
+        cwd=stack.root,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def answered(stack: Stack, *arguments: str, code: int = 0) -> Any:
+    return json.loads(prizewire(stack, *arguments, "--json", code=code))
+
+
+@pytest.fixture(scope="module")
+def outcome(full_stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = answered(full_stack, "demo")
+    return found
+
+
+def test_every_prize_of_the_demonstration_is_paid(outcome: dict[str, Any]) -> None:
+    """Eight candidates, 71 of a made hundred, three of a small round; every sum matches."""
+    assert (outcome["prizes"], outcome["paid"], outcome["failed"]) == (82, 82, 0)
+    assert outcome["sums_match"] is True
+    assert outcome["webhooks_delivered"] == 82
+
+
+def test_the_published_prizes_come_out(outcome: dict[str, Any]) -> None:
+    """Three tied for second shared 36,000 and 24,000; each half-point earned 3,500."""
+    candidates = outcome["tournaments"][0]["prizes"]
+    assert {prize["player"]: prize["amount"] for prize in candidates} == {
+        "Gukesh D": "111000.00",
+        "Hikaru Nakamura": "79500.00",
+        "Ian Nepomniachtchi": "79500.00",
+        "Fabiano Caruana": "79500.00",
+        "R Praggnanandhaa": "49000.00",
+        "Vidit Gujrathi": "42000.00",
+        "Alireza Firouzja": "35000.00",
+        "Nijat Abasov": "24500.00",
+    }
+
+
+def test_every_match_leaves_a_trace_in_all_five_services(full_stack: Stack, outcome: dict[str, Any]) -> None:
+    """From match result to transaction hash, over HTTP."""
+    for tournament in outcome["tournaments"]:
+        found = answered(full_stack, "trace", tournament["correlation_id"])
+        assert set(found["services"]) == set(SERVICES)
+        text = json.dumps(found)
+        assert all(prize["tx_hash"] in text for prize in tournament["prizes"] if prize["rail"] == "stellar")
+
+
+def test_an_unknown_correlation_id_is_said(full_stack: Stack) -> None:
+    """No trace is not an empty success."""
+    assert answered(full_stack, "trace", "nobody-knows", code=1)["steps"] == []
+
+
+def test_applying_an_example_twice_changes_nothing(full_stack: Stack) -> None:
+    """What the services answer is compared with what the file says."""
+    file = "examples/candidates-2024/prizewire.yaml"
+    first, second = (answered(full_stack, "apply", file)["changes"] for _ in range(2))
+    assert [change["action"] for change in first] == ["created", "created"]
+    assert [change["action"] for change in second] == ["unchanged", "unchanged"]
+
+
+def test_a_refused_result_is_listed_shown_and_replayed(full_stack: Stack, tmp_path: Path) -> None:
+    """A result for a competition that is not there yet is replayed once it is."""
+    name = "late-cup"
+    event = {"match_id": "late-1", "competition": name, "results": [{"player": "ada", "place": 1}]}
+    (tmp_path / "match.json").write_text(json.dumps(event))
+    sent = answered(full_stack, "publish", str(tmp_path / "match.json"))
+
+    def stuck() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = answered(full_stack, "stuck", "list", "--service", "settlement")[
+            "items"
+        ]
+        return [item for item in items if item["subject"] == "late-1"]
+
+    item = eventually_sync(stuck)[0]
+    assert (item["state"], item["reason"]) == ("dead", "competition_unknown")
+    assert name in prizewire(full_stack, "stuck", "show", item["ref"])
+    assert answered(full_stack, "stuck", "replay", item["ref"], code=1)["reason"] == "competition_unknown"
+
+    declaration = (full_stack.root / "examples" / "small-round" / "prizewire.yaml").read_text()
+    (tmp_path / "late.yaml").write_text(declaration.replace("small-round", name))
+    prizewire(full_stack, "apply", str(tmp_path / "late.yaml"))
+    assert answered(full_stack, "stuck", "replay", item["ref"])["state"] == "replayed"
+    correlation_id = sent["correlation_ids"][0]
+    eventually_sync(
+        lambda: "rewards" in answered(full_stack, "trace", correlation_id)["services"], deadline_s=30
+    )
+
+
+def test_status_tells_that_all_is_well(full_stack: Stack) -> None:
+    """Each part with its memory; nothing has ended."""
+    found = answered(full_stack, "status")
+    assert found["healthy"] is True
+    assert {part["part"] for part in found["parts"]} >= {*SERVICES, "kafka", "postgres", "stellar", "gateway"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_stays_small(service: str, full_stack: Stack, outcome: dict[str, Any]) -> None:
+    """Below 130 MB, proportional set size, after the demonstration."""
+    memory = memory_bytes(full_stack.supervisor.pid(service))
+    assert memory is not None
+    assert memory < 130 * 2**20
