@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import Database
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
@@ -31,7 +33,6 @@ from prizewire_webhooks.entrypoints.jobs import Deliverer
 from prizewire_webhooks.entrypoints.stores import Stores
 from prizewire_webhooks.handlers import subscriptions
 from services.webhooks.tests.fakes import Receiver
-from sqlalchemy import text
 
 KEY_HEX = hashlib.sha256(b"test webhook encryption").hexdigest()
 STORES = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import uvicorn
+
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 
 __all__ = ["HmacVerifier", "Receiver", "Request", "signed"]

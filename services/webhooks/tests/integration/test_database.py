@@ -1,8 +1,23 @@
 """What the database itself refuses."""
 
 import pytest
-from services.webhooks.tests.conftest import World, paid_event
 from sqlalchemy.exc import DBAPIError
+
+from services.webhooks.tests.conftest import World, paid_event
+
+REOPENED = (
+    "UPDATE subscriptions SET state = 'disabled', until_seq = 1; "
+    "UPDATE subscriptions SET state = 'active', until_seq = NULL"
+)
+SECOND_DELIVERY = (
+    "INSERT INTO deliveries (subscription_id, event_id, correlation_id, state, attempts, refusals, due_at, give_up_at, "
+    "created_at, changed_at) SELECT subscription_id, event_id, correlation_id, 'pending', 0, 0, due_at, give_up_at, "
+    "created_at, changed_at FROM deliveries"
+)
+SECOND_SUCCESS = (
+    "INSERT INTO attempts (delivery_id, number, probe, outcome, started_at, finished_at) "
+    "SELECT delivery_id, 2, false, 'delivered', created_at, created_at FROM deliveries"
+)
 
 
 async def damage(world: World, statement: str) -> str:
@@ -25,15 +40,11 @@ async def delivered(world: World) -> World:
     [
         ("UPDATE deliveries SET state = 'pending'", "delivered -> pending is not allowed"),
         ("UPDATE deliveries SET state = 'dead'", "delivered -> dead is not allowed"),
-        ("UPDATE subscriptions SET state = 'disabled', until_seq = 1; UPDATE subscriptions SET state = 'active', "
-         "until_seq = NULL", "disabled -> active is not allowed"),
+        (REOPENED, "disabled -> active is not allowed"),
         ("UPDATE subscriptions SET state = 'failing'", "subscriptions_probe"),
         ("UPDATE subscriptions SET state = 'deleted'", "subscriptions_ended"),
-        ("INSERT INTO deliveries (subscription_id, event_id, correlation_id, state, attempts, refusals, due_at, "
-         "give_up_at, created_at, changed_at) SELECT subscription_id, event_id, correlation_id, 'pending', 0, 0, due_at, "
-         "give_up_at, created_at, changed_at FROM deliveries", "duplicate key"),
-        ("INSERT INTO attempts (delivery_id, number, probe, outcome, started_at, finished_at) SELECT delivery_id, 2, "
-         "false, 'delivered', created_at, created_at FROM deliveries", "attempts_delivered_once"),
+        (SECOND_DELIVERY, "duplicate key"),
+        (SECOND_SUCCESS, "attempts_delivered_once"),
     ],
 )  # fmt: skip
 async def test_states_and_uniqueness_are_enforced(delivered: World, statement: str, reason: str):

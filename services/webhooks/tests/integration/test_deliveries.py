@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from sqlalchemy import event as sa_event
+from standardwebhooks import Webhook
+
 from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.testing import eventually
@@ -15,10 +18,12 @@ from prizewire_webhooks.domain.decisions import GIVE_UP_AFTER, LEASE, REFUSALS_M
 from prizewire_webhooks.domain.model import Answer
 from prizewire_webhooks.handlers import deliveries, subscriptions
 from services.webhooks.tests.conftest import STORES, World, paid_event
-from sqlalchemy import event as sa_event
-from standardwebhooks import Webhook
 
 SECOND = timedelta(seconds=1)
+FALSE_HISTORY = (
+    "INSERT INTO transitions (machine, subject, from_state, to_state, cause, at) "
+    "SELECT 'delivery', delivery_id::text, 'pending', 'dead', 'x', changed_at FROM deliveries"
+)
 
 
 async def test_a_subscriber_gets_the_signed_public_event(world: World):
@@ -360,8 +365,7 @@ async def test_no_event_falls_between_a_new_subscription_and_a_batch(world: Worl
         ("UPDATE subscriptions SET event_types = '{prizewire.payout.failed.v1}'", "was not wanted"),
         ("UPDATE attempts SET outcome = 'failed'", "with 0 successful attempts"),
         ("UPDATE deliveries SET changed_at = changed_at + interval '1 day'", "had ended"),
-        ("INSERT INTO transitions (machine, subject, from_state, to_state, cause, at) SELECT 'delivery', "
-         "delivery_id::text, 'pending', 'dead', 'x', changed_at FROM deliveries", "does not lead"),
+        (FALSE_HISTORY, "does not lead"),
     ],
 )  # fmt: skip
 async def test_the_checks_see_damage(world: World, damage: str, breach: str):

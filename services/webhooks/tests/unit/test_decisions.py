@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+
 from prizewire_webhooks.domain.decisions import (
     ATTEMPTS_MAX,
     GIVE_UP_AFTER,

@@ -7,13 +7,14 @@ from email.utils import format_datetime
 
 import httpcore
 import pytest
+from standardwebhooks import Webhook
+
 from prizewire_chassis.testing import ManualClock
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender, system_lookup
 from prizewire_webhooks.adapters.secrets import SecretBox, new_secret
 from prizewire_webhooks.domain.errors import AddressRefused, HostUnknown
 from services.webhooks.tests.conftest import KEY_HEX
 from services.webhooks.tests.unit.test_decisions import TASK
-from standardwebhooks import Webhook
 
 
 def answering(*rounds: Sequence[str]):
@@ -34,7 +35,7 @@ class Network(httpcore.AsyncNetworkBackend):
         self.dialled: list[str] = []
         self.closed = False
 
-    async def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
+    async def connect_tcp(self, host, port, **_):
         self.dialled.append(host)
         network = self
 

@@ -1,6 +1,7 @@
 """What is kept of an endpoint's answer."""
 
 import pytest
+
 from prizewire_webhooks.domain.redaction import EXCERPT_CHARS_MAX, redact
 
 

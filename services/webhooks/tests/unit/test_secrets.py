@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+
 from prizewire_webhooks.adapters.secrets import KeyMalformed, SecretBox, UnreadableSecret, new_secret
 
 KEY = hashlib.sha256(b"test box").hexdigest()

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+
 from prizewire_contracts.topics import TOPICS
 from prizewire_webhooks.domain import states
 from prizewire_webhooks.domain.errors import IllegalTransition

@@ -4,6 +4,7 @@ import json
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS
@@ -60,7 +61,7 @@ def test_rails_with_secrets_get_their_verifier(tmp_path):
 )  # fmt: skip
 def test_a_wrong_file_is_told(tmp_path, text):
     """A malformed file, an unknown type, a name used twice or a type nobody verifies stops the service."""
-    with pytest.raises(RailsFileMalformed, match="rails.yaml"):
+    with pytest.raises(RailsFileMalformed, match=r"rails\.yaml"):
         load_rails(write(tmp_path, text))
 
 

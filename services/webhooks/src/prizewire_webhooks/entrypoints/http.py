@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from litestar import Controller, Request, delete, get, post
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from prizewire_chassis.audit import Audit
@@ -119,7 +119,9 @@ def subscription_controller(
         tags = ["webhooks"]  # noqa: RUF012 - Litestar reads a plain list
 
         @post("/", summary="Subscribe an address to event types; the secret is shown here only")
-        async def create(self, data: NewSubscription, request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def create(
+            self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any]
+        ) -> dict[str, Any]:
             user: Principal = request.user
             command = CreateSubscription(
                 owner=user.subject,
