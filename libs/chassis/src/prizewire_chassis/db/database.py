@@ -49,12 +49,14 @@ class Database:
         """
         async with self.engine.connect() as connection:
             callbacks: list[Callable[[], None]] = []
-            connection.info[_CALLBACKS] = callbacks
+            # Read once: on a connection that was lost meanwhile, `connection.info` fails and hides why.
+            info = connection.info
+            info[_CALLBACKS] = callbacks
             try:
                 async with connection.begin():
                     yield connection
             finally:
-                connection.info.pop(_CALLBACKS, None)
+                info.pop(_CALLBACKS, None)
         for callback in callbacks:
             callback()
 
