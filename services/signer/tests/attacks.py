@@ -25,6 +25,7 @@ from stellar_sdk import (
     PathPaymentStrictSend,
     Preconditions,
     SetOptions,
+    SorobanDataBuilder,
     TimeBounds,
     TransactionBuilder,
     TransactionEnvelope,
@@ -88,6 +89,12 @@ def other_preconditions() -> SigningRequested:
     envelope.transaction.preconditions = Preconditions(
         time_bounds=TimeBounds(0, NOW_S + 300), ledger_bounds=LedgerBounds(0, 10)
     )
+    return replaced(envelope)
+
+
+def soroban_data() -> SigningRequested:
+    envelope = transaction([payment_of(ONE)])
+    envelope.transaction.soroban_data = SorobanDataBuilder().build()
     return replaced(envelope)
 
 
@@ -266,6 +273,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "other preconditions": (other_preconditions, "preconditions_not_allowed"),
     "fee over what was approved": (asked(fee_cap=199), "fee_over_cap"),
     "fee cap over the policy": (asked(fee_cap=2_000_001), "fee_cap_over_policy"),
+    "soroban data": (soroban_data, "soroban_not_allowed"),
     "signed already": (already_signed, "envelope_signed"),
     "fee bump": (fee_bump, "envelope_not_plain"),
     # operations

@@ -108,7 +108,8 @@ async def test_slot_is_closed_once(signer: Signer) -> None:
     await signer.take(slot_closed(data, result="failed"))
     assert await signer.count("stuck_events") == 0
     await signer.take(slot_closed(data, result="succeeded"))
-    assert await signer.count("stuck_events") == 1
+    (stuck,) = await signer.rows("SELECT reason FROM stuck_events")
+    assert stuck.reason == "event_mismatch"
     assert await states(signer) == {str(payout_id(1)): "free"}
 
 

@@ -69,7 +69,13 @@ def test_what_is_no_transaction_is_refused(text: str) -> None:
 
 def test_other_spelling_of_the_same_bytes_is_refused() -> None:
     """White space and odd padding in base64, and bytes behind the end, are no transaction."""
-    text = transaction([payment_of(intent(1))]).to_xdr()
+    spellings = [transaction([payment_of(intent(1))], memo=memo).to_xdr() for memo in ("1234", "12345678")]
+    text = next(spelling for spelling in spellings if spelling.endswith("="))
+    bare = text.rstrip("=")
+    assert bare.endswith("A")
+    stray = bare[:-1] + "B" + "=" * (len(text) - len(bare))
+    assert base64.b64decode(stray) == base64.b64decode(text), "a bit that belongs to no byte"
+    assert refused(stray) == Code.XDR_MALFORMED
     assert refused(text[:8] + "\n" + text[8:]) == Code.XDR_MALFORMED
     assert refused(text.rstrip("=") + "AAAA") == Code.XDR_MALFORMED
     assert refused(base64.b64encode(base64.b64decode(text) + bytes(4)).decode()) == Code.XDR_MALFORMED

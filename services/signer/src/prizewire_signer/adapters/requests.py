@@ -147,7 +147,7 @@ def _intent(intent: SignedIntent) -> Intent:
             Destination(rail=way.rail, address=way.destination, memo=way.memo) for way in intent.allowed
         ),
         expires_at=intent.expires_at,
-        terms=hashlib.sha256(timeless.signing_bytes()).digest(),
+        terms=hashlib.sha256(orjson.dumps(timeless, option=orjson.OPT_SORT_KEYS)).digest(),
     )
 
 
