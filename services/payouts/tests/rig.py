@@ -150,11 +150,11 @@ class Rig:
         )
 
     async def method(
-        self, player: str = "ana", *, type: str = "fake", default: bool = False, **details: str
+        self, player: str = "ana", *, kind: str = "fake", default: bool = False, **details: str
     ) -> Method:
         """A registered method; an account of the player's own name where no details are given."""
-        given = details or ({"account": f"account of {player}"} if type == "fake" else {"address": ADDRESS})
-        terms = read_details(method_type=type, details=given, address_kind=stellar_address_kind)
+        given = details or ({"account": f"account of {player}"} if kind == "fake" else {"address": ADDRESS})
+        terms = read_details(method_type=kind, details=given, address_kind=stellar_address_kind)
 
         async def work(store: Store) -> Method:
             found = await register(
@@ -236,7 +236,6 @@ class Rig:
         version: int,
         correlation_id: str = "corr-1",
         key: MessageKey | None = None,
-        id: str | None = None,
     ) -> bytes:
         """An event of rewards about a payout."""
         name = f"prizewire.{kind}.v1"
@@ -248,7 +247,7 @@ class Rig:
             subject=payout_id,
             data=dict(data),
             key=key or make_key("rewards"),
-            id=id or f"{payout_id}/{kind}/{version}",
+            id=f"{payout_id}/{kind}/{version}",
             correlationid=correlation_id,
             aggregateversion=version,
             time=self.clock.now().isoformat(),

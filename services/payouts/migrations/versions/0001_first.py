@@ -1,7 +1,6 @@
 """Methods, payouts, attempts and their histories, with the state machines enforced by the database."""
 
 from alembic import op
-from prizewire_chassis.db.schema import append_only, create_chassis_schema, guard_transitions
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -19,6 +18,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from prizewire_chassis.db.schema import append_only, create_chassis_schema, guard_transitions
 
 revision = "0001"
 down_revision = None
@@ -120,7 +121,11 @@ def _methods() -> None:
         CheckConstraint("NOT (is_default AND state = 'removed')", name="payout_methods_default_is_active"),
     )
     op.create_index(
-        "payout_methods_default", "payout_methods", ["player"], unique=True, postgresql_where=text("is_default")
+        "payout_methods_default",
+        "payout_methods",
+        ["player"],
+        unique=True,
+        postgresql_where=text("is_default"),
     )
     op.create_index("payout_methods_player", "payout_methods", ["player"])
     op.create_index(
@@ -201,7 +206,9 @@ def _payouts() -> None:
             name="payouts_closure",
         ),
     )
-    op.create_index("payouts_due", "payouts", ["state", "due_at"], postgresql_where=text("due_at IS NOT NULL"))
+    op.create_index(
+        "payouts_due", "payouts", ["state", "due_at"], postgresql_where=text("due_at IS NOT NULL")
+    )
     op.create_index("payouts_correlation", "payouts", ["correlation_id"])
     op.create_index("payouts_player", "payouts", ["player", "requested_at"])
     op.create_index("payouts_listing", "payouts", ["requested_at", "payout_id"])
@@ -287,5 +294,9 @@ def _decisions() -> None:
         CheckConstraint("scope IN ('rail', 'asset', 'campaign')", name="pauses_scope"),
     )
     op.create_index(
-        "pauses_in_force", "pauses", ["scope", "value"], unique=True, postgresql_where=text("resumed_at IS NULL")
+        "pauses_in_force",
+        "pauses",
+        ["scope", "value"],
+        unique=True,
+        postgresql_where=text("resumed_at IS NULL"),
     )

@@ -3,6 +3,8 @@
 from uuid import UUID, uuid4
 
 import orjson
+import pytest
+from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, strict
 from prizewire_chassis.testing import event_bytes, make_key, make_trust, records
@@ -141,13 +143,8 @@ async def test_an_answer_for_an_unknown_payout_parks(rig: Rig) -> None:
 async def test_the_database_refuses_an_end_without_closure(rig: Rig) -> None:
     """Even a faulty service could not end such a payout without the signer's word."""
     payout_id = await failed(rig)
-    query = "UPDATE payouts SET state = 'failed' WHERE payout_id = :id RETURNING 1"
-    try:
-        await rig.rows(query, id=payout_id)
-    except Exception as error:  # noqa: BLE001 - the driver's own class
-        assert "payouts_closure" in str(error)
-    else:
-        raise AssertionError("the database took an end without closure")
+    with pytest.raises(DBAPIError, match="payouts_closure"):
+        await rig.rows("UPDATE payouts SET state = 'failed' WHERE payout_id = :id RETURNING 1", id=payout_id)
 
 
 async def test_retry_leaves_the_signer_alone(rig: Rig) -> None:

@@ -10,6 +10,9 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_money import Amount
 from prizewire_payouts.domain.model import Payout
+from prizewire_payouts.handlers.methods import remove
+from prizewire_payouts.handlers.outcomes import Answer, record_answers
+from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.handlers.submit import commit_attempts
 from prizewire_payouts.ports import Store
 from prizewire_rail_fake import Scenario
@@ -34,7 +37,7 @@ def said(outcome: Outcome, code: str | None = None) -> ProviderResult:
 
 async def on_chain(rig: Rig) -> UUID:
     """An approved payout to an address, on the rail that a test writes."""
-    return await rig.request(await rig.method(type="stellar", address=ADDRESS))
+    return await rig.request(await rig.method(kind="stellar", address=ADDRESS))
 
 
 async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
@@ -179,9 +182,9 @@ async def test_retryable_failures_are_bounded(rig: Rig) -> None:
     payout_id = await rig.request(await rig.method(account="outage+ana"))
     for number in range(1, 4):
         await rig.submit()
-        payout = await rig.payout(payout_id)
-        assert payout.attempts == number
+        assert (await rig.payout(payout_id)).attempts == number
         rig.clock.advance(timedelta(minutes=10))
+    payout = await rig.payout(payout_id)
     assert (payout.state, payout.code, payout.reason) == (
         "failed",
         "attempts_exhausted",
@@ -227,8 +230,6 @@ async def test_a_payment_that_was_proved_absent_cannot_appear(rig: Rig) -> None:
     """A late word that a closed attempt was paid changes nothing by itself, and a person is told."""
     payout_id = await rig.request(await rig.method(account="failure+ana"))
     await rig.submit()
-    from prizewire_payouts.handlers.outcomes import Answer, record_answers
-
     late = Answer(payout_id=payout_id, attempt_no=1, result=paid())
     surprises = await rig.transactions.run(
         lambda store: record_answers(store, [late], rail=rig.rails[1], schedule=SCHEDULE, now=rig.clock.now())
@@ -255,8 +256,6 @@ async def test_a_method_removed_since_is_not_paid(rig: Rig) -> None:
     """A request that was valid once fails when its method is gone by the time it would be sent."""
     method = await rig.method()
     payout_id = await rig.request(method)
-    from prizewire_payouts.handlers.methods import remove
-
     await rig.transactions.run(
         lambda store: remove(
             store, method_id=method.method_id, player="ana", actor="ana", now=rig.clock.now()
@@ -325,10 +324,25 @@ async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:
     assert (await rig.payout(payout_id)).state == "paid"
 
 
+async def paused_for(rig: Rig, scope: str, value: str) -> UUID:
+    async def work(store: Store) -> UUID:
+        made = await pause(
+            store, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op", now=rig.clock.now()
+        )
+        return made.pause_id
+
+    return await rig.transactions.run(work)
+
+
+async def lift(rig: Rig, pause_id: UUID) -> None:
+    async def work(store: Store) -> None:
+        await resume(store, pause_id=pause_id, by="op", now=rig.clock.now())
+
+    await rig.transactions.run(work)
+
+
 async def test_a_pause_holds_new_payments_and_drains_sent_ones(rig: Rig) -> None:
     """While a rail, an asset or a campaign is paused nothing new starts; what was sent is followed."""
-    from prizewire_payouts.handlers.pauses import pause, resume
-
     rig.fake.scenario = Scenario.PENDING
     method = await rig.method()
     sent = await rig.request(method)
@@ -337,22 +351,10 @@ async def test_a_pause_holds_new_payments_and_drains_sent_ones(rig: Rig) -> None
     campaign = (await rig.payout(waiting)).campaign
     assert campaign is not None
     for scope, value in (("rail", "fake"), ("asset", "EURC"), ("campaign", campaign)):
-        made = await rig.transactions.run(
-            lambda store, scope=scope, value=value: pause(
-                store,
-                pause_id=uuid4(),
-                scope=scope,
-                value=value,
-                reason="drill",
-                by="op",
-                now=rig.clock.now(),
-            )
-        )
+        paused = await paused_for(rig, scope, value)
         await rig.submit()
         assert (await rig.payout(waiting)).state == "approved"
-        await rig.transactions.run(
-            lambda store, made=made: resume(store, pause_id=made.pause_id, by="op", now=rig.clock.now())
-        )
+        await lift(rig, paused)
     for _ in range(3):
         await rig.watch()
     assert (await rig.payout(sent)).state == "paid"

@@ -128,7 +128,7 @@ async def test_the_method_must_be_the_players_own(rig: Rig) -> None:
 async def test_a_memo_belongs_to_the_intent(rig: Rig) -> None:
     """The same address without its memo is another destination."""
     method = await rig.method(
-        type="stellar", address="GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN", memo="77"
+        kind="stellar", address="GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN", memo="77"
     )
     bare = rig.intent(method, allowed=(AllowedDestination(rail="stellar", destination=method.address),))
     await rig.feed(rig.requested(method, bare))

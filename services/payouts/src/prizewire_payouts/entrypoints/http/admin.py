@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post, put
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -61,13 +61,13 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
         async def list_payouts(  # noqa: PLR0917 - Litestar calls it by keyword, one argument a query parameter
             self,
             states: Annotated[str | None, QueryParameter(name="state")] = None,
-            player: str | None = None,
-            correlation_id: str | None = None,
-            rail: str | None = None,
-            asset: str | None = None,
-            cursor: str | None = None,
-            limit: int | None = None,
-            page: int | None = None,
+            player: FromQuery[str | None] = None,
+            correlation_id: FromQuery[str | None] = None,
+            rail: FromQuery[str | None] = None,
+            asset: FromQuery[str | None] = None,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+            page: FromQuery[int | None] = None,
         ) -> Page:
             return await page_of(
                 parts,
@@ -89,8 +89,8 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
         )
         async def approve(
             self,
-            payout_id: UUID,
-            data: Approval,
+            payout_id: FromPath[UUID],
+            data: JSONBody[Approval],
             request: Request[Principal, Any, Any],
             key: _Key = None,
         ) -> Response[Any]:
@@ -124,7 +124,11 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
             summary="Reject a payout that is held",
         )
         async def reject(
-            self, payout_id: UUID, data: Reason, request: Request[Principal, Any, Any], key: _Key = None
+            self,
+            payout_id: FromPath[UUID],
+            data: JSONBody[Reason],
+            request: Request[Principal, Any, Any],
+            key: _Key = None,
         ) -> Response[Any]:
             async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
                 decision = await reject_payout(
@@ -149,7 +153,11 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
 
         @post("/{payout_id:uuid}/cancel", status_code=202, summary="Ask for a payout to be cancelled")
         async def cancel(
-            self, payout_id: UUID, data: Reason, request: Request[Principal, Any, Any], key: _Key = None
+            self,
+            payout_id: FromPath[UUID],
+            data: JSONBody[Reason],
+            request: Request[Principal, Any, Any],
+            key: _Key = None,
         ) -> Response[Any]:
             async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
                 decision = await cancel_payout(
@@ -209,7 +217,7 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
 
         @post("/", summary="Start no new payment of a rail, an asset or a campaign")
         async def create(
-            self, data: NewPause, request: Request[Principal, Any, Any], key: _Key = None
+            self, data: JSONBody[NewPause], request: Request[Principal, Any, Any], key: _Key = None
         ) -> Response[Any]:
             async def work(tx: AsyncConnection, store: Store, identifier: UUID | None) -> tuple[int, Any]:
                 assert identifier is not None
@@ -236,7 +244,9 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
             )
 
         @delete("/{pause_id:uuid}", status_code=200, summary="Resume")
-        async def lift(self, pause_id: UUID, request: Request[Principal, Any, Any]) -> Response[Any]:
+        async def lift(
+            self, pause_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        ) -> Response[Any]:
             async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
                 lifted = await resume(
                     store, pause_id=pause_id, by=request.user.subject, now=parts.clock.now()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import HeaderParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,7 +49,7 @@ def methods_controller(parts: HttpParts) -> type[Controller]:
 
         @post("/", summary="Register a payout method; the first one becomes the default")
         async def create(
-            self, data: NewMethod, request: Request[Principal, Any, Any], key: _Key = None
+            self, data: JSONBody[NewMethod], request: Request[Principal, Any, Any], key: _Key = None
         ) -> Response[Any]:
             player = _player(request.user, data.player)
             try:
@@ -91,7 +91,7 @@ def methods_controller(parts: HttpParts) -> type[Controller]:
 
         @get("/", summary="A player's payout methods")
         async def list_methods(
-            self, request: Request[Principal, Any, Any], player: str | None = None
+            self, request: Request[Principal, Any, Any], player: FromQuery[str | None] = None
         ) -> Page:
             owner = _player(request.user, player)
             staff = request.user.has(*_STAFF)
@@ -111,7 +111,10 @@ def methods_controller(parts: HttpParts) -> type[Controller]:
 
         @post("/{method_id:uuid}/default", status_code=200, summary="Make this the default method")
         async def set_default(
-            self, method_id: UUID, request: Request[Principal, Any, Any], player: str | None = None
+            self,
+            method_id: FromPath[UUID],
+            request: Request[Principal, Any, Any],
+            player: FromQuery[str | None] = None,
         ) -> Response[Any]:
             owner = _player(request.user, player)
 
@@ -130,7 +133,10 @@ def methods_controller(parts: HttpParts) -> type[Controller]:
 
         @delete("/{method_id:uuid}", status_code=200, summary="Remove a method")
         async def remove_method(
-            self, method_id: UUID, request: Request[Principal, Any, Any], player: str | None = None
+            self,
+            method_id: FromPath[UUID],
+            request: Request[Principal, Any, Any],
+            player: FromQuery[str | None] = None,
         ) -> Response[Any]:
             owner = _player(request.user, player)
 

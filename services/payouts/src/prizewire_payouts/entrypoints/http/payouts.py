@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get
+from litestar.params import FromPath, FromQuery
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, Problem
@@ -27,13 +28,15 @@ def payouts_controller(parts: HttpParts) -> type[Controller]:
         async def own(
             self,
             request: Request[Principal, Any, Any],
-            cursor: str | None = None,
-            limit: int | None = None,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
         ) -> Page:
             return await page_of(parts, cursor=cursor, limit=limit, player=request.user.player)
 
         @get("/{payout_id:uuid}", summary="One payout with its attempts and proof")
-        async def one(self, payout_id: UUID, request: Request[Principal, Any, Any]) -> dict[str, Any]:
+        async def one(
+            self, payout_id: FromPath[UUID], request: Request[Principal, Any, Any]
+        ) -> dict[str, Any]:
             async with parts.db.transaction() as tx:
                 store = parts.store(tx)
                 payout = await store.payout(payout_id)

@@ -1,0 +1,308 @@
+"""HTTP: a player's methods and payouts, and what approvers may do. Details are never shown in full."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from prizewire_chassis.auth import TokenReader
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.testing import make_token
+from prizewire_payouts.entrypoints.http import (
+    admin_controller,
+    methods_controller,
+    pauses_controller,
+    payouts_controller,
+)
+from services.payouts.tests.rig import ADDRESS, Rig
+
+SECRET = "a made-up secret of tests, long enough for HS256"
+MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
+CONTRACT = "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE"
+Client = httpx.AsyncClient
+
+
+@pytest.fixture
+async def client(rig: Rig) -> AsyncIterator[Client]:
+    parts = rig.http
+    controllers = [
+        make(parts) for make in (methods_controller, payouts_controller, pauses_controller, admin_controller)
+    ]
+    tokens = TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire")
+    app = build_app(service="payouts", controllers=controllers, health=Health(), tokens=tokens)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar types its scope more narrowly
+    async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as made:
+        yield made
+
+
+def as_(subject: str, *roles: str, key: str | None = None) -> dict[str, str]:
+    token = make_token(secret=SECRET, subject=subject, roles=roles or ("player",))
+    return {"authorization": f"Bearer {token}", **({"idempotency-key": key} if key else {})}
+
+
+async def create(client: Client, player: str = "ana", key: str | None = None, **body: Any) -> Any:
+    given = {"type": "stellar", "details": {"address": ADDRESS}, **body}
+    return await client.post("/api/payout-methods", json=given, headers=as_(player, key=key))
+
+
+async def test_the_first_method_becomes_the_default(rig: Rig, client: Client) -> None:
+    """A method is registered with its full state told; the address is shown masked and stored encrypted."""
+    answer = await create(client)
+    assert answer.status_code == 201
+    body = answer.json()
+    assert (body["is_default"], body["version"], body["type"]) == (True, 1, "stellar")
+    assert body["destination"] == "GA5Z…KZVN"
+    assert ADDRESS not in answer.text
+    (event,) = await rig.events(UUID(body["id"]))
+    assert (event.type, event.version) == ("method.registered", 1)
+    assert event.data["address"] == ADDRESS
+    assert event.data["is_default"] is True
+    (row,) = await rig.rows("SELECT details FROM payout_methods")
+    assert ADDRESS.encode() not in bytes(row.details)
+
+
+async def test_another_default_unsets_the_first(rig: Rig, client: Client) -> None:
+    """There is one default: making another one tells of both, each with its next version, in one partition."""
+    first = (await create(client)).json()
+    second = (await create(client, type="fake", details={"account": "ana"}, default=True)).json()
+    one, two = await rig.events(UUID(first["id"])), await rig.events(UUID(second["id"]))
+    assert [(event.type, event.version, event.data["is_default"]) for event in one] == [
+        ("method.registered", 1, True),
+        ("method.defaulted", 2, False),
+    ]
+    assert [(event.type, event.data["is_default"]) for event in two] == [("method.registered", True)]
+    assert one[0].correlation_id == two[0].correlation_id
+    assert two[0].data["address"] is None
+    assert len(two[0].data["commitment"]) == 64
+    back = await client.post(f"/api/payout-methods/{first['id']}/default", headers=as_("ana"))
+    assert (back.status_code, back.json()["version"]) == (200, 3)
+    assert await rig.breaches() == []
+
+
+async def test_the_same_destination_is_the_same_method(rig: Rig, client: Client) -> None:
+    """Registering again answers what is there; another memo or another player is another method."""
+    first = await create(client, details={"address": ADDRESS, "memo": "77"})
+    again = await create(client, details={"address": ADDRESS, "memo": "77"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = await create(client, details={"address": ADDRESS, "memo": "78"})
+    assert other.status_code == 201
+    await create(client, player="eve", details={"address": ADDRESS, "memo": "77"})
+    listed = await client.get("/api/payout-methods", params={"player": "ana"}, headers=as_("op", "operator"))
+    assert sorted(item["shared_with"] for item in listed.json()["items"]) == [0, 1]
+
+
+async def test_an_idempotency_key_is_honoured(client: Client) -> None:
+    """The same key and body replay the answer; another body under it is a conflict."""
+    first = await create(client, key="k1")
+    again = await create(client, key="k1")
+    assert first.json() == again.json()
+    assert again.status_code == 201
+    other = await create(client, key="k1", details={"address": ADDRESS, "memo": "1"})
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"details": {"address": ADDRESS[:-1] + "A"}}, "address_invalid"),
+        (
+            {"details": {"address": "SBPQUZ6G4FZNWFHKUWC5BEYWF6R52E3SEP7R3GWYSM2XTKGF5LNTWW4R"}},
+            "address_invalid",
+        ),
+        ({"details": {"address": ADDRESS, "memo": "x" * 29}}, "memo_too_long"),
+        ({"details": {"address": ADDRESS, "memo": "é" * 15}}, "memo_too_long"),
+        ({"details": {"address": ADDRESS, "memo": ""}}, "memo_too_long"),
+        ({"details": {"address": MUXED, "memo": "1"}}, "memo_not_possible"),
+        ({"details": {"address": CONTRACT, "memo": "1"}}, "memo_not_possible"),
+        ({"details": {}}, "details_malformed"),
+        ({"details": {"address": ADDRESS, "iban": "DE"}}, "details_malformed"),
+        ({"type": "fake", "details": {"account": "x" * 129}}, "account_invalid"),
+        ({"type": "pigeon", "details": {"address": ADDRESS}}, "method_type_unknown"),
+    ],
+)
+async def test_bad_details_are_refused_and_not_repeated(
+    client: Client, body: dict[str, Any], code: str
+) -> None:
+    """Each kind of bad detail has its code, and no answer repeats what was sent."""
+    answer = await create(client, **body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    for value in body["details"].values():
+        assert len(value) < 8 or value not in answer.text
+
+
+@pytest.mark.parametrize("address", [ADDRESS, MUXED, CONTRACT])
+async def test_accounts_muxed_accounts_and_contracts_are_addresses(client: Client, address: str) -> None:
+    """G…, M… and C… addresses are taken."""
+    assert (await create(client, details={"address": address})).status_code == 201
+
+
+async def test_methods_are_the_players_own(client: Client) -> None:
+    """A player neither sees nor changes another's methods; an operator may act for a player."""
+    made = (await create(client)).json()
+    assert (await client.get("/api/payout-methods")).status_code == 401
+    peek = await client.get("/api/payout-methods", params={"player": "ana"}, headers=as_("eve"))
+    assert (peek.status_code, peek.json()["code"]) == (403, "forbidden")
+    assert (await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("eve"))).status_code == 404
+    body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
+    assert (await client.post("/api/payout-methods", json=body, headers=as_("eve"))).status_code == 403
+    acting = await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))
+    assert acting.json()["player"] == "bob"
+
+
+async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
+    """Removing tells the whole state, and leaves no default behind; the destination may be registered anew."""
+    made = (await create(client)).json()
+    gone = await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("ana"))
+    assert (gone.status_code, gone.json()["state"], gone.json()["is_default"]) == (200, "removed", False)
+    assert (await rig.events(UUID(made["id"])))[-1].type == "method.removed"
+    assert (await client.get("/api/payout-methods", headers=as_("ana"))).json()["items"] == []
+    again = await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("ana"))
+    assert (again.status_code, again.json()["code"]) == (409, "method_removed")
+    assert (await create(client)).json()["id"] != made["id"]
+
+
+async def test_an_approver_is_nobody_concerned(rig: Rig, client: Client) -> None:
+    """The payee and whoever filed it cannot approve, nor can a role that may not."""
+    intent = rig.intent(await rig.method(), amount="5000.00")
+    method = (await rig.rows("SELECT method_id FROM payout_methods"))[0].method_id
+    filed = rig.requested(
+        (await rig.transactions.run(lambda store: store.methods([method])))[method], intent, filed_by="oscar"
+    )
+    await rig.feed(filed)
+    path = f"/api/admin/payouts/{intent.payout_id}"
+    for subject in ("ana", "oscar"):
+        said = await client.put(f"{path}/approve", json={}, headers=as_(subject, "approver"))
+        assert (said.status_code, said.json()["code"]) == (403, "approver_is_party")
+        said = await client.put(f"{path}/reject", json={"reason": "no"}, headers=as_(subject, "approver"))
+        assert (said.status_code, said.json()["code"]) == (403, "approver_is_party")
+    assert (await client.put(f"{path}/approve", json={}, headers=as_("op", "operator"))).status_code == 403
+    assert (await client.put(f"{path}/approve", json={}, headers=as_("ana"))).status_code == 403
+    assert (await rig.payout(UUID(intent.payout_id))).state == "held"
+    said = await client.put(f"{path}/approve", json={"note": "ok"}, headers=as_("pat", "approver"))
+    assert (said.status_code, said.json()["state"]) == (202, "approved")
+    (event,) = [e for e in await rig.events(UUID(intent.payout_id)) if e.type == "payout.approved"]
+    assert event.data["approvers"] == ["pat"]
+    (record,) = await rig.rows("SELECT * FROM audit_log WHERE action = 'payout.approved'")
+    assert (record.actor, record.reason, record.correlation_id) == ("pat", "ok", "corr-1")
+
+
+async def test_large_payouts_need_two_distinct_approvers(rig: Rig, client: Client) -> None:
+    """Above the second limit the same person twice is one approval."""
+    payout_id = await rig.request(await rig.method(), amount="10000.01")
+    path = f"/api/admin/payouts/{payout_id}/approve"
+    first = await client.put(path, json={}, headers=as_("pat", "approver"))
+    assert (first.status_code, first.json()["state"], first.json()["approvers"]) == (202, "held", ["pat"])
+    again = await client.put(path, json={}, headers=as_("pat", "approver"))
+    assert (again.status_code, again.json()["code"]) == (409, "already_approved")
+    second = await client.put(path, json={}, headers=as_("sam", "approver"))
+    assert (second.json()["state"], second.json()["approvers"]) == ("approved", ["pat", "sam"])
+    assert await rig.told(payout_id) == ["payout.held", "payout.approved"]
+
+
+async def test_rejecting_ends_and_gives_back(rig: Rig, client: Client) -> None:
+    """A rejection needs a reason, and ends a payout that the signer is not concerned with at once."""
+    payout_id = await rig.request(await rig.method(), amount="5000.00")
+    path = f"/api/admin/payouts/{payout_id}/reject"
+    assert (await client.put(path, json={}, headers=as_("pat", "approver"))).status_code == 400
+    said = await client.put(path, json={"reason": "no contract"}, headers=as_("pat", "approver"))
+    assert (said.status_code, said.json()["state"], said.json()["reason"]) == (202, "rejected", "no contract")
+    assert (await rig.events(payout_id))[-1].data["code"] == "rejected_by_approver"
+    late = await client.put(path, json={"reason": "again"}, headers=as_("pat", "approver"))
+    assert (late.status_code, late.json()["code"]) == (409, "not_held")
+
+
+async def test_an_expired_intent_cannot_be_approved(rig: Rig, client: Client) -> None:
+    """An approval waits for rewards to renew the intent."""
+    from datetime import timedelta
+
+    payout_id = await rig.request(await rig.method(), amount="5000.00")
+    rig.clock.advance(timedelta(hours=2))
+    said = await client.put(
+        f"/api/admin/payouts/{payout_id}/approve", json={}, headers=as_("pat", "approver")
+    )
+    assert (said.status_code, said.json()["code"]) == (409, "intent_expired")
+
+
+async def test_cancel_over_http_is_idempotent(rig: Rig, client: Client) -> None:
+    """A cancel needs a key, acts once for it, and says no when there is nothing left to cancel."""
+    payout_id = await rig.request(await rig.method())
+    path = f"/api/admin/payouts/{payout_id}/cancel"
+    body = {"reason": "fraud"}
+    bare = await client.post(path, json=body, headers=as_("op", "operator"))
+    assert (bare.status_code, bare.json()["code"]) == (400, "idempotency_key_required")
+    first = await client.post(path, json=body, headers=as_("op", "operator", key="c1"))
+    again = await client.post(path, json=body, headers=as_("op", "operator", key="c1"))
+    assert (first.status_code, first.json()["state"]) == (202, "cancelled")
+    assert first.json() == again.json()
+    late = await client.post(path, json=body, headers=as_("op", "operator", key="c2"))
+    assert (late.status_code, late.json()["code"]) == (409, "not_cancellable")
+
+
+async def test_a_player_sees_only_their_payouts(rig: Rig, client: Client) -> None:
+    """A payout of somebody else answers as if it did not exist."""
+    payout_id = await rig.request(await rig.method())
+    await rig.submit()
+    own = await client.get(f"/api/payouts/{payout_id}", headers=as_("ana"))
+    assert (own.json()["state"], own.json()["amount"], len(own.json()["attempt_list"])) == (
+        "paid",
+        "12.50",
+        1,
+    )
+    assert own.json()["proof"]["reference"]
+    assert (await client.get(f"/api/payouts/{payout_id}", headers=as_("eve"))).status_code == 404
+    assert (await client.get(f"/api/payouts/{payout_id}", headers=as_("op", "operator"))).status_code == 200
+    assert (await client.get("/api/admin/payouts", headers=as_("ana"))).status_code == 403
+    assert (await client.get("/api/payouts", headers=as_("eve"))).json()["items"] == []
+
+
+async def test_lists_are_filtered_and_paged(rig: Rig, client: Client) -> None:
+    """Filters narrow a list, a cursor goes on where the page ended, and earlier systems' pages still work."""
+    method = await rig.method()
+    intents = [rig.intent(method) for _ in range(5)]
+    await rig.feed(*(rig.requested(method, intent) for intent in intents))
+    await rig.request(method, amount="5000.00")
+    staff = as_("op", "operator")
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": "2", "state": "approved", **({"cursor": cursor} if cursor else {})}
+        page = (await client.get("/api/admin/payouts", params=params, headers=staff)).json()
+        seen += [item["payout_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(intent.payout_id for intent in intents)
+    for params, count in (
+        ({"state": "held,closing"}, 1),
+        ({"correlation_id": "corr-1"}, 6),
+        ({"player": "eve"}, 0),
+        ({"rail": "fake", "asset": "EURC"}, 5),
+        ({"page": "2", "limit": "4"}, 2),
+    ):
+        page = (await client.get("/api/admin/payouts", params=params, headers=staff)).json()
+        assert len(page["items"]) == count, params
+    for params in ({"state": "lost"}, {"cursor": "x"}, {"limit": "0"}, {"page": "0"}):
+        assert (await client.get("/api/admin/payouts", params=params, headers=staff)).status_code == 400
+
+
+async def test_pauses_are_set_and_lifted_with_an_audit(rig: Rig, client: Client) -> None:
+    """A pause names what, why and who; it is idempotent, and lifting it is recorded."""
+    body = {"scope": "rail", "value": "fake", "reason": "drill"}
+    made = await client.post("/api/admin/payouts/pauses", json=body, headers=as_("op", "operator", key="p1"))
+    assert made.status_code == 201
+    listed = (await client.get("/api/admin/payouts/pauses", headers=as_("op", "operator"))).json()["items"]
+    assert [item["id"] for item in listed] == [made.json()["id"]]
+    path = f"/api/admin/payouts/pauses/{made.json()['id']}"
+    assert (await client.delete(path, headers=as_("boss", "admin"))).status_code == 200
+    assert (await client.delete(path, headers=as_("boss", "admin"))).status_code == 404
+    bad = await client.post(
+        "/api/admin/payouts/pauses", json={**body, "scope": "moon"}, headers=as_("op", "operator", key="p2")
+    )
+    assert (bad.status_code, bad.json()["code"]) == (422, "pause_scope_unknown")
+    actions = [row.action for row in await rig.rows("SELECT action FROM audit_log ORDER BY sequence")]
+    assert actions == ["payouts.paused", "payouts.resumed"]
+    assert await rig.breaches() == []
