@@ -1,0 +1,235 @@
+"""The service as a process: migrate, serve, Kafka in and out, kill -9, SIGTERM."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import orjson
+import pytest
+import yaml
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from prizewire_chassis.testing import ManualClock, make_token
+from prizewire_contracts.topics import PAYOUTS, REWARDS
+from prizewire_contracts.trust import MessageKey
+from prizewire_devstack import tokens
+from prizewire_devstack.components.kafka import KafkaServer
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.stellar import PASSPHRASE
+from prizewire_devstack.home import repository_root
+from prizewire_devstack.ports import choose
+from prizewire_devstack.stack.environment import Surroundings, serve_environment
+from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_rail_fake import Journal
+from services.payouts.tests import rig as rigs
+from services.payouts.tests.rig import Rig
+
+PAYOUTS_N = 60
+LATENCY_MS = 40
+
+
+class Service:
+    """The process, which a test may kill and start again."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.environment = environment
+        self.log = folder / "payouts.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{environment['HTTP_PORT']}"
+
+    async def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs meanwhile
+                [sys.executable, "-m", "prizewire_payouts", "serve"],
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+            )
+        await eventually(self._ready, deadline_s=60)
+
+    async def _ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            try:
+                return (await client.get("/health/ready")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+    def end(self, how: signal.Signals) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture
+async def service(
+    make_database: DatabaseFactory,
+    kafka_server: KafkaServer,
+    keyring: Keyring,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[Service, Rig]]:
+    """The service with one rail that keeps its book in a file, and a rig over the same database."""
+    urls = make_database("payouts", migrated=True)
+    rails = [{"name": "fake", "type": "fake", "journal": str(tmp_path / "book"), "latency_ms": LATENCY_MS}]
+    (tmp_path / "rails.yaml").write_text(yaml.safe_dump({"rails": rails}))
+    around = Surroundings(
+        keyring=keyring,
+        assets_file=repository_root() / "assets.yaml",
+        rails_file=tmp_path / "rails.yaml",
+        stellar_url="http://127.0.0.1:1",
+        log_level="INFO",
+    )
+    environment = serve_environment(
+        "payouts",
+        around=around,
+        database=urls,
+        kafka=kafka_server.login("payouts"),
+        http_port=choose(taken=set()),
+    )
+    made = Service({**environment, "PAYOUTS_CALL_TIMEOUT_MS": "1000"}, tmp_path)
+    await made.start()
+    key = MessageKey.from_json(keyring.message_key_file("rewards").read_text())
+    rig = Rig(urls)
+    rig.clock = ManualClock(datetime.now(UTC))
+    monkeypatch.setattr(rigs, "make_key", lambda _: key)
+    yield made, rig
+    await rig.close()
+    made.end(signal.SIGKILL)
+
+
+def login(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
+    found = kafka_server.login(principal)
+    return {
+        "bootstrap_servers": found.bootstrap_servers,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": found.username,
+        "sasl_plain_password": found.password,
+    }
+
+
+def headers(keyring: Keyring, subject: str, role: str) -> dict[str, str]:
+    secret = keyring.jwt_secret_file.read_text().strip()
+    token = make_token(
+        secret=secret, subject=subject, roles=[role], issuer=tokens.ISSUER, audience=tokens.AUDIENCE
+    )
+    return {"authorization": f"Bearer {token}"}
+
+
+async def test_killed_while_it_pays_it_pays_each_once(
+    service: tuple[Service, Rig], kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Killed without warning while calls are under way, and started again: every payout is paid, none twice, and
+    the events of each are on Kafka in order and without gaps; SIGTERM then ends it cleanly."""
+    running, rig = service
+    async with httpx.AsyncClient(base_url=running.url) as client:
+        body = {"type": "fake", "details": {"account": "ana's account"}}
+        answer = await client.post("/api/payout-methods", json=body, headers=headers(keyring, "ana", "player"))
+        assert answer.status_code == 201, answer.text
+    method_id = UUID(answer.json()["id"])
+    method = (await rig.transactions.run(lambda store: store.methods([method_id])))[method_id]
+    intents = [rig.intent(method, amount=f"{n}.25", network=PASSPHRASE) for n in range(1, PAYOUTS_N + 1)]
+    producer = AIOKafkaProducer(**login(kafka_server, "rewards"), enable_idempotence=True)
+    await producer.start()
+    for intent in intents:
+        await producer.send(REWARDS.name, key=b"corr-1", value=rig.requested(method, intent))
+    await producer.flush()
+    await producer.stop()
+    book = Journal(tmp_path / "book")
+
+    for least in (5, 25):
+        await eventually(lambda least=least: book.effects() >= least, deadline_s=60)
+        assert running.end(signal.SIGKILL) == -signal.SIGKILL
+        await running.start()
+
+    async def all_paid() -> bool:
+        rows = await rig.rows("SELECT count(*) AS n FROM payouts WHERE state = 'paid'")
+        return bool(rows[0].n == PAYOUTS_N)
+
+    await eventually(all_paid, deadline_s=90)
+    assert [book.effects(UUID(intent.payout_id)) for intent in intents] == [1] * PAYOUTS_N
+    assert await rig.breaches() == []
+    await told_in_order(kafka_server, {intent.payout_id for intent in intents})
+    async with httpx.AsyncClient(base_url=running.url, headers=headers(keyring, "op", "operator")) as client:
+        lineage = (await client.get("/api/services/payouts/lineage/corr-1")).json()["entries"]
+        assert sum(entry["kind"] == "payout.paid" for entry in lineage) == PAYOUTS_N
+        checks = (await client.get("/api/services/payouts/checks")).json()["checks"]
+        assert all(check["ok"] for check in checks)
+    assert running.end(signal.SIGTERM) == 0
+    assert "ana's account" not in running.log.read_text()
+    book.close()
+
+
+async def told_in_order(kafka_server: KafkaServer, wanted: set[str]) -> None:
+    """Every payout's events stand on Kafka with versions 1…n, and end with payout.paid."""
+    consumer = AIOKafkaConsumer(
+        PAYOUTS.name, **login(kafka_server, "rewards"), auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    versions: dict[str, list[int]] = {}
+    ended: set[str] = set()
+
+    async def read() -> bool:
+        for batch in (await consumer.getmany(timeout_ms=200)).values():
+            for record in batch:
+                event = orjson.loads(record.value)
+                if event["subject"] in wanted:
+                    seen = versions.setdefault(event["subject"], [])
+                    if event["aggregateversion"] not in seen:
+                        seen.append(event["aggregateversion"])
+                    if event["type"] == "prizewire.payout.paid.v1":
+                        ended.add(event["subject"])
+        return ended == wanted
+
+    await eventually(read, deadline_s=60)
+    await consumer.stop()
+    assert all(seen == list(range(1, len(seen) + 1)) for seen in versions.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"PAYOUTS_SIGN_WITH_HOT_KEY": "true"}, "chain keys live in the signer"),
+        ({"PRIZEWIRE_ENVIRONMENT": "production"}, "may not run in production"),
+        ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC"}, "PAYOUTS_AUTO_APPROVE_UP_TO"),
+        ({"RAILS_FILE": "no-such-file.yaml"}, "RAILS_FILE"),
+        ({"PAYOUTS_MAX_ATTEMPTS": "none"}, "PAYOUTS_MAX_ATTEMPTS"),
+    ],
+)
+def test_wrong_settings_stop_it_with_a_sentence(
+    keyring: Keyring, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    """What must not be is said in one sentence, with exit code 2, before anything is connected."""
+    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, type: fake}]")
+    environment = {
+        "PATH": "",
+        "PRIZEWIRE_ENVIRONMENT": "development",
+        "DATABASE_URL": "postgresql://x:x@127.0.0.1:1/x",
+        "KAFKA_SASL_PASSWORD": "unused",
+        "MESSAGE_KEY_FILE": str(keyring.message_key_file("payouts")),
+        "TRUST_FILE": str(keyring.trust_file),
+        "ASSETS_FILE": str(repository_root() / "assets.yaml"),
+        "METHOD_ENCRYPTION_KEY_FILE": str(keyring.method_encryption_key_file),
+        "RAILS_FILE": str(tmp_path / "rails.yaml"),
+        **change,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "prizewire_payouts", "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
