@@ -1,6 +1,5 @@
 """A real database, the real sandbox, and a signer that signs what it is asked."""
 
-import asyncio
 import hashlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -20,7 +19,6 @@ from stellar_sdk import Asset, Keypair, TransactionEnvelope
 
 from prizewire_chassis.clock import SystemClock
 from prizewire_chassis.db import Database
-from prizewire_chassis.db.migrate import migrate
 from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.settings import load_assets
@@ -457,9 +455,7 @@ def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Cal
     """A function that makes a world over a fresh database."""
 
     def make(*, valid_s: float = 60, linger_ms: int = 0) -> World:
-        urls = make_database("payouts", migrated=False)
-        asyncio.get_running_loop()
-        _migrate(urls.migration)
+        urls = make_database("payouts", migrated=True)
         tuning = Tuning(
             linger=timedelta(milliseconds=linger_ms),
             valid=timedelta(seconds=valid_s),
@@ -468,15 +464,6 @@ def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Cal
         return World(database_url=urls.runtime, sandbox=sandbox, tuning=tuning)
 
     return make
-
-
-def _migrate(url: str) -> None:
-    """In a thread, since migrations run an event loop of their own."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    where = repository_root() / "services" / "payouts" / "migrations"
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(migrate, url=url, script_location=where, runtime_role="payouts").result()
 
 
 @pytest.fixture

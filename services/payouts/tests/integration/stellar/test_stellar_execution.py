@@ -230,6 +230,20 @@ async def test_refused_items_are_ejected_and_the_rest_is_paid(world: World) -> N
     assert versions == [3]
 
 
+async def test_idle_slot_is_taken_before_a_new_one(world: World) -> None:
+    """A slot on which everything was refused lies open; the next payment uses it, and no second one is opened."""
+    refused = await many(world, 1)
+    world.signer.refuse[refused[0].payout_id] = "amount_mismatch"
+    await world.submit(refused)
+    await world.run_until(lambda: world.settled(refused))
+    assert [row.state for row in await world.rows("SELECT state FROM stellar_slots")] == ["open"]
+    made = await many(world, 1)
+    await world.submit(made)
+    await world.run_until(lambda: world.settled(made))
+    assert await world.states() == [(1, "refused"), (2, "succeeded")]
+    assert len(await world.rows("SELECT 1 FROM stellar_slots")) == 1
+
+
 async def test_refusal_as_a_whole_frees_payments_for_another_channel(world: World) -> None:
     """A refusal that blames no item rests the channel; the payments wait and are paid elsewhere, none is ended."""
     made = await many(world, 2)

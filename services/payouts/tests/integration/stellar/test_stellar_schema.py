@@ -1,6 +1,6 @@
 """The database's own guards: edges, uniqueness, append-only histories, and tables as declared."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -28,15 +28,15 @@ from services.payouts.tests.integration.stellar.conftest import PLAYER_KEYS, Wor
     ],
 )
 async def test_edges_in_the_database_are_the_domains(
-    world: World, table: str, edges: dict[tuple[str, str], str], start: frozenset[str]
+    leased: World, table: str, edges: dict[tuple[str, str], str], start: frozenset[str]
 ) -> None:
     """The triggers' tables hold exactly the edges of the domain."""
-    rows = await world.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
+    rows = await leased.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
     stored = {(row.from_state, row.to_state) for row in rows}
     assert stored == {(str(a), str(b)) for a, b in edges} | {("", str(state)) for state in start}
 
 
-async def test_declared_tables_are_the_migrated_ones(world: World) -> None:
+async def test_declared_tables_are_the_migrated_ones(leased: World) -> None:
     """tables.py and the migration describe the same tables, columns and indexes."""
     ours = {table.name for table in vars(tables).values() if isinstance(table, Table)}
 
@@ -44,16 +44,20 @@ async def test_declared_tables_are_the_migrated_ones(world: World) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, tables.metadata))
 
-    async with world.db.engine.connect() as connection:
+    async with leased.db.engine.connect() as connection:
         found = await connection.run_sync(compare)
     concerned = [diff for diff in found if any(name in repr(diff) for name in ours)]
     assert [diff for diff in concerned if "_state_edges" not in repr(diff)] == []
 
 
-async def attempt(world: World) -> None:
-    made = [await world.payout(PLAYER_KEYS[0].public_key, 100)]
-    await world.submit(made)
+@pytest.fixture(scope="module")
+async def leased(make_world: Callable[..., World]) -> AsyncIterator[World]:
+    """A world with one lease that nobody builds; what is refused leaves it as it was."""
+    world = make_world()
+    await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
     assert (await world.store.lease(now=world.clock.now())).taken
+    yield world
+    await world.close()
 
 
 FORBIDDEN: dict[str, str] = {
@@ -79,24 +83,22 @@ REFUSALS = {"23000", "23505", "23514", "42501"}
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)
-async def test_database_refuses_what_must_not_be(world: World, name: str) -> None:
+async def test_database_refuses_what_must_not_be(leased: World, name: str) -> None:
     """Whatever a program may try, these rows cannot come to be."""
-    await attempt(world)
     with pytest.raises(DBAPIError) as refused:
-        await world.rows(FORBIDDEN[name])
+        await leased.rows(FORBIDDEN[name])
     assert sqlstate(refused.value) in REFUSALS
 
 
-async def test_one_open_slot_for_each_channel(world: World) -> None:
+async def test_one_open_slot_for_each_channel(leased: World) -> None:
     """A second open slot on a channel is refused, and so is the same sequence number again."""
-    await attempt(world)
     insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, told twice
         "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at, closed_at, result, ledger) "
         f"SELECT gen_random_uuid(), account, {sequence}, '{state}', 0, leased_at, leased_at, 'failed', 1 "
         "FROM stellar_attempts RETURNING slot_id"
     )
-    await world.rows(insert(5, "open"))
+    await leased.rows(insert(5, "open"))
     with pytest.raises(IntegrityError):
-        await world.rows(insert(6, "open"))
+        await leased.rows(insert(6, "open"))
     with pytest.raises(IntegrityError):
-        await world.rows(insert(5, "closed"))
+        await leased.rows(insert(5, "closed"))

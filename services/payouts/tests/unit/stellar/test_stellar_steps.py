@@ -294,6 +294,14 @@ async def test_revision_keeps_its_slot_and_bids_more(setting: Setting) -> None:
     assert built.max_time == setting.node.moment.close_time + 90
 
 
+async def test_revision_is_never_the_same_bytes(setting: Setting) -> None:
+    """Within one ledger a revision with the same payments still has a maxTime, and so a hash, of its own."""
+    last = setting.node.moment.close_time + 90
+    leased(setting, setting.payment(), sequence=5, revision=2, slot_max_time=last)
+    await build(setting)
+    assert setting.store.plans[-1].built.max_time == last + 1
+
+
 async def test_unfit_channel_gives_its_payments_back(setting: Setting) -> None:
     """A channel that does not exist or cannot pay its fee rests; a rebuilt attempt waits on it instead."""
     setting.node.accounts_by_address[CHANNEL.public_key].spendable = 50

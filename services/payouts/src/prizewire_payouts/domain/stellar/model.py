@@ -75,7 +75,8 @@ class Payment:
 class Attempt:
     """One transaction as stored. ``sequence`` and ``revision`` are known from the moment it is built, or from the
     lease where it follows another revision of the same slot; ``channel_sequence`` is the highest sequence number
-    that a closed slot of its channel had. ``hash`` is hex, ``max_time`` Unix seconds.
+    that a closed slot of its channel had, ``slot_max_time`` the latest maxTime of any revision of its slot.
+    ``tx_hash`` is hex, ``max_time`` Unix seconds.
     """
 
     attempt_id: int
@@ -87,6 +88,7 @@ class Attempt:
     sequence: int | None
     revision: int | None
     channel_sequence: int
+    slot_max_time: int | None = None
     payments: tuple[Payment, ...] = ()
     tx_hash: str | None = None
     max_time: int | None = None

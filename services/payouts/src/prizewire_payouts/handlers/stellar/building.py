@@ -95,7 +95,7 @@ async def _build(
         sequence=sequence,
         payments=found.good,
         memo=attempt.memo,
-        max_time=moment.close_time + int(options.valid.total_seconds()),
+        max_time=_max_time(attempt, moment, options),
         fee=fee,
     )
     plan = BuildPlan(
@@ -107,6 +107,14 @@ async def _build(
         fee_cap=options.fee_max,
     )
     await store.commit_built(attempt, plan=plan, now=now)
+
+
+def _max_time(attempt: Attempt, moment: LedgerMoment, options: Options) -> int:
+    """The end of validity, later than that of every revision before: two revisions that pay the same amounts to the
+    same accounts would otherwise be the same bytes, and one hash would stand for two sets of payouts.
+    """
+    max_time = moment.close_time + int(options.valid.total_seconds())
+    return max_time if attempt.slot_max_time is None else max(max_time, attempt.slot_max_time + 1)
 
 
 def _fault(channel: AccountFacts | None, *, fee: int) -> str | None:

@@ -29,8 +29,15 @@ __all__ = [
 
 HOLDING_STATES = sorted(HOLDING)
 
+_revisions = attempts.alias()
 _ATTEMPT = select(
-    attempts, slots.c.sequence.label("slot_sequence"), channels.c.sequence.label("channel_sequence")
+    attempts,
+    slots.c.sequence.label("slot_sequence"),
+    channels.c.sequence.label("channel_sequence"),
+    select(func.max(_revisions.c.max_time))
+    .where(_revisions.c.slot_id == attempts.c.slot_id)
+    .scalar_subquery()
+    .label("slot_max_time"),
 ).select_from(
     attempts.join(channels, channels.c.account == attempts.c.account).outerjoin(
         slots, slots.c.slot_id == attempts.c.slot_id
@@ -50,6 +57,7 @@ def attempt_of(row: Row[Any], payments: Sequence[Payment] = ()) -> Attempt:
         sequence=row.slot_sequence,
         revision=row.revision,
         channel_sequence=row.channel_sequence,
+        slot_max_time=row.slot_max_time,
         payments=tuple(payments),
         tx_hash=row.tx_hash,
         max_time=row.max_time,
