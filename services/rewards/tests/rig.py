@@ -1,6 +1,6 @@
 """Rewards without Kafka: events go straight into the inbox, and what would be published lies in the outbox."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.app import build
 from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
-from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import (
@@ -45,6 +45,7 @@ from prizewire_rewards.handlers.campaigns import (
     fund_campaign,
     release_next,
 )
+from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools
 from prizewire_rewards.settings import RewardsSettings
 
@@ -394,6 +395,19 @@ class Rig:
                 return booked
             booked += done.rounds
 
+    async def owe(self, player: str, amount: int) -> None:
+        """Open a debt of a player, as a correction will."""
+        journal = Journal()
+        move = Move(
+            TransferType.RECEIVABLE_OPENED,
+            Account(Kind.RECEIVABLE, player, "USDC"),
+            Account(Kind.CLEARING, "receivables", "USDC"),
+            amount,
+        )
+        journal.add([move], cause=f"debt/{uuid4()}", correlation_id="test")
+        async with self.db.transaction() as tx:
+            await self.works.of(tx).ledger.post(journal.transfers, now=self.clock.now())
+
     async def balance(self, kind: Kind, owner: object, asset: str = "USDC") -> int:
         """An account's balance, unbounded ones included."""
         sql = "SELECT balance FROM ledger_balances WHERE id = :id"
@@ -432,8 +446,3 @@ class Rig:
     def queries(self, tx: Any) -> SqlQueries:
         """The reading side."""
         return SqlQueries(tx, assets=list(ASSETS))
-
-
-def players_of(lines: Iterable[tuple[str, str]]) -> list[str]:
-    """The players of lines."""
-    return [player for player, _ in lines]

@@ -109,7 +109,7 @@ class SqlRounds:
                 "rounds": [head.round_id for head, _, _ in parts],
                 "parts": [part for _, part, _ in parts],
                 "heads": [orjson.dumps(asdict(head)).decode() for head, _, _ in parts],
-                "lines": [orjson.dumps(lines).decode() for _, _, lines in parts],
+                "lines": [orjson.dumps(lines, default=tuple).decode() for _, _, lines in parts],
                 "now": now,
             },
         )

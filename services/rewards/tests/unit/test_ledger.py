@@ -1,0 +1,134 @@
+"""The allowlist as a graph, and arithmetic of moves."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from prizewire_rewards.domain.ledger import (
+    EDGES,
+    KINDS,
+    Account,
+    Bound,
+    Kind,
+    Move,
+    TransferType,
+    deltas,
+    reachable,
+)
+from prizewire_rewards.domain.states import (
+    CAMPAIGN_EDGES,
+    PAYOUT_EDGES,
+    REWARD_EDGES,
+    ROUND_EDGES,
+)
+from prizewire_rewards.domain.views import CATEGORY_OF
+
+OUTWARD = {Kind.PAYOUT_PENDING, Kind.TREASURY, Kind.FX}
+
+
+@pytest.fixture(scope="module")
+def migration() -> ModuleType:
+    path = Path(__file__).parents[2] / "migrations/versions/0001_first.py"
+    spec = importlib.util.spec_from_file_location("first_migration", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def whither(start: Kind, *, redeemable: bool) -> set[str]:
+    """Kinds that money of an asset can come to from ``start``."""
+    open_to = [edge for edge in EDGES if redeemable or not edge.redeemable]
+    return set(reachable(start=start, edges=[(edge.debit, edge.credit) for edge in open_to]))
+
+
+def test_entry_fees_never_reach_a_pool() -> None:
+    """Entry fees are revenue: over any number of transfers they come to no pool, and lead only out."""
+    reached = whither(Kind.ENTRY_FEES, redeemable=True)
+    assert Kind.POOL not in reached
+    assert reached == {Kind.EXTERNAL_OUT}
+
+
+def test_escrowed_entry_fees_never_reach_a_pool() -> None:
+    """Nor do they while they wait for their match."""
+    for escrow in (Kind.ESCROW_WINNINGS, Kind.ESCROW_TOPUP):
+        assert Kind.POOL not in whither(escrow, redeemable=True)
+
+
+def test_the_walk_sees_a_forbidden_path() -> None:
+    """With one wrong edge the same walk finds entry fees in a pool, three transfers on."""
+    wrong = [*((edge.debit, edge.credit) for edge in EDGES), (Kind.EXTERNAL_OUT, Kind.EXTERNAL_IN)]
+    assert Kind.POOL in set(reachable(start=Kind.ENTRY_FEES, edges=wrong))
+
+
+@pytest.mark.parametrize("start", list(Kind))
+def test_points_never_leave(start: Kind) -> None:
+    """From nowhere can an asset that is not redeemable come to a payout, a rail or an exchange."""
+    assert not whither(start, redeemable=False) & OUTWARD
+
+
+def test_points_are_never_refunded() -> None:
+    """Everything that is called a payout, a refund or a rail's needs a redeemable asset."""
+    words = {"payout", "refunded", "rail", "claim", "fx"}
+    assert all(edge.redeemable for edge in EDGES if words & set(edge.type.split("_")))
+
+
+def test_top_ups_are_never_paid_out() -> None:
+    """Money that was paid in pays entry fees; no path leads to a payout, nor into winnings."""
+    reached = whither(Kind.TOPUP, redeemable=True)
+    assert not reached & {Kind.PAYOUT_PENDING, Kind.TREASURY, Kind.WINNINGS}
+    assert Kind.ENTRY_FEES in reached
+
+
+def test_pending_prizes_are_paid_out_only_as_winnings() -> None:
+    """Nothing leads from the pending bucket but into winnings."""
+    assert [edge.credit for edge in EDGES if edge.debit is Kind.PENDING] == [Kind.WINNINGS]
+
+
+def test_debts_never_fund_a_pool() -> None:
+    """A receivable that is opened or given up makes no money for prizes."""
+    for kind in (Kind.RECEIVABLE, Kind.WRITE_OFF):
+        assert not whither(kind, redeemable=True) & {Kind.POOL, Kind.RESERVED, Kind.WINNINGS}
+
+
+def test_money_of_people_is_bounded() -> None:
+    """Pools, wallets, reserves and what payouts hold have a floor; a debt has a ceiling."""
+    floored = {kind for kind, bound in KINDS.items() if bound is Bound.FLOOR}
+    assert {Kind.POOL, Kind.RESERVED, Kind.WINNINGS, Kind.TOPUP, Kind.PENDING, Kind.PAYOUT_PENDING} <= floored
+    assert KINDS[Kind.RECEIVABLE] is Bound.CEILING
+    assert set(KINDS) == set(Kind)
+
+
+def test_every_type_has_an_edge_and_a_category() -> None:
+    """No type is named that could never be used or shown."""
+    assert {edge.type for edge in EDGES} == set(TransferType) == set(CATEGORY_OF)
+
+
+def test_deltas_of_a_batch_close() -> None:
+    """Credits and debits of any batch sum to nothing, and accounts that end where they began are left out."""
+    pool, reserved = Account(Kind.POOL, "p", "USDC"), Account(Kind.RESERVED, "r", "USDC")
+    wallet = Account(Kind.WINNINGS, "ann", "USDC")
+    found = deltas(
+        [
+            Move(TransferType.PRIZE_RESERVED, pool, reserved, 10),
+            Move(TransferType.PRIZE_CREDITED, reserved, wallet, 10),
+        ]
+    )
+    assert found == {pool: -10, wallet: 10}
+
+
+def test_the_migration_is_a_literal_copy(migration: ModuleType) -> None:
+    """Kinds, edges and transitions in the database are those of the domain."""
+    kinds = dict(line.split() for line in migration.KINDS.strip().splitlines())
+    assert kinds == {str(kind): str(bound) for kind, bound in KINDS.items()}
+    edges = [tuple(line.split()) for line in migration.EDGES.strip().splitlines()]
+    assert edges == [
+        (edge.type, edge.debit, edge.credit, "redeemable" if edge.redeemable else "any") for edge in EDGES
+    ]
+    assert set(migration.CAMPAIGN_STATES) == set(CAMPAIGN_EDGES)
+    assert set(migration.ROUND_STATES) == set(ROUND_EDGES)
+    assert set(migration.REWARD_STATES) == set(REWARD_EDGES)
+    assert set(migration.PAYOUT_STATES) == set(PAYOUT_EDGES)
