@@ -3,6 +3,10 @@
 Nothing here is fit for production, where the same files are mounted as secrets.
 """
 
+# ruff: noqa: PLC0415 - every command reads a key here; the libraries that only make keys are loaded when one is made
+
+from __future__ import annotations
+
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -10,15 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from stellar_sdk import Keypair
 
-from prizewire_devstack import acl
-from prizewire_devstack.components.postgres import RolePasswords
 from prizewire_devstack.home import Home, write_private
 from prizewire_devstack.routes import SERVICES
+
+if TYPE_CHECKING:
+    from stellar_sdk import Keypair
+
+    from prizewire_devstack.components.postgres import RolePasswords
 
 USES: Final[Mapping[str, tuple[str, ...]]] = {
     "settlement": ("event", "audit-head"),
@@ -105,11 +111,11 @@ class Keyring:
         self._ensure(self.credentials_file, lambda: json.dumps(_credentials(), indent=1))
         self._ensure(
             self.stellar_file,
-            lambda: json.dumps({name: Keypair.random().secret for name in ("issuer", "treasury")}, indent=1),
+            lambda: json.dumps({name: _chain_secret() for name in ("issuer", "treasury")}, indent=1),
         )
         self._ensure(
             self.channel_secrets_file,
-            lambda: json.dumps([Keypair.random().secret for _ in range(CHANNELS)], indent=1),
+            lambda: json.dumps([_chain_secret() for _ in range(CHANNELS)], indent=1),
         )
 
     def game_server_key(self) -> dict[str, str]:
@@ -118,6 +124,8 @@ class Keyring:
 
     def stellar(self) -> StellarKeys:
         """Read the chain's keys."""
+        from stellar_sdk import Keypair
+
         main = json.loads(self.stellar_file.read_text())
         channels = json.loads(self.channel_secrets_file.read_text())
         return StellarKeys(
@@ -138,6 +146,8 @@ class Keyring:
 
     def role_passwords(self, service: str) -> RolePasswords:
         """PostgreSQL's two roles of a service."""
+        from prizewire_devstack.components.postgres import RolePasswords
+
         return RolePasswords(**self._credentials()["postgres"]["roles"][service])
 
     def _credentials(self) -> dict[str, Any]:
@@ -177,7 +187,15 @@ def _message_key(name: str) -> str:
     return json.dumps({"keyid": f"{name}-1", "private_key": secrets.token_hex(SECRET_BYTES)}, indent=1)
 
 
+def _chain_secret() -> str:
+    from stellar_sdk import Keypair
+
+    return Keypair.random().secret
+
+
 def _credentials() -> dict[str, Any]:
+    from prizewire_devstack import acl
+
     def password() -> str:
         return secrets.token_hex(SECRET_BYTES // 2)
 
