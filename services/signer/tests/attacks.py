@@ -94,7 +94,8 @@ def other_preconditions() -> SigningRequested:
 
 def soroban_data() -> SigningRequested:
     envelope = transaction([payment_of(ONE)])
-    envelope.transaction.soroban_data = SorobanDataBuilder().build()
+    builder = SorobanDataBuilder()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+    envelope.transaction.soroban_data = builder.build()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     return replaced(envelope)
 
 

@@ -55,7 +55,7 @@ TABLES = (
         payout_id uuid PRIMARY KEY,
         state text NOT NULL,
         slot_id uuid REFERENCES slots,
-        slots_used smallint NOT NULL,
+        slots_used integer NOT NULL,
         terms bytea,
         asset text,
         amount_minor bigint,
@@ -84,7 +84,7 @@ TABLES = (
     """
     CREATE TABLE digest_payouts (
         tx_hash bytea NOT NULL REFERENCES digests,
-        op smallint NOT NULL,
+        op integer NOT NULL,
         payout_id uuid NOT NULL REFERENCES payouts,
         PRIMARY KEY (tx_hash, op),
         UNIQUE (tx_hash, payout_id)
@@ -93,7 +93,7 @@ TABLES = (
     """
     CREATE TABLE signatures (
         tx_hash bytea NOT NULL REFERENCES digests,
-        position smallint NOT NULL,
+        position integer NOT NULL,
         public_key bytea NOT NULL,
         signature bytea NOT NULL,
         signed_at timestamptz NOT NULL,
@@ -133,7 +133,7 @@ TABLES = (
     )""",
     """
     CREATE TABLE watermark (
-        id smallint PRIMARY KEY,
+        id integer PRIMARY KEY,
         counter bigint NOT NULL,
         CONSTRAINT watermark_single CHECK (id = 1)
     )""",

@@ -98,7 +98,7 @@ async def test_closing_that_contradicts_what_was_signed_changes_nothing(
     assert await states(signer) == {str(payout_id(1)): "bound"}
     (stuck,) = await signer.rows("SELECT state, reason FROM stuck_events")
     assert (stuck.state, stuck.reason) == ("parked", "event_mismatch")
-    assert len(await signer.audits("signing.slot_closed_refused")) == 1
+    assert len(await signer.audits("signing.closing_refused")) == 1
 
 
 async def test_slot_is_closed_once(signer: Signer) -> None:
@@ -210,3 +210,14 @@ async def test_replayed_batch_changes_nothing(signer: Signer) -> None:
     await signer.take_events(events)
     await signer.work()
     assert (await signer.count("signing_work"), len(await signer.answers())) == (1, 2)
+
+
+async def test_closing_under_another_subject_is_dead(signer: Signer) -> None:
+    """A tombstone request or slot closing that speaks of something else than its event does nothing."""
+    await signer.submit(data := on_channel(0, 1))
+    for number, closing in enumerate((close_requested(2), slot_closed(data, result="failed"))):
+        await signer.take_events([signer.event(closing, subject=str(payout_id(f"elsewhere {number}")))])
+    assert await states(signer) == {str(payout_id(1)): "bound"}
+    rows = await signer.rows("SELECT state, reason FROM stuck_events ORDER BY id")
+    assert {row.reason for row in rows} == {"event_mismatch"}
+    assert len(await signer.audits("signing.closing_refused")) == 2

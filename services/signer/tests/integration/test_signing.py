@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from stellar_sdk import TransactionEnvelope
 
 from prizewire_contracts.events.signing import SigningCompletedEvent, SigningRefusedEvent
-from prizewire_signer.domain.errors import BackendError
+from prizewire_signer.domain.errors import BackendCode, BackendError
 from prizewire_signer.domain.model import AssetLimits
 from services.signer.tests.fakes import (
     CHANNELS,
@@ -242,3 +242,43 @@ async def test_items_carry_their_own_codes(signer: Signer) -> None:
         (intents[1].payout_id, "intent_expired"),
         (intents[2].payout_id, "intent_signature_invalid"),
     ]
+
+
+async def test_crash_between_signature_and_answer_is_mended(signer: Signer) -> None:
+    """Signed but not answered: the digest is signed again, with the same result, and answered once."""
+
+    class Dying(FakeBackend):
+        async def sign(self, public_key: bytes, tx_hash: bytes) -> bytes:
+            await super().sign(public_key, tx_hash)
+            if public_key == TREASURY.raw_public_key():
+                raise Crash
+            return await self.keys.sign(public_key, tx_hash)
+
+    signer.backend = Dying()
+    await signer.take(data := request([intent(1)]))
+    with pytest.raises(Crash):
+        await signer.work()
+    signer.backend = FakeBackend()
+    signer.clock.advance(timedelta(seconds=11))
+    await signer.work()
+    (answer,) = await signer.answers()
+    digest = bytes.fromhex(data.tx_hash)
+    assert [one.signature for one in answer.data.signatures] == [
+        CHANNELS[0].sign(digest).hex(),
+        TREASURY.sign(digest).hex(),
+    ]
+
+
+async def test_failing_request_does_not_hold_up_the_others(signer: Signer) -> None:
+    """A key that cannot be used now leaves its request waiting; the next one is signed meanwhile."""
+    first = request([intent(1)])
+    second = request([intent(2)], envelope=transaction([payment_of(intent(2))], sequence=SEQUENCE + 1))
+    signer.backend.fail = [BackendError(BackendCode.THROTTLED, "slow down")]
+    await signer.take(first, second)
+    with pytest.raises(BackendError):
+        await signer.work()
+    await signer.work()
+    assert [answer.subject for answer in await signer.answers()] == [str(second.slot.slot_id)]
+    signer.clock.advance(timedelta(seconds=11))
+    await signer.work()
+    assert len(await signer.answers()) == 2

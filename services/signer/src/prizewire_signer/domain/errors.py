@@ -28,7 +28,6 @@ class Code(StrEnum):
     """Stable reasons in ``signing.refused``. A code never changes its meaning."""
 
     # the request itself
-    REQUEST_MALFORMED = "request_malformed"
     KIND_NOT_SUPPORTED = "kind_not_supported"
     CHAIN_NOT_SUPPORTED = "chain_not_supported"
     SLOT_MISMATCH = "slot_mismatch"

@@ -58,24 +58,24 @@ class Intake:
         now = self._clock.now()
         book = self._records.closing_book(tx)
         refusals: dict[int, Refusal] = {}
-        closings = await self._close_slots(tx, book, batch, refusals, now)
+        closings = await self._close_slots(book, batch, refusals, now)
         closed = await self._close_payouts(tx, book, batch, refusals, now)
-        work = [
-            work_of(item.event, now=now) for item in batch if isinstance(item.event, SigningRequestedEvent)
-        ]
-        await book.enqueue(work)
+        requests = [item.event for item in batch if isinstance(item.event, SigningRequestedEvent)]
+        await book.enqueue([work_of(event, now=now) for event in requests])
+        # the audit chain's lock comes last, as it does in the worker
+        await self._record_refusals(tx, batch, refusals)
 
         def committed() -> None:
             for outcome in (*closings, *closed):
                 CLOSINGS.labels(outcome).inc()
-            self._wake()
+            if requests:
+                self._wake()
 
         after_commit(tx, committed)
         return refusals
 
     async def _close_slots(
         self,
-        tx: AsyncConnection,
         book: ClosingBook,
         batch: Sequence[Incoming],
         refusals: dict[int, Refusal],
@@ -91,18 +91,24 @@ class Intake:
             except MismatchedClosing as error:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error), park=True)
                 outcomes.append("slot_mismatched")
-                await self._audit.record(
-                    tx,
-                    actor="signer",
-                    action="signing.slot_closed_refused",
-                    target=item.event.subject,
-                    reason=RefusalCode.EVENT_MISMATCH.value,
-                    detail={"event_id": item.event.id, "detail": str(error)},
-                    correlation_id=item.event.correlationid,
-                )
             else:
                 outcomes.append("slot_closed")
         return outcomes
+
+    async def _record_refusals(
+        self, tx: AsyncConnection, batch: Sequence[Incoming], refusals: Mapping[int, Refusal]
+    ) -> None:
+        for index, refusal in sorted(refusals.items()):
+            event = batch[index].event
+            await self._audit.record(
+                tx,
+                actor="signer",
+                action="signing.closing_refused",
+                target=event.subject,
+                reason=refusal.code.value,
+                detail={"event_id": event.id, "detail": refusal.detail},
+                correlation_id=event.correlationid,
+            )
 
     async def _close_payouts(
         self,
