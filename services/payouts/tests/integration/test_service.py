@@ -15,6 +15,7 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from prizewire_chassis.lifecycle import main
 from prizewire_chassis.testing import ManualClock, make_token
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
@@ -26,6 +27,8 @@ from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_payouts.app import build
+from prizewire_payouts.settings import PayoutSettings
 from prizewire_rail_fake import Journal
 from services.payouts.tests import rig as rigs
 from services.payouts.tests.rig import Rig
@@ -129,11 +132,14 @@ async def test_killed_while_it_pays_it_pays_each_once(
     service: tuple[Service, Rig], kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
 ) -> None:
     """Killed without warning while calls are under way, and started again: every payout is paid, none twice, and
-    the events of each are on Kafka in order and without gaps; SIGTERM then ends it cleanly."""
+    the events of each are on Kafka in order and without gaps; SIGTERM then ends it cleanly.
+    """
     running, rig = service
     async with httpx.AsyncClient(base_url=running.url) as client:
         body = {"type": "fake", "details": {"account": "ana's account"}}
-        answer = await client.post("/api/payout-methods", json=body, headers=headers(keyring, "ana", "player"))
+        answer = await client.post(
+            "/api/payout-methods", json=body, headers=headers(keyring, "ana", "player")
+        )
         assert answer.status_code == 201, answer.text
     method_id = UUID(answer.json()["id"])
     method = (await rig.transactions.run(lambda store: store.methods([method_id])))[method_id]
@@ -206,12 +212,16 @@ async def told_in_order(kafka_server: KafkaServer, wanted: set[str]) -> None:
     ],
 )
 def test_wrong_settings_stop_it_with_a_sentence(
-    keyring: Keyring, tmp_path: Path, change: dict[str, str], said: str
+    keyring: Keyring,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, str],
+    said: str,
 ) -> None:
     """What must not be is said in one sentence, with exit code 2, before anything is connected."""
     (tmp_path / "rails.yaml").write_text("rails: [{name: fake, type: fake}]")
     environment = {
-        "PATH": "",
         "PRIZEWIRE_ENVIRONMENT": "development",
         "DATABASE_URL": "postgresql://x:x@127.0.0.1:1/x",
         "KAFKA_SASL_PASSWORD": "unused",
@@ -222,14 +232,14 @@ def test_wrong_settings_stop_it_with_a_sentence(
         "RAILS_FILE": str(tmp_path / "rails.yaml"),
         **change,
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "prizewire_payouts", "serve"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code = main(
+        service="payouts",
+        settings=PayoutSettings,
+        build=build,
+        migrations=tmp_path,
+        arguments=["serve"],
     )
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert code == 2
+    assert said in capsys.readouterr().err
