@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from httpx import ASGITransport, AsyncClient
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit
@@ -41,8 +42,8 @@ SECRET = "settlement tests only: " + "x" * 32
 def open_runtime(urls: DatabaseUrls, *, now: datetime, **more: Any) -> Runtime:
     """A runtime with keys made for tests, and a clock that the test moves."""
     settings = Settings(
-        database_url=urls.runtime,
-        kafka_sasl_password="unused",
+        database_url=SecretStr(urls.runtime),
+        kafka_sasl_password=SecretStr("unused"),
         message_key_file=Path("unused"),
         trust_file=Path("unused"),
         assets_file=repository_root() / "assets.yaml",

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -21,9 +21,19 @@ def _complain(condition: object, last: object, deadline_s: float) -> NotInTimeEr
     return NotInTimeError(f"{name} did not hold within {deadline_s} s; it last answered {last!r}")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], Awaitable[T] | T], *, deadline_s: float = DEADLINE_S, poll_s: float = POLL_S
-) -> T:
+    condition: Callable[[], Awaitable[T]], *, deadline_s: float = ..., poll_s: float = ...
+) -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], *, deadline_s: float = ..., poll_s: float = ...) -> T: ...
+
+
+async def eventually(
+    condition: Callable[[], Any], *, deadline_s: float = DEADLINE_S, poll_s: float = POLL_S
+) -> Any:
     """Call `condition` (a function or a coroutine function) until it answers something true; return that.
 
     An AssertionError inside the condition counts as "not yet".

@@ -21,12 +21,12 @@ async def _breaches(tx: AsyncConnection, statement: str) -> list[str]:
 
 
 async def _settled_without_event(tx: AsyncConnection) -> list[str]:
-    """Every part of every settlement lies in the outbox, as far back as the outbox is kept."""
+    """Every part of every settlement lies in the outbox, which keeps what it published for 14 days."""
     rows = await tx.stream(
         text(
             "SELECT s.round_id, s.version, s.first_event + p.n - 1 AS event_version "
             "FROM settlements s CROSS JOIN LATERAL generate_series(1, s.parts) AS p(n) "
-            "WHERE s.settled_at > (SELECT min(created_at) FROM outbox)"
+            "WHERE s.settled_at > (SELECT max(created_at) FROM outbox) - interval '13 days'"
         )
     )
     source = source_of("settlement")

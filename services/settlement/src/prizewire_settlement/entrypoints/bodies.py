@@ -46,7 +46,7 @@ __all__ = [
 
 CompetitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-BasisPoints = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -141,7 +141,7 @@ class CompetitionBody(_Body):
     ties: TiesBody = TiesBody()
     rank_by: RankBody = RankBody()
     sources: list[SourceBody]
-    dispute_window_s: Annotated[int, Field(ge=0, strict=True)] = 0
+    dispute_window_s: Annotated[int, Field(ge=0)] = 0
 
     def rule(
         self, competition_id: str, *, assets: AssetRegistry, platform_fee_bps: int, organizer_fee_bps: int

@@ -1,0 +1,233 @@
+"""What the database itself refuses, whatever the code in front of it does."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from prizewire_money import Asset, AssetRegistry
+from prizewire_settlement.adapters.competitions import AssetsChanged, pin_assets
+from prizewire_settlement.adapters.tables import APPEND_ONLY, metadata
+from prizewire_settlement.domain.states import EDGES
+from services.settlement.tests.integration.conftest import Opener, Service, match_event, subject_of
+
+MIGRATION = Path(__file__).parents[2] / "migrations" / "versions" / "0001_first.py"
+
+
+@pytest.fixture
+async def settled(service: Service) -> Service:
+    """m1 is settled and final, m2 is open."""
+    await service.take(match_event("completed"), match_event("opened", "m2"))
+    return service
+
+
+async def refused(service: Service, statement: str, *, as_owner: bool = True) -> str:
+    """The SQLSTATE with which the database refuses a statement; its transaction is rolled back."""
+    connection = await asyncpg.connect(service.urls.migration if as_owner else service.urls.runtime)
+    try:
+        with pytest.raises(asyncpg.PostgresError) as error:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+    state: str = error.value.sqlstate
+    return state
+
+
+CHECK = "23514"
+NOT_ALLOWED = "42501"
+APPEND = "23000"
+
+
+def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
+    return (
+        "INSERT INTO round_transitions VALUES "
+        f"('{subject_of(match)}', {seq}, '{before}', '{after}', 'x', 'x', 'x', 'x', now())"
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        step(2, "OPEN", "SETTLED"),
+        step(2, "CLOSED", "RESOLVED"),
+        step(3, "OPEN", "CLOSED"),
+        step(6, "FINALIZED", "VOIDED", match="m1"),
+        step(6, "FINALIZED", "SETTLED", match="m1"),
+        f"INSERT INTO round_transitions VALUES ('{uuid4()}', 1, 'OPEN', 'CLOSED', 'x', 'x', 'x', 'x', now())",
+    ],
+    ids=[
+        "skips",
+        "does not follow",
+        "leaves a gap",
+        "voids what is final",
+        "goes back",
+        "begins in the middle",
+    ],
+)
+async def test_a_step_outside_the_table_is_refused(settled: Service, statement: str) -> None:
+    """The history of a round can only be continued along the table's edges, also by the owner."""
+    assert await refused(settled, statement) == CHECK
+    assert await settled.breaches() == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'SETTLED'",
+        "state = 'VOIDED'",
+        "state_seq = 2",
+        "correlation_id = 'another'",
+        "source = '/another'",
+        "match_id = 'another'",
+        "rule_version = 2",
+        "version = 0",
+        "id = gen_random_uuid()",
+    ],
+)
+async def test_a_round_is_where_its_history_says_and_bound_for_ever(settled: Service, change: str) -> None:
+    """No state without its step; binding and counters do not go back."""
+    statement = f"UPDATE rounds SET {change} WHERE match_id = 'm2'"
+    assert await refused(settled, statement) in (CHECK, "23503")
+
+
+async def test_a_round_is_not_born_without_its_steps(settled: Service) -> None:
+    """A row that claims a state needs the history for it."""
+    statement = (
+        "INSERT INTO rounds SELECT gen_random_uuid(), source, 'm9', competition_id, correlation_id, rule_version, "
+        "state, state_seq, version, settlement_version, result_version, final_at, created_at, updated_at "
+        "FROM rounds WHERE match_id = 'm1'"
+    )
+    assert await refused(settled, statement) == CHECK
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+async def test_growing_tables_only_grow(settled: Service, table: str) -> None:
+    """Neither the owner nor the service changes or deletes what was written."""
+    column = next(column.name for column in metadata.tables[table].columns if not column.primary_key)
+    for statement in (
+        f"UPDATE {table} SET {column} = {column}",
+        f"DELETE FROM {table}",
+        f"TRUNCATE {table} CASCADE",
+    ):
+        assert await refused(settled, statement) == APPEND
+        assert await refused(settled, statement, as_owner=False) == NOT_ALLOWED
+
+
+@pytest.mark.parametrize("table", ["rounds", "round_results"])
+async def test_rounds_and_results_stay(settled: Service, table: str) -> None:
+    """They change, but they do not go away."""
+    assert await refused(settled, f"DELETE FROM {table}") == APPEND
+    assert await refused(settled, f"DELETE FROM {table}", as_owner=False) == NOT_ALLOWED
+
+
+async def test_the_result_of_a_settled_round_stays(settled: Service) -> None:
+    """What a round was settled by cannot be rewritten."""
+    assert await refused(settled, "UPDATE round_results SET document = '[]'") == CHECK
+
+
+async def test_the_service_cannot_add_edges(settled: Service) -> None:
+    """The table of allowed steps is the migrations' alone."""
+    statement = "INSERT INTO round_transitions_allowed VALUES ('FINALIZED', 'OPEN', 'why not')"
+    assert await refused(settled, statement, as_owner=False) == NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("columns", "constraint"),
+    [
+        ("gross = gross + 1", "gross"),
+        ("net = net - 1, platform_fee = platform_fee + 1, unclaimed = net", "unclaimed"),
+    ],
+)
+async def test_a_settlement_that_does_not_add_up_is_refused(
+    settled: Service, columns: str, constraint: str
+) -> None:
+    """Gross is fees and net, unclaimed is within net; the constraints hold for every new row."""
+    names = [column.name for column in metadata.tables["settlements"].columns]
+    changed = dict(part.split(" = ") for part in columns.split(", "))
+    values = ", ".join("2" if name == "version" else changed.get(name, name) for name in names)
+    statement = f"INSERT INTO settlements ({', '.join(names)}) SELECT {values} FROM settlements"
+    assert await refused(settled, statement) == CHECK
+    assert constraint
+
+
+async def test_a_line_pays_something(settled: Service) -> None:
+    """A line of zero or below is none."""
+    statement = "INSERT INTO settlement_lines SELECT round_id, version, line + 100, player, place, 0 FROM settlement_lines"
+    assert await refused(settled, statement) == CHECK
+
+
+async def test_the_database_knows_the_same_edges_as_the_code(settled: Service) -> None:
+    """The copy in the migration, the rows in the database and the domain's table are one."""
+    rows = await settled.rows("SELECT from_state, to_state, reason FROM round_transitions_allowed")
+    table = {(str(edge.before), str(edge.after), edge.reason) for edge in EDGES}
+    assert {tuple(row) for row in rows} == table
+    spec = importlib.util.spec_from_file_location("first", MIGRATION)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert set(module.EDGES) == table
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(service: Service) -> None:
+    """No difference between the migrated schema and the metadata."""
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found: list[Any] = compare_metadata(context, metadata)
+        return found
+
+    async with service.db.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+@pytest.mark.parametrize(
+    ("assets", "word"),
+    [({"EURC": (3, True)}, "decimals"), ({"EURC": (2, False)}, "redeemable"), ({}, "no longer")],
+    ids=["decimals", "redeemable", "gone"],
+)
+async def test_changed_assets_refuse_the_start(service: Service, assets: dict[str, Any], word: str) -> None:
+    """Amounts were written in these minor units: assets.yaml may add assets and change none."""
+    registry = {"EURC": (2, True), "USDC": (2, True), "XLM": (7, True), "SEASON": (0, False), **assets}
+    if not assets:
+        del registry["EURC"]
+    changed = AssetRegistry({code: Asset(code, *fields) for code, fields in registry.items()})
+    with pytest.raises(AssetsChanged, match=word):
+        await pin_assets(service.db, changed)
+
+
+async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) -> None:
+    """With the guards switched off, each kind of damage is a breach of its check."""
+    service: Service = await open_service()
+    await service.create(dispute_window_s=60)
+    await service.take(match_event("completed"), match_event("completed", "m2"), match_event("opened", "m3"))
+    owner = await asyncpg.connect(service.urls.migration)
+    await owner.execute(
+        "ALTER TABLE settlement_lines DISABLE TRIGGER USER; ALTER TABLE rounds DISABLE TRIGGER USER; "
+        "ALTER TABLE round_transitions DISABLE TRIGGER USER; ALTER TABLE settlements DISABLE TRIGGER USER"
+    )
+    await owner.execute(
+        f"UPDATE settlement_lines SET amount = amount + 1 WHERE line = 1 AND round_id = '{subject_of('m1')}'"
+    )
+    await owner.execute(f"UPDATE rounds SET state = 'VOIDED' WHERE id = '{subject_of('m3')}'")
+    await owner.execute(step(4, "SETTLED", "OPEN", match="m3"))
+    await owner.execute(
+        f"UPDATE settlements SET gross = gross + 1, platform_fee = platform_fee + 1 WHERE round_id = '{subject_of('m2')}'"
+    )
+    await owner.execute("UPDATE rounds SET settlement_version = 2 WHERE match_id = 'm2'")
+    await owner.execute("DELETE FROM outbox WHERE topic LIKE '%settlements%' AND key = 'corr-m2'")
+    await owner.close()
+    assert {name.removeprefix("settlement.") for name in await service.breaches()} == {
+        "lines_sum_to_net",
+        "fees_follow_the_rule",
+        "history_is_a_path",
+        "state_is_the_last_step",
+        "settlements_match_the_state",
+        "settled_rounds_have_their_events",
+    }

@@ -1,0 +1,258 @@
+"""Competitions and rounds over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.settlement.tests.fakes import CAMPAIGN, SOURCE
+from services.settlement.tests.integration.conftest import (
+    Opener,
+    Service,
+    competition_body,
+    match_event,
+    results,
+    subject_of,
+)
+
+ROUTE = "/api/competitions"
+
+
+async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) -> None:
+    """A table with points: version 1, the default fees, everything else in the words of the request."""
+    service: Service = await open_service()
+    body = competition_body(
+        template={
+            "table": [{"places": "1", "amount_each": "40.00"}, {"places": "2-3", "amount_each": "10.50"}],
+            "per_point": {"score": "points", "per": "0.5", "amount": "1.00"},
+        },
+        rank_by={"by": "score", "score": "points", "order": "asc"},
+        ties={"policy": "refuse"},
+        organizer_player="org",
+        dispute_window_s=3_600,
+    )
+    made = await service.client.post(ROUTE, json=body, headers=service.as_("organizer"))
+    assert made.status_code == 201
+    got = (await service.client.get(f"{ROUTE}/cup", headers=service.as_("operator"))).json()
+    assert got == made.json()
+    assert (got["rule_version"], got["platform_fee_bps"], got["organizer_fee_bps"]) == (1, 1_000, 500)
+    for name, value in body.items():
+        assert got[name] == value, name
+
+
+async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
+    """PUT makes version 2; version 1 can still be read; the list shows the one in force."""
+    body = competition_body(name="Cup II", template={"table": [{"places": "1-4", "percent_total": "62.5"}]})
+    put = await service.client.put(f"{ROUTE}/cup", json=body, headers=service.as_("organizer"))
+    assert (put.status_code, put.json()["rule_version"], put.json()["name"]) == (200, 2, "Cup II")
+    first = (await service.client.get(f"{ROUTE}/cup/rules/1", headers=service.as_("admin"))).json()
+    assert first["template"] == {"name": "top3"}
+    listed = (await service.client.get(ROUTE, headers=service.as_("admin"))).json()
+    assert [(one["id"], one["rule_version"]) for one in listed["items"]] == [("cup", 2)]
+    assert listed["items"][0]["template"] == {"table": [{"places": "1-4", "percent_total": "62.5"}]}
+
+
+async def test_every_change_is_audited(service: Service) -> None:
+    """Who changed which competition, and which keys may now report its matches."""
+    await service.client.put(
+        f"{ROUTE}/cup", json=competition_body(), headers=service.as_("admin", subject="ada")
+    )
+    rows = await service.rows("SELECT actor, action, target, detail FROM audit_log ORDER BY sequence")
+    assert [(row.actor, row.action, row.target) for row in rows] == [
+        ("olga", "competition.created", "cup"),
+        ("ada", "competition.rule_changed", "cup"),
+    ]
+    assert rows[1].detail["sources"] == [{"source": SOURCE, "keys": ["chess-1"]}]
+    assert rows[1].detail["campaign"] == str(CAMPAIGN)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"asset": "DOGE"}, 422, "unknown_asset"),
+        ({"gross_prize": "1.001"}, 422, "amount_too_many_decimals"),
+        ({"gross_prize": 100.0}, 400, "invalid_request"),
+        ({"gross_prize": "-1.00"}, 400, "invalid_request"),
+        ({"gross_prize": "1e3"}, 400, "invalid_request"),
+        ({"gross_prize": "9999999999999999999.00"}, 422, "amount_overflow"),
+        ({"template": {"name": "top4"}}, 422, "template_unknown"),
+        ({"template": {}}, 400, "invalid_request"),
+        ({"template": {"name": "top3", "table": []}}, 400, "invalid_request"),
+        ({"template": {"table": [{"places": "2", "percent_total": "5"}]}}, 422, "places_not_contiguous"),
+        ({"template": {"table": [{"places": "1", "percent_total": "101"}]}}, 422, "percent_invalid"),
+        ({"template": {"table": [{"places": "1", "amount_each": "85.01"}]}}, 422, "prizes_exceed_net"),
+        ({"template": {"table": [{"place": "1"}]}}, 400, "invalid_request"),
+        ({"platform_fee_bps": 9_900, "organizer_fee_bps": 101}, 422, "fees_invalid"),
+        ({"platform_fee_bps": 100.5}, 400, "invalid_request"),
+        ({"rank_by": {"by": "score"}}, 400, "invalid_request"),
+        ({"dispute_window_s": -1}, 400, "invalid_request"),
+        ({"dispute_window_s": 10**12}, 422, "dispute_window_invalid"),
+        ({"id": "a/b"}, 400, "invalid_request"),
+        ({"id": None}, 400, "invalid_request"),
+        ({"id": "cup"}, 409, "competition_exists"),
+        ({"name": "with\x00nul"}, 400, "invalid_request"),
+        ({"surprise": 1}, 400, "invalid_request"),
+    ],
+)
+async def test_bodies_that_make_no_sense_are_problems(
+    service: Service, change: dict[str, Any], status: int, code: str
+) -> None:
+    """Each has a status and a stable code, and leaves nothing behind."""
+    answer = await service.client.post(
+        ROUTE, json=competition_body(**{"id": "other", **change}), headers=service.as_("organizer")
+    )
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert await service.count("competitions") == 1
+    assert await service.count("audit_log") == 1
+
+
+WRITERS = {"organizer", "admin"}
+READERS = {"organizer", "operator", "approver", "admin"}
+
+
+@pytest.mark.parametrize("role", ["player", "organizer", "operator", "approver", "admin", None])
+async def test_each_route_is_for_its_roles(service: Service, role: str | None) -> None:
+    """Organizers and admins write, those who run the place read, players and strangers do neither."""
+    await service.take(match_event("completed"))
+    headers = service.as_(role) if role else {}
+    body = competition_body()
+    writes = [("POST", ROUTE), ("PUT", f"{ROUTE}/cup")]
+    reads = [
+        ("GET", path)
+        for path in (
+            ROUTE,
+            f"{ROUTE}/cup",
+            f"{ROUTE}/cup/rules/1",
+            "/api/rounds",
+            f"/api/rounds/{subject_of('m1')}",
+            f"/api/rounds/{subject_of('m1')}/lines",
+        )
+    ]
+    for routes, roles in ((writes, WRITERS), (reads, READERS)):
+        for method, path in routes:
+            sent = body if method != "GET" else None
+            answer = await service.client.request(method, path, headers=headers, json=sent)
+            if role is None:
+                assert answer.status_code == 401, path
+            elif role in roles:
+                assert answer.status_code in (200, 409), path
+            else:
+                assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), path
+
+
+async def test_organizers_change_only_what_they_made(service: Service) -> None:
+    """Another organizer gets 403, an admin may, a competition that is not there is 404."""
+    body = competition_body()
+    other = service.as_("organizer", subject="otto")
+    assert (await service.client.put(f"{ROUTE}/cup", json=body, headers=other)).json()["code"] == "not_yours"
+    admin = service.as_("admin", subject="ada")
+    assert (await service.client.put(f"{ROUTE}/cup", json=body, headers=admin)).status_code == 200
+    del body["id"]
+    missing = await service.client.put(f"{ROUTE}/unheard", json=body, headers=admin)
+    assert (missing.status_code, missing.json()["code"]) == (404, "competition_unknown")
+    for path in (
+        f"{ROUTE}/unheard",
+        f"{ROUTE}/cup/rules/9",
+        f"{ROUTE}/nul%00",
+        f"{ROUTE}/cup/rules/99999999999",
+    ):
+        assert (await service.client.get(path, headers=admin)).status_code == 404, path
+
+
+async def test_rounds_are_listed_newest_first_with_filters_and_pages(service: Service) -> None:
+    """Cursor paging meets every round once; filters by competition, state and match."""
+    await service.create(id="other")
+    for number in range(5):
+        await service.take(match_event("completed", f"m{number}"))
+        service.clock.advance(timedelta(seconds=1))
+    await service.take(match_event("opened", "x", data={"competition": "other"}))
+    headers = service.as_("operator")
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        query = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = (await service.client.get("/api/rounds", params=query, headers=headers)).json()
+        seen += [one["match_id"] for one in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["x", "m4", "m3", "m2", "m1", "m0"]
+    for query, expected in (
+        ({"competition": "other"}, ["x"]),
+        ({"state": "OPEN"}, ["x"]),
+        ({"match_id": "m3"}, ["m3"]),
+        ({"competition": "cup", "state": "FINALIZED", "limit": "1"}, ["m4"]),
+        ({"match_id": "unheard"}, []),
+    ):
+        page = (await service.client.get("/api/rounds", params=query, headers=headers)).json()
+        assert [one["match_id"] for one in page["items"]] == expected
+    for path in (
+        "/api/rounds?cursor=nonsense",
+        "/api/rounds?limit=0",
+        "/api/rounds?state=LOST",
+        "/api/rounds?match_id=%00",
+    ):
+        assert (await service.client.get(path, headers=headers)).status_code == 400, path
+
+
+async def test_lines_are_paged(service: Service) -> None:
+    """Every line once, in order; a round without a settlement has none."""
+    await service.create(id="many", template={"table": [{"places": "1-7", "percent_total": "100"}]})
+    players = [f"p{n}" for n in range(7)]
+    await service.take(match_event("completed", data={"competition": "many", "results": results(*players)}))
+    path, headers = f"/api/rounds/{subject_of('m1')}/lines", service.as_("admin")
+    first = (await service.client.get(path, params={"limit": 5}, headers=headers)).json()
+    second = (
+        await service.client.get(path, params={"limit": 5, "cursor": first["next_cursor"]}, headers=headers)
+    ).json()
+    assert [line["player"] for line in first["items"] + second["items"]] == players
+    assert second["next_cursor"] is None
+    await service.take(match_event("opened", "m2"))
+    missing = await service.client.get(f"/api/rounds/{subject_of('m2')}/lines", headers=headers)
+    assert (missing.status_code, missing.json()["code"]) == (404, "round_unknown")
+
+
+async def test_a_lineage_tells_result_steps_rule_and_lines(service: Service) -> None:
+    """One correlation id: the result as it came, every step with its cause, the rule, who is owed what."""
+    await service.take(match_event("completed", data={"results": results("ann", "bob", "cyd")}))
+    route = "/api/services/settlement/lineage/corr-m1"
+    body = (await service.client.get(route, headers=service.as_("operator"))).json()
+    kinds = [entry["kind"] for entry in body["entries"]]
+    assert kinds == [
+        "match.result",
+        "round.open",
+        "round.closed",
+        "round.resolved",
+        "round.settled",
+        "round.finalized",
+        "settlement",
+    ]
+    result, settlement = body["entries"][0], body["entries"][-1]
+    assert [row["player"] for row in result["detail"]["results"]] == ["ann", "bob", "cyd"]
+    assert settlement["detail"]["rule"]["rule_version"] == 1
+    assert [line["amount"] for line in settlement["detail"]["lines"]] == ["42.50", "25.50", "17.00"]
+    assert (await service.client.get(f"{route}-unheard", headers=service.as_("operator"))).json()[
+        "entries"
+    ] == []
+
+
+async def test_the_checks_are_served_and_hold(service: Service) -> None:
+    """Every invariant by name, each of them ok."""
+    await service.take(match_event("completed"), match_event("opened", "m2"))
+    body = (
+        await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))
+    ).json()
+    assert len(body["checks"]) == 6
+    assert all(check["ok"] for check in body["checks"])
+
+
+async def test_openapi_names_the_routes(service: Service) -> None:
+    """The document at /schema describes competitions and rounds."""
+    document = (await service.client.get("/schema/openapi.json")).json()
+    assert {
+        "/api/competitions",
+        "/api/competitions/{competition_id}",
+        "/api/rounds",
+        "/api/rounds/{round_id}",
+    } <= set(document["paths"])

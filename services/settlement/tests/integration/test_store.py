@@ -1,0 +1,169 @@
+"""The store in memory and the store in PostgreSQL are held to the same behaviour."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from prizewire_contracts.ids import round_id
+from prizewire_money import Asset, AssetRegistry
+from prizewire_settlement.adapters.competitions import Competitions
+from prizewire_settlement.adapters.rules import RuleReader
+from prizewire_settlement.adapters.storage import Rounds
+from prizewire_settlement.domain.commands import MatchReport
+from prizewire_settlement.domain.model import PerPoint, PlaceRange, RankBy, Rule, Source, TiePolicy
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.handlers.finality import finalize_due
+from prizewire_settlement.handlers.matches import apply_reports
+from prizewire_settlement.ports import CompetitionStore, RoundStore
+from services.settlement.tests.fakes import (
+    EURC,
+    KEY,
+    NOW,
+    SOURCE,
+    FakeWorld,
+    completed,
+    make_competition,
+    make_rule,
+    opened,
+    placed,
+    source_key,
+)
+from services.settlement.tests.integration.conftest import Opener, Service
+
+Store = Callable[[], AbstractAsyncContextManager[RoundStore]]
+Keeper = Callable[[], AbstractAsyncContextManager[CompetitionStore]]
+HOUR = timedelta(hours=1)
+XLM = Asset("XLM", 7, True)
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+async def stores(request: pytest.FixtureRequest, open_service: Opener) -> AsyncIterator[tuple[Store, Keeper]]:
+    """Both ports; each use is a transaction of its own."""
+    if request.param == "memory":
+        world = FakeWorld()
+
+        @asynccontextmanager
+        async def memory() -> AsyncIterator[FakeWorld]:
+            yield world
+
+        yield memory, memory
+        return
+    service: Service = await open_service()
+    assets = AssetRegistry({asset.code: asset for asset in (EURC, XLM)})
+
+    @asynccontextmanager
+    async def rounds() -> AsyncIterator[RoundStore]:
+        async with service.db.transaction() as tx:
+            yield Rounds(tx, rules=RuleReader(assets), consumer="settlement.matches")
+
+    @asynccontextmanager
+    async def keeper() -> AsyncIterator[CompetitionStore]:
+        async with service.db.transaction() as tx:
+            yield Competitions(tx, rules=RuleReader(assets))
+
+    yield rounds, keeper
+
+
+def full_rule() -> Rule:
+    """A rule that uses every field."""
+    return make_rule(
+        competition="full",
+        asset=XLM,
+        gross=2**62,
+        platform_bps=1,
+        organizer_bps=2,
+        organizer_player="org",
+        template=None,
+        places=(PlaceRange(first=1, last=1, amount_each=7), PlaceRange(first=2, last=9, amount_each=3)),
+        per_point=PerPoint(score="points", per=500_000, amount=11),
+        ties=TiePolicy.REFUSE,
+        rank_by=RankBy(score="points", descending=False),
+        sources=(Source(source=SOURCE, keys=(source_key(KEY),)), Source(source="/games/go")),
+        dispute_window=HOUR,
+    )
+
+
+async def test_competitions_come_back_whole(stores: tuple[Store, Keeper]) -> None:
+    """Every field of every rule, by name and by version; an id is taken once; a lock sees the newest."""
+    rounds, keeper = stores
+    made = [make_competition(), make_competition(full_rule())]
+    async with keeper() as store:
+        assert [await store.create(one) for one in made] == [True, True]
+        assert await store.create(made[0]) is False
+    changed = make_competition(make_rule(version=2, gross=5))
+    async with keeper() as store:
+        assert await store.lock("cup") == made[0]
+        await store.replace(changed, by="ada")
+        assert await store.lock("unheard") is None
+    async with rounds() as found:
+        assert await found.competitions({"cup", "full", "unheard"}) == {"cup": changed, "full": made[1]}
+        assert await found.rules({("cup", 1), ("full", 1)}) == {
+            ("cup", 1): made[0].rule,
+            ("full", 1): made[1].rule,
+        }
+
+
+class Events:
+    """A sink that swallows."""
+
+    async def publish(self, events: object) -> None:
+        del events
+
+
+async def apply(store: Store, *reports: MatchReport) -> None:
+    async with store() as found:
+        applied = await apply_reports(reports, store=found, events=Events(), now=NOW, lines_per_part=1_000)
+    assert applied.refused == {}
+
+
+def ids(*matches: str) -> list[UUID]:
+    return [round_id(source=SOURCE, match_id=match) for match in matches]
+
+
+async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store, Keeper]) -> None:
+    """New, moved and settled rounds; parts wait with their results, and lose them once the round is settled."""
+    rounds, keeper = stores
+    async with keeper() as store:
+        await store.create(make_competition(dispute_window=HOUR))
+    first = completed("m2", event_id="p1", part=1, parts=2, results=placed("ann"))
+    await apply(rounds, opened("m1"), first)
+    (m1, m2) = ids("m1", "m2")
+    async with rounds() as found:
+        held = await found.rounds({m1, m2, *ids("unheard")})
+        assert {one.state for one in held.values()} == {RoundState.OPEN, RoundState.CLOSED}
+        waiting = await found.parts({m1, m2})
+        assert waiting[m2][1, 1].results == first.results
+        assert m1 not in waiting
+    again = completed("m2", event_id="q1", part=1, parts=2, results=placed("bob"))
+    last = completed("m2", event_id="q2", part=2, parts=2, results=placed(cyd=2))
+    await apply(rounds, again, last)
+    async with rounds() as found:
+        settled = (await found.rounds({m2}))[m2]
+        assert (settled.state, settled.state_seq, settled.version) == (RoundState.SETTLED, 4, 1)
+        assert (settled.settlement_version, settled.result_version, settled.final_at) == (1, 1, NOW + HOUR)
+        parts = (await found.parts({m2}))[m2]
+        assert {key: (part.event_id, part.results) for key, part in parts.items()} == {
+            (1, 1): ("q1", ()),
+            (1, 2): ("q2", ()),
+        }
+
+
+async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, Keeper]) -> None:
+    """Oldest first, no more than asked for, each once."""
+    rounds, keeper = stores
+    async with keeper() as store:
+        await store.create(make_competition(dispute_window=HOUR))
+    await apply(rounds, opened("open"), *(completed(f"m{n}") for n in range(3)))
+
+    async def finalize(limit: int) -> int:
+        async with rounds() as found:
+            return await finalize_due(store=found, events=Events(), now=NOW + HOUR, actor="x", limit=limit)
+
+    async with rounds() as found:
+        assert await found.due(now=NOW + HOUR - timedelta(microseconds=1), limit=9) == []
+        due = await found.due(now=NOW + HOUR, limit=2)
+        assert [one.id for one in due] == sorted(ids("m0", "m1", "m2"))[:2]
+    assert [await finalize(2), await finalize(2), await finalize(2)] == [2, 1, 0]
