@@ -76,6 +76,15 @@ def differences(connection: Connection, metadata: MetaData) -> list[Any]:
     return list(compare_metadata(context, metadata))
 
 
+def tables_of(repository: Repository, name: str) -> MetaData:
+    """A service's metadata once each of its tables modules has added its own."""
+    source = repository.root / "services" / name / "src"
+    for path in sorted((source / f"prizewire_{name}" / "adapters").rglob("tables.py")):
+        import_module(".".join(path.relative_to(source).with_suffix("").parts))
+    metadata: MetaData = import_module(f"prizewire_{name}.adapters.tables").metadata
+    return metadata
+
+
 @pytest.mark.parametrize("name", SERVICES)
 async def test_migrations_build_what_the_tables_say(
     repository: Repository, make_database: DatabaseFactory, name: str
@@ -83,7 +92,7 @@ async def test_migrations_build_what_the_tables_say(
     """After all migrations the database has exactly the service's tables."""
     url = make_database(name).migration
     await asyncio.to_thread(upgrade, repository, name, url)
-    metadata = import_module(f"prizewire_{name}.adapters.tables").metadata
+    metadata = tables_of(repository, name)
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
         found = await connection.run_sync(differences, metadata)
