@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.http.parts import Check
+from prizewire_payouts.domain.invariants import Invariant
 
 __all__ = ["CHECKS"]
 
@@ -83,11 +84,11 @@ async def _audit(tx: AsyncConnection) -> list[str]:
 
 
 CHECKS = (
-    Check("payout_has_at_most_one_effect", _one_effect),
-    Check("payout_attempts_open_where_they_may", _open_attempts),
-    Check("payout_histories_are_paths", _histories),
-    Check("payout_closures_are_stored", _closures),
-    Check("payout_methods_one_default", _methods),
-    Check("audit_chain", _audit),
+    Check(Invariant.AT_MOST_ONE_EFFECT, _one_effect),
+    Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts),
+    Check(Invariant.HISTORIES_ARE_PATHS, _histories),
+    Check(Invariant.CLOSURES_ARE_STORED, _closures),
+    Check(Invariant.ONE_DEFAULT_METHOD, _methods),
+    Check(Invariant.AUDIT_CHAIN_WHOLE, _audit),
 )
 """Checked by `GET /api/services/payouts/checks`."""

@@ -13,6 +13,7 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import AssetRegistry
 from prizewire_payouts.adapters import rows, tables
+from prizewire_payouts.adapters import statements as sql
 from prizewire_payouts.adapters.messages import method_event, payout_events
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
@@ -23,70 +24,6 @@ from prizewire_payouts.ports import MethodRecord, PayoutFilter, Store
 __all__ = ["PostgresStore", "PostgresTransactions"]
 
 T = TypeVar("T")
-
-
-def _record(columns: dict[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
-_ALL = {**rows.PAYOUT_BIRTH, **rows.PAYOUT_COLUMNS}
-_INSERT_PAYOUTS = text(
-    f"INSERT INTO payouts ({', '.join(_ALL)}) SELECT "  # noqa: S608 - column names of our own
-    + ", ".join("'requested'" if name == "state" else f"r.{name}" for name in _ALL)
-    + f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_record(_ALL)})"
-)
-_UPDATE_PAYOUTS = text(
-    "UPDATE payouts p SET "  # noqa: S608 - column names of our own
-    + ", ".join(f"{name} = r.{name}" for name in rows.PAYOUT_COLUMNS)
-    + f" FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, {_record(rows.PAYOUT_COLUMNS)})"
-    + " WHERE p.payout_id = r.payout_id"
-)
-_STEP_PAYOUTS = text(
-    "UPDATE payouts p SET state = u.state "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[])) AS u(payout_id, state) "
-    "WHERE p.payout_id = u.payout_id"
-)
-_INSERT_ATTEMPTS = text(
-    f"INSERT INTO attempts ({', '.join(rows.ATTEMPT_COLUMNS)}) "  # noqa: S608 - column names of our own
-    f"SELECT {', '.join('r.' + name for name in rows.ATTEMPT_COLUMNS)} "
-    f"FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r({_record(rows.ATTEMPT_COLUMNS)})"
-)
-_UPDATE_ATTEMPTS = text(
-    "UPDATE attempts a SET provider_ref = r.provider_ref, code = r.code, answer = r.answer, "
-    "changed_at = r.changed_at, state = r.state "
-    "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(payout_id uuid, attempt_no int, provider_ref text, "
-    "code text, answer jsonb, changed_at timestamptz, state text) "
-    "WHERE a.payout_id = r.payout_id AND a.attempt_no = r.attempt_no"
-)
-_PAYOUT_COLUMNS = ", ".join(f"p.{column.name}" for column in tables.payouts.c)
-_PAYOUT = f"SELECT {_PAYOUT_COLUMNS} FROM payouts p WHERE "  # noqa: S608 - column names of our own
-_LOCK_APPROVED = text(
-    _PAYOUT + "p.state = 'approved' AND p.rail = :rail AND p.due_at <= :now "  # noqa: S608 - constants
-    "AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.resumed_at IS NULL AND ((x.scope = 'rail' AND x.value = p.rail) "
-    "OR (x.scope = 'asset' AND x.value = p.asset) OR (x.scope = 'campaign' AND x.value = p.campaign))) "
-    "ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
-)
-_LOCK_WATCHED = text(
-    _PAYOUT + "p.state IN ('submitting', 'pending', 'unknown', 'paid') AND p.due_at <= :now "
-    "AND (p.rail = :rail OR p.rail IS NULL) ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
-)
-_LOCK_EXPIRED = text(
-    _PAYOUT + "p.state IN ('approved', 'held') AND p.intent_expires_at <= :now AND NOT p.expiry_told "
-    "ORDER BY p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
-)
-_LOCK_UNROUTED = text(
-    _PAYOUT + "p.state = 'approved' AND NOT (p.rail = ANY(CAST(:rails AS text[]))) "
-    "ORDER BY p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
-)
-_LATEST_ATTEMPTS = text(
-    "SELECT DISTINCT ON (a.payout_id) "  # noqa: S608 - column names of our own
-    + ", ".join(f"a.{column.name}" for column in tables.attempts.c)
-    + " FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payout_id, a.attempt_no DESC"
-)
-_SHARED = text(
-    "SELECT destination_mac, count(DISTINCT player) AS players FROM payout_methods "
-    "WHERE state = 'active' AND destination_mac = ANY(CAST(:macs AS bytea[])) GROUP BY destination_mac"
-)
 
 
 class PostgresStore:
@@ -150,19 +87,19 @@ class PostgresStore:
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Payout]:
         """See the port."""
-        return await self._payouts(_LOCK_APPROVED, rail=rail, now=now, limit=limit)
+        return await self._payouts(sql.LOCK_APPROVED, rail=rail, now=now, limit=limit)
 
     async def lock_watched(self, *, rail: str, now: datetime, limit: int) -> list[Payout]:
         """See the port."""
-        return await self._payouts(_LOCK_WATCHED, rail=rail, now=now, limit=limit)
+        return await self._payouts(sql.LOCK_WATCHED, rail=rail, now=now, limit=limit)
 
     async def lock_expired(self, *, now: datetime, limit: int) -> list[Payout]:
         """See the port."""
-        return await self._payouts(_LOCK_EXPIRED, now=now, limit=limit)
+        return await self._payouts(sql.LOCK_EXPIRED, now=now, limit=limit)
 
     async def lock_unrouted(self, *, rails: Sequence[str], limit: int) -> list[Payout]:
         """See the port."""
-        return await self._payouts(_LOCK_UNROUTED, rails=list(rails), limit=limit)
+        return await self._payouts(sql.LOCK_UNROUTED, rails=list(rails), limit=limit)
 
     async def _payouts(self, query: Any, **parameters: Any) -> list[Payout]:
         if isinstance(query, TextClause):
@@ -172,7 +109,7 @@ class PostgresStore:
 
     async def latest_attempts(self, ids: Iterable[UUID]) -> dict[UUID, Attempt]:
         """See the port."""
-        query = _LATEST_ATTEMPTS.columns(*tables.attempts.c)
+        query = sql.LATEST_ATTEMPTS.columns(*tables.attempts.c)
         found = await self._tx.execute(query, {"ids": list(ids)})
         return {row.payout_id: rows.attempt_from(row) for row in found}
 
@@ -207,14 +144,14 @@ class PostgresStore:
         ordered = sorted(changes, key=lambda change: change.payout.payout_id)
         new = [rows.payout_json(change) for change in ordered if change.is_new]
         if new:
-            await self._tx.execute(_INSERT_PAYOUTS, {"rows": rows.dumps(new)})
+            await self._tx.execute(sql.INSERT_PAYOUTS, {"rows": rows.dumps(new)})
         await self._tx.execute(
-            _UPDATE_PAYOUTS, {"rows": rows.dumps([rows.payout_json(change) for change in ordered])}
+            sql.UPDATE_PAYOUTS, {"rows": rows.dumps([rows.payout_json(change) for change in ordered])}
         )
         for index in range(1, max(len(change.steps) for change in ordered)):
             moving = [change for change in ordered if index < len(change.steps)]
             await self._tx.execute(
-                _STEP_PAYOUTS,
+                sql.STEP_PAYOUTS,
                 {
                     "ids": [change.payout.payout_id for change in moving],
                     "states": [change.steps[index].new for change in moving],
@@ -238,14 +175,14 @@ class PostgresStore:
             if change.attempt is not None and change.attempt_is_new
         ]
         if new:
-            await self._tx.execute(_INSERT_ATTEMPTS, {"rows": rows.dumps(new)})
+            await self._tx.execute(sql.INSERT_ATTEMPTS, {"rows": rows.dumps(new)})
         for index in range(max(len(change.attempt_steps) for change in changes)):
             moving = [
                 rows.attempt_json(change.attempt, state=change.attempt_steps[index].new)
                 for change in changes
                 if change.attempt is not None and index < len(change.attempt_steps)
             ]
-            await self._tx.execute(_UPDATE_ATTEMPTS, {"rows": rows.dumps(moving)})
+            await self._tx.execute(sql.UPDATE_ATTEMPTS, {"rows": rows.dumps(moving)})
 
     async def _save_steps(self, changes: Sequence[Change]) -> None:
         steps = [
@@ -263,7 +200,7 @@ class PostgresStore:
             for step in change.steps
         ]
         if steps:
-            await self._tx.execute(_INSERT_STEPS, {"rows": rows.dumps(steps)})
+            await self._tx.execute(sql.INSERT_STEPS, {"rows": rows.dumps(steps)})
         attempt_steps = [
             {
                 "payout_id": change.payout.payout_id,
@@ -278,7 +215,7 @@ class PostgresStore:
             for step in change.attempt_steps
         ]
         if attempt_steps:
-            await self._tx.execute(_INSERT_ATTEMPT_STEPS, {"rows": rows.dumps(attempt_steps)})
+            await self._tx.execute(sql.INSERT_ATTEMPT_STEPS, {"rows": rows.dumps(attempt_steps)})
         after_commit(self._tx, lambda: _count(changes))
 
     async def methods(self, ids: Iterable[UUID]) -> dict[UUID, Method]:
@@ -303,7 +240,7 @@ class PostgresStore:
 
     async def shared_destinations(self, macs: Iterable[bytes]) -> dict[bytes, int]:
         """See the port."""
-        found = await self._tx.execute(_SHARED, {"macs": list(macs)})
+        found = await self._tx.execute(sql.SHARED, {"macs": list(macs)})
         return {bytes(row.destination_mac): row.players for row in found}
 
     async def save_methods(self, records: Sequence[MethodRecord], *, correlation_id: str) -> None:
@@ -399,41 +336,6 @@ def _count(changes: Sequence[Change]) -> None:
             PAYOUT_STEPS.labels(step.new).inc()
         for attempt_step in change.attempt_steps:
             ATTEMPT_STEPS.labels(attempt_step.new).inc()
-
-
-_STEP_COLUMNS = {
-    "payout_id": "uuid",
-    "from_state": "text",
-    "to_state": "text",
-    "cause": "text",
-    "actor": "text",
-    "code": "text",
-    "correlation_id": "text",
-    "at": "timestamptz",
-}
-_ATTEMPT_STEP_COLUMNS = {
-    "payout_id": "uuid",
-    "attempt_no": "int",
-    "from_state": "text",
-    "to_state": "text",
-    "cause": "text",
-    "code": "text",
-    "at": "timestamptz",
-}
-
-
-def _in_order(table: str, columns: dict[str, str]) -> TextClause:
-    """An insert that keeps the order of the records in the ids it draws."""
-    names = ", ".join(columns)
-    return text(
-        f"INSERT INTO {table} ({names}) SELECT {names} "  # noqa: S608 - names of our own
-        f"FROM ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS ({_record(columns)})) "
-        "WITH ORDINALITY ORDER BY ordinality"
-    )
-
-
-_INSERT_STEPS = _in_order("payout_transitions", _STEP_COLUMNS)
-_INSERT_ATTEMPT_STEPS = _in_order("attempt_transitions", _ATTEMPT_STEP_COLUMNS)
 
 
 class PostgresTransactions:

@@ -1,0 +1,22 @@
+"""What must always hold, by name. `adapters/checks.py` looks for breaches of each; a breach is an alarm."""
+
+from enum import StrEnum
+
+__all__ = ["Invariant"]
+
+
+class Invariant(StrEnum):
+    """Each is checked on its own over HTTP."""
+
+    AT_MOST_ONE_EFFECT = "payout_has_at_most_one_effect"
+    """A payout has exactly one effected attempt where it is paid, one reversed where it is returned, else none."""
+    ATTEMPTS_OPEN_WHERE_THEY_MAY = "payout_attempts_open_where_they_may"
+    """An attempt is open only while its payout is submitting, pending or unknown; attempts count 1 to n."""
+    HISTORIES_ARE_PATHS = "payout_histories_are_paths"
+    """Every history goes along declared edges, from requested to the present state."""
+    CLOSURES_ARE_STORED = "payout_closures_are_stored"
+    """What the signer could have signed never ended without the signer's closure."""
+    ONE_DEFAULT_METHOD = "payout_methods_one_default"
+    """A player has at most one default method."""
+    AUDIT_CHAIN_WHOLE = "audit_chain"
+    """The audit chain verifies from its first record to its last."""
