@@ -3,13 +3,16 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import orjson
 import pytest
 from sqlalchemy import event as sa_event
 from standardwebhooks import Webhook
 
+from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.testing import event_bytes, make_key, records
+from prizewire_contracts.events.payouts import PayoutSubmitted, PayoutSubmittedEvent
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.testing import eventually
 from prizewire_webhooks.adapters.storage import SqlDeliveries
@@ -184,17 +187,61 @@ async def test_a_failing_endpoint_is_paused_behind_one_probe(world: World):
 
 
 async def test_two_workers_send_one_probe(world: World):
-    """However many workers look, a failing endpoint gets one attempt."""
+    """However many workers look, a failing endpoint gets one attempt, also while that attempt hangs."""
     await world.subscribe()
     world.receiver.answer = lambda _: (500, {}, b"")
-    await world.publish(*[paid_event(correlation_id=f"c-{number}") for number in range(6)])
+    await world.publish(*[paid_event(correlation_id=f"c-{number}") for number in range(12)])
     await world.pump()
     world.clock.advance(timedelta(seconds=WAITS_S[0] * 1.3))
     before = len(world.receiver.seen)
+    release = asyncio.Event()
+
+    async def hang(_):
+        await release.wait()
+        return 500, {}, b""
+
+    world.receiver.answer = hang
     workers = [world.deliverer, *(world.another_deliverer() for _ in range(3))]
     await asyncio.gather(*(worker.run() for worker in workers))
+    for worker in workers:
+        await worker.run()
+    assert sum(len(worker._running) for worker in workers) == 1
+    release.set()
     await asyncio.gather(*(worker.idle() for worker in workers))
     assert len(world.receiver.seen) == before + 1
+
+
+async def test_a_delivery_is_leased_to_one_worker(world: World):
+    """Eight workers that claim as fast as they can never get the same delivery."""
+    await world.subscribe()
+    await world.publish(*[paid_event(correlation_id=f"c-{number}") for number in range(150)])
+    leased: list[int] = []
+
+    async def worker() -> None:
+        while True:
+            async with world.db.transaction() as tx:
+                claimed = await deliveries.claim(
+                    store=SqlDeliveries(tx), now=world.clock.now(), limit=2, per_subscription=1000
+                )
+            leased.extend(task.delivery_id for task in claimed)
+            if not claimed and len(leased) >= 150:
+                return
+
+    await asyncio.wait_for(asyncio.gather(*(worker() for _ in range(8))), timeout=60)
+    assert len(leased) == len(set(leased)) == 150
+
+
+async def test_what_is_not_public_is_not_kept(world: World):
+    """An event type that is not on offer is neither stored nor delivered."""
+    await world.subscribe()
+    payout = uuid4()
+    data = PayoutSubmitted(payout_id=payout, attempt_no=1, rail="fake", provider_key=uuid4())
+    outbox = Outbox(service="payouts", key=make_key("payouts"), clock=world.clock)
+    await world.publish(
+        outbox.event(PayoutSubmittedEvent, data, subject=str(payout), version=1, correlation_id="c")
+    )
+    assert await world.rows("SELECT 1 FROM public_events") == []
+    assert await world.rows("SELECT 1 FROM stuck_events") == []
 
 
 async def test_workers_beside_each_other_send_each_delivery_once(world: World):
