@@ -1,6 +1,8 @@
 """Domain events as contracts, into the outbox."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,12 +27,16 @@ from prizewire_settlement.domain.events import RoundEvent, RoundFinalized, Round
 from prizewire_settlement.domain.model import Line, Settlement
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["Messages", "lines_digest"]
+__all__ = ["Messages", "render_lines"]
 
 _PROGRESS: dict[RoundState, type[ServiceEnvelope]] = {
     RoundState.OPEN: RoundOpenedEvent,
     RoundState.CLOSED: RoundClosedEvent,
 }
+
+
+_Row = list[Any]
+"""A line as the digest covers it: ``[line, player, place, amount]``."""
 
 
 class Messages:
@@ -42,11 +48,11 @@ class Messages:
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         """See the port."""
-        digests: dict[int, str] = {}
-        await self._outbox.add(self._tx, [self._encode(event, digests) for event in events])
+        rendered: dict[int, _Rendered] = {}
+        await self._outbox.add(self._tx, [self._encode(event, rendered) for event in events])
 
-    def _encode(self, event: RoundEvent, digests: dict[int, str]) -> EncodedEvent:
-        model, data = _contract(event, digests)
+    def _encode(self, event: RoundEvent, rendered: dict[int, "_Rendered"]) -> EncodedEvent:
+        model, data = _contract(event, rendered)
         return self._outbox.event(
             model,
             data,
@@ -57,26 +63,33 @@ class Messages:
         )
 
 
-def lines_digest(lines: Sequence[Line], *, asset: Asset) -> str:
-    """SHA-256 (hex) of the canonical JSON ``[[line, player, place, amount], …]`` over all lines of a settlement."""
-    return canonical_hash(
-        [[line.line, line.player, line.place, _wire(asset, line.amount)] for line in lines]
-    ).hex()
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """All lines of a settlement as they travel, and their digest: made once for all of its parts."""
+
+    rows: list[_Row]
+    digest: str
+
+
+def render_lines(lines: Sequence[Line], *, asset: Asset) -> _Rendered:
+    """Lines with their amounts as text; the digest is the SHA-256 (hex) of their canonical JSON."""
+    rows: list[_Row] = [[line.line, line.player, line.place, _wire(asset, line.amount)] for line in lines]
+    return _Rendered(rows, canonical_hash(rows).hex())
 
 
 def _wire(asset: Asset, minor: int) -> str:
     return Amount(asset, minor).to_wire()
 
 
-def _contract(event: RoundEvent, digests: dict[int, str]) -> tuple[type[ServiceEnvelope], BaseModel]:
-    """``digests`` keeps a settlement's digest (by identity) over its parts."""
+def _contract(event: RoundEvent, rendered: dict[int, _Rendered]) -> tuple[type[ServiceEnvelope], BaseModel]:
+    """``rendered`` keeps a settlement's lines (by identity) over its parts."""
     if isinstance(event, RoundSettled):
         settlement = event.settlement
-        digest = digests.get(id(settlement))
-        if digest is None:
-            digest = lines_digest(settlement.lines, asset=settlement.rule.asset)
-            digests[id(settlement)] = digest
-        return RoundSettledEvent, _settled(event, settlement, digest)
+        lines = rendered.get(id(settlement))
+        if lines is None:
+            lines = render_lines(settlement.lines, asset=settlement.rule.asset)
+            rendered[id(settlement)] = lines
+        return RoundSettledEvent, _settled(event, settlement, lines)
     found = event.round
     if isinstance(event, RoundFinalized):
         data = FinalizedData(round_id=found.id, settlement_version=event.settlement_version)
@@ -93,9 +106,10 @@ def _contract(event: RoundEvent, digests: dict[int, str]) -> tuple[type[ServiceE
     return _PROGRESS[event.state], progress
 
 
-def _settled(event: RoundSettled, settlement: Settlement, digest: str) -> SettledData:
+def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -> SettledData:
     found, rule, fees = event.round, settlement.rule, settlement.fees
     asset = rule.asset
+    first = event.lines[0].line - 1 if event.lines else 0
     return SettledData(
         round_id=found.id,
         match_id=found.match_id,
@@ -116,12 +130,10 @@ def _settled(event: RoundSettled, settlement: Settlement, digest: str) -> Settle
         part=event.part,
         parts=settlement.parts,
         lines_total=len(settlement.lines),
-        digest=digest,
+        digest=rendered.digest,
         lines=[
-            SettledLine(
-                line=line.line, player=line.player, place=line.place, amount=_wire(asset, line.amount)
-            )
-            for line in event.lines
+            SettledLine(line=number, player=player, place=place, amount=amount)
+            for number, player, place, amount in rendered.rows[first : first + len(event.lines)]
         ],
         final=settlement.final,
         final_at=settlement.final_at,

@@ -174,29 +174,32 @@ def _settle(
     assert_settlement(fees=prizes.fees, unclaimed=prizes.unclaimed, lines=prizes.lines)
     final = not rule.dispute_window
     goal = RoundState.FINALIZED if final else RoundState.SETTLED
-    moved, transitions = _move(current, goal, cause=cause, now=now)
+    transitions = _steps(current, goal, cause=cause, now=now)
     final_at = now + rule.dispute_window
     parts = max(1, -(-len(prizes.lines) // lines_per_part))
     settlement = Settlement(
-        round_id=moved.id,
-        version=moved.settlement_version + 1,
+        round_id=current.id,
+        version=current.settlement_version + 1,
         rule=rule,
         fees=prizes.fees,
         unclaimed=prizes.unclaimed,
         lines=prizes.lines,
         parts=parts,
-        first_event=moved.version + 1,
+        first_event=current.version + 1,
         final=final,
         final_at=final_at,
         settled_at=now,
         cause=cause,
     )
     moved = replace(
-        moved,
-        version=moved.version + parts,
+        current,
+        state=goal,
+        state_seq=current.state_seq + len(transitions),
+        version=current.version + parts,
         settlement_version=settlement.version,
         result_version=part.result_version,
         final_at=final_at,
+        updated_at=now,
     )
     events = tuple(
         RoundSettled(
@@ -247,18 +250,14 @@ def _cause(report: MatchReport) -> Cause:
 def _move(
     current: Round, goal: RoundState, *, cause: Cause, now: datetime
 ) -> tuple[Round, tuple[Transition, ...]]:
-    steps = tuple(
-        Transition(
-            current.id,
-            current.state_seq + number,
-            before,
-            after,
-            cause,
-            current.correlation_id,
-            now,
-        )
-        for number, (before, after) in enumerate(path(before=current.state, after=goal), start=1)
-    )
+    steps = _steps(current, goal, cause=cause, now=now)
     if not steps:
         return current, ()
     return replace(current, state=goal, state_seq=current.state_seq + len(steps), updated_at=now), steps
+
+
+def _steps(current: Round, goal: RoundState, *, cause: Cause, now: datetime) -> tuple[Transition, ...]:
+    return tuple(
+        Transition(current.id, current.state_seq + n, before, after, cause, current.correlation_id, now)
+        for n, (before, after) in enumerate(path(before=current.state, after=goal), start=1)
+    )
