@@ -243,6 +243,17 @@ async def test_every_kind_of_entry_survives(tmp_path: Path) -> None:
     node.close()
 
 
+def test_closed_ledgers_are_flushed(tmp_path: Path) -> None:
+    """Ledgers are flushed to the disk at every commit, the queue only now and then; both are logged ahead."""
+    node = open_node(tmp_path, Clock())
+    file = node.storage._file
+    full, normal = 2, 1  # as SQLite numbers them
+    assert file.db.execute("PRAGMA synchronous").fetchone() == (full,)
+    assert file.unflushed.execute("PRAGMA synchronous").fetchone() == (normal,)
+    assert file.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    node.close()
+
+
 async def test_disk_failure_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a ledger cannot be written nobody sees it, and whoever runs the network is told to stop it."""
     clock = Clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 from stellar_sdk import Asset, Keypair, TransactionBuilder
 from stellar_sdk.soroban_rpc import GetTransactionStatus, SendTransactionStatus
 
+from prizewire_stellar_sandbox.__main__ import listen
 from prizewire_stellar_sandbox.core.model import GENESIS_STROOPS
 from tools.stellar_sandbox.tests.net import key
 from tools.stellar_sandbox.tests.process import ROOT, Sandbox, build, ready, settled, submit
@@ -108,3 +110,9 @@ def test_state_that_is_no_database(tmp_path: Path) -> None:
     state.write_bytes(content)
     assert "cannot be opened as a state file" in refuse_to_start(state=state)
     assert state.read_bytes() == content
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """The listening socket names TCP: only then does asyncio switch Nagle's algorithm off."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

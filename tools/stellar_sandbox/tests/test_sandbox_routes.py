@@ -24,7 +24,7 @@ async def test_friendbot_funds_many_at_once(sandbox: Sandbox, client: SorobanSer
     )
     assert {answer.status_code for answer in answers} == {200}
     hashes = {answer.json()["hash"] for answer in answers}
-    assert len(hashes) <= 4
+    assert len(hashes) < len(players) / 5
     for hash_ in hashes:
         found = await client.get_transaction(hash_)
         assert found.status is GetTransactionStatus.SUCCESS

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         ledger_interval_ms=options.ledger_interval_ms,
     )
     try:
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         return _fail(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port"
@@ -69,7 +69,7 @@ async def _serve(settings: Settings, node: Node, listener: socket.socket) -> int
     return _fail(failures[0]) if failures else 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket that names its protocol.
 
     asyncio switches Nagle's algorithm off only where the protocol says TCP: without it every answer of two
