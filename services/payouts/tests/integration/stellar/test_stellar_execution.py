@@ -14,7 +14,7 @@ from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.testing import eventually
-from prizewire_payouts.domain.stellar.model import AccountQuery
+from prizewire_payouts.domain.stellar.model import AccountQuery, Attempt
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan
 from services.payouts.tests.integration.stellar.conftest import (
@@ -149,6 +149,8 @@ async def test_failure_on_the_ledger_is_isolated(world: World) -> None:
     assert [row.result for row in slots] == ["failed", "succeeded"]
     rebuilds = await world.rows("SELECT rebuilds FROM stellar_payments WHERE state = 'paid'")
     assert {row.rebuilds for row in rebuilds} == {1}
+    (guilty,) = await world.rows("SELECT rebuilds, code FROM stellar_payments WHERE state = 'no_effect'")
+    assert (guilty.rebuilds, guilty.code) == (0, "no_trustline")
     assert await world.breaches() == []
 
 
@@ -257,6 +259,8 @@ async def test_refusal_as_a_whole_frees_payments_for_another_channel(world: Worl
     world.signer.refuse_all = None
     await world.run_until(lambda: world.settled(made))
     assert world.paid() == expected(made)
+    accounts = await world.rows("SELECT account FROM stellar_attempts ORDER BY attempt_id")
+    assert accounts[0].account != accounts[1].account
 
 
 async def test_payout_bound_elsewhere_is_only_waited_for(world: World) -> None:
@@ -315,6 +319,33 @@ async def test_cancel_before_the_offer_and_too_late_after(world: World) -> None:
     assert await cancel(reference_of(offered), now=now()) is CancelOutcome.TOO_LATE
     assert await cancel(reference_of(queued), now=now()) is CancelOutcome.CANCELLED
     assert world.paid() == expected([offered])
+
+
+async def test_cancel_between_building_and_its_commit_wins(world: World) -> None:
+    """A payment that was cancelled while its transaction was built is never offered: the commit is refused."""
+    made = await many(world, 2)
+    await world.submit(made)
+    assert (await world.store.lease(now=world.clock.now())).taken
+    (attempt,) = await world.store.in_state(AttemptState.LEASED, now=world.clock.now())
+    cancelled = await world.parts.provider.cancel(reference_of(made[0]), now=world.clock.now())
+    assert cancelled is CancelOutcome.CANCELLED
+    assert not await commit_as_read(world, attempt)
+    await world.run_until(lambda: world.settled(made))
+    assert world.paid() == expected(made[1:])
+
+
+async def test_cancel_is_too_late_once_offered(world: World) -> None:
+    """From the request for a signature on a payment cannot be called back, though nothing is sent yet."""
+    made = await many(world, 1)
+    await world.submit(made)
+    world.signer.deaf = True
+    await world.tick()
+    assert await world.states() == [(1, "built")]
+    answer = await world.parts.provider.cancel(reference_of(made[0]), now=world.clock.now())
+    assert answer is CancelOutcome.TOO_LATE
+    world.signer.deaf = False
+    await world.run_until(lambda: world.settled(made))
+    assert world.paid() == expected(made)
 
 
 async def test_key_that_was_never_queued_is_proved_so(world: World) -> None:
@@ -428,9 +459,13 @@ async def test_native_asset_is_paid(world: World, asset: str) -> None:
 
 async def build_blindly(world: World) -> None:
     """Lease and build without a look at the destinations, as if the ledger changed before inclusion."""
-    now = world.clock.now()
-    assert (await world.store.lease(now=now)).taken
+    assert (await world.store.lease(now=world.clock.now())).taken
     (attempt,) = await world.store.in_state(AttemptState.LEASED, now=world.clock.now())
+    assert await commit_as_read(world, attempt)
+
+
+async def commit_as_read(world: World, attempt: Attempt) -> bool:
+    """Build and commit an attempt with the payments that it had when it was read."""
     moment = await world.rpc.latest_ledger()
     read = await world.rpc.accounts([AccountQuery(attempt.account)])
     built = world.maker.payments(
@@ -444,4 +479,4 @@ async def build_blindly(world: World) -> None:
     plan = BuildPlan(
         built=built, items=tuple(one.provider_key for one in attempt.payments), fee_cap=2_000_000
     )
-    assert await world.store.commit_built(attempt, plan=plan, now=now)
+    return await world.store.commit_built(attempt, plan=plan, now=world.clock.now())

@@ -32,6 +32,8 @@ __all__ = ["REFUSALS_MAX", "SIGNER_WAITS", "SigningResults"]
 
 REFUSALS_MAX = 20
 """Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
+REST = 4
+"""How much longer than the payments their channel rests, so that they go elsewhere, where there is elsewhere."""
 SIGNER_WAITS = frozenset({"payout_bound_elsewhere"})
 """Item codes of the signer that time heals: it has not read yet that the payout's earlier slot is closed."""
 STALE = "time_bounds_passed"
@@ -138,7 +140,7 @@ class SigningResults:
             await tx.execute(
                 update(channels)
                 .where(channels.c.account == row.account)
-                .values(rest_until=now + pause, rest_reason=f"the signer refuses: {data.code}")
+                .values(rest_until=now + REST * pause, rest_reason=f"the signer refuses: {data.code}")
             )
         self.context.bells.after(tx, Step.LEASE)
         return None
