@@ -1,13 +1,17 @@
 """The store in memory and the store in PostgreSQL are held to the same behaviour."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from prizewire_chassis.db.database import sqlstate
 from prizewire_contracts.ids import round_id
+from prizewire_devstack.testing import eventually
 from prizewire_money import Asset, AssetRegistry
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.rules import RuleReader
@@ -36,6 +40,8 @@ from services.settlement.tests.integration.conftest import Opener, Service
 Store = Callable[[], AbstractAsyncContextManager[RoundStore]]
 Keeper = Callable[[], AbstractAsyncContextManager[CompetitionStore]]
 HOUR = timedelta(hours=1)
+SERIALIZATION_FAILURE = "40001"
+LOCK_NOT_AVAILABLE = "55P03"
 XLM = Asset("XLM", 7, True)
 
 
@@ -167,3 +173,66 @@ async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, 
         due = await found.due(now=NOW + HOUR, limit=2)
         assert [one.id for one in due] == sorted(ids("m0", "m1", "m2"))[:2]
     assert [await finalize(2), await finalize(2), await finalize(2)] == [2, 1, 0]
+
+
+@asynccontextmanager
+async def transaction(
+    service: Service, *, lock_timeout_ms: int = 0
+) -> AsyncIterator[tuple[Rounds, Competitions]]:
+    """Both ports in one transaction, which gives up waiting for a lock after ``lock_timeout_ms``."""
+    reader = RuleReader(AssetRegistry({"EURC": EURC}))
+    async with service.db.transaction() as tx:
+        await tx.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
+        yield Rounds(tx, rules=reader, consumer="settlement.matches"), Competitions(tx, rules=reader)
+
+
+async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) -> None:
+    """Both saw no round; the second waits for the first, and then fails as a serialization failure, to be retried."""
+    service: Service = await open_service()
+    async with transaction(service) as (_, keeper):
+        await keeper.create(make_competition())
+
+    async def second() -> None:
+        async with transaction(service) as (rounds, _):
+            both_looked.set()
+            await apply_reports(
+                [completed(event_id="b")], store=rounds, events=Events(), now=NOW, lines_per_part=1_000
+            )
+
+    both_looked = asyncio.Event()
+    async with transaction(service) as (rounds, _):
+        await apply_reports([completed()], store=rounds, events=Events(), now=NOW, lines_per_part=1_000)
+        waiting = asyncio.create_task(second())
+        await both_looked.wait()
+        await eventually(lambda: _somebody_waits(service))
+    with pytest.raises(DBAPIError) as error:
+        await waiting
+    assert sqlstate(error.value) == SERIALIZATION_FAILURE
+    await second()
+    assert await service.count("settlements") == 1
+
+
+async def _somebody_waits(service: Service) -> bool:
+    return bool(await service.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+async def test_rounds_and_competitions_are_held_by_one_at_a_time(open_service: Opener) -> None:
+    """What one transaction decides on, another waits for; what one finalizes, another passes over."""
+    service: Service = await open_service()
+    async with transaction(service) as (rounds, keeper):
+        await keeper.create(make_competition(dispute_window=HOUR))
+    async with transaction(service) as (rounds, _):
+        await apply_reports(
+            [opened("m1"), completed("m2")], store=rounds, events=Events(), now=NOW, lines_per_part=1_000
+        )
+    async with transaction(service) as (rounds, keeper):
+        assert len(await rounds.rounds(ids("m1"))) == 1
+        assert len(await rounds.due(now=NOW + HOUR, limit=9)) == 1
+        assert await keeper.lock("cup") is not None
+        async with transaction(service, lock_timeout_ms=2_000) as (others, _):
+            assert await others.due(now=NOW + HOUR, limit=9) == []
+        for what in ("round", "competition"):
+            with pytest.raises(DBAPIError) as error:
+                async with transaction(service, lock_timeout_ms=50) as (others, other_keeper):
+                    await (others.rounds(ids("m1")) if what == "round" else other_keeper.lock("cup"))
+            assert sqlstate(error.value) == LOCK_NOT_AVAILABLE

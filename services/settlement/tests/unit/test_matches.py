@@ -303,6 +303,28 @@ async def test_parts_of_another_cut_are_not_mixed(world: FakeWorld) -> None:
     assert paid(world.settled[0].lines) == {"cyd": 5_000, "bob": 3_000}
 
 
+async def test_parts_of_another_result_version_are_not_mixed(world: FakeWorld) -> None:
+    """Part 1 of the first attempt and part 2 of the second do not make a result."""
+    await apply(world, completed(event_id="p1", part=1, parts=2, results=placed("ann")))
+    second = completed(event_id="p2", part=2, parts=2, result_version=2, results=placed(bob=2))
+    await apply(world, second)
+    assert not world.settled
+
+
+async def test_a_bad_part_is_refused_at_once(world: FakeWorld) -> None:
+    """A player who stands twice in one part is found before the others come, and the part does not wait."""
+    bad = completed(part=1, parts=2, results=placed("ann") + placed("ann"))
+    assert reasons(await apply(world, bad)) == {0: (Reason.DUPLICATE_PLAYER, False)}
+    assert not world.held
+
+
+async def test_the_whole_in_another_cut_is_another_result(world: FakeWorld) -> None:
+    """A settled match takes no first part of two, though its players are the same."""
+    await apply(world, completed())
+    part = completed(event_id="p1", part=1, parts=2)
+    assert reasons(await apply(world, part)) == {0: (Reason.RESULT_CONFLICT, False)}
+
+
 async def test_a_large_settlement_goes_out_in_parts(world: FakeWorld) -> None:
     """Versions without gaps, every line once, all parts of one settlement."""
     await apply(world, completed(results=placed(*(f"p{n}" for n in range(7)))), lines_per_part=2)
