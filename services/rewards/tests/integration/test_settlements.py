@@ -366,6 +366,47 @@ async def test_finality_of_an_unknown_round_is_parked(rig: Rig) -> None:
     assert await rig.stuck() == [("parked", "illegal_transition")]
 
 
+async def test_finality_told_twice_has_no_effect(rig: Rig) -> None:
+    """A round that was final from the start, or was finalized before, stays as it is."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "10.00")])
+    await rig.feed(rig.settlements, *match.events(), match.finalized(version=2), match.finalized(version=3))
+    assert await rig.stuck() == []
+    assert await rig.winnings("ann") == 1_000
+    assert await rig.events("reward.released") == []
+
+
+async def test_finality_of_another_version_is_parked(rig: Rig) -> None:
+    """Only the settlement that was booked can become final."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "10.00")], final=False)
+    other = match.settlement_event(
+        "prizewire.round.finalized.v1",
+        {"round_id": str(match.round_id), "settlement_version": 2},
+        version=2,
+    )
+    await rig.feed(rig.settlements, *match.events(), other)
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert await rig.balance(Kind.PENDING, "ann") == 1_000
+
+
+async def test_an_ended_campaign_books_nothing(rig: Rig) -> None:
+    """A settlement that comes after the end is parked."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.change(campaign, "ended")
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.winnings("ann") == 0
+
+
+async def test_an_event_speaks_of_its_own_subject(rig: Rig) -> None:
+    """Versions are counted by subject: an event whose data names another round is dead."""
+    campaign = await rig.campaign(funded=100_000)
+    match, other = Match(campaign, [("ann", "10.00")]), Match(campaign, [("bob", "10.00")])
+    await rig.feed(rig.settlements, *match.events(round_id=str(other.round_id)))
+    assert await rig.stuck() == [("dead", "event_mismatch")]
+
+
 async def test_a_direct_campaign_requests_payouts(rig: Rig) -> None:
     """A final prize is requested to the default method at once; without one it stays, with a note."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prizewire_rewards.domain.booking import check_settlement
 from prizewire_rewards.domain.commands import FinalizeRound, SettleRound
-from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.errors import IllegalTransition, Refused
 from prizewire_rewards.domain.model import Line, Settlement
 from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.ports import Tools, Work
@@ -53,6 +53,8 @@ async def apply_settlements(
                 desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
         except Refused as refused:
             refusals[index] = refused
+        except IllegalTransition as illegal:
+            refusals[index] = Refused(illegal.code, illegal.detail)
     await shelf.save(work=work, now=now)
     booked = await desk.save(work=work, tools=tools, now=now)
     return Settled(refusals, booked)

@@ -35,7 +35,7 @@ class SqlLedger:
         """Open missing accounts and append the transfers: two statements for any number of them."""
         accounts = {transfer.debit for transfer in transfers} | {transfer.credit for transfer in transfers}
         by_id = {account_id(account): account for account in accounts}
-        order = sorted(by_id)
+        order = sorted(by_id, key=lambda key: key.int)
         await self._tx.execute(
             _OPEN,
             {
