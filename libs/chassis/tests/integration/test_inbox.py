@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
+from prizewire_chassis.inbox import processor as processor_module
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
@@ -209,3 +210,49 @@ async def test_hostile_text_is_stored(db, processor, make_spec):
     value = b'{"specversion":"1.0","type":"prizewire.payout.held.v1","subject":"a\\u0000b","data":{}}'
     await processor.process(make_spec(), records(value, topic=TOPIC))
     assert await stuck_rows(db) == [("dead", "schema_invalid")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("time", "0001-01-01T00:00:00+14:00"),
+        ("time", "9999-12-31T23:59:59-14:00"),
+        ("id", "a\u0000b"),
+        ("subject", "a\u0000b"),
+    ],
+)
+async def test_a_malformed_attribute_is_dead_and_stops_nobody(
+    db, processor, make_spec, outbox, clock, name, value
+):
+    """A moment outside the calendar, or a NUL where a name should be, is dead at once; the batch goes on."""
+    payout, fine = uuid4(), held(outbox, uuid4(), 1)
+    attributes = {
+        "time": clock.now().isoformat(),
+        "id": "e-1",
+        "subject": str(payout),
+        "aggregateversion": 1,
+        "correlationid": "c-1",
+    }
+    forged = event_bytes(
+        topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts",
+        data={"payout_id": str(payout), "reason": "x"}, key=make_key("payouts"), **{**attributes, name: value},
+    )  # fmt: skip
+    await asyncio.wait_for(processor.process(make_spec(), records(forged, fine, topic=TOPIC)), timeout=20)
+    assert await effects(db) == [fine.event_id]
+    assert await stuck_rows(db) == [("dead", "schema_invalid")]
+
+
+async def test_a_message_that_breaks_the_decoder_is_dead(db, processor, make_spec, outbox, monkeypatch):
+    """Whatever the decoder raises over one message, the partition goes on, and nothing is parked by it."""
+    fine = held(outbox, uuid4(), 1)
+
+    def decode(*, value, **others):
+        if value == b"broken":
+            raise RecursionError
+        return inbox_decode(value=value, **others)
+
+    inbox_decode = processor_module.decode
+    monkeypatch.setattr(processor_module, "decode", decode)
+    await processor.process(make_spec(), records(b"broken", fine, topic=TOPIC))
+    assert await effects(db) == [fine.event_id]
+    assert await stuck_rows(db) == [("dead", "handler_error")]

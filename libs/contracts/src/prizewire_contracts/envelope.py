@@ -16,6 +16,7 @@ __all__ = [
     "Name",
     "Score",
     "ServiceEnvelope",
+    "Text",
     "Timestamp",
     "Version",
 ]
@@ -28,7 +29,11 @@ def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         msg = "a timestamp needs its offset"
         raise ValueError(msg)
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        msg = "the moment lies outside the calendar"
+        raise ValueError(msg) from None
 
 
 Timestamp = Annotated[datetime, AfterValidator(_aware)]
@@ -42,6 +47,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"
 """An identifier given by others: player, match, competition. Opaque, no white space, no control characters."""
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+"""Free text without control characters, which CloudEvents 1.0 ("Type System") forbids; no database stores NUL."""
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -68,17 +75,17 @@ class Envelope(BaseModel):
     """The only service that may produce this type; None for game servers."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    id: Text
     source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
     type: str
     time: Timestamp
-    subject: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    subject: Text
     datacontenttype: Literal["application/json"] = "application/json"
     dataschema: Annotated[str, StringConstraints(max_length=256)] | None = None
     correlationid: (
         Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] | None
     ) = None
-    causationid: Annotated[str, StringConstraints(max_length=256)] | None = None
+    causationid: Text | None = None
     aggregateversion: Version | None = None
     keyid: Annotated[str, StringConstraints(max_length=128)] | None = None
     signature: HexSignature | None = None

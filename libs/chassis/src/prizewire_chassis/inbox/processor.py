@@ -80,6 +80,16 @@ class BatchProcessor:
                 value=value,
                 refused=refused,
             )
+        except Exception as error:  # noqa: BLE001 - one message must not stop its partition for ever
+            _log.exception("message broke the decoder", consumer=spec.name, offset=record.offset)
+            return Stuck.of_refused(
+                consumer=spec.name,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                value=value,
+                refused=EventRefused(RefusalCode.HANDLER_ERROR, repr(error)),
+            )
         return Incoming(
             found.event, found.raw, found.hash, record.topic, record.partition, record.offset, value
         )
