@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["NotCanonical", "canonical_bytes", "canonical_hash", "check_canonical"]
+__all__ = ["NotCanonical", "canonical_bytes", "canonical_hash", "check_canonical", "render_checked"]
 
 _INTEGER_MAX = 2**53 - 1
 _DEPTH_MAX = 32
@@ -27,34 +27,14 @@ class NotCanonical(ValueError):
         self.path = path
 
 
-def check_canonical(value: Any, *, path: str = "", depth: int = 0) -> None:
+def check_canonical(value: Any) -> None:
     """Refuse what has no canonical form.
 
     Raises:
         NotCanonical: with the JSON pointer of the first offender.
     """
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return
-    if kind is int:
-        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
-            raise NotCanonical("integer_too_large", path)
-        return
-    if kind is float:
-        raise NotCanonical("float_refused", path)
-    if depth >= _DEPTH_MAX:
-        raise NotCanonical("too_deep", path)
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
-                raise NotCanonical("key_not_ascii", path)
-            check_canonical(item, path=f"{path}/{key}", depth=depth + 1)
-        return
-    if kind is list or kind is tuple:
-        for index, item in enumerate(value):
-            check_canonical(item, path=f"{path}/{index}", depth=depth + 1)
-        return
-    raise NotCanonical("type_refused", path)
+    if not _is_canonical(value, _DEPTH_MAX):
+        _explain(value, path="", depth=0)
 
 
 def canonical_bytes(value: Any) -> bytes:
@@ -64,9 +44,57 @@ def canonical_bytes(value: Any) -> bytes:
         NotCanonical: the value holds a float, a large integer, a key that is not ASCII, or no JSON at all.
     """
     check_canonical(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return render_checked(value)
 
 
 def canonical_hash(value: Any) -> bytes:
     """SHA-256 of the canonical bytes: 32 bytes."""
     return hashlib.sha256(canonical_bytes(value)).digest()
+
+
+def render_checked(value: Any) -> bytes:
+    """The canonical bytes of a value that ``check_canonical`` has passed; what it has not seen must not come here."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _is_canonical(value: Any, depth_left: int) -> bool:
+    """Say yes or no; the path of an offender is worked out only for the few values that have one."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_INTEGER_MAX <= value <= _INTEGER_MAX)
+    if depth_left == 0:
+        return False
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _is_canonical(item, depth_left - 1):
+                return False
+        return True
+    if kind is list or kind is tuple:
+        return all(type(item) is str or _is_canonical(item, depth_left - 1) for item in value)
+    return False
+
+
+def _explain(value: Any, *, path: str, depth: int) -> None:
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return
+    if kind is int:
+        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            raise NotCanonical("integer_too_large", path)
+        return
+    if kind is float:
+        raise NotCanonical("float_refused", path)
+    if kind is not dict and kind is not list and kind is not tuple:
+        raise NotCanonical("type_refused", path)
+    if depth >= _DEPTH_MAX:
+        raise NotCanonical("too_deep", path)
+    if kind is dict:
+        for key in value:
+            if type(key) is not str or not key.isascii():
+                raise NotCanonical("key_not_ascii", path)
+    for name, item in value.items() if kind is dict else enumerate(value):
+        _explain(item, path=f"{path}/{name}", depth=depth + 1)

@@ -1,12 +1,13 @@
 """From the bytes of a Kafka message to a typed event, or to a refusal with a stable code."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from prizewire_contracts.canonical import NotCanonical, canonical_hash, check_canonical
+from prizewire_contracts.canonical import NotCanonical, check_canonical, render_checked
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import Topic
@@ -90,7 +91,7 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
             )
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
-    return Decoded(event, raw, canonical_hash(raw))
+    return Decoded(event, raw, hashlib.sha256(render_checked(raw)).digest())
 
 
 def _model(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.canonical import check_canonical, render_checked
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.ids import event_id
 from prizewire_contracts.topics import Topic, topic_of
@@ -71,12 +71,17 @@ def encode(
         raw["causationid"] = causation_id
     signed = sign_raw(topic=topic.name, raw=raw, key=key)
     return EncodedEvent(
-        topic=topic.name, key=correlation_id.encode(), value=canonical_bytes(signed), event_id=identifier
+        topic=topic.name, key=correlation_id.encode(), value=render_checked(signed), event_id=identifier
     )
 
 
 def sign_raw(*, topic: str, raw: dict[str, Any], key: MessageKey) -> dict[str, Any]:
-    """A copy of a CloudEvent with ``keyid`` and ``signature`` set. Game servers sign with this too."""
+    """A copy of a CloudEvent with ``keyid`` and ``signature`` set. Game servers sign with this too.
+
+    Raises:
+        NotCanonical: the event holds a float, or something else that cannot be signed.
+    """
     bare = {name: value for name, value in raw.items() if name != "signature"}
     bare["keyid"] = key.keyid
+    check_canonical(bare)
     return {**bare, "signature": key.sign(event_signing_bytes(topic=topic, raw=bare))}

@@ -25,6 +25,10 @@ CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""
 
 
+_PRINTED = r"^[^\x00-\x1f\x7f]+$"
+"""Attributes that are stored and shown: no control characters."""
+
+
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         msg = "a timestamp needs its offset"

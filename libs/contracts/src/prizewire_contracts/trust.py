@@ -13,11 +13,12 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.canonical import render_checked
 from prizewire_contracts.intents import EVENT_TAG
 
 __all__ = ["MessageKey", "NotTrusted", "TrustStore", "TrustedKey", "event_signing_bytes", "verify_raw"]
 
+_UNSIGNED = frozenset({"signature", "traceparent"})
 USES = frozenset({"event", "intent", "approval", "audit-head"})
 
 
@@ -138,9 +139,12 @@ class TrustStore:
 
 
 def event_signing_bytes(*, topic: str, raw: Mapping[str, Any]) -> bytes:
-    """What an event's signature covers: tag, topic, and the envelope without ``signature`` and ``traceparent``."""
-    bare = {name: value for name, value in raw.items() if name not in ("signature", "traceparent")}
-    return EVENT_TAG + topic.encode() + b"\n" + canonical_bytes(bare)
+    """What an event's signature covers: tag, topic, and the envelope without ``signature`` and ``traceparent``.
+
+    ``raw`` is the parsed JSON of an event that ``check_canonical`` has passed, as ``decode`` answers it.
+    """
+    bare = {name: value for name, value in raw.items() if name not in _UNSIGNED}
+    return EVENT_TAG + topic.encode() + b"\n" + render_checked(bare)
 
 
 def verify_raw(*, topic: str, raw: Mapping[str, Any], public_key: str) -> None:

@@ -137,6 +137,8 @@ def match(**data) -> bytes:
         (match(results=[{"player": "p-1"}]), "schema_invalid"),
         (match(results=[]), "schema_invalid"),
         (match(results=[{"player": "p 1", "place": 1}]), "schema_invalid"),
+        (match().replace(b'"subject":"m-1"', b'"subject":"m\\u00001"'), "schema_invalid"),
+        (match().replace(b'"id":"1"', b'"id":"1\\n"'), "schema_invalid"),
         (match(results=[{"player": "p", "place": 0}]), "schema_invalid"),
         (match(results=[{"player": "p", "scores": {"points": "1e3"}}]), "schema_invalid"),
     ],
