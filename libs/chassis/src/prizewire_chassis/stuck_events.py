@@ -21,7 +21,15 @@ from prizewire_contracts.decode import EventRefused
 if TYPE_CHECKING:
     from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 
-__all__ = ["NotReplayable", "ReplayAnswer", "Stuck", "StuckEvents", "parked_heads", "record_stuck"]
+__all__ = [
+    "NotReplayable",
+    "PlaceTaken",
+    "ReplayAnswer",
+    "Stuck",
+    "StuckEvents",
+    "parked_heads",
+    "record_stuck",
+]
 
 _log = get_logger(__name__)
 
@@ -68,6 +76,10 @@ class Stuck:
         )
 
 
+class PlaceTaken(Exception):
+    """Where a message should be kept, another one is parked: the topic was made anew, or the database is a copy."""
+
+
 class NotReplayable(Exception):
     """``code``: ``not_found``, ``already_replayed``, ``consumer_unknown`` or ``not_head`` (``head`` says which
     event must go first).
@@ -90,16 +102,22 @@ class ReplayAnswer:
 
 
 async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: datetime) -> None:
-    """Store messages; one that lies there already (same consumer, topic, partition, offset) is left alone."""
+    """Store messages, each at its place (consumer, topic, partition, offset). The same message delivered again is
+    left alone, unless it was dead and must wait now; another message takes the place of one that is not parked.
+
+    Raises:
+        PlaceTaken: another message is parked there; storing nothing would lose this one.
+    """
     columns = (*_FIELDS[1:], "value")
-    await tx.execute(
-        _INSERT,
-        {
-            "consumer": entries[0].consumer,
-            "now": now,
-            **{f"{name}s": [_clean(getattr(entry, name)) for entry in entries] for name in columns},
-        },
-    )
+    rows = {
+        "consumer": entries[0].consumer,
+        "now": now,
+        **{f"{name}s": [_clean(getattr(entry, name)) for entry in entries] for name in columns},
+    }
+    await tx.execute(_INSERT, rows)
+    taken = (await tx.execute(_TAKEN, rows)).one_or_none()
+    if taken is not None:
+        raise PlaceTaken(f"{taken.topic}, partition {taken.partition}, offset {taken.offset}: see {taken.id}")
 
 
 async def parked_heads(
@@ -202,9 +220,8 @@ class StuckEvents:
             _log.exception("replay failed", stuck_id=stuck_id)
             detail = repr(error)[:500]
             async with self._db.transaction() as tx:
-                values = {"id": stuck_id, "state": "parked", "reason": "handler_error", "detail": detail}
-                await tx.execute(_STILL, values)
-            return ReplayAnswer("parked", "handler_error", detail, 0), None
+                state = (await tx.execute(_BROKE, {"id": stuck_id, "detail": detail})).scalar_one_or_none()
+            return ReplayAnswer(state or "replayed", "handler_error", detail, 0), None
 
     async def _replay_one(
         self, stuck_id: int, *, actor: str
@@ -233,7 +250,7 @@ class StuckEvents:
                 await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})
                 return ReplayAnswer("replayed", None, None, 0), key
             state = "parked" if refusal.park else "dead"
-            detail = refusal.detail[:500]
+            detail = _clean(refusal.detail[:500])
             values = {"id": stuck_id, "state": state, "reason": str(refusal.code), "detail": detail}
             await tx.execute(_STILL, values)
             return ReplayAnswer(state, str(refusal.code), detail, 0), key
@@ -255,7 +272,18 @@ _INSERT = text(
     "CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), CAST(:event_ids AS text[]), CAST(:sources AS text[]), "
     "CAST(:subjects AS text[]), CAST(:types AS text[]), CAST(:versions AS int[]), CAST(:correlation_ids AS text[]), "
     "CAST(:states AS text[]), CAST(:reasons AS text[]), CAST(:details AS text[]), CAST(:values AS bytea[])) AS u "
-    'ON CONFLICT (consumer, topic, partition, "offset") DO NOTHING'
+    'ON CONFLICT (consumer, topic, partition, "offset") DO UPDATE SET event_id = excluded.event_id, '
+    "source = excluded.source, subject = excluded.subject, type = excluded.type, version = excluded.version, "
+    "correlation_id = excluded.correlation_id, state = excluded.state, reason = excluded.reason, "
+    "detail = excluded.detail, value = excluded.value, recorded_at = excluded.recorded_at, replayed_at = NULL, "
+    "replayed_by = NULL WHERE stuck_events.state <> 'parked' "
+    "AND (excluded.state = 'parked' OR stuck_events.value <> excluded.value)"
+)
+_TAKEN = text(
+    'SELECT s.id, s.topic, s.partition, s."offset" FROM stuck_events s JOIN unnest(CAST(:topics AS text[]), '
+    "CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), CAST(:values AS bytea[])) "
+    'AS u(topic, partition, "offset", value) ON s.consumer = :consumer AND s.topic = u.topic '
+    'AND s.partition = u.partition AND s."offset" = u."offset" WHERE s.value <> u.value LIMIT 1'
 )
 _HEADS = text(
     "SELECT s.source, s.subject, s.reason FROM stuck_events s "
@@ -280,6 +308,10 @@ _DONE = text(
     "UPDATE stuck_events SET state = 'replayed', replayed_at = :now, replayed_by = :actor WHERE id = :id"
 )
 _STILL = text("UPDATE stuck_events SET state = :state, reason = :reason, detail = :detail WHERE id = :id")
+_BROKE = text(
+    "UPDATE stuck_events SET reason = 'handler_error', detail = :detail WHERE id = :id AND state <> 'replayed' "
+    "RETURNING state"
+)
 _COUNTS = text(
     "SELECT state, count(*) AS n FROM stuck_events WHERE state IN ('dead', 'parked') GROUP BY state"
 )

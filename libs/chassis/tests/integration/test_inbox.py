@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
-from prizewire_chassis.stuck_events import NotReplayable
+from prizewire_chassis.stuck_events import NotReplayable, PlaceTaken
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
@@ -256,3 +256,88 @@ async def test_a_message_that_breaks_the_decoder_is_dead(db, processor, make_spe
     await processor.process(make_spec(), records(b"broken", fine, topic=TOPIC))
     assert await effects(db) == [fine.event_id]
     assert await stuck_rows(db) == [("dead", "handler_error")]
+
+
+async def test_a_dead_event_that_is_delivered_again_and_must_wait_is_parked(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """Kafka delivers a dead event again, and now it must wait: it is parked at its old place, and not lost."""
+    event, spec = held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[event.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=TOPIC))
+    assert await stuck_rows(db) == [("parked", "not_supported_yet")]
+    handler.refuse.clear()
+    stuck = make_stuck(spec)
+    answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    assert answer.state == "replayed"
+    assert await effects(db) == [event.event_id]
+
+
+async def test_another_message_at_the_place_of_a_stuck_one_is_not_lost(
+    db, processor, handler, make_spec, outbox
+):
+    """A topic that was made anew counts from 0 again: a new message takes a dead one's place, and stops at a
+    parked one's until a person has looked.
+    """
+    first, second, third = (held(outbox, uuid4(), 1) for _ in range(3))
+    spec = make_spec()
+    handler.refuse[first.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
+    for event in (second, third):
+        handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(first, topic=TOPIC))
+    await processor.process(spec, records(second, topic=TOPIC))
+    assert await stuck_rows(db) == [("parked", "not_supported_yet")]
+    with pytest.raises(PlaceTaken):
+        await processor.process(spec, records(third, topic=TOPIC))
+    async with db.transaction() as tx:
+        known = await tx.execute(text("SELECT event_id FROM inbox ORDER BY event_id"))
+        assert [row.event_id for row in known] == [second.event_id]
+
+
+async def test_a_replay_that_breaks_keeps_a_dead_event_dead(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """A dead event over which the handler raises when it is sent again parks nobody."""
+    payout, spec = uuid4(), make_spec(VersionRule.NONE)
+    event, honest = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[event.event_id] = Refusal(RefusalCode.SIGNATURE_INVALID, "forged")
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse.clear()
+    handler.raising[event.event_id] = ValueError("cannot be")
+    stuck = make_stuck(spec)
+    answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    assert (answer.state, answer.reason) == ("dead", "handler_error")
+    await processor.process(spec, records(honest, topic=TOPIC, start=1))
+    assert await effects(db) == [honest.event_id]
+
+
+async def test_a_replay_that_breaks_does_not_undo_another_that_went_through(
+    db, processor, handler, make_spec, make_stuck, outbox, monkeypatch
+):
+    """Two operators replay one event; the one whose attempt breaks does not park again what the other applied."""
+    event, spec = held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse.clear()
+    one, other = make_stuck(spec), make_stuck(spec)
+    stuck_id = (await one.page(after=0, limit=1))[0]["id"]
+
+    async def breaks(stuck_id: int, *, actor: str):
+        await other.replay(stuck_id, actor=actor)
+        raise ValueError("cannot be")
+
+    monkeypatch.setattr(one, "_replay_one", breaks)
+    await one.replay(stuck_id, actor="op")
+    assert await effects(db) == [event.event_id]
+    assert [state for state, _ in await stuck_rows(db)] == ["replayed"]
+
+
+async def test_what_was_written_does_not_stand_in_errors(db):
+    """A failing statement's error, which is logged and shown to people, holds none of its parameters."""
+    with pytest.raises(Exception, match="syntax error") as raised:
+        async with db.transaction() as tx:
+            await tx.execute(text("SELEKT :detail"), {"detail": "sealed-detail"})
+    assert "sealed-detail" not in repr(raised.value)
+    assert "sealed-detail" not in str(raised.value)

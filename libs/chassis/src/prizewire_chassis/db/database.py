@@ -34,6 +34,8 @@ class Database:
             max_overflow=2,
             pool_timeout=30,
             pool_pre_ping=False,
+            # errors are logged and shown with stuck events: what was written must not stand in them
+            hide_parameters=True,
             connect_args={
                 "timeout": 10,
                 "command_timeout": 60,
