@@ -15,6 +15,7 @@ from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refu
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import ManualClock, make_key, make_trust
+from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,6 +55,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.refuse: dict[str, Refusal] = {}
+        self.refuse_subjects: set[str] = set()
         self.raising: dict[str, Exception] = {}
         self.calls = 0
 
@@ -63,6 +65,9 @@ class Scripted:
         for index, item in enumerate(batch):
             if item.event.id in self.raising:
                 raise self.raising[item.event.id]
+            if item.event.subject in self.refuse_subjects:
+                refused[index] = Refusal(RefusalCode.SOURCE_NOT_ALLOWED, "forged")
+                continue
             if item.event.id in self.refuse:
                 refused[index] = self.refuse[item.event.id]
                 continue

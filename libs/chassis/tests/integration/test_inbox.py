@@ -73,6 +73,22 @@ async def test_a_forged_event_is_dead_and_uses_up_nothing(db, processor, make_sp
     assert await stuck_rows(db) == [("dead", "signature_invalid")]
 
 
+async def test_a_refused_forgery_cannot_use_up_an_honest_id(db, processor, handler, make_spec, outbox):
+    """Where only the handler can tell a forgery, the honest event under the same id is applied, even when both stand
+    in one batch, the forgery first.
+    """
+    honest = held(outbox, uuid4(), 1)
+    forgery = event_bytes(
+        topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts", subject="x", key=make_key("payouts"),
+        data={"payout_id": str(uuid4()), "reason": "forged"}, id=honest.event_id, aggregateversion=1,
+        correlationid="c-1",
+    )  # fmt: skip
+    handler.refuse_subjects = {"x"}
+    await processor.process(make_spec(VersionRule.NONE), records(forgery, honest, topic=TOPIC))
+    assert await effects(db) == [honest.event_id]
+    assert await stuck_rows(db) == [("dead", "source_not_allowed")]
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

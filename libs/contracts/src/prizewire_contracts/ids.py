@@ -5,7 +5,7 @@ A replay derives the same ids and so converges on the same rows instead of addin
 
 from uuid import UUID, uuid5
 
-from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.canonical import render_checked
 
 __all__ = [
     "NAMESPACE",
@@ -21,6 +21,7 @@ __all__ = [
     "transfer_id",
 ]
 
+_INTEGER_END = 2**53
 NAMESPACE = UUID("7f0f7a53-7d2c-5c0e-9d8b-2a6a4f1c9e10")
 """Prizewire's UUIDv5 namespace. It never changes: every id in every database hangs on it."""
 
@@ -29,8 +30,15 @@ def derive(kind: str, *causes: str | int) -> UUID:
     """The id of a thing of this kind that these causes brought about.
 
     ``kind`` keeps the id spaces apart; causes are strings or integers below 2^53, in a fixed order.
+
+    Raises:
+        TypeError: a cause is neither.
     """
-    return uuid5(NAMESPACE, canonical_bytes([kind, *causes]).decode())
+    for cause in causes:
+        if type(cause) is not str and not (type(cause) is int and abs(cause) < _INTEGER_END):
+            msg = f"an id is derived from strings and integers below 2^53, not from {cause!r}"
+            raise TypeError(msg)
+    return uuid5(NAMESPACE, render_checked([kind, *causes]).decode())
 
 
 def match_correlation_id(*, source: str, match_id: str) -> UUID:
