@@ -187,6 +187,12 @@ class Scene:
                 str(one["payout_id"]): one for one in api.items("/api/admin/payouts") if one["player"] in own
             }
 
+    def rewards(self) -> list[dict[str, Any]]:
+        """The rewards of this scene's players, as rewards tells them."""
+        own = set(self.addresses)
+        with self.api() as api:
+            return [one for one in api.items("/api/rewards") if one["player"] in own]
+
     def balance_sheet(self) -> dict[str, Any]:
         """The campaign's money by whereabouts, as rewards tells it."""
         with self.api() as api:
