@@ -212,6 +212,7 @@ class Rig:
         version: int = 1,
         key: MessageKey | None = None,
         filed_by: str = "rewards",
+        subject: str | None = None,
         **changes: Any,
     ) -> bytes:
         """A ``payout.requested`` event; ``signer`` signs the intent, rewards the event."""
@@ -226,7 +227,7 @@ class Rig:
             "filed_by": filed_by,
             **changes,
         }
-        return self.event("payout.requested", data, version=version, key=key)
+        return self.event("payout.requested", data, version=version, key=key, subject=subject)
 
     def event(
         self,
@@ -236,6 +237,7 @@ class Rig:
         version: int,
         correlation_id: str = "corr-1",
         key: MessageKey | None = None,
+        subject: str | None = None,
     ) -> bytes:
         """An event of rewards about a payout."""
         name = f"prizewire.{kind}.v1"
@@ -244,7 +246,7 @@ class Rig:
             topic=REWARDS.name,
             kind=name,
             source="/prizewire/rewards",
-            subject=payout_id,
+            subject=subject or payout_id,
             data=dict(data),
             key=key or make_key("rewards"),
             id=f"{payout_id}/{kind}/{version}",

@@ -24,7 +24,7 @@ from prizewire_payouts.adapters.rails import RailEntry, build_rails, read_rails
 from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.adapters.vault import DetailsVault
 from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
-from prizewire_payouts.entrypoints.consumers import RewardsConsumer, rewards_spec
+from prizewire_payouts.entrypoints.consumers import HintsConsumer, RewardsConsumer, hints_spec, rewards_spec
 from prizewire_payouts.entrypoints.http import (
     HttpParts,
     admin_controller,
@@ -97,7 +97,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         controllers=root.controllers(policy),
         lineage=_joined([PayoutLineage(assets=assets), *chain.lineages]),
         checks=[*CHECKS, *chain.checks],
-        specs=[root.consumer(policy), *chain.specs],
+        specs=[root.consumer(policy), root.hints(), *chain.specs],
         jobs=[*(job for worker in workers for job in worker.jobs), housekeeping, *chain.jobs],
         close=close,
     )
@@ -213,6 +213,9 @@ class _Root:
                 clock=self.runtime.clock,
             )
         )
+
+    def hints(self) -> ConsumerSpec:
+        return hints_spec(HintsConsumer(store=self.transactions.store, clock=self.runtime.clock))
 
     async def _audit(self, surprise: Surprise) -> None:
         async with self.runtime.db.transaction() as tx:

@@ -81,6 +81,14 @@ class Store(Protocol):
         """Payouts whose outcome on this rail is open (or may still turn) and due to be looked at."""
         ...
 
+    async def look_now(
+        self, *, keys: Sequence[UUID], references: Sequence[tuple[str, str]], now: datetime
+    ) -> int:
+        """Make payouts due whose last attempt has one of these provider keys, or (rail, provider's reference),
+        and whose outcome is open or may still turn; answers how many.
+        """
+        ...
+
     async def lock_expired(self, *, now: datetime, limit: int) -> list[Payout]:
         """Approved and held payouts whose intent has run out and of which rewards was not told."""
         ...

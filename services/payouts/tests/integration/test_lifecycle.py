@@ -6,12 +6,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
+from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_money import Amount
 from prizewire_payouts.domain.model import Payout
+from prizewire_payouts.entrypoints.consumers import HintsConsumer, hints_spec
 from prizewire_payouts.handlers.methods import remove
-from prizewire_payouts.handlers.outcomes import Answer, record_answers
+from prizewire_payouts.handlers.outcomes import Answer, record_answers, take_watched
 from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.handlers.submit import commit_attempts
 from prizewire_payouts.ports import Store
@@ -360,6 +363,70 @@ async def test_a_pause_holds_new_payments_and_drains_sent_ones(rig: Rig) -> None
     assert (await rig.payout(sent)).state == "paid"
     await rig.submit()
     assert (await rig.payout(waiting)).state == "pending"
+
+
+async def hinted(
+    rig: Rig, *, key: str | None = None, reference: str | None = None, rail: str = "stellar"
+) -> None:
+    """A webhook of the rail, verified, as it comes from Kafka."""
+    value = event_bytes(
+        topic=PROVIDER_WEBHOOKS.name,
+        kind="prizewire.provider.event_received.v1",
+        source="/prizewire/webhooks",
+        subject=f"{rail}/evt",
+        data={
+            "provider": rail,
+            "event_id": "evt",
+            "event_type": "x",
+            "provider_key": key,
+            "provider_ref": reference,
+            "body_sha256": "0" * 64,
+        },
+        key=make_key("webhooks"),
+        correlationid="c",
+        aggregateversion=1,
+    )
+    spec = hints_spec(HintsConsumer(store=rig.transactions.store, clock=rig.clock))
+    await rig.processor.process(spec, records(value, topic=PROVIDER_WEBHOOKS.name, start=next(rig._offsets)))
+
+
+async def test_a_hint_has_the_rail_asked_at_once(rig: Rig) -> None:
+    """A webhook by our key, or by the rail's reference, makes the payment due; it is the rail that is believed."""
+    payout_id = await on_chain(rig)
+    rig.chain.answers.append(ProviderResult(outcome=Outcome.PENDING, provider_ref="ref-1"))
+    await rig.submit("stellar")
+    key = str(rig.chain.created[0].provider_key)
+    for hint in ({"key": key}, {"reference": "ref-1"}, {"key": "not ours", "reference": "ref-1"}):
+        await hinted(rig, **hint)
+        assert (await rig.payout(payout_id)).due_at == rig.clock.now()
+        assert (await rig.payout(payout_id)).state == "pending"
+        rig.chain.looks.append(said(Outcome.PENDING))
+        await rig.watch("stellar", after=timedelta(milliseconds=1))
+    due = (await rig.payout(payout_id)).due_at
+    await hinted(rig, key=str(uuid4()))
+    await hinted(rig, reference="ref-1", rail="fake")
+    assert (await rig.payout(payout_id)).due_at == due
+    assert await rig.stuck() == []
+
+
+async def test_news_while_the_rail_is_asked_is_not_lost(rig: Rig) -> None:
+    """What an execution proves between a look and its answer's commit makes the payout due at once again."""
+    payout_id = await on_chain(rig)
+    rig.chain.answers.append(said(Outcome.PENDING))
+    await rig.submit("stellar")
+    rig.clock.advance(timedelta(minutes=1))
+    (look,) = await rig.transactions.run(
+        lambda store: take_watched(store, rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now(), limit=9)
+    )
+    async with rig.db.transaction() as tx:
+        await rig.lifecycle.on_progress(tx, [payout_id], rig.clock.now())
+    stale = Answer(payout_id=payout_id, attempt_no=look.reference.attempt_no, result=said(Outcome.PENDING))
+    await rig.transactions.run(
+        lambda store: record_answers(
+            store, [stale], rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now()
+        )
+    )
+    assert (await rig.payout(payout_id)).due_at == rig.clock.now()
 
 
 async def test_looks_grow_apart(rig: Rig) -> None:

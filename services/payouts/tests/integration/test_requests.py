@@ -251,3 +251,12 @@ async def test_without_a_rail_it_fails_and_gives_back(rig: Rig) -> None:
     await rig.feed(rig.requested(method, intent))
     assert (await rig.payout(UUID(intent.payout_id))).state == "held"
     assert intent.network == NETWORK
+
+
+async def test_the_subject_is_the_payout(rig: Rig) -> None:
+    """An event about another subject than its payout would escape that payout's order of versions."""
+    method = await rig.method()
+    intent = rig.intent(method)
+    await rig.feed(rig.requested(method, intent, subject=str(uuid4())))
+    assert await rig.stuck() == [("dead", "event_mismatch")]
+    assert await rig.rows("SELECT 1 FROM payouts") == []

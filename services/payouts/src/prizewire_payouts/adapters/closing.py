@@ -20,9 +20,10 @@ from prizewire_payouts.handlers.closing import take_close_refused, take_closed
 
 __all__ = ["Lifecycle"]
 
+# a payout that is still being submitted belongs to its worker until the lease is over
 _DUE = text(
     "WITH news AS (SELECT payout_id FROM payouts WHERE payout_id = ANY(CAST(:ids AS uuid[])) "
-    "AND state IN ('submitting', 'pending', 'unknown', 'paid') ORDER BY payout_id FOR UPDATE) "
+    "AND state IN ('pending', 'unknown', 'paid') ORDER BY payout_id FOR UPDATE) "
     "UPDATE payouts p SET due_at = :now FROM news WHERE p.payout_id = news.payout_id"
 )
 

@@ -14,6 +14,7 @@ __all__ = [
     "LOCK_EXPIRED",
     "LOCK_UNROUTED",
     "LOCK_WATCHED",
+    "LOOK_NOW",
     "SHARED",
     "STEP_PAYOUTS",
     "UPDATE_ATTEMPTS",
@@ -65,6 +66,15 @@ LOCK_APPROVED = text(
 LOCK_WATCHED = text(
     _PAYOUT + "p.state IN ('submitting', 'pending', 'unknown', 'paid') AND p.due_at <= :now "
     "AND (p.rail = :rail OR p.rail IS NULL) ORDER BY p.due_at, p.payout_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+)
+LOOK_NOW = text(
+    "WITH named AS (SELECT a.payout_id FROM attempts a WHERE a.provider_key = ANY(CAST(:keys AS uuid[])) "
+    "UNION SELECT a.payout_id FROM attempts a "
+    "JOIN unnest(CAST(:rails AS text[]), CAST(:references AS text[])) AS u(rail, reference) "
+    "ON a.rail = u.rail AND a.provider_ref = u.reference), "
+    "open AS (SELECT p.payout_id FROM payouts p JOIN named USING (payout_id) "
+    "WHERE p.state IN ('pending', 'unknown', 'paid') ORDER BY p.payout_id FOR UPDATE OF p) "
+    "UPDATE payouts p SET due_at = :now FROM open WHERE p.payout_id = open.payout_id"
 )
 LOCK_EXPIRED = text(
     _PAYOUT + "p.state IN ('approved', 'held') AND p.intent_expires_at <= :now AND NOT p.expiry_told "

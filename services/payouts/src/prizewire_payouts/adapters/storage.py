@@ -93,6 +93,23 @@ class PostgresStore:
         """See the port."""
         return await self._payouts(sql.LOCK_WATCHED, rail=rail, now=now, limit=limit)
 
+    async def look_now(
+        self, *, keys: Sequence[UUID], references: Sequence[tuple[str, str]], now: datetime
+    ) -> int:
+        """See the port."""
+        found = await self._tx.execute(
+            sql.LOOK_NOW,
+            {
+                "keys": list(keys),
+                "rails": [rail for rail, _ in references],
+                "references": [reference for _, reference in references],
+                "now": now,
+            },
+        )
+        if found.rowcount and self._on_due is not None:
+            after_commit(self._tx, self._on_due)
+        return found.rowcount
+
     async def lock_expired(self, *, now: datetime, limit: int) -> list[Payout]:
         """See the port."""
         return await self._payouts(sql.LOCK_EXPIRED, now=now, limit=limit)

@@ -1,17 +1,21 @@
-"""`prizewire.rewards.v1`: payout requests, wishes to cancel, renewed intents."""
+"""`prizewire.rewards.v1`: payout requests, wishes to cancel, renewed intents. `prizewire.provider-webhooks.v1`:
+hints of rails.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule, never
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.events.provider_webhooks import ProviderEventReceivedEvent
 from prizewire_contracts.events.rewards import (
     PayoutCancelRequestedEvent,
     PayoutIntentRenewedEvent,
@@ -19,7 +23,7 @@ from prizewire_contracts.events.rewards import (
 )
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.rails import SIGNER_RAILS
-from prizewire_contracts.topics import REWARDS
+from prizewire_contracts.topics import PROVIDER_WEBHOOKS, REWARDS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
 from prizewire_payouts.domain.commands import (
@@ -30,12 +34,14 @@ from prizewire_payouts.domain.commands import (
     RenewIntent,
     RequestPayout,
 )
+from prizewire_payouts.handlers.hints import Hint, take_hints
 from prizewire_payouts.handlers.requests import Rules, take_commands
 from prizewire_payouts.ports import Store
 
-__all__ = ["RewardsConsumer", "rewards_spec"]
+__all__ = ["HintsConsumer", "RewardsConsumer", "hints_spec", "rewards_spec"]
 
 CONSUMER = "payouts.rewards"
+HINTS_CONSUMER = "payouts.provider-webhooks"
 _TYPES = frozenset(
     str(model.model_fields["type"].default)
     for model in (PayoutRequestedEvent, PayoutCancelRequestedEvent, PayoutIntentRenewedEvent)
@@ -171,3 +177,33 @@ class RewardsConsumer:
             expires_at=expires,
             needs_closure=any(way.rail in SIGNER_RAILS for way in intent.allowed),
         )
+
+
+def hints_spec(handler: "HintsConsumer") -> ConsumerSpec:
+    """The consumer of what rails say by themselves. A hint that is lost costs a poll, so no order is kept."""
+    return ConsumerSpec(name=HINTS_CONSUMER, topic=PROVIDER_WEBHOOKS, handler=handler, version_rule=never)
+
+
+class HintsConsumer:
+    """Turns verified webhooks into looks: whoever cares asks the rail."""
+
+    def __init__(self, *, store: Callable[[AsyncConnection], Store], clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        """Apply a batch; nothing is ever refused."""
+        hints = [_hint(incoming.event) for incoming in events]
+        await take_hints(self._store(tx), hints, now=self._clock.now())
+        return {}
+
+
+def _hint(event: Envelope) -> Hint:
+    assert isinstance(event, ProviderEventReceivedEvent)
+    data = event.data
+    try:
+        key = None if data.provider_key is None else UUID(data.provider_key)
+    except ValueError:
+        # the rail's own form of a key that is not ours: its reference may still help
+        key = None
+    return Hint(rail=data.provider, provider_key=key, provider_ref=data.provider_ref)
