@@ -307,7 +307,8 @@ class KafkaServer:
                 "kafka-format",
                 classpath,
                 *("kafka.tools.StorageTool", "format", "--standalone"),
-                *("--cluster-id", cluster_id, "--config", str(properties)),
+                # one argument: an id may begin with a hyphen
+                *(f"--cluster-id={cluster_id}", "--config", str(properties)),
                 "--add-scram",
                 f"{MECHANISM}=[name={acl.ADMIN},iterations={SCRAM_ITERATIONS},salt={salt},saltedpassword={salted}]",
             ),
