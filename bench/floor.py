@@ -7,6 +7,8 @@ no signatures, no versions, no refusals: it is what PostgreSQL and Kafka allow, 
 
 import argparse
 import asyncio
+import os
+import time
 from datetime import UTC, datetime
 
 import asyncpg
@@ -57,8 +59,8 @@ SELECT count(*) FROM posted
 """
 
 
-async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int) -> None:
-    """Consume ``topic`` until ``target`` credits were made."""
+async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int) -> list[float]:
+    """Consume ``topic`` until ``target`` credits were made; answers the seconds of each batch, to its commit."""
     connection = await asyncpg.connect(database)
     consumer = AIOKafkaConsumer(
         topic,
@@ -73,8 +75,10 @@ async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int
     )
     await consumer.start()
     done = 0
+    seconds: list[float] = []
     while done < target:
         batches = await consumer.getmany(timeout_ms=IDLE_MS, max_records=BATCH)
+        began = time.perf_counter()
         events = [orjson.loads(record.value) for records in batches.values() for record in records]
         if not events:
             continue
@@ -84,8 +88,10 @@ async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int
         sources, ids = [event["source"] for event in events], [event["id"] for event in events]
         done += await connection.fetchval(_STATEMENT, sources, ids, players, AMOUNT, datetime.now(UTC))
         await consumer.commit()
+        seconds.append(time.perf_counter() - began)
     await consumer.stop()
     await connection.close()
+    return seconds
 
 
 def main() -> None:
@@ -96,11 +102,14 @@ def main() -> None:
     options = parser.parse_args()
     given = orjson.loads(input())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
+        seconds = runner.run(
             drain(
                 database=given["database"], kafka=given["kafka"], topic=options.topic, target=options.credits
             )
         )
+
+    used = os.times()
+    print(orjson.dumps({"batch_seconds": seconds, "cpu_s": used.user + used.system}).decode())
 
 
 if __name__ == "__main__":

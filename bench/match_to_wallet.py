@@ -2,13 +2,14 @@
 
 Both sides get the same matches in the same run, alternating: messages are preloaded, 5 % of them twice, then drained.
 A rate is credits per second between the first and the last look that saw progress, so that neither side pays for
-its start. PostgreSQL runs with fsync; one hot pool, 20,000 wallets, four partitions.
+its start; after each run the books are held to what was sent. PostgreSQL runs with fsync; one hot pool, 20,000 wallets, four partitions.
 
-    .venv/bin/prizewire bench --matches 4000 --runs 3
+    .venv/bin/prizewire bench --matches 6000 --runs 3
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import platform
 import random
@@ -27,7 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import orjson
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.floor import SCHEMA
 from prizewire_contracts.encode import sign_raw
@@ -42,24 +46,90 @@ SERVICES = ("settlement", "rewards")
 SOURCE = "/game-servers/bench"
 DUPLICATES_PERCENT = 5
 WALLETS = 20_000
-LOOK_S = 0.05
+LOOK_S = 0.02
 DEADLINE_S = 600.0
 COUNT_CREDITS = "SELECT count(*) FROM ledger_transfers WHERE type = 'prize_credited'"
 COUNT_FLOOR = "SELECT count(*) FROM transfers"
+FLOOR_SUM = "SELECT sum(balance) - 1000000000000000 FROM balances"
+CONSUMERS = ("settlement.matches", "rewards.settlements")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One side of one run: credits per second, and the seconds over which they were seen."""
+    """One side of one run: credits and the seconds over which they were seen, and what they cost.
+
+    ``cpu_s`` is of this side's processes and PostgreSQL, ``wal_bytes`` of the whole server, both for ``target``
+    credits; batch times reach from the decoded batch to its commit, for the services the slower of the two.
+    """
 
     side: str
     credits: int
     seconds: float
+    target: int
+    cpu_s: float
+    wal_bytes: int
+    batch_p50_ms: float
+    batch_p99_ms: float
 
     @property
     def rate(self) -> float:
         """Credits per second."""
         return self.credits / self.seconds
+
+    def figures(self) -> dict[str, float]:
+        """What is reported of it."""
+        return {
+            "credits_per_s": round(self.rate),
+            "cpu_s_per_1000_credits": round(self.cpu_s / self.target * 1000, 3),
+            "wal_bytes_per_credit": round(self.wal_bytes / self.target),
+            "batch_p50_ms": round(self.batch_p50_ms, 1),
+            "batch_p99_ms": round(self.batch_p99_ms, 1),
+        }
+
+
+class Meter:
+    """Reads what the server and processes have used so far; the difference of two readings is what a side cost."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def wal_bytes(self) -> int:
+        """Bytes of write-ahead log since the server was made."""
+        return int(self._stack.postgres.run_sql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
+
+    def cpu_s(self, *parts: str) -> float:
+        """Processor seconds of these parts with their children, ended ones included."""
+        total = 0.0
+        for part in parts:
+            process = psutil.Process(self._stack.supervisor.pid(part))
+            own = process.cpu_times()
+            total += own.user + own.system + own.children_user + own.children_system
+            for child in process.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    used = child.cpu_times()
+                    total += used.user + used.system
+        return total
+
+
+def batch_quantiles(stack: Stack) -> tuple[float, float]:
+    """Median and 99th percentile of batch times in ms, as bucket bounds, of the slower service."""
+    found = []
+    for service in SERVICES:
+        text = httpx.get(f"{stack.service_url(service)}/metrics", timeout=10, trust_env=False).text
+        buckets = [
+            (sample.labels["le"], sample.value)
+            for family in text_string_to_metric_families(text)
+            if family.name == "prizewire_batch_seconds"
+            for sample in family.samples
+            if sample.name.endswith("_bucket") and sample.labels["consumer"] in CONSUMERS
+        ]
+        total = buckets[-1][1]
+        bounds = [
+            next(float(bound) for bound, below in buckets if below >= total * share) * 1000
+            for share in (0.5, 0.99)
+        ]
+        found.append((bounds[0], bounds[1]))
+    return max(found, key=lambda pair: pair[1])
 
 
 def matches(*, run: int, count: int, prizes: int, key: MessageKey | None) -> list[bytes]:
@@ -147,34 +217,64 @@ async def count(database: str, query: str) -> int:
 def through_services(stack: Stack, *, values: list[bytes], target: int) -> Measured:
     """Preload while both services are stopped, then start them and watch the credits come."""
     database = stack.database("rewards").runtime
+    meter = Meter(stack)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(stack.stop, SERVICES))
     base = asyncio.run(count(database, COUNT_CREDITS))
     send(stack, MATCHES.name, values)
     stack.postgres.run_sql("CHECKPOINT")
+    cpu_s, wal_bytes = meter.cpu_s("postgres"), meter.wal_bytes()
     for service in SERVICES:
         stack.supervisor.restart(service)
     made, seconds = asyncio.run(watch(database, COUNT_CREDITS, target=target, base=base))
     for service in SERVICES:
         stack.wait_ready(service)
-    return Measured("services", made, seconds)
+    p50_ms, p99_ms = batch_quantiles(stack)
+    measured = Measured(
+        side="services",
+        credits=made,
+        seconds=seconds,
+        target=target,
+        cpu_s=meter.cpu_s("postgres", *SERVICES) - cpu_s,
+        wal_bytes=meter.wal_bytes() - wal_bytes,
+        batch_p50_ms=p50_ms,
+        batch_p99_ms=p99_ms,
+    )
+    verify(stack, credits_total=base + target)
+    return measured
+
+
+def verify(stack: Stack, *, credits_total: int) -> None:
+    """Hold the books to what was sent: as many credits as prizes, duplicates without effect, every invariant.
+
+    Raises:
+        AssertionError: the services were fast, but wrong.
+    """
+    found = asyncio.run(count(stack.database("rewards").runtime, COUNT_CREDITS))
+    assert found == credits_total, f"{found} credits for {credits_total} prizes"
+    with Api(base_url=stack.url, token=stack.token("admin", subject="bench")) as api:
+        for service in SERVICES:
+            for check in api.get(f"/api/services/{service}/checks")["checks"]:
+                assert check["ok"], f"{service}: {check}"
 
 
 def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -> Measured:
     """The same messages on a topic of their own, drained by one process into its own tables."""
     topic, database = f"bench.floor.{run}", f"floor_{run}"
+    meter = Meter(stack)
     stack.kafka.create_topics({topic: 4})
     urls = stack.postgres.ensure_service(
         "rewards", passwords=stack.keyring.role_passwords("rewards"), database=database
     )
-    owner = "rewards_owner"
-    stack.postgres.run_sql(f"SET ROLE {owner}; {SCHEMA}", database=database)
+    stack.postgres.run_sql(f"SET ROLE rewards_owner; {SCHEMA}", database=database)
     send(stack, topic, values)
     stack.postgres.run_sql("CHECKPOINT")
+    cpu_s, wal_bytes = meter.cpu_s("postgres"), meter.wal_bytes()
     given = {"database": urls.runtime, "kafka": stack.kafka.login("rewards").environment()}
     with subprocess.Popen(
         [sys.executable, "-m", "bench.floor", "--topic", topic, "--credits", str(target)],
         stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         cwd=stack.root,
     ) as process:
@@ -182,8 +282,21 @@ def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -
         process.stdin.write(orjson.dumps(given).decode() + "\n")
         process.stdin.close()
         made, seconds = asyncio.run(watch(urls.runtime, COUNT_FLOOR, target=target, base=0))
-        process.wait(timeout=30)
-    return Measured("floor", made, seconds)
+        assert process.stdout is not None
+        told = orjson.loads(process.stdout.read())
+    assert asyncio.run(count(urls.runtime, COUNT_FLOOR)) == target
+    assert asyncio.run(count(urls.runtime, FLOOR_SUM)) == 0
+    batches = sorted(told["batch_seconds"])
+    return Measured(
+        side="floor",
+        credits=made,
+        seconds=seconds,
+        target=target,
+        cpu_s=meter.cpu_s("postgres") - cpu_s + told["cpu_s"],
+        wal_bytes=meter.wal_bytes() - wal_bytes,
+        batch_p50_ms=statistics.median(batches) * 1000,
+        batch_p99_ms=batches[int(len(batches) * 0.99)] * 1000,
+    )
 
 
 def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
@@ -249,19 +362,22 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, An
             floor = partial(through_floor, stack, run=run, values=values, target=target)
             first, second = (services, floor) if run % 2 else (floor, services)
             results += [first(), second()]
-    rates = {
-        side: [round(result.rate) for result in results if result.side == side]
+    sides = {
+        side: [result.figures() for result in results if result.side == side]
         for side in ("floor", "services")
     }
-    medians = {side: statistics.median(found) for side, found in rates.items()}
+    medians = {
+        side: {name: statistics.median(one[name] for one in found) for name in found[0]}
+        for side, found in sides.items()
+    }
     return {
         "matches": count,
         "prizes_per_match": prizes,
         "duplicates_percent": DUPLICATES_PERCENT,
         "signed_matches": signed,
-        "credits_per_s": rates,
-        "median_credits_per_s": medians,
-        "ratio": round(medians["services"] / medians["floor"], 3),
+        "runs": sides,
+        "medians": medians,
+        "ratio": round(medians["services"]["credits_per_s"] / medians["floor"]["credits_per_s"], 3),
         "machine": {
             "processors": os.cpu_count(),
             "system": platform.platform(),
@@ -273,7 +389,7 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, An
 def main() -> int:
     """Measure and print a table, or JSON."""
     parser = argparse.ArgumentParser(prog="prizewire bench", description=__doc__)
-    parser.add_argument("--matches", type=int, default=4_000, help="matches in each run")
+    parser.add_argument("--matches", type=int, default=6_000, help="matches in each run")
     parser.add_argument("--prizes", type=int, default=8, help="prizes in each match")
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs")
     parser.add_argument("--signed", action="store_true", help="the game server signs its events")
@@ -286,11 +402,18 @@ def main() -> int:
     print(
         f"match event to wallet credits: {options.matches} matches of {options.prizes} prizes, {options.runs} pairs"
     )
-    for side, rates in found["credits_per_s"].items():
-        print(f"  {side:9} median {found['median_credits_per_s'][side]:>8.0f} credits/s   runs {rates}")
-    print(f"  ratio     {found['ratio']:.3f}   (services / floor)")
+    print(f"{'':10}{'credits/s':>11}{'spread':>17}{'CPU s/1000':>12}{'WAL B':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    for side, runs in found["runs"].items():
+        rates = [one["credits_per_s"] for one in runs]
+        middle = found["medians"][side]
+        print(
+            f"{side:10}{middle['credits_per_s']:>11.0f}{f'{min(rates)}-{max(rates)}':>17}"
+            f"{middle['cpu_s_per_1000_credits']:>12.3f}{middle['wal_bytes_per_credit']:>8.0f}"
+            f"{middle['batch_p50_ms']:>9.1f}{middle['batch_p99_ms']:>9.1f}"
+        )
+    print(f"ratio     {found['ratio']:>11.3f}   (services / floor, medians)")
     machine = found["machine"]
-    print(f"  machine   {machine['processors']} processors, {machine['system']}, Python {machine['python']}")
+    print(f"machine   {machine['processors']} processors, {machine['system']}, Python {machine['python']}")
     return 0
 
 
