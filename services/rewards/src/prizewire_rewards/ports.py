@@ -151,7 +151,7 @@ class Payouts(Protocol):
         ...
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store state and outcome of locked ones."""
+        """Store state, outcome and intent of locked ones."""
         ...
 
 

@@ -1,12 +1,12 @@
 """What payouts tells, held to what rewards requested."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from prizewire_contracts.events.rewards import PayoutRequestedEvent
+from prizewire_contracts.events.rewards import PayoutIntentRenewedEvent, PayoutRequestedEvent
 from prizewire_contracts.trust import NotTrusted
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.model import Delivery
@@ -248,3 +248,44 @@ async def test_progress_events_only_count_versions(rig: Rig) -> None:
     )
     assert await rig.stuck() == []
     assert await state_of(rig, payout) == "paid"
+
+
+async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
+    """What payouts holds because its intent ran out gets a new one: same terms, later expiry, no money moved."""
+    payout = await requested(rig)
+    [asked] = await rig.events("payout.requested")
+    rig.clock.advance(timedelta(days=8))
+    await rig.feed(rig.payouts, payout_event(payout, "held", reason="intent_expired"))
+    [renewal] = await rig.events("payout.intent_renewed")
+    data = PayoutIntentRenewedEvent.model_validate(renewal).data
+    TRUST.verify(
+        keyid=data.intent.key_id,
+        service="rewards",
+        use="intent",
+        message=data.intent.signing_bytes(),
+        signature=data.intent_signature,
+        at=datetime.fromtimestamp(data.intent.issued_at, UTC),
+    )
+    assert data.intent.expires_at > rig.clock.now().timestamp()
+    before, after = asked["data"]["intent"], renewal["data"]["intent"]
+    assert {name for name in before if before[name] != after[name]} == {"issued_at", "expires_at"}
+    assert (renewal["subject"], renewal["aggregateversion"]) == (str(payout), 2)
+    [row] = await rig.rows("SELECT intent, intent_signature FROM payouts WHERE id = :id", id=payout)
+    assert row["intent_signature"] == data.intent_signature
+    assert await state_of(rig, payout) == "requested"
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 50_000
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00", version=2))
+    assert (await rig.stuck(), await rig.breaches()) == ([], [])
+
+
+async def test_what_waits_for_an_approver_or_has_ended_is_not_renewed(rig: Rig) -> None:
+    """Only expiry asks for a renewal, and only of a payout that still may be paid."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        payout_event(payout, "held", reason="above_automatic_limit"),
+        closed_event(payout, "rejected", closure=closure_of(payout), version=2),
+        payout_event(payout, "held", reason="intent_expired", version=3),
+    )
+    assert await rig.events("payout.intent_renewed") == []
+    assert await rig.stuck() == []

@@ -14,6 +14,7 @@ from prizewire_rewards.domain.events import (
     CampaignChanged,
     CampaignFunded,
     Event,
+    IntentRenewed,
     PayoutAsked,
     PayoutCancelAsked,
     PoolExhausted,
@@ -44,6 +45,8 @@ class OutboxMessages:
                 return self._payout_asked(event)
             case PayoutCancelAsked():
                 return self._cancel_asked(event)
+            case IntentRenewed():
+                return self._intent_renewed(event)
             case CampaignChanged():
                 return self._campaign_changed(event)
             case CampaignFunded():
@@ -115,6 +118,19 @@ class OutboxMessages:
             subject=str(payout.id),
             version=payout.version,
             correlation_id=payout.correlation_id,
+        )
+
+    def _intent_renewed(self, event: IntentRenewed) -> EncodedEvent:
+        payout = event.payout
+        return self._outbox.event(
+            wire.PayoutIntentRenewedEvent,
+            wire.PayoutIntentRenewed(
+                payout_id=payout.id, intent=_intent_of(payout), intent_signature=payout.intent_signature
+            ),
+            subject=str(payout.id),
+            version=payout.version,
+            correlation_id=payout.correlation_id,
+            causation_id=event.cause,
         )
 
     def _campaign_changed(self, event: CampaignChanged) -> EncodedEvent:

@@ -18,6 +18,7 @@ __all__ = [
     "MarkPaid",
     "MarkReturned",
     "RecordMethod",
+    "RenewIntent",
     "RequestPayout",
     "SettleRound",
 ]
@@ -81,6 +82,14 @@ class MarkReturned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenewIntent:
+    """A payout's intent ran out before anything was sent."""
+
+    payout_id: UUID
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMethod:
     """A payout method's present state."""
 
@@ -88,7 +97,7 @@ class RecordMethod:
     cause: str
 
 
-Command = SettleRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RecordMethod
+Command = SettleRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

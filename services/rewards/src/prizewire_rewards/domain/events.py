@@ -13,6 +13,7 @@ __all__ = [
     "CampaignChanged",
     "CampaignFunded",
     "Event",
+    "IntentRenewed",
     "PayoutAsked",
     "PayoutCancelAsked",
     "PoolExhausted",
@@ -77,4 +78,20 @@ class PayoutCancelAsked:
     reason: str
 
 
-Event = CampaignChanged | CampaignFunded | PoolExhausted | RewardsMoved | PayoutAsked | PayoutCancelAsked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRenewed:
+    """The same payout on the same terms, with a later expiry."""
+
+    payout: Payout
+    cause: str | None = None
+
+
+Event = (
+    CampaignChanged
+    | CampaignFunded
+    | PoolExhausted
+    | RewardsMoved
+    | PayoutAsked
+    | PayoutCancelAsked
+    | IntentRenewed
+)

@@ -19,6 +19,7 @@ from prizewire_rewards.domain.commands import (
     MarkPaid,
     MarkReturned,
     RecordMethod,
+    RenewIntent,
     SettleRound,
 )
 from prizewire_rewards.domain.errors import Refused
@@ -54,8 +55,11 @@ _PAYOUT_TYPES = frozenset(
         "prizewire.payout.rejected.v1",
         "prizewire.payout.cancelled.v1",
         "prizewire.payout.returned.v1",
+        "prizewire.payout.held.v1",
     }
 )
+_INTENT_EXPIRED = "intent_expired"
+"""The reason on ``payout.held`` that asks for a renewal; others are for approvers."""
 
 
 def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpec]:
@@ -82,15 +86,18 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
         return _refusals(refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[MarkPaid | ClosePayout | MarkReturned | RecordMethod] = []
+        commands: list[MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod] = []
         places: list[int] = []
         refused: dict[int, Refused] = {}
         for index, item in enumerate(incoming):
             try:
-                commands.append(_payout_command(item, assets=tools.assets))
-                places.append(index)
+                command = _payout_command(item, assets=tools.assets)
             except Refused as problem:
                 refused[index] = problem
+                continue
+            if command is not None:
+                commands.append(command)
+                places.append(index)
         if commands:
             done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
@@ -183,13 +190,17 @@ _CLOSED_STATES: dict[type[Any], PayoutState] = {
 
 def _payout_command(
     item: Incoming, *, assets: AssetRegistry
-) -> MarkPaid | ClosePayout | MarkReturned | RecordMethod:
+) -> MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod | None:
     event = item.event
     data = event.data
     if isinstance(data, payout_events.MethodChanged):
         _same_subject(event.subject, data.method_id)
         return RecordMethod(method=_method(data), cause=event.id)
     _same_subject(event.subject, data.payout_id)
+    if isinstance(data, payout_events.PayoutHeld):
+        if data.reason != _INTENT_EXPIRED:
+            return None
+        return RenewIntent(payout_id=data.payout_id, cause=event.id)
     if isinstance(data, payout_events.PayoutPaid):
         return _paid(data, cause=event.id, assets=assets)
     if isinstance(data, payout_events.PayoutReturned):

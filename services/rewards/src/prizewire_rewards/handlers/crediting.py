@@ -5,7 +5,7 @@ here or sees the credit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["NO_PAYOUT_METHOD", "Credited", "DirectPrize", "follow_up", "make_payout"]
+__all__ = ["NO_PAYOUT_METHOD", "Credited", "DirectPrize", "follow_up", "make_payout", "renew_intent"]
 
 NO_PAYOUT_METHOD = "no_payout_method"
 DIRECT_ORDINAL = 1
@@ -159,4 +159,24 @@ def make_payout(
         campaign=campaign,
         round_id=round_id,
         version=1,
+    )
+
+
+def renew_intent(payout: Payout, *, tools: Tools, now: datetime) -> Payout:
+    """The payout with an intent on the same terms that is good from now on, as its next version."""
+    issued_at = int(now.timestamp())
+    intent = Intent(
+        **{
+            **payout.intent,
+            "allowed": tuple(AllowedDestination(**way) for way in payout.intent["allowed"]),
+            "issued_at": issued_at,
+            "expires_at": issued_at + int(tools.intent_lifetime.total_seconds()),
+            "key_id": tools.signer.key_id,
+        }
+    )
+    return replace(
+        payout,
+        intent=asdict(intent),
+        intent_signature=tools.signer.sign(intent),
+        version=payout.version + 1,
     )

@@ -19,6 +19,7 @@ from prizewire_rewards.domain.commands import (
     MarkPaid,
     MarkReturned,
     RecordMethod,
+    RenewIntent,
     RequestPayout,
 )
 from prizewire_rewards.domain.errors import (
@@ -28,17 +29,23 @@ from prizewire_rewards.domain.errors import (
     NotFound,
     Refused,
 )
-from prizewire_rewards.domain.events import PayoutAsked, PayoutCancelAsked
+from prizewire_rewards.domain.events import IntentRenewed, PayoutAsked, PayoutCancelAsked
 from prizewire_rewards.domain.ledger import Account, Kind, Move
 from prizewire_rewards.domain.model import Method, Payout, Transition
 from prizewire_rewards.domain.states import PAYOUT_EDGES, PAYOUT_FINAL, PayoutState, step
-from prizewire_rewards.handlers.crediting import NO_PAYOUT_METHOD, Credited, follow_up, make_payout
+from prizewire_rewards.handlers.crediting import (
+    NO_PAYOUT_METHOD,
+    Credited,
+    follow_up,
+    make_payout,
+    renew_intent,
+)
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["Ended", "apply_payout_events", "cancel_payout", "request_payout"]
 
-PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RecordMethod
+PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ async def apply_payout_events(
     payouts = await work.payouts.lock(
         {command.payout_id for command in commands if not isinstance(command, RecordMethod)}
     )
-    clerk = _Clerk(payouts, tools=tools)
+    clerk = _Clerk(payouts, tools=tools, now=now)
     methods: dict[UUID, Method] = {}
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
@@ -158,8 +165,11 @@ async def apply_payout_events(
     if clerk.journal.transfers:
         await work.ledger.post(clerk.journal.transfers, now=now)
         await follow_up(clerk.credited, work=work, tools=tools, now=now)
-        await work.payouts.save([clerk.payouts[key] for key in sorted(clerk.changed)], now=now)
         await work.history.add(clerk.transitions, now=now)
+    if clerk.changed:
+        await work.payouts.save([clerk.payouts[key] for key in sorted(clerk.changed)], now=now)
+    if clerk.renewed:
+        await work.messages.publish(clerk.renewed)
     reached: dict[PayoutState, int] = {}
     for transition in clerk.transitions:
         state = PayoutState(transition.to)
@@ -170,15 +180,17 @@ async def apply_payout_events(
 class _Clerk:
     """Decides one payout event after the other over locked payouts."""
 
-    def __init__(self, payouts: dict[UUID, Payout], *, tools: Tools) -> None:
+    def __init__(self, payouts: dict[UUID, Payout], *, tools: Tools, now: datetime) -> None:
         self.payouts = payouts
         self.changed: set[UUID] = set()
         self.journal = Journal()
         self.credited: list[Credited] = []
         self.transitions: list[Transition] = []
+        self.renewed: list[IntentRenewed] = []
         self._tools = tools
+        self._now = now
 
-    def apply(self, command: MarkPaid | ClosePayout | MarkReturned) -> None:
+    def apply(self, command: MarkPaid | ClosePayout | MarkReturned | RenewIntent) -> None:
         """Book one event.
 
         Raises:
@@ -192,6 +204,8 @@ class _Clerk:
             self._paid(payout, command)
         elif isinstance(command, ClosePayout):
             self._closed(payout, command)
+        elif isinstance(command, RenewIntent):
+            self._renew(payout, command)
         else:
             self._returned(payout, command)
 
@@ -219,6 +233,15 @@ class _Clerk:
             )
         closed = replace(payout, state=state, outcome={"code": command.code})
         self._book(payout, closed, [given_back_move(payout)], cause=command.cause)
+
+    def _renew(self, payout: Payout, command: RenewIntent) -> None:
+        """Expiry alone moves no money: what waits for a person may go on waiting. A cancel needs no intent."""
+        if payout.state is not PayoutState.REQUESTED:
+            return
+        renewed = renew_intent(payout, tools=self._tools, now=self._now)
+        self.payouts[payout.id] = renewed
+        self.changed.add(payout.id)
+        self.renewed.append(IntentRenewed(payout=renewed, cause=command.cause))
 
     def _returned(self, payout: Payout, command: MarkReturned) -> None:
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.RETURNED)

@@ -43,7 +43,7 @@ class SqlPayouts:
         )
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store state and outcome of locked ones."""
+        """Store state, outcome and intent of locked ones."""
         await self._tx.execute(
             _SAVE,
             {
@@ -52,6 +52,8 @@ class SqlPayouts:
                 "rails": [payout.rail for payout in payouts],
                 "returneds": [payout.returned for payout in payouts],
                 "outcomes": [None if payout.outcome is None else _json(payout.outcome) for payout in payouts],
+                "intents": [_json(payout.intent) for payout in payouts],
+                "intent_signatures": [payout.intent_signature for payout in payouts],
                 "versions": [payout.version for payout in payouts],
                 "now": now,
             },
@@ -116,8 +118,10 @@ _ADD = text(
 )
 _SAVE = text(
     "UPDATE payouts p SET state = u.state, rail = u.rail, returned = u.returned, "
-    "outcome = CAST(u.outcome AS jsonb), version = u.version, changed_at = CAST(:now AS timestamptz) "
+    "outcome = CAST(u.outcome AS jsonb), intent = CAST(u.intent AS jsonb), intent_signature = u.intent_signature, "
+    "version = u.version, changed_at = CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:rails AS text[]), "
-    "CAST(:returneds AS bigint[]), CAST(:outcomes AS text[]), CAST(:versions AS int[])) "
-    "AS u(id, state, rail, returned, outcome, version) WHERE p.id = u.id"
+    "CAST(:returneds AS bigint[]), CAST(:outcomes AS text[]), CAST(:intents AS text[]), "
+    "CAST(:intent_signatures AS text[]), CAST(:versions AS int[])) "
+    "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
 )
