@@ -8,6 +8,7 @@ import pytest
 
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.intents import AllowedDestination
+from prizewire_payouts.handlers.approval import reject_payout
 from services.payouts.tests.rig import NETWORK, Rig, intent_json, renewed
 
 
@@ -260,3 +261,29 @@ async def test_the_subject_is_the_payout(rig: Rig) -> None:
     await rig.feed(rig.requested(method, intent, subject=str(uuid4())))
     assert await rig.stuck() == [("dead", "event_mismatch")]
     assert await rig.rows("SELECT 1 FROM payouts") == []
+
+
+async def test_a_renewal_that_meets_a_closing_payout_parks_nothing(rig: Rig) -> None:
+    """An approver says no while rewards' renewal is on its way: it has no effect, and nothing waits behind it."""
+    method = await rig.method(kind="stellar")
+    now = int(rig.clock.now().timestamp())
+    intent = rig.intent(method, issued_at=now - 7200, expires_at=now - 10)
+    await rig.feed(rig.requested(method, intent))
+    payout_id = UUID(intent.payout_id)
+    await rig.transactions.run(
+        lambda store: reject_payout(
+            store, payout_id=payout_id, approver="bob", reason="no", now=rig.clock.now()
+        )
+    )
+    assert (await rig.payout(payout_id)).state == "closing_rejected"
+    again = renewed(intent, hours=2)
+    data = {
+        "payout_id": intent.payout_id,
+        "intent": intent_json(again),
+        "intent_signature": make_key("rewards").sign(again.signing_bytes()),
+    }
+    cancel = {"payout_id": intent.payout_id, "by": "ana", "reason": "late"}
+    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    await rig.feed(rig.event("payout.cancel_requested", cancel, version=3))
+    assert await rig.stuck() == []
+    assert (await rig.payout(payout_id)).intent["expires_at"] == intent.expires_at

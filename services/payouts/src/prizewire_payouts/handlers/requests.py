@@ -12,7 +12,7 @@ from prizewire_payouts.domain.errors import CancelRefused
 from prizewire_payouts.domain.methods import allows, method_type_for_rail
 from prizewire_payouts.domain.model import Method, Payout
 from prizewire_payouts.domain.policy import ApprovalPolicy
-from prizewire_payouts.domain.states import FINAL, PayoutState
+from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState
 from prizewire_payouts.domain.steps import ask_cancel, first_decision
 from prizewire_payouts.handlers.routing import route
 from prizewire_payouts.ports import Rail, Store
@@ -181,7 +181,8 @@ def _renew(command: RenewIntent, change: Change, *, rules: Rules, now: datetime)
         return Rejection(code=RefusalCode.INTENT_INVALID, detail=wrong)
     if not command.terms.same_terms(payout.intent):
         return Rejection(code=RefusalCode.INTENT_INVALID, detail="a renewal may change nothing but its times")
-    if payout.state in FINAL or payout.state is PayoutState.PAID:
+    ending = payout.state in CLOSING or payout.ends_as is not None
+    if ending or payout.state in FINAL or payout.state is PayoutState.PAID:
         return None
     if payout.state not in _RENEWABLE:
         detail = f"the payout is {payout.state}: an intent is renewed only where no attempt is open"
