@@ -444,3 +444,19 @@ async def test_looks_grow_apart(rig: Rig) -> None:
     assert gaps[:6] == [2.0] * 6
     assert gaps[6:9] == [4.0, 8.0, 16.0]
     assert max(gaps) == gaps[-1] == 3600.0
+
+
+async def test_an_answer_that_cannot_be_stored_holds_up_no_other(rig: Rig) -> None:
+    """A rail proves one payment with what no proof looks like: that one is unknown, the others are paid."""
+    bad, good = await on_chain(rig), await on_chain(rig)
+    garbage = ProviderResult(outcome=Outcome.PAID, amount=AMOUNT, proof={"tx_hash": TX_HASH, "op": -1})
+    by_payout = {bad: garbage, good: paid()}
+
+    async def create(instruction: PayoutInstruction, **_: object) -> ProviderResult:
+        return by_payout[instruction.payout_id]
+
+    rig.chain.create_payout = create  # type: ignore[method-assign]
+    await asyncio.wait_for(rig.submit("stellar"), timeout=20)
+    assert (await rig.payout(good)).state == "paid"
+    assert (await rig.payout(bad)).state == "unknown"
+    assert await rig.breaches() == []

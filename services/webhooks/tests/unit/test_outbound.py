@@ -174,7 +174,16 @@ async def test_nobody_listening(sender, receiver):
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("120", 120), ("0", 0), ("soon", None), ("-5", None), ("1.5", None), ("9" * 400, 999_999_999)],
+    [
+        ("120", 120),
+        ("0", 0),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("9" * 400, 999_999_999),
+        ("Mon, 99999999999999999999 Jan 2024 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+    ],
 )
 async def test_retry_after_in_seconds(sender, receiver, value, seconds):
     """A number of seconds is read; nonsense is not there."""

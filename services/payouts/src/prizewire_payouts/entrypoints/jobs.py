@@ -7,11 +7,12 @@ by its key, because the attempt's lease runs out.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import is_transient
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.codes import PayoutCode
@@ -142,6 +143,26 @@ class RailWorker:
         return bool(calls.under_way)
 
     async def _record(self, answers: Sequence[Answer]) -> None:
+        """Store answers. One that cannot be stored must not hold up the others: it proves nothing."""
+        try:
+            await self._store(answers)
+        except Exception as error:
+            if is_transient(error) or (len(answers) == 1 and answers[0].result is _UNKNOWN):
+                raise
+            if len(answers) > 1:
+                for answer in answers:
+                    await self._record([answer])
+                return
+            SURPRISES.labels(self._rail.name).inc()
+            _log.exception(
+                "a rail's answer cannot be stored",
+                rail=self._rail.name,
+                payout_id=str(answers[0].payout_id),
+                attempt_no=answers[0].attempt_no,
+            )
+            await self._store([replace(answers[0], result=_UNKNOWN)])
+
+    async def _store(self, answers: Sequence[Answer]) -> None:
         now = self._clock.now()
 
         async def store_answers(store: Store) -> list[Surprise]:

@@ -208,7 +208,7 @@ class HttpSender:
                 return int(text[:9])
             try:
                 moment = parsedate_to_datetime(text)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return None
             if moment.tzinfo is None:
                 return None
