@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prizewire_contracts.ids import derive, provider_key
+from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutInstruction, RewardPayoutProvider
 from prizewire_money import Amount, Asset
 from prizewire_rail_fake import FakeProvider, Journal, Scenario
@@ -51,7 +51,7 @@ class FakeStage:
             payout_id=payout_id,
             attempt_no=1,
             provider_key=provider_key(payout_id=payout_id, attempt_no=1),
-            correlation_id=derive("test", str(payout_id)),
+            correlation_id=f"test-{payout_id}",
             amount=amount or Amount(EURC, 12_345),
             method_type="fake",
             details={"account": account},

@@ -42,7 +42,7 @@ def instruction(account: str, payout_id: UUID | None = None, attempt_no: int = 1
         payout_id=payout,
         attempt_no=attempt_no,
         provider_key=provider_key(payout_id=payout, attempt_no=attempt_no),
-        correlation_id=payout,
+        correlation_id=str(payout),
         amount=Amount(ASSETS["EURC"], 500),
         method_type="fake",
         details={"account": account},

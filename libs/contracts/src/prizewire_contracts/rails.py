@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from prizewire_money import Amount
@@ -107,7 +107,7 @@ class PayoutInstruction:
     payout_id: UUID
     attempt_no: int
     provider_key: UUID
-    correlation_id: UUID
+    correlation_id: str
     amount: Amount
     method_type: str
     details: Mapping[str, Any] = field(repr=False)
@@ -138,13 +138,16 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResult:
-    """What is known of an attempt. ``code`` is a stable code where the outcome is not a success."""
+    """What is known of an attempt. ``code`` is a stable code where the outcome is not a success; ``fee`` is what the
+    rail took, from ``fee_borne_by``.
+    """
 
     outcome: Outcome
     provider_ref: str | None = None
     code: str | None = None
     amount: Amount | None = None
     fee: Amount | None = None
+    fee_borne_by: Literal["platform", "recipient"] = "platform"
     proof: Mapping[str, Any] = field(default_factory=dict)
     return_ref: str | None = None
     retry_after_s: int | None = None

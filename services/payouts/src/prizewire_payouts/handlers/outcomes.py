@@ -274,7 +274,7 @@ class _Judgement:
             provider_ref=ref,
             proof=proof,
             fee=fee,
-            fee_borne_by="platform",
+            fee_borne_by=self._result.fee_borne_by,
             paid_at=now,
             polls=0,
             ends_as=None,
@@ -287,7 +287,7 @@ class _Judgement:
             player=payout.player,
             amount=payout.amount,
             fee=fee,
-            fee_borne_by="platform",
+            fee_borne_by=self._result.fee_borne_by,
             proof=proof,
             paid_at=now,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
-from prizewire_contracts.ids import derive, provider_key
+from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutInstruction
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import Submitted
@@ -112,7 +112,7 @@ def _open(
         payout_id=payout.payout_id,
         attempt_no=number,
         provider_key=key,
-        correlation_id=_as_uuid(payout.correlation_id),
+        correlation_id=payout.correlation_id,
         amount=payout.amount,
         method_type=payout.method_type,
         details=details,
@@ -124,11 +124,3 @@ def _request_hash(payout: Payout, number: int, rail: str) -> str:
     """What was asked, without the details: the intent binds those."""
     asked = [str(payout.payout_id), number, rail, payout.amount.asset.code, payout.amount.to_wire()]
     return hashlib.sha256(json.dumps([*asked, payout.intent], sort_keys=True).encode()).hexdigest()
-
-
-def _as_uuid(correlation_id: str) -> UUID:
-    """Rails know correlations as UUIDs; a game server's own form becomes one that follows from it."""
-    try:
-        return UUID(correlation_id)
-    except ValueError:
-        return derive("correlation", correlation_id)

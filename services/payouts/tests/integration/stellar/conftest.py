@@ -347,7 +347,7 @@ class World:
             payout_id=payout_id,
             attempt_no=1,
             provider_key=ids.provider_key(payout_id=payout_id, attempt_no=1),
-            correlation_id=uuid4(),
+            correlation_id=str(uuid4()),
             amount=amount,
             method_type="stellar",
             details={"address": destination, "memo": memo},
