@@ -163,7 +163,7 @@ class Service:
 
     async def create(self, **changes: Any) -> dict[str, Any]:
         answer = await self.client.post(
-            "/api/competitions", json=competition_body(**changes), headers=self.as_("organizer")
+            "/api/competitions", json=competition_body(**changes), headers=self.as_("admin")
         )
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()

@@ -348,7 +348,7 @@ async def test_a_rule_change_counts_for_new_rounds_only(service: Service) -> Non
     body = competition_body(
         gross_prize="1.00", organizer_player="org", organizer_fee_bps=0, platform_fee_bps=0
     )
-    answer = await service.client.put("/api/competitions/cup", json=body, headers=service.as_("organizer"))
+    answer = await service.client.put("/api/competitions/cup", json=body, headers=service.as_("admin"))
     assert answer.json()["rule_version"] == 2
     await service.take(match_event("completed"), match_event("completed", "m2"))
     settled = {event.data.match_id: event.data for event in (await service.events())[1:]}

@@ -31,7 +31,6 @@ from prizewire_settlement.entrypoints.bodies import (
 from prizewire_settlement.handlers.competitions import (
     CompetitionExists,
     CompetitionMissing,
-    NotTheirs,
     create_competition,
     replace_rule,
 )
@@ -41,7 +40,7 @@ __all__ = ["HttpParts", "competition_controller", "round_controller"]
 
 T = TypeVar("T")
 Words = Annotated[str | None, QueryParameter(max_length=256, pattern=r"^[^\x00-\x1f]+$")]
-_writers = require(Role.ORGANIZER, Role.ADMIN)
+_writers = require(Role.ADMIN)
 _readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
@@ -83,12 +82,9 @@ class _Writes:
         if body.id is not None and body.id != competition_id:
             raise Problem(status=400, code="invalid_request", detail="id: it differs from the path")
         rule = self._rule(body, competition_id)
-        admin = caller.has(Role.ADMIN)
 
         async def change(store: CompetitionStore, now: datetime) -> Competition:
-            return await replace_rule(
-                store=store, name=body.name, rule=rule, actor=caller.subject, may_change_all=admin, now=now
-            )
+            return await replace_rule(store=store, name=body.name, rule=rule, actor=caller.subject, now=now)
 
         return await self._write(change, actor=caller.subject, action="competition.rule_changed")
 
@@ -274,9 +270,6 @@ async def _answered(work: Awaitable[T]) -> T:
         raise Problem(status=409, code="competition_exists", detail=detail) from None
     except CompetitionMissing as error:
         raise _missing(str(error)) from None
-    except NotTheirs as error:
-        detail = f"{error} was made by another organizer"
-        raise Problem(status=403, code="not_yours", detail=detail) from None
 
 
 def _unusable(error: RuleInvalid) -> Problem:

@@ -7,7 +7,7 @@ from prizewire_settlement.domain.model import Competition, Rule
 from prizewire_settlement.domain.rules import check_rule
 from prizewire_settlement.ports import CompetitionStore
 
-__all__ = ["CompetitionExists", "CompetitionMissing", "NotTheirs", "create_competition", "replace_rule"]
+__all__ = ["CompetitionExists", "CompetitionMissing", "create_competition", "replace_rule"]
 
 
 class CompetitionExists(Exception):
@@ -16,10 +16,6 @@ class CompetitionExists(Exception):
 
 class CompetitionMissing(Exception):
     """There is no competition of this id."""
-
-
-class NotTheirs(Exception):
-    """Another organizer made this competition."""
 
 
 async def create_competition(
@@ -46,23 +42,18 @@ async def create_competition(
 
 
 async def replace_rule(
-    *, store: CompetitionStore, name: str, rule: Rule, actor: str, may_change_all: bool, now: datetime
+    *, store: CompetitionStore, name: str, rule: Rule, actor: str, now: datetime
 ) -> Competition:
     """Put a new rule version into force. Rounds that have begun keep theirs.
-
-    An organizer changes only competitions of their own making, else one could pay another's prizes to oneself.
 
     Raises:
         RuleInvalid: the rule makes no sense.
         CompetitionMissing: there is no such competition.
-        NotTheirs: another organizer made it, and the caller may not change all.
     """
     check_rule(rule)
     known = await store.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)
-    if known.created_by != actor and not may_change_all:
-        raise NotTheirs(rule.competition)
     changed = replace(known, name=name, rule=replace(rule, version=known.rule.version + 1), updated_at=now)
     await store.replace(changed, by=actor)
     return changed

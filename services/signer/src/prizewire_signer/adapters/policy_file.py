@@ -42,7 +42,7 @@ class _File(BaseModel):
     fee_stroops_max: Count = 2_000_000
     validity_s_max: Count = 3_600
     clock_skew_s_max: Annotated[int, Field(ge=0, strict=True)] = 60
-    digests_per_slot_max: Count = 8
+    digests_per_slot_max: Count = 32
     slots_per_payout_max: Count = 5
     assets: dict[str, _Limits] | None = None
 
