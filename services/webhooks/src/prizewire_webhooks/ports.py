@@ -79,13 +79,11 @@ class SubscriptionStore(Protocol):
         """Store a new one; it gets every event that is taken in later."""
         ...
 
-    async def get(self, subscription_id: UUID, *, owner: str | None, lock: bool) -> Subscription | None:
-        """One that was not deleted; of this owner, where one is given."""
+    async def get(self, subscription_id: UUID, *, lock: bool) -> Subscription | None:
+        """One that was not deleted."""
         ...
 
-    async def page(
-        self, *, owner: str | None, after: tuple[datetime, UUID] | None, limit: int
-    ) -> list[Subscription]:
+    async def page(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Subscription]:
         """Those not deleted, newest first."""
         ...
 

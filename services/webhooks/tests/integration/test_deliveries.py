@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event as sa_event
 from standardwebhooks import Webhook
 
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.events.payouts import PayoutSubmitted, PayoutSubmittedEvent
@@ -18,7 +19,7 @@ from prizewire_devstack.testing import eventually
 from prizewire_webhooks.adapters.storage import SqlDeliveries
 from prizewire_webhooks.domain.commands import RemoveSubscription
 from prizewire_webhooks.domain.decisions import GIVE_UP_AFTER, LEASE, REFUSALS_MAX, WAITS_S
-from prizewire_webhooks.domain.model import Answer
+from prizewire_webhooks.domain.model import Answer, PublicEvent
 from prizewire_webhooks.handlers import deliveries, subscriptions
 from services.webhooks.tests.conftest import STORES, World, paid_event
 
@@ -26,6 +27,16 @@ SECOND = timedelta(seconds=1)
 FALSE_HISTORY = (
     "INSERT INTO transitions (machine, subject, from_state, to_state, cause, at) "
     "SELECT 'delivery', delivery_id::text, 'pending', 'dead', 'x', changed_at FROM deliveries"
+)
+LATE_END = (
+    "INSERT INTO transitions (machine, subject, from_state, to_state, cause, at) "
+    "SELECT 'delivery', '1', u.was, u.becomes, 'x', '2020-01-01T00:00:00Z' FROM unnest("
+    "ARRAY['delivered', 'sending'], ARRAY['sending', 'delivered']) WITH ORDINALITY AS u(was, becomes, n) ORDER BY u.n"
+)
+LEASED_BY_HAND = (
+    "WITH moved AS (UPDATE deliveries SET state = 'sending', lease_until = now() WHERE delivery_id = 2) "
+    "INSERT INTO transitions (machine, subject, from_state, to_state, cause, at) "
+    "VALUES ('delivery', '2', 'pending', 'sending', 'x', now())"
 )
 
 
@@ -57,7 +68,7 @@ async def test_only_matching_subscriptions_are_told(world: World):
     await world.subscribe(types=["payout.failed"])
     wanted, _ = await world.subscribe()
     ended, _ = await world.subscribe()
-    command = RemoveSubscription(subscription_id=ended, owner="studio", actor="studio")
+    command = RemoveSubscription(subscription_id=ended, actor="studio")
     async with world.db.transaction() as tx:
         await subscriptions.remove(command, store=STORES.subscriptions(tx), now=world.clock.now())
     event = paid_event(correlation_id="c")
@@ -370,13 +381,77 @@ async def test_a_claim_whose_worker_died_is_sent_again_under_its_id(world: World
     assert await world.breaches() == []
 
 
+async def test_a_worker_whose_clock_is_behind_breaks_no_order(world: World):
+    """A claim that has seen the end before it is in order, though its time was read before that end's."""
+    await world.subscribe()
+    await world.publish(paid_event(correlation_id="c"), paid_event(correlation_id="c"))
+    behind = world.clock.now()
+    await world.deliverer.run()
+    world.clock.advance(SECOND)
+    await world.deliverer.idle()
+    assert await world.states() == ["delivered", "pending"]
+    slow = world.another_deliverer(clock=ManualClock(behind))
+    await slow.run()
+    await slow.idle()
+    assert await world.states() == ["delivered", "delivered"]
+    (first,) = await world.rows("SELECT changed_at FROM deliveries WHERE delivery_id = 1")
+    (second,) = await world.rows("SELECT started_at FROM attempts WHERE delivery_id = 2")
+    assert second.started_at < first.changed_at
+    assert await world.breaches() == []
+
+
+async def test_an_open_head_that_was_overtaken_is_seen(world: World):
+    """A delivery that left while the one before it on its lane was still out breaks the lane's order."""
+    await world.subscribe()
+    await world.publish(paid_event(correlation_id="c"), paid_event(correlation_id="c"))
+    async with world.db.transaction() as tx:
+        (head,) = await deliveries.claim(
+            store=SqlDeliveries(tx), now=world.clock.now(), limit=9, per_subscription=9
+        )
+    assert head.delivery_id == 1
+    assert await world.breaches() == []
+    async with world.db.transaction() as tx:
+        await tx.exec_driver_sql(LEASED_BY_HAND)
+    assert await world.breaches() == ["delivery 2 was sent before delivery 1 had ended"]
+
+
+async def test_a_batch_beside_another_does_not_come_to_stand_before_what_was_sent(world: World):
+    """While one batch is matched, the next one's deliveries of the same lane cannot be seen, nor sent, before it."""
+    await world.subscribe()
+    first, second = paid_event(correlation_id="c"), paid_event(correlation_id="c")
+    (record,) = records(first, topic=PAYOUTS.name)
+    raw = orjson.loads(record.value)
+    event = PublicEvent(
+        event_id=raw["id"],
+        source=raw["source"],
+        type=raw["type"],
+        subject=raw["subject"],
+        correlation_id="c",
+        body=first.value,
+    )
+
+    async def next_one_waits() -> bool:
+        return beside.done() or bool(await world.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    async with world.db.transaction() as tx:
+        await deliveries.take_in([event], store=SqlDeliveries(tx), now=world.clock.now())
+        beside = asyncio.create_task(world.publish(second))
+        await eventually(next_one_waits)
+        await world.pump()
+        assert world.receiver.seen == []
+    await beside
+    await world.pump()
+    assert [request.event_id for request in world.receiver.seen] == [first.event_id, second.event_id]
+    assert await world.breaches() == []
+
+
 async def test_what_a_dead_worker_left_for_an_ended_subscription_is_dropped(world: World):
     """A leased delivery of a removed subscription does not stay open for ever."""
     subscription, _ = await world.subscribe()
     await world.publish(paid_event(correlation_id="c"))
     async with world.db.transaction() as tx:
         await deliveries.claim(store=SqlDeliveries(tx), now=world.clock.now(), limit=9, per_subscription=9)
-    command = RemoveSubscription(subscription_id=subscription, owner=None, actor="admin")
+    command = RemoveSubscription(subscription_id=subscription, actor="admin")
     async with world.db.transaction() as tx:
         await subscriptions.remove(command, store=STORES.subscriptions(tx), now=world.clock.now())
     world.clock.advance(LEASE)
@@ -411,7 +486,7 @@ async def test_no_event_falls_between_a_new_subscription_and_a_batch(world: Worl
         ("DELETE FROM deliveries", "has no delivery"),
         ("UPDATE subscriptions SET event_types = '{prizewire.payout.failed.v1}'", "was not wanted"),
         ("UPDATE attempts SET outcome = 'failed'", "with 0 successful attempts"),
-        ("UPDATE deliveries SET changed_at = changed_at + interval '1 day'", "had ended"),
+        (LATE_END, "delivery 2 was sent before delivery 1 had ended"),
         (FALSE_HISTORY, "does not lead"),
     ],
 )  # fmt: skip

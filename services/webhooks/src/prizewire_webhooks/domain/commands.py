@@ -18,10 +18,9 @@ class CreateSubscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveSubscription:
-    """End a subscription. ``owner`` is None for one who may remove any."""
+    """End a subscription."""
 
     subscription_id: UUID
-    owner: str | None
     actor: str
 
 

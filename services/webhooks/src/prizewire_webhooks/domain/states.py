@@ -33,9 +33,9 @@ SUBSCRIPTION_EDGES: Mapping[tuple[SubscriptionState, SubscriptionState], str] = 
     (SubscriptionState.FAILING, SubscriptionState.ACTIVE): "its endpoint answered again",
     (SubscriptionState.ACTIVE, SubscriptionState.DISABLED): "its endpoint answered 410 Gone",
     (SubscriptionState.FAILING, SubscriptionState.DISABLED): "its endpoint answered 410 Gone",
-    (SubscriptionState.ACTIVE, SubscriptionState.DELETED): "removed by its owner",
-    (SubscriptionState.FAILING, SubscriptionState.DELETED): "removed by its owner",
-    (SubscriptionState.DISABLED, SubscriptionState.DELETED): "removed by its owner",
+    (SubscriptionState.ACTIVE, SubscriptionState.DELETED): "removed over HTTP",
+    (SubscriptionState.FAILING, SubscriptionState.DELETED): "removed over HTTP",
+    (SubscriptionState.DISABLED, SubscriptionState.DELETED): "removed over HTTP",
 }
 
 

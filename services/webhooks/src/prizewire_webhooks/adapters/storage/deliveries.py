@@ -2,7 +2,8 @@
 
 A lane is (subscription, correlation id), in the order of delivery ids; its head is its earliest delivery that has
 not ended. Only heads are claimed. A claim that loses a race sees the row's new state when it gets the lock
-(PostgreSQL checks the condition again on the newest version), so no delivery is leased twice.
+(PostgreSQL checks the condition again on the newest version), so no delivery is leased twice. Batches are matched one
+after the other: delivery ids become visible in their order, and nothing comes to stand before a head already sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ class SqlDeliveries:
         """See the port."""
         if not events:
             return 0
-        await self._tx.execute(_LOCK_SHARED)
+        await self._tx.execute(_LOCK)
         stored = await self._tx.execute(
             _ADD_EVENTS,
             {
@@ -260,7 +261,7 @@ def _deliveries(rows: Sequence[Row[Any]]) -> list[Delivery]:
     return found
 
 
-_LOCK_SHARED = text(f"SELECT pg_advisory_xact_lock_shared({REGISTRY})")
+_LOCK = text(f"SELECT pg_advisory_xact_lock({REGISTRY})")
 _ADD_EVENTS = text(
     "INSERT INTO public_events (event_id, source, type, subject, correlation_id, body, taken_at) "
     "SELECT u.event_id, u.source, u.type, u.subject, u.correlation_id, u.body, CAST(:now AS timestamptz) "

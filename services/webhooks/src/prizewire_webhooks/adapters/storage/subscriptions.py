@@ -15,7 +15,7 @@ from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 __all__ = ["REGISTRY", "SqlSubscriptions"]
 
 REGISTRY = "hashtext('prizewire.webhooks.registry')"
-"""Advisory lock: shared while events are matched, exclusive while a subscription begins or ends."""
+"""Advisory lock, held while a batch of events is matched and while a subscription begins or ends."""
 
 
 class SqlSubscriptions:
@@ -58,18 +58,15 @@ class SqlSubscriptions:
         edge = (str(subscription.subscription_id), "", str(subscription.state), subscription.owner, None)
         await add_transitions(self._tx, machine="subscription", edges=[edge], now=now)
 
-    async def get(self, subscription_id: UUID, *, owner: str | None, lock: bool) -> Subscription | None:
+    async def get(self, subscription_id: UUID, *, lock: bool) -> Subscription | None:
         """See the port."""
         query = _GET_LOCKED if lock else _GET
-        row = (await self._tx.execute(query, {"id": subscription_id, "owner": owner})).one_or_none()
+        row = (await self._tx.execute(query, {"id": subscription_id})).one_or_none()
         return None if row is None else _subscription(row)
 
-    async def page(
-        self, *, owner: str | None, after: tuple[datetime, UUID] | None, limit: int
-    ) -> list[Subscription]:
+    async def page(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Subscription]:
         """See the port."""
         found: Mapping[str, Any] = {
-            "owner": owner,
             "at": None if after is None else after[0],
             "id": None if after is None else after[1],
             "limit": limit,
@@ -128,7 +125,7 @@ def _subscription(row: Row[Any]) -> Subscription:
 
 
 _COLUMNS = "subscription_id, owner, url, event_types, description, state, failures, probe_at, reason, created_at, changed_at"
-_VISIBLE = "state <> 'deleted' AND (CAST(:owner AS text) IS NULL OR owner = :owner)"
+_VISIBLE = "state <> 'deleted'"
 _LOCK = text(f"SELECT pg_advisory_xact_lock({REGISTRY})")
 _COUNT = text("SELECT count(*) FROM subscriptions WHERE owner = :owner AND state <> 'deleted'")
 _ADD = text(
