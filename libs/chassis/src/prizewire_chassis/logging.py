@@ -2,10 +2,11 @@
 
 import logging
 import sys
+from contextlib import AbstractContextManager
 
 import structlog
 
-__all__ = ["configure", "get_logger"]
+__all__ = ["configure", "correlated", "get_logger"]
 
 _NOISY = {
     "aiokafka": logging.WARNING,
@@ -57,3 +58,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger that takes key-value pairs."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def correlated(**values: str) -> AbstractContextManager[None]:
+    """Give every log line inside the block these values, such as ``correlation_id``; also lines of libraries."""
+    return structlog.contextvars.bound_contextvars(**values)

@@ -1,11 +1,13 @@
 """Every message ends applied, without effect, dead or parked; never lost, never applied twice."""
 
 import asyncio
+import logging
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
@@ -357,3 +359,14 @@ async def test_what_was_written_does_not_stand_in_errors(db):
             await tx.execute(text("SELEKT :detail"), {"detail": "sealed-detail"})
     assert "sealed-detail" not in repr(raised.value)
     assert "sealed-detail" not in str(raised.value)
+
+
+async def test_logs_tell_what_became_of_each_event(db, processor, make_spec, outbox):
+    """A line for each event, applied or stuck, with its correlation id."""
+    event = held(outbox, uuid4(), 1)
+    logging.getLogger("prizewire_chassis.inbox.taken").setLevel(logging.INFO)
+    with capture_logs() as lines:
+        await processor.process(make_spec(), records(event, b"{", topic=TOPIC))
+    told = [(line["event"], line["log_level"], line["correlation_id"]) for line in lines]
+    assert told == [("event applied", "info", "c-1"), ("event stuck", "warning", None)]
+    assert lines[1]["reason"] == "not_json"

@@ -18,6 +18,7 @@ from prizewire_chassis.inbox.statements import (
     VERSIONS,
     VERSIONS_UPSERT,
 )
+from prizewire_chassis.inbox.taken import Taken, tell
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Stopping, VersionRule
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
@@ -141,25 +142,24 @@ class BatchProcessor:
         await self._insist(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
-        outcomes: dict[str, int] = {}
+        taken = Taken()
         async with self._db.transaction() as tx:
-            await self._in_transaction(tx, spec, items, outcomes)
+            await self._in_transaction(tx, spec, items, taken)
             await self._store_offsets(tx, spec, items)
-        for outcome, count in outcomes.items():
-            EVENTS.labels(spec.name, outcome).inc(count)
+        tell(spec, taken)
 
     async def _in_transaction(
         self,
         tx: AsyncConnection,
         spec: ConsumerSpec,
         items: "Sequence[Incoming | Stuck]",
-        outcomes: dict[str, int],
+        taken: Taken,
     ) -> dict[int, Refusal]:
         """Apply items; answers the refusals by index. The same path serves live batches and replays."""
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
         refusals: dict[int, Refusal] = {}
-        fresh = await self._deduplicate(tx, spec, items, refusals, outcomes)
-        fresh, versions = await self._check_versions(tx, spec, fresh, refusals, outcomes)
+        fresh = await self._deduplicate(tx, spec, items, refusals, taken)
+        fresh, versions = await self._check_versions(tx, spec, fresh, refusals, taken)
         wanted = [
             (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
         ]
@@ -178,9 +178,8 @@ class BatchProcessor:
         if stuck:
             stuck.sort(key=lambda entry: (entry.partition, entry.offset))
             await record_stuck(tx, stuck, now=self._clock.now())
-        for entry in stuck:
-            outcomes[entry.state] = outcomes.get(entry.state, 0) + 1
-        outcomes["applied"] = len(applied)
+        taken.stuck = stuck
+        taken.applied = [item for _, item in applied]
         return refusals
 
     async def _deduplicate(
@@ -189,7 +188,7 @@ class BatchProcessor:
         spec: ConsumerSpec,
         items: "Sequence[Incoming | Stuck]",
         refusals: dict[int, Refusal],
-        outcomes: dict[str, int],
+        taken: Taken,
     ) -> list[tuple[int, Incoming]]:
         unique: dict[tuple[str, str], tuple[int, Incoming]] = {}
         for index, item in enumerate(items):
@@ -229,7 +228,7 @@ class BatchProcessor:
             elif index == first and (known is None or item.replay_of == "parked"):
                 fresh.append((index, item))
             else:
-                outcomes["duplicate"] = outcomes.get("duplicate", 0) + 1
+                taken.skip("duplicate")
         return fresh
 
     async def _check_versions(
@@ -238,7 +237,7 @@ class BatchProcessor:
         spec: ConsumerSpec,
         fresh: list[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
-        outcomes: dict[str, int],
+        taken: Taken,
     ) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
         """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap."""
         subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
@@ -273,7 +272,7 @@ class BatchProcessor:
                 continue
             if rule is not VersionRule.NONE and version is not None:
                 if version <= current:
-                    outcomes["outdated"] = outcomes.get("outdated", 0) + 1
+                    taken.skip("outdated")
                     continue
                 if rule is VersionRule.STRICT and version != current + 1:
                     detail = f"version {version} after {current}"
@@ -377,8 +376,7 @@ class BatchProcessor:
         item = self._decode(spec, entry)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail)
-        outcomes: dict[str, int] = {}
-        refusals = await self._in_transaction(tx, spec, [replace(item, replay_of=entry.state)], outcomes)
+        refusals = await self._in_transaction(tx, spec, [replace(item, replay_of=entry.state)], Taken())
         refusal = refusals.get(0)
         EVENTS.labels(spec.name, "replayed" if refusal is None else "replay_refused").inc()
         return refusal

@@ -14,7 +14,7 @@ from typing import Any
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import is_transient
 from prizewire_chassis.jobs import Job
-from prizewire_chassis.logging import get_logger
+from prizewire_chassis.logging import correlated, get_logger
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_payouts.domain.policy import Schedule
@@ -186,9 +186,10 @@ class RailWorker:
                 # somebody else may look it up already: nothing is sent under this lease any more
                 return None
             provider = self._rail.provider
-            result = await self._call(
-                "create", lambda: provider.create_payout(instruction, now=self._clock.now())
-            )
+            with correlated(correlation_id=instruction.correlation_id, payout_id=str(instruction.payout_id)):
+                result = await self._call(
+                    "create", lambda: provider.create_payout(instruction, now=self._clock.now())
+                )
         return Answer(payout_id=instruction.payout_id, attempt_no=instruction.attempt_no, result=result)
 
     async def _look(self, look: Look, *, begun: datetime) -> Answer | None:
@@ -202,9 +203,10 @@ class RailWorker:
             if said == CancelOutcome.CANCELLED:
                 result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED_BY_PLAYER)
             else:
-                result = await self._call(
-                    "look", lambda: provider.sync_status(reference, now=self._clock.now())
-                )
+                with correlated(payout_id=str(reference.payout_id)):
+                    result = await self._call(
+                        "look", lambda: provider.sync_status(reference, now=self._clock.now())
+                    )
         # a wish that the rail could not answer stays a wish
         settled = None if said == CancelOutcome.UNKNOWN else said
         return Answer(
