@@ -1,0 +1,59 @@
+"""What became of a batch, told in metrics and logs once it is committed."""
+
+import logging
+from dataclasses import dataclass, field
+
+from prizewire_chassis.inbox.types import ConsumerSpec, Incoming
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import EVENTS
+from prizewire_chassis.stuck_events import Stuck
+
+__all__ = ["Taken", "tell"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Taken:
+    """The events that were applied, the messages that got stuck, and how many had no effect, by reason."""
+
+    applied: list[Incoming] = field(default_factory=list)
+    stuck: list[Stuck] = field(default_factory=list)
+    without_effect: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, reason: str) -> None:
+        """Count an event without effect."""
+        self.without_effect[reason] = self.without_effect.get(reason, 0) + 1
+
+
+def tell(spec: ConsumerSpec, taken: Taken) -> None:
+    """Count every event, and write a line for each that was applied (INFO) or got stuck (WARNING), with its
+    correlation id: the logs of all services then tell the way of a match.
+    """
+    EVENTS.labels(spec.name, "applied").inc(len(taken.applied))
+    for reason, count in taken.without_effect.items():
+        EVENTS.labels(spec.name, reason).inc(count)
+    if logging.getLogger(__name__).isEnabledFor(logging.INFO):
+        for item in taken.applied:
+            _log.info(
+                "event applied",
+                consumer=spec.name,
+                type=item.event.type,
+                subject=item.event.subject,
+                version=item.event.aggregateversion,
+                correlation_id=item.event.correlationid,
+            )
+    for entry in taken.stuck:
+        EVENTS.labels(spec.name, entry.state).inc()
+        _log.warning(
+            "event stuck",
+            consumer=spec.name,
+            state=entry.state,
+            reason=entry.reason,
+            detail=entry.detail,
+            type=entry.type,
+            source=entry.source,
+            subject=entry.subject,
+            correlation_id=entry.correlation_id,
+            place=f"{entry.topic}/{entry.partition}/{entry.offset}",
+        )
