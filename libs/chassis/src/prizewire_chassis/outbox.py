@@ -5,8 +5,10 @@ lower id can become visible after a higher one. Duplicates are possible after a 
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -81,6 +83,8 @@ class Outbox:
             },
         )
         after_commit(tx, self.wake)
+        if logging.getLogger(__name__).isEnabledFor(logging.INFO):
+            after_commit(tx, partial(_tell, list(events)))
 
     def wake(self) -> None:
         """Tell the relay of this process that there is something to send."""
@@ -94,6 +98,11 @@ class Outbox:
             return
         finally:
             self._wake.clear()
+
+
+def _tell(events: Sequence[EncodedEvent]) -> None:
+    for event in events:
+        _log.info("event recorded", type=event.kind, subject=event.subject, correlation_id=event.key.decode())
 
 
 _INSERT = text(

@@ -1,11 +1,13 @@
 """The relay may send twice, never loses, and keeps the order of a key."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from prizewire_chassis.outbox import Relay, purge_published
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
@@ -68,6 +70,19 @@ async def test_events_leave_only_with_their_transaction(db, outbox, events, cloc
     await relay.stop()
     assert producer.sent == [event.value for event in kept]
     assert await waiting(db) == 0
+
+
+async def test_logs_name_what_was_recorded(db, outbox, events):
+    """A line for each event with its correlation id, and none for a transaction that was rolled back."""
+    logging.getLogger("prizewire_chassis.outbox").setLevel(logging.INFO)
+    with capture_logs() as lines:
+        with pytest.raises(ZeroDivisionError):
+            async with db.transaction() as tx:
+                await outbox.add(tx, events(1))
+                _ = 1 / 0
+        async with db.transaction() as tx:
+            await outbox.add(tx, events(2))
+    assert [(line["event"], line["correlation_id"]) for line in lines] == [("event recorded", "c")] * 2
 
 
 async def test_an_id_that_commits_late_is_not_lost(db, outbox, events, clock):

@@ -17,11 +17,17 @@ SCHEMA_URN = "urn:prizewire:schema:"
 
 
 class EncodedEvent:
-    """A message ready for Kafka: ``topic``, ``key`` (the correlation id) and ``value`` (canonical JSON)."""
+    """A message ready for Kafka: ``topic``, ``key`` (the correlation id) and ``value`` (canonical JSON); and its
+    ``kind`` (the event type) and ``subject``, for people.
+    """
 
-    __slots__ = ("event_id", "key", "topic", "value")
+    __slots__ = ("event_id", "key", "kind", "subject", "topic", "value")
 
-    def __init__(self, *, topic: str, key: bytes, value: bytes, event_id: str) -> None:
+    def __init__(
+        self, *, topic: str, key: bytes, value: bytes, event_id: str, kind: str, subject: str
+    ) -> None:
+        self.kind = kind
+        self.subject = subject
         self.topic = topic
         self.key = key
         self.value = value
@@ -71,7 +77,12 @@ def encode(
         raw["causationid"] = causation_id
     signed = sign_raw(topic=topic.name, raw=raw, key=key)
     return EncodedEvent(
-        topic=topic.name, key=correlation_id.encode(), value=render_checked(signed), event_id=identifier
+        topic=topic.name,
+        key=correlation_id.encode(),
+        value=render_checked(signed),
+        event_id=identifier,
+        kind=kind,
+        subject=subject,
     )
 
 
