@@ -41,11 +41,13 @@ async def stuck_rows(db) -> list[tuple[str, str]]:
         return [(row.state, row.reason) for row in rows]
 
 
-async def test_a_repeated_event_has_one_effect(db, processor, make_spec, outbox):
-    """The same event in one batch and again in a later one is applied once."""
+@pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.NONE])
+async def test_a_repeated_event_has_one_effect(db, processor, make_spec, outbox, rule):
+    """The same event in one batch and again in a later one is applied once, also where no version tells it."""
     event = held(outbox, uuid4(), 1)
-    await processor.process(make_spec(), records(event, event, topic=TOPIC))
-    await processor.process(make_spec(), records(event, topic=TOPIC, start=2))
+    spec = make_spec(rule)
+    await processor.process(spec, records(event, event, topic=TOPIC))
+    await processor.process(spec, records(event, topic=TOPIC, start=2))
     assert await effects(db) == [event.event_id]
     assert await stuck_rows(db) == []
 
