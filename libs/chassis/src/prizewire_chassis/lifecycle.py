@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
+from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import make_url
@@ -39,10 +40,24 @@ from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.trust import MessageKey, TrustStore
 
-__all__ = ["ROLES", "Built", "ConfigurationError", "Runtime", "main", "open_runtime", "serve"]
+__all__ = [
+    "HTTP_KEEP_ALIVE_S",
+    "ROLES",
+    "Built",
+    "ConfigurationError",
+    "Runtime",
+    "http_config",
+    "main",
+    "open_runtime",
+    "serve",
+]
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
+HTTP_KEEP_ALIVE_S = 650
+"""An idle connection must outlive the idle time of every proxy in front (nginx and AWS 60 s, Caddy 120 s, Google
+600 s): else a proxy may reuse one that is just being closed, and answers 502 to a POST that it cannot repeat.
+"""
 _log = get_logger(__name__)
 
 
@@ -127,6 +142,21 @@ class _Server(uvicorn.Server):
         yield
 
 
+def http_config(app: Litestar, settings: ServiceSettings) -> uvicorn.Config:
+    """How a service's HTTP interface is served: HTTP/1.1 behind a proxy, lifespan and logging left to the service."""
+    return uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=HTTP_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+
+
 @dataclass(slots=True)
 class _Process:
     """What runs, in the order in which it must end."""
@@ -192,17 +222,7 @@ class _Process:
         app = build_app(
             service=runtime.service, controllers=controllers, health=runtime.health, tokens=tokens
         )
-        config = uvicorn.Config(
-            app,
-            host=settings.http_host,
-            port=settings.http_port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=10,
-            server_header=False,
-        )
-        self.server = _Server(config)
+        self.server = _Server(http_config(app, settings))
         self.serving = asyncio.create_task(self.server.serve(), name="http")
 
     async def stop(self) -> None:

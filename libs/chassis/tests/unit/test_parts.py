@@ -5,6 +5,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from litestar import Litestar
 from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.auth import Principal, Role, TokenReader
@@ -13,6 +14,8 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.keys import UnsafeKeyFile, load_message_key
+from prizewire_chassis.lifecycle import http_config
+from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.testing import make_token
 from prizewire_devstack.testing import eventually
 
@@ -135,3 +138,9 @@ def test_other_tokens_are_refused(token):
     with pytest.raises(Problem) as refused:
         reader().read(token)
     assert (refused.value.status, refused.value.code) == (401, "token_invalid")
+
+
+def test_idle_connections_outlive_those_of_a_proxy():
+    """A proxy that keeps connections for ten minutes never finds one that the service is just closing."""
+    settings = ServiceSettings.model_construct(http_host="127.0.0.1", http_port=0)
+    assert http_config(Litestar(), settings).timeout_keep_alive > 600
