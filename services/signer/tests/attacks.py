@@ -51,6 +51,7 @@ from services.signer.tests.fakes import (
     signed_item,
     slot_ref,
     transaction,
+    void,
 )
 
 ONE = intent(1)
@@ -400,7 +401,60 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         "item_order_mismatch",
     ),
     "no items": (lambda: request([ONE], items=[]), "no_items"),
-    "kind that is not served": (asked(kind="void_slot"), "kind_not_supported"),
+    "kind that is not served": (asked(kind="reclaim"), "kind_not_supported"),
+    # a void
+    "void that bumps the channel forward": (
+        lambda: void(BumpSequence(SEQUENCE + 1, source=CHANNELS[0].public_key)),
+        "operation_has_effect",
+    ),
+    "void that bumps to its own number": (
+        lambda: void(BumpSequence(SEQUENCE, source=CHANNELS[0].public_key)),
+        "operation_has_effect",
+    ),
+    "void by the treasury": (
+        lambda: void(BumpSequence(0, source=TREASURY.public_key)),
+        "operation_source_mismatch",
+    ),
+    "void by another channel": (
+        lambda: void(BumpSequence(0, source=CHANNELS[1].public_key)),
+        "operation_source_mismatch",
+    ),
+    "void whose operation names no source": (lambda: void(BumpSequence(0)), "operation_source_mismatch"),
+    "void that pays": (
+        lambda: void(payment_of(ONE, source=CHANNELS[0].public_key)),
+        "operation_not_allowed",
+    ),
+    "void that pays beside it": (
+        lambda: void(BumpSequence(0, source=CHANNELS[0].public_key), payment_of(ONE)),
+        "operation_not_allowed",
+    ),
+    "void that gives the channel away": (
+        lambda: void(AccountMerge(STRANGER.public_key, source=CHANNELS[0].public_key)),
+        "operation_not_allowed",
+    ),
+    "void of two operations": (
+        lambda: void(*[BumpSequence(0, source=CHANNELS[0].public_key)] * 2),
+        "operation_count_mismatch",
+    ),
+    "void with a payout": (lambda: void(items=[signed_item(0, ONE)]), "items_not_allowed"),
+    "void with a memo": (lambda: void(memo="exchange 7"), "memo_not_allowed"),
+    "void on a slot of the treasury": (
+        lambda: void(account=TREASURY.public_key),
+        "source_not_allowed",
+    ),
+    "void whose time bounds are too long": (
+        lambda: void(max_time=NOW_S + 86_400),
+        "time_bounds_too_long",
+    ),
+    "void under the approval of a payment": (
+        lambda: approve(void(), kind="payment"),
+        "approval_mismatch",
+    ),
+    "payment that is called a void": (asked(kind="void_slot", items=[]), "operation_not_allowed"),
+    "void that is called a payment": (
+        lambda: approve(void().model_copy(update={"kind": "payment"})),
+        "no_items",
+    ),
     "chain that is not served": (
         asked(slot=slot_ref().model_copy(update={"chain": "ton"}), chain="ton"),
         "chain_not_supported",

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 from stellar_sdk import (
     Account,
     Asset,
+    BumpSequence,
     Keypair,
     MuxedAccount,
     Operation,
@@ -220,6 +221,18 @@ def request(
         **changes,
     }
     return approve(SigningRequested(**fields))
+
+
+def void(
+    *operations: Operation,
+    items: Sequence[SigningItem] = (),
+    account: str = CHANNELS[0].public_key,
+    revision: int = 2,
+    **parts: Any,
+) -> SigningRequested:
+    """A request to void the slot of ``account``: one bump to 0 by the channel itself, unless others are given."""
+    made = transaction(operations or [BumpSequence(0, source=account)], source=account, **parts)
+    return request([], envelope=made, items=items, kind="void_slot", revision=revision)
 
 
 _BLANK = Approval(

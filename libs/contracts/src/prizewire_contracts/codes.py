@@ -55,6 +55,10 @@ class RetryDecision(StrEnum):
     """Proven without effect and hopeless: the payout fails."""
     LOOK_UP = "look_up"
     """The outcome is not known: nothing may follow but a look-up by our own key."""
+    WAIT = "wait"
+    """Proven without effect, for a bound that time lifts: another attempt later, and this one does not count."""
+    HOLD = "hold"
+    """Proven without effect, and nothing may follow before rewards has renewed the intent: the payout is held."""
 
 
 class PayoutCode(StrEnum):
@@ -80,6 +84,7 @@ class PayoutCode(StrEnum):
     TX_FAILED = "tx_failed"
     TX_EXPIRED = "tx_expired"
     SIGNER_REFUSED = "signer_refused"
+    SIGNER_LIMIT = "signer_limit"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     PROVIDER_REJECTED = "provider_rejected"
@@ -98,7 +103,7 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.METHOD_UNKNOWN: RetryDecision.GIVE_UP,
     PayoutCode.METHOD_MISMATCH: RetryDecision.GIVE_UP,
     PayoutCode.INTENT_INVALID: RetryDecision.GIVE_UP,
-    PayoutCode.INTENT_EXPIRED: RetryDecision.GIVE_UP,
+    PayoutCode.INTENT_EXPIRED: RetryDecision.HOLD,
     PayoutCode.DESTINATION_INVALID: RetryDecision.GIVE_UP,
     PayoutCode.DESTINATION_MISSING: RetryDecision.GIVE_UP,
     PayoutCode.NO_TRUSTLINE: RetryDecision.GIVE_UP,
@@ -109,6 +114,7 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.TX_FAILED: RetryDecision.RETRY,
     PayoutCode.TX_EXPIRED: RetryDecision.RETRY,
     PayoutCode.SIGNER_REFUSED: RetryDecision.GIVE_UP,
+    PayoutCode.SIGNER_LIMIT: RetryDecision.WAIT,
     PayoutCode.ATTEMPTS_EXHAUSTED: RetryDecision.GIVE_UP,
     PayoutCode.IDEMPOTENCY_CONFLICT: RetryDecision.GIVE_UP,
     PayoutCode.PROVIDER_REJECTED: RetryDecision.GIVE_UP,

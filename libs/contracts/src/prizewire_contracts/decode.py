@@ -53,7 +53,7 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
 
     Raises:
         EventRefused: with the first reason found, in the order: size, JSON, CloudEvents, type and version,
-            floats, signature, schema.
+            floats, schema, source, signature.
     """
     if value is None or len(value) > MESSAGE_BYTES_MAX:
         code = RefusalCode.NOT_JSON if value is None else RefusalCode.MESSAGE_TOO_LARGE

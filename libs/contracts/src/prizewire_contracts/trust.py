@@ -90,25 +90,14 @@ class TrustStore:
         """Read ``trust.json``.
 
         Raises:
-            ValueError: a field is missing or malformed, a use is unknown, or a key id stands twice.
+            ValueError: a field is missing or malformed, a time has no offset, a use is unknown, or a key id stands
+                twice.
         """
-        keys = []
-        for entry in json.loads(text)["keys"]:
-            uses = frozenset(entry["uses"])
-            if not uses <= USES:
-                msg = f"trust.json: the key {entry['keyid']!r} has unknown uses {sorted(uses - USES)}"
-                raise ValueError(msg)
-            keys.append(
-                TrustedKey(
-                    keyid=entry["keyid"],
-                    service=entry["service"],
-                    uses=uses,
-                    public_key=Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"])),
-                    not_before=datetime.fromisoformat(entry["not_before"]),
-                    not_after=datetime.fromisoformat(entry["not_after"]),
-                )
-            )
-        return cls(keys)
+        try:
+            return cls(_trusted_key(entry) for entry in json.loads(text)["keys"])
+        except (KeyError, TypeError) as error:
+            msg = f"trust.json: a field is missing or of a wrong type: {error}"
+            raise ValueError(msg) from None
 
     def verify(
         self,
@@ -136,6 +125,30 @@ class TrustStore:
         if not key.not_before <= at < key.not_after:
             raise NotTrusted("key_not_trusted", f"{keyid!r} was not valid at {at.isoformat()}")
         _verify(key.public_key, message, signature)
+
+
+def _trusted_key(entry: Mapping[str, Any]) -> TrustedKey:
+    uses = frozenset(entry["uses"])
+    if not uses <= USES:
+        msg = f"trust.json: the key {entry['keyid']!r} has unknown uses {sorted(uses - USES)}"
+        raise ValueError(msg)
+    return TrustedKey(
+        keyid=entry["keyid"],
+        service=entry["service"],
+        uses=uses,
+        public_key=Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"])),
+        not_before=_moment(entry, "not_before"),
+        not_after=_moment(entry, "not_after"),
+    )
+
+
+def _moment(entry: Mapping[str, Any], name: str) -> datetime:
+    moment = datetime.fromisoformat(entry[name])
+    if moment.tzinfo is None:
+        # it could not be compared with an event's time: every event of the key would be refused
+        msg = f"trust.json: {name} of the key {entry['keyid']!r} needs an offset"
+        raise ValueError(msg)
+    return moment
 
 
 def event_signing_bytes(*, topic: str, raw: Mapping[str, Any]) -> bytes:

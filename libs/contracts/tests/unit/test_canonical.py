@@ -27,6 +27,7 @@ def test_equals_the_reference_library(value):
         ({"a": [1.0]}, "float_refused"),
         ({"a": float("nan")}, "float_refused"),
         ([2**53], "integer_too_large"),
+        ([-(2**53)], "integer_too_large"),
         ({"é": 1}, "key_not_ascii"),
         ({1: 1}, "key_not_ascii"),
         ({"a": b"x"}, "type_refused"),

@@ -16,7 +16,7 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
-from prizewire_contracts.topics import MATCHES, PAYOUTS, TOPICS, topic_of
+from prizewire_contracts.topics import AUDIT, MATCHES, PAYOUTS, TOPICS, topic_of
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,10 +24,12 @@ KEY = MessageKey.from_seed(keyid="payouts-1", seed=bytes(32))
 PAYOUT = UUID("00000000-0000-4000-8000-000000000001")
 
 
-def trust(*, service="payouts", uses=("event",), not_after=NOW + timedelta(days=1)) -> TrustStore:
+def trust(
+    *, service="payouts", uses=("event",), not_before=NOW, not_after=NOW + timedelta(days=1)
+) -> TrustStore:
     entry = {
         "keyid": KEY.keyid, "service": service, "uses": list(uses), "public_key": KEY.public_key,
-        "not_before": "2026-01-01T00:00:00+00:00", "not_after": not_after.isoformat(),
+        "not_before": not_before.isoformat(), "not_after": not_after.isoformat(),
     }  # fmt: skip
     return TrustStore.from_json(json.dumps({"keys": [entry]}))
 
@@ -89,6 +91,7 @@ def test_a_signed_event_is_accepted_and_any_changed_byte_is_not():
         (trust(service="rewards"), "key_not_trusted"),
         (trust(uses=("intent",)), "key_not_trusted"),
         (trust(not_after=NOW), "key_not_trusted"),
+        (trust(not_before=NOW + timedelta(microseconds=1)), "key_not_trusted"),
         (TrustStore([]), "key_not_trusted"),
     ],
 )
@@ -97,6 +100,77 @@ def test_only_pinned_keys_count(store, code):
     with pytest.raises(EventRefused) as refused:
         decode(topic=PAYOUTS, value=held().value, trust=store)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("name", ["keyid", "signature"])
+def test_a_service_event_without_signature_is_refused(name):
+    """Neither the key's name nor the signature may be left out."""
+    raw = orjson.loads(held().value)
+    del raw[name]
+    with pytest.raises(EventRefused) as refused:
+        decode(topic=PAYOUTS, value=orjson.dumps(raw), trust=trust())
+    assert refused.value.code == "signature_missing"
+
+
+def test_every_event_of_a_service_is_bound_to_its_producer():
+    """No type that a service acts on can be forged: its producer's signature is mandatory. Only a competition says
+    whether its game servers sign; audit records, which no service consumes, come from all of them.
+    """
+    for topic in TOPICS:
+        for kind, model in topic.models.items():
+            if topic is AUDIT or topic.producers == {"game-server"}:
+                assert (model.signed, model.producer) == (False, None), kind
+            else:
+                assert (model.signed, {model.producer}) == (True, set(topic.producers)), kind
+    assert not AUDIT.consumers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("aggregateversion", 0),
+        ("aggregateversion", 2**31),
+        ("aggregateversion", None),
+        ("correlationid", None),
+        ("correlationid", ""),
+        ("correlationid", "a b"),
+        ("correlationid", "é"),
+        ("correlationid", "c" * 129),
+        ("source", "/prizewire/payouts\n"),
+        ("keyid", "k" * 129),
+        ("signature", "00"),
+        ("signature", "G" * 128),
+        ("time", "2026-03-01T12:00:00"),
+        ("subject", "s" * 257),
+        ("datacontenttype", "text/plain"),
+    ],
+)
+def test_malformed_attributes_of_service_events_are_refused(name, value):
+    """Attributes that are stored, compared or used as a key have bounds, before any signature is looked at."""
+    raw = {**orjson.loads(held().value), name: value}
+    with pytest.raises(EventRefused) as refused:
+        decode(topic=PAYOUTS, value=orjson.dumps(raw), trust=trust())
+    assert refused.value.code == "schema_invalid"
+
+
+@pytest.mark.parametrize(
+    "amount", ["-1.00", "+1", "1e3", "01", ".5", "5.", "1,5", " 1", "1\n", "", "1.0000000000000000000", 1]
+)
+def test_amounts_in_events_are_plain_decimal_strings(amount):
+    """An amount on the wire has one way to be written, and is never a number."""
+    raw = {
+        **orjson.loads(held().value),
+        "type": "prizewire.payout.returned.v1",
+        "data": {
+            "payout_id": str(PAYOUT), "return_ref": "r-1", "asset": "EUR", "amount": "1.00", "fee": "0.00",
+        },
+    }  # fmt: skip
+    signed = orjson.dumps(sign_raw(topic=PAYOUTS.name, raw=raw, key=KEY))
+    assert decode(topic=PAYOUTS, value=signed, trust=trust()).event.data.amount == "1.00"
+    raw["data"]["amount"] = amount
+    with pytest.raises(EventRefused) as refused:
+        decode(topic=PAYOUTS, value=orjson.dumps(raw), trust=trust())
+    assert refused.value.code == "schema_invalid"
 
 
 def test_a_signature_is_bound_to_its_topic():
@@ -154,19 +228,26 @@ def test_game_servers_signatures_use_the_same_mechanism():
     """A match event signed with a competition's key verifies by that key only."""
     raw = sign_raw(topic=MATCHES.name, raw=orjson.loads(match()), key=KEY)
     verify_raw(topic=MATCHES.name, raw=raw, public_key=KEY.public_key)
-    for broken, code in (
-        ({**raw, "id": "2"}, "signature_invalid"),
-        (orjson.loads(match()), "signature_missing"),
+    other = MessageKey.from_seed(keyid="game-1", seed=bytes(range(32)))
+    for broken, public_key, code in (
+        ({**raw, "id": "2"}, KEY.public_key, "signature_invalid"),
+        ({**raw, "signature": "zz"}, KEY.public_key, "signature_invalid"),
+        ({**raw, "signature": 7}, KEY.public_key, "signature_missing"),
+        (orjson.loads(match()), KEY.public_key, "signature_missing"),
+        (raw, other.public_key, "signature_invalid"),
+        (raw, "zz", "key_not_trusted"),
+        (raw, "00", "key_not_trusted"),
     ):
         with pytest.raises(NotTrusted) as refused:
-            verify_raw(topic=MATCHES.name, raw=broken, public_key=KEY.public_key)
+            verify_raw(topic=MATCHES.name, raw=broken, public_key=public_key)
         assert refused.value.code == code
 
 
 def test_every_payout_code_has_a_decision():
-    """No code is without a retry decision, and an unknown word never leads to another attempt."""
+    """No code is without a retry decision; an unknown word or outcome never leads to another attempt."""
     assert set(PAYOUT_DECISIONS) == set(PayoutCode)
     assert decision_for("never_heard_of") is RetryDecision.LOOK_UP
+    assert decision_for(PayoutCode.OUTCOME_UNKNOWN) is RetryDecision.LOOK_UP
 
 
 def test_keys_do_not_show_themselves():

@@ -21,6 +21,7 @@ __all__ = [
     "QueueState",
     "RecordedDigest",
     "RequestReader",
+    "SlotDigest",
     "TransactionReader",
     "Work",
 ]
@@ -81,6 +82,7 @@ class RecordedDigest:
     """A digest that was recorded, as its answer needs it."""
 
     tx_hash: bytes
+    kind: str
     account: str
     signatures: tuple[Signature, ...]
 
@@ -147,6 +149,14 @@ class Book(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotDigest:
+    """What a digest of a slot pays, nothing where it voids the slot, and until when (Unix seconds) it may apply."""
+
+    payouts: frozenset[UUID]
+    max_time: int
+
+
 class ClosingBook(Protocol):
     """The signer's records inside one batch of requests."""
 
@@ -162,8 +172,8 @@ class ClosingBook(Protocol):
         """State, consuming hash and ledger of a slot, locked; None for one never met."""
         ...
 
-    async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, frozenset[UUID]]:
-        """The payouts of each digest of a slot."""
+    async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, SlotDigest]:
+        """Every digest of a slot, by its hash."""
         ...
 
     async def close_slot(

@@ -14,6 +14,7 @@ from prizewire_contracts.events.signing import (
 )
 from services.signer.tests.fakes import (
     CHANNELS,
+    NOW_S,
     close_requested,
     desk,
     intent,
@@ -26,6 +27,8 @@ from services.signer.tests.fakes import (
     transaction,
 )
 from services.signer.tests.integration.conftest import Signer
+
+OWN = "the digest's own hash"
 
 
 def on_channel(number: int, *labels: int, **parts: Any) -> SigningRequested:
@@ -44,10 +47,11 @@ async def states(signer: Signer) -> dict[str, str]:
 @pytest.mark.parametrize("result", ["failed", "expired"])
 async def test_slot_closed_without_success_frees_its_payouts(signer: Signer, result: str) -> None:
     """Another slot may be signed only after payouts' signed word that the first one paid nothing."""
-    first, second = on_channel(0, 1), on_channel(1, 1)
+    first, second = on_channel(0, 1, max_time=NOW_S + 30), on_channel(1, 1)
     await signer.submit(first)
     (refused,) = await signer.submit(second)
     assert [item.code for item in refused.data.items] == ["payout_bound_elsewhere"]
+    signer.clock.advance(timedelta(seconds=31))
     await signer.take(slot_closed(first, result=result))
     (answer,) = await signer.submit(second)
     assert isinstance(answer, SigningCompletedEvent)
@@ -87,18 +91,52 @@ async def test_slot_closed_before_anything_was_signed_on_it(signer: Signer) -> N
 
 @pytest.mark.parametrize(
     ("result", "consumed_by"),
-    [("succeeded", "ab" * 32), ("failed", "ab" * 32), ("expired", "ab" * 32)],
+    [("succeeded", "ab" * 32), ("failed", "ab" * 32), ("expired", OWN)],
 )
 async def test_closing_that_contradicts_what_was_signed_changes_nothing(
     signer: Signer, result: str, consumed_by: str
 ) -> None:
-    """A digest that was never recorded cannot have consumed a slot: parked, with an audit record."""
+    """A digest that was never recorded cannot have consumed a slot, nor can one of ours be nobody's: parked, with an
+    audit record.
+    """
     await signer.submit(data := on_channel(0, 1))
-    await signer.take(slot_closed(data, result=result, consumed_by=consumed_by))
+    signer.clock.advance(timedelta(seconds=301))
+    named = data.tx_hash if consumed_by == OWN else consumed_by
+    await signer.take(slot_closed(data, result=result, consumed_by=named))
     assert await states(signer) == {str(payout_id(1)): "bound"}
     (stuck,) = await signer.rows("SELECT state, reason FROM stuck_events")
     assert (stuck.state, stuck.reason) == ("parked", "event_mismatch")
     assert len(await signer.audits("signing.closing_refused")) == 1
+
+
+@pytest.mark.parametrize("consumed_by", [None, "ab" * 32])
+async def test_nobodys_slot_frees_only_what_can_no_longer_be_applied(
+    signer: Signer, consumed_by: str | None
+) -> None:
+    """That no digest of ours consumed a slot is believed once none of them could be applied any more, not before."""
+    early, late = on_channel(0, 1, max_time=NOW_S + 30), on_channel(0, 1, max_time=NOW_S + 60)
+    await signer.submit(early, late)
+    signer.clock.advance(timedelta(seconds=60))
+    await signer.take(slot_closed(early, result="expired", consumed_by=consumed_by))
+    assert await states(signer) == {str(payout_id(1)): "bound"}
+    (stuck,) = await signer.rows("SELECT state, reason FROM stuck_events")
+    assert (stuck.state, stuck.reason) == ("parked", "event_mismatch")
+
+
+@pytest.mark.parametrize("consumed_by", [None, "ab" * 32])
+async def test_foreign_transaction_frees_the_slot_once_all_is_over(
+    signer: Signer, consumed_by: str | None
+) -> None:
+    """Two persons' word that a foreign transaction consumed the slot frees its payouts for another one."""
+    await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
+    signer.clock.advance(timedelta(seconds=31))
+    await signer.take(slot_closed(data, result="expired", consumed_by=consumed_by))
+    assert await states(signer) == {str(payout_id(1)): "free"}
+    (row,) = await signer.rows("SELECT state, consumed_by FROM slots")
+    assert (row.state, row.consumed_by) == (
+        "expired",
+        None if consumed_by is None else bytes.fromhex(consumed_by),
+    )
 
 
 async def test_slot_is_closed_once(signer: Signer) -> None:

@@ -28,6 +28,7 @@ def test_file_says_everything(tmp_path: Path) -> None:
         validity_s_max: 120
         clock_skew_s_max: 5
         digests_per_slot_max: 3
+        voids_per_slot_max: 4
         slots_per_payout_max: 2
         assets:
           USDC: {payout_max: "5000.00", day_max: "20000"}
@@ -40,6 +41,7 @@ def test_file_says_everything(tmp_path: Path) -> None:
         validity_s_max=120,
         clock_skew_s_max=5,
         digests_per_slot_max=3,
+        voids_per_slot_max=4,
         slots_per_payout_max=2,
         limits={"USDC": AssetLimits(payout_minor_max=500_000, day_minor_max=2_000_000)},
     )

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS
+from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYING
 from prizewire_signer.domain.states import (
     PAYOUT_EDGES,
     PAYOUT_STARTS,
@@ -64,7 +64,11 @@ def test_a_bound_payout_is_never_tombstoned_directly() -> None:
     assert (PayoutState.BOUND, PayoutState.TOMBSTONED) not in PAYOUT_EDGES
 
 
-def test_only_payments_are_signed_yet() -> None:
-    """Every kind is known, and all but one may hold no operation at all."""
-    assert {kind for kind, allowed in ALLOWED_OPERATIONS.items() if allowed} == {"payment"}
+def test_only_payments_and_voids_are_signed_yet() -> None:
+    """Every kind is known; those that are not signed yet may hold no operation at all."""
+    assert {kind: allowed for kind, allowed in ALLOWED_OPERATIONS.items() if allowed} == {
+        "payment": {"payment"},
+        "void_slot": {"bump_sequence"},
+    }
+    assert {"payment"} == PAYING
     assert set(ALLOWED_OPERATIONS) == {"payment", "fee_bump", "void_slot", "restore", "reclaim"}

@@ -79,8 +79,9 @@ class SigningRequested(Data):
 
 
 class SlotClosed(Data):
-    """A slot's sequence number is consumed, with proof. ``consumed_by_hash`` is None where no transaction that we
-    know consumed it (``expired``: the slot was voided).
+    """A slot's sequence number is consumed, with proof. ``succeeded`` and ``failed`` name the digest of ours that
+    consumed it, which may be that of a voiding transaction. ``expired``: none of our digests did, by the evidence of
+    two persons; ``consumed_by_hash`` is then the foreign transaction, or None where that is not known either.
     """
 
     slot: SlotRef

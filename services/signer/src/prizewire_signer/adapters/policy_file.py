@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prizewire_money import Amount, Asset, AssetRegistry, MoneyError
 from prizewire_signer.adapters.stellar import is_address
 from prizewire_signer.domain.errors import PolicyInvalid
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYMENT
+from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYMENT, VOID_SLOT
 from prizewire_signer.domain.model import AssetLimits, ChainAsset, Policy
 
 __all__ = ["default_policy", "load_policy", "parse_chain_assets"]
@@ -37,12 +37,13 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: Literal[1] = 1
-    kinds: list[str] = [PAYMENT]
+    kinds: list[str] = [PAYMENT, VOID_SLOT]
     operations_max: Annotated[Count, Field(le=100)] = 100
     fee_stroops_max: Count = 2_000_000
     validity_s_max: Count = 3_600
     clock_skew_s_max: Annotated[int, Field(ge=0, strict=True)] = 60
     digests_per_slot_max: Count = 32
+    voids_per_slot_max: Count = 32
     slots_per_payout_max: Count = 5
     assets: dict[str, _Limits] | None = None
 
@@ -115,6 +116,7 @@ def _policy(parsed: _File, limits: Mapping[str, AssetLimits]) -> Policy:
         validity_s_max=parsed.validity_s_max,
         clock_skew_s_max=parsed.clock_skew_s_max,
         digests_per_slot_max=parsed.digests_per_slot_max,
+        voids_per_slot_max=parsed.voids_per_slot_max,
         slots_per_payout_max=parsed.slots_per_payout_max,
         limits=limits,
     )

@@ -130,7 +130,7 @@ def _time_bounds(cond: xdr.Preconditions) -> TimeBounds | None:
 
 def _operation(operation: xdr.Operation) -> Operation:
     body = operation.body
-    payment = body.payment_op
+    payment, bump = body.payment_op, body.bump_sequence_op
     return Operation(
         kind=body.type.name.lower(),
         source=None if operation.source_account is None else _account(operation.source_account),
@@ -141,6 +141,7 @@ def _operation(operation: xdr.Operation) -> Operation:
             asset=_asset(payment.asset),
             amount=payment.amount.int64,
         ),
+        bump_to=None if bump is None else bump.bump_to.sequence_number.int64,
     )
 
 

@@ -75,8 +75,9 @@ slots = Table(
     Column("ledger", BigInteger),
     UniqueConstraint("chain", "account", "sequence"),
     CheckConstraint("(state = 'open') = (ledger IS NULL)", name="slots_closed_at_ledger"),
+    # an expired slot may name the foreign transaction that consumed it
     CheckConstraint(
-        "(state IN ('succeeded', 'failed')) = (consumed_by IS NOT NULL)", name="slots_consumed_by"
+        "state = 'expired' OR (state = 'open') = (consumed_by IS NULL)", name="slots_consumed_by"
     ),
 )
 

@@ -32,6 +32,7 @@ class Code(StrEnum):
     CHAIN_NOT_SUPPORTED = "chain_not_supported"
     SLOT_MISMATCH = "slot_mismatch"
     NO_ITEMS = "no_items"
+    ITEMS_NOT_ALLOWED = "items_not_allowed"
     # the approval by payouts
     APPROVAL_SIGNATURE_INVALID = "approval_signature_invalid"
     APPROVAL_KEY_NOT_TRUSTED = "approval_key_not_trusted"
@@ -55,11 +56,14 @@ class Code(StrEnum):
     FEE_CAP_OVER_POLICY = "fee_cap_over_policy"
     MEMO_NOT_ALLOWED = "memo_not_allowed"
     OPERATION_NOT_ALLOWED = "operation_not_allowed"
+    OPERATION_HAS_EFFECT = "operation_has_effect"
     OPERATION_COUNT_MISMATCH = "operation_count_mismatch"
     OPERATIONS_OVER_LIMIT = "operations_over_limit"
     # the slot
     SLOT_CLOSED = "slot_closed"
+    SLOT_UNKNOWN = "slot_unknown"
     DIGESTS_OVER_CAP = "digests_over_cap"
+    VOIDS_OVER_CAP = "voids_over_cap"
     DIGEST_TAKEN = "digest_taken"
     # one item
     ITEM_ORDER_MISMATCH = "item_order_mismatch"

@@ -12,7 +12,7 @@ from uuid import UUID
 from prizewire_money import Amount, MoneyError
 from prizewire_signer.domain.commands import Item, SigningRequest
 from prizewire_signer.domain.errors import Code
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS
+from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYING
 from prizewire_signer.domain.model import STELLAR_DECIMALS, Destination, Memo, Operation, Rules, Transaction
 
 __all__ = ["Findings", "chain_units", "examine"]
@@ -77,7 +77,9 @@ def _request_faults(request: SigningRequest, rules: Rules) -> Iterable[Code]:
         yield Code.CHAIN_NOT_SUPPORTED
     if request.slot_fault:
         yield Code.SLOT_MISMATCH
-    if not request.items:
+    if request.kind not in PAYING and request.items:
+        yield Code.ITEMS_NOT_ALLOWED
+    if request.kind in PAYING and not request.items:
         yield Code.NO_ITEMS
 
 
@@ -134,15 +136,33 @@ def _transaction_faults(
         yield Code.FEE_OVER_CAP
     if request.fee_cap > policy.fee_stroops_max or transaction.fee > policy.fee_stroops_max:
         yield Code.FEE_CAP_OVER_POLICY
-    if transaction.memo.kind not in ("none", "text"):
+    yield from _operations_faults(request, transaction, rules)
+
+
+def _operations_faults(request: SigningRequest, transaction: Transaction, rules: Rules) -> Iterable[Code]:
+    pays = request.kind in PAYING
+    if transaction.memo.kind not in (("none", "text") if pays else ("none",)):
         yield Code.MEMO_NOT_ALLOWED
     allowed = ALLOWED_OPERATIONS.get(request.kind, frozenset())
     if any(operation.kind not in allowed for operation in transaction.operations):
         yield Code.OPERATION_NOT_ALLOWED
-    if len(transaction.operations) != len(request.items):
+    if len(transaction.operations) != (len(request.items) if pays else 1):
         yield Code.OPERATION_COUNT_MISMATCH
-    if len(transaction.operations) > policy.operations_max:
+    if len(transaction.operations) > rules.policy.operations_max:
         yield Code.OPERATIONS_OVER_LIMIT
+    if not pays:
+        yield from _void_faults(request, transaction)
+
+
+def _void_faults(request: SigningRequest, transaction: Transaction) -> Iterable[Code]:
+    """A bump to a number that is not above the source's own leaves it as it is, and succeeds (Stellar protocol,
+    ``BumpSequenceOp``). Zero is below every sequence number in use, so no other is signed.
+    """
+    for operation in transaction.operations:
+        if operation.source != request.slot.account:
+            yield Code.OPERATION_SOURCE_MISMATCH
+        if operation.bump_to != 0:
+            yield Code.OPERATION_HAS_EFFECT
 
 
 def _time_faults(

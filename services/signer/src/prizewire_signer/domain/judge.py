@@ -1,6 +1,6 @@
 """What the database has to say about a request that is otherwise in order: slots, bindings, tombstones, limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from prizewire_money import Amount
 from prizewire_signer.domain.commands import SigningRequest
 from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.examine import Findings
+from prizewire_signer.domain.kinds import PAYING
 from prizewire_signer.domain.model import Policy
 from prizewire_signer.domain.states import PayoutState, SlotState
 
@@ -16,10 +17,11 @@ __all__ = ["DigestFacts", "Facts", "PayoutFacts", "SlotFacts", "is_repeat", "jud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotFacts:
-    """A slot the signer has met: its state and how many digests it holds."""
+    """A slot the signer has met: its state, and how many digests it holds, those that void it counted apart."""
 
     state: SlotState
     digests: int
+    voids: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +36,10 @@ class PayoutFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestFacts:
-    """A digest that is recorded already: its slot and its payouts in the order of operations."""
+    """A digest that is recorded already: its slot, its kind and its payouts in the order of operations."""
 
     slot_id: UUID
+    kind: str
     payout_ids: tuple[UUID, ...]
 
 
@@ -62,6 +65,7 @@ def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | 
         digest is not None
         and tx_hash.hex() == request.tx_hash
         and digest.slot_id == request.slot.slot_id
+        and digest.kind == request.kind
         and digest.payout_ids == request.payout_ids
     )
 
@@ -71,10 +75,7 @@ def judge(
 ) -> Findings:
     """Compare a request that ``examine`` found clean with what was signed before."""
     findings = Findings(amounts=dict(amounts))
-    if facts.slot is not None and facts.slot.state is not SlotState.OPEN:
-        findings.general.append(Code.SLOT_CLOSED)
-    if facts.slot is not None and facts.slot.digests >= policy.digests_per_slot_max:
-        findings.general.append(Code.DIGESTS_OVER_CAP)
+    findings.general.extend(_slot_faults(request, facts.slot, policy))
     used = dict(facts.day_used)
     for item in request.items:
         known = facts.payouts.get(item.payout_id)
@@ -84,6 +85,20 @@ def judge(
         if fault is not None:
             findings.items.append((item.payout_id, fault))
     return findings
+
+
+def _slot_faults(request: SigningRequest, slot: SlotFacts | None, policy: Policy) -> Iterable[Code]:
+    if slot is None:
+        # On a slot without a digest nothing is bound: there is nothing to void.
+        if request.kind not in PAYING:
+            yield Code.SLOT_UNKNOWN
+        return
+    if slot.state is not SlotState.OPEN:
+        yield Code.SLOT_CLOSED
+    if request.kind in PAYING and slot.digests >= policy.digests_per_slot_max:
+        yield Code.DIGESTS_OVER_CAP
+    if request.kind not in PAYING and slot.voids >= policy.voids_per_slot_max:
+        yield Code.VOIDS_OVER_CAP
 
 
 def _binding_fault(known: PayoutFacts, terms: bytes, request: SigningRequest, policy: Policy) -> Code | None:

@@ -74,13 +74,14 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation. ``kind`` is the protocol's name in lower case; ``payment`` is there for payments only, since
-    nothing else may be signed yet. ``source`` is None where the operation takes the transaction's.
+    """One operation. ``kind`` is the protocol's name in lower case; ``payment`` is there for payments only, ``bump_to``
+    for a bump of the source's sequence number. ``source`` is None where the operation takes the transaction's.
     """
 
     kind: str
     source: str | None
     payment: Payment | None = None
+    bump_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,9 @@ class AssetLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The reviewed policy: what is signed at all, and how much of it. Fees are stroops for a whole transaction."""
+    """The reviewed policy: what is signed at all, and how much of it. Fees are stroops for a whole transaction;
+    voiding transactions of a slot are counted apart from its payments.
+    """
 
     kinds: frozenset[str]
     operations_max: int
@@ -152,6 +155,7 @@ class Policy:
     validity_s_max: int
     clock_skew_s_max: int
     digests_per_slot_max: int
+    voids_per_slot_max: int
     slots_per_payout_max: int
     limits: Mapping[str, AssetLimits]
 

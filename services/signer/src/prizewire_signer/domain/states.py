@@ -32,7 +32,7 @@ SLOT_STARTS: Mapping[SlotState, str] = {
 SLOT_EDGES: Mapping[tuple[SlotState, SlotState], str] = {
     (SlotState.OPEN, SlotState.SUCCEEDED): "payouts proved that one of its digests was applied",
     (SlotState.OPEN, SlotState.FAILED): "payouts proved that one of its digests consumed it without effect",
-    (SlotState.OPEN, SlotState.EXPIRED): "payouts proved its sequence number consumed by nothing that pays",
+    (SlotState.OPEN, SlotState.EXPIRED): "payouts' word, of two persons, that no digest of ours consumed it",
 }
 
 

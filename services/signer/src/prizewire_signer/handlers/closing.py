@@ -2,14 +2,15 @@
 give-back). Nothing here touches a key, so both are done in the batch that brings them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
 from prizewire_signer.domain.errors import MismatchedClosing
 from prizewire_signer.domain.events import Answer, Closed, CloseRefused
 from prizewire_signer.domain.states import PayoutState, SlotState
-from prizewire_signer.ports import ClosingBook
+from prizewire_signer.ports import ClosingBook, SlotDigest
 
 __all__ = ["close_payouts", "close_slot"]
 
@@ -17,11 +18,13 @@ __all__ = ["close_payouts", "close_slot"]
 async def close_slot(*, book: ClosingBook, closing: SlotClosing, now: datetime) -> None:
     """Close a slot: success keeps that digest's payouts bound for ever and frees the others, all else frees all.
 
-    Told again in the same words, nothing happens.
+    A digest that voids the slot pays nobody, so its success frees all as well. ``expired`` says that no digest of
+    ours consumed the slot: it is believed only where none is named and none could be applied any more, so that a
+    false word frees nothing that may still be paid. Told again in the same words, nothing happens.
 
     Raises:
-        MismatchedClosing: it is closed otherwise already, or a digest consumed it that was never recorded here,
-            which would mean that somebody else signs with these keys. Nothing was changed.
+        MismatchedClosing: it is closed otherwise already, a digest is said to have consumed it that was never
+            recorded here, or none is said to have while one is named or may still be applied. Nothing was changed.
     """
     known = await book.slot_state(closing.slot.slot_id)
     told = (closing.state, closing.consumed_by, closing.ledger)
@@ -30,14 +33,25 @@ async def close_slot(*, book: ClosingBook, closing: SlotClosing, now: datetime) 
             return
         raise MismatchedClosing(f"slot {closing.slot.slot_id} is closed as {known[0]} already")
     digests = await book.slot_digests(closing.slot.slot_id) if known is not None else {}
-    if closing.state is SlotState.EXPIRED:
-        if closing.consumed_by is not None:
-            raise MismatchedClosing("an expired slot was consumed by no transaction that is known")
-    elif closing.consumed_by not in digests:
-        raise MismatchedClosing(f"slot {closing.slot.slot_id} was consumed by a digest that is not recorded")
-    succeeded = closing.state is SlotState.SUCCEEDED and closing.consumed_by is not None
-    paid = digests[closing.consumed_by] if succeeded and closing.consumed_by is not None else frozenset()
+    fault = _fault(closing, digests, now_s=int(now.timestamp()))
+    if fault is not None:
+        raise MismatchedClosing(f"slot {closing.slot.slot_id} {fault}")
+    paid: frozenset[UUID] = frozenset()
+    if closing.state is SlotState.SUCCEEDED and closing.consumed_by is not None:
+        paid = digests[closing.consumed_by].payouts
     await book.close_slot(closing=closing, paid=paid, known=known is not None, now=now)
+
+
+def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest], *, now_s: int) -> str | None:
+    """Why this closing is not believed."""
+    known = closing.consumed_by in digests
+    if closing.state is not SlotState.EXPIRED:
+        return None if known else "was consumed by a digest that is not recorded"
+    if known:
+        return "was consumed by a digest of ours, which is an outcome of its own"
+    if any(digest.max_time >= now_s for digest in digests.values()):
+        return "holds a digest that may still be applied"
+    return None
 
 
 async def close_payouts(

@@ -18,6 +18,7 @@ from prizewire_signer.domain.errors import BackendCode, BackendError, Code, Unre
 from prizewire_signer.domain.events import Completed, Refused
 from prizewire_signer.domain.examine import Findings, examine
 from prizewire_signer.domain.judge import is_repeat, judge
+from prizewire_signer.domain.kinds import PAYING
 from prizewire_signer.domain.model import Rules, Signature, Transaction
 from prizewire_signer.domain.states import WorkState
 from prizewire_signer.ports import Answers, Backend, Book, RequestReader, TransactionReader, Work
@@ -193,12 +194,15 @@ async def _recorded(case: _Case, tx_hash: bytes) -> Decision:
 async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
     recorded = await case.book.recorded(tx_hash)
     desk = case.desk
+    signers = [recorded.account]
+    if recorded.kind in PAYING:
+        signers.append(desk.rules.treasury)
     order = Order(
         work_id=case.work.work_id,
         request=case.request,
         cause=case.work.event_id,
         tx_hash=tx_hash,
-        keys=(desk.key_of[recorded.account], desk.key_of[desk.rules.treasury]),
+        keys=tuple(desk.key_of[account] for account in signers),
         done=recorded.signatures,
     )
     return Decision(outcome=Outcome.RECORDED, order=order)

@@ -20,6 +20,7 @@ from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import SigningRequest
 from prizewire_signer.domain.errors import BindingRace
 from prizewire_signer.domain.judge import DigestFacts, Facts, PayoutFacts, SlotFacts, unseen
+from prizewire_signer.domain.kinds import VOID_SLOT
 from prizewire_signer.domain.model import Signature, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 from prizewire_signer.ports import RecordedDigest, Work
@@ -48,17 +49,23 @@ class SqlBook:
         rows = (await self._tx.execute(_DIGEST, {"hash": tx_hash})).all()
         if not rows:
             return None
-        return DigestFacts(slot_id=rows[0].slot_id, payout_ids=tuple(row.payout_id for row in rows))
+        return DigestFacts(
+            slot_id=rows[0].slot_id,
+            kind=rows[0].kind,
+            payout_ids=tuple(row.payout_id for row in rows if row.payout_id is not None),
+        )
 
     async def facts(self, *, request: SigningRequest, assets: Sequence[str], now: datetime) -> Facts:
         """What is known about a request's slot, payouts and limits, locked until the transaction ends."""
         slot_id = request.slot.slot_id
         slot = (await self._tx.execute(_SLOT, {"slot": slot_id})).one_or_none()
-        count = (await self._tx.execute(_DIGEST_COUNT, {"slot": slot_id})).scalar_one()
+        count = (await self._tx.execute(_DIGEST_COUNT, {"slot": slot_id, "voiding": VOID_SLOT})).one()
         payouts = (await self._tx.execute(_PAYOUTS, {"ids": sorted(request.payout_ids)})).all()
         used = await self._tx.execute(_LIMITS, {"day": _day(now), "assets": sorted(assets)})
         return Facts(
-            slot=None if slot is None else SlotFacts(state=SlotState(slot.state), digests=count),
+            slot=None
+            if slot is None
+            else SlotFacts(state=SlotState(slot.state), digests=count.digests, voids=count.voids),
             payouts={
                 row.payout_id: PayoutFacts(
                     state=PayoutState(row.state),
@@ -122,6 +129,7 @@ class SqlBook:
         rows = (await self._tx.execute(_RECORDED, {"hash": tx_hash})).all()
         return RecordedDigest(
             tx_hash=tx_hash,
+            kind=rows[0].kind,
             account=rows[0].account,
             signatures=tuple(
                 Signature(public_key=bytes(row.public_key), signature=bytes(row.signature))
@@ -276,11 +284,14 @@ _ADVANCE = text(
     "WHERE id = :id"
 )
 _DIGEST = text(
-    "SELECT d.slot_id, p.payout_id FROM digests d JOIN digest_payouts p USING (tx_hash) "
+    "SELECT d.slot_id, d.kind, p.payout_id FROM digests d LEFT JOIN digest_payouts p USING (tx_hash) "
     "WHERE d.tx_hash = :hash ORDER BY p.op"
 )
 _SLOT = text("SELECT state FROM slots WHERE slot_id = :slot FOR UPDATE")
-_DIGEST_COUNT = text("SELECT count(*) FROM digests WHERE slot_id = :slot")
+_DIGEST_COUNT = text(
+    "SELECT count(*) FILTER (WHERE kind <> :voiding) AS digests, count(*) FILTER (WHERE kind = :voiding) AS voids "
+    "FROM digests WHERE slot_id = :slot"
+)
 _PAYOUTS = text(
     "SELECT payout_id, state, slot_id, slots_used, terms FROM payouts "
     "WHERE payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY payout_id FOR UPDATE"
@@ -322,7 +333,7 @@ _DIGEST_PAYOUTS_INSERT = text(
     "FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS u(payout_id, n)"
 )
 _RECORDED = text(
-    "SELECT s.account, g.public_key, g.signature FROM digests d JOIN slots s USING (slot_id) "
+    "SELECT s.account, d.kind, g.public_key, g.signature FROM digests d JOIN slots s USING (slot_id) "
     "LEFT JOIN signatures g USING (tx_hash) WHERE d.tx_hash = :hash ORDER BY g.position"
 )
 _SIGNATURES_INSERT = text(

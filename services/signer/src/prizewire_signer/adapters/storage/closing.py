@@ -14,7 +14,7 @@ from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
 from prizewire_signer.domain.model import Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
-from prizewire_signer.ports import Work
+from prizewire_signer.ports import SlotDigest, Work
 
 __all__ = ["SqlClosingBook"]
 
@@ -53,12 +53,13 @@ class SqlClosingBook:
         consumed_by = None if row.consumed_by is None else bytes(row.consumed_by)
         return SlotState(row.state), consumed_by, row.ledger
 
-    async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, frozenset[UUID]]:
-        """The payouts of each digest of a slot."""
-        found: dict[bytes, set[UUID]] = {}
-        for row in await self._tx.execute(_SLOT_DIGESTS, {"slot": slot_id}):
-            found.setdefault(bytes(row.tx_hash), set()).add(row.payout_id)
-        return {tx_hash: frozenset(ids) for tx_hash, ids in found.items()}
+    async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, SlotDigest]:
+        """Every digest of a slot, by its hash."""
+        found = await self._tx.execute(_SLOT_DIGESTS, {"slot": slot_id})
+        return {
+            bytes(row.tx_hash): SlotDigest(payouts=frozenset(row.payouts), max_time=row.max_time)
+            for row in found
+        }
 
     async def close_slot(
         self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, now: datetime
@@ -150,7 +151,8 @@ _ENQUEUE = text(
 _ANSWERED = text("SELECT cause FROM answers WHERE cause = ANY(CAST(:causes AS text[]))")
 _SLOT = text("SELECT state, consumed_by, ledger FROM slots WHERE slot_id = :slot FOR UPDATE")
 _SLOT_DIGESTS = text(
-    "SELECT d.tx_hash, p.payout_id FROM digests d JOIN digest_payouts p USING (tx_hash) WHERE d.slot_id = :slot"
+    "SELECT d.tx_hash, d.max_time, coalesce(array_agg(p.payout_id) FILTER (WHERE p.payout_id IS NOT NULL), '{}') "
+    "AS payouts FROM digests d LEFT JOIN digest_payouts p USING (tx_hash) WHERE d.slot_id = :slot GROUP BY d.tx_hash"
 )
 _SLOT_CLOSE = text(
     "UPDATE slots SET state = :state, consumed_by = :consumed_by, ledger = :ledger WHERE slot_id = :slot"
