@@ -7,6 +7,7 @@ __all__ = [
     "METHODS",
     "OLDEST_UNKNOWN",
     "PAYOUTS",
+    "PAYOUTS_WAITING",
     "PAYOUT_STEPS",
     "RAIL_CALLS",
     "RAIL_SECONDS",
@@ -20,6 +21,12 @@ ATTEMPT_STEPS = Counter(
     "prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"]
 )
 PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
+PAYOUTS_WAITING = Gauge(
+    "prizewire_payouts_waiting",
+    "Approved payouts whose next attempt is not due yet, by the code that ended the last one: `signer_limit` means "
+    "that a limit of the signer's day is used up.",
+    ["code"],
+)
 OLDEST_UNKNOWN = Gauge(
     "prizewire_payout_unknown_age_seconds",
     "How long the oldest payout has been waiting for proof of its outcome.",

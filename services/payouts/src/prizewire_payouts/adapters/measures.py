@@ -5,8 +5,9 @@ from datetime import datetime
 from sqlalchemy import text
 
 from prizewire_chassis.db import Database
+from prizewire_contracts.codes import PAYOUT_DECISIONS, RetryDecision
 from prizewire_payouts.domain.states import FINAL, PayoutState
-from prizewire_payouts.metrics import OLDEST_UNKNOWN, PAYOUTS
+from prizewire_payouts.metrics import OLDEST_UNKNOWN, PAYOUTS, PAYOUTS_WAITING
 
 __all__ = ["measure"]
 
@@ -15,6 +16,15 @@ _COUNTS = text(
     "SELECT state, count(*) AS n, min(changed_at) AS oldest FROM payouts "
     "WHERE state = ANY(CAST(:alive AS text[])) GROUP BY state"
 )
+_WAITING = text(
+    "SELECT code, count(*) AS n FROM payouts WHERE state = 'approved' AND due_at > :now AND code IS NOT NULL "
+    "GROUP BY code"
+)
+_WAITED_FOR = [
+    code
+    for code, decision in PAYOUT_DECISIONS.items()
+    if decision in {RetryDecision.RETRY, RetryDecision.WAIT}
+]
 
 
 async def measure(db: Database, *, now: datetime) -> None:
@@ -23,6 +33,9 @@ async def measure(db: Database, *, now: datetime) -> None:
         found = {
             row.state: row for row in await tx.execute(_COUNTS, {"alive": [str(state) for state in _ALIVE]})
         }
+        waiting = {row.code: row.n for row in await tx.execute(_WAITING, {"now": now})}
+    for code in _WAITED_FOR:
+        PAYOUTS_WAITING.labels(code).set(waiting.get(code, 0))
     for state in _ALIVE:
         PAYOUTS.labels(state).set(found[state].n if state in found else 0)
     unknown = found.get(PayoutState.UNKNOWN)

@@ -118,6 +118,7 @@ payouts = Table(
     Column("state", Text, nullable=False),
     Column("rail", Text),  # configured name, chosen when approved
     Column("attempts", Integer, nullable=False),
+    Column("attempts_waived", Integer, nullable=False, server_default="0"),  # of these, not counted
     Column("code", Text),  # why it is held, unknown or closed
     Column("reason", Text),  # in a person's words
     Column("ends_as", Text),  # the closing it goes back to once a refused close is proved without effect
@@ -144,6 +145,7 @@ payouts = Table(
     Column("changed_at", _moment, nullable=False),
     CheckConstraint("amount_minor > 0", name="payouts_amount"),
     CheckConstraint("returned_minor <= amount_minor", name="payouts_returned"),
+    CheckConstraint("attempts_waived BETWEEN 0 AND attempts", name="payouts_attempts_waived"),
     CheckConstraint("state <> 'paid' OR paid_at IS NOT NULL", name="payouts_paid_at"),
     CheckConstraint(
         "NOT needs_closure OR state NOT IN ('failed', 'rejected', 'cancelled') OR closure IS NOT NULL",

@@ -70,7 +70,8 @@ class Payout:
 
     ``intent`` is the JSON of the intent that rewards signed; ``needs_closure`` says that it allows a rail that
     the signer serves. ``due_at`` is the next moment somebody must look at it. ``version`` counts its events,
-    ``close_version`` the requests to the signer to close it. ``ends_as`` is the closing state it returns to when
+    ``close_version`` the requests to the signer to close it. ``attempts`` counts all attempts, ``attempts_waived``
+    those of them that ended by what time or a renewal lifts, and do not use up any. ``ends_as`` is the closing state it returns to when
     a close was refused and then proved to be without effect.
     """
 
@@ -97,6 +98,7 @@ class Payout:
     state: PayoutState = PayoutState.REQUESTED
     rail: str | None = None
     attempts: int = 0
+    attempts_waived: int = 0
     code: str | None = None
     reason: str | None = None
     ends_as: PayoutState | None = None
@@ -118,6 +120,11 @@ class Payout:
     paid_at: datetime | None = None
     return_ref: str | None = None
     returned: Amount | None = None
+
+    @property
+    def attempts_counted(self) -> int:
+        """Attempts that count against the most there may be."""
+        return self.attempts - self.attempts_waived
 
     def intent_alive(self, *, now: datetime) -> bool:
         """Whether the intent still allows this payment."""

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prizewire_money import Amount
 
 __all__ = ["ApprovalPolicy", "Hold", "Schedule"]
+
+_LIMIT_WAIT_MAX = timedelta(hours=1)
+_LIMIT_SPREAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,14 @@ class Schedule:
         full = _doubled(self.retry_first, times=attempt_no - 1, most=self.retry_max)
         wait = full - full * (provider_key.int % 500) / 1000
         return max(wait, timedelta(seconds=at_least_s or 0))
+
+    def limit_again_in(self, *, now: datetime, provider_key: UUID) -> timedelta:
+        """How long to wait after a limit of the signer was reached: until its day (UTC) turns over, but no longer
+        than an hour, so that a limit that was raised is noticed; then spread over five minutes by the key.
+        """
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        rest_of_day = today + timedelta(days=1) - now
+        return min(rest_of_day, _LIMIT_WAIT_MAX) + _LIMIT_SPREAD * (provider_key.int % 500) / 500
 
 
 def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:

@@ -13,7 +13,7 @@ from prizewire_payouts.domain.events import Paid, Pending, Returned, Unknown
 from prizewire_payouts.domain.model import Attempt
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
-from prizewire_payouts.domain.steps import CANCELLED_BY_PLAYER, close
+from prizewire_payouts.domain.steps import CANCELLED_BY_PLAYER, close, tell_expiry
 from prizewire_payouts.ports import Rail, Store
 
 __all__ = ["Answer", "Look", "Surprise", "record_answers", "take_watched"]
@@ -233,24 +233,35 @@ class _Judgement:
             self._close(PayoutState.CLOSING_CANCELLED, CANCELLED_BY_PLAYER, reason=payout.cancel_reason)
         elif decision is RetryDecision.GIVE_UP:
             self._close(PayoutState.CLOSING_FAILED, code)
-        elif payout.attempts >= self.schedule.attempts_max:
+        elif decision is RetryDecision.HOLD:
+            self._try_again(code, wait=timedelta(), waived=1)
+            tell_expiry(change=change, cause=self._cause, now=now)
+        elif decision is RetryDecision.WAIT:
+            wait = self.schedule.limit_again_in(now=now, provider_key=attempt.provider_key)
+            self._try_again(code, wait=wait, waived=1)
+        elif payout.attempts_counted >= self.schedule.attempts_max:
             self._close(PayoutState.CLOSING_FAILED, PayoutCode.ATTEMPTS_EXHAUSTED, reason=f"last: {code}")
         else:
             wait = self.schedule.retry_in(
-                attempt_no=attempt.attempt_no,
+                attempt_no=payout.attempts_counted,
                 provider_key=attempt.provider_key,
                 at_least_s=self._result.retry_after_s,
             )
-            change.move(
-                to=PayoutState.APPROVED,
-                cause=self._cause,
-                actor=self.rail.name,
-                code=code,
-                now=now,
-                due_at=now + wait,
-                polls=0,
-            )
+            self._try_again(code, wait=wait)
         return None
+
+    def _try_again(self, code: str, *, wait: timedelta, waived: int = 0) -> None:
+        """Back to approved: the next attempt is due after ``wait``. A waived one does not use up an attempt."""
+        self.change.move(
+            to=PayoutState.APPROVED,
+            cause=self._cause,
+            actor=self.rail.name,
+            code=code,
+            now=self.now,
+            due_at=self.now + wait,
+            polls=0,
+            attempts_waived=self.change.payout.attempts_waived + waived,
+        )
 
     def _paid(self, attempt: Attempt) -> None:
         change, payout, now = self.change, self.change.payout, self.now

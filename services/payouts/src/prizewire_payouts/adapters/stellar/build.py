@@ -24,6 +24,7 @@ from prizewire_payouts.adapters.stellar.store import StellarStore
 from prizewire_payouts.adapters.stellar.store.answers import SigningResults
 from prizewire_payouts.adapters.stellar.transactions import StellarTransactions, parse_assets
 from prizewire_payouts.domain.stellar.model import ITEMS_MAX
+from prizewire_payouts.domain.stellar.slots import DIGESTS_MAX
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.building import build_leased, lease_batches
 from prizewire_payouts.handlers.stellar.delivering import (
@@ -81,12 +82,14 @@ class StellarSettings(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """``linger`` is how long a batch that is not full waits for company; ``valid`` how long a transaction may be
-    applied, by ledger close time; ``idle`` how often a job looks for work that nobody woke it for.
+    applied, by ledger close time; ``idle`` how often a job looks for work that nobody woke it for; ``digests_max``
+    how many revisions of one slot may be signed before it is voided.
     """
 
     linger: timedelta = timedelta(milliseconds=300)
     valid: timedelta = timedelta(seconds=90)
     idle: timedelta = timedelta(seconds=2)
+    digests_max: int = DIGESTS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +171,7 @@ def _context(
         on_progress=on_progress,
         linger=tuning.linger,
         poll=timedelta(milliseconds=settings.payouts_confirm_poll_ms),
+        digests_max=tuning.digests_max,
         bells=Bells(),
     )
 

@@ -9,7 +9,8 @@ __all__ = ["CHECKS"]
 
 _PAID_ELSEWHERE = text(
     "SELECT p.payout_id FROM stellar_payments p LEFT JOIN stellar_attempts a USING (attempt_id) "
-    "WHERE p.state = 'paid' AND (a.state IS DISTINCT FROM 'succeeded' OR a.result_ledger <> p.ledger) LIMIT 100"
+    "LEFT JOIN stellar_slots s USING (slot_id) WHERE p.state = 'paid' AND (a.state IS DISTINCT FROM 'succeeded' "
+    "OR a.result_ledger <> p.ledger OR (a.kind <> 'payment' AND s.consumed_by_hash = a.tx_hash)) LIMIT 100"
 )
 _UNPAID_IN_SUCCESS = text(
     "SELECT p.payout_id FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
@@ -20,6 +21,7 @@ _TWO_SLOTS = text(
     "SELECT p.payout_id FROM stellar_payments p JOIN stellar_items i USING (provider_key) "
     "JOIN stellar_attempts a ON a.attempt_id = i.attempt_id JOIN stellar_slots s USING (slot_id) "
     "WHERE i.op IS NOT NULL AND a.state NOT IN ('refused', 'released') AND s.state = 'open' "
+    "AND NOT (a.state = 'dead' AND a.signed_xdr IS NULL) "
     "GROUP BY p.payout_id HAVING count(DISTINCT s.slot_id) > 1 LIMIT 100"
 )
 _REVIEW = text("SELECT account FROM stellar_attempts WHERE state = 'review' ORDER BY account")

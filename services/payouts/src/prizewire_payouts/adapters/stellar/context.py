@@ -56,8 +56,9 @@ class Bells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Built once by ``build_stellar``. ``assets`` are those configured for the chain, by code; ``signers`` of a
-    transaction are its channel and ``treasury``.
+    """Built once by ``build_stellar``. ``assets`` are those configured for the chain, by code; a transaction that pays
+    is signed by its channel and ``treasury``, one that voids its slot by the channel alone. ``digests_max`` is how
+    many revisions of one slot may be signed before it is voided.
     """
 
     rail: str
@@ -72,4 +73,5 @@ class Context:
     on_progress: OnProgress
     linger: timedelta
     poll: timedelta
+    digests_max: int
     bells: Bells

@@ -27,7 +27,7 @@ from prizewire_payouts.adapters.stellar.tables import attempts, payments
 from prizewire_payouts.adapters.stellar.transactions import MEMO_BYTES_MAX, account_behind
 from prizewire_payouts.domain.stellar.amounts import stroops_of
 from prizewire_payouts.domain.stellar.errors import InexactAmount
-from prizewire_payouts.domain.stellar.model import NATIVE
+from prizewire_payouts.domain.stellar.model import NATIVE, Kind
 from prizewire_payouts.domain.stellar.states import AttemptState, PaymentState
 from prizewire_payouts.handlers.stellar.options import BASE_FEE
 
@@ -184,7 +184,7 @@ class StellarProvider:
 
     async def _find(self, tx: AsyncConnection, provider_key: object) -> Row[Any] | None:
         found = await tx.execute(
-            select(payments, attempts.c.state.label("attempt_state"), attempts.c.tx_hash)
+            select(payments, attempts.c.state.label("attempt_state"), attempts.c.kind, attempts.c.tx_hash)
             .select_from(payments.outerjoin(attempts, attempts.c.attempt_id == payments.c.attempt_id))
             .where(payments.c.provider_key == provider_key)
         )
@@ -206,7 +206,9 @@ class StellarProvider:
             return ProviderResult(
                 outcome=Outcome.UNKNOWN, provider_ref=row.tx_hash, code=PayoutCode.OUTCOME_UNKNOWN
             )
-        out = row.state == PaymentState.BATCHED and row.attempt_state in _OUT
+        # what voids its slot is on its way without paying anybody
+        pays = row.state == PaymentState.BATCHED and row.kind == Kind.PAYMENT
+        out = pays and row.attempt_state in _OUT
         return ProviderResult(outcome=Outcome.PENDING, provider_ref=row.tx_hash if out else None)
 
 

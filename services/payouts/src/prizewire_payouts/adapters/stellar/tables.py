@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_payouts.adapters.tables import metadata
 
-__all__ = ["attempts", "channels", "items", "payments", "signing_results", "slots", "transitions"]
+__all__ = ["attempts", "channels", "evidence", "items", "payments", "signing_results", "slots", "transitions"]
 
 _moment = DateTime(timezone=True)
 _HOLDING = "state IN ('leased', 'built', 'exported', 'signed', 'sent', 'checking', 'review')"
@@ -88,6 +88,7 @@ attempts = Table(
     Column("changed_at", _moment, nullable=False),
     UniqueConstraint("slot_id", "revision"),
     UniqueConstraint("tx_hash"),
+    CheckConstraint("kind IN ('payment', 'void_slot')", name="stellar_attempts_kind"),
     CheckConstraint(
         "state IN ('leased', 'released') OR (slot_id IS NOT NULL AND revision IS NOT NULL AND tx_hash IS NOT NULL "
         "AND unsigned_xdr IS NOT NULL AND max_time IS NOT NULL)",
@@ -177,6 +178,40 @@ transitions = Table(
     Column("cause", Text, nullable=False),  # event id, ledger, or what a worker found
     Column("at", _moment, nullable=False),
     Index("stellar_transitions_attempt", "attempt_id", "id"),
+)
+
+evidence = Table(
+    "stellar_evidence",
+    metadata,
+    Column("evidence_id", Uuid, primary_key=True),
+    Column("attempt_id", BigInteger, ForeignKey("stellar_attempts.attempt_id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("tx_hash", Text),  # what consumed the slot, as far as it is known
+    Column("ledger", Integer),
+    Column("found", Text, nullable=False),  # what was found, and where others can see it
+    Column("reason", Text, nullable=False),
+    Column("filed_by", Text, nullable=False),
+    Column("filed_at", _moment, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", _moment),
+    Column("note", Text),
+    CheckConstraint(
+        "outcome = 'failed' OR (outcome = 'succeeded' AND tx_hash IS NOT NULL AND ledger IS NOT NULL)",
+        name="stellar_evidence_outcome",
+    ),
+    CheckConstraint(
+        "(state = 'filed') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)",
+        name="stellar_evidence_decided",
+    ),
+    CheckConstraint("state <> 'confirmed' OR decided_by <> filed_by", name="stellar_evidence_two_persons"),
+    Index(
+        "stellar_evidence_one",
+        "attempt_id",
+        unique=True,
+        postgresql_where=text("state IN ('filed', 'confirmed')"),
+    ),
+    Index("stellar_evidence_attempt", "attempt_id", "filed_at"),
 )
 
 signing_results = Table(

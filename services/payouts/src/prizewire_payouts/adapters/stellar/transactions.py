@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from stellar_sdk import Asset, Keypair, MuxedAccount, StrKey, TextMemo, TimeBounds, Transaction, xdr
+from stellar_sdk import (
+    Asset,
+    BumpSequence,
+    Keypair,
+    MuxedAccount,
+    StrKey,
+    TextMemo,
+    TimeBounds,
+    Transaction,
+    xdr,
+)
 from stellar_sdk.operation import Payment as PaymentOperation
 from stellar_sdk.preconditions import Preconditions
 
@@ -66,13 +76,32 @@ class StellarTransactions:
             preconditions=Preconditions(time_bounds=TimeBounds(0, max_time)),
             v1=True,
         )
+        return self._built(transaction, max_time=max_time)
+
+    def void(self, *, account: str, sequence: int, max_time: int, fee: int) -> Built:
+        """A transaction that consumes the slot (account, sequence) and has no other effect.
+
+        Its operation asks to bump the channel's sequence number to 0. One that is not above the present number is
+        left as it is, and the operation succeeds (Stellar protocol, ``BumpSequenceOp``).
+        """
+        transaction = Transaction(
+            source=Keypair.from_public_key(account),
+            sequence=sequence,
+            fee=fee,
+            operations=[BumpSequence(0, source=account)],
+            preconditions=Preconditions(time_bounds=TimeBounds(0, max_time)),
+            v1=True,
+        )
+        return self._built(transaction, max_time=max_time)
+
+    def _built(self, transaction: Transaction, *, max_time: int) -> Built:
         packed = transaction.to_xdr_object().to_xdr_bytes()
         return Built(
             tx_hash=hashlib.sha256(self._network_id + _TAG_V1 + packed).hexdigest(),
             unsigned_xdr=base64.b64encode(_TAG_V1 + packed + _NO_SIGNATURES).decode(),
             max_time=max_time,
-            sequence=sequence,
-            fee=fee,
+            sequence=transaction.sequence,
+            fee=transaction.fee,
         )
 
 

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     """What a transaction is for, as the signer knows it."""
 
     PAYMENT = "payment"
+    VOID_SLOT = "void_slot"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -26,6 +26,7 @@ from prizewire_payouts.domain.errors import (
 from prizewire_payouts.domain.methods import mask
 from prizewire_payouts.domain.model import Attempt, Method, Payout
 from prizewire_payouts.domain.policy import ApprovalPolicy
+from prizewire_payouts.domain.states import PayoutState
 from prizewire_payouts.ports import AddressCheck, Rail, Store, Vault
 
 __all__ = ["HttpParts", "Work", "act", "problem", "shown_method", "shown_payout"]
@@ -130,6 +131,12 @@ def shown_method(method: Method, *, destination: str, shared_with: int | None = 
     return shown
 
 
+def _next_attempt(payout: Payout) -> str | None:
+    """When an approved payout is tried again; what it waits for is its code."""
+    waits = payout.state is PayoutState.APPROVED and payout.attempts > 0 and payout.due_at is not None
+    return payout.due_at.isoformat() if waits and payout.due_at is not None else None
+
+
 def shown_payout(payout: Payout, *, attempts: Sequence[Attempt] | None = None) -> dict[str, Any]:
     """A payout as its owner and operators see it."""
     proof = dict(payout.proof or {})
@@ -147,6 +154,8 @@ def shown_payout(payout: Payout, *, attempts: Sequence[Attempt] | None = None) -
         "rail": payout.rail,
         "filed_by": payout.filed_by,
         "attempts": payout.attempts,
+        "attempts_waived": payout.attempts_waived,
+        "next_attempt_at": _next_attempt(payout),
         "approvers_needed": payout.approvers_needed,
         "cancel_asked_by": payout.cancel_asked_by,
         "provider_ref": payout.provider_ref,

@@ -3,7 +3,14 @@
 import asyncio
 from datetime import datetime
 
-from prizewire_payouts.domain.stellar.model import AccountFacts, Attempt, FeeStats, LedgerMoment
+from prizewire_payouts.domain.stellar.model import (
+    AccountFacts,
+    AccountQuery,
+    Attempt,
+    FeeStats,
+    Kind,
+    LedgerMoment,
+)
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.options import Options, fee_of
 from prizewire_payouts.handlers.stellar.ports import (
@@ -65,6 +72,11 @@ async def _build(
     bids: FeeStats,
     now: datetime,
 ) -> None:
+    if attempt.kind is Kind.VOID_SLOT:
+        await _build_void(
+            attempt, store=store, rpc=rpc, maker=maker, options=options, moment=moment, bids=bids, now=now
+        )
+        return
     payments = attempt.payments
     if not payments:
         await store.release(attempt, ejected={}, retry_at=now, rest=None, now=now)
@@ -107,6 +119,33 @@ async def _build(
         fee_cap=options.fee_max,
     )
     await store.commit_built(attempt, plan=plan, now=now)
+
+
+async def _build_void(
+    attempt: Attempt,
+    *,
+    store: Store,
+    rpc: ChainRpc,
+    maker: TransactionMaker,
+    options: Options,
+    moment: LedgerMoment,
+    bids: FeeStats,
+    now: datetime,
+) -> None:
+    """Build what consumes the slot. The payments that wait on it stay where they are: it pays nobody."""
+    assert attempt.sequence is not None
+    read = await rpc.accounts([AccountQuery(attempt.account)])
+    fee = fee_of(operations=1, bid=bids.p99, fee_max=options.fee_max)
+    if _fault(read.accounts.get(attempt.account), fee=fee) is not None:
+        await store.postpone(attempt.attempt_id, until=now + options.short_of_funds)
+        return
+    built = maker.void(
+        account=attempt.account,
+        sequence=attempt.sequence,
+        max_time=_max_time(attempt, moment, options),
+        fee=fee,
+    )
+    await store.commit_built(attempt, plan=BuildPlan(built=built, items=(), fee_cap=options.fee_max), now=now)
 
 
 def _max_time(attempt: Attempt, moment: LedgerMoment, options: Options) -> int:

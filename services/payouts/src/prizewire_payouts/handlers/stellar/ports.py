@@ -69,6 +69,10 @@ class TransactionMaker(Protocol):
         """One payment operation for each item, in this order, on the slot (account, sequence)."""
         ...
 
+    def void(self, *, account: str, sequence: int, max_time: int, fee: int) -> Built:
+        """A transaction that consumes the slot (account, sequence) and has no other effect."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Leased:
@@ -119,7 +123,7 @@ class Store(Protocol):
         now: datetime,
     ) -> bool:
         """Leased → released: payments go back to the queue until ``retry_at``, but for the ejected. ``rest`` is
-        until when the channel is not to be leased, and why.
+        until when the channel is not to be leased, and why. A slot that may bind payouts at the signer is voided.
         """
         ...
 
@@ -144,7 +148,9 @@ class Store(Protocol):
         ...
 
     async def succeed(self, attempt: Attempt, *, look_up: LookUp, now: datetime) -> bool:
-        """Every item paid, slot closed with its event, dead revisions superseded."""
+        """Every item paid, slot closed with its event, dead revisions superseded. Where the transaction voids its
+        slot, the payments that wait on it end without effect.
+        """
         ...
 
     async def fail(
@@ -155,11 +161,13 @@ class Store(Protocol):
         codes: Mapping[int, str],
         now: datetime,
     ) -> bool:
-        """Items named in ``codes`` by operation end without effect; neighbours are free; slot closed."""
+        """Items named in ``codes`` by operation end without effect; neighbours are free; slot closed. Where the
+        transaction voids its slot, the payments that wait on it end without effect.
+        """
         ...
 
     async def die(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
-        """Checking → dead, and the next revision leased on the same slot."""
+        """Checking → dead, and what follows on the same slot: see ``prizewire_payouts.domain.stellar.slots``."""
         ...
 
     async def to_review(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:

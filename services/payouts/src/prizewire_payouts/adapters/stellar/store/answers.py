@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,23 +21,27 @@ from prizewire_contracts.events.signing import (
     SigningRefusedEvent,
 )
 from prizewire_payouts.adapters.stellar.context import Context, OnSignerWord, Step
-from prizewire_payouts.adapters.stellar.store.outcomes import next_revision, retry_pause
+from prizewire_payouts.adapters.stellar.store.following import follow, slot_use
 from prizewire_payouts.adapters.stellar.store.rows import end_payments, free_payments, lock_attempt, move
 from prizewire_payouts.adapters.stellar.tables import attempts, channels, signing_results
 from prizewire_payouts.adapters.stellar.transactions import attach_signatures
 from prizewire_payouts.domain.stellar.errors import SignaturesRefused
+from prizewire_payouts.domain.stellar.model import Kind
 from prizewire_payouts.domain.stellar.states import AttemptState
+from prizewire_payouts.handlers.stellar.refusals import (
+    SIGNER_WAITS,
+    SLOT_FULL,
+    SLOT_UNSIGNED,
+    STALE,
+    code_of,
+)
 
-__all__ = ["REFUSALS_MAX", "SIGNER_WAITS", "SigningResults"]
+__all__ = ["REFUSALS_MAX", "SigningResults", "retry_pause"]
 
 REFUSALS_MAX = 20
 """Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
 REST = 4
 """How much longer than the payments their channel rests, so that they go elsewhere, where there is elsewhere."""
-SIGNER_WAITS = frozenset({"payout_bound_elsewhere"})
-"""Item codes of the signer that time heals: it has not read yet that the payout's earlier slot is closed."""
-STALE = "time_bounds_passed"
-"""The signer's code for a request that it read too late: nobody's fault, not counted."""
 
 _S = AttemptState
 
@@ -100,7 +104,7 @@ class SigningResults:
                 unsigned_xdr=row.unsigned_xdr,
                 tx_hash=bytes.fromhex(row.tx_hash),
                 signatures=[(one.public_key, one.signature) for one in data.signatures],
-                signers=(row.account, self.context.treasury),
+                signers=self._signers(row),
             )
         except SignaturesRefused as error:
             return _mismatch(str(error))
@@ -122,16 +126,22 @@ class SigningResults:
         if row.state != _S.BUILT:
             return None  # past its maxTime already: proved by the ledger, not by a word
         await move(tx, row, _S.REFUSED, cause=f"{data.code} {cause}", now=now)
+        if row.kind == Kind.VOID_SLOT:
+            await self._void_refused(tx, row, data, now=now)
+            return None
         ends, refusals = await self._sort(tx, row, data)
         ended = await end_payments(tx, row.attempt_id, ends, now=now)
         if ended:
             await self.context.on_progress(tx, ended, now)
         pause = retry_pause(refusals)
-        if data.items or await self._has_digests(tx, row):
+        if data.code == SLOT_FULL:
+            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now, full=True)
+            return None
+        if data.items or (await slot_use(tx, row)).digests:
             waits = any(item.code in SIGNER_WAITS for item in data.items) or not data.items
             await self._count(tx, row.attempt_id, by=1 if waits and data.code != STALE else 0)
             due = now + pause if waits else now
-            await next_revision(tx, self.context, row, cause=f"refused: {data.code}", due_at=due, now=now)
+            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=due, now=now)
             return None
         # The whole request, for none of its items: let them try another channel, and this one rest.
         counted = 0 if data.code == STALE else 1
@@ -155,21 +165,30 @@ class SigningResults:
         refusals = 0
         for payment in found:
             code = named.get(payment.payout_id)
-            guilty = code is not None and code not in SIGNER_WAITS
-            if guilty or payment.refusals >= REFUSALS_MAX:
+            if code is not None and code not in SIGNER_WAITS:
+                ends[payment.provider_key] = code_of(code)
+            elif payment.refusals >= REFUSALS_MAX:
                 ends[payment.provider_key] = PayoutCode.SIGNER_REFUSED
             else:
                 refusals = max(refusals, payment.refusals)
         return ends, refusals
 
-    async def _has_digests(self, tx: AsyncConnection, row: Row[Any]) -> bool:
-        """Whether an earlier revision of the slot may have been signed: its payouts are bound to the slot."""
-        found = await tx.execute(
-            select(attempts.c.attempt_id)
-            .where(attempts.c.slot_id == row.slot_id, attempts.c.state == str(_S.DEAD))
-            .limit(1)
+    async def _void_refused(
+        self, tx: AsyncConnection, row: Row[Any], data: SigningRefused, *, now: datetime
+    ) -> None:
+        """Nobody's payment is to blame: it is asked again after a pause, unless there is nothing to void."""
+        await follow(
+            tx,
+            self.context,
+            row,
+            cause=f"refused: {data.code}",
+            due_at=now,
+            now=now,
+            unsigned=data.code == SLOT_UNSIGNED,
         )
-        return found.one_or_none() is not None
+
+    def _signers(self, row: Row[Any]) -> tuple[str, ...]:
+        return (row.account,) if row.kind == Kind.VOID_SLOT else (row.account, self.context.treasury)
 
     async def _count(self, tx: AsyncConnection, attempt_id: int, *, by: int) -> None:
         if by:
@@ -193,6 +212,11 @@ _HELD = text(
 _COUNT = text(
     "UPDATE stellar_payments SET refusals = refusals + 1 WHERE attempt_id = :attempt AND state = 'batched'"
 )
+
+
+def retry_pause(refusals: int) -> timedelta:
+    """How long to wait before asking the signer again after this many refusals as a whole: 1 s up to a minute."""
+    return timedelta(seconds=min(60, 2 ** min(refusals, 6)))
 
 
 def _mismatch(detail: str) -> Refusal:

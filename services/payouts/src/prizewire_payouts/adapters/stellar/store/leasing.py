@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts import ids
 from prizewire_payouts.adapters.stellar import messages
 from prizewire_payouts.adapters.stellar.context import Context, Step
+from prizewire_payouts.adapters.stellar.store.following import follow
 from prizewire_payouts.adapters.stellar.store.rows import (
     HOLDING_STATES,
     attempt_of,
@@ -123,7 +124,9 @@ async def release(
     rest: tuple[datetime, str] | None,
     now: datetime,
 ) -> bool:
-    """Leased → released: the ejected end, the others are free from ``retry_at`` on; the channel may have to rest."""
+    """Leased → released: the ejected end, the others are free from ``retry_at`` on; the channel may have to rest.
+    Where that leaves a slot on which something may have been signed, it is voided.
+    """
     row = await lock_attempt(tx, attempt.attempt_id)
     if row.state != AttemptState.LEASED:
         return False
@@ -136,6 +139,8 @@ async def release(
             .where(channels.c.account == attempt.account)
             .values(rest_until=rest[0], rest_reason=rest[1])
         )
+    if row.slot_id is not None:
+        await follow(tx, context, row, cause="nothing is left to build", due_at=now, now=now)
     await _tell(tx, context, ended, now=now)
     context.bells.after(tx, Step.LEASE)
     return True

@@ -1,7 +1,7 @@
 """From a signed transaction to what the ledger proved."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,17 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts.codes import PayoutCode
 from prizewire_payouts.adapters.stellar import messages
 from prizewire_payouts.adapters.stellar.context import Context, Step
+from prizewire_payouts.adapters.stellar.store.following import follow
 from prizewire_payouts.adapters.stellar.store.leasing import draw_version
 from prizewire_payouts.adapters.stellar.store.rows import (
     end_payments,
     free_payments,
-    insert_attempt,
+    held_payments,
     lock_attempt,
     move,
 )
 from prizewire_payouts.adapters.stellar.tables import attempts, channels, slots
 from prizewire_payouts.domain.stellar.amounts import split_fee
-from prizewire_payouts.domain.stellar.model import Attempt, LookUp, SlotView
+from prizewire_payouts.domain.stellar.model import Attempt, Kind, LookUp, SlotView
 from prizewire_payouts.domain.stellar.states import AttemptState
 
 __all__ = [
@@ -29,9 +30,7 @@ __all__ = [
     "commit_sent",
     "die",
     "fail",
-    "next_revision",
     "note_asked",
-    "retry_pause",
     "slot_view",
     "succeed",
     "tell_items",
@@ -123,8 +122,10 @@ async def succeed(
         raise AssertionError(
             f"attempt {attempt.attempt_id} paid {count} operations, but has {len(payout_ids)} items"
         )
+    await _end_voided(tx, row, now=now)
     await _close_slot(tx, context, row, result="succeeded", look_up=look_up, now=now)
-    await context.on_progress(tx, payout_ids, now)
+    if payout_ids:
+        await context.on_progress(tx, payout_ids, now)
     context.bells.after(tx, Step.LEASE)
     return True
 
@@ -138,11 +139,14 @@ async def fail(
     codes: Mapping[int, str],
     now: datetime,
 ) -> bool:
-    """The ledger holds the transaction as failed: nothing was paid. The guilty end, their neighbours are free."""
+    """The ledger holds the transaction as failed: nothing was paid. The guilty end, their neighbours are free. One
+    that was to void its slot has consumed it all the same.
+    """
     row = await lock_attempt(tx, attempt.attempt_id)
     if row.state not in _OUTCOME_FROM:
         return False
     await _finish(tx, row, _S.FAILED, look_up=look_up, now=now)
+    await _end_voided(tx, row, now=now)
     held = await tx.execute(_HELD_ITEMS, {"attempt": attempt.attempt_id})
     ends: dict[UUID, str] = {}
     for item in held:
@@ -167,12 +171,14 @@ _HELD_ITEMS = text(
 
 
 async def die(tx: AsyncConnection, context: Context, attempt: Attempt, *, detail: str, now: datetime) -> bool:
-    """Checking → dead, by proof that it can never be applied; its payments go on in the next revision."""
+    """Checking → dead, by proof that it can never be applied; its payments go on in the next revision, or wait for
+    the slot to be voided.
+    """
     row = await lock_attempt(tx, attempt.attempt_id)
     if row.state != _S.CHECKING:
         return False
     await move(tx, row, _S.DEAD, cause=detail, now=now)
-    await next_revision(tx, context, row, cause="the revision before is dead", due_at=now, now=now)
+    await follow(tx, context, row, cause="the revision before is dead", due_at=now, now=now)
     await tell_items(tx, context, attempt.attempt_id, now=now)
     return True
 
@@ -187,39 +193,6 @@ async def to_review(
     await move(tx, row, _S.REVIEW, cause=detail, now=now)
     await tell_items(tx, context, attempt.attempt_id, now=now)
     return True
-
-
-_HAND_OVER = text(
-    "WITH moved AS (UPDATE stellar_payments SET attempt_id = :new, changed_at = :now "
-    "WHERE attempt_id = :old AND state = 'batched' RETURNING provider_key) "
-    "INSERT INTO stellar_items (attempt_id, provider_key) SELECT :new, provider_key FROM moved"
-)
-_HOLDS = text("SELECT count(*) FROM stellar_payments WHERE attempt_id = :attempt AND state = 'batched'")
-
-
-async def next_revision(
-    tx: AsyncConnection, context: Context, row: Row[Any], *, cause: str, due_at: datetime, now: datetime
-) -> None:
-    """Lease the slot of an attempt that is over for the payments that it still holds, if any.
-
-    Without any the slot lies idle; the next payments on its channel take it.
-    """
-    held = (await tx.execute(_HOLDS, {"attempt": row.attempt_id})).scalar_one()
-    if not held:
-        context.bells.after(tx, Step.LEASE)
-        return
-    new = await insert_attempt(
-        tx,
-        account=row.account,
-        memo=row.memo,
-        slot_id=row.slot_id,
-        revision=row.revision + 1,
-        due_at=due_at,
-        cause=cause,
-        now=now,
-    )
-    await tx.execute(_HAND_OVER, {"old": row.attempt_id, "new": new, "now": now})
-    context.bells.after(tx, Step.BUILD)
 
 
 async def slot_view(tx: AsyncConnection, slot_id: UUID) -> SlotView:
@@ -250,6 +223,19 @@ async def tell_items(tx: AsyncConnection, context: Context, attempt_id: int, *, 
     payout_ids = list(found.scalars())
     if payout_ids:
         await context.on_progress(tx, payout_ids, now)
+
+
+_ON_SLOT = text(
+    "SELECT DISTINCT p.payout_id FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
+    "JOIN stellar_payments p USING (provider_key) WHERE a.slot_id = :slot ORDER BY p.payout_id"
+)
+
+
+async def _end_voided(tx: AsyncConnection, row: Row[Any], *, now: datetime) -> None:
+    """The payments that wait on a slot which its void has consumed: none of the slot's digests can ever be applied."""
+    if row.kind == Kind.VOID_SLOT:
+        held = await held_payments(tx, row.attempt_id)
+        await end_payments(tx, row.attempt_id, dict.fromkeys(held, PayoutCode.TX_EXPIRED), now=now)
 
 
 async def _finish(
@@ -304,8 +290,8 @@ async def _close_slot(
         context, slot=slot, consumed_by_hash=row.tx_hash, result=result, ledger=look_up.ledger
     )
     await context.outbox.add(tx, [event])
-
-
-def retry_pause(refusals: int) -> timedelta:
-    """How long to wait before asking the signer again after this many refusals as a whole: 1 s up to a minute."""
-    return timedelta(seconds=min(60, 2 ** min(refusals, 6)))
+    if row.kind == Kind.VOID_SLOT:
+        # whoever was ever on the slot: those taken out earlier wait for its end to be closed themselves
+        on_slot = list((await tx.execute(_ON_SLOT, {"slot": slot.slot_id})).scalars())
+        if on_slot:
+            await context.on_progress(tx, on_slot, now)

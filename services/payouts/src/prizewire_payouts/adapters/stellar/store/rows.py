@@ -21,6 +21,7 @@ __all__ = [
     "end_payments",
     "first_due",
     "free_payments",
+    "held_payments",
     "insert_attempt",
     "lock_attempt",
     "move",
@@ -118,6 +119,7 @@ async def insert_attempt(
     tx: AsyncConnection,
     *,
     account: str,
+    kind: Kind = Kind.PAYMENT,
     memo: str,
     slot_id: UUID | None,
     revision: int | None,
@@ -130,7 +132,7 @@ async def insert_attempt(
         insert(attempts)
         .values(
             account=account,
-            kind=str(Kind.PAYMENT),
+            kind=str(kind),
             memo=memo,
             state=str(AttemptState.LEASED),
             slot_id=slot_id,
@@ -224,6 +226,17 @@ async def end_payments(
         },
     )
     return [row.payout_id for row in found]
+
+
+_HELD = text(
+    "SELECT provider_key FROM stellar_payments WHERE attempt_id = :attempt AND state = 'batched' "
+    "ORDER BY provider_key FOR UPDATE"
+)
+
+
+async def held_payments(tx: AsyncConnection, attempt_id: int) -> list[UUID]:
+    """The payments that an attempt holds now, locked."""
+    return list((await tx.execute(_HELD, {"attempt": attempt_id})).scalars())
 
 
 _FREE = text(

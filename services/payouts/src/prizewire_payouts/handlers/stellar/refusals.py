@@ -1,0 +1,26 @@
+"""What the signer's refusals mean for one payment."""
+
+from collections.abc import Mapping
+
+from prizewire_contracts.codes import PayoutCode
+
+__all__ = ["ITEM_CODES", "SIGNER_WAITS", "SLOT_FULL", "SLOT_UNSIGNED", "STALE", "code_of"]
+
+SIGNER_WAITS = frozenset({"payout_bound_elsewhere"})
+"""Codes of an item that the signer itself will get over: it has not read yet that the payout's earlier slot is closed."""
+ITEM_CODES: Mapping[str, PayoutCode] = {
+    "day_over_limit": PayoutCode.SIGNER_LIMIT,
+    "intent_expired": PayoutCode.INTENT_EXPIRED,
+}
+"""Codes of an item that end its attempt without ending the payout; every other code gives the payout up."""
+STALE = "time_bounds_passed"
+"""The code of a request that the signer read too late: nobody's fault, not counted."""
+SLOT_FULL = "digests_over_cap"
+"""The code of a slot on which the signer signs no more payments: it must be voided."""
+SLOT_UNSIGNED = "slot_unknown"
+"""The code of a slot that is to be voided and on which the signer never signed: nothing is bound to it."""
+
+
+def code_of(signer_code: str) -> PayoutCode:
+    """Why a payment ends that the signer refused with this code."""
+    return ITEM_CODES.get(signer_code, PayoutCode.SIGNER_REFUSED)
