@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -9,13 +10,21 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from libs.chassis.tests.integration.conftest import Scripted
 from prizewire_chassis.inbox import Refusal, Stopping, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
+from prizewire_chassis.metrics import EVENTS
 from prizewire_chassis.stuck_events import NotReplayable, PlaceTaken
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
-from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.events.payouts import (
+    PayoutApproved,
+    PayoutApprovedEvent,
+    PayoutHeld,
+    PayoutHeldEvent,
+)
 from prizewire_contracts.topics import PAYOUTS
+from prizewire_devstack.testing import eventually
 
 TOPIC = PAYOUTS.name
 
@@ -153,9 +162,10 @@ async def test_a_parked_event_holds_back_its_subject_only(
     assert await effects(db) == [event.event_id for event in (other, first, second, third)]
 
 
-async def test_a_dead_event_replays_once(db, processor, handler, make_spec, make_stuck, outbox):
+@pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.NONE])
+async def test_a_dead_event_replays_once(db, processor, handler, make_spec, make_stuck, outbox, rule):
     """A refused event can be sent again when the reason is gone; not once it was applied by another delivery."""
-    event, spec = held(outbox, uuid4(), 1), make_spec()
+    event, spec = held(outbox, uuid4(), 1), make_spec(rule)
     handler.refuse[event.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
     await processor.process(spec, records(event, topic=TOPIC))
     handler.refuse.clear()
@@ -372,3 +382,303 @@ async def test_logs_tell_what_became_of_each_event(db, processor, make_spec, out
     told = [(line["event"], line["log_level"], line["correlation_id"]) for line in lines]
     assert told == [("event applied", "info", "c-1"), ("event stuck", "warning", None)]
     assert lines[1]["reason"] == "not_json"
+
+
+async def test_consumers_of_one_topic_do_not_hold_each_other_back(db, processor, handler, make_spec, outbox):
+    """What is parked, dead or applied at one consumer says nothing about another one."""
+    payout, spec = uuid4(), make_spec()
+    other = replace(spec, name="test.other", handler=Scripted())
+    first, second = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[first.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(first, second, topic=TOPIC))
+    await processor.process(other, records(first, second, topic=TOPIC))
+    assert await effects(db) == [first.event_id, second.event_id]
+    assert await stuck_rows(db) == [("parked", "not_supported_yet"), ("parked", "subject_parked")]
+
+
+async def test_only_a_gap_is_passed_by_what_fills_it(db, processor, handler, make_spec, outbox):
+    """Behind an event that was parked for another reason even the next version waits."""
+    payout = uuid4()
+    spec = replace(
+        make_spec(),
+        version_rule=lambda kind: VersionRule.STRICT if kind.endswith("held.v1") else VersionRule.NONE,
+    )
+    unversioned = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=9, correlation_id="c-1",
+    )  # fmt: skip
+    follower = held(outbox, payout, 1)
+    handler.refuse[unversioned.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(unversioned, topic=TOPIC))
+    await processor.process(spec, records(follower, topic=TOPIC, start=1))
+    assert await effects(db) == []
+    assert await stuck_rows(db) == [("parked", "not_supported_yet"), ("parked", "subject_parked")]
+
+
+async def test_an_older_version_under_another_id_has_no_effect(db, processor, make_spec, outbox):
+    """A version that was applied counts once, whatever other type of the subject carries it."""
+    payout, spec = uuid4(), make_spec()
+    event = held(outbox, payout, 1)
+    same = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=1, correlation_id="c-1",
+    )  # fmt: skip
+    await processor.process(spec, records(event, same, topic=TOPIC))
+    await processor.process(spec, records(same, topic=TOPIC, start=2))
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == []
+
+
+@pytest.mark.parametrize(("rule", "park"), [(VersionRule.NONE, True), (VersionRule.STRICT, False)])
+async def test_nothing_of_a_batch_is_applied_past_a_refusal(
+    db, processor, handler, make_spec, outbox, rule, park
+):
+    """A handler that applied a follower of what it refused does not get its way."""
+    payout = uuid4()
+    first, second = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[first.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet", park=park)
+    await processor.process(make_spec(rule), records(first, second, topic=TOPIC))
+    assert await effects(db) == []
+    assert len(await stuck_rows(db)) == 2
+
+
+async def test_an_id_conflict_does_not_forget_the_first(db, processor, handler, make_spec, outbox, clock):
+    """A second body under a used id leaves the inbox as it was: the first stays a duplicate."""
+    spec, event = make_spec(VersionRule.NONE), held(outbox, uuid4(), 1)
+    other = event_bytes(
+        topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts", subject="x", key=make_key("payouts"),
+        data={"payout_id": str(uuid4()), "reason": "other"}, id=event.event_id, aggregateversion=1,
+        correlationid="c-1",
+    )  # fmt: skip
+    handler.refuse_subjects = {"x"}
+    for offset, value in enumerate((event, other, event, other)):
+        await processor.process(spec, records(value, topic=TOPIC, start=offset))
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == [("dead", "id_conflict")] * 2
+
+
+async def test_what_has_no_effect_moves_no_version(db, processor, handler, make_spec, outbox):
+    """A refused event does not use up its version: the honest one with the same version is applied."""
+    payout, spec = uuid4(), make_spec(VersionRule.HIGHEST)
+    refused, later = held(outbox, payout, 5), held(outbox, payout, 4)
+    handler.refuse[refused.event_id] = Refusal(RefusalCode.SOURCE_NOT_ALLOWED, "forged")
+    await processor.process(spec, records(refused, topic=TOPIC))
+    await processor.process(spec, records(later, topic=TOPIC, start=1))
+    assert await effects(db) == [later.event_id]
+
+
+async def test_a_type_that_is_not_wanted_only_moves_the_version(db, processor, handler, make_spec, outbox):
+    """Types that a consumer does not name reach no handler, and leave no gap behind."""
+    payout = uuid4()
+    spec = replace(make_spec(), types=frozenset({"prizewire.payout.held.v1"}))
+    unwanted = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=1, correlation_id="c-1",
+    )  # fmt: skip
+    wanted, fine = held(outbox, payout, 2), held(outbox, uuid4(), 1)
+    handler.refuse[fine.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
+    await processor.process(spec, records(unwanted, wanted, fine, topic=TOPIC))
+    assert await effects(db) == [wanted.event_id]
+    assert await stuck_rows(db) == [("dead", "competition_unknown")]
+
+
+class Gate(Scripted):
+    """A handler that waits with the events of ``hold`` until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hold: set[str] = set()
+        self.arrivals = 0
+        self.arrived, self.go = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, tx, batch):
+        if self.hold.intersection(item.event.id for item in batch):
+            self.arrivals += 1
+            self.arrived.set()
+            await self.go.wait()
+        return await super().__call__(tx, batch)
+
+
+async def waits_or_got_through(db, task: "asyncio.Task[object]", gate: Gate) -> bool:
+    """Whether a statement waits for a lock, or the second one did not have to."""
+    async with db.transaction() as tx:
+        found = await tx.execute(
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+        return bool(found.scalar_one()) or task.done() or gate.arrivals > 1
+
+
+async def test_an_older_state_never_overwrites_a_newer_one(db, processor, make_spec, outbox):
+    """Two consumers take in the first two events of one subject at the same time, as after a rebalance: the one that
+    was overtaken has no effect, where each event carries the full state.
+    """
+    payout, gate = uuid4(), Gate()
+    spec = replace(make_spec(VersionRule.HIGHEST), handler=gate)
+    old, new = held(outbox, payout, 1), held(outbox, payout, 2)
+    gate.hold = {old.event_id}
+    slow = asyncio.create_task(processor.process(spec, records(old, topic=TOPIC)))
+    await gate.arrived.wait()
+    await processor.process(spec, records(new, topic=TOPIC, start=1))
+    gate.go.set()
+    await slow
+    assert await effects(db) == [new.event_id]
+    assert await stuck_rows(db) == []
+
+
+async def test_versions_of_one_subject_queue_behind_each_other(db, processor, make_spec, outbox):
+    """A consumer that takes in the next version waits for the one before it, instead of seeing a gap."""
+    payout, gate = uuid4(), Gate()
+    spec = replace(make_spec(), handler=gate)
+    one, two, three = (held(outbox, payout, version) for version in (1, 2, 3))
+    await processor.process(spec, records(one, topic=TOPIC))
+    gate.hold = {two.event_id}
+    slow = asyncio.create_task(processor.process(spec, records(two, topic=TOPIC, start=1)))
+    await gate.arrived.wait()
+    follower = asyncio.create_task(processor.process(spec, records(three, topic=TOPIC, start=2)))
+    await eventually(lambda: waits_or_got_through(db, follower, gate), deadline_s=10)
+    gate.go.set()
+    await asyncio.gather(slow, follower)
+    assert await effects(db) == [event.event_id for event in (one, two, three)]
+    assert await stuck_rows(db) == []
+
+
+@pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.NONE])
+async def test_two_operators_replay_one_event_once(
+    db, processor, handler, make_spec, make_stuck, outbox, rule
+):
+    """Of two replays at the same time one applies the event, the other hears that it was applied."""
+    gate, event = Gate(), held(outbox, uuid4(), 1)
+    spec = replace(make_spec(rule), handler=gate)
+    gate.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=TOPIC))
+    gate.refuse.clear()
+    gate.hold = {event.event_id}
+    stuck = make_stuck(spec)
+    stuck_id = (await stuck.page(after=0, limit=1))[0]["id"]
+    first = asyncio.create_task(stuck.replay(stuck_id, actor="ana"))
+    await gate.arrived.wait()
+    second = asyncio.create_task(stuck.replay(stuck_id, actor="ben"))
+    await eventually(lambda: waits_or_got_through(db, second, gate), deadline_s=10)
+    gate.go.set()
+    assert (await first).state == "replayed"
+    with pytest.raises(NotReplayable, match="already_replayed"):
+        await second
+    assert await effects(db) == [event.event_id]
+    assert (await stuck.show(stuck_id))["replayed_by"] == "ana"
+
+
+async def test_a_message_at_a_parked_ones_place_does_not_overwrite_it(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """Parked stays parked as it was, even when another message claims its place again and again."""
+    parked, other, spec = held(outbox, uuid4(), 1), held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[parked.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(parked, topic=TOPIC))
+    with pytest.raises(PlaceTaken):
+        await processor.process(spec, records(b"{", topic=TOPIC))
+    stuck = make_stuck(spec)
+    assert [row["event_id"] for row in await stuck.page(after=0, limit=9)] == [parked.event_id]
+    await processor.process(spec, records(other, topic=TOPIC, start=1))
+    assert await effects(db) == [other.event_id]
+
+
+async def test_replay_goes_on_in_order_and_stops_at_the_first_that_stays(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """Followers are released oldest first; one that is refused keeps the rest waiting."""
+    payout, spec = uuid4(), make_spec(VersionRule.NONE)
+    one, two, three = (held(outbox, payout, version) for version in (1, 2, 3))
+    later = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    handler.refuse = {one.event_id: later, two.event_id: later}
+    await processor.process(spec, records(one, two, three, topic=TOPIC))
+    del handler.refuse[one.event_id]
+    stuck = make_stuck(spec)
+    head = (await stuck.page(after=0, limit=1))[0]["id"]
+    answer = await stuck.replay(head, actor="op")
+    assert (answer.state, answer.released) == ("replayed", 0)
+    assert await effects(db) == [one.event_id]
+    assert await stuck_rows(db) == [
+        ("replayed", "not_supported_yet"),
+        ("parked", "not_supported_yet"),
+        ("parked", "subject_parked"),
+    ]
+    with pytest.raises(NotReplayable, match="already_replayed"):
+        await stuck.replay(head, actor="op")
+    assert [row["event_id"] for row in await stuck.page(after=0, limit=9)] == [two.event_id, three.event_id]
+    assert not await stuck.release()
+
+
+async def test_release_leaves_an_open_gap_alone(db, processor, handler, make_spec, make_stuck, outbox):
+    """The job sends again what a filled gap let go, and does not touch what has to wait still."""
+    payout, spec = uuid4(), make_spec()
+    await processor.process(spec, records(held(outbox, payout, 3), topic=TOPIC))
+    refused = EVENTS.labels(spec.name, "replay_refused")
+    before = refused._value.get()
+    assert not await make_stuck(spec).release()
+    assert refused._value.get() == before
+    assert await stuck_rows(db) == [("parked", "version_gap")]
+
+
+async def test_a_replay_while_the_database_fails_changes_nothing(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """A transient failure of a replay is the caller's to try again; the reason that stands there stays."""
+    event, spec = held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse.clear()
+    handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
+    stuck = make_stuck(spec)
+    stuck_id = (await stuck.page(after=0, limit=1))[0]["id"]
+    with pytest.raises(asyncpg.CannotConnectNowError):
+        await stuck.replay(stuck_id, actor="op")
+    assert await stuck_rows(db) == [("parked", "not_supported_yet")]
+
+
+async def test_a_replay_answers_the_newest_reason(db, processor, handler, make_spec, make_stuck, outbox):
+    """When an event stays stuck for another reason than before, the new one is what people see."""
+    event, spec = held(outbox, uuid4(), 1), make_spec()
+    handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=TOPIC))
+    handler.refuse[event.event_id] = Refusal(RefusalCode.CAMPAIGN_UNKNOWN, "which?", park=True)
+    stuck = make_stuck(spec)
+    await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    assert await stuck_rows(db) == [("parked", "campaign_unknown")]
+
+
+async def test_a_forged_message_stays_dead_when_it_is_sent_again(
+    db, processor, make_spec, make_stuck, outbox
+):
+    """A replay goes the whole way, the signature's check first: an operator cannot wave a forgery through."""
+    spec = make_spec()
+    forged = held(outbox, uuid4(), 1).value.replace(b"limit_exceeded", b"limit_exceedeX")
+    await processor.process(spec, records(forged, topic=TOPIC))
+    stuck = make_stuck(spec)
+    answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    assert (answer.state, answer.reason) == ("dead", "signature_invalid")
+    assert await effects(db) == []
+
+
+async def test_a_consumer_that_is_gone_is_said(db, processor, make_spec, make_stuck):
+    """A stuck event of a consumer that no longer exists is kept, and cannot be sent again."""
+    spec = make_spec()
+    await processor.process(spec, records(b"{", topic=TOPIC))
+    stuck = make_stuck(replace(spec, name="test.renamed"))
+    with pytest.raises(NotReplayable, match="consumer_unknown"):
+        await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+
+
+async def test_offsets_do_not_move_without_their_batch(db, processor, handler, make_spec, outbox):
+    """A batch that was not applied leaves the stored offsets where they were."""
+    event = held(outbox, uuid4(), 1)
+    handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
+    task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))
+    await eventually(lambda: handler.calls >= 2, deadline_s=10)
+    processor.stop()
+    with pytest.raises(Stopping):
+        await task
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM consumer_offsets"))).scalar_one() == 0
+        assert (await tx.execute(text("SELECT count(*) FROM inbox"))).scalar_one() == 0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
@@ -40,6 +41,12 @@ class _Split(Exception):
     def __init__(self, index: int) -> None:
         super().__init__(index)
         self.index = index
+
+
+class _Overtaken(asyncpg.SerializationError):
+    """Another consumer applied a newer version of a subject meanwhile. Like every conflict it passes by itself: the
+    batch is taken in again over what stands there now.
+    """
 
 
 class BatchProcessor:
@@ -313,7 +320,7 @@ class BatchProcessor:
                 reached[subject] = max(reached.get(subject, 0), item.event.aggregateversion)
         if reached:
             ordered = sorted(reached)
-            await tx.execute(
+            stored = await tx.execute(
                 VERSIONS_UPSERT,
                 {
                     "consumer": spec.name,
@@ -322,6 +329,9 @@ class BatchProcessor:
                     "versions": [reached[key] for key in ordered],
                 },
             )
+            if stored.rowcount != len(ordered):
+                # a subject's first version has no row to lock: two consumers may both have found none
+                raise _Overtaken("a newer version was applied meanwhile")
 
     async def _forget(
         self,
