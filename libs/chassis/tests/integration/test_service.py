@@ -153,20 +153,6 @@ async def test_doors(service):
     assert (lost.status_code, lost.json()["code"]) == (404, "not_found")
 
 
-async def test_oversize_bodies_are_refused(service):
-    """A body past the limit is answered 413, also when it comes in chunks without a length."""
-    _, client = service
-
-    async def chunks():
-        for _ in range(30):
-            yield b"x" * 65_536
-
-    answer = await client.post(
-        "/api/services/rewards/stuck-events/1/replay", content=chunks(), headers=auth("operator")
-    )
-    assert answer.status_code in {404, 413}
-
-
 async def test_the_outbox_is_drained_at_shutdown(settings, db, handler, kafka_server):
     """What was committed just before the stop is on Kafka when the service has ended."""
     spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", PAYOUTS, handler, strict)

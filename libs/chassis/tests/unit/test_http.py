@@ -1,0 +1,139 @@
+"""The doors of every service: who may pass, how much may come in, and how little an error tells."""
+
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Request, get, post
+from litestar.params import JSONBody
+
+from prizewire_chassis.auth import Role, TokenReader, require
+from prizewire_chassis.health import Health
+from prizewire_chassis.http import build_app
+from prizewire_chassis.http.app import BODY_BYTES_MAX
+from prizewire_chassis.testing import make_token
+
+SECRET = "never used outside this test, long enough"
+CAUSE = "relation wallets, password hush"
+
+
+@post("/length")
+async def length(request: Request[Any, Any, Any]) -> dict[str, int]:
+    return {"length": len(await request.body())}
+
+
+@post("/typed")
+async def typed(data: JSONBody[dict[str, int]]) -> dict[str, int]:
+    return data
+
+
+@get("/broken")
+async def broken() -> None:
+    raise RuntimeError(CAUSE)
+
+
+@get("/away")
+async def away() -> None:
+    raise asyncpg.CannotConnectNowError(CAUSE)
+
+
+@get("/anybody", guards=[require()])
+async def anybody(request: Request[Any, Any, Any]) -> dict[str, str]:
+    return {"subject": request.user.subject}
+
+
+@get("/approvers", guards=[require(Role.APPROVER, Role.ADMIN)])
+async def approvers() -> None:
+    return
+
+
+@pytest.fixture
+async def client():
+    app = build_app(
+        service="test",
+        controllers=[length, typed, broken, away, anybody, approvers],
+        health=Health(),
+        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+    )
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
+        yield opened
+
+
+def bearer(*roles: str, scheme: str = "Bearer") -> dict[str, str]:
+    return {"authorization": f"{scheme} {make_token(secret=SECRET, subject='p-1', roles=roles)}"}
+
+
+async def chunks(total: int):
+    while total > 0:
+        yield b"x" * min(65_536, total)
+        total -= 65_536
+
+
+async def test_a_body_may_be_as_long_as_the_limit(client):
+    """The limit itself is allowed, announced or in chunks."""
+    for content in (b"x" * BODY_BYTES_MAX, chunks(BODY_BYTES_MAX)):
+        answer = await client.post("/length", content=content)
+        assert (answer.status_code, answer.json()) == (201, {"length": BODY_BYTES_MAX})
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_longer_body_is_refused(client, chunked):
+    """One byte more is answered 413, also when the length was not announced."""
+    size = BODY_BYTES_MAX + 1
+    answer = await client.post("/length", content=chunks(size) if chunked else b"x" * size)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"), [("/broken", 500, "internal_error"), ("/away", 503, "unavailable")]
+)
+async def test_a_failure_says_nothing_of_its_cause(client, path, status, code):
+    """A bug, or a database that is away, is told by its code; the cause stands in the log only."""
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(answer.json()) == {"type", "title", "status", "code", "detail", "instance"}
+    assert "hush" not in answer.text
+    assert "wallets" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"a": "b"}', b"\xff"])
+async def test_a_body_that_cannot_be_read_is_the_callers_mistake(client, content):
+    """Malformed input is answered 400 with a stable code, never as a failure of ours."""
+    answer = await client.post("/typed", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+async def test_unknown_routes_and_methods_have_codes(client):
+    """What is not there is said as problem details too."""
+    assert (await client.get("/nowhere")).json()["code"] == "not_found"
+    assert (await client.get("/length")).json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code"),
+    [
+        ("/anybody", {}, 401, "unauthenticated"),
+        ("/anybody", bearer("player", scheme="Basic"), 401, "token_invalid"),
+        ("/anybody", {"authorization": "Bearer"}, 401, "token_invalid"),
+        ("/anybody", {"authorization": "Bearer nonsense"}, 401, "token_invalid"),
+        ("/approvers", {}, 401, "unauthenticated"),
+        ("/approvers", bearer("player", "operator"), 403, "forbidden"),
+        ("/approvers", bearer(), 403, "forbidden"),
+    ],
+)
+async def test_closed_doors(client, path, headers, status, code):
+    """No token, another scheme, a broken token and a missing role each have their own answer."""
+    answer = await client.get(path, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
+
+
+async def test_open_doors(client):
+    """A token lets its caller in, under its own name; one of the wanted roles is enough."""
+    assert (await client.get("/anybody", headers=bearer())).json() == {"subject": "p-1"}
+    assert (await client.get("/anybody", headers=bearer(scheme="bearer"))).status_code == 200
+    assert (await client.get("/approvers", headers=bearer("player", "approver"))).status_code == 200
