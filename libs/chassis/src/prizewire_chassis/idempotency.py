@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.problems import Problem
-from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.canonical import NotCanonical, canonical_hash
 from prizewire_contracts.ids import http_id
 
 __all__ = ["Answer", "check_key", "idempotent"]
@@ -62,10 +62,14 @@ async def idempotent(
     raises, nothing is stored.
 
     Raises:
-        Problem: 400 for a missing or malformed key, 409 ``idempotency_conflict`` for another body.
+        Problem: 400 for a missing or malformed key or a body with floats, 409 ``idempotency_conflict`` for another
+            body.
     """
     wanted = check_key(key)
-    digest = canonical_hash(body)
+    try:
+        digest = canonical_hash(body)
+    except NotCanonical as error:
+        raise Problem(status=400, code="invalid_request", detail=f"the request's body: {error}") from None
     place = {"actor": actor, "route": route, "key": wanted}
     claimed = await tx.execute(_CLAIM, {**place, "hash": digest, "now": now})
     if claimed.one_or_none() is None:

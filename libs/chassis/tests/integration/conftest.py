@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from alembic.migration import MigrationContext
@@ -18,6 +19,9 @@ from prizewire_chassis.testing import ManualClock, make_key, make_trust
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
 
+if TYPE_CHECKING:
+    from prizewire_devstack.components.postgres import DatabaseUrls
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -29,12 +33,22 @@ def _create(connection: Connection) -> None:
 
 
 @pytest.fixture
-async def db(make_database) -> AsyncIterator[Database]:
-    urls = make_database("settlement")
-    owner = Database(urls.migration, application_name="test-owner", pool_size=1)
+def urls(make_database) -> "DatabaseUrls":
+    return make_database("settlement")
+
+
+@pytest.fixture
+async def owner(urls: "DatabaseUrls") -> AsyncIterator[Database]:
+    """The database under the role that owns its tables, as a migration or an intruder sees it."""
+    database = Database(urls.migration, application_name="test-owner", pool_size=1)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def db(urls: "DatabaseUrls", owner: Database) -> AsyncIterator[Database]:
     async with owner.transaction() as tx:
         await tx.run_sync(_create)
-    await owner.close()
     database = Database(urls.runtime, application_name="test", pool_size=6)
     yield database
     await database.close()
