@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 
 __all__ = [
+    "ID_MAX",
     "NotReplayable",
     "PlaceTaken",
     "ReplayAnswer",
@@ -31,6 +32,8 @@ __all__ = [
     "record_stuck",
 ]
 
+ID_MAX = 2**63 - 1
+"""Ids are bigints."""
 _log = get_logger(__name__)
 
 
@@ -161,8 +164,10 @@ class StuckEvents:
         Raises:
             NotReplayable: ``not_found``.
         """
-        async with self._db.transaction() as tx:
-            row = (await tx.execute(_ONE, {"id": stuck_id})).mappings().one_or_none()
+        row = None
+        if stuck_id <= ID_MAX:
+            async with self._db.transaction() as tx:
+                row = (await tx.execute(_ONE, {"id": stuck_id})).mappings().one_or_none()
         if row is None:
             raise NotReplayable("not_found")
         found = dict(row)
@@ -175,6 +180,8 @@ class StuckEvents:
         Raises:
             NotReplayable: see there.
         """
+        if stuck_id > ID_MAX:
+            raise NotReplayable("not_found")
         answer, key = await self._attempt(stuck_id, actor=actor)
         if answer.state != "replayed" or key is None:
             return answer

@@ -185,6 +185,21 @@ async def test_a_poisonous_event_is_isolated(db, processor, handler, make_spec, 
     assert await stuck_rows(db) == [("parked", "handler_error")]
 
 
+async def test_an_unexpected_failure_has_three_tries(db, processor, handler, make_spec, outbox):
+    """What fails once or twice is not parked for it."""
+    event, raised = held(outbox, uuid4(), 1), []
+
+    async def unsteady(tx, batch):
+        if len(raised) < 2:
+            raised.append(1)
+            raise KeyError("for now")
+        return await handler(tx, batch)
+
+    await processor.process(replace(make_spec(), handler=unsteady), records(event, topic=TOPIC))
+    assert await effects(db) == [event.event_id]
+    assert await stuck_rows(db) == []
+
+
 async def test_a_transient_failure_is_retried_not_given_up(db, processor, handler, make_spec, outbox):
     """While the database is away the batch waits, and nothing of it is parked."""
     event = held(outbox, uuid4(), 1)
@@ -361,7 +376,7 @@ async def test_a_replay_that_breaks_does_not_undo_another_that_went_through(
     monkeypatch.setattr(one, "_replay_one", breaks)
     await one.replay(stuck_id, actor="op")
     assert await effects(db) == [event.event_id]
-    assert [state for state, _ in await stuck_rows(db)] == ["replayed"]
+    assert await stuck_rows(db) == [("replayed", "not_supported_yet")]
 
 
 async def test_what_was_written_does_not_stand_in_errors(db):
@@ -479,7 +494,9 @@ async def test_a_type_that_is_not_wanted_only_moves_the_version(db, processor, h
     handler.refuse[fine.event_id] = Refusal(RefusalCode.COMPETITION_UNKNOWN, "not yet")
     await processor.process(spec, records(unwanted, wanted, fine, topic=TOPIC))
     assert await effects(db) == [wanted.event_id]
-    assert await stuck_rows(db) == [("dead", "competition_unknown")]
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT event_id, reason FROM stuck_events"))
+        assert [tuple(row) for row in rows] == [(fine.event_id, "competition_unknown")]
 
 
 class Gate(Scripted):
@@ -682,3 +699,19 @@ async def test_offsets_do_not_move_without_their_batch(db, processor, handler, m
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM consumer_offsets"))).scalar_one() == 0
         assert (await tx.execute(text("SELECT count(*) FROM inbox"))).scalar_one() == 0
+
+
+async def test_followers_of_a_head_that_died_are_released(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """When a replay ends with the head dead, nothing holds its followers back any longer: the job sends them."""
+    payout, spec = uuid4(), make_spec(VersionRule.NONE)
+    head, follower = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[head.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(head, follower, topic=TOPIC))
+    handler.refuse[head.event_id] = Refusal(RefusalCode.SOURCE_NOT_ALLOWED, "never")
+    stuck = make_stuck(spec)
+    assert (await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")).state == "dead"
+    assert await stuck.release()
+    assert await effects(db) == [follower.event_id]
+    assert await stuck_rows(db) == [("dead", "source_not_allowed"), ("replayed", "subject_parked")]

@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from prizewire_chassis.auth import Authentication, TokenReader
-from prizewire_chassis.db import is_transient
+from prizewire_chassis.db import is_transient, sqlstate
 from prizewire_chassis.health import Health
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
@@ -25,6 +25,8 @@ from prizewire_chassis.problems import Problem
 __all__ = ["build_app"]
 
 BODY_BYTES_MAX = 1_000_000
+_NOT_A_TEXT = "22021"
+"""SQLSTATE ``character_not_in_repertoire``: PostgreSQL's text takes no NUL."""
 _log = get_logger(__name__)
 _CODES = {
     400: "invalid_request",
@@ -148,6 +150,9 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[d
         _log.warning("request failed for now", path=request.url.path, error=repr(error))
         detail = "the service cannot reach its database just now; the same request may be sent again"
         return _render(request, Problem(status=503, code="unavailable", detail=detail))
+    if sqlstate(error) == _NOT_A_TEXT:
+        detail = "the request holds a character that no text here may have, such as NUL"
+        return _render(request, Problem(status=400, code="invalid_request", detail=detail))
     _log.error("request failed", path=request.url.path, exc_info=error)
     return _render(
         request, Problem(status=500, code="internal_error", detail="something is wrong on our side")

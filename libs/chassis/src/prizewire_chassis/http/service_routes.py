@@ -14,7 +14,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.problems import Problem
-from prizewire_chassis.stuck_events import NotReplayable, StuckEvents
+from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, StuckEvents
 from prizewire_contracts.codes import RefusalCode
 
 __all__ = ["OpenAPIConfig", "service_controller"]
@@ -47,10 +47,10 @@ def service_controller(
             stuck_state: Annotated[str | None, QueryParameter(name="state")] = None,
             correlation_id: FromQuery[str | None] = None,
         ) -> Page:
-            after = decode_cursor(cursor, length=1) or [0]
+            after = _after(cursor)
             size = page_limit(limit)
             items = await stuck.page(
-                after=int(after[0]), limit=size, state=stuck_state, correlation_id=correlation_id
+                after=after, limit=size, state=stuck_state, correlation_id=correlation_id
             )
             full = len(items) == size
             return {"items": items, "next_cursor": encode_cursor([items[-1]["id"]]) if full else None}
@@ -97,6 +97,13 @@ def service_controller(
             return [str(code) for code in RefusalCode]
 
     return ServiceController
+
+
+def _after(cursor: str | None) -> int:
+    values = decode_cursor(cursor, length=1) or [0]
+    if type(values[0]) is not int or not 0 <= values[0] <= ID_MAX:
+        raise Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
+    return values[0]
 
 
 def _problem(error: NotReplayable) -> Problem:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
@@ -43,10 +42,12 @@ class _Split(Exception):
         self.index = index
 
 
-class _Overtaken(asyncpg.SerializationError):
-    """Another consumer applied a newer version of a subject meanwhile. Like every conflict it passes by itself: the
-    batch is taken in again over what stands there now.
+class _Overtaken(Exception):
+    """Another consumer applied a newer version of a subject meanwhile. It passes by itself, like the serialization
+    failure whose SQLSTATE it bears: the batch is taken in again over what stands there now.
     """
+
+    sqlstate = "40001"
 
 
 class BatchProcessor:

@@ -1,0 +1,200 @@
+"""Conflicts are tried again and nothing else is; the database itself refuses what must not happen."""
+
+import asyncio
+
+import pytest
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.db.database import sqlstate
+from prizewire_chassis.db.schema import append_only, guard_transitions
+
+
+def raising(state: str, *, times: int):
+    """Work that fails with an SQLSTATE, so many times, then has one effect."""
+    calls: list[int] = []
+
+    async def work(tx) -> int:
+        calls.append(1)
+        await tx.execute(text("INSERT INTO effects (event_id) VALUES ('x')"))
+        if len(calls) <= times:
+            await tx.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$"))
+        return len(calls)
+
+    return work, calls
+
+
+async def count(db) -> int:
+    async with db.transaction() as tx:
+        return (await tx.execute(text("SELECT count(*) FROM effects"))).scalar_one()
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+async def test_a_conflict_is_tried_again_as_a_whole(db, state):
+    """A serialization failure or deadlock costs a repetition, and leaves the effect of one run."""
+    work, _ = raising(state, times=3)
+    assert await db.run(work) == 4
+    assert await count(db) == 1
+
+
+async def test_conflicts_without_end_are_given_up(db):
+    """The tries are bounded; the conflict is what the caller sees, and nothing was done."""
+    work, calls = raising("40001", times=99)
+    with pytest.raises(DBAPIError) as given_up:
+        await db.run(work, attempts=3)
+    assert sqlstate(given_up.value) == "40001"
+    assert len(calls) == 3
+    assert await count(db) == 0
+
+
+@pytest.mark.parametrize("state", ["23505", "23514", "42P01", "57014"])
+async def test_other_errors_are_not_tried_again(db, state):
+    """A violated constraint or a bug comes back at once: the same work would fail the same way."""
+    work, calls = raising(state, times=99)
+    with pytest.raises(DBAPIError) as refused:
+        await db.run(work)
+    assert sqlstate(refused.value) == state
+    assert len(calls) == 1
+    assert await count(db) == 0
+
+
+async def test_a_real_deadlock_ends_with_both_done(db):
+    """Two transactions that lock two rows crosswise are both committed in the end."""
+    async with db.transaction() as tx:
+        await tx.execute(text("INSERT INTO effects (event_id, note) VALUES ('a', ''), ('b', '')"))
+    both = asyncio.Barrier(2)
+    met: set[str] = set()
+
+    async def cross(mine: str, other: str) -> None:
+        async def work(tx) -> None:
+            note = text("UPDATE effects SET note = note || :mine WHERE event_id = :id")
+            await tx.execute(note, {"mine": mine, "id": mine})
+            if mine not in met:
+                met.add(mine)
+                await both.wait()
+            await tx.execute(note, {"mine": mine, "id": other})
+
+        await db.run(work)
+
+    await asyncio.gather(cross("a", "b"), cross("b", "a"))
+    async with db.transaction() as tx:
+        notes = [row.note for row in await tx.execute(text("SELECT note FROM effects"))]
+    assert [sorted(note) for note in notes] == [["a", "b"], ["a", "b"]]
+
+
+async def test_callbacks_run_after_the_commit_and_only_then(db):
+    """What is to happen after a commit sees it committed, and never happens for a rollback."""
+    seen: list[str] = []
+    async with db.transaction() as tx:
+        after_commit(tx, lambda: seen.append("committed"))
+        assert seen == []
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            after_commit(tx, lambda: seen.append("rolled back"))
+            raise ZeroDivisionError
+    assert seen == ["committed"]
+
+
+@pytest.fixture
+async def guarded(db, owner, tmp_path):
+    """A table with a state machine and a table of facts, made as a service's migration makes them."""
+    config = Config()
+    config.attributes["runtime_role"] = db.engine.url.username
+
+    def create(connection) -> None:
+        environment = EnvironmentContext(config, ScriptDirectory(str(tmp_path)))
+        op = Operations(MigrationContext.configure(connection, environment_context=environment))
+        op.execute("CREATE TABLE things (id int PRIMARY KEY, state text, note text)")
+        guard_transitions(
+            op, table="things", allowed=[("new", "done"), ("done", "new")], start=["new", "old"]
+        )
+        op.execute("CREATE TABLE facts (id int)")
+        append_only(op, "facts")
+
+    async with owner.transaction() as tx:
+        await tx.run_sync(create)
+    return db
+
+
+async def attempt(db, *statements: str) -> None:
+    async with db.transaction() as tx:
+        for statement in statements:
+            await tx.execute(text(statement))
+
+
+async def test_a_state_moves_along_its_edges(guarded):
+    """Births in a start state, moves along an edge and changes beside the state are let through."""
+    await attempt(
+        guarded,
+        "INSERT INTO things VALUES (1, 'new'), (2, 'old'), (3, 'new')",
+        "UPDATE things SET state = 'done' WHERE state = 'new'",
+        "UPDATE things SET state = state, note = 'x'",
+        "UPDATE things SET state = 'new' WHERE id = 1",
+        "DELETE FROM things WHERE id = 2",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO things VALUES (7, 'done')",
+        "INSERT INTO things VALUES (7, 'new'), (8, 'old'), (9, 'done')",
+        "INSERT INTO things VALUES (7, '')",
+        "INSERT INTO things VALUES (7, NULL)",
+        "INSERT INTO things SELECT n, 'nonsense' FROM generate_series(7, 99) n",
+        "UPDATE things SET state = 'old' WHERE id = 1",
+        "UPDATE things SET state = 'done' WHERE id = 2",
+        "UPDATE things SET state = 'nonsense' WHERE id = 1",
+        "UPDATE things SET state = NULL WHERE id = 1",
+        "UPDATE things SET state = 'done'",
+        "INSERT INTO things VALUES (2, 'new') ON CONFLICT (id) DO UPDATE SET state = 'done'",
+    ],
+)
+async def test_a_state_moves_along_no_other_edge(guarded, statement):
+    """A birth elsewhere, a move without an edge, a state that is none: refused by the database, whole."""
+    await attempt(guarded, "INSERT INTO things VALUES (1, 'new'), (2, 'old')")
+    with pytest.raises(DBAPIError) as refused:
+        await attempt(guarded, statement)
+    assert sqlstate(refused.value) == "23514"
+    async with guarded.transaction() as tx:
+        rows = await tx.execute(text("SELECT id, state FROM things ORDER BY id"))
+        assert [tuple(row) for row in rows] == [(1, "new"), (2, "old")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO things_state_edges VALUES ('old', 'done')",
+        "UPDATE things_state_edges SET to_state = 'old'",
+        "DELETE FROM things_state_edges",
+        "TRUNCATE things_state_edges",
+        "UPDATE facts SET id = 2",
+        "DELETE FROM facts",
+        "TRUNCATE facts",
+        "ALTER TABLE facts DISABLE TRIGGER USER",
+        "DROP TRIGGER facts_append_only ON facts",
+    ],
+)
+async def test_a_service_cannot_change_its_own_guards(guarded, statement):
+    """The role that a service runs under has no right to edges, facts or triggers."""
+    await attempt(guarded, "INSERT INTO facts VALUES (1)")
+    with pytest.raises(DBAPIError) as refused:
+        await attempt(guarded, statement)
+    assert sqlstate(refused.value) == "42501"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE facts SET id = 2", "DELETE FROM facts", "TRUNCATE facts", "DELETE FROM facts WHERE false"],
+)
+async def test_facts_are_for_ever_even_to_their_owner(guarded, owner, statement):
+    """The trigger refuses what privileges cannot: the owner's own changes."""
+    await attempt(guarded, "INSERT INTO facts VALUES (1)")
+    with pytest.raises(DBAPIError, match="append-only"):
+        await attempt(owner, statement)
