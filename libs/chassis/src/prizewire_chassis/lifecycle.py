@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 import sys
@@ -54,10 +55,14 @@ __all__ = [
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
+_TOKEN_SECRET_BYTES_MIN = 32
+"""RFC 7518, section 3.2: a shorter HS256 key is guessed sooner than a signature."""
 HTTP_KEEP_ALIVE_S = 650
 """An idle connection must outlive the idle time of every proxy in front (nginx and AWS 60 s, Caddy 120 s, Google
 600 s): else a proxy may reuse one that is just being closed, and answers 502 to a POST that it cannot repeat.
 """
+_COLLECT_AFTER = 50_000
+"""Allocations less releases of containers between two collections; a batch of 500 events holds about as many."""
 _log = get_logger(__name__)
 
 
@@ -207,6 +212,10 @@ class _Process:
     async def _start_http(self, stuck: StuckEvents) -> None:
         runtime, built, settings = self.runtime, self.built, self.runtime.settings
         secret = read_secret(settings.jwt_secret_file) if settings.jwt_secret_file else None
+        if secret is not None and len(secret.encode()) < _TOKEN_SECRET_BYTES_MIN:
+            raise ConfigurationError(
+                f"the token secret in JWT_SECRET_FILE is too short: HS256 wants {_TOKEN_SECRET_BYTES_MIN} bytes"
+            )
         tokens = TokenReader(secret=secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
         controllers: list[ControllerRouterHandler] = []
         if not built.http_minimal:
@@ -269,6 +278,7 @@ async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            _settle_memory()
             _log.info("serving", roles=sorted(roles), port=runtime.settings.http_port)
             watched = {waiting, process.serving} if process.serving is not None else {waiting}
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -280,6 +290,15 @@ async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES
         waiting.cancel()
         await process.stop()
         _log.info("stopped")
+
+
+def _settle_memory() -> None:
+    """Keep the collector off what was loaded for good, and let it look after a batch instead of in its midst: at the
+    default of 700 allocations it took an eighth of a service's time under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def main(

@@ -205,44 +205,56 @@ END $$
 """
 
 # Inserting transfers is what moves balances: whoever writes a transfer cannot leave the balance behind, and
-# whoever would pass a bound cannot write the transfer. Loops over index look-ups are asked for, since a plan that
-# was made when the tables were small would stay in use. All of it costs the same few statements for any number
-# of rows.
+# whoever would pass a bound cannot write the transfer. Each account that was touched is found once to lock it, in
+# the order of ids, and once to move it; only if one is not found as its transfers name it (kind, asset) does anybody
+# ask which. Loops over index look-ups are asked for, since a plan that was made when the tables were small would stay
+# in use. All of it costs the same few statements for any number of rows.
 APPLY = """
 CREATE FUNCTION ledger_apply() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-DECLARE wrong record;
+DECLARE wrong record; complete boolean;
 BEGIN
-    SELECT p.id, p.type, p.asset, d.id IS NULL OR c.id IS NULL AS misplaced INTO wrong
-    FROM posted p
-    LEFT JOIN ledger_accounts d ON d.id = p.debit_account AND d.kind = p.debit_kind AND d.asset = p.asset
-    LEFT JOIN ledger_accounts c ON c.id = p.credit_account AND c.kind = p.credit_kind AND c.asset = p.asset
+    SELECT p.type, p.asset INTO wrong
+    FROM (SELECT DISTINCT type, debit_kind, credit_kind, asset FROM posted) p
     JOIN ledger_edges e ON e.type = p.type AND e.debit_kind = p.debit_kind AND e.credit_kind = p.credit_kind
     LEFT JOIN ledger_assets a ON a.code = p.asset
-    WHERE d.id IS NULL OR c.id IS NULL OR (e.redeemable AND a.redeemable IS NOT TRUE)
-    LIMIT 1;
-    IF FOUND AND wrong.misplaced THEN
-        RAISE EXCEPTION 'transfer %: an account is not open in this kind and asset', wrong.id
-            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'ledger_transfers_accounts';
-    ELSIF FOUND THEN
-        RAISE EXCEPTION 'transfer %: % is not redeemable and cannot go by %', wrong.id, wrong.asset, wrong.type
+    WHERE e.redeemable AND a.redeemable IS NOT TRUE LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is not redeemable and cannot go by %', wrong.asset, wrong.type
             USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_transfers_redeemable';
     END IF;
     PERFORM 1 FROM ledger_accounts
     WHERE balance IS NOT NULL AND id = ANY (ARRAY(
         SELECT debit_account FROM posted UNION SELECT credit_account FROM posted
     )) ORDER BY id FOR UPDATE;
-    WITH moved AS (
-        SELECT leg.account, sum(leg.delta)::bigint AS delta FROM (
-            SELECT debit_account AS account, -amount AS delta FROM posted
-            UNION ALL SELECT credit_account, amount FROM posted
-        ) leg GROUP BY leg.account HAVING sum(leg.delta) <> 0
-    ), kept AS (
-        UPDATE ledger_accounts a SET balance = a.balance + m.delta FROM moved m
-        WHERE a.id = m.account AND a.balance IS NOT NULL RETURNING a.id
+    WITH leg AS MATERIALIZED (
+        SELECT l.account, l.kind, l.asset, sum(l.delta)::bigint AS delta FROM (
+            SELECT debit_account AS account, debit_kind AS kind, asset, -amount AS delta FROM posted
+            UNION ALL SELECT credit_account, credit_kind, asset, amount FROM posted
+        ) l GROUP BY l.account, l.kind, l.asset
+    ), moved AS (
+        UPDATE ledger_accounts a SET balance = a.balance + l.delta FROM leg l
+        WHERE a.id = l.account AND a.kind = l.kind AND a.asset = l.asset AND a.balance IS NOT NULL
+        AND l.delta <> 0 RETURNING 1
+    ), still AS (
+        SELECT 1 FROM leg l JOIN ledger_accounts a ON a.id = l.account AND a.kind = l.kind AND a.asset = l.asset
+        WHERE l.delta = 0
+    ), appended AS (
+        INSERT INTO ledger_deltas (account, delta)
+        SELECT l.account, l.delta FROM leg l JOIN ledger_kinds k ON k.kind = l.kind AND k.bound = 'none'
+        JOIN ledger_accounts a ON a.id = l.account AND a.kind = l.kind AND a.asset = l.asset
+        WHERE l.delta <> 0 RETURNING 1
     )
-    INSERT INTO ledger_deltas (account, delta)
-    SELECT m.account, m.delta FROM moved m JOIN ledger_accounts a ON a.id = m.account WHERE a.balance IS NULL;
+    SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM still) + (SELECT count(*) FROM appended)
+        = (SELECT count(*) FROM leg) INTO complete;
+    IF NOT complete THEN
+        SELECT p.id INTO wrong FROM posted p
+        LEFT JOIN ledger_accounts d ON d.id = p.debit_account AND d.kind = p.debit_kind AND d.asset = p.asset
+        LEFT JOIN ledger_accounts c ON c.id = p.credit_account AND c.kind = p.credit_kind AND c.asset = p.asset
+        WHERE d.id IS NULL OR c.id IS NULL LIMIT 1;
+        RAISE EXCEPTION 'transfer %: an account is not open in this kind and asset', wrong.id
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'ledger_transfers_accounts';
+    END IF;
     RETURN NULL;
 END $$
 """

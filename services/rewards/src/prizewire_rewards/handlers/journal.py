@@ -1,6 +1,7 @@
 """Turning decided moves into transfers with deterministic ids."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from uuid import UUID
 
 from prizewire_contracts import ids
@@ -20,16 +21,14 @@ class Journal:
         group = ids.derive("group", cause)
         added = [
             Transfer(
-                ids.transfer_id(cause=f"{cause}/{move.type}", index=move.ordinal),
-                group,
-                move.type,
-                move.debit,
-                move.credit,
-                move.amount,
-                cause,
-                correlation_id,
+                transfer_id, group, move.type, move.debit, move.credit, move.amount, cause, correlation_id
             )
-            for move in moves
+            for type_, alike in groupby(moves, key=lambda move: move.type)
+            for move, transfer_id in _numbered(list(alike), cause=f"{cause}/{type_}")
         ]
         self.transfers.extend(added)
         return [transfer.id for transfer in added]
+
+
+def _numbered(moves: list[Move], *, cause: str) -> Iterable[tuple[Move, UUID]]:
+    return zip(moves, ids.transfer_ids(cause=cause, indexes=[move.ordinal for move in moves]), strict=True)

@@ -37,7 +37,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
     "max_connections": "120",
-    "max_wal_size": "256MB",
+    "max_wal_size": "1GB",
     "jit": "off",
     # No helper processes for reads ahead: they would cost memory on a small machine.
     "io_method": "sync",
