@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +27,11 @@ from prizewire_contracts import ids
 from prizewire_contracts.decode import decode
 from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.events.signing import (
+    Closed,
+    ClosedEvent,
+    CloseRefused,
+    CloseRefusedEvent,
+    CloseRequestedEvent,
     DecoratedSignature,
     ItemRefusal,
     SigningCompleted,
@@ -35,6 +40,7 @@ from prizewire_contracts.events.signing import (
     SigningRefusedEvent,
     SigningRequested,
     SigningRequestedEvent,
+    SlotClosed,
     SlotClosedEvent,
 )
 from prizewire_contracts.intents import AllowedDestination, Intent
@@ -155,13 +161,21 @@ def _found_accounts(chain: StellarChain) -> None:
 
 @dataclass
 class Signer:
-    """Signs what it is asked. ``deaf`` does not listen, ``refuse`` answers refusals by payout id."""
+    """Signs what it is asked, binds payouts to slots and lets them go again as the real one does. ``deaf`` does not
+    listen, ``refuse`` answers refusals by payout id, ``refuse_voids`` refuses the kind; ``digests_max`` is its cap of
+    payments on a slot.
+    """
 
     processed: int = 0
     versions: dict[str, int] = field(default_factory=dict)
     deaf: bool = False
     refuse: dict[UUID, str] = field(default_factory=dict)
     refuse_all: str | None = None
+    refuse_voids: str | None = None
+    digests_max: int = 32
+    bound: dict[UUID, UUID] = field(default_factory=dict)
+    digests: dict[UUID, dict[str, list[UUID]]] = field(default_factory=dict)
+    paid: set[UUID] = field(default_factory=set)
     counter: int = 0
     requests: list[SigningRequested] = field(default_factory=list)
     closed: list[SlotClosedEvent] = field(default_factory=list)
@@ -170,7 +184,10 @@ class Signer:
         event = decode(topic=SIGNING_REQUESTS, value=value, trust=make_trust()).event
         if isinstance(event, SlotClosedEvent):
             self.closed.append(event)
+            self._close(event.data)
             return None
+        if isinstance(event, CloseRequestedEvent):
+            return self._tombstone(event)
         assert isinstance(event, SigningRequestedEvent)
         request = event.data
         self.requests.append(request)
@@ -192,17 +209,63 @@ class Signer:
             "counter": self.counter,
         }
         named = [
-            ItemRefusal(payout_id=item.payout_id, code=self.refuse[item.payout_id])
+            ItemRefusal(payout_id=item.payout_id, code=code)
             for item in request.items
-            if item.payout_id in self.refuse
+            if (code := self._item_fault(item.payout_id, request)) is not None
         ]
-        if named or self.refuse_all:
-            code = self.refuse_all or named[0].code
-            data: Any = SigningRefused(code=code, items=named, **common)
+        code = self._fault(request)
+        if named or code:
+            data: Any = SigningRefused(code=code or named[0].code, items=named, **common)
             model: Any = SigningRefusedEvent
         else:
             model = SigningCompletedEvent
+            payouts = [item.payout_id for item in request.items]
+            self.bound.update(dict.fromkeys(payouts, request.slot.slot_id))
+            self.digests.setdefault(request.slot.slot_id, {})[request.tx_hash] = payouts
             data = SigningCompleted(signatures=self._sign(request), **common)
+        return encode(
+            model,
+            data,
+            service="signer",
+            subject=event.subject,
+            version=version,
+            correlation_id=event.correlationid,
+            causation_id=event.id,
+            now=datetime.now(UTC),
+            key=make_key("signer"),
+        )
+
+    def _item_fault(self, payout_id: UUID, request: SigningRequested) -> str | None:
+        elsewhere = self.bound.get(payout_id, request.slot.slot_id) != request.slot.slot_id
+        return "payout_bound_elsewhere" if elsewhere else self.refuse.get(payout_id)
+
+    def _fault(self, request: SigningRequested) -> str | None:
+        on_slot = self.digests.get(request.slot.slot_id, {})
+        if request.kind == "void_slot":
+            return self.refuse_voids or (None if on_slot else "slot_unknown")
+        full = sum(1 for payouts in on_slot.values() if payouts) >= self.digests_max
+        return "digests_over_cap" if full else self.refuse_all
+
+    def _close(self, closed: SlotClosed) -> None:
+        """Success keeps that digest's payouts bound for ever; all else is free."""
+        on_slot = self.digests.get(closed.slot.slot_id, {})
+        if closed.result != "expired":
+            assert closed.consumed_by_hash in on_slot, "a digest that was never signed"
+        paid = set(on_slot[closed.consumed_by_hash]) if closed.result == "succeeded" else set()  # type: ignore[index] # asserted above
+        self.paid |= paid
+        for payout_id in [one for one, slot in self.bound.items() if slot == closed.slot.slot_id]:
+            if payout_id not in paid:
+                del self.bound[payout_id]
+
+    def _tombstone(self, event: CloseRequestedEvent) -> EncodedEvent:
+        payout_id = event.data.payout_id
+        self.counter += 1
+        version = self.versions[event.subject] = self.versions.get(event.subject, 0) + 1
+        model: Any = ClosedEvent
+        data: Any = Closed(payout_id=payout_id, counter=self.counter)
+        if payout_id in self.bound:
+            slot = next(one.slot for one in self.requests if one.slot.slot_id == self.bound[payout_id])
+            model, data = CloseRefusedEvent, CloseRefused(payout_id=payout_id, slot=slot)
         return encode(
             model,
             data,
@@ -219,7 +282,9 @@ class Signer:
         envelope = TransactionEnvelope.from_xdr(request.xdr, PASSPHRASE)
         assert envelope.hash_hex() == request.tx_hash
         keys = {keypair.public_key: keypair for keypair in [*CHANNEL_KEYS, TREASURY]}
-        signers = {envelope.transaction.source.account_id, TREASURY.public_key}
+        signers = {envelope.transaction.source.account_id}
+        if request.kind == "payment":
+            signers.add(TREASURY.public_key)
         return [
             DecoratedSignature(
                 public_key=keys[name].raw_public_key().hex(),
@@ -441,6 +506,13 @@ _PAYOUT = text(
 )
 
 
+def again(instruction: PayoutInstruction) -> PayoutInstruction:
+    """The next attempt of the same payout, as the lifecycle would commit it."""
+    number = instruction.attempt_no + 1
+    key = ids.provider_key(payout_id=instruction.payout_id, attempt_no=number)
+    return replace(instruction, attempt_no=number, provider_key=key)
+
+
 def reference_of(instruction: PayoutInstruction) -> PayoutReference:
     return PayoutReference(
         payout_id=instruction.payout_id,
@@ -454,14 +526,17 @@ def reference_of(instruction: PayoutInstruction) -> PayoutReference:
 def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Callable[..., World]]:
     """A function that makes a world over a fresh database."""
 
-    def make(*, valid_s: float = 60, linger_ms: int = 0) -> World:
+    def make(
+        *, valid_s: float = 60, linger_ms: int = 0, digests_max: int = 32, kind: type[World] = World
+    ) -> World:
         urls = make_database("payouts", migrated=True)
         tuning = Tuning(
             linger=timedelta(milliseconds=linger_ms),
             valid=timedelta(seconds=valid_s),
             idle=timedelta(milliseconds=200),
+            digests_max=digests_max,
         )
-        return World(database_url=urls.runtime, sandbox=sandbox, tuning=tuning)
+        return kind(database_url=urls.runtime, sandbox=sandbox, tuning=tuning)
 
     return make
 
@@ -470,6 +545,15 @@ def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Cal
 async def world(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIterator[World]:
     """A world with generous time bounds."""
     made = make_world()
+    yield made
+    await made.close()
+    sandbox.arm(lose_answer=0, try_again_later=0, not_found=0)
+
+
+@pytest.fixture
+async def narrow_world(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIterator[World]:
+    """A hasty world that voids a slot after two revisions."""
+    made = make_world(valid_s=2, digests_max=2)
     yield made
     await made.close()
     sandbox.arm(lose_answer=0, try_again_later=0, not_found=0)

@@ -66,15 +66,15 @@ class Bench:
             fee=100 * len(destinations),
         )
 
-    def signed(self, built: Built) -> str:
+    def signed(self, built: Built, *keys: Keypair) -> str:
+        """Signed by these keys, by channel and treasury where none are named."""
         tx_hash = bytes.fromhex(built.tx_hash)
+        signers = keys or (self.channel, self.treasury)
         return attach_signatures(
             unsigned_xdr=built.unsigned_xdr,
             tx_hash=tx_hash,
-            signatures=[
-                (key.raw_public_key().hex(), key.sign(tx_hash).hex()) for key in (self.channel, self.treasury)
-            ],
-            signers=(self.channel.public_key, self.treasury.public_key),
+            signatures=[(key.raw_public_key().hex(), key.sign(tx_hash).hex()) for key in signers],
+            signers=tuple(key.public_key for key in signers),
         )
 
     async def found(self, tx_hash: str) -> LookUp:
@@ -157,6 +157,31 @@ class NodeConformance:
         inner = [one.inner for one in found.result.operations]
         assert inner == ["PAYMENT_SUCCESS", "PAYMENT_NO_TRUST", "PAYMENT_SUCCESS"]
         assert await bench.sequence() == before + 1
+
+    async def test_void_consumes_its_slot_and_nothing_else(self, bench: Bench) -> None:
+        """A bump to 0, signed by the channel alone, succeeds, leaves the number as the transaction made it, and what
+        was built on the same slot can never be applied any more.
+        """
+        before = await bench.sequence()
+        payment = await bench.build(bench.lined)
+        moment = await bench.node.latest_ledger()
+        void = StellarTransactions(
+            network_passphrase=bench.passphrase, treasury=bench.treasury.public_key
+        ).void(
+            account=bench.channel.public_key,
+            sequence=before + 1,
+            max_time=moment.close_time + 60,
+            fee=100,
+        )
+        answer = await bench.node.send(bench.signed(void, bench.channel))
+        assert answer.status is SendStatus.PENDING
+        found = await bench.found(void.tx_hash)
+        assert found.status is LookUpStatus.SUCCESS
+        assert found.result is not None
+        assert (found.result.code, found.result.fee_charged) == ("txSUCCESS", 100)
+        assert await bench.sequence() == before + 1
+        late = await bench.node.send(bench.signed(payment))
+        assert (late.status, late.code) == (SendStatus.ERROR, "txBAD_SEQ")
 
     async def test_wrong_sequence_is_an_error_and_no_outcome(self, bench: Bench) -> None:
         """A used sequence number is refused at the door; nothing of the transaction is on the ledger."""
