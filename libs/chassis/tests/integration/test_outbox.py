@@ -138,6 +138,60 @@ async def test_of_two_relays_one_works(db, outbox, events, clock):
     await second.stop()
 
 
+async def test_a_relay_that_lost_its_connection_goes_on(db, outbox, events, clock):
+    """When the database ends the connection that holds the lock, the relay takes a new one and the lock again."""
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    relay.start()
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(1))
+    await eventually(lambda: len(producer.sent) == 1, deadline_s=10)
+    async with db.transaction() as tx:
+        ended = await tx.execute(
+            text(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+                "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+            )
+        )
+        assert ended.scalars().all() == [True]
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(2))
+    await eventually(lambda: len(producer.sent) >= 3, deadline_s=20)
+    await relay.stop()
+    assert await waiting(db) == 0
+
+
+async def test_a_broker_that_never_answers_does_not_keep_the_service(db, outbox, events, clock):
+    """The drain is bounded; what was not acknowledged stays in the outbox for the next start."""
+
+    class Silent(FakeProducer):
+        async def send(self, topic, *, key, value, headers):
+            self.sent.append(value)
+            return asyncio.get_running_loop().create_future()
+
+    producer = Silent()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(2))
+    relay.start()
+    await eventually(lambda: len(producer.sent) == 2, deadline_s=10)
+    await asyncio.wait_for(relay.stop(drain_s=0.1), timeout=10)
+    assert await waiting(db) == 2
+
+
+async def test_what_is_committed_is_sent_before_the_end(db, outbox, events, clock):
+    """A relay that is stopped sends every batch that is there, however many they are."""
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    batch = events(1_100)
+    async with db.transaction() as tx:
+        await outbox.add(tx, batch)
+    relay.start()
+    await relay.stop(drain_s=30)
+    assert producer.sent == [event.value for event in batch]
+    assert await waiting(db) == 0
+
+
 async def test_the_same_event_cannot_be_stored_twice(db, outbox, events):
     """Two derivations of one event version in two transactions collide instead of telling two stories."""
     event = events(1)
@@ -149,7 +203,7 @@ async def test_the_same_event_cannot_be_stored_twice(db, outbox, events):
 
 
 async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
-    """Rows that wait are kept however old; published ones go after the retention."""
+    """Rows that wait are kept however old; published ones go after the retention, and not before it."""
     async with db.transaction() as tx:
         await outbox.add(tx, events(2))
         await tx.execute(
@@ -157,6 +211,9 @@ async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
             {"now": clock.now()},
         )
     clock.advance(timedelta(days=2))
+    await purge_published(db, clock=clock, keep=timedelta(days=3))
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 2
     await purge_published(db, clock=clock, keep=timedelta(days=1))
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1

@@ -1,9 +1,13 @@
 """A whole service over the chassis: Kafka in, transaction, outbox, Kafka out, HTTP, and a shutdown that drains."""
 
+import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import orjson
 import pytest
@@ -14,7 +18,8 @@ from sqlalchemy import text
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.http import Check, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec, strict
-from prizewire_chassis.lifecycle import Built, _Process, open_runtime
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.lifecycle import Built, ConfigurationError, _Process, open_runtime, serve
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.testing import make_key, make_token
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
@@ -151,6 +156,124 @@ async def test_doors(service):
     assert stuck.json() == {"items": [], "next_cursor": None}
     lost = await client.post("/api/services/rewards/stuck-events/9/replay", headers=auth("operator"))
     assert (lost.status_code, lost.json()["code"]) == (404, "not_found")
+
+
+async def test_a_batch_that_was_not_applied_is_delivered_again(
+    settings, db, handler, make_spec, kafka_server, outbox
+):
+    """A service that stops while its database is away ends soon, acknowledges nothing, and skips nothing: the next
+    process of the group takes in every event once.
+    """
+    payout = uuid4()
+    events = [
+        outbox.event(
+            PayoutHeldEvent, PayoutHeld(payout_id=payout, reason="x"), subject=str(payout), version=version,
+            correlation_id=str(payout),
+        )
+        for version in (1, 2, 3)
+    ]  # fmt: skip
+    mine = {event.event_id for event in events}
+    login = kafka_server.login("payouts")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=login.bootstrap_servers, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username=login.username, sasl_plain_password=login.password, enable_idempotence=True,
+    )  # fmt: skip
+    await producer.start()
+    for event in events:
+        await producer.send_and_wait(PAYOUTS.name, key=event.key, value=event.value)
+    await producer.stop()
+    seen: list[str] = []
+
+    async def away(tx, batch):
+        seen.extend(item.event.id for item in batch)
+        if mine.intersection(seen):
+            raise asyncpg.CannotConnectNowError("starting up")
+        return {}
+
+    group = f"rewards.test-{uuid4().hex[:8]}"
+    spec = ConsumerSpec(group, PAYOUTS, away, strict)
+    async with open_runtime(settings, service="rewards") as runtime:
+        process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers"}))
+        await process.start()
+        await eventually(lambda: len(mine.intersection(seen)) > 0, deadline_s=30)
+        await asyncio.wait_for(process.stop(), timeout=20)
+        assert await runtime.health.failing() == {"service": "stopping"}
+    async with open_runtime(settings, service="rewards") as runtime:
+        spec = ConsumerSpec(group, PAYOUTS, handler, strict)
+        process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers"}))
+        await process.start()
+
+        async def applied() -> list[str]:
+            async with db.transaction() as tx:
+                rows = await tx.execute(text("SELECT event_id FROM effects ORDER BY n"))
+                return [row.event_id for row in rows if row.event_id in mine]
+
+        async def all_are() -> bool:
+            return len(await applied()) >= len(events)
+
+        await eventually(all_are, deadline_s=30)
+        await process.stop()
+        assert await applied() == [event.event_id for event in events]
+
+
+async def test_what_the_last_run_of_a_job_records_is_sent(settings, db, kafka_server):
+    """A job that is under way when the stop comes is finished, and its events leave before the end."""
+    begun, stopping = asyncio.Event(), asyncio.Event()
+    async with open_runtime(settings, service="rewards") as runtime:
+
+        async def run() -> bool:
+            begun.set()
+            await stopping.wait()
+            async with runtime.db.transaction() as tx:
+                await runtime.audit.record(tx, actor="op", action="x.done", target="t")
+            return False
+
+        process = _Process(runtime, Built(jobs=[Job("last", 3600.0, run)]), frozenset({"jobs", "relay"}))
+        await process.start()
+        await begun.wait()
+        ending = asyncio.create_task(process.stop())
+        await eventually(lambda: runtime.health.stopping, deadline_s=10)
+        stopping.set()
+        await ending
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT published_at FROM outbox"))).scalar_one() is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_service_after_the_work_under_way(settings, number):
+    """SIGTERM and SIGINT end the process in order: the run of a job that began is finished."""
+    told: list[str] = []
+    begun = asyncio.Event()
+    before = signal.signal(number, lambda *_: told.append("nobody listened"))
+    try:
+        async with open_runtime(settings, service="rewards") as runtime:
+
+            async def run() -> bool:
+                begun.set()
+                await eventually(lambda: runtime.health.stopping, deadline_s=10)
+                told.append("finished")
+                return False
+
+            built = Built(jobs=[Job("last", 3600.0, run)])
+            serving = asyncio.create_task(serve(runtime, built, roles=frozenset({"jobs"})))
+            await begun.wait()
+            os.kill(os.getpid(), number)
+            await asyncio.wait_for(serving, timeout=20)
+        assert told == ["finished"]
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 31])
+async def test_a_short_token_secret_stops_the_start(settings, secret):
+    """A secret that can be guessed would make everybody an admin: the service says so and does not serve."""
+    settings.jwt_secret_file.write_text(secret)
+    async with open_runtime(settings, service="rewards") as runtime:
+        process = _Process(runtime, Built(), frozenset({"http"}))
+        with pytest.raises(ConfigurationError, match="too short"):
+            await process.start()
+        await process.stop()
 
 
 async def test_the_outbox_is_drained_at_shutdown(settings, db, handler, kafka_server):
