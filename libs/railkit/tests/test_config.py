@@ -50,3 +50,31 @@ def test_a_secret_in_clear_or_a_dead_reference_is_refused(value: Any) -> None:
     with pytest.raises(RailMisconfigured) as caught:
         options(key=value).secret("key")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", 7, None, ["x"], True])
+def test_texts_are_texts(value: Any) -> None:
+    """An empty text, a number, a list or nothing is no text."""
+    with pytest.raises(RailMisconfigured, match="must be a text"):
+        options(name=value).text("name")
+    with pytest.raises(RailMisconfigured, match="must be a text"):
+        options(name=value).path("name")
+
+
+@pytest.mark.parametrize("value", ["EUR", ["EUR", 7], {"EUR": 1}, None])
+def test_lists_hold_texts(value: Any) -> None:
+    """A single text is no list, and a list holds nothing but texts."""
+    with pytest.raises(RailMisconfigured, match="list of texts"):
+        options(assets=value).texts("assets")
+
+
+def test_a_choice_is_one_of_the_choices() -> None:
+    """Another word than those that are known stops the start and names them."""
+    assert options(mode="fast").text("mode", choices=["fast", "slow"]) == "fast"
+    with pytest.raises(RailMisconfigured, match="one of fast, slow"):
+        options(mode="medium").text("mode", choices=["fast", "slow"])
+
+
+def test_options_do_not_show_their_values() -> None:
+    """What stands in a rail's entry may be an address or a reference: only the names are shown."""
+    assert repr(options(key="hush", base_url="x")) == "Options(tremendous: base_url, key)"

@@ -150,14 +150,19 @@ def _read(response: httpx.Response) -> RailAnswer:
         raise RailFault(code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer too large to read")
     try:
         # numbers stay exact: an amount must not pass through a float
-        parsed = json.loads(response.content, parse_float=str)
-    except ValueError:
+        parsed = json.loads(response.content, parse_float=str, parse_constant=_no_number)
+    except (ValueError, RecursionError):
         raise RailFault(
             code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is no JSON"
         ) from None
     if not isinstance(parsed, dict):
         raise RailFault(code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is no JSON object")
     return RailAnswer(status, parsed)
+
+
+def _no_number(name: str) -> None:
+    """``NaN`` and ``Infinity`` are no JSON, though Python reads them."""
+    raise ValueError(name)
 
 
 def _retry_after(value: str | None) -> int | None:
