@@ -15,15 +15,19 @@ from prizewire_devstack.testing import eventually
 
 
 class FakeProducer:
-    """Collects what is sent; from ``fail_from`` on, deliveries fail."""
+    """Collects what is sent; from ``fail_from`` on, deliveries fail; what is in ``fail_once`` fails the first time."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.fail_from: int | None = None
+        self.fail_once: set[bytes] = set()
 
     async def send(self, topic: str, *, key: bytes, value: bytes, headers: object) -> "asyncio.Future[None]":
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.fail_from is not None and len(self.sent) >= self.fail_from:
+        if value in self.fail_once:
+            self.fail_once.remove(value)
+            future.set_exception(ConnectionError("leader moved"))
+        elif self.fail_from is not None and len(self.sent) >= self.fail_from:
             future.set_exception(ConnectionError("broker away"))
         else:
             self.sent.append(value)
@@ -115,6 +119,62 @@ async def test_a_failed_send_stops_the_batch_and_is_sent_again(db, outbox, event
     await eventually(lambda: len(producer.sent) == 5, deadline_s=10)
     await relay.stop()
     assert producer.sent == [event.value for event in batch]
+
+
+async def test_what_follows_a_failed_send_is_sent_again_behind_it(db, outbox, events, clock):
+    """An event that the broker refused is not overtaken for good: what was sent after it is sent once more, in order,
+    and the trouble is said.
+    """
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    stored = events(5)
+    batch = [event.value for event in stored]
+    producer.fail_once = {batch[2]}
+    async with db.transaction() as tx:
+        await outbox.add(tx, stored)
+    with capture_logs() as lines:
+        relay.start()
+        await eventually(lambda: len(producer.sent) >= 7, deadline_s=10)
+        await relay.stop()
+    assert producer.sent == [batch[0], batch[1], batch[3], batch[4], batch[2], batch[3], batch[4]]
+    assert "relay interrupted" in [line["event"] for line in lines]
+
+
+async def test_a_second_relay_sends_nothing_beside_the_first(db, outbox, events, clock):
+    """While one relay waits for acknowledgements another one does not take what came later: it would overtake."""
+    acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    class Slow(FakeProducer):
+        async def send(self, topic, *, key, value, headers):
+            self.sent.append(value)
+            return acknowledged
+
+    slow, idle = Slow(), FakeProducer()
+    first = Relay(db=db, outbox=outbox, producer=slow, clock=clock)
+    second = Relay(db=db, outbox=outbox, producer=idle, clock=clock)
+    one, two = events(1), events(1)
+    async with db.transaction() as tx:
+        await outbox.add(tx, one)
+    first.start()
+    await eventually(lambda: slow.sent == [one[0].value], deadline_s=10)
+    async with db.transaction() as tx:
+        await outbox.add(tx, two)
+    tries: list[bool] = []
+    lock = second._lock
+
+    async def counted(connection) -> bool:
+        tries.append(await lock(connection))
+        return tries[-1]
+
+    second._lock = counted
+    second.start()
+    await eventually(lambda: len(tries) >= 2 or idle.sent, deadline_s=10)
+    assert idle.sent == []
+    acknowledged.set_result(None)
+    await eventually(lambda: slow.sent == [one[0].value, two[0].value], deadline_s=10)
+    await first.stop()
+    await second.stop()
+    assert await waiting(db) == 0
 
 
 async def test_of_two_relays_one_works(db, outbox, events, clock):
