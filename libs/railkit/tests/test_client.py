@@ -16,7 +16,7 @@ Answer = Callable[[httpx.Request], httpx.Response]
 def client(answer: Answer) -> RailClient:
     return RailClient(
         base_url="http://rail.invalid",
-        headers={"authorization": "Bearer hush"},
+        headers={"authorization": "Bearer hush", "x-api-key": "hush too"},
         timeout_s=1,
         transport=httpx.MockTransport(answer),
     )

@@ -101,6 +101,18 @@ async def test_callbacks_run_after_the_commit_and_only_then(db):
     assert seen == ["committed"]
 
 
+async def test_a_commit_that_fails_is_no_commit(db):
+    """What the database refuses at the very end has no callbacks either."""
+    seen: list[str] = []
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            after_commit(tx, lambda: seen.append("committed"))
+            await tx.execute(text("CREATE TEMP TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+            await tx.execute(text("INSERT INTO late VALUES (1), (1)"))
+    assert sqlstate(refused.value) == "23505"
+    assert seen == []
+
+
 @pytest.fixture
 async def guarded(db, owner, tmp_path):
     """A table with a state machine and a table of facts, made as a service's migration makes them."""
