@@ -1,12 +1,14 @@
 """The raw floor: one hop from Kafka to wallet credits, with nothing in between.
 
 It reads the same match messages, gives each of a match's players a fixed amount from one pool, and commits one
-statement for each batch of 500: inbox, transfers, balances (locked in account order), outbox. There are no rules,
-no signatures, no versions, no refusals: it is what PostgreSQL and Kafka allow, not a system one could use.
+statement for each batch of 500: inbox, transfers with both their postings, balances (locked in account order),
+outbox. There are no rules, no signatures, no versions, no refusals: it is what PostgreSQL and Kafka allow to
+double-entry credits, not a system one could use (docs/decisions/0008).
 """
 
 import argparse
 import asyncio
+import hashlib
 import os
 import time
 from datetime import UTC, datetime
@@ -23,11 +25,13 @@ BATCH = 500
 IDLE_MS = 50
 
 SCHEMA = """
-CREATE TABLE inbox (source text, event_id text, PRIMARY KEY (source, event_id));
+CREATE TABLE inbox (source text, event_id text, hash bytea NOT NULL, PRIMARY KEY (source, event_id));
 CREATE TABLE balances (account text PRIMARY KEY, balance bigint NOT NULL CHECK (balance >= 0));
 CREATE TABLE transfers (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id text NOT NULL, debit text NOT NULL,
-    credit text NOT NULL, amount bigint NOT NULL CHECK (amount > 0), at timestamptz NOT NULL);
+    id uuid PRIMARY KEY, seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE, event_id text NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0), at timestamptz NOT NULL);
+CREATE TABLE postings (
+    transfer uuid NOT NULL, account text NOT NULL, amount bigint NOT NULL, PRIMARY KEY (account, transfer));
 CREATE TABLE outbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id text NOT NULL, value jsonb NOT NULL);
 INSERT INTO balances VALUES ('pool', 1000000000000000);
 INSERT INTO balances SELECT 'p-' || n, 0 FROM generate_series(0, 19999) n;
@@ -35,18 +39,21 @@ INSERT INTO balances SELECT 'p-' || n, 0 FROM generate_series(0, 19999) n;
 
 _STATEMENT = """
 WITH incoming AS (
-    SELECT DISTINCT ON (source, event_id) * FROM unnest($1::text[], $2::text[], $3::jsonb[])
-        AS u(source, event_id, players)
+    SELECT DISTINCT ON (source, event_id) * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::jsonb[])
+        AS u(source, event_id, hash, players)
 ), fresh AS (
-    INSERT INTO inbox SELECT source, event_id FROM incoming ON CONFLICT DO NOTHING RETURNING source, event_id
-), lines AS (
-    SELECT i.event_id, jsonb_array_elements_text(i.players) AS player FROM incoming i JOIN fresh USING (source, event_id)
+    INSERT INTO inbox SELECT source, event_id, hash FROM incoming ON CONFLICT DO NOTHING RETURNING source, event_id
+), lines AS MATERIALIZED (
+    SELECT gen_random_uuid() AS id, i.event_id, jsonb_array_elements_text(i.players) AS player
+    FROM incoming i JOIN fresh USING (source, event_id)
 ), posted AS (
-    INSERT INTO transfers (event_id, debit, credit, amount, at) SELECT event_id, 'pool', player, $4, $5 FROM lines
-    RETURNING credit, amount
+    INSERT INTO transfers (id, event_id, amount, at) SELECT id, event_id, $5, $6 FROM lines RETURNING id
+), legs AS MATERIALIZED (
+    SELECT id, player AS account, $5::bigint AS amount FROM lines UNION ALL SELECT id, 'pool', -$5::bigint FROM lines
+), entered AS (
+    INSERT INTO postings (transfer, account, amount) SELECT id, account, amount FROM legs
 ), deltas AS (
-    SELECT credit AS account, sum(amount) AS delta FROM posted GROUP BY credit
-    UNION ALL SELECT 'pool', -coalesce(sum(amount), 0) FROM posted
+    SELECT account, sum(amount) AS delta FROM legs GROUP BY account
 ), locked AS (
     SELECT account FROM balances WHERE account IN (SELECT account FROM deltas) ORDER BY account FOR UPDATE
 ), moved AS (
@@ -79,14 +86,22 @@ async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int
     while done < target:
         batches = await consumer.getmany(timeout_ms=IDLE_MS, max_records=BATCH)
         began = time.perf_counter()
-        events = [orjson.loads(record.value) for records in batches.values() for record in records]
-        if not events:
+        records = [record.value for found in batches.values() for record in found]
+        if not records:
             continue
-        players = [
-            orjson.dumps([line["player"] for line in event["data"]["results"]]).decode() for event in events
-        ]
-        sources, ids = [event["source"] for event in events], [event["id"] for event in events]
-        done += await connection.fetchval(_STATEMENT, sources, ids, players, AMOUNT, datetime.now(UTC))
+        events = [orjson.loads(value) for value in records]
+        done += await connection.fetchval(
+            _STATEMENT,
+            [event["source"] for event in events],
+            [event["id"] for event in events],
+            [hashlib.sha256(value).digest() for value in records],
+            [
+                orjson.dumps([line["player"] for line in event["data"]["results"]]).decode()
+                for event in events
+            ],
+            AMOUNT,
+            datetime.now(UTC),
+        )
         await consumer.commit()
         seconds.append(time.perf_counter() - began)
     await consumer.stop()
