@@ -1,0 +1,108 @@
+"""The command line refuses to start on a mistake, with a sentence and without showing a secret."""
+
+from pathlib import Path
+
+import pytest
+
+from prizewire_chassis import lifecycle
+from prizewire_chassis.lifecycle import Built, Runtime, main
+from prizewire_chassis.settings import ServiceSettings, load_assets
+
+
+async def _build(runtime: Runtime) -> Built:
+    raise AssertionError("a service that must not start was built")
+
+
+def run(*arguments: str) -> int:
+    return main(
+        service="test",
+        settings=ServiceSettings,
+        build=_build,
+        migrations=Path("unused"),
+        arguments=list(arguments),
+    )
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """A whole and right environment; logging stays as the test session has it."""
+    monkeypatch.setattr(lifecycle, "configure", lambda **_: None)
+    values = {
+        "DATABASE_URL": "postgresql://service:hush@127.0.0.1/none",
+        "KAFKA_SASL_PASSWORD": "hush",
+        "MESSAGE_KEY_FILE": str(tmp_path / "key"),
+        "TRUST_FILE": str(tmp_path / "trust.json"),
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_a_wrong_setting_is_named_and_not_shown(environment, capsys):
+    """The sentence says which variable is wrong, and never what stands in it."""
+    environment.setenv("HTTP_PORT", "hush-hush")
+    assert run("serve") == 2
+    said = capsys.readouterr().err
+    assert "HTTP_PORT" in said
+    assert "hush" not in said
+
+
+def test_a_missing_secret_is_named(environment, capsys):
+    """Secrets have no default: without one the service does not start."""
+    environment.delenv("KAFKA_SASL_PASSWORD")
+    assert run("serve") == 2
+    assert "KAFKA_SASL_PASSWORD" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_unknown_role_is_refused(capsys):
+    """A misspelt role would leave a part of the service out in silence."""
+    assert run("serve", "--roles", "http,consumer") == 2
+    assert "unknown roles ['consumer']" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_missing_key_is_said(capsys):
+    """Without its message key a service says so and ends."""
+    assert run("serve") == 2
+    assert "the key file key cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+def test_migrations_need_their_own_url(capsys):
+    """The service's own role must not be the one that owns the tables."""
+    assert run("migrate") == 2
+    assert "DATABASE_MIGRATION_URL" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+def test_settings_are_listed_without_their_values(capsys):
+    """What a service reads from its environment can be listed anywhere."""
+    assert run("settings") == 0
+    said = capsys.readouterr().out
+    assert "KAFKA_SASL_PASSWORD" in said
+    assert "hush" not in said
+
+
+@pytest.mark.usefixtures("environment")
+def test_settings_do_not_show_secrets():
+    """A repr, as a log or a traceback would write it, hides every secret."""
+    assert "hush" not in repr(ServiceSettings())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "[]",
+        "assets: [EUR]",
+        "assets: {EUR: {decimals: 2}}",
+        "assets: {EUR: {decimals: two, redeemable: true}}",
+    ],
+)
+def test_a_malformed_assets_file_is_refused(tmp_path, document):
+    """A mistake in assets.yaml stops the start instead of giving an amount another meaning."""
+    file = tmp_path / "assets.yaml"
+    file.write_text(document)
+    with pytest.raises(ValueError, match=r"assets|decimals"):
+        load_assets(file)
