@@ -1,87 +1,21 @@
 """What the database itself refuses, asked in SQL and not through our code."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db.database import sqlstate
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.ledger import KINDS, Account, Kind
 from services.rewards.tests.rig import START, Match, Rig
+from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
 
 POOL = Account(Kind.POOL, "p", "USDC")
 WORLD = Account(Kind.EXTERNAL_IN, "world", "USDC")
 RESERVED = Account(Kind.RESERVED, "r", "USDC")
 WINNINGS = Account(Kind.WINNINGS, "ann", "USDC")
 ENTRY_FEES = Account(Kind.ENTRY_FEES, "platform", "USDC")
-
-
-async def open_account(tx: AsyncConnection, account: Account, *, balance: int | None = 0) -> None:
-    bound = KINDS[account.kind]
-    await tx.execute(
-        text(
-            "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
-            "VALUES (:id, :kind, :owner, :asset, :bound, :balance, :at) ON CONFLICT DO NOTHING"
-        ),
-        {
-            "id": account_id(account),
-            "kind": account.kind,
-            "owner": account.owner,
-            "asset": account.asset,
-            "bound": bound,
-            "balance": None if bound == "none" else balance,
-            "at": START,
-        },
-    )
-
-
-async def insert(
-    tx: AsyncConnection,
-    type_: str,
-    debit: Account,
-    credit: Account,
-    amount: int,
-    **changes: Any,
-) -> UUID:
-    values: dict[str, Any] = {
-        "id": uuid4(),
-        "group": uuid4(),
-        "type": type_,
-        "debit": account_id(debit),
-        "debit_kind": debit.kind,
-        "credit": account_id(credit),
-        "credit_kind": credit.kind,
-        "asset": debit.asset,
-        "amount": amount,
-        "at": START,
-        **changes,
-    }
-    await tx.execute(
-        text(
-            "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, "
-            "credit_kind, asset, amount, cause, correlation_id, at) VALUES (:id, :group, :type, :debit, "
-            ":debit_kind, :credit, :credit_kind, :asset, :amount, 'test', 'test', :at)"
-        ),
-        values,
-    )
-    return UUID(str(values["id"]))
-
-
-Attempt = Callable[[AsyncConnection], Awaitable[Any]]
-
-
-async def refused(rig: Rig, attempt: Attempt) -> tuple[str | None, str]:
-    """The SQLSTATE and message with which the service's own role is refused."""
-    with pytest.raises(DBAPIError) as caught:
-        async with rig.db.transaction() as tx:
-            await attempt(tx)
-    return sqlstate(caught.value), str(caught.value.orig)
 
 
 async def with_funds(rig: Rig) -> Rig:
@@ -158,13 +92,9 @@ async def test_the_service_may_not_rewrite_the_books(shared: Rig, statement: str
 )
 async def test_not_even_the_owner_changes_what_only_grows(shared: Rig, statement: str) -> None:
     """A trigger refuses everybody."""
-    engine = create_async_engine(shared.urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
-    with pytest.raises(DBAPIError) as caught:
-        async with engine.begin() as tx:
-            await tx.execute(text(statement))
-    await engine.dispose()
-    assert sqlstate(caught.value) == "23000"
-    assert "append-only" in str(caught.value.orig)
+    state, message = await refused_to_the_owner(shared, statement)
+    assert state == "23000"
+    assert "append-only" in message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,218 @@
+"""What the database keeps as it was born, and guards that a session's own tables do not fool."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.model import Delivery
+from services.rewards.tests.rig import Match, Rig, method_event
+from services.rewards.tests.sql import as_owner, insert, refused, refused_to_the_owner
+
+KEPT = ("campaigns", "rounds", "rewards", "payouts", "payout_methods", "idempotency_keys")
+WORLD = Account(Kind.EXTERNAL_IN, "world", "USDC")
+
+
+@pytest.fixture(scope="module")
+async def shared(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+    """A paid-out round, for tests whose every write is refused."""
+    rig = await Rig.open(make_database("rewards", migrated=True))
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await rig.settle(Match(campaign, [("ann", "60.00")], organizer="1.00", organizer_player="club"))
+    assert len(await rig.rows("SELECT 1 FROM payouts")) == 1
+    yield rig
+    await rig.close()
+
+
+@pytest.mark.parametrize("table", KEPT)
+async def test_nothing_is_deleted_to_be_born_again(shared: Rig, table: str) -> None:
+    """A paid payout that could be deleted could be requested, and paid, once more."""
+    for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        state, _ = await refused(shared, lambda tx, sql=statement: tx.execute(text(sql)))
+        assert state == "42501", statement
+        state, message = await refused_to_the_owner(shared, statement)
+        assert (state, "append-only" in message) == ("23000", True), statement
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        *(("rewards", change) for change in ("amount = amount + 1", "player = 'eve'", "asset = 'EURC'")),
+        *(("rewards", change) for change in ("id = gen_random_uuid()", "round_id = id", "line = line + 1")),
+        *(("rewards", change) for change in ("place = 9", "part = 2")),
+        *(("rewards", change) for change in ("payout_id = NULL", "payout_id = gen_random_uuid()")),
+        *(("payouts", change) for change in ("amount = amount + 1", "player = 'eve'", "asset = 'EURC'")),
+        *(("payouts", change) for change in ("id = gen_random_uuid()", "campaign = NULL", "round_id = NULL")),
+        *(
+            ("payouts", change)
+            for change in ("correlation_id = 'x'", "filed_by = 'eve'", "method_version = 9")
+        ),
+        *(("payouts", change) for change in ("method_id = id", "rail_types = '{fake}'", "version = 0")),
+        ("payouts", "requested_at = changed_at + interval '1 day'"),
+        *(("rounds", change) for change in ("gross = gross + 1", "net = net + 1", "platform_fee = 1")),
+        *(
+            ("rounds", change)
+            for change in ("organizer_fee = 0", "organizer_player = 'eve'", "unclaimed = 1")
+        ),
+        *(
+            ("rounds", change)
+            for change in ("asset = 'EURC'", "digest = 'x'", "match_id = 'x'", "lines_total = 2")
+        ),
+        *(
+            ("rounds", change)
+            for change in ("settlement_version = 2", "rule_version = 2", "correlation_id = 'x'")
+        ),
+        *(("rounds", change) for change in ("match_source = 'x'", "competition = 'x'", "parts = 2")),
+        *(("rounds", change) for change in ("final = false", "version = 0", "campaign = NULL")),
+        *(
+            ("campaigns", change)
+            for change in ("asset = 'EURC'", "pool = id", "delivery = 'wallet'", "name = 'x'")
+        ),
+        *(("campaigns", change) for change in ("created_by = 'eve'", "funded = granted", "version = 0")),
+        *(("payout_methods", change) for change in ("player = 'eve'", "version = 0")),
+    ],
+)
+async def test_what_a_row_is_bound_to_stays(shared: Rig, table: str, change: str) -> None:
+    """Amounts, players, assets and ids are what they were; counters only grow; and that holds for the owner too."""
+    statement = f"UPDATE {table} SET {change}"
+    for state, message in (
+        await refused(shared, lambda tx: tx.execute(text(statement))),
+        await refused_to_the_owner(shared, statement),
+    ):
+        assert state == "23514"
+        assert "bound to does not change" in message
+
+
+async def test_a_rail_is_named_once(rig: Rig) -> None:
+    """What paid a payout is not renamed afterwards."""
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await rig.settle(Match(campaign, [("ann", "60.00")]))
+    async with rig.db.transaction() as tx:
+        await tx.execute(text("UPDATE payouts SET rail = 'stellar-main', returned = 5"))
+    for change in ("rail = 'fake'", "rail = NULL", "returned = 0"):
+        statement = f"UPDATE payouts SET {change}"
+        state, _ = await refused(rig, lambda tx, sql=statement: tx.execute(text(sql)))
+        assert state == "23514"
+
+
+@pytest.fixture
+async def tempting(rig: Rig) -> Rig:
+    """A ledger with 100 minor units in a campaign, whose service may make temporary tables."""
+    await rig.campaign(funded=100)
+    await as_owner(rig, f'GRANT TEMPORARY ON DATABASE "{rig.urls.name}" TO "rewards"')
+    return rig
+
+
+async def shadow(tx: AsyncConnection, table: str) -> None:
+    """Put an empty table of the session before the schema's own; everybody may read and write it."""
+    await tx.execute(text(f"CREATE TEMPORARY TABLE {table} (LIKE public.{table} INCLUDING DEFAULTS)"))
+    await tx.execute(text(f"GRANT ALL ON pg_temp.{table} TO PUBLIC"))
+
+
+async def test_the_service_makes_no_temporary_tables(rig: Rig) -> None:
+    """The migration took the privilege away, which PostgreSQL gives to everybody."""
+    state, _ = await refused(rig, lambda tx: tx.execute(text("CREATE TEMPORARY TABLE mine (id int)")))
+    assert state == "42501"
+    granted = await rig.rows("SELECT has_database_privilege('rewards', current_database(), 'TEMP') AS may")
+    assert granted == [{"may": False}]
+
+
+async def test_a_transfer_between_accounts_of_a_temporary_table_is_refused(tempting: Rig) -> None:
+    """The ledger looks for accounts among its own only: here two that do not exist."""
+    pool, reserved = Account(Kind.POOL, "ghost", "USDC"), Account(Kind.RESERVED, "ghost", "USDC")
+
+    async def attempt(tx: AsyncConnection) -> None:
+        await shadow(tx, "ledger_accounts")
+        for account in (pool, reserved):
+            await tx.execute(
+                text(
+                    "INSERT INTO pg_temp.ledger_accounts VALUES (:id, :kind, 'ghost', 'USDC', 'floor', 500, now())"
+                ),
+                {"id": account_id(account), "kind": account.kind},
+            )
+        await insert(tx, "prize_reserved", pool, reserved, 50)
+
+    state, message = await refused(tempting, attempt)
+    assert state == "23503"
+    assert "not open in this kind" in message
+
+
+async def test_locking_sees_the_ledgers_own_accounts(tempting: Rig) -> None:
+    """A forged balance in a temporary table is not what a decision gets to see."""
+    [pool] = await tempting.rows("SELECT id FROM ledger_accounts WHERE kind = 'pool'")
+    async with tempting.db.transaction() as tx:
+        await shadow(tx, "ledger_accounts")
+        await tx.execute(
+            text(
+                "INSERT INTO pg_temp.ledger_accounts SELECT id, kind, owner, asset, bound, 999, opened_at "
+                "FROM public.ledger_accounts WHERE id = :id"
+            ),
+            {"id": pool["id"]},
+        )
+        rows = await tx.execute(text("SELECT balance FROM ledger_lock(ARRAY[CAST(:id AS uuid)])"), pool)
+        assert rows.scalar_one() == 100
+        await tx.rollback()
+
+
+async def test_no_movement_is_rolled_up_but_the_ledgers_own(tempting: Rig) -> None:
+    """Money cannot be made by folding movements that no transfer caused."""
+    async with tempting.db.transaction() as tx:
+        await shadow(tx, "ledger_deltas")
+        await tx.execute(
+            text(
+                "INSERT INTO pg_temp.ledger_deltas (id, account, delta) OVERRIDING SYSTEM VALUE "
+                "VALUES (1, :world, 5)"
+            ),
+            {"world": account_id(WORLD)},
+        )
+        await tx.execute(text("SELECT ledger_roll_up(100)"))
+        await tx.execute(text("DROP TABLE pg_temp.ledger_deltas"))
+    assert await tempting.balance(Kind.EXTERNAL_IN, "world") == -100
+    assert await tempting.breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("table", "back"),
+    [("campaigns", "draft"), ("rounds", "reserved"), ("payouts", "requested"), ("rewards", "pending")],
+)
+async def test_no_transition_is_allowed_by_a_temporary_table(tempting: Rig, table: str, back: str) -> None:
+    """The guards of the state machines look into their own tables too."""
+    campaign = await tempting.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    await tempting.feed(tempting.payouts, method_event("ann"))
+    await tempting.settle(Match(campaign, [("ann", "60.00")]))
+    [now] = {row["state"] for row in await tempting.rows(f"SELECT state FROM {table}")}
+    onward = "paid" if table == "payouts" else now
+    async with tempting.db.transaction() as tx:
+        await tx.execute(text(f"UPDATE {table} SET state = :to"), {"to": onward})
+
+    async def attempt(tx: AsyncConnection) -> None:
+        await shadow(tx, f"{table}_state_edges")
+        await tx.execute(
+            text(f"INSERT INTO pg_temp.{table}_state_edges VALUES (:a, :b)"),
+            {"a": onward, "b": back},
+        )
+        await tx.execute(text(f"UPDATE {table} SET state = :to"), {"to": back})
+
+    state, message = await refused(tempting, attempt)
+    assert state == "23514"
+    assert f"{onward} -> {back} is not allowed" in message
+
+
+async def test_every_function_says_where_it_looks(rig: Rig) -> None:
+    """A function to come cannot forget it: whatever runs with the owner's rights, or guards, names its search path."""
+    found = await rig.rows(
+        "SELECT p.proname AS name, coalesce(array_to_string(p.proconfig, ' '), '') AS settings, p.prosecdef AS definer "
+        "FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace"
+    )
+    raising = {"refuse_change", "refuse_rebinding"}
+    silent = {
+        row["name"] for row in found if "search_path=pg_catalog, public, pg_temp" not in row["settings"]
+    }
+    assert silent == raising
+    assert not {row["name"] for row in found if row["definer"]} & raising

@@ -1,0 +1,98 @@
+"""Asking the database itself, and not through our code: rows as the service's role would write them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from prizewire_chassis.db.database import sqlstate
+from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.domain.ledger import KINDS, Account
+from services.rewards.tests.rig import START, Rig
+
+__all__ = ["as_owner", "insert", "open_account", "refused", "refused_to_the_owner"]
+
+Attempt = Callable[[AsyncConnection], Awaitable[Any]]
+
+
+async def open_account(tx: AsyncConnection, account: Account, *, balance: int | None = 0) -> None:
+    """Open an account where it is not open yet."""
+    bound = KINDS[account.kind]
+    await tx.execute(
+        text(
+            "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
+            "VALUES (:id, :kind, :owner, :asset, :bound, :balance, :at) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "id": account_id(account),
+            "kind": account.kind,
+            "owner": account.owner,
+            "asset": account.asset,
+            "bound": bound,
+            "balance": None if bound == "none" else balance,
+            "at": START,
+        },
+    )
+
+
+async def insert(
+    tx: AsyncConnection,
+    type_: str,
+    debit: Account,
+    credit: Account,
+    amount: int,
+    **changes: Any,
+) -> UUID:
+    """Write one transfer; answers its id."""
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "group": uuid4(),
+        "type": type_,
+        "debit": account_id(debit),
+        "debit_kind": debit.kind,
+        "credit": account_id(credit),
+        "credit_kind": credit.kind,
+        "asset": debit.asset,
+        "amount": amount,
+        "at": START,
+        **changes,
+    }
+    await tx.execute(
+        text(
+            "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, "
+            "credit_kind, asset, amount, cause, correlation_id, at) VALUES (:id, :group, :type, :debit, "
+            ":debit_kind, :credit, :credit_kind, :asset, :amount, 'test', 'test', :at)"
+        ),
+        values,
+    )
+    return UUID(str(values["id"]))
+
+
+async def refused(rig: Rig, attempt: Attempt) -> tuple[str | None, str]:
+    """The SQLSTATE and message with which the service's own role is refused."""
+    with pytest.raises(DBAPIError) as caught:
+        async with rig.db.transaction() as tx:
+            await attempt(tx)
+    return sqlstate(caught.value), str(caught.value.orig)
+
+
+async def as_owner(rig: Rig, *statements: str) -> None:
+    """Run statements as the owner of the database, in one transaction."""
+    engine = create_async_engine(rig.urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
+    try:
+        async with engine.begin() as tx:
+            for statement in statements:
+                await tx.execute(text(statement))
+    finally:
+        await engine.dispose()
+
+
+async def refused_to_the_owner(rig: Rig, statement: str) -> tuple[str | None, str]:
+    """The SQLSTATE and message with which even the owner is refused."""
+    with pytest.raises(DBAPIError) as caught:
+        await as_owner(rig, statement)
+    return sqlstate(caught.value), str(caught.value.orig)
