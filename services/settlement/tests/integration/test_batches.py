@@ -10,7 +10,9 @@ from sqlalchemy import event as sql_event
 
 from prizewire_chassis.testing import event_bytes
 from prizewire_contracts.events.settlements import RoundSettledEvent
+from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.topics import MATCHES
+from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_SETTLED
 from services.settlement.tests.fakes import KEY, NOW, OTHER_KEY, SOURCE
 from services.settlement.tests.integration.conftest import (
     Opener,
@@ -194,6 +196,69 @@ async def test_a_parked_void_holds_its_match_and_no_other(service: Service) -> N
     rows = await service.rows("SELECT id FROM stuck_events ORDER BY id")
     answer = await service.stuck_events.replay(rows[0].id, actor="otto")
     assert (answer.state, answer.reason) == ("parked", "not_supported_yet")
+
+
+FORGED = {
+    "unlisted source": {"source": "/games/forged"},
+    "unlisted key": {"key": OTHER_KEY},
+    "unsigned": {"key": None},
+    "unknown competition": {"data": {"competition": "unheard"}},
+}
+
+
+@pytest.mark.parametrize("name", list(FORGED))
+async def test_a_forgery_behind_a_parked_void_is_dead_and_leaves_the_honest_id_free(
+    service: Service, name: str
+) -> None:
+    """Nothing forged is parked behind what honest events wait for, and the honest result of the same id waits there."""
+    forged = match_event("completed", id="r", **FORGED[name])
+    await service.take(match_event("voided"))
+    await service.take(forged, match_event("completed", id="r"))
+    states = [state for state, _ in await service.stuck()]
+    assert states == ["parked", "dead", "parked"]
+    rows = await service.rows("SELECT event_id, source FROM inbox ORDER BY received_at, event_id")
+    assert (len(rows), {row.source for row in rows}) == (2, {SOURCE})
+
+
+async def test_refusals_and_settlements_are_counted_once_they_are_committed(service: Service) -> None:
+    """A batch that is lost in its commit, four times, counts its rounds, lines and refusals once."""
+
+    def counted() -> tuple[float, ...]:
+        return (
+            ROUNDS_SETTLED._value.get(),
+            LINES._value.get(),
+            REFUSED.labels("source_not_allowed")._value.get(),
+            REFUSED.labels("tie_refused")._value.get(),
+        )
+
+    await service.create(id="strict", ties={"policy": "refuse"})
+    owner = await asyncpg.connect(service.urls.migration)
+    await owner.execute(KILL_AT_COMMIT)
+    await owner.close()
+    before = counted()
+    tied = [{"player": "ann", "place": 1}, {"player": "bob", "place": 1}]
+    await service.take(
+        match_event("completed"),
+        match_event("completed", "m2", source="/games/forged"),
+        match_event("completed", "m3", data={"competition": "strict", "results": tied}),
+    )
+    assert (await service.rows("SELECT last_value FROM kills"))[0].last_value == 5
+    assert [after - was for after, was in zip(counted(), before, strict=True)] == [1, 3, 1, 1]
+
+
+async def test_a_refused_match_is_found_under_the_correlation_id_it_would_have_had(service: Service) -> None:
+    """A game server that names none was told the derived one; dead and parked events are listed under it."""
+    await service.take(
+        match_event("completed", correlationid=None, source="/games/forged"),
+        match_event("voided", "m2", correlationid=None),
+        match_event("completed", "m3", correlationid=None, data={"results": []}),
+    )
+    found = await service.stuck_events.page(after=0, limit=9)
+    assert [(row["reason"], row["correlation_id"]) for row in found] == [
+        ("source_not_allowed", str(match_correlation_id(source="/games/forged", match_id="m1"))),
+        ("not_supported_yet", str(match_correlation_id(source=SOURCE, match_id="m2"))),
+        ("schema_invalid", str(match_correlation_id(source=SOURCE, match_id="m3"))),
+    ]
 
 
 async def test_finality_comes_with_time_and_a_dispute_holds_it(service: Service) -> None:

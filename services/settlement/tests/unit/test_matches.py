@@ -14,7 +14,7 @@ from prizewire_settlement.domain.model import PlayerResult, RankBy, Source, TieP
 from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
-from prizewire_settlement.handlers.matches import Applied, apply_reports
+from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
 from services.settlement.tests.fakes import (
     KEY,
     NOW,
@@ -34,7 +34,22 @@ from services.settlement.tests.fakes import (
 
 
 async def apply(world: FakeWorld, *reports: MatchReport, lines_per_part: int = 1_000) -> Applied:
-    return await apply_reports(reports, store=world, events=world, now=NOW, lines_per_part=lines_per_part)
+    """Admit, and apply what was admitted, as the consumer does; refusals by their place among ``reports``."""
+    admitted = await admit_reports(reports, store=world)
+    places = [index for index in range(len(reports)) if index not in admitted.refused]
+    if not places:
+        return Applied(admitted.refused)
+    applied = await apply_reports(
+        [reports[index] for index in places],
+        competitions=admitted.competitions,
+        store=world,
+        events=world,
+        now=NOW,
+        lines_per_part=lines_per_part,
+    )
+    applied.refused = {places[index]: problem for index, problem in applied.refused.items()}
+    applied.refused |= admitted.refused
+    return applied
 
 
 def reasons(applied: Applied) -> dict[int, tuple[Reason, bool]]:

@@ -7,6 +7,7 @@ it). Nothing is dropped, and no message is given up because the database or the 
 
 from prizewire_chassis.inbox.processor import BatchProcessor
 from prizewire_chassis.inbox.types import (
+    Admission,
     ConsumerSpec,
     Handler,
     Incoming,
@@ -19,6 +20,7 @@ from prizewire_chassis.inbox.types import (
 )
 
 __all__ = [
+    "Admission",
     "BatchProcessor",
     "ConsumerSpec",
     "Handler",

@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
-    INBOX_HASHES,
     INBOX_INSERT,
     OFFSETS_UPSERT,
     VERSIONS,
     VERSIONS_UPSERT,
+    inbox_hashes,
 )
 from prizewire_chassis.inbox.taken import Taken, tell
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Stopping, VersionRule
@@ -77,30 +78,21 @@ class BatchProcessor:
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
     def _decode(self, spec: ConsumerSpec, record: Record) -> "Incoming | Stuck":
-        value = record.value or b""
         try:
             found = decode(topic=spec.topic, value=record.value, trust=self._trust)
         except EventRefused as refused:
-            return Stuck.of_refused(
-                consumer=spec.name,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                value=value,
-                refused=refused,
-            )
+            return _refused(spec, record, refused)
         except Exception as error:  # noqa: BLE001 - one message must not stop its partition for ever
             _log.exception("message broke the decoder", consumer=spec.name, offset=record.offset)
-            return Stuck.of_refused(
-                consumer=spec.name,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                value=value,
-                refused=EventRefused(RefusalCode.HANDLER_ERROR, repr(error)),
-            )
+            return _refused(spec, record, EventRefused(RefusalCode.HANDLER_ERROR, repr(error)))
         return Incoming(
-            found.event, found.raw, found.hash, record.topic, record.partition, record.offset, value
+            found.event,
+            found.raw,
+            found.hash,
+            record.topic,
+            record.partition,
+            record.offset,
+            record.value or b"",
         )
 
     async def _insist(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
@@ -137,7 +129,9 @@ class BatchProcessor:
     async def _isolate(
         self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]", error: Exception
     ) -> None:
-        """A batch keeps failing: find the poisonous event by taking them one by one, and park it."""
+        """A batch keeps failing: find the poisonous event by taking them one by one, and set it aside: parked, or dead
+        where not even its authenticity could be judged.
+        """
         if len(items) > 1:
             for item in items:
                 await self._insist(spec, [item])
@@ -145,8 +139,10 @@ class BatchProcessor:
         item = items[0]
         if isinstance(item, Stuck):
             raise error
-        _log.error("event parked", consumer=spec.name, event_id=item.event.id, error=repr(error))
-        stuck = _stuck(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(error)[:500], park=True))
+        park = not isinstance(error, AdmissionFailed)
+        cause = error if park else error.__cause__
+        _log.error("event set aside", consumer=spec.name, event_id=item.event.id, error=repr(cause))
+        stuck = _stuck(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
         await self._insist(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
@@ -165,8 +161,9 @@ class BatchProcessor:
     ) -> dict[int, Refusal]:
         """Apply items; answers the refusals by index. The same path serves live batches and replays."""
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
-        refusals: dict[int, Refusal] = {}
-        fresh = await self._deduplicate(tx, spec, items, refusals, taken)
+        coming = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
+        admitted, refusals = await admit(tx, spec, coming, taken)
+        fresh = await self._deduplicate(tx, spec, admitted, refusals, taken)
         fresh, versions = await self._check_versions(tx, spec, fresh, refusals, taken)
         wanted = [
             (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
@@ -194,14 +191,13 @@ class BatchProcessor:
         self,
         tx: AsyncConnection,
         spec: ConsumerSpec,
-        items: "Sequence[Incoming | Stuck]",
+        admitted: Sequence[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
         taken: Taken,
     ) -> list[tuple[int, Incoming]]:
         unique: dict[tuple[str, str], tuple[int, Incoming]] = {}
-        for index, item in enumerate(items):
-            if isinstance(item, Incoming):
-                unique.setdefault((item.event.source, item.event.id), (index, item))
+        for index, item in admitted:
+            unique.setdefault(item.key, (index, item))
         if not unique:
             return []
         keys = sorted(unique)
@@ -218,19 +214,11 @@ class BatchProcessor:
         new = {(row.source, row.event_id) for row in inserted}
         seen: dict[tuple[str, str], bytes] = {}
         if len(new) < len(keys):
-            old = [key for key in keys if key not in new]
-            found = await tx.execute(
-                INBOX_HASHES,
-                {"consumer": spec.name, "sources": [key[0] for key in old], "ids": [key[1] for key in old]},
-            )
-            seen = {(row.source, row.event_id): bytes(row.hash) for row in found}
+            seen = await inbox_hashes(tx, consumer=spec.name, keys=[key for key in keys if key not in new])
         fresh: list[tuple[int, Incoming]] = []
-        for index, item in enumerate(items):
-            if not isinstance(item, Incoming):
-                continue
-            key = (item.event.source, item.event.id)
-            first, original = unique[key]
-            known = seen.get(key)
+        for index, item in admitted:
+            first, original = unique[item.key]
+            known = seen.get(item.key)
             if item.hash != (known if known is not None else original.hash):
                 refusals[index] = Refusal(RefusalCode.ID_CONFLICT, "this id was used for another event")
             elif index == first and (known is None or item.replay_of == "parked"):
@@ -401,13 +389,25 @@ def _chunks(items: "Sequence[Incoming | Stuck]") -> "list[list[Incoming | Stuck]
     hashes: dict[tuple[str, str], bytes] = {}
     for item in items:
         if isinstance(item, Incoming):
-            key = (item.event.source, item.event.id)
-            if hashes.get(key, item.hash) != item.hash:
+            if hashes.get(item.key, item.hash) != item.hash:
                 chunks.append([])
                 hashes.clear()
-            hashes[key] = item.hash
+            hashes[item.key] = item.hash
         chunks[-1].append(item)
     return [chunk for chunk in chunks if chunk]
+
+
+def _refused(spec: ConsumerSpec, record: Record, refused: EventRefused) -> Stuck:
+    stuck = Stuck.of_refused(
+        consumer=spec.name,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        value=record.value or b"",
+        refused=refused,
+    )
+    correlation = spec.correlation(named=stuck.correlation_id, source=stuck.source, subject=stuck.subject)
+    return replace(stuck, correlation_id=correlation)
 
 
 def _stuck(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
@@ -421,7 +421,9 @@ def _stuck(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
         subject=item.event.subject,
         type=item.event.type,
         version=item.event.aggregateversion,
-        correlation_id=item.event.correlationid,
+        correlation_id=spec.correlation(
+            named=item.event.correlationid, source=item.event.source, subject=item.event.subject
+        ),
         state="parked" if refusal.park else "dead",
         reason=str(refusal.code),
         detail=refusal.detail,

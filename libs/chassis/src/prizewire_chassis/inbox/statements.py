@@ -1,15 +1,32 @@
 """The inbox in SQL: a fixed number of set-based statements for each batch, whatever its size."""
 
+from collections.abc import Collection
+
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = [
     "INBOX_FORGET",
-    "INBOX_HASHES",
     "INBOX_INSERT",
     "OFFSETS_UPSERT",
     "VERSIONS",
     "VERSIONS_UPSERT",
+    "inbox_hashes",
 ]
+
+
+async def inbox_hashes(
+    tx: AsyncConnection, *, consumer: str, keys: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], bytes]:
+    """The hash of each event that the inbox holds under one of these (source, event id)."""
+    wanted = {
+        "consumer": consumer,
+        "sources": [source for source, _ in keys],
+        "ids": [name for _, name in keys],
+    }
+    rows = await tx.execute(_INBOX_HASHES, wanted)
+    return {(row.source, row.event_id): bytes(row.hash) for row in rows}
+
 
 INBOX_INSERT = text(
     "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
@@ -17,7 +34,7 @@ INBOX_INSERT = text(
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
     "ON CONFLICT DO NOTHING RETURNING source, event_id"
 )
-INBOX_HASHES = text(
+_INBOX_HASHES = text(
     "SELECT i.source, i.event_id, i.hash FROM inbox i "
     "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) "
     "ON i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id"

@@ -41,7 +41,9 @@ def tell(spec: ConsumerSpec, taken: Taken) -> None:
                 type=item.event.type,
                 subject=item.event.subject,
                 version=item.event.aggregateversion,
-                correlation_id=item.event.correlationid,
+                correlation_id=spec.correlation(
+                    named=item.event.correlationid, source=item.event.source, subject=item.event.subject
+                ),
             )
     for entry in taken.stuck:
         EVENTS.labels(spec.name, entry.state).inc()

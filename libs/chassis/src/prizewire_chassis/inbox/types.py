@@ -12,6 +12,7 @@ from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import Topic
 
 __all__ = [
+    "Admission",
     "ConsumerSpec",
     "Handler",
     "Incoming",
@@ -63,6 +64,11 @@ class Incoming:
     value: bytes = field(repr=False)
     replay_of: str | None = None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """(source, event id): CloudEvents' ids are unique for each source only."""
+        return self.event.source, self.event.id
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -73,6 +79,8 @@ class Refusal:
     park: bool = False
 
 
+Admission = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
+"""Says, by index, which events may not come in, such as those that a game server did not sign. It changes nothing."""
 Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
 """Applies events inside the batch transaction; answers, by index, those that it refused. It never calls out."""
 
@@ -102,6 +110,10 @@ def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a 
 class ConsumerSpec:
     """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
     ``types`` only have their version recorded.
+
+    ``admit`` is for topics whose events the trust store cannot vouch for. It is asked before anything is looked up or
+    stored under an event's name: what it refuses is dead, parks nothing and leaves no trace in the inbox.
+    ``correlation_of`` says, from source and subject, which correlation id an event belongs to that names none.
     """
 
     name: str
@@ -109,6 +121,14 @@ class ConsumerSpec:
     handler: Handler
     version_rule: Callable[[str], VersionRule] = strict
     types: frozenset[str] | None = None
+    admit: Admission | None = None
+    correlation_of: Callable[[str, str], str] | None = None
+
+    def correlation(self, *, named: str | None, source: str | None, subject: str | None) -> str | None:
+        """The correlation id that an event names, or else the one that it belongs to, where that can be said."""
+        if named is not None or self.correlation_of is None or source is None or subject is None:
+            return named
+        return self.correlation_of(source, subject)
 
 
 class Stopping(Exception):

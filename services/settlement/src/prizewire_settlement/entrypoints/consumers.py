@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.matches import (
@@ -14,13 +17,14 @@ from prizewire_contracts.events.matches import (
     MatchCompletedEvent,
     MatchOpenedEvent,
 )
+from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.topics import MATCHES
 from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_settlement.domain.commands import Completed, MatchReport, Progress, Unsupported
-from prizewire_settlement.domain.errors import Reason
-from prizewire_settlement.domain.model import PlayerResult
+from prizewire_settlement.domain.errors import Reason, ReportRefused
+from prizewire_settlement.domain.model import Competition, PlayerResult
 from prizewire_settlement.domain.results import score_from_text
-from prizewire_settlement.handlers.matches import apply_reports
+from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_SETTLED
 from prizewire_settlement.ports import EventSink, RoundStore
 
@@ -45,10 +49,14 @@ class RawProof:
         return None
 
 
-def report_of(incoming: Incoming) -> MatchReport:
-    """An event of the topic as a command."""
+def claim_of(incoming: Incoming) -> MatchReport:
+    """Who says something of which match, and how it is signed: what admission looks at."""
+    return MatchReport(**_claim(incoming))
+
+
+def _claim(incoming: Incoming) -> dict[str, Any]:
     event = incoming.event
-    common: dict[str, Any] = {
+    return {
         "event_id": event.id,
         "kind": event.type,
         "source": event.source,
@@ -60,6 +68,12 @@ def report_of(incoming: Incoming) -> MatchReport:
         "at": event.time,
         "proof": RawProof(incoming.raw),
     }
+
+
+def report_of(incoming: Incoming) -> MatchReport:
+    """An event of the topic as a command."""
+    event = incoming.event
+    common = _claim(incoming)
     if isinstance(event, MatchCompletedEvent):
         data = event.data
         return Completed(
@@ -89,22 +103,45 @@ def matches_spec(
     lines_per_part: int,
 ) -> ConsumerSpec:
     """The consumer of match events. Game servers need not count their events, so versions are not looked at."""
+    admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()
+
+    async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        found = await admit_reports([claim_of(incoming) for incoming in batch], store=store(tx))
+        # the handler that follows in this transaction decides on what admission saw
+        admitted[tx] = found.competitions
+        return _refusals(tx, found.refused)
 
     async def handle(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         applied = await apply_reports(
             [report_of(incoming) for incoming in batch],
+            competitions=admitted[tx],
             store=store(tx),
             events=events(tx),
             now=clock.now(),
             lines_per_part=lines_per_part,
         )
-        ROUNDS_SETTLED.inc(applied.rounds_settled)
-        LINES.inc(applied.lines)
-        for refused in applied.refused.values():
-            REFUSED.labels(refused.reason).inc()
-        return {
-            index: Refusal(RefusalCode(refused.reason), refused.detail, park=refused.park)
-            for index, refused in applied.refused.items()
-        }
+        after_commit(tx, partial(_count, applied))
+        return _refusals(tx, applied.refused)
 
-    return ConsumerSpec(name=CONSUMER, topic=MATCHES, handler=handle, version_rule=never)
+    return ConsumerSpec(
+        name=CONSUMER,
+        topic=MATCHES,
+        handler=handle,
+        version_rule=never,
+        admit=admit,
+        correlation_of=lambda source, subject: str(match_correlation_id(source=source, match_id=subject)),
+    )
+
+
+def _count(applied: Applied) -> None:
+    ROUNDS_SETTLED.inc(applied.rounds_settled)
+    LINES.inc(applied.lines)
+
+
+def _refusals(tx: AsyncConnection, refused: Mapping[int, ReportRefused]) -> dict[int, Refusal]:
+    for problem in refused.values():
+        after_commit(tx, REFUSED.labels(problem.reason).inc)
+    return {
+        index: Refusal(RefusalCode(problem.reason), problem.detail, park=problem.park)
+        for index, problem in refused.items()
+    }

@@ -1,6 +1,6 @@
-"""A batch of match reports: authenticate, lock, decide in order, save once."""
+"""A batch of match reports: authenticate, then lock, decide in order, save once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,15 @@ from prizewire_settlement.domain.model import Competition, ResultPart, Round, Ru
 from prizewire_settlement.domain.rounds import Step, begin, check_binding, report_completed, report_progress
 from prizewire_settlement.ports import Changes, EventSink, RoundStore
 
-__all__ = ["Applied", "apply_reports"]
+__all__ = ["Admitted", "Applied", "admit_reports", "apply_reports"]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who may be believed: refusals by index, and the competitions that all others belong to."""
+
+    refused: dict[int, ReportRefused]
+    competitions: dict[str, Competition]
 
 
 @dataclass(slots=True)
@@ -37,31 +45,42 @@ class _Loaded:
     lines_per_part: int
 
 
+async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
+    """Find out which reports are authentic. It asks for nothing but competitions, and changes nothing."""
+    competitions = await store.competitions({report.competition for report in reports})
+    refused: dict[int, ReportRefused] = {}
+    for index, report in enumerate(reports):
+        try:
+            authenticate(report=report, competitions=competitions)
+        except ReportRefused as problem:
+            refused[index] = problem
+    return Admitted(refused, competitions)
+
+
 async def apply_reports(
     reports: Sequence[MatchReport],
     *,
+    competitions: Mapping[str, Competition],
     store: RoundStore,
     events: EventSink,
     now: datetime,
     lines_per_part: int,
 ) -> Applied:
-    """Apply reports in their order. Several of one match may stand in one batch.
+    """Apply reports that were admitted, in their order. Several of one match may stand in one batch.
 
-    Nothing of a refused report stays. ``lines_per_part`` bounds the lines of one ``round.settled``.
+    Nothing of a refused report stays. ``competitions`` are those that admission found; ``lines_per_part`` bounds the
+    lines of one ``round.settled``.
     """
     outcome = Applied({})
-    competitions = await store.competitions({report.competition for report in reports})
-    believed: list[tuple[int, UUID, MatchReport, Competition]] = []
-    for index, report in enumerate(reports):
-        try:
-            competition = authenticate(report=report, competitions=competitions)
-        except ReportRefused as refused:
-            outcome.refused[index] = refused
-        else:
-            subject = round_id(source=report.source, match_id=report.match_id)
-            believed.append((index, subject, report, competition))
-    if not believed:
-        return outcome
+    believed = [
+        (
+            index,
+            round_id(source=report.source, match_id=report.match_id),
+            report,
+            competitions[report.competition],
+        )
+        for index, report in enumerate(reports)
+    ]
     loaded = await _load(store, believed, now=now, lines_per_part=lines_per_part)
     changes = Changes()
     published: list[RoundEvent] = []
