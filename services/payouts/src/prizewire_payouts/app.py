@@ -27,10 +27,12 @@ from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
 from prizewire_payouts.entrypoints.consumers import HintsConsumer, RewardsConsumer, hints_spec, rewards_spec
 from prizewire_payouts.entrypoints.http import (
     HttpParts,
+    ReviewParts,
     admin_controller,
     methods_controller,
     pauses_controller,
     payouts_controller,
+    reviews_controller,
 )
 from prizewire_payouts.entrypoints.jobs import RailWorker, housekeeping_job
 from prizewire_payouts.handlers.outcomes import Surprise
@@ -94,7 +96,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         transactions=transactions, rails=rails, clock=runtime.clock, measure=gauge
     )
     return Built(
-        controllers=root.controllers(policy),
+        controllers=root.controllers(policy, chain),
         lineage=_joined([PayoutLineage(assets=assets), *chain.lineages]),
         checks=[*CHECKS, *chain.checks],
         specs=[root.consumer(policy), root.hints(), *chain.specs],
@@ -154,6 +156,11 @@ class _Chain:
     def lineages(self) -> list[Lineage]:
         return [] if self._parts is None else [self._parts.lineage]
 
+    def controllers(self, http: HttpParts) -> list[type[Controller]]:
+        if self._parts is None:
+            return []
+        return [reviews_controller(http, ReviewParts(rpcs=self._parts.rpcs, reviews=self._parts.reviews))]
+
     async def close(self) -> None:
         if self._parts is not None:
             await self._parts.close()
@@ -184,7 +191,7 @@ class _Root:
             for rail in self.rails
         ]
 
-    def controllers(self, policy: ApprovalPolicy) -> list[type[Controller]]:
+    def controllers(self, policy: ApprovalPolicy, chain: _Chain) -> list[type[Controller]]:
         parts = HttpParts(
             db=self.runtime.db,
             store=self.transactions.store,
@@ -199,6 +206,7 @@ class _Root:
             methods_controller(parts),
             payouts_controller(parts),
             pauses_controller(parts),
+            *chain.controllers(parts),
             admin_controller(parts),
         ]
 

@@ -6,6 +6,8 @@ PayoutError                     payout_error
 ├── MethodError                 (a tree of codes: see domain/methods.py)
 ├── ApprovalRefused             approver_is_party | already_approved | intent_expired | not_held
 ├── CancelRefused               not_cancellable
+├── ReviewNotFound              review_not_found
+├── ReviewRefused               (a tree of codes: see domain/stellar/review.py)
 └── PauseRefused                pause_scope_unknown | pause_not_found
 
 Each carries a stable ``code``. None is worth a retry with the same input.
@@ -19,6 +21,8 @@ __all__ = [
     "PauseRefused",
     "PayoutError",
     "PayoutNotFound",
+    "ReviewNotFound",
+    "ReviewRefused",
 ]
 
 
@@ -65,6 +69,20 @@ class CancelRefused(PayoutError):
     """The payout has ended; there is nothing left to cancel."""
 
     code = "not_cancellable"
+
+
+class ReviewNotFound(PayoutError):
+    """No transaction under this number is or was in review."""
+
+    code = "review_not_found"
+
+
+class ReviewRefused(PayoutError):
+    """This person may not decide this of a transaction in review, or the ledger shows otherwise."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class PauseRefused(PayoutError):

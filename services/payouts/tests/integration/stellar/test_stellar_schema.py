@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from prizewire_chassis.db.database import sqlstate
 from prizewire_payouts.adapters.stellar import tables
+from prizewire_payouts.domain.stellar.review import EVIDENCE_EDGES, EVIDENCE_START
 from prizewire_payouts.domain.stellar.states import (
     ATTEMPT_EDGES,
     ATTEMPT_START,
@@ -25,6 +26,7 @@ from services.payouts.tests.integration.stellar.conftest import PLAYER_KEYS, Wor
     [
         ("stellar_attempts", ATTEMPT_EDGES, ATTEMPT_START),
         ("stellar_payments", PAYMENT_EDGES, PAYMENT_START),
+        ("stellar_evidence", EVIDENCE_EDGES, EVIDENCE_START),
     ],
 )
 async def test_edges_in_the_database_are_the_domains(
@@ -75,6 +77,18 @@ FORBIDDEN: dict[str, str] = {
         "SELECT gen_random_uuid(), payout_id, 2, rail, asset, amount_minor, stroops, destination, account, memo, "
         "'queued', false, 0, 0, due_at, queued_at, changed_at FROM stellar_payments"
     ),
+    "evidence that is born confirmed": (
+        "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, found, reason, filed_by, filed_at, "
+        "decided_by, decided_at) SELECT gen_random_uuid(), attempt_id, 'confirmed', 'failed', 'x', 'x', 'olga', "
+        "leased_at, 'paul', leased_at FROM stellar_attempts"
+    ),
+    "an operation in a transaction that voids its slot": (
+        "WITH a AS (INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at) "
+        "SELECT gen_random_uuid(), account, 900, 'open', 0, leased_at FROM stellar_attempts RETURNING 1), "
+        "b AS (UPDATE stellar_attempts SET kind = 'void_slot') UPDATE stellar_items SET op = 0"
+    ),
+    "a kind that is not served": "UPDATE stellar_attempts SET kind = 'reclaim'",
+    "more attempts waived than made": "UPDATE payouts SET attempts_waived = attempts + 1",
     "history rewritten": "UPDATE stellar_transitions SET cause = 'other'",
     "history erased": "DELETE FROM stellar_transitions",
 }

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stellar_sdk import StrKey
 
 from prizewire_chassis.http.parts import Check, Lineage
@@ -22,6 +23,7 @@ from prizewire_payouts.adapters.stellar.provider import StellarProvider
 from prizewire_payouts.adapters.stellar.rpc import StellarRpc
 from prizewire_payouts.adapters.stellar.store import StellarStore
 from prizewire_payouts.adapters.stellar.store.answers import SigningResults
+from prizewire_payouts.adapters.stellar.store.review import SqlReviews
 from prizewire_payouts.adapters.stellar.transactions import StellarTransactions, parse_assets
 from prizewire_payouts.domain.stellar.model import ITEMS_MAX
 from prizewire_payouts.domain.stellar.slots import DIGESTS_MAX
@@ -94,13 +96,17 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StellarParts:
-    """The rail, ready to be wired: provider, consumer, jobs, lineage, invariants, and what must be closed."""
+    """The rail, ready to be wired: provider, consumer, jobs, lineage, invariants, what persons decide on and the nodes
+    that are asked for it, and what must be closed.
+    """
 
     provider: StellarProvider
     specs: list[ConsumerSpec]
     jobs: list[Job]
     lineage: Lineage
     checks: tuple[Check, ...]
+    rpcs: tuple[StellarRpc, ...]
+    reviews: Callable[[AsyncConnection], SqlReviews]
     close: Callable[[], Awaitable[None]]
     context: Context = field(repr=False)
 
@@ -139,6 +145,8 @@ def build_stellar(
         jobs=_jobs(runtime, context, rpcs, options=options, idle_s=tuning.idle.total_seconds()),
         lineage=lineage,
         checks=CHECKS,
+        rpcs=tuple(rpcs),
+        reviews=lambda tx: SqlReviews(tx, context=context, assets=registry),
         close=close,
         context=context,
     )

@@ -102,11 +102,11 @@ def slot_closed(
     context: Context,
     *,
     slot: SlotRow,
-    consumed_by_hash: str,
-    result: Literal["succeeded", "failed"],
+    consumed_by_hash: str | None,
+    result: Literal["succeeded", "failed", "expired"],
     ledger: int,
 ) -> EncodedEvent:
-    """This slot's sequence number is consumed, by proof of the ledger."""
+    """This slot's sequence number is consumed, by proof of the ledger or by two persons' word."""
     return context.outbox.event(
         SlotClosedEvent,
         SlotClosed(slot=slot.ref, consumed_by_hash=consumed_by_hash, result=result, ledger=ledger),

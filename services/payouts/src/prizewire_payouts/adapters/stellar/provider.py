@@ -23,7 +23,7 @@ from prizewire_contracts.rails import (
 )
 from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.adapters.stellar.context import Context, Step
-from prizewire_payouts.adapters.stellar.tables import attempts, payments
+from prizewire_payouts.adapters.stellar.tables import attempts, payments, slots
 from prizewire_payouts.adapters.stellar.transactions import MEMO_BYTES_MAX, account_behind
 from prizewire_payouts.domain.stellar.amounts import stroops_of
 from prizewire_payouts.domain.stellar.errors import InexactAmount
@@ -184,18 +184,30 @@ class StellarProvider:
 
     async def _find(self, tx: AsyncConnection, provider_key: object) -> Row[Any] | None:
         found = await tx.execute(
-            select(payments, attempts.c.state.label("attempt_state"), attempts.c.kind, attempts.c.tx_hash)
-            .select_from(payments.outerjoin(attempts, attempts.c.attempt_id == payments.c.attempt_id))
+            select(
+                payments,
+                attempts.c.state.label("attempt_state"),
+                attempts.c.kind,
+                attempts.c.tx_hash,
+                slots.c.consumed_by_hash,
+            )
+            .select_from(
+                payments.outerjoin(attempts, attempts.c.attempt_id == payments.c.attempt_id).outerjoin(
+                    slots, slots.c.slot_id == attempts.c.slot_id
+                )
+            )
             .where(payments.c.provider_key == provider_key)
         )
         return found.one_or_none()
 
     def _result(self, row: Row[Any]) -> ProviderResult:
         if row.state == PaymentState.PAID:
-            proof = {"tx_hash": row.tx_hash, "ledger": row.ledger, "op": row.op}
+            # by two persons' evidence it may be another transaction than the one that stood in review
+            tx_hash = row.consumed_by_hash
+            proof = {"tx_hash": tx_hash, "ledger": row.ledger, "op": row.op}
             return ProviderResult(
                 outcome=Outcome.PAID,
-                provider_ref=row.tx_hash,
+                provider_ref=tx_hash,
                 amount=Amount(self._assets[row.asset], row.amount_minor),
                 fee=None if self._native is None else Amount(self._native, row.fee),
                 proof=proof,

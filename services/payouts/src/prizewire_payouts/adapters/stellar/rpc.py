@@ -11,7 +11,7 @@ from stellar_sdk.exceptions import SdkError
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 
-from prizewire_payouts.adapters.stellar.transactions import read_result
+from prizewire_payouts.adapters.stellar.transactions import read_contents, read_result
 from prizewire_payouts.domain.stellar.model import (
     AccountFacts,
     AccountQuery,
@@ -119,6 +119,7 @@ class StellarRpc:
                 closed_at=None if answer.create_at is None else datetime.fromtimestamp(answer.create_at, UTC),
                 result_xdr=answer.result_xdr,
                 result=read_result(answer.result_xdr),
+                contents=None if answer.envelope_xdr is None else read_contents(answer.envelope_xdr),
             )
 
         return await _clear(work)

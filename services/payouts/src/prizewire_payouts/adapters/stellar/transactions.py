@@ -31,10 +31,19 @@ from prizewire_payouts.domain.stellar.model import (
     ChainAsset,
     OperationResult,
     Payment,
+    PaymentFacts,
+    TxContents,
     TxResult,
 )
 
-__all__ = ["StellarTransactions", "account_behind", "attach_signatures", "parse_assets", "read_result"]
+__all__ = [
+    "StellarTransactions",
+    "account_behind",
+    "attach_signatures",
+    "parse_assets",
+    "read_contents",
+    "read_result",
+]
 
 _TAG_V1 = (2).to_bytes(4, "big")
 """``ENVELOPE_TYPE_TX``: tags the envelope and the payload that is hashed."""
@@ -193,6 +202,51 @@ def read_result(result_xdr: str) -> TxResult:
         fee_charged=result.fee_charged.int64,
         code=code.name,
         operations=None if operations is None else tuple(_operation(one) for one in operations),
+    )
+
+
+def read_contents(envelope_xdr: str) -> TxContents | None:
+    """What a transaction envelope in base64 holds, a fee bump's inner transaction; None where it cannot be read."""
+    try:
+        envelope = xdr.TransactionEnvelope.from_xdr(envelope_xdr)
+        inner = envelope.fee_bump.tx.inner_tx.v1 if envelope.fee_bump is not None else envelope.v1
+        return None if inner is None else _contents(inner.tx)
+    except Exception:  # noqa: BLE001 - the generated decoder raises whatever its parts raise; unread is unread
+        return None
+
+
+def _contents(transaction: xdr.Transaction) -> TxContents:
+    source = MuxedAccount.from_xdr_object(transaction.source_account)
+    memo = transaction.memo
+    text = None
+    if memo.type is not xdr.MemoType.MEMO_NONE:
+        text = memo.text.decode(errors="replace") if memo.text is not None else _OTHER_MEMO
+    return TxContents(
+        source=source.account_id,
+        sequence=transaction.seq_num.sequence_number.int64,
+        memo=text,
+        payments=tuple(_payment(one, source) for one in transaction.operations),
+    )
+
+
+_OTHER_MEMO = "\0a memo that is no text"
+"""Stands for a memo of another kind: no text memo of ours holds a NUL."""
+
+
+def _payment(operation: xdr.Operation, default: MuxedAccount) -> PaymentFacts | None:
+    payment = operation.body.payment_op
+    if payment is None:
+        return None
+    source = default
+    if operation.source_account is not None:
+        source = MuxedAccount.from_xdr_object(operation.source_account)
+    destination = MuxedAccount.from_xdr_object(payment.destination)
+    asset = Asset.from_xdr_object(payment.asset)
+    return PaymentFacts(
+        source=source.account_id,
+        destination=destination.account_muxed or destination.account_id,
+        asset=NATIVE if asset.is_native() else ChainAsset(asset.code, asset.issuer),
+        stroops=payment.amount.int64,
     )
 
 

@@ -26,9 +26,11 @@ __all__ = [
     "LookUpStatus",
     "OperationResult",
     "Payment",
+    "PaymentFacts",
     "SendAnswer",
     "SendStatus",
     "SlotView",
+    "TxContents",
     "TxResult",
 ]
 
@@ -219,8 +221,32 @@ class TxResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFacts:
+    """A payment operation as the ledger has it; ``destination`` is a G or M address, ``stroops`` ten-millionths."""
+
+    source: str
+    destination: str
+    asset: ChainAsset
+    stroops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TxContents:
+    """What a transaction on the ledger is: its slot, its text memo (None for none, and for memos of another kind a
+    text that no payment has), and each operation, None where it is no payment.
+    """
+
+    source: str
+    sequence: int
+    memo: str | None
+    payments: tuple[PaymentFacts | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookUp:
-    """A transaction looked up by its hash. ``oldest`` is the first ledger that the answering node remembers."""
+    """A transaction looked up by its hash. ``oldest`` is the first ledger that the answering node remembers;
+    ``contents`` is what it holds, where the node gave its envelope.
+    """
 
     status: LookUpStatus
     latest: LedgerMoment
@@ -229,3 +255,4 @@ class LookUp:
     closed_at: datetime | None = None
     result_xdr: str | None = field(default=None, repr=False)
     result: TxResult | None = None
+    contents: TxContents | None = field(default=None, repr=False)

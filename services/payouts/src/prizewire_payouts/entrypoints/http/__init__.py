@@ -4,5 +4,14 @@ from prizewire_payouts.entrypoints.http.admin import admin_controller, pauses_co
 from prizewire_payouts.entrypoints.http.methods import methods_controller
 from prizewire_payouts.entrypoints.http.parts import HttpParts
 from prizewire_payouts.entrypoints.http.payouts import payouts_controller
+from prizewire_payouts.entrypoints.http.reviews import ReviewParts, reviews_controller
 
-__all__ = ["HttpParts", "admin_controller", "methods_controller", "pauses_controller", "payouts_controller"]
+__all__ = [
+    "HttpParts",
+    "ReviewParts",
+    "admin_controller",
+    "methods_controller",
+    "pauses_controller",
+    "payouts_controller",
+    "reviews_controller",
+]

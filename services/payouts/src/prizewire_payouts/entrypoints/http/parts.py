@@ -22,6 +22,8 @@ from prizewire_payouts.domain.errors import (
     PauseRefused,
     PayoutError,
     PayoutNotFound,
+    ReviewNotFound,
+    ReviewRefused,
 )
 from prizewire_payouts.domain.methods import mask
 from prizewire_payouts.domain.model import Attempt, Method, Payout
@@ -35,6 +37,8 @@ Work = Callable[[AsyncConnection, Store, UUID | None], Awaitable[tuple[int, Any]
 
 _STATUS: dict[type[PayoutError], int] = {
     PayoutNotFound: 404,
+    ReviewNotFound: 404,
+    ReviewRefused: 409,
     ApprovalRefused: 409,
     CancelRefused: 409,
     IllegalTransition: 409,
@@ -45,6 +49,7 @@ _STATUS_BY_CODE = {
     "method_not_found": 404,
     "pause_not_found": 404,
     "approver_is_party": 403,
+    "decider_is_party": 403,
     "method_removed": 409,
 }
 

@@ -22,9 +22,10 @@ from prizewire_payouts.domain.stellar.model import (
     SendAnswer,
     SlotView,
 )
+from prizewire_payouts.domain.stellar.review import Evidence, EvidenceState, Review, Settlement
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = ["BuildPlan", "ChainRpc", "Leased", "RpcUnavailable", "Store", "TransactionMaker"]
+__all__ = ["BuildPlan", "ChainRpc", "Leased", "Reviews", "RpcUnavailable", "Store", "TransactionMaker"]
 
 
 class RpcUnavailable(Exception):
@@ -176,4 +177,32 @@ class Store(Protocol):
 
     async def slot(self, slot_id: UUID) -> SlotView:
         """A slot with every digest built on it."""
+        ...
+
+
+class Reviews(Protocol):
+    """Transactions that wait for two persons, inside one transaction of the caller."""
+
+    async def open(self) -> list[Review]:
+        """What is in review now, oldest first."""
+        ...
+
+    async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:
+        """A transaction that is or was in review; with ``lock`` as it stands until the transaction ends."""
+        ...
+
+    async def file(self, review: Review, filed: Evidence) -> None:
+        """Keep evidence that a first person filed."""
+        ...
+
+    async def decide(
+        self, evidence_id: UUID, *, state: EvidenceState, by: str, note: str | None, now: datetime
+    ) -> None:
+        """Keep what another person said to it."""
+        ...
+
+    async def settle(self, review: Review, settlement: Settlement, *, cause: str, now: datetime) -> None:
+        """Review → succeeded or failed: payments that were made are paid, the others end without effect, the slot is
+        closed and the signer told.
+        """
         ...

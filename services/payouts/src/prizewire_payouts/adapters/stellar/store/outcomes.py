@@ -27,6 +27,7 @@ from prizewire_payouts.domain.stellar.states import AttemptState
 
 __all__ = [
     "REBUILDS_MAX",
+    "close_slot",
     "commit_sent",
     "die",
     "fail",
@@ -123,7 +124,7 @@ async def succeed(
             f"attempt {attempt.attempt_id} paid {count} operations, but has {len(payout_ids)} items"
         )
     await _end_voided(tx, row, now=now)
-    await _close_slot(tx, context, row, result="succeeded", look_up=look_up, now=now)
+    await _close_by_own(tx, context, row, result="succeeded", look_up=look_up, now=now)
     if payout_ids:
         await context.on_progress(tx, payout_ids, now)
     context.bells.after(tx, Step.LEASE)
@@ -156,7 +157,7 @@ async def fail(
             ends[item.provider_key] = PayoutCode.TX_FAILED
     ended = await end_payments(tx, attempt.attempt_id, ends, now=now)
     await free_payments(tx, attempt.attempt_id, due_at=now, now=now, rebuilds=1)
-    await _close_slot(tx, context, row, result="failed", look_up=look_up, now=now)
+    await _close_by_own(tx, context, row, result="failed", look_up=look_up, now=now)
     if ended:
         await context.on_progress(tx, ended, now)
     context.bells.after(tx, Step.LEASE)
@@ -225,9 +226,11 @@ async def tell_items(tx: AsyncConnection, context: Context, attempt_id: int, *, 
         await context.on_progress(tx, payout_ids, now)
 
 
-_ON_SLOT = text(
+_TAKEN_OUT = text(
     "SELECT DISTINCT p.payout_id FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
-    "JOIN stellar_payments p USING (provider_key) WHERE a.slot_id = :slot ORDER BY p.payout_id"
+    "JOIN stellar_payments p USING (provider_key) WHERE a.slot_id = :slot AND p.state = 'no_effect' "
+    "AND NOT EXISTS (SELECT 1 FROM stellar_payments x WHERE x.payout_id = p.payout_id AND x.state = 'paid') "
+    "ORDER BY p.payout_id"
 )
 
 
@@ -253,7 +256,7 @@ async def _finish(
     )
 
 
-async def _close_slot(
+async def _close_by_own(
     tx: AsyncConnection,
     context: Context,
     row: Row[Any],
@@ -262,16 +265,29 @@ async def _close_slot(
     look_up: LookUp,
     now: datetime,
 ) -> None:
-    """The slot's sequence number is consumed by this attempt: other revisions are superseded, the signer is told."""
     if look_up.ledger is None:
         raise AssertionError(f"a look-up of {row.tx_hash} proves {result} without a ledger")
+    await close_slot(tx, context, row, consumed_by=row.tx_hash, result=result, ledger=look_up.ledger, now=now)
+
+
+async def close_slot(
+    tx: AsyncConnection,
+    context: Context,
+    row: Row[Any],
+    *,
+    consumed_by: str | None,
+    result: Literal["succeeded", "failed", "expired"],
+    ledger: int,
+    now: datetime,
+) -> None:
+    """The slot's sequence number is consumed: dead revisions are superseded, the channel goes on with the next one,
+    the signer is told. ``consumed_by`` is a digest of the slot, unless ``expired`` says that none of them did it.
+    """
     slot = await draw_version(tx, row.slot_id)
     await tx.execute(
         update(slots)
         .where(slots.c.slot_id == slot.slot_id)
-        .values(
-            state="closed", closed_at=now, consumed_by_hash=row.tx_hash, result=result, ledger=look_up.ledger
-        )
+        .values(state="closed", closed_at=now, consumed_by_hash=consumed_by, result=result, ledger=ledger)
     )
     await tx.execute(
         update(channels)
@@ -285,13 +301,12 @@ async def _close_slot(
         .with_for_update()
     )
     for other in others.all():
-        await move(tx, other, _S.SUPERSEDED, cause=f"consumed by {row.tx_hash}", now=now)
+        await move(tx, other, _S.SUPERSEDED, cause=f"consumed by {consumed_by or 'nothing of ours'}", now=now)
     event = messages.slot_closed(
-        context, slot=slot, consumed_by_hash=row.tx_hash, result=result, ledger=look_up.ledger
+        context, slot=slot, consumed_by_hash=consumed_by, result=result, ledger=ledger
     )
     await context.outbox.add(tx, [event])
-    if row.kind == Kind.VOID_SLOT:
-        # whoever was ever on the slot: those taken out earlier wait for its end to be closed themselves
-        on_slot = list((await tx.execute(_ON_SLOT, {"slot": slot.slot_id})).scalars())
-        if on_slot:
-            await context.on_progress(tx, on_slot, now)
+    # Those who were taken out of earlier revisions wait for the slot's end, to be closed themselves.
+    waiting = list((await tx.execute(_TAKEN_OUT, {"slot": slot.slot_id})).scalars())
+    if waiting:
+        await context.on_progress(tx, waiting, now)
