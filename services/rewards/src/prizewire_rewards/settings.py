@@ -11,8 +11,8 @@ class RewardsSettings(ServiceSettings):
     """Rewards' own settings."""
 
     stellar_network_passphrase: str = Field(
-        "Test SDF Network ; September 2015",
-        description="The network that intents are good for; the signer holds its own against it.",
+        min_length=1,
+        description="The network that intents are good for; payouts and the signer hold their own against it.",
     )
     intent_lifetime_hours: int = Field(
         168, ge=1, le=8760, description="How long a payout's intent is good before it must be renewed."
