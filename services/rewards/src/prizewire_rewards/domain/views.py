@@ -174,11 +174,15 @@ class RewardView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSheet:
-    """Where a campaign's money is. ``funded`` is the sum of all others but ``unfunded``, which is owed, not held.
+    """Where a campaign's money is by the ledger: ``available``, ``reserved`` and ``payout_pending`` are balances,
+    all others sums of the transfers that its rounds and its directly requested payouts caused. ``funded`` is the
+    sum of all others but ``unfunded``, which is owed, not held.
 
-    ``wallets`` are prizes in wallets, pending ones included, less what was directly paid out of them; money that
-    a player withdraws later is not followed, since a wallet mixes its sources. ``organizer_fees`` are counted
-    here wherever they were credited.
+    ``wallets`` is what those transfers put into wallets, pending prizes and organizers' fees included, and did not
+    take out of them again. What players do with it afterwards, such as a payout that they ask for themselves, is not
+    followed: a wallet mixes its sources, so the ledger cannot say whose money it was. ``recovered`` was taken from
+    credits for debts of their players. ``organizer_fees`` and ``platform_fees`` are those that were kept in accounts
+    of fees; ``paid`` is what rails paid less what came back from them.
     """
 
     asset: str
@@ -188,6 +192,7 @@ class BalanceSheet:
     platform_fees: int
     organizer_fees: int
     wallets: int
+    recovered: int
     payout_pending: int
     paid: int
     unfunded: int
@@ -200,6 +205,7 @@ SHEET_AMOUNTS: Final = (
     "platform_fees",
     "organizer_fees",
     "wallets",
+    "recovered",
     "payout_pending",
     "paid",
     "unfunded",

@@ -47,7 +47,7 @@ class SqlQueries:
         return None if row is None else _campaign_of(row)
 
     async def balance_sheet(self, campaign_id: UUID) -> BalanceSheet | None:
-        """Where a campaign's money is."""
+        """Where a campaign's money is, by the ledger."""
         row = (await self._tx.execute(_SHEET, {"id": campaign_id})).one_or_none()
         if row is None:
             return None
@@ -242,23 +242,33 @@ _CAMPAIGNS = text(
     "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
     "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"
 )
+# Which transfers are a campaign's: those whose cause is one of its rounds, or a payout that one of its prizes asked
+# for. Both are found by their correlation ids; the cause ("round/ID/…", "payout/ID…") tells them from others of the
+# same id. The pool, the reserves and what payouts hold are the kept balances, not sums of the same transfers, so that
+# a sheet whose sum is off shows when one of the two is wrong.
 _SHEET = text(
-    "SELECT c.asset, c.funded, coalesce(a.balance, 0) AS available, "
-    "coalesce((SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' "
-    "AND b.owner = CAST(r.id AS text) AND b.asset = c.asset WHERE r.campaign = c.id), 0) AS reserved, "
-    "coalesce(f.platform, 0) AS platform_fees, coalesce(f.organizer, 0) AS organizer_fees, "
-    "coalesce(w.credited, 0) - coalesce(p.pending, 0) - coalesce(p.paid, 0) AS wallets, "
-    "coalesce(p.pending, 0) AS payout_pending, coalesce(p.paid, 0) AS paid, coalesce(f.unfunded, 0) AS unfunded "
-    "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
-    "LEFT JOIN LATERAL (SELECT sum(r.platform_fee) FILTER (WHERE r.state = 'final') AS platform, "
-    "sum(r.organizer_fee) FILTER (WHERE r.state = 'final') AS organizer, "
-    "sum(r.gross) FILTER (WHERE r.state = 'unfunded') AS unfunded FROM rounds r WHERE r.campaign = c.id) f ON true "
-    "LEFT JOIN LATERAL (SELECT sum(x.amount) AS credited FROM rounds r JOIN rewards x ON x.round_id = r.id "
-    "WHERE r.campaign = c.id AND x.state <> 'unfunded') w ON true "
-    "LEFT JOIN LATERAL (SELECT "
-    "sum(b.amount) FILTER (WHERE b.state IN ('requested', 'cancel_requested')) AS pending, "
-    "sum(b.amount - b.returned) FILTER (WHERE b.state IN ('paid', 'returned')) AS paid "
-    "FROM payouts b WHERE b.campaign = c.id) p ON true "
+    "WITH own AS (SELECT CAST(r.id AS text) AS id, r.correlation_id FROM rounds r WHERE r.campaign = :id "
+    "UNION ALL SELECT CAST(b.id AS text), b.correlation_id FROM payouts b WHERE b.campaign = :id), "
+    "moved AS (SELECT t.type, t.debit_account, t.debit_kind, t.credit_account, t.credit_kind, t.asset, t.amount "
+    "FROM (SELECT DISTINCT correlation_id FROM own) c JOIN ledger_transfers t ON t.correlation_id = c.correlation_id "
+    "JOIN own ON own.id = split_part(t.cause, '/', 2) AND own.correlation_id = t.correlation_id "
+    "WHERE t.type <> 'rail_fee'), "
+    "leg AS (SELECT debit_account AS account, debit_kind AS kind, type, asset, -amount AS delta FROM moved "
+    "UNION ALL SELECT credit_account, credit_kind, type, asset, amount FROM moved), "
+    "net AS (SELECT "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'platform_fee'), 0) AS platform_fees, "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'organizer_fee'), 0) AS organizer_fees, "
+    "coalesce(sum(delta) FILTER (WHERE kind LIKE 'wallet:%'), 0) AS wallets, "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'receivable'), 0) AS recovered, "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'treasury'), 0) AS paid FROM leg), "
+    "held AS (SELECT coalesce(sum(b.balance) FILTER (WHERE b.kind = 'reserved'), 0) AS reserved, "
+    "coalesce(sum(b.balance) FILTER (WHERE b.kind = 'payout_pending'), 0) AS payout_pending "
+    "FROM own JOIN ledger_accounts b ON b.kind IN ('reserved', 'payout_pending') AND b.owner = own.id) "
+    "SELECT c.asset, coalesce(a.balance, 0) AS available, n.*, h.*, "
+    "coalesce((SELECT sum(f.amount) FROM ledger_transfers f WHERE f.correlation_id = CAST(c.id AS text) "
+    "AND f.type = 'campaign_funded' AND f.credit_account = c.pool), 0) AS funded, "
+    "coalesce((SELECT sum(r.gross) FROM rounds r WHERE r.campaign = c.id AND r.state = 'unfunded'), 0) AS unfunded "
+    "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "
     "WHERE c.id = :id"
 )
 _BALANCES = text(

@@ -102,7 +102,9 @@ class CampaignController(Controller):
     async def balance_sheet(
         self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]
     ) -> dict[str, Any]:
-        """Reserved, fees, wallets, payouts and the pool's rest, as the ledger has them."""
+        """What the campaign's rounds and direct payouts moved, as the ledger has it. Wallets: what they were given of
+        it, whatever their players did with it since.
+        """
         sheet = await front.read(lambda queries: queries.balance_sheet(campaign_id))
         if sheet is None:
             raise _unknown(campaign_id)
