@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from prizewire_devstack.proxies import spare_loopback
 from prizewire_devstack.waiting import NotInTimeError, eventually, eventually_sync
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["DatabaseFactory", "NotInTimeError", "eventually", "eventually_sync"]
 
 THROWAWAY_TOPICS = "test."
+
+
+def pytest_configure() -> None:
+    """Tests reach what they start directly, also where the environment names a proxy."""
+    spare_loopback(os.environ)
 
 
 class DatabaseFactory(Protocol):

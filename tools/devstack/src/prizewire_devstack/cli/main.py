@@ -5,12 +5,14 @@ Commands are imported when they are called: `prizewire token` does not wait for 
 
 import errno
 import importlib
+import os
 import sys
 from typing import Final
 
 import click
 
 from prizewire_devstack.errors import EXIT_CODE, DevstackError
+from prizewire_devstack.proxies import spare_loopback
 
 COMMANDS: Final = {
     "up": "prizewire_devstack.cli.up",
@@ -51,9 +53,20 @@ def group(debug: bool) -> None:
     del debug
 
 
+def _sentence(error: OSError) -> str:
+    """What the operating system refused, and where."""
+    if error.errno == errno.ENOSPC:
+        return "The disk is full: free some space and run the command again."
+    reason = error.strerror or type(error).__name__
+    if error.filename is None:
+        return f"The operating system refused ({reason}): `prizewire --debug …` shows where."
+    return f"{error.filename} cannot be used ({reason}): make it accessible and run the command again."
+
+
 def main() -> None:
     """Run the command; exit 2 with one sentence where something anticipated went wrong."""
     debug = "--debug" in sys.argv
+    spare_loopback(os.environ)
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
@@ -68,8 +81,8 @@ def main() -> None:
         click.echo(f"prizewire: {error}", err=True)
         sys.exit(EXIT_CODE)
     except OSError as error:
-        if debug or error.errno != errno.ENOSPC:
+        if debug:
             raise
-        click.echo("prizewire: The disk is full: free some space and run the command again.", err=True)
+        click.echo(f"prizewire: {_sentence(error)}", err=True)
         sys.exit(EXIT_CODE)
     sys.exit(code if isinstance(code, int) else 0)
