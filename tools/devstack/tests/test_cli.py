@@ -4,19 +4,34 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jwt
+import pytest
 
+from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE
+from prizewire_devstack.cli import main
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import HOME_VARIABLE, Home
 
+NOT_UTF8 = b"campaigns: [{name: \xff}]"
+KAFKA = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "KAFKA_SASL_USERNAME": "game-server",
+    "KAFKA_SASL_PASSWORD": "unused",
+}
+"""A broker that is not there: reading the arguments comes before reaching it."""
 
-def prizewire(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+
+def prizewire(
+    *arguments: str, home: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, "-m", "prizewire_devstack", *arguments),
-        env={**os.environ, HOME_VARIABLE: str(home)},
+        env={**os.environ, HOME_VARIABLE: str(home), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=60,
@@ -58,3 +73,112 @@ def test_an_unknown_command_names_the_help(tmp_path: Path) -> None:
     done = prizewire("upp", home=tmp_path)
     assert done.returncode == 2
     assert "Usage" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("publish", "--raw", "{dir}/nope"), "nope cannot be read"),
+        (("publish", "{dir}/match.json", "--key", "{dir}/nope"), "nope cannot be read"),
+        (("publish", "{dir}/match.json", "--key", "{dir}/no-key.json"), "holds no message key"),
+        (("publish", "{dir}/match.json", "--key", "{dir}/text.txt"), "holds no message key"),
+        (("publish", "{dir}/match.json"), "--unsigned"),
+        (("publish", "{dir}/binary.yaml"), "no UTF-8 text"),
+        (("publish", "{dir}/empty-list.json", "--unsigned"), "holds no event"),
+        (("publish", "{dir}/empty.jsonl", "--unsigned"), "holds no event"),
+        (("publish", "{dir}/empty.jsonl", "--raw"), "holds no event"),
+        (("apply", "{dir}/binary.yaml"), "no UTF-8 text"),
+        (("apply", "{dir}/gaps.yaml"), "campaigns, entry 1 has no asset and no delivery"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    """Missing, of another encoding, empty, or with gaps: a sentence that says what to do, and exit code 2."""
+    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    (tmp_path / "no-key.json").write_text("[]")
+    (tmp_path / "text.txt").write_text("# a heading")
+    (tmp_path / "binary.yaml").write_bytes(NOT_UTF8)
+    (tmp_path / "empty-list.json").write_text("[]")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "gaps.yaml").write_text("campaigns: [{name: x}]")
+    named = [argument.format(dir=tmp_path) for argument in arguments]
+    done = prizewire(*named, home=tmp_path / "state", environment=KAFKA)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("status",), ("token", "--role", "admin"), ("stuck", "list")])
+def test_a_state_directory_that_is_a_file_is_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """A sentence names the variable that can be set."""
+    file = tmp_path / "state"
+    file.write_text("")
+    done = prizewire(*arguments, home=file)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert HOME_VARIABLE in done.stderr
+    assert str(file) in done.stderr
+
+
+def test_a_state_directory_that_cannot_be_made_is_named() -> None:
+    """The kernel's own file system takes no directory, also not from root."""
+    done = prizewire("up", home=Path("/proc/prizewire"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert HOME_VARIABLE in done.stderr
+
+
+def test_what_nobody_foresaw_names_its_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A file that the operating system refuses in the middle of a command ends it with one sentence."""
+    home = tmp_path / "state"
+    (home / "keys").mkdir(parents=True)
+    (home / "run.json").mkdir()
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    monkeypatch.setattr(sys, "argv", ["prizewire", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        f"prizewire: {home / 'run.json'} cannot be used (Is a directory)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"), [(URL_VARIABLE, TOKEN_VARIABLE), (TOKEN_VARIABLE, URL_VARIABLE)]
+)
+def test_half_of_another_installation_is_refused(given: str, missing: str, tmp_path: Path) -> None:
+    """The local stack is not meant by somebody who set one of the two."""
+    (tmp_path / "campaigns.yaml").write_text("campaigns: []")
+    file = str(tmp_path / "campaigns.yaml")
+    for arguments in (("stuck", "replay", "rewards/1"), ("apply", file), ("publish", file)):
+        done = prizewire(*arguments, home=tmp_path, environment={given: "http://127.0.0.1:1"})
+        assert done.returncode == 2
+        assert f"{given} is set and {missing} is not" in done.stderr, arguments
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {URL_VARIABLE: "http://127.0.0.1:1", TOKEN_VARIABLE: "any"},
+        {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
+        {"KAFKA_SASL_USERNAME": "game-server", "KAFKA_SASL_PASSWORD": "unused"},
+    ],
+    ids=",".join,
+)
+def test_results_for_another_installation_do_not_reach_the_local_broker(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Who names another installation without its whole broker is told what is missing."""
+    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    done = prizewire("publish", str(tmp_path / "match.json"), home=tmp_path, environment=environment)
+    assert done.returncode == 2
+    assert "its broker is not known: set KAFKA_" in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_named_soon(tmp_path: Path) -> None:
+    """Nobody waits half a minute, and the sentence says where to look."""
+    (tmp_path / "match.json").write_text('{"match_id": "m-1"}')
+    began = time.monotonic()
+    done = prizewire("publish", str(tmp_path / "match.json"), "--unsigned", home=tmp_path, environment=KAFKA)
+    assert done.returncode == 2
+    assert "127.0.0.1:1 does not answer" in done.stderr
+    assert "prizewire status" in done.stderr
+    assert time.monotonic() - began < 15

@@ -96,3 +96,31 @@ def test_the_gateway_does_what_the_table_says(
         assert answer.json()["code"] == "not_found"
     else:
         assert answer.json() == {"port": upstreams[service], "path": path}
+
+
+def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
+    """The gateway says who does not answer, as problem details with a stable code."""
+    taken: set[int] = set()
+    supervisor, port = Supervisor(), choose(taken=taken)
+    gateway.start(
+        directory=tmp_path,
+        port=port,
+        service_ports={name: choose(taken=taken) for name in SERVICES},
+        supervisor=supervisor,
+        log_file=tmp_path / "gateway.log",
+    )
+    try:
+        for method, path, service in (
+            ("GET", "/api/wallet", "rewards"),
+            ("POST", "/api/payouts/create", "rewards"),
+            ("GET", "/api/payouts/create", "payouts"),
+            ("GET", "/api/services/webhooks/checks", "webhooks"),
+        ):
+            answer = httpx.request(method, f"http://{LOOPBACK}:{port}{path}", trust_env=False)
+            assert answer.status_code == 502
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            problem = answer.json()
+            assert problem["code"] == "service_unreachable"
+            assert problem["detail"] == f"{service} does not answer"
+    finally:
+        supervisor.stop_all()

@@ -20,16 +20,29 @@ PAGE_LIMIT: Final = 200
 SUBJECT: Final = "prizewire-command"
 
 
-class ApiError(DevstackError):
-    """A service refused a request. `code` is the stable code of its problem details."""
+NO_ANSWER: Final = frozenset({502, 503, 504})
+"""Statuses that say: nobody could look at the request now."""
+LOCAL_ADVICE: Final = "see `prizewire status`"
+REMOTE_ADVICE: Final = f"see whether its services run, and whether {URL_VARIABLE} is right"
 
-    def __init__(self, *, status: int, code: str, detail: str, path: str) -> None:
-        super().__init__(f"{path} answered {status} ({code}): {detail}")
+
+class ApiError(DevstackError):
+    """A service refused a request, or did not answer. `code` is the stable code of its problem details."""
+
+    def __init__(self, *, status: int, code: str, detail: str, path: str, advice: str = LOCAL_ADVICE) -> None:
+        said = detail.strip().rstrip(".:") or "no reason was given"
+        end = f": {advice}" if status in NO_ANSWER else ""
+        super().__init__(f"{path} answered {status} ({code}): {said}{end}.")
         self.status = status
         self.code = code
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether the service could not look at the request, so that asking later may help."""
+        return self.status in NO_ANSWER
 
-def _raise_for(answer: httpx.Response, path: str) -> None:
+
+def _raise_for(answer: httpx.Response, path: str, *, advice: str) -> None:
     if answer.is_success:
         return
     try:
@@ -41,14 +54,19 @@ def _raise_for(answer: httpx.Response, path: str) -> None:
         code=str(problem.get("code", "unknown")),
         detail=str(problem.get("detail", answer.text[:200])),
         path=path,
+        advice=advice,
     )
 
 
 class Api:
-    """A client for one installation, local or not. Use as a context manager."""
+    """A client for one installation, local or not. Use as a context manager.
 
-    def __init__(self, *, base_url: str, token: str) -> None:
+    `advice` is said where nobody answers.
+    """
+
+    def __init__(self, *, base_url: str, token: str, advice: str = LOCAL_ADVICE) -> None:
         self.base_url = base_url
+        self._advice = advice
         self._client = httpx.Client(
             base_url=base_url,
             headers={"Authorization": f"Bearer {token}"},
@@ -109,13 +127,35 @@ class Api:
     ) -> Any:
         try:
             answer = self._client.request(method, path, params=query, json=body, headers=headers)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             raise DevstackError(
-                f"{self.base_url} does not answer ({type(error).__name__}): check that the stack runs with "
-                "`prizewire status`."
+                f"{self.base_url} does not answer ({type(error).__name__}): {self._advice}."
             ) from error
-        _raise_for(answer, path)
-        return answer.json() if answer.content else None
+        _raise_for(answer, path, advice=self._advice)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise DevstackError(
+                f"{self.base_url}{path} answered {answer.status_code} with something else than JSON: {self._advice}."
+            ) from error
+
+
+def remote() -> tuple[str, str] | None:
+    """Address and token of another installation, where the environment names one; None means the local stack.
+
+    Raises:
+        DevstackError: it names only one of the two, so that which installation is meant is not certain.
+    """
+    url, token = os.environ.get(URL_VARIABLE), os.environ.get(TOKEN_VARIABLE)
+    if url and token:
+        return url, token
+    if url or token:
+        given, missing = (URL_VARIABLE, TOKEN_VARIABLE) if url else (TOKEN_VARIABLE, URL_VARIABLE)
+        raise DevstackError(
+            f"{given} is set and {missing} is not: set both to reach another installation, or neither for the "
+            "local stack."
+        )
+    return None
 
 
 def connect(*, roles: tuple[str, ...] = ("operator", "admin")) -> Api:
@@ -123,10 +163,10 @@ def connect(*, roles: tuple[str, ...] = ("operator", "admin")) -> Api:
 
     Raises:
         NotRunningError: neither is there.
+        DevstackError: only one of the two variables is set.
     """
-    url, token = os.environ.get(URL_VARIABLE), os.environ.get(TOKEN_VARIABLE)
-    if url is not None and token is not None:
-        return Api(base_url=url, token=token)
+    if (named := remote()) is not None:
+        return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE)
     home = Home.default()
     run = home.running()
     local_token = tokens.issue(

@@ -30,10 +30,20 @@ import yaml
 
 from prizewire_devstack.api import Api, ApiError
 from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.files import read_text
 
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
 NOT_FOUND: Final = 404
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "campaigns": ("name", "asset", "delivery"),
+    "funding": ("amount", "reference"),
+    "competitions": ("id", "campaign"),
+    "sources": ("source",),
+}
+"""The fields that each entry of a list must have."""
+NESTED: Final[Mapping[str, tuple[str, ...]]] = {"campaigns": ("funding",), "competitions": ("sources",)}
+"""The lists inside an entry of a list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +60,37 @@ def load(path: Path) -> dict[str, Any]:
     """Read a file of declarations.
 
     Raises:
-        DevstackError: it is missing, no YAML, or declares something unknown.
+        DevstackError: it is missing, no YAML, declares something unknown, or leaves out what everything needs.
     """
     try:
-        document = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise DevstackError(f"{path} cannot be read: {error.strerror}.") from error
+        document = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise DevstackError(f"{path} is no valid YAML: {error}") from error
     if not isinstance(document, dict) or not document.keys() <= {"campaigns", "competitions"}:
         raise DevstackError(f"{path} must be a mapping with campaigns and competitions, and nothing else.")
+    for kind in document:
+        _demand(document, kind, where=str(path))
     return document
+
+
+def _demand(holder: Mapping[str, Any], field: str, *, where: str) -> None:
+    """Refuse a list whose entries lack what nobody could do without; the services judge everything else.
+
+    Raises:
+        DevstackError: it is no list of mappings, or an entry lacks a field.
+    """
+    entries = holder.get(field) or []
+    if not isinstance(entries, list):
+        raise DevstackError(f"{where}: {field} must be a list, each entry with {', '.join(REQUIRED[field])}.")
+    for number, entry in enumerate(entries, 1):
+        place = f"{where}: {field}, entry {number}"
+        if not isinstance(entry, dict):
+            raise DevstackError(f"{place} must be a mapping with {', '.join(REQUIRED[field])}.")
+        missing = [name for name in REQUIRED[field] if not isinstance(entry.get(name), str | int | float)]
+        if missing:
+            raise DevstackError(f"{place} has no {' and no '.join(missing)}: write it there.")
+        for inner in NESTED.get(field, ()):
+            _demand(entry, inner, where=place)
 
 
 def apply(api: Api, document: Mapping[str, Any], *, local_key: Mapping[str, str] | None) -> list[Change]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from prizewire_contracts import topics
 from prizewire_contracts.canonical import NotCanonical, canonical_bytes
@@ -18,9 +18,11 @@ from prizewire_contracts.encode import SCHEMA_URN, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.trust import MessageKey
+from prizewire_devstack.api import LOCAL_ADVICE, TOKEN_VARIABLE, URL_VARIABLE, remote
 from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import GAME_SERVER, Keyring
 from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.files import read_bytes, read_text
 from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
@@ -28,6 +30,11 @@ SOURCE: Final = "/game-servers/local"
 """The source of the local game server, where an event names none."""
 COMPLETED: Final = "prizewire.match.completed.v1"
 SEND_DEADLINE_S: Final = 30.0
+ANSWER_DEADLINE_S: Final = 5.0
+"""How long a broker may take to say that it is there."""
+NOTHING: Final = "{path} holds no event, so nothing was sent: write at least one match into it."
+LOGIN_VARIABLES: Final = ("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD")
+REMOTE_VARIABLES: Final = (*LOGIN_VARIABLES, URL_VARIABLE, TOKEN_VARIABLE)
 HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", CONTENT_TYPE.encode())]
 
 
@@ -44,12 +51,9 @@ def load(path: Path) -> list[dict[str, Any]]:
     """Read events, or bare data, from JSON (one document or a list), JSON lines, or YAML.
 
     Raises:
-        DevstackError: the file is missing, or no such format.
+        DevstackError: the file is missing, no such format, or holds no event.
     """
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise DevstackError(f"{path} cannot be read: {error.strerror}.") from error
+    text = read_text(path)
     try:
         if path.suffix == ".jsonl":
             found: Any = [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -66,7 +70,35 @@ def load(path: Path) -> list[dict[str, Any]]:
         raise DevstackError(
             f"{path} holds something that is no event: an event is a mapping with match_id and so on."
         )
+    if not documents:
+        raise DevstackError(NOTHING.format(path=path))
     return documents
+
+
+def raw_lines(path: Path) -> list[MatchMessage]:
+    """Each line of a file that is not empty, as it stands.
+
+    Raises:
+        DevstackError: the file cannot be read, or holds none.
+    """
+    lines = [line for line in read_bytes(path).splitlines() if line]
+    if not lines:
+        raise DevstackError(NOTHING.format(path=path))
+    return [MatchMessage(key=b"raw", value=line, correlation_id=None) for line in lines]
+
+
+def key_of(path: Path) -> MessageKey:
+    """The message key in a file.
+
+    Raises:
+        DevstackError: the file cannot be read, or holds no key.
+    """
+    try:
+        return MessageKey.from_json(read_text(path))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DevstackError(
+            f"{path} holds no message key: a key file is a JSON object with keyid and private_key (64 hex digits)."
+        ) from error
 
 
 def complete(document: Mapping[str, Any], *, source: str, now: datetime) -> dict[str, Any]:
@@ -115,8 +147,18 @@ def message(event: dict[str, Any], *, key: MessageKey | None) -> MatchMessage:
 
 
 def local_key(home: Home) -> MessageKey:
-    """The local game server's key."""
-    return MessageKey.from_json(Keyring(home=home).message_key_file(GAME_SERVER).read_text())
+    """The local game server's key.
+
+    Raises:
+        DevstackError: there is no local stack that would have one.
+    """
+    file = Keyring(home=home).message_key_file(GAME_SERVER)
+    if not file.is_file():
+        raise DevstackError(
+            "There is no local game server's key: name a key file with --key, or send without a signature with "
+            "--unsigned."
+        )
+    return key_of(file)
 
 
 def login(home: Home) -> KafkaLogin:
@@ -124,12 +166,17 @@ def login(home: Home) -> KafkaLogin:
 
     Raises:
         NotRunningError: neither is there.
+        DevstackError: some variables name another installation, and its broker is not among them.
     """
-    if (servers := os.environ.get("KAFKA_BOOTSTRAP_SERVERS")) is not None:
-        return KafkaLogin(
-            bootstrap_servers=servers,
-            username=os.environ.get("KAFKA_SASL_USERNAME", ""),
-            password=os.environ.get("KAFKA_SASL_PASSWORD", ""),
+    given = {name: os.environ.get(name, "") for name in LOGIN_VARIABLES}
+    missing = [name for name, value in given.items() if not value]
+    if not missing:
+        servers, username, password = given.values()
+        return KafkaLogin(bootstrap_servers=servers, username=username, password=password)
+    if len(missing) < len(given) or remote() is not None:
+        raise DevstackError(
+            f"Another installation is meant, but its broker is not known: set {' and '.join(missing)} too, or take "
+            f"{' and '.join(name for name in REMOTE_VARIABLES if os.environ.get(name))} away for the local stack."
         )
     run = home.running()
     return KafkaLogin(
@@ -143,22 +190,35 @@ def send(login: KafkaLogin, messages: Iterable[MatchMessage]) -> None:
     """Send messages in their order, and wait until the broker has acknowledged each.
 
     Raises:
-        DevstackError: one was not acknowledged.
+        DevstackError: the broker does not answer, or one was not acknowledged.
     """
     failures: list[KafkaError] = []
     producer = Producer({**login.librdkafka(), "enable.idempotence": True, "acks": "all", "linger.ms": 5})
+    try:
+        producer.list_topics(topics.MATCHES.name, timeout=ANSWER_DEADLINE_S)
+    except KafkaException as error:
+        raise DevstackError(
+            f"Kafka at {login.bootstrap_servers} does not answer, so nothing was sent: {LOCAL_ADVICE}, and check the "
+            "KAFKA_ variables where you set them."
+        ) from error
     waiting = 0
     for one in messages:
-        producer.produce(
-            topics.MATCHES.name,
-            value=one.value,
-            key=one.key,
-            headers=HEADERS,
-            on_delivery=lambda error, _: failures.append(error) if error is not None else None,
-        )
-        producer.poll(0)
         waiting += 1
+        try:
+            producer.produce(
+                topics.MATCHES.name,
+                value=one.value,
+                key=one.key,
+                headers=HEADERS,
+                on_delivery=lambda error, _: failures.append(error) if error is not None else None,
+            )
+        except KafkaException as error:
+            failures.append(error.args[0])
+        producer.poll(0)
     left = producer.flush(SEND_DEADLINE_S)
     if left or failures:
         reason = failures[0].str() if failures else "the broker did not answer in time"
-        raise DevstackError(f"{left + len(failures)} of {waiting} messages were not acknowledged: {reason}.")
+        raise DevstackError(
+            f"{left + len(failures)} of {waiting} messages were not acknowledged ({reason}): {LOCAL_ADVICE}, and "
+            "send the file again; a result that arrives twice counts once."
+        )

@@ -87,9 +87,18 @@ class Home:
 
     @staticmethod
     def default() -> "Home":
-        """The directory that PRIZEWIRE_HOME names, else `.prizewire` in the repository."""
+        """The directory that PRIZEWIRE_HOME names, else `.prizewire` in the repository.
+
+        Raises:
+            DevstackError: what lies there is no directory.
+        """
         named = os.environ.get(HOME_VARIABLE)
-        return Home(root=Path(named).resolve() if named else repository_root() / ".prizewire")
+        root = Path(named).resolve() if named else repository_root() / ".prizewire"
+        if root.exists() and not root.is_dir():
+            raise DevstackError(
+                f"The state directory {root} is a file: remove it or set {HOME_VARIABLE} to a directory."
+            )
+        return Home(root=root)
 
     @property
     def logs(self) -> Path:
@@ -125,6 +134,11 @@ class Home:
             raise DevstackError(
                 f"The state directory {self.root} cannot be written: it belongs to another user, so remove it as "
                 f"that user or set {HOME_VARIABLE} to another directory."
+            ) from error
+        except OSError as error:
+            raise DevstackError(
+                f"The state directory {self.root} cannot be made ({error.strerror}): set {HOME_VARIABLE} to another "
+                "directory."
             ) from error
 
     @contextmanager

@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from prizewire_devstack.api import Api
+from prizewire_devstack.api import LOCAL_ADVICE, Api, ApiError
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API
+from prizewire_devstack.texts import printable
+
+T = TypeVar("T")
 
 COLOURS: Final = {
     "settlement": "cyan",
@@ -37,23 +43,84 @@ class Step:
     detail: dict[str, Any]
 
 
-def trace(api: Api, correlation_id: str) -> list[Step]:
-    """Ask every service for its steps and put them in the order of time.
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """What is known of one correlation id: the steps in the order of time, and what could not be applied.
+
+    `silent` are the services that did not answer; what they know is missing.
+    """
+
+    steps: tuple[Step, ...]
+    stuck: tuple[dict[str, Any], ...]
+    silent: tuple[str, ...]
+
+
+def ask_each(services: Sequence[str], ask: Callable[[str], T], *, silent: list[str]) -> dict[str, T]:
+    """Ask services side by side; name those that do not answer in `silent`, and go on with the others.
+
+    Raises:
+        ApiError: a service refused.
+        DevstackError: the installation as a whole does not answer.
+    """
+    found: dict[str, T] = {}
+    with ThreadPoolExecutor(len(services)) as pool:
+        for service, future in [(service, pool.submit(ask, service)) for service in services]:
+            try:
+                found[service] = future.result()
+            except ApiError as error:
+                if not error.unanswered:
+                    raise
+                silent.append(service)
+    return found
+
+
+def stuck_events(api: Api, service: str, **query: str | None) -> list[dict[str, Any]]:
+    """The stuck events of a service; `ref` is what the `stuck` commands take."""
+    items = api.items(f"/api/services/{service}/stuck-events", **query)
+    return [{"ref": f"{service}/{item['id']}", "service": service, **item} for item in items]
+
+
+def lineage(api: Api, correlation_id: str) -> Lineage:
+    """Ask every service what it did, and what it could not do, under a correlation id.
 
     Raises:
         ApiError: a service refused.
     """
 
-    def ask(service: str) -> list[Step]:
-        answer = api.get(f"/api/services/{service}/lineage/{correlation_id}")
-        return [
+    def ask(service: str) -> tuple[list[Step], list[dict[str, Any]]]:
+        answer = api.get(f"/api/services/{service}/lineage/{quote(correlation_id, safe='')}")
+        steps = [
             Step(**{name: entry[name] for name in Step.__dataclass_fields__}) for entry in answer["entries"]
         ]
+        return steps, stuck_events(api, service, correlation_id=correlation_id)
 
-    with ThreadPoolExecutor(len(SERVICES_WITH_API)) as pool:
-        found = [step for steps in pool.map(ask, SERVICES_WITH_API) for step in steps]
+    silent: list[str] = []
+    found = ask_each(SERVICES_WITH_API, ask, silent=silent)
     order = {service: number for number, service in enumerate(SERVICES)}
-    return sorted(found, key=lambda step: (step.at, order.get(step.service, len(order))))
+    steps = sorted(
+        (step for steps, _ in found.values() for step in steps),
+        key=lambda step: (step.at, order.get(step.service, len(order))),
+    )
+    stuck = [item for _, items in found.values() for item in items]
+    return Lineage(steps=tuple(steps), stuck=tuple(stuck), silent=tuple(silent))
+
+
+def trace(api: Api, correlation_id: str) -> list[Step]:
+    """The steps of every service in the order of time, all of them.
+
+    Raises:
+        DevstackError: a service refused, or does not answer.
+    """
+    found = lineage(api, correlation_id)
+    if found.silent:
+        raise DevstackError(missing(found.silent))
+    return list(found.steps)
+
+
+def missing(silent: Sequence[str]) -> str:
+    """The sentence about services that did not answer."""
+    verb, they = ("does", "it") if len(silent) == 1 else ("do", "they")
+    return f"{', '.join(silent)} {verb} not answer, and what {they} would say is missing: {LOCAL_ADVICE}."
 
 
 def services_named(steps: Iterable[Step]) -> tuple[str, ...]:
@@ -67,7 +134,7 @@ def shortened(text: str) -> str:
     return _HASH.sub(r"\1…", _UUID.sub(r"\1…", text))
 
 
-def render(console: Console, steps: list[Step], *, verbose: bool = False) -> None:
+def render(console: Console, steps: Sequence[Step], *, verbose: bool = False) -> None:
     """Print the steps, one line each; with `verbose`, whole ids and every recorded detail below it."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="dim")
@@ -78,10 +145,11 @@ def render(console: Console, steps: list[Step], *, verbose: bool = False) -> Non
         colour = COLOURS.get(step.service, "white")
         table.add_row(
             step.at[11:23],
-            f"[{colour}]{step.service}[/]",
-            step.kind,
-            step.summary if verbose else shortened(step.summary),
+            Text(step.service, style=colour),
+            Text(step.kind),
+            Text(printable(step.summary if verbose else shortened(step.summary))),
         )
         if verbose:
-            table.add_row("", "", "", f"[dim]{step.id} {json.dumps(step.detail, ensure_ascii=False)}[/]")
+            detail = json.dumps(step.detail, ensure_ascii=False)
+            table.add_row("", "", "", Text(printable(f"{step.id} {detail}"), style="dim"))
     console.print(table)

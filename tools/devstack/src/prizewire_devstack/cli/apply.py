@@ -1,14 +1,13 @@
 """`prizewire apply`: campaigns and competitions from a file."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from prizewire_devstack import declarations
-from prizewire_devstack.api import URL_VARIABLE, connect
+from prizewire_devstack.api import connect, remote
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import Home
 
@@ -20,7 +19,7 @@ def command(file: Path, as_json: bool) -> None:
     """Make the campaigns and competitions of FILE so; applying it again changes nothing."""
     document = declarations.load(file)
     with connect() as api:
-        local_key = None if os.environ.get(URL_VARIABLE) else Keyring(home=Home.default()).game_server_key()
+        local_key = Keyring(home=Home.default()).game_server_key() if remote() is None else None
         changes = declarations.apply(api, document, local_key=local_key)
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in changes]}))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.home import Home
 
@@ -25,19 +24,16 @@ def command(  # noqa: PLR0917 - click passes options by name
     home = Home.default()
     login = game_server.login(home)
     if raw:
-        messages = [
-            game_server.MatchMessage(key=b"raw", value=line, correlation_id=None)
-            for line in file.read_bytes().splitlines()
-            if line
-        ]
+        messages = game_server.raw_lines(file)
     else:
+        documents = game_server.load(file)
         key = None
         if not unsigned:
-            key = MessageKey.from_json(key_file.read_text()) if key_file else game_server.local_key(home)
+            key = game_server.key_of(key_file) if key_file else game_server.local_key(home)
         now = datetime.now(UTC)
         messages = [
             game_server.message(game_server.complete(document, source=source, now=now), key=key)
-            for document in game_server.load(file)
+            for document in documents
         ]
     game_server.send(login, messages)
     correlation_ids = list(dict.fromkeys(one.correlation_id for one in messages if one.correlation_id))

@@ -1,15 +1,22 @@
 """`prizewire stuck`: events that were refused or wait, in every service."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import click
-from rich.table import Table
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
+from prizewire_devstack import tracing
 from prizewire_devstack.api import connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
+from prizewire_devstack.texts import printable
+
+HEAD: Final = ("ref", "state", "reason")
+INDENT: Final = 4
 
 
 def _split(reference: str) -> tuple[str, str]:
@@ -35,28 +42,37 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_events(
     services: tuple[str, ...], state: str | None, correlation_id: str | None, as_json: bool
-) -> None:
-    """List stuck events with their stable reasons."""
-    found: list[dict[str, Any]] = []
+) -> int:
+    """List stuck events with their stable reasons; exit code 1 when a service does not answer."""
+    silent: list[str] = []
     with connect() as api:
-        for service in services or SERVICES_WITH_API:
-            items = api.items(
-                f"/api/services/{service}/stuck-events", state=state, correlation_id=correlation_id
-            )
-            found += [{"ref": f"{service}/{item['id']}", "service": service, **item} for item in items]
-    if as_json:
-        click.echo(json.dumps({"items": found}))
-        return
-    if not found:
-        click.echo("Nothing is stuck.")
-        return
-    table = Table("event", "state", "reason", "type", "subject", "detail", box=None)
-    for item in found:
-        kind = (item.get("type") or "").removeprefix("prizewire.")
-        table.add_row(
-            item["ref"], item["state"], item["reason"], kind, item.get("subject") or "", item["detail"]
+        answers = tracing.ask_each(
+            services or SERVICES_WITH_API,
+            lambda service: tracing.stuck_events(api, service, state=state, correlation_id=correlation_id),
+            silent=silent,
         )
-    make_console().print(table)
+    found = [item for items in answers.values() for item in items]
+    if as_json:
+        click.echo(json.dumps({"items": found, "silent": silent}))
+        return 1 if silent else 0
+    if found:
+        render(make_console(), found)
+    elif not silent:
+        click.echo("Nothing is stuck.")
+    if silent:
+        click.echo(f"prizewire: {tracing.missing(silent)}", err=True)
+    return 1 if silent else 0
+
+
+def render(console: Console, items: list[dict[str, Any]]) -> None:
+    """Print stuck events: a line with what one copies or looks up, never cut, and the sentences below it."""
+    widths = [max(len(item[name]) for item in items) for name in HEAD]
+    for item in items:
+        kind = printable(item.get("type") or "").removeprefix("prizewire.")
+        head = "  ".join(item[name].ljust(width) for name, width in zip(HEAD, widths, strict=True))
+        about = ": ".join(filter(None, (printable(item.get("subject") or ""), printable(item["detail"]))))
+        console.print(Text(f"{head}  {kind}".rstrip(), style="bold"), soft_wrap=True)
+        console.print(Padding(Text(about, overflow="fold"), (0, 0, 0, INDENT), expand=False))
 
 
 @command.command(name="show")

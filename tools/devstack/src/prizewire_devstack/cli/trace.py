@@ -8,6 +8,7 @@ import click
 from prizewire_devstack import tracing
 from prizewire_devstack.api import connect
 from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.texts import printable
 
 
 @click.command(name="trace")
@@ -15,22 +16,32 @@ from prizewire_devstack.cli.console import console as make_console
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--verbose", is_flag=True, help="Show every recorded detail.")
 def command(correlation_id: str, as_json: bool, verbose: bool) -> int:
-    """Show what every service recorded of a correlation id; exit code 1 when none knows it."""
+    """Show what every service recorded of a correlation id, and what is stuck.
+
+    Exit code 1 when none knows it, or one does not answer.
+    """
     with connect() as api:
-        steps = tracing.trace(api, correlation_id)
+        found = tracing.lineage(api, correlation_id)
+    known = bool(found.steps or found.stuck)
     if as_json:
-        services = tracing.services_named(steps)
         click.echo(
             json.dumps(
                 {
                     "correlation_id": correlation_id,
-                    "services": services,
-                    "steps": [asdict(step) for step in steps],
+                    "services": tracing.services_named(found.steps),
+                    "steps": [asdict(step) for step in found.steps],
+                    "stuck": found.stuck,
+                    "silent": found.silent,
                 }
             )
         )
-    elif steps:
-        tracing.render(make_console(), steps, verbose=verbose)
-    else:
+        return 0 if known and not found.silent else 1
+    if found.steps:
+        tracing.render(make_console(), found.steps, verbose=verbose)
+    for item in found.stuck:
+        click.echo(f"Stuck: {item['ref']} is {item['state']} ({item['reason']}): {printable(item['detail'])}")
+    if found.silent:
+        click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
+    elif not known:
         click.echo(f"No service knows the correlation id {correlation_id}.", err=True)
-    return 0 if steps else 1
+    return 0 if known and not found.silent else 1

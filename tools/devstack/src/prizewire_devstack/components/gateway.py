@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,33 +16,49 @@ from prizewire_devstack.routes import ROUTES, Route
 NAME: Final = "gateway"
 START_DEADLINE_S: Final = 30.0
 READY_PATH: Final = "/health/ready"
-NOT_FOUND: Final = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Not Found",
-        "status": 404,
-        "code": "not_found",
-        "detail": "No service serves it.",
+UNREACHABLE: Final = "service_unreachable"
+"""The stable code of a request whose service did not answer; whether it was applied is not known."""
+
+
+def _problem(*, status: HTTPStatus, code: str, detail: str) -> dict[str, Any]:
+    """A handler that answers with problem details (RFC 9457)."""
+    body = {"type": "about:blank", "title": status.phrase, "status": status, "code": code, "detail": detail}
+    return {
+        "handler": "static_response",
+        "status_code": int(status),
+        "headers": {"Content-Type": ["application/problem+json"]},
+        "body": json.dumps(body),
     }
-)
 
 
-def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
+def _match(route: Route) -> dict[str, Any]:
     paths = [route.prefix] if route.exact else [route.prefix, f"{route.prefix}/*"]
     match: dict[str, Any] = {"path": paths}
     if route.methods:
         match["method"] = list(route.methods)
+    return match
+
+
+def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
     return {
-        "match": [match],
+        "match": [_match(route)],
         "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": upstream}]}],
         "terminal": True,
     }
 
 
+def _error_route(route: Route) -> dict[str, Any]:
+    """What is answered in place of a service that does not answer."""
+    answer = _problem(
+        status=HTTPStatus.BAD_GATEWAY, code=UNREACHABLE, detail=f"{route.service} does not answer"
+    )
+    return {"match": [_match(route)], "handle": [answer], "terminal": True}
+
+
 def configuration(
     *, port: int, service_ports: Mapping[str, int], routes: Iterable[Route] = ROUTES
 ) -> dict[str, Any]:
-    """Caddy's JSON configuration: the routes in their order, then 404 as problem details.
+    """Caddy's JSON configuration: the routes in their order, then 404, and 502 where a service does not answer.
 
     No administration endpoint, no certificates, nothing stored outside the state directory.
     """
@@ -50,18 +67,15 @@ def configuration(
         "handle": [{"handler": "static_response", "status_code": 200}],
         "terminal": True,
     }
-    not_found = {
-        "handler": "static_response",
-        "status_code": 404,
-        "headers": {"Content-Type": ["application/problem+json"]},
-        "body": NOT_FOUND,
-    }
-    proxied = [_caddy_route(route, f"{LOOPBACK}:{service_ports[route.service]}") for route in routes]
+    not_found = _problem(status=HTTPStatus.NOT_FOUND, code="not_found", detail="No service serves it.")
+    table = tuple(routes)
+    proxied = [_caddy_route(route, f"{LOOPBACK}:{service_ports[route.service]}") for route in table]
     server = {
         "listen": [f"{LOOPBACK}:{port}"],
         "automatic_https": {"disable": True},
         "protocols": ["h1"],
         "routes": [ready, *proxied, {"handle": [not_found]}],
+        "errors": {"routes": [_error_route(route) for route in table]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},

@@ -1,0 +1,168 @@
+"""What services say of one correlation id, put together; one that does not answer hides nobody else's part."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, cast
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from prizewire_devstack import api as api_module
+from prizewire_devstack import tracing
+from prizewire_devstack.api import Api, ApiError
+from prizewire_devstack.cli import stuck as stuck_command
+from prizewire_devstack.cli import trace as trace_command
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.routes import SERVICES_WITH_API
+from prizewire_devstack.tracing import services_named, trace
+
+DETAIL = (
+    "the correlation id differs from the one that the first event of this match came with, so it is refused"
+)
+STUCK = {
+    "id": 12345,
+    "state": "parked",
+    "reason": "correlation_mismatch",
+    "detail": DETAIL,
+    "type": "prizewire.match.completed.v1",
+    "subject": "cup [bold]final\x1b[2J",
+}
+
+
+class Lineages:
+    """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event."""
+
+    def __init__(self, *down: str, stuck: str = "", known: bool = True) -> None:
+        self.down = down
+        self.stuck = stuck
+        self.known = known
+
+    def __enter__(self) -> "Lineages":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get(self, path: str) -> dict[str, Any]:
+        service = self._reached(path)
+        second = SERVICES_WITH_API.index(service)
+        steps = [(service, second)] + ([("signer", 2)] if service == "payouts" else [])
+        return {
+            "entries": [
+                {
+                    "at": f"2026-11-21T12:00:0{at}+00:00",
+                    "service": name,
+                    "kind": "k",
+                    "id": "1",
+                    "summary": "",
+                    "detail": {},
+                }
+                for name, at in steps
+                if self.known
+            ]
+        }
+
+    def items(self, path: str, **_: object) -> Iterator[dict[str, Any]]:
+        if self._reached(path) == self.stuck:
+            yield STUCK
+
+    def _reached(self, path: str) -> str:
+        service = path.split("/")[3]
+        if service in self.down:
+            raise ApiError(
+                status=502, code="service_unreachable", detail=f"{service} does not answer", path=path
+            )
+        return service
+
+
+def run(monkeypatch: pytest.MonkeyPatch, services: Lineages, *arguments: str) -> tuple[int, str, str]:
+    """Run `trace` or `stuck` against these services: exit code, standard output, standard error."""
+    command, *rest = arguments
+    module = trace_command if command == "trace" else stuck_command
+    monkeypatch.setattr(module, "connect", lambda: services)
+    found = CliRunner().invoke(module.command, rest, standalone_mode=False)
+    if found.exception is not None:
+        raise found.exception
+    return int(found.return_value or 0), found.stdout, found.stderr
+
+
+def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
+    """The signer serves no lineage itself; payouts tells its part."""
+    steps = trace(cast("Api", Lineages()), "c-1")
+    assert [step.service for step in steps] == ["settlement", "rewards", "payouts", "signer", "webhooks"]
+    assert services_named(steps) == ("settlement", "rewards", "payouts", "webhooks", "signer")
+
+
+def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answered is shown, who did not is named, and the exit code says that something is missing."""
+    code, out, err = run(monkeypatch, Lineages("rewards"), "trace", "c-1")
+    assert code == 1
+    assert all(name in out for name in ("settlement", "payouts", "signer", "webhooks"))
+    assert "rewards does not answer" in err
+    assert "prizewire status" in err
+    code, out, _ = run(monkeypatch, Lineages("rewards"), "trace", "c-1", "--json")
+    assert (code, json.loads(out)["silent"]) == (1, ["rewards"])
+
+
+def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for what is stuck; nothing stuck is not claimed for a service that did not say so."""
+    code, out, err = run(monkeypatch, Lineages("webhooks", stuck="rewards"), "stuck", "list")
+    assert (code, "rewards/12345" in out) == (1, True)
+    assert "webhooks does not answer" in err
+    code, out, _ = run(monkeypatch, Lineages("webhooks"), "stuck", "list")
+    assert (code, out) == (1, "")
+    assert run(monkeypatch, Lineages(), "stuck", "list")[:2] == (0, "Nothing is stuck.\n")
+
+
+def test_a_refusal_is_not_taken_for_silence() -> None:
+    """Who may not ask is told so."""
+
+    class Forbidden(Lineages):
+        def _reached(self, path: str) -> str:
+            raise ApiError(status=403, code="forbidden", detail="operators only", path=path)
+
+    with pytest.raises(ApiError, match="403"):
+        tracing.lineage(cast("Api", Forbidden()), "c-1")
+
+
+def test_a_whole_trace_is_refused_where_a_part_is_missing() -> None:
+    """Who asks for all steps gets all or a sentence."""
+    with pytest.raises(DevstackError, match="payouts, webhooks do not answer"):
+        trace(cast("Api", Lineages("payouts", "webhooks")), "c-1")
+
+
+def test_a_trace_names_what_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A match that goes no further says where it lies and why, also when nothing else is known of it."""
+    code, out, _ = run(monkeypatch, Lineages(stuck="rewards"), "trace", "c-1")
+    assert code == 0
+    assert "Stuck: rewards/12345 is parked (correlation_mismatch)" in out
+    code, out, _ = run(monkeypatch, Lineages(stuck="settlement", known=False), "trace", "c-1")
+    assert (code, "settlement/12345" in out) == (0, True)
+    assert run(monkeypatch, Lineages(known=False), "trace", "c-1")[0] == 1
+
+
+def test_what_one_copies_is_never_cut_at_80_columns() -> None:
+    """Reference, state, reason and type stay whole; the sentence fills its lines; a sender steers no terminal."""
+    console = Console(width=80, file=StringIO())
+    item = {"ref": "settlement/12345", "service": "settlement", **STUCK}
+    with console.capture() as printed:
+        stuck_command.render(console, [item, {**item, "subject": None, "type": None}])
+    lines = printed.get().splitlines()
+    assert lines[0] == "settlement/12345  parked  correlation_mismatch  match.completed.v1"
+    assert lines[1].startswith("    cup [bold]final\\x1b[2J: the correlation id differs")
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_empty_answer_says_where_to_look(status: int) -> None:
+    """A message that ends with a colon helps nobody."""
+    error = ApiError(status=status, code="unknown", detail="", path="/api/rewards")
+    assert str(error) == (
+        f"/api/rewards answered {status} (unknown): no reason was given: {api_module.LOCAL_ADVICE}."
+    )
+    assert "status" not in str(
+        ApiError(status=404, code="not_found", detail="no such thing", path="/api/rewards")
+    )
