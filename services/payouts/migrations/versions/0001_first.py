@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from prizewire_chassis.db.schema import append_only, create_chassis_schema, guard_transitions
+from prizewire_chassis.db.schema import append_only, create_chassis_schema_v1, guard_transitions
 
 revision = "0001"
 down_revision = None
@@ -81,7 +81,7 @@ ATTEMPT_EDGES = (
 
 
 def upgrade() -> None:
-    create_chassis_schema(op)
+    create_chassis_schema_v1(op)
     _methods()
     _payouts()
     _attempts()

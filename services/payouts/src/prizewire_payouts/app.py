@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Controller
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http.parts import Lineage, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.keys import read_secret
@@ -53,9 +54,11 @@ async def build(runtime: Runtime) -> Built:
     settings = runtime.settings
     assert isinstance(settings, PayoutSettings)
     try:
-        return _build(runtime, settings)
+        built = _build(runtime, settings)
     except (RailMisconfigured, MoneyError, ValueError) as error:
         raise ConfigurationError(str(error)) from None
+    await pinned_assets(runtime)
+    return built
 
 
 def _build(runtime: Runtime, settings: PayoutSettings) -> Built:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from prizewire_chassis.lifecycle import main
+from prizewire_chassis.lifecycle import ConfigurationError, main, open_runtime
 from prizewire_chassis.testing import ManualClock, make_token
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
@@ -243,3 +243,27 @@ def test_wrong_settings_stop_it_with_a_sentence(
     )
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+async def test_an_asset_with_other_decimals_does_not_start(
+    make_database: DatabaseFactory, keyring: Keyring, tmp_path: Path
+) -> None:
+    """What the first start knew of an asset stays: attempts are stored in its smallest unit."""
+    assets = tmp_path / "assets.yaml"
+    (tmp_path / "rails.yaml").write_text("rails: [{name: fake, type: fake}]")
+    values: dict[str, Any] = {
+        "prizewire_environment": "development",
+        "database_url": make_database("payouts", migrated=True).runtime,
+        "kafka_sasl_password": "unused",
+        "message_key_file": keyring.message_key_file("payouts"),
+        "trust_file": keyring.trust_file,
+        "assets_file": assets,
+        "method_encryption_key_file": keyring.method_encryption_key_file,
+        "rails_file": tmp_path / "rails.yaml",
+    }
+    async with open_runtime(PayoutSettings(**values), service="payouts") as runtime:
+        assets.write_text((repository_root() / "assets.yaml").read_text())
+        await (await build(runtime)).close()
+        assets.write_text(assets.read_text().replace("SEASON: {decimals: 0", "SEASON: {decimals: 1"))
+        with pytest.raises(ConfigurationError, match=r"assets\.yaml changed SEASON"):
+            await build(runtime)

@@ -221,6 +221,26 @@ async def test_refused_void_is_asked_for_again(narrow_world: World) -> None:
     assert (await kinds(world))[-1] == ("void_slot", "succeeded")
 
 
+async def test_void_that_is_on_its_way_pays_nobody(narrow_world: World) -> None:
+    """While a void is sent its payments are under way without a transaction of theirs: its hash is none of their proof."""
+    world = narrow_world
+    world.sandbox.arm(try_again_later=FOREVER)
+    made = await many(world, 1)
+    await world.submit(made)
+    await world.run_until(lambda: voiding(world))
+    world.sandbox.arm(try_again_later=0, not_found=FOREVER)
+
+    async def sent() -> bool:
+        return ("void_slot", "sent") in await kinds(world)
+
+    await world.run_until(sent)
+    (under_way,) = await world.results(made)
+    assert (under_way.outcome, under_way.provider_ref) == (Outcome.PENDING, None)
+    world.sandbox.arm(not_found=0)
+    await world.run_until(lambda: world.settled(made))
+    assert world.paid() == []
+
+
 async def test_lost_answer_to_a_void_is_found_on_the_ledger(narrow_world: World) -> None:
     """A void whose answer was lost is looked up like any other transaction, and not sent as another one."""
     world = narrow_world
