@@ -16,7 +16,7 @@ __all__ = ["PayoutSettings", "approval_policy", "schedule"]
 class PayoutSettings(ServiceSettings):
     """Settings of payouts. What is not set for Stellar only matters where a rail of that type is configured."""
 
-    rails_file: Path = Field(Path("rails.yaml"), description="The configured rails, in order of preference.")
+    rails_file: Path = Field(description="rails.yaml: the configured rails, in order of preference.")
     method_encryption_key_file: Path = Field(
         description="64 hex digits (mode 0600) that encrypt payout details at rest."
     )
@@ -59,9 +59,7 @@ class PayoutSettings(ServiceSettings):
     )
     stellar_channel_accounts: str = Field("", description="Comma list of channel accounts (G…).")
     stellar_assets: str = Field("XLM", description="Comma list of CODE:ISSUER; XLM is native.")
-    stellar_network_passphrase: str = Field(
-        "Standalone Network ; February 2017", description="The network that intents and signatures name."
-    )
+    stellar_network_passphrase: str = Field(description="The network that intents and signatures name.")
     soroban_rpc_url: str = Field("", description="Stellar RPC; several with commas, proofs need all.")
 
     payment_provider: Literal["mock", "stripe"] = Field("mock", description="Who takes top-ups.")

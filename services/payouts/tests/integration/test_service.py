@@ -230,6 +230,7 @@ def test_wrong_settings_stop_it_with_a_sentence(
         "ASSETS_FILE": str(repository_root() / "assets.yaml"),
         "METHOD_ENCRYPTION_KEY_FILE": str(keyring.method_encryption_key_file),
         "RAILS_FILE": str(tmp_path / "rails.yaml"),
+        "STELLAR_NETWORK_PASSPHRASE": "a network of tests",
         **change,
     }
     for name, value in environment.items():

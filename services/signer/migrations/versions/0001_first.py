@@ -4,7 +4,7 @@ from alembic import op
 
 from prizewire_chassis.db.schema import (
     append_only,
-    create_chassis_schema,
+    create_chassis_schema_v1,
     guard_transitions,
     runtime_role,
 )
@@ -205,7 +205,7 @@ GUARDS = {
 
 
 def upgrade() -> None:
-    create_chassis_schema(op)
+    create_chassis_schema_v1(op)
     for statement in TABLES:
         op.execute(statement)
     guard_transitions(op, table="slots", allowed=SLOT_EDGES, start=SLOT_STARTS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
@@ -42,6 +43,7 @@ async def build(runtime: Runtime) -> Built:
         desk = build_desk(settings, runtime=runtime, backend=backend)
     except (HotKeysRefused, PolicyInvalid) as error:
         raise ConfigurationError(str(error)) from None
+    await pinned_assets(runtime)
     records = build_records(outbox=runtime.outbox, audit=runtime.audit)
     worker = SigningWorker(
         db=runtime.db,
