@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.db import after_commit
+from prizewire_chassis.db import after_commit, copy_rows
 from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.db.schema import append_only, guard_transitions
 
@@ -210,3 +210,38 @@ async def test_facts_are_for_ever_even_to_their_owner(guarded, owner, statement)
     await attempt(guarded, "INSERT INTO facts VALUES (1)")
     with pytest.raises(DBAPIError, match="append-only"):
         await attempt(owner, statement)
+
+
+async def copied(tx, *rows: tuple[str, str]) -> None:
+    await copy_rows(tx, table="effects", columns=["event_id", "note"], rows=rows)
+
+
+async def test_copied_rows_belong_to_the_transaction(db):
+    """Rows that were copied are there for the next statement, and gone with a rollback."""
+    with pytest.raises(RuntimeError, match="enough"):
+        async with db.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+            await copied(tx, ("x", "a"), ("y", "b"))
+            assert (await tx.execute(text("SELECT count(*) FROM effects"))).scalar_one() == 2
+            raise RuntimeError("enough")
+    assert await count(db) == 0
+
+
+async def test_rows_are_not_copied_before_the_transaction_began(db):
+    """SQLAlchemy begins with the first statement: a COPY before it would stay after a rollback."""
+    with pytest.raises(RuntimeError, match="would not belong"):
+        async with db.transaction() as tx:
+            await copied(tx, ("x", "a"))
+    assert await count(db) == 0
+
+
+async def test_a_refused_copy_tells_its_sqlstate(db, owner):
+    """What the database says to a COPY is read as what it says to any statement."""
+    async with owner.transaction() as tx:
+        await tx.execute(text("CREATE UNIQUE INDEX once ON effects (event_id)"))
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
+            await copied(tx, ("x", "a"), ("x", "b"))
+    assert sqlstate(refused.value) == "23505"
+    assert await count(db) == 0

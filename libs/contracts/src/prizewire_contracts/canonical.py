@@ -67,15 +67,24 @@ def _is_canonical(value: Any, depth_left: int) -> bool:
     if depth_left == 0:
         return False
     if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
+        # one look at all keys together: most objects have only good ones
+        try:
+            if not "".join(value).isascii():
                 return False
-            if type(item) is not str and not _is_canonical(item, depth_left - 1):
-                return False
-        return True
-    if kind is list or kind is tuple:
-        return all(type(item) is str or _is_canonical(item, depth_left - 1) for item in value)
-    return False
+        except TypeError:
+            return False
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return False
+    for item in items:
+        of = type(item)
+        if of is str or (of is int and -_INTEGER_MAX <= item <= _INTEGER_MAX):
+            continue
+        if not _is_canonical(item, depth_left - 1):
+            return False
+    return True
 
 
 def _explain(value: Any, *, path: str, depth: int) -> None:

@@ -2,16 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-__all__ = ["Database", "after_commit", "is_transient", "sqlstate"]
+__all__ = ["Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
 
 T = TypeVar("T")
 
@@ -95,6 +95,25 @@ class Database:
 def after_commit(tx: AsyncConnection, callback: Callable[[], None]) -> None:
     """Call ``callback`` once this transaction has committed; never when it rolls back. It must not raise."""
     tx.info[_CALLBACKS].append(callback)
+
+
+async def copy_rows(
+    tx: AsyncConnection, *, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Append rows with COPY, which costs both sides less than arrays and fires the same triggers.
+
+    Raises:
+        DBAPIError: as any statement would.
+        RuntimeError: no statement went before, so that no transaction has begun: the rows would stay whatever follows.
+    """
+    connection: asyncpg.Connection[asyncpg.Record] = (await tx.get_raw_connection()).driver_connection
+    if not connection.is_in_transaction():
+        msg = f"rows of {table} would not belong to the transaction"
+        raise RuntimeError(msg)
+    try:
+        await connection.copy_records_to_table(table, columns=columns, records=rows)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DBAPIError(f"COPY {table}", None, error) from error
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import MetaData
+from prizewire_chassis.db import schema_v1
 
-from prizewire_chassis.db.tables import chassis_tables
-
-__all__ = ["append_only", "create_chassis_schema", "guard_transitions", "runtime_role"]
+__all__ = ["append_only", "create_chassis_schema_v1", "guard_transitions", "runtime_role"]
 
 
 def runtime_role(op: Any) -> str | None:
@@ -17,12 +15,12 @@ def runtime_role(op: Any) -> str | None:
     return role
 
 
-def create_chassis_schema(op: Any) -> None:
-    """Create the chassis' tables; for a service's first migration."""
-    metadata = MetaData()
-    chassis_tables(metadata)
-    metadata.create_all(op.get_bind())
-    append_only(op, "audit_log")
+def create_chassis_schema_v1(op: Any) -> None:
+    """Create the chassis' tables; for a service's first migration. What it makes never changes: see ``schema_v1``."""
+    for statement in schema_v1.STATEMENTS:
+        op.execute(statement)
+    for table in ("audit_log", "assets"):
+        append_only(op, table)
 
 
 def append_only(op: Any, table: str) -> None:

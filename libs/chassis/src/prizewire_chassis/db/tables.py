@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Identity,
@@ -27,7 +28,8 @@ class ChassisTables:
     """``inbox``: events that were taken in, by (consumer, source, event id), with the hash of their body.
     ``applied_versions``: the last version of each subject that a consumer applied. ``consumer_offsets``: the
     next offset of each partition, for recovery. ``outbox``: events on their way to Kafka. ``stuck_events``: dead
-    and parked messages, whole. ``idempotency_keys``: answers by key. ``audit_log``: the hash chain.
+    and parked messages, whole. ``idempotency_keys``: answers by key. ``audit_log``: the hash chain. ``assets``: as
+    they were at the first start that knew them.
     """
 
     inbox: Table
@@ -37,10 +39,11 @@ class ChassisTables:
     stuck_events: Table
     idempotency_keys: Table
     audit_log: Table
+    assets: Table
 
 
 def chassis_tables(metadata: MetaData) -> ChassisTables:
-    """Add the chassis' tables to a service's metadata."""
+    """Add the chassis' tables to a service's metadata. ``schema`` makes them; a test holds both equal."""
     moment = DateTime(timezone=True)
     inbox = Table(
         "inbox",
@@ -142,4 +145,11 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
         Column("prev_hash", Text, nullable=False),
         Column("hash", Text, nullable=False),
     )
-    return ChassisTables(inbox, applied, offsets, outbox, stuck, keys, audit)
+    assets = Table(
+        "assets",
+        metadata,
+        Column("code", Text, primary_key=True),
+        Column("decimals", Integer, nullable=False),
+        Column("redeemable", Boolean, nullable=False),
+    )
+    return ChassisTables(inbox, applied, offsets, outbox, stuck, keys, audit, assets)

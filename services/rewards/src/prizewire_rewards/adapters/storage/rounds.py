@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import copy_rows
 from prizewire_rewards.domain.model import Line, Reward, Round, Settlement
 from prizewire_rewards.domain.states import RewardState, RoundState
 
@@ -56,19 +57,27 @@ class SqlRounds:
         if not rewards:
             return
         asset_of = {head.round_id: head.asset for head in heads}
-        await self._tx.execute(
-            _ADD_REWARDS,
-            {
-                "ids": [reward.id for reward in rewards],
-                "rounds": [reward.round_id for reward in rewards],
-                "parts": [reward.line.part for reward in rewards],
-                "lines": [reward.line.line for reward in rewards],
-                "players": [reward.line.player for reward in rewards],
-                "places": [reward.line.place for reward in rewards],
-                "assets": [asset_of[reward.round_id] for reward in rewards],
-                "amounts": [reward.line.amount for reward in rewards],
-                **_moving(rewards),
-            },
+        await copy_rows(
+            self._tx,
+            table="rewards",
+            columns=_REWARD,
+            rows=[
+                (
+                    reward.id,
+                    reward.round_id,
+                    reward.line.part,
+                    reward.line.line,
+                    reward.line.player,
+                    reward.line.place,
+                    asset_of[reward.round_id],
+                    reward.line.amount,
+                    reward.state,
+                    reward.transfer_id,
+                    reward.note,
+                    reward.payout_id,
+                )
+                for reward in rewards
+            ],
         )
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
@@ -201,12 +210,19 @@ _ADD = text(
     f"SELECT u.*, CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
     "CAST(:queue_positions AS bigint[]), CAST(:versions AS int[])) AS u"
 )
-_ADD_REWARDS = text(
-    "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, note, "
-    "payout_id) SELECT u.* FROM unnest(CAST(:ids AS uuid[]), CAST(:rounds AS uuid[]), CAST(:parts AS int[]), "
-    "CAST(:lines AS int[]), CAST(:players AS text[]), CAST(:places AS int[]), CAST(:assets AS text[]), "
-    "CAST(:amounts AS bigint[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), CAST(:notes AS text[]), "
-    "CAST(:payouts AS uuid[])) AS u"
+_REWARD = (
+    "id",
+    "round_id",
+    "part",
+    "line",
+    "player",
+    "place",
+    "asset",
+    "amount",
+    "state",
+    "transfer_id",
+    "note",
+    "payout_id",
 )
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, "
