@@ -9,14 +9,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from prizewire_devstack.api import Api
-from prizewire_devstack.cli.env_example import render
 from prizewire_devstack.demo.following import Prize, Standing
 from prizewire_devstack.demo.receiver import subscribed
 from prizewire_devstack.demo.report import amount
 from prizewire_devstack.demo.sums import WHEREABOUTS, Sum, chain_sums
 from prizewire_devstack.demo.tournaments import load
 from prizewire_devstack.home import repository_root
-from prizewire_devstack.tracing import services_named, trace
 from prizewire_money import Amount, Asset, AssetRegistry
 
 USDC = Asset("USDC", 2, redeemable=True)
@@ -130,58 +128,7 @@ def test_only_deliveries_with_a_good_signature_count() -> None:
     assert service.deleted == ["/api/webhooks/s-1"]
 
 
-class Lineages:
-    """Four services, each with its part of a lineage."""
-
-    def get(self, path: str) -> dict[str, Any]:
-        service = path.split("/")[3]
-        second = ("settlement", "rewards", "payouts", "webhooks").index(service)
-        steps = [(service, second)] + ([("signer", 2)] if service == "payouts" else [])
-        return {
-            "entries": [
-                {
-                    "at": f"2026-11-21T12:00:0{at}+00:00",
-                    "service": name,
-                    "kind": "k",
-                    "id": "1",
-                    "summary": "",
-                    "detail": {},
-                }
-                for name, at in steps
-            ]
-        }
-
-
-def test_a_trace_is_in_the_order_of_time_and_names_the_signer() -> None:
-    """The signer serves no lineage itself; payouts tells its part."""
-    steps = trace(cast("Api", Lineages()), "c-1")
-    assert [step.service for step in steps] == ["settlement", "rewards", "payouts", "signer", "webhooks"]
-    assert services_named(steps) == ("settlement", "rewards", "payouts", "webhooks", "signer")
-
-
 def test_large_amounts_are_readable() -> None:
     """Thousands are set apart; nothing is rounded."""
     assert amount("2700000.05") == "2,700,000.05"
     assert amount("12") == "12"
-
-
-def test_the_example_environment_names_shared_settings_once() -> None:
-    """What is required stands open, defaults are commented out, secrets have none."""
-
-    def row(name: str, *, default: str | None) -> dict[str, Any]:
-        return {
-            "name": name,
-            "required": default is None,
-            "default": default,
-            "description": f"About {name}.",
-        }
-
-    text = render(
-        {
-            "settlement": [row("DATABASE_URL", default=None), row("PLATFORM_FEE_PERCENTAGE", default="10")],
-            "signer": [row("DATABASE_URL", default=None)],
-        }
-    )
-    assert text.count("DATABASE_URL=") == 1
-    assert "\nDATABASE_URL=\n" in text
-    assert "\n# PLATFORM_FEE_PERCENTAGE=10\n" in text

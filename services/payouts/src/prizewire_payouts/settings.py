@@ -59,7 +59,9 @@ class PayoutSettings(ServiceSettings):
     )
     stellar_channel_accounts: str = Field("", description="Comma list of channel accounts (G…).")
     stellar_assets: str = Field("XLM", description="Comma list of CODE:ISSUER; XLM is native.")
-    stellar_network_passphrase: str = Field(description="The network that intents and signatures name.")
+    stellar_network_passphrase: str = Field(
+        min_length=1, description="The network that intents and signatures name."
+    )
     soroban_rpc_url: str = Field("", description="Stellar RPC; several with commas, proofs need all.")
 
     payment_provider: Literal["mock", "stripe"] = Field("mock", description="Who takes top-ups.")
