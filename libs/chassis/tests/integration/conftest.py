@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Database
-from prizewire_chassis.db.schema import create_chassis_schema
+from prizewire_chassis.db.schema import create_chassis_schema_v1
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
@@ -26,7 +26,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _create(connection: Connection) -> None:
-    create_chassis_schema(Operations(MigrationContext.configure(connection)))
+    create_chassis_schema_v1(Operations(MigrationContext.configure(connection)))
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
     )

@@ -5,7 +5,7 @@ Kinds, edges and transitions are literal copies of the domain's tables; a test c
 
 from alembic import op
 
-from prizewire_chassis.db.schema import append_only, create_chassis_schema, guard_transitions, runtime_role
+from prizewire_chassis.db.schema import append_only, create_chassis_schema_v1, guard_transitions, runtime_role
 
 revision = "0001"
 down_revision = None
@@ -99,13 +99,6 @@ PAYOUT_STATES = (
 
 LEDGER = (
     """
-    CREATE TABLE ledger_assets (
-        code text PRIMARY KEY,
-        decimals integer NOT NULL,
-        redeemable boolean NOT NULL
-    )
-    """,
-    """
     CREATE TABLE ledger_kinds (
         kind text PRIMARY KEY,
         bound text NOT NULL CONSTRAINT ledger_kinds_bound CHECK (bound IN ('floor', 'ceiling', 'none')),
@@ -127,7 +120,7 @@ LEDGER = (
         id uuid PRIMARY KEY,
         kind text NOT NULL,
         owner text NOT NULL,
-        asset text NOT NULL REFERENCES ledger_assets (code),
+        asset text NOT NULL REFERENCES assets (code),
         bound text NOT NULL,
         balance bigint,
         opened_at timestamptz NOT NULL,
@@ -217,7 +210,7 @@ BEGIN
     SELECT p.type, p.asset INTO wrong
     FROM (SELECT DISTINCT type, debit_kind, credit_kind, asset FROM posted) p
     JOIN ledger_edges e ON e.type = p.type AND e.debit_kind = p.debit_kind AND e.credit_kind = p.credit_kind
-    LEFT JOIN ledger_assets a ON a.code = p.asset
+    LEFT JOIN assets a ON a.code = p.asset
     WHERE e.redeemable AND a.redeemable IS NOT TRUE LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '% is not redeemable and cannot go by %', wrong.asset, wrong.type
@@ -288,7 +281,7 @@ REST = (
     CREATE TABLE campaigns (
         id uuid PRIMARY KEY,
         name text NOT NULL,
-        asset text NOT NULL REFERENCES ledger_assets (code),
+        asset text NOT NULL REFERENCES assets (code),
         delivery text NOT NULL CONSTRAINT campaigns_delivery CHECK (delivery IN ('wallet', 'direct')),
         state text NOT NULL,
         funded bigint NOT NULL,
@@ -371,7 +364,7 @@ REST = (
         player text NOT NULL,
         campaign uuid REFERENCES campaigns (id),
         round_id uuid,
-        asset text NOT NULL REFERENCES ledger_assets (code),
+        asset text NOT NULL REFERENCES assets (code),
         amount bigint NOT NULL CONSTRAINT payouts_amount CHECK (amount > 0),
         correlation_id text NOT NULL,
         state text NOT NULL,
@@ -448,7 +441,7 @@ REWARD_GUARD = (
 
 
 def upgrade() -> None:
-    create_chassis_schema(op)
+    create_chassis_schema_v1(op)
     for statement in LEDGER:
         op.execute(statement)
     for kind, bound in (line.split() for line in KINDS.strip().splitlines()):
@@ -468,7 +461,7 @@ def upgrade() -> None:
     )
     for statement in REST:
         op.execute(statement)
-    for table in ("ledger_transfers", "ledger_assets", "ledger_kinds", "ledger_edges", "transitions"):
+    for table in ("ledger_transfers", "ledger_kinds", "ledger_edges", "transitions"):
         append_only(op, table)
     guard_transitions(op, table="campaigns", allowed=CAMPAIGN_STATES, start=["draft"])
     guard_transitions(op, table="rounds", allowed=ROUND_STATES, start=["unfunded", "reserved", "final"])

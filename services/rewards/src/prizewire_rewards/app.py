@@ -4,15 +4,14 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import LineageEntry
-from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
-from prizewire_chassis.settings import load_assets
-from prizewire_money import AssetRegistry, MoneyError
+from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks
-from prizewire_rewards.adapters.storage.ledger import AssetChanged, pin_assets, roll_up
+from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.entrypoints.consumers import build_specs
@@ -37,7 +36,7 @@ async def build(runtime: Runtime) -> Built:
     if not isinstance(settings, RewardsSettings):
         msg = f"rewards is built from its own settings, not {type(settings).__name__}"
         raise TypeError(msg)
-    assets = await _assets(runtime, settings)
+    assets = await pinned_assets(runtime)
     tools = Tools(
         assets=assets,
         signer=MessageKeySigner(runtime.key),
@@ -84,14 +83,3 @@ async def build(runtime: Runtime) -> Built:
         specs=build_specs(works=works, tools=tools, clock=runtime.clock),
         jobs=jobs,
     )
-
-
-async def _assets(runtime: Runtime, settings: RewardsSettings) -> AssetRegistry:
-    """The assets of assets.yaml, held against the ledger's."""
-    try:
-        assets = load_assets(settings.assets_file)
-        async with runtime.db.transaction() as tx:
-            await pin_assets(tx, assets)
-    except (OSError, ValueError, MoneyError, AssetChanged) as error:
-        raise ConfigurationError(f"{settings.assets_file.name}: {error}") from error
-    return assets

@@ -1,13 +1,10 @@
 """The migrated database against the domain and the tables that queries see."""
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from prizewire_money import AssetRegistry
-from prizewire_rewards.adapters.storage.ledger import AssetChanged, pin_assets
 from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.states import (
     CAMPAIGN_EDGES,
@@ -62,35 +59,3 @@ async def test_the_migration_makes_the_tables_that_queries_see(rig: Rig) -> None
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
-
-
-@pytest.mark.parametrize(
-    "definition", [{"decimals": 3, "redeemable": True}, {"decimals": 2, "redeemable": False}, None]
-)
-async def test_a_redefined_asset_refuses_the_start(rig: Rig, definition: dict[str, object] | None) -> None:
-    """Changed decimals or redeemability, or a missing asset, would change what stored amounts mean."""
-    definitions: dict[str, dict[str, object]] = {
-        "USDC": {"decimals": 2, "redeemable": True},
-        "XLM": {"decimals": 7, "redeemable": True},
-        "SEASON": {"decimals": 0, "redeemable": False},
-        "NEW": {"decimals": 4, "redeemable": True},
-    }
-    if definition is not None:
-        definitions["EURC"] = definition
-    with pytest.raises(AssetChanged, match="EURC"):
-        async with rig.db.transaction() as tx:
-            await pin_assets(tx, AssetRegistry.from_mapping(definitions))
-
-
-async def test_a_new_asset_is_added_at_start(rig: Rig) -> None:
-    """An asset that the ledger has not seen is copied into its table."""
-    definitions = {
-        "USDC": {"decimals": 2, "redeemable": True},
-        "EURC": {"decimals": 2, "redeemable": True},
-        "XLM": {"decimals": 7, "redeemable": True},
-        "SEASON": {"decimals": 0, "redeemable": False},
-        "NEW": {"decimals": 4, "redeemable": True},
-    }
-    async with rig.db.transaction() as tx:
-        await pin_assets(tx, AssetRegistry.from_mapping(definitions))
-    assert {"code": "NEW", "decimals": 4, "redeemable": True} in await rig.rows("SELECT * FROM ledger_assets")

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from prizewire_chassis.db.schema import append_only, create_chassis_schema, runtime_role
+from prizewire_chassis.db.schema import append_only, create_chassis_schema_v1, runtime_role
 
 revision = "0001"
 down_revision = None
@@ -21,13 +21,6 @@ EDGES = (
 )
 
 TABLES = (
-    """
-    CREATE TABLE assets (
-        code text PRIMARY KEY,
-        decimals integer NOT NULL,
-        redeemable boolean NOT NULL
-    )
-    """,
     """
     CREATE TABLE competitions (
         id text PRIMARY KEY,
@@ -271,7 +264,7 @@ GUARDS = (
 
 
 def upgrade() -> None:
-    create_chassis_schema(op)
+    create_chassis_schema_v1(op)
     for statement in TABLES:
         op.execute(statement)
     rows = ", ".join(
@@ -279,7 +272,6 @@ def upgrade() -> None:
     )
     op.execute(f"INSERT INTO round_transitions_allowed (from_state, to_state, reason) VALUES {rows}")  # noqa: S608 - our own literals
     for table in (
-        "assets",
         "competition_rules",
         "round_transitions_allowed",
         "round_transitions",

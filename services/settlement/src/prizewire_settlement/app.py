@@ -2,12 +2,12 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import Check
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
-from prizewire_chassis.settings import load_assets
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
 from prizewire_settlement.adapters.checks import CHECKS
-from prizewire_settlement.adapters.competitions import AssetsChanged, Competitions, pin_assets
+from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.messages import Messages
 from prizewire_settlement.adapters.queries import PostgresQueries
 from prizewire_settlement.adapters.rules import RuleReader
@@ -33,11 +33,7 @@ async def build(runtime: Runtime) -> Built:
     if settings.platform_fee_bps + settings.organizer_fee_bps > 10_000:
         msg = "PLATFORM_FEE_PERCENTAGE and ORGANIZER_FEE_PERCENTAGE together exceed 100"
         raise ConfigurationError(msg)
-    assets = load_assets(settings.assets_file)
-    try:
-        await pin_assets(runtime.db, assets)
-    except AssetsChanged as error:
-        raise ConfigurationError(str(error)) from None
+    assets = await pinned_assets(runtime)
     rules = RuleReader(assets)
 
     def rounds(tx: AsyncConnection) -> RoundStore:

@@ -11,8 +11,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from prizewire_money import Asset, AssetRegistry
-from prizewire_settlement.adapters.competitions import AssetsChanged, pin_assets
 from prizewire_settlement.adapters.tables import APPEND_ONLY, metadata
 from prizewire_settlement.domain.states import EDGES
 from services.settlement.tests.integration.conftest import Opener, Service, match_event, subject_of
@@ -185,21 +183,6 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(service: Servi
 
     async with service.db.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
-
-
-@pytest.mark.parametrize(
-    ("assets", "word"),
-    [({"EURC": (3, True)}, "decimals"), ({"EURC": (2, False)}, "redeemable"), ({}, "no longer")],
-    ids=["decimals", "redeemable", "gone"],
-)
-async def test_changed_assets_refuse_the_start(service: Service, assets: dict[str, Any], word: str) -> None:
-    """Amounts were written in these minor units: assets.yaml may add assets and change none."""
-    registry = {"EURC": (2, True), "USDC": (2, True), "XLM": (7, True), "SEASON": (0, False), **assets}
-    if not assets:
-        del registry["EURC"]
-    changed = AssetRegistry({code: Asset(code, *fields) for code, fields in registry.items()})
-    with pytest.raises(AssetsChanged, match=word):
-        await pin_assets(service.db, changed)
 
 
 async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) -> None:

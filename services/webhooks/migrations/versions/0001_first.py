@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from prizewire_chassis.db.schema import append_only, create_chassis_schema, guard_transitions
+from prizewire_chassis.db.schema import append_only, create_chassis_schema_v1, guard_transitions
 
 revision = "0001"
 down_revision = None
@@ -49,7 +49,7 @@ OPEN = text("state IN ('pending', 'sending')")
 
 
 def upgrade() -> None:
-    create_chassis_schema(op)
+    create_chassis_schema_v1(op)
     _subscriptions()
     _deliveries()
     _history()

@@ -32,13 +32,6 @@ _MOMENT = DateTime(timezone=True)
 WALLETS_ONLY = "{side}_kind LIKE 'wallet:%'"
 """Predicate of the partial indexes that serve wallets' histories; queries repeat it word for word."""
 
-assets = Table(
-    "ledger_assets",
-    metadata,
-    Column("code", Text, primary_key=True),
-    Column("decimals", Integer, nullable=False),
-    Column("redeemable", Boolean, nullable=False),
-)
 kinds = Table(
     "ledger_kinds",
     metadata,
@@ -62,7 +55,7 @@ accounts = Table(
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("owner", Text, nullable=False),
-    Column("asset", Text, ForeignKey("ledger_assets.code"), nullable=False),
+    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
     Column("bound", Text, nullable=False),
     Column("balance", BigInteger),
     Column("opened_at", _MOMENT, nullable=False),
@@ -128,7 +121,7 @@ campaigns = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("asset", Text, ForeignKey("ledger_assets.code"), nullable=False),
+    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
     Column("delivery", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("funded", BigInteger, nullable=False),
@@ -221,7 +214,7 @@ payouts = Table(
     Column("player", Text, nullable=False),
     Column("campaign", Uuid, ForeignKey("campaigns.id")),
     Column("round_id", Uuid),
-    Column("asset", Text, ForeignKey("ledger_assets.code"), nullable=False),
+    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("correlation_id", Text, nullable=False),
     Column("state", Text, nullable=False),

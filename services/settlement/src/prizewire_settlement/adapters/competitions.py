@@ -1,18 +1,12 @@
-"""Competitions in PostgreSQL, and the assets that their rules count in."""
+"""Competitions in PostgreSQL."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Database
-from prizewire_money import AssetRegistry
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RuleReader, rule_values
 from prizewire_settlement.domain.model import Competition
 
-__all__ = ["AssetsChanged", "Competitions", "pin_assets"]
-
-
-class AssetsChanged(Exception):
-    """``assets.yaml`` says something else about an asset than it did when the first amount was written."""
+__all__ = ["Competitions"]
 
 
 class Competitions:
@@ -65,33 +59,6 @@ class Competitions:
         await self._tx.execute(_ADD_RULE, {**values, "by": by, "now": competition.updated_at})
 
 
-async def pin_assets(db: Database, assets: AssetRegistry) -> None:
-    """Copy assets that are new into their table, and hold the others against it.
-
-    Raises:
-        AssetsChanged: decimals or redeemability of a known asset differ.
-    """
-    async with db.transaction() as tx:
-        await tx.execute(
-            _ADD_ASSETS,
-            {
-                "codes": list(assets),
-                "decimals": [asset.decimals for asset in assets.values()],
-                "redeemables": [asset.redeemable for asset in assets.values()],
-            },
-        )
-        rows = await tx.execute(text("SELECT code, decimals, redeemable FROM assets"))
-        for row in rows:
-            if row.code not in assets:
-                raise AssetsChanged(f"assets.yaml no longer names {row.code}, which an earlier start knew")
-            known = assets[row.code]
-            if (known.decimals, known.redeemable) != (row.decimals, row.redeemable):
-                raise AssetsChanged(
-                    f"assets.yaml changed {row.code}: at an earlier start it had {row.decimals} decimals and "
-                    f"redeemable {str(row.redeemable).lower()}"
-                )
-
-
 _CREATE = text(
     "INSERT INTO competitions (id, name, rule_version, created_by, created_at, updated_at) "
     "VALUES (:id, :name, :version, :by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)) "
@@ -111,8 +78,4 @@ _ADD_RULE = text(
     "created_by, created_at) VALUES (:competition_id, :version, :campaign, :asset, :gross, :platform_bps, "
     ":organizer_bps, :organizer_player, :template, CAST(:places AS jsonb), CAST(:per_point AS jsonb), :ties, "
     ":rank_score, :rank_descending, CAST(:sources AS jsonb), :dispute_window_s, :by, :now)"
-)
-_ADD_ASSETS = text(
-    "INSERT INTO assets (code, decimals, redeemable) SELECT * FROM unnest(CAST(:codes AS text[]), "
-    "CAST(:decimals AS int[]), CAST(:redeemables AS boolean[])) ON CONFLICT DO NOTHING"
 )

@@ -1,6 +1,5 @@
 """Settlement's tables. Private to the adapters: nobody else sees a row.
 
-- ``assets``: as they were at the first start that knew them; changed decimals refuse the start.
 - ``competitions``, ``competition_rules``: every version of every rule; rules are only added to.
 - ``round_transitions_allowed``: the database's copy of ``domain/states.py``.
 - ``rounds``: one for each (source, match). ``round_transitions``: every step of every round; only added to, and
@@ -39,13 +38,6 @@ metadata: Final = MetaData()
 chassis_tables(metadata)
 _moment: Final = DateTime(timezone=True)
 
-Table(
-    "assets",
-    metadata,
-    Column("code", Text, primary_key=True),
-    Column("decimals", Integer, nullable=False),
-    Column("redeemable", Boolean, nullable=False),
-)
 Table(
     "competitions",
     metadata,
@@ -188,7 +180,6 @@ Table(
 )
 
 APPEND_ONLY: Final = (
-    "assets",
     "competition_rules",
     "round_transitions_allowed",
     "round_transitions",

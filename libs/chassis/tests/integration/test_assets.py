@@ -1,0 +1,78 @@
+"""An asset keeps its decimals: what is stored in its smallest unit must not change its worth."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.db.database import sqlstate
+from prizewire_chassis.lifecycle import ConfigurationError
+
+EURC = "EURC: {decimals: 2, redeemable: true}"
+SEASON = "SEASON: {decimals: 0, redeemable: false}"
+
+
+@pytest.fixture
+def start(db, tmp_path: Path):
+    """Begins a service with these lines in its assets file."""
+
+    async def begin(*lines: str):
+        path = tmp_path / "assets.yaml"
+        path.write_text("\n".join(["assets:", *(f"  {line}" for line in lines)]))
+        runtime: Any = SimpleNamespace(db=db, settings=SimpleNamespace(assets_file=path))
+        return await pinned_assets(runtime)
+
+    return begin
+
+
+async def test_assets_are_copied_once_and_may_be_added_to(db, start):
+    """The first start stores them, a later one adds what is new, and the file is what the service gets."""
+    assert list(await start(EURC)) == ["EURC"]
+    assert list(await start(SEASON, EURC)) == ["EURC", "SEASON"]
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT * FROM assets ORDER BY code"))
+        assert [tuple(row) for row in rows] == [("EURC", 2, True), ("SEASON", 0, False)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["EURC: {decimals: 3, redeemable: true}"], "changed EURC: at an earlier start it had 2 decimals"),
+        (["EURC: {decimals: 2, redeemable: false}"], "redeemable true"),
+        ([SEASON], "no longer names EURC"),
+        (["EURC: {decimals: 99, redeemable: true}"], "decimals of EURC"),
+        (["EURC: 2"], "EURC"),
+    ],
+    ids=["decimals", "redeemable", "gone", "out of range", "malformed"],
+)
+async def test_changed_assets_refuse_the_start(db, start, changed, said):
+    """The sentence names the file and the asset, and the database keeps what it knew."""
+    await start(EURC)
+    with pytest.raises(ConfigurationError, match=rf"^assets\.yaml.*{said}"):
+        await start(*changed)
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT code, decimals FROM assets"))).all() == [("EURC", 2)]
+
+
+async def test_a_missing_file_refuses_the_start(db, tmp_path):
+    """It is a sentence for the operator, not a stack trace."""
+    runtime: Any = SimpleNamespace(db=db, settings=SimpleNamespace(assets_file=tmp_path / "none.yaml"))
+    with pytest.raises(ConfigurationError, match=r"none\.yaml"):
+        await pinned_assets(runtime)
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE assets SET decimals = 3", "DELETE FROM assets", "TRUNCATE assets"]
+)
+async def test_the_table_refuses_changes(db, owner, start, statement):
+    """Neither the service nor the owner of the tables changes or removes an asset in passing."""
+    await start(EURC)
+    for database, states in ((db, {"23000", "42501"}), (owner, {"23000"})):
+        with pytest.raises(DBAPIError) as refused:
+            async with database.transaction() as tx:
+                await tx.execute(text(statement))
+        assert sqlstate(refused.value) in states
