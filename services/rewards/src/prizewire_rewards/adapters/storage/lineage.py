@@ -3,84 +3,112 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
 
-__all__ = ["lineage_of"]
+__all__ = ["ENTRIES_MAX", "lineage_of"]
 
 SERVICE = "rewards"
-TRANSFERS_MAX = 5_000
-"""A round of a hundred thousand prizes is not told transfer by transfer."""
+ENTRIES_MAX = 5_000
+"""Entries of one kind: a round of a hundred thousand prizes is not told prize by prize."""
 
 
 async def lineage_of(
-    tx: AsyncConnection, correlation_id: str, *, assets: AssetRegistry
+    tx: AsyncConnection, correlation_id: str, *, assets: AssetRegistry, entries_max: int = ENTRIES_MAX
 ) -> list[LineageEntry]:
-    """Every step in order of time; within one moment rounds come before the transfers and payouts they caused."""
+    """Every step in order of time; within one moment rounds come before the transfers and payouts they caused.
+
+    Of each kind the first ``entries_max`` are told; where there are more, the last entry, of the kind ``more``, says
+    of what.
+    """
     entries: list[tuple[datetime, int, LineageEntry]] = []
-
-    def add(rank: int, entry: LineageEntry) -> None:
-        entries.append((entry.at, rank, entry))
-
-    def wire(row: Any, amount: int) -> str:
-        return Amount(assets[row.asset], amount).to_wire()
-
-    for row in await tx.execute(_ROUNDS, {"id": correlation_id}):
-        detail = {
-            "match_id": row.match_id,
-            "competition": row.competition,
-            "campaign": str(row.campaign),
-            "rule_version": row.rule_version,
-            "settlement_version": row.settlement_version,
-            "asset": row.asset,
-            "gross": wire(row, row.gross),
-            "net": wire(row, row.net),
-            "lines": row.lines_total,
-            "state": row.state,
-        }
-        summary = f"round of {row.match_id}: {detail['gross']} {row.asset} in {row.lines_total} prizes"
-        add(0, LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail))
-    for row in await tx.execute(_STEPS, {"id": correlation_id}):
-        summary = f"{row.machine} {row.from_state or 'new'} → {row.to_state}"
-        detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
-        add(1, LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail))
-    for row in await tx.execute(_TRANSFERS, {"id": correlation_id, "limit": TRANSFERS_MAX}):
-        detail = {
-            "type": row.type,
-            "debit": f"{row.debit_kind} {row.debit_owner}",
-            "credit": f"{row.credit_kind} {row.credit_owner}",
-            "asset": row.asset,
-            "amount": wire(row, row.amount),
-            "group": str(row.group_id),
-        }
-        summary = f"{row.type}: {detail['amount']} {row.asset} from {detail['debit']} to {detail['credit']}"
-        add(2, LineageEntry(row.at, SERVICE, "transfer", str(row.id), summary, detail))
-    for row in await tx.execute(_PAYOUTS, {"id": correlation_id}):
-        detail = {
-            "player": row.player,
-            "asset": row.asset,
-            "amount": wire(row, row.amount),
-            "state": row.state,
-            "intent_signature": row.intent_signature,
-            "rails": list(row.rail_types),
-        }
-        summary = f"payout of {detail['amount']} {row.asset} to {row.player} requested, intent signed"
-        add(3, LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail))
-    return [entry for _, _, entry in sorted(entries, key=lambda item: (item[0], item[1]))]
+    cut: list[str] = []
+    for rank, (plural, statement, told) in enumerate(_KINDS):
+        rows = (await tx.execute(statement, {"id": correlation_id, "limit": entries_max + 1})).all()
+        if len(rows) > entries_max:
+            cut.append(plural)
+        entries.extend((entry.at, rank, entry) for entry in (told(row, assets) for row in rows[:entries_max]))
+    found = [entry for _, _, entry in sorted(entries, key=lambda item: (item[0], item[1]))]
+    if cut:
+        summary = f"there are more {' and '.join(cut)} than the first {entries_max} told here"
+        detail = {"cut": cut, "told_of_each": entries_max}
+        found.append(LineageEntry(found[-1].at, SERVICE, "more", correlation_id, summary, detail))
+    return found
 
 
-_ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id")
+def _wire(row: Row[Any], amount: int, assets: AssetRegistry) -> str:
+    return Amount(assets[row.asset], amount).to_wire()
+
+
+def _round(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "match_id": row.match_id,
+        "competition": row.competition,
+        "campaign": str(row.campaign),
+        "rule_version": row.rule_version,
+        "settlement_version": row.settlement_version,
+        "asset": row.asset,
+        "gross": _wire(row, row.gross, assets),
+        "net": _wire(row, row.net, assets),
+        "lines": row.lines_total,
+        "state": row.state,
+    }
+    summary = f"round of {row.match_id}: {detail['gross']} {row.asset} in {row.lines_total} prizes"
+    return LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
+
+
+def _step(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    del assets  # a step has no amount
+    summary = f"{row.machine} {row.from_state or 'new'} → {row.to_state}"
+    detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
+    return LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
+
+
+def _transfer(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "type": row.type,
+        "debit": f"{row.debit_kind} {row.debit_owner}",
+        "credit": f"{row.credit_kind} {row.credit_owner}",
+        "asset": row.asset,
+        "amount": _wire(row, row.amount, assets),
+        "group": str(row.group_id),
+    }
+    summary = f"{row.type}: {detail['amount']} {row.asset} from {detail['debit']} to {detail['credit']}"
+    return LineageEntry(row.at, SERVICE, "transfer", str(row.id), summary, detail)
+
+
+def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "player": row.player,
+        "asset": row.asset,
+        "amount": _wire(row, row.amount, assets),
+        "state": row.state,
+        "intent_signature": row.intent_signature,
+        "rails": list(row.rail_types),
+    }
+    summary = f"payout of {detail['amount']} {row.asset} to {row.player} requested, intent signed"
+    return LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
+
+
+_ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id) "
-    "ORDER BY t.id"
+    "ORDER BY t.id LIMIT :limit"
 )
 _TRANSFERS = text(
-    "SELECT t.*, d.owner AS debit_owner, c.owner AS credit_owner FROM ledger_transfers t "
+    "SELECT t.*, d.owner AS debit_owner, c.owner AS credit_owner FROM ("
+    "SELECT * FROM ledger_transfers WHERE correlation_id = :id ORDER BY seq LIMIT :limit) t "
     "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
-    "WHERE t.correlation_id = :id ORDER BY t.seq LIMIT :limit"
+    "ORDER BY t.seq"
 )
-_PAYOUTS = text("SELECT * FROM payouts WHERE correlation_id = :id")
+_PAYOUTS = text("SELECT * FROM payouts WHERE correlation_id = :id ORDER BY requested_at, id LIMIT :limit")
+_KINDS = (
+    ("rounds", _ROUNDS, _round),
+    ("state changes", _STEPS, _step),
+    ("transfers", _TRANSFERS, _transfer),
+    ("payout requests", _PAYOUTS, _payout),
+)
