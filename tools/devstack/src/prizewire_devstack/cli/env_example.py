@@ -54,9 +54,9 @@ def render(rows_of: Mapping[str, Sequence[Row]]) -> str:
         for row in rows:
             readers.setdefault(row["name"], {})[service] = row
     blocks: dict[str, list[str]] = {EVERY: [], SEVERAL: [], **{service: [] for service in rows_of}}
-    for name, rows in readers.items():
-        title = EVERY if len(rows) == len(rows_of) else SEVERAL if len(rows) > 1 else next(iter(rows))
-        blocks[title] += _lines(name, rows)
+    for name, said in readers.items():
+        title = EVERY if len(said) == len(rows_of) else SEVERAL if len(said) > 1 else next(iter(said))
+        blocks[title] += _lines(name, said)
     return "\n".join(
         [HEADER, *("\n".join((f"# --- {title}", *lines, "")) for title, lines in blocks.items() if lines)]
     )

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.progress import LiveReporter
+from prizewire_devstack.cli.watching import Watcher
 from prizewire_devstack.home import Home
 from prizewire_devstack.stack import Stack, StackOptions
 
@@ -89,13 +90,12 @@ def command(fresh: bool, gateway_port: int | None, as_json: bool, verbose: bool)
 
 
 def _watch(stack: Stack, console: Console) -> None:
-    """Stay until interrupted, and say so when a part ends that nobody stopped."""
-    reported: set[str] = set()
+    """Stay until interrupted, and say so when a part ends that nobody stopped, or the disk fills up."""
+
+    def say(sentence: str) -> None:
+        console.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+
+    watcher = Watcher(supervisor=stack.supervisor, directory=stack.home.root, say=say)
     nobody = threading.Event()
     while not nobody.wait(WATCH_INTERVAL_S):
-        for part in stack.supervisor.ended_unexpectedly():
-            if part not in reported:
-                reported.add(part)
-                console.print(
-                    f"[red]{part} ended unexpectedly[/]; its log: {stack.supervisor.log_file(part)}"
-                )
+        watcher.look()

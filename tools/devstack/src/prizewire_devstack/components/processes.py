@@ -139,6 +139,10 @@ class Supervisor:
         """Start a part again as it was started before; it must have ended."""
         return self.start(self._children[name].spec)
 
+    def parts(self) -> tuple[str, ...]:
+        """The parts that were started, whether they still run or not."""
+        return tuple(self._children)
+
     def is_running(self, name: str) -> bool:
         """Say whether the part was started and has not ended."""
         child = self._children.get(name)

@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from prizewire_devstack import tokens
+from prizewire_devstack import disk, tokens
 from prizewire_devstack.components import gateway, kafka_jars, stellar
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
@@ -36,7 +35,6 @@ from prizewire_devstack.stack.environment import Surroundings, migrate_environme
 PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
 MIGRATE_TIMEOUT_S: Final = 120.0
 READY_DEADLINE_S: Final = 90.0
-DISK_FREE_MIN_BYTES: Final = 300 * 1024 * 1024
 NEEDS_CHAIN: Final = frozenset({"payouts", "signer"})
 
 
@@ -170,10 +168,8 @@ class Stack:
             self.home.run_file.unlink()
         if self.options.fresh:
             self.home.wipe()
-        if shutil.disk_usage(self.home.root).free < DISK_FREE_MIN_BYTES:
-            raise DiskFullError(
-                f"The disk that holds {self.home.root} has less than 300 MB left: free some space and start again."
-            )
+        if disk.is_low(self.home.root):
+            raise DiskFullError(f"{disk.low(self.home.root)}: free some space and start again.")
         self.keyring.ensure(now=datetime.now(UTC))
         self.ports = assign(
             PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
