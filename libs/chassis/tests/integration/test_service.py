@@ -141,7 +141,10 @@ async def test_doors(service):
     answer = await client.get("/api/services/rewards/checks", headers=bad)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
     checks = (await client.get("/api/services/rewards/checks", headers=auth("operator"))).json()
-    assert checks["checks"] == [{"name": "sums", "ok": False, "breaches": ["one is off"]}]
+    assert checks["checks"] == [
+        {"name": "sums", "ok": False, "breaches": ["one is off"]},
+        {"name": "audit.chain", "ok": True, "breaches": []},
+    ]
     lineage = (await client.get("/api/services/rewards/lineage/c-9", headers=auth("admin"))).json()
     assert lineage["entries"][0]["id"] == "c-9"
     missing = await client.get("/nowhere", headers=auth("admin"))

@@ -125,3 +125,20 @@ async def test_foreign_arguments_are_the_callers_mistake(client, path, params, s
     """A cursor, number or name that this service never gave is refused, never a failure of ours."""
     answer = await client.get(ROOT + path, params=params, headers=auth("operator"))
     assert answer.status_code == status
+
+
+async def test_a_changed_audit_record_is_a_breach_of_every_service(client, db, owner, outbox, clock):
+    """Whatever else a service checks, its audit chain is verified with it."""
+    audit = Audit(service="payouts", outbox=outbox, clock=clock)
+    for target in ("1", "2"):
+        async with db.transaction() as tx:
+            await audit.record(tx, actor="op", action="x.done", target=target)
+    whole = (await client.get(f"{ROOT}/checks", headers=auth("operator"))).json()
+    assert whole["checks"] == [{"name": "audit.chain", "ok": True, "breaches": []}]
+    async with owner.transaction() as tx:
+        await tx.execute(text("ALTER TABLE audit_log DISABLE TRIGGER USER"))
+        await tx.execute(text("UPDATE audit_log SET actor = 'another' WHERE sequence = 1"))
+    found = (await client.get(f"{ROOT}/checks", headers=auth("operator"))).json()
+    assert found["checks"] == [
+        {"name": "audit.chain", "ok": False, "breaches": ["audit record 1 breaks the chain"]}
+    ]

@@ -241,7 +241,7 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     body = (
         await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))
     ).json()
-    assert len(body["checks"]) == 6
+    assert len(body["checks"]) == 7
     assert all(check["ok"] for check in body["checks"])
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from prizewire_chassis.audit import Audit
+from prizewire_chassis.audit import Audit, verify_chain
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.db import Database
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
@@ -25,8 +26,9 @@ _REPLAY_STATUS = {"not_found": 404, "already_replayed": 409, "consumer_unknown":
 def service_controller(
     *, service: str, db: Database, stuck: StuckEvents, lineage: Lineage, checks: Sequence[Check], audit: Audit
 ) -> type[Controller]:
-    """The controller under ``/api/services/<service>``."""
+    """The controller under ``/api/services/<service>``. To the service's own checks comes that of its audit chain."""
     operator = require(Role.OPERATOR, Role.ADMIN)
+    every_check = [*checks, Check("audit.chain", partial(verify_chain, service=service))]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"
@@ -82,7 +84,7 @@ def service_controller(
         @get("/checks", summary="The invariants of this service, checked now")
         async def checks(self) -> dict[str, Any]:
             found = []
-            for check in checks:
+            for check in every_check:
                 async with db.transaction() as tx:
                     breaches = await check.run(tx)
                 found.append({"name": check.name, "ok": not breaches, "breaches": breaches[:50]})

@@ -3,7 +3,6 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.http.parts import Check
 from prizewire_payouts.domain.invariants import Invariant
 
@@ -79,16 +78,11 @@ async def _methods(tx: AsyncConnection) -> list[str]:
     return [f"{row[0]} has two default methods" for row in await tx.execute(_DEFAULTS)]
 
 
-async def _audit(tx: AsyncConnection) -> list[str]:
-    return await verify_chain(tx, service="payouts")
-
-
 CHECKS = (
     Check(Invariant.AT_MOST_ONE_EFFECT, _one_effect),
     Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts),
     Check(Invariant.HISTORIES_ARE_PATHS, _histories),
     Check(Invariant.CLOSURES_ARE_STORED, _closures),
     Check(Invariant.ONE_DEFAULT_METHOD, _methods),
-    Check(Invariant.AUDIT_CHAIN_WHOLE, _audit),
 )
 """Checked by `GET /api/services/payouts/checks`."""

@@ -18,5 +18,3 @@ class Invariant(StrEnum):
     """What the signer could have signed never ended without the signer's closure."""
     ONE_DEFAULT_METHOD = "payout_methods_one_default"
     """A player has at most one default method."""
-    AUDIT_CHAIN_WHOLE = "audit_chain"
-    """The audit chain verifies from its first record to its last."""

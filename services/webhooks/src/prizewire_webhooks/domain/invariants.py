@@ -16,5 +16,3 @@ class Invariant(StrEnum):
     """Nothing of a lane was sent before what came earlier on it had ended."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every subscription and delivery is a chain that ends in its present state."""
-    AUDIT_CHAIN_WHOLE = "audit_chain_whole"
-    """The audit chain verifies from its first record to its last."""

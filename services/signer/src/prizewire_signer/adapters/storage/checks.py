@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.audit import verify_chain
 from prizewire_signer.domain.invariants import (
     DayUse,
     LiveDigest,
@@ -38,6 +39,7 @@ async def breaches_of(tx: AsyncConnection) -> dict[str, list[str]]:
         "answers_counted": answers_counted(
             watermark=counters.watermark, answers=counters.answers, highest=counters.highest
         ),
+        "audit_chain": await verify_chain(tx, service="signer"),
     }
 
 
