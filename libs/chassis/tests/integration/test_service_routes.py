@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from litestar import get
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.test_inbox import held
@@ -116,6 +117,9 @@ async def test_a_number_past_all_ids_is_no_event(client):
         ("/stuck-events", {"limit": "0"}, 400),
         ("/stuck-events", {"limit": "x"}, 400),
         (f"/stuck-events/{2**63}", {}, 404),
+        ("/stuck-events/99999999999999999999", {}, 404),
+        ("/stuck-events/-1", {}, 404),
+        ("/stuck-events", {"cursor": "WyJhYmMiXQ"}, 400),
         ("/stuck-events/0", {}, 404),
         ("/stuck-events", {"correlation_id": "a\x00b"}, 400),
         ("/stuck-events", {"state": "a\x00b"}, 400),
@@ -142,3 +146,34 @@ async def test_a_changed_audit_record_is_a_breach_of_every_service(client, db, o
     assert found["checks"] == [
         {"name": "audit.chain", "ok": False, "breaches": ["audit record 1 breaks the chain"]}
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("text", "a\x00b"),
+        ("text", "\ud800"),
+        ("jsonb", '{"a": "b\\u0000"}'),
+        ("bigint", 2**63),
+        ("bigint", -(10**30)),
+        ("uuid", "no uuid"),
+    ],
+)
+async def test_what_the_database_takes_for_no_value_is_the_callers_mistake(db, kind, value):
+    """Wherever a value is bound that PostgreSQL or its driver cannot take, the answer is 400."""
+
+    @get("/bound")
+    async def bound() -> None:
+        async with db.transaction() as tx:
+            await tx.execute(text(f"SELECT CAST(:value AS {kind})"), {"value": value})
+
+    app = build_app(
+        service="payouts",
+        controllers=[bound],
+        health=Health(),
+        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+    )
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
+        answer = await opened.get("/bound")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

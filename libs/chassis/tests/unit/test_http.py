@@ -6,7 +6,8 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Request, get, post
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
+from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.auth import Role, TokenReader, require
 from prizewire_chassis.health import Health
@@ -38,6 +39,13 @@ async def away() -> None:
     raise asyncpg.CannotConnectNowError(CAUSE)
 
 
+@get("/raised/{given:str}")
+async def raised(given: FromPath[str]) -> None:
+    error = asyncpg.PostgresError(CAUSE)
+    error.sqlstate = given
+    raise DBAPIError("SELECT", None, error)
+
+
 @get("/anybody", guards=[require()])
 async def anybody(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {"subject": request.user.subject}
@@ -52,7 +60,7 @@ async def approvers() -> None:
 async def client():
     app = build_app(
         service="test",
-        controllers=[length, typed, broken, away, anybody, approvers],
+        controllers=[length, typed, broken, away, raised, anybody, approvers],
         health=Health(),
         tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
     )
@@ -137,3 +145,22 @@ async def test_open_doors(client):
     assert (await client.get("/anybody", headers=bearer())).json() == {"subject": "p-1"}
     assert (await client.get("/anybody", headers=bearer(scheme="bearer"))).status_code == 200
     assert (await client.get("/approvers", headers=bearer("player", "approver"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "code"),
+    [
+        ("22021", 400, "invalid_request"),
+        ("22P05", 400, "invalid_request"),
+        ("22003", 400, "invalid_request"),
+        ("22000", 400, "invalid_request"),
+        ("53100", 503, "storage_full"),
+        ("53300", 503, "unavailable"),
+        ("23514", 500, "internal_error"),
+    ],
+)
+async def test_what_the_database_refuses_is_told_as_what_it_is(client, state, status, code):
+    """A value that cannot be is the caller's mistake, a full disk is no passing failure, and no cause is shown."""
+    answer = await client.get(f"/raised/{state}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert CAUSE not in answer.text

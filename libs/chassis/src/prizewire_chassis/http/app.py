@@ -25,8 +25,11 @@ from prizewire_chassis.problems import Problem
 __all__ = ["build_app"]
 
 BODY_BYTES_MAX = 1_000_000
-_NOT_A_TEXT = "22021"
-"""SQLSTATE ``character_not_in_repertoire``: PostgreSQL's text takes no NUL."""
+_DATA_EXCEPTION = "22"
+"""SQLSTATE class of values that cannot be: a NUL in a text, a number out of its type's range (PostgreSQL, appendix A;
+asyncpg says the same of what it cannot encode).
+"""
+_DISK_FULL = "53100"
 _log = get_logger(__name__)
 _CODES = {
     400: "invalid_request",
@@ -146,12 +149,20 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    state = sqlstate(error) or ""
+    if state == _DISK_FULL:
+        _log.error("the database's disk is full", path=request.url.path)
+        detail = "the service's database has no room left to write; sending again helps once somebody has made room"
+        return _render(request, Problem(status=503, code="storage_full", detail=detail))
     if is_transient(error):
         _log.warning("request failed for now", path=request.url.path, error=repr(error))
         detail = "the service cannot reach its database just now; the same request may be sent again"
         return _render(request, Problem(status=503, code="unavailable", detail=detail))
-    if sqlstate(error) == _NOT_A_TEXT:
-        detail = "the request holds a character that no text here may have, such as NUL"
+    if state.startswith(_DATA_EXCEPTION):
+        _log.warning("the database takes no such value", path=request.url.path, sqlstate=state)
+        detail = (
+            "the request holds a value that cannot be kept: a character such as NUL, or a number out of range"
+        )
         return _render(request, Problem(status=400, code="invalid_request", detail=detail))
     _log.error("request failed", path=request.url.path, exc_info=error)
     return _render(
