@@ -10,7 +10,7 @@ from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.storage import work_of
-from prizewire_rewards.adapters.storage.checks import build_checks
+from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, sum_up
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
@@ -52,18 +52,21 @@ async def build(runtime: Runtime) -> Built:
     async def fold(tx: AsyncConnection, rows_max: int) -> int:
         return await roll_up(tx, rows_max=rows_max)
 
+    async def checkpoint(tx: AsyncConnection, rows_max: int) -> tuple[int, int]:
+        return await sum_up(tx, rows_max=rows_max)
+
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
         return await lineage_of(tx, correlation_id, assets=assets)
 
     works = Works(of=work)
-    checks = build_checks()
     releasing, jobs = build_jobs(
         db=runtime.db,
         works=works,
         tools=tools,
         clock=runtime.clock,
         roll_up=fold,
-        checks=checks,
+        sum_up=checkpoint,
+        watches=build_watches(),
         invariants_interval_s=settings.invariants_interval_s,
     )
     codes = list(assets)
@@ -79,7 +82,7 @@ async def build(runtime: Runtime) -> Built:
     return Built(
         controllers=[build_routes(front)],
         lineage=lineage,
-        checks=checks,
+        checks=build_checks(),
         specs=build_specs(works=works, tools=tools, clock=runtime.clock),
         jobs=jobs,
     )

@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge
 
 __all__ = [
     "BREACHES",
+    "LEDGER_BEHIND",
     "LINES_BOOKED",
     "MISMATCHES",
     "PAYOUTS_ENDED",
@@ -12,6 +13,8 @@ __all__ = [
     "ROLLED_UP",
     "ROUNDS_BOOKED",
     "ROUNDS_UNFUNDED",
+    "WATCHED",
+    "WATCHED_WHOLE",
 ]
 
 ROUNDS_BOOKED = Counter(
@@ -35,5 +38,20 @@ MISMATCHES = Counter(
 )
 ROLLED_UP = Counter("prizewire_rewards_ledger_rolled_up_total", "Movements folded into unbounded balances.")
 BREACHES = Gauge(
-    "prizewire_rewards_invariant_breaches", "Breaches of an invariant, 0 when it holds.", ["name"]
+    "prizewire_rewards_invariant_breaches",
+    "Breaches of an invariant that the job knows of, 0 when none was found in what it has looked at.",
+    ["name"],
+)
+WATCHED = Counter(
+    "prizewire_rewards_invariant_looked_at_total",
+    "Things that the job has looked at for an invariant.",
+    ["name"],
+)
+WATCHED_WHOLE = Counter(
+    "prizewire_rewards_invariant_whole_total",
+    "How often the job has been through everything that an invariant is about.",
+    ["name"],
+)
+LEDGER_BEHIND = Gauge(
+    "prizewire_rewards_ledger_behind", "Transfers after the checkpoint that balances are held against."
 )

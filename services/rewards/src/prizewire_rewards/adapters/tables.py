@@ -116,6 +116,22 @@ rollups = Table(
     Column("account", Uuid, ForeignKey("ledger_accounts.id"), primary_key=True),
     Column("balance", BigInteger, nullable=False),
 )
+sums = Table(
+    "ledger_sums",
+    metadata,
+    Column("account", Uuid, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Index("ledger_sums_zero", "account", postgresql_where=text("total = 0")),
+)
+checkpoint = Table(
+    "ledger_checkpoint",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("seq", BigInteger, nullable=False),
+    Column("mark", BigInteger, nullable=False),
+    Column("mark_xid", BigInteger, nullable=False),
+    CheckConstraint("one", name="ledger_checkpoint_one"),
+)
 campaigns = Table(
     "campaigns",
     metadata,

@@ -1,8 +1,10 @@
 """What must always hold, by name; the storage room counts the breaches of each (correctness, invariants 1, 2, 6, 7)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Invariant"]
+__all__ = ["Invariant", "Seen"]
 
 
 class Invariant(StrEnum):
@@ -24,3 +26,15 @@ class Invariant(StrEnum):
     """An open payout holds exactly its amount, a closed one nothing."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every campaign, round and payout ends in its present state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look at an invariant found: its breaches as sentences, and what it covered, in words and as the number
+    of things that were looked at. ``whole`` says that with this look everything has been seen once more.
+    """
+
+    breaches: Sequence[str]
+    covered: str
+    looked_at: int
+    whole: bool

@@ -1,26 +1,42 @@
-"""Periodic work: waiting rounds, balances of unbounded accounts, invariants."""
+"""Periodic work: waiting rounds, balances of unbounded accounts, the checkpoint, invariants."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
-from prizewire_chassis.http import Check
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
+from prizewire_rewards.domain.invariants import Seen
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import release_next
 from prizewire_rewards.handlers.desk import Booked
 from prizewire_rewards.ports import Tools
 
-__all__ = ["build_jobs"]
+__all__ = ["Watch", "build_jobs"]
 
 RELEASE_INTERVAL_S = 2.0
 ROLL_UP_INTERVAL_S = 5.0
 ROLL_UP_ROWS_MAX = 10_000
+SUM_UP_INTERVAL_S = 60.0
+SUM_UP_ROWS_MAX = 250_000
 _log = get_logger(__name__)
+
+
+class Watch(Protocol):
+    """An invariant that is looked at from time to time, a part of it at each look."""
+
+    @property
+    def name(self) -> str:
+        """The invariant's name."""
+        ...
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at the next part."""
+        ...
 
 
 def build_jobs(
@@ -30,7 +46,8 @@ def build_jobs(
     tools: Tools,
     clock: Clock,
     roll_up: Callable[[AsyncConnection, int], Awaitable[int]],
-    checks: Sequence[Check],
+    sum_up: Callable[[AsyncConnection, int], Awaitable[tuple[int, int]]],
+    watches: Sequence[Watch],
     invariants_interval_s: float,
 ) -> tuple[Job, Sequence[Job]]:
     """The job that releases waiting rounds (to be woken when money comes), and all jobs, it included."""
@@ -52,19 +69,30 @@ def build_jobs(
         metrics.ROLLED_UP.inc(folded)
         return folded >= ROLL_UP_ROWS_MAX
 
+    async def checkpoint() -> bool:
+        summed, behind = await db.run(lambda tx: sum_up(tx, SUM_UP_ROWS_MAX))
+        metrics.LEDGER_BEHIND.set(behind)
+        return summed >= SUM_UP_ROWS_MAX
+
     async def invariants() -> bool:
-        for check in checks:
+        covered: dict[str, str] = {}
+        for watch in watches:
             async with db.transaction() as tx:
-                breaches = await check.run(tx)
-            metrics.BREACHES.labels(check.name).set(len(breaches))
-            if breaches:
-                _log.error("invariant broken", invariant=check.name, breaches=breaches[:10])
+                seen = await watch.look(tx)
+            metrics.BREACHES.labels(watch.name).set(len(seen.breaches))
+            metrics.WATCHED.labels(watch.name).inc(seen.looked_at)
+            metrics.WATCHED_WHOLE.labels(watch.name).inc(int(seen.whole))
+            covered[str(watch.name)] = seen.covered
+            if seen.breaches:
+                _log.error("invariant broken", invariant=watch.name, breaches=list(seen.breaches[:10]))
+        _log.info("invariants looked at", covered=covered)
         return False
 
     releasing = Job("rounds.release", RELEASE_INTERVAL_S, release)
     jobs = (
         releasing,
         Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
+        Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint),
         Job("invariants", invariants_interval_s, invariants),
     )
     return releasing, jobs

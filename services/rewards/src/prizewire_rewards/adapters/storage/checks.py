@@ -1,54 +1,90 @@
-"""The invariants as questions to the database: each answers its breaches as sentences."""
+"""The invariants as questions to the database: each answers its breaches as sentences.
 
+Tables grow for ever, so every question is asked about a slice of its subjects, each found by an index. A check asks
+slice after slice until it has seen all; a watch asks one slice at each look and goes on from there at the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Check
-from prizewire_rewards.domain.invariants import Invariant
+from prizewire_rewards.domain.invariants import Invariant, Seen
 
-__all__ = ["SQL", "build_checks"]
+__all__ = [
+    "QUESTIONS",
+    "AssetsWatch",
+    "BalanceWatch",
+    "SliceWatch",
+    "build_checks",
+    "build_watches",
+    "sum_up",
+]
 
 BREACHES_MAX = 50
+SLICE_WEIGHT = 20_000
+"""Subjects of one slice; a round counts as many as it has lines."""
+TAIL_MAX = 500_000
+"""Transfers after the checkpoint that one look sums up by itself."""
+STRIDE = 500_000
+"""Transfers that a check of the whole ledger sums up with one statement."""
+FIRST = UUID(int=0)
 
-SQL: dict[Invariant, str] = {
-    Invariant.BALANCES_ARE_SUMS: """
-        SELECT format('%s of %s in %s holds %s, its transfers make %s',
-                      b.kind, b.owner, b.asset, b.balance, coalesce(s.total, 0))
-        FROM ledger_balances b LEFT JOIN (
-            SELECT leg.account, sum(leg.delta) AS total FROM (
-                SELECT debit_account AS account, -amount AS delta FROM ledger_transfers
-                UNION ALL SELECT credit_account, amount FROM ledger_transfers
-            ) leg GROUP BY leg.account
-        ) s ON s.account = b.id
-        WHERE b.balance <> coalesce(s.total, 0)
-    """,
-    Invariant.ASSETS_SUM_TO_ZERO: """
-        SELECT format('all accounts in %s sum to %s', asset, sum(balance))
-        FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0
-    """,
-    Invariant.BOUNDS_HOLD: """
-        SELECT format('%s of %s in %s holds %s', kind, owner, asset, balance) FROM ledger_accounts
-        WHERE (bound = 'floor' AND balance < 0) OR (bound = 'ceiling' AND balance > 0)
-    """,
-    Invariant.GRANTED_WITHIN_FUNDED: """
-        SELECT format('campaign %s: funded %s, granted %s, the pool holds %s, %s came in, %s rounds wait of %s',
-                      c.id, c.funded, c.granted, coalesce(a.balance, 0), coalesce(f.total, 0), q.waiting, c.queued)
+
+class Question(NamedTuple):
+    """An invariant. ``subjects`` selects (id, weight) of what it is about, ``of`` says what those are;
+    ``breaches`` selects (id, sentence) among the ``:ids``.
+    """
+
+    of: str
+    subjects: str
+    breaches: str
+
+
+_ACCOUNTS: Final = "SELECT id, 1 AS weight FROM ledger_accounts"
+_MACHINES: Final = "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts"
+
+QUESTIONS: Final[dict[Invariant, Question]] = {
+    Invariant.BOUNDS_HOLD: Question(
+        "accounts",
+        _ACCOUNTS,
+        """
+        SELECT id, format('%s of %s in %s holds %s', kind, owner, asset, balance) FROM ledger_accounts
+        WHERE id = ANY (CAST(:ids AS uuid[]))
+          AND ((bound = 'floor' AND balance < 0) OR (bound = 'ceiling' AND balance > 0))
+        """,
+    ),
+    # What funds a campaign has the campaign's id as correlation id.
+    Invariant.GRANTED_WITHIN_FUNDED: Question(
+        "campaigns",
+        "SELECT id, 1 AS weight FROM campaigns",
+        """
+        SELECT c.id, format('campaign %s: funded %s, granted %s, the pool holds %s, %s came in, %s rounds wait of %s',
+                            c.id, c.funded, c.granted, coalesce(a.balance, 0), f.total, q.waiting, c.queued)
         FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool
-        LEFT JOIN (
-            SELECT credit_account, sum(amount) AS total FROM ledger_transfers WHERE type = 'campaign_funded'
-            GROUP BY credit_account
-        ) f ON f.credit_account = c.pool
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(t.amount), 0) AS total FROM ledger_transfers t
+            WHERE t.correlation_id = CAST(c.id AS text) AND t.type = 'campaign_funded' AND t.credit_account = c.pool
+        ) f
         CROSS JOIN LATERAL (
             SELECT count(*) AS waiting FROM rounds r WHERE r.campaign = c.id AND r.queue_position IS NOT NULL
         ) q
-        WHERE c.granted > c.funded OR c.granted < 0 OR c.funded <> coalesce(f.total, 0)
-           OR c.funded - c.granted <> coalesce(a.balance, 0) OR q.waiting <> c.queued
-    """,
-    Invariant.ROUNDS_ADD_UP: """
-        SELECT format('round %s (%s): reserve %s, lines %s of %s', r.id, r.state, coalesce(a.balance, 0), x.total,
-                      r.net - r.unclaimed)
+        WHERE c.id = ANY (CAST(:ids AS uuid[]))
+          AND (c.granted > c.funded OR c.granted < 0 OR c.funded <> f.total
+               OR c.funded - c.granted <> coalesce(a.balance, 0) OR q.waiting <> c.queued)
+        """,
+    ),
+    Invariant.ROUNDS_ADD_UP: Question(
+        "rounds",
+        "SELECT id, lines_total + 1 AS weight FROM rounds",
+        """
+        SELECT r.id, format('round %s (%s): reserve %s, lines %s of %s', r.id, r.state, coalesce(a.balance, 0), x.total,
+                            r.net - r.unclaimed)
         FROM rounds r LEFT JOIN ledger_accounts a
             ON a.kind = 'reserved' AND a.owner = CAST(r.id AS text) AND a.asset = r.asset
         CROSS JOIN LATERAL (
@@ -57,27 +93,42 @@ SQL: dict[Invariant, str] = {
                                     WHEN 'reserved' THEN 'pending' ELSE 'unfunded' END) AS astray
             FROM rewards w WHERE w.round_id = r.id
         ) x
-        WHERE x.total <> r.net - r.unclaimed OR x.lines <> r.lines_total OR x.astray > 0
-           OR coalesce(a.balance, 0) <>
-              CASE r.state WHEN 'reserved' THEN r.platform_fee + r.organizer_fee ELSE 0 END
-    """,
-    Invariant.ONE_PAYOUT_PER_REWARD: """
-        SELECT format('reward %s of %s and payout %s do not fit', w.id, w.player, w.payout_id)
+        WHERE r.id = ANY (CAST(:ids AS uuid[]))
+          AND (x.total <> r.net - r.unclaimed OR x.lines <> r.lines_total OR x.astray > 0
+               OR coalesce(a.balance, 0) <>
+                  CASE r.state WHEN 'reserved' THEN r.platform_fee + r.organizer_fee ELSE 0 END)
+        """,
+    ),
+    Invariant.ONE_PAYOUT_PER_REWARD: Question(
+        "prizes",
+        "SELECT id, 1 AS weight FROM rewards",
+        """
+        SELECT w.id, format('reward %s of %s and payout %s do not fit', w.id, w.player, w.payout_id)
         FROM rewards w LEFT JOIN payouts p ON p.id = w.payout_id
-        WHERE w.payout_id IS NOT NULL AND (p.id IS NULL OR p.player <> w.player OR p.asset <> w.asset
-            OR p.amount > w.amount OR p.round_id IS DISTINCT FROM w.round_id)
-    """,
-    Invariant.PAYOUTS_CONSISTENT: """
-        SELECT format('payout %s is %s over %s, and holds %s', p.id, p.state, p.amount, coalesce(a.balance, 0))
+        WHERE w.id = ANY (CAST(:ids AS uuid[])) AND w.payout_id IS NOT NULL
+          AND (p.id IS NULL OR p.player <> w.player OR p.asset <> w.asset
+               OR p.amount > w.amount OR p.round_id IS DISTINCT FROM w.round_id)
+        """,
+    ),
+    Invariant.PAYOUTS_CONSISTENT: Question(
+        "payouts",
+        "SELECT id, 1 AS weight FROM payouts",
+        """
+        SELECT p.id, format('payout %s is %s over %s, and holds %s', p.id, p.state, p.amount, coalesce(a.balance, 0))
         FROM payouts p LEFT JOIN ledger_accounts a
             ON a.kind = 'payout_pending' AND a.owner = CAST(p.id AS text) AND a.asset = p.asset
-        WHERE coalesce(a.balance, 0) <>
-              CASE WHEN p.state IN ('requested', 'cancel_requested') THEN p.amount ELSE 0 END
-           OR (p.state IN ('paid', 'returned')) <> (p.rail IS NOT NULL)
-           OR (p.state = 'returned') <> (p.returned > 0)
-    """,
-    Invariant.TRANSITIONS_UNBROKEN: """
-        SELECT format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
+        WHERE p.id = ANY (CAST(:ids AS uuid[]))
+          AND (coalesce(a.balance, 0) <>
+               CASE WHEN p.state IN ('requested', 'cancel_requested') THEN p.amount ELSE 0 END
+               OR (p.state IN ('paid', 'returned')) <> (p.rail IS NOT NULL)
+               OR (p.state = 'returned') <> (p.returned > 0))
+        """,
+    ),
+    Invariant.TRANSITIONS_UNBROKEN: Question(
+        "campaigns, rounds and payouts",
+        _MACHINES,
+        """
+        SELECT s.id, format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
         FROM (
             SELECT 'campaign' AS machine, id, state FROM campaigns
             UNION ALL SELECT 'round', id, state FROM rounds
@@ -85,16 +136,230 @@ SQL: dict[Invariant, str] = {
         ) s LEFT JOIN LATERAL (
             SELECT to_state FROM transitions WHERE subject = s.id ORDER BY id DESC LIMIT 1
         ) t ON true
-        WHERE t.to_state IS DISTINCT FROM s.state
-    """,
+        WHERE s.id = ANY (CAST(:ids AS uuid[])) AND t.to_state IS DISTINCT FROM s.state
+        """,
+    ),
 }
+"""The invariants that are asked about slices; the two others are about the ledger as a whole."""
+
+# A sum over all accounts; what moved is not read.
+_ASSETS = """
+    SELECT NULL AS id, format('all accounts in %s sum to %s', asset, sum(balance))
+    FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0
+"""
+
+# One statement, so that sums, checkpoint, transfers after it and balances are of one moment. Accounts that moved after
+# the checkpoint are always among those that are looked at.
+_SINCE_CHECKPOINT = """
+    WITH tail AS MATERIALIZED (
+        SELECT leg.account, sum(leg.delta) AS total FROM (
+            SELECT debit_account AS account, -amount AS delta FROM ledger_transfers
+            WHERE seq > (SELECT seq FROM ledger_checkpoint)
+            UNION ALL SELECT credit_account, amount FROM ledger_transfers
+            WHERE seq > (SELECT seq FROM ledger_checkpoint)
+        ) leg GROUP BY leg.account
+    ), these AS MATERIALIZED (SELECT unnest(CAST(:ids AS uuid[])) AS id UNION SELECT account FROM tail)
+    SELECT b.id, format('%s of %s in %s holds %s, its transfers make %s', b.kind, b.owner, b.asset, b.balance,
+                        coalesce(s.total, 0) + coalesce(t.total, 0))
+    FROM these JOIN ledger_balances b ON b.id = these.id
+    LEFT JOIN ledger_sums s ON s.account = b.id LEFT JOIN tail t ON t.account = b.id
+    WHERE b.balance <> coalesce(s.total, 0) + coalesce(t.total, 0)
+"""
+_LAG = text(
+    "SELECT seq, coalesce((SELECT max(seq) FROM ledger_transfers), 0) - seq AS behind FROM ledger_checkpoint"
+)
+_STRIDE = text(
+    "SELECT leg.account, sum(leg.delta) AS total FROM ("
+    "SELECT debit_account AS account, -amount AS delta FROM ledger_transfers WHERE seq > :after AND seq <= :upto "
+    "UNION ALL SELECT credit_account, amount FROM ledger_transfers WHERE seq > :after AND seq <= :upto"
+    ") leg GROUP BY leg.account"
+)
+_TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
+_BALANCES = text(
+    "SELECT id, kind, owner, asset, balance FROM ledger_balances WHERE id = ANY (CAST(:ids AS uuid[]))"
+)
+_SUM_UP = text("SELECT summed, behind FROM ledger_sum_up(:rows_max)")
+# A plan that was made while the tables were small must not turn into scans.
+_BY_INDEX = text("SET LOCAL enable_seqscan = off")
 
 
-async def _breaches(tx: AsyncConnection, *, sql: str) -> list[str]:
-    rows = await tx.execute(text(f"{sql} LIMIT {BREACHES_MAX}"))
-    return [str(row[0]) for row in rows]
+class Slice(NamedTuple):
+    """Subjects in the order of their ids; ``last`` when none follows."""
+
+    ids: list[UUID]
+    last: bool
+
+
+async def _slice(tx: AsyncConnection, subjects: str, *, after: UUID, weight: int) -> Slice:
+    rows = await tx.execute(
+        text(
+            f"SELECT id, weight FROM ({subjects}) s "  # noqa: S608 - our own tables
+            "WHERE id > CAST(:after AS uuid) ORDER BY id LIMIT :limit"
+        ),
+        {"after": after, "limit": weight + 1},
+    )
+    ids: list[UUID] = []
+    left = weight
+    for row in rows:
+        if ids and row.weight > left:
+            return Slice(ids, last=False)
+        ids.append(row.id)
+        left -= row.weight
+    return Slice(ids, last=True)
+
+
+async def _ask(tx: AsyncConnection, sql: str, **values: Any) -> list[tuple[UUID | None, str]]:
+    rows = await tx.execute(text(f"{sql} LIMIT {BREACHES_MAX}"), values)
+    return [(row[0], str(row[1])) for row in rows]
+
+
+async def _check_slices(tx: AsyncConnection, *, question: Question) -> list[str]:
+    """Ask about all subjects, slice after slice."""
+    await tx.execute(_BY_INDEX)
+    found: list[str] = []
+    after, last = FIRST, False
+    while not last and len(found) < BREACHES_MAX:
+        ids, last = await _slice(tx, question.subjects, after=after, weight=SLICE_WEIGHT)
+        after = ids[-1] if ids else after
+        found += [breach for _, breach in await _ask(tx, question.breaches, ids=ids)]
+    return found[:BREACHES_MAX]
+
+
+async def _check_assets(tx: AsyncConnection) -> list[str]:
+    return [breach for _, breach in await _ask(tx, _ASSETS)]
+
+
+async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[str]:
+    """Add up every transfer there ever was, and hold every balance against its sum: the whole ledger, at one moment.
+
+    What is kept in memory are the sums that are not zero, so about one for each player who has money.
+    """
+    await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await tx.execute(_BY_INDEX)
+    top = (await tx.execute(_TOP)).scalar_one()
+    sums: dict[UUID, int] = {}
+    for after in range(0, top, stride):
+        for row in await tx.execute(_STRIDE, {"after": after, "upto": after + stride}):
+            total = sums.pop(row.account, 0) + int(row.total)
+            if total:
+                sums[row.account] = total
+    found: list[str] = []
+    cursor, last = FIRST, False
+    while not last:
+        ids, last = await _slice(tx, _ACCOUNTS, after=cursor, weight=SLICE_WEIGHT)
+        cursor = ids[-1] if ids else cursor
+        for row in await tx.execute(_BALANCES, {"ids": ids}):
+            total = sums.pop(row.id, 0)
+            if row.balance != total:
+                found.append(
+                    f"{row.kind} of {row.owner} in {row.asset} holds {row.balance}, its transfers make {total}"
+                )
+    found += [f"account {account} is not open, its transfers make {total}" for account, total in sums.items()]
+    return found[:BREACHES_MAX]
 
 
 def build_checks() -> list[Check]:
-    """One check for each invariant."""
-    return [Check(name=name, run=partial(_breaches, sql=sql)) for name, sql in SQL.items()]
+    """One check for each invariant, of everything that there is: for people, and as long as it takes."""
+    runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
+    whole = {Invariant.BALANCES_ARE_SUMS: _check_balances, Invariant.ASSETS_SUM_TO_ZERO: _check_assets}
+    return [Check(name=name, run=whole.get(name) or runs[name]) for name in Invariant]
+
+
+async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:
+    """Move the checkpoint on by at most ``rows_max`` transfers; answers how many, and how many are behind it still.
+
+    The transaction must not have written before.
+    """
+    row = (await tx.execute(_SUM_UP, {"rows_max": rows_max})).one()
+    return int(row.summed), int(row.behind)
+
+
+@dataclass(slots=True)
+class _Rota:
+    """Whose turn it is, and who is looked at again at every turn because a breach was found there."""
+
+    of: str
+    subjects: str
+    weight: int
+    after: UUID = FIRST
+    broken: tuple[UUID, ...] = ()
+
+    async def turn(self, tx: AsyncConnection) -> tuple[list[UUID], bool, str]:
+        """The ids of this turn, whether all have had theirs with it, and what to say of it."""
+        began = self.after
+        ids, last = await _slice(tx, self.subjects, after=began, weight=self.weight)
+        self.after = FIRST if last else ids[-1]
+        if began == FIRST and last:
+            said = f"all {len(ids)} {self.of}"
+        else:
+            said = f"{len(ids)} {self.of} by id, {'from the first' if began == FIRST else f'after {began}'}"
+            said += " to the last" if last else f" to {ids[-1]}"
+        if self.broken:
+            said += f", and again {len(self.broken)} that were broken"
+        return [*ids, *self.broken], last, said
+
+    def keep(self, found: Sequence[tuple[UUID | None, str]]) -> list[str]:
+        """Remember where breaches were found; answers their sentences."""
+        self.broken = tuple(dict.fromkeys(subject for subject, _ in found if subject is not None))
+        return [breach for _, breach in found]
+
+
+class SliceWatch:
+    """One slice of an invariant's subjects at each look."""
+
+    def __init__(self, name: Invariant, question: Question, *, weight: int) -> None:
+        self.name = name
+        self._sql = question.breaches
+        self._rota = _Rota(question.of, question.subjects, weight)
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at the next slice."""
+        await tx.execute(_BY_INDEX)
+        ids, whole, said = await self._rota.turn(tx)
+        breaches = self._rota.keep(await _ask(tx, self._sql, ids=ids))
+        return Seen(breaches=breaches, covered=said, looked_at=len(set(ids)), whole=whole)
+
+
+class BalanceWatch:
+    """Balances of one slice of accounts, and of all that moved lately, against the sums up to the checkpoint and the
+    transfers since.
+    """
+
+    name = Invariant.BALANCES_ARE_SUMS
+
+    def __init__(self, *, weight: int, tail_max: int) -> None:
+        self._rota = _Rota("accounts", _ACCOUNTS, weight)
+        self._tail_max = tail_max
+        self._breaches: list[str] = []
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at the next slice, unless the checkpoint lies too far behind to add up the rest."""
+        await tx.execute(_BY_INDEX)
+        lag = (await tx.execute(_LAG)).one()
+        if lag.behind > self._tail_max:
+            said = f"nothing: {lag.behind} transfers are still to be summed up"
+            return Seen(breaches=self._breaches, covered=said, looked_at=0, whole=False)
+        ids, whole, said = await self._rota.turn(tx)
+        self._breaches = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
+        said += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
+        return Seen(breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole)
+
+
+class AssetsWatch:
+    """The sums of all balances."""
+
+    name = Invariant.ASSETS_SUM_TO_ZERO
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at all."""
+        return Seen(breaches=await _check_assets(tx), covered="all assets", looked_at=1, whole=True)
+
+
+def build_watches(
+    *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX
+) -> list[BalanceWatch | AssetsWatch | SliceWatch]:
+    """One watch for each invariant, to be asked again and again: each look costs about the same, however much there
+    is, and says what it saw.
+    """
+    sliced = [SliceWatch(name, question, weight=weight) for name, question in QUESTIONS.items()]
+    return [BalanceWatch(weight=weight, tail_max=tail_max), AssetsWatch(), *sliced]

@@ -1,0 +1,266 @@
+"""Invariants: the checks see everything, the watches a bounded part at each look, and both can say no."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.adapters.storage import checks
+from prizewire_rewards.adapters.storage.checks import BalanceWatch, build_watches, sum_up
+from prizewire_rewards.domain.invariants import Invariant, Seen
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.entrypoints.jobs import Watch, build_jobs
+from services.rewards.tests.rig import Match, Rig, method_event
+from services.rewards.tests.sql import as_owner, insert, refused
+
+ALL_AT_ONCE = 10_000
+
+
+async def look(rig: Rig, watch: Watch) -> Seen:
+    async with rig.db.transaction() as tx:
+        return await watch.look(tx)
+
+
+async def summed_up(rig: Rig, *, rows_max: int = ALL_AT_ONCE) -> tuple[int, int]:
+    async with rig.db.transaction() as tx:
+        return await sum_up(tx, rows_max=rows_max)
+
+
+async def played(rig: Rig, *, rounds: int = 4) -> None:
+    """Some rounds whose prizes are requested directly."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
+    for _ in range(rounds):
+        await rig.settle(
+            Match(campaign, [("ann", "2.00"), ("bob", "1.00"), ("cid", "1.00")], platform="0.50")
+        )
+
+
+async def tamper(rig: Rig, *statements: str) -> None:
+    """Change rows past every guard, as only a superuser of the database can."""
+    tables = ("ledger_accounts", "ledger_transfers", "rewards", "payouts", "rounds", "campaigns")
+    off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables]
+    await as_owner(rig, *off, *statements)
+
+
+BELOW_ZERO = "UPDATE ledger_accounts SET balance = -1 WHERE owner = 'cid'"
+BREAKS = [
+    (Invariant.BALANCES_ARE_SUMS, "UPDATE ledger_accounts SET balance = balance + 1 WHERE owner = 'cid'"),
+    (Invariant.ASSETS_SUM_TO_ZERO, "UPDATE ledger_accounts SET balance = balance + 1 WHERE owner = 'cid'"),
+    (
+        Invariant.BOUNDS_HOLD,
+        "ALTER TABLE ledger_accounts DROP CONSTRAINT ledger_accounts_floor; " + BELOW_ZERO,
+    ),
+    (Invariant.GRANTED_WITHIN_FUNDED, "UPDATE campaigns SET funded = funded + 1"),
+    (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'"),
+    (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET player = 'eve' WHERE player = 'ann'"),
+    (Invariant.PAYOUTS_CONSISTENT, "UPDATE payouts SET amount = amount + 1"),
+    (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
+]
+
+
+@pytest.mark.parametrize(("invariant", "change"), BREAKS, ids=[str(name) for name, _ in BREAKS])
+async def test_each_invariant_can_be_broken(rig: Rig, invariant: Invariant, change: str) -> None:
+    """Check and watch see the same change; before it, neither saw anything."""
+    await played(rig)
+    watches = {watch.name: watch for watch in build_watches()}
+    assert await rig.breaches() == []
+    assert not any([(await look(rig, watch)).breaches for watch in watches.values()])
+    await tamper(rig, *change.split("; "))
+    assert any(breach.startswith(f"{invariant}: ") for breach in await rig.breaches())
+    assert (await look(rig, watches[invariant])).breaches
+
+
+def watch_of(name: Invariant, *, weight: int) -> Watch:
+    return next(watch for watch in build_watches(weight=weight) if watch.name == name)
+
+
+async def test_a_watch_takes_one_slice_at_a_time_and_says_which(rig: Rig) -> None:
+    """Every payout has its turn once, the last turn says so, and then it begins anew."""
+    await played(rig)
+    watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
+    looks = [await look(rig, watch) for _ in range(4)]
+    assert [seen.looked_at for seen in looks] == [3, 3, 2, 3]
+    assert [seen.whole for seen in looks] == [False, False, True, False]
+    first, second, third, again = (seen.covered for seen in looks)
+    assert first.startswith("3 payouts by id, from the first to ")
+    assert second.startswith("3 payouts by id, after ")
+    assert third.endswith(" to the last")
+    assert again == first
+
+
+async def test_a_round_weighs_as_much_as_it_has_lines(rig: Rig) -> None:
+    """Three lines and the round itself make four; one that is heavier than a slice still has its turn."""
+    await played(rig)
+    assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=8))).looked_at == 2
+    assert (await look(rig, watch_of(Invariant.ROUNDS_ADD_UP, weight=1))).looked_at == 1
+
+
+async def test_a_breach_is_looked_at_again_at_every_turn(rig: Rig) -> None:
+    """It is not forgotten while others have their turn, and gone once it is mended."""
+    await played(rig)
+    [first] = await rig.rows("SELECT id FROM payouts ORDER BY id LIMIT 1")
+    await tamper(rig, f"UPDATE payouts SET amount = amount + 1 WHERE id = '{first['id']}'")
+    watch = watch_of(Invariant.PAYOUTS_CONSISTENT, weight=3)
+    looks = [await look(rig, watch) for _ in range(3)]
+    assert [len(seen.breaches) for seen in looks] == [1, 1, 1]
+    assert "again 1 that were broken" in looks[1].covered
+    await tamper(rig, f"UPDATE payouts SET amount = amount - 1 WHERE id = '{first['id']}'")
+    assert (await look(rig, watch)).breaches == []
+
+
+async def test_the_whole_check_goes_through_every_slice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A breach in the last slice, or after the last stride of transfers, is found."""
+    await played(rig)
+    monkeypatch.setattr(checks, "SLICE_WEIGHT", 3)
+    monkeypatch.setattr(checks._check_balances, "__kwdefaults__", {"stride": 5})
+    assert await rig.breaches() == []
+    [last] = await rig.rows("SELECT id FROM payouts ORDER BY id DESC LIMIT 1")
+    await tamper(
+        rig,
+        f"UPDATE payouts SET amount = amount + 1 WHERE id = '{last['id']}'",
+        "UPDATE ledger_transfers SET amount = amount + 1 WHERE seq = (SELECT max(seq) FROM ledger_transfers)",
+    )
+    found = await rig.breaches()
+    assert len([one for one in found if one.startswith("payouts_consistent")]) == 1
+    assert len([one for one in found if one.startswith("balances_are_sums")]) == 2
+
+
+async def test_balances_are_held_against_the_checkpoint_and_what_came_after(rig: Rig) -> None:
+    """Before, at and after the checkpoint the sums agree, unbounded accounts included; a tampered one is seen."""
+    watch = BalanceWatch(weight=ALL_AT_ONCE, tail_max=ALL_AT_ONCE)
+    await played(rig)
+    transfers = len(await rig.rows("SELECT 1 FROM ledger_transfers"))
+    assert (await look(rig, watch)).covered.endswith(f"moved by the {transfers} transfers after number 0")
+    assert await summed_up(rig) == (0, transfers), "a mark is set first"
+    assert await summed_up(rig) == (transfers, 0)
+    seen = await look(rig, watch)
+    assert (seen.breaches, seen.whole) == ([], True)
+    assert "the 0 transfers after number" in seen.covered
+    await played(rig, rounds=1)
+    assert (await look(rig, watch)).breaches == []
+    await tamper(
+        rig, "UPDATE ledger_rollups SET balance = balance + 1", "UPDATE ledger_deltas SET delta = delta + 1"
+    )
+    [breach, *_] = (await look(rig, watch)).breaches
+    assert "its transfers make" in breach
+
+
+async def test_what_moved_lately_is_looked_at_outside_its_turn(rig: Rig) -> None:
+    """However many accounts there are, one that just moved wrongly is seen at once."""
+    await played(rig)
+    for _ in range(2):
+        await summed_up(rig)
+    watch = BalanceWatch(weight=1, tail_max=ALL_AT_ONCE)
+    await look(rig, watch)
+    campaign = await rig.campaign(funded=5_000)
+    await tamper(rig, f"UPDATE ledger_accounts SET balance = balance + 7 WHERE owner = '{campaign}'")
+    [breach] = (await look(rig, watch)).breaches
+    assert f"pool of {campaign} in USDC holds 5007, its transfers make 5000" in breach
+
+
+async def test_a_checkpoint_too_far_behind_is_said(rig: Rig) -> None:
+    """What cannot be added up in a bounded time is not claimed to have been seen."""
+    await played(rig)
+    seen = await look(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=3))
+    assert (seen.looked_at, seen.whole) == (0, False)
+    assert "transfers are still to be summed up" in seen.covered
+
+
+async def test_the_checkpoint_moves_on_in_bounded_steps(rig: Rig) -> None:
+    """Each step sums up so many transfers at most; sums that are zero are not kept."""
+    await played(rig)
+    total = len(await rig.rows("SELECT 1 FROM ledger_transfers"))
+    await summed_up(rig)
+    steps = []
+    while not steps or steps[-1]:
+        summed, _ = await summed_up(rig, rows_max=7)
+        steps.append(summed)
+    assert steps == [*[7] * (total // 7), total % 7, *([0] if total % 7 else [])]
+    kept = await rig.rows(
+        "SELECT s.total, b.balance FROM ledger_sums s JOIN ledger_balances b ON b.id = s.account"
+    )
+    assert all(row["total"] == row["balance"] != 0 for row in kept)
+    assert len(kept) == len(await rig.rows("SELECT 1 FROM ledger_balances WHERE balance <> 0"))
+
+
+async def test_the_checkpoint_waits_for_smaller_numbers_that_are_not_committed(rig: Rig) -> None:
+    """A transfer whose number was drawn before, and that commits after, is not missed."""
+    campaign = await rig.campaign(funded=5_000)
+    pool, world = Account(Kind.POOL, str(campaign), "USDC"), Account(Kind.EXTERNAL_IN, "world", "USDC")
+    for _ in range(2):
+        await summed_up(rig)
+    drawn, commit = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        async with rig.db.transaction() as tx:
+            await insert(tx, "campaign_funded", world, pool, 11)
+            drawn.set()
+            await commit.wait()
+
+    writing = asyncio.create_task(slow())
+    await drawn.wait()
+    await rig.owe("ann", 100)
+    steps = [await summed_up(rig) for _ in range(3)]
+    assert steps == [(0, 2)] * 3, "the mark lies behind a transaction that is not through"
+    commit.set()
+    await writing
+    assert await summed_up(rig) == (2, 0)
+    assert (await look(rig, BalanceWatch(weight=ALL_AT_ONCE, tail_max=0))).breaches == []
+
+
+async def test_the_service_does_not_write_the_sums(rig: Rig) -> None:
+    """What balances are held against is written by the database alone, in a transaction that wrote nothing before."""
+    for statement in (
+        "UPDATE ledger_sums SET total = 0",
+        "INSERT INTO ledger_sums VALUES (gen_random_uuid(), 1)",
+        "DELETE FROM ledger_sums",
+        "UPDATE ledger_checkpoint SET seq = 0",
+        "DELETE FROM ledger_checkpoint",
+    ):
+        state, _ = await refused(rig, lambda tx, sql=statement: tx.execute(text(sql)))
+        assert state == "42501", statement
+    await rig.campaign(funded=100)
+
+    async def late(tx: AsyncConnection) -> None:
+        await tx.execute(text("UPDATE campaigns SET queue_tail = queue_tail"))
+        await sum_up(tx, rows_max=1)
+
+    state, message = await refused(rig, late)
+    assert (state, "transaction of its own" in message) == ("25000", True)
+
+
+async def test_the_job_tells_breaches_and_what_it_covered(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One run looks at each invariant once, and the checkpoint has a job of its own."""
+    await played(rig)
+    asked: list[int] = []
+
+    async def summing(_: AsyncConnection, rows_max: int) -> tuple[int, int]:
+        asked.append(rows_max)
+        return (rows_max, 5) if len(asked) == 1 else (0, 0)
+
+    async def folding(_: AsyncConnection, rows_max: int) -> int:
+        return min(0, rows_max)
+
+    watches: Sequence[Watch] = build_watches()
+    _, jobs = build_jobs(
+        db=rig.db,
+        works=rig.works,
+        tools=rig.tools,
+        clock=rig.clock,
+        roll_up=folding,
+        sum_up=summing,
+        watches=watches,
+        invariants_interval_s=300,
+    )
+    by_name = {job.name: job for job in jobs}
+    assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
+    await by_name["invariants"].run()
+    told = capsys.readouterr().out
+    assert "invariants looked at" in told
+    assert "all 8 payouts" in told
