@@ -36,7 +36,7 @@ from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import build_broker, build_producer, subscribe
 from prizewire_chassis.keys import UnsafeKeyFile, load_message_key, load_trust, read_secret
 from prizewire_chassis.logging import configure, get_logger
-from prizewire_chassis.outbox import Outbox, Relay, purge_published
+from prizewire_chassis.outbox import Outbox, Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.trust import MessageKey, TrustStore
@@ -194,6 +194,7 @@ class _Process:
         if "jobs" in self.roles:
             own = [
                 Job("stuck_events.release", 5.0, stuck.release),
+                Job("outbox.measure", 5.0, lambda: measure_waiting(runtime.db, clock=runtime.clock)),
                 Job(
                     "outbox.purge",
                     600.0,

@@ -31,7 +31,9 @@ RETRIES = Counter(
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
 RELAYED = Counter("prizewire_outbox_published_total", "Events published to Kafka.")
-OUTBOX_WAITING = Gauge("prizewire_outbox_waiting", "Events committed and not yet published.")
+OUTBOX_WAITING = Gauge(
+    "prizewire_outbox_waiting", "Events committed and not yet published, counted up to 100,000."
+)
 OUTBOX_AGE = Gauge("prizewire_outbox_age_seconds", "Age of the oldest event that waits in the outbox.")
 JOB_FAILURES = Counter("prizewire_job_failures_total", "Runs of a periodic job that raised.", ["job"])
 HTTP_REQUESTS = Counter(

@@ -24,10 +24,13 @@ from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
 from prizewire_contracts.trust import MessageKey
 
-__all__ = ["HEADERS", "Outbox", "Relay", "purge_published"]
+__all__ = ["HEADERS", "WAITING_COUNTED_MAX", "Outbox", "Relay", "measure_waiting", "purge_published"]
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
+WAITING_COUNTED_MAX = 100_000
+"""Past this nobody needs the number, and counting on would load a database that is behind already."""
 _BATCH = 500
+_PURGE_ROWS = 5_000
 _IDLE_S = 0.5
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
@@ -190,11 +193,8 @@ class Relay:
     async def _batch(self, connection: AsyncConnection) -> int:
         async with connection.begin():
             rows: Sequence[Any] = (await connection.execute(_CLAIM, {"batch": _BATCH})).all()
-            OUTBOX_WAITING.set(len(rows))
             if not rows:
-                OUTBOX_AGE.set(0)
                 return 0
-            OUTBOX_AGE.set((self._clock.now() - rows[0].created_at).total_seconds())
             sends = [
                 await self._producer.send(
                     row.topic, key=bytes(row.key), value=bytes(row.value), headers=HEADERS
@@ -217,14 +217,32 @@ class Relay:
         return len(delivered)
 
 
-async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> bool:
-    """Delete rows that were published longer than ``keep`` ago; True when there may be more."""
+async def measure_waiting(db: Database, *, clock: Clock) -> bool:
+    """Set the gauges of what waits and since when: also while a send hangs, and for a relay in another process."""
     async with db.transaction() as tx:
-        result = await tx.execute(
-            text(
-                "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE published_at < :before "
-                "ORDER BY id LIMIT 5000)"
-            ),
-            {"before": clock.now() - keep},
-        )
-    return result.rowcount >= 5000
+        found = (await tx.execute(_WAITING, {"most": WAITING_COUNTED_MAX})).one()
+    OUTBOX_WAITING.set(found.waiting)
+    OUTBOX_AGE.set(0 if found.oldest is None else max(0.0, (clock.now() - found.oldest).total_seconds()))
+    return False
+
+
+async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> bool:
+    """Delete rows that were published longer than ``keep`` ago; True when there may be more.
+
+    Ids rise with time, so it walks from the lowest and ends at the first row that must stay: an index by time would
+    cost a write for every event.
+    """
+    async with db.transaction() as tx:
+        result = await tx.execute(_PURGE, {"before": clock.now() - keep, "rows": _PURGE_ROWS})
+    return result.rowcount >= _PURGE_ROWS
+
+
+_WAITING = text(
+    "SELECT count(*) AS waiting, min(created_at) AS oldest FROM "
+    "(SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :most) w"
+)
+_PURGE = text(
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, bool_and(coalesce(published_at < :before, false)) "
+    "OVER (ORDER BY id) AS done FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT :rows) lowest) walked "
+    "WHERE done)"
+)

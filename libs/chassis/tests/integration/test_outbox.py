@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from prizewire_chassis.outbox import Relay, purge_published
+from prizewire_chassis import outbox as outbox_module
+from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING
+from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_devstack.testing import eventually
 
@@ -278,3 +280,58 @@ async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 1
     assert await waiting(db) == 1
+
+
+async def test_purging_ends_at_the_first_row_that_must_stay(db, outbox, events, clock):
+    """It walks from the lowest id and does not look for old rows behind young ones; without work it reads no more."""
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(6))
+        await tx.execute(text("UPDATE outbox SET published_at = :now"), {"now": clock.now()})
+        await tx.execute(
+            text("UPDATE outbox SET published_at = :late WHERE id = (SELECT min(id) + 2 FROM outbox)"),
+            {"late": clock.now() + timedelta(days=1)},
+        )
+    clock.advance(timedelta(days=2))
+    assert not await purge_published(db, clock=clock, keep=timedelta(days=1, hours=12))
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 4
+    clock.advance(timedelta(days=2))
+    assert not await purge_published(db, clock=clock, keep=timedelta(days=1))
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM outbox"))).scalar_one() == 0
+
+
+async def test_purging_reads_no_more_than_it_may_delete(db, owner):
+    """A long outbox costs a bounded walk along its key, whatever there is behind."""
+    plan_of = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT TEXT) " + str(outbox_module._PURGE).replace(
+        ":before", "now()"
+    ).replace(":rows", "100")
+    async with owner.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO outbox (topic, key, value, event_id, created_at, published_at) "
+                "SELECT 't', '', '', n::text, now(), now() + interval '1 day' FROM generate_series(1, 20000) n"
+            )
+        )
+        await tx.execute(text("ANALYZE outbox"))
+        plan = "\n".join(row[0] for row in await tx.execute(text(plan_of)))
+    assert "Index Scan using outbox_pkey" in plan
+    assert "Seq Scan" not in plan
+
+
+async def test_the_gauges_tell_all_that_waits_and_since_when(db, outbox, events, clock):
+    """More than one claim's worth is counted, also while nothing is sent; once sent, nothing waits."""
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(600))
+    clock.advance(timedelta(seconds=90))
+    async with db.transaction() as tx:
+        await outbox.add(tx, events(3))
+    await measure_waiting(db, clock=clock)
+    assert (OUTBOX_WAITING._value.get(), OUTBOX_AGE._value.get()) == (603, 90)
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    relay.start()
+    await eventually(lambda: len(producer.sent) == 603, deadline_s=20)
+    await relay.stop()
+    await measure_waiting(db, clock=clock)
+    assert (OUTBOX_WAITING._value.get(), OUTBOX_AGE._value.get()) == (0, 0)
