@@ -4,7 +4,7 @@
 of the same (consumer, source, subject) queue behind it in ``subject_parked``. ``replayed``: applied since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ __all__ = [
     "NotReplayable",
     "PlaceTaken",
     "ReplayAnswer",
+    "ReplayRecorder",
     "Stuck",
     "StuckEvents",
     "parked_heads",
@@ -104,6 +105,14 @@ class ReplayAnswer:
     released: int
 
 
+ReplayRecorder = Callable[[AsyncConnection, int, ReplayAnswer], Awaitable[None]]
+"""Writes down, in the replay's own transaction, that a stuck event (by its id) was sent again, and how it ended."""
+
+
+async def _unrecorded(tx: AsyncConnection, stuck_id: int, answer: ReplayAnswer) -> None:
+    """The service's own releases are no act of a person."""
+
+
 async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: datetime) -> None:
     """Store messages, each at its place (consumer, topic, partition, offset). The same message delivered again is
     left alone, unless it was dead and must wait now; another message takes the place of one that is not parked.
@@ -174,20 +183,23 @@ class StuckEvents:
         found["message"] = bytes(found.pop("value")).decode(errors="backslashreplace")
         return found
 
-    async def replay(self, stuck_id: int, *, actor: str) -> ReplayAnswer:
-        """Send one through the consumer's path again, then those that waited behind it.
+    async def replay(
+        self, stuck_id: int, *, actor: str, record: ReplayRecorder = _unrecorded
+    ) -> ReplayAnswer:
+        """Send one through the consumer's path again, then those that waited behind it. Each is a transaction of its own,
+        in which ``record`` is called: what is not recorded was not done.
 
         Raises:
             NotReplayable: see there.
         """
         if stuck_id > ID_MAX:
             raise NotReplayable("not_found")
-        answer, key = await self._attempt(stuck_id, actor=actor)
+        answer, key = await self._attempt(stuck_id, actor=actor, record=record)
         if answer.state != "replayed" or key is None:
             return answer
         released = 0
         while (head := await self._head(key)) is not None:
-            follower, _ = await self._attempt(head, actor=actor)
+            follower, _ = await self._attempt(head, actor=actor, record=record)
             if follower.state != "replayed":
                 break
             released += 1
@@ -215,10 +227,13 @@ class StuckEvents:
             return head
 
     async def _attempt(
-        self, stuck_id: int, *, actor: str
+        self, stuck_id: int, *, actor: str, record: ReplayRecorder
     ) -> tuple[ReplayAnswer, tuple[str, str, str] | None]:
         try:
-            return await self._replay_one(stuck_id, actor=actor)
+            async with self._db.transaction() as tx:
+                answer, key = await self._replay_one(tx, stuck_id, actor=actor)
+                await record(tx, stuck_id, answer)
+            return answer, key
         except NotReplayable:
             raise
         except Exception as error:
@@ -228,39 +243,40 @@ class StuckEvents:
             detail = repr(error)[:500]
             async with self._db.transaction() as tx:
                 state = (await tx.execute(_BROKE, {"id": stuck_id, "detail": detail})).scalar_one_or_none()
-            return ReplayAnswer(state or "replayed", "handler_error", detail, 0), None
+                answer = ReplayAnswer(state or "replayed", "handler_error", detail, 0)
+                await record(tx, stuck_id, answer)
+            return answer, None
 
     async def _replay_one(
-        self, stuck_id: int, *, actor: str
+        self, tx: AsyncConnection, stuck_id: int, *, actor: str
     ) -> tuple[ReplayAnswer, tuple[str, str, str] | None]:
-        async with self._db.transaction() as tx:
-            row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
-            if row is None:
-                raise NotReplayable("not_found")
-            if row.state == "replayed":
-                raise NotReplayable("already_replayed")
-            spec = self._specs.get(row.consumer)
-            if spec is None:
-                raise NotReplayable("consumer_unknown")
-            key = None
-            if row.state == "parked":
-                key = (row.consumer, row.source, row.subject)
-                head = await tx.execute(
-                    _HEAD_ID, {"consumer": row.consumer, "source": row.source, "subject": row.subject}
-                )
-                first = head.scalar_one()
-                if first != stuck_id:
-                    raise NotReplayable("not_head", first)
-            entry = Stuck(**{name: getattr(row, name) for name in _FIELDS}, value=bytes(row.value))
-            refusal = await self._processor.replay(tx, spec, entry)
-            if refusal is None:
-                await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})
-                return ReplayAnswer("replayed", None, None, 0), key
-            state = "parked" if refusal.park else "dead"
-            detail = _clean(refusal.detail[:500])
-            values = {"id": stuck_id, "state": state, "reason": str(refusal.code), "detail": detail}
-            await tx.execute(_STILL, values)
-            return ReplayAnswer(state, str(refusal.code), detail, 0), key
+        row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
+        if row is None:
+            raise NotReplayable("not_found")
+        if row.state == "replayed":
+            raise NotReplayable("already_replayed")
+        spec = self._specs.get(row.consumer)
+        if spec is None:
+            raise NotReplayable("consumer_unknown")
+        key = None
+        if row.state == "parked":
+            key = (row.consumer, row.source, row.subject)
+            head = await tx.execute(
+                _HEAD_ID, {"consumer": row.consumer, "source": row.source, "subject": row.subject}
+            )
+            first = head.scalar_one()
+            if first != stuck_id:
+                raise NotReplayable("not_head", first)
+        entry = Stuck(**{name: getattr(row, name) for name in _FIELDS}, value=bytes(row.value))
+        refusal = await self._processor.replay(tx, spec, entry)
+        if refusal is None:
+            await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})
+            return ReplayAnswer("replayed", None, None, 0), key
+        state = "parked" if refusal.park else "dead"
+        detail = _clean(refusal.detail[:500])
+        values = {"id": stuck_id, "state": state, "reason": str(refusal.code), "detail": detail}
+        await tx.execute(_STILL, values)
+        return ReplayAnswer(state, str(refusal.code), detail, 0), key
 
 
 def _clean(value: Any) -> Any:

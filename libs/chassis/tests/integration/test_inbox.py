@@ -369,7 +369,7 @@ async def test_a_replay_that_breaks_does_not_undo_another_that_went_through(
     one, other = make_stuck(spec), make_stuck(spec)
     stuck_id = (await one.page(after=0, limit=1))[0]["id"]
 
-    async def breaks(stuck_id: int, *, actor: str):
+    async def breaks(tx, stuck_id: int, *, actor: str):
         await other.replay(stuck_id, actor=actor)
         raise ValueError("cannot be")
 

@@ -177,3 +177,37 @@ async def test_what_the_database_takes_for_no_value_is_the_callers_mistake(db, k
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
         answer = await opened.get("/bound")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+async def test_a_replay_that_cannot_be_audited_is_not_made(
+    client, db, owner, processor, handler, spec, outbox
+):
+    """Effect and audit record are one transaction: without the record there is no effect, and the event stays stuck."""
+    event = held(outbox, uuid4(), 1)
+    handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(event, topic=PAYOUTS.name))
+    handler.refuse.clear()
+    async with owner.transaction() as tx:
+        await tx.execute(text("ALTER TABLE audit_log ADD CONSTRAINT closed CHECK (false)"))
+    (listed,) = (await client.get(f"{ROOT}/stuck-events", headers=auth("operator"))).json()["items"]
+    answer = await client.post(f"{ROOT}/stuck-events/{listed['id']}/replay", headers=auth("operator"))
+    assert answer.status_code == 500
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM effects"))).scalar_one() == 0
+        assert (await tx.execute(text("SELECT state FROM stuck_events"))).scalars().all() == ["parked"]
+
+
+async def test_each_event_that_a_replay_released_is_audited(client, db, processor, handler, spec, outbox):
+    """Followers are sent again by the same person, and each has a record that says behind which it waited."""
+    payout = uuid4()
+    first, second = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[first.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
+    await processor.process(spec, records(first, second, topic=PAYOUTS.name))
+    handler.refuse.clear()
+    listed = (await client.get(f"{ROOT}/stuck-events", headers=auth("operator"))).json()["items"]
+    head, follower = (str(item["id"]) for item in listed)
+    answer = await client.post(f"{ROOT}/stuck-events/{head}/replay", headers=auth("operator"))
+    assert answer.json()["released"] == 1
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT target, detail->>'behind' FROM audit_log ORDER BY sequence"))
+        assert [tuple(row) for row in rows] == [(head, None), (follower, head)]

@@ -1,13 +1,14 @@
 """Routes that each service serves about itself."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, QueryParameter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit, verify_chain
 from prizewire_chassis.auth import Role, require
@@ -15,7 +16,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.problems import Problem
-from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, StuckEvents
+from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
 from prizewire_contracts.codes import RefusalCode
 
 __all__ = ["OpenAPIConfig", "service_controller"]
@@ -67,19 +68,11 @@ def service_controller(
         @post("/stuck-events/{stuck_id:int}/replay", status_code=200, summary="Send a stuck event again")
         async def replay(self, stuck_id: FromPath[int], request: Request[Any, Any, Any]) -> dict[str, Any]:
             actor = request.user.subject
+            record = _ReplayRecords(audit, actor, stuck_id)
             try:
-                answer = await stuck.replay(stuck_id, actor=actor)
+                return asdict(await stuck.replay(stuck_id, actor=actor, record=record))
             except NotReplayable as error:
                 raise _problem(error) from None
-            async with db.transaction() as tx:
-                await audit.record(
-                    tx,
-                    actor=actor,
-                    action="stuck_event.replayed",
-                    target=str(stuck_id),
-                    detail=asdict(answer),
-                )
-            return asdict(answer)
 
         @get("/checks", summary="The invariants of this service, checked now")
         async def checks(self) -> dict[str, Any]:
@@ -99,6 +92,23 @@ def service_controller(
             return [str(code) for code in RefusalCode]
 
     return ServiceController
+
+
+@dataclass(frozen=True, slots=True)
+class _ReplayRecords:
+    """One audit record for each event that is sent again: the one asked for, and those released behind it."""
+
+    audit: Audit
+    actor: str
+    asked: int
+
+    async def __call__(self, tx: AsyncConnection, sent: int, answer: ReplayAnswer) -> None:
+        detail = {"state": answer.state, "reason": answer.reason, "detail": answer.detail}
+        if sent != self.asked:
+            detail["behind"] = str(self.asked)
+        await self.audit.record(
+            tx, actor=self.actor, action="stuck_event.replayed", target=str(sent), detail=detail
+        )
 
 
 def _after(cursor: str | None) -> int:
