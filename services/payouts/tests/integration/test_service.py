@@ -256,6 +256,7 @@ async def test_an_asset_with_other_decimals_does_not_start(
         "prizewire_environment": "development",
         "database_url": make_database("payouts", migrated=True).runtime,
         "kafka_sasl_password": "unused",
+        "stellar_network_passphrase": PASSPHRASE,
         "message_key_file": keyring.message_key_file("payouts"),
         "trust_file": keyring.trust_file,
         "assets_file": assets,
