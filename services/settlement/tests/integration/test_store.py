@@ -20,7 +20,7 @@ from prizewire_settlement.domain.commands import MatchReport
 from prizewire_settlement.domain.model import PerPoint, PlaceRange, RankBy, Rule, Source, TiePolicy
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
-from prizewire_settlement.handlers.matches import apply_reports
+from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.ports import CompetitionStore, RoundStore
 from services.settlement.tests.fakes import (
     EURC,
@@ -119,9 +119,23 @@ class Events:
         del events
 
 
+async def take(store: RoundStore, *reports: MatchReport) -> Applied:
+    """Admit all reports, and apply them."""
+    admitted = await admit_reports(reports, store=store)
+    assert admitted.refused == {}
+    return await apply_reports(
+        reports,
+        competitions=admitted.competitions,
+        store=store,
+        events=Events(),
+        now=NOW,
+        lines_per_part=1_000,
+    )
+
+
 async def apply(store: Store, *reports: MatchReport) -> None:
     async with store() as found:
-        applied = await apply_reports(reports, store=found, events=Events(), now=NOW, lines_per_part=1_000)
+        applied = await take(found, *reports)
     assert applied.refused == {}
 
 
@@ -195,13 +209,11 @@ async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) 
     async def second() -> None:
         async with transaction(service) as (rounds, _):
             both_looked.set()
-            await apply_reports(
-                [completed(event_id="b")], store=rounds, events=Events(), now=NOW, lines_per_part=1_000
-            )
+            await take(rounds, completed(event_id="b"))
 
     both_looked = asyncio.Event()
     async with transaction(service) as (rounds, _):
-        await apply_reports([completed()], store=rounds, events=Events(), now=NOW, lines_per_part=1_000)
+        await take(rounds, completed())
         waiting = asyncio.create_task(second())
         await both_looked.wait()
         await eventually(lambda: _somebody_waits(service))
@@ -222,9 +234,7 @@ async def test_rounds_and_competitions_are_held_by_one_at_a_time(open_service: O
     async with transaction(service) as (rounds, keeper):
         await keeper.create(make_competition(dispute_window=HOUR))
     async with transaction(service) as (rounds, _):
-        await apply_reports(
-            [opened("m1"), completed("m2")], store=rounds, events=Events(), now=NOW, lines_per_part=1_000
-        )
+        await take(rounds, opened("m1"), completed("m2"))
     async with transaction(service) as (rounds, keeper):
         assert len(await rounds.rounds(ids("m1"))) == 1
         assert len(await rounds.due(now=NOW + HOUR, limit=9)) == 1
