@@ -61,7 +61,10 @@ def revisions(statements: list[str]) -> list[str]:
     for statement in statements:
         if re.match(r"(INSERT INTO|UPDATE) alembic_version", statement):
             texts.append([])
-        elif re.match(r"(CREATE|ALTER|DROP)\b", statement) and "alembic_version" not in statement:
+        elif (
+            re.match(r"(-- squawk-ignore .*\n)?(CREATE|ALTER|DROP)\b", statement)
+            and "alembic_version" not in statement
+        ):
             texts[-1].append(statement)
     return [";\n".join(lines) + ";\n" for lines in texts if lines]
 
