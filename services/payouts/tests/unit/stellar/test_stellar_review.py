@@ -71,7 +71,6 @@ REVIEW = Review(
     tx_hash=MINE,
     since=NOW,
     why="the slot is consumed",
-    treasury=TREASURY,
     digests=(
         # the dead revision also held a payment that was taken out since
         Digest(DEAD, Kind.PAYMENT, AttemptState.DEAD, MAX_TIME - 90, {ONE: 0, THREE: 1}),

@@ -120,7 +120,6 @@ class Review:
     tx_hash: str
     since: datetime
     why: str
-    treasury: str
     digests: tuple[Digest, ...]
     held: tuple[Held, ...]
     evidence: tuple[Evidence, ...]
@@ -305,7 +304,7 @@ def _matched(review: Review, found: LookUp) -> dict[UUID, int]:
     left = list(review.held)
     paid: dict[UUID, int] = {}
     for index, payment in enumerate(found.contents.payments):
-        one = next((held for held in left if _is_payment(held, payment, found, review.treasury)), None)
+        one = next((held for held in left if _is_payment(held, payment, found)), None)
         if one is None:
             raise ReviewRefused("facts_mismatch", f"operation {index} is none of the payments that wait")
         left.remove(one)
@@ -313,13 +312,12 @@ def _matched(review: Review, found: LookUp) -> dict[UUID, int]:
     return paid
 
 
-def _is_payment(held: Held, payment: PaymentFacts | None, found: LookUp, treasury: str) -> bool:
+def _is_payment(held: Held, payment: PaymentFacts | None, found: LookUp) -> bool:
     contents = found.contents
     return (
         payment is not None
         and contents is not None
         and payment == held.facts
-        and payment.source == treasury
         and (contents.memo or "") == held.memo
     )
 
@@ -332,7 +330,7 @@ def _failed(
         if own:
             raise ReviewRefused("ledger_contradicts", "the ledger holds the transaction as succeeded")
         payments: Collection[PaymentFacts | None] = () if found.contents is None else found.contents.payments
-        if any(_is_payment(held, one, found, review.treasury) for held in review.held for one in payments):
+        if any(_is_payment(held, one, found) for held in review.held for one in payments):
             raise ReviewRefused("facts_mismatch", "the transaction made one of the payments that wait")
     at = found.ledger if found is not None else ledger
     return Settlement(

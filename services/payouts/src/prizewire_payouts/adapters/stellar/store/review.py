@@ -178,7 +178,6 @@ class SqlReviews:
             tx_hash=row.tx_hash,
             since=row.since,
             why=row.why,
-            treasury=self._context.treasury,
             digests=tuple(_digest(one) for one in digests),
             held=tuple(self._held(one) for one in held),
             evidence=tuple(_evidence(one) for one in filed),
