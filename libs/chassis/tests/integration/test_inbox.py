@@ -411,6 +411,15 @@ async def test_consumers_of_one_topic_do_not_hold_each_other_back(db, processor,
     assert await stuck_rows(db) == [("parked", "not_supported_yet"), ("parked", "subject_parked")]
 
 
+async def test_each_consumer_remembers_for_itself(db, processor, make_spec, outbox):
+    """An event that one consumer took in is new to another one, once."""
+    event, spec = held(outbox, uuid4(), 1), make_spec(VersionRule.NONE)
+    other = replace(spec, name="test.other")
+    for consumer in (spec, other, spec, other):
+        await processor.process(consumer, records(event, topic=TOPIC))
+    assert await effects(db) == [event.event_id] * 2
+
+
 async def test_only_a_gap_is_passed_by_what_fills_it(db, processor, handler, make_spec, outbox):
     """Behind an event that was parked for another reason even the next version waits."""
     payout = uuid4()

@@ -16,6 +16,7 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.rails import SIGNER_RAILS, RailType
 from prizewire_contracts.topics import AUDIT, MATCHES, PAYOUTS, TOPICS, topic_of
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
 
@@ -253,3 +254,10 @@ def test_every_payout_code_has_a_decision():
 def test_keys_do_not_show_themselves():
     """A message key's repr holds nothing secret."""
     assert "0000" not in repr(KEY)
+
+
+def test_what_the_signer_serves_needs_its_tombstone():
+    """Money of a payout that could go out on a chain comes back only with the signer's word; a type left out here
+    would be given back while its signature may live.
+    """
+    assert {RailType.STELLAR, RailType.TON_WALLET} == SIGNER_RAILS
