@@ -2,17 +2,19 @@
 
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
 
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.settings import ServiceSettings
 
 __all__ = ["build_broker", "build_producer", "subscribe"]
@@ -84,6 +86,33 @@ async def _raw_decoder(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
+class Subscribed(Protocol):
+    """A subscriber of FastStream's, as far as it is measured."""
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The client, once it was started."""
+        ...
+
+
+def poll_age(subscriber: Subscribed) -> Callable[[], float]:
+    """A function that answers the seconds since a broker last answered a fetch, or since now where none has yet.
+
+    An empty answer counts: a quiet topic is no failure. aiokafka stamps answers by the machine's clock.
+    """
+    last = time.time()
+
+    def age() -> float:
+        nonlocal last
+        consumer = subscriber.consumer
+        if consumer is not None:
+            stamps = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
+            last = max([last, *(stamp / 1000 for stamp in stamps if stamp is not None)])
+        return max(0.0, time.time() - last)
+
+    return age
+
+
 def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> None:
     """Consume ``spec.topic`` in batches, acknowledged after the batch's transaction, delivered again on failure."""
 
@@ -106,3 +135,4 @@ def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor
         max_poll_interval_ms=300_000,
     )
     subscriber(consume)
+    CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))

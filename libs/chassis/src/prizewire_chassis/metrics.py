@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "BATCH_SECONDS",
     "BATCH_SIZE",
+    "CONSUMER_POLL_AGE",
     "EVENTS",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
@@ -28,6 +29,11 @@ BATCH_SIZE = Histogram(
 BATCH_SECONDS = Histogram("prizewire_batch_seconds", "Time from batch to commit.", ["consumer"])
 RETRIES = Counter(
     "prizewire_batch_retries_total", "Batches tried again, by kind of failure.", ["consumer", "kind"]
+)
+CONSUMER_POLL_AGE = Gauge(
+    "prizewire_consumer_poll_age_seconds",
+    "Time since a broker last answered a fetch of this process's consumer; since its start where none has.",
+    ["consumer"],
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
 RELAYED = Counter("prizewire_outbox_published_total", "Events published to Kafka.")

@@ -130,6 +130,23 @@ async def test_messages_become_effects_and_headers_cannot_stop_them(service, db,
     await eventually(applied, deadline_s=30)
 
 
+async def test_a_broker_that_answers_keeps_the_age_of_the_last_poll_small(service):
+    """The real client stamps answers of idle topics too, and the gauge is served with the other metrics."""
+    process, client = service
+    (subscriber,) = process.broker.subscribers
+
+    def answered() -> bool:
+        consumer = subscriber.consumer
+        return any(consumer.last_poll_timestamp(partition) for partition in consumer.assignment())
+
+    await eventually(answered, deadline_s=30)
+    (spec,) = process.built.specs
+    text_ = (await client.get("/metrics")).text
+    wanted = f'prizewire_consumer_poll_age_seconds{{consumer="{spec.name}"}} '
+    (line,) = [line for line in text_.splitlines() if line.startswith(wanted)]
+    assert float(line.removeprefix(wanted)) < 30
+
+
 async def test_doors(service):
     """Tokens, roles, problem details, lineage, checks, metrics and the OpenAPI document."""
     _, client = service
