@@ -65,3 +65,15 @@ with Stack(home=Home(root=Path(sys.argv[1])), options=StackOptions(services=()))
     eventually_sync(lambda: not any(is_alive(one) for one in run.processes.values()), deadline_s=30)
     with Stack(home=home, options=NO_SERVICES) as stack:
         assert stack.chain.exists(stack.keyring.stellar().treasury.public_key)
+
+
+def test_a_service_that_is_left_out_has_its_database(tmp_path: Path) -> None:
+    """What is run by hand finds what it migrates, and the other commands find where it will be."""
+    options = StackOptions(services=(), left_out=("rewards",))
+    home = Home(root=tmp_path / "state")
+    with Stack(home=home, options=options) as stack:
+        assert stack.postgres.run_sql("SELECT 1", database="rewards") == "1"
+        run = home.running()
+        assert run.left_out == ("rewards",)
+        assert run.urls["rewards"] == stack.service_url("rewards")
+        assert "rewards" not in run.processes

@@ -77,6 +77,8 @@ class RunRecord:
     urls: dict[str, str]
     processes: dict[str, ProcessRecord] = field(default_factory=dict)
     ready: bool = False
+    left_out: tuple[str, ...] = ()
+    """Services that somebody runs by hand, or not at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,11 @@ class Home:
     def keys(self) -> Path:
         """Private keys and secrets, each file mode 0600."""
         return self.root / "keys"
+
+    @property
+    def rails_file(self) -> Path:
+        """The payout rails of the stack (RAILS_FILE)."""
+        return self.root / "rails.yaml"
 
     @property
     def run_file(self) -> Path:
@@ -197,6 +204,7 @@ class Home:
             urls=raw["urls"],
             processes={name: ProcessRecord(**record) for name, record in raw["processes"].items()},
             ready=raw["ready"],
+            left_out=tuple(raw.get("left_out", ())),
         )
 
     def running(self) -> RunRecord:

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "status": "prizewire_devstack.cli.status",
     "stuck": "prizewire_devstack.cli.stuck",
     "token": "prizewire_devstack.cli.token",
+    "env": "prizewire_devstack.cli.env",
     "env-example": "prizewire_devstack.cli.env_example",
     "bench": "prizewire_devstack.cli.bench",
 }

@@ -1,7 +1,7 @@
 """`prizewire status`: what runs, where, and how much memory it takes."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import click
 import psutil
@@ -11,6 +11,9 @@ from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.components.processes import answers_ok
 from prizewire_devstack.home import Home, RunRecord, is_alive
 from prizewire_devstack.routes import SERVICES
+
+LEFT_OUT: Final = "left out"
+"""A service that `up --without` did not start, and that nobody runs by hand now."""
 
 
 def memory_bytes(pid: int) -> int | None:
@@ -39,6 +42,11 @@ def parts(run: RunRecord) -> list[dict[str, Any]]:
                 "memory_bytes": memory_bytes(record.pid) if alive else None,
             }
         )
+    for name in run.left_out:
+        state = "ready" if answers_ok(f"{run.urls[name]}/health/ready") else LEFT_OUT
+        found.append(
+            {"part": name, "state": state, "pid": None, "port": run.ports.get(name), "memory_bytes": None}
+        )
     return found
 
 
@@ -49,7 +57,7 @@ def command(as_json: bool) -> int:
     home = Home.default()
     run = home.running()
     found = parts(run)
-    healthy = all(part["state"] in {"running", "ready"} for part in found)
+    healthy = all(part["state"] in {"running", "ready", LEFT_OUT} for part in found)
     if as_json:
         click.echo(
             json.dumps({"healthy": healthy, "urls": run.urls, "state": str(home.root), "parts": found})
@@ -63,7 +71,7 @@ def command(as_json: bool) -> int:
             part["state"],
             str(part["port"] or ""),
             f"{memory / 2**20:.0f} MB" if memory is not None else "",
-            str(part["pid"]),
+            "" if part["state"] == LEFT_OUT else str(part["pid"] or "by hand"),
         )
     console = make_console()
     console.print(table)

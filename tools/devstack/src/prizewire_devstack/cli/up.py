@@ -15,6 +15,7 @@ from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.cli.watching import Watcher
 from prizewire_devstack.home import Home
+from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack, StackOptions
 
 WATCH_INTERVAL_S: Final = 1.0
@@ -40,13 +41,24 @@ def terminating() -> Iterator[None]:
 
 @contextmanager
 def running_stack(
-    *, console: Console, fresh: bool, fixed_ports: Mapping[str, int] | None = None, log_level: str = "INFO"
+    *,
+    console: Console,
+    fresh: bool,
+    fixed_ports: Mapping[str, int] | None = None,
+    log_level: str = "INFO",
+    without: tuple[str, ...] = (),
 ) -> Iterator[Stack]:
     """Start the stack with its progress on `console`; stop it when the block is left."""
     reporter = LiveReporter(console)
     stack = Stack(
         home=Home.default(),
-        options=StackOptions(fresh=fresh, fixed_ports=fixed_ports or {}, log_level=log_level),
+        options=StackOptions(
+            fresh=fresh,
+            services=tuple(service for service in SERVICES if service not in without),
+            left_out=without,
+            fixed_ports=fixed_ports or {},
+            log_level=log_level,
+        ),
         reporter=reporter,
     )
     with reporter.showing():
@@ -63,15 +75,27 @@ def running_stack(
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON line with the addresses once all is ready."
 )
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(SERVICES),
+    help="Leave a service out, to run it by hand; may be given several times.",
+)
 @click.option("--verbose", is_flag=True, help="Let the services log every detail.")
-def command(fresh: bool, gateway_port: int | None, as_json: bool, verbose: bool) -> None:
+def command(
+    fresh: bool, gateway_port: int | None, as_json: bool, without: tuple[str, ...], verbose: bool
+) -> None:
     """Start PostgreSQL, Kafka, the Stellar sandbox, the gateway and the five services; stop them on Ctrl-C."""
     console = make_console(stderr=as_json)
     fixed = {"gateway": gateway_port} if gateway_port is not None else {}
     with (
         terminating(),
         running_stack(
-            console=console, fresh=fresh, fixed_ports=fixed, log_level="DEBUG" if verbose else "INFO"
+            console=console,
+            fresh=fresh,
+            fixed_ports=fixed,
+            log_level="DEBUG" if verbose else "INFO",
+            without=tuple(dict.fromkeys(without)),
         ) as stack,
     ):
         if as_json:
@@ -81,6 +105,14 @@ def command(fresh: bool, gateway_port: int | None, as_json: bool, verbose: bool)
                 )
             )
         console.print(f"\nReady: [bold]{stack.url}[/]   state and logs: {stack.home.root}", soft_wrap=True)
+        for service in stack.options.left_out:
+            console.print(
+                f"Left out: {service}. In another shell: "
+                f'eval "$(prizewire env {service} --migrate)", then python -m prizewire_{service} migrate and serve.',
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
         console.print("Ctrl-C stops everything; the state is kept.", highlight=False)
         try:
             _watch(stack, console)

@@ -92,6 +92,20 @@ def owner_of(service: str) -> str:
     return f"{service}_owner"
 
 
+def service_urls(
+    service: str, *, port: int, passwords: RolePasswords, database: str | None = None
+) -> DatabaseUrls:
+    """How a service reaches its database on the local server at `port`."""
+    name = database or service
+
+    def url(role: str, password: str) -> str:
+        return f"postgresql://{role}:{quote(password)}@{LOOPBACK}:{port}/{name}"
+
+    return DatabaseUrls(
+        name=name, runtime=url(service, passwords.runtime), migration=url(owner_of(service), passwords.owner)
+    )
+
+
 _ROLE_SQL: Final = """
 SELECT 'CREATE ROLE "{role}" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec
@@ -292,16 +306,7 @@ class PostgresServer:
 
     def urls(self, service: str, *, passwords: RolePasswords, database: str | None = None) -> DatabaseUrls:
         """How `service` reaches its database."""
-        name = database or service
-
-        def url(role: str, password: str) -> str:
-            return f"postgresql://{role}:{quote(password)}@{LOOPBACK}:{self.port}/{name}"
-
-        return DatabaseUrls(
-            name=name,
-            runtime=url(service, passwords.runtime),
-            migration=url(owner_of(service), passwords.owner),
-        )
+        return service_urls(service, port=self.port, passwords=passwords, database=database)
 
     @staticmethod
     def _environment() -> dict[str, str]:

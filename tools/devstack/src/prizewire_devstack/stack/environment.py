@@ -10,9 +10,10 @@ import yaml
 from prizewire_devstack import tokens
 from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import Keyring
-from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.components.postgres import DatabaseUrls, service_urls
 from prizewire_devstack.components.processes import base_environment
 from prizewire_devstack.components.stellar import PASSPHRASE, assets
+from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
 AUTO_APPROVE_UP_TO: Final = "EURC=1000000.00,USDC=1000000.00,XLM=1000000.0000000"
@@ -138,3 +139,34 @@ def migrate_environment(
         **serve_environment(service, around=around, database=database, kafka=kafka, http_port=http_port),
         "DATABASE_MIGRATION_URL": database.migration,
     }
+
+
+def local_environment(
+    service: str,
+    *,
+    home: Home,
+    root: Path,
+    ports: Mapping[str, int],
+    log_level: str = "INFO",
+    migrate: bool = False,
+) -> dict[str, str]:
+    """The environment of a service on the stack that runs out of `home` on `ports`; `root` is the repository."""
+    keyring = Keyring(home=home)
+    environment_of = migrate_environment if migrate else serve_environment
+    return environment_of(
+        service,
+        around=Surroundings(
+            keyring=keyring,
+            assets_file=root / "assets.yaml",
+            rails_file=home.rails_file,
+            stellar_url=f"http://{LOOPBACK}:{ports['stellar']}",
+            log_level=log_level,
+        ),
+        database=service_urls(service, port=ports["postgres"], passwords=keyring.role_passwords(service)),
+        kafka=KafkaLogin(
+            bootstrap_servers=f"{LOOPBACK}:{ports['kafka']}",
+            username=service,
+            password=keyring.kafka_passwords()[service],
+        ),
+        http_port=ports[service],
+    )

@@ -30,7 +30,7 @@ from prizewire_devstack.errors import DiskFullError, StartError
 from prizewire_devstack.home import Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK, assign
 from prizewire_devstack.routes import SERVICES
-from prizewire_devstack.stack.environment import Surroundings, migrate_environment, rails, serve_environment
+from prizewire_devstack.stack.environment import local_environment, rails
 
 PORT_NAMES: Final = ("postgres", "kafka", "kafka-controller", "stellar", "gateway", *SERVICES)
 MIGRATE_TIMEOUT_S: Final = 120.0
@@ -60,10 +60,13 @@ class SilentReporter:
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
-    """How to start: `services` may leave some out, `extra_environment` overrides settings by service."""
+    """How to start. `services` are run; `left_out` get a database and a port only, for somebody who runs them
+    by hand. `extra_environment` overrides settings by service.
+    """
 
     fresh: bool = False
     services: tuple[str, ...] = SERVICES
+    left_out: tuple[str, ...] = ()
     fixed_ports: Mapping[str, int] = field(default_factory=dict)
     log_level: str = "INFO"
     extra_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -175,7 +178,7 @@ class Stack:
             PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
         )
         self.home.remember_ports(self.ports)
-        self._rails_file.write_text(rails(self.home.root))
+        self.home.rails_file.write_text(rails(self.home.root))
         self.postgres = PostgresServer(
             data_dir=self.home.root / "postgres",
             port=self.ports["postgres"],
@@ -221,7 +224,7 @@ class Stack:
     def _start_postgres(self) -> None:
         self._reporter.progress("postgres", "starting")
         self.postgres.start()
-        for service in self.options.services:
+        for service in (*self.options.services, *self.options.left_out):
             passwords = self.keyring.role_passwords(service)
             self._databases[service] = self.postgres.ensure_service(service, passwords=passwords)
 
@@ -287,20 +290,13 @@ class Stack:
         marker.write_text(digest)
 
     def _spec(self, service: str, command: str) -> ProcessSpec:
-        surroundings = Surroundings(
-            keyring=self.keyring,
-            assets_file=self.root / "assets.yaml",
-            rails_file=self._rails_file,
-            stellar_url=self.chain.url,
-            log_level=self.options.log_level,
-        )
-        environment_of = migrate_environment if command == "migrate" else serve_environment
-        environment = environment_of(
+        environment = local_environment(
             service,
-            around=surroundings,
-            database=self._databases[service],
-            kafka=self.kafka.login(service),
-            http_port=self.ports[service],
+            home=self.home,
+            root=self.root,
+            ports=self.ports,
+            log_level=self.options.log_level,
+            migrate=command == "migrate",
         )
         return ProcessSpec(
             name=service if command == "serve" else f"{service}-{command}",
@@ -310,13 +306,11 @@ class Stack:
             directory=self.home.root,
         )
 
-    @property
-    def _rails_file(self) -> Path:
-        return self.home.root / "rails.yaml"
-
     def _publish(self, *, ready: bool) -> None:
         urls = {"gateway": self.url, "stellar": self.chain.url}
-        urls |= {service: self.service_url(service) for service in self.options.services}
+        urls |= {
+            service: self.service_url(service) for service in (*self.options.services, *self.options.left_out)
+        }
         urls["kafka"] = f"{LOOPBACK}:{self.ports['kafka']}"
         self.home.write_run(
             RunRecord(
@@ -325,6 +319,7 @@ class Stack:
                 urls=urls,
                 processes=self.supervisor.records(),
                 ready=ready,
+                left_out=self.options.left_out,
             )
         )
 

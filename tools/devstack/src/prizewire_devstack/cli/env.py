@@ -1,0 +1,39 @@
+"""`prizewire env`: the environment of one service, for running it by hand beside the stack."""
+
+import json
+import shlex
+
+import click
+
+from prizewire_devstack.components.processes import PASSED_ON
+from prizewire_devstack.home import Home, is_alive, repository_root
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.environment import local_environment
+
+
+@click.command(name="env")
+@click.argument("service", type=click.Choice(SERVICES))
+@click.option("--migrate", is_flag=True, help="With the owner's database URL, which `migrate` needs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(service: str, migrate: bool, as_json: bool) -> None:
+    """Print what SERVICE reads on the running stack as export lines, its local keys and passwords included.
+
+    For `eval "$(prizewire env SERVICE)"` in a shell of its own; `prizewire up --without SERVICE` leaves it its port.
+    """
+    home = Home.default()
+    run = home.running()
+    environment = local_environment(
+        service, home=home, root=repository_root(), ports=run.ports, migrate=migrate
+    )
+    printed = {name: value for name, value in environment.items() if name not in PASSED_ON}
+    if as_json:
+        click.echo(json.dumps(printed))
+    else:
+        for name, value in printed.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+    if (record := run.processes.get(service)) is not None and is_alive(record):
+        click.echo(
+            f"prizewire: {service} runs in the stack and holds port {run.ports[service]}: to run it by hand, start "
+            f"the stack with `prizewire up --without {service}`.",
+            err=True,
+        )

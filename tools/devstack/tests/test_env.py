@@ -1,0 +1,105 @@
+"""Running one service by hand: the environment is whole, safe to evaluate, and what its README says."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prizewire_devstack.cli.env_example import settings_of
+from prizewire_devstack.cli.status import LEFT_OUT, parts
+from prizewire_devstack.components.keys import Keyring
+from prizewire_devstack.components.processes import PASSED_ON
+from prizewire_devstack.home import HOME_VARIABLE, Home, RunRecord, record_of, repository_root
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack.environment import local_environment
+from prizewire_devstack.stack.running import PORT_NAMES
+
+PORTS = {name: 20_000 + number for number, name in enumerate(PORT_NAMES)}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A stack that seems to run, out of a directory whose name a shell would split."""
+    made = Home(root=tmp_path / "it's a $state")
+    made.create()
+    Keyring(home=made).ensure(now=datetime.now(UTC))
+    made.write_run(
+        RunRecord(
+            supervisor=record_of(os.getpid()),
+            ports=PORTS,
+            urls={name: f"http://127.0.0.1:{port}" for name, port in PORTS.items()},
+            processes={"settlement": record_of(os.getpid())},
+            ready=True,
+            left_out=("rewards",),
+        )
+    )
+    return made
+
+
+def env(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (sys.executable, "-m", "prizewire_devstack", "env", *arguments),
+        env={**os.environ, HOME_VARIABLE: str(home.root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nothing_that_a_service_requires_is_missing(service: str, home: Home) -> None:
+    """Every required variable is set, to what the stack itself would give the service."""
+    printed = json.loads(env(home, service, "--json").stdout)
+    assert {row["name"] for row in settings_of(service) if row["required"]} <= printed.keys()
+    given = local_environment(service, home=home, root=repository_root(), ports=PORTS)
+    assert printed == {name: value for name, value in given.items() if name not in PASSED_ON}
+
+
+def test_a_shell_reads_exactly_what_was_meant(home: Home) -> None:
+    """Blanks, quotes and dollars in a path survive `eval`."""
+    lines = env(home, "rewards").stdout
+    done = subprocess.run(
+        ("bash", "-c", 'eval "$1"; printf %s "$TRUST_FILE"', "bash", lines),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == str(home.root / "trust.json")
+
+
+def test_the_owner_is_named_only_where_a_migration_needs_it(home: Home) -> None:
+    """Who serves does not hold the right to change tables."""
+    assert "rewards_owner" not in env(home, "rewards").stdout
+    assert "DATABASE_MIGRATION_URL" in json.loads(env(home, "rewards", "--migrate", "--json").stdout)
+
+
+def test_a_service_that_holds_its_port_is_said(home: Home) -> None:
+    """Two of a service would meet on its port; the sentence names what leaves it out."""
+    assert "prizewire up --without settlement" in env(home, "settlement").stderr
+    assert env(home, "rewards").stderr == ""
+
+
+def test_a_service_that_was_left_out_is_shown_so(home: Home) -> None:
+    """It is no failure of the stack that nobody runs it."""
+    shown = {part["part"]: part["state"] for part in parts(home.running())}
+    assert shown["rewards"] == LEFT_OUT
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_readme_says_how_to_run_its_service(service: str) -> None:
+    """The commands of the section can be followed one after the other."""
+    text = (repository_root() / "services" / service / "README.md").read_text()
+    section = text[text.lower().index("run it alone") :]
+    steps = [
+        f"prizewire up --without {service}",
+        f'eval "$(prizewire env {service} --migrate)"',
+        f"python -m prizewire_{service} migrate",
+        f"python -m prizewire_{service} serve",
+    ]
+    found = [section.index(step) for step in steps]
+    assert found == sorted(found)
