@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prizewire_devstack.cli.status import memory_bytes
-from prizewire_devstack.components.processes import base_environment
+from prizewire_devstack.components.processes import answers_ok, base_environment
 from prizewire_devstack.home import HOME_VARIABLE
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack
@@ -113,6 +113,34 @@ def test_a_refused_result_is_listed_shown_and_replayed(full_stack: Stack, tmp_pa
     eventually_sync(
         lambda: "rewards" in answered(full_stack, "trace", correlation_id)["services"], deadline_s=30
     )
+
+
+def test_a_service_runs_by_hand_with_the_environment_that_is_printed(
+    full_stack: Stack, tmp_path: Path
+) -> None:
+    """While it is away the others are shown and it is named; started by hand, it answers through the gateway."""
+    full_stack.stop("webhooks")
+    try:
+        assert answered(full_stack, "stuck", "list", code=1)["silent"] == ["webhooks"]
+        assert answered(full_stack, "trace", "nobody-knows", code=1)["silent"] == ["webhooks"]
+        with (tmp_path / "webhooks.log").open("wb") as log:
+            by_hand = subprocess.Popen(
+                (sys.executable, "-m", "prizewire_webhooks", "serve"),
+                env={**base_environment(), **answered(full_stack, "env", "webhooks")},
+                cwd=tmp_path,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            eventually_sync(
+                lambda: answers_ok(f"{full_stack.service_url('webhooks')}/health/ready"), deadline_s=30
+            )
+            assert answered(full_stack, "stuck", "list", "--service", "webhooks")["silent"] == []
+        finally:
+            by_hand.terminate()
+            by_hand.wait(30)
+    finally:
+        full_stack.restart("webhooks")
 
 
 def test_status_tells_that_all_is_well(full_stack: Stack) -> None:

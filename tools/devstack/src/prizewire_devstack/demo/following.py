@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prizewire_devstack.api import Api
+from prizewire_devstack.demo.refusals import Refusals
 from prizewire_devstack.demo.tournaments import Tournament
 
 PAID: Final = "paid"
 FAILED: Final = frozenset({"failed", "rejected", "cancelled", "returned"})
 HELD: Final = "held"
+REQUESTED: Final = "requested"
 APPROVERS: Final = ("demo-approver-1", "demo-approver-2")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prize:
-    """One prize line. `amount` is a decimal string; `status` the payout's state, or the reward's before it has one."""
+    """One prize line. `player` is a name; `amount` is a decimal string; `status` the payout's state, or the reward's before it has one."""
 
     place: int
+    player_id: str
     player: str
     amount: str
     rail: str
@@ -31,11 +34,16 @@ class Prize:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How far a tournament has come. `refusals` are its stuck events, which end all hope."""
+    """How far a tournament has come. `refusals` are its stuck events, which end all hope. The fees are settlement's,
+    as decimal strings; `organizer` is whose wallet the organizer's fee goes to, None where it is kept.
+    """
 
     prizes: tuple[Prize, ...]
     settled: bool
     refusals: tuple[str, ...] = ()
+    platform_fee: str | None = None
+    organizer_fee: str | None = None
+    organizer: str | None = None
 
     @property
     def paid(self) -> int:
@@ -53,27 +61,31 @@ class Standing:
         return bool(self.refusals) or (self.settled and self.paid + self.failed == len(self.prizes))
 
 
-def standing(api: Api, tournament: Tournament) -> Standing:
-    """Ask for the round, its rewards and their payouts."""
-    refusals = tuple(
-        f"{item['type']}: {item['reason']} ({item['detail']})"
-        for item in api.items(
-            "/api/services/settlement/stuck-events", correlation_id=tournament.correlation_id
-        )
-    )
+def standing(api: Api, tournament: Tournament, *, refusals: Refusals) -> Standing:
+    """Ask for the round, its rewards and their payouts, and for what was refused."""
+    refused = refusals.of(tournament)
     rounds = list(api.items("/api/rounds", match_id=tournament.match_id))
     if not rounds or rounds[0]["state"] not in {"SETTLED", "FINALIZED"}:
-        return Standing(prizes=(), settled=False, refusals=refusals)
-    lines = api.get(f"/api/rounds/{rounds[0]['id']}")["lines"]
+        return Standing(prizes=(), settled=False, refusals=refused)
+    settled = api.get(f"/api/rounds/{rounds[0]['id']}")
+    fees = settled["settlement"]["fees"]
     rewards = {item["player"]: item for item in api.items("/api/rewards", round_id=rounds[0]["id"])}
     payouts = {
         item["player"]: item
         for item in api.items("/api/admin/payouts", correlation_id=tournament.correlation_id)
     }
     prizes = tuple(
-        _prize(line, rewards.get(line["player"]), payouts.get(line["player"]), tournament) for line in lines
+        _prize(line, rewards.get(line["player"]), payouts.get(line["player"]), tournament)
+        for line in settled["lines"]
     )
-    return Standing(prizes=prizes, settled=True, refusals=refusals)
+    return Standing(
+        prizes=prizes,
+        settled=True,
+        refusals=refused,
+        platform_fee=fees["platform"],
+        organizer_fee=fees["organizer"],
+        organizer=fees["organizer_player"],
+    )
 
 
 def _prize(
@@ -82,10 +94,13 @@ def _prize(
     payout: Mapping[str, Any] | None,
     tournament: Tournament,
 ) -> Prize:
-    before = reward["state"] if reward is not None else "settled"
+    before = "settled"
+    if reward is not None:
+        before = REQUESTED if reward["payout_id"] is not None else reward["state"]
     player = tournament.players[line["player"]]
     return Prize(
         place=line["place"],
+        player_id=player.id,
         player=player.name,
         amount=line["amount"],
         rail=(payout or {}).get("rail") or player.rail,

@@ -48,6 +48,13 @@ class PlayerBook:
         secret = self._secrets.setdefault(player.id, Keypair.random().secret)
         return Address(player=player, keypair=Keypair.from_secret(secret))
 
+    def keep(self) -> None:
+        """Write the keys down. Done before anybody hears of them, so that a run that is interrupted goes on with them."""
+        write_private(
+            self._file,
+            json.dumps({"secrets": self._secrets, "registered": sorted(self._registered)}, indent=1) + "\n",
+        )
+
     def unregistered(self, players: Iterable[Player]) -> list[Player]:
         """The players who have no payout method yet."""
         return [player for player in players if player.id not in self._registered]
@@ -55,14 +62,11 @@ class PlayerBook:
     def registered(self, players: Iterable[Player]) -> None:
         """Remember that these players have a method and, on the chain, an account."""
         self._registered |= {player.id for player in players}
-        write_private(
-            self._file,
-            json.dumps({"secrets": self._secrets, "registered": sorted(self._registered)}, indent=1) + "\n",
-        )
+        self.keep()
 
 
 def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: Mapping[str, Asset]) -> None:
-    """Create accounts and then their trustlines: a few ledgers, however many players.
+    """Create accounts where they are missing and then their trustlines: a few ledgers, however many players.
 
     One source account carries one transaction in a ledger, so each transaction has a source of its own: the
     accounts' a funder of its own, the trustlines' the first player of its group.
@@ -70,7 +74,10 @@ def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: M
     Raises:
         StartError: the network refused a transaction.
     """
-    groups = list(_batched(addresses, OPERATIONS_MAX))
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        there = list(pool.map(chain.exists, [address.keypair.public_key for address in addresses]))
+    missing = [address for address, exists in zip(addresses, there, strict=True) if not exists]
+    groups = list(_batched(missing, OPERATIONS_MAX))
     funders = [Keypair.random() for _ in groups]
     with ThreadPoolExecutor(max(1, len(groups))) as pool:
         list(pool.map(chain.fund, [funder.public_key for funder in funders]))

@@ -1,5 +1,6 @@
 """A subscriber's server: takes webhooks and checks their signatures, as any subscriber would."""
 
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import orjson
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from prizewire_devstack.api import Api
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.ports import LOOPBACK
 
 EVENT_TYPE: Final = "prizewire.payout.paid.v1"
@@ -74,25 +76,45 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def subscribed(api: Api) -> Iterator[Receiver]:
-    """Serve on a free loopback port, subscribed to `payout.paid`; the subscription ends with the block."""
+    """Serve on a free loopback port, subscribed to `payout.paid`; the subscription ends with the block.
+
+    Raises:
+        DevstackError: the subscription was refused, or could not be ended although all went well. What went wrong
+            inside the block is never hidden by the latter.
+    """
     receiver = Receiver()
     handler = type("Handler", (_Handler,), {"receiver": receiver})
-    with ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with _serving(ThreadingHTTPServer((LOOPBACK, 0), handler)) as port:
         subscription = api.post(
             "/api/webhooks",
             {
-                "url": f"http://{LOOPBACK}:{server.server_port}/prizes",
+                "url": f"http://{LOOPBACK}:{port}/prizes",
                 "event_types": [EVENT_TYPE],
                 "description": "demonstration",
             },
-            key=f"demo:{server.server_port}",
+            key=f"demo:{port}:{secrets.token_hex(8)}",
         )
         receiver.secret = subscription["secret"]
+        path = f"/api/webhooks/{subscription['id']}"
         try:
             yield receiver
+        except BaseException as error:
+            try:
+                api.delete(path)
+            except DevstackError as also:
+                error.add_note(f"The subscription could not be ended either: {also}")
+            raise
+        api.delete(path)
+
+
+@contextmanager
+def _serving(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Serve in a thread; answers the port."""
+    with server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
         finally:
-            api.delete(f"/api/webhooks/{subscription['id']}")
             server.shutdown()
             thread.join()

@@ -1,13 +1,14 @@
 """How the demonstration looks at the terminal."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from prizewire_devstack.demo.following import PAID, Prize, Standing
-from prizewire_devstack.demo.sums import ChainSum, Sum
+from prizewire_devstack.demo.onchain import ChainSum
+from prizewire_devstack.demo.outcome import Outcome
 from prizewire_devstack.demo.tournaments import Tournament
 
 WIDE: Final = 140
@@ -19,6 +20,7 @@ WORDS: Final = {
     "platform_fees": "platform's fees",
     "organizer_fees": "organizer's fees",
     "wallets": "left in wallets",
+    "recovered": "taken for debts",
     "reserved": "reserved",
     "available": "left in the pool",
 }
@@ -64,23 +66,78 @@ def prize_list(console: Console, tournament: Tournament, standing: Standing) -> 
             _evidence(prize, whole=console.width >= WIDE),
         )
     console.print(table)
-    for refusal in standing.refusals:
-        console.print(f"[red]refused: {refusal}[/]")
     console.print()
 
 
-def sums(console: Console, booked: Sequence[Sum], chained: Sequence[ChainSum]) -> None:
-    """Print where every campaign's money is."""
-    for one in booked:
-        console.print(
-            f"{sign(one.matches)} {one.tournament}: {amount(one.funded.to_wire())} {one.asset} funded"
+def refusals(console: Console, tournament: Tournament, standing: Standing) -> None:
+    """Print why a tournament gets no further."""
+    for refusal in standing.refusals:
+        console.print(f"[red]✗ {escape(tournament.name)}: {escape(refusal)}[/]", soft_wrap=True)
+
+
+def sums(console: Console, outcome: Outcome) -> None:
+    """Print where every campaign's money is, whether wallets and chain agree, and which invariants are broken."""
+    for one in outcome.booked:
+        _say(
+            console,
+            one.matches,
+            f"{one.tournament}: {amount(one.funded.to_wire())} {one.asset} funded",
         )
         for name, value in one.whereabouts.items():
-            if value or name == "paid":
-                console.print(f"    {amount(value.to_wire()):>18} {WORDS[name]}", highlight=False)
-    for chain in chained:
-        console.print(
-            f"{sign(chain.matches)} on the chain: {amount(chain.left_treasury)} {chain.asset} left the treasury, "
-            f"{amount(chain.paid)} were paid over it",
-            soft_wrap=True,
+            wanted = one.expected.get(name, value)
+            if value or value != wanted or name == "paid":
+                console.print(f"    {amount(value.to_wire()):>18} {WORDS[name]}", highlight=False, end="")
+                known = "" if value == wanted else f" [red]✗ {amount(wanted.to_wire())} expected[/]"
+                console.print(known, highlight=False)
+    off = [one for one in outcome.wallets if not one.matches]
+    _say(
+        console,
+        not off,
+        f"{len(outcome.wallets) - len(off)} of {len(outcome.wallets)} wallets hold what their history and the prize "
+        "lists say",
+    )
+    for wallet in off:
+        held, history, of_run, expected = (
+            amount(value.to_wire()) for value in (wallet.held, wallet.history, wallet.of_run, wallet.expected)
         )
+        _say(
+            console,
+            False,
+            f"{wallet.player} holds {held} {wallet.asset}, the history makes {history}; of these matches {of_run}, "
+            f"{expected} expected",
+        )
+    for chain in outcome.chained:
+        _chain(console, chain)
+    for invariant in outcome.broken:
+        words = "; ".join(invariant.breaches) or "no breach was named"
+        _say(console, False, f"{invariant.service}: {invariant.name} is broken: {words}")
+    if not outcome.broken:
+        _say(console, True, "every invariant that the services check holds")
+
+
+def _chain(console: Console, chain: ChainSum) -> None:
+    _say(
+        console,
+        chain.left_treasury == chain.paid,
+        f"on the chain: {amount(chain.left_treasury)} {chain.asset} left the treasury for these prizes, "
+        f"{amount(chain.paid)} were paid over it",
+    )
+    if _any(chain.others):
+        console.print(
+            f"    {amount(chain.others):>18} {chain.asset} left it for payouts of other matches",
+            highlight=False,
+        )
+    if _any(chain.unexplained):
+        _say(
+            console,
+            False,
+            f"{amount(chain.unexplained)} {chain.asset} left it for nothing that payouts knows of",
+        )
+
+
+def _any(text: str) -> bool:
+    return bool(text.strip("0."))
+
+
+def _say(console: Console, good: bool, sentence: str) -> None:
+    console.print(f"{sign(good)} {sentence}", highlight=False, soft_wrap=True)

@@ -2,12 +2,11 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,9 +18,12 @@ from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.stellar import StellarChain, assets
 from prizewire_devstack.demo import report, sums
 from prizewire_devstack.demo.following import Approvers, Standing, standing
+from prizewire_devstack.demo.onchain import TreasuryLedger
+from prizewire_devstack.demo.outcome import Outcome, Seen, judge
 from prizewire_devstack.demo.players import PlayerBook, create_accounts, register_methods
 from prizewire_devstack.demo.projection import MethodsProjection
 from prizewire_devstack.demo.receiver import Receiver, subscribed
+from prizewire_devstack.demo.refusals import Refusals
 from prizewire_devstack.demo.tournaments import RAIL_DEFAULT, Tournament, load_all
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home, RunRecord
@@ -34,70 +36,6 @@ STEP_DEADLINE_S: Final = 30.0
 POLL_S: Final = 0.25
 TRACED: Final = "small-round"
 """The tournament whose trace is shown in full: the shortest one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a run came to. `standings` and `booked` are in the order of the tournaments."""
-
-    tournaments: tuple[Tournament, ...]
-    standings: tuple[Standing, ...]
-    booked: tuple[sums.Sum, ...]
-    chained: tuple[sums.ChainSum, ...]
-    delivered: int
-    deliveries_refused: int
-    traced: Mapping[str, tuple[str, ...]]
-    seconds: float
-
-    @property
-    def prizes(self) -> int:
-        """Prize lines of all tournaments."""
-        return sum(len(one.prizes) for one in self.standings)
-
-    @property
-    def paid(self) -> int:
-        """Prizes that were paid."""
-        return sum(one.paid for one in self.standings)
-
-    @property
-    def sums_match(self) -> bool:
-        """Whether every sum holds, in the books and on the chain."""
-        return all(one.matches for one in self.booked) and all(one.matches for one in self.chained)
-
-    @property
-    def good(self) -> bool:
-        """Whether everything is as it must be."""
-        settled = all(one.settled and one.prizes for one in self.standings)
-        webhooks = self.delivered == self.paid and not self.deliveries_refused
-        complete = all(len(services) == len(SERVICES) for services in self.traced.values())
-        return settled and self.paid == self.prizes and self.sums_match and webhooks and complete
-
-    def to_json(self) -> dict[str, Any]:
-        """What a script would read."""
-        return {
-            "prizes": self.prizes,
-            "paid": self.paid,
-            "failed": self.prizes - self.paid,
-            "sums_match": self.sums_match,
-            "webhooks_delivered": self.delivered,
-            "seconds": round(self.seconds, 1),
-            "ok": self.good,
-            "tournaments": [
-                {
-                    "name": tournament.name,
-                    "match_id": tournament.match_id,
-                    "correlation_id": tournament.correlation_id,
-                    "asset": tournament.asset,
-                    "services": self.traced[tournament.correlation_id],
-                    "refusals": one.refusals,
-                    "prizes": [asdict(prize) for prize in one.prizes],
-                    "funded": booked.funded.to_wire(),
-                    **{name: value.to_wire() for name, value in booked.whereabouts.items()},
-                }
-                for tournament, one, booked in zip(self.tournaments, self.standings, self.booked, strict=True)
-            ],
-            "chain": [asdict(one) for one in self.chained],
-        }
 
 
 class Demonstration:
@@ -127,35 +65,38 @@ class Demonstration:
                 preparing = pool.submit(self._prepare_players, api)
                 campaigns = setting_up.result()
                 preparing.result()
-            before = self._treasury()
+            ledger = TreasuryLedger(
+                url=self._run.urls["stellar"], treasury=self._keyring.stellar().treasury.public_key
+            )
+            cursor = ledger.end()
             self._publish()
             standings = self._follow(api)
             self._await_deliveries(receiver, sum(one.paid for one in standings))
             traced = {
-                tournament.correlation_id: self._traced(api, tournament) for tournament in self._tournaments
+                tournament.correlation_id: self._traced(api, tournament, one)
+                for tournament, one in zip(self._tournaments, standings, strict=True)
             }
-            pairs = list(zip(self._tournaments, standings, strict=True))
-            for tournament, one in pairs:
+            for tournament, one in zip(self._tournaments, standings, strict=True):
                 report.prize_list(self._console, tournament, one)
             self._show_trace(api)
-            outcome = Outcome(
-                tournaments=self._tournaments,
-                standings=standings,
-                booked=tuple(
-                    sums.books(
-                        api, tournament, one, campaign_id=campaigns[tournament.campaign], assets=self._assets
-                    )
-                    for tournament, one in pairs
+            outcome = judge(
+                api,
+                self._tournaments,
+                Seen(
+                    standings=standings,
+                    delivered=sum(
+                        receiver.paid[tournament.correlation_id] for tournament in self._tournaments
+                    ),
+                    deliveries_refused=receiver.refused,
+                    traced=traced,
+                    payments=ledger.since(cursor),
+                    destinations=self._destinations(),
                 ),
-                chained=tuple(
-                    sums.chain_sums(pairs, before=before, after=self._treasury(), assets=self._assets)
-                ),
-                delivered=sum(receiver.paid[tournament.correlation_id] for tournament in self._tournaments),
-                deliveries_refused=receiver.refused,
-                traced=traced,
+                campaigns=campaigns,
+                assets=self._assets,
                 seconds=time.monotonic() - began,
             )
-        report.sums(self._console, outcome.booked, outcome.chained)
+        report.sums(self._console, outcome)
         self._verdict(outcome)
         return outcome
 
@@ -191,6 +132,7 @@ class Demonstration:
         if not addresses:
             self._say(f"{len(everybody)} players are known from an earlier run")
             return
+        book.keep()
         projection = MethodsProjection(self._login(acl.ADMIN))
         published_before = projection.published()
         with ThreadPoolExecutor(1) as pool:
@@ -220,6 +162,7 @@ class Demonstration:
         latest: dict[str, Standing] = {}
         deadline = time.monotonic() + PAID_DEADLINE_S
         approvers = Approvers(lambda name: self._api(name, "approver"))
+        refusals = Refusals(api)
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -237,8 +180,9 @@ class Demonstration:
                 if not waiting:
                     break
                 for tournament in waiting:
-                    found = standing(api, tournament)
+                    found = standing(api, tournament, refusals=refusals)
                     latest[tournament.name] = found
+                    report.refusals(self._console, tournament, found)
                     _advance(progress, bars[tournament.name], found)
                     approvers.approve(found.prizes)
                 time.sleep(POLL_S)
@@ -254,12 +198,14 @@ class Demonstration:
         except NotInTimeError:
             self._console.print("[red]Not every webhook was delivered in time.[/]")
 
-    def _traced(self, api: Api, tournament: Tournament) -> tuple[str, ...]:
+    def _traced(self, api: Api, tournament: Tournament, found: Standing) -> tuple[str, ...]:
         """The services that a tournament's trace names, waiting a moment for the last of them to record it."""
 
         def named() -> tuple[str, ...]:
             return tracing.services_named(tracing.trace(api, tournament.correlation_id))
 
+        if not found.settled:
+            return named()
         try:
             eventually_sync(lambda: len(named()) == len(SERVICES), deadline_s=5.0, poll_s=POLL_S)
         except NotInTimeError:
@@ -272,9 +218,14 @@ class Demonstration:
         tracing.render(self._console, tracing.trace(api, tournament.correlation_id))
         self._console.print()
 
-    def _treasury(self) -> dict[str, int]:
-        treasury = self._keyring.stellar().treasury.public_key
-        return {code: self._chain.balance(treasury, token) for code, token in self._tokens.items()}
+    def _destinations(self) -> dict[str, str]:
+        """The players' addresses on the chain."""
+        book = PlayerBook(self._home)
+        return {
+            player.id: book.address(player).keypair.public_key
+            for tournament in self._tournaments
+            for player in tournament.players.values()
+        }
 
     def _say(self, sentence: str) -> None:
         self._console.print(f"{report.sign(good=True)} {sentence}", highlight=False)
@@ -284,9 +235,16 @@ class Demonstration:
         good = outcome.delivered == outcome.paid and not outcome.deliveries_refused
         self._console.print(f"{report.sign(good=good)} {deliveries}", highlight=False)
         colour = "green" if outcome.good else "red"
+        unsettled = [
+            tournament.name
+            for tournament, one in zip(outcome.tournaments, outcome.standings, strict=True)
+            if not one.settled
+        ]
         self._console.print(
             f"\n[bold {colour}]{outcome.paid} of {outcome.prizes} prizes paid in {outcome.seconds:.1f} s"
-            f"{', every sum matches' if outcome.sums_match else '; a sum is off'}.[/]",
+            f"{', every sum matches' if outcome.sums_match else '; a sum is off'}"
+            f"{'; an invariant is broken' if outcome.broken else ''}"
+            f"{'; not settled: ' + ', '.join(unsettled) if unsettled else ''}.[/]",
             highlight=False,
         )
 

@@ -1,64 +1,95 @@
-"""The sums at the end: what came in is where it must be, in the books and on the chain, to the minor unit."""
+"""The sums at the end: what came in is where it must be, to the minor unit.
 
-from collections.abc import Mapping, Sequence
+Each is held against somebody else's word: a campaign's sheet, which the ledger makes, against the fees and prizes
+that settlement reckoned and the payouts that payouts proved; each wallet against its history and the same prizes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
 from prizewire_devstack.api import Api
-from prizewire_devstack.demo.following import PAID, Standing
-from prizewire_devstack.demo.tournaments import RAIL_DEFAULT, Tournament
+from prizewire_devstack.demo.following import FAILED, PAID, Prize, Standing
+from prizewire_devstack.demo.tournaments import Tournament
+from prizewire_devstack.routes import SERVICES_WITH_API
+from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 from prizewire_money import Amount, Asset, AssetRegistry
 
-STELLAR_DECIMALS: Final = 7
 WHEREABOUTS: Final = (
     "paid",
     "payout_pending",
     "platform_fees",
     "organizer_fees",
     "wallets",
+    "recovered",
     "reserved",
     "available",
 )
 """Where a campaign's money can be; `funded` is their sum."""
+BUCKETS: Final = ("winnings", "topup", "pending")
+CREDITED: Final = frozenset({"pending", "credited"})
+"""States of a reward whose money is in its player's wallet, as long as no payout was requested."""
+WITHIN_A_WALLET: Final = frozenset({"prize_matured"})
+"""Transfers from one bucket to another, which a history shows once."""
+PARALLEL_REQUESTS: Final = 8
+SETTLED_DEADLINE_S: Final = 5.0
+"""How long sums that do not match are asked for again."""
+POLL_S: Final = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sum:
-    """A campaign's books. All amounts are of one asset; `matches` says that every sum holds."""
+    """A campaign's books. `whereabouts` are rewards' word, `expected` what settlement's and payouts' make of it."""
 
     tournament: str
     asset: str
     funded: Amount
     whereabouts: Mapping[str, Amount]
-    paid_lines: Amount
+    expected: Mapping[str, Amount]
 
     @property
     def matches(self) -> bool:
-        """Whether funded is where it went, and what the books call paid is what the prize list shows as paid."""
+        """Whether funded is where it went, and what others know of is where they say it is."""
         zero = Amount.zero(self.funded.asset)
-        return (
-            self.funded == sum(self.whereabouts.values(), start=zero)
-            and self.paid_lines == self.whereabouts["paid"]
-            and self.whereabouts["payout_pending"] == zero
-            and self.whereabouts["reserved"] == zero
+        return self.funded == sum(self.whereabouts.values(), start=zero) and all(
+            self.whereabouts[name] == value for name, value in self.expected.items()
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainSum:
-    """What left the treasury on the chain, beside what the prize lists show as paid there."""
+class WalletSum:
+    """One wallet. `held` is its balance over all buckets, `history` what all entries of its history make,
+    `of_run` what those of this run's matches make, and `expected` what the prize lists say of the latter.
+    """
 
+    player: str
     asset: str
-    left_treasury: str
-    paid: str
+    held: Amount
+    history: Amount
+    of_run: Amount
+    expected: Amount
 
     @property
     def matches(self) -> bool:
-        """Whether both are equal."""
-        return self.left_treasury == self.paid
+        """Whether the wallet holds what its history makes, and that is what the prizes say."""
+        return self.held == self.history and self.of_run == self.expected
+
+
+S = TypeVar("S", Sum, WalletSum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """An invariant that a service says is broken."""
+
+    service: str
+    name: str
+    breaches: tuple[str, ...]
 
 
 def load_assets(file: Path) -> AssetRegistry:
@@ -67,45 +98,144 @@ def load_assets(file: Path) -> AssetRegistry:
 
 
 def books(
+    api: Api,
+    tournament: Tournament,
+    standing: Standing,
+    *,
+    campaign_id: str,
+    assets: AssetRegistry,
+    deadline_s: float = SETTLED_DEADLINE_S,
+) -> Sum:
+    """Read a campaign's balance sheet and compare it with what settlement and payouts say.
+
+    Rewards may learn a moment later than others that a payout was paid: the sheet is read again until then.
+    """
+    return _until_it_matches(
+        lambda: _books(api, tournament, standing, campaign_id=campaign_id, assets=assets), deadline_s
+    )
+
+
+def _until_it_matches(ask: Callable[[], S], deadline_s: float) -> S:
+    """Ask until the answer matches or the deadline has passed; answers the last."""
+    last: list[S] = []
+
+    def matches() -> bool:
+        last[:] = [ask()]
+        return last[0].matches
+
+    with suppress(NotInTimeError):
+        eventually_sync(matches, deadline_s=deadline_s, poll_s=POLL_S)
+    return last[0]
+
+
+def _books(
     api: Api, tournament: Tournament, standing: Standing, *, campaign_id: str, assets: AssetRegistry
 ) -> Sum:
-    """Read a campaign's balance sheet and compare it with its prize list."""
     asset = assets[tournament.asset]
     sheet: Mapping[str, Any] = api.get(f"/api/campaigns/{campaign_id}/balance-sheet")
+    zero = Amount.zero(asset)
+    to_wallets = sum((amount for _, amount in _into_wallets(standing, asset=asset)), start=zero)
     return Sum(
         tournament=tournament.name,
         asset=asset.code,
         funded=Amount.parse(asset, sheet["funded"]),
         whereabouts={name: Amount.parse(asset, sheet[name]) for name in WHEREABOUTS},
-        paid_lines=_paid(asset, standing),
+        expected={
+            "paid": _total(asset, (prize for prize in standing.prizes if prize.status == PAID)),
+            "payout_pending": zero,
+            "reserved": zero,
+            "platform_fees": Amount.parse(asset, standing.platform_fee or "0"),
+            "organizer_fees": zero
+            if standing.organizer is not None
+            else Amount.parse(asset, standing.organizer_fee or "0"),
+            "wallets": to_wallets,
+        },
     )
 
 
-def _paid(asset: Asset, standing: Standing, *, rail: str | None = None) -> Amount:
-    amounts = [
-        Amount.parse(asset, prize.amount)
-        for prize in standing.prizes
-        if prize.status == PAID and rail in {None, prize.rail}
-    ]
-    return sum(amounts, start=Amount.zero(asset))
+def _total(asset: Asset, prizes: Iterable[Prize]) -> Amount:
+    return sum((Amount.parse(asset, prize.amount) for prize in prizes), start=Amount.zero(asset))
 
 
-def chain_sums(
-    standings: Sequence[tuple[Tournament, Standing]],
+def _into_wallets(standing: Standing, *, asset: Asset) -> Iterator[tuple[str, Amount]]:
+    """(player, amount) that a round has left in wallets."""
+    for prize in standing.prizes:
+        if prize.status in (CREDITED if prize.payout_id is None else FAILED):
+            yield prize.player_id, Amount.parse(asset, prize.amount)
+    if standing.organizer is not None and standing.organizer_fee is not None:
+        yield standing.organizer, Amount.parse(asset, standing.organizer_fee)
+
+
+def wallets(
+    api: Api,
+    pairs: Sequence[tuple[Tournament, Standing]],
     *,
-    before: Mapping[str, int],
-    after: Mapping[str, int],
     assets: AssetRegistry,
-) -> list[ChainSum]:
-    """Compare the treasury's balances (minor units of 10^-7) with what was paid over the chain."""
-    found = []
-    for code in sorted({tournament.asset for tournament, _ in standings}):
-        asset = Asset(code, STELLAR_DECIMALS, redeemable=True)
-        paid = Amount.zero(assets[code])
-        for tournament, standing in standings:
-            if tournament.asset == code:
-                paid += _paid(assets[code], standing, rail=RAIL_DEFAULT)
-        left = Amount(asset, before[code] - after[code])
-        on_chain = Amount.parse(asset, paid.to_wire())
-        found.append(ChainSum(asset=code, left_treasury=left.to_wire(), paid=on_chain.to_wire()))
-    return found
+    deadline_s: float = SETTLED_DEADLINE_S,
+) -> list[WalletSum]:
+    """Compare the wallet of every player and organizer with its history and with the prize lists.
+
+    Other runs may move a wallet between the two questions; it is asked about again until they are through.
+    """
+    expected: dict[tuple[str, str], Amount] = {}
+    for tournament, standing in pairs:
+        asset = assets[tournament.asset]
+        for player in {*tournament.players, *tournament.organizers}:
+            expected.setdefault((player, asset.code), Amount.zero(asset))
+        for player, amount in _into_wallets(standing, asset=asset):
+            so_far = expected.setdefault((player, asset.code), Amount.zero(asset))
+            expected[player, asset.code] = so_far + amount
+    run = frozenset(tournament.correlation_id for tournament, _ in pairs)
+
+    def compare(holder: tuple[str, str]) -> WalletSum:
+        return _until_it_matches(
+            lambda: _wallet(api, holder, assets=assets, run=run, expected=expected[holder]), deadline_s
+        )
+
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        return list(pool.map(compare, sorted(expected)))
+
+
+def _wallet(
+    api: Api, holder: tuple[str, str], *, assets: AssetRegistry, run: frozenset[str], expected: Amount
+) -> WalletSum:
+    player, code = holder
+    asset = assets[code]
+    history = of_run = 0
+    for entry in api.items("/api/wallet/transactions", player=player, asset=code):
+        if entry["type"] in WITHIN_A_WALLET:
+            continue
+        minor = Amount.parse(asset, entry["amount"]).minor
+        signed = minor if entry["direction"] == "credit" else -minor
+        history += signed
+        of_run += signed if entry["correlation_id"] in run else 0
+    balances = api.get("/api/wallet", player=player)["balances"]
+    held = sum(
+        Amount.parse(asset, balance[bucket]).minor
+        for balance in balances
+        if balance["asset"] == code
+        for bucket in BUCKETS
+    )
+    return WalletSum(
+        player=player,
+        asset=code,
+        held=Amount(asset, held),
+        history=Amount(asset, history),
+        of_run=Amount(asset, of_run),
+        expected=expected,
+    )
+
+
+def broken(api: Api) -> list[Broken]:
+    """Ask every service for its invariants; answers those that do not hold."""
+
+    def ask(service: str) -> list[Broken]:
+        found = api.get(f"/api/services/{service}/checks")["checks"]
+        return [
+            Broken(service=service, name=check["name"], breaches=tuple(check["breaches"]))
+            for check in found
+            if not check["ok"]
+        ]
+
+    with ThreadPoolExecutor(len(SERVICES_WITH_API)) as pool:
+        return [one for found in pool.map(ask, SERVICES_WITH_API) for one in found]

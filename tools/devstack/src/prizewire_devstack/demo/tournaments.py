@@ -38,6 +38,22 @@ class Tournament:
     players: Mapping[str, Player]
     correlation_id: str
 
+    @property
+    def source(self) -> str:
+        """Who tells of the match."""
+        return str(self.events[0]["source"])
+
+    @property
+    def event_ids(self) -> frozenset[str]:
+        """The ids of the match's events."""
+        return frozenset(str(event["id"]) for event in self.events)
+
+    @property
+    def organizers(self) -> frozenset[str]:
+        """Whose wallets take the organizer's fee."""
+        found = (one.get("organizer_player") for one in self.declaration["competitions"])
+        return frozenset(str(player) for player in found if player)
+
 
 def load(directory: Path, *, run: str, now: datetime) -> Tournament:
     """Read one example and give what it names the suffix of this run, so that every run is a new match.

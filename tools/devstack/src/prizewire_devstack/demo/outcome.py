@@ -1,0 +1,159 @@
+"""What a run came to: everything that must hold, asked once more of everybody who knows a part of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prizewire_devstack.api import Api
+from prizewire_devstack.demo import onchain, sums
+from prizewire_devstack.demo.following import Standing
+from prizewire_devstack.demo.tournaments import Tournament
+from prizewire_devstack.routes import SERVICES
+from prizewire_money import AssetRegistry
+
+__all__ = ["Outcome", "Seen", "judge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What was seen while the run was under way."""
+
+    standings: tuple[Standing, ...]
+    delivered: int
+    deliveries_refused: int
+    traced: Mapping[str, tuple[str, ...]]
+    payments: Sequence[onchain.Payment]
+    destinations: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run came to. `standings` and `booked` are in the order of the tournaments."""
+
+    tournaments: tuple[Tournament, ...]
+    standings: tuple[Standing, ...]
+    booked: tuple[sums.Sum, ...]
+    wallets: tuple[sums.WalletSum, ...]
+    chained: tuple[onchain.ChainSum, ...]
+    broken: tuple[sums.Broken, ...]
+    delivered: int
+    deliveries_refused: int
+    traced: Mapping[str, tuple[str, ...]]
+    seconds: float
+
+    @property
+    def prizes(self) -> int:
+        """Prize lines of all tournaments."""
+        return sum(len(one.prizes) for one in self.standings)
+
+    @property
+    def paid(self) -> int:
+        """Prizes that were paid."""
+        return sum(one.paid for one in self.standings)
+
+    @property
+    def sums_match(self) -> bool:
+        """Whether every sum holds: in the books, in the wallets and on the chain."""
+        return (
+            all(one.matches for one in self.booked)
+            and all(one.matches for one in self.wallets)
+            and all(one.matches for one in self.chained)
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether everything is as it must be."""
+        settled = all(one.settled and one.prizes and not one.refusals for one in self.standings)
+        webhooks = self.delivered == self.paid and not self.deliveries_refused
+        complete = all(len(services) == len(SERVICES) for services in self.traced.values())
+        sound = self.sums_match and not self.broken
+        return settled and self.paid == self.prizes and sound and webhooks and complete
+
+    def to_json(self) -> dict[str, Any]:
+        """What a script would read."""
+        return {
+            "prizes": self.prizes,
+            "paid": self.paid,
+            "failed": self.prizes - self.paid,
+            "sums_match": self.sums_match,
+            "wallets": len(self.wallets),
+            "wallets_off": [
+                {
+                    "player": one.player,
+                    "asset": one.asset,
+                    "held": one.held.to_wire(),
+                    "history": one.history.to_wire(),
+                    "of_run": one.of_run.to_wire(),
+                    "expected": one.expected.to_wire(),
+                }
+                for one in self.wallets
+                if not one.matches
+            ],
+            "invariants_broken": [asdict(one) for one in self.broken],
+            "webhooks_delivered": self.delivered,
+            "seconds": round(self.seconds, 1),
+            "ok": self.good,
+            "tournaments": [
+                {
+                    "name": tournament.name,
+                    "match_id": tournament.match_id,
+                    "correlation_id": tournament.correlation_id,
+                    "asset": tournament.asset,
+                    "services": self.traced[tournament.correlation_id],
+                    "refusals": one.refusals,
+                    "prizes": [asdict(prize) for prize in one.prizes],
+                    "funded": booked.funded.to_wire(),
+                    **{name: value.to_wire() for name, value in booked.whereabouts.items()},
+                }
+                for tournament, one, booked in zip(self.tournaments, self.standings, self.booked, strict=True)
+            ],
+            "chain": [asdict(one) for one in self.chained],
+        }
+
+
+def judge(
+    api: Api,
+    tournaments: tuple[Tournament, ...],
+    seen: Seen,
+    *,
+    campaigns: Mapping[str, str],
+    assets: AssetRegistry,
+    seconds: float,
+    deadline_s: float = sums.SETTLED_DEADLINE_S,
+) -> Outcome:
+    """Ask for every sum and every invariant. What does not hold is part of the outcome.
+
+    Raises:
+        DevstackError: a service refused to answer.
+    """
+    pairs = list(zip(tournaments, seen.standings, strict=True))
+    return Outcome(
+        tournaments=tournaments,
+        standings=seen.standings,
+        booked=tuple(
+            sums.books(
+                api,
+                tournament,
+                one,
+                campaign_id=campaigns[tournament.campaign],
+                assets=assets,
+                deadline_s=deadline_s,
+            )
+            for tournament, one in pairs
+        ),
+        wallets=tuple(sums.wallets(api, pairs, assets=assets, deadline_s=deadline_s)),
+        chained=tuple(
+            onchain.chain_sums(
+                pairs,
+                payments=seen.payments,
+                destinations=seen.destinations,
+                known=onchain.known_elsewhere(api, tournaments),
+                deadline_s=min(deadline_s * 4, onchain.EXPLAINED_DEADLINE_S),
+            )
+        ),
+        broken=tuple(sums.broken(api)),
+        delivered=seen.delivered,
+        deliveries_refused=seen.deliveries_refused,
+        traced=seen.traced,
+        seconds=seconds,
+    )

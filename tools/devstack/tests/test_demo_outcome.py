@@ -1,0 +1,417 @@
+"""What the demonstration says of a run: good only if everybody who knows a part of it agrees."""
+
+import copy
+import io
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from prizewire_devstack.api import Api
+from prizewire_devstack.cli import demo as demo_command
+from prizewire_devstack.demo import onchain, report
+from prizewire_devstack.demo.following import Standing, standing
+from prizewire_devstack.demo.onchain import Payment, TreasuryLedger, chain_sums
+from prizewire_devstack.demo.outcome import Outcome, Seen, judge
+from prizewire_devstack.demo.refusals import Refusals
+from prizewire_devstack.demo.tournaments import Tournament, load
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.home import repository_root
+from prizewire_devstack.routes import SERVICES
+from prizewire_money import Asset, AssetRegistry
+
+NOW = datetime.now(UTC)
+ASSETS = AssetRegistry({"USDC": Asset("USDC", 2, redeemable=True)})
+PRIZES = {"ada": "106.25", "boris": "63.75", "chiyo": "42.50"}
+CLUB = "blitz-club"
+HASH = "ab" * 32
+OTHER = "cd" * 32
+
+
+@pytest.fixture
+def cup() -> Tournament:
+    return load(repository_root() / "examples" / "small-round", run="r1", now=NOW)
+
+
+class Services:
+    """The four services after a small round was paid, and what anybody may change about their answers."""
+
+    def __init__(self, cup: Tournament) -> None:
+        self.cup = cup
+        self.stuck: dict[str, list[dict[str, Any]]] = {service: [] for service in SERVICES}
+        self.settled = True
+        self.sheet = dict.fromkeys(
+            ("payout_pending", "organizer_fees", "recovered", "reserved", "unfunded"), "0.00"
+        ) | {
+            "funded": "400.00",
+            "available": "150.00",
+            "platform_fees": "25.00",
+            "wallets": "12.50",
+            "paid": "212.50",
+        }
+        entry = {"asset": "USDC", "correlation_id": cup.correlation_id, "type": "prize_credited"}
+        self.history: dict[str, list[dict[str, Any]]] = {player: [] for player in cup.players}
+        for player, value in PRIZES.items():
+            self.history[player] = [
+                {**entry, "amount": value, "direction": "credit"},
+                {**entry, "amount": value, "direction": "debit"},
+            ]
+        self.history[CLUB] = [
+            {**entry, "amount": "3.00", "direction": "credit", "correlation_id": "an-earlier-match"},
+            {**entry, "amount": "12.50", "direction": "credit"},
+        ]
+        self.held = dict.fromkeys(cup.players, "0.00") | {CLUB: "15.50"}
+        self.checks = [{"name": "balances", "ok": True, "breaches": []}]
+        self.payouts = [
+            {
+                "player": player,
+                "payout_id": f"payout-of-{player}",
+                "correlation_id": cup.correlation_id,
+                "state": "paid",
+                "rail": cup.players[player].rail,
+                "amount": value,
+                "tx_hash": HASH if cup.players[player].rail == "stellar" else None,
+                "ledger": 7,
+                "proof": {"reference": "r-1"},
+            }
+            for player, value in PRIZES.items()
+        ]
+        self.elsewhere: list[dict[str, Any]] = []
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        match path.split("/")[2:]:
+            case ["campaigns", _, "balance-sheet"]:
+                return self.sheet
+            case ["wallet"]:
+                zero = {"topup": "0.00", "pending": "0.00", "payout_pending": "9.99"}
+                return {"balances": [{"asset": "USDC", "winnings": self.held[query["player"]], **zero}]}
+            case ["services", service, "checks"]:
+                return {"checks": self.checks if service == "payouts" else []}
+            case ["services", service, "stuck-events"]:
+                return {"items": self.stuck[service], "next_cursor": None}
+            case ["rounds", _]:
+                fees = {"platform": "25.00", "organizer": "12.50", "organizer_player": CLUB}
+                lines = [
+                    {"player": player, "place": place, "amount": value}
+                    for place, (player, value) in enumerate(PRIZES.items(), 1)
+                ]
+                return {"settlement": {"fees": fees}, "lines": lines}
+        raise AssertionError(path)
+
+    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        match path.split("/")[2:]:
+            case ["wallet", "transactions"]:
+                return self.history[query["player"]]
+            case ["services", service, "stuck-events"]:
+                wanted = query["correlation_id"]
+                return [item for item in self.stuck[service] if item["correlation_id"] == wanted]
+            case ["rounds"]:
+                return [{"id": "r-1", "state": "SETTLED"}] if self.settled else []
+            case ["rewards"]:
+                return [
+                    {"player": player, "state": "credited", "payout_id": f"payout-of-{player}"}
+                    for player in PRIZES
+                ]
+            case ["admin", "payouts"]:
+                return self.elsewhere if "state" in query else self.payouts
+        raise AssertionError(path)
+
+
+@pytest.fixture
+def services(cup: Tournament) -> Services:
+    return Services(cup)
+
+
+DESTINATIONS = {player: f"G{player.upper()}" for player in PRIZES}
+PAYMENTS = [Payment(HASH, "GADA", "USDC", 1_062_500_000), Payment(HASH, "GBORIS", "USDC", 637_500_000)]
+
+
+def judged(services: Services, *, payments: list[Payment] | None = None) -> Outcome:
+    api = cast("Api", services)
+    found = standing(api, services.cup, refusals=Refusals(api))
+    return judge(
+        api,
+        (services.cup,),
+        Seen(
+            standings=(found,),
+            delivered=3,
+            deliveries_refused=0,
+            traced={services.cup.correlation_id: SERVICES},
+            payments=PAYMENTS if payments is None else payments,
+            destinations=DESTINATIONS,
+        ),
+        campaigns={services.cup.campaign: "c-1"},
+        assets=ASSETS,
+        seconds=1.0,
+        deadline_s=0.0,
+    )
+
+
+def told(outcome: Outcome) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    report.sums(console, outcome)
+    return cast("io.StringIO", console.file).getvalue()
+
+
+def test_a_run_in_which_everybody_agrees_is_good(services: Services) -> None:
+    """Ledger, settlement, payouts, wallets and chain: an earlier run's fee in the club's wallet is no part of it."""
+    outcome = judged(services)
+    assert outcome.good, told(outcome)
+    assert outcome.to_json()["wallets_off"] == []
+    assert "7 of 7 wallets" in told(outcome)
+
+
+@pytest.mark.parametrize(
+    ("player", "held"), [("ada", "0.01"), (CLUB, "15.49"), (CLUB, "15.51"), ("dara", "0.01")]
+)
+def test_a_wallet_that_is_off_by_one_unit_fails_the_command(
+    services: Services, player: str, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The books and the chain add up as ever; one balance does not, and the command says whose, with exit code 1."""
+    services.held[player] = held
+    outcome = judged(services)
+    assert all(one.matches for one in (*outcome.booked, *outcome.chained))
+    assert not outcome.sums_match
+    assert f"✗ {player} holds {held} USDC" in told(outcome)
+
+    class Performed:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def perform(self) -> Outcome:
+            return outcome
+
+    monkeypatch.setattr(demo_command, "Demonstration", Performed)
+    monkeypatch.setattr(demo_command, "_stack", lambda *_, **__: nullcontext())
+    done = CliRunner().invoke(demo_command.command, ["--json"], standalone_mode=False)
+    assert done.return_value == 1
+    assert '"sums_match": false' in done.stdout
+
+
+def test_a_transfer_of_this_run_that_no_prize_explains_is_seen(services: Services) -> None:
+    """A wallet that agrees with its history is off all the same when the history holds a prize too many."""
+    extra = copy.deepcopy(services.history["ada"][0]) | {"amount": "0.01"}
+    services.history["dara"].append(extra)
+    services.held["dara"] = "0.01"
+    [off] = [one for one in judged(services).wallets if not one.matches]
+    assert (off.player, off.of_run.to_wire(), off.expected.to_wire()) == ("dara", "0.01", "0.00")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("wallets", "12.49"), ("platform_fees", "25.01"), ("recovered", "0.01"), ("paid", "212.49")],
+)
+def test_a_sheet_that_is_off_is_seen(services: Services, name: str, value: str) -> None:
+    """Even if the pool's rest hides it: each amount is held against settlement's or payouts' word, or the sum."""
+    services.sheet[name] = value
+    assert not judged(services).sums_match
+    if name != "recovered":
+        moved = int(value.replace(".", "")) - {"wallets": 1250, "platform_fees": 2500, "paid": 21250}[name]
+        services.sheet["available"] = f"{(15000 - moved) / 100:.2f}"
+        assert not judged(services).sums_match
+
+
+def test_a_broken_invariant_fails_the_run(services: Services) -> None:
+    """Whichever service says so, by name and with its breaches."""
+    services.checks[0] |= {"ok": False, "breaches": ["payout 7 is paid twice"]}
+    outcome = judged(services)
+    assert outcome.sums_match
+    assert not outcome.good
+    assert "payouts: balances is broken: payout 7 is paid twice" in told(outcome)
+
+
+def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services) -> None:
+    """An interrupted run's prizes, paid meanwhile, are not this run's, even in the same transaction to the same player."""
+    others = [Payment(OTHER, "GSOMEBODY", "USDC", 500), Payment(HASH, "GADA", "USDC", 700)]
+    services.elsewhere = [
+        {"correlation_id": "an-earlier-match", "tx_hash": OTHER, "amount": "0.0000500"},
+        {"correlation_id": "an-earlier-match", "tx_hash": HASH, "amount": "0.0000700"},
+        {"correlation_id": services.cup.correlation_id, "tx_hash": HASH, "amount": "106.25"},
+    ]
+    outcome = judged(services, payments=[*PAYMENTS, *others])
+    assert outcome.good, told(outcome)
+    assert "0.0001200 USDC left it for payouts of other matches" in told(outcome)
+
+
+@pytest.mark.parametrize(
+    "payments",
+    [
+        PAYMENTS[:1],
+        [PAYMENTS[0], PAYMENTS[1]._replace(units=637_500_001)],
+        [PAYMENTS[0], PAYMENTS[1]._replace(destination="GEVE")],
+        [PAYMENTS[0], PAYMENTS[1]._replace(tx_hash=OTHER)],
+        [*PAYMENTS, PAYMENTS[1]],
+        [*PAYMENTS, PAYMENTS[1]._replace(tx_hash=OTHER)],
+    ],
+    ids=[
+        "missing",
+        "one unit more",
+        "to somebody else",
+        "by another transaction",
+        "twice",
+        "twice, elsewhere",
+    ],
+)
+def test_a_payment_that_is_off_is_seen(services: Services, payments: list[Payment]) -> None:
+    """Each prize is on the ledger once, and nothing that payouts does not know of."""
+    outcome = judged(services, payments=payments)
+    assert not outcome.chained[0].matches
+    assert not outcome.good
+
+
+def test_a_payment_that_payouts_has_yet_to_prove_is_waited_for(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is a moment ahead of payouts."""
+    answers = iter([{}, {}, {(OTHER, 500): 1}])
+    monkeypatch.setattr(onchain, "eventually_sync", lambda ask, **_: any(ask() for _ in range(3)))
+    api = cast("Api", services)
+    found = standing(api, services.cup, refusals=Refusals(api))
+    [one] = chain_sums(
+        [(services.cup, found)],
+        payments=[*PAYMENTS, Payment(OTHER, "GSOMEBODY", "USDC", 500)],
+        destinations=DESTINATIONS,
+        known=lambda _: onchain.Counter(next(answers)),
+    )
+    assert one.matches
+
+
+def test_the_ledger_is_read_from_a_place_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page after page; what the treasury received is no payment out of it; silence is a sentence."""
+    rows = [
+        {
+            "id": n,
+            "tx_hash": HASH,
+            "from": "GT" if n % 2 else "GX",
+            "to": "GADA",
+            "asset": "USDC:GI",
+            "amount": "5",
+        }
+        for n in range(1, 8)
+    ]
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        after, limit = int(request.url.params["after"]), int(request.url.params["limit"])
+        page = [row for row in rows if row["id"] > after][:limit]
+        return httpx.Response(200, json={"payments": page, "next": page[-1]["id"] if page else after})
+
+    monkeypatch.setattr(onchain, "PAGE", 3)
+    client = httpx.Client(transport=httpx.MockTransport(serve))
+
+    def get(url: str, *, params: dict[str, Any], timeout: float, trust_env: bool) -> httpx.Response:
+        assert not trust_env, "the sandbox is on loopback, and no proxy's"
+        return client.get(url, params=params, timeout=timeout)
+
+    monkeypatch.setattr(onchain.httpx, "get", get)
+    ledger = TreasuryLedger(url="http://sandbox", treasury="GT")
+    assert ledger.end() == 7
+    assert ledger.since(2) == [Payment(HASH, "GADA", "USDC", 5)] * 3
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(502)))
+    with pytest.raises(DevstackError, match="does not list its payments"):
+        ledger.end()
+
+
+def stuck(cup: Tournament, **changed: Any) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "source": cup.source,
+        "subject": cup.match_id,
+        "event_id": cup.events[0]["id"],
+        "correlation_id": cup.correlation_id,
+        "type": "prizewire.match.completed.v1",
+        "reason": "signature_invalid",
+        "detail": "it was not signed by local",
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"correlation_id": None},
+        {"correlation_id": None, "event_id": None},
+        {"correlation_id": None, "source": None, "subject": None, "type": None},
+    ],
+    ids=["by correlation id", "by match", "by match alone", "by event id alone"],
+)
+def test_a_refused_match_is_known_at_once_with_its_reason(
+    services: Services, changed: dict[str, Any]
+) -> None:
+    """However little of the message could be read: nothing is waited for any more, and the reason is told."""
+    services.settled = False
+    services.stuck["settlement"] = [stuck(services.cup, **changed)]
+    api = cast("Api", services)
+    found = standing(api, services.cup, refusals=Refusals(api))
+    assert found.done
+    assert len(found.refusals) == 1
+    assert "signature_invalid (it was not signed by local)" in found.refusals[0]
+    assert not judged(services).good
+
+
+def test_refusals_elsewhere_and_of_others(services: Services) -> None:
+    """What rewards refuses of this match counts, what waits for its turn or is another's does not."""
+    cup = services.cup
+    services.settled = False
+    services.stuck["settlement"] = [
+        stuck(cup, correlation_id=None, event_id="x", subject="another"),
+        stuck(cup, id=2, reason="version_gap"),
+    ]
+    api = cast("Api", services)
+    assert standing(api, cup, refusals=Refusals(api)) == Standing(prizes=(), settled=False)
+    services.stuck["rewards"] = [
+        stuck(cup, reason="campaign_unknown", source="/prizewire/settlement", subject="r-1")
+    ]
+    [refusal] = standing(api, cup, refusals=Refusals(api)).refusals
+    assert refusal.startswith("rewards refused prizewire.match.completed.v1: campaign_unknown")
+
+
+def test_old_stuck_events_are_read_once(cup: Tournament) -> None:
+    """A stack that has lived long has thousands of them; a match refused among them is found all the same."""
+    asked: list[str | None] = []
+
+    class Long:
+        def items(self, path: str, **_: Any) -> list[dict[str, Any]]:
+            return []
+
+        def get(self, path: str, *, limit: int, cursor: str | None) -> dict[str, Any]:
+            asked.append(cursor)
+            first = {"items": [stuck(cup, correlation_id=None)], "next_cursor": "page-2"}
+            return first if cursor is None else {"items": [], "next_cursor": None}
+
+    refusals = Refusals(cast("Api", Long()))
+    assert len(refusals.of(cup)) == len(refusals.of(cup)) == 1
+    assert asked == [None, "page-2", "page-2"]
+
+
+def test_a_prize_that_is_not_through_is_in_no_wallet_yet(services: Services) -> None:
+    """Requested and not yet known to payouts, or accepted by a rail and pending there."""
+    services.payouts[0] |= {"state": "pending"}
+    del services.payouts[1]
+    api = cast("Api", services)
+    found = standing(api, services.cup, refusals=Refusals(api))
+    assert [prize.status for prize in found.prizes] == ["pending", "requested", "paid"]
+    assert all(one.matches for one in judged(services).wallets)
+
+
+def test_a_prize_that_was_given_back_is_in_its_wallet(services: Services) -> None:
+    """A failed payout's money is expected where rewards has put it."""
+    services.payouts[0] |= {"state": "failed"}
+    services.history["ada"].append(services.history["ada"][0])
+    services.held["ada"] = "106.25"
+    services.sheet |= {"paid": "106.25", "wallets": "118.75"}
+    outcome = judged(services, payments=PAYMENTS[1:])
+    assert outcome.sums_match, told(outcome)
+    assert not outcome.good
+
+
+def test_an_unsettled_match_is_never_good(services: Services) -> None:
+    """No prizes, no good run, though nothing is off."""
+    outcome = judged(services)
+    bare = replace(outcome, standings=(Standing(prizes=(), settled=False),), delivered=0)
+    assert not bare.good
