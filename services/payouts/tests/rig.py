@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -65,6 +66,8 @@ SCHEDULE = Schedule(
     lease=timedelta(seconds=20),
     returns_watched=timedelta(days=7),
 )
+OWN = "GDONHGKSW6CUZCA6UNV74D36S24365VMO2TRUJDUQ7KOBB4ADVVXPXHJ"
+"""An account that payouts are made from."""
 ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 """An address that stands in the Stellar documentation."""
 
@@ -146,7 +149,7 @@ class Rig:
             vault=self.vault,
             policy=POLICY,
             rails=self.rails,
-            address_kind=stellar_address_kind,
+            address_kind=partial(stellar_address_kind, own={OWN}),
         )
 
     async def method(

@@ -218,6 +218,11 @@ def changed_payment(**changes: object) -> Attack:
     return lambda: paying(payment_of(ONE, **changes))
 
 
+def to(destination: str | None) -> Attack:
+    """What rewards wants and payouts approved, to an account of our own."""
+    return lambda: request([intent(1, destination=destination or "")])
+
+
 EVIL = Asset("USDC", STRANGER.public_key)
 ATTACKS: dict[str, tuple[Attack, str]] = {
     # the payment
@@ -231,6 +236,12 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         changed_payment(destination=MuxedAccount(recipient(1), 7)),
         "destination_mismatch",
     ),
+    "to the treasury": (to(TREASURY.public_key), "destination_not_allowed"),
+    "to the treasury, muxed": (
+        to(MuxedAccount(TREASURY.public_key, 5).account_muxed),
+        "destination_not_allowed",
+    ),
+    "to a channel": (to(CHANNELS[2].public_key), "destination_not_allowed"),
     "asset": (changed_payment(asset=Asset.native()), "asset_mismatch"),
     "issuer": (changed_payment(asset=EVIL), "asset_mismatch"),
     "operation source": (changed_payment(source=CHANNELS[1].public_key), "operation_source_mismatch"),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -39,7 +40,7 @@ from prizewire_payouts.entrypoints.jobs import RailWorker, housekeeping_job
 from prizewire_payouts.handlers.outcomes import Surprise
 from prizewire_payouts.handlers.requests import Rules
 from prizewire_payouts.ports import Rail
-from prizewire_payouts.settings import PayoutSettings, approval_policy, schedule
+from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule
 from prizewire_railkit import RailMisconfigured
 
 __all__ = ["build"]
@@ -203,7 +204,7 @@ class _Root:
             vault=self.vault,
             policy=policy,
             rails=self.rails,
-            address_kind=stellar_address_kind,
+            address_kind=partial(stellar_address_kind, own=own_accounts(self.settings)),
         )
         return [
             methods_controller(parts),

@@ -198,5 +198,5 @@ class AddressCheck(Protocol):
     """Knows the address formats of a chain."""
 
     def __call__(self, address: str) -> str | None:
-        """The kind of address (``account``, ``muxed``, ``contract``), None if it is none."""
+        """The kind of address (``account``, ``muxed``, ``contract``, ``own`` for ours), None if it is none."""
         ...

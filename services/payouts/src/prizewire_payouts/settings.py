@@ -84,6 +84,12 @@ def approval_policy(settings: PayoutSettings, *, assets: AssetRegistry) -> Appro
     )
 
 
+def own_accounts(settings: PayoutSettings) -> frozenset[str]:
+    """The Stellar accounts that payouts are made from: treasury and channels (G…). No payout may go to one of them."""
+    named = [settings.payout_source_account, *settings.stellar_channel_accounts.split(",")]
+    return frozenset(filter(None, (account.strip() for account in named)))
+
+
 def schedule(settings: PayoutSettings) -> Schedule:
     """The times and bounds of the settings."""
     return Schedule(

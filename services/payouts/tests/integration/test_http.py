@@ -6,6 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from stellar_sdk import MuxedAccount
 
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
@@ -17,7 +18,7 @@ from prizewire_payouts.entrypoints.http import (
     pauses_controller,
     payouts_controller,
 )
-from services.payouts.tests.rig import ADDRESS, Rig
+from services.payouts.tests.rig import ADDRESS, OWN, Rig
 
 SECRET = "a made-up secret of tests, long enough for HS256"
 MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
@@ -117,7 +118,9 @@ async def test_an_idempotency_key_is_honoured(client: Client) -> None:
         ({"details": {"address": ADDRESS, "memo": "é" * 15}}, "memo_too_long"),
         ({"details": {"address": ADDRESS, "memo": ""}}, "memo_too_long"),
         ({"details": {"address": MUXED, "memo": "1"}}, "memo_not_possible"),
-        ({"details": {"address": CONTRACT, "memo": "1"}}, "memo_not_possible"),
+        ({"details": {"address": CONTRACT}}, "address_not_supported"),
+        ({"details": {"address": OWN}}, "address_not_allowed"),
+        ({"details": {"address": MuxedAccount(OWN, 7).account_muxed}}, "address_not_allowed"),
         ({"details": {}}, "details_malformed"),
         ({"details": {"address": ADDRESS, "iban": "DE"}}, "details_malformed"),
         ({"type": "fake", "details": {"account": "x" * 129}}, "account_invalid"),
@@ -134,9 +137,9 @@ async def test_bad_details_are_refused_and_not_repeated(
         assert len(value) < 8 or value not in answer.text
 
 
-@pytest.mark.parametrize("address", [ADDRESS, MUXED, CONTRACT])
-async def test_accounts_muxed_accounts_and_contracts_are_addresses(client: Client, address: str) -> None:
-    """G…, M… and C… addresses are taken."""
+@pytest.mark.parametrize("address", [ADDRESS, MUXED])
+async def test_accounts_and_muxed_accounts_are_addresses(client: Client, address: str) -> None:
+    """G… and M… addresses are taken."""
     assert (await create(client, details={"address": address})).status_code == 201
 
 

@@ -48,8 +48,9 @@ def read_details(
     """Check details by type. ``address_kind`` names the kind of a Stellar address, or None if it is none.
 
     Raises:
-        MethodError: ``method_type_unknown``, ``details_malformed``, ``address_invalid``, ``memo_too_long``,
-            ``memo_not_possible`` or ``account_invalid``. No message repeats a detail.
+        MethodError: ``method_type_unknown``, ``details_malformed``, ``address_invalid``, ``address_not_supported``,
+            ``address_not_allowed``, ``memo_too_long``, ``memo_not_possible`` or ``account_invalid``. No message
+            repeats a detail.
     """
     if method_type == "stellar":
         return _stellar(details, address_kind)
@@ -63,14 +64,20 @@ def _stellar(details: Mapping[str, Any], address_kind: Callable[[str], str | Non
     address, memo = details["address"], details.get("memo")
     kind = address_kind(address)
     if kind is None:
+        raise MethodError("address_invalid", "address is no Stellar account (G…) or muxed account (M…)")
+    if kind == "contract":
         raise MethodError(
-            "address_invalid", "address is no Stellar account, muxed account or contract address"
+            "address_not_supported", "a contract (C…) cannot be paid yet: name an account (G… or M…)"
+        )
+    if kind == "own":
+        raise MethodError(
+            "address_not_allowed", "this account belongs to those who pay prizes: name one of yours"
         )
     if memo is not None:
         if not memo or len(memo.encode()) > MEMO_BYTES_MAX:
             raise MethodError("memo_too_long", f"a memo has 1 to {MEMO_BYTES_MAX} bytes of text")
-        if kind != "account":
-            raise MethodError("memo_not_possible", f"a payment to a {kind} address carries no memo")
+        if kind == "muxed":
+            raise MethodError("memo_not_possible", "a payment to a muxed address carries no memo")
     clean = {"address": address} if memo is None else {"address": address, "memo": memo}
     return MethodTerms(type="stellar", rail_type="stellar", details=clean, address=address, memo=memo)
 

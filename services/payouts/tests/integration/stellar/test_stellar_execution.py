@@ -22,6 +22,7 @@ from services.payouts.tests.integration.stellar.conftest import (
     NO_LINE,
     NOWHERE,
     PLAYER_KEYS,
+    TREASURY,
     World,
     reference_of,
 )
@@ -113,12 +114,14 @@ async def test_muxed_address_is_paid_as_such(world: World) -> None:
 
 
 async def test_preflight_keeps_bad_destinations_out(world: World) -> None:
-    """A missing account, a missing trustline and a bad address end with their codes; their neighbours are paid."""
+    """A missing account, a missing trustline, a bad address and our own accounts end with their codes; their neighbours are paid."""
     good = await many(world, 5)
     missing = await world.payout(NOWHERE.public_key, 100)
     unlined = await world.payout(NO_LINE.public_key, 100)
     malformed = await world.payout("GNOTANADDRESS", 100)
-    made = [*good, missing, unlined, malformed]
+    channel = MuxedAccount(CHANNEL_KEYS[0].public_key, 3).account_muxed
+    own = [await world.payout(address or "", 100) for address in (TREASURY.public_key, channel)]
+    made = [*good, missing, unlined, malformed, *own]
     await world.submit(made)
     await world.run_until(lambda: world.settled(made))
     assert world.paid() == expected(good)
@@ -126,6 +129,8 @@ async def test_preflight_keeps_bad_destinations_out(world: World) -> None:
     assert found == [
         (Outcome.NO_EFFECT, "destination_missing"),
         (Outcome.NO_EFFECT, "no_trustline"),
+        (Outcome.NO_EFFECT, "destination_invalid"),
+        (Outcome.NO_EFFECT, "destination_invalid"),
         (Outcome.NO_EFFECT, "destination_invalid"),
     ]
     (request,) = world.signer.requests

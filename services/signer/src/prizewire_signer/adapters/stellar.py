@@ -116,9 +116,15 @@ def _account(account: xdr.MuxedAccount) -> str:
         # strkey of a muxed account: the key, then the 64-bit id (SEP-23)
         muxed = account.med25519
         return StrKey.encode_med25519_public_key(muxed.ed25519.uint256 + muxed.id.uint64.to_bytes(8, "big"))
-    if account.ed25519 is None:
+    return _plain_account(account)
+
+
+def _plain_account(account: xdr.MuxedAccount) -> str:
+    """The account itself, whatever id it was named with."""
+    key = account.ed25519 if account.med25519 is None else account.med25519.ed25519
+    if key is None:
         raise UnreadableTransaction(Code.XDR_MALFORMED, "an account without a key")
-    return address_of(account.ed25519.uint256)
+    return address_of(key.uint256)
 
 
 def _time_bounds(cond: xdr.Preconditions) -> TimeBounds | None:
@@ -138,6 +144,7 @@ def _operation(operation: xdr.Operation) -> Operation:
         if payment is None
         else Payment(
             destination=_account(payment.destination),
+            account=_plain_account(payment.destination),
             asset=_asset(payment.asset),
             amount=payment.amount.int64,
         ),

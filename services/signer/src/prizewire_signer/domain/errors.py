@@ -81,6 +81,7 @@ class Code(StrEnum):
     AMOUNT_MALFORMED = "amount_malformed"
     AMOUNT_MISMATCH = "amount_mismatch"
     DESTINATION_MISMATCH = "destination_mismatch"
+    DESTINATION_NOT_ALLOWED = "destination_not_allowed"
     MEMO_MISMATCH = "memo_mismatch"
     PAYOUT_TOMBSTONED = "payout_tombstoned"
     PAYOUT_PAID = "payout_paid"

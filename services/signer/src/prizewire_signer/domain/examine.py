@@ -242,6 +242,8 @@ def _operation_fault(item: Item, operation: Operation, memo: Memo, rules: Rules)
     ways = [way for way in ways if way.address == payment.destination]
     if not ways:
         return Code.DESTINATION_MISMATCH
+    if payment.account == rules.treasury or payment.account in rules.channels:
+        return Code.DESTINATION_NOT_ALLOWED
     if not any(_same_memo(way, memo) for way in ways):
         return Code.MEMO_MISMATCH
     return None

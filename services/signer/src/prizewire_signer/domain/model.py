@@ -65,9 +65,12 @@ class Memo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """What a payment operation pays. ``destination`` is a G… or M… address, ``amount`` ten-millionths."""
+    """What a payment operation pays. ``destination`` is a G… or M… address, ``account`` the G… that it credits,
+    ``amount`` ten-millionths.
+    """
 
     destination: str
+    account: str
     asset: ChainAsset
     amount: int
 

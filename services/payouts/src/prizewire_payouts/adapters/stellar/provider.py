@@ -161,7 +161,8 @@ class StellarProvider:
         address = instruction.details.get("address")
         account = account_behind(address) if isinstance(address, str) else None
         memo = instruction.memo or ""
-        if account is None or len(memo.encode()) > MEMO_BYTES_MAX:
+        own = account == self._context.treasury or account in self._context.channels
+        if account is None or own or len(memo.encode()) > MEMO_BYTES_MAX:
             return {}, PayoutCode.DESTINATION_INVALID
         try:
             stroops = stroops_of(amount=instruction.amount)
