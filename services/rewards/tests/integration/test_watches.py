@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
+from prizewire_chassis.logging import get_logger
 from prizewire_rewards.adapters.storage import checks
 from prizewire_rewards.adapters.storage.checks import BalanceWatch, build_watches, sum_up
 from prizewire_rewards.domain.invariants import Invariant, Seen
@@ -233,9 +235,7 @@ async def test_the_service_does_not_write_the_sums(rig: Rig) -> None:
     assert (state, "transaction of its own" in message) == ("25000", True)
 
 
-async def test_the_job_tells_breaches_and_what_it_covered(
-    rig: Rig, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """One run looks at each invariant once, and the checkpoint has a job of its own."""
     await played(rig)
     asked: list[int] = []
@@ -260,7 +260,9 @@ async def test_the_job_tells_breaches_and_what_it_covered(
     )
     by_name = {job.name: job for job in jobs}
     assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
-    await by_name["invariants"].run()
-    told = capsys.readouterr().out
-    assert "invariants looked at" in told
-    assert "all 8 payouts" in told
+    # A logger that was used before keeps the configuration that it found then.
+    monkeypatch.setattr("prizewire_rewards.entrypoints.jobs._log", get_logger("told"))
+    with capture_logs() as lines:
+        await by_name["invariants"].run()
+    (told,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")
+    assert any("all 8 payouts" in one for one in told.values())

@@ -199,7 +199,9 @@ async def test_foreign_transaction_is_found_by_two_persons_and_all_are_paid_once
     assert (await office.get("/")).json()["items"] == []
     assert (await office.get(f"/{review['review_id']}")).json()["state"] == "failed"
     attempts = await world.rows("SELECT state, account FROM stellar_attempts ORDER BY attempt_id")
-    assert [row.state for row in attempts] == ["failed", "succeeded"]
+    # the two may meet in one transaction or not
+    assert attempts[0].state == "failed"
+    assert {row.state for row in attempts[1:]} == {"succeeded"}
     assert await world.breaches() == [], "the channel has left its quarantine"
 
 
