@@ -20,8 +20,14 @@ GENESIS = "0" * 64
 
 
 def link_hash(record: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of a record's canonical JSON without its own ``hash``."""
+    """Hex SHA-256 of a record's canonical JSON without its own ``hash``; ``record`` as it stands on the topic."""
     return canonical_hash({name: value for name, value in record.items() if name != "hash"}).hex()
+
+
+def _hashed(record: Mapping[str, Any]) -> AuditRecorded:
+    """A record with its hash, which is taken of what readers of the topic get."""
+    bare = AuditRecorded.model_validate({**record, "hash": GENESIS})
+    return bare.model_copy(update={"hash": link_hash(bare.model_dump(mode="json"))})
 
 
 class Audit:
@@ -56,15 +62,16 @@ class Audit:
         record: dict[str, Any] = {
             "service": self._service,
             "sequence": sequence,
-            "at": now.isoformat(),
+            "at": now,
             "actor": actor,
             "action": action,
             "target": target,
             "reason": reason,
             "detail": orjson.loads(orjson.dumps(dict(detail or {}))),
+            "correlation_id": correlation,
             "prev_hash": GENESIS if last is None else last.hash,
         }
-        digest = link_hash(record)
+        link = _hashed(record)
         await tx.execute(
             _APPEND,
             {
@@ -77,12 +84,12 @@ class Audit:
                 "detail": _json(record["detail"]),
                 "correlation_id": correlation,
                 "prev_hash": record["prev_hash"],
-                "hash": digest,
+                "hash": link.hash,
             },
         )
         event = self._outbox.event(
             AuditRecordedEvent,
-            AuditRecorded.model_validate({**record, "hash": digest}),
+            link,
             subject=self._service,
             version=sequence,
             correlation_id=correlation,
@@ -100,15 +107,16 @@ async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
         record = {
             "service": service,
             "sequence": row.sequence,
-            "at": row.at.isoformat(),
+            "at": row.at,
             "actor": row.actor,
             "action": row.action,
             "target": row.target,
             "reason": row.reason,
             "detail": row.detail,
+            "correlation_id": row.correlation_id,
             "prev_hash": row.prev_hash,
         }
-        if row.sequence != expected or row.prev_hash != previous or row.hash != link_hash(record):
+        if row.sequence != expected or row.prev_hash != previous or row.hash != _hashed(record).hash:
             breaches.append(f"audit record {row.sequence} breaks the chain")
         previous, expected = row.hash, row.sequence + 1
     return breaches

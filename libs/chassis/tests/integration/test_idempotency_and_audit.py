@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.audit import Audit, link_hash, verify_chain
+from prizewire_chassis.audit import GENESIS, Audit, link_hash, verify_chain
 from prizewire_chassis.auth import Role
 from prizewire_chassis.db import Database
 from prizewire_chassis.idempotency import idempotent
 from prizewire_chassis.problems import Problem
+from prizewire_contracts.events.audit import AuditRecorded
 
 
 async def once(
@@ -137,6 +138,9 @@ async def test_each_audit_record_is_an_event_too(db, audit):
     data = [orjson.loads(bytes(value))["data"] for value in sent]
     assert [item["hash"] for item in data] == links
     assert [item["prev_hash"] for item in data] == ["0" * 64, *links[:-1]]
+    assert [link_hash(item) for item in data] == links, (
+        "whoever reads the topic can count the links themselves"
+    )
 
 
 @pytest.mark.parametrize("role", ["service", "owner"])
@@ -156,6 +160,7 @@ async def test_audit_rows_cannot_be_changed(db, owner, audit, role, statement):
     [
         ("UPDATE audit_log SET actor = 'x' WHERE sequence = 3", ["3"]),
         ("UPDATE audit_log SET detail = '{}' WHERE sequence = 5", ["5"]),
+        ("UPDATE audit_log SET correlation_id = 'x' WHERE sequence = 2", ["2"]),
         ("UPDATE audit_log SET at = at + interval '1 second' WHERE sequence = 1", ["1"]),
         ("UPDATE audit_log SET sequence = 9 WHERE sequence = 5", ["9"]),
         ("DELETE FROM audit_log WHERE sequence = 1", ["2"]),
@@ -170,16 +175,22 @@ async def test_a_changed_audit_row_shows(db, owner, audit, tampering, found):
     assert await breaches(db) == [f"audit record {sequence} breaks the chain" for sequence in found]
 
 
+def hashed(record: dict[str, object]) -> str:
+    """The hash that a record on the topic would have."""
+    return link_hash(AuditRecorded.model_validate({**record, "hash": GENESIS}).model_dump(mode="json"))
+
+
 async def test_a_rewritten_record_breaks_the_next_link(db, owner, audit):
     """A record that was rewritten together with its hash no longer is the one that the next record names."""
     await five_records(db, audit)
     async with db.transaction() as tx:
         row = (await tx.execute(text("SELECT * FROM audit_log WHERE sequence = 3"))).one()
     record = {
-        "service": "payouts", "sequence": 3, "at": row.at.isoformat(), "actor": "somebody", "action": row.action,
-        "target": row.target, "reason": row.reason, "detail": row.detail, "prev_hash": row.prev_hash,
+        "service": "payouts", "sequence": 3, "at": row.at, "actor": "somebody", "action": row.action,
+        "target": row.target, "reason": row.reason, "detail": row.detail,
+        "correlation_id": row.correlation_id, "prev_hash": row.prev_hash,
     }  # fmt: skip
-    change = f"UPDATE audit_log SET actor = 'somebody', hash = '{link_hash(record)}' WHERE sequence = 3"
+    change = f"UPDATE audit_log SET actor = 'somebody', hash = '{hashed(record)}' WHERE sequence = 3"
     await tamper(owner, change)
     assert await breaches(db) == ["audit record 4 breaks the chain"]
 
@@ -191,13 +202,14 @@ async def test_a_hole_with_mended_links_shows(db, owner, audit):
         first = (await tx.execute(text("SELECT hash FROM audit_log WHERE sequence = 1"))).scalar_one()
         row = (await tx.execute(text("SELECT * FROM audit_log WHERE sequence = 3"))).one()
     record = {
-        "service": "payouts", "sequence": 3, "at": row.at.isoformat(), "actor": row.actor, "action": row.action,
-        "target": row.target, "reason": row.reason, "detail": row.detail, "prev_hash": first,
+        "service": "payouts", "sequence": 3, "at": row.at, "actor": row.actor, "action": row.action,
+        "target": row.target, "reason": row.reason, "detail": row.detail,
+        "correlation_id": row.correlation_id, "prev_hash": first,
     }  # fmt: skip
     await tamper(
         owner,
         "DELETE FROM audit_log WHERE sequence IN (2, 4, 5)",
-        f"UPDATE audit_log SET prev_hash = '{first}', hash = '{link_hash(record)}' WHERE sequence = 3",
+        f"UPDATE audit_log SET prev_hash = '{first}', hash = '{hashed(record)}' WHERE sequence = 3",
     )
     assert await breaches(db) == ["audit record 3 breaks the chain"]
 

@@ -24,6 +24,7 @@ class AuditRecorded(Data):
     target: str
     reason: str | None = None
     detail: dict[str, Any] = Field(default_factory=dict)
+    correlation_id: str
     prev_hash: Digest
     hash: Digest
 
