@@ -69,9 +69,10 @@ async def test_every_change_is_audited(service: Service) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
-        ({"asset": "DOGE"}, 422, "unknown_asset"),
+        ({"asset": "DOGE"}, 422, "asset_unknown"),
         ({"gross_prize": "1.001"}, 422, "amount_too_many_decimals"),
         ({"gross_prize": 100.0}, 400, "invalid_request"),
+        ({"gross_prize": 10**30}, 400, "number_out_of_range"),
         ({"gross_prize": "-1.00"}, 400, "invalid_request"),
         ({"gross_prize": "1e3"}, 400, "invalid_request"),
         ({"gross_prize": "9999999999999999999.00"}, 422, "amount_overflow"),

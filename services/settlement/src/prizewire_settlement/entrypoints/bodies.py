@@ -152,7 +152,7 @@ class CompetitionBody(_Body):
             RuleInvalid: an asset, amount, percentage or range that cannot be read.
         """
         if self.asset not in assets:
-            raise RuleInvalid("unknown_asset", field="asset", detail=f"there is no asset {self.asset}")
+            raise RuleInvalid("asset_unknown", field="asset", detail=f"there is no asset {self.asset}")
         asset = assets[self.asset]
 
         def minor(text: str, field: str) -> int:
