@@ -44,11 +44,11 @@ def test_registry_is_a_mapping_in_order_of_codes() -> None:
     assert len(registry) == 2
 
 
-def test_unknown_asset_is_an_error_with_its_code() -> None:
+def test_an_asset_that_is_unknown_is_an_error_with_its_code() -> None:
     """Asking for an asset that is not there says which one."""
     with pytest.raises(UnknownAsset) as refusal:
         AssetRegistry.from_mapping(DEFINITIONS)["EUR"]
-    assert refusal.value.code == "unknown_asset"
+    assert refusal.value.code == "asset_unknown"
     assert str(refusal.value) == "unknown asset 'EUR'"
 
 

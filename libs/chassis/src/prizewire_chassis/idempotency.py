@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.canonical import NotCanonical, canonical_hash
+from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.ids import http_id
 
 __all__ = ["Answer", "check_key", "idempotent"]
@@ -62,14 +63,15 @@ async def idempotent(
     raises, nothing is stored.
 
     Raises:
-        Problem: 400 for a missing or malformed key or a body with floats, 409 ``idempotency_conflict`` for another
+        Problem: 400 for a missing or malformed key or a body with floats or too large numbers, 409 ``idempotency_conflict`` for another
             body.
     """
     wanted = check_key(key)
     try:
         digest = canonical_hash(body)
     except NotCanonical as error:
-        raise Problem(status=400, code="invalid_request", detail=f"the request's body: {error}") from None
+        code = error.code if error.code == RefusalCode.NUMBER_OUT_OF_RANGE else "invalid_request"
+        raise Problem(status=400, code=code, detail=f"the request's body: {error}") from None
     place = {"actor": actor, "route": route, "key": wanted}
     claimed = await tx.execute(_CLAIM, {**place, "hash": digest, "now": now})
     if claimed.one_or_none() is None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.db import after_commit, copy_rows
 from prizewire_chassis.db.database import sqlstate
-from prizewire_chassis.db.schema import append_only, guard_transitions
+from prizewire_chassis.db.schema import append_only, fix_search_path, guard_transitions
 
 
 def raising(state: str, *, times: int):
@@ -245,3 +245,34 @@ async def test_a_refused_copy_tells_its_sqlstate(db, owner):
             await copied(tx, ("x", "a"), ("x", "b"))
     assert sqlstate(refused.value) == "23505"
     assert await count(db) == 0
+
+
+async def test_a_temporary_table_stands_in_for_no_edges(guarded, owner):
+    """A guard reads the schema's table of edges, not one of the same name that a session has made."""
+    await attempt(guarded, "INSERT INTO things VALUES (2, 'old')")
+    shadow = "CREATE TEMPORARY TABLE things_state_edges AS VALUES ('', 'done'), ('old', 'done')"
+    named = "ALTER TABLE pg_temp.things_state_edges RENAME COLUMN column{} TO {}_state"
+    shadowed = (shadow, named.format(1, "from"), named.format(2, "to"))
+    for statement in (
+        "INSERT INTO things VALUES (7, 'done')",
+        "UPDATE things SET state = 'done' WHERE id = 2",
+    ):
+        with pytest.raises(DBAPIError) as refused:
+            await attempt(owner, *shadowed, statement)
+        assert sqlstate(refused.value) == "23514"
+
+
+async def test_a_function_of_a_former_migration_learns_where_to_look(db, owner):
+    """``fix_search_path`` names the path, ``pg_temp`` last, and keeps what else was set."""
+
+    def fix(connection) -> None:
+        op = Operations(MigrationContext.configure(connection))
+        op.execute(
+            "CREATE FUNCTION look(n int) RETURNS int LANGUAGE sql SET enable_seqscan = off AS 'SELECT 1'"
+        )
+        fix_search_path(op, "look(int)")
+
+    async with owner.transaction() as tx:
+        await tx.run_sync(fix)
+        found = await tx.execute(text("SELECT proconfig FROM pg_proc WHERE proname = 'look'"))
+        assert found.scalar_one() == ["enable_seqscan=off", "search_path=pg_catalog, public, pg_temp"]

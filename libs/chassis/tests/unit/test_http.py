@@ -1,12 +1,13 @@
 """The doors of every service: who may pass, how much may come in, and how little an error tells."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 import httpx
 import pytest
 from litestar import Request, get, post
 from litestar.params import FromPath, JSONBody
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.auth import Role, TokenReader, require
@@ -27,6 +28,16 @@ async def length(request: Request[Any, Any, Any]) -> dict[str, int]:
 @post("/typed")
 async def typed(data: JSONBody[dict[str, int]]) -> dict[str, int]:
     return data
+
+
+class Purse(BaseModel):
+    amount: str
+    places: Annotated[list[int], Field(max_length=3)] = []
+
+
+@post("/purse")
+async def purse(data: JSONBody[Purse]) -> dict[str, str]:
+    return {"amount": data.amount}
 
 
 @get("/broken")
@@ -60,7 +71,7 @@ async def approvers() -> None:
 async def client():
     app = build_app(
         service="test",
-        controllers=[length, typed, broken, away, raised, anybody, approvers],
+        controllers=[length, typed, purse, broken, away, raised, anybody, approvers],
         health=Health(),
         tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
     )
@@ -115,6 +126,25 @@ async def test_a_body_that_cannot_be_read_is_the_callers_mistake(client, content
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("amount", "code"),
+    [
+        (b"1.5", "invalid_request"),
+        (b"9007199254740991", "invalid_request"),
+        (b"9007199254740992", "number_out_of_range"),
+        (b"1" + b"0" * 30, "number_out_of_range"),
+        (b"-1e30", "number_out_of_range"),
+        (b"true", "invalid_request"),
+    ],
+)
+async def test_a_number_that_is_too_large_is_told_from_other_mistakes(client, amount, code):
+    """A number beyond 2^53 where an amount's text belongs has a code of its own, and names its field."""
+    body = b'{"amount": ' + amount + b"}"
+    answer = await client.post("/purse", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["errors"][0]["field"] == "amount"
+
+
 async def test_unknown_routes_and_methods_have_codes(client):
     """What is not there is said as problem details too."""
     assert (await client.get("/nowhere")).json()["code"] == "not_found"
@@ -152,7 +182,7 @@ async def test_open_doors(client):
     [
         ("22021", 400, "invalid_request"),
         ("22P05", 400, "invalid_request"),
-        ("22003", 400, "invalid_request"),
+        ("22003", 400, "number_out_of_range"),
         ("22000", 400, "invalid_request"),
         ("53100", 503, "storage_full"),
         ("53300", 503, "unavailable"),

@@ -9,7 +9,14 @@ from typing import Any
 
 import orjson
 
-__all__ = ["NotCanonical", "canonical_bytes", "canonical_hash", "check_canonical", "render_checked"]
+__all__ = [
+    "NotCanonical",
+    "canonical_bytes",
+    "canonical_hash",
+    "check_canonical",
+    "is_out_of_range",
+    "render_checked",
+]
 
 _INTEGER_MAX = 2**53 - 1
 _DEPTH_MAX = 32
@@ -18,7 +25,7 @@ _DEPTH_MAX = 32
 class NotCanonical(ValueError):
     """The value holds something that has no canonical form here.
 
-    ``code`` is ``float_refused``, ``integer_too_large``, ``key_not_ascii``, ``too_deep`` or ``type_refused``.
+    ``code`` is ``float_refused``, ``number_out_of_range``, ``key_not_ascii``, ``too_deep`` or ``type_refused``.
     """
 
     def __init__(self, code: str, path: str) -> None:
@@ -37,11 +44,20 @@ def check_canonical(value: Any) -> None:
         _explain(value, path="", depth=0)
 
 
+def is_out_of_range(value: Any) -> bool:
+    """Whether a JSON value is a number beyond 2^53 - 1 on either side, however it was written.
+
+    Parsers make a float of an integer that is too large for them: that is no fraction, and is not called one.
+    """
+    kind = type(value)
+    return bool((kind is int or kind is float) and abs(value) > _INTEGER_MAX)
+
+
 def canonical_bytes(value: Any) -> bytes:
     """The RFC 8785 bytes of a JSON value.
 
     Raises:
-        NotCanonical: the value holds a float, a large integer, a key that is not ASCII, or no JSON at all.
+        NotCanonical: the value holds a float, a number beyond 2^53, a key that is not ASCII, or no JSON at all.
     """
     check_canonical(value)
     return render_checked(value)
@@ -91,9 +107,9 @@ def _explain(value: Any, *, path: str, depth: int) -> None:
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return
+    if is_out_of_range(value):
+        raise NotCanonical("number_out_of_range", path)
     if kind is int:
-        if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
-            raise NotCanonical("integer_too_large", path)
         return
     if kind is float:
         raise NotCanonical("float_refused", path)

@@ -19,6 +19,7 @@ class RefusalCode(StrEnum):
     UNKNOWN_TYPE = "unknown_type"
     UNSUPPORTED_VERSION = "unsupported_version"
     FLOAT_REFUSED = "float_refused"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
     SCHEMA_INVALID = "schema_invalid"
     SIGNATURE_MISSING = "signature_missing"
     SIGNATURE_INVALID = "signature_invalid"

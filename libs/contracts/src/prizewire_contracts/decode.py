@@ -1,13 +1,14 @@
 """From the bytes of a Kafka message to a typed event, or to a refusal with a stable code."""
 
 import hashlib
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from pydantic import ValidationError
 
-from prizewire_contracts.canonical import NotCanonical, check_canonical, render_checked
+from prizewire_contracts.canonical import NotCanonical, check_canonical, is_out_of_range, render_checked
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import Topic
@@ -17,6 +18,7 @@ __all__ = ["MESSAGE_BYTES_MAX", "Decoded", "EventRefused", "decode"]
 
 MESSAGE_BYTES_MAX = 1_000_000
 """Larger messages are refused; Kafka's own default limit is a little above."""
+_NUMBER_CODES = {code.value: code for code in (RefusalCode.FLOAT_REFUSED, RefusalCode.NUMBER_OUT_OF_RANGE)}
 
 
 class EventRefused(Exception):
@@ -53,7 +55,7 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
 
     Raises:
         EventRefused: with the first reason found, in the order: size, JSON, CloudEvents, type and version,
-            floats, schema, source, signature.
+            numbers (fractions, beyond 2^53), schema, source, signature.
     """
     if value is None or len(value) > MESSAGE_BYTES_MAX:
         code = RefusalCode.NOT_JSON if value is None else RefusalCode.MESSAGE_TOO_LARGE
@@ -61,6 +63,8 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
     try:
         raw = orjson.loads(value)
     except orjson.JSONDecodeError as error:
+        if _is_json_but_for_numbers(value):
+            raise EventRefused(RefusalCode.NUMBER_OUT_OF_RANGE, str(error)) from None
         raise EventRefused(RefusalCode.NOT_JSON, str(error)) from None
     if not isinstance(raw, dict) or raw.get("specversion") != "1.0" or not isinstance(raw.get("type"), str):
         detail = "a structured CloudEvents 1.0 message has specversion 1.0 and a type"
@@ -69,7 +73,7 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
     try:
         check_canonical(raw)
     except NotCanonical as error:
-        code = RefusalCode.FLOAT_REFUSED if error.code == "float_refused" else RefusalCode.SCHEMA_INVALID
+        code = _NUMBER_CODES.get(error.code, RefusalCode.SCHEMA_INVALID)
         raise EventRefused(code, str(error), raw=raw) from None
     try:
         event = model.model_validate(raw)
@@ -92,6 +96,25 @@ def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
     return Decoded(event, raw, hashlib.sha256(render_checked(raw)).digest())
+
+
+def _is_json_but_for_numbers(value: bytes) -> bool:
+    """Whether a message that orjson does not take is JSON with a number that is too large for any double."""
+    seen_too_large = False
+
+    def number(digits: str) -> float:
+        nonlocal seen_too_large
+        seen_too_large = seen_too_large or is_out_of_range(float(digits))
+        return 0.0
+
+    def no_number(word: str) -> NoReturn:
+        raise ValueError(word)
+
+    try:
+        json.loads(value, parse_int=number, parse_float=number, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        return False
+    return seen_too_large
 
 
 def _model(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:

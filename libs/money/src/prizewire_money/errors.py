@@ -1,7 +1,7 @@
 """Errors about money.
 
 MoneyError                          money
-├── UnknownAsset                    unknown_asset
+├── UnknownAsset                    asset_unknown
 ├── InvalidAsset                    invalid_asset
 ├── AssetMismatch                   asset_mismatch
 ├── InvalidAmount                   amount_not_a_string | amount_malformed | amount_too_many_decimals
@@ -37,7 +37,7 @@ class MoneyError(Exception):
 class UnknownAsset(MoneyError, KeyError):
     """An asset code that the registry does not hold."""
 
-    code = "unknown_asset"
+    code = "asset_unknown"
 
     def __init__(self, asset_code: object) -> None:
         super().__init__(f"unknown asset {asset_code!r}")

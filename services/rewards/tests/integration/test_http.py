@@ -95,6 +95,7 @@ async def test_a_key_with_another_body_is_a_conflict(rig: Rig) -> None:
     [
         ({"amount": "10.001", "reference": "x"}, 400, "amount_too_many_decimals"),
         ({"amount": 10.5, "reference": "x"}, 400, "invalid_request"),
+        ({"amount": 10**30, "reference": "x"}, 400, "number_out_of_range"),
         ({"amount": "1e3", "reference": "x"}, 400, "amount_malformed"),
         ({"amount": "-1.00", "reference": "x"}, 400, "amount_negative"),
         ({"amount": "0.00", "reference": "x"}, 400, "amount_not_positive"),

@@ -114,10 +114,10 @@ class Queries(Protocol):
     async def round(self, round_id: UUID) -> RoundRecord | None:
         """One round with its history."""
 
-    async def line_page(
-        self, round_id: UUID, *, after: int, limit: int
-    ) -> tuple[Settlement, list[Line]] | None:
-        """Lines of a round's newest settlement in their order; None without a settlement."""
+    async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
+        """At most ``limit`` lines of a round's newest settlement, those past the line ``after`` in their order, and the
+        rule they were worked out under; None without a settlement. Nothing else of the round is read.
+        """
 
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """Rounds bound to a correlation id, oldest first."""

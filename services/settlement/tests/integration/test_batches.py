@@ -117,6 +117,10 @@ BAD: dict[str, tuple[bytes, tuple[str, str]]] = {
         match_event("completed").replace(b'"place":1', b'"place":1.5'),
         ("dead", "float_refused"),
     ),
+    "too large": (
+        match_event("completed").replace(b'"place":1', b'"place":1' + b"0" * 30),
+        ("dead", "number_out_of_range"),
+    ),
     "no result": (match_event("completed", data={"results": []}), ("dead", "schema_invalid")),
     "unknown competition": (
         match_event("completed", data={"competition": "unheard"}),

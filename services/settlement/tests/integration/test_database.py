@@ -135,6 +135,54 @@ async def test_the_service_cannot_add_edges(settled: Service) -> None:
     assert await refused(settled, statement, as_owner=False) == NOT_ALLOWED
 
 
+OTHER_EDGES = (
+    "CREATE TEMPORARY TABLE round_transitions_allowed AS TABLE round_transitions_allowed; "
+    "INSERT INTO pg_temp.round_transitions_allowed VALUES ('OPEN', 'SETTLED', 'why not')"
+)
+OTHER_STEPS = (
+    "CREATE TEMPORARY TABLE round_transitions AS "
+    "SELECT round_id, seq + 1 AS seq, 'CLOSED' AS to_state FROM round_transitions"
+)
+
+
+@pytest.mark.parametrize(
+    ("shadow", "statement"),
+    [
+        (
+            OTHER_EDGES,
+            step(2, "OPEN", "SETTLED"),
+        ),
+        (
+            OTHER_STEPS,
+            step(3, "CLOSED", "RESOLVED").replace("INTO round", "INTO public.round"),
+        ),
+        (
+            OTHER_STEPS,
+            "UPDATE rounds SET state = 'CLOSED', state_seq = 2 WHERE match_id = 'm2'",
+        ),
+        (
+            "CREATE TEMPORARY TABLE rounds AS SELECT * FROM rounds WHERE false",
+            "UPDATE round_results SET document = '[]'",
+        ),
+    ],
+    ids=["edges", "the step before", "the last step", "what a round was settled by"],
+)
+async def test_a_temporary_table_stands_in_for_no_other(
+    settled: Service, shadow: str, statement: str
+) -> None:
+    """Guards read the schema's tables, not one of the same name that a session has made."""
+    assert await refused(settled, f"{shadow}; {statement}") == CHECK
+
+
+async def test_every_guard_says_where_it_looks(settled: Service) -> None:
+    """A function to come cannot forget it: all but the one that only refuses name their search path."""
+    found = await settled.rows(
+        "SELECT proname AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+        "AND array_position(proconfig, 'search_path=pg_catalog, public, pg_temp') IS NULL"
+    )
+    assert [row.name for row in found] == ["refuse_change"]
+
+
 @pytest.mark.parametrize(
     ("columns", "constraint"),
     [

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen, remove
 
+from prizewire_chassis.http import encode_cursor
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
 from services.settlement.tests.integration.conftest import (
     Opener,
@@ -69,9 +71,10 @@ async def test_every_change_is_audited(service: Service) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
-        ({"asset": "DOGE"}, 422, "unknown_asset"),
+        ({"asset": "DOGE"}, 422, "asset_unknown"),
         ({"gross_prize": "1.001"}, 422, "amount_too_many_decimals"),
         ({"gross_prize": 100.0}, 400, "invalid_request"),
+        ({"gross_prize": 10**30}, 400, "number_out_of_range"),
         ({"gross_prize": "-1.00"}, 400, "invalid_request"),
         ({"gross_prize": "1e3"}, 400, "invalid_request"),
         ({"gross_prize": "9999999999999999999.00"}, 422, "amount_overflow"),
@@ -192,6 +195,70 @@ async def test_rounds_are_listed_newest_first_with_filters_and_pages(service: Se
         "/api/rounds?match_id=%00",
     ):
         assert (await service.client.get(path, headers=headers)).status_code == 400, path
+
+
+@pytest.mark.parametrize(
+    ("public_key", "status", "code"),
+    [
+        ("00" * 31, 400, "invalid_request"),
+        ("00" * 33, 400, "invalid_request"),
+        ("g" * 64, 400, "invalid_request"),
+        ("01" + "00" * 31, 422, "public_key_invalid"),
+        ("ec" + "ff" * 30 + "7f", 422, "public_key_invalid"),
+        ("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", 422, "public_key_invalid"),
+        ("02" + "00" * 31, 422, "public_key_invalid"),
+        ("ff" * 32, 422, "public_key_invalid"),
+    ],
+    ids=[
+        "short",
+        "long",
+        "not hex",
+        "order 1",
+        "order 2",
+        "order 8",
+        "no point",
+        "not reduced",
+    ],
+)
+async def test_a_key_that_protects_nothing_is_refused(
+    service: Service, public_key: str, status: int, code: str
+) -> None:
+    """What is no Ed25519 public key, or one that anybody can sign for, is refused when it is made and when changed."""
+    body = competition_body(id="keys")
+    body["sources"][0]["keys"][0]["public_key"] = public_key
+    made = await service.client.post(ROUTE, json=body, headers=service.as_("admin"))
+    put = await service.client.put(f"{ROUTE}/cup", json={**body, "id": "cup"}, headers=service.as_("admin"))
+    for answer in (made, put):
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    if status == 422:
+        assert made.json()["field"] == f"sources.{SOURCE}"
+    listed = (await service.client.get(ROUTE, headers=service.as_("admin"))).json()
+    assert [(one["id"], one["rule_version"]) for one in listed["items"]] == [("cup", 1)]
+
+
+async def test_a_page_of_lines_reads_a_page(service: Service) -> None:
+    """Neither the parts of the result nor lines of other pages come out of the database."""
+    await service.create(id="many", template={"table": [{"places": "1-30", "percent_total": "90"}]})
+    players = [f"p{n}" for n in range(30)]
+    await service.take(match_event("completed", data={"competition": "many", "results": results(*players)}))
+    read: list[tuple[str, int]] = []
+
+    def note(_1: Any, cursor: Any, statement: str, *_: Any) -> None:
+        read.append((statement, cursor.rowcount))
+
+    engine = service.runtime.db.engine.sync_engine
+    listen(engine, "after_cursor_execute", note)
+    try:
+        answer = await service.client.get(
+            f"/api/rounds/{subject_of('m1')}/lines",
+            params={"limit": 5, "cursor": encode_cursor([10])},
+            headers=service.as_("admin"),
+        )
+    finally:
+        remove(engine, "after_cursor_execute", note)
+    assert [line["line"] for line in answer.json()["items"]] == [11, 12, 13, 14, 15]
+    assert sum(rows for _, rows in read) == 6
+    assert not any("round_results" in statement for statement, _ in read)
 
 
 async def test_lines_are_paged(service: Service) -> None:

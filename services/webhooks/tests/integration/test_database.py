@@ -1,8 +1,13 @@
 """What the database itself refuses."""
 
+import asyncio
+from pathlib import Path
+
+import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from prizewire_chassis.db.migrate import migrate
 from services.webhooks.tests.conftest import World, paid_event
 
 REOPENED = (
@@ -68,6 +73,33 @@ async def test_history_cannot_be_rewritten(delivered: World, table: str):
     for statement in (f"UPDATE {table} SET {column} = 'x'", f"DELETE FROM {table}", f"TRUNCATE {table}"):
         found = await damage(delivered, statement)
         assert "append-only" in found or "permission denied" in found
+
+
+async def test_every_guard_says_where_it_looks(world: World):
+    """A function to come cannot forget it: a temporary table of a session stands in for none that a guard reads."""
+    found = await world.rows(
+        "SELECT proname AS name FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+        "AND array_position(proconfig, 'search_path=pg_catalog, public, pg_temp') IS NULL"
+    )
+    assert [row.name for row in found] == ["refuse_change"]
+
+
+async def test_guards_of_the_first_version_learn_where_to_look(make_database):
+    """A database that was made before guards named their search path is the same as a new one once it is migrated."""
+    urls = make_database("webhooks", migrated=True)
+    owner = await asyncpg.connect(urls.migration)
+    paths = (
+        "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname"
+    )
+    anew = await owner.fetch(paths)
+    await owner.execute("ALTER FUNCTION subscriptions_state_edges_check() RESET search_path")
+    await owner.execute("ALTER FUNCTION deliveries_state_edges_check() RESET search_path")
+    await owner.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert await owner.fetch(paths) != anew
+    migrations = Path(__file__).parents[2] / "migrations"
+    await asyncio.to_thread(migrate, url=urls.migration, script_location=migrations, runtime_role=None)
+    assert await owner.fetch(paths) == anew
+    await owner.close()
 
 
 async def test_secrets_are_not_in_the_database(world: World):

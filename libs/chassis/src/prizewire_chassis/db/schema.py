@@ -1,11 +1,23 @@
 """What migrations call: the chassis' first schema, append-only tables, and state machines in the database."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from prizewire_chassis.db import schema_v1
 
-__all__ = ["append_only", "create_chassis_schema_v1", "guard_transitions", "runtime_role"]
+__all__ = [
+    "SEARCH_PATH",
+    "append_only",
+    "create_chassis_schema_v1",
+    "fix_search_path",
+    "guard_transitions",
+    "runtime_role",
+]
+
+SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
+"""Where our functions look. ``pg_temp`` is searched first unless it is named (PostgreSQL, CREATE FUNCTION, "Writing
+SECURITY DEFINER Functions Safely"): a session's own temporary table would stand in for the one a guard reads.
+"""
 
 
 def runtime_role(op: Any) -> str | None:
@@ -38,6 +50,12 @@ def append_only(op: Any, table: str) -> None:
         op.execute(f'REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM "{role}"')
 
 
+def fix_search_path(op: Any, *functions: str) -> None:
+    """Let functions that a former migration made, each given with its argument types, look along ``SEARCH_PATH``."""
+    for function in functions:
+        op.execute(f"ALTER FUNCTION {function} SET search_path = {SEARCH_PATH}")
+
+
 def guard_transitions(
     op: Any, *, table: str, allowed: Iterable[tuple[str, str]], column: str = "state", start: Iterable[str]
 ) -> None:
@@ -45,6 +63,9 @@ def guard_transitions(
 
     The edges lie in ``<table>_<column>_edges (from_state, to_state)``, a birth as ``from_state = ''``, so that a
     test can hold them to the domain's table.
+
+    Guards that were made before they named their search path get it by ``fix_search_path`` in a migration of their
+    service; after it both are the same.
     """
     edges = f"{table}_{column}_edges"
     op.execute(f"CREATE TABLE {edges} (from_state text, to_state text, PRIMARY KEY (from_state, to_state))")
@@ -53,7 +74,8 @@ def guard_transitions(
     op.execute(f"INSERT INTO {edges} VALUES {values}")  # noqa: S608 - names and states come from our own tables
     # Births are looked at once for each statement, since rows are born by the hundred; moves row by row.
     op.execute(
-        f"CREATE FUNCTION {edges}_check() RETURNS trigger LANGUAGE plpgsql AS $$ "  # noqa: S608 - names and states come from our own migrations
+        f"CREATE FUNCTION {edges}_check() RETURNS trigger LANGUAGE plpgsql "  # noqa: S608 - names and states come from our own migrations
+        f"SET search_path = {SEARCH_PATH} AS $$ "
         f"DECLARE was text := ''; becomes text; BEGIN IF TG_OP = 'INSERT' THEN "
         f"SELECT b.{column} INTO becomes FROM (SELECT DISTINCT {column} FROM born) b WHERE NOT EXISTS "
         f"(SELECT 1 FROM {edges} e WHERE e.from_state = '' AND e.to_state = b.{column}) LIMIT 1; "

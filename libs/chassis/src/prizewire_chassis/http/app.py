@@ -14,6 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
 
 from prizewire_chassis.auth import Authentication, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
@@ -21,6 +22,8 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
+from prizewire_contracts.canonical import is_out_of_range
+from prizewire_contracts.codes import RefusalCode
 
 __all__ = ["build_app"]
 
@@ -29,6 +32,7 @@ _DATA_EXCEPTION = "22"
 """SQLSTATE class of values that cannot be: a NUL in a text, a number out of its type's range (PostgreSQL, appendix A;
 asyncpg says the same of what it cannot encode).
 """
+_NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
 _log = get_logger(__name__)
 _CODES = {
@@ -140,7 +144,16 @@ def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Res
         if isinstance(item, dict)
     ]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors) or "the request is not valid"
-    return _render(request, Problem(status=400, code="invalid_request", detail=detail, errors=errors))
+    code = RefusalCode.NUMBER_OUT_OF_RANGE if _names_too_large_number(error) else "invalid_request"
+    return _render(request, Problem(status=400, code=code, detail=detail, errors=errors))
+
+
+def _names_too_large_number(error: ValidationException) -> bool:
+    """Whether what the models refused is a number that no JSON here may hold."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ValidationError):
+        cause = cause.__cause__
+    return cause is not None and any(is_out_of_range(one["input"]) for one in cause.errors())
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
@@ -163,7 +176,8 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[d
         detail = (
             "the request holds a value that cannot be kept: a character such as NUL, or a number out of range"
         )
-        return _render(request, Problem(status=400, code="invalid_request", detail=detail))
+        code = RefusalCode.NUMBER_OUT_OF_RANGE if state == _NUMERIC_OUT_OF_RANGE else "invalid_request"
+        return _render(request, Problem(status=400, code=code, detail=detail))
     _log.error("request failed", path=request.url.path, exc_info=error)
     return _render(
         request, Problem(status=500, code="internal_error", detail="something is wrong on our side")

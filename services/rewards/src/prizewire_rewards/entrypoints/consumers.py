@@ -1,11 +1,13 @@
 """Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events import payouts as payout_events
@@ -26,6 +28,7 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.works import Works
+from prizewire_rewards.handlers.desk import Booked
 from prizewire_rewards.handlers.payouts import apply_payout_events
 from prizewire_rewards.handlers.settlements import apply_settlements
 from prizewire_rewards.ports import Tools
@@ -78,12 +81,8 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
         if commands:
             done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
-            metrics.ROUNDS_BOOKED.inc(done.booked.rounds)
-            metrics.ROUNDS_UNFUNDED.inc(done.booked.unfunded)
-            metrics.LINES_BOOKED.inc(done.booked.lines)
-            metrics.PAYOUTS_REQUESTED.labels("direct").inc(done.booked.payouts)
-            metrics.RECEIVABLES_NETTED.inc(done.booked.netted)
-        return _refusals(refused)
+            after_commit(tx, partial(_count_booked, done.booked))
+        return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         commands: list[MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod] = []
@@ -101,9 +100,8 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
         if commands:
             done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
-            for state, count in done.reached.items():
-                metrics.PAYOUTS_ENDED.labels(state).inc(count)
-        return _refusals(refused)
+            after_commit(tx, partial(_count_ended, done.reached))
+        return _refusals(tx, refused)
 
     return [
         ConsumerSpec(
@@ -127,9 +125,22 @@ def _payout_rule(event_type: str) -> VersionRule:
     return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
 
 
-def _refusals(refused: Mapping[int, Refused]) -> dict[int, Refusal]:
+def _count_booked(booked: Booked) -> None:
+    metrics.ROUNDS_BOOKED.inc(booked.rounds)
+    metrics.ROUNDS_UNFUNDED.inc(booked.unfunded)
+    metrics.LINES_BOOKED.inc(booked.lines)
+    metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
+    metrics.RECEIVABLES_NETTED.inc(booked.netted)
+
+
+def _count_ended(reached: Mapping[PayoutState, int]) -> None:
+    for state, count in reached.items():
+        metrics.PAYOUTS_ENDED.labels(state).inc(count)
+
+
+def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, Refusal]:
     for problem in refused.values():
-        metrics.MISMATCHES.labels(problem.code).inc()
+        after_commit(tx, metrics.MISMATCHES.labels(problem.code).inc)
     return {
         index: Refusal(RefusalCode(problem.code), problem.detail, park=problem.park)
         for index, problem in refused.items()

@@ -62,6 +62,7 @@ def build_jobs(
         metrics.ROUNDS_BOOKED.inc(booked.rounds)
         metrics.LINES_BOOKED.inc(booked.lines)
         metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
+        metrics.RECEIVABLES_NETTED.inc(booked.netted)
         return booked.rounds > 0
 
     async def fold() -> bool:

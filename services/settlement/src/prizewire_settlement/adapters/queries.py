@@ -16,7 +16,7 @@ from prizewire_settlement.adapters.rows import (
     transition_of,
 )
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
-from prizewire_settlement.domain.model import Competition, Line, Round, Rule, Settlement
+from prizewire_settlement.domain.model import Competition, Line, Round, Rule
 from prizewire_settlement.ports import RoundFilter, RoundRecord
 
 __all__ = ["LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
@@ -81,18 +81,14 @@ class PostgresQueries:
         row = (await self._tx.execute(_ROUND, {"id": round_id})).one_or_none()
         return None if row is None else (await self._records([round_of(row)]))[0]
 
-    async def line_page(
-        self, round_id: UUID, *, after: int, limit: int
-    ) -> tuple[Settlement, list[Line]] | None:
+    async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
         """See the port."""
-        record = await self.round(round_id)
-        if record is None or not record.settlements:
+        newest = (await self._tx.execute(_NEWEST_RULE, {"id": round_id})).one_or_none()
+        if newest is None:
             return None
-        newest = record.settlements[-1]
-        rows = await self._tx.execute(
-            _LINE_PAGE, {"id": round_id, "version": newest.version, "after": after, "limit": limit}
-        )
-        return newest, [Line(row.line, row.player, row.place, row.amount) for row in rows]
+        place = {"version": newest.settlement_version, "after": after, "limit": limit}
+        rows = await self._tx.execute(_LINE_PAGE, {"id": round_id, **place})
+        return self._rules.rule(newest), [Line(row.line, row.player, row.place, row.amount) for row in rows]
 
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """See the port."""
@@ -172,6 +168,11 @@ _SETTLEMENTS_OF = text(
 _LINES_OF = text(
     "SELECT round_id, version, line, player, place, amount FROM settlement_lines "
     "WHERE round_id = ANY(CAST(:ids AS uuid[])) AND line <= :limit ORDER BY round_id, version, line"
+)
+_NEWEST_RULE = text(
+    f"SELECT s.version AS settlement_version, {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "
+    "WHERE s.round_id = :id ORDER BY s.version DESC LIMIT 1"
 )
 _LINE_PAGE = text(
     "SELECT line, player, place, amount FROM settlement_lines "

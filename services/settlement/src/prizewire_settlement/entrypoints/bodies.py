@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from prizewire_contracts.envelope import Amount, AssetCode, Digest, Name, Score, Timestamp
@@ -149,10 +150,10 @@ class CompetitionBody(_Body):
         """The rule that is asked for, as version 0; the fees given are those of a body that does not say.
 
         Raises:
-            RuleInvalid: an asset, amount, percentage or range that cannot be read.
+            RuleInvalid: an asset, amount, percentage, range or public key that cannot be read.
         """
         if self.asset not in assets:
-            raise RuleInvalid("unknown_asset", field="asset", detail=f"there is no asset {self.asset}")
+            raise RuleInvalid("asset_unknown", field="asset", detail=f"there is no asset {self.asset}")
         asset = assets[self.asset]
 
         def minor(text: str, field: str) -> int:
@@ -188,7 +189,7 @@ class CompetitionBody(_Body):
             ties=self.ties.policy,
             rank_by=RankBy(score=self.rank_by.score, descending=self.rank_by.order == "desc"),
             sources=tuple(
-                Source(source=one.source, keys=tuple(SourceKey(**key.model_dump()) for key in one.keys))
+                Source(source=one.source, keys=tuple(_key(key, source=one.source) for key in one.keys))
                 for one in self.sources
             ),
             dispute_window=timedelta(seconds=min(self.dispute_window_s, 10**9)),
@@ -205,6 +206,16 @@ def _row(row: RowBody, minor: Any, *, field: str) -> PlaceRange:
         else percent_from_text(row.percent_total, field=field),
         amount_each=None if row.amount_each is None else minor(row.amount_each, field),
     )
+
+
+def _key(key: KeyBody, *, source: str) -> SourceKey:
+    """A key that a signature can only be made for with its private half: for a point of small order anybody can
+    (RFC 8032, 5.1.7; libsodium, "Point validation").
+    """
+    if not crypto_core_ed25519_is_valid_point(bytes.fromhex(key.public_key)):
+        detail = f"{key.keyid} is no Ed25519 public key"
+        raise RuleInvalid("public_key_invalid", field=f"sources.{source}", detail=detail)
+    return SourceKey(**key.model_dump())
 
 
 def money(rule: Rule, minor: int) -> str:

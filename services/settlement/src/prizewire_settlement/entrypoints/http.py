@@ -129,7 +129,9 @@ def _audited(rule: Rule) -> dict[str, Any]:
 
 
 def competition_controller(parts: HttpParts) -> type[Controller]:
-    """``/api/competitions``. Written by organizers (their own) and admins; every change is audited."""
+    """``/api/competitions``. Written by admins alone, and every change is audited; organizers, operators and approvers
+    read.
+    """
     writes = _Writes(parts)
 
     class CompetitionController(Controller):
@@ -250,9 +252,9 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             if found is None:
                 detail = f"there is no settled round {round_id}"
                 raise Problem(status=404, code="round_unknown", detail=detail)
-            settlement, page = found
+            rule, page = found
             return {
-                "items": [line_json(line, rule=settlement.rule) for line in page],
+                "items": [line_json(line, rule=rule) for line in page],
                 "next_cursor": encode_cursor([page[-1].line]) if len(page) == size else None,
             }
 

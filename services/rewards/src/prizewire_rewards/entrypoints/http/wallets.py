@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import Page, page_limit
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import CancelPayout, RequestPayout
@@ -89,17 +90,16 @@ class WalletController(Controller):
             payout = await request_payout(
                 command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
             )
+            after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("player").inc)
             return 202, {"payout_id": str(payout.id), "state": payout.state}
 
-        answer = await front.once(
+        return await front.once(
             principal=request.user,
             route="POST /api/wallet/payout-request",
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
         )
-        metrics.PAYOUTS_REQUESTED.labels("player").inc()
-        return answer
 
     @get("/payout-requests", guards=[require()], summary="Payout requests, newest first")
     async def payout_requests(

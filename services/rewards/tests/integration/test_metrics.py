@@ -1,0 +1,99 @@
+"""What was counted is what was committed."""
+
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from prometheus_client import REGISTRY
+
+from prizewire_rewards.domain.model import Delivery
+from services.rewards.tests.rig import Match, Rig, method_event, paid_event
+
+FAIL_AT_COMMIT = """
+CREATE SEQUENCE failures;
+GRANT USAGE ON SEQUENCE failures TO PUBLIC;
+CREATE FUNCTION fail_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('failures') <= 3 THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER fail_at_commit AFTER INSERT ON {table}
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail_at_commit();
+"""
+
+
+async def fail_three_commits(rig: Rig, table: str) -> None:
+    """The next three transactions that write to ``table`` are rolled back in their commit."""
+    owner = await asyncpg.connect(rig.urls.migration)
+    await owner.execute(FAIL_AT_COMMIT.format(table=table))
+    await owner.close()
+
+
+def counted(name: str, **labels: str) -> float:
+    """The value of one of the service's counters."""
+    return REGISTRY.get_sample_value(f"prizewire_rewards_{name}_total", labels) or 0
+
+
+async def test_a_settlement_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> None:
+    """A batch that is lost in its commit, three times, counts rounds, lines, payouts, debts and refusals once."""
+
+    def counts() -> list[float]:
+        return [
+            counted("rounds_booked"),
+            counted("rounds_unfunded"),
+            counted("lines_booked"),
+            counted("payouts_requested", by="direct"),
+            counted("receivables_netted"),
+            counted("refused", code="asset_unknown"),
+        ]
+
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await rig.owe("bob", 500)
+    wrong = Match(campaign, [("eve", "1.00")]).events(asset="NOPE")
+    booked = Match(campaign, [("ann", "500.00"), ("bob", "10.00")])
+    waiting = Match(campaign, [("ann", "900.00")])
+    await fail_three_commits(rig, "inbox")
+    before = counts()
+    await rig.feed(rig.settlements, *booked.events(), *waiting.events(), *wrong)
+    assert await rig.stuck() == [("parked", "asset_unknown")]
+    assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 1, 2, 1, 1, 1]
+
+
+async def test_a_payout_batch_that_is_rolled_back_counts_nothing(rig: Rig) -> None:
+    """Payouts that ended and events that do not fit are counted once, whatever became of earlier tries."""
+
+    def counts() -> list[float]:
+        return [counted("payouts_ended", state="paid"), counted("refused", code="event_mismatch")]
+
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await rig.settle(Match(campaign, [("ann", "500.00")]))
+    [asked] = await rig.events("payout.requested")
+    await fail_three_commits(rig, "inbox")
+    before = counts()
+    await rig.feed(
+        rig.payouts,
+        paid_event(asked["data"]["payout_id"], player="ann", amount="500.00"),
+        paid_event(uuid4(), player="ann", amount="1.00"),
+    )
+    assert [reason for _, reason in await rig.stuck()] == ["event_mismatch"]
+    assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 1]
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+async def test_a_players_request_is_counted_once(rig: Rig, repeats: int) -> None:
+    """Neither a transaction that is tried again nor a repeated Idempotency-Key is another payout."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "500.00")]))
+    await rig.feed(rig.payouts, method_event("ann"))
+    await fail_three_commits(rig, "idempotency_keys")
+    before = counted("payouts_requested", by="player")
+    async with rig.client("ann") as ann:
+        for _ in range(repeats):
+            answer = await ann.post(
+                "/api/wallet/payout-request",
+                json={"asset": "USDC", "amount": "60.00"},
+                headers={"idempotency-key": "one-and-the-same"},
+            )
+            assert answer.status_code == 202
+    assert counted("payouts_requested", by="player") - before == 1
