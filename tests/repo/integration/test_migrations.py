@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, event, make_url
+from sqlalchemy import Connection, MetaData, event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -29,6 +29,11 @@ SQUAWK_EXCLUDED = {
     "require-concurrent-index-creation": "inside a transaction an index cannot be built concurrently",
     "prefer-bigint-over-int": "counters of attempts and versions stay small; money and sequences are bigint",
 }
+
+_SEARCHING_ANYWHERE = """
+    SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    AND array_position(proconfig, 'search_path=pg_catalog, public, pg_temp') IS NULL
+"""
 
 
 @contextmanager
@@ -104,15 +109,30 @@ async def test_migrations_build_what_the_tables_say(
 
 
 @pytest.mark.parametrize("name", SERVICES)
+async def test_functions_say_where_they_look(
+    repository: Repository, make_database: DatabaseFactory, name: str
+) -> None:
+    """No function can be led to read a session's temporary table in place of the one that it names."""
+    url = make_database(name).migration
+    await asyncio.to_thread(upgrade, repository, name, url)
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        found = await connection.scalars(text(_SEARCHING_ANYWHERE))
+        names = set(found)
+    await engine.dispose()
+    assert names <= {"refuse_change", "refuse_rebinding"}, "which read nothing"
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_migrations_pass_squawk(
     repository: Repository, make_database: DatabaseFactory, tmp_path: Path, name: str
 ) -> None:
     """No revision does what would hold a lock for long or break the version that still runs beside it."""
     statements = upgrade(repository, name, make_database(name).migration)
     files = []
-    for number, text in enumerate(revisions(statements), 1):
+    for number, ddl in enumerate(revisions(statements), 1):
         files.append(tmp_path / f"{number:04}.sql")
-        files[-1].write_text(text)
+        files[-1].write_text(ddl)
     assert files
     done = subprocess.run(
         [
