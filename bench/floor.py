@@ -18,7 +18,7 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer
 
-__all__ = ["SCHEMA", "drain"]
+__all__ = ["BATCH", "IDLE_MS", "SCHEMA", "consumer_of", "drain", "login"]
 
 AMOUNT = 100
 BATCH = 500
@@ -66,20 +66,32 @@ SELECT count(*) FROM posted
 """
 
 
-async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int) -> list[float]:
-    """Consume ``topic`` until ``target`` credits were made; answers the seconds of each batch, to its commit."""
-    connection = await asyncpg.connect(database)
-    consumer = AIOKafkaConsumer(
+def login(kafka: dict[str, str]) -> dict[str, str]:
+    """How a client of aiokafka reaches the broker, from a service's environment."""
+    return {
+        "bootstrap_servers": kafka["KAFKA_BOOTSTRAP_SERVERS"],
+        "security_protocol": kafka["KAFKA_SECURITY_PROTOCOL"],
+        "sasl_mechanism": kafka["KAFKA_SASL_MECHANISM"],
+        "sasl_plain_username": kafka["KAFKA_SASL_USERNAME"],
+        "sasl_plain_password": kafka["KAFKA_SASL_PASSWORD"],
+    }
+
+
+def consumer_of(kafka: dict[str, str], topic: str) -> AIOKafkaConsumer:
+    """A consumer that begins at the topic's beginning and commits by hand; not started."""
+    return AIOKafkaConsumer(
         topic,
-        bootstrap_servers=kafka["KAFKA_BOOTSTRAP_SERVERS"],
-        security_protocol=kafka["KAFKA_SECURITY_PROTOCOL"],
-        sasl_mechanism=kafka["KAFKA_SASL_MECHANISM"],
-        sasl_plain_username=kafka["KAFKA_SASL_USERNAME"],
-        sasl_plain_password=kafka["KAFKA_SASL_PASSWORD"],
-        group_id=f"{kafka['KAFKA_SASL_USERNAME']}.floor-{topic}",
+        **login(kafka),
+        group_id=f"{kafka['KAFKA_SASL_USERNAME']}.{topic}",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
+
+
+async def drain(*, database: str, kafka: dict[str, str], topic: str, target: int) -> list[float]:
+    """Consume ``topic`` until ``target`` credits were made; answers the seconds of each batch, to its commit."""
+    connection = await asyncpg.connect(database)
+    consumer = consumer_of(kafka, topic)
     await consumer.start()
     done = 0
     seconds: list[float] = []
