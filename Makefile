@@ -51,7 +51,7 @@ lock: $(LOCKED) ## write the lock files anew from the members' pyproject files (
 bench: $(READY) ## the benchmark: match event to wallet credits, beside its floor
 	@$(BIN)/prizewire bench $(ARGS)
 
-schemas: $(READY) ## write everything generated anew: JSON Schemas, AsyncAPI, .env.example
+schemas: $(READY) ## write everything generated anew: JSON Schemas, .env.example
 	@$(BIN)/python -m prizewire_contracts.schemas
 	@$(BIN)/prizewire env-example > .env.example.new && mv .env.example.new .env.example
 

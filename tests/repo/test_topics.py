@@ -1,13 +1,15 @@
 """Topics, contracts, READMEs and Kafka's access table tell the same story."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
 
 import pytest
 
+from prizewire_contracts import topics
 from prizewire_contracts.topics import TOPICS, Topic
-from tests.repo.house import Repository
+from tests.repo.house import Member, Repository
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
@@ -26,6 +28,34 @@ def test_topics_name_only_services_that_exist(repository: Repository) -> None:
     """A producer or consumer is a service of this repository or a game server."""
     known = {service.name for service in repository.services} | {"game-server"}
     assert {name for topic in TOPICS for name in topic.producers | topic.consumers} <= known
+
+
+def consumed(service: Member) -> set[str]:
+    """The topics of a service's consumers: those that a module names which makes one."""
+    found: set[str] = set()
+    for file in sorted(service.source.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(file.read_text())))
+        calls = {
+            node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        if "ConsumerSpec" in calls:
+            found |= {
+                alias.name
+                for node in nodes
+                if isinstance(node, ast.ImportFrom) and node.module == topics.__name__
+                for alias in node.names
+            }
+    return found
+
+
+def test_consumers_are_those_that_consume(repository: Repository) -> None:
+    """A service stands among a topic's consumers exactly if it has one: what nobody reads is said to be unread."""
+    names = {id(getattr(topics, name)): name for name in topics.__all__}
+    told = {
+        service.name: {names[id(topic)] for topic in TOPICS if service.name in topic.consumers}
+        for service in repository.services
+    }
+    assert told == {service.name: consumed(service) for service in repository.services}
 
 
 def test_contracts_readme_names_every_topic_and_type(repository: Repository) -> None:

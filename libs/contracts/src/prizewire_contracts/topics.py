@@ -32,8 +32,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic. ``producers`` are service names or ``game-server``; ``partitions`` are fixed for life, since the
-    key decides the partition and so the order.
+    """A topic. ``producers`` are service names or ``game-server``, ``consumers`` the services that read it today;
+    ``partitions`` are fixed for life, since the key decides the partition and so the order.
     """
 
     name: str
@@ -52,11 +52,9 @@ class Topic:
 
 MATCHES = Topic("prizewire.matches.v1", frozenset({"game-server"}), frozenset({"settlement"}), MatchEvent)
 SETTLEMENTS = Topic(
-    "prizewire.settlements.v1", frozenset({"settlement"}), frozenset({"rewards", "webhooks"}), SettlementEvent
+    "prizewire.settlements.v1", frozenset({"settlement"}), frozenset({"rewards"}), SettlementEvent
 )
-REWARDS = Topic(
-    "prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts", "webhooks"}), RewardsEvent
-)
+REWARDS = Topic("prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts"}), RewardsEvent)
 PAYOUTS = Topic(
     "prizewire.payouts.v1", frozenset({"payouts"}), frozenset({"rewards", "webhooks"}), PayoutEvent
 )
@@ -66,9 +64,7 @@ SIGNING_REQUESTS = Topic(
 SIGNING_RESULTS = Topic(
     "prizewire.signing.results.v1", frozenset({"signer"}), frozenset({"payouts"}), SigningResultEvent
 )
-PLAYERS = Topic(
-    "prizewire.players.v1", frozenset({"game-server"}), frozenset({"rewards"}), PlayerUpdatedEvent
-)
+PLAYERS = Topic("prizewire.players.v1", frozenset({"game-server"}), frozenset(), PlayerUpdatedEvent)
 PROVIDER_WEBHOOKS = Topic(
     "prizewire.provider-webhooks.v1",
     frozenset({"webhooks"}),

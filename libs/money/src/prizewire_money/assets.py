@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,11 +91,3 @@ class AssetRegistry(Mapping[str, Asset]):
 
     def __repr__(self) -> str:
         return f"AssetRegistry({', '.join(self._assets)})"
-
-    def fingerprint(self) -> str:
-        """One line of text that is equal exactly when the assets are: compact JSON, sorted by code.
-
-        A service stores it (or compares it) to refuse a start under changed decimals.
-        """
-        rows = [[asset.code, asset.decimals, asset.redeemable] for asset in self._assets.values()]
-        return json.dumps(rows, separators=(",", ":"))

@@ -44,15 +44,13 @@ class Grant:
 
 GRANTS: Final = (
     Grant(principal="settlement", reads=(_MATCHES,), writes=(_SETTLEMENTS, _AUDIT)),
-    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS, _PLAYERS), writes=(_REWARDS, _AUDIT)),
+    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS), writes=(_REWARDS, _AUDIT)),
     Grant(
         principal="payouts",
         reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS),
         writes=(_PAYOUTS, _SIGNING_REQUESTS, _AUDIT),
     ),
-    Grant(
-        principal="webhooks", reads=(_SETTLEMENTS, _REWARDS, _PAYOUTS), writes=(_PROVIDER_WEBHOOKS, _AUDIT)
-    ),
+    Grant(principal="webhooks", reads=(_PAYOUTS,), writes=(_PROVIDER_WEBHOOKS, _AUDIT)),
     Grant(principal="signer", reads=(_SIGNING_REQUESTS,), writes=(_SIGNING_RESULTS, _AUDIT)),
     Grant(principal="game-server", writes=(_MATCHES, _PLAYERS), groups=False),
     Grant(principal="operator", reads=tuple(TOPICS)),

@@ -32,11 +32,7 @@ def _problem(*, status: HTTPStatus, code: str, detail: str) -> dict[str, Any]:
 
 
 def _match(route: Route) -> dict[str, Any]:
-    paths = [route.prefix] if route.exact else [route.prefix, f"{route.prefix}/*"]
-    match: dict[str, Any] = {"path": paths}
-    if route.methods:
-        match["method"] = list(route.methods)
-    return match
+    return {"path": [route.prefix, f"{route.prefix}/*"]}
 
 
 def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""The gateway's route table and what the services serve tell the same story."""
+
+import ast
+import re
+
+from prizewire_devstack.routes import ROUTES, SERVICES_WITH_API, service_for
+from tests.repo.house import Repository
+
+PATH = re.compile(r"/[a-z][a-z0-9/-]*")
+
+
+def served(repository: Repository) -> set[tuple[str, str]]:
+    """(service, path) of every literal path that a service's HTTP code begins a controller with."""
+    found = set()
+    for service in repository.services:
+        for file in sorted((service.source / "entrypoints").rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                names = (
+                    {target.id for target in node.targets if isinstance(target, ast.Name)}
+                    if isinstance(node, ast.Assign)
+                    else set()
+                )
+                if (
+                    isinstance(node, ast.Assign)
+                    and names & {"path", "_PATH"}
+                    and isinstance(node.value, ast.Constant)
+                    and PATH.fullmatch(str(node.value.value))
+                ):
+                    found.add((service.name, str(node.value.value)))
+    return found
+
+
+def test_every_controller_has_its_route(repository: Repository) -> None:
+    """What a service serves is reached through the gateway."""
+    paths = served(repository)
+    assert {name for name, _ in paths} == set(SERVICES_WITH_API)
+    assert [(name, path) for name, path in sorted(paths) if service_for(path=path) != name] == []
+
+
+def test_every_route_has_its_controller(repository: Repository) -> None:
+    """No route leads to a service that knows nothing of it; the chassis serves what is under /api/services."""
+    paths = served(repository)
+    assert [
+        route.prefix
+        for route in ROUTES
+        if route.prefix != f"/api/services/{route.service}" and (route.service, route.prefix) not in paths
+    ] == []
