@@ -1,6 +1,7 @@
 """Bad messages on the topic of matches: each ends with a stable reason, and the messages around it are settled."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ PINNED = {
     "not_before": "2020-01-01T00:00:00+00:00",
     "not_after": "2100-01-01T00:00:00+00:00",
 }
+SETTLED = {"SETTLED", "FINALIZED"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,13 @@ def rounds(scene: Scene) -> dict[str, dict[str, Any]]:
 
 
 def is_settled(scene: Scene, match_id: str) -> bool:
-    return rounds(scene).get(match_id, {}).get("state") in {"settled", "finalized", "SETTLED", "FINALIZED"}
+    return rounds(scene).get(match_id, {}).get("state") in SETTLED
+
+
+def is_booked(scene: Scene) -> bool:
+    """Whether rewards has credited every round that settlement says is settled; each pays 100.00."""
+    settled = sum(one["state"] in SETTLED for one in rounds(scene).values())
+    return Decimal(scene.balance_sheet()["wallets"]) == 100 * settled
 
 
 def reasons(scene: Scene, match_id: str) -> list[str]:
@@ -119,6 +127,7 @@ def test_a_repeated_event_has_no_effect_and_another_body_is_a_conflict(scene: Sc
     event = scene.result(match_id, players)
     scene.publish(event, event)
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=30)
+    eventually_sync(lambda: is_booked(scene), deadline_s=30)
     before = scene.balance_sheet()
     scene.publish(event, scene.result(match_id, players[::-1]))
     eventually_sync(lambda: reasons(scene, match_id) == ["id_conflict"], deadline_s=30)
