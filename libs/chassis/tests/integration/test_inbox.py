@@ -205,8 +205,7 @@ async def test_a_transient_failure_is_retried_not_given_up(db, processor, handle
     event = held(outbox, uuid4(), 1)
     handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
     task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))
-    while handler.calls < 5:
-        await asyncio.sleep(0)
+    await eventually(lambda: handler.calls >= 5)
     handler.raising.clear()
     await task
     assert await effects(db) == [event.event_id]
@@ -218,8 +217,7 @@ async def test_stopping_gives_the_batch_back(db, processor, handler, make_spec, 
     event = held(outbox, uuid4(), 1)
     handler.raising[event.event_id] = asyncpg.CannotConnectNowError("starting up")
     task = asyncio.create_task(processor.process(make_spec(), records(event, topic=TOPIC)))
-    while handler.calls < 2:
-        await asyncio.sleep(0)
+    await eventually(lambda: handler.calls >= 2)
     processor.stop()
     with pytest.raises(Stopping):
         await task

@@ -15,15 +15,14 @@ from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
     OFFSETS_UPSERT,
-    VERSIONS,
-    VERSIONS_UPSERT,
     inbox_hashes,
 )
 from prizewire_chassis.inbox.taken import Taken, tell
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Stopping, VersionRule
+from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
-from prizewire_chassis.stuck_events import Stuck, parked_heads, record_stuck
+from prizewire_chassis.stuck_events import Stuck, record_stuck
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.trust import TrustStore
@@ -41,14 +40,6 @@ class _Split(Exception):
     def __init__(self, index: int) -> None:
         super().__init__(index)
         self.index = index
-
-
-class _Overtaken(Exception):
-    """Another consumer applied a newer version of a subject meanwhile. It passes by itself, like the serialization
-    failure whose SQLSTATE it bears: the batch is taken in again over what stands there now.
-    """
-
-    sqlstate = "40001"
 
 
 class BatchProcessor:
@@ -164,7 +155,7 @@ class BatchProcessor:
         coming = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
         admitted, refusals = await admit(tx, spec, coming, taken)
         fresh = await self._deduplicate(tx, spec, admitted, refusals, taken)
-        fresh, versions = await self._check_versions(tx, spec, fresh, refusals, taken)
+        fresh, versions = await check_versions(tx, spec, fresh, refusals, taken)
         wanted = [
             (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
         ]
@@ -174,7 +165,7 @@ class BatchProcessor:
                 refusals[wanted[position][0]] = refusal
         self._split_at_refusal(spec, fresh, refusals)
         applied = [(index, item) for index, item in fresh if index not in refusals]
-        await self._store_versions(tx, spec, applied, versions)
+        await store_versions(tx, spec, applied, versions)
         await self._forget(tx, spec, items, refusals)
         for index, refusal in sorted(refusals.items()):
             item = items[index]
@@ -227,57 +218,6 @@ class BatchProcessor:
                 taken.skip("duplicate")
         return fresh
 
-    async def _check_versions(
-        self,
-        tx: AsyncConnection,
-        spec: ConsumerSpec,
-        fresh: list[tuple[int, Incoming]],
-        refusals: dict[int, Refusal],
-        taken: Taken,
-    ) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
-        """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap."""
-        subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
-        if not subjects:
-            return [], {}
-        heads = await parked_heads(tx, consumer=spec.name, subjects=subjects)
-        versioned = [
-            (i, item) for i, item in fresh if spec.version_rule(item.event.type) is not VersionRule.NONE
-        ]
-        versions: dict[tuple[str, str], int] = {}
-        if versioned:
-            rows = await tx.execute(
-                VERSIONS,
-                {
-                    "consumer": spec.name,
-                    "sources": [s for s, _ in subjects],
-                    "subjects": [s for _, s in subjects],
-                },
-            )
-            versions = {(row.source, row.subject): row.version for row in rows}
-        passed: list[tuple[int, Incoming]] = []
-        for index, item in fresh:
-            subject = (item.event.source, item.event.subject)
-            rule = spec.version_rule(item.event.type)
-            version = item.event.aggregateversion
-            current = versions.get(subject, 0)
-            head = heads.get(subject)
-            fills_gap = rule is VersionRule.STRICT and version == current + 1
-            behind = head is not None and item.replay_of != "parked"
-            if behind and not (fills_gap and head == RefusalCode.VERSION_GAP):
-                refusals[index] = Refusal(RefusalCode.SUBJECT_PARKED, f"waits behind {head}", park=True)
-                continue
-            if rule is not VersionRule.NONE and version is not None:
-                if version <= current:
-                    taken.skip("outdated")
-                    continue
-                if rule is VersionRule.STRICT and version != current + 1:
-                    detail = f"version {version} after {current}"
-                    refusals[index] = Refusal(RefusalCode.VERSION_GAP, detail, park=True)
-                    continue
-                versions[subject] = version
-            passed.append((index, item))
-        return passed, versions
-
     def _split_at_refusal(
         self,
         spec: ConsumerSpec,
@@ -294,33 +234,6 @@ class BatchProcessor:
             ordered = spec.version_rule(item.event.type) is VersionRule.STRICT
             if refusal is not None and (refusal.park or ordered):
                 broken[subject] = index
-
-    async def _store_versions(
-        self,
-        tx: AsyncConnection,
-        spec: ConsumerSpec,
-        applied: list[tuple[int, Incoming]],
-        versions: Mapping[tuple[str, str], int],
-    ) -> None:
-        reached: dict[tuple[str, str], int] = {}
-        for _, item in applied:
-            subject = (item.event.source, item.event.subject)
-            if subject in versions and item.event.aggregateversion is not None:
-                reached[subject] = max(reached.get(subject, 0), item.event.aggregateversion)
-        if reached:
-            ordered = sorted(reached)
-            stored = await tx.execute(
-                VERSIONS_UPSERT,
-                {
-                    "consumer": spec.name,
-                    "sources": [source for source, _ in ordered],
-                    "subjects": [subject for _, subject in ordered],
-                    "versions": [reached[key] for key in ordered],
-                },
-            )
-            if stored.rowcount != len(ordered):
-                # a subject's first version has no row to lock: two consumers may both have found none
-                raise _Overtaken("a newer version was applied meanwhile")
 
     async def _forget(
         self,

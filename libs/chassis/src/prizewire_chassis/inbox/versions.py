@@ -1,0 +1,102 @@
+"""Versions of subjects: what is older than the state, what would leave a gap, what waits behind a parked event."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
+from prizewire_chassis.inbox.taken import Taken
+from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.stuck_events import parked_heads
+from prizewire_contracts.codes import RefusalCode
+
+__all__ = ["Overtaken", "check_versions", "store_versions"]
+
+
+class Overtaken(Exception):
+    """Another consumer applied a newer version of a subject meanwhile. It passes by itself, like the serialization
+    failure whose SQLSTATE it bears: the batch is taken in again over what stands there now.
+    """
+
+    sqlstate = "40001"
+
+
+async def check_versions(
+    tx: AsyncConnection,
+    spec: ConsumerSpec,
+    fresh: list[tuple[int, Incoming]],
+    refusals: dict[int, Refusal],
+    taken: Taken,
+) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
+    """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap."""
+    subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
+    if not subjects:
+        return [], {}
+    heads = await parked_heads(tx, consumer=spec.name, subjects=subjects)
+    versioned = [(i, item) for i, item in fresh if spec.version_rule(item.event.type) is not VersionRule.NONE]
+    versions: dict[tuple[str, str], int] = {}
+    if versioned:
+        rows = await tx.execute(
+            VERSIONS,
+            {
+                "consumer": spec.name,
+                "sources": [s for s, _ in subjects],
+                "subjects": [s for _, s in subjects],
+            },
+        )
+        versions = {(row.source, row.subject): row.version for row in rows}
+    passed: list[tuple[int, Incoming]] = []
+    for index, item in fresh:
+        subject = (item.event.source, item.event.subject)
+        rule = spec.version_rule(item.event.type)
+        version = item.event.aggregateversion
+        current = versions.get(subject, 0)
+        head = heads.get(subject)
+        fills_gap = rule is VersionRule.STRICT and version == current + 1
+        behind = head is not None and item.replay_of != "parked"
+        if behind and not (fills_gap and head == RefusalCode.VERSION_GAP):
+            refusals[index] = Refusal(RefusalCode.SUBJECT_PARKED, f"waits behind {head}", park=True)
+            continue
+        if rule is not VersionRule.NONE and version is not None:
+            if version <= current:
+                taken.skip("outdated")
+                continue
+            if rule is VersionRule.STRICT and version != current + 1:
+                detail = f"version {version} after {current}"
+                refusals[index] = Refusal(RefusalCode.VERSION_GAP, detail, park=True)
+                continue
+            versions[subject] = version
+        passed.append((index, item))
+    return passed, versions
+
+
+async def store_versions(
+    tx: AsyncConnection,
+    spec: ConsumerSpec,
+    applied: list[tuple[int, Incoming]],
+    versions: Mapping[tuple[str, str], int],
+) -> None:
+    """Remember the newest version of each subject.
+
+    Raises:
+        Overtaken: another consumer has stored a newer one meanwhile.
+    """
+    reached: dict[tuple[str, str], int] = {}
+    for _, item in applied:
+        subject = (item.event.source, item.event.subject)
+        if subject in versions and item.event.aggregateversion is not None:
+            reached[subject] = max(reached.get(subject, 0), item.event.aggregateversion)
+    if reached:
+        ordered = sorted(reached)
+        stored = await tx.execute(
+            VERSIONS_UPSERT,
+            {
+                "consumer": spec.name,
+                "sources": [source for source, _ in ordered],
+                "subjects": [subject for _, subject in ordered],
+                "versions": [reached[key] for key in ordered],
+            },
+        )
+        if stored.rowcount != len(ordered):
+            # a subject's first version has no row to lock: two consumers may both have found none
+            raise Overtaken("a newer version was applied meanwhile")
