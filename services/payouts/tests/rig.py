@@ -232,6 +232,20 @@ class Rig:
         }
         return self.event("payout.requested", data, version=version, key=key, subject=subject)
 
+    def cancel_asked(self, payout_id: UUID | str, *, version: int = 2) -> bytes:
+        """The player's wish to have a payout cancelled, as rewards tells it."""
+        data = {"payout_id": str(payout_id), "by": "ana", "reason": "stop"}
+        return self.event("payout.cancel_requested", data, version=version)
+
+    def renewal(self, intent: Intent) -> bytes:
+        """The intent of a payout, signed anew by rewards."""
+        data = {
+            "payout_id": intent.payout_id,
+            "intent": intent_json(intent),
+            "intent_signature": make_key("rewards").sign(intent.signing_bytes()),
+        }
+        return self.event("payout.intent_renewed", data, version=2)
+
     def event(
         self,
         kind: str,

@@ -114,8 +114,7 @@ async def test_a_payment_after_a_refused_close_is_not_believed_blindly(rig: Rig)
 async def test_a_close_refused_before_any_attempt_is_asked_again(rig: Rig) -> None:
     """A payout that was never attempted has nothing to prove: the signer is asked again later."""
     payout_id = await on_chain(rig)
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "stop"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     await tell(rig, answer(payout_id, "close_refused"))
     assert (await rig.payout(payout_id)).state == "unknown"
     await rig.watch("stellar")

@@ -303,8 +303,7 @@ async def test_a_cancel_while_the_rail_works_needs_its_proof(rig: Rig) -> None:
     rig.fake.scenario = Scenario.PENDING
     payout_id = await rig.request(await rig.method())
     await rig.submit()
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "stop"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     assert (await rig.payout(payout_id)).state == "pending"
     await rig.watch()
     payout = await rig.payout(payout_id)
@@ -318,8 +317,7 @@ async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.PENDING))
     await rig.submit("stellar")
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "stop"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     rig.chain.cancels.append(CancelOutcome.TOO_LATE)
     rig.chain.looks.extend([said(Outcome.PENDING), paid()])
     await rig.watch("stellar")

@@ -181,12 +181,7 @@ async def test_an_expired_request_is_held_and_renewed(rig: Rig) -> None:
     payout_id = UUID(intent.payout_id)
     assert (await rig.events(payout_id))[0].data["reason"] == "intent_expired"
     again = renewed(intent, hours=2)
-    data = {
-        "payout_id": intent.payout_id,
-        "intent": intent_json(again),
-        "intent_signature": make_key("rewards").sign(again.signing_bytes()),
-    }
-    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    await rig.feed(rig.renewal(again))
     payout = await rig.payout(payout_id)
     assert payout.intent_alive(now=rig.clock.now())
     assert payout.intent["expires_at"] == again.expires_at
@@ -199,12 +194,7 @@ async def test_a_renewal_changes_nothing_but_times(rig: Rig) -> None:
     intent = rig.intent(method, amount="5000.00")
     await rig.feed(rig.requested(method, intent))
     other = replace(renewed(intent, hours=2), pay_amount="1.00", debit_amount="1.00")
-    data = {
-        "payout_id": intent.payout_id,
-        "intent": intent_json(other),
-        "intent_signature": make_key("rewards").sign(other.signing_bytes()),
-    }
-    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    await rig.feed(rig.renewal(other))
     assert await rig.stuck() == [("dead", "intent_invalid")]
     assert (await rig.payout(UUID(intent.payout_id))).intent["pay_amount"] == "5000.00"
 
@@ -213,8 +203,7 @@ async def test_cancel_before_anything_was_sent(rig: Rig) -> None:
     """A cancel of a payout that was not sent ends it at once where the signer is not concerned."""
     method = await rig.method()
     payout_id = await rig.request(method)
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "wrong account"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     assert (await rig.payout(payout_id)).state == "cancelled"
     last = (await rig.events(payout_id))[-1]
     assert (last.type, last.version) == ("payout.cancelled", 2)
@@ -226,8 +215,7 @@ async def test_request_and_cancel_in_one_batch(rig: Rig) -> None:
     """Two events of one payout in one batch are applied in their order."""
     method = await rig.method()
     intent = rig.intent(method)
-    data = {"payout_id": intent.payout_id, "by": "ana", "reason": "changed my mind"}
-    await rig.feed(rig.requested(method, intent), rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.requested(method, intent), rig.cancel_asked(intent.payout_id))
     assert await rig.told(UUID(intent.payout_id)) == ["payout.approved", "payout.cancelled"]
     assert await rig.breaches() == []
 
@@ -237,8 +225,7 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(rig: Rig) -> None:
     method = await rig.method()
     payout_id = await rig.request(method)
     await rig.submit()
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "late"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     assert (await rig.payout(payout_id)).state == "paid"
     assert await rig.stuck() == []
 
@@ -277,13 +264,7 @@ async def test_a_renewal_that_meets_a_closing_payout_parks_nothing(rig: Rig) -> 
     )
     assert (await rig.payout(payout_id)).state == "closing_rejected"
     again = renewed(intent, hours=2)
-    data = {
-        "payout_id": intent.payout_id,
-        "intent": intent_json(again),
-        "intent_signature": make_key("rewards").sign(again.signing_bytes()),
-    }
-    cancel = {"payout_id": intent.payout_id, "by": "ana", "reason": "late"}
-    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
-    await rig.feed(rig.event("payout.cancel_requested", cancel, version=3))
+    await rig.feed(rig.renewal(again))
+    await rig.feed(rig.cancel_asked(intent.payout_id, version=3))
     assert await rig.stuck() == []
     assert (await rig.payout(payout_id)).intent["expires_at"] == intent.expires_at

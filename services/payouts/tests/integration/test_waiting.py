@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from prometheus_client import REGISTRY
 
-from prizewire_chassis.testing import make_key
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome
 from prizewire_payouts.adapters.measures import measure
@@ -14,7 +13,7 @@ from prizewire_payouts.entrypoints.http.parts import shown_payout
 from prizewire_payouts.handlers.approval import approve_payout
 from prizewire_payouts.ports import Store
 from services.payouts.tests.integration.test_lifecycle import on_chain, paid, said
-from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, intent_json, renewed
+from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, renewed
 
 
 async def lasting(rig: Rig) -> UUID:
@@ -78,8 +77,7 @@ async def test_cancel_is_heard_before_any_waiting(rig: Rig) -> None:
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.PENDING))
     await rig.submit("stellar")
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "stop"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     rig.chain.cancels.append(CancelOutcome.TOO_LATE)
     rig.chain.looks.append(said(Outcome.NO_EFFECT, PayoutCode.SIGNER_LIMIT))
     await rig.watch("stellar")
@@ -100,12 +98,7 @@ async def test_expired_intent_is_held_renewed_and_paid(rig: Rig) -> None:
     held = (await rig.events(payout_id))[-1]
     assert (held.type, held.data["reason"]) == ("payout.held", "intent_expired")
     again = renewed(intent, hours=2)
-    data = {
-        "payout_id": intent.payout_id,
-        "intent": intent_json(again),
-        "intent_signature": make_key("rewards").sign(again.signing_bytes()),
-    }
-    await rig.feed(rig.event("payout.intent_renewed", data, version=2))
+    await rig.feed(rig.renewal(again))
     assert (await rig.payout(payout_id)).intent["expires_at"] == again.expires_at
 
     async def approve(store: Store) -> object:
@@ -132,8 +125,7 @@ async def test_cancel_of_what_is_held_for_expiry_goes_through_the_signer(rig: Ri
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.NO_EFFECT, PayoutCode.INTENT_EXPIRED))
     await rig.submit("stellar")
-    data = {"payout_id": str(payout_id), "by": "ana", "reason": "too long"}
-    await rig.feed(rig.event("payout.cancel_requested", data, version=2))
+    await rig.feed(rig.cancel_asked(payout_id))
     assert (await rig.payout(payout_id)).state == "closing_cancelled"
     assert (await rig.told(payout_id))[-1] == "signing.close_requested"
 
