@@ -12,7 +12,7 @@ from prizewire_contracts.intents import EVENT_TAG
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore
 from prizewire_devstack import tokens
 from prizewire_devstack.components.keys import USES, Keyring
-from prizewire_devstack.errors import AlreadyRunningError, NotRunningError, PortBusyError
+from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, PortBusyError
 from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK, assign, choose, is_free
 
@@ -105,6 +105,20 @@ def test_wiping_keeps_the_lock_that_is_held(home: Home) -> None:
         assert sorted(entry.name for entry in home.root.iterdir()) == ["keys", "lock", "logs"]
         with pytest.raises(AlreadyRunningError), home.lock():
             pass
+
+
+def test_state_of_another_version_is_left_alone_and_named(home: Home) -> None:
+    """What an earlier version left is neither used nor removed; what this one left is used again."""
+    home.claim()
+    (home.root / "postgres").mkdir()
+    home.claim()
+    for older in (lambda: (home.root / "generation").write_text("1\n"), (home.root / "generation").unlink):
+        older()
+        with pytest.raises(DevstackError, match="--fresh"):
+            home.claim()
+        assert (home.root / "postgres").is_dir()
+    home.wipe()
+    home.claim()
 
 
 def test_a_command_that_needs_the_stack_says_so(home: Home) -> None:

@@ -16,6 +16,10 @@ from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRun
 
 HOME_VARIABLE = "PRIZEWIRE_HOME"
 OWNER_ONLY = 0o600
+GENERATION = "2"
+"""Of the state that a stack leaves behind. It goes up with a change that the state of before cannot be carried over,
+such as one of a service's first migration; after the first release there is none.
+"""
 
 
 def repository_root() -> Path:
@@ -176,6 +180,23 @@ class Home:
             else:
                 entry.unlink()
         self.create()
+
+    def claim(self) -> None:
+        """Take the directory for this version: empty, or as this version left it.
+
+        Raises:
+            DevstackError: what lies there cannot be carried over.
+        """
+        mark = self.root / "generation"
+        found = mark.read_text().strip() if mark.is_file() else None
+        if found is None and not (self.root / "postgres").exists():
+            mark.write_text(GENERATION + "\n")
+        elif found != GENERATION:
+            raise DevstackError(
+                f"The state in {self.root} was left by another version of Prizewire and cannot be carried over: "
+                "start once with --fresh, which forgets it (make demo ARGS=--fresh), or set "
+                f"{HOME_VARIABLE} to another directory."
+            )
 
     def remembered_ports(self) -> dict[str, int]:
         """The ports of the last start; empty before the first."""

@@ -171,6 +171,7 @@ class Stack:
             self.home.run_file.unlink()
         if self.options.fresh:
             self.home.wipe()
+        self.home.claim()
         if disk.is_low(self.home.root):
             raise DiskFullError(f"{disk.low(self.home.root)}: free some space and start again.")
         self.keyring.ensure(now=datetime.now(UTC))
