@@ -3,7 +3,7 @@
 import pytest
 from stellar_sdk import BumpSequence, TransactionEnvelope
 
-from prizewire_contracts.rails import CancelOutcome, Outcome
+from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_devstack.components.stellar import PASSPHRASE
 from services.payouts.tests.integration.stellar.conftest import World, again, reference_of
 from services.payouts.tests.integration.stellar.test_stellar_crashes import PowerCut, Tripwire
@@ -23,6 +23,14 @@ async def slots(world: World) -> list[tuple[str, str | None]]:
     return [(row.state, row.result) for row in found]
 
 
+async def never_applied(world: World, count: int) -> list[PayoutInstruction]:
+    """Payments that the network takes no transaction of."""
+    world.sandbox.arm(try_again_later=FOREVER)
+    made = await many(world, count)
+    await world.submit(made)
+    return made
+
+
 async def voiding(world: World) -> bool:
     return any(kind == "void_slot" for kind, _ in await kinds(world))
 
@@ -32,9 +40,7 @@ async def test_slot_that_is_never_applied_is_voided_and_paid_elsewhere(narrow_wo
     next attempts are paid, once, on another slot.
     """
     world = narrow_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 3)
-    await world.submit(made)
+    made = await never_applied(world, 3)
     await world.run_until(lambda: voiding(world))
     assert await kinds(world) == [("payment", "dead"), ("payment", "dead"), ("void_slot", "leased")]
     assert {one.outcome for one in await world.results(made)} == {Outcome.PENDING}
@@ -77,9 +83,7 @@ async def test_slot_that_is_never_applied_is_voided_and_paid_elsewhere(narrow_wo
 async def test_void_that_dies_is_followed_by_another(narrow_world: World) -> None:
     """Voids that no ledger takes are proved dead and tried again, each with bytes of its own."""
     world = narrow_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
 
     async def void_died() -> bool:
         return ("void_slot", "dead") in await kinds(world)
@@ -102,9 +106,7 @@ async def test_void_that_dies_is_followed_by_another(narrow_world: World) -> Non
 async def test_slot_with_nobody_left_is_voided(hasty_world: World) -> None:
     """A payment that was signed for, died and was then refused is bound to a slot that nobody else consumes."""
     world = hasty_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
 
     async def signed() -> bool:
         return bool(world.signer.bound)
@@ -137,9 +139,7 @@ async def test_slot_with_nobody_left_is_voided(hasty_world: World) -> None:
 async def test_cancelled_newcomer_leaves_no_bound_slot_behind(hasty_world: World) -> None:
     """What was leased onto a slot with digests and is then cancelled does not leave the slot to lie idle."""
     world = hasty_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
 
     async def died() -> bool:
         return (1, "dead") in await world.states()
@@ -163,9 +163,7 @@ async def test_signers_own_cap_is_heeded(hasty_world: World) -> None:
     """A signer that signs fewer revisions than we would says so: the slot is voided at once, nobody is blamed."""
     world = hasty_world
     world.signer.digests_max = 1
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 2)
-    await world.submit(made)
+    made = await never_applied(world, 2)
     await world.run_until(lambda: voiding(world))
     assert [state for _, state in await kinds(world)] == ["dead", "refused", "leased"]
     world.sandbox.arm(try_again_later=0)
@@ -203,9 +201,7 @@ async def test_refused_void_is_asked_for_again(narrow_world: World) -> None:
     """A void that the signer refuses blames nobody: the payments wait, and it is asked again after a pause."""
     world = narrow_world
     world.signer.refuse_voids = "voids_over_cap"
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
 
     async def refused() -> bool:
         return ("void_slot", "refused") in await kinds(world)
@@ -224,9 +220,7 @@ async def test_refused_void_is_asked_for_again(narrow_world: World) -> None:
 async def test_void_that_is_on_its_way_pays_nobody(narrow_world: World) -> None:
     """While a void is sent its payments are under way without a transaction of theirs: its hash is none of their proof."""
     world = narrow_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
     await world.run_until(lambda: voiding(world))
     world.sandbox.arm(try_again_later=0, not_found=FOREVER)
 
@@ -244,9 +238,7 @@ async def test_void_that_is_on_its_way_pays_nobody(narrow_world: World) -> None:
 async def test_lost_answer_to_a_void_is_found_on_the_ledger(narrow_world: World) -> None:
     """A void whose answer was lost is looked up like any other transaction, and not sent as another one."""
     world = narrow_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
     await world.run_until(lambda: voiding(world))
     world.sandbox.arm(try_again_later=0, lose_answer=2, not_found=2)
     await world.run_until(lambda: world.settled(made))
@@ -258,9 +250,7 @@ async def test_lost_answer_to_a_void_is_found_on_the_ledger(narrow_world: World)
 async def test_killed_while_voiding(narrow_world: World, name: str) -> None:
     """Killed at a write boundary on the way to a void, a new process voids the slot all the same; nobody is paid."""
     world = narrow_world
-    world.sandbox.arm(try_again_later=FOREVER)
-    made = await many(world, 1)
-    await world.submit(made)
+    made = await never_applied(world, 1)
     if name != "die":
         await world.run_until(lambda: voiding(world))
         world.sandbox.arm(try_again_later=0)
