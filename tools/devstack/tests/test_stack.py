@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prizewire_devstack.components.processes import answers_ok
-from prizewire_devstack.errors import AlreadyRunningError
+from prizewire_devstack.errors import AlreadyRunningError, DevstackError
 from prizewire_devstack.home import Home, is_alive
 from prizewire_devstack.stack import Stack, StackOptions
 from prizewire_devstack.waiting import eventually_sync
@@ -43,6 +43,18 @@ def test_a_stopped_stack_comes_back_as_it_was(home: Home) -> None:
     with Stack(home=home, options=StackOptions(services=(), fresh=True)) as third:
         assert third.keyring.stellar().channels[0].public_key != channel
         assert not third.chain.exists(channel)
+
+
+def test_state_of_another_version_stops_the_start(tmp_path: Path) -> None:
+    """Before anything of it is touched; --fresh forgets it and starts."""
+    home = Home(root=tmp_path / "state")
+    (home.root / "postgres").mkdir(parents=True)
+    with pytest.raises(DevstackError, match="--fresh"), Stack(home=home, options=NO_SERVICES):
+        pass
+    assert list((home.root / "postgres").iterdir()) == []
+    assert home.read_run() is None
+    with Stack(home=home, options=StackOptions(services=(), fresh=True)):
+        assert home.running()
 
 
 def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:

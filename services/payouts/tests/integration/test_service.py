@@ -128,6 +128,20 @@ def headers(keyring: Keyring, subject: str, role: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
+async def test_accounts_that_pay_are_no_destinations(service: tuple[Service, Rig], keyring: Keyring) -> None:
+    """Treasury and channels, as the settings name them, cannot be registered."""
+    running, _ = service
+    own = keyring.stellar()
+    async with httpx.AsyncClient(base_url=running.url) as client:
+        for keypair in (own.treasury, own.channels[-1]):
+            answer = await client.post(
+                "/api/payout-methods",
+                json={"type": "stellar", "details": {"address": keypair.public_key}},
+                headers={**headers(keyring, "ana", "player"), "idempotency-key": keypair.public_key},
+            )
+            assert (answer.status_code, answer.json()["code"]) == (422, "address_not_allowed")
+
+
 async def test_killed_while_it_pays_it_pays_each_once(
     service: tuple[Service, Rig], kafka_server: KafkaServer, keyring: Keyring, tmp_path: Path
 ) -> None:
