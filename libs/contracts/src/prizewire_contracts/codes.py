@@ -29,6 +29,8 @@ class RefusalCode(StrEnum):
     COMPETITION_UNKNOWN = "competition_unknown"
     CORRELATION_MISMATCH = "correlation_mismatch"
     RESULT_CONFLICT = "result_conflict"
+    DISPUTE_WINDOW_PASSED = "dispute_window_passed"
+    ENTRY_NOT_OFFERED = "entry_not_offered"
     DUPLICATE_PLAYER = "duplicate_player"
     SCORE_MISSING = "score_missing"
     TIE_REFUSED = "tie_refused"

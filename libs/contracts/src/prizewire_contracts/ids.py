@@ -15,11 +15,13 @@ from prizewire_contracts.canonical import render_checked
 __all__ = [
     "NAMESPACE",
     "derive",
+    "entry_id",
     "event_id",
     "http_id",
     "match_correlation_id",
     "payout_id_for_round",
     "provider_key",
+    "receivable_id",
     "reward_id",
     "round_id",
     "slot_id",
@@ -87,6 +89,16 @@ def reward_id(*, round_id: UUID, player: str) -> UUID:
 def payout_id_for_round(*, round_id: UUID, player: str, ordinal: int) -> UUID:
     """The ``ordinal``-th direct payout of a player's prize in a round, counted from 1."""
     return derive("payout", str(round_id), player, ordinal)
+
+
+def entry_id(*, round_id: UUID, player: str) -> UUID:
+    """A player enters a round once."""
+    return derive("entry", str(round_id), player)
+
+
+def receivable_id(*, cause: str, player: str) -> UUID:
+    """What one cause (a correction, a reversed top-up) left a player owing."""
+    return derive("receivable", cause, player)
 
 
 def http_id(*, actor: str, route: str, idempotency_key: str) -> UUID:

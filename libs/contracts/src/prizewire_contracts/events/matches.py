@@ -13,6 +13,8 @@ __all__ = [
     "MatchCompletedEvent",
     "MatchCorrected",
     "MatchCorrectedEvent",
+    "MatchEntered",
+    "MatchEnteredEvent",
     "MatchEvent",
     "MatchOpened",
     "MatchOpenedEvent",
@@ -47,6 +49,12 @@ class _Match(Data):
     competition: Name
 
 
+class MatchEntered(_Match):
+    """A player enters a match; where its competition asks for an entry fee, it is taken from the player's wallet."""
+
+    player: Name
+
+
 class MatchOpened(_Match):
     """A match has begun to take players."""
 
@@ -74,6 +82,13 @@ class MatchVoided(_Match):
     """A match that does not count."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class MatchEnteredEvent(Envelope):
+    """Envelope of ``match.entered``."""
+
+    type: Literal["prizewire.match.entered.v1"] = "prizewire.match.entered.v1"
+    data: MatchEntered
 
 
 class MatchOpenedEvent(Envelope):
@@ -112,6 +127,11 @@ class MatchVoidedEvent(Envelope):
 
 
 MatchEvent = Annotated[
-    MatchOpenedEvent | MatchClosedEvent | MatchCompletedEvent | MatchCorrectedEvent | MatchVoidedEvent,
+    MatchOpenedEvent
+    | MatchEnteredEvent
+    | MatchClosedEvent
+    | MatchCompletedEvent
+    | MatchCorrectedEvent
+    | MatchVoidedEvent,
     Field(discriminator="type"),
 ]

@@ -1,7 +1,8 @@
 """``prizewire.payouts.v1``: what payouts decided and what rails did. Produced by payouts.
 
-Subject: the payout id for ``payout.*``, the method id for ``method.*``. Only the final events ``paid``,
-``failed``, ``rejected``, ``cancelled`` and ``returned`` move money in rewards.
+Subject: the payout id for ``payout.*``, the method id for ``method.*``, the top-up id for ``topup.*``. Only the final
+events ``paid``, ``failed``, ``rejected``, ``cancelled`` and ``returned`` of payouts move money in rewards; of top-ups
+``completed``, ``refunded``, ``disputed`` and ``dispute_won`` do.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -47,6 +48,15 @@ __all__ = [
     "PayoutSubmittedEvent",
     "PayoutUnknown",
     "PayoutUnknownEvent",
+    "TopupCompleted",
+    "TopupCompletedEvent",
+    "TopupDisputeWonEvent",
+    "TopupDisputedEvent",
+    "TopupEnded",
+    "TopupExpiredEvent",
+    "TopupFailedEvent",
+    "TopupRefundedEvent",
+    "TopupReversal",
 ]
 
 
@@ -160,6 +170,38 @@ class MethodChanged(Data):
     commitment: Digest | None = None
 
 
+class TopupCompleted(Data):
+    """A player paid in: ``amount`` is what the provider names, ``reference`` its id of the payment."""
+
+    topup_id: UUID
+    player: Name
+    asset: AssetCode
+    amount: Amount
+    rail: str
+    reference: str
+
+
+class TopupEnded(Data):
+    """A top-up session ended without a payment, as far as is known: a later ``topup.completed`` still counts."""
+
+    topup_id: UUID
+    player: Name
+    code: str
+
+
+class TopupReversal(Data):
+    """Money went back to the payer (a refund), was taken back by their bank (a dispute), or was given back to us (a
+    dispute won). ``reversal_ref`` is the provider's id of that refund or dispute: one reversal for each.
+    """
+
+    topup_id: UUID
+    player: Name
+    asset: AssetCode
+    amount: Amount
+    rail: str
+    reversal_ref: str
+
+
 class _PayoutsEnvelope(ServiceEnvelope):
     signed: ClassVar[bool] = True
     producer: ClassVar[str | None] = "payouts"
@@ -263,6 +305,48 @@ class MethodRemovedEvent(_PayoutsEnvelope):
     data: MethodChanged
 
 
+class TopupCompletedEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.completed``."""
+
+    type: Literal["prizewire.topup.completed.v1"] = "prizewire.topup.completed.v1"
+    data: TopupCompleted
+
+
+class TopupExpiredEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.expired``."""
+
+    type: Literal["prizewire.topup.expired.v1"] = "prizewire.topup.expired.v1"
+    data: TopupEnded
+
+
+class TopupFailedEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.failed``."""
+
+    type: Literal["prizewire.topup.failed.v1"] = "prizewire.topup.failed.v1"
+    data: TopupEnded
+
+
+class TopupRefundedEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.refunded``."""
+
+    type: Literal["prizewire.topup.refunded.v1"] = "prizewire.topup.refunded.v1"
+    data: TopupReversal
+
+
+class TopupDisputedEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.disputed``."""
+
+    type: Literal["prizewire.topup.disputed.v1"] = "prizewire.topup.disputed.v1"
+    data: TopupReversal
+
+
+class TopupDisputeWonEvent(_PayoutsEnvelope):
+    """Envelope of ``topup.dispute_won``."""
+
+    type: Literal["prizewire.topup.dispute_won.v1"] = "prizewire.topup.dispute_won.v1"
+    data: TopupReversal
+
+
 PayoutEvent = Annotated[
     PayoutApprovedEvent
     | PayoutHeldEvent
@@ -277,6 +361,12 @@ PayoutEvent = Annotated[
     | MethodRegisteredEvent
     | MethodVerifiedEvent
     | MethodDefaultedEvent
-    | MethodRemovedEvent,
+    | MethodRemovedEvent
+    | TopupCompletedEvent
+    | TopupExpiredEvent
+    | TopupFailedEvent
+    | TopupRefundedEvent
+    | TopupDisputedEvent
+    | TopupDisputeWonEvent,
     Field(discriminator="type"),
 ]

@@ -1,16 +1,41 @@
 """``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
 
-Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*``, the payout id for
-``payout.*``.
+Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*``, the reward id for
+``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import Amount, AssetCode, Data, HexSignature, Name, ServiceEnvelope, Version
+from prizewire_contracts.envelope import (
+    Amount,
+    AssetCode,
+    Data,
+    HexSignature,
+    Name,
+    Version,
+)
+from prizewire_contracts.events.wallets import (
+    ClaimApprovedEvent,
+    ClaimExpiredEvent,
+    ClaimHeldEvent,
+    ClaimOpenedEvent,
+    ClaimRejectedEvent,
+    EntryClosedEvent,
+    EntryEarnedEvent,
+    EntryPaidEvent,
+    EntryRefundedEvent,
+    EntryRefusedEvent,
+    FromRewards,
+    ReceivableOpenedEvent,
+    ReceivableRecoveredEvent,
+    ReceivableWrittenOffEvent,
+    TopupCreditedEvent,
+    TopupReversedEvent,
+)
 from prizewire_contracts.intents import Intent
 
 __all__ = [
@@ -19,6 +44,8 @@ __all__ = [
     "CampaignFunded",
     "CampaignFundedEvent",
     "CampaignStateChangedEvent",
+    "CampaignWithdrawn",
+    "CampaignWithdrawnEvent",
     "PayoutCancelRequested",
     "PayoutCancelRequestedEvent",
     "PayoutIntentRenewed",
@@ -30,8 +57,11 @@ __all__ = [
     "PoolLowEvent",
     "RewardAllocated",
     "RewardAllocatedEvent",
+    "RewardExpiredEvent",
+    "RewardHeldEvent",
     "RewardLine",
     "RewardReleasedEvent",
+    "RewardReversedEvent",
     "RewardState",
     "RewardsEvent",
     "SealedDetails",
@@ -46,6 +76,9 @@ class RewardState(StrEnum):
     CLAIMABLE = "claimable"
     HELD = "held"
     UNFUNDED = "unfunded"
+    REVERSED = "reversed"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
 
 
 class CampaignChanged(Data):
@@ -103,6 +136,16 @@ class RewardAllocated(Data):
     lines: list[RewardLine]
 
 
+class CampaignWithdrawn(Data):
+    """Money that no round had reserved left a pool; ``withdrawn_total`` is all that ever did."""
+
+    campaign: UUID
+    asset: AssetCode
+    amount: Amount
+    withdrawn_total: Amount
+    actor: str
+
+
 class SealedDetails(Data):
     """Payout details given inline, sealed to payouts' public key (NaCl sealed box, base64)."""
 
@@ -142,79 +185,102 @@ class PayoutIntentRenewed(Data):
     intent_signature: HexSignature
 
 
-class _RewardsEnvelope(ServiceEnvelope):
-    signed: ClassVar[bool] = True
-    producer: ClassVar[str | None] = "rewards"
-
-
-class CampaignCreatedEvent(_RewardsEnvelope):
+class CampaignCreatedEvent(FromRewards):
     """Envelope of ``campaign.created``."""
 
     type: Literal["prizewire.campaign.created.v1"] = "prizewire.campaign.created.v1"
     data: CampaignChanged
 
 
-class CampaignStateChangedEvent(_RewardsEnvelope):
+class CampaignStateChangedEvent(FromRewards):
     """Envelope of ``campaign.state_changed``."""
 
     type: Literal["prizewire.campaign.state_changed.v1"] = "prizewire.campaign.state_changed.v1"
     data: CampaignChanged
 
 
-class CampaignFundedEvent(_RewardsEnvelope):
+class CampaignFundedEvent(FromRewards):
     """Envelope of ``campaign.funded``."""
 
     type: Literal["prizewire.campaign.funded.v1"] = "prizewire.campaign.funded.v1"
     data: CampaignFunded
 
 
-class PoolLowEvent(_RewardsEnvelope):
+class PoolLowEvent(FromRewards):
     """Envelope of ``pool.low``."""
 
     type: Literal["prizewire.pool.low.v1"] = "prizewire.pool.low.v1"
     data: PoolLevel
 
 
-class PoolExhaustedEvent(_RewardsEnvelope):
+class PoolExhaustedEvent(FromRewards):
     """Envelope of ``pool.exhausted``."""
 
     type: Literal["prizewire.pool.exhausted.v1"] = "prizewire.pool.exhausted.v1"
     data: PoolLevel
 
 
-class RewardAllocatedEvent(_RewardsEnvelope):
+class RewardAllocatedEvent(FromRewards):
     """Envelope of ``reward.allocated``."""
 
     type: Literal["prizewire.reward.allocated.v1"] = "prizewire.reward.allocated.v1"
     data: RewardAllocated
 
 
-class RewardReleasedEvent(_RewardsEnvelope):
+class RewardReleasedEvent(FromRewards):
     """Envelope of ``reward.released``."""
 
     type: Literal["prizewire.reward.released.v1"] = "prizewire.reward.released.v1"
     data: RewardAllocated
 
 
-class PayoutRequestedEvent(_RewardsEnvelope):
+class PayoutRequestedEvent(FromRewards):
     """Envelope of ``payout.requested``."""
 
     type: Literal["prizewire.payout.requested.v1"] = "prizewire.payout.requested.v1"
     data: PayoutRequested
 
 
-class PayoutCancelRequestedEvent(_RewardsEnvelope):
+class PayoutCancelRequestedEvent(FromRewards):
     """Envelope of ``payout.cancel_requested``."""
 
     type: Literal["prizewire.payout.cancel_requested.v1"] = "prizewire.payout.cancel_requested.v1"
     data: PayoutCancelRequested
 
 
-class PayoutIntentRenewedEvent(_RewardsEnvelope):
+class PayoutIntentRenewedEvent(FromRewards):
     """Envelope of ``payout.intent_renewed``."""
 
     type: Literal["prizewire.payout.intent_renewed.v1"] = "prizewire.payout.intent_renewed.v1"
     data: PayoutIntentRenewed
+
+
+class CampaignWithdrawnEvent(FromRewards):
+    """Envelope of ``campaign.withdrawn``."""
+
+    type: Literal["prizewire.campaign.withdrawn.v1"] = "prizewire.campaign.withdrawn.v1"
+    data: CampaignWithdrawn
+
+
+class RewardHeldEvent(FromRewards):
+    """Envelope of ``reward.held``."""
+
+    type: Literal["prizewire.reward.held.v1"] = "prizewire.reward.held.v1"
+    data: RewardAllocated
+
+
+class RewardExpiredEvent(FromRewards):
+    """Envelope of ``reward.expired``."""
+
+    type: Literal["prizewire.reward.expired.v1"] = "prizewire.reward.expired.v1"
+    data: RewardAllocated
+
+
+class RewardReversedEvent(FromRewards):
+    """Envelope of ``reward.reversed``."""
+
+    type: Literal["prizewire.reward.reversed.v1"] = "prizewire.reward.reversed.v1"
+    data: RewardAllocated
 
 
 RewardsEvent = Annotated[
@@ -225,6 +291,25 @@ RewardsEvent = Annotated[
     | PoolExhaustedEvent
     | RewardAllocatedEvent
     | RewardReleasedEvent
+    | CampaignWithdrawnEvent
+    | RewardHeldEvent
+    | RewardExpiredEvent
+    | RewardReversedEvent
+    | ClaimOpenedEvent
+    | ClaimHeldEvent
+    | ClaimApprovedEvent
+    | ClaimRejectedEvent
+    | ClaimExpiredEvent
+    | ReceivableOpenedEvent
+    | ReceivableRecoveredEvent
+    | ReceivableWrittenOffEvent
+    | TopupCreditedEvent
+    | TopupReversedEvent
+    | EntryPaidEvent
+    | EntryRefusedEvent
+    | EntryRefundedEvent
+    | EntryEarnedEvent
+    | EntryClosedEvent
     | PayoutRequestedEvent
     | PayoutCancelRequestedEvent
     | PayoutIntentRenewedEvent,

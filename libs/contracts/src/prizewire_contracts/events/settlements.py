@@ -18,10 +18,13 @@ from prizewire_contracts.envelope import (
 
 __all__ = [
     "LINES_PER_PART_MAX",
+    "EntryFee",
     "Fees",
     "RoundClosedEvent",
     "RoundCorrected",
     "RoundCorrectedEvent",
+    "RoundEntered",
+    "RoundEnteredEvent",
     "RoundFinalized",
     "RoundFinalizedEvent",
     "RoundOpenedEvent",
@@ -46,10 +49,29 @@ class _Round(Data):
     competition: Name
 
 
+class EntryFee(Data):
+    """What entering a round costs."""
+
+    asset: AssetCode
+    amount: Amount
+
+
 class RoundProgress(_Round):
-    """A round reached a state before its settlement. ``at`` is the time of the cause."""
+    """A round reached a state before its settlement. ``at`` is the time of the cause; ``entry_fee`` is what its rule
+    asks of each player, None where entering is free.
+    """
 
     rule_version: Version
+    at: Timestamp
+    entry_fee: EntryFee | None = None
+
+
+class RoundEntered(_Round):
+    """A player enters a round, and owes ``fee``. ``entry_id`` follows from round and player."""
+
+    entry_id: UUID
+    player: Name
+    fee: EntryFee
     at: Timestamp
 
 
@@ -129,6 +151,13 @@ class RoundOpenedEvent(_SettlementEnvelope):
     data: RoundProgress
 
 
+class RoundEnteredEvent(_SettlementEnvelope):
+    """Envelope of ``round.entered``."""
+
+    type: Literal["prizewire.round.entered.v1"] = "prizewire.round.entered.v1"
+    data: RoundEntered
+
+
 class RoundClosedEvent(_SettlementEnvelope):
     """Envelope of ``round.closed``."""
 
@@ -173,6 +202,7 @@ class RoundCorrectedEvent(_SettlementEnvelope):
 
 SettlementEvent = Annotated[
     RoundOpenedEvent
+    | RoundEnteredEvent
     | RoundClosedEvent
     | RoundResolvedEvent
     | RoundSettledEvent

@@ -207,7 +207,10 @@ rewards = Table(
     Column("note", Text),
     Column("payout_id", Uuid),
     CheckConstraint("amount > 0", name="rewards_amount"),
-    CheckConstraint("state IN ('unfunded', 'pending', 'credited')", name="rewards_state"),
+    CheckConstraint(
+        "state IN ('unfunded', 'pending', 'held', 'claimable', 'credited', 'reversed', 'expired', 'rejected')",
+        name="rewards_state",
+    ),
     CheckConstraint("(state = 'unfunded') = (transfer_id IS NULL)", name="rewards_moved"),
     Index("rewards_round", "round_id", "line", unique=True),
     Index("rewards_player", "player"),

@@ -60,6 +60,8 @@ class Kind(StrEnum):
     """What a player paid in: it pays entry fees and goes back only to its source. Owner: the player."""
     PENDING = "wallet:pending"
     """Prizes that are not final. Owner: the player."""
+    CLAIMABLE = "claimable"
+    """Final prizes that their winners have not claimed yet. Owner: the campaign id."""
     PAYOUT_PENDING = "payout_pending"
     """What one payout request holds until the rail has answered. Owner: the payout id."""
     FEES = "fees"
@@ -96,6 +98,7 @@ KINDS: Final[Mapping[Kind, Bound]] = {
     Kind.WINNINGS: Bound.FLOOR,
     Kind.TOPUP: Bound.FLOOR,
     Kind.PENDING: Bound.FLOOR,
+    Kind.CLAIMABLE: Bound.FLOOR,
     Kind.PAYOUT_PENDING: Bound.FLOOR,
     Kind.FEES: Bound.NONE,
     Kind.ESCROW_WINNINGS: Bound.FLOOR,
@@ -121,10 +124,19 @@ class TransferType(StrEnum):
     PRIZE_PENDING = "prize_pending"
     PRIZE_CREDITED = "prize_credited"
     PRIZE_MATURED = "prize_matured"
+    PRIZE_REVERSED = "prize_reversed"
+    PRIZE_RELEASED = "prize_released"
+    CAMPAIGN_WITHDRAWN = "campaign_withdrawn"
+    CLAIM_OPENED = "claim_opened"
+    CLAIM_PAID = "claim_paid"
+    CLAIM_EXPIRED = "claim_expired"
+    CLAIM_REJECTED = "claim_rejected"
     PLATFORM_FEE = "platform_fee"
     ORGANIZER_FEE = "organizer_fee"
     RECEIVABLE_OPENED = "receivable_opened"
     RECEIVABLE_NETTED = "receivable_netted"
+    RECEIVABLE_RECOVERED = "receivable_recovered"
+    RECEIVABLE_SETTLED = "receivable_settled"
     RECEIVABLE_WRITTEN_OFF = "receivable_written_off"
     ENTRY_FEE_HELD = "entry_fee_held"
     ENTRY_FEE_REFUNDED = "entry_fee_refunded"
@@ -134,7 +146,13 @@ class TransferType(StrEnum):
     PAYOUT_PAID = "payout_paid"
     PAYOUT_GIVEN_BACK = "payout_given_back"
     PAYOUT_RETURNED = "payout_returned"
+    PAYOUT_FEE = "payout_fee"
     RAIL_FEE = "rail_fee"
+    TOPUP_CREDITED = "topup_credited"
+    TOPUP_REVERSED = "topup_reversed"
+    OPENING_BALANCE = "opening_balance"
+    FUNDING_ADDED = "funding_added"
+    FUNDING_WITHDRAWN = "funding_withdrawn"
 
 
 class Edge(NamedTuple):
@@ -156,11 +174,24 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.PRIZE_PENDING, Kind.RESERVED, Kind.PENDING, ANY_ASSET),
     Edge(TransferType.PRIZE_CREDITED, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
     Edge(TransferType.PRIZE_MATURED, Kind.PENDING, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.PRIZE_REVERSED, Kind.PENDING, Kind.RESERVED, ANY_ASSET),
+    Edge(TransferType.PRIZE_REVERSED, Kind.WINNINGS, Kind.RESERVED, ANY_ASSET),
+    Edge(TransferType.PRIZE_REVERSED, Kind.CLAIMABLE, Kind.RESERVED, REDEEMABLE_ONLY),
+    Edge(TransferType.PRIZE_RELEASED, Kind.RESERVED, Kind.POOL, ANY_ASSET),
+    Edge(TransferType.CAMPAIGN_WITHDRAWN, Kind.POOL, Kind.EXTERNAL_OUT, ANY_ASSET),
+    Edge(TransferType.CLAIM_OPENED, Kind.RESERVED, Kind.CLAIMABLE, REDEEMABLE_ONLY),
+    Edge(TransferType.CLAIM_OPENED, Kind.PENDING, Kind.CLAIMABLE, REDEEMABLE_ONLY),
+    Edge(TransferType.CLAIM_PAID, Kind.CLAIMABLE, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.CLAIM_EXPIRED, Kind.CLAIMABLE, Kind.POOL, REDEEMABLE_ONLY),
+    Edge(TransferType.CLAIM_REJECTED, Kind.CLAIMABLE, Kind.POOL, REDEEMABLE_ONLY),
     Edge(TransferType.PLATFORM_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_OPENED, Kind.RECEIVABLE, Kind.CLEARING, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_NETTED, Kind.WINNINGS, Kind.RECEIVABLE, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.POOL, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.EXTERNAL_OUT, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_SETTLED, Kind.CLEARING, Kind.RECEIVABLE, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_WRITTEN_OFF, Kind.WRITE_OFF, Kind.RECEIVABLE, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_HELD, Kind.WINNINGS, Kind.ESCROW_WINNINGS, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_HELD, Kind.TOPUP, Kind.ESCROW_TOPUP, ANY_ASSET),
@@ -173,7 +204,17 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.PAYOUT_PAID, Kind.PAYOUT_PENDING, Kind.TREASURY, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.WINNINGS, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_REQUESTED, Kind.FUNDING, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.FUNDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_RETURNED, Kind.TREASURY, Kind.FUNDING, REDEEMABLE_ONLY),
+    Edge(TransferType.PAYOUT_FEE, Kind.PAYOUT_PENDING, Kind.FEES, REDEEMABLE_ONLY),
     Edge(TransferType.RAIL_FEE, Kind.RAIL_FEES, Kind.TREASURY, REDEEMABLE_ONLY),
+    Edge(TransferType.TOPUP_CREDITED, Kind.EXTERNAL_IN, Kind.TOPUP, REDEEMABLE_ONLY),
+    Edge(TransferType.TOPUP_REVERSED, Kind.TOPUP, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
+    Edge(TransferType.OPENING_BALANCE, Kind.EXTERNAL_IN, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.OPENING_BALANCE, Kind.EXTERNAL_IN, Kind.TOPUP, REDEEMABLE_ONLY),
+    Edge(TransferType.FUNDING_ADDED, Kind.EXTERNAL_IN, Kind.FUNDING, REDEEMABLE_ONLY),
+    Edge(TransferType.FUNDING_WITHDRAWN, Kind.FUNDING, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
 )
 
 EDGE_OF: Final[Mapping[tuple[TransferType, Kind, Kind], Edge]] = {
