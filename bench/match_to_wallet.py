@@ -14,11 +14,7 @@ import os
 import platform
 import statistics
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,10 +22,10 @@ import orjson
 from bench.measuring import Measured
 from bench.messages import DUPLICATES_PERCENT, SOURCE, matches
 from bench.sides import SERVICES, through_chain, through_floor, through_services
+from bench.stacks import bench_stack
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.api import Api
-from prizewire_devstack.home import Home
-from prizewire_devstack.stack import Stack, StackOptions
+from prizewire_devstack.stack import Stack
 
 SIDES = ("floor", "chain", "services")
 
@@ -72,24 +68,13 @@ def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
             )
 
 
-@contextmanager
-def bench_stack() -> Iterator[Stack]:
-    """A stack of its own, with settlement and rewards only."""
-    options = StackOptions(services=SERVICES, log_level="WARNING")
-    with (
-        tempfile.TemporaryDirectory(prefix="prizewire-bench-", ignore_cleanup_errors=True) as directory,
-        Stack(home=Home(root=Path(directory)), options=options) as stack,
-    ):
-        yield stack
-
-
 def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, Any]:
     """Measure every side ``runs`` times, each run beginning with another; answers rates, medians and their ratios to
     the floor's.
     """
     key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
     results: list[Measured] = []
-    with bench_stack() as stack:
+    with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
         prepare(stack, prizes=prizes, key=key)
         for run in range(runs):
