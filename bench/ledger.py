@@ -106,6 +106,7 @@ ANALYZE accounts;
 
 
 def targets_of(run: int, count: int) -> list[int]:
+    """The wallets that ``count`` transfers go to, the same for every side of a run."""
     draw = random.Random(run)
     return [draw.randrange(1, WALLETS + 1) for _ in range(count)]
 
