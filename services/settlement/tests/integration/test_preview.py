@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from prizewire_settlement.adapters.tables import metadata
+from services.settlement.tests.examples import load_example
 from services.settlement.tests.integration.conftest import (
     Service,
     competition_body,
@@ -120,6 +121,23 @@ async def test_a_rule_that_breaks_ties_and_spreads_comes_back_and_pays(service: 
     await service.take(match_event("completed", data={"results": standings}))
     assert line_amounts(await service.round()) == line_amounts(shown)
     assert await service.breaches() == {}
+
+
+async def test_a_published_competition_cut_after_its_first_five_players(service: Service) -> None:
+    """Hero World Challenge 2023: the five best alone are shown what they got, the pair included; the rest is left."""
+    example = load_example("hero-world-challenge-2023")
+    best = [row["player"] for row in example.expected["lines"][:5]]
+    cut = [row for row in example.results if row["player"] in best]
+    route = f"/api/competitions/{example.competition['id']}/preview"
+    shown = (await ask(service, {"rule": example.competition, "results": cut}, route=route)).json()
+    assert [{name: line[name] for name in ("player", "place", "amount")} for line in shown["lines"]] == (
+        example.expected["lines"][:5]
+    )
+    assert (shown["net"], shown["unclaimed"]) == ("4500000.00", "2325000.00")
+    whole = (
+        await ask(service, {"rule": example.competition, "results": example.results}, route=route)
+    ).json()
+    assert (len(whole["lines"]), whole["unclaimed"]) == (20, "0.00")
 
 
 @pytest.mark.parametrize(
