@@ -2,17 +2,28 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from prizewire_settlement.domain import prizes
 from prizewire_settlement.domain.errors import Reason, ReportRefused, RuleInvalid
 from prizewire_settlement.domain.model import Competition, Line, Round, Rule
-from prizewire_settlement.handlers import preview as previews
+from prizewire_settlement.domain.prizes import Prizes
 from prizewire_settlement.handlers.competitions import CompetitionMissing
+from prizewire_settlement.handlers.matches import apply_reports
 from prizewire_settlement.handlers.preview import known_rule, preview
 from prizewire_settlement.ports import RoundFilter, RoundRecord
-from services.settlement.tests.fakes import make_competition, make_rule, paid, placed
+from services.settlement.tests.fakes import (
+    NOW,
+    FakeWorld,
+    completed,
+    make_competition,
+    make_rule,
+    paid,
+    placed,
+)
 
 
 @dataclass
@@ -78,10 +89,28 @@ def test_what_would_be_refused_is_refused() -> None:
     assert refused.value.reason is Reason.DUPLICATE_PLAYER
 
 
-def test_wrong_arithmetic_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines and unclaimed that are not the net prize fail a preview as they fail a settlement."""
-    whole = previews.settle_result(rule=make_rule(), results=placed("ann"))
-    lost = type(whole)(fees=whole.fees, unclaimed=whole.unclaimed - 1, lines=whole.lines)
-    monkeypatch.setattr(previews, "settle_result", lambda **_: lost)
+@pytest.fixture
+def lossy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arithmetic that loses a unit."""
+
+    def lose(**values: Any) -> Prizes:
+        return Prizes(**{**values, "unclaimed": values["unclaimed"] - 1})
+
+    monkeypatch.setattr(prizes, "Prizes", lose)
+
+
+@pytest.mark.usefixtures("lossy")
+def test_wrong_arithmetic_is_not_shown() -> None:
+    """Lines and unclaimed that are not the net prize fail a preview."""
     with pytest.raises(AssertionError, match="net is not lines and unclaimed"):
         preview(rule=make_rule(), results=placed("ann"))
+
+
+@pytest.mark.usefixtures("lossy")
+async def test_wrong_arithmetic_settles_nothing(world: FakeWorld) -> None:
+    """It fails a settlement as well, before anything is stored or told."""
+    with pytest.raises(AssertionError, match="net is not lines and unclaimed"):
+        await apply_reports(
+            [completed()], competitions=world.kept, store=world, events=world, now=NOW, lines_per_part=1_000
+        )
+    assert (world.held, world.settled, world.published) == ({}, [], [])
