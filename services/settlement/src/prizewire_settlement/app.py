@@ -16,6 +16,7 @@ from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
 from prizewire_settlement.entrypoints.http import HttpParts, competition_controller, round_controller
 from prizewire_settlement.entrypoints.jobs import finality_job
 from prizewire_settlement.entrypoints.lineage import lineage_over
+from prizewire_settlement.entrypoints.preview import PreviewParts, preview_controller
 from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore
 from prizewire_settlement.settings import Settings
 
@@ -58,8 +59,15 @@ async def build(runtime: Runtime) -> Built:
         platform_fee_bps=settings.platform_fee_bps,
         organizer_fee_bps=settings.organizer_fee_bps,
     )
+    previews = PreviewParts(
+        db=runtime.db,
+        assets=assets,
+        queries=queries,
+        platform_fee_bps=settings.platform_fee_bps,
+        organizer_fee_bps=settings.organizer_fee_bps,
+    )
     return Built(
-        controllers=[competition_controller(parts), round_controller(parts)],
+        controllers=[competition_controller(parts), round_controller(parts), preview_controller(previews)],
         lineage=lineage_over(queries),
         checks=[Check(name, run) for name, run in CHECKS.items()],
         specs=[

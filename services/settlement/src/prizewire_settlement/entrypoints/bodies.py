@@ -22,8 +22,10 @@ from prizewire_settlement.domain.model import (
     Settlement,
     Source,
     SourceKey,
+    TieBreak,
     TiePolicy,
     Transition,
+    Unclaimed,
 )
 from prizewire_settlement.domain.results import score_from_text, score_to_text
 from prizewire_settlement.domain.rules import (
@@ -92,11 +94,24 @@ class PointsBody(_Body):
 
 
 class TemplateBody(_Body):
-    """A named template, or a table with amounts per point where wanted."""
+    """A named template (``winner_takes_all``, ``top3``, ``top5``, ``top10``), or a table with amounts per point where
+    wanted.
+    """
 
-    name: str | None = None
-    table: Annotated[list[RowBody], Field(max_length=1_000)] | None = None
-    per_point: PointsBody | None = None
+    name: str | None = Field(None, description="A named template.", examples=["top5"])
+    table: Annotated[list[RowBody], Field(max_length=1_000)] | None = Field(
+        None,
+        description="Rows of places, from the first on without a gap; either percentages or amounts.",
+        examples=[
+            [{"places": "1", "percent_total": "60"}, {"places": "2-5", "percent_total": "40"}],
+            [{"places": "1", "amount_each": "48000.00"}, {"places": "2-3", "amount_each": "24000.00"}],
+        ],
+    )
+    per_point: PointsBody | None = Field(
+        None,
+        description="Beside fixed amounts, or alone.",
+        examples=[{"score": "points", "per": "0.5", "amount": "3500.00"}],
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "TemplateBody":
@@ -107,9 +122,27 @@ class TemplateBody(_Body):
 
 
 class TiesBody(_Body):
-    """What happens to equal results that reach a paid place."""
+    """What happens to equal results: ``split`` what their places earn, ``refuse`` a result in which they reach a paid
+    place, or ``break`` them by a named score, which then every player must have; who is equal in it as well splits.
+    """
 
-    policy: TiePolicy = TiePolicy.SPLIT
+    policy: TiePolicy = Field(TiePolicy.SPLIT, examples=["split", "break"])
+    score: ScoreName | None = Field(
+        None, description="With break: the score that parts them.", examples=["buchholz"]
+    )
+    order: Literal["desc", "asc"] | None = Field(
+        None,
+        description="With break: whether more of the score is better (desc, the default) or less.",
+        examples=["desc"],
+    )
+
+    @model_validator(mode="after")
+    def _score_with_break(self) -> "TiesBody":
+        breaks = self.policy is TiePolicy.BREAK
+        if breaks != (self.score is not None) or (self.order is not None and not breaks):
+            msg = "name the score exactly when ties are broken"
+            raise ValueError(msg)
+        return self
 
 
 class RankBody(_Body):
@@ -139,7 +172,15 @@ class CompetitionBody(_Body):
     organizer_fee_bps: BasisPoints | None = None
     organizer_player: Name | None = None
     template: TemplateBody
-    ties: TiesBody = TiesBody()
+    ties: TiesBody = Field(
+        TiesBody(), examples=[{"policy": "split"}, {"policy": "break", "score": "buchholz", "order": "desc"}]
+    )
+    unclaimed: Unclaimed = Field(
+        Unclaimed.POOL,
+        description="Where the prizes of places go that no player took: back to the pool, or spread over "
+        "those who were placed, pro rata to their place prizes.",
+        examples=["pool"],
+    )
     rank_by: RankBody = RankBody()
     sources: list[SourceBody]
     dispute_window_s: Annotated[int, Field(ge=0)] = 0
@@ -187,6 +228,10 @@ class CompetitionBody(_Body):
                 amount=minor(points.amount, "template.per_point.amount"),
             ),
             ties=self.ties.policy,
+            tie_break=None
+            if self.ties.score is None
+            else TieBreak(score=self.ties.score, descending=self.ties.order != "asc"),
+            unclaimed=self.unclaimed,
             rank_by=RankBy(score=self.rank_by.score, descending=self.rank_by.order == "desc"),
             sources=tuple(
                 Source(source=one.source, keys=tuple(_key(key, source=one.source) for key in one.keys))
@@ -259,7 +304,14 @@ def rule_json(rule: Rule) -> dict[str, Any]:
         "organizer_fee_bps": rule.organizer_bps,
         "organizer_player": rule.organizer_player,
         "template": template,
-        "ties": {"policy": rule.ties},
+        "ties": {"policy": rule.ties}
+        if rule.tie_break is None
+        else {
+            "policy": rule.ties,
+            "score": rule.tie_break.score,
+            "order": "desc" if rule.tie_break.descending else "asc",
+        },
+        "unclaimed": rule.unclaimed,
         "rank_by": {"by": "place"}
         if by.score is None
         else {"by": "score", "score": by.score, "order": "desc" if by.descending else "asc"},
