@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from prizewire_contracts.envelope import Amount, AssetCode, Digest, Name, Score, Timestamp
 from prizewire_money import Amount as Money
-from prizewire_money import AssetRegistry, MoneyError
+from prizewire_money import Asset, AssetRegistry, MoneyError
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import (
     Competition,
+    EntryFee,
     Line,
     PerPoint,
     PlaceRange,
@@ -127,22 +128,30 @@ class RankBody(_Body):
         return self
 
 
+class EntryFeeBody(_Body):
+    """What entering a match costs each player."""
+
+    amount: Amount = Field(examples=["2.50"])
+    asset: AssetCode = Field(examples=["EURC"])
+
+
 class CompetitionBody(_Body):
     """A competition and its rule."""
 
-    id: CompetitionId | None = None
-    name: Title
-    campaign: UUID
-    asset: AssetCode
-    gross_prize: Amount
-    platform_fee_bps: BasisPoints | None = None
-    organizer_fee_bps: BasisPoints | None = None
-    organizer_player: Name | None = None
-    template: TemplateBody
-    ties: TiesBody = TiesBody()
-    rank_by: RankBody = RankBody()
-    sources: list[SourceBody]
-    dispute_window_s: Annotated[int, Field(ge=0)] = 0
+    id: CompetitionId | None = Field(None, examples=["cup"])
+    name: Title = Field(examples=["Cup"])
+    campaign: UUID = Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
+    asset: AssetCode = Field(examples=["EURC"])
+    gross_prize: Amount = Field(examples=["100.00"])
+    platform_fee_bps: BasisPoints | None = Field(None, examples=[1_000])
+    organizer_fee_bps: BasisPoints | None = Field(None, examples=[500])
+    organizer_player: Name | None = Field(None, examples=["org"])
+    template: TemplateBody = Field(examples=[{"name": "top3"}])
+    ties: TiesBody = Field(TiesBody(), examples=[{"policy": "split"}])
+    rank_by: RankBody = Field(RankBody(), examples=[{"by": "place"}])
+    sources: list[SourceBody] = Field(examples=[[{"source": "/games/chess", "keys": []}]])
+    dispute_window_s: Annotated[int, Field(ge=0)] = Field(0, examples=[86_400])
+    entry_fee: EntryFeeBody | None = Field(None, examples=[{"amount": "2.50", "asset": "EURC"}])
 
     def rule(
         self, competition_id: str, *, assets: AssetRegistry, platform_fee_bps: int, organizer_fee_bps: int
@@ -152,15 +161,10 @@ class CompetitionBody(_Body):
         Raises:
             RuleInvalid: an asset, amount, percentage, range or public key that cannot be read.
         """
-        if self.asset not in assets:
-            raise RuleInvalid("asset_unknown", field="asset", detail=f"there is no asset {self.asset}")
-        asset = assets[self.asset]
+        asset = _asset(self.asset, assets, field="asset")
 
         def minor(text: str, field: str) -> int:
-            try:
-                return Money.parse(asset, text).minor
-            except MoneyError as error:
-                raise RuleInvalid(error.code, field=field, detail=str(error)) from None
+            return _minor(asset, text, field=field)
 
         points = self.template.per_point
         return Rule(
@@ -193,7 +197,26 @@ class CompetitionBody(_Body):
                 for one in self.sources
             ),
             dispute_window=timedelta(seconds=min(self.dispute_window_s, 10**9)),
+            entry_fee=None if self.entry_fee is None else _entry_fee(self.entry_fee, assets),
         )
+
+
+def _asset(code: str, assets: AssetRegistry, *, field: str) -> Asset:
+    if code not in assets:
+        raise RuleInvalid("asset_unknown", field=field, detail=f"there is no asset {code}")
+    return assets[code]
+
+
+def _minor(asset: Asset, text: str, *, field: str) -> int:
+    try:
+        return Money.parse(asset, text).minor
+    except MoneyError as error:
+        raise RuleInvalid(error.code, field=field, detail=str(error)) from None
+
+
+def _entry_fee(body: EntryFeeBody, assets: AssetRegistry) -> EntryFee:
+    asset = _asset(body.asset, assets, field="entry_fee.asset")
+    return EntryFee(asset=asset, amount=_minor(asset, body.amount, field="entry_fee.amount"))
 
 
 def _row(row: RowBody, minor: Any, *, field: str) -> PlaceRange:
@@ -279,6 +302,12 @@ def rule_json(rule: Rule) -> dict[str, Any]:
             for source in rule.sources
         ],
         "dispute_window_s": int(rule.dispute_window.total_seconds()),
+        "entry_fee": None
+        if rule.entry_fee is None
+        else {
+            "amount": Money(rule.entry_fee.asset, rule.entry_fee.amount).to_wire(),
+            "asset": rule.entry_fee.asset.code,
+        },
     }
 
 
@@ -307,6 +336,7 @@ def round_json(found: Round) -> dict[str, Any]:
         "settlement_version": found.settlement_version,
         "result_version": found.result_version,
         "final_at": found.final_at,
+        "waiting_since": found.waiting_since,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
     }
@@ -321,6 +351,7 @@ def transition_json(step: Transition) -> dict[str, Any]:
         "cause": step.cause.kind,
         "cause_id": step.cause.id,
         "actor": step.cause.actor,
+        "reason": step.cause.reason,
         "correlation_id": step.correlation_id,
         "at": step.at,
     }
@@ -346,6 +377,7 @@ def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, An
         "final": settlement.final,
         "final_at": settlement.final_at,
         "settled_at": settlement.settled_at,
+        "reason": settlement.cause.reason,
     }
 
 
