@@ -308,7 +308,7 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     body = (
         await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))
     ).json()
-    assert len(body["checks"]) == 7
+    assert len(body["checks"]) == 9
     assert all(check["ok"] for check in body["checks"])
 
 

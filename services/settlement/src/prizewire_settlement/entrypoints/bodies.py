@@ -326,7 +326,7 @@ def competition_json(competition: Competition) -> dict[str, Any]:
 def round_json(found: Round) -> dict[str, Any]:
     """A round without its history."""
     return {
-        "id": found.id,
+        "id": str(found.id),
         "competition": found.competition,
         "source": found.source,
         "match_id": found.match_id,
@@ -363,7 +363,7 @@ def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, An
     return {
         "settlement_version": settlement.version,
         "rule_version": rule.version,
-        "campaign": rule.campaign,
+        "campaign": str(rule.campaign),
         "asset": rule.asset.code,
         "gross": money(rule, fees.gross),
         "fees": {

@@ -190,7 +190,7 @@ def _problem(refusal: Refusal) -> Problem:
 def _reported(found: Round, *, event_id: str) -> dict[str, Any]:
     return {
         "event_id": event_id,
-        "round_id": found.id,
+        "round_id": str(found.id),
         "match_id": found.match_id,
         "correlation_id": found.correlation_id,
         "state": found.state,
