@@ -6,30 +6,20 @@ twice, then drained. A rate is credits per second between the first and the last
 side pays for its start; after each run the books are held to what was sent. PostgreSQL runs with fsync; one hot pool,
 20,000 wallets, four partitions.
 
-    .venv/bin/prizewire bench --matches 6000 --runs 3
+    .venv/bin/prizewire bench wallet --prizes 8 --matches 6000 --runs 3
 """
 
-import argparse
-import os
-import platform
 import statistics
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-import orjson
 
 from bench.measuring import Measured
 from bench.messages import DUPLICATES_PERCENT, SOURCE, matches
 from bench.sides import SERVICES, through_chain, through_floor, through_services
+from bench.stacks import bench_stack
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.api import Api
-from prizewire_devstack.home import Home
-from prizewire_devstack.stack import Stack, StackOptions
+from prizewire_devstack.stack import Stack
 
 SIDES = ("floor", "chain", "services")
 
@@ -72,24 +62,13 @@ def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
             )
 
 
-@contextmanager
-def bench_stack() -> Iterator[Stack]:
-    """A stack of its own, with settlement and rewards only."""
-    options = StackOptions(services=SERVICES, log_level="WARNING")
-    with (
-        tempfile.TemporaryDirectory(prefix="prizewire-bench-", ignore_cleanup_errors=True) as directory,
-        Stack(home=Home(root=Path(directory)), options=options) as stack,
-    ):
-        yield stack
-
-
 def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, Any]:
     """Measure every side ``runs`` times, each run beginning with another; answers rates, medians and their ratios to
     the floor's.
     """
     key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
     results: list[Measured] = []
-    with bench_stack() as stack:
+    with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
         prepare(stack, prizes=prizes, key=key)
         for run in range(runs):
@@ -116,51 +95,8 @@ def measure(*, count: int, prizes: int, runs: int, signed: bool) -> dict[str, An
         "medians": medians,
         "ratio": _ratio(medians, "services"),
         "chain_ratio": _ratio(medians, "chain"),
-        "machine": {
-            "processors": os.cpu_count(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
     }
 
 
 def _ratio(medians: dict[str, dict[str, float]], side: str) -> float:
     return round(medians[side]["credits_per_s"] / medians["floor"]["credits_per_s"], 3)
-
-
-def main() -> int:
-    """Measure and print a table, or JSON."""
-    parser = argparse.ArgumentParser(prog="prizewire bench", description=__doc__)
-    parser.add_argument("--matches", type=int, default=6_000, help="matches in each run")
-    parser.add_argument("--prizes", type=int, default=8, help="prizes in each match")
-    parser.add_argument("--runs", type=int, default=3, help="runs of every side")
-    parser.add_argument("--signed", action="store_true", help="the game server signs its events")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
-    found = measure(count=options.matches, prizes=options.prizes, runs=options.runs, signed=options.signed)
-    if options.json:
-        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
-        return 0
-    print(
-        f"match event to wallet credits: {options.matches} matches of {options.prizes} prizes, {options.runs} runs"
-    )
-    print(f"{'':10}{'credits/s':>11}{'spread':>17}{'CPU s/1000':>12}{'WAL B':>8}{'p50 ms':>9}{'p99 ms':>9}")
-    for side, runs in found["runs"].items():
-        rates = [one["credits_per_s"] for one in runs]
-        middle = found["medians"][side]
-        print(
-            f"{side:10}{middle['credits_per_s']:>11.0f}{f'{min(rates)}-{max(rates)}':>17}"
-            f"{middle['cpu_s_per_1000_credits']:>12.3f}{middle['wal_bytes_per_credit']:>8.0f}"
-            f"{middle['batch_p50_ms']:>9.1f}{middle['batch_p99_ms']:>9.1f}"
-        )
-    print(f"ratio     {found['ratio']:>11.3f}   (services / floor, medians)")
-    print(
-        f"          {found['chain_ratio']:>11.3f}   (chain / floor: the shape of two hops, without what we do in them)"
-    )
-    machine = found["machine"]
-    print(f"machine   {machine['processors']} processors, {machine['system']}, Python {machine['python']}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

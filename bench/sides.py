@@ -21,7 +21,15 @@ from prizewire_contracts.topics import MATCHES
 from prizewire_devstack.api import Api
 from prizewire_devstack.stack import Stack
 
-__all__ = ["SERVICES", "through_chain", "through_floor", "through_services"]
+__all__ = [
+    "PARTITIONS",
+    "SERVICES",
+    "database_of",
+    "start",
+    "through_chain",
+    "through_floor",
+    "through_services",
+]
 
 SERVICES = ("settlement", "rewards")
 PARTITIONS = 4
@@ -101,7 +109,7 @@ def batch_quantiles(stack: Stack) -> tuple[float, float]:
     return max(found, key=lambda pair: pair[1])
 
 
-def _database(stack: Stack, name: str, schema: str) -> str:
+def database_of(stack: Stack, name: str, schema: str) -> str:
     """A new database with its tables, and the URL by which a raw loop reaches it."""
     urls = stack.postgres.ensure_service(
         "rewards", passwords=stack.keyring.role_passwords("rewards"), database=name
@@ -110,7 +118,7 @@ def _database(stack: Stack, name: str, schema: str) -> str:
     return urls.runtime
 
 
-def _start(stack: Stack, module: str, *arguments: str, database: str) -> subprocess.Popen[str]:
+def start(stack: Stack, module: str, *arguments: str, database: str) -> subprocess.Popen[str]:
     """A raw loop as a process of its own, as the services are; it gets its credentials on standard input."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -138,7 +146,7 @@ def through_floor(stack: Stack, *, run: int, values: list[bytes], target: int) -
     """The same messages on a topic of their own, drained by one process into its own tables."""
     topic = f"bench.floor.{run}"
     stack.kafka.create_topics({topic: PARTITIONS})
-    database = _database(stack, f"floor_{run}", floor.SCHEMA)
+    database = database_of(stack, f"floor_{run}", floor.SCHEMA)
     return _raw(stack, side="floor", first=None, topic=topic, database=database, values=values, target=target)
 
 
@@ -146,8 +154,8 @@ def through_chain(stack: Stack, *, run: int, values: list[bytes], target: int) -
     """The same messages, moved by a first process through an outbox to a second topic, and drained there."""
     topic, onward = f"bench.chain.{run}", f"bench.onward.{run}"
     stack.kafka.create_topics({topic: PARTITIONS, onward: PARTITIONS})
-    before = _database(stack, f"chain_{run}", chain.SCHEMA)
-    database = _database(stack, f"onward_{run}", floor.SCHEMA)
+    before = database_of(stack, f"chain_{run}", chain.SCHEMA)
+    database = database_of(stack, f"onward_{run}", floor.SCHEMA)
     return _raw(
         stack,
         side="chain",
@@ -174,8 +182,8 @@ def _raw(
     send(stack, topic if first is None else first[1], values)
     stack.postgres.run_sql("CHECKPOINT")
     cpu_s, wal_bytes = meter.cpu_s("postgres"), meter.wal_bytes()
-    last = _start(stack, "bench.floor", "--topic", topic, "--credits", str(target), database=database)
-    before = first and _start(stack, "bench.chain", "--topic", first[1], "--onward", topic, database=first[0])
+    last = start(stack, "bench.floor", "--topic", topic, "--credits", str(target), database=database)
+    before = first and start(stack, "bench.chain", "--topic", first[1], "--onward", topic, database=first[0])
     made, seconds = asyncio.run(
         watch(database, progress=PROGRESS_FLOOR, credits_query=COUNT_FLOOR, target=target)
     )

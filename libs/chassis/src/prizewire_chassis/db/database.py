@@ -39,7 +39,12 @@ class Database:
             connect_args={
                 "timeout": 10,
                 "command_timeout": 60,
-                "server_settings": {"application_name": application_name, "jit": "off"},
+                "server_settings": {
+                    "application_name": application_name,
+                    "jit": "off",
+                    # a process that freezes inside a transaction must not hold its locks until it is missed
+                    "idle_in_transaction_session_timeout": "30000",
+                },
             },
         )
 

@@ -14,8 +14,8 @@ from prizewire_devstack.home import repository_root
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> int:
-    """Measure match event to wallet credits, beside the raw floor (`--help` lists the options)."""
+    """Measure beside floors in the same run: wallet, ledger, latency, history (`--help` lists the options)."""
     done = subprocess.run(  # noqa: S603 - our own module, without a shell
-        (sys.executable, "-m", "bench.match_to_wallet", *arguments), cwd=repository_root(), check=False
+        (sys.executable, "-m", "bench", *arguments), cwd=repository_root(), check=False
     )
     return done.returncode

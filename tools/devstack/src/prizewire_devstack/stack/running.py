@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -148,6 +148,20 @@ class Stack:
         self.supervisor.restart(part)
         self.wait_ready(part)
         self._publish(ready=True)
+
+    def start_twin(self, service: str) -> str:
+        """Start a second process of a service, which only consumes and relays; answers its name among the parts."""
+        spec = self._spec(service, "serve")
+        name = f"{service}-twin"
+        self.supervisor.start(
+            replace(
+                spec,
+                name=name,
+                argv=(*spec.argv, "--roles", "consumers,relay"),
+                log_file=self.home.logs / f"{name}.log",
+            )
+        )
+        return name
 
     def wait_ready(self, part: str, *, deadline_s: float = READY_DEADLINE_S) -> None:
         """Wait until a part is ready.

@@ -1,0 +1,189 @@
+"""Every measurement with its target, as a table or as JSON: ``prizewire bench [PART …]``.
+
+.venv/bin/prizewire bench                       # all parts, about a quarter of an hour
+.venv/bin/prizewire bench wallet --prizes 1 --prizes 8 --prizes 100
+.venv/bin/prizewire bench ledger latency --json
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from bench import history, latency, ledger, match_to_wallet
+
+PARTS = ("wallet", "ledger", "latency", "history")
+
+
+class Row(NamedTuple):
+    """One line of the table: what was measured, against what, and the target for their ratio."""
+
+    what: str
+    ours: str
+    beside: str
+    ratio: float
+    target: str
+    met: bool
+    command: str
+
+
+def _wallet(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found, rows = [], []
+    for prizes in options.prizes or (8, 1, 100):
+        for signed in (True,) if options.signed else ((False, True) if prizes == 8 else (False,)):
+            count = options.matches if prizes <= 8 else max(options.matches * 8 // prizes, 100)
+            one = match_to_wallet.measure(count=count, prizes=prizes, runs=options.runs, signed=signed)
+            found.append(one)
+            flag = " --signed" if signed else ""
+            rows.append(
+                Row(
+                    f"match event to wallet credits, {prizes} prizes{', signed by the game server' if signed else ''}",
+                    _rates(one["runs"]["services"], "credits_per_s"),
+                    f"{_rates(one['runs']['floor'], 'credits_per_s')} raw floor",
+                    one["ratio"],
+                    "at least 0.7" if prizes == 8 and not signed else "",
+                    prizes != 8 or signed or one["ratio"] >= 0.7,
+                    f"prizewire bench wallet --prizes {prizes}{flag} --matches {count} --runs {options.runs}",
+                )
+            )
+    return found, rows
+
+
+def _ledger(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found = ledger.measure(transfers=options.postings, runs=options.runs)
+    runs = found["runs"]
+    command = f"prizewire bench ledger --postings {options.postings} --runs {options.runs}"
+    return [found], [
+        Row(
+            "ledger transfers",
+            _plain(runs["ours"]),
+            f"{_plain(runs['calls'])} PL/pgSQL, a call each",
+            found["ratio_to_calls"],
+            "at least 10",
+            found["ratio_to_calls"] >= 10,
+            command,
+        ),
+        Row(
+            "ledger transfers",
+            _plain(runs["ours"]),
+            f"{_plain(runs['batches'])} PL/pgSQL, in batches",
+            found["ratio_to_batches"],
+            "at least 3",
+            found["ratio_to_batches"] >= 3,
+            command,
+        ),
+    ]
+
+
+def _latency(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found = latency.measure(rate=options.rate, seconds=options.seconds, runs=options.runs)
+    runs = found["runs"]
+    p99_ms = found["medians"]["services"]["p99_ms"]
+    return [found], [
+        Row(
+            f"p99 from publish to credit at {options.rate:g} matches/s, ms",
+            _spread([one["p99_ms"] for one in runs["services"]]),
+            f"{_spread([one['p99_ms'] for one in runs['bare']])} bare loop",
+            found["ratio"],
+            "at most 3, and p99 below 150 ms",
+            found["ratio"] <= 3 and p99_ms < 150,
+            f"prizewire bench latency --rate {options.rate:g} --seconds {options.seconds:g} --runs {options.runs}",
+        )
+    ]
+
+
+def _history(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found = history.measure(transfers=options.transfers, runs=options.runs)
+    loss = 1 - found["ratio"]
+    return [found], [
+        Row(
+            f"ledger transfers/s over {found['sizes']['long']:,} in the past",
+            _plain(found["runs"]["long"]),
+            f"{_plain(found['runs']['short'])} over {found['sizes']['short']:,}",
+            found["ratio"],
+            f"loses less than 10 % beyond the spread ({found['spread']:.0%})",
+            loss <= 0.1 + found["spread"],
+            f"prizewire bench history --transfers {options.transfers} --runs {options.runs}",
+        )
+    ]
+
+
+MEASURES: dict[str, Callable[[argparse.Namespace], tuple[list[dict[str, Any]], list[Row]]]] = {
+    "wallet": _wallet,
+    "ledger": _ledger,
+    "latency": _latency,
+    "history": _history,
+}
+
+
+def _rates(runs: list[dict[str, float]], name: str) -> str:
+    return _plain([one[name] for one in runs])
+
+
+def _plain(rates: list[float]) -> str:
+    middle = sorted(rates)[len(rates) // 2]
+    return f"{middle:,.0f}/s ({min(rates):,.0f}-{max(rates):,.0f})"
+
+
+def _spread(values: list[float]) -> str:
+    return f"{sorted(values)[len(values) // 2]:.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print. The exit code says only that everything was measured, not that targets were met."""
+    parser = argparse.ArgumentParser(
+        prog="prizewire bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all where none is named"
+    )
+    parser.add_argument("--runs", type=int, default=5, help="runs of every side (5)")
+    parser.add_argument("--matches", type=int, default=6_000, help="wallet: matches of 8 in each run (6000)")
+    parser.add_argument("--prizes", type=int, action="append", help="wallet: prizes in a match (8, 1, 100)")
+    parser.add_argument(
+        "--signed", action="store_true", help="wallet: only matches signed by the game server"
+    )
+    parser.add_argument("--postings", type=int, default=40_000, help="ledger: transfers in each run (40000)")
+    parser.add_argument("--rate", type=float, default=200, help="latency: matches per second (200)")
+    parser.add_argument("--seconds", type=float, default=15, help="latency: seconds of each turn (15)")
+    parser.add_argument("--transfers", type=int, default=1_000_000, help="history: the shorter one (1000000)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    machine = {
+        "processors": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+    told: dict[str, Any] = {"machine": machine, "parts": {}, "table": []}
+    for part in options.parts or PARTS:
+        print(f"measuring {part} …", file=sys.stderr, flush=True)
+        found, rows = MEASURES[part](options)
+        told["parts"][part] = found
+        told["table"] += [row._asdict() for row in rows]
+        if not options.json:
+            for row in rows:
+                print(_line(row), flush=True)
+    if options.json:
+        print(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+    else:
+        print(f"machine: {machine['processors']} processors, {machine['system']}, Python {machine['python']}")
+    return 0
+
+
+def _line(row: Row) -> str:
+    verdict = f"{row.target}: {'met' if row.met else 'MISSED'}" if row.target else ""
+    return (
+        f"{row.what}\n  ours    {row.ours}\n  beside  {row.beside}\n"
+        f"  ratio   {row.ratio:.3f}  {verdict}\n  command {row.command}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""How long a winner waits: from the publishing of a match's result to the credit in the wallets, at a steady rate.
+
+Beside it, in turns of the same run, a bare loop: the same messages at the same rate, consumed and written by one
+statement and one commit for each poll, with nothing else. A moment of credit is when a look from outside first sees
+the committed rows; looks are 2 ms apart, for both sides.
+
+    .venv/bin/prizewire bench latency --rate 200 --seconds 15
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+from typing import Any
+
+import asyncpg
+import orjson
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from bench.floor import BATCH, IDLE_MS, consumer_of, login
+from bench.match_to_wallet import prepare
+from bench.messages import matches
+from bench.sides import PARTITIONS, SERVICES, database_of, start
+from bench.stacks import bench_stack
+from prizewire_contracts.topics import MATCHES
+from prizewire_contracts.trust import MessageKey
+from prizewire_devstack import game_server
+from prizewire_devstack.stack import Stack
+
+__all__ = ["measure"]
+
+LOOK_S = 0.002
+WARM_S = 3.0
+DEADLINE_S = 60.0
+SCHEMA = "CREATE TABLE seen (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL)"
+SEEN = "SELECT seq, id FROM seen WHERE seq > $1"
+CREDITED = (
+    "SELECT max(t.seq) AS seq, r.match_id AS id FROM ledger_transfers t "
+    "JOIN rounds r ON r.id = CAST(split_part(t.cause, '/', 2) AS uuid) "
+    "WHERE t.seq > $1 AND t.type = 'prize_credited' GROUP BY r.match_id"
+)
+
+
+async def _bare(*, database: str, kafka: dict[str, str], topic: str) -> None:
+    """Consume and commit, and nothing else, until ended."""
+    connection = await asyncpg.connect(database)
+    consumer = consumer_of(kafka, topic)
+    await consumer.start()
+    while True:
+        batches = await consumer.getmany(timeout_ms=IDLE_MS, max_records=BATCH)
+        found = [orjson.loads(record.value)["id"] for records in batches.values() for record in records]
+        if found:
+            await connection.execute("INSERT INTO seen (id) SELECT unnest($1::text[])", found)
+            await consumer.commit()
+
+
+async def _publish(
+    producer: AIOKafkaProducer, topic: str, values: list[bytes], *, rate: float
+) -> dict[str, float]:
+    """Send evenly; answers when each was handed over, by id."""
+    published: dict[str, float] = {}
+    begin = time.perf_counter()
+    for number, value in enumerate(values):
+        pause = begin + number / rate - time.perf_counter()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        identifier = orjson.loads(value)["id"]
+        published[identifier] = time.perf_counter()
+        await producer.send(topic, value, key=identifier.encode(), headers=game_server.HEADERS)
+    await producer.flush()
+    return published
+
+
+async def _look(database: str, query: str, *, since: int, count: int) -> dict[str, float]:
+    """When each id was first seen, until there are ``count``; a number that commits late is looked for again."""
+    connection = await asyncpg.connect(database)
+    seen: dict[str, float] = {}
+    last = since
+    give_up = time.monotonic() + DEADLINE_S
+    while len(seen) < count:
+        for row in await connection.fetch(query, max(since, last - 2_000)):
+            seen.setdefault(row["id"], time.perf_counter())
+            last = max(last, row["seq"])
+        if time.monotonic() > give_up:
+            msg = f"{len(seen)} of {count} were seen after {DEADLINE_S:.0f} s"
+            raise TimeoutError(msg)
+        await asyncio.sleep(LOOK_S)
+    await connection.close()
+    return seen
+
+
+async def _turn(
+    stack: Stack, *, topic: str, database: str, query: str, table: str, values: list[bytes], rate: float
+) -> list[float]:
+    """Milliseconds from publishing to credit of every message but those of the warm-up."""
+    connection = await asyncpg.connect(database)
+    since = await connection.fetchval(f"SELECT coalesce(max(seq), 0) FROM {table}")
+    await connection.close()
+    kafka = stack.kafka.login("game-server").environment()
+    producer = AIOKafkaProducer(**login(kafka), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        published, seen = await asyncio.gather(
+            _publish(producer, topic, values, rate=rate),
+            _look(database, query, since=since, count=len(values)),
+        )
+    finally:
+        await producer.stop()
+    warm = min(published.values()) + WARM_S
+    return sorted((seen[name] - at) * 1000 for name, at in published.items() if at >= warm)
+
+
+def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
+    """Quantiles of both sides by turn, medians of their p99, and the ratio."""
+    key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
+    count = int(rate * (seconds + WARM_S))
+    found: dict[str, list[list[float]]] = {"bare": [], "services": []}
+    with bench_stack(services=SERVICES) as stack:
+        stack.kafka.allow_everybody("bench.")
+        prepare(stack, prizes=8, key=key)
+        database = database_of(stack, "latency_bare", SCHEMA)
+        topic = "bench.latency"
+        stack.kafka.create_topics({topic: PARTITIONS})
+        bare = start(stack, "bench.latency", "--topic", topic, database=database)
+        try:
+            for run in range(runs):
+                values = list(dict.fromkeys(matches(run=run, count=count, prizes=8, key=None)))
+                sides = list(found) if run % 2 else list(found)[::-1]
+                for side in sides:
+                    services = side == "services"
+                    found[side].append(
+                        uvloop.run(
+                            _turn(
+                                stack,
+                                topic=MATCHES.name if services else topic,
+                                database=stack.database("rewards").runtime if services else database,
+                                query=CREDITED if services else SEEN,
+                                table="ledger_transfers" if services else "seen",
+                                values=values,
+                                rate=rate,
+                            )
+                        )
+                    )
+        finally:
+            bare.terminate()
+            bare.wait()
+    quantiles = {side: [_quantiles(turn) for turn in turns] for side, turns in found.items()}
+    medians = {
+        side: {name: round(statistics.median(turn[name] for turn in turns), 1) for name in turns[0]}
+        for side, turns in quantiles.items()
+    }
+    return {
+        "matches_per_s": rate,
+        "seconds": seconds,
+        "runs": quantiles,
+        "medians": medians,
+        "ratio": round(medians["services"]["p99_ms"] / medians["bare"]["p99_ms"], 2),
+    }
+
+
+def _quantiles(milliseconds: list[float]) -> dict[str, float]:
+    return {
+        f"p{share}_ms": round(milliseconds[min(len(milliseconds) - 1, len(milliseconds) * share // 100)], 1)
+        for share in (50, 90, 99)
+    }
+
+
+def main() -> None:
+    """The bare loop as a process of its own; credentials come as JSON on standard input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--topic", required=True)
+    options = parser.parse_args()
+    given = orjson.loads(input())
+    uvloop.run(_bare(database=given["database"], kafka=given["kafka"], topic=options.topic))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Plans of the hot statements, over tables that have grown: whatever a batch looks up, it finds by an index."""
+
+import asyncpg
+import pytest
+
+from prizewire_devstack.components.postgres import DatabaseUrls
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
+from prizewire_rewards.domain.ledger import Kind
+from prizewire_rewards.domain.model import Delivery
+from services.rewards.tests.rig import Match, Rig, method_event, paid_event
+
+GROWING = (
+    "applied_versions",
+    "inbox",
+    "ledger_accounts",
+    "ledger_transfers",
+    "outbox",
+    "payout_methods",
+    "payouts",
+    "rewards",
+    "rounds",
+    "transitions",
+)
+"""Tables that grow with every match, player or payout: reading one of them whole gets slower with each."""
+PAST = (
+    "INSERT INTO applied_versions (consumer, source, subject, version) "
+    "SELECT 'rewards.settlements', '/prizewire/settlement', gen_random_uuid(), 2 FROM generate_series(1, 40000)",
+    "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
+    "SELECT gen_random_uuid(), 'wallet:winnings', 'past-' || n, 'USDC', 'floor', 0, now() FROM generate_series(1, 40000) n",
+    "INSERT INTO payout_methods (id, version, player, type, rail_type, active, verified, is_default, changed_at) "
+    "SELECT gen_random_uuid(), 1, 'past-' || n, 'stellar', 'stellar', true, true, true, now() "
+    "FROM generate_series(1, 40000) n",
+    "INSERT INTO payouts (id, player, asset, amount, correlation_id, state, filed_by, method_id, method_version, "
+    "rail_types, intent, intent_signature, returned, version, requested_at, changed_at) "
+    "SELECT gen_random_uuid(), 'past-' || n, 'USDC', 1, 'past', 'requested', 'past', gen_random_uuid(), 1, '{stellar}', "
+    "'{}', '', 0, 1, now(), now() FROM generate_series(1, 40000) n",
+)
+"""More of the past, in tables that matches alone do not fill."""
+BATCHES = 30
+MATCHES = 60
+WALLETS = 5_000
+
+
+@pytest.fixture
+async def grown(make_database: DatabaseFactory) -> DatabaseUrls:
+    """A database with a past: 1,800 matches of eight prizes."""
+    urls = make_database("rewards", migrated=True)
+    rig = await Rig.open(urls)
+    campaign = await rig.campaign(funded=10**12)
+    for batch in range(BATCHES):
+        await rig.settle(*(played(campaign, batch * MATCHES + number) for number in range(MATCHES)))
+    await rig.close()
+    owner = await asyncpg.connect(urls.migration)
+    for statement in PAST:
+        await owner.execute(statement)
+    await owner.execute("ANALYZE")
+    await owner.close()
+    return urls
+
+
+def played(campaign: object, number: int, *, final: bool = True) -> Match:
+    """Match ``number``: eight of the players win."""
+    lines = [(f"p{(number * 31 + place * 997) % WALLETS}", "1.00") for place in range(8)]
+    return Match(campaign=campaign, lines=lines, final=final, match_id=f"plan-{number}")  # type: ignore[arg-type] # a UUID
+
+
+async def counters(urls: DatabaseUrls) -> dict[str, tuple[int, int]]:
+    """Sequential scans and rows added so far, by table."""
+    connection = await asyncpg.connect(urls.migration)
+    rows = await connection.fetch("SELECT relname, seq_scan, n_tup_ins FROM pg_stat_user_tables")
+    await connection.close()
+    return {row["relname"]: (row["seq_scan"], row["n_tup_ins"]) for row in rows}
+
+
+async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
+    """A batch of settled rounds, their finality, a direct prize and its payment scan no growing table."""
+    before = await counters(grown)
+    rig = await Rig.open(grown)
+    campaign = await rig.campaign(funded=10**9)
+    direct = await rig.campaign(funded=10**9, delivery=Delivery.DIRECT)
+    for batch in range(8):
+        first = 100_000 + batch * 10
+        disputed = [played(campaign, number, final=False) for number in range(first, first + 5)]
+        await rig.settle(*disputed, *(played(campaign, number) for number in range(first + 5, first + 10)))
+        await rig.feed(rig.settlements, *(match.finalized() for match in disputed))
+    await rig.feed(rig.payouts, method_event("ann"))
+    prize = Match(campaign=direct, lines=[("ann", "5.00")])
+    await rig.settle(prize)
+    payout = (await rig.rows("SELECT id FROM payouts WHERE player = 'ann'"))[0]["id"]
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="5.00"))
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 0
+    await rig.close()
+
+    async def told() -> bool:
+        """Sessions report what they did when they end."""
+        now = await counters(grown)
+        return now["ledger_transfers"][1] - before["ledger_transfers"][1] > 8 * 10 * 8
+
+    await eventually(told)
+    after = await counters(grown)
+    scanned = {name: after[name][0] - before[name][0] for name in GROWING if after[name][0] > before[name][0]}
+    assert scanned == {}
+
+
+async def test_a_scan_would_be_seen(grown: DatabaseUrls) -> None:
+    """The counters tell of a sequential scan: without the index that it needs, a look-up is one."""
+    before = await counters(grown)
+    connection = await asyncpg.connect(grown.migration)
+    await connection.execute("DROP INDEX ledger_transfers_correlation")
+    await connection.fetch("SELECT 1 FROM ledger_transfers WHERE correlation_id = 'x'")
+    await connection.close()
+
+    async def seen() -> bool:
+        return (await counters(grown))["ledger_transfers"][0] > before["ledger_transfers"][0]
+
+    await eventually(seen)

@@ -1,0 +1,74 @@
+"""A crowd: many matches over wallets alone, and what settlement's and rewards' books must say afterwards."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from prizewire_devstack.stack import Stack
+from tests.scene import PRIZES, Scene
+
+CORE = ("settlement", "rewards")
+
+
+@dataclass
+class Crowd(Scene):
+    """A scene whose prizes stay in wallets: nobody has a payout method."""
+
+    delivery: str = "wallet"
+
+    def set_up(self, **rule: object) -> None:
+        """Make campaign and competition; the players need no accounts."""
+        self.addresses = {}
+        super().set_up(**rule)
+
+    def earned(self, numbers: Iterable[int]) -> Counter[str]:
+        """Cents that these matches bring to each player."""
+        due: Counter[str] = Counter()
+        for number in numbers:
+            for player, prize in zip(self.match(number)[1], PRIZES, strict=True):
+                due[player] += int(prize.replace(".", ""))
+        return due
+
+    def credited(self) -> int:
+        """Credits that players of this crowd have got: what the ledger says."""
+        return int(
+            self.stack.postgres.run_sql(
+                "SELECT count(*) FROM ledger_transfers t JOIN ledger_accounts a ON a.id = t.credit_account "
+                f"WHERE t.type = 'prize_credited' AND a.owner LIKE '{self.name}-%'",
+                database="rewards",
+            )
+        )
+
+    def wallets(self) -> Counter[str]:
+        """Winnings of each player in cents."""
+        told = self.stack.postgres.run_sql(
+            "SELECT owner || ' ' || balance FROM ledger_accounts "
+            f"WHERE kind = 'wallet:winnings' AND owner LIKE '{self.name}-%' AND balance > 0",
+            database="rewards",
+        )
+        return Counter({owner: int(cents) for owner, cents in (line.split() for line in told.splitlines())})
+
+
+def books(stack: Stack) -> dict[str, int]:
+    """How many rows the books of the core have: a number that changes is an effect."""
+    tables = {
+        "settlement": ("rounds", "settlements", "settlement_lines", "round_transitions", "outbox"),
+        "rewards": ("rounds", "rewards", "ledger_transfers", "transitions", "outbox"),
+    }
+    return {
+        f"{service}.{table}": int(stack.postgres.run_sql(f"SELECT count(*) FROM {table}", database=service))
+        for service, names in tables.items()
+        for table in names
+    }
+
+
+def stuck(stack: Stack) -> dict[str, int]:
+    """How many events each service of the core has set aside and not replayed."""
+    return {
+        service: int(
+            stack.postgres.run_sql(
+                "SELECT count(*) FROM stuck_events WHERE state <> 'replayed'", database=service
+            )
+        )
+        for service in CORE
+    }

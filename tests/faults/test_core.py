@@ -1,0 +1,144 @@
+"""Settlement and rewards while they are killed, frozen, overtaken and fed everything again."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from prizewire_devstack.stack import Stack
+from prizewire_devstack.waiting import eventually_sync
+from tests.crowd import CORE, Crowd, books, stuck
+from tests.scene import PRIZES
+
+MATCHES = 2_000
+KILLS = 6
+PLAYERS = 97
+DEADLINE_S = 300
+SESSION_ENDS_S = 60
+GROUPS = {"settlement": "settlement.matches", "rewards": "rewards.settlements"}
+
+
+def agree(crowd: Crowd, numbers: range, *, stuck_before: dict[str, int]) -> None:
+    """Every prize once, every sum, every invariant, and nothing set aside."""
+    eventually_sync(lambda: crowd.credited() >= len(numbers) * len(PRIZES), deadline_s=DEADLINE_S, poll_s=0.5)
+    assert crowd.credited() == len(numbers) * len(PRIZES)
+    assert crowd.wallets() == crowd.earned(numbers)
+    assert crowd.breaches() == []
+    assert stuck(crowd.stack) == stuck_before
+
+
+@pytest.fixture(scope="module")
+def crowd(full_stack: Stack) -> Crowd:
+    """One crowd for all tests of this module; each plays matches of its own."""
+    made = Crowd(full_stack, "crowd", PLAYERS)
+    made.set_up()
+    return made
+
+
+@pytest.mark.timeout(900)
+def test_two_thousand_matches_flow_while_services_are_killed(crowd: Crowd) -> None:
+    """With kill -9 of settlement and rewards in turn, six times, while results stream in: each prize is credited once."""
+    stack, before = crowd.stack, stuck(crowd.stack)
+
+    def stream() -> None:
+        for first in range(0, MATCHES, 100):
+            crowd.publish(*(crowd.result(*crowd.match(number)) for number in range(first, first + 100)))
+
+    publisher = threading.Thread(target=stream)
+    publisher.start()
+    for kill in range(KILLS):
+        wanted = (kill + 1) * MATCHES * len(PRIZES) // (KILLS + 2)
+        eventually_sync(lambda n=wanted: crowd.credited() >= n, deadline_s=DEADLINE_S, poll_s=0.1)
+        part = CORE[kill % 2]
+        stack.kill(part)
+        stack.restart(part)
+    publisher.join()
+    agree(crowd, range(MATCHES), stuck_before=before)
+
+
+@pytest.mark.timeout(600)
+def test_everything_again_from_offset_0_changes_nothing(crowd: Crowd) -> None:
+    """Groups that lost their offsets consume their topics from the beginning: no row is added anywhere."""
+    stack = crowd.stack
+    eventually_sync(_quiet(stack), deadline_s=60)
+    for service in CORE:
+        stack.stop(service)
+    before, set_aside = books(stack), stuck(stack)
+    admin = stack.kafka.admin
+    for future in admin.delete_consumer_groups(list(GROUPS.values())).values():
+        future.result(timeout=30)
+    for service in CORE:
+        stack.restart(service)
+    eventually_sync(_caught_up(stack), deadline_s=DEADLINE_S, poll_s=0.5)
+    eventually_sync(_quiet(stack), deadline_s=60)
+    assert books(stack) == before
+    assert stuck(stack) == set_aside
+    assert crowd.breaches() == []
+
+
+@pytest.mark.timeout(600)
+def test_a_frozen_process_that_wakes_up_does_nothing_twice(crowd: Crowd) -> None:
+    """Rewards freezes in the midst of its work; a twin takes its partitions over; what wakes up is stale."""
+    stack, before = crowd.stack, stuck(crowd.stack)
+    numbers = range(MATCHES, MATCHES + 600)
+    already = crowd.credited()
+    crowd.publish(*(crowd.result(*crowd.match(number)) for number in numbers[:300]))
+    eventually_sync(lambda: crowd.credited() > already, deadline_s=DEADLINE_S, poll_s=0.01)
+    frozen = psutil.Process(stack.supervisor.pid("rewards"))
+    frozen.send_signal(signal.SIGSTOP)
+    twin = stack.start_twin("rewards")
+    try:
+        crowd.publish(*(crowd.result(*crowd.match(number)) for number in numbers[300:]))
+        total = (MATCHES + 600) * len(PRIZES)
+        # locks that the frozen process holds are freed when the database has missed it for half a minute
+        eventually_sync(lambda: crowd.credited() >= total, deadline_s=DEADLINE_S, poll_s=0.5)
+        frozen.send_signal(signal.SIGCONT)
+        stack.wait_ready("rewards", deadline_s=SESSION_ENDS_S)
+        stack.supervisor.stop(twin)
+        agree(crowd, range(MATCHES + 600), stuck_before=before)
+        more = range(MATCHES + 600, MATCHES + 650)
+        crowd.publish(*(crowd.result(*crowd.match(number)) for number in more))
+        agree(crowd, range(MATCHES + 650), stuck_before=before)
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+        if stack.supervisor.is_running(twin):
+            stack.supervisor.stop(twin)
+
+
+def _quiet(stack: Stack) -> Callable[[], bool]:
+    """Nothing waits in the outboxes of the core."""
+
+    def look() -> bool:
+        return all(
+            stack.postgres.run_sql(
+                "SELECT count(*) FROM outbox WHERE published_at IS NULL", database=service
+            ).strip()
+            == "0"
+            for service in CORE
+        )
+
+    return look
+
+
+def _caught_up(stack: Stack) -> Callable[[], bool]:
+    """The groups of the core have committed the end of their topics."""
+    topics = {"settlement.matches": "prizewire.matches.v1", "rewards.settlements": "prizewire.settlements.v1"}
+
+    def look() -> bool:
+        for service, group in GROUPS.items():
+            consumer = Consumer({**stack.kafka.login(service).librdkafka(), "group.id": group})
+            try:
+                places = [TopicPartition(topics[group], number) for number in range(4)]
+                committed = consumer.committed(places, timeout=10)
+                for place in committed:
+                    _, high = consumer.get_watermark_offsets(place, timeout=10)
+                    if high and place.offset < high:
+                        return False
+            finally:
+                consumer.close()
+        return True
+
+    return look
