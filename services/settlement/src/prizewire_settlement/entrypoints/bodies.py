@@ -61,17 +61,21 @@ class _Body(BaseModel):
 class KeyBody(_Body):
     """An Ed25519 public key (64 hex digits) and when what it signs is believed."""
 
-    keyid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-    public_key: Digest
-    not_before: Timestamp
-    not_after: Timestamp
+    keyid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] = Field(
+        examples=["chess-1"]
+    )
+    public_key: Digest = Field(examples=["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"])
+    not_before: Timestamp = Field(examples=["2026-01-01T00:00:00Z"])
+    not_after: Timestamp = Field(examples=["2027-01-01T00:00:00Z"])
 
 
 class SourceBody(_Body):
     """Who may report matches; without keys, unsigned reports are taken."""
 
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
-    keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list)
+    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")] = Field(
+        examples=["/games/chess"]
+    )
+    keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list, examples=[[]])
 
 
 class RowBody(_Body):
