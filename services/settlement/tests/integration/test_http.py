@@ -342,7 +342,10 @@ async def test_openapi_shows_every_route_by_example(service: Service) -> None:
                 schema = operation["requestBody"]["content"]["application/json"]["schema"]
                 name = schema.get("$ref", "").rpartition("/")[2]
                 fields = document["components"]["schemas"][name]["properties"] if name else {"body": schema}
+                # a field that is a body of its own shows the fields of that
                 silent += [
-                    f"{method} {path}: {name}" for name, one in fields.items() if "examples" not in one
+                    f"{method} {path}: {name}"
+                    for name, one in fields.items()
+                    if "examples" not in one and "$ref" not in str(one)
                 ]
     assert silent == []

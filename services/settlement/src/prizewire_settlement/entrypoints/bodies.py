@@ -120,9 +120,9 @@ class TiesBody(_Body):
 class RankBody(_Body):
     """By the stated place, or by a named score."""
 
-    by: Literal["place", "score"] = "place"
-    score: ScoreName | None = None
-    order: Literal["desc", "asc"] = "desc"
+    by: Literal["place", "score"] = Field("place", examples=["place"])
+    score: ScoreName | None = Field(None, examples=["points"])
+    order: Literal["desc", "asc"] = Field("desc", examples=["desc"])
 
     @model_validator(mode="after")
     def _score_with_score(self) -> "RankBody":
