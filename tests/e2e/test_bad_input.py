@@ -78,16 +78,18 @@ CASES: dict[str, tuple[str, Any]] = {
             "data": {**event["data"], "results": [{**one, "place": 1} for one in event["data"]["results"]]},
         },
     ),
-    "correction": (
-        "not_supported_yet",
+    "correction of nothing": (
+        "result_missing",
         lambda event: {
             **event, "type": "prizewire.match.corrected.v1", "data": {**event["data"], "reason": "wrong player"}
         },
     ),
-    "void": (
-        "not_supported_yet",
+    "entry without a fee": (
+        "entry_not_offered",
         lambda event: {
-            **event, "type": "prizewire.match.voided.v1", "data": {**event["data"], "reason": "power cut"}
+            **event,
+            "type": "prizewire.match.entered.v1",
+            "data": {**event["data"], "player": event["data"]["results"][0]["player"]},
         },
     ),
 }  # fmt: skip
@@ -141,6 +143,37 @@ def test_another_result_for_a_settled_match_is_a_conflict(scene: Scene) -> None:
     eventually_sync(lambda: is_settled(scene, match_id), deadline_s=30)
     scene.publish({**scene.result(match_id, players[::-1]), "id": "second"})
     eventually_sync(lambda: reasons(scene, match_id) == ["result_conflict"], deadline_s=30)
+
+
+def test_a_final_match_is_neither_corrected_nor_voided(scene: Scene) -> None:
+    """Where there is no dispute window, both come too late: dead under their reasons, and the balance stays."""
+    match_id, players = scene.match(204)
+    event = scene.result(match_id, players)
+    scene.publish(event)
+    eventually_sync(lambda: is_settled(scene, match_id), deadline_s=30)
+    eventually_sync(lambda: is_booked(scene), deadline_s=30)
+    before = scene.balance_sheet()
+    late = {**event, "data": {**event["data"], "reason": "too late"}}
+    corrected = {**late["data"], "result_version": 2}
+    scene.publish(
+        {**late, "id": f"{match_id}-c", "type": "prizewire.match.corrected.v1", "data": corrected},
+        {**late, "id": f"{match_id}-v", "type": "prizewire.match.voided.v1"},
+    )
+    wanted = ["dispute_window_passed", "illegal_transition"]
+    eventually_sync(lambda: reasons(scene, match_id) == wanted, deadline_s=30)
+    assert scene.balance_sheet() == before
+
+
+def test_a_voided_match_takes_no_result(scene: Scene) -> None:
+    """A void of a match that nobody heard of is kept: the result that comes late pays nobody."""
+    match_id, players = scene.match(205)
+    event = scene.result(match_id, players)
+    voided = {**event, "id": f"{match_id}-v", "type": "prizewire.match.voided.v1"}
+    scene.publish({**voided, "data": {**event["data"], "reason": "power cut"}})
+    eventually_sync(lambda: rounds(scene).get(match_id, {}).get("state") == "VOIDED", deadline_s=30)
+    scene.publish(event)
+    eventually_sync(lambda: reasons(scene, match_id) == ["illegal_transition"], deadline_s=30)
+    assert not is_settled(scene, match_id)
 
 
 def test_a_match_keeps_its_correlation_id(scene: Scene) -> None:

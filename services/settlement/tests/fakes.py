@@ -10,12 +10,13 @@ from uuid import UUID
 from prizewire_contracts.ids import round_id
 from prizewire_contracts.trust import MessageKey
 from prizewire_money import Asset
-from prizewire_settlement.domain.commands import Completed, MatchReport, Progress, Unsupported
+from prizewire_settlement.domain.commands import Completed, Corrected, Entered, MatchReport, Progress, Voided
 from prizewire_settlement.domain.errors import Reason
 from prizewire_settlement.domain.events import RoundEvent
 from prizewire_settlement.domain.model import (
     SCORE_SCALE,
     Competition,
+    Entry,
     Line,
     PlayerResult,
     RankBy,
@@ -31,6 +32,7 @@ from prizewire_settlement.domain.model import (
 )
 from prizewire_settlement.domain.rules import template_places
 from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
 from prizewire_settlement.ports import Changes
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -115,8 +117,9 @@ class FakeWorld:
     versions: dict[tuple[str, int], Rule] = field(default_factory=dict)
     held: dict[UUID, Round] = field(default_factory=dict)
     steps: list[Transition] = field(default_factory=list)
-    results: dict[UUID, dict[tuple[int, int], ResultPart]] = field(default_factory=dict)
+    stored: dict[UUID, dict[tuple[int, int], ResultPart]] = field(default_factory=dict)
     settled: list[Settlement] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     published: list[RoundEvent] = field(default_factory=list)
     disputed: set[tuple[str, str]] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -140,13 +143,32 @@ class FakeWorld:
     async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
         self.calls.append("parts")
         return {
-            key: {
-                place: replace(part, document="", results=()) if self.held[key].result_version else part
-                for place, part in self.results[key].items()
-            }
+            key: {place: replace(part, document="", results=()) for place, part in self.stored[key].items()}
             for key in ids
-            if key in self.results
+            if key in self.stored
         }
+
+    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+        self.calls.append("results")
+        found = self.stored.get(round_id, {})
+        return {
+            number: part.results for (version, number), part in found.items() if version == result_version
+        }
+
+    async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
+        self.calls.append("lines")
+        (found,) = (
+            one for one in self.settled if (one.round_id, one.version) == (round_id, settlement_version)
+        )
+        return found.lines
+
+    async def entered(self, wanted: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+        self.calls.append("entered")
+        found: dict[UUID, set[str]] = {}
+        for entry in self.entries:
+            if (entry.round_id, entry.player) in wanted:
+                found.setdefault(entry.round_id, set()).add(entry.player)
+        return found
 
     async def due(self, *, now: datetime, limit: int) -> list[Round]:
         found = [
@@ -155,6 +177,7 @@ class FakeWorld:
             if one.state is RoundState.SETTLED
             and one.final_at is not None
             and one.final_at <= now
+            and one.waiting_since is None
             and (one.source, one.match_id) not in self.disputed
         ]
         return sorted(found, key=lambda one: (one.final_at or now, one.id))[:limit]
@@ -165,9 +188,10 @@ class FakeWorld:
         assert changes.rounds.keys() - changes.born <= self.held.keys()
         self.steps += changes.transitions
         for (round_, version, number), part in changes.parts.items():
-            self.results.setdefault(round_, {})[version, number] = part
+            self.stored.setdefault(round_, {})[version, number] = part
         self.held |= changes.rounds
         self.settled += changes.settlements
+        self.entries += changes.entries
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         self.calls.append("publish")
@@ -204,7 +228,9 @@ def report(kind: type[MatchReport], match_id: str = "m1", **changes: Any) -> Any
         "at": NOW - timedelta(seconds=3),
         "proof": FakeProof(signed_by.public_key if signed_by else None),
     }
-    if kind is Completed:
+    if kind in (Corrected, Voided):
+        values["reason"] = "a judge said so"
+    if kind in (Completed, Corrected):
         values |= {"result_version": 1, "part": 1, "parts": 1, "results": placed("ann", "bob", "cyd")}
     return kind(**{**values, **changes})
 
@@ -224,11 +250,47 @@ def completed(match_id: str = "m1", **changes: Any) -> Completed:
     return found
 
 
-def voided(match_id: str = "m1", **changes: Any) -> Unsupported:
-    found: Unsupported = report(Unsupported, match_id, **changes)
+def corrected(match_id: str = "m1", **changes: Any) -> Corrected:
+    found: Corrected = report(Corrected, match_id, **{"result_version": 2, **changes})
+    return found
+
+
+def voided(match_id: str = "m1", **changes: Any) -> Voided:
+    found: Voided = report(Voided, match_id, **changes)
+    return found
+
+
+def entered(player: str, match_id: str = "m1", **changes: Any) -> Entered:
+    values = {"player": player, "event_id": f"{match_id}-{player}", **changes}
+    found: Entered = report(Entered, match_id, **values)
     return found
 
 
 def paid(lines: Sequence[Line]) -> dict[str, int]:
     """Amount by player."""
     return {line.player: line.amount for line in lines}
+
+
+async def apply(
+    world: FakeWorld, *reports: MatchReport, lines_per_part: int = 1_000, now: datetime = NOW
+) -> Applied:
+    """Admit, and apply what was admitted, as the consumer does; refusals by their place among ``reports``."""
+    admitted = await admit_reports(reports, store=world)
+    places = [index for index in range(len(reports)) if index not in admitted.refused]
+    if not places:
+        return Applied(admitted.refused)
+    applied = await apply_reports(
+        [reports[index] for index in places],
+        competitions=admitted.competitions,
+        store=world,
+        events=world,
+        now=now,
+        lines_per_part=lines_per_part,
+    )
+    applied.refused = {places[index]: problem for index, problem in applied.refused.items()}
+    applied.refused |= admitted.refused
+    return applied
+
+
+def reasons(applied: Applied) -> dict[int, tuple[Reason, bool]]:
+    return {index: (refused.reason, refused.park) for index, refused in applied.refused.items()}

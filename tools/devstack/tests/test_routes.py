@@ -17,6 +17,10 @@ from prizewire_devstack.routes import ROUTES, SERVICES, SERVICES_WITH_API, servi
 EXAMPLES = [
     ("GET", "/api/competitions", "settlement"),
     ("GET", "/api/rounds/1", "settlement"),
+    ("POST", "/api/rounds/1/resolve", "settlement"),
+    ("POST", "/api/matches", "settlement"),
+    ("POST", "/api/matches/1/end", "settlement"),
+    ("GET", "/api/source-tokens", "settlement"),
     ("POST", "/api/campaigns/1/fund", "rewards"),
     ("GET", "/api/wallet", "rewards"),
     ("GET", "/api/wallet/transactions", "rewards"),

@@ -1,6 +1,6 @@
 """Who is calling: bearer tokens, roles, and guards for routes. Identity itself is managed elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 
 from prizewire_chassis.problems import Problem
 
-__all__ = ["Authentication", "Principal", "Role", "TokenReader", "require"]
+__all__ = ["ApiTokens", "Authentication", "Principal", "Role", "TokenReader", "machines", "require"]
 
 _LEEWAY_S = 30
 
@@ -30,10 +30,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller."""
+    """An authenticated caller. A ``machine`` came with an API token of the service itself; it has no roles, and passes
+    no guard but ``machines``.
+    """
 
     subject: str
     roles: frozenset[Role]
+    machine: bool = False
 
     @property
     def player(self) -> str:
@@ -81,12 +84,23 @@ class TokenReader:
         return Principal(claims["sub"], roles)
 
 
+@dataclass(frozen=True, slots=True)
+class ApiTokens:
+    """Opaque bearer tokens that a service gave out itself, to other systems: ``prefix`` tells them from people's, and
+    ``read`` says whom one stands for, None where it counts no more or never did.
+    """
+
+    prefix: str
+    read: Callable[[str], Awaitable[str | None]]
+
+
 class Authentication(AbstractAuthenticationMiddleware):
     """Reads the bearer token where there is one; guards decide whether one is needed."""
 
-    def __init__(self, app: ASGIApp, reader: TokenReader) -> None:
+    def __init__(self, app: ASGIApp, reader: TokenReader, api_tokens: ApiTokens | None = None) -> None:
         super().__init__(app, exclude=["^/health", "^/metrics", "^/schema"])
         self._reader = reader
+        self._api_tokens = api_tokens
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
@@ -100,7 +114,17 @@ class Authentication(AbstractAuthenticationMiddleware):
             raise Problem(
                 status=401, code="token_invalid", detail="the header is `Authorization: Bearer <token>`"
             )
-        return AuthenticationResult(user=self._reader.read(token.strip()), auth=None)
+        return AuthenticationResult(user=await self._principal(token.strip()), auth=None)
+
+    async def _principal(self, token: str) -> Principal:
+        given = self._api_tokens
+        if given is None or not token.startswith(given.prefix):
+            return self._reader.read(token)
+        subject = await given.read(token)
+        if subject is None:
+            detail = "the API token is unknown, expired or revoked"
+            raise Problem(status=401, code="token_invalid", detail=detail)
+        return Principal(subject, frozenset(), machine=True)
 
 
 def require(*roles: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
@@ -110,8 +134,17 @@ def require(*roles: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseR
         user: Principal | None = connection.scope.get("user")
         if user is None:
             raise Problem(status=401, code="unauthenticated", detail="this route needs a bearer token")
-        if roles and not user.has(*roles):
-            wanted = ", ".join(sorted(roles))
+        if user.machine or (roles and not user.has(*roles)):
+            wanted = ", ".join(sorted(roles)) or "people"
             raise Problem(status=403, code="forbidden", detail=f"this route is for: {wanted}")
 
     return guard
+
+
+def machines(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """A guard that lets callers with an API token of this service pass, and no people."""
+    user: Principal | None = connection.scope.get("user")
+    if user is None:
+        raise Problem(status=401, code="unauthenticated", detail="this route needs an API token")
+    if not user.machine:
+        raise Problem(status=403, code="forbidden", detail="this route is for systems with an API token")

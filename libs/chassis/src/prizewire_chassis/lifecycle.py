@@ -24,7 +24,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import TokenReader
+from prizewire_chassis.auth import ApiTokens, TokenReader
 from prizewire_chassis.clock import Clock, SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
@@ -96,7 +96,9 @@ class Runtime:
 
 @dataclass(slots=True)
 class Built:
-    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP."""
+    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
+    ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
+    """
 
     controllers: Sequence[ControllerRouterHandler] = ()
     lineage: Lineage = _no_lineage
@@ -105,6 +107,7 @@ class Built:
     jobs: Sequence[Job] = ()
     close: Callable[[], Awaitable[None]] = _nothing
     http_minimal: bool = False
+    api_tokens: ApiTokens | None = None
 
 
 @asynccontextmanager
@@ -230,7 +233,11 @@ class _Process:
             )
             controllers = [*built.controllers, about]
         app = build_app(
-            service=runtime.service, controllers=controllers, health=runtime.health, tokens=tokens
+            service=runtime.service,
+            controllers=controllers,
+            health=runtime.health,
+            tokens=tokens,
+            api_tokens=built.api_tokens,
         )
         self.server = _Server(http_config(app, settings))
         self.serving = asyncio.create_task(self.server.serve(), name="http")

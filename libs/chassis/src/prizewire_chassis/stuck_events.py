@@ -206,16 +206,21 @@ class StuckEvents:
         return replace(answer, released=released)
 
     async def release(self) -> bool:
-        """Replay parked heads that no longer need to wait: a filled gap, or a subject whose head went on."""
+        """Replay parked heads that no longer need to wait: a filled gap, a subject whose head went on, or what their
+        consumer says is ready.
+        """
         async with self._db.transaction() as tx:
-            rows = (await tx.execute(_RELEASABLE)).all()
+            rows = [(row.id, row.consumer) for row in await tx.execute(_RELEASABLE)]
+            for spec in self._specs.values():
+                if spec.ready is not None:
+                    rows += [(head, spec.name) for head in await spec.ready(tx)]
             counts = {row.state: row.n for row in await tx.execute(_COUNTS)}
         for state in ("dead", "parked"):
             STUCK.labels(state).set(counts.get(state, 0))
         moved = False
-        for row in rows:
-            if row.consumer in self._specs:
-                answer = await self.replay(row.id, actor="system:release")
+        for head, consumer in sorted(rows):
+            if consumer in self._specs:
+                answer = await self.replay(head, actor="system:release")
                 moved = moved or answer.state == "replayed"
         return moved
 

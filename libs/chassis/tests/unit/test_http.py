@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.auth import Role, TokenReader, require
+from prizewire_chassis.auth import ApiTokens, Role, TokenReader, machines, require
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.app import BODY_BYTES_MAX
@@ -57,6 +57,15 @@ async def raised(given: FromPath[str]) -> None:
     raise DBAPIError("SELECT", None, error)
 
 
+@get("/systems", guards=[machines])
+async def systems(request: Request[Any, Any, Any]) -> dict[str, str]:
+    return {"subject": request.user.subject}
+
+
+async def system_of(token: str) -> str | None:
+    return "/games/chess" if token == "api_given" else None
+
+
 @get("/anybody", guards=[require()])
 async def anybody(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {"subject": request.user.subject}
@@ -71,9 +80,10 @@ async def approvers() -> None:
 async def client():
     app = build_app(
         service="test",
-        controllers=[length, typed, purse, broken, away, raised, anybody, approvers],
+        controllers=[length, typed, purse, broken, away, raised, anybody, approvers, systems],
         health=Health(),
         tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        api_tokens=ApiTokens(prefix="api_", read=system_of),
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
@@ -194,3 +204,21 @@ async def test_what_the_database_refuses_is_told_as_what_it_is(client, state, st
     answer = await client.get(f"/raised/{state}")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert CAUSE not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/systems", {}, 401),
+        ("/systems", bearer("admin"), 403),
+        ("/systems", {"authorization": "Bearer api_given"}, 200),
+        ("/systems", {"authorization": "Bearer api_other"}, 401),
+        ("/anybody", {"authorization": "Bearer api_given"}, 403),
+        ("/approvers", {"authorization": "Bearer api_given"}, 403),
+    ],
+)
+async def test_systems_and_people_have_doors_of_their_own(client, path, headers, status):
+    """An API token opens the routes for systems and no other; a person's token opens those for people."""
+    answer = await client.get(path, headers=headers)
+    assert answer.status_code == status
+    assert answer.json().get("subject", "/games/chess") == "/games/chess"

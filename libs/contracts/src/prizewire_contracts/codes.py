@@ -10,7 +10,9 @@ __all__ = ["PAYOUT_DECISIONS", "PayoutCode", "RefusalCode", "RetryDecision", "de
 
 
 class RefusalCode(StrEnum):
-    """Why an event was not applied. The first group is dead on arrival, the second parks its subject."""
+    """Why an event was not applied. The first group is dead on arrival; the second parks its subject, where it may still
+    be applied one day.
+    """
 
     # dead: refused before it touches state; parks nothing
     NOT_JSON = "not_json"
@@ -40,6 +42,7 @@ class RefusalCode(StrEnum):
     NOT_SUPPORTED_YET = "not_supported_yet"
     ILLEGAL_TRANSITION = "illegal_transition"
     VERSION_GAP = "version_gap"
+    RESULT_MISSING = "result_missing"
     CAMPAIGN_UNKNOWN = "campaign_unknown"
     ASSET_UNKNOWN = "asset_unknown"
     DIGEST_MISMATCH = "digest_mismatch"

@@ -1,23 +1,29 @@
 """The composition root of settlement: builds everything, and alone reads the settings."""
 
+from datetime import timedelta
+from functools import partial
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.auth import ApiTokens
 from prizewire_chassis.http import Check
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
-from prizewire_settlement.adapters.checks import CHECKS
+from prizewire_settlement.adapters.checks import CHECKS, results_whole
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.messages import Messages
 from prizewire_settlement.adapters.queries import PostgresQueries
 from prizewire_settlement.adapters.rules import RuleReader
-from prizewire_settlement.adapters.storage import Rounds
+from prizewire_settlement.adapters.source_tokens import PostgresSourceTokens
+from prizewire_settlement.adapters.storage import Rounds, corrections_ready
 from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
-from prizewire_settlement.entrypoints.http import HttpParts, competition_controller, round_controller
-from prizewire_settlement.entrypoints.jobs import finality_job
+from prizewire_settlement.entrypoints.http import HttpParts, build_controllers
+from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job
 from prizewire_settlement.entrypoints.lineage import lineage_over
-from prizewire_settlement.entrypoints.preview import PreviewParts, preview_controller
-from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore
+from prizewire_settlement.entrypoints.http.preview import PreviewParts, preview_controller
+from prizewire_settlement.handlers.source_tokens import PREFIX, digest_of
+from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
 from prizewire_settlement.settings import Settings
 
 __all__ = ["build"]
@@ -49,15 +55,40 @@ async def build(runtime: Runtime) -> Built:
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)
 
+    def tokens(tx: AsyncConnection) -> SourceTokens:
+        return PostgresSourceTokens(tx)
+
+    async def source_of(token: str) -> str | None:
+        async with runtime.db.transaction() as tx:
+            return await tokens(tx).source_of(digest_of(token), now=runtime.clock.now())
+
+    async def all_parts_came(tx: AsyncConnection) -> list[str]:
+        after = timedelta(seconds=settings.results_incomplete_after_s)
+        return await results_whole(tx, until=runtime.clock.now() - after)
+
+    spec = matches_spec(
+        store=rounds,
+        events=events,
+        ready=partial(corrections_ready, consumer=CONSUMER),
+        clock=runtime.clock,
+        lines_per_part=LINES_PER_PART_MAX,
+    )
     parts = HttpParts(
         db=runtime.db,
         clock=runtime.clock,
         audit=runtime.audit,
         assets=assets,
+        processor=runtime.processor,
+        spec=spec,
         store=competitions,
+        rounds=rounds,
+        events=events,
+        tokens=tokens,
         queries=queries,
         platform_fee_bps=settings.platform_fee_bps,
         organizer_fee_bps=settings.organizer_fee_bps,
+        lines_per_part=LINES_PER_PART_MAX,
+        token_days_max=settings.source_token_days_max,
     )
     previews = PreviewParts(
         db=runtime.db,
@@ -66,13 +97,13 @@ async def build(runtime: Runtime) -> Built:
         platform_fee_bps=settings.platform_fee_bps,
         organizer_fee_bps=settings.organizer_fee_bps,
     )
+    checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
     return Built(
-        controllers=[competition_controller(parts), round_controller(parts), preview_controller(previews)],
+        controllers=[*build_controllers(parts), preview_controller(previews)],
         lineage=lineage_over(queries),
-        checks=[Check(name, run) for name, run in CHECKS.items()],
-        specs=[
-            matches_spec(store=rounds, events=events, clock=runtime.clock, lines_per_part=LINES_PER_PART_MAX)
-        ],
+        checks=[Check(name, run) for name, run in checks.items()],
+        specs=[spec],
+        api_tokens=ApiTokens(prefix=PREFIX, read=source_of),
         jobs=[
             finality_job(
                 db=runtime.db,
@@ -80,6 +111,13 @@ async def build(runtime: Runtime) -> Built:
                 events=events,
                 clock=runtime.clock,
                 interval_s=settings.finality_interval_s,
-            )
+            ),
+            incomplete_job(
+                db=runtime.db,
+                queries=queries,
+                clock=runtime.clock,
+                after_s=settings.results_incomplete_after_s,
+                interval_s=settings.results_incomplete_interval_s,
+            ),
         ],
     )

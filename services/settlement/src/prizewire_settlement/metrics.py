@@ -1,11 +1,32 @@
 """Every metric of settlement."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
-__all__ = ["LINES", "REFUSED", "ROUNDS_FINALIZED", "ROUNDS_SETTLED"]
+__all__ = [
+    "LINES",
+    "REFUSED",
+    "RESULTS_INCOMPLETE",
+    "RESULTS_INCOMPLETE_AGE",
+    "ROUNDS_CORRECTED",
+    "ROUNDS_FINALIZED",
+    "ROUNDS_SETTLED",
+    "ROUNDS_VOIDED",
+]
 
 ROUNDS_SETTLED = Counter("prizewire_settlement_rounds_settled_total", "Rounds whose prizes were worked out.")
-LINES = Counter("prizewire_settlement_lines_total", "Prize lines of settled rounds.")
+ROUNDS_CORRECTED = Counter(
+    "prizewire_settlement_rounds_corrected_total", "Settlements that superseded one of the same round."
+)
+ROUNDS_VOIDED = Counter("prizewire_settlement_rounds_voided_total", "Rounds that do not count any more.")
+RESULTS_INCOMPLETE = Gauge(
+    "prizewire_settlement_results_incomplete",
+    "Rounds that wait for parts of a result for longer than RESULTS_INCOMPLETE_AFTER_S.",
+)
+RESULTS_INCOMPLETE_AGE = Gauge(
+    "prizewire_settlement_results_incomplete_age_seconds",
+    "Age of the first part of the result that waits longest among those; 0 where there is none.",
+)
+LINES = Counter("prizewire_settlement_lines_total", "Prize lines of settled and corrected rounds.")
 ROUNDS_FINALIZED = Counter(
     "prizewire_settlement_rounds_finalized_total", "Rounds that became final after their dispute window."
 )

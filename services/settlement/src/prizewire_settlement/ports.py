@@ -9,16 +9,30 @@ from uuid import UUID
 from prizewire_settlement.domain.events import RoundEvent
 from prizewire_settlement.domain.model import (
     Competition,
+    Entry,
     Line,
+    PlayerResult,
     ResultPart,
     Round,
     Rule,
     Settlement,
     Transition,
 )
+from prizewire_settlement.domain.rounds import Step
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["Changes", "CompetitionStore", "EventSink", "Queries", "RoundFilter", "RoundRecord", "RoundStore"]
+__all__ = [
+    "Changes",
+    "CompetitionStore",
+    "EventSink",
+    "Incomplete",
+    "Queries",
+    "RoundFilter",
+    "RoundRecord",
+    "RoundStore",
+    "SourceToken",
+    "SourceTokens",
+]
 
 
 @dataclass(slots=True)
@@ -30,6 +44,20 @@ class Changes:
     transitions: list[Transition] = field(default_factory=list)
     parts: dict[tuple[UUID, int, int], ResultPart] = field(default_factory=dict)
     settlements: list[Settlement] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    def take(self, step: Step) -> None:
+        """Add what follows from one report to what followed from those before it."""
+        if step.round is None:
+            return
+        self.rounds[step.round.id] = step.round
+        self.transitions.extend(step.transitions)
+        if step.part is not None:
+            self.parts[step.round.id, step.part.result_version, step.part.part] = step.part
+        if step.settlement is not None:
+            self.settlements.append(step.settlement)
+        if step.entry is not None:
+            self.entries.append(step.entry)
 
 
 class RoundStore(Protocol):
@@ -45,12 +73,22 @@ class RoundStore(Protocol):
         """Those that exist, locked in the order of their ids until the transaction ends."""
 
     async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
-        """Result parts of rounds, by (result_version, part). Parts of settled rounds come without their results."""
+        """The heads of the result parts of rounds, by (result_version, part): without results and documents."""
+
+    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+        """The results in the parts of one result, by part."""
+
+    async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
+        """All lines of one settlement, in their order."""
+
+    async def entered(self, wanted: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+        """Which of these (round, player) have entered, by round."""
 
     async def due(self, *, now: datetime, limit: int) -> list[Round]:
         """Settled rounds whose dispute window has passed, oldest first, locked; others' locks are skipped.
 
-        A round about which a correction or a void waits to be applied is not due: an open dispute holds finality.
+        A round about which a correction waits to be applied, or of whose correction parts are missing, is not due: an
+        open dispute holds finality.
         """
 
     async def save(self, changes: Changes) -> None:
@@ -74,17 +112,18 @@ class CompetitionStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundFilter:
-    """Which rounds to list; None asks for all."""
+    """Which rounds to list; None asks for all, ``incomplete`` for those that wait for parts of a result."""
 
     competition: str | None = None
     state: RoundState | None = None
     match_id: str | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """A round with its history. ``settlements`` come with their first lines; ``lines_total`` counts all of them
-    by settlement version. ``parts`` are the result parts that are here, oldest first.
+    by settlement version. ``parts`` are the heads of the result parts that are here, by version and part.
     """
 
     round: Round
@@ -92,6 +131,16 @@ class RoundRecord:
     parts: tuple[ResultPart, ...]
     settlements: tuple[Settlement, ...]
     lines_total: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incomplete:
+    """A round that waits for parts of a result: which version, how many of how many parts are here."""
+
+    round: Round
+    result_version: int
+    here: int
+    parts: int
 
 
 class Queries(Protocol):
@@ -112,7 +161,16 @@ class Queries(Protocol):
         """Rounds, newest first."""
 
     async def round(self, round_id: UUID) -> RoundRecord | None:
-        """One round with its history."""
+        """One round with its history, and the first lines of its newest settlement."""
+
+    async def results_of(self, round_id: UUID, *, result_version: int, part: int) -> tuple[PlayerResult, ...]:
+        """What stands in one part of a result; nothing where there is no such part."""
+
+    async def incomplete(self, *, until: datetime, limit: int) -> list[Incomplete]:
+        """Rounds that wait for parts of a result since ``until`` or longer, those that wait longest first."""
+
+    async def incomplete_count(self, *, until: datetime) -> int:
+        """How many rounds wait for parts of a result since ``until`` or longer."""
 
     async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
         """At most ``limit`` lines of a round's newest settlement, those past the line ``after`` in their order, and the
@@ -121,6 +179,38 @@ class Queries(Protocol):
 
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """Rounds bound to a correlation id, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceToken:
+    """An API token of a game server that reports over HTTP, bound to one source. The token itself is not kept."""
+
+    id: UUID
+    source: str
+    label: str
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+class SourceTokens(Protocol):
+    """API tokens of sources, inside one transaction."""
+
+    async def add(self, token: SourceToken, *, digest: bytes) -> None:
+        """Store a token under the SHA-256 of its text."""
+
+    async def lock(self, token_id: UUID) -> SourceToken | None:
+        """One token, locked against other changes."""
+
+    async def save(self, token: SourceToken) -> None:
+        """Store when it ends."""
+
+    async def source_of(self, digest: bytes, *, now: datetime) -> str | None:
+        """The source of the token with this SHA-256, while it is valid."""
+
+    async def page(self, *, source: str | None, after: UUID | None, limit: int) -> list[SourceToken]:
+        """Tokens in the order of their ids, those past ``after``."""
 
 
 class EventSink(Protocol):

@@ -36,6 +36,25 @@ class Settings(ServiceSettings):
         description="Seconds between two looks for rounds whose dispute window has passed.",
     )
 
+    results_incomplete_after_s: float = Field(
+        300.0,
+        gt=0,
+        le=30 * 86_400,
+        description="Seconds after the first part of a result when a missing part is alarmed about.",
+    )
+    results_incomplete_interval_s: float = Field(
+        15.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two looks for results with missing parts.",
+    )
+    source_token_days_max: int = Field(
+        366,
+        ge=1,
+        le=3660,
+        description="The longest validity of an API token of a game server, in days.",
+    )
+
     @property
     def platform_fee_bps(self) -> int:
         """The platform's default fee in basis points."""

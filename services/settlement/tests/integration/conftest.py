@@ -104,6 +104,8 @@ def match_event(kind: str, match_id: str = "m1", **changes: Any) -> bytes:
         data.setdefault("results", results("ann", "bob", "cyd"))
     if kind in ("corrected", "voided"):
         data.setdefault("reason", "a judge said so")
+    if kind == "corrected":
+        data.setdefault("result_version", 2)
     key: MessageKey | None = changes.pop("key", KEY)
     attributes: dict[str, Any] = {
         "source": SOURCE,
@@ -156,6 +158,7 @@ class Service:
             controllers=[*self.built.controllers, about],
             health=self.runtime.health,
             tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+            api_tokens=self.built.api_tokens,
         )
 
     def as_(self, *roles: str, subject: str = "olga") -> dict[str, str]:
@@ -214,8 +217,12 @@ class Service:
         return found
 
     async def finalize(self) -> bool:
-        (job,) = self.built.jobs
-        return await job.run()
+        return await self.job("rounds.finalize")
+
+    async def job(self, name: str) -> bool:
+        """Run a job once."""
+        (found,) = (job for job in self.built.jobs if job.name == name)
+        return await found.run()
 
 
 Opener = Callable[..., Any]

@@ -152,8 +152,10 @@ BAD: dict[str, tuple[bytes, tuple[str, str]]] = {
         match_event("completed", "known", data={"results": results("cyd")}),
         ("dead", "result_conflict"),
     ),
-    "corrected": (match_event("corrected"), ("parked", "not_supported_yet")),
-    "voided": (match_event("voided"), ("parked", "not_supported_yet")),
+    "corrected too early": (match_event("corrected"), ("parked", "result_missing")),
+    "corrected too late": (match_event("corrected", "known"), ("dead", "dispute_window_passed")),
+    "voided too late": (match_event("voided", "known"), ("dead", "illegal_transition")),
+    "entered without a fee": (match_event("entered", data={"player": "ann"}), ("dead", "entry_not_offered")),
 }  # fmt: skip
 
 
@@ -192,14 +194,19 @@ async def test_a_dead_event_can_be_replayed_once_its_cause_is_gone(service: Serv
     assert again.status_code == 409
 
 
-async def test_a_parked_void_holds_its_match_and_no_other(service: Service) -> None:
-    """What follows an unapplied void of one match waits; a replay answers the same reason; others go on."""
-    await service.take(match_event("voided"), match_event("completed"), match_event("completed", "m2"))
-    assert await service.stuck() == [("parked", "not_supported_yet"), ("parked", "subject_parked")]
+async def test_a_parked_correction_holds_the_next_one_and_no_other_match(service: Service) -> None:
+    """What corrects further waits behind it; a replay without the result answers the same reason; others go on."""
+    await service.take(
+        match_event("corrected"),
+        match_event("corrected", data={"result_version": 3}),
+        match_event("completed", "m2"),
+    )
+    assert await service.stuck() == [("parked", "result_missing"), ("parked", "subject_parked")]
     assert [event.data.match_id for event in await service.events()] == ["m2"]
     rows = await service.rows("SELECT id FROM stuck_events ORDER BY id")
     answer = await service.stuck_events.replay(rows[0].id, actor="otto")
-    assert (answer.state, answer.reason) == ("parked", "not_supported_yet")
+    assert (answer.state, answer.reason) == ("parked", "result_missing")
+    assert await service.stuck_events.release() is False
 
 
 FORGED = {
@@ -211,13 +218,13 @@ FORGED = {
 
 
 @pytest.mark.parametrize("name", list(FORGED))
-async def test_a_forgery_behind_a_parked_void_is_dead_and_leaves_the_honest_id_free(
+async def test_a_forgery_behind_a_parked_correction_is_dead_and_leaves_the_honest_id_free(
     service: Service, name: str
 ) -> None:
-    """Nothing forged is parked behind what honest events wait for, and the honest result of the same id waits there."""
-    forged = match_event("completed", id="r", **FORGED[name])
-    await service.take(match_event("voided"))
-    await service.take(forged, match_event("completed", id="r"))
+    """Nothing forged is parked behind what honest events wait for, and the honest one of the same id waits there."""
+    forged = match_event("corrected", id="r", **FORGED[name])
+    await service.take(match_event("corrected"))
+    await service.take(forged, match_event("corrected", id="r"))
     states = [state for state, _ in await service.stuck()]
     assert states == ["parked", "dead", "parked"]
     rows = await service.rows("SELECT event_id, source FROM inbox ORDER BY received_at, event_id")
@@ -254,27 +261,34 @@ async def test_a_refused_match_is_found_under_the_correlation_id_it_would_have_h
     """A game server that names none was told the derived one; dead and parked events are listed under it."""
     await service.take(
         match_event("completed", correlationid=None, source="/games/forged"),
-        match_event("voided", "m2", correlationid=None),
+        match_event("corrected", "m2", correlationid=None),
         match_event("completed", "m3", correlationid=None, data={"results": []}),
     )
     found = await service.stuck_events.page(after=0, limit=9)
     assert [(row["reason"], row["correlation_id"]) for row in found] == [
         ("source_not_allowed", str(match_correlation_id(source="/games/forged", match_id="m1"))),
-        ("not_supported_yet", str(match_correlation_id(source=SOURCE, match_id="m2"))),
+        ("result_missing", str(match_correlation_id(source=SOURCE, match_id="m2"))),
         ("schema_invalid", str(match_correlation_id(source=SOURCE, match_id="m3"))),
     ]
 
 
 async def test_finality_comes_with_time_and_a_dispute_holds_it(service: Service) -> None:
-    """round.finalized once the window has passed; a correction that waits keeps the round settled."""
+    """round.finalized once the window has passed; a correction that waits, whole and parked or for a part of it, keeps the
+    round settled.
+    """
     await service.create(id="slow", dispute_window_s=3_600)
     slow = {"competition": "slow"}
-    await service.take(match_event("completed", data=slow), match_event("completed", "m2", data=slow))
+    await service.take(
+        match_event("completed", data=slow),
+        match_event("completed", "m2", data=slow),
+        match_event("corrected", "m3", data=slow),
+        match_event("completed", "m3", data=slow),
+    )
     settled = [event for event in await service.events() if isinstance(event, RoundSettledEvent)]
     assert {(event.data.final, event.data.final_at) for event in settled} == {
         (False, NOW + timedelta(hours=1))
     }
-    await service.take(match_event("corrected", "m2", data=slow))
+    await service.take(match_event("corrected", "m2", data={**slow, "part": 1, "parts": 2}))
     service.clock.advance(timedelta(minutes=59))
     assert await service.finalize() is False
     service.clock.advance(timedelta(minutes=1))
@@ -283,11 +297,13 @@ async def test_finality_comes_with_time_and_a_dispute_holds_it(service: Service)
     finalized = (await service.events())[-1]
     assert (finalized.type, finalized.aggregateversion) == ("prizewire.round.finalized.v1", 2)
     assert finalized.data.settlement_version == 1
-    assert ((await service.round("m1"))["state"], (await service.round("m2"))["state"]) == (
-        "FINALIZED",
-        "SETTLED",
-    )
-    assert await service.breaches() == {}
+    states = [(await service.round(match))["state"] for match in ("m1", "m2", "m3")]
+    assert states == ["FINALIZED", "SETTLED", "SETTLED"]
+    assert await service.stuck_events.release() is True
+    assert await service.finalize() is True
+    states = [(await service.round(match))["state"] for match in ("m1", "m2", "m3")]
+    assert states == ["FINALIZED", "SETTLED", "FINALIZED"]
+    assert set(await service.breaches()) == {"settlement.results_are_whole"}
 
 
 async def test_two_processes_finalize_a_round_once(open_service: Opener) -> None:

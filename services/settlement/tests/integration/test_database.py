@@ -13,9 +13,15 @@ from sqlalchemy import Connection
 
 from prizewire_settlement.adapters.tables import APPEND_ONLY, metadata
 from prizewire_settlement.domain.states import EDGES
-from services.settlement.tests.integration.conftest import Opener, Service, match_event, subject_of
+from services.settlement.tests.integration.conftest import (
+    Opener,
+    Service,
+    match_event,
+    results,
+    subject_of,
+)
 
-MIGRATION = Path(__file__).parents[2] / "migrations" / "versions" / "0001_first.py"
+MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
 
 @pytest.fixture
@@ -57,6 +63,9 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         step(3, "OPEN", "CLOSED"),
         step(6, "FINALIZED", "VOIDED", match="m1"),
         step(6, "FINALIZED", "SETTLED", match="m1"),
+        step(6, "FINALIZED", "RESOLVED", match="m1"),
+        step(6, "FINALIZED", "RESOLVED", match="m1").replace("'x', 'x', 'x'", "'admin.resolve', 'x', 'x'"),
+        step(2, "OPEN", "VOIDED") + "; " + step(3, "VOIDED", "OPEN"),
         f"INSERT INTO round_transitions VALUES ('{uuid4()}', 1, 'OPEN', 'CLOSED', 'x', 'x', 'x', 'x', now())",
     ],
     ids=[
@@ -65,6 +74,9 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         "leaves a gap",
         "voids what is final",
         "goes back",
+        "corrects what is final without an admin",
+        "corrects what is final without a reason",
+        "leaves VOIDED",
         "begins in the middle",
     ],
 )
@@ -98,7 +110,7 @@ async def test_a_round_is_not_born_without_its_steps(settled: Service) -> None:
     """A row that claims a state needs the history for it."""
     statement = (
         "INSERT INTO rounds SELECT gen_random_uuid(), source, 'm9', competition_id, correlation_id, rule_version, "
-        "state, state_seq, version, settlement_version, result_version, final_at, created_at, updated_at "
+        "state, state_seq, version, settlement_version, result_version, final_at, created_at, updated_at, waiting_since "
         "FROM rounds WHERE match_id = 'm1'"
     )
     assert await refused(settled, statement) == CHECK
@@ -125,8 +137,79 @@ async def test_rounds_and_results_stay(settled: Service, table: str) -> None:
 
 
 async def test_the_result_of_a_settled_round_stays(settled: Service) -> None:
-    """What a round was settled by cannot be rewritten."""
+    """What a round was settled by cannot be rewritten, also once a correction has superseded it."""
     assert await refused(settled, "UPDATE round_results SET document = '[]'") == CHECK
+    await settled.create(id="slow", dispute_window_s=60)
+    slow = {"competition": "slow"}
+    await settled.take(
+        match_event("completed", "m3", data=slow),
+        match_event("corrected", "m3", data={**slow, "results": results("cyd", "ann")}),
+    )
+    ours = f"WHERE round_id = '{subject_of('m3')}'"
+    for version in (1, 2):
+        statement = f"UPDATE round_results SET document = '[]' {ours} AND result_version = {version}"
+        assert await refused(settled, statement) == CHECK
+    back = "UPDATE rounds SET result_version = 1 WHERE match_id = 'm3'"
+    assert await refused(settled, back) == CHECK
+    later = "UPDATE rounds SET final_at = final_at + interval '1 s' WHERE match_id = 'm3'"
+    assert await refused(settled, later) == CHECK
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "rule_version = 2",
+        "campaign = gen_random_uuid()",
+        "asset = 'USDC'",
+        "gross = gross + 1, net = net + 1",
+        "platform_fee = platform_fee - 1, organizer_fee = organizer_fee + 1",
+        "organizer_player = 'org'",
+        "final_at = final_at + interval '1 s'",
+        "version = 4",
+        "reason = NULL",
+    ],
+)
+async def test_a_correction_moves_lines_and_nothing_else(settled: Service, change: str) -> None:
+    """A further settlement has the rule, campaign, asset, gross, fees and finality of the one before, and a reason."""
+    names = [column.name for column in metadata.tables["settlements"].columns]
+    changed = {"version": "version + 1", "reason": "'x'"} | dict(
+        part.split(" = ") for part in change.split(", ")
+    )
+    values = ", ".join(changed.get(name, name) for name in names)
+    statement = f"INSERT INTO settlements ({', '.join(names)}) SELECT {values} FROM settlements"
+    assert await refused(settled, statement) == CHECK
+
+
+async def test_a_token_stays_what_it_was_given_as(settled: Service) -> None:
+    """Bound to its source, never longer valid than said, revoked for good; the service cannot delete it."""
+    owner = await asyncpg.connect(settled.urls.migration)
+    await owner.execute(
+        "INSERT INTO source_tokens VALUES (gen_random_uuid(), '/games/chess', '\\x00', '', 'ada', now(), now(), now())"
+    )
+    await owner.close()
+    for change in (
+        "source = '/games/go'",
+        "digest = '\\x01'",
+        "expires_at = expires_at + interval '1 s'",
+        "revoked_at = NULL",
+    ):
+        assert await refused(settled, f"UPDATE source_tokens SET {change}") == CHECK
+    assert await refused(settled, "DELETE FROM source_tokens") == APPEND
+    assert await refused(settled, "DELETE FROM source_tokens", as_owner=False) == NOT_ALLOWED
+
+
+async def test_a_rule_has_a_whole_entry_fee_or_none(settled: Service) -> None:
+    """Amount and asset stand together, above zero; a player stands once among a round's entries."""
+    names = [column.name for column in metadata.tables["competition_rules"].columns]
+    for asset, amount in (("'EURC'", "NULL"), ("NULL", "1"), ("'EURC'", "0")):
+        changed = {"version": "version + 1", "entry_asset": asset, "entry_amount": amount}
+        values = ", ".join(changed.get(name, name) for name in names)
+        statement = (
+            f"INSERT INTO competition_rules ({', '.join(names)}) SELECT {values} FROM competition_rules"
+        )
+        assert await refused(settled, statement) == CHECK
+    entry = f"(gen_random_uuid(), '{subject_of('m2')}', 'ann', 'EURC', 5, 'x', now())"
+    assert await refused(settled, f"INSERT INTO entries VALUES {entry}, {entry}") == "23505"
 
 
 async def test_the_service_cannot_add_edges(settled: Service) -> None:
@@ -187,7 +270,8 @@ async def test_a_settlement_that_does_not_add_up_is_refused(
     """Gross is fees and net, unclaimed is within net; the constraints hold for every new row."""
     names = [column.name for column in metadata.tables["settlements"].columns]
     changed = dict(part.split(" = ") for part in columns.split(", "))
-    values = ", ".join("2" if name == "version" else changed.get(name, name) for name in names)
+    changed |= {"version": "2", "reason": "'x'"}
+    values = ", ".join(changed.get(name, name) for name in names)
     statement = f"INSERT INTO settlements ({', '.join(names)}) SELECT {values} FROM settlements"
     assert await refused(settled, statement) == CHECK
     assert constraint
@@ -200,16 +284,19 @@ async def test_a_line_pays_something(settled: Service) -> None:
 
 
 async def test_the_database_knows_the_same_edges_as_the_code(settled: Service) -> None:
-    """The copy in the migration, the rows in the database and the domain's table are one."""
+    """The copies in the migrations, the rows in the database and the domain's table are one."""
     rows = await settled.rows("SELECT from_state, to_state, reason FROM round_transitions_allowed")
     table = {(str(edge.before), str(edge.after), edge.reason) for edge in EDGES}
     assert {tuple(row) for row in rows} == table
-    spec = importlib.util.spec_from_file_location("first", MIGRATION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert set(module.EDGES) == table
+    copies: list[tuple[str, str, str]] = []
+    for path in sorted(MIGRATIONS.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        copies += getattr(module, "EDGES", ())
+    assert sorted(copies) == sorted(table)
 
 
 async def test_the_migrations_make_the_tables_that_the_code_knows(service: Service) -> None:
@@ -243,6 +330,9 @@ async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) 
         f"UPDATE settlements SET gross = gross + 1, platform_fee = platform_fee + 1 WHERE round_id = '{subject_of('m2')}'"
     )
     await owner.execute("UPDATE rounds SET settlement_version = 2 WHERE match_id = 'm2'")
+    await owner.execute(
+        f"INSERT INTO entries VALUES (gen_random_uuid(), '{subject_of('m3')}', 'ann', 'EURC', 5, 'x', now())"
+    )
     await owner.execute("DELETE FROM outbox WHERE topic LIKE '%settlements%' AND key = 'corr-m2'")
     await owner.close()
     assert {name.removeprefix("settlement.") for name in await service.breaches()} == {
@@ -252,4 +342,5 @@ async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) 
         "state_is_the_last_step",
         "settlements_match_the_state",
         "settled_rounds_have_their_events",
+        "entries_follow_the_rule",
     }

@@ -1,6 +1,7 @@
 """The service as a process: migrate, serve, Kafka in and out, kill -9, SIGTERM."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from click.testing import CliRunner
 
 from prizewire_chassis.testing import make_token
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.topics import MATCHES, SETTLEMENTS
 from prizewire_contracts.trust import TrustStore
 from prizewire_devstack import tokens
+from prizewire_devstack.cli.source import command as source_command
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.postgres import DatabaseUrls
@@ -27,6 +30,7 @@ from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
+from services.settlement.tests.fakes import SOURCE
 from services.settlement.tests.integration.conftest import competition_body, match_event, results
 
 MATCHES_N = 200
@@ -227,6 +231,40 @@ async def published(
     await eventually(all_here, deadline_s=30)
     await consumer.stop()
     return found
+
+
+async def test_the_example_of_a_game_server_reports_a_result(
+    process: Process, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Key and public entry by `prizewire source keygen`, a token by an admin, then the script as it stands: settled, once."""
+    key_file = tmp_path / "chess.key"
+    made = CliRunner().invoke(source_command, ["keygen", str(key_file), "--keyid", "chess-1"])
+    body = competition_body(sources=[{"source": SOURCE, "keys": [json.loads(made.output)]}])
+    admin = headers(keyring, "ada", "admin")
+    async with httpx.AsyncClient(base_url=process.url, headers=admin) as client:
+        assert (await client.post("/api/competitions", json=body)).status_code == 201
+        token = (await client.post("/api/source-tokens", json={"source": SOURCE})).json()["token"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PRIZEWIRE_URL": process.url,
+        "SOURCE": SOURCE,
+        "SOURCE_TOKEN": token,
+        "KEY_FILE": str(key_file),
+    }
+    script = repository_root() / "examples" / "game_server" / "report.py"
+    for _ in range(2):
+        told = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+            [sys.executable, str(script), "4711", "cup", "ann", "bob", "cyd"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        # the same attempt again has another time: its key is used, and the result stands
+        assert told.returncode == 0 or "409" in told.stderr, told.stderr
+    assert await process.count("settlements") == 1
+    assert await process.count("stuck_events WHERE subject = '4711'") == 0
 
 
 def test_settings_are_printed_with_their_defaults() -> None:

@@ -17,7 +17,7 @@ from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.rules import RuleReader
 from prizewire_settlement.adapters.storage import Rounds
 from prizewire_settlement.domain.commands import MatchReport
-from prizewire_settlement.domain.model import PerPoint, PlaceRange, RankBy, Rule, Source, TiePolicy
+from prizewire_settlement.domain.model import EntryFee, PerPoint, PlaceRange, RankBy, Rule, Source, TiePolicy
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
 from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
@@ -29,6 +29,8 @@ from services.settlement.tests.fakes import (
     SOURCE,
     FakeWorld,
     completed,
+    corrected,
+    entered,
     make_competition,
     make_rule,
     opened,
@@ -89,6 +91,7 @@ def full_rule() -> Rule:
         rank_by=RankBy(score="points", descending=False),
         sources=(Source(source=SOURCE, keys=(source_key(KEY),)), Source(source="/games/go")),
         dispute_window=HOUR,
+        entry_fee=EntryFee(asset=EURC, amount=2**61),
     )
 
 
@@ -144,10 +147,12 @@ def ids(*matches: str) -> list[UUID]:
 
 
 async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store, Keeper]) -> None:
-    """New, moved and settled rounds; parts wait with their results, and lose them once the round is settled."""
+    """New, moved, settled and corrected rounds; the heads of parts, and their results and lines where they are asked for;
+    who entered.
+    """
     rounds, keeper = stores
     async with keeper() as store:
-        await store.create(make_competition(dispute_window=HOUR))
+        await store.create(make_competition(dispute_window=HOUR, entry_fee=EntryFee(asset=EURC, amount=250)))
     first = completed("m2", event_id="p1", part=1, parts=2, results=placed("ann"))
     await apply(rounds, opened("m1"), first)
     (m1, m2) = ids("m1", "m2")
@@ -155,8 +160,11 @@ async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store
         held = await found.rounds({m1, m2, *ids("unheard")})
         assert {one.state for one in held.values()} == {RoundState.OPEN, RoundState.CLOSED}
         waiting = await found.parts({m1, m2})
-        assert waiting[m2][1, 1].results == first.results
+        head = waiting[m2][1, 1]
+        assert (head.results, head.document, head.players, head.reason) == ((), "", 1, None)
+        assert await found.results(m2, 1) == {1: first.results}
         assert m1 not in waiting
+        assert held[m2].waiting_since == NOW
     again = completed("m2", event_id="q1", part=1, parts=2, results=placed("bob"))
     last = completed("m2", event_id="q2", part=2, parts=2, results=placed(cyd=2))
     await apply(rounds, again, last)
@@ -165,10 +173,18 @@ async def test_rounds_and_parts_come_back_as_they_were_saved(stores: tuple[Store
         assert (settled.state, settled.state_seq, settled.version) == (RoundState.SETTLED, 4, 1)
         assert (settled.settlement_version, settled.result_version, settled.final_at) == (1, 1, NOW + HOUR)
         parts = (await found.parts({m2}))[m2]
-        assert {key: (part.event_id, part.results) for key, part in parts.items()} == {
-            (1, 1): ("q1", ()),
-            (1, 2): ("q2", ()),
-        }
+        assert {key: part.event_id for key, part in parts.items()} == {(1, 1): "q1", (1, 2): "q2"}
+        assert await found.results(m2, 1) == {1: placed("bob"), 2: placed(cyd=2)}
+        assert [line.player for line in await found.lines(m2, 1)] == ["bob", "cyd"]
+        assert settled.waiting_since is None
+    await apply(rounds, corrected("m2", results=placed("cyd")), entered("ann", "m1"), entered("bob", "m1"))
+    async with rounds() as found:
+        settled = (await found.rounds({m2}))[m2]
+        assert (settled.settlement_version, settled.result_version, settled.final_at) == (2, 2, NOW + HOUR)
+        assert [line.player for line in await found.lines(m2, 2)] == ["cyd"]
+        assert (await found.parts({m2}))[m2][2, 1].reason == "a judge said so"
+        wanted = {(m1, "ann"), (m1, "cyd"), (m2, "bob")}
+        assert await found.entered(wanted) == {m1: {"ann"}}
 
 
 async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, Keeper]) -> None:

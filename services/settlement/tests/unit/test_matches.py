@@ -7,20 +7,19 @@ from typing import Any
 import pytest
 
 from prizewire_contracts.ids import match_correlation_id
-from prizewire_settlement.domain.commands import MatchReport
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 from prizewire_settlement.domain.events import RoundFinalized, RoundProgressed, RoundSettled
 from prizewire_settlement.domain.model import PlayerResult, RankBy, Source, TiePolicy
 from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
-from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
 from services.settlement.tests.fakes import (
     KEY,
     NOW,
     OTHER_KEY,
     SOURCE,
     FakeWorld,
+    apply,
     closed,
     completed,
     make_competition,
@@ -28,32 +27,9 @@ from services.settlement.tests.fakes import (
     opened,
     paid,
     placed,
+    reasons,
     source_key,
-    voided,
 )
-
-
-async def apply(world: FakeWorld, *reports: MatchReport, lines_per_part: int = 1_000) -> Applied:
-    """Admit, and apply what was admitted, as the consumer does; refusals by their place among ``reports``."""
-    admitted = await admit_reports(reports, store=world)
-    places = [index for index in range(len(reports)) if index not in admitted.refused]
-    if not places:
-        return Applied(admitted.refused)
-    applied = await apply_reports(
-        [reports[index] for index in places],
-        competitions=admitted.competitions,
-        store=world,
-        events=world,
-        now=NOW,
-        lines_per_part=lines_per_part,
-    )
-    applied.refused = {places[index]: problem for index, problem in applied.refused.items()}
-    applied.refused |= admitted.refused
-    return applied
-
-
-def reasons(applied: Applied) -> dict[int, tuple[Reason, bool]]:
-    return {index: (refused.reason, refused.park) for index, refused in applied.refused.items()}
 
 
 async def test_a_result_alone_implies_the_earlier_steps_and_says_one_event(world: FakeWorld) -> None:
@@ -251,18 +227,6 @@ async def test_two_sources_may_have_matches_of_one_name() -> None:
     assert len(world.held) == 2
 
 
-async def test_corrections_and_voids_are_kept_for_later(world: FakeWorld) -> None:
-    """Authentic ones park their match; forged ones are dead; neither changes a round."""
-    await apply(world, completed())
-    applied = await apply(world, voided(event_id="v"), voided(event_id="w", source="/games/forged"))
-    assert reasons(applied) == {
-        0: (Reason.NOT_SUPPORTED_YET, True),
-        1: (Reason.SOURCE_NOT_ALLOWED, False),
-    }
-    assert reasons(await apply(world, voided("unheard"))) == {0: (Reason.NOT_SUPPORTED_YET, True)}
-    assert len(world.held) == 1
-
-
 async def test_a_round_keeps_the_rule_it_began_under(world: FakeWorld) -> None:
     """A rule that changes between opening and result counts for new rounds only."""
     await apply(world, opened())
@@ -380,15 +344,6 @@ async def test_rounds_become_final_when_the_window_has_passed() -> None:
     assert world.steps[-1].cause.actor == "/prizewire/settlement"
     world.disputed.clear()
     assert await finalize(timedelta(hours=2)) == 1
-
-
-async def test_a_voided_round_takes_no_result(world: FakeWorld) -> None:
-    """A report that would lead out of VOIDED parks its match."""
-    await apply(world, opened())
-    found = world.round_of("m1")
-    world.held[found.id] = replace(found, state=RoundState.VOIDED)
-    for late in (completed(), closed()):
-        assert reasons(await apply(world, late)) == {0: (Reason.ILLEGAL_TRANSITION, True)}
 
 
 def test_a_refusal_says_its_reason() -> None:

@@ -25,6 +25,8 @@ ROUTES: Final = (
     *(Route(prefix=f"/api/services/{name}", service=name) for name in SERVICES_WITH_API),
     Route(prefix="/api/competitions", service="settlement"),
     Route(prefix="/api/rounds", service="settlement"),
+    Route(prefix="/api/matches", service="settlement"),
+    Route(prefix="/api/source-tokens", service="settlement"),
     Route(prefix="/api/wallet", service="rewards"),
     Route(prefix="/api/campaigns", service="rewards"),
     Route(prefix="/api/transactions", service="rewards"),

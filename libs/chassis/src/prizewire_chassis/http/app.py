@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
-from prizewire_chassis.auth import Authentication, TokenReader
+from prizewire_chassis.auth import ApiTokens, Authentication, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
 from prizewire_chassis.health import Health
 from prizewire_chassis.logging import get_logger
@@ -46,7 +46,12 @@ _CODES = {
 
 
 def build_app(
-    *, service: str, controllers: Sequence[ControllerRouterHandler], health: Health, tokens: TokenReader
+    *,
+    service: str,
+    controllers: Sequence[ControllerRouterHandler],
+    health: Health,
+    tokens: TokenReader,
+    api_tokens: ApiTokens | None = None,
 ) -> Litestar:
     """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``.
 
@@ -69,7 +74,10 @@ def build_app(
 
     return Litestar(
         route_handlers=[live, ready, metrics, *controllers],
-        middleware=[DefineMiddleware(_Observed), DefineMiddleware(Authentication, reader=tokens)],
+        middleware=[
+            DefineMiddleware(_Observed),
+            DefineMiddleware(Authentication, reader=tokens, api_tokens=api_tokens),
+        ],
         exception_handlers={
             Problem: _problem,
             ValidationException: _invalid,

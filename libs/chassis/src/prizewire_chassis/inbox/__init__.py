@@ -7,6 +7,7 @@ it). Nothing is dropped, and no message is given up because the database or the 
 
 from prizewire_chassis.inbox.processor import BatchProcessor
 from prizewire_chassis.inbox.types import (
+    OFFERED,
     Admission,
     ConsumerSpec,
     Handler,
@@ -20,6 +21,7 @@ from prizewire_chassis.inbox.types import (
 )
 
 __all__ = [
+    "OFFERED",
     "Admission",
     "BatchProcessor",
     "ConsumerSpec",

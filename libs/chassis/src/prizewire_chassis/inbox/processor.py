@@ -4,12 +4,12 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.db import Database, after_commit, is_transient
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
@@ -18,7 +18,15 @@ from prizewire_chassis.inbox.statements import (
     inbox_hashes,
 )
 from prizewire_chassis.inbox.taken import Taken, tell
-from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Stopping, VersionRule
+from prizewire_chassis.inbox.types import (
+    OFFERED,
+    ConsumerSpec,
+    Incoming,
+    Record,
+    Refusal,
+    Stopping,
+    VersionRule,
+)
 from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
@@ -32,6 +40,16 @@ __all__ = ["BatchProcessor"]
 _UNEXPECTED_TRIES = 3
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A message without a place in Kafka."""
+
+    topic: str
+    value: bytes
+    partition: int = -1
+    offset: int = -1
 
 
 class _Split(Exception):
@@ -279,6 +297,24 @@ class BatchProcessor:
                 "now": self._clock.now(),
             },
         )
+
+    def read(self, spec: ConsumerSpec, value: bytes) -> Incoming | Refusal:
+        """A message that did not come from Kafka, decoded as if it had; or why it is none."""
+        item = self._decode(spec, _Handed(spec.topic.name, value))
+        if isinstance(item, Stuck):
+            return Refusal(RefusalCode(item.reason), item.detail)
+        return replace(item, replay_of=OFFERED)
+
+    async def offer(self, tx: AsyncConnection, spec: ConsumerSpec, incoming: Incoming) -> Refusal | None:
+        """Take in what ``read`` answered, in the caller's transaction, by the same path as messages of Kafka.
+
+        Answers None when it was applied or turned out to be without effect. Otherwise the reason, and the caller rolls
+        back: nothing is kept of what its sender is told of.
+        """
+        refusals = await self._in_transaction(tx, spec, [incoming], Taken())
+        refusal = refusals.get(0)
+        after_commit(tx, EVENTS.labels(spec.name, "offered").inc)
+        return refusal
 
     async def replay(self, tx: AsyncConnection, spec: ConsumerSpec, entry: Stuck) -> Refusal | None:
         """Send a stuck message through the same path again, in the caller's transaction.

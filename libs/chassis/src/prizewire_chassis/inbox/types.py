@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +12,7 @@ from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import Topic
 
 __all__ = [
+    "OFFERED",
     "Admission",
     "ConsumerSpec",
     "Handler",
@@ -52,7 +53,8 @@ class Record(Protocol):
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
-    ``replay_of`` is the state (dead or parked) from which it is sent again, None when it comes from Kafka.
+    ``replay_of`` is the state (dead or parked) from which it is sent again, ``OFFERED`` where its sender waits for the
+    answer, None when it comes from Kafka.
     """
 
     event: Envelope
@@ -79,6 +81,8 @@ class Refusal:
     park: bool = False
 
 
+OFFERED: Final = "offered"
+"""How an event comes that was handed in by somebody who hears at once what became of it: nothing refused is kept."""
 Admission = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
 """Says, by index, which events may not come in, such as those that a game server did not sign. It changes nothing."""
 Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
@@ -114,6 +118,9 @@ class ConsumerSpec:
     ``admit`` is for topics whose events the trust store cannot vouch for. It is asked before anything is looked up or
     stored under an event's name: what it refuses is dead, parks nothing and leaves no trace in the inbox.
     ``correlation_of`` says, from source and subject, which correlation id an event belongs to that names none.
+    ``overtakes`` says, from the reason of a parked head and a later event's type, that this event does not wait behind
+    it: what the head waits for must come through. ``ready`` answers the ids of parked heads that have what they waited
+    for; they are then sent again. Versions' gaps need neither.
     """
 
     name: str
@@ -123,6 +130,8 @@ class ConsumerSpec:
     types: frozenset[str] | None = None
     admit: Admission | None = None
     correlation_of: Callable[[str, str], str] | None = None
+    overtakes: Callable[[str, str], bool] | None = None
+    ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]] | None = None
 
     def correlation(self, *, named: str | None, source: str | None, subject: str | None) -> str | None:
         """The correlation id that an event names, or else the one that it belongs to, where that can be said."""

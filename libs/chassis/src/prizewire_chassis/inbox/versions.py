@@ -54,7 +54,8 @@ async def check_versions(
         head = heads.get(subject)
         fills_gap = rule is VersionRule.STRICT and version == current + 1
         behind = head is not None and item.replay_of != "parked"
-        if behind and not (fills_gap and head == RefusalCode.VERSION_GAP):
+        passes = (fills_gap and head == RefusalCode.VERSION_GAP) or _overtakes(spec, head, item)
+        if behind and not passes:
             refusals[index] = Refusal(RefusalCode.SUBJECT_PARKED, f"waits behind {head}", park=True)
             continue
         if rule is not VersionRule.NONE and version is not None:
@@ -68,6 +69,10 @@ async def check_versions(
             versions[subject] = version
         passed.append((index, item))
     return passed, versions
+
+
+def _overtakes(spec: ConsumerSpec, head: str | None, item: Incoming) -> bool:
+    return head is not None and spec.overtakes is not None and spec.overtakes(head, item.event.type)
 
 
 async def store_versions(

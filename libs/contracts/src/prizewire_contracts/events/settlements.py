@@ -29,7 +29,6 @@ __all__ = [
     "RoundFinalizedEvent",
     "RoundOpenedEvent",
     "RoundProgress",
-    "RoundResolvedEvent",
     "RoundSettled",
     "RoundSettledEvent",
     "RoundVoided",
@@ -165,13 +164,6 @@ class RoundClosedEvent(_SettlementEnvelope):
     data: RoundProgress
 
 
-class RoundResolvedEvent(_SettlementEnvelope):
-    """Envelope of ``round.resolved``."""
-
-    type: Literal["prizewire.round.resolved.v1"] = "prizewire.round.resolved.v1"
-    data: RoundProgress
-
-
 class RoundSettledEvent(_SettlementEnvelope):
     """Envelope of ``round.settled``."""
 
@@ -204,7 +196,6 @@ SettlementEvent = Annotated[
     RoundOpenedEvent
     | RoundEnteredEvent
     | RoundClosedEvent
-    | RoundResolvedEvent
     | RoundSettledEvent
     | RoundFinalizedEvent
     | RoundVoidedEvent

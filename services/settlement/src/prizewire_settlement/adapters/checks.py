@@ -1,6 +1,7 @@
 """Settlement's invariants over the whole database. Each answers breaches as sentences."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import text
@@ -9,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "results_whole"]
 
 _SETTLED = "prizewire.round.settled.v1"
+_CORRECTED = "prizewire.round.corrected.v1"
 _BREACHES_MAX = 50
 
 
@@ -34,7 +36,12 @@ async def _settled_without_event(tx: AsyncConnection) -> list[str]:
     async for chunk in rows.partitions(5_000):
         wanted = {
             str(
-                event_id(source=source, subject=str(row.round_id), version=row.event_version, kind=_SETTLED)
+                event_id(
+                    source=source,
+                    subject=str(row.round_id),
+                    version=row.event_version,
+                    kind=_SETTLED if row.version == 1 else _CORRECTED,
+                )
             ): row
             for row in chunk
         }
@@ -48,6 +55,18 @@ async def _settled_without_event(tx: AsyncConnection) -> list[str]:
                 f"settlement {row.version} of round {row.round_id} has no event {row.event_version}"
             )
     return breaches[:_BREACHES_MAX]
+
+
+async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
+    """Rounds that wait for a part of their result since ``until`` or longer: somebody has to send it, or to decide."""
+    rows = await tx.execute(
+        text(
+            "SELECT format('round %s of match %s waits for parts of its result since %s', id, match_id, "
+            "waiting_since) AS breach FROM rounds WHERE waiting_since <= :until ORDER BY waiting_since LIMIT :limit"
+        ),
+        {"until": until, "limit": _BREACHES_MAX},
+    )
+    return [row.breach for row in rows]
 
 
 _LINES_SUM_TO_NET = """
@@ -99,6 +118,14 @@ GROUP BY d.id
 HAVING count(s.version) <> d.settlement_version
     OR (d.state IN ('SETTLED', 'FINALIZED')) <> (d.settlement_version > 0 AND d.state <> 'VOIDED')
 """
+_ENTRIES_FOLLOW_THE_RULE = """
+SELECT format('entry %s of round %s: %s %s, but rule %s asks %s %s', e.id, e.round_id, e.amount, e.asset,
+    d.rule_version, r.entry_amount, r.entry_asset) AS breach
+FROM entries e
+LEFT JOIN rounds d ON d.id = e.round_id
+LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = d.rule_version
+WHERE (e.amount, e.asset) IS DISTINCT FROM (r.entry_amount, r.entry_asset)
+"""
 
 CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.lines_sum_to_net": partial(_breaches, statement=_LINES_SUM_TO_NET),
@@ -107,5 +134,6 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.state_is_the_last_step": partial(_breaches, statement=_STATE_IS_THE_LAST_STEP),
     "settlement.settlements_match_the_state": partial(_breaches, statement=_SETTLED_IS_SETTLED_ONCE),
     "settlement.settled_rounds_have_their_events": _settled_without_event,
+    "settlement.entries_follow_the_rule": partial(_breaches, statement=_ENTRIES_FOLLOW_THE_RULE),
 }
 """Check by name."""

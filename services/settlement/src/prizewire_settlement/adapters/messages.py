@@ -12,19 +12,35 @@ from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import ServiceEnvelope
 from prizewire_contracts.events.settlements import (
+    EntryFee,
     Fees,
     RoundClosedEvent,
+    RoundCorrectedEvent,
+    RoundEnteredEvent,
     RoundFinalizedEvent,
     RoundOpenedEvent,
     RoundProgress,
     RoundSettledEvent,
+    RoundVoidedEvent,
     SettledLine,
 )
+from prizewire_contracts.events.settlements import RoundCorrected as CorrectedData
+from prizewire_contracts.events.settlements import RoundEntered as EnteredData
 from prizewire_contracts.events.settlements import RoundFinalized as FinalizedData
 from prizewire_contracts.events.settlements import RoundSettled as SettledData
+from prizewire_contracts.events.settlements import RoundVoided as VoidedData
 from prizewire_money import Amount, Asset
-from prizewire_settlement.domain.events import RoundEvent, RoundFinalized, RoundProgressed, RoundSettled
-from prizewire_settlement.domain.model import Line, Settlement
+from prizewire_settlement.domain.events import (
+    RoundCorrected,
+    RoundEntered,
+    RoundEvent,
+    RoundFinalized,
+    RoundProgressed,
+    RoundSettled,
+    RoundVoided,
+)
+from prizewire_settlement.domain.model import EntryFee as Fee
+from prizewire_settlement.domain.model import Line, Round, Settlement
 from prizewire_settlement.domain.states import RoundState
 
 __all__ = ["Messages", "render_lines"]
@@ -89,52 +105,72 @@ def _contract(event: RoundEvent, rendered: dict[int, _Rendered]) -> tuple[type[S
         if lines is None:
             lines = render_lines(settlement.lines, asset=settlement.rule.asset)
             rendered[id(settlement)] = lines
-        return RoundSettledEvent, _settled(event, settlement, lines)
+        settled = _settled(event, settlement, lines)
+        if isinstance(event, RoundCorrected):
+            return RoundCorrectedEvent, CorrectedData(**settled, reason=event.reason)
+        return RoundSettledEvent, SettledData(**settled)
     found = event.round
     if isinstance(event, RoundFinalized):
         data = FinalizedData(round_id=found.id, settlement_version=event.settlement_version)
         return RoundFinalizedEvent, data
+    if isinstance(event, RoundVoided):
+        return RoundVoidedEvent, VoidedData(**_about(found), reason=event.reason)
+    if isinstance(event, RoundEntered):
+        entry = event.entry
+        entered = EnteredData(
+            **_about(found), entry_id=entry.id, player=entry.player, fee=_asked(entry.fee), at=event.at
+        )
+        return RoundEnteredEvent, entered
     assert isinstance(event, RoundProgressed)
     progress = RoundProgress(
-        round_id=found.id,
-        match_id=found.match_id,
-        match_source=found.source,
-        competition=found.competition,
-        rule_version=found.rule_version,
-        at=event.at,
+        **_about(found), rule_version=found.rule_version, at=event.at, entry_fee=_fee(event.entry_fee)
     )
     return _PROGRESS[event.state], progress
 
 
-def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -> SettledData:
+def _fee(fee: Fee | None) -> EntryFee | None:
+    return None if fee is None else _asked(fee)
+
+
+def _asked(fee: Fee) -> EntryFee:
+    return EntryFee(asset=fee.asset.code, amount=_wire(fee.asset, fee.amount))
+
+
+def _about(found: Round) -> dict[str, Any]:
+    return {
+        "round_id": found.id,
+        "match_id": found.match_id,
+        "match_source": found.source,
+        "competition": found.competition,
+    }
+
+
+def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -> dict[str, Any]:
     found, rule, fees = event.round, settlement.rule, settlement.fees
     asset = rule.asset
     first = event.lines[0].line - 1 if event.lines else 0
-    return SettledData(
-        round_id=found.id,
-        match_id=found.match_id,
-        match_source=found.source,
-        competition=found.competition,
-        settlement_version=settlement.version,
-        rule_version=rule.version,
-        campaign=rule.campaign,
-        asset=asset.code,
-        gross=_wire(asset, fees.gross),
-        fees=Fees(
+    return {
+        **_about(found),
+        "settlement_version": settlement.version,
+        "rule_version": rule.version,
+        "campaign": rule.campaign,
+        "asset": asset.code,
+        "gross": _wire(asset, fees.gross),
+        "fees": Fees(
             platform=_wire(asset, fees.platform),
             organizer=_wire(asset, fees.organizer),
             organizer_player=rule.organizer_player,
         ),
-        net=_wire(asset, fees.net),
-        unclaimed=_wire(asset, settlement.unclaimed),
-        part=event.part,
-        parts=settlement.parts,
-        lines_total=len(settlement.lines),
-        digest=rendered.digest,
-        lines=[
+        "net": _wire(asset, fees.net),
+        "unclaimed": _wire(asset, settlement.unclaimed),
+        "part": event.part,
+        "parts": settlement.parts,
+        "lines_total": len(settlement.lines),
+        "digest": rendered.digest,
+        "lines": [
             SettledLine(line=number, player=player, place=place, amount=amount)
             for number, player, place, amount in rendered.rows[first : first + len(event.lines)]
         ],
-        final=settlement.final,
-        final_at=settlement.final_at,
-    )
+        "final": settlement.final,
+        "final_at": settlement.final_at,
+    }

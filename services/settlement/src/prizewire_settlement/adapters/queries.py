@@ -9,20 +9,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_settlement.adapters.rows import (
+    PART_COLUMNS,
     ROUND_COLUMNS,
+    line_of,
     part_of,
     round_of,
     settlement_of,
     transition_of,
 )
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
-from prizewire_settlement.domain.model import Competition, Line, Round, Rule
-from prizewire_settlement.ports import RoundFilter, RoundRecord
+from prizewire_settlement.domain.model import Competition, Line, PlayerResult, Round, Rule
+from prizewire_settlement.domain.results import results_of
+from prizewire_settlement.ports import Incomplete, RoundFilter, RoundRecord
 
-__all__ = ["LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
+__all__ = ["LINES_IN_LINEAGE_MAX", "LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
 
 LINES_SHOWN_MAX = 1_000
 """Lines that come with a round; the rest is paged."""
+LINES_IN_LINEAGE_MAX = 100
+"""Lines of each settlement that a lineage shows."""
 ROUNDS_SHOWN_MAX = 100
 """Rounds of one correlation id that a lineage shows."""
 
@@ -63,6 +68,8 @@ class PostgresQueries:
             if value is not None:
                 conditions.append(f"{column} = :{column}")
                 values[column] = value
+        if wanted.incomplete:
+            conditions.append("waiting_since IS NOT NULL")
         if after is not None:
             conditions.append("(created_at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid))")
             values |= {"after_at": after[0], "after_id": after[1]}
@@ -79,7 +86,11 @@ class PostgresQueries:
     async def round(self, round_id: UUID) -> RoundRecord | None:
         """See the port."""
         row = (await self._tx.execute(_ROUND, {"id": round_id})).one_or_none()
-        return None if row is None else (await self._records([round_of(row)]))[0]
+        if row is None:
+            return None
+        found = round_of(row)
+        (record,) = await self._records([found], newest_only=True, parts=found.waiting_since is not None)
+        return record
 
     async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
         """See the port."""
@@ -88,34 +99,58 @@ class PostgresQueries:
             return None
         place = {"version": newest.settlement_version, "after": after, "limit": limit}
         rows = await self._tx.execute(_LINE_PAGE, {"id": round_id, **place})
-        return self._rules.rule(newest), [Line(row.line, row.player, row.place, row.amount) for row in rows]
+        return self._rules.rule(newest), [line_of(row) for row in rows]
 
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """See the port."""
         rows = await self._tx.execute(
             _ROUNDS_OF, {"correlation_id": correlation_id, "limit": ROUNDS_SHOWN_MAX}
         )
-        return await self._records([round_of(row) for row in rows])
+        return await self._records([round_of(row) for row in rows], newest_only=False, parts=True)
 
-    async def _records(self, rounds: Sequence[Round]) -> list[RoundRecord]:
+    async def results_of(self, round_id: UUID, *, result_version: int, part: int) -> tuple[PlayerResult, ...]:
+        """See the port."""
+        place = {"id": round_id, "version": result_version, "part": part}
+        document = (await self._tx.execute(_DOCUMENT, place)).scalar_one_or_none()
+        return () if document is None else results_of(document)
+
+    async def incomplete(self, *, until: datetime, limit: int) -> list[Incomplete]:
+        """See the port."""
+        rows = await self._tx.execute(_INCOMPLETE, {"until": until, "limit": limit})
+        return [
+            Incomplete(
+                round=round_of(row), result_version=row.newest_version, here=row.here, parts=row.newest_parts
+            )
+            for row in rows
+        ]
+
+    async def incomplete_count(self, *, until: datetime) -> int:
+        """See the port."""
+        found: int = (await self._tx.execute(_INCOMPLETE_COUNT, {"until": until})).scalar_one()
+        return found
+
+    async def _records(self, rounds: Sequence[Round], *, newest_only: bool, parts: bool) -> list[RoundRecord]:
+        """With the heads of result ``parts`` where they are asked for, and lines of the newest settlement alone or of
+        each.
+        """
         ids = {"ids": [found.id for found in rounds]}
         rules = {
             (row.competition_id, row.version): self._rules.rule(row)
             for row in await self._tx.execute(_RULES_OF, ids)
         }
         steps = [transition_of(row) for row in await self._tx.execute(_STEPS_OF, ids)]
-        parts = [part_of(row) for row in await self._tx.execute(_PARTS_OF, ids)]
+        heads = [part_of(row) for row in await self._tx.execute(_PARTS_OF, ids)] if parts else []
         lines: dict[tuple[UUID, int], list[Line]] = {}
-        for row in await self._tx.execute(_LINES_OF, {**ids, "limit": LINES_SHOWN_MAX}):
-            lines.setdefault((row.round_id, row.version), []).append(
-                Line(row.line, row.player, row.place, row.amount)
-            )
+        shown = LINES_SHOWN_MAX if newest_only else LINES_IN_LINEAGE_MAX
+        wanted = _NEWEST_LINES if newest_only else _LINES_OF
+        for row in await self._tx.execute(wanted, {**ids, "limit": shown}):
+            lines.setdefault((row.round_id, row.version), []).append(line_of(row))
         settled = (await self._tx.execute(_SETTLEMENTS_OF, ids)).all()
         return [
             RoundRecord(
                 round=found,
                 transitions=tuple(step for step in steps if step.round_id == found.id),
-                parts=tuple(part for part in parts if part.round_id == found.id),
+                parts=tuple(part for part in heads if part.round_id == found.id),
                 settlements=tuple(
                     settlement_of(
                         row,
@@ -159,7 +194,7 @@ _STEPS_OF = text(
     "SELECT * FROM round_transitions WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, seq"
 )
 _PARTS_OF = text(
-    "SELECT * FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[])) "
+    f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - see above
     "ORDER BY round_id, result_version, part"
 )
 _SETTLEMENTS_OF = text(
@@ -169,6 +204,24 @@ _LINES_OF = text(
     "SELECT round_id, version, line, player, place, amount FROM settlement_lines "
     "WHERE round_id = ANY(CAST(:ids AS uuid[])) AND line <= :limit ORDER BY round_id, version, line"
 )
+_NEWEST_LINES = text(
+    "SELECT l.round_id, l.version, l.line, l.player, l.place, l.amount FROM settlement_lines l "
+    "JOIN rounds d ON d.id = l.round_id AND d.settlement_version = l.version "
+    "WHERE l.round_id = ANY(CAST(:ids AS uuid[])) AND l.line <= :limit ORDER BY l.round_id, l.line"
+)
+_DOCUMENT = text(
+    "SELECT document FROM round_results WHERE round_id = :id AND result_version = :version AND part = :part"
+)
+_INCOMPLETE = text(
+    f"SELECT {ROUND_COLUMNS}, newest_version, here, newest_parts FROM rounds CROSS JOIN LATERAL ("  # noqa: S608 - see above
+    "SELECT p.result_version AS newest_version, p.parts AS newest_parts, count(*) AS here FROM round_results p "
+    "WHERE p.round_id = rounds.id AND p.parts > 1 "
+    "AND (p.reason IS NULL) = (rounds.settlement_version = 0) "
+    "AND p.result_version > coalesce(rounds.result_version, 0) "
+    "GROUP BY p.result_version, p.parts ORDER BY p.result_version DESC, max(p.received_at) DESC LIMIT 1"
+    ") AS newest WHERE waiting_since <= :until ORDER BY waiting_since, id LIMIT :limit"
+)
+_INCOMPLETE_COUNT = text("SELECT count(*) FROM rounds WHERE waiting_since <= :until")
 _NEWEST_RULE = text(
     f"SELECT s.version AS settlement_version, {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "

@@ -12,15 +12,30 @@ from prizewire_settlement.domain.model import (
     Settlement,
     Transition,
 )
-from prizewire_settlement.domain.results import results_of
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["ROUND_COLUMNS", "part_of", "round_of", "settlement_of", "transition_of"]
+__all__ = [
+    "PART_COLUMNS",
+    "ROUND_COLUMNS",
+    "line_of",
+    "part_of",
+    "round_of",
+    "settlement_of",
+    "transition_of",
+]
 
 ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
-    "settlement_version, result_version, final_at, created_at, updated_at"
+    "settlement_version, result_version, final_at, created_at, updated_at, waiting_since"
 )
+
+PART_COLUMNS: Final = "round_id, result_version, part, parts, hash, players, reason, event_id, received_at"
+"""A part's head: documents are read only where they are needed."""
+
+
+def line_of(row: Any) -> Line:
+    """The line of a row of ``settlement_lines``."""
+    return Line(row.line, row.player, row.place, row.amount)
 
 
 def round_of(row: Any) -> Round:
@@ -40,6 +55,7 @@ def round_of(row: Any) -> Round:
         final_at=row.final_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        waiting_since=row.waiting_since,
     )
 
 
@@ -50,23 +66,24 @@ def transition_of(row: Any) -> Transition:
         row.seq,
         RoundState(row.from_state),
         RoundState(row.to_state),
-        Cause(kind=row.cause, id=row.cause_id, actor=row.actor),
+        Cause(kind=row.cause, id=row.cause_id, actor=row.actor, reason=row.reason),
         row.correlation_id,
         row.at,
     )
 
 
 def part_of(row: Any) -> ResultPart:
-    """The result part of a row of ``round_results``; without results where its document was not asked for."""
-    document = row.document or ""
+    """The head of a result part: a row of ``round_results`` without its document."""
     return ResultPart(
         round_id=row.round_id,
         result_version=row.result_version,
         part=row.part,
         parts=row.parts,
         hash=bytes(row.hash),
-        document=document,
-        results=results_of(document) if document else (),
+        document="",
+        results=(),
+        players=row.players,
+        reason=row.reason,
         event_id=row.event_id,
         received_at=row.received_at,
     )
@@ -86,5 +103,5 @@ def settlement_of(row: Any, *, rule: Rule, lines: tuple[Line, ...], source: str)
         final=row.final,
         final_at=row.final_at,
         settled_at=row.settled_at,
-        cause=Cause(kind="result", id=row.cause_id, actor=source),
+        cause=Cause(kind="result", id=row.cause_id, actor=source, reason=row.reason),
     )

@@ -9,6 +9,7 @@ import orjson
 from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.model import (
     Competition,
+    EntryFee,
     PerPoint,
     PlaceRange,
     RankBy,
@@ -25,7 +26,8 @@ __all__ = ["COMPETITION_COLUMNS", "RULE_COLUMNS", "RuleReader", "rule_values"]
 RULE_COLUMNS: Final = (
     "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
     "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.tie_score, r.tie_descending, r.unclaimed, "
-    "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s"
+    "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s, "
+    "r.entry_asset, r.entry_amount"
 )
 COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
 _KEPT_MAX: Final = 2_048
@@ -85,6 +87,9 @@ class RuleReader:
             rank_by=RankBy(score=row.rank_score, descending=row.rank_descending),
             sources=tuple(_source(entry) for entry in row.sources),
             dispute_window=timedelta(seconds=row.dispute_window_s),
+            entry_fee=None
+            if row.entry_asset is None
+            else EntryFee(asset=self._assets[row.entry_asset], amount=row.entry_amount),
         )
 
 
@@ -129,6 +134,8 @@ def rule_values(rule: Rule) -> dict[str, Any]:
             ]
         ),
         "dispute_window_s": int(rule.dispute_window.total_seconds()),
+        "entry_asset": None if rule.entry_fee is None else rule.entry_fee.asset.code,
+        "entry_amount": None if rule.entry_fee is None else rule.entry_fee.amount,
     }
 
 

@@ -8,12 +8,28 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_settlement.adapters.rows import ROUND_COLUMNS, part_of, round_of
+from prizewire_settlement.adapters.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
-from prizewire_settlement.domain.model import Competition, ResultPart, Round, Rule, Settlement
+from prizewire_settlement.domain.errors import Reason
+from prizewire_settlement.domain.model import (
+    Competition,
+    Line,
+    PlayerResult,
+    ResultPart,
+    Round,
+    Rule,
+    Settlement,
+)
+from prizewire_settlement.domain.results import results_of
 from prizewire_settlement.ports import Changes
 
-__all__ = ["Rounds"]
+__all__ = ["Rounds", "corrections_ready"]
+
+
+async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
+    """The stuck events that are corrections whose match has its result by now, or was voided; oldest first."""
+    rows = await tx.execute(_READY, {"consumer": consumer, "reason": Reason.RESULT_MISSING})
+    return [row.id for row in rows]
 
 
 class Rounds:
@@ -51,6 +67,25 @@ class Rounds:
             found.setdefault(row.round_id, {})[row.result_version, row.part] = part_of(row)
         return found
 
+    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+        """See the port."""
+        rows = await self._tx.execute(_DOCUMENTS, {"id": round_id, "version": result_version})
+        return {row.part: results_of(row.document) for row in rows}
+
+    async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
+        """See the port."""
+        rows = await self._tx.execute(_LINES_OF, {"id": round_id, "version": settlement_version})
+        return tuple(line_of(row) for row in rows)
+
+    async def entered(self, wanted: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+        """See the port."""
+        ordered = sorted(wanted)
+        values = {"rounds": [found for found, _ in ordered], "players": [name for _, name in ordered]}
+        entered: dict[UUID, set[str]] = {}
+        for row in await self._tx.execute(_ENTERED, values):
+            entered.setdefault(row.round_id, set()).add(row.player)
+        return entered
+
     async def due(self, *, now: datetime, limit: int) -> list[Round]:
         """See the port."""
         rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
@@ -70,6 +105,8 @@ class Rounds:
         if changes.settlements:
             await self._tx.execute(_SETTLEMENTS, _columns(changes.settlements, _SETTLEMENT))
             await self._save_lines(changes.settlements)
+        if changes.entries:
+            await self._tx.execute(_ENTRIES, _columns(changes.entries, _ENTRY))
 
     async def _save_transitions(self, changes: Changes) -> None:
         steps = changes.transitions
@@ -87,6 +124,7 @@ class Rounds:
                 "actors": [step.cause.actor for step in steps],
                 "correlations": [step.correlation_id for step in steps],
                 "ats": [step.at for step in steps],
+                "reasons": [step.cause.reason for step in steps],
             },
         )
         if written.rowcount != len(steps):
@@ -143,6 +181,7 @@ _ROUND: Final[tuple[_Column, ...]] = (
     ("final_at", "timestamptz", lambda r: r.final_at),
     ("created_at", "timestamptz", lambda r: r.created_at),
     ("updated_at", "timestamptz", lambda r: r.updated_at),
+    ("waiting_since", "timestamptz", lambda r: r.waiting_since),
 )
 _PART: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda p: p.round_id),
@@ -153,6 +192,8 @@ _PART: Final[tuple[_Column, ...]] = (
     ("document", "text", lambda p: p.document),
     ("event_id", "text", lambda p: p.event_id),
     ("received_at", "timestamptz", lambda p: p.received_at),
+    ("reason", "text", lambda p: p.reason),
+    ("players", "int", lambda p: p.players),
 )
 _SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda s: s.round_id),
@@ -173,6 +214,16 @@ _SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("final_at", "timestamptz", lambda s: s.final_at),
     ("settled_at", "timestamptz", lambda s: s.settled_at),
     ("cause_id", "text", lambda s: s.cause.id),
+    ("reason", "text", lambda s: s.cause.reason),
+)
+_ENTRY: Final[tuple[_Column, ...]] = (
+    ("id", "uuid", lambda e: e.id),
+    ("round_id", "uuid", lambda e: e.round_id),
+    ("player", "text", lambda e: e.player),
+    ("asset", "text", lambda e: e.fee.asset.code),
+    ("amount", "bigint", lambda e: e.fee.amount),
+    ("event_id", "text", lambda e: e.event_id),
+    ("entered_at", "timestamptz", lambda e: e.entered_at),
 )
 
 
@@ -205,23 +256,38 @@ _LOCK = text(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above
 )
 _PARTS = text(
-    "SELECT p.round_id, p.result_version, p.part, p.parts, p.hash, p.event_id, p.received_at, "
-    "CASE WHEN r.result_version IS NULL THEN p.document END AS document "
-    "FROM round_results p JOIN rounds r ON r.id = p.round_id WHERE p.round_id = ANY(CAST(:ids AS uuid[]))"
+    f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[]))"  # noqa: S608 - see above
+)
+_DOCUMENTS = text(
+    "SELECT part, document FROM round_results WHERE round_id = :id AND result_version = :version ORDER BY part"
+)
+_LINES_OF = text(
+    "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version "
+    "ORDER BY line"
+)
+_ENTERED = text(
+    "SELECT e.round_id, e.player FROM entries e "
+    "JOIN unnest(CAST(:rounds AS uuid[]), CAST(:players AS text[])) AS u(round_id, player) "
+    "ON e.round_id = u.round_id AND e.player = u.player"
 )
 _DUE = text(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
-    "AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
+    "AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
     "AND e.source = rounds.source AND e.subject = rounds.match_id) "
     "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
 )
+_READY = text(
+    "SELECT e.id FROM stuck_events e JOIN rounds r ON r.match_id = e.subject AND r.source = e.source "
+    "WHERE e.consumer = :consumer AND e.state = 'parked' AND e.reason = :reason "
+    "AND (r.settlement_version > 0 OR r.state = 'VOIDED') ORDER BY e.id LIMIT 200"
+)
 _TRANSITIONS = text(
     "INSERT INTO round_transitions "
-    "(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at) "
+    "(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
     "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:seqs AS int[]), CAST(:befores AS text[]), "
     "CAST(:afters AS text[]), CAST(:causes AS text[]), CAST(:cause_ids AS text[]), CAST(:actors AS text[]), "
-    "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[])) "
-    "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at) "
+    "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[])) "
+    "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
     "ORDER BY u.round_id, u.seq ON CONFLICT DO NOTHING"
 )
 _LOST_RACE = text(
@@ -234,16 +300,18 @@ _ROUNDS_INSERT = text(
 _ROUNDS_UPDATE = text(
     "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
     "settlement_version = u.settlement_version, result_version = u.result_version, final_at = u.final_at, "
-    f"updated_at = u.updated_at FROM {_rows(_ROUND)} WHERE rounds.id = u.id"
+    f"updated_at = u.updated_at, waiting_since = u.waiting_since FROM {_rows(_ROUND)} WHERE rounds.id = u.id"
 )
 _RESULTS = text(
     f"INSERT INTO round_results ({_names(_PART)}) SELECT * FROM {_rows(_PART)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id, result_version, part) DO UPDATE SET parts = excluded.parts, hash = excluded.hash, "
-    "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at"
+    "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at, "
+    "reason = excluded.reason, players = excluded.players"
 )
 _SETTLEMENTS = text(
     f"INSERT INTO settlements ({_names(_SETTLEMENT)}) SELECT * FROM {_rows(_SETTLEMENT)}"  # noqa: S608 - see above
 )
+_ENTRIES = text(f"INSERT INTO entries ({_names(_ENTRY)}) SELECT * FROM {_rows(_ENTRY)}")  # noqa: S608 - see above
 _LINES = text(
     "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
     "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:versions AS int[]), CAST(:numbers AS int[]), "

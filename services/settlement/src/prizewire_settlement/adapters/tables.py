@@ -6,6 +6,8 @@
   written before the round that it moves, whose trigger looks for it.
 - ``round_results``: results as they were reported; the parts of one wait here until it is whole.
 - ``settlements``, ``settlement_lines``: what rounds pay, who is owed what; only added to.
+- ``entries``: who entered which round for which fee; only added to.
+- ``source_tokens``: who may report over HTTP, by the SHA-256 of the token.
 """
 
 from typing import Final
@@ -72,7 +74,13 @@ Table(
     Column("dispute_window_s", Integer, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", _moment, nullable=False),
+    Column("entry_asset", Text, ForeignKey("assets.code")),
+    Column("entry_amount", BigInteger),
     PrimaryKeyConstraint("competition_id", "version"),
+    CheckConstraint(
+        "(entry_asset IS NULL) = (entry_amount IS NULL) AND (entry_amount IS NULL OR entry_amount > 0)",
+        name="entry_fee_whole",
+    ),
     CheckConstraint("gross >= 0", name="gross_not_negative"),
     CheckConstraint(
         "platform_bps >= 0 AND organizer_bps >= 0 AND platform_bps + organizer_bps <= 10000", name="fees_fit"
@@ -106,6 +114,7 @@ Table(
     Column("final_at", _moment),
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
+    Column("waiting_since", _moment),
     UniqueConstraint("match_id", "source", name="rounds_one_per_match"),
     ForeignKeyConstraint(
         ["competition_id", "rule_version"],
@@ -116,6 +125,7 @@ Table(
     Index("rounds_recent", "created_at", "id"),
     Index("rounds_of_competition", "competition_id", "created_at", "id"),
     Index("rounds_due", "final_at", "id", postgresql_where=text("state = 'SETTLED'")),
+    Index("rounds_incomplete", "waiting_since", "id", postgresql_where=text("waiting_since IS NOT NULL")),
 )
 Table(
     "round_transitions",
@@ -129,6 +139,7 @@ Table(
     Column("actor", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
     Column("at", _moment, nullable=False),
+    Column("reason", Text),
     PrimaryKeyConstraint("round_id", "seq"),
 )
 Table(
@@ -142,6 +153,8 @@ Table(
     Column("document", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("received_at", _moment, nullable=False),
+    Column("reason", Text),
+    Column("players", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("round_id", "result_version", "part"),
     CheckConstraint("part BETWEEN 1 AND parts", name="part_of_parts"),
 )
@@ -166,7 +179,9 @@ Table(
     Column("final_at", _moment, nullable=False),
     Column("settled_at", _moment, nullable=False),
     Column("cause_id", Text, nullable=False),
+    Column("reason", Text),
     PrimaryKeyConstraint("round_id", "version"),
+    CheckConstraint("version = 1 OR reason IS NOT NULL", name="corrections_have_a_reason"),
     CheckConstraint("gross = platform_fee + organizer_fee + net", name="gross_is_fees_and_net"),
     CheckConstraint("platform_fee >= 0 AND organizer_fee >= 0 AND net >= 0", name="parts_not_negative"),
     CheckConstraint("unclaimed BETWEEN 0 AND net", name="unclaimed_within_net"),
@@ -183,6 +198,32 @@ Table(
     PrimaryKeyConstraint("round_id", "version", "line"),
     CheckConstraint("amount > 0", name="amount_positive"),
 )
+Table(
+    "entries",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("player", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("entered_at", _moment, nullable=False),
+    UniqueConstraint("round_id", "player", name="entries_one_per_player"),
+    CheckConstraint("amount > 0", name="entry_costs_something"),
+)
+Table(
+    "source_tokens",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("revoked_at", _moment),
+    UniqueConstraint("digest", name="source_tokens_digest"),
+)
 
 APPEND_ONLY: Final = (
     "competition_rules",
@@ -190,5 +231,6 @@ APPEND_ONLY: Final = (
     "round_transitions",
     "settlements",
     "settlement_lines",
+    "entries",
 )
 """Tables that refuse UPDATE, DELETE and TRUNCATE."""

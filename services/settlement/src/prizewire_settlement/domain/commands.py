@@ -7,7 +7,7 @@ from typing import Protocol
 from prizewire_settlement.domain.errors import Reason
 from prizewire_settlement.domain.model import PlayerResult
 
-__all__ = ["Completed", "MatchReport", "Progress", "Proof", "Unsupported"]
+__all__ = ["Completed", "Corrected", "Entered", "MatchReport", "Progress", "Proof", "Voided"]
 
 
 class Proof(Protocol):
@@ -20,7 +20,8 @@ class Proof(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchReport:
     """What every report says. ``correlation_id`` is None where the game server sends none; ``at`` is its time of
-    the fact; ``keyid`` names the key of the signature, where there is one.
+    the fact; ``keyid`` names the key of the signature, where there is one. ``waited`` is True for a report that came
+    before and was kept until it could be applied.
     """
 
     event_id: str
@@ -33,6 +34,7 @@ class MatchReport:
     keyid: str | None
     at: datetime
     proof: Proof
+    waited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,5 +55,21 @@ class Completed(MatchReport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unsupported(MatchReport):
-    """An authentic report that this version keeps until it can apply it: corrected, voided."""
+class Corrected(Completed):
+    """A result, or one part of it, that supersedes the one that stands."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voided(MatchReport):
+    """A match that does not count."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered(MatchReport):
+    """A player enters a match."""
+
+    player: str

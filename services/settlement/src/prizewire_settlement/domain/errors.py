@@ -2,6 +2,7 @@
 
 SettlementError
 ├── RuleInvalid        a competition's rule that makes no sense; `code` is stable, `field` says where
+├── RoundMissing       a round that a person names and nobody has heard of
 └── ReportRefused      a game server's report that was not applied; `reason` is stable, `park` makes later
                        reports of the match wait behind it
 
@@ -11,7 +12,7 @@ Neither is worth a retry as it stands: the same input under the same state fails
 from enum import StrEnum
 from typing import ClassVar
 
-__all__ = ["Reason", "ReportRefused", "RuleInvalid", "SettlementError"]
+__all__ = ["Reason", "ReportRefused", "RoundMissing", "RuleInvalid", "SettlementError"]
 
 
 class Reason(StrEnum):
@@ -31,7 +32,9 @@ class Reason(StrEnum):
     TIE_REFUSED = "tie_refused"
     INVALID_AMOUNT = "invalid_amount"
     ILLEGAL_TRANSITION = "illegal_transition"
-    NOT_SUPPORTED_YET = "not_supported_yet"
+    RESULT_MISSING = "result_missing"
+    DISPUTE_WINDOW_PASSED = "dispute_window_passed"
+    ENTRY_NOT_OFFERED = "entry_not_offered"
 
 
 class SettlementError(Exception):
@@ -48,6 +51,10 @@ class RuleInvalid(SettlementError):
         self.code = code
         self.field = field
         self.detail = detail
+
+
+class RoundMissing(SettlementError):
+    """There is no round of this id."""
 
 
 class ReportRefused(SettlementError):

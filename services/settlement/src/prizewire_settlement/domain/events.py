@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from prizewire_settlement.domain.model import Line, Round, Settlement
+from prizewire_settlement.domain.model import Entry, EntryFee, Line, Round, Settlement
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["RoundEvent", "RoundFinalized", "RoundProgressed", "RoundSettled"]
+__all__ = [
+    "RoundCorrected",
+    "RoundEntered",
+    "RoundEvent",
+    "RoundFinalized",
+    "RoundProgressed",
+    "RoundSettled",
+    "RoundVoided",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +28,18 @@ class RoundEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundProgressed(RoundEvent):
-    """A game server reported that the match opened or closed, at ``at``."""
+    """The match opened or closed, at ``at``; ``entry_fee`` is what its rule asks of each player."""
 
     state: RoundState
+    at: datetime
+    entry_fee: EntryFee | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundEntered(RoundEvent):
+    """A player enters the round, and owes its fee; ``at`` is the game server's time of it."""
+
+    entry: Entry
     at: datetime
 
 
@@ -33,6 +50,20 @@ class RoundSettled(RoundEvent):
     settlement: Settlement
     part: int
     lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundCorrected(RoundSettled):
+    """Part ``part`` of a settlement that supersedes the one before."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundVoided(RoundEvent):
+    """The round does not count."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ __all__ = [
     "SCORE_SCALE",
     "Cause",
     "Competition",
+    "Entry",
+    "EntryFee",
     "Line",
     "PerPoint",
     "PlaceRange",
@@ -105,6 +107,14 @@ class TieBreak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFee:
+    """What entering a match costs each player, above zero."""
+
+    asset: Asset
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One version of a competition's rule; it never changes. ``tie_break`` goes with the policy ``break`` alone."""
 
@@ -125,6 +135,7 @@ class Rule:
     rank_by: RankBy
     sources: tuple[Source, ...]
     dispute_window: timedelta
+    entry_fee: EntryFee | None = None
 
     def __hash__(self) -> int:
         """By name alone: a table of places may be long, and rules are looked up for every match."""
@@ -153,7 +164,10 @@ class PlayerResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultPart:
-    """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that."""
+    """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that,
+    ``players`` their number. ``reason`` is a correction's, None in a first result. Without ``results`` it is the head
+    of a part whose document was not asked for.
+    """
 
     round_id: UUID
     result_version: int
@@ -162,19 +176,22 @@ class ResultPart:
     hash: bytes
     document: str
     results: tuple[PlayerResult, ...]
+    players: int
+    reason: str | None
     event_id: str
     received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """What moved a round: ``kind`` is an event type or a job's name, ``id`` the event, ``actor`` who answers for
-    it (the game server's source, or this service).
+    """What moved a round: ``kind`` is an event type, a job's name or ``admin.resolve``, ``id`` the event or request,
+    ``actor`` who answers for it (the game server's source, this service, a person), ``reason`` what they say for it.
     """
 
     kind: str
     id: str | None
     actor: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +199,8 @@ class Round:
     """One match as settlement sees it.
 
     ``state_seq`` counts the transitions, ``version`` the events that were published about it; ``rule_version``
-    is the rule in force when the round began, and stays; ``result_version`` names the result it was settled by.
+    is the rule in force when the round began, and stays; ``result_version`` names the result that stands;
+    ``waiting_since`` is when the first part came of a result or correction that is not whole yet.
     """
 
     id: UUID
@@ -199,6 +217,7 @@ class Round:
     final_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    waiting_since: datetime | None = None
 
 
 class Transition(NamedTuple):
@@ -211,6 +230,18 @@ class Transition(NamedTuple):
     cause: Cause
     correlation_id: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A player who entered a round, once, for the fee that its rule asked then."""
+
+    id: UUID
+    round_id: UUID
+    player: str
+    fee: EntryFee
+    event_id: str
+    entered_at: datetime
 
 
 class Line(NamedTuple):
@@ -226,7 +257,8 @@ class Line(NamedTuple):
 class Settlement:
     """Who is owed what in a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
 
-    ``first_event`` is the aggregate version of its first ``round.settled``; its ``parts`` follow each other.
+    ``first_event`` is the aggregate version of its first ``round.settled`` (``round.corrected`` from version 2 on); its
+    ``parts`` follow each other.
     """
 
     round_id: UUID

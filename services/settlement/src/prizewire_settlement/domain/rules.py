@@ -135,6 +135,9 @@ def check_rule(rule: Rule) -> None:
         raise RuleInvalid("fees_invalid", field="platform_fee_bps", detail="the fees exceed the gross prize")
     if not 0 <= rule.dispute_window.total_seconds() <= DISPUTE_WINDOW_S_MAX:
         raise RuleInvalid("dispute_window_invalid", field="dispute_window_s", detail="it is at most 366 days")
+    if rule.entry_fee is not None and rule.entry_fee.amount <= 0:
+        detail = "an entry fee is above zero; where entering is free there is none"
+        raise RuleInvalid("entry_fee_invalid", field="entry_fee.amount", detail=detail)
     _check_places(rule.places)
     _check_points(rule)
     _check_ties(rule)

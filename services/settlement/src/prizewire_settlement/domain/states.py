@@ -47,8 +47,11 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(RoundState.CLOSED, RoundState.VOIDED, "the match does not count"),
     Edge(RoundState.RESOLVED, RoundState.VOIDED, "the result does not count"),
     Edge(RoundState.SETTLED, RoundState.VOIDED, "the match was voided inside the dispute window"),
+    Edge(RoundState.NEW, RoundState.VOIDED, "the match was voided before anything else was heard of it"),
+    Edge(RoundState.SETTLED, RoundState.RESOLVED, "a corrected result superseded the one before"),
+    Edge(RoundState.FINALIZED, RoundState.RESOLVED, "an admin corrected the result after it was final"),
 )
-"""Every step a round may take. FINALIZED and VOIDED are final."""
+"""Every step a round may take. VOIDED is final; out of FINALIZED only an admin leads, with a reason."""
 
 _ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
 _MAIN: Final = (
@@ -68,7 +71,7 @@ def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, Ro
     Nothing where both are equal.
 
     Raises:
-        ReportRefused: ``illegal_transition``; parks the match, since the report itself is authentic.
+        ReportRefused: ``illegal_transition``; it parks nothing, since no later event makes it possible.
     """
     if before is after:
         return ()
@@ -76,4 +79,4 @@ def path(*, before: RoundState, after: RoundState) -> tuple[tuple[RoundState, Ro
         return ((before, after),)
     if before in _MAIN and after in _MAIN and _MAIN.index(before) < _MAIN.index(after):
         return tuple(pairwise(_MAIN[_MAIN.index(before) : _MAIN.index(after) + 1]))
-    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round does not go from {before} to {after}", park=True)
+    raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"a round does not go from {before} to {after}")

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from prizewire_contracts.envelope import Amount, AssetCode, Digest, Name, Score, Timestamp
 from prizewire_money import Amount as Money
-from prizewire_money import AssetRegistry, MoneyError
+from prizewire_money import Asset, AssetRegistry, MoneyError
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import (
     Competition,
+    EntryFee,
     Line,
     PerPoint,
     PlaceRange,
@@ -62,17 +63,21 @@ class _Body(BaseModel):
 class KeyBody(_Body):
     """An Ed25519 public key (64 hex digits) and when what it signs is believed."""
 
-    keyid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-    public_key: Digest
-    not_before: Timestamp
-    not_after: Timestamp
+    keyid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] = Field(
+        examples=["chess-1"]
+    )
+    public_key: Digest = Field(examples=["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"])
+    not_before: Timestamp = Field(examples=["2026-01-01T00:00:00Z"])
+    not_after: Timestamp = Field(examples=["2027-01-01T00:00:00Z"])
 
 
 class SourceBody(_Body):
     """Who may report matches; without keys, unsigned reports are taken."""
 
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
-    keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list)
+    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")] = Field(
+        examples=["/games/chess"]
+    )
+    keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list, examples=[[]])
 
 
 class RowBody(_Body):
@@ -148,9 +153,9 @@ class TiesBody(_Body):
 class RankBody(_Body):
     """By the stated place, or by a named score."""
 
-    by: Literal["place", "score"] = "place"
-    score: ScoreName | None = None
-    order: Literal["desc", "asc"] = "desc"
+    by: Literal["place", "score"] = Field("place", examples=["place"])
+    score: ScoreName | None = Field(None, examples=["points"])
+    order: Literal["desc", "asc"] = Field("desc", examples=["desc"])
 
     @model_validator(mode="after")
     def _score_with_score(self) -> "RankBody":
@@ -160,18 +165,25 @@ class RankBody(_Body):
         return self
 
 
+class EntryFeeBody(_Body):
+    """What entering a match costs each player."""
+
+    amount: Amount = Field(examples=["2.50"])
+    asset: AssetCode = Field(examples=["EURC"])
+
+
 class CompetitionBody(_Body):
     """A competition and its rule."""
 
-    id: CompetitionId | None = None
-    name: Title
-    campaign: UUID
-    asset: AssetCode
-    gross_prize: Amount
-    platform_fee_bps: BasisPoints | None = None
-    organizer_fee_bps: BasisPoints | None = None
-    organizer_player: Name | None = None
-    template: TemplateBody
+    id: CompetitionId | None = Field(None, examples=["cup"])
+    name: Title = Field(examples=["Cup"])
+    campaign: UUID = Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
+    asset: AssetCode = Field(examples=["EURC"])
+    gross_prize: Amount = Field(examples=["100.00"])
+    platform_fee_bps: BasisPoints | None = Field(None, examples=[1_000])
+    organizer_fee_bps: BasisPoints | None = Field(None, examples=[500])
+    organizer_player: Name | None = Field(None, examples=["org"])
+    template: TemplateBody = Field(examples=[{"name": "top3"}])
     ties: TiesBody = Field(
         TiesBody(), examples=[{"policy": "split"}, {"policy": "break", "score": "buchholz", "order": "desc"}]
     )
@@ -181,9 +193,10 @@ class CompetitionBody(_Body):
         "those who were placed, pro rata to their place prizes.",
         examples=["pool"],
     )
-    rank_by: RankBody = RankBody()
-    sources: list[SourceBody]
-    dispute_window_s: Annotated[int, Field(ge=0)] = 0
+    rank_by: RankBody = Field(RankBody(), examples=[{"by": "place"}])
+    sources: list[SourceBody] = Field(examples=[[{"source": "/games/chess", "keys": []}]])
+    dispute_window_s: Annotated[int, Field(ge=0)] = Field(0, examples=[86_400])
+    entry_fee: EntryFeeBody | None = Field(None, examples=[{"amount": "2.50", "asset": "EURC"}])
 
     def rule(
         self, competition_id: str, *, assets: AssetRegistry, platform_fee_bps: int, organizer_fee_bps: int
@@ -193,15 +206,10 @@ class CompetitionBody(_Body):
         Raises:
             RuleInvalid: an asset, amount, percentage, range or public key that cannot be read.
         """
-        if self.asset not in assets:
-            raise RuleInvalid("asset_unknown", field="asset", detail=f"there is no asset {self.asset}")
-        asset = assets[self.asset]
+        asset = _asset(self.asset, assets, field="asset")
 
         def minor(text: str, field: str) -> int:
-            try:
-                return Money.parse(asset, text).minor
-            except MoneyError as error:
-                raise RuleInvalid(error.code, field=field, detail=str(error)) from None
+            return _minor(asset, text, field=field)
 
         points = self.template.per_point
         return Rule(
@@ -238,7 +246,26 @@ class CompetitionBody(_Body):
                 for one in self.sources
             ),
             dispute_window=timedelta(seconds=min(self.dispute_window_s, 10**9)),
+            entry_fee=None if self.entry_fee is None else _entry_fee(self.entry_fee, assets),
         )
+
+
+def _asset(code: str, assets: AssetRegistry, *, field: str) -> Asset:
+    if code not in assets:
+        raise RuleInvalid("asset_unknown", field=field, detail=f"there is no asset {code}")
+    return assets[code]
+
+
+def _minor(asset: Asset, text: str, *, field: str) -> int:
+    try:
+        return Money.parse(asset, text).minor
+    except MoneyError as error:
+        raise RuleInvalid(error.code, field=field, detail=str(error)) from None
+
+
+def _entry_fee(body: EntryFeeBody, assets: AssetRegistry) -> EntryFee:
+    asset = _asset(body.asset, assets, field="entry_fee.asset")
+    return EntryFee(asset=asset, amount=_minor(asset, body.amount, field="entry_fee.amount"))
 
 
 def _row(row: RowBody, minor: Any, *, field: str) -> PlaceRange:
@@ -331,6 +358,12 @@ def rule_json(rule: Rule) -> dict[str, Any]:
             for source in rule.sources
         ],
         "dispute_window_s": int(rule.dispute_window.total_seconds()),
+        "entry_fee": None
+        if rule.entry_fee is None
+        else {
+            "amount": Money(rule.entry_fee.asset, rule.entry_fee.amount).to_wire(),
+            "asset": rule.entry_fee.asset.code,
+        },
     }
 
 
@@ -349,7 +382,7 @@ def competition_json(competition: Competition) -> dict[str, Any]:
 def round_json(found: Round) -> dict[str, Any]:
     """A round without its history."""
     return {
-        "id": found.id,
+        "id": str(found.id),
         "competition": found.competition,
         "source": found.source,
         "match_id": found.match_id,
@@ -359,6 +392,7 @@ def round_json(found: Round) -> dict[str, Any]:
         "settlement_version": found.settlement_version,
         "result_version": found.result_version,
         "final_at": found.final_at,
+        "waiting_since": found.waiting_since,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
     }
@@ -373,6 +407,7 @@ def transition_json(step: Transition) -> dict[str, Any]:
         "cause": step.cause.kind,
         "cause_id": step.cause.id,
         "actor": step.cause.actor,
+        "reason": step.cause.reason,
         "correlation_id": step.correlation_id,
         "at": step.at,
     }
@@ -384,7 +419,7 @@ def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, An
     return {
         "settlement_version": settlement.version,
         "rule_version": rule.version,
-        "campaign": rule.campaign,
+        "campaign": str(rule.campaign),
         "asset": rule.asset.code,
         "gross": money(rule, fees.gross),
         "fees": {
@@ -398,6 +433,7 @@ def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, An
         "final": settlement.final,
         "final_at": settlement.final_at,
         "settled_at": settlement.settled_at,
+        "reason": settlement.cause.reason,
     }
 
 

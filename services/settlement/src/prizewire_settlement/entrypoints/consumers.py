@@ -1,6 +1,6 @@
 """``prizewire.matches.v1``: events of game servers as commands to settlement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,24 +14,37 @@ from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.matches import (
     MatchClosedEvent,
+    MatchCompleted,
     MatchCompletedEvent,
+    MatchCorrectedEvent,
+    MatchEnteredEvent,
     MatchOpenedEvent,
+    MatchVoidedEvent,
 )
+from prizewire_contracts.events.matches import PlayerResult as Result
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.topics import MATCHES
 from prizewire_contracts.trust import NotTrusted, verify_raw
-from prizewire_settlement.domain.commands import Completed, MatchReport, Progress, Unsupported
+from prizewire_settlement.domain.commands import (
+    Completed,
+    Corrected,
+    Entered,
+    MatchReport,
+    Progress,
+    Voided,
+)
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 from prizewire_settlement.domain.model import Competition, PlayerResult
 from prizewire_settlement.domain.results import score_from_text
 from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
-from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_SETTLED
+from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.ports import EventSink, RoundStore
 
-__all__ = ["CONSUMER", "RawProof", "matches_spec", "report_of"]
+__all__ = ["CONSUMER", "RawProof", "matches_spec", "players_of", "report_of"]
 
 CONSUMER: Final = "settlement.matches"
 """The consumer's name, which is also its Kafka group."""
+_CORRECTED: Final[str] = MatchCorrectedEvent.model_fields["type"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ def _claim(incoming: Incoming) -> dict[str, Any]:
         "keyid": event.keyid,
         "at": event.time,
         "proof": RawProof(incoming.raw),
+        "waited": incoming.replay_of == "parked",
     }
 
 
@@ -75,34 +89,54 @@ def report_of(incoming: Incoming) -> MatchReport:
     event = incoming.event
     common = _claim(incoming)
     if isinstance(event, MatchCompletedEvent):
-        data = event.data
-        return Completed(
-            **common,
-            result_version=data.result_version,
-            part=data.part,
-            parts=data.parts,
-            results=tuple(
-                PlayerResult(
-                    result.player,
-                    result.place,
-                    {name: score_from_text(text) for name, text in result.scores.items()},
-                )
-                for result in data.results
-            ),
-        )
+        return Completed(**common, **_result(event.data))
+    if isinstance(event, MatchCorrectedEvent):
+        return Corrected(**common, **_result(event.data), reason=event.data.reason)
     if isinstance(event, MatchOpenedEvent | MatchClosedEvent):
         return Progress(**common, closed=isinstance(event, MatchClosedEvent))
-    return Unsupported(**common)
+    if isinstance(event, MatchEnteredEvent):
+        return Entered(**common, player=event.data.player)
+    assert isinstance(event, MatchVoidedEvent)
+    return Voided(**common, reason=event.data.reason)
+
+
+def _result(data: MatchCompleted) -> dict[str, Any]:
+    return {
+        "result_version": data.result_version,
+        "part": data.part,
+        "parts": data.parts,
+        "results": players_of(data.results),
+    }
+
+
+def players_of(results: Iterable[Result]) -> tuple[PlayerResult, ...]:
+    """Results as they travel, with their scores in millionths."""
+    return tuple(
+        PlayerResult(
+            result.player,
+            result.place,
+            {name: score_from_text(text) for name, text in result.scores.items()},
+        )
+        for result in results
+    )
+
+
+def _overtakes(head: str, event_type: str) -> bool:
+    """A correction that waits for its result lets everything of its match through but further corrections."""
+    return head == Reason.RESULT_MISSING and event_type != _CORRECTED
 
 
 def matches_spec(
     *,
     store: Callable[[AsyncConnection], RoundStore],
     events: Callable[[AsyncConnection], EventSink],
+    ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]],
     clock: Clock,
     lines_per_part: int,
 ) -> ConsumerSpec:
-    """The consumer of match events. Game servers need not count their events, so versions are not looked at."""
+    """The consumer of match events. Game servers need not count their events, so versions are not looked at. ``ready``
+    says which parked corrections have their result.
+    """
     admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()
 
     async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -130,11 +164,15 @@ def matches_spec(
         version_rule=never,
         admit=admit,
         correlation_of=lambda source, subject: str(match_correlation_id(source=source, match_id=subject)),
+        overtakes=_overtakes,
+        ready=ready,
     )
 
 
 def _count(applied: Applied) -> None:
     ROUNDS_SETTLED.inc(applied.rounds_settled)
+    ROUNDS_CORRECTED.inc(applied.rounds_corrected)
+    ROUNDS_VOIDED.inc(applied.rounds_voided)
     LINES.inc(applied.lines)
 
 

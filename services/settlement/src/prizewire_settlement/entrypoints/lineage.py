@@ -30,29 +30,39 @@ def lineage_over(queries: Callable[[AsyncConnection], Queries]) -> Lineage:
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
         if "\x00" in correlation_id:
             return []
-        records = await queries(tx).rounds_of(correlation_id)
-        return sorted((entry for record in records for entry in _entries(record)), key=lambda entry: entry.at)
+        asked = queries(tx)
+        records = await asked.rounds_of(correlation_id)
+        found: list[LineageEntry] = []
+        for record in records:
+            for part in record.parts:
+                shown: tuple[PlayerResult, ...] = ()
+                if part.part == 1:
+                    place = {"result_version": part.result_version, "part": part.part}
+                    shown = await asked.results_of(record.round.id, **place)
+                found.append(_result(part, record, shown))
+            found.extend(_entries(record))
+        return sorted(found, key=lambda entry: entry.at)
 
     return lineage
 
 
 def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
-    for part in record.parts:
-        yield _result(part, record)
     for step in record.transitions:
         yield _step(step)
     for settlement in record.settlements:
         yield _settlement(settlement, record)
 
 
-def _result(part: ResultPart, record: RoundRecord) -> LineageEntry:
+def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ...]) -> LineageEntry:
+    """``shown`` are its players as far as they are read: the first part's."""
     found = record.round
     return LineageEntry(
         at=part.received_at,
         service="settlement",
         kind="match.result",
         id=part.event_id,
-        summary=f"result of match {found.match_id} from {found.source}: {len(part.results)} players"
+        summary=f"{'result' if part.reason is None else 'corrected result'} of match {found.match_id} "
+        f"from {found.source}: {part.players} players"
         + (f", part {part.part} of {part.parts}" if part.parts > 1 else ""),
         detail={
             "match_id": found.match_id,
@@ -61,7 +71,8 @@ def _result(part: ResultPart, record: RoundRecord) -> LineageEntry:
             "result_version": part.result_version,
             "part": part.part,
             "parts": part.parts,
-            "results": [_player(result) for result in part.results[:_SHOWN_MAX]],
+            "reason": part.reason,
+            "results": [_player(result) for result in shown[:_SHOWN_MAX]],
         },
     )
 
@@ -77,7 +88,7 @@ def _step(step: Transition) -> LineageEntry:
         service="settlement",
         kind=f"round.{step.after.lower()}",
         id=str(step.round_id),
-        summary=f"{step.before} → {step.after}: {_REASONS[step.before, step.after]}",
+        summary=f"{step.before} → {step.after}: {step.cause.reason or _REASONS[step.before, step.after]}",
         detail=transition_json(step),
     )
 
@@ -91,7 +102,7 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         service="settlement",
         kind="settlement",
         id=f"{settlement.round_id}/{settlement.version}",
-        summary=f"{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        summary=f"{'' if settlement.version == 1 else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
             **settlement_json(settlement, lines_total=total),
             "rule": {name: value for name, value in rule_json(rule).items() if name != "sources"},

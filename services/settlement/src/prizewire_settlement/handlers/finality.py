@@ -22,9 +22,7 @@ async def finalize_due(
     published: list[RoundEvent] = []
     for current in due:
         step = finalize(current=current, cause=cause, now=now)
-        assert step.round is not None
-        changes.rounds[current.id] = step.round
-        changes.transitions.extend(step.transitions)
+        changes.take(step)
         published.extend(step.events)
     await store.save(changes)
     await events.publish(published)

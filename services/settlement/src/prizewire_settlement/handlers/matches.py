@@ -1,17 +1,38 @@
 """A batch of match reports: authenticate, then lock, decide in order, save once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_contracts.ids import match_correlation_id, round_id
+from prizewire_contracts.ids import entry_id, match_correlation_id, round_id
 from prizewire_settlement.domain.authenticity import authenticate
-from prizewire_settlement.domain.commands import Completed, MatchReport, Progress
-from prizewire_settlement.domain.errors import Reason, ReportRefused
-from prizewire_settlement.domain.events import RoundEvent
-from prizewire_settlement.domain.model import Competition, ResultPart, Round, Rule
-from prizewire_settlement.domain.rounds import Step, begin, check_binding, report_completed, report_progress
+from prizewire_settlement.domain.commands import (
+    Completed,
+    Corrected,
+    Entered,
+    MatchReport,
+    Progress,
+    Voided,
+)
+from prizewire_settlement.domain.errors import ReportRefused
+from prizewire_settlement.domain.events import RoundEvent, RoundVoided
+from prizewire_settlement.domain.model import Competition, Line, PlayerResult, ResultPart, Round, Rule
+from prizewire_settlement.domain.rounds import (
+    NOTHING,
+    Step,
+    begin,
+    cause_of,
+    check_binding,
+    correct,
+    place_completed,
+    place_corrected,
+    report_entered,
+    report_progress,
+    report_voided,
+    settle,
+    wait,
+)
 from prizewire_settlement.ports import Changes, EventSink, RoundStore
 
 __all__ = ["Admitted", "Applied", "admit_reports", "apply_reports"]
@@ -31,18 +52,24 @@ class Applied:
 
     refused: dict[int, ReportRefused]
     rounds_settled: int = 0
+    rounds_corrected: int = 0
+    rounds_voided: int = 0
     lines: int = 0
 
 
 @dataclass(slots=True)
 class _Loaded:
-    """The state that a batch decides on; it moves forward with every report."""
+    """The state that a batch decides on; it moves forward with every report. ``lines`` are those of settlements that
+    the batch itself made, ``entered`` the players of rounds that the batch's entries belong to.
+    """
 
     rounds: dict[UUID, Round]
     rules: dict[tuple[str, int], Rule]
     parts: dict[UUID, dict[tuple[int, int], ResultPart]]
+    entered: dict[UUID, set[str]]
     now: datetime
     lines_per_part: int
+    lines: dict[UUID, tuple[Line, ...]] = field(default_factory=dict)
 
 
 async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
@@ -86,7 +113,7 @@ async def apply_reports(
     published: list[RoundEvent] = []
     for index, subject, report, competition in believed:
         try:
-            step = _decide(report, subject, competition, loaded)
+            step = await _decide(report, subject, competition, loaded, store)
         except ReportRefused as refused:
             outcome.refused[index] = refused
         else:
@@ -113,10 +140,18 @@ async def _load(
         subject for _, subject, report, _ in believed if subject in rounds and isinstance(report, Completed)
     }
     parts = await store.parts(completed) if completed else {}
-    return _Loaded(rounds, rules, parts, now, lines_per_part)
+    entering = {
+        (subject, report.player)
+        for _, subject, report, _ in believed
+        if isinstance(report, Entered) and subject in rounds
+    }
+    entered = await store.entered(entering) if entering else {}
+    return _Loaded(rounds, rules, parts, entered, now, lines_per_part)
 
 
-def _decide(report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded) -> Step:
+async def _decide(
+    report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, store: RoundStore
+) -> Step:
     current = loaded.rounds.get(subject)
     if current is None:
         bound = report.correlation_id or str(
@@ -127,21 +162,79 @@ def _decide(report: MatchReport, subject: UUID, competition: Competition, loaded
         )
     else:
         check_binding(report=report, known=current)
-    if isinstance(report, Progress):
-        return report_progress(report=report, current=current, now=loaded.now)
     if isinstance(report, Completed):
-        return report_completed(
+        return await _decide_result(report, current, loaded, store)
+    rule = loaded.rules[current.competition, current.rule_version]
+    if isinstance(report, Progress):
+        return report_progress(report=report, current=current, rule=rule, now=loaded.now)
+    if isinstance(report, Entered):
+        return report_entered(
             report=report,
             current=current,
-            rule=loaded.rules[current.competition, current.rule_version],
-            known=loaded.parts.get(subject, {}),
+            rule=rule,
+            entry_id=entry_id(round_id=subject, player=report.player),
+            entered=loaded.entered.get(subject, ()),
             now=loaded.now,
+        )
+    assert isinstance(report, Voided)
+    return report_voided(report=report, current=current, now=loaded.now)
+
+
+async def _decide_result(report: Completed, current: Round, loaded: _Loaded, store: RoundStore) -> Step:
+    rule = loaded.rules[current.competition, current.rule_version]
+    known = loaded.parts.get(current.id, {})
+    now = loaded.now
+    if isinstance(report, Corrected):
+        placed = place_corrected(report=report, current=current, rule=rule, known=known, now=now)
+    else:
+        placed = place_completed(report=report, current=current, rule=rule, known=known, now=now)
+    if placed is None:
+        return NOTHING
+    cause = cause_of(report)
+    if not placed.whole:
+        return wait(placed=placed, current=current, cause=cause, now=now)
+    results = await _whole(placed.part, known, store)
+    if not isinstance(report, Corrected):
+        return settle(
+            placed=placed,
+            results=results,
+            current=current,
+            rule=rule,
+            cause=cause,
+            now=now,
             lines_per_part=loaded.lines_per_part,
         )
-    detail = (
-        f"{report.kind} is kept until a version that applies it; later reports of the match wait behind it"
+    before = loaded.lines.get(current.id)
+    if before is None:
+        before = await store.lines(current.id, current.settlement_version)
+    return correct(
+        placed=placed,
+        results=results,
+        before=before,
+        current=current,
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=loaded.lines_per_part,
     )
-    raise ReportRefused(Reason.NOT_SUPPORTED_YET, detail, park=True)
+
+
+async def _whole(
+    part: ResultPart, known: Mapping[tuple[int, int], ResultPart], store: RoundStore
+) -> Sequence[PlayerResult]:
+    """All results of a result whose last missing part is ``part``. Stored documents are read only now."""
+    if part.parts == 1:
+        return part.results
+    here = {
+        number: known[part.result_version, number].results
+        for number in range(1, part.parts + 1)
+        if number != part.part
+    }
+    here[part.part] = part.results
+    if not all(here.values()):
+        stored = await store.results(part.round_id, part.result_version)
+        here = {number: found or stored[number] for number, found in here.items()}
+    return [result for number in sorted(here) for result in here[number]]
 
 
 def _take(
@@ -152,14 +245,16 @@ def _take(
     moved = step.round
     if moved.id not in loaded.rounds:
         changes.born.add(moved.id)
-    loaded.rounds[moved.id] = changes.rounds[moved.id] = moved
-    changes.transitions.extend(step.transitions)
+    loaded.rounds[moved.id] = moved
     if step.part is not None:
-        key = (step.part.result_version, step.part.part)
-        loaded.parts.setdefault(moved.id, {})[key] = step.part
-        changes.parts[moved.id, *key] = step.part
+        loaded.parts.setdefault(moved.id, {})[step.part.result_version, step.part.part] = step.part
+    if step.entry is not None:
+        loaded.entered.setdefault(moved.id, set()).add(step.entry.player)
     if step.settlement is not None:
-        changes.settlements.append(step.settlement)
-        outcome.rounds_settled += 1
+        loaded.lines[moved.id] = step.settlement.lines
+        outcome.rounds_settled += step.settlement.version == 1
+        outcome.rounds_corrected += step.settlement.version > 1
         outcome.lines += len(step.settlement.lines)
+    outcome.rounds_voided += isinstance(step.events[-1], RoundVoided) if step.events else False
+    changes.take(step)
     published.extend(step.events)

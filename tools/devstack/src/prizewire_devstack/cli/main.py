@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "demo": "prizewire_devstack.cli.demo",
     "apply": "prizewire_devstack.cli.apply",
     "publish": "prizewire_devstack.cli.publish",
+    "source": "prizewire_devstack.cli.source",
     "trace": "prizewire_devstack.cli.trace",
     "status": "prizewire_devstack.cli.status",
     "stuck": "prizewire_devstack.cli.stuck",

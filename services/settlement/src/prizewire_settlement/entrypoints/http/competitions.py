@@ -1,0 +1,189 @@
+"""``/api/competitions``: competitions and their rules, as people manage them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from litestar import Controller, Request, get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal
+from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_settlement.domain.errors import RuleInvalid
+from prizewire_settlement.domain.model import Competition, Rule
+from prizewire_settlement.entrypoints.bodies import CompetitionBody, competition_json, rule_json
+from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.http.parts import (
+    HttpParts,
+    answered,
+    bad_cursor,
+    competition_missing,
+    readers,
+    unusable,
+    writers,
+)
+from prizewire_settlement.handlers.competitions import create_competition, replace_rule
+from prizewire_settlement.ports import CompetitionStore
+
+__all__ = ["competition_controller"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Writes:
+    """Changes to competitions: decided, stored and audited in one transaction."""
+
+    parts: HttpParts
+
+    async def create(self, body: CompetitionBody, caller: Principal) -> dict[str, Any]:
+        """A competition with version 1 of its rule."""
+        if body.id is None:
+            raise Problem(status=400, code="invalid_request", detail="id: a competition needs one")
+        rule = self._rule(body, body.id)
+
+        async def change(store: CompetitionStore, now: datetime) -> Competition:
+            return await create_competition(
+                store=store, name=body.name, rule=rule, actor=caller.subject, now=now
+            )
+
+        return await self._write(change, actor=caller.subject, action="competition.created")
+
+    async def replace(self, competition_id: str, body: CompetitionBody, caller: Principal) -> dict[str, Any]:
+        """The next version of a competition's rule."""
+        if body.id is not None and body.id != competition_id:
+            raise Problem(status=400, code="invalid_request", detail="id: it differs from the path")
+        rule = self._rule(body, competition_id)
+
+        async def change(store: CompetitionStore, now: datetime) -> Competition:
+            return await replace_rule(store=store, name=body.name, rule=rule, actor=caller.subject, now=now)
+
+        return await self._write(change, actor=caller.subject, action="competition.rule_changed")
+
+    def _rule(self, body: CompetitionBody, competition_id: str) -> Rule:
+        try:
+            return body.rule(
+                competition_id,
+                assets=self.parts.assets,
+                platform_fee_bps=self.parts.platform_fee_bps,
+                organizer_fee_bps=self.parts.organizer_fee_bps,
+            )
+        except RuleInvalid as error:
+            raise unusable(error) from None
+
+    async def _write(
+        self,
+        change: Callable[[CompetitionStore, datetime], Awaitable[Competition]],
+        *,
+        actor: str,
+        action: str,
+    ) -> dict[str, Any]:
+        async def work(tx: AsyncConnection) -> Competition:
+            changed = await change(self.parts.store(tx), self.parts.clock.now())
+            await self.parts.audit.record(
+                tx, actor=actor, action=action, target=changed.id, detail=_audited(changed.rule)
+            )
+            return changed
+
+        return competition_json(await answered(self.parts.db.run(work)))
+
+
+def _audited(rule: Rule) -> dict[str, Any]:
+    """Where prizes come from, and who may say who won them."""
+    return {
+        "rule_version": rule.version,
+        "campaign": str(rule.campaign),
+        "asset": rule.asset.code,
+        "gross_minor": str(rule.gross),
+        "organizer_player": rule.organizer_player,
+        "entry_fee_minor": None if rule.entry_fee is None else str(rule.entry_fee.amount),
+        "sources": [{"source": one.source, "keys": [key.keyid for key in one.keys]} for one in rule.sources],
+    }
+
+
+def competition_controller(parts: HttpParts) -> type[Controller]:
+    """``/api/competitions``. Written by admins alone, and every change is audited; organizers, operators and approvers
+    read.
+    """
+    writes = _Writes(parts)
+
+    class CompetitionController(Controller):
+        path = "/api/competitions"
+        tags = ["competitions"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @post(
+            "/",
+            guards=[writers],
+            summary="Create a competition with version 1 of its rule",
+            responses=examples.COMPETITION_CREATED,
+        )
+        async def create(
+            self, data: JSONBody[CompetitionBody], request: Request[Any, Any, Any]
+        ) -> dict[str, Any]:
+            return await writes.create(data, request.user)
+
+        @put(
+            "/{competition_id:str}",
+            guards=[writers],
+            summary="Put a new rule version into force",
+            responses=examples.COMPETITION,
+        )
+        async def replace(
+            self,
+            competition_id: FromPath[str],
+            data: JSONBody[CompetitionBody],
+            request: Request[Any, Any, Any],
+        ) -> dict[str, Any]:
+            return await writes.replace(competition_id, data, request.user)
+
+        @get(
+            "/",
+            guards=[readers],
+            summary="Competitions with their rules in force",
+            responses=examples.COMPETITIONS,
+        )
+        async def many(
+            self, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
+        ) -> Page:
+            after = decode_cursor(cursor, length=1) or [""]
+            if not isinstance(after[0], str) or "\x00" in after[0]:
+                raise bad_cursor()
+            size = page_limit(limit)
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).competition_page(after=after[0], limit=size)
+            return {
+                "items": [competition_json(one) for one in found],
+                "next_cursor": encode_cursor([found[-1].id]) if len(found) == size else None,
+            }
+
+        @get(
+            "/{competition_id:str}",
+            guards=[readers],
+            summary="One competition with its rule in force",
+            responses=examples.COMPETITION,
+        )
+        async def one(self, competition_id: FromPath[str]) -> dict[str, Any]:
+            if "\x00" in competition_id:
+                raise competition_missing(competition_id)
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).competition(competition_id)
+            if found is None:
+                raise competition_missing(competition_id)
+            return competition_json(found)
+
+        @get(
+            "/{competition_id:str}/rules/{version:int}",
+            guards=[readers],
+            summary="One rule version",
+            responses=examples.RULE,
+        )
+        async def rule(self, competition_id: FromPath[str], version: FromPath[int]) -> dict[str, Any]:
+            if "\x00" in competition_id or not 1 <= version < 2**31:
+                raise competition_missing(competition_id)
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).rule(competition_id, version)
+            if found is None:
+                raise competition_missing(competition_id)
+            return {"id": found.competition, **rule_json(found)}
+
+    return CompetitionController

@@ -1,0 +1,97 @@
+"""What game servers and admins send about matches. Results are those of the events, word for word."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from prizewire_contracts.envelope import Name, Version
+from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX, PlayerResult
+
+__all__ = ["EndBody", "EntryBody", "ResolveBody", "RotateBody", "TokenBody"]
+
+RESULTS_MAX = 20_000
+"""Results that a person sends at once: more than a request's megabyte holds."""
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Correlation = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+_RESULTS = [[{"player": "ann", "place": 1}, {"player": "bob", "place": 2}]]
+
+
+class _Body(BaseModel):
+    """A word that is not known is refused: a misspelt one must not pass as another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResolveBody(_Body):
+    """What an admin decides: ``results`` that stand from now on, or ``void``; and why."""
+
+    reason: Reason = Field(
+        description="Why; it stands in the history, the event and the audit log.",
+        examples=["the judges disqualified a player"],
+    )
+    results: Annotated[list[PlayerResult], Field(min_length=1, max_length=RESULTS_MAX)] | None = Field(
+        None, description="The whole result, as in match.completed.", examples=_RESULTS
+    )
+    void: Literal[True] | None = Field(
+        None, description="The round does not count; only before it is final.", examples=[True]
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ResolveBody":
+        if (self.results is None) == (self.void is None):
+            msg = "give results, or void: true"
+            raise ValueError(msg)
+        return self
+
+
+class EndBody(_Body):
+    """A match's result, as the data of match.completed."""
+
+    competition: Name = Field(description="The competition's id.", examples=["cup"])
+    results: Annotated[list[PlayerResult], Field(min_length=1, max_length=RESULTS_PER_PART_MAX)] = Field(
+        description="Places, or named scores as decimal strings, or both.", examples=_RESULTS
+    )
+    result_version: Version = Field(1, examples=[1])
+    part: Version = Field(1, description="Which part of a large result this is.", examples=[1])
+    parts: Version = Field(1, description="How many parts it has.", examples=[1])
+    correlation_id: Correlation | None = Field(
+        None,
+        description="Where the match has one; else it is derived from source and match.",
+        examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
+    )
+
+
+class EntryBody(_Body):
+    """A player who enters a match."""
+
+    competition: Name = Field(description="The competition's id.", examples=["cup"])
+    player: Name = Field(description="Who enters.", examples=["ann"])
+    correlation_id: Correlation | None = Field(
+        None,
+        description="As in the match's other reports.",
+        examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
+    )
+
+
+class TokenBody(_Body):
+    """An API token for one source."""
+
+    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")] = Field(
+        description="The CloudEvents source that may report with it.", examples=["/games/chess"]
+    )
+    label: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
+        "", description="For people: where it is used.", examples=["eu-west, blue"]
+    )
+    valid_days: Annotated[int, Field(ge=1)] = Field(90, description="How long it counts.", examples=[90])
+
+
+class RotateBody(_Body):
+    """A successor for a token, which counts for a while yet."""
+
+    valid_days: Annotated[int, Field(ge=1)] = Field(
+        90, description="How long the successor counts.", examples=[90]
+    )
+    overlap_s: Annotated[int, Field(ge=0, le=30 * 86_400)] = Field(
+        3_600, description="How long the former still counts, in seconds.", examples=[3_600]
+    )

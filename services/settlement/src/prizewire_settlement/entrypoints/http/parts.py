@@ -1,0 +1,154 @@
+"""What the controllers stand on and share: who may call, cursors, business errors as problems."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+from litestar.params import HeaderParameter, QueryParameter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import Role, require
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.http import Problem, decode_cursor
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_money import AssetRegistry
+from prizewire_settlement.domain.errors import ReportRefused, RoundMissing, RuleInvalid
+from prizewire_settlement.handlers.competitions import CompetitionExists, CompetitionMissing
+from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
+
+__all__ = [
+    "HttpParts",
+    "IdempotencyKey",
+    "Words",
+    "answered",
+    "bad_cursor",
+    "competition_missing",
+    "place_of",
+    "readers",
+    "refused",
+    "round_missing",
+    "unusable",
+    "writers",
+]
+
+T = TypeVar("T")
+Words = Annotated[str | None, QueryParameter(max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description="1 to 255 letters, digits, colons, underscores or hyphens; the same key has one effect.",
+    ),
+]
+writers = require(Role.ADMIN)
+readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+_STATUS: Final = {
+    "message_too_large": 413,
+    "competition_unknown": 404,
+    "source_not_allowed": 403,
+    "signature_missing": 403,
+    "signature_invalid": 403,
+    "key_not_trusted": 403,
+    "id_conflict": 409,
+    "correlation_mismatch": 409,
+    "event_mismatch": 409,
+    "result_conflict": 409,
+    "result_missing": 409,
+    "illegal_transition": 409,
+    "dispute_window_passed": 409,
+    "subject_parked": 409,
+    "entry_not_offered": 409,
+    "duplicate_player": 422,
+    "score_missing": 422,
+    "tie_refused": 422,
+    "invalid_amount": 422,
+}
+"""The status of a refusal; what is not here could not be read, and is 400."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpParts:
+    """What the routes stand on. ``spec`` is the consumer of match events, whose path reports over HTTP take too."""
+
+    db: Database
+    clock: Clock
+    audit: Audit
+    assets: AssetRegistry
+    processor: BatchProcessor
+    spec: ConsumerSpec
+    store: Callable[[AsyncConnection], CompetitionStore]
+    rounds: Callable[[AsyncConnection], RoundStore]
+    events: Callable[[AsyncConnection], EventSink]
+    tokens: Callable[[AsyncConnection], SourceTokens]
+    queries: Callable[[AsyncConnection], Queries]
+    platform_fee_bps: int
+    organizer_fee_bps: int
+    lines_per_part: int
+    token_days_max: int
+
+
+async def answered(work: Awaitable[T]) -> T:
+    """Business errors as problems."""
+    try:
+        return await work
+    except RuleInvalid as error:
+        raise unusable(error) from None
+    except ReportRefused as error:
+        raise refused(error.reason, error.detail) from None
+    except RoundMissing as error:
+        raise round_missing(str(error)) from None
+    except CompetitionExists as error:
+        detail = f"there is a competition {error} already; PUT changes its rule"
+        raise Problem(status=409, code="competition_exists", detail=detail) from None
+    except CompetitionMissing as error:
+        raise competition_missing(str(error)) from None
+
+
+def refused(code: str, detail: str) -> Problem:
+    """A report that was not applied."""
+    return Problem(status=_STATUS.get(code, 400), code=code, detail=detail)
+
+
+def unusable(error: RuleInvalid) -> Problem:
+    """A rule that cannot be followed."""
+    return Problem(status=422, code=error.code, detail=error.detail, field=error.field)
+
+
+def competition_missing(competition_id: str) -> Problem:
+    """A competition, or a version of its rule, that is not there."""
+    detail = f"there is no competition {competition_id}, or no such version of its rule"
+    return Problem(status=404, code="competition_unknown", detail=detail)
+
+
+def round_missing(round_id: object) -> Problem:
+    """A round that is not there."""
+    return Problem(status=404, code="round_unknown", detail=f"there is no round {round_id}")
+
+
+def bad_cursor() -> Problem:
+    """A cursor that is none of ours."""
+    return Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
+
+
+def place_of(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The (time, id) sort key inside a cursor.
+
+    Raises:
+        Problem: 400 ``cursor_invalid``.
+    """
+    values = decode_cursor(cursor, length=2)
+    if values is None:
+        return None
+    try:
+        at, found = datetime.fromisoformat(values[0]), UUID(values[1])
+    except (TypeError, ValueError, AttributeError):
+        raise bad_cursor() from None
+    if at.tzinfo is None:
+        raise bad_cursor()
+    return at, found

@@ -1,0 +1,260 @@
+"""``/api/rounds``: what settlement made of the matches, and what an admin decides about one."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal
+from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.idempotency import idempotent
+from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement
+from prizewire_settlement.domain.results import document_of, hash_of
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.entrypoints.bodies import (
+    line_json,
+    round_json,
+    settlement_json,
+    transition_json,
+)
+from prizewire_settlement.entrypoints.consumers import players_of
+from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.http.match_bodies import ResolveBody
+from prizewire_settlement.entrypoints.http.parts import (
+    HttpParts,
+    IdempotencyKey,
+    Words,
+    answered,
+    bad_cursor,
+    place_of,
+    readers,
+    round_missing,
+    writers,
+)
+from prizewire_settlement.handlers.resolution import Resolved, resolve_round
+from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
+from prizewire_settlement.ports import RoundFilter, RoundRecord
+
+__all__ = ["round_controller"]
+
+_ACTIONS: Final = {True: "round.voided", False: "round.resolved"}
+
+
+def round_controller(parts: HttpParts) -> type[Controller]:
+    """``/api/rounds``. Those who run the place read; admins alone decide, and every decision is audited."""
+
+    class RoundController(Controller):
+        path = "/api/rounds"
+        tags = ["rounds"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @get("/", guards=[readers], summary="Rounds, newest first", responses=examples.ROUNDS)
+        async def many(
+            self,
+            *,
+            competition: Words = None,
+            round_state: Annotated[RoundState | None, QueryParameter(name="state")] = None,
+            match_id: Words = None,
+            incomplete: Annotated[
+                bool, QueryParameter(description="Only rounds that wait for parts of a result.")
+            ] = False,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> Page:
+            size = page_limit(limit)
+            wanted = RoundFilter(
+                competition=competition, state=round_state, match_id=match_id, incomplete=incomplete
+            )
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).round_page(wanted, after=place_of(cursor), limit=size)
+            last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
+            return {
+                "items": [round_json(one) for one in found],
+                "next_cursor": encode_cursor(last) if last else None,
+            }
+
+        @get(
+            "/{round_id:uuid}",
+            guards=[readers],
+            summary="One round with its steps, its settlement and the first 1,000 lines",
+            responses=examples.ROUND,
+        )
+        async def one(self, round_id: FromPath[UUID]) -> dict[str, Any]:
+            async with parts.db.transaction() as tx:
+                record = await parts.queries(tx).round(round_id)
+            if record is None:
+                raise round_missing(round_id)
+            newest = record.settlements[-1] if record.settlements else None
+            return {
+                **round_json(record.round),
+                "waiting": waiting_json(record.parts, standing=record.round.result_version),
+                "transitions": [transition_json(step) for step in record.transitions],
+                "settlement": _newest_json(record, newest),
+                "lines": []
+                if newest is None
+                else [line_json(line, rule=newest.rule) for line in newest.lines],
+            }
+
+        @get(
+            "/{round_id:uuid}/lines",
+            guards=[readers],
+            summary="All lines of a round's newest settlement",
+            responses=examples.LINES,
+        )
+        async def lines(
+            self,
+            round_id: FromPath[UUID],
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> Page:
+            size = page_limit(limit)
+            after = decode_cursor(cursor, length=1) or [0]
+            if not isinstance(after[0], int) or not 0 <= after[0] < 2**31:
+                raise bad_cursor()
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).line_page(round_id, after=after[0], limit=size)
+            if found is None:
+                detail = f"there is no settled round {round_id}"
+                raise Problem(status=404, code="round_unknown", detail=detail)
+            rule, page = found
+            return {
+                "items": [line_json(line, rule=rule) for line in page],
+                "next_cursor": encode_cursor([page[-1].line]) if len(page) == size else None,
+            }
+
+        @post(
+            "/{round_id:uuid}/resolve",
+            guards=[writers],
+            status_code=200,
+            summary="Decide about a round: let a result stand, also after finality, or void it before",
+            responses=examples.RESOLVED,
+        )
+        async def resolve(
+            self,
+            round_id: FromPath[UUID],
+            data: JSONBody[ResolveBody],
+            request: Request[Any, Any, Any],
+            idempotency_key: IdempotencyKey = None,
+        ) -> Response[Any]:
+            return await _resolve(parts, round_id, data, caller=request.user, key=idempotency_key)
+
+    return RoundController
+
+
+async def _resolve(
+    parts: HttpParts, round_id: UUID, body: ResolveBody, *, caller: Principal, key: str | None
+) -> Response[Any]:
+    results = None if body.results is None else players_of(body.results)
+    done: list[tuple[Resolved, int]] = []
+
+    async def attempt(tx: AsyncConnection) -> Response[Any]:
+        done.clear()
+
+        async def work(request_id: UUID) -> tuple[int, Any]:
+            resolved = await resolve_round(
+                round_id=round_id,
+                results=results,
+                reason=body.reason,
+                actor=caller.subject,
+                request_id=request_id,
+                store=parts.rounds(tx),
+                events=parts.events(tx),
+                now=parts.clock.now(),
+                lines_per_part=parts.lines_per_part,
+            )
+            await _record(parts, tx, resolved, results=results, reason=body.reason, caller=caller)
+            record = await parts.queries(tx).round(round_id)
+            assert record is not None
+            newest = record.settlements[-1] if record.settlements else None
+            done.append((resolved, 0 if newest is None else record.lines_total[newest.version]))
+            return 200, {
+                **round_json(record.round),
+                "changed": resolved.changed,
+                "settlement": _newest_json(record, newest),
+            }
+
+        answer = await idempotent(
+            tx,
+            actor=caller.subject,
+            route=f"POST /api/rounds/{round_id}/resolve",
+            key=key,
+            body=body.model_dump(mode="json", exclude_none=True),
+            now=parts.clock.now(),
+            work=work,
+        )
+        headers = {"idempotency-replayed": "true"} if answer.replayed else {}
+        return Response(answer.body, status_code=answer.status, headers=headers)
+
+    answer = await answered(parts.db.run(attempt))
+    for resolved, lines in done:
+        _count(resolved, lines)
+    return answer
+
+
+async def _record(
+    parts: HttpParts,
+    tx: AsyncConnection,
+    resolved: Resolved,
+    *,
+    results: Sequence[PlayerResult] | None,
+    reason: str,
+    caller: Principal,
+) -> None:
+    after = resolved.after
+    await parts.audit.record(
+        tx,
+        actor=caller.subject,
+        action=_ACTIONS[results is None],
+        target=str(after.id),
+        reason=reason,
+        detail={
+            "from": str(resolved.before.state),
+            "to": str(after.state),
+            "changed": resolved.changed,
+            "settlement_version": after.settlement_version,
+            "result_version": after.result_version,
+            "result_sha256": None if results is None else hash_of(document_of(results)).hex(),
+        },
+    )
+
+
+def _count(resolved: Resolved, lines: int) -> None:
+    if not resolved.changed:
+        return
+    if resolved.after.state is RoundState.VOIDED:
+        ROUNDS_VOIDED.inc()
+    else:
+        (ROUNDS_SETTLED if resolved.after.settlement_version == 1 else ROUNDS_CORRECTED).inc()
+        LINES.inc(lines)
+
+
+def _newest_json(record: RoundRecord, newest: Settlement | None) -> dict[str, Any] | None:
+    if newest is None:
+        return None
+    return settlement_json(newest, lines_total=record.lines_total[newest.version])
+
+
+def waiting_json(heads: Sequence[ResultPart], *, standing: int | None) -> dict[str, Any] | None:
+    """The newest result of which parts wait, and the numbers of those that are missing."""
+    waiting = [
+        head
+        for head in heads
+        if head.parts > 1
+        and head.result_version > (standing or 0)
+        and (head.reason is None) == (standing is None)
+    ]
+    if not waiting:
+        return None
+    newest = max(waiting, key=lambda head: (head.result_version, head.received_at))
+    here = {
+        head.part
+        for head in waiting
+        if (head.result_version, head.parts) == (newest.result_version, newest.parts)
+    }
+    return {
+        "result_version": newest.result_version,
+        "parts": newest.parts,
+        "missing": [part for part in range(1, newest.parts + 1) if part not in here],
+    }
