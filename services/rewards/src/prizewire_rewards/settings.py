@@ -20,3 +20,6 @@ class RewardsSettings(ServiceSettings):
     invariants_interval_s: int = Field(
         300, ge=1, description="Seconds between two runs of the invariants' job."
     )
+    parts_wait_s: int = Field(
+        900, ge=1, description="Seconds that a part of a settlement may wait for the others before it is an alarm."
+    )

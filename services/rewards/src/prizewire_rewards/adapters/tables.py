@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -150,7 +151,7 @@ campaigns = Table(
     Column("created_at", _MOMENT, nullable=False),
     CheckConstraint("granted BETWEEN 0 AND funded", name="campaigns_granted"),
     CheckConstraint("queued >= 0", name="campaigns_queued"),
-    CheckConstraint("delivery IN ('wallet', 'direct')", name="campaigns_delivery"),
+    CheckConstraint("delivery IN ('wallet', 'direct', 'claim')", name="campaigns_delivery"),
     Index("campaigns_waiting", "id", postgresql_where=text("queued > 0")),
 )
 rounds = Table(
@@ -180,7 +181,11 @@ rounds = Table(
     Column("queue_position", BigInteger),
     Column("version", Integer, nullable=False),
     Column("settled_at", _MOMENT, nullable=False),
-    CheckConstraint("(state = 'unfunded') = (queue_position IS NOT NULL)", name="rounds_queued"),
+    Column("short", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint(
+        "(state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)", name="rounds_queued"
+    ),
+    CheckConstraint("short >= 0 AND (short = 0 OR state <> 'unfunded')", name="rounds_short"),
     Index("rounds_correlation", "correlation_id"),
     Index("rounds_campaign", "campaign", "state"),
     Index(
@@ -206,25 +211,109 @@ rewards = Table(
     Column("transfer_id", Uuid),
     Column("note", Text),
     Column("payout_id", Uuid),
+    Column("short", BigInteger, nullable=False, server_default=text("0")),
+    Column("settlement_version", Integer, nullable=False, server_default=text("1")),
+    Column("payout_ordinal", Integer, nullable=False, server_default=text("1")),
     CheckConstraint("amount > 0", name="rewards_amount"),
+    CheckConstraint("short BETWEEN 0 AND amount", name="rewards_short"),
     CheckConstraint(
         "state IN ('unfunded', 'pending', 'held', 'claimable', 'credited', 'reversed', 'expired', 'rejected')",
         name="rewards_state",
     ),
-    CheckConstraint("(state = 'unfunded') = (transfer_id IS NULL)", name="rewards_moved"),
-    Index("rewards_round", "round_id", "line", unique=True),
+    CheckConstraint(
+        "CASE WHEN state = 'unfunded' THEN transfer_id IS NULL "
+        "WHEN state IN ('pending', 'claimable', 'credited') THEN transfer_id IS NOT NULL ELSE true END",
+        name="rewards_moved",
+    ),
+    Index("rewards_round", "round_id", "line"),
+    Index("rewards_held", "round_id", postgresql_where=text("state = 'held'")),
+    Index("rewards_short", "round_id", "line", postgresql_where=text("short > 0")),
     Index("rewards_player", "player"),
     Index("rewards_payout", "payout_id", unique=True, postgresql_where=text("payout_id IS NOT NULL")),
 )
-round_parts = Table(
-    "round_parts",
+staged_parts = Table(
+    "staged_parts",
     metadata,
     Column("round_id", Uuid, nullable=False),
+    Column("settlement_version", Integer, nullable=False),
     Column("part", Integer, nullable=False),
+    Column("parts", Integer, nullable=False),
     Column("head", JSONB, nullable=False),
-    Column("lines", JSONB, nullable=False),
     Column("staged_at", _MOMENT, nullable=False),
-    PrimaryKeyConstraint("round_id", "part"),
+    PrimaryKeyConstraint("round_id", "settlement_version", "part"),
+    Index("staged_parts_first", "staged_at"),
+)
+staged_lines = Table(
+    "staged_lines",
+    metadata,
+    Column("round_id", Uuid, nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("player", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("held", Text),
+    Index("staged_lines_line", "round_id", "settlement_version", "line"),
+    Index("staged_lines_player", "round_id", "settlement_version", "player"),
+)
+round_work = Table(
+    "round_work",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("round_id", Uuid, ForeignKey("rounds.id"), nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("after_line", Integer, nullable=False),
+    Column("budget", BigInteger, nullable=False),
+    Column("waiting", Boolean, nullable=False),
+    Column("fees", Boolean, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("head", JSONB),
+    Column("cause", Text, nullable=False),
+    Column("begun_at", _MOMENT, nullable=False),
+    CheckConstraint(
+        "phase IN ('list', 'pay', 'mature', 'take', 'enlist', 'void')", name="round_work_phase"
+    ),
+    CheckConstraint("budget >= 0", name="round_work_budget"),
+    Index("round_work_round", "round_id", "id"),
+)
+receivables = Table(
+    "receivables",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("player", Text, nullable=False),
+    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
+    Column("campaign", Uuid, ForeignKey("campaigns.id")),
+    Column("reference", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("recovered", BigInteger, nullable=False),
+    Column("written_off", BigInteger, nullable=False),
+    Column("lifted", BigInteger, nullable=False),
+    Column(
+        "open",
+        BigInteger,
+        Computed("amount - recovered - written_off - lifted", persisted=True),
+        nullable=False,
+    ),
+    Column("cause", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("opened_at", _MOMENT, nullable=False),
+    Column("version", Integer, nullable=False),
+    *(
+        CheckConstraint(condition, name=f"receivables_{name}")
+        for name, condition in (
+            ("amount", "amount > 0"),
+            ("recovered", "recovered >= 0"),
+            ("written_off", "written_off >= 0"),
+            ("lifted", "lifted >= 0"),
+            ("open", "open >= 0"),
+        )
+    ),
+    Index("receivables_owed", "player", "asset", postgresql_where=text("open > 0")),
+    Index("receivables_listed", "opened_at", "id"),
+    Index("receivables_correlation", "correlation_id"),
+    Index("receivables_campaign", "campaign", postgresql_where=text("campaign IS NOT NULL")),
 )
 payouts = Table(
     "payouts",
@@ -253,6 +342,7 @@ payouts = Table(
     CheckConstraint("returned BETWEEN 0 AND amount", name="payouts_returned"),
     Index("payouts_player", "player", "requested_at"),
     Index("payouts_correlation", "correlation_id"),
+    Index("payouts_round", "round_id", "player", postgresql_where=text("round_id IS NOT NULL")),
     Index("payouts_campaign", "campaign", "state", postgresql_where=text("campaign IS NOT NULL")),
 )
 methods = Table(

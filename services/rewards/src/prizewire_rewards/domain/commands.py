@@ -12,7 +12,9 @@ __all__ = [
     "ChangeCampaign",
     "ClosePayout",
     "Command",
+    "CorrectRound",
     "CreateCampaign",
+    "DecideHeld",
     "FinalizeRound",
     "FundCampaign",
     "MarkPaid",
@@ -21,6 +23,8 @@ __all__ = [
     "RenewIntent",
     "RequestPayout",
     "SettleRound",
+    "VoidRound",
+    "WriteOff",
 ]
 
 
@@ -31,6 +35,19 @@ class SettleRound:
     settlement: Settlement
     part: int
     lines: tuple[Line, ...]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectRound(SettleRound):
+    """Full new lines of a settled round, or part ``part`` of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidRound:
+    """A round does not count."""
+
+    round_id: UUID
     cause: str
 
 
@@ -97,7 +114,7 @@ class RecordMethod:
     cause: str
 
 
-Command = SettleRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
+Command = SettleRound | CorrectRound | VoidRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,4 +165,23 @@ class CancelPayout:
 
     payout_id: UUID
     player: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOff:
+    """An approver gives up what a player still owes."""
+
+    receivable_id: UUID
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideHeld:
+    """An operator lets a held prize go, or refuses it."""
+
+    reward_id: UUID
+    release: bool
+    actor: str
     reason: str

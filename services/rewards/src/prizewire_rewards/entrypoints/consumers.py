@@ -1,6 +1,6 @@
 """Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,20 +17,22 @@ from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import (
     ClosePayout,
+    CorrectRound,
     FinalizeRound,
     MarkPaid,
     MarkReturned,
     RecordMethod,
     RenewIntent,
     SettleRound,
+    VoidRound,
 )
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.entrypoints.counts import count_booked
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.desk import Booked
 from prizewire_rewards.handlers.payouts import apply_payout_events
-from prizewire_rewards.handlers.settlements import apply_settlements
+from prizewire_rewards.handlers.settlements import RoundCommand, apply_settlements
 from prizewire_rewards.ports import Tools
 
 __all__ = ["build_specs"]
@@ -65,11 +67,15 @@ _INTENT_EXPIRED = "intent_expired"
 """The reason on ``payout.held`` that asks for a renewal; others are for approvers."""
 
 
-def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpec]:
-    """The two consumers: settlements, and payouts with payout methods."""
+def build_specs(
+    *, works: Works, tools: Tools, clock: Clock, work_on: Callable[[], None]
+) -> list[ConsumerSpec]:
+    """The two consumers: settlements, and payouts with payout methods. ``work_on`` wakes the job that works on large
+    rounds.
+    """
 
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[SettleRound | FinalizeRound] = []
+        commands: list[RoundCommand] = []
         places: list[int] = []
         refused: dict[int, Refused] = {}
         for index, item in enumerate(incoming):
@@ -81,7 +87,9 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
         if commands:
             done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
-            after_commit(tx, partial(_count_booked, done.booked))
+            after_commit(tx, partial(count_booked, done.booked))
+            if done.booked.work:
+                after_commit(tx, work_on)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -125,14 +133,6 @@ def _payout_rule(event_type: str) -> VersionRule:
     return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
 
 
-def _count_booked(booked: Booked) -> None:
-    metrics.ROUNDS_BOOKED.inc(booked.rounds)
-    metrics.ROUNDS_UNFUNDED.inc(booked.unfunded)
-    metrics.LINES_BOOKED.inc(booked.lines)
-    metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
-    metrics.RECEIVABLES_NETTED.inc(booked.netted)
-
-
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:
     for state, count in reached.items():
         metrics.PAYOUTS_ENDED.labels(state).inc(count)
@@ -147,19 +147,26 @@ def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, 
     }
 
 
-def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> SettleRound | FinalizeRound:
+def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundCommand:
     event = item.event
     if isinstance(event, settlement_events.RoundSettledEvent):
-        return _settle_round(event, assets=assets)
-    if isinstance(event, settlement_events.RoundFinalizedEvent):
-        _same_subject(event.subject, event.data.round_id)
-        return FinalizeRound(
-            round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
-        )
-    raise Refused("not_supported_yet", f"{event.type} is kept until it can be applied")
+        return _settle_round(event, SettleRound, assets=assets)
+    if isinstance(event, settlement_events.RoundCorrectedEvent):
+        return _settle_round(event, CorrectRound, assets=assets)
+    _same_subject(event.subject, event.data.round_id)
+    if isinstance(event, settlement_events.RoundVoidedEvent):
+        return VoidRound(round_id=event.data.round_id, cause=event.id)
+    return FinalizeRound(
+        round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
+    )
 
 
-def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRegistry) -> SettleRound:
+def _settle_round(
+    event: settlement_events.RoundSettledEvent | settlement_events.RoundCorrectedEvent,
+    command: type[SettleRound],
+    *,
+    assets: AssetRegistry,
+) -> SettleRound:
     data = event.data
     _same_subject(event.subject, data.round_id)
     asset = _asset(data.asset, assets)
@@ -189,7 +196,7 @@ def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRe
         final=data.final,
         final_at=data.final_at,
     )
-    return SettleRound(settlement=settlement, part=part, lines=lines, cause=event.id)
+    return command(settlement=settlement, part=part, lines=lines, cause=event.id)
 
 
 _CLOSED_STATES: dict[type[Any], PayoutState] = {

@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes."""
+"""HTTP: campaigns, wallets, transfers, prizes, debts."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from litestar.di import Provide
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.listing import provide_history
+from prizewire_rewards.entrypoints.http.receivables import ReceivableController
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
 
@@ -21,6 +22,7 @@ def build_routes(front: Front) -> Router:
         WalletController,
         TransactionController,
         RewardController,
+        ReceivableController,
     )
     return Router(
         path="/",
