@@ -6,17 +6,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import LineageEntry
-from prizewire_chassis.lifecycle import Built, Runtime
+from prizewire_chassis.keys import read_secret
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_rewards.adapters.hashes import KeyedHasher
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, sum_up
+from prizewire_rewards.adapters.storage.claims import count_claims
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
 from prizewire_rewards.entrypoints.jobs import build_jobs
+from prizewire_rewards.entrypoints.player_events import players_spec
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools, Work
 from prizewire_rewards.settings import RewardsSettings
@@ -30,7 +34,8 @@ async def build(runtime: Runtime) -> Built:
     """The service over its runtime.
 
     Raises:
-        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it.
+        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it; or the
+            key of players' hashes is no key.
     """
     settings = runtime.settings
     if not isinstance(settings, RewardsSettings):
@@ -45,6 +50,8 @@ async def build(runtime: Runtime) -> Built:
         network=settings.stellar_network_passphrase,
         intent_lifetime=timedelta(hours=settings.intent_lifetime_hours),
     )
+
+    hasher = _hasher(settings)
 
     def work(tx: AsyncConnection) -> Work:
         return work_of(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
@@ -66,6 +73,7 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         roll_up=fold,
         sum_up=checkpoint,
+        count_claims=count_claims,
         watches=build_watches(),
         invariants_interval_s=settings.invariants_interval_s,
     )
@@ -78,11 +86,23 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         audit=runtime.audit,
         release=releasing.wake,
+        hasher=hasher,
     )
+    kyc_sources = frozenset(filter(None, (one.strip() for one in settings.player_kyc_sources.split(","))))
     return Built(
         controllers=[build_routes(front)],
         lineage=lineage,
         checks=build_checks(),
-        specs=build_specs(works=works, tools=tools, clock=runtime.clock),
+        specs=[
+            *build_specs(works=works, tools=tools, clock=runtime.clock),
+            players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),
+        ],
         jobs=jobs,
     )
+
+
+def _hasher(settings: RewardsSettings) -> KeyedHasher:
+    try:
+        return KeyedHasher(key_hex=read_secret(settings.player_hash_key_file))
+    except ValueError as error:
+        raise ConfigurationError(f"PLAYER_HASH_KEY_FILE: {error}") from None

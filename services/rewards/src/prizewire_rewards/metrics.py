@@ -4,12 +4,18 @@ from prometheus_client import Counter, Gauge
 
 __all__ = [
     "BREACHES",
+    "CLAIMS",
+    "CLAIMS_OVERDUE",
+    "CLAIMS_WAITING",
+    "KYC_IGNORED",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
+    "LINES_HELD",
     "MISMATCHES",
     "PAYOUTS_ENDED",
     "PAYOUTS_REQUESTED",
     "RECEIVABLES_NETTED",
+    "RISK_FINDINGS",
     "ROLLED_UP",
     "ROUNDS_BOOKED",
     "ROUNDS_UNFUNDED",
@@ -54,4 +60,25 @@ WATCHED_WHOLE = Counter(
 )
 LEDGER_BEHIND = Gauge(
     "prizewire_rewards_ledger_behind", "Transfers after the checkpoint that balances are held against."
+)
+CLAIMS = Counter("prizewire_rewards_claims_total", "Claims that reached a state.", ["state"])
+CLAIMS_WAITING = Gauge(
+    "prizewire_rewards_claims_waiting",
+    "Claims that wait: open for their players, held for a decision.",
+    ["state"],
+)
+CLAIMS_OVERDUE = Counter(
+    "prizewire_rewards_claims_overdue_total",
+    "Held claims that nobody decided in time, by what their campaign then did. Each needed a person.",
+    ["rule"],
+)
+RISK_FINDINGS = Counter(
+    "prizewire_rewards_risk_findings_total",
+    "What risk rules found in claims, by rule and by what it asks for.",
+    ["rule", "verdict"],
+)
+LINES_HELD = Counter("prizewire_rewards_lines_held_total", "Prize lines that a cap held, by cap.", ["cap"])
+KYC_IGNORED = Counter(
+    "prizewire_rewards_kyc_ignored_total",
+    "Events that told of an identity check from a source whose word does not count.",
 )

@@ -1,5 +1,7 @@
 """What rewards reads from its environment, beyond what every service does."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from prizewire_chassis.settings import ServiceSettings
@@ -19,4 +21,11 @@ class RewardsSettings(ServiceSettings):
     )
     invariants_interval_s: int = Field(
         300, ge=1, description="Seconds between two runs of the invariants' job."
+    )
+    player_hash_key_file: Path = Field(
+        description="64 hex digits (mode 0600) that players' devices and addresses are hashed with."
+    )
+    player_kyc_sources: str = Field(
+        "",
+        description="Comma list of event sources whose word on identity checks counts; admins' always does.",
     )

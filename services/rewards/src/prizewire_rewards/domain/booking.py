@@ -3,6 +3,7 @@
 from collections.abc import Iterable, MutableMapping
 from typing import NamedTuple
 
+from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Line, Payout, Settlement
@@ -10,6 +11,7 @@ from prizewire_rewards.domain.model import Line, Payout, Settlement
 __all__ = [
     "Credit",
     "check_settlement",
+    "claim_move",
     "credits_of",
     "finality_moves",
     "funding_move",
@@ -19,6 +21,8 @@ __all__ = [
     "requested_move",
     "reserved_moves",
     "returned_move",
+    "unclaimed_move",
+    "withdrawal_move",
 ]
 
 WORLD = "world"
@@ -55,11 +59,12 @@ def check_settlement(settlement: Settlement, lines: Iterable[Line], *, digest: s
         raise Refused("event_mismatch", "net is not the sum of lines and unclaimed")
 
 
-def reserved_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
-    """Take the gross prize from the pool, give each line its prize, and the unclaimed rest back.
+def reserved_moves(settlement: Settlement, lines: Iterable[Line], *, claimed: bool = False) -> list[Move]:
+    """Take the gross prize from the pool, give each line its prize, and the unclaimed rest back. Prizes that are not
+    among the lines stay reserved.
 
-    A final settlement's prizes are credited and its fees taken at once; else prizes are pending and fees stay
-    reserved.
+    A final settlement's prizes are credited, or claimable where they must be claimed, and its fees taken at once; else
+    prizes are pending and fees stay reserved.
     """
     asset = settlement.asset
     pool = Account(Kind.POOL, str(settlement.campaign), asset)
@@ -67,14 +72,21 @@ def reserved_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
     moves: list[Move] = []
     if settlement.gross:
         moves.append(Move(TransferType.PRIZE_RESERVED, pool, reserved, settlement.gross))
-    type_, bucket = (
-        (TransferType.PRIZE_CREDITED, Kind.WINNINGS)
-        if settlement.final
-        else (TransferType.PRIZE_PENDING, Kind.PENDING)
-    )
-    moves.extend(
-        Move(type_, reserved, Account(bucket, line.player, asset), line.amount, line.line) for line in lines
-    )
+    if settlement.final and claimed:
+        waiting = _claimable(settlement)
+        moves.extend(
+            Move(TransferType.CLAIM_OPENED, reserved, waiting, line.amount, line.line) for line in lines
+        )
+    else:
+        type_, bucket = (
+            (TransferType.PRIZE_CREDITED, Kind.WINNINGS)
+            if settlement.final
+            else (TransferType.PRIZE_PENDING, Kind.PENDING)
+        )
+        moves.extend(
+            Move(type_, reserved, Account(bucket, line.player, asset), line.amount, line.line)
+            for line in lines
+        )
     if settlement.unclaimed:
         moves.append(Move(TransferType.PRIZE_UNCLAIMED, reserved, pool, settlement.unclaimed))
     if settlement.final:
@@ -82,14 +94,14 @@ def reserved_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
     return moves
 
 
-def finality_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
-    """Make pending prizes payable and take the fees."""
+def finality_moves(settlement: Settlement, lines: Iterable[Line], *, claimed: bool = False) -> list[Move]:
+    """Make pending prizes payable, or claimable where they must be claimed, and take the fees."""
     asset = settlement.asset
     moves = [
         Move(
-            TransferType.PRIZE_MATURED,
+            TransferType.CLAIM_OPENED if claimed else TransferType.PRIZE_MATURED,
             Account(Kind.PENDING, line.player, asset),
-            Account(Kind.WINNINGS, line.player, asset),
+            _claimable(settlement) if claimed else Account(Kind.WINNINGS, line.player, asset),
             line.amount,
             line.line,
         )
@@ -110,6 +122,27 @@ def _fee_moves(settlement: Settlement, reserved: Account) -> list[Move]:
         to = Account(Kind.WINNINGS, owner, asset) if owner else Account(Kind.FEES, ORGANIZER, asset)
         moves.append(Move(TransferType.ORGANIZER_FEE, reserved, to, settlement.organizer_fee))
     return moves
+
+
+def _claimable(settlement: Settlement) -> Account:
+    return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
+
+
+def claim_move(claim: Claim) -> Move:
+    """A claimed prize into its winner's wallet."""
+    wallet = Account(Kind.WINNINGS, claim.player, claim.asset)
+    return Move(TransferType.CLAIM_PAID, _waiting_for(claim), wallet, claim.amount)
+
+
+def unclaimed_move(claim: Claim, *, expired: bool) -> Move:
+    """A prize that was refused, or not claimed in time, back into its pool."""
+    type_ = TransferType.CLAIM_EXPIRED if expired else TransferType.CLAIM_REJECTED
+    pool = Account(Kind.POOL, str(claim.campaign), claim.asset)
+    return Move(type_, _waiting_for(claim), pool, claim.amount)
+
+
+def _waiting_for(claim: Claim) -> Account:
+    return Account(Kind.CLAIMABLE, str(claim.campaign), claim.asset)
 
 
 def credits_of(moves: Iterable[Move]) -> list[Credit]:
@@ -137,6 +170,16 @@ def funding_move(*, campaign: str, asset: str, amount: int) -> Move:
         TransferType.CAMPAIGN_FUNDED,
         Account(Kind.EXTERNAL_IN, WORLD, asset),
         Account(Kind.POOL, campaign, asset),
+        amount,
+    )
+
+
+def withdrawal_move(*, campaign: str, asset: str, amount: int) -> Move:
+    """Money that no round has reserved out of a pool."""
+    return Move(
+        TransferType.CAMPAIGN_WITHDRAWN,
+        Account(Kind.POOL, campaign, asset),
+        Account(Kind.EXTERNAL_OUT, WORLD, asset),
         amount,
     )
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
 from prizewire_rewards.domain.model import Delivery, Line, Method, Settlement
+from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import PayoutState
 
 __all__ = [
@@ -20,7 +22,10 @@ __all__ = [
     "RecordMethod",
     "RenewIntent",
     "RequestPayout",
+    "SetCampaignSettings",
     "SettleRound",
+    "TellPlayers",
+    "WithdrawFromCampaign",
 ]
 
 
@@ -109,6 +114,7 @@ class CreateCampaign:
     asset: str
     delivery: Delivery
     actor: str
+    settings: CampaignSettings = NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,32 @@ class ChangeCampaign:
     campaign: UUID
     to: str
     actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawFromCampaign:
+    """Take money that no round has reserved out of a pool; all of it where no amount is named."""
+
+    id: UUID
+    campaign: UUID
+    amount: int | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCampaignSettings:
+    """Give a campaign other settings, whole."""
+
+    campaign: UUID
+    settings: CampaignSettings
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellPlayers:
+    """What was told of players, in the order in which it was told. Hashes are keyed already."""
+
+    told: tuple[PlayerFacts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

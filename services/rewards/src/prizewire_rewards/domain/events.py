@@ -5,20 +5,41 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
+from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.model import Campaign, Payout, Reward, Settlement
 
 __all__ = [
     "CampaignChanged",
     "CampaignFunded",
+    "CampaignWithdrawn",
+    "ClaimMoved",
     "Event",
     "IntentRenewed",
     "PayoutAsked",
     "PayoutCancelAsked",
     "PoolExhausted",
+    "PoolLow",
     "RewardsMoved",
+    "Told",
 ]
+
+
+class Told(StrEnum):
+    """What is told of prizes; the values are those in the event's type."""
+
+    ALLOCATED = "allocated"
+    """A settled part, or the changed lines of a corrected one."""
+    RELEASED = "released"
+    """They moved on: funded, final, or let go by an operator."""
+    HELD = "held"
+    """A rule keeps them back; their note says which."""
+    REVERSED = "reversed"
+    """So much was taken back of each, by a correction, a void or an operator's refusal."""
+    EXPIRED = "expired"
+    """They were not claimed in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +70,40 @@ class PoolExhausted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignWithdrawn:
+    """Money that no round had reserved left a pool."""
+
+    campaign: Campaign
+    amount: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLow:
+    """A pool holds less than its low-water mark."""
+
+    campaign: Campaign
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMoved:
+    """A claim was opened or reached another state. ``code`` is for everybody: it never says what a rule found."""
+
+    claim: Claim
+    actor: str
+    code: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewardsMoved:
-    """The prizes of one part of a round were allocated, or, when ``released``, moved on."""
+    """Something became of prizes of one part of a round."""
 
     settlement: Settlement
     part: int
     rewards: Sequence[Reward]
-    released: bool
+    what: Told
     version: int
     cause: str | None = None
 
@@ -89,7 +137,10 @@ class IntentRenewed:
 Event = (
     CampaignChanged
     | CampaignFunded
+    | CampaignWithdrawn
     | PoolExhausted
+    | PoolLow
+    | ClaimMoved
     | RewardsMoved
     | PayoutAsked
     | PayoutCancelAsked

@@ -17,15 +17,20 @@ class Invariant(StrEnum):
     BOUNDS_HOLD = "bounds_hold"
     """No pool, wallet or other floored account is below zero, no receivable above it."""
     GRANTED_WITHIN_FUNDED = "granted_within_funded"
-    """A campaign grants at most what it was funded with, and its counters agree with the ledger."""
+    """What a campaign was funded with was granted, withdrawn, or is in its pool, and its counters agree with the
+    ledger."""
+    CLAIMS_CONSISTENT = "claims_consistent"
+    """A prize is claimable exactly as long as its claim is open or held, and ends as its claim does."""
+    CAPS_ADD_UP = "caps_add_up"
+    """What is counted for the caps of a campaign is the sum of the prizes that count."""
     ROUNDS_ADD_UP = "rounds_add_up"
-    """A round that is final holds nothing in reserve; its lines and unclaimed make its net prize."""
+    """A round that is final holds in reserve what is held of it; its lines and unclaimed make its net prize."""
     ONE_PAYOUT_PER_REWARD = "one_payout_per_reward"
     """A reward is requested by at most one payout, of its player and round."""
     PAYOUTS_CONSISTENT = "payouts_consistent"
     """An open payout holds exactly its amount, a closed one nothing."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
-    """The history of every campaign, round and payout ends in its present state."""
+    """The history of every campaign, round, payout and claim ends in its present state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,8 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
             done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_booked, done.booked))
+            if done.held:
+                after_commit(tx, partial(_count_held, done.held))
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -131,6 +133,11 @@ def _count_booked(booked: Booked) -> None:
     metrics.LINES_BOOKED.inc(booked.lines)
     metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
     metrics.RECEIVABLES_NETTED.inc(booked.netted)
+
+
+def _count_held(held: Mapping[str, int]) -> None:
+    for cap, count in held.items():
+        metrics.LINES_HELD.labels(cap).inc(count)
 
 
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:

@@ -4,12 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from prizewire_contracts import ids
 from prizewire_rewards.domain.booking import credits_of, finality_moves, reserved_moves
 from prizewire_rewards.domain.errors import Refused
-from prizewire_rewards.domain.events import CampaignChanged, Event, PayoutAsked, PoolExhausted, RewardsMoved
+from prizewire_rewards.domain.events import (
+    CampaignChanged,
+    Event,
+    PayoutAsked,
+    PoolExhausted,
+    RewardsMoved,
+    Told,
+)
 from prizewire_rewards.domain.ledger import Kind, Move, TransferType
 from prizewire_rewards.domain.model import (
     Campaign,
@@ -20,6 +28,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.states import (
     ACCEPTS_PRIZES,
     CAMPAIGN_EDGES,
@@ -30,6 +39,7 @@ from prizewire_rewards.domain.states import (
     RoundState,
     step,
 )
+from prizewire_rewards.handlers.claims import open_claims
 from prizewire_rewards.handlers.crediting import NO_PAYOUT_METHOD, Credited, DirectPrize, FollowUp, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
@@ -37,9 +47,14 @@ from prizewire_rewards.ports import Tools, Work
 __all__ = ["SYSTEM", "Booked", "Desk"]
 
 SYSTEM = "rewards"
-_PRIZE_MOVES = frozenset(
-    {TransferType.PRIZE_PENDING, TransferType.PRIZE_CREDITED, TransferType.PRIZE_MATURED}
-)
+NOTHING_HELD: Mapping[int, str] = MappingProxyType({})
+_PRIZE_STATES = {
+    (TransferType.PRIZE_PENDING, Kind.PENDING): RewardState.PENDING,
+    (TransferType.PRIZE_CREDITED, Kind.WINNINGS): RewardState.CREDITED,
+    (TransferType.PRIZE_MATURED, Kind.WINNINGS): RewardState.CREDITED,
+    (TransferType.CLAIM_OPENED, Kind.CLAIMABLE): RewardState.CLAIMABLE,
+}
+"""Where a prize stands after it has moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,7 @@ class Desk:
         self._credited: list[Credited] = []
         self._transitions: list[Transition] = []
         self._told: list[_Told | Event] = []
+        self._claimable: dict[UUID, set[int]] = {}
         self._booked_rounds = 0
         self._booked_lines = 0
         self._queued_rounds = 0
@@ -110,8 +126,17 @@ class Desk:
         if settlement.round_id in self._rounds:
             raise Refused("illegal_transition", "the round has been settled before")
 
-    def settle(self, settlement: Settlement, lines: Sequence[Line], *, cause: str) -> None:
-        """Book a whole new round, or queue it when its pool cannot cover it or others wait already."""
+    def settle(
+        self,
+        settlement: Settlement,
+        lines: Sequence[Line],
+        *,
+        cause: str,
+        held: Mapping[int, str] = NOTHING_HELD,
+    ) -> None:
+        """Book a whole new round, or queue it when its pool cannot cover it or others wait already. ``held`` names the
+        rule that keeps a line back, by line number: its money stays reserved.
+        """
         campaign = self._campaigns[settlement.campaign]
         covered = (
             campaign.state in ACCEPTS_PRIZES
@@ -123,9 +148,9 @@ class Desk:
         if covered:
             state = RoundState.FINAL if settlement.final else RoundState.RESERVED
             self._enter(Round(settlement=settlement, state=state), cause=cause)
-            self._book(settlement, lines)
+            self._book(settlement, lines, held=held)
         else:
-            self._queue(campaign, settlement, lines, cause=cause)
+            self._queue(campaign, settlement, lines, cause=cause, held=held)
         self._told.append(_Told(settlement.round_id, released=False, cause=cause))
 
     def release(self, round_id: UUID, *, cause: str) -> bool:
@@ -143,8 +168,9 @@ class Desk:
         self._advance(replace(round_, state=state, queue_position=None), was=round_.state, cause=cause)
         self._campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
         self._moved_campaigns.add(campaign.id)
-        lines = [reward.line for reward in self._rewards[round_id]]
-        self._book(settlement, lines)
+        waiting = self._rewards[round_id]
+        held = {reward.line.line: reward.note for reward in waiting if reward.note is not None}
+        self._book(settlement, [reward.line for reward in waiting], held=held)
         self._told.append(_Told(round_id, released=True, cause=cause))
         return True
 
@@ -170,7 +196,8 @@ class Desk:
             return
         state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.FINAL)
         self._advance(replace(round_, settlement=settlement, state=state), was=round_.state, cause=cause)
-        moves = finality_moves(settlement, (reward.line for reward in self._rewards[round_id]))
+        pending = (reward.line for reward in self._rewards[round_id] if reward.state is RewardState.PENDING)
+        moves = finality_moves(settlement, pending, claimed=self._claimed(settlement))
         self._post(settlement, moves)
         self._told.append(_Told(round_id, released=True, cause=cause))
 
@@ -186,6 +213,7 @@ class Desk:
             await work.ledger.post(self._journal.transfers, now=now)
         followed = await follow_up(self._credited, work=work, tools=tools, now=now)
         self._mark(followed)
+        self._watch_levels()
         payouts = list(followed.payouts.values())
         events = self._events(followed)
         self._transitions.extend(
@@ -204,6 +232,8 @@ class Desk:
             saved = [self._rounds[key] for key in changed]
             moved = [reward for key in changed for reward in self._rewards.get(key, ())]
             await work.rounds.save(saved, moved, now=now)
+        for round_id in self._claimable:
+            events += await self._open_claims(round_id, work=work, now=now)
         if payouts:
             await work.payouts.add(payouts, now=now)
         if self._moved_campaigns:
@@ -242,14 +272,27 @@ class Desk:
         )
 
     def _queue(
-        self, campaign: Campaign, settlement: Settlement, lines: Sequence[Line], *, cause: str
+        self,
+        campaign: Campaign,
+        settlement: Settlement,
+        lines: Sequence[Line],
+        *,
+        cause: str,
+        held: Mapping[int, str],
     ) -> None:
         position = campaign.queue_tail + 1
         self._enter(
             Round(settlement=settlement, state=RoundState.UNFUNDED, queue_position=position), cause=cause
         )
         self._rewards[settlement.round_id] = [
-            Reward(_reward_id(settlement, line), settlement.round_id, line, RewardState.UNFUNDED, None)
+            Reward(
+                _reward_id(settlement, line),
+                settlement.round_id,
+                line,
+                RewardState.UNFUNDED,
+                None,
+                held.get(line.line),
+            )
             for line in lines
         ]
         self._queued_rounds += 1
@@ -272,7 +315,7 @@ class Desk:
         self._told.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
         return moved
 
-    def _book(self, settlement: Settlement, lines: Sequence[Line]) -> None:
+    def _book(self, settlement: Settlement, lines: Sequence[Line], *, held: Mapping[int, str]) -> None:
         campaign = self._campaigns[settlement.campaign]
         taken = settlement.gross - settlement.unclaimed
         self._campaigns[campaign.id] = replace(
@@ -286,10 +329,16 @@ class Desk:
                 Reward(_reward_id(settlement, line), settlement.round_id, line, RewardState.UNFUNDED, None)
                 for line in lines
             ]
-        self._post(settlement, reserved_moves(settlement, lines))
+        paid = [line for line in lines if line.line not in held] if held else lines
+        self._post(settlement, reserved_moves(settlement, paid, claimed=self._claimed(settlement)), held=held)
 
-    def _post(self, settlement: Settlement, moves: list[Move]) -> None:
-        """Journal the moves, and let each prize follow its own."""
+    def _claimed(self, settlement: Settlement) -> bool:
+        return self._deliveries[settlement.campaign].delivery is Delivery.CLAIM
+
+    def _post(
+        self, settlement: Settlement, moves: list[Move], *, held: Mapping[int, str] = NOTHING_HELD
+    ) -> None:
+        """Journal the moves, and let each prize follow its own; one that is held follows its round's reserve."""
         correlation_id = settlement.correlation_id
         source = f"round/{settlement.round_id}/{settlement.settlement_version}"
         posted = self._journal.add(moves, cause=source, correlation_id=correlation_id)
@@ -298,20 +347,40 @@ class Desk:
         direct = self._deliveries[settlement.campaign].delivery is Delivery.DIRECT
         fresh = settlement.round_id in self._new
         for move, transfer_id in zip(moves, posted, strict=True):
-            if move.type not in _PRIZE_MOVES:
+            state = _PRIZE_STATES.get((move.type, move.credit.kind))
+            if state is None:
                 continue
             place = by_line[move.ordinal]
-            pending = move.credit.kind is Kind.PENDING
-            state = RewardState.PENDING if pending else RewardState.CREDITED
             was = rewards[place].state
             if not fresh:
                 step(edges=REWARD_EDGES, was=was, to=state)
             rewards[place] = rewards[place]._replace(state=state, transfer_id=transfer_id)
+            if state is RewardState.CLAIMABLE:
+                self._claimable.setdefault(settlement.round_id, set()).add(place)
+        for line, code in held.items():
+            kept = rewards[by_line[line]]
+            rewards[by_line[line]] = kept._replace(state=RewardState.HELD, transfer_id=posted[0], note=code)
         for credit in credits_of(moves):
             prize = None
             if direct and credit.ordinal:
                 prize = DirectPrize(settlement.campaign, rewards[by_line[credit.ordinal]])
             self._credited.append(Credited(credit, source, correlation_id, prize))
+
+    def _watch_levels(self) -> None:
+        for key in sorted(self._moved_campaigns):
+            self._campaigns[key], low = watch_level(self._campaigns[key])
+            if low is not None:
+                self._told.append(low)
+
+    async def _open_claims(self, round_id: UUID, *, work: Work, now: datetime) -> list[Event]:
+        settlement = self._rounds[round_id].settlement
+        return await open_claims(
+            [self._rewards[round_id][place] for place in sorted(self._claimable[round_id])],
+            settlement=settlement,
+            campaign=self._deliveries[settlement.campaign],
+            work=work,
+            now=now,
+        )
 
     def _mark(self, followed: FollowUp) -> None:
         """Put payouts and notes on the prizes."""
@@ -354,7 +423,7 @@ class Desk:
                 settlement=settlement,
                 part=part,
                 rewards=parts[part],
-                released=told.released,
+                what=Told.RELEASED if told.released else Told.ALLOCATED,
                 version=round_.version + 1,
                 cause=told.cause,
             )

@@ -1,6 +1,6 @@
 """Settled and finalized rounds, a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,6 +9,7 @@ from prizewire_rewards.domain.booking import check_settlement
 from prizewire_rewards.domain.commands import FinalizeRound, SettleRound
 from prizewire_rewards.domain.errors import IllegalTransition, Refused
 from prizewire_rewards.domain.model import Line, Settlement
+from prizewire_rewards.handlers.caps import CapBook
 from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.ports import Tools, Work
 
@@ -19,10 +20,11 @@ FIRST_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a batch: refusals by index, and what was booked."""
+    """What became of a batch: refusals by index, what was booked, and how many lines each cap held."""
 
     refusals: dict[int, Refused]
     booked: Booked
+    held: Mapping[str, int]
 
 
 async def apply_settlements(
@@ -44,11 +46,17 @@ async def apply_settlements(
     deliveries = {**campaigns, **(await work.campaigns.load(others) if others else {})}
     desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards)
     shelf = await _shelf(settles, work=work)
+    caps = await CapBook.open(
+        ((command.settlement, shelf.lines_with(command)) for command in settles),
+        campaigns=campaigns,
+        work=work,
+        now=now,
+    )
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
             if isinstance(command, SettleRound):
-                _settle(command, desk=desk, shelf=shelf, tools=tools)
+                _settle(command, desk=desk, shelf=shelf, caps=caps, tools=tools)
             else:
                 desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
         except Refused as refused:
@@ -56,8 +64,9 @@ async def apply_settlements(
         except IllegalTransition as illegal:
             refusals[index] = Refused(illegal.code, illegal.detail)
     await shelf.save(work=work, now=now)
+    await caps.save(work=work)
     booked = await desk.save(work=work, tools=tools, now=now)
-    return Settled(refusals, booked)
+    return Settled(refusals, booked, caps.codes)
 
 
 class _Shelf:
@@ -84,6 +93,12 @@ class _Shelf:
         lines = {**{part: lines for part, (_, lines) in parts.items()}, command.part: command.lines}
         return tuple(line for part in sorted(lines) for line in lines[part])
 
+    def lines_with(self, command: SettleRound) -> Iterator[Line]:
+        """A part's lines, and those that wait for them."""
+        yield from command.lines
+        for _, lines in self._stored.get(command.settlement.round_id, {}).values():
+            yield from lines
+
     def clear(self, round_id: UUID) -> None:
         """The round is booked: its parts are not needed any more."""
         self._stored.pop(round_id, None)
@@ -103,7 +118,7 @@ async def _shelf(settles: Sequence[SettleRound], *, work: Work) -> _Shelf:
     return _Shelf(await work.rounds.staged(partial) if partial else {})
 
 
-def _settle(command: SettleRound, *, desk: Desk, shelf: _Shelf, tools: Tools) -> None:
+def _settle(command: SettleRound, *, desk: Desk, shelf: _Shelf, caps: CapBook, tools: Tools) -> None:
     settlement = command.settlement
     if settlement.settlement_version != FIRST_VERSION:
         raise Refused("not_supported_yet", "a settlement begins with version 1")
@@ -116,6 +131,7 @@ def _settle(command: SettleRound, *, desk: Desk, shelf: _Shelf, tools: Tools) ->
         if lines is None:
             return
     check_settlement(settlement, lines or (), digest=tools.digest(lines or (), asset=settlement.asset))
-    desk.settle(settlement, lines or (), cause=command.cause)
+    held = caps.held(settlement, lines or ())
+    desk.settle(settlement, lines or (), cause=command.cause, held=held)
     if settlement.parts > 1:
         shelf.clear(settlement.round_id)

@@ -41,6 +41,11 @@ class SqlRounds:
             found[row.round_id].append(_reward_of(row))
         return found
 
+    async def prizes(self, ids: Iterable[UUID]) -> dict[UUID, Reward]:
+        """Single prizes by their ids."""
+        rows = await self._tx.execute(_PRIZES, {"ids": sorted(set(ids))})
+        return {row.id: _reward_of(row) for row in rows}
+
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         """Store new rounds with their prizes."""
         heads = [round_.settlement for round_ in rounds]
@@ -204,6 +209,10 @@ _LOCK_QUEUE = text(
 _REWARDS = text(
     "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id FROM rewards "
     "WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line"
+)
+_PRIZES = text(
+    "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id FROM rewards "
+    "WHERE id = ANY (CAST(:ids AS uuid[]))"
 )
 _ADD = text(
     f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns

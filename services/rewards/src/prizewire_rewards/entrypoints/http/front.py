@@ -19,7 +19,7 @@ from prizewire_chassis.idempotency import idempotent
 from prizewire_money import Amount, Asset, InvalidAmount
 from prizewire_rewards.domain.errors import NotFound, RewardsError
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.ports import Queries, Tools
+from prizewire_rewards.ports import PlayerHasher, Queries, Tools
 
 __all__ = ["OVERSEERS", "Front", "IdempotencyKey", "offset_of", "pages_of", "player_of", "time_cursor"]
 
@@ -35,7 +35,18 @@ IdempotencyKey = Annotated[
 ]
 """The header of every request that moves money."""
 
-_CONFLICTS = frozenset({"campaign_ended", "campaign_has_unfunded", "payout_final", "illegal_transition"})
+_CONFLICTS = frozenset(
+    {
+        "campaign_ended",
+        "campaign_has_unfunded",
+        "claim_expired",
+        "claim_final",
+        "claim_not_held",
+        "payout_final",
+        "illegal_transition",
+    }
+)
+_FORBIDDEN = frozenset({"own_claim"})
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
@@ -43,7 +54,9 @@ OFFSET_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """Everything a controller needs. ``release`` wakes the job that books waiting rounds."""
+    """Everything a controller needs. ``release`` wakes the job that books waiting rounds; ``hasher`` makes hashes of
+    what must not be stored.
+    """
 
     db: Database
     works: Works
@@ -52,6 +65,7 @@ class Front:
     clock: Clock
     audit: Audit
     release: Callable[[], None]
+    hasher: PlayerHasher
 
     async def read(self, question: Callable[[Queries], Awaitable[T]]) -> T:
         """Ask in a transaction of its own."""
@@ -122,6 +136,8 @@ def _problem(error: RewardsError) -> Problem:
         status = 404
     elif error.code in _CONFLICTS:
         status = 409
+    elif error.code in _FORBIDDEN:
+        status = 403
     else:
         status = 400
     return Problem(status=status, code=error.code, detail=error.detail)
