@@ -17,6 +17,7 @@ from prizewire_rewards.adapters.storage.claims import count_claims
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
+from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
 from prizewire_rewards.entrypoints.jobs import build_jobs
@@ -73,9 +74,16 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         roll_up=fold,
         sum_up=checkpoint,
-        count_claims=count_claims,
         watches=build_watches(),
         invariants_interval_s=settings.invariants_interval_s,
+    )
+    claim_jobs = build_claim_jobs(
+        db=runtime.db,
+        works=works,
+        tools=tools,
+        clock=runtime.clock,
+        count_claims=count_claims,
+        released=releasing.wake,
     )
     codes = list(assets)
     front = Front(
@@ -97,7 +105,7 @@ async def build(runtime: Runtime) -> Built:
             *build_specs(works=works, tools=tools, clock=runtime.clock),
             players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),
         ],
-        jobs=jobs,
+        jobs=[*jobs, *claim_jobs],
     )
 
 

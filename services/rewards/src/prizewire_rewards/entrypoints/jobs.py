@@ -1,6 +1,6 @@
-"""Periodic work: waiting rounds, claims that are due, balances of unbounded accounts, the checkpoint, invariants."""
+"""Periodic work: waiting rounds, balances of unbounded accounts, the checkpoint, invariants."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +11,6 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.invariants import Seen
-from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import release_next
 from prizewire_rewards.handlers.desk import Booked
@@ -48,7 +47,6 @@ def build_jobs(
     clock: Clock,
     roll_up: Callable[[AsyncConnection, int], Awaitable[int]],
     sum_up: Callable[[AsyncConnection, int], Awaitable[tuple[int, int]]],
-    count_claims: Callable[[AsyncConnection], Awaitable[Mapping[str, int]]],
     watches: Sequence[Watch],
     invariants_interval_s: float,
 ) -> tuple[Job, Sequence[Job]]:
@@ -94,9 +92,6 @@ def build_jobs(
     releasing = Job("rounds.release", RELEASE_INTERVAL_S, release)
     jobs = (
         releasing,
-        *build_claim_jobs(
-            db=db, works=works, tools=tools, clock=clock, count_claims=count_claims, released=releasing.wake
-        ),
         Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
         Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint),
         Job("invariants", invariants_interval_s, invariants),

@@ -21,7 +21,9 @@ WORDS: Final = {
     "organizer_fees": "organizer's fees",
     "wallets": "left in wallets",
     "recovered": "taken for debts",
+    "claimable": "to be claimed",
     "reserved": "reserved",
+    "withdrawn": "taken out again",
     "available": "left in the pool",
 }
 

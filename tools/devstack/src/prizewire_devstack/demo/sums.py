@@ -27,7 +27,9 @@ WHEREABOUTS: Final = (
     "organizer_fees",
     "wallets",
     "recovered",
+    "claimable",
     "reserved",
+    "withdrawn",
     "available",
 )
 """Where a campaign's money can be; `funded` is their sum."""
