@@ -30,7 +30,7 @@ from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_token, make_trust, records
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
-from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS, SIGNING_RESULTS
+from prizewire_contracts.topics import PAYOUTS, PLAYERS, SETTLEMENTS, SIGNING_RESULTS
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
@@ -263,6 +263,21 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
         key=make_key("payouts"),
         correlationid=str(identifier),
         aggregateversion=version,
+    )
+
+
+def player_event(
+    player: str, *, source: str = "/games/one", hours: float = 0, subject: str | None = None, **facts: Any
+) -> bytes:
+    """``player.updated`` as a game server sends it: unsigned, at an hour before or after the start."""
+    return event_bytes(
+        topic=PLAYERS.name,
+        kind="prizewire.player.updated.v1",
+        source=source,
+        subject=subject or player,
+        data={"player": player, **facts},
+        time=(START + timedelta(hours=hours)).isoformat(),
+        id=uuid4().hex,
     )
 
 

@@ -1,37 +1,20 @@
 """What is known of players: told by events and admins, hashed before it is stored, erased on request."""
 
 import hashlib
+import hmac
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from prometheus_client import REGISTRY
 
-from prizewire_chassis.testing import event_bytes
-from prizewire_contracts.topics import PLAYERS
-from services.rewards.tests.rig import START, Rig
+from services.rewards.tests.rig import Rig, player_event, player_hash_key
 
 DEVICE, ADDRESS = "imei-490154203237518", "Main Street 7, Springfield"
 
 
 def sha256(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
-
-
-def told(
-    player: str, *, source: str = "/games/one", hours: float = 0, subject: str | None = None, **facts: Any
-) -> bytes:
-    """``player.updated`` as a game server sends it: unsigned, at an hour before or after the start."""
-    return event_bytes(
-        topic=PLAYERS.name,
-        kind="prizewire.player.updated.v1",
-        source=source,
-        subject=subject or player,
-        data={"player": player, **facts},
-        time=(START + timedelta(hours=hours)).isoformat(),
-        id=uuid4().hex,
-    )
 
 
 async def known(rig: Rig, player: str) -> dict[str, Any]:
@@ -46,37 +29,32 @@ async def test_events_tell_facts_and_the_newest_of_each_counts(rig: Rig) -> None
     """In one batch and over several, in any order."""
     await rig.feed(
         rig.players,
-        told("ann", hours=-2, registered_at="2024-01-01T00:00:00Z", device_hash=sha256("old")),
-        told("ann", hours=-3, registered_at="2020-01-01T00:00:00Z", address_hash=sha256(ADDRESS)),
-        told("bob", hours=-1, registered_at="2025-01-01T00:00:00Z"),
+        player_event("ann", hours=-2, registered_at="2024-01-01T00:00:00Z", device_hash=sha256("old")),
+        player_event("ann", hours=-3, registered_at="2020-01-01T00:00:00Z", address_hash=sha256(ADDRESS)),
+        player_event("bob", hours=-1, registered_at="2025-01-01T00:00:00Z"),
     )
-    await rig.feed(rig.players, told("ann", hours=-1, device_hash=sha256(DEVICE)))
-    await rig.feed(rig.players, told("ann", hours=-4, registered_at="2019-01-01T00:00:00Z"))
+    await rig.feed(rig.players, player_event("ann", hours=-1, device_hash=sha256(DEVICE)))
+    await rig.feed(rig.players, player_event("ann", hours=-4, registered_at="2019-01-01T00:00:00Z"))
     ann = await known(rig, "ann")
     assert ann["registered_at"] == "2024-01-01T00:00:00+00:00"
     assert (ann["device_known"], ann["address_known"]) == (True, True)
     [row] = await rig.rows("SELECT device_hash, address_hash FROM players WHERE player = 'ann'")
-    assert row["device_hash"] == rig_hash(rig, "device", DEVICE)
-    assert row["address_hash"] == rig_hash(rig, "address", ADDRESS)
+    assert row["device_hash"] == keyed("device", DEVICE)
+    assert row["address_hash"] == keyed("address", ADDRESS)
     assert await rig.stuck() == []
 
 
-def rig_hash(rig: Rig, fact: str, value: str) -> str:
+def keyed(fact: str, value: str) -> str:
     """The keyed hash, by arithmetic of its own."""
-    import hmac
-
-    from services.rewards.tests.rig import player_hash_key
-
-    del rig
     key_bytes = bytes.fromhex(player_hash_key().read_text())
     return hmac.new(key_bytes, f"prizewire.player.{fact}:{sha256(value)}".encode(), "sha256").hexdigest()
 
 
 async def test_a_clock_that_is_ahead_has_not_the_last_word(rig: Rig) -> None:
     """A time to come counts as now, so that a later word still counts."""
-    await rig.feed(rig.players, told("ann", hours=10_000, registered_at="2000-01-01T00:00:00Z"))
+    await rig.feed(rig.players, player_event("ann", hours=10_000, registered_at="2000-01-01T00:00:00Z"))
     rig.clock.advance(timedelta(minutes=1))
-    await rig.feed(rig.players, told("ann", hours=0.02, registered_at="2026-02-28T00:00:00Z"))
+    await rig.feed(rig.players, player_event("ann", hours=0.02, registered_at="2026-02-28T00:00:00Z"))
     assert (await known(rig, "ann"))["registered_at"] == "2026-02-28T00:00:00+00:00"
 
 
@@ -86,8 +64,8 @@ async def test_identity_checks_count_only_from_named_sources(rig: Rig) -> None:
     before = REGISTRY.get_sample_value(name) or 0
     await rig.feed(
         rig.players,
-        told("ann", kyc_state="verified", registered_at="2024-01-01T00:00:00Z"),
-        told("bob", kyc_state="verified", source="/kyc/checked"),
+        player_event("ann", kyc_state="verified", registered_at="2024-01-01T00:00:00Z"),
+        player_event("bob", kyc_state="verified", source="/kyc/checked"),
     )
     ann = await known(rig, "ann")
     assert (ann["kyc_state"], ann["registered_at"]) == (None, "2024-01-01T00:00:00+00:00")
@@ -98,7 +76,9 @@ async def test_identity_checks_count_only_from_named_sources(rig: Rig) -> None:
 async def test_an_event_about_somebody_else_is_dead(rig: Rig) -> None:
     """Subject and player must be one; nothing waits behind it."""
     await rig.feed(
-        rig.players, told("ann", subject="bob", device_hash=sha256("x")), told("bob", device_hash=sha256("y"))
+        rig.players,
+        player_event("ann", subject="bob", device_hash=sha256("x")),
+        player_event("bob", device_hash=sha256("y")),
     )
     assert await rig.stuck() == [("dead", "event_mismatch")]
     assert [row["player"] for row in await rig.rows("SELECT player FROM players")] == ["bob"]
@@ -160,7 +140,7 @@ async def test_who_may_do_what(rig: Rig, method: str, role: str, status: int) ->
 
 async def test_what_is_known_can_be_erased(rig: Rig) -> None:
     """The row is gone, with an audit record that it was."""
-    await rig.feed(rig.players, told("ann", device_hash=sha256(DEVICE)))
+    await rig.feed(rig.players, player_event("ann", device_hash=sha256(DEVICE)))
     async with rig.client("boss", "admin") as admin:
         assert (await admin.delete("/api/players/ann")).status_code == 204
         assert (await admin.get("/api/players/ann")).json()["code"] == "player_unknown"

@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from pydantic import ConfigDict, StringConstraints
+from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
@@ -28,9 +28,9 @@ _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
 class DecisionBody(Body):
     """Why a claim is released or refused; for the record, never for the player."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "identity seen on 2024-04-22"}]})
-
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        examples=["identity seen on 2024-04-22"]
+    )
 
 
 class ClaimController(Controller):

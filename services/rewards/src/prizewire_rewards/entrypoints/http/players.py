@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
@@ -28,19 +28,18 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 class PlayerBody(Body):
     """Facts of a player; what is left out stays as it is known."""
 
-    model_config = ConfigDict(
-        hide_input_in_errors=True,
-        json_schema_extra={
-            "examples": [{"registered_at": "2024-01-05T10:00:00Z", "kyc_state": "verified"}],
-        },
+    registered_at: AwareDatetime | None = Field(
+        None, description="When the account was made.", examples=["2024-01-05T10:00:00Z"]
     )
-
-    registered_at: AwareDatetime | None = Field(None, description="When the account was made.")
     kyc_state: Literal["none", "pending", "verified", "rejected"] | None = Field(
-        None, description="How far the player's identity was checked."
+        None, description="How far the player's identity was checked.", examples=["verified"]
     )
-    device: Identifier | None = Field(None, description="A device's identifier. Only its keyed hash is kept.")
-    address: Identifier | None = Field(None, description="An address. Only its keyed hash is kept.")
+    device: Identifier | None = Field(
+        None, description="A device's identifier. Only its keyed hash is kept.", examples=["device-4711"]
+    )
+    address: Identifier | None = Field(
+        None, description="An address. Only its keyed hash is kept.", examples=["1 Main Street, Springfield"]
+    )
 
 
 class PlayerController(Controller):
