@@ -11,6 +11,9 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
+from prizewire_rewards.domain.campaign_settings import CampaignSettings
+from prizewire_rewards.domain.caps import CapKey, CapLine
+from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.ledger import EDGE_OF, KINDS, Account, Bound, Kind, Transfer, deltas
 from prizewire_rewards.domain.model import (
@@ -25,6 +28,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
 from prizewire_rewards.ports import StagedHead, Work
 
@@ -78,12 +82,19 @@ class MemoryStore:
     campaigns: dict[UUID, Campaign] = field(default_factory=dict)
     rounds: dict[UUID, Round] = field(default_factory=dict)
     rewards: dict[UUID, Reward] = field(default_factory=dict)
-    parts: dict[tuple[UUID, int], dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(default_factory=dict)
+    parts: dict[tuple[UUID, int], dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(
+        default_factory=dict
+    )
     held: dict[tuple[UUID, int], dict[int, str]] = field(default_factory=dict)
     work_rows: list[RoundWork] = field(default_factory=list)
     receivables: dict[UUID, Receivable] = field(default_factory=dict)
     payouts: dict[UUID, Payout] = field(default_factory=dict)
     methods: dict[UUID, Method] = field(default_factory=dict)
+    claims: dict[UUID, Claim] = field(default_factory=dict)
+    cap_usage: dict[CapKey, int] = field(default_factory=dict)
+    cap_lines: dict[UUID, CapLine] = field(default_factory=dict)
+    players: dict[str, PlayerFacts] = field(default_factory=dict)
+    settings: dict[tuple[UUID, int], CampaignSettings] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
 
@@ -98,6 +109,9 @@ class MemoryStore:
             rounds=_Rounds(self),
             payouts=_Payouts(self),
             methods=_Methods(self),
+            claims=_Claims(self),
+            caps=_Caps(self),
+            players=_Players(self),
             history=_History(self),
             messages=_Messages(self),
             receivables=_Receivables(self),
@@ -172,6 +186,11 @@ class _Campaigns(_Port):
             campaign = self.store.campaigns[key]
             self.store.campaigns[key] = replace(campaign, granted=campaign.granted - amount)
 
+    async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
+        assert (campaign.id, campaign.settings_version) not in self.store.settings
+        self.store.settings[campaign.id, campaign.settings_version] = campaign.settings
+        self.store.campaigns[campaign.id] = campaign
+
     async def next_with_queue(self) -> UUID | None:
         at_work = {task.round_id for task in self.store.work_rows}
         for campaign in map(self._with_pool, self.store.campaigns.values()):
@@ -213,6 +232,9 @@ class _Rounds(_Port):
             if reward.round_id in found:
                 found[reward.round_id].append(reward)
         return found
+
+    async def prizes(self, ids: Iterable[UUID]) -> dict[UUID, Reward]:
+        return {key: self.store.rewards[key] for key in ids if key in self.store.rewards}
 
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         assert not self.store.rounds.keys() & {round_.settlement.round_id for round_ in rounds}
@@ -352,6 +374,89 @@ class _Methods(_Port):
 
     async def get(self, method_id: UUID) -> Method | None:
         return self.store.methods.get(method_id)
+
+
+class _Claims(_Port):
+    async def queue(self, player: str) -> None:
+        """Nothing happens at once here."""
+
+    async def find(self, reward_id: UUID) -> Claim | None:
+        return (await self.lock([reward_id])).get(reward_id)
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Claim]:
+        return {key: self._whole(self.store.claims[key]) for key in sorted(ids) if key in self.store.claims}
+
+    async def add(self, claims: Sequence[Claim]) -> None:
+        assert not self.store.claims.keys() & {claim.reward_id for claim in claims}
+        await self.save(claims)
+
+    async def save(self, claims: Sequence[Claim]) -> None:
+        self.store.claims.update({claim.reward_id: claim for claim in claims})
+
+    async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
+        found = [one for one in self.store.claims.values() if one.state is state and one.deadline <= now]
+        found.sort(key=lambda one: (one.deadline, one.reward_id))
+        return [self._whole(one) for one in found if one.campaign == found[0].campaign][:limit]
+
+    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
+        made = [
+            one
+            for one in self.store.claims.values()
+            if one.player == player and one.reward_id != but and one.claimed_at and one.claimed_at >= since
+        ]
+        return min(limit, len(made))
+
+    async def sharing(self, claim: Claim, *, limit: int) -> list[str]:
+        me = self.store.players.get(claim.player)
+        winners = {
+            reward.line.player for reward in self.store.rewards.values() if reward.round_id == claim.round_id
+        }
+        return sorted(
+            other.player
+            for other in self.store.players.values()
+            if me is not None
+            and other.player in winners - {me.player}
+            and (
+                other.device_hash == me.device_hash is not None
+                or other.address_hash == me.address_hash is not None
+            )
+        )[:limit]
+
+    def _whole(self, claim: Claim) -> Claim:
+        return replace(claim, amount=self.store.rewards[claim.reward_id].line.amount)
+
+
+class _Caps(_Port):
+    async def lock(self, keys: Iterable[CapKey]) -> dict[CapKey, int]:
+        return {key: self.store.cap_usage[key] for key in keys if key in self.store.cap_usage}
+
+    async def lines(self, reward_ids: Iterable[UUID]) -> dict[UUID, CapLine]:
+        return {key: self.store.cap_lines[key] for key in reward_ids if key in self.store.cap_lines}
+
+    async def save(self, used: Mapping[CapKey, int], lines: Sequence[CapLine]) -> None:
+        assert all(count >= 0 for count in used.values())
+        self.store.cap_usage.update(used)
+        for line in lines:
+            self.store.cap_lines.pop(line.reward_id, None)
+            if line.amount:
+                self.store.cap_lines[line.reward_id] = line
+
+    async def begin(self, campaign: UUID) -> None:
+        assert not any(round_.settlement.campaign == campaign for round_ in self.store.rounds.values())
+
+
+class _Players(_Port):
+    async def lock(self, players: Iterable[str]) -> dict[str, PlayerFacts]:
+        return {name: self.store.players.setdefault(name, PlayerFacts(player=name)) for name in players}
+
+    async def save(self, facts: Sequence[PlayerFacts], *, now: datetime) -> None:
+        self.store.players.update({one.player: one for one in facts})
+
+    async def get(self, player: str) -> PlayerFacts | None:
+        return self.store.players.get(player)
+
+    async def forget(self, player: str) -> bool:
+        return self.store.players.pop(player, None) is not None
 
 
 class _History(_Port):

@@ -1,9 +1,14 @@
 """Rewards without Kafka: events go straight into the inbox, and what would be published lies in the outbox."""
 
+import atexit
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,7 +30,7 @@ from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_token, make_trust, records
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
-from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS, SIGNING_RESULTS
+from prizewire_contracts.topics import PAYOUTS, PLAYERS, SETTLEMENTS, SIGNING_RESULTS
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
@@ -35,6 +40,7 @@ from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.app import build
+from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
 from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery, Receivable
@@ -284,6 +290,31 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
     )
 
 
+def player_event(
+    player: str, *, source: str = "/games/one", hours: float = 0, subject: str | None = None, **facts: Any
+) -> bytes:
+    """``player.updated`` as a game server sends it: unsigned, at an hour before or after the start."""
+    return event_bytes(
+        topic=PLAYERS.name,
+        kind="prizewire.player.updated.v1",
+        source=source,
+        subject=subject or player,
+        data={"player": player, **facts},
+        time=(START + timedelta(hours=hours)).isoformat(),
+        id=uuid4().hex,
+    )
+
+
+@cache
+def player_hash_key() -> Path:
+    """A file with the key of players' hashes, the same in every test of a run."""
+    handle, name = mkstemp(prefix="player-hash-")
+    with os.fdopen(handle, "w") as file:
+        file.write(hashlib.sha256(b"test player hashes").hexdigest())
+    atexit.register(os.unlink, name)
+    return Path(name)
+
+
 def settings_of(urls: DatabaseUrls) -> RewardsSettings:
     """Settings over a database; files that a test runtime does not read are only named."""
     return RewardsSettings(
@@ -293,6 +324,8 @@ def settings_of(urls: DatabaseUrls) -> RewardsSettings:
         trust_file=Path("unused"),
         assets_file=repository_root() / "assets.yaml",
         stellar_network_passphrase=NETWORK,
+        player_hash_key_file=player_hash_key(),
+        player_kyc_sources="/kyc/checked",
     )
 
 
@@ -302,6 +335,7 @@ class Rig:
     built: Built
     settlements: ConsumerSpec
     payouts: ConsumerSpec
+    players: ConsumerSpec
 
     def __init__(self, urls: DatabaseUrls) -> None:
         self.urls = urls
@@ -333,7 +367,7 @@ class Rig:
             health=Health(),
         )
         rig.built = await build(runtime)
-        rig.settlements, rig.payouts = rig.built.specs
+        rig.settlements, rig.payouts, rig.players = rig.built.specs
         return rig
 
     def client(self, player: str | None = None, *roles: str) -> httpx.AsyncClient:
@@ -381,12 +415,13 @@ class Rig:
         delivery: Delivery = Delivery.WALLET,
         active: bool = True,
         identifier: UUID | None = None,
+        settings: CampaignSettings = NO_SETTINGS,
     ) -> UUID:
         """A campaign with ``funded`` minor units in its pool."""
         campaign_id = identifier or uuid4()
         async with self.db.transaction() as tx:
             command = CreateCampaign(
-                id=campaign_id, name="cup", asset=asset, delivery=delivery, actor="admin"
+                id=campaign_id, name="cup", asset=asset, delivery=delivery, actor="admin", settings=settings
             )
             await create_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
         if funded:

@@ -66,6 +66,9 @@ class Installation:
         return answer
 
     def put(self, path: str, body: Mapping[str, Any]) -> None:
+        if path.endswith("/settings"):
+            self.campaigns[path.split("/")[3]].update(body)
+            return
         name = path.rsplit("/", 1)[1]
         self.competitions[name] = {**body, "rule_version": self.competitions[name]["rule_version"] + 1}
 
@@ -122,6 +125,20 @@ def test_a_changed_rule_is_a_new_version(installation: Installation) -> None:
     changed["competitions"][0]["gross_prize"] = "8.00"
     assert apply(installation, changed) == [("campaign", "unchanged"), ("competition", "changed")]
     assert installation.competitions["cup"]["rule_version"] == 2
+
+
+def test_settings_are_sent_with_the_campaign_and_when_they_change(installation: Installation) -> None:
+    """Caps, claims and risk thresholds are part of a campaign; a file that names none leaves them as they are."""
+    declared = copy.deepcopy(DOCUMENT)
+    declared["campaigns"][0] |= {"low_water": "2.00", "caps": {"per_player": "5.00"}}
+    apply(installation, declared)
+    assert installation.campaigns["id-cup"]["caps"] == {"per_player": "5.00"}
+    assert apply(installation, declared)[0] == ("campaign", "unchanged")
+    assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
+    declared["campaigns"][0]["caps"] = {"per_player": "6.00"}
+    assert apply(installation, declared)[0] == ("campaign", "changed")
+    assert installation.campaigns["id-cup"]["caps"] == {"per_player": "6.00"}
+    assert installation.campaigns["id-cup"]["low_water"] == "2.00"
 
 
 def test_another_payment_funds_once_more(installation: Installation) -> None:

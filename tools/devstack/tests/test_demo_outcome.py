@@ -46,7 +46,7 @@ class Services:
         self.stuck: dict[str, list[dict[str, Any]]] = {service: [] for service in SERVICES}
         self.settled = True
         self.sheet = dict.fromkeys(
-            ("payout_pending", "organizer_fees", "claimable", "reserved", "unfunded"), "0.00"
+            ("payout_pending", "organizer_fees", "claimable", "reserved", "withdrawn", "unfunded"), "0.00"
         ) | {
             "funded": "400.00",
             "available": "150.00",

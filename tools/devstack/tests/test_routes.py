@@ -30,6 +30,8 @@ EXAMPLES = [
     ("PUT", "/api/admin/payouts/1/approve", "payouts"),
     ("GET", "/api/transactions/my", "rewards"),
     ("GET", "/api/rewards", "rewards"),
+    ("POST", "/api/claims/1/release", "rewards"),
+    ("PUT", "/api/players/ann", "rewards"),
     ("POST", "/api/receivables/1/write-off", "rewards"),
     ("POST", "/api/payments/webhook/stripe", "webhooks"),
     ("GET", "/api/webhooks/1/deliveries", "webhooks"),

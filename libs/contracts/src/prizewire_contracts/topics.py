@@ -64,7 +64,9 @@ SIGNING_REQUESTS = Topic(
 SIGNING_RESULTS = Topic(
     "prizewire.signing.results.v1", frozenset({"signer"}), frozenset({"payouts"}), SigningResultEvent
 )
-PLAYERS = Topic("prizewire.players.v1", frozenset({"game-server"}), frozenset(), PlayerUpdatedEvent)
+PLAYERS = Topic(
+    "prizewire.players.v1", frozenset({"game-server"}), frozenset({"rewards"}), PlayerUpdatedEvent
+)
 PROVIDER_WEBHOOKS = Topic(
     "prizewire.provider-webhooks.v1",
     frozenset({"webhooks"}),

@@ -97,8 +97,10 @@ REWARDS = (
     "ALTER TABLE rewards ADD CONSTRAINT rewards_short CHECK (short BETWEEN 0 AND amount) NOT VALID",
     # A held prize lies in the reserve of its round, and what was taken away before it was funded never moved.
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE rewards DROP CONSTRAINT rewards_moved",
-    "ALTER TABLE rewards ADD CONSTRAINT rewards_moved CHECK (CASE WHEN state = 'unfunded' THEN transfer_id IS NULL "
-    "WHEN state IN ('pending', 'claimable', 'credited') THEN transfer_id IS NOT NULL ELSE true END) NOT VALID",
+    (
+        "ALTER TABLE rewards ADD CONSTRAINT rewards_moved CHECK (CASE WHEN state = 'unfunded' THEN transfer_id IS NULL "
+        "WHEN state IN ('pending', 'claimable', 'credited') THEN transfer_id IS NOT NULL ELSE true END) NOT VALID"
+    ),
     # While a correction goes through in chunks, one line number is on two prizes for a moment.
     "DROP INDEX rewards_round",
     "CREATE INDEX rewards_round ON rewards (round_id, line)",
@@ -110,8 +112,10 @@ ROUNDS = (
     "ALTER TABLE rounds ADD COLUMN short bigint NOT NULL DEFAULT 0",
     "ALTER TABLE rounds ADD CONSTRAINT rounds_short CHECK (short >= 0 AND (short = 0 OR state <> 'unfunded')) NOT VALID",
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE rounds DROP CONSTRAINT rounds_queued",
-    "ALTER TABLE rounds ADD CONSTRAINT rounds_queued "
-    "CHECK ((state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)) NOT VALID",
+    (
+        "ALTER TABLE rounds ADD CONSTRAINT rounds_queued "
+        "CHECK ((state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)) NOT VALID"
+    ),
     "CREATE INDEX payouts_round ON payouts (round_id, player) WHERE round_id IS NOT NULL",
 )
 
@@ -154,7 +158,11 @@ FORWARD = {
 def upgrade() -> None:
     for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *CAMPAIGNS):
         op.execute(statement)
-    for trigger, table in (("rewards_bound", "rewards"), ("rewards_forward", "rewards"), ("rounds_bound", "rounds")):
+    for trigger, table in (
+        ("rewards_bound", "rewards"),
+        ("rewards_forward", "rewards"),
+        ("rounds_bound", "rounds"),
+    ):
         op.execute(f"DROP TRIGGER {trigger} ON {table}")
     for table, columns in BOUND.items():
         _refuse_changes(f"{table}_bound", table, columns, condition="true")

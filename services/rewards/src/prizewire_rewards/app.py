@@ -6,18 +6,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import LineageEntry
-from prizewire_chassis.lifecycle import Built, Runtime
+from prizewire_chassis.keys import read_secret
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_rewards.adapters.hashes import KeyedHasher
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, staged_seen, sum_up
+from prizewire_rewards.adapters.storage.claims import count_claims
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.domain.invariants import StagedSeen
+from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
 from prizewire_rewards.entrypoints.jobs import build_jobs
+from prizewire_rewards.entrypoints.player_events import players_spec
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools, Work
 from prizewire_rewards.settings import RewardsSettings
@@ -31,7 +36,8 @@ async def build(runtime: Runtime) -> Built:
     """The service over its runtime.
 
     Raises:
-        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it.
+        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it; or the
+            key of players' hashes is no key.
     """
     settings = runtime.settings
     if not isinstance(settings, RewardsSettings):
@@ -47,6 +53,8 @@ async def build(runtime: Runtime) -> Built:
         intent_lifetime=timedelta(hours=settings.intent_lifetime_hours),
     )
 
+    hasher = _hasher(settings)
+
     def work(tx: AsyncConnection) -> Work:
         return work_of(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
 
@@ -60,6 +68,7 @@ async def build(runtime: Runtime) -> Built:
         return await lineage_of(tx, correlation_id, assets=assets)
 
     works = Works(of=work)
+
     async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
         return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
 
@@ -74,6 +83,14 @@ async def build(runtime: Runtime) -> Built:
         watches=build_watches(parts_wait_s=settings.parts_wait_s),
         invariants_interval_s=settings.invariants_interval_s,
     )
+    claim_jobs = build_claim_jobs(
+        db=runtime.db,
+        works=works,
+        tools=tools,
+        clock=runtime.clock,
+        count_claims=count_claims,
+        released=jobs.releasing.wake,
+    )
     codes = list(assets)
     front = Front(
         db=runtime.db,
@@ -83,11 +100,23 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         audit=runtime.audit,
         release=jobs.releasing.wake,
+        hasher=hasher,
     )
+    kyc_sources = frozenset(filter(None, (one.strip() for one in settings.player_kyc_sources.split(","))))
     return Built(
         controllers=[build_routes(front)],
         lineage=lineage,
         checks=build_checks(parts_wait_s=settings.parts_wait_s),
-        specs=build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
-        jobs=jobs.every,
+        specs=[
+            *build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
+            players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),
+        ],
+        jobs=[*jobs.every, *claim_jobs],
     )
+
+
+def _hasher(settings: RewardsSettings) -> KeyedHasher:
+    try:
+        return KeyedHasher(key_hex=read_secret(settings.player_hash_key_file))
+    except ValueError as error:
+        raise ConfigurationError(f"PLAYER_HASH_KEY_FILE: {error}") from None

@@ -4,8 +4,13 @@ from prometheus_client import Counter, Gauge
 
 __all__ = [
     "BREACHES",
+    "CLAIMS",
+    "CLAIMS_OVERDUE",
+    "CLAIMS_WAITING",
+    "KYC_IGNORED",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
+    "LINES_HELD",
     "MISMATCHES",
     "PARTS_MISSING",
     "PARTS_OLDEST",
@@ -13,6 +18,7 @@ __all__ = [
     "PAYOUTS_REQUESTED",
     "RECEIVABLES_NETTED",
     "RECEIVABLES_OPENED",
+    "RISK_FINDINGS",
     "ROLLED_UP",
     "ROUNDS_BOOKED",
     "ROUNDS_CORRECTED",
@@ -39,7 +45,8 @@ PARTS_MISSING = Gauge(
     "Settlements of which parts have been waiting for others longer than they may. Anything but zero needs a person.",
 )
 PARTS_OLDEST = Gauge(
-    "prizewire_rewards_parts_oldest_seconds", "How long the oldest part has been waiting for others; 0 if none does."
+    "prizewire_rewards_parts_oldest_seconds",
+    "How long the oldest part has been waiting for others; 0 if none does.",
 )
 LINES_BOOKED = Counter(
     "prizewire_rewards_lines_booked_total", "Prize lines that were credited or made pending."
@@ -51,9 +58,7 @@ PAYOUTS_ENDED = Counter("prizewire_rewards_payouts_ended_total", "Payouts that r
 RECEIVABLES_NETTED = Counter(
     "prizewire_rewards_receivables_netted_total", "Credits of which a debt was taken."
 )
-RECEIVABLES_OPENED = Counter(
-    "prizewire_rewards_receivables_opened_total", "Debts that corrections left."
-)
+RECEIVABLES_OPENED = Counter("prizewire_rewards_receivables_opened_total", "Debts that corrections left.")
 MISMATCHES = Counter(
     "prizewire_rewards_refused_total",
     "Authentic events that do not fit what rewards knows. Anything but zero needs a person.",
@@ -77,4 +82,25 @@ WATCHED_WHOLE = Counter(
 )
 LEDGER_BEHIND = Gauge(
     "prizewire_rewards_ledger_behind", "Transfers after the checkpoint that balances are held against."
+)
+CLAIMS = Counter("prizewire_rewards_claims_total", "Claims that reached a state.", ["state"])
+CLAIMS_WAITING = Gauge(
+    "prizewire_rewards_claims_waiting",
+    "Claims that wait: open for their players, held for a decision.",
+    ["state"],
+)
+CLAIMS_OVERDUE = Counter(
+    "prizewire_rewards_claims_overdue_total",
+    "Held claims that nobody decided in time, by what their campaign then did. Each needed a person.",
+    ["rule"],
+)
+RISK_FINDINGS = Counter(
+    "prizewire_rewards_risk_findings_total",
+    "What risk rules found in claims, by rule and by what it asks for.",
+    ["rule", "verdict"],
+)
+LINES_HELD = Counter("prizewire_rewards_lines_held_total", "Prize lines that a cap held, by cap.", ["cap"])
+KYC_IGNORED = Counter(
+    "prizewire_rewards_kyc_ignored_total",
+    "Events that told of an identity check from a source whose word does not count.",
 )

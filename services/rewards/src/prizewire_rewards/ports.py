@@ -1,8 +1,9 @@
 """What the handlers need from outside. One ``Work`` is one database transaction.
 
-Locks are taken in one order: campaigns, rounds, payouts, accounts, each sorted. A pool is moved only under its
-campaign's lock (but for debts that come back to it, which only add to it), a reserved account under its round's, a
-payout's holding under its payout's; receivables only after the player's winnings.
+Locks are taken in one order: campaigns, rounds, payouts, claims, caps, accounts, each sorted; who claims comes before
+all. A pool is moved only under its campaign's lock (but for debts that come back to it, which only add to it), and so
+is what is counted for caps; a reserved account under its round's, a payout's holding under its payout's; receivables
+only after the player's winnings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
+from prizewire_rewards.domain.caps import CapKey, CapLine
+from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.ledger import Account, Transfer
 from prizewire_rewards.domain.model import (
@@ -27,6 +30,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.views import (
     BalanceSheet,
     CampaignView,
@@ -40,6 +44,8 @@ from prizewire_rewards.domain.views import (
 
 __all__ = [
     "Campaigns",
+    "CapCounts",
+    "Claims",
     "ClosureVerifier",
     "History",
     "IntentSigner",
@@ -48,6 +54,8 @@ __all__ = [
     "Messages",
     "Methods",
     "Payouts",
+    "PlayerHasher",
+    "Players",
     "Queries",
     "Receivables",
     "Rounds",
@@ -130,6 +138,10 @@ class Campaigns(Protocol):
         """
         ...
 
+    async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
+        """Store the settings of a locked or new campaign under their version, for good."""
+        ...
+
     async def next_with_queue(self) -> UUID | None:
         """A campaign whose longest-waiting round could be booked now."""
         ...
@@ -148,6 +160,10 @@ class Rounds(Protocol):
 
     async def rewards(self, rounds: Iterable[UUID]) -> dict[UUID, list[Reward]]:
         """The prizes of these rounds in line order."""
+        ...
+
+    async def prizes(self, ids: Iterable[UUID]) -> dict[UUID, Reward]:
+        """Single prizes by their ids, those that exist. The caller holds their rounds' locks."""
         ...
 
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
@@ -283,6 +299,82 @@ class Methods(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Prizes that must be claimed."""
+
+    async def queue(self, player: str) -> None:
+        """Wait until no other transaction decides a claim of this player, and keep others waiting."""
+        ...
+
+    async def find(self, reward_id: UUID) -> Claim | None:
+        """One claim as it is, without a lock."""
+        ...
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Claim]:
+        """Those that exist, locked in the order of their ids. The caller holds their rounds' locks."""
+        ...
+
+    async def add(self, claims: Sequence[Claim]) -> None:
+        """Store new ones."""
+        ...
+
+    async def save(self, claims: Sequence[Claim]) -> None:
+        """Store what was decided of locked ones."""
+        ...
+
+    async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
+        """Claims in ``state`` whose deadline has passed, of the campaign whose claim is due longest; not locked."""
+        ...
+
+    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
+        """How many prizes the player claimed or was credited since, at most ``limit``; the claim ``but`` left out."""
+        ...
+
+    async def sharing(self, claim: Claim, *, limit: int) -> list[str]:
+        """Other winners of the claim's round who have its player's device or address, at most ``limit``."""
+        ...
+
+
+class CapCounts(Protocol):
+    """What campaigns with caps have granted. The caller holds the campaigns' locks."""
+
+    async def lock(self, keys: Iterable[CapKey]) -> dict[CapKey, int]:
+        """What was counted, above zero, locked in one order."""
+        ...
+
+    async def lines(self, reward_ids: Iterable[UUID]) -> dict[UUID, CapLine]:
+        """Those of these prizes that count."""
+        ...
+
+    async def save(self, used: Mapping[CapKey, int], lines: Sequence[CapLine]) -> None:
+        """Store counts, and prizes that count; one that counts with nothing is forgotten."""
+        ...
+
+    async def begin(self, campaign: UUID) -> None:
+        """Count what a campaign that had no caps so far has granted."""
+        ...
+
+
+class Players(Protocol):
+    """What is known of players for risk rules."""
+
+    async def lock(self, players: Iterable[str]) -> dict[str, PlayerFacts]:
+        """What is known of them, locked in one order; also of those who come to be known meanwhile."""
+        ...
+
+    async def save(self, facts: Sequence[PlayerFacts], *, now: datetime) -> None:
+        """Store what is known by now."""
+        ...
+
+    async def get(self, player: str) -> PlayerFacts | None:
+        """What is known of one, without a lock."""
+        ...
+
+    async def forget(self, player: str) -> bool:
+        """Erase what is known of one; whether there was anything."""
+        ...
+
+
 class History(Protocol):
     """Every step of every state machine."""
 
@@ -344,6 +436,25 @@ class Queries(Protocol):
         """Prizes by round and line, those after a (round, line)."""
         ...
 
+    async def claims(
+        self,
+        *,
+        player: str | None,
+        campaign: UUID | None,
+        state: str | None,
+        limit: int,
+        before: tuple[datetime, UUID] | None,
+    ) -> list[Claim]:
+        """Claims, last opened first, those before a (time, prize id)."""
+        ...
+
+    async def claim(self, reward_id: UUID) -> Claim | None:
+        """One claim."""
+        ...
+
+    async def player(self, player: str) -> PlayerFacts | None:
+        """What is known of a player."""
+        ...
 
     async def receivables(
         self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
@@ -361,6 +472,9 @@ class Work:
     rounds: Rounds
     payouts: Payouts
     methods: Methods
+    claims: Claims
+    caps: CapCounts
+    players: Players
     history: History
     messages: Messages
     receivables: Receivables
@@ -384,6 +498,18 @@ class ClosureVerifier(Protocol):
 
     def verifies(self, closure: str, *, payout_id: UUID) -> bool:
         """Whether ``closure`` is an authentic ``signing.closed`` of this payout."""
+        ...
+
+
+class PlayerHasher(Protocol):
+    """Keyed hashes of what would tell who a player is."""
+
+    def raw(self, fact: str, value: str) -> str:
+        """The keyed hash of a raw device or address, the same as that of its plain hash. ``fact`` names which."""
+        ...
+
+    def hashed(self, fact: str, digest: str) -> str:
+        """The keyed hash of a device or address that arrived as a plain SHA-256 in hex."""
         ...
 
 

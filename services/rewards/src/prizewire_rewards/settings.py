@@ -1,5 +1,7 @@
 """What rewards reads from its environment, beyond what every service does."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from prizewire_chassis.settings import ServiceSettings
@@ -21,5 +23,14 @@ class RewardsSettings(ServiceSettings):
         300, ge=1, description="Seconds between two runs of the invariants' job."
     )
     parts_wait_s: int = Field(
-        900, ge=1, description="Seconds that a part of a settlement may wait for the others before it is an alarm."
+        900,
+        ge=1,
+        description="Seconds that a part of a settlement may wait for the others before it is an alarm.",
+    )
+    player_hash_key_file: Path = Field(
+        description="64 hex digits (mode 0600) that players' devices and addresses are hashed with."
+    )
+    player_kyc_sources: str = Field(
+        "",
+        description="Comma list of event sources whose word on identity checks counts; admins' always does.",
     )

@@ -43,11 +43,12 @@ async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
         "asset": "USDC",
         "funded": "1000.00",
         "available": "150.00",
+        "withdrawn": "0.00",
         "reserved": "0.00",
+        "claimable": "0.00",
         "platform_fees": "100.00",
         "organizer_fees": "0.00",
         "wallets": "750.00",
-        "claimable": "0.00",
         "payout_pending": "0.00",
         "paid": "0.00",
         "unfunded": "0.00",
@@ -114,18 +115,20 @@ async def test_a_wrong_funding_is_refused(rig: Rig, body: dict[str, object], sta
 
 
 async def test_a_campaign_that_pays_out_needs_a_redeemable_asset(rig: Rig) -> None:
-    """Season points cannot be delivered directly, and claims are not served yet."""
+    """Season points can be neither delivered directly nor claimed."""
     async with rig.client("boss", "admin") as admin:
-        points = await admin.post(
-            "/api/campaigns",
-            json={"name": "cup", "asset": "SEASON", "delivery": "direct"},
-            headers=key(),
-        )
-        claim = await admin.post(
-            "/api/campaigns", json={"name": "cup", "asset": "USDC", "delivery": "claim"}, headers=key()
-        )
-    assert points.json()["code"] == "asset_not_redeemable"
-    assert claim.json()["code"] == "not_supported_yet"
+        answers = {
+            delivery: await admin.post(
+                "/api/campaigns",
+                json={"name": "cup", "asset": "SEASON", "delivery": delivery},
+                headers=key(),
+            )
+            for delivery in ("direct", "claim", "wallet")
+        }
+    assert answers["wallet"].status_code == 201
+    for delivery in ("direct", "claim"):
+        assert answers[delivery].status_code == 400
+        assert answers[delivery].json()["code"] == "asset_not_redeemable"
 
 
 async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:

@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from prizewire_chassis.testing import make_token
-from prizewire_contracts.topics import REWARDS, SETTLEMENTS
+from prizewire_contracts.topics import PLAYERS, REWARDS, SETTLEMENTS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import tokens
 from prizewire_devstack.components.kafka import KafkaServer
@@ -26,7 +26,7 @@ from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
 from services.rewards.tests import rig
-from services.rewards.tests.rig import Match
+from services.rewards.tests.rig import Match, player_event
 
 
 @dataclass
@@ -100,7 +100,7 @@ def client_of(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     running: Running, kafka_server: KafkaServer, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signed settlement is credited and told of on Kafka; SIGTERM ends the service cleanly."""
+    """A signed settlement is credited and told of on Kafka, a player's facts arrive from a game server; SIGTERM ends the service cleanly."""
     key = MessageKey.from_json(keyring.message_key_file("settlement").read_text())
     monkeypatch.setattr(rig, "make_key", lambda _: key)
     admin = running.admin
@@ -123,12 +123,21 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     for value in match.events():
         await producer.send_and_wait(SETTLEMENTS.name, key=match.correlation_id.encode(), value=value)
     await producer.stop()
+    games = AIOKafkaProducer(**client_of(kafka_server, "game-server"))
+    await games.start()
+    await games.send_and_wait(PLAYERS.name, key=b"ann", value=player_event("ann", device_hash="ab" * 32))
+    await games.stop()
 
     async def credited() -> bool:
         wallet = (await admin.get("/api/wallet", params={"player": "ann"})).json()
         return [balance["winnings"] for balance in wallet["balances"]] == ["60.00"]
 
     await eventually(credited, deadline_s=60)
+
+    async def known() -> bool:
+        return bool((await admin.get("/api/players/ann")).json().get("device_known"))
+
+    await eventually(known, deadline_s=60)
     consumer = AIOKafkaConsumer(
         REWARDS.name, **client_of(kafka_server, "payouts"), auto_offset_reset="earliest", group_id=None
     )

@@ -1,12 +1,16 @@
 """A campaign's balance sheet: what the ledger says, and off as soon as the ledger is."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
+from prizewire_rewards.domain.commands import WithdrawFromCampaign
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.domain.views import SHEET_AMOUNTS
+from prizewire_rewards.handlers.campaigns import withdraw_from_campaign
+from prizewire_rewards.handlers.claims import claim, expire_due
 from services.rewards.tests.rig import (
     Match,
     Rig,
@@ -124,3 +128,36 @@ async def test_a_sheet_can_be_off(rig: Rig) -> None:
     assert not adds_up(await sheet_of(rig, campaign))
     await as_owner(rig, "ALTER TABLE rewards DISABLE TRIGGER ALL", "UPDATE rewards SET amount = amount - 1")
     assert (await sheet_of(rig, campaign))["wallets"] == 6_000
+
+
+async def test_prizes_to_be_claimed_and_money_taken_out_are_told(rig: Rig) -> None:
+    """One prize claimed, one expired, one still to be claimed; and a part of the pool withdrawn."""
+    campaign = await rig.campaign(funded=20_000, delivery=Delivery.CLAIM)
+    match = Match(campaign, [("ann", "40.00"), ("bob", "30.00"), ("cid", "20.00")], platform="5.00")
+    await rig.settle(match)
+    assert await sheet_of(rig, campaign) == {
+        "funded": 20_000,
+        "available": 10_500,
+        "claimable": 9_000,
+        "platform_fees": 500,
+    }
+    async with rig.db.transaction() as tx:
+        work, now = rig.works.of(tx), rig.clock.now()
+        await claim(match.reward_id("ann"), player="ann", work=work, tools=rig.tools, now=now)
+        await tx.execute(text("UPDATE claims SET deadline = opened_at WHERE player = 'bob'"))
+    async with rig.db.transaction() as tx:
+        await expire_due(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+    async with rig.db.transaction() as tx:
+        command = WithdrawFromCampaign(id=uuid4(), campaign=campaign, amount=1_000, actor="boss")
+        await withdraw_from_campaign(command, work=rig.works.of(tx), now=rig.clock.now())
+    sheet = await sheet_of(rig, campaign)
+    assert sheet == {
+        "funded": 20_000,
+        "available": 12_500,
+        "withdrawn": 1_000,
+        "claimable": 2_000,
+        "wallets": 4_000,
+        "platform_fees": 500,
+    }
+    assert adds_up(sheet)
+    assert await rig.breaches() == []

@@ -44,7 +44,7 @@ class Grant:
 
 GRANTS: Final = (
     Grant(principal="settlement", reads=(_MATCHES,), writes=(_SETTLEMENTS, _AUDIT)),
-    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS), writes=(_REWARDS, _AUDIT)),
+    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS, _PLAYERS), writes=(_REWARDS, _AUDIT)),
     Grant(
         principal="payouts",
         reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS),

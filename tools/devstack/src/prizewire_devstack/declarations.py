@@ -5,6 +5,7 @@ campaigns:
   - name: autumn-cup
     asset: USDC
     delivery: direct
+    low_water: "100.00"         # and caps, claim, risk: as the interface takes them; all of them, once one is named
     funding: [{amount: "1000.00", reference: sponsor-payment-1}]
     state: active
 competitions:
@@ -34,6 +35,8 @@ from prizewire_devstack.files import read_text
 
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
+SETTINGS: Final = ("low_water", "caps", "claim", "risk")
+"""What of a campaign can be changed; a file that names one of them says all of them."""
 NOT_FOUND: Final = 404
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "campaigns": ("name", "asset", "delivery"),
@@ -114,8 +117,9 @@ def apply(api: Api, document: Mapping[str, Any], *, local_key: Mapping[str, str]
 def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]]) -> Change:
     name = declared["name"]
     action = "unchanged"
+    settings = {field: declared[field] for field in SETTINGS if field in declared}
     if name not in known:
-        body = {field: declared[field] for field in ("name", "asset", "delivery")}
+        body = {field: declared[field] for field in ("name", "asset", "delivery")} | settings
         known[name] = api.post("/api/campaigns", body, key=f"apply:{name}")
         action = "created"
     campaign = known[name]
@@ -125,6 +129,9 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
                 f"The campaign {name} exists with {field} {campaign[field]}, which cannot be changed to "
                 f"{declared[field]}: give the campaign another name."
             )
+    if not _holds(campaign, settings):
+        api.put(f"/api/campaigns/{campaign['id']}/settings", settings)
+        action = "changed"
     funded_before = campaign.get("funded")
     for payment in declared.get("funding") or []:
         body = {"amount": payment["amount"], "reference": payment["reference"]}

@@ -31,6 +31,8 @@ ROUTES: Final = (
     Route(prefix="/api/campaigns", service="rewards"),
     Route(prefix="/api/transactions", service="rewards"),
     Route(prefix="/api/rewards", service="rewards"),
+    Route(prefix="/api/claims", service="rewards"),
+    Route(prefix="/api/players", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),
     Route(prefix="/api/payouts", service="payouts"),
     Route(prefix="/api/payout-methods", service="payouts"),

@@ -10,7 +10,9 @@ __all__ = ["PlayerEvent", "PlayerUpdated", "PlayerUpdatedEvent"]
 
 
 class PlayerUpdated(Data):
-    """Facts for risk rules. Device and address arrive hashed; raw values are never sent."""
+    """Facts for risk rules. Device and address arrive as the SHA-256 (hex) of their UTF-8 text; raw values are never
+    sent. ``kyc_state`` counts only from sources that rewards' settings name.
+    """
 
     player: Name
     registered_at: Timestamp | None = None

@@ -8,38 +8,43 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import rewards as wire
-from prizewire_contracts.events import wallets as wallet_wire
+from prizewire_contracts.events import wallets
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.domain.claims import CLAIM_LIVE, ClaimState
 from prizewire_rewards.domain.events import (
     CampaignChanged,
     CampaignFunded,
+    CampaignWithdrawn,
+    ClaimMoved,
     Event,
     IntentRenewed,
+    OwedStep,
     PayoutAsked,
     PayoutCancelAsked,
-    OwedStep,
     PoolExhausted,
+    PoolLow,
     ReceivableChanged,
     RewardsMoved,
     Told,
 )
-from prizewire_rewards.domain.model import Payout
+from prizewire_rewards.domain.model import Payout, Reward, Settlement
 
 __all__ = ["OutboxMessages"]
 
-_MOVED: Final[Mapping[Told, type[wallet_wire.FromRewards]]] = {
+_MOVED: Final[Mapping[Told, type[wallets.FromRewards]]] = {
     Told.ALLOCATED: wire.RewardAllocatedEvent,
     Told.RELEASED: wire.RewardReleasedEvent,
     Told.HELD: wire.RewardHeldEvent,
     Told.REVERSED: wire.RewardReversedEvent,
     Told.EXPIRED: wire.RewardExpiredEvent,
 }
-_OWED: Final[Mapping[OwedStep, type[wallet_wire.FromRewards]]] = {
-    OwedStep.OPENED: wallet_wire.ReceivableOpenedEvent,
-    OwedStep.RECOVERED: wallet_wire.ReceivableRecoveredEvent,
-    OwedStep.WRITTEN_OFF: wallet_wire.ReceivableWrittenOffEvent,
+_OWED: Final[Mapping[OwedStep, type[wallets.FromRewards]]] = {
+    OwedStep.OPENED: wallets.ReceivableOpenedEvent,
+    OwedStep.RECOVERED: wallets.ReceivableRecoveredEvent,
+    OwedStep.WRITTEN_OFF: wallets.ReceivableWrittenOffEvent,
 }
 
 
@@ -72,13 +77,29 @@ class OutboxMessages:
             case CampaignFunded():
                 return self._campaign_funded(event)
             case PoolExhausted():
-                return self._pool_exhausted(event)
+                return self._pool(wire.PoolExhaustedEvent, event)
+            case PoolLow():
+                return self._pool(wire.PoolLowEvent, event)
+            case CampaignWithdrawn():
+                return self._campaign_withdrawn(event)
+            case ClaimMoved():
+                return self._claim(event)
 
     def _wire(self, asset: str, minor: int) -> str:
         return Amount(self._assets[asset], minor).to_wire()
 
     def _rewards(self, event: RewardsMoved) -> EncodedEvent:
         head = event.settlement
+        return self._outbox.event(
+            _MOVED[event.what],
+            self._allocated(head, event.part, event.rewards),
+            subject=str(head.round_id),
+            version=event.version,
+            correlation_id=head.correlation_id,
+            causation_id=event.cause,
+        )
+
+    def _allocated(self, head: Settlement, part: int, rewards: Sequence[Reward]) -> wire.RewardAllocated:
         lines = [
             wire.RewardLine.model_construct(
                 reward_id=reward.id,
@@ -89,29 +110,44 @@ class OutboxMessages:
                 transfer_id=reward.transfer_id,
                 note=reward.note,
             )
-            for reward in event.rewards
+            for reward in rewards
         ]
-        data = wire.RewardAllocated.model_construct(
+        return wire.RewardAllocated.model_construct(
             round_id=head.round_id,
             settlement_version=head.settlement_version,
-            part=event.part,
+            part=part,
             parts=head.parts,
             campaign=head.campaign,
             asset=head.asset,
             lines=lines,
         )
+
+    def _claim(self, event: ClaimMoved) -> EncodedEvent:
+        claim = event.claim
+        data = wallets.ClaimChanged(
+            reward_id=claim.reward_id,
+            round_id=claim.round_id,
+            campaign=claim.campaign,
+            player=claim.player,
+            asset=claim.asset,
+            amount=self._wire(claim.asset, claim.amount),
+            state=claim.state.value,
+            code=event.code,
+            deadline=claim.deadline if claim.state in CLAIM_LIVE else None,
+            actor=event.actor,
+        )
         return self._outbox.event(
-            _MOVED[event.what],
+            _CLAIM_EVENTS[claim.state],
             data,
-            subject=str(head.round_id),
-            version=event.version,
-            correlation_id=head.correlation_id,
+            subject=str(claim.reward_id),
+            version=claim.version,
+            correlation_id=claim.correlation_id,
             causation_id=event.cause,
         )
 
     def _receivable(self, event: ReceivableChanged) -> EncodedEvent:
         debt = event.receivable
-        data = wallet_wire.ReceivableChanged(
+        data = wallets.ReceivableChanged(
             receivable_id=debt.id,
             player=debt.player,
             asset=debt.asset,
@@ -197,22 +233,32 @@ class OutboxMessages:
         )
         return self._of_campaign(wire.CampaignFundedEvent, data, campaign.id, campaign.version, None)
 
-    def _pool_exhausted(self, event: PoolExhausted) -> EncodedEvent:
+    def _campaign_withdrawn(self, event: CampaignWithdrawn) -> EncodedEvent:
+        campaign = event.campaign
+        data = wire.CampaignWithdrawn(
+            campaign=campaign.id,
+            asset=campaign.asset,
+            amount=self._wire(campaign.asset, event.amount),
+            withdrawn_total=self._wire(campaign.asset, campaign.withdrawn),
+            actor=event.actor,
+        )
+        return self._of_campaign(wire.CampaignWithdrawnEvent, data, campaign.id, campaign.version, None)
+
+    def _pool(
+        self, model: type[wire.PoolExhaustedEvent] | type[wire.PoolLowEvent], event: PoolExhausted | PoolLow
+    ) -> EncodedEvent:
         campaign = event.campaign
         data = wire.PoolLevel(
             campaign=campaign.id,
             asset=campaign.asset,
             available=self._wire(campaign.asset, campaign.available),
         )
-        return self._of_campaign(wire.PoolExhaustedEvent, data, campaign.id, campaign.version, event.cause)
+        return self._of_campaign(model, data, campaign.id, campaign.version, event.cause)
 
     def _of_campaign(
         self,
-        model: type[wire.CampaignCreatedEvent]
-        | type[wire.CampaignStateChangedEvent]
-        | type[wire.CampaignFundedEvent]
-        | type[wire.PoolExhaustedEvent],
-        data: wire.CampaignChanged | wire.CampaignFunded | wire.PoolLevel,
+        model: type[Envelope],
+        data: wire.CampaignChanged | wire.CampaignFunded | wire.CampaignWithdrawn | wire.PoolLevel,
         campaign: UUID,
         version: int,
         cause: str | None,
@@ -226,6 +272,15 @@ class OutboxMessages:
             correlation_id=str(campaign),
             causation_id=cause,
         )
+
+
+_CLAIM_EVENTS: Final[Mapping[ClaimState, type[Envelope]]] = {
+    ClaimState.OPEN: wallets.ClaimOpenedEvent,
+    ClaimState.HELD: wallets.ClaimHeldEvent,
+    ClaimState.APPROVED: wallets.ClaimApprovedEvent,
+    ClaimState.REJECTED: wallets.ClaimRejectedEvent,
+    ClaimState.EXPIRED: wallets.ClaimExpiredEvent,
+}
 
 
 def _intent_of(payout: Payout) -> Intent:

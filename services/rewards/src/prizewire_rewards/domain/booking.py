@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Payout, Receivable, Reward, Settlement
@@ -13,6 +14,7 @@ __all__ = [
     "check_lines",
     "check_settlement",
     "check_sums",
+    "claim_move",
     "claimable_of",
     "credits_of",
     "fee_moves",
@@ -29,6 +31,8 @@ __all__ = [
     "reserve_of",
     "reserved_moves",
     "returned_move",
+    "unclaimed_move",
+    "withdrawal_move",
     "written_off_move",
 ]
 
@@ -103,9 +107,7 @@ def claimable_of(settlement: Settlement) -> Account:
     return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
 
 
-def prize_move(
-    settlement: Settlement, *, player: str, line: int, amount: int, claim: bool
-) -> Move:
+def prize_move(settlement: Settlement, *, player: str, line: int, amount: int, claim: bool) -> Move:
     """Give a prize out of the reserve: pending, or, once final, payable or to be claimed."""
     asset = settlement.asset
     if not settlement.final:
@@ -194,6 +196,27 @@ def fee_moves(settlement: Settlement) -> list[Move]:
     return moves
 
 
+def _claimable(settlement: Settlement) -> Account:
+    return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
+
+
+def claim_move(claim: Claim) -> Move:
+    """A claimed prize into its winner's wallet."""
+    wallet = Account(Kind.WINNINGS, claim.player, claim.asset)
+    return Move(TransferType.CLAIM_PAID, _waiting_for(claim), wallet, claim.amount)
+
+
+def unclaimed_move(claim: Claim, *, expired: bool) -> Move:
+    """A prize that was refused, or not claimed in time, back into its pool."""
+    type_ = TransferType.CLAIM_EXPIRED if expired else TransferType.CLAIM_REJECTED
+    pool = Account(Kind.POOL, str(claim.campaign), claim.asset)
+    return Move(type_, _waiting_for(claim), pool, claim.amount)
+
+
+def _waiting_for(claim: Claim) -> Account:
+    return Account(Kind.CLAIMABLE, str(claim.campaign), claim.asset)
+
+
 def credits_of(moves: Iterable[Move]) -> list[Credit]:
     """Every credit to winnings among the moves, in their order."""
     return [
@@ -248,6 +271,16 @@ def funding_move(*, campaign: str, asset: str, amount: int) -> Move:
         TransferType.CAMPAIGN_FUNDED,
         Account(Kind.EXTERNAL_IN, WORLD, asset),
         Account(Kind.POOL, campaign, asset),
+        amount,
+    )
+
+
+def withdrawal_move(*, campaign: str, asset: str, amount: int) -> Move:
+    """Money that no round has reserved out of a pool."""
+    return Move(
+        TransferType.CAMPAIGN_WITHDRAWN,
+        Account(Kind.POOL, campaign, asset),
+        Account(Kind.EXTERNAL_OUT, WORLD, asset),
         amount,
     )
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
 from prizewire_rewards.domain.model import Delivery, Line, Method, Settlement
+from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import PayoutState
 
 __all__ = [
@@ -22,8 +24,11 @@ __all__ = [
     "RecordMethod",
     "RenewIntent",
     "RequestPayout",
+    "SetCampaignSettings",
     "SettleRound",
+    "TellPlayers",
     "VoidRound",
+    "WithdrawFromCampaign",
     "WriteOff",
 ]
 
@@ -114,7 +119,17 @@ class RecordMethod:
     cause: str
 
 
-Command = SettleRound | CorrectRound | VoidRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
+Command = (
+    SettleRound
+    | CorrectRound
+    | VoidRound
+    | FinalizeRound
+    | MarkPaid
+    | ClosePayout
+    | MarkReturned
+    | RenewIntent
+    | RecordMethod
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +141,7 @@ class CreateCampaign:
     asset: str
     delivery: Delivery
     actor: str
+    settings: CampaignSettings = NO_SETTINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +162,32 @@ class ChangeCampaign:
     campaign: UUID
     to: str
     actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawFromCampaign:
+    """Take money that no round has reserved out of a pool; all of it where no amount is named."""
+
+    id: UUID
+    campaign: UUID
+    amount: int | None
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCampaignSettings:
+    """Give a campaign other settings, whole."""
+
+    campaign: UUID
+    settings: CampaignSettings
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellPlayers:
+    """What was told of players, in the order in which it was told. Hashes are keyed already."""
+
+    told: tuple[PlayerFacts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,21 +8,40 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.model import Campaign, Payout, Receivable, Reward, Settlement
 
 __all__ = [
     "CampaignChanged",
     "CampaignFunded",
+    "CampaignWithdrawn",
+    "ClaimMoved",
     "Event",
     "IntentRenewed",
     "OwedStep",
     "PayoutAsked",
     "PayoutCancelAsked",
     "PoolExhausted",
+    "PoolLow",
     "ReceivableChanged",
     "RewardsMoved",
     "Told",
 ]
+
+
+class Told(StrEnum):
+    """What is told of prizes; the values are those in the event's type."""
+
+    ALLOCATED = "allocated"
+    """A settled part, or the changed lines of a corrected one."""
+    RELEASED = "released"
+    """They moved on: funded, final, or let go by an operator."""
+    HELD = "held"
+    """A rule keeps them back; their note says which."""
+    REVERSED = "reversed"
+    """So much was taken back of each, by a correction, a void or an operator's refusal."""
+    EXPIRED = "expired"
+    """They were not claimed in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +71,31 @@ class PoolExhausted:
     cause: str | None = None
 
 
-class Told(StrEnum):
-    """What is told of prizes; the values are those in the event's type."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignWithdrawn:
+    """Money that no round had reserved left a pool."""
 
-    ALLOCATED = "allocated"
-    """A settled part, or the changed lines of a corrected one."""
-    RELEASED = "released"
-    """They moved on: funded, final, or let go by an operator."""
-    HELD = "held"
-    """A rule keeps them back; their note says which."""
-    REVERSED = "reversed"
-    """So much was taken back of each, by a correction, a void or an operator's refusal."""
-    EXPIRED = "expired"
-    """They were not claimed in time."""
+    campaign: Campaign
+    amount: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLow:
+    """A pool holds less than its low-water mark."""
+
+    campaign: Campaign
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMoved:
+    """A claim was opened or reached another state. ``code`` is for everybody: it never says what a rule found."""
+
+    claim: Claim
+    actor: str
+    code: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +158,10 @@ class IntentRenewed:
 Event = (
     CampaignChanged
     | CampaignFunded
+    | CampaignWithdrawn
     | PoolExhausted
+    | PoolLow
+    | ClaimMoved
     | ReceivableChanged
     | RewardsMoved
     | PayoutAsked

@@ -17,7 +17,12 @@ class Invariant(StrEnum):
     BOUNDS_HOLD = "bounds_hold"
     """No pool, wallet or other floored account is below zero, no receivable above it."""
     GRANTED_WITHIN_FUNDED = "granted_within_funded"
-    """A campaign grants at most what it was funded with, and its counters agree with the ledger."""
+    """What a campaign was funded with was granted, withdrawn, or is in its pool, and its counters agree with the
+    ledger."""
+    CLAIMS_CONSISTENT = "claims_consistent"
+    """A prize is claimable exactly as long as its claim is open or held, and ends as its claim does."""
+    CAPS_ADD_UP = "caps_add_up"
+    """What is counted for the caps of a campaign is the sum of the prizes that count."""
     ROUNDS_ADD_UP = "rounds_add_up"
     """A round's reserve is its held lines, with its fees until it is final; its lines and unclaimed make its net prize,
     and stand in states that fit the round's. While it is being booked its reserve holds at least the rest.
@@ -37,7 +42,7 @@ class Invariant(StrEnum):
     PAYOUTS_CONSISTENT = "payouts_consistent"
     """An open payout holds exactly its amount, a closed one nothing."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
-    """The history of every campaign, round and payout ends in its present state."""
+    """The history of every campaign, round, payout and claim ends in its present state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
 from prizewire_rewards.domain.states import (
     BOOKED_REWARDS,
     GONE_REWARDS,
@@ -22,9 +23,9 @@ __all__ = [
     "Line",
     "Method",
     "Payout",
+    "Phase",
     "Receivable",
     "Reward",
-    "Phase",
     "Round",
     "RoundWork",
     "Settlement",
@@ -47,9 +48,11 @@ class Delivery(StrEnum):
 class Campaign:
     """A pool of prizes with its rules.
 
-    ``funded`` is all that ever came in, ``granted`` what rounds took out for good, ``available`` what the pool
-    holds: funded = granted + available. ``queued`` rounds wait for money; ``queue_tail`` is the position of the
-    last that ever began to wait. ``version`` counts its events.
+    ``funded`` is all that ever came in, ``granted`` what rounds took out for good, ``withdrawn`` what left the pool
+    otherwise, ``available`` what the pool holds: funded = granted + withdrawn + available. ``queued`` rounds wait for
+    money; ``queue_tail`` is the position of the last that ever began to wait. ``low`` says that the pool was told to
+    be low and has not risen since; ``capped`` that what it grants is counted, as it is from its first caps on.
+    ``version`` counts its events, ``settings_version`` its settings.
     """
 
     id: UUID
@@ -63,6 +66,11 @@ class Campaign:
     queued: int = 0
     queue_tail: int = 0
     version: int = 0
+    withdrawn: int = 0
+    low: bool = False
+    capped: bool = False
+    settings: CampaignSettings = NO_SETTINGS
+    settings_version: int = 1
 
 
 class Line(NamedTuple):

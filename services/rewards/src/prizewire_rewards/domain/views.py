@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.ledger import TransferType
 
 __all__ = [
@@ -98,6 +99,9 @@ class CampaignView:
     available: int
     reserved: int
     granted: int
+    withdrawn: int
+    settings: CampaignSettings
+    settings_version: int
     unfunded_rounds: int
     created_at: datetime
 
@@ -207,8 +211,8 @@ class RewardView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSheet:
-    """Where a campaign's money is by the ledger: ``available``, ``reserved`` and ``payout_pending`` are balances,
-    all others sums of the transfers that its rounds and its directly requested payouts caused. ``funded`` is the
+    """Where a campaign's money is by the ledger: ``available``, ``reserved``, ``claimable`` and ``payout_pending`` are
+    balances, all others sums of the transfers that its rounds and its directly requested payouts caused. ``funded`` is the
     sum of all others but ``unfunded``, which is owed, not held.
 
     ``wallets`` is what those transfers put into wallets, pending prizes and organizers' fees included, and did not
@@ -222,11 +226,12 @@ class BalanceSheet:
     asset: str
     funded: int
     available: int
+    withdrawn: int
     reserved: int
+    claimable: int
     platform_fees: int
     organizer_fees: int
     wallets: int
-    claimable: int
     payout_pending: int
     paid: int
     unfunded: int
@@ -235,11 +240,12 @@ class BalanceSheet:
 SHEET_AMOUNTS: Final = (
     "funded",
     "available",
+    "withdrawn",
     "reserved",
+    "claimable",
     "platform_fees",
     "organizer_fees",
     "wallets",
-    "claimable",
     "payout_pending",
     "paid",
     "unfunded",

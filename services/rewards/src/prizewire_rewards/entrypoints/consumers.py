@@ -90,6 +90,8 @@ def build_specs(
             after_commit(tx, partial(count_booked, done.booked))
             if done.booked.work:
                 after_commit(tx, work_on)
+            if done.held:
+                after_commit(tx, partial(_count_held, done.held))
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -131,6 +133,11 @@ def build_specs(
 
 def _payout_rule(event_type: str) -> VersionRule:
     return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
+
+
+def _count_held(held: Mapping[str, int]) -> None:
+    for cap, count in held.items():
+        metrics.LINES_HELD.labels(cap).inc(count)
 
 
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:

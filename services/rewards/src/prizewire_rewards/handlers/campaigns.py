@@ -4,18 +4,33 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.domain.booking import funding_move
-from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.domain.booking import funding_move, withdrawal_move
+from prizewire_rewards.domain.campaign_settings import CampaignSettings
+from prizewire_rewards.domain.commands import (
+    ChangeCampaign,
+    CreateCampaign,
+    FundCampaign,
+    SetCampaignSettings,
+    WithdrawFromCampaign,
+)
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
-from prizewire_rewards.domain.events import CampaignChanged, CampaignFunded
+from prizewire_rewards.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn, Event
 from prizewire_rewards.domain.model import Campaign, Delivery, Transition
+from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, CampaignState, step
 from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.handlers.desk.changes import release
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["change_campaign", "create_campaign", "fund_campaign", "release_next"]
+__all__ = [
+    "change_campaign",
+    "create_campaign",
+    "fund_campaign",
+    "release_next",
+    "set_settings",
+    "withdraw_from_campaign",
+]
 
 RELEASED_AT_ONCE_MAX = 50
 """Rounds booked in one transaction of a release, so that consumers are never locked out for long."""
@@ -27,13 +42,13 @@ async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, 
     """Make a campaign in ``draft``.
 
     Raises:
-        InvalidRequest: ``asset_unknown``, or ``asset_not_redeemable`` with a delivery that pays out.
+        InvalidRequest: ``asset_unknown``, or ``asset_not_redeemable`` with a delivery that pays out or is claimed.
     """
     asset = tools.assets.get(command.asset)
     if asset is None:
         raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
-    if command.delivery is Delivery.DIRECT and not asset.redeemable:
-        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
+    if command.delivery is not Delivery.WALLET and not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out or claimed")
     campaign = Campaign(
         id=command.id,
         name=command.name,
@@ -41,8 +56,11 @@ async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, 
         delivery=command.delivery,
         state=CampaignState.DRAFT,
         version=1,
+        settings=command.settings,
+        capped=command.settings.caps.any,
     )
     await work.campaigns.add(campaign, actor=command.actor, now=now)
+    await work.campaigns.keep_settings(campaign, actor=command.actor, now=now)
     cause = f"http/{command.id}"
     await work.history.add(
         [Transition("campaign", campaign.id, "", campaign.state, cause, str(campaign.id))], now=now
@@ -76,9 +94,77 @@ async def fund_campaign(command: FundCampaign, *, work: Work, now: datetime) -> 
         available=campaign.available + command.amount,
         version=campaign.version + 1,
     )
-    await work.campaigns.save([campaign])
     event = CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor)
-    await work.messages.publish([event])
+    return await _leveled(campaign, [event], work=work)
+
+
+async def withdraw_from_campaign(command: WithdrawFromCampaign, *, work: Work, now: datetime) -> Campaign:
+    """Take money that no round has reserved out of a pool.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        InvalidRequest: ``campaign_has_unfunded``: what the pool holds is owed to rounds that wait;
+            ``amount_not_positive``; ``pool_insufficient``.
+    """
+    campaign = await _locked(command.campaign, work=work)
+    if campaign.queued:
+        raise InvalidRequest("campaign_has_unfunded", f"{campaign.queued} rounds wait for money")
+    amount = campaign.available if command.amount is None else command.amount
+    if command.amount is not None and amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+    if amount == 0 or amount > campaign.available:
+        raise InvalidRequest("pool_insufficient", "the pool does not hold this amount")
+    journal = Journal()
+    move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
+    journal.add([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
+    await work.ledger.post(journal.transfers, now=now)
+    campaign = replace(
+        campaign,
+        withdrawn=campaign.withdrawn + amount,
+        available=campaign.available - amount,
+        version=campaign.version + 1,
+    )
+    event = CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor)
+    return await _leveled(campaign, [event], work=work)
+
+
+async def set_settings(command: SetCampaignSettings, *, work: Work, now: datetime) -> Campaign:
+    """Give a campaign other settings, as their next version. The same settings again have no effect. With its first
+    caps, all that the campaign has granted so far is counted.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        InvalidRequest: ``campaign_ended``.
+    """
+    campaign = await _locked(command.campaign, work=work)
+    if campaign.settings == command.settings:
+        return campaign
+    if campaign.state is CampaignState.ENDED and _bounds(campaign.settings) != _bounds(command.settings):
+        raise InvalidRequest("campaign_ended", "an ended campaign grants nothing that could be bounded")
+    begins = command.settings.caps.any and not campaign.capped
+    campaign = replace(
+        campaign,
+        settings=command.settings,
+        settings_version=campaign.settings_version + 1,
+        capped=campaign.capped or begins,
+    )
+    if begins:
+        await work.caps.begin(campaign.id)
+    await work.campaigns.keep_settings(campaign, actor=command.actor, now=now)
+    return await _leveled(campaign, [], work=work)
+
+
+def _bounds(settings: CampaignSettings) -> tuple[object, ...]:
+    return settings.low_water, settings.caps
+
+
+async def _leveled(campaign: Campaign, events: list[Event], *, work: Work) -> Campaign:
+    """Store a campaign whose pool or low-water mark has changed, and tell."""
+    campaign, low = watch_level(campaign)
+    await work.campaigns.save([campaign])
+    told = events if low is None else [*events, low]
+    if told:
+        await work.messages.publish(told)
     return campaign
 
 

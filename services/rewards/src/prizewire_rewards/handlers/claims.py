@@ -1,18 +1,264 @@
-"""Prizes that are to be claimed."""
+"""Claims: opened when their prizes are final, claimed, judged by the risk rules, decided by operators, expired."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from prizewire_rewards.domain.events import Event
-from prizewire_rewards.domain.model import Campaign, Reward, Settlement
-from prizewire_rewards.ports import Work
+from prizewire_rewards.domain.campaign_settings import AtDeadline
+from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_LIVE, Claim, ClaimState
+from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.events import ClaimMoved, Event
+from prizewire_rewards.domain.model import Campaign, Reward, Settlement, Transition
+from prizewire_rewards.domain.risk import Facts, Finding, Verdict, assess, verdict_of
+from prizewire_rewards.domain.states import RewardState, step
+from prizewire_rewards.handlers.docket import Docket
+from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["open_claims"]
+__all__ = [
+    "CORRECTED",
+    "Claimed",
+    "Ended",
+    "claim",
+    "close_claims",
+    "decide_claim",
+    "expire_due",
+    "open_claims",
+    "pass_deadlines",
+]
+
+SYSTEM = "rewards"
+CORRECTED = "corrected"
+DEADLINE_PASSED = "deadline_passed"
+AT_ONCE_MAX = 200
+"""Claims that a job ends in one transaction, so that nobody waits long for their campaign."""
+SHARING_MAX = 10
+"""Other winners that an operator is told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What became of a claim, with the debts that were netted and the rules that found something, for metrics."""
+
+    claim: Claim
+    netted: int = 0
+    findings: tuple[Finding, ...] = ()
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a job ended: claims by the state that they reached, and the campaign that they are of."""
+
+    campaign: UUID
+    claims: Sequence[Claim]
 
 
 async def open_claims(
     rewards: Sequence[Reward], *, settlement: Settlement, campaign: Campaign, work: Work, now: datetime
 ) -> list[Event]:
-    """Prizes became claimable in this transaction; answers what is to be told of their claims."""
-    del rewards, settlement, campaign, work, now  # a prize without a deadline is claimable for ever
-    return []
+    """Open a claim for each prize that has become claimable, or open it again for one that a correction took back and
+    gave again; answers what to tell. The caller holds the round's lock, and publishes.
+    """
+    deadline = now + timedelta(seconds=campaign.settings.claim.expires_s)
+    known: dict[UUID, Claim] = {}
+    if settlement.settlement_version > 1:
+        known = await work.claims.lock([reward.id for reward in rewards])
+    new: list[Claim] = []
+    again: list[Claim] = []
+    history: list[Transition] = []
+    for reward in rewards:
+        was = known.get(reward.id)
+        if was is not None and was.state in CLAIM_LIVE:
+            continue
+        opened = _opened(reward, settlement=settlement, deadline=deadline, now=now)
+        if was is None:
+            new.append(opened)
+        else:
+            step(edges=CLAIM_EDGES, was=was.state, to=ClaimState.OPEN)
+            again.append(replace(opened, opened_at=was.opened_at, version=was.version + 1))
+        before = "" if was is None else was.state
+        history.append(
+            Transition(
+                "claim", reward.id, before, opened.state, f"round/{reward.round_id}", opened.correlation_id
+            )
+        )
+    if new:
+        await work.claims.add(new)
+    if again:
+        await work.claims.save(again)
+    if history:
+        await work.history.add(history, now=now)
+    return [ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *again)]
+
+
+async def close_claims(rewards: Sequence[Reward], *, work: Work, now: datetime) -> list[Event]:
+    """End the claims of prizes that a correction has taken back whole; answers what to tell. Money, prizes and caps are
+    the caller's, who holds the rounds' locks; claims that have ended already stay as they are.
+    """
+    found = await work.claims.lock([reward.id for reward in rewards if reward.state is RewardState.REVERSED])
+    closed: list[Claim] = []
+    history: list[Transition] = []
+    for was in found.values():
+        if was.state not in CLAIM_LIVE:
+            continue
+        state = step(edges=CLAIM_EDGES, was=was.state, to=ClaimState.REJECTED)
+        closed.append(
+            replace(
+                was,
+                state=state,
+                decided_at=now,
+                decided_by=SYSTEM,
+                reason=CORRECTED,
+                version=was.version + 1,
+            )
+        )
+        history.append(
+            Transition("claim", was.reward_id, was.state, state, f"round/{was.round_id}", was.correlation_id)
+        )
+    if closed:
+        await work.claims.save(closed)
+        await work.history.add(history, now=now)
+    return [ClaimMoved(claim=one, actor=SYSTEM, code=CORRECTED) for one in closed]
+
+
+async def claim(reward_id: UUID, *, player: str, work: Work, tools: Tools, now: datetime) -> Claimed:
+    """A player claims a prize: it is credited, held for a person, or refused. Claiming again has no further effect.
+
+    Raises:
+        NotFound: ``claim_unknown``; also for another player's.
+        InvalidRequest: ``claim_expired``: the deadline has passed; ``claim_final``: it was refused.
+    """
+    await work.claims.queue(player)
+    found = await work.claims.find(reward_id)
+    if found is None or found.player != player:
+        raise _unknown(reward_id)
+    docket = await Docket.open([found], work=work, now=now)
+    wanted = docket.claims[reward_id]
+    if wanted.state in (ClaimState.HELD, ClaimState.APPROVED):
+        return Claimed(wanted, changed=False)
+    if wanted.state is ClaimState.EXPIRED or (wanted.state is ClaimState.OPEN and now >= wanted.deadline):
+        raise InvalidRequest("claim_expired", "the prize was not claimed in time")
+    if wanted.state is not ClaimState.OPEN:
+        raise InvalidRequest("claim_final", f"the claim is {wanted.state}")
+    settings = docket.campaign.settings
+    findings = await _judge(wanted, campaign=docket.campaign, work=work, tools=tools, now=now)
+    verdict = verdict_of(findings)
+    if verdict is Verdict.REJECT:
+        ended = docket.refuse(wanted, actor=SYSTEM, reason=findings[0].rule, findings=findings)
+    elif verdict is Verdict.HOLD:
+        deadline = now + timedelta(seconds=settings.claim.review_deadline_s)
+        ended = docket.hold(wanted, actor=SYSTEM, deadline=deadline, findings=findings)
+    else:
+        ended = docket.approve(wanted, actor=player)
+    netted = await docket.save(work=work, tools=tools)
+    return Claimed(ended, netted, findings)
+
+
+async def _judge(
+    wanted: Claim, *, campaign: Campaign, work: Work, tools: Tools, now: datetime
+) -> tuple[Finding, ...]:
+    """Gather only what the campaign's rules ask for, and ask them."""
+    risk = campaign.settings.risk
+    recent = 0
+    if risk.velocity is not None:
+        since = now - timedelta(seconds=risk.velocity.window_s)
+        recent = await work.claims.recent(
+            wanted.player, but=wanted.reward_id, since=since, limit=risk.velocity.count
+        )
+    known = None
+    if risk.new_account_s is not None or risk.kyc_above is not None:
+        known = await work.players.get(wanted.player)
+    sharing = (
+        await work.claims.sharing(wanted, limit=max(SHARING_MAX, risk.collusion_winners))
+        if risk.collusion_winners is not None
+        else []
+    )
+    facts = Facts(
+        asset=tools.assets[wanted.asset],
+        amount=wanted.amount,
+        recent=recent,
+        registered_at=None if known is None else known.registered_at,
+        kyc_state=None if known is None else known.kyc_state,
+        sharing=sharing,
+    )
+    return assess(facts=facts, thresholds=risk, now=now)
+
+
+async def decide_claim(
+    reward_id: UUID, *, release: bool, actor: str, reason: str, work: Work, tools: Tools, now: datetime
+) -> Claimed:
+    """An operator releases or refuses a held claim.
+
+    Raises:
+        NotFound: ``claim_unknown``.
+        InvalidRequest: ``own_claim``: nobody decides their own; ``claim_not_held``.
+    """
+    found = await work.claims.find(reward_id)
+    if found is None:
+        raise _unknown(reward_id)
+    if found.player == actor:
+        raise InvalidRequest("own_claim", "somebody else must decide this claim")
+    docket = await Docket.open([found], work=work, now=now)
+    wanted = docket.claims[reward_id]
+    if wanted.state is not ClaimState.HELD:
+        raise InvalidRequest("claim_not_held", f"the claim is {wanted.state}")
+    if release:
+        ended = docket.approve(wanted, actor=actor, reason=reason)
+    else:
+        ended = docket.refuse(wanted, actor=actor, reason=reason)
+    netted = await docket.save(work=work, tools=tools)
+    return Claimed(ended, netted)
+
+
+async def expire_due(*, work: Work, tools: Tools, now: datetime) -> Ended | None:
+    """Return prizes that nobody claimed in time to their pool: those of one campaign, so many at once; None when none
+    are due. A claim that is made at the same moment either came first, or finds the prize expired.
+    """
+    found = await work.claims.due(ClaimState.OPEN, now=now, limit=AT_ONCE_MAX)
+    if not found:
+        return None
+    docket = await Docket.open(found, work=work, now=now)
+    ended = [
+        docket.expire(one, actor=SYSTEM)
+        for one in docket.claims.copy().values()
+        if one.state is ClaimState.OPEN and one.deadline <= now
+    ]
+    await docket.save(work=work, tools=tools)
+    return Ended(docket.campaign.id, ended)
+
+
+async def pass_deadlines(*, work: Work, tools: Tools, now: datetime) -> Ended | None:
+    """Do with held claims that nobody decided in time as their campaign says; None when there are none."""
+    found = await work.claims.due(ClaimState.HELD, now=now, limit=AT_ONCE_MAX)
+    if not found:
+        return None
+    docket = await Docket.open(found, work=work, now=now)
+    release = docket.campaign.settings.claim.at_deadline is AtDeadline.RELEASE
+    decide = docket.approve if release else docket.refuse
+    ended = [
+        decide(one, actor=SYSTEM, reason=DEADLINE_PASSED)
+        for one in docket.claims.copy().values()
+        if one.state is ClaimState.HELD and one.deadline <= now
+    ]
+    await docket.save(work=work, tools=tools)
+    return Ended(docket.campaign.id, ended)
+
+
+def _opened(reward: Reward, *, settlement: Settlement, deadline: datetime, now: datetime) -> Claim:
+    return Claim(
+        reward_id=reward.id,
+        round_id=reward.round_id,
+        campaign=settlement.campaign,
+        player=reward.line.player,
+        asset=settlement.asset,
+        amount=reward.line.amount,
+        correlation_id=settlement.correlation_id,
+        state=ClaimState.OPEN,
+        deadline=deadline,
+        opened_at=now,
+    )
+
+
+def _unknown(reward_id: UUID) -> NotFound:
+    return NotFound("claim_unknown", f"there is no prize {reward_id} to be claimed")

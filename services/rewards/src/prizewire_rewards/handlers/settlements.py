@@ -1,5 +1,6 @@
 """Settled, finalized, corrected and voided rounds, a batch at a time."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from prizewire_rewards.domain.commands import CorrectRound, FinalizeRound, Settl
 from prizewire_rewards.domain.errors import IllegalTransition, Refused
 from prizewire_rewards.domain.model import Campaign, Phase, Round, RoundWork, Settlement
 from prizewire_rewards.domain.states import ROUND_EDGES, RoundState, step
+from prizewire_rewards.handlers.caps import CapBook
 from prizewire_rewards.handlers.desk import Booked, Desk, means_of
 from prizewire_rewards.handlers.desk.changes import check_correction, correct, void
 from prizewire_rewards.handlers.desk.large import (
@@ -31,10 +33,11 @@ _Batch = Sequence[tuple[int, RoundCommand]]
 
 @dataclass(slots=True)
 class Settled:
-    """What became of a batch: refusals by index, and what was booked."""
+    """What became of a batch: refusals by index, what was booked, and how many lines each cap held."""
 
     refusals: dict[int, Refused] = field(default_factory=dict)
     booked: Booked = field(default_factory=Booked)
+    held: Counter[str] = field(default_factory=Counter)
 
 
 async def apply_settlements(
@@ -125,26 +128,33 @@ async def _book(
     others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
     deliveries = {**campaigns, **(await work.campaigns.load(others) if others else {})}
     desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards)
+    caps = await CapBook.open(
+        ((command.settlement, command.lines) for _, command in batch if isinstance(command, SettleRound)),
+        campaigns=campaigns,
+        work=work,
+        now=now,
+    )
     for index, command in batch:
         try:
             if isinstance(command, SettleRound):
-                _settle(command, desk=desk, tools=tools)
+                _settle(command, desk=desk, caps=caps, tools=tools)
             elif isinstance(command, FinalizeRound):
                 desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
         except Refused as refused:
             done.refusals[index] = refused
         except IllegalTransition as illegal:
             done.refusals[index] = Refused(illegal.code, illegal.detail)
+    await caps.save(work=work)
+    done.held += caps.codes
     done.booked += await desk.save(work=work, tools=tools, now=now)
 
 
-def _settle(command: SettleRound, *, desk: Desk, tools: Tools) -> None:
+def _settle(command: SettleRound, *, desk: Desk, caps: CapBook, tools: Tools) -> None:
     settlement = command.settlement
     _check_first(command, desk=desk)
-    check_settlement(
-        settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset)
-    )
-    desk.settle(settlement, command.lines, cause=command.cause)
+    check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
+    held = caps.held(settlement, command.lines)
+    desk.settle(settlement, command.lines, cause=command.cause, held=held)
 
 
 def _check_first(command: SettleRound, *, desk: Desk) -> None:
@@ -278,14 +288,10 @@ class _Single:
         means = await means_of(round_.settlement, rewards, by_player, work=self._work)
         correct(desk, settlement, command.lines, cause=command.cause, means=means)
         if settlement.final and not final:
-            desk.finalize(
-                settlement.round_id, version=settlement.settlement_version, cause=command.cause
-            )
+            desk.finalize(settlement.round_id, version=settlement.settlement_version, cause=command.cause)
         return await self._save(desk)
 
-    def _correct_later(
-        self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool
-    ) -> None:
+    def _correct_later(self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool) -> None:
         settlement = command.settlement
         task = RoundWork(
             round_id=settlement.round_id,

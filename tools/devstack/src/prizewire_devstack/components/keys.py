@@ -81,6 +81,11 @@ class Keyring:
         return self.home.keys / "method-encryption.key"
 
     @property
+    def player_hash_key_file(self) -> Path:
+        """The key that rewards hashes players' devices and addresses with: 64 hex digits."""
+        return self.home.keys / "player-hash.key"
+
+    @property
     def webhook_encryption_key_file(self) -> Path:
         """The key that webhooks encrypts subscribers' secrets with: 64 hex digits."""
         return self.home.keys / "webhook-encryption.key"
@@ -107,6 +112,7 @@ class Keyring:
         self._ensure(self.trust_file, lambda: self._trust(now=now))
         self._ensure(self.jwt_secret_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.player_hash_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.webhook_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.credentials_file, lambda: json.dumps(_credentials(), indent=1))
         self._ensure(

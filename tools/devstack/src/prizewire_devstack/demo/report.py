@@ -22,6 +22,7 @@ WORDS: Final = {
     "wallets": "left in wallets",
     "claimable": "to be claimed",
     "reserved": "reserved",
+    "withdrawn": "taken out again",
     "available": "left in the pool",
 }
 

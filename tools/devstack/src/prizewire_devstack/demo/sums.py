@@ -28,6 +28,7 @@ WHEREABOUTS: Final = (
     "wallets",
     "claimable",
     "reserved",
+    "withdrawn",
     "available",
 )
 """Where a campaign's money can be; `funded` is their sum."""

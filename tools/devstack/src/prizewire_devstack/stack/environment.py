@@ -50,8 +50,10 @@ def _stellar_assets(around: Surroundings) -> str:
 
 
 def _for_rewards(around: Surroundings) -> dict[str, str]:
-    del around
-    return {"STELLAR_NETWORK_PASSPHRASE": PASSPHRASE}
+    return {
+        "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
+        "PLAYER_HASH_KEY_FILE": str(around.keyring.player_hash_key_file),
+    }
 
 
 def _for_payouts(around: Surroundings) -> dict[str, str]:

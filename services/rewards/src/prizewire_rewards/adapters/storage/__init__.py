@@ -3,10 +3,13 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
+from prizewire_rewards.adapters.storage.caps import SqlCaps
+from prizewire_rewards.adapters.storage.claims import SqlClaims
 from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
 from prizewire_rewards.adapters.storage.payouts import SqlPayouts
+from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.receivables import SqlReceivables
 from prizewire_rewards.adapters.storage.rounds import SqlRounds
 from prizewire_rewards.ports import Messages, Work
@@ -22,6 +25,9 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         rounds=SqlRounds(tx),
         payouts=SqlPayouts(tx),
         methods=SqlMethods(tx),
+        claims=SqlClaims(tx),
+        caps=SqlCaps(tx),
+        players=SqlPlayers(tx),
         history=SqlHistory(tx),
         messages=messages,
         receivables=SqlReceivables(tx),

@@ -1,19 +1,30 @@
 """Campaigns over PostgreSQL. What a pool holds is the ledger's balance, read under the campaign's lock."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.domain.campaign_settings import (
+    AtDeadline,
+    CampaignSettings,
+    Caps,
+    ClaimSettings,
+    RiskThresholds,
+    Velocity,
+)
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Campaign, Delivery
 from prizewire_rewards.domain.states import CampaignState
 
-__all__ = ["SqlCampaigns", "campaign_of"]
+__all__ = ["SqlCampaigns", "campaign_of", "settings_of"]
 
 
 def campaign_of(row: Any, *, available: int) -> Campaign:
@@ -30,7 +41,30 @@ def campaign_of(row: Any, *, available: int) -> Campaign:
         queued=row.queued,
         queue_tail=row.queue_tail,
         version=row.version,
+        withdrawn=row.withdrawn,
+        low=row.low,
+        capped=row.capped,
+        settings=settings_of(row.settings_json),
+        settings_version=row.settings_version,
     )
+
+
+@lru_cache(maxsize=1024)
+def settings_of(document: str) -> CampaignSettings:
+    """Settings as they are stored; the same document is read once."""
+    stored = orjson.loads(document)
+    velocity = stored["risk"].pop("velocity")
+    claim = stored["claim"]
+    return CampaignSettings(
+        low_water=stored["low_water"],
+        caps=Caps(**stored["caps"]),
+        claim=ClaimSettings(**{**claim, "at_deadline": AtDeadline(claim["at_deadline"])}),
+        risk=RiskThresholds(velocity=None if velocity is None else Velocity(**velocity), **stored["risk"]),
+    )
+
+
+def _document(settings: CampaignSettings) -> str:
+    return orjson.dumps(asdict(settings)).decode()
 
 
 class SqlCampaigns:
@@ -71,6 +105,9 @@ class SqlCampaigns:
                 "queued": campaign.queued,
                 "queue_tail": campaign.queue_tail,
                 "version": campaign.version,
+                "settings": _document(campaign.settings),
+                "settings_version": campaign.settings_version,
+                "capped": campaign.capped,
                 "pool": pool,
                 "actor": actor,
                 "now": now,
@@ -89,6 +126,8 @@ class SqlCampaigns:
                 "queueds": [campaign.queued for campaign in campaigns],
                 "queue_tails": [campaign.queue_tail for campaign in campaigns],
                 "versions": [campaign.version for campaign in campaigns],
+                "withdrawns": [campaign.withdrawn for campaign in campaigns],
+                "lows": [campaign.low for campaign in campaigns],
             },
         )
 
@@ -97,29 +136,54 @@ class SqlCampaigns:
         keys = sorted(amounts)
         await self._tx.execute(_TAKE_BACK, {"ids": keys, "amounts": [amounts[key] for key in keys]})
 
+    async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
+        """Store settings with their version, and keep them for good."""
+        values = {
+            "id": campaign.id,
+            "settings": _document(campaign.settings),
+            "settings_version": campaign.settings_version,
+            "capped": campaign.capped,
+            "actor": actor,
+            "now": now,
+        }
+        await self._tx.execute(_SET, values)
+        await self._tx.execute(_KEEP, values)
+
     async def next_with_queue(self) -> UUID | None:
         """A campaign whose longest-waiting round its pool covers."""
         found: UUID | None = (await self._tx.execute(_NEXT)).scalar_one_or_none()
         return found
 
 
-_LOCK = text("SELECT * FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK = text(
+    "SELECT *, CAST(settings AS text) AS settings_json FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
 _POOLS = text("SELECT id, balance FROM ledger_accounts WHERE id = ANY (CAST(:ids AS uuid[]))")
 _LOAD = text(
-    "SELECT c.*, coalesce(a.balance, 0) AS available FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "WHERE c.id = ANY (CAST(:ids AS uuid[]))"
 )
 _ADD = text(
-    "INSERT INTO campaigns (id, name, asset, delivery, state, funded, granted, queued, queue_tail, version, pool, "
-    "created_by, created_at) VALUES (:id, :name, :asset, :delivery, :state, :funded, :granted, :queued, "
-    ":queue_tail, :version, :pool, :actor, :now)"
+    "INSERT INTO campaigns (id, name, asset, delivery, state, funded, granted, queued, queue_tail, version, settings, "
+    "settings_version, capped, pool, created_by, created_at) VALUES (:id, :name, :asset, :delivery, :state, :funded, "
+    ":granted, :queued, :queue_tail, :version, CAST(:settings AS jsonb), :settings_version, :capped, :pool, :actor, "
+    ":now)"
 )
 _SAVE = text(
     "UPDATE campaigns c SET state = u.state, funded = u.funded, granted = u.granted, queued = u.queued, "
-    "queue_tail = u.queue_tail, version = u.version "
+    "queue_tail = u.queue_tail, version = u.version, withdrawn = u.withdrawn, low = u.low "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:fundeds AS bigint[]), "
     "CAST(:granteds AS bigint[]), CAST(:queueds AS int[]), CAST(:queue_tails AS bigint[]), "
-    "CAST(:versions AS int[])) AS u(id, state, funded, granted, queued, queue_tail, version) WHERE c.id = u.id"
+    "CAST(:versions AS int[]), CAST(:withdrawns AS bigint[]), CAST(:lows AS boolean[])) "
+    "AS u(id, state, funded, granted, queued, queue_tail, version, withdrawn, low) WHERE c.id = u.id"
+)
+_SET = text(
+    "UPDATE campaigns SET settings = CAST(:settings AS jsonb), settings_version = :settings_version, "
+    "capped = :capped WHERE id = :id"
+)
+_KEEP = text(
+    "INSERT INTO campaign_settings (campaign, version, settings, actor, at) "
+    "VALUES (:id, :settings_version, CAST(:settings AS jsonb), :actor, :now)"
 )
 _TAKE_BACK = text(
     "UPDATE campaigns c SET granted = c.granted - u.amount "

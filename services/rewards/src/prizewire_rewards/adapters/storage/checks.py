@@ -52,7 +52,10 @@ class Question(NamedTuple):
 
 
 _ACCOUNTS: Final = "SELECT id, 1 AS weight FROM ledger_accounts"
-_MACHINES: Final = "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts"
+_MACHINES: Final = (
+    "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts "
+    "UNION ALL SELECT reward_id, 1 FROM claims"
+)
 
 QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.BOUNDS_HOLD: Question(
@@ -69,19 +72,24 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         "campaigns",
         "SELECT id, 1 AS weight FROM campaigns",
         """
-        SELECT c.id, format('campaign %s: funded %s, granted %s, the pool holds %s, %s came in, %s rounds wait of %s',
-                            c.id, c.funded, c.granted, coalesce(a.balance, 0), f.total, q.waiting, c.queued)
+        SELECT c.id, format('campaign %s: funded %s, granted %s, withdrawn %s, the pool holds %s, %s came in, '
+                            '%s went out, %s rounds wait of %s', c.id, c.funded, c.granted, c.withdrawn,
+                            coalesce(a.balance, 0), f.total, f.out, q.waiting, c.queued)
         FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(t.amount), 0) AS total FROM ledger_transfers t
-            WHERE t.correlation_id = CAST(c.id AS text) AND t.type = 'campaign_funded' AND t.credit_account = c.pool
+            SELECT coalesce(sum(t.amount) FILTER (WHERE t.type = 'campaign_funded'), 0) AS total,
+                   coalesce(sum(t.amount) FILTER (WHERE t.type = 'campaign_withdrawn'), 0) AS out
+            FROM ledger_transfers t WHERE t.correlation_id = CAST(c.id AS text) AND (
+                (t.type = 'campaign_funded' AND t.credit_account = c.pool)
+                OR (t.type = 'campaign_withdrawn' AND t.debit_account = c.pool))
         ) f
         CROSS JOIN LATERAL (
             SELECT count(*) AS waiting FROM rounds r WHERE r.campaign = c.id AND r.queue_position IS NOT NULL
         ) q
         WHERE c.id = ANY (CAST(:ids AS uuid[]))
           AND (c.granted > c.funded OR c.granted < 0 OR c.funded <> f.total
-               OR c.funded - c.granted <> coalesce(a.balance, 0) OR q.waiting <> c.queued)
+               OR c.withdrawn <> f.out OR c.funded - c.granted - c.withdrawn <> coalesce(a.balance, 0)
+               OR q.waiting <> c.queued)
         """,
     ),
     Invariant.ROUNDS_ADD_UP: Question(
@@ -148,6 +156,38 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         WHERE b.id = ANY (CAST(:ids AS uuid[])) AND b.kind IN ('receivable', 'clearing') AND b.balance <> x.total
         """,
     ),
+    Invariant.CLAIMS_CONSISTENT: Question(
+        "claims",
+        "SELECT reward_id AS id, 1 AS weight FROM claims",
+        """
+        SELECT c.reward_id, format('the claim of %s by %s is %s, the prize %s', c.reward_id, c.player, c.state, w.state)
+        FROM claims c LEFT JOIN rewards w ON w.id = c.reward_id
+        WHERE c.reward_id = ANY (CAST(:ids AS uuid[]))
+          AND (w.id IS NULL OR w.player <> c.player OR w.round_id <> c.round_id
+               OR (c.state IN ('open', 'held')) <> (w.state = 'claimable')
+               OR (c.state = 'expired') <> (w.state = 'expired'))
+        """,
+    ),
+    Invariant.CAPS_ADD_UP: Question(
+        "campaigns",
+        "SELECT id, 1 AS weight FROM campaigns",
+        """
+        SELECT c.id, format('campaign %s: %s of %s %s counts %s, its prizes make %s', c.id, b.cap, b.player, b.day,
+                            b.used, b.total)
+        FROM campaigns c CROSS JOIN LATERAL (
+            SELECT coalesce(u.cap, s.cap) AS cap, coalesce(u.player, s.player) AS player,
+                   coalesce(u.day, s.day) AS day, coalesce(u.used, 0) AS used, coalesce(s.total, 0) AS total
+            FROM (SELECT * FROM cap_usage WHERE campaign = c.id) u FULL JOIN (
+                SELECT k.cap, k.player, k.day, sum(l.amount) AS total FROM cap_lines l CROSS JOIN LATERAL (VALUES
+                    ('cap_player', l.player, ''), ('cap_player_day', l.player, CAST(l.day AS text)),
+                    ('cap_campaign_day', '', CAST(l.day AS text)), ('cap_campaign', '', '')) AS k(cap, player, day)
+                WHERE l.campaign = c.id GROUP BY k.cap, k.player, k.day
+            ) s ON s.cap = u.cap AND s.player = u.player AND s.day = u.day
+            WHERE coalesce(u.used, 0) <> coalesce(s.total, 0) LIMIT 1
+        ) b
+        WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.capped
+        """,
+    ),
     Invariant.ONE_PAYOUT_PER_REWARD: Question(
         "prizes",
         "SELECT id, 1 AS weight FROM rewards",
@@ -179,7 +219,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         """,
     ),
     Invariant.TRANSITIONS_UNBROKEN: Question(
-        "campaigns, rounds and payouts",
+        "campaigns, rounds, payouts and claims",
         _MACHINES,
         """
         SELECT s.id, format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
@@ -187,6 +227,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
             SELECT 'campaign' AS machine, id, state FROM campaigns
             UNION ALL SELECT 'round', id, state FROM rounds
             UNION ALL SELECT 'payout', id, state FROM payouts
+            UNION ALL SELECT 'claim', reward_id, state FROM claims
         ) s LEFT JOIN LATERAL (
             SELECT to_state FROM transitions WHERE subject = s.id ORDER BY id DESC LIMIT 1
         ) t ON true

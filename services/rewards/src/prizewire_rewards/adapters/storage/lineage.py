@@ -96,7 +96,8 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
 _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
-    "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id) "
+    "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
+    "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id) "
     "ORDER BY t.id LIMIT :limit"
 )
 _TRANSFERS = text(

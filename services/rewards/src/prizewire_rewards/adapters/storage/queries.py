@@ -9,8 +9,13 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.adapters.storage.campaigns import settings_of
+from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
 from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.adapters.storage.players import SqlPlayers
+from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.views import (
     SHEET_AMOUNTS,
     BalanceSheet,
@@ -142,6 +147,28 @@ class SqlQueries:
             for row in rows
         ]
 
+    async def claims(
+        self,
+        *,
+        player: str | None,
+        campaign: UUID | None,
+        state: str | None,
+        limit: int,
+        before: tuple[datetime, UUID] | None,
+    ) -> list[Claim]:
+        """Claims, last opened first."""
+        return await list_claims(
+            self._tx, player=player, campaign=campaign, state=state, limit=limit, before=before
+        )
+
+    async def claim(self, reward_id: UUID) -> Claim | None:
+        """One claim."""
+        return await SqlClaims(self._tx).find(reward_id)
+
+    async def player(self, player: str) -> PlayerFacts | None:
+        """What is known of a player."""
+        return await SqlPlayers(self._tx).get(player)
+
     def _wallets(self, player: str | None) -> list[UUID]:
         if player is None:
             return []
@@ -159,6 +186,9 @@ def _campaign_of(row: Any) -> CampaignView:
         available=int(row.available),
         reserved=int(row.reserved),
         granted=row.granted,
+        withdrawn=row.withdrawn,
+        settings=settings_of(row.settings_json),
+        settings_version=row.settings_version,
         unfunded_rounds=row.queued,
         created_at=row.created_at,
     )
@@ -262,7 +292,7 @@ _ENTRY_JOINS = (
 )
 _ENTRY = text(f"{_ENTRY_COLUMNS} FROM ledger_transfers t {_ENTRY_JOINS} WHERE t.id = :id")
 _CAMPAIGNS = text(
-    "SELECT c.*, coalesce(a.balance, 0) AS available, coalesce(("
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, coalesce(("
     "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
     "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state IN ('reserved', 'booking')), 0) + coalesce(("
     "SELECT sum(w.amount - w.short) FROM rewards w JOIN rounds r ON r.id = w.round_id "
@@ -298,6 +328,8 @@ _SHEET = text(
     "WHERE k.kind = 'claimable' AND k.owner = CAST(c.id AS text) AND k.asset = c.asset), 0) AS claimable, "
     "coalesce((SELECT sum(f.amount) FROM ledger_transfers f WHERE f.correlation_id = CAST(c.id AS text) "
     "AND f.type = 'campaign_funded' AND f.credit_account = c.pool), 0) AS funded, "
+    "coalesce((SELECT sum(f.amount) FROM ledger_transfers f WHERE f.correlation_id = CAST(c.id AS text) "
+    "AND f.type = 'campaign_withdrawn' AND f.debit_account = c.pool), 0) AS withdrawn, "
     "coalesce((SELECT sum(CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END) FROM rounds r "
     "WHERE r.campaign = c.id AND r.queue_position IS NOT NULL), 0) AS unfunded "
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "

@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, debts."""
+"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,10 @@ from litestar import Controller, Router
 from litestar.di import Provide
 
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
+from prizewire_rewards.entrypoints.http.claims import ClaimController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.listing import provide_history
+from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
@@ -23,6 +25,8 @@ def build_routes(front: Front) -> Router:
         TransactionController,
         RewardController,
         ReceivableController,
+        ClaimController,
+        PlayerController,
     )
     return Router(
         path="/",

@@ -1,34 +1,23 @@
 """Request bodies. Unknown members are refused: a misspelt one must not be passed over where money moves."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["CampaignBody", "CancelBody", "FundBody", "PayoutBody"]
+__all__ = ["Body", "CancelBody", "Code", "Decimal", "FundBody", "PayoutBody"]
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
 Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Base of them all."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
-class CampaignBody(_Body):
-    """A campaign to be made. It begins as a draft."""
-
-    name: Annotated[
-        str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")
-    ] = Field(description="Its name, without white space.", examples=["candidates-2024"])
-    asset: Code = Field(description="The asset of its pool.", examples=["USDC"])
-    delivery: Literal["wallet", "direct", "claim"] = Field(
-        "wallet",
-        description="wallet: prizes stay in the wallet; direct: they are paid out at once; claim: not served yet.",
-    )
-
-
-class FundBody(_Body):
+class FundBody(Body):
     """Money that came in for a pool."""
 
     amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
@@ -37,7 +26,7 @@ class FundBody(_Body):
     )
 
 
-class PayoutBody(_Body):
+class PayoutBody(Body):
     """A payout that the player wants."""
 
     asset: Code = Field(examples=["USDC"])
@@ -45,7 +34,7 @@ class PayoutBody(_Body):
     method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
 
 
-class CancelBody(_Body):
+class CancelBody(Body):
     """Why a payout should be stopped."""
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "cancelled by the player"

@@ -3,20 +3,34 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, Problem, page_limit
-from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.domain.commands import (
+    ChangeCampaign,
+    CreateCampaign,
+    FundCampaign,
+    SetCampaignSettings,
+    WithdrawFromCampaign,
+)
 from prizewire_rewards.domain.model import Campaign, Delivery
 from prizewire_rewards.domain.states import CampaignState
 from prizewire_rewards.domain.views import SHEET_AMOUNTS, CampaignView
-from prizewire_rewards.entrypoints.http.bodies import CampaignBody, FundBody
+from prizewire_rewards.entrypoints.http.bodies import FundBody
+from prizewire_rewards.entrypoints.http.campaign_bodies import CampaignBody, SettingsBody, WithdrawBody
+from prizewire_rewards.entrypoints.http.campaign_settings import settings_of, shown_settings
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
-from prizewire_rewards.handlers.campaigns import change_campaign, create_campaign, fund_campaign
+from prizewire_rewards.handlers.campaigns import (
+    change_campaign,
+    create_campaign,
+    fund_campaign,
+    set_settings,
+    withdraw_from_campaign,
+)
 
 __all__ = ["CampaignController"]
 
@@ -38,10 +52,8 @@ class CampaignController(Controller):
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
-        """Make a campaign. A delivery that pays out needs a redeemable asset."""
-        if data.delivery == "claim":
-            detail = "prizes to be claimed are not served yet: use wallet or direct"
-            raise Problem(status=400, code="not_supported_yet", detail=detail)
+        """Make a campaign. A delivery that pays out, or lets players claim, needs a redeemable asset."""
+        settings = settings_of(front, data, asset=front.asset(data.asset))
 
         async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
             command = CreateCampaign(
@@ -50,6 +62,7 @@ class CampaignController(Controller):
                 asset=data.asset,
                 delivery=Delivery(data.delivery),
                 actor=request.user.subject,
+                settings=settings,
             )
             campaign = await create_campaign(
                 command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
@@ -156,6 +169,84 @@ class CampaignController(Controller):
         return answer
 
     @post(
+        "/{campaign_id:uuid}/withdraw",
+        guards=[require(Role.ADMIN)],
+        summary="Take out money that no round has reserved",
+    )
+    async def withdraw(
+        self,
+        *,
+        front: NamedDependency[Front],
+        campaign_id: FromPath[UUID],
+        data: JSONBody[WithdrawBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Book money that leaves the pool, never more than it holds. Refused while rounds wait for money."""
+        view = await front.read(lambda queries: queries.campaign(campaign_id))
+        if view is None:
+            raise _unknown(campaign_id)
+        amount = None if data.amount is None else front.minor(front.asset(view.asset), data.amount)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            command = WithdrawFromCampaign(
+                id=identifier, campaign=campaign_id, amount=amount, actor=request.user.subject
+            )
+            await withdraw_from_campaign(command, work=front.works.of(tx), now=front.clock.now())
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="campaign.withdrawn",
+                target=str(campaign_id),
+                reason=data.reason,
+                detail={"amount": data.amount},
+            )
+            return 201, await _shown(front, tx, campaign_id)
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/campaigns/{id}/withdraw",
+            key=key,
+            body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
+            work=work,
+        )
+
+    @put(
+        "/{campaign_id:uuid}/settings",
+        guards=[require(Role.ADMIN)],
+        summary="Other caps, claim terms and risk thresholds",
+    )
+    async def settings(
+        self,
+        *,
+        front: NamedDependency[Front],
+        campaign_id: FromPath[UUID],
+        data: JSONBody[SettingsBody],
+        request: Request[Principal, Any, Any],
+    ) -> dict[str, Any]:
+        """Replace the settings, as their next version; every version is kept. What is held or open already keeps its
+        deadline.
+        """
+        view = await front.read(lambda queries: queries.campaign(campaign_id))
+        if view is None:
+            raise _unknown(campaign_id)
+        settings = settings_of(front, data, asset=front.asset(view.asset))
+
+        async def change(tx: AsyncConnection) -> dict[str, Any]:
+            command = SetCampaignSettings(campaign=campaign_id, settings=settings, actor=request.user.subject)
+            campaign = await set_settings(command, work=front.works.of(tx), now=front.clock.now())
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="campaign.settings",
+                target=str(campaign_id),
+                detail={"version": campaign.settings_version, **data.model_dump(mode="json")},
+            )
+            return await _shown(front, tx, campaign_id)
+
+        return await front.attempt(change)
+
+    @post(
         "/{campaign_id:uuid}/activate",
         guards=[require(Role.ADMIN)],
         status_code=200,
@@ -239,6 +330,9 @@ def _campaign(front: Front, view: CampaignView) -> dict[str, Any]:
         "available": front.wire(view.asset, view.available),
         "reserved": front.wire(view.asset, view.reserved),
         "granted": front.wire(view.asset, view.granted),
+        "withdrawn": front.wire(view.asset, view.withdrawn),
+        **shown_settings(front, view.settings, asset=view.asset),
+        "settings_version": view.settings_version,
         "unfunded_rounds": view.unfunded_rounds,
         "created_at": view.created_at.isoformat(),
     }

@@ -19,7 +19,7 @@ from prizewire_chassis.idempotency import idempotent
 from prizewire_money import Amount, Asset, InvalidAmount
 from prizewire_rewards.domain.errors import NotFound, RewardsError
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.ports import Queries, Tools
+from prizewire_rewards.ports import PlayerHasher, Queries, Tools
 
 __all__ = ["OVERSEERS", "Front", "IdempotencyKey", "offset_of", "pages_of", "player_of", "time_cursor"]
 
@@ -39,6 +39,9 @@ _CONFLICTS = frozenset(
     {
         "campaign_ended",
         "campaign_has_unfunded",
+        "claim_expired",
+        "claim_final",
+        "claim_not_held",
         "illegal_transition",
         "payout_final",
         "receivable_closed",
@@ -46,7 +49,7 @@ _CONFLICTS = frozenset(
         "round_busy",
     }
 )
-_FORBIDDEN = frozenset({"own_receivable", "own_reward"})
+_FORBIDDEN = frozenset({"own_claim", "own_receivable", "own_reward"})
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
@@ -54,7 +57,9 @@ OFFSET_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """Everything a controller needs. ``release`` wakes the job that books waiting rounds."""
+    """Everything a controller needs. ``release`` wakes the job that books waiting rounds; ``hasher`` makes hashes of
+    what must not be stored.
+    """
 
     db: Database
     works: Works
@@ -63,6 +68,7 @@ class Front:
     clock: Clock
     audit: Audit
     release: Callable[[], None]
+    hasher: PlayerHasher
 
     async def read(self, question: Callable[[Queries], Awaitable[T]]) -> T:
         """Ask in a transaction of its own."""

@@ -1,0 +1,33 @@
+"""Keyed hashes of devices and addresses: what is stored tells nobody who somebody is, and cannot be found by trying."""
+
+import hashlib
+import hmac
+import re
+
+__all__ = ["KeyedHasher"]
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_TAG = "prizewire.player."
+
+
+class KeyedHasher:
+    """HMAC-SHA256 under a key of this service, over the fact's name and the plain SHA-256 of its value."""
+
+    def __init__(self, *, key_hex: str) -> None:
+        """Take the key.
+
+        Raises:
+            ValueError: it is not 64 hex digits.
+        """
+        if not _KEY.fullmatch(key_hex):
+            msg = "the key of players' hashes is 64 lower-case hex digits"
+            raise ValueError(msg)
+        self._key = bytes.fromhex(key_hex)
+
+    def raw(self, fact: str, value: str) -> str:
+        """The keyed hash of a raw value."""
+        return self.hashed(fact, hashlib.sha256(value.encode()).hexdigest())
+
+    def hashed(self, fact: str, digest: str) -> str:
+        """The keyed hash of a value that arrived as its SHA-256 in hex."""
+        return hmac.new(self._key, f"{_TAG}{fact}:{digest}".encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,82 @@
+"""Claims: prizes that their winners must ask for, and the machine that they move through.
+
+A claim is of one prize and has its id. While it is open or held, its prize is ``claimable``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from prizewire_rewards.domain.risk import Finding
+
+__all__ = ["CLAIM_EDGES", "CLAIM_LIVE", "CLAIM_START", "Claim", "ClaimState"]
+
+
+class ClaimState(StrEnum):
+    """Where a claim stands; the values are those on the wire."""
+
+    OPEN = "open"
+    """Nobody has claimed the prize yet; it expires at the deadline."""
+    HELD = "held"
+    """Claimed, and under review; a decision is due at the deadline."""
+    APPROVED = "approved"
+    """The prize is in the winner's wallet."""
+    REJECTED = "rejected"
+    """Refused, or taken back by a correction; the money is back in the pool."""
+    EXPIRED = "expired"
+    """Not claimed in time; the money is back in the pool."""
+
+
+CLAIM_START: Final = frozenset({ClaimState.OPEN})
+CLAIM_LIVE: Final = frozenset({ClaimState.OPEN, ClaimState.HELD})
+CLAIM_EDGES: Final[Mapping[tuple[ClaimState, ClaimState], str]] = {
+    (ClaimState.OPEN, ClaimState.APPROVED): "claimed, and no risk rule found anything",
+    (ClaimState.OPEN, ClaimState.HELD): "claimed, and a risk rule asks for a person",
+    (ClaimState.OPEN, ClaimState.REJECTED): "claimed and refused by a rule, or taken back by a correction",
+    (ClaimState.OPEN, ClaimState.EXPIRED): "not claimed in time",
+    (
+        ClaimState.HELD,
+        ClaimState.APPROVED,
+    ): "an operator released it, or the campaign's rule did at the deadline",
+    (
+        ClaimState.HELD,
+        ClaimState.REJECTED,
+    ): "an operator refused it, the campaign's rule did at the deadline, or a correction took it back",
+    (
+        ClaimState.APPROVED,
+        ClaimState.OPEN,
+    ): "a correction took the prize back, and a further one gives it again",
+    (
+        ClaimState.REJECTED,
+        ClaimState.OPEN,
+    ): "a correction took the prize back, and a further one gives it again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One prize to be claimed. ``deadline`` is when it expires, or, once held, when a decision is due.
+
+    ``amount`` (minor units) is the prize's. ``findings`` are for operators alone; ``decided_by`` is a person, or the
+    service where a rule decided; ``version`` counts the claim's events.
+    """
+
+    reward_id: UUID
+    round_id: UUID
+    campaign: UUID
+    player: str
+    asset: str
+    amount: int
+    correlation_id: str
+    state: ClaimState
+    deadline: datetime
+    opened_at: datetime
+    claimed_at: datetime | None = None
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+    reason: str | None = None
+    findings: tuple[Finding, ...] = ()
+    version: int = 1

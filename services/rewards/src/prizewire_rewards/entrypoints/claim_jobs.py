@@ -1,0 +1,75 @@
+"""Periodic work on claims: those that expire, and those that nobody decided in time."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.logging import get_logger
+from prizewire_rewards import metrics
+from prizewire_rewards.domain.claims import CLAIM_LIVE, ClaimState
+from prizewire_rewards.entrypoints.works import Works
+from prizewire_rewards.handlers.claims import Ended, expire_due, pass_deadlines
+from prizewire_rewards.ports import Tools
+
+__all__ = ["build_claim_jobs"]
+
+EXPIRE_INTERVAL_S = 5.0
+OVERDUE_INTERVAL_S = 15.0
+_log = get_logger(__name__)
+
+
+def build_claim_jobs(
+    *,
+    db: Database,
+    works: Works,
+    tools: Tools,
+    clock: Clock,
+    count_claims: Callable[[AsyncConnection], Awaitable[Mapping[str, int]]],
+    released: Callable[[], None],
+) -> Sequence[Job]:
+    """The jobs; ``released`` is called when money has come back to a pool."""
+
+    async def expire() -> bool:
+        async def attempt(tx: AsyncConnection) -> Ended | None:
+            return await expire_due(work=works.of(tx), tools=tools, now=clock.now())
+
+        ended = await db.run(attempt)
+        if ended is None:
+            return False
+        metrics.CLAIMS.labels(ClaimState.EXPIRED).inc(len(ended.claims))
+        _log.info("prizes expired", campaign=str(ended.campaign), claims=len(ended.claims))
+        released()
+        return True
+
+    async def overdue() -> bool:
+        async def attempt(tx: AsyncConnection) -> Ended | None:
+            return await pass_deadlines(work=works.of(tx), tools=tools, now=clock.now())
+
+        ended = await db.run(attempt)
+        async with db.transaction() as tx:
+            waiting = await count_claims(tx)
+        for state in CLAIM_LIVE:
+            metrics.CLAIMS_WAITING.labels(state).set(waiting.get(state, 0))
+        if ended is None:
+            return False
+        for one in ended.claims:
+            rule = "release" if one.state is ClaimState.APPROVED else "reject"
+            metrics.CLAIMS_OVERDUE.labels(rule).inc()
+            metrics.CLAIMS.labels(one.state).inc()
+            _log.warning(
+                "nobody decided a claim in time",
+                reward_id=str(one.reward_id),
+                campaign=str(one.campaign),
+                correlation_id=one.correlation_id,
+                rule=rule,
+            )
+        released()
+        return True
+
+    return (
+        Job("claims.expire", EXPIRE_INTERVAL_S, expire),
+        Job("claims.overdue", OVERDUE_INTERVAL_S, overdue),
+    )

@@ -1,0 +1,81 @@
+"""A campaign's settings between their wire form, with decimal texts, and the domain's, in minor units."""
+
+from typing import Any
+
+from prizewire_chassis.http import Problem
+from prizewire_money import Asset
+from prizewire_rewards.domain.campaign_settings import (
+    AtDeadline,
+    CampaignSettings,
+    Caps,
+    ClaimSettings,
+    RiskThresholds,
+    Velocity,
+)
+from prizewire_rewards.domain.errors import InvalidRequest
+from prizewire_rewards.entrypoints.http.campaign_bodies import SettingsBody
+from prizewire_rewards.entrypoints.http.front import Front
+
+__all__ = ["settings_of", "shown_settings"]
+
+_CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
+
+
+def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSettings:
+    """What a body says.
+
+    Raises:
+        Problem: 400 ``settings_invalid``, or the code of an amount that cannot be read.
+    """
+
+    def minor(amount: str | None) -> int | None:
+        return None if amount is None else front.minor(asset, amount)
+
+    risk = body.risk
+    velocity = None
+    if risk.velocity is not None:
+        velocity = Velocity(count=risk.velocity.count, window_s=risk.velocity.window_s)
+    try:
+        return CampaignSettings(
+            low_water=minor(body.low_water),
+            caps=Caps(**{name: minor(getattr(body.caps, name)) for name in _CAPS}),
+            claim=ClaimSettings(
+                expires_s=body.claim.expires_s,
+                review_deadline_s=body.claim.review_deadline_s,
+                at_deadline=AtDeadline(body.claim.at_deadline),
+            ),
+            risk=RiskThresholds(
+                velocity=velocity,
+                amount=minor(risk.amount),
+                new_account_s=risk.new_account_s,
+                collusion_winners=risk.collusion_winners,
+                kyc_above=minor(risk.kyc_above),
+            ),
+        )
+    except InvalidRequest as error:
+        raise Problem(status=400, code=error.code, detail=error.detail) from None
+
+
+def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> dict[str, Any]:
+    """Settings as JSON, in the form in which they are given."""
+
+    def wire(minor: int | None) -> str | None:
+        return None if minor is None else front.wire(asset, minor)
+
+    risk = settings.risk
+    return {
+        "low_water": wire(settings.low_water),
+        "caps": {name: wire(getattr(settings.caps, name)) for name in _CAPS},
+        "claim": {
+            "expires_s": settings.claim.expires_s,
+            "review_deadline_s": settings.claim.review_deadline_s,
+            "at_deadline": settings.claim.at_deadline.value,
+        },
+        "risk": {
+            "velocity": risk.velocity and {"count": risk.velocity.count, "window_s": risk.velocity.window_s},
+            "amount": wire(risk.amount),
+            "new_account_s": risk.new_account_s,
+            "collusion_winners": risk.collusion_winners,
+            "kyc_above": wire(risk.kyc_above),
+        },
+    }

@@ -1,0 +1,251 @@
+"""``/api/claims``: players claim their prizes; operators see why a claim waits, and decide."""
+
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_rewards import metrics
+from prizewire_rewards.domain.claims import CLAIM_LIVE, Claim, ClaimState
+from prizewire_rewards.domain.risk import RULES
+from prizewire_rewards.entrypoints.http.bodies import Body
+from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.handlers.claims import Claimed, claim, decide_claim
+
+__all__ = ["ClaimController"]
+
+_EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
+
+
+class DecisionBody(Body):
+    """Why a claim is released or refused; for the record, never for the player."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        examples=["identity seen on 2024-04-22"]
+    )
+
+
+class ClaimController(Controller):
+    """Prizes to be claimed: one's own, and for operators and admins all."""
+
+    path = "/api/claims"
+    tags = ["claims"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require()], summary="Claims, last opened first")
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        wanted: Annotated[ClaimState | None, QueryParameter(name="state")] = None,
+        campaign: FromQuery[UUID | None] = None,
+        player: FromQuery[str | None] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> Page:
+        """The caller's prizes to be claimed; operators and admins see everybody's, with what the risk rules found."""
+        size = page_limit(limit)
+        before = time_cursor(cursor)
+        overseer = request.user.has(*OVERSEERS)
+        found = await front.read(
+            lambda queries: queries.claims(
+                player=player if overseer else request.user.player,
+                campaign=campaign,
+                state=wanted,
+                limit=size,
+                before=before,
+            )
+        )
+        last = [found[-1].opened_at.isoformat(), str(found[-1].reward_id)] if found else None
+        return pages_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
+
+    @get("/{reward_id:uuid}", guards=[require()], summary="One claim")
+    async def one(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+    ) -> dict[str, Any]:
+        """Its player sees state and deadline; operators and admins what each rule saw, and its threshold."""
+        return _shown(front, await _known(front, reward_id, request.user), request.user)
+
+    @post(
+        "/{reward_id:uuid}",
+        guards=[require()],
+        status_code=200,
+        summary="Claim a prize",
+        description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
+        "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
+    )
+    async def make(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Claim one's own prize."""
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            del identifier  # a claim has the id of its prize
+            done = await claim(
+                reward_id,
+                player=request.user.player,
+                work=front.works.of(tx),
+                tools=front.tools,
+                now=front.clock.now(),
+            )
+            after_commit(tx, partial(_count, done))
+            return 200, _for_player(front, done.claim)
+
+        answer = await front.once(
+            principal=request.user,
+            route="POST /api/claims/{reward_id}",
+            key=key,
+            body={"reward_id": str(reward_id)},
+            work=work,
+        )
+        front.release()
+        return answer
+
+    @post(
+        "/{reward_id:uuid}/release",
+        guards=[require(*OVERSEERS)],
+        status_code=200,
+        summary="Release a held claim",
+    )
+    async def release(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Credit the prize. Nobody decides their own claim."""
+        return await _decide(front, reward_id, data, request.user, key, release=True)
+
+    @post(
+        "/{reward_id:uuid}/reject",
+        guards=[require(*OVERSEERS)],
+        status_code=200,
+        summary="Refuse a held claim",
+    )
+    async def reject(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Give the prize back to the pool. Nobody decides their own claim."""
+        answer = await _decide(front, reward_id, data, request.user, key, release=False)
+        front.release()
+        return answer
+
+
+async def _decide(
+    front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
+) -> Response[dict[str, Any]]:
+    what = "release" if release else "reject"
+
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        del identifier  # a claim has the id of its prize
+        done = await decide_claim(
+            reward_id,
+            release=release,
+            actor=user.subject,
+            reason=data.reason,
+            work=front.works.of(tx),
+            tools=front.tools,
+            now=front.clock.now(),
+        )
+        after_commit(tx, partial(_count, done))
+        await front.audit.record(
+            tx,
+            actor=user.subject,
+            action=f"claim.{what}",
+            target=str(reward_id),
+            reason=data.reason,
+            correlation_id=done.claim.correlation_id,
+        )
+        return 200, _for_operator(front, done.claim)
+
+    return await front.once(
+        principal=user,
+        route=f"POST /api/claims/{{reward_id}}/{what}",
+        key=key,
+        body={"reward_id": str(reward_id), **data.model_dump(mode="json")},
+        work=work,
+    )
+
+
+def _count(done: Claimed) -> None:
+    if not done.changed:
+        return
+    metrics.CLAIMS.labels(done.claim.state).inc()
+    metrics.RECEIVABLES_NETTED.inc(done.netted)
+    for finding in done.findings:
+        metrics.RISK_FINDINGS.labels(finding.rule, finding.verdict).inc()
+
+
+async def _known(front: Front, reward_id: UUID, user: Principal) -> Claim:
+    found = await front.read(lambda queries: queries.claim(reward_id))
+    if found is None or (found.player != user.player and not user.has(*OVERSEERS)):
+        detail = f"there is no prize {reward_id} to be claimed"
+        raise Problem(status=404, code="claim_unknown", detail=detail)
+    return found
+
+
+def _shown(front: Front, one: Claim, user: Principal) -> dict[str, Any]:
+    """What the caller may see; an operator who won a prize sees of it what every winner does."""
+    overseer = user.has(*OVERSEERS) and one.player != user.player
+    return _for_operator(front, one) if overseer else _for_player(front, one)
+
+
+def _for_player(front: Front, one: Claim) -> dict[str, Any]:
+    return {
+        "reward_id": str(one.reward_id),
+        "round_id": str(one.round_id),
+        "campaign": str(one.campaign),
+        "player": one.player,
+        "asset": one.asset,
+        "amount": front.wire(one.asset, one.amount),
+        "state": one.state.value,
+        "deadline": one.deadline.isoformat() if one.state in CLAIM_LIVE else None,
+    }
+
+
+def _for_operator(front: Front, one: Claim) -> dict[str, Any]:
+    return {
+        **_for_player(front, one),
+        "correlation_id": one.correlation_id,
+        "opened_at": one.opened_at.isoformat(),
+        "claimed_at": one.claimed_at and one.claimed_at.isoformat(),
+        "decided_at": one.decided_at and one.decided_at.isoformat(),
+        "decided_by": one.decided_by,
+        "reason": one.reason,
+        "findings": [
+            {
+                "rule": finding.rule.value,
+                "verdict": finding.verdict.value,
+                "saw": finding.saw,
+                "threshold": finding.threshold,
+                "explanation": _EXPLANATIONS[finding.rule],
+            }
+            for finding in one.findings
+        ],
+    }

@@ -1,0 +1,132 @@
+"""``/api/players``: what admins tell of players for risk rules. Raw devices and addresses are hashed here, and go no
+further: not into a handler, the audit chain, a log or an answer.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Controller, Request, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from pydantic import AwareDatetime, Field, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Problem
+from prizewire_rewards.domain.commands import TellPlayers
+from prizewire_rewards.domain.players import KycState, PlayerFacts
+from prizewire_rewards.entrypoints.http.bodies import Body
+from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front
+from prizewire_rewards.handlers.players import forget_player, tell_players
+
+__all__ = ["PlayerController"]
+
+_NAME_LENGTH_MAX = 128
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class PlayerBody(Body):
+    """Facts of a player; what is left out stays as it is known."""
+
+    registered_at: AwareDatetime | None = Field(
+        None, description="When the account was made.", examples=["2024-01-05T10:00:00Z"]
+    )
+    kyc_state: Literal["none", "pending", "verified", "rejected"] | None = Field(
+        None, description="How far the player's identity was checked.", examples=["verified"]
+    )
+    device: Identifier | None = Field(
+        None, description="A device's identifier. Only its keyed hash is kept.", examples=["device-4711"]
+    )
+    address: Identifier | None = Field(
+        None, description="An address. Only its keyed hash is kept.", examples=["1 Main Street, Springfield"]
+    )
+
+
+class PlayerController(Controller):
+    """Facts for risk rules."""
+
+    path = "/api/players"
+    tags = ["players"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get("/{player:str}", guards=[require(*OVERSEERS)], summary="What is known of a player")
+    async def one(self, *, front: NamedDependency[Front], player: FromPath[str]) -> dict[str, Any]:
+        """Each fact with the moment at which it was told. Of device and address only that they are known."""
+        facts = await front.read(lambda queries: queries.player(player))
+        if facts is None:
+            detail = f"nothing is known of a player {player}"
+            raise Problem(status=404, code="player_unknown", detail=detail)
+        return _shown(facts)
+
+    @put("/{player:str}", guards=[require(Role.ADMIN)], summary="Tell facts of a player")
+    async def tell(
+        self,
+        *,
+        front: NamedDependency[Front],
+        player: FromPath[str],
+        data: JSONBody[PlayerBody],
+        request: Request[Principal, Any, Any],
+    ) -> dict[str, Any]:
+        """Keep what is said, as told now. Raw values of device and address are hashed and forgotten."""
+        if len(player) > _NAME_LENGTH_MAX or not player.isprintable() or any(map(str.isspace, player)):
+            raise Problem(
+                status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
+            )
+        now = front.clock.now()
+
+        async def change(tx: AsyncConnection) -> dict[str, Any]:
+            known = await tell_players(
+                TellPlayers(told=(_told(front, player, data, now=now),)), work=front.works.of(tx), now=now
+            )
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="player.told",
+                target=player,
+                detail={"facts": sorted(data.model_fields_set), "kyc_state": data.kyc_state},
+            )
+            return _shown(known[player])
+
+        return await front.attempt(change)
+
+    @delete("/{player:str}", guards=[require(Role.ADMIN)], summary="Erase what is known of a player")
+    async def forget(
+        self, *, front: NamedDependency[Front], player: FromPath[str], request: Request[Principal, Any, Any]
+    ) -> None:
+        """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why."""
+
+        async def change(tx: AsyncConnection) -> None:
+            await forget_player(player, work=front.works.of(tx))
+            await front.audit.record(tx, actor=request.user.subject, action="player.forgotten", target=player)
+
+        await front.attempt(change)
+
+
+def _told(front: Front, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
+    return PlayerFacts(
+        player=player,
+        registered_at=data.registered_at,
+        registered_at_told=now if data.registered_at is not None else None,
+        kyc_state=KycState(data.kyc_state) if data.kyc_state is not None else None,
+        kyc_state_told=now if data.kyc_state is not None else None,
+        device_hash=front.hasher.raw("device", data.device) if data.device is not None else None,
+        device_hash_told=now if data.device is not None else None,
+        address_hash=front.hasher.raw("address", data.address) if data.address is not None else None,
+        address_hash_told=now if data.address is not None else None,
+    )
+
+
+def _shown(facts: PlayerFacts) -> dict[str, Any]:
+    def at(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.isoformat()
+
+    return {
+        "player": facts.player,
+        "registered_at": at(facts.registered_at),
+        "registered_at_told": at(facts.registered_at_told),
+        "kyc_state": facts.kyc_state and facts.kyc_state.value,
+        "kyc_state_told": at(facts.kyc_state_told),
+        "device_known": facts.device_hash is not None,
+        "device_told": at(facts.device_hash_told),
+        "address_known": facts.address_hash is not None,
+        "address_told": at(facts.address_hash_told),
+    }

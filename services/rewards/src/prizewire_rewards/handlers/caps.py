@@ -1,0 +1,152 @@
+"""Caps of campaigns: what counts, which lines are held, and what is given back.
+
+Only campaigns that have, or once had, caps are counted (``Campaign.capped``); for all others nothing here asks the
+database anything. Everything is done under the campaigns' locks.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_rewards.domain.caps import CapCode, CapKey, CapLine, broken_cap, keys_of
+from prizewire_rewards.domain.model import Campaign, Line, Settlement
+from prizewire_rewards.ports import Work
+
+__all__ = ["CapBook", "count", "give_back"]
+
+
+@dataclass(slots=True)
+class CapBook:
+    """What the caps of one transaction's campaigns allow, decided one round after the other."""
+
+    campaigns: Mapping[UUID, Campaign]
+    day: date
+    used: dict[CapKey, int]
+    lines: dict[UUID, CapLine]
+    changed: set[CapKey] = field(default_factory=set)
+    counted: set[UUID] = field(default_factory=set)
+    codes: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    async def open(
+        cls,
+        settled: Iterable[tuple[Settlement, Iterable[Line]]],
+        *,
+        campaigns: Mapping[UUID, Campaign],
+        work: Work,
+        now: datetime,
+    ) -> "CapBook":
+        """The counts that these lines concern. ``campaigns`` are locked."""
+        day = now.astimezone(UTC).date()
+        keys: set[CapKey] = set()
+        corrected: list[UUID] = []
+        for settlement, lines in settled:
+            campaign = campaigns.get(settlement.campaign)
+            if campaign is None or not campaign.capped:
+                continue
+            for line in lines:
+                keys.update(keys_of(campaign=campaign.id, player=line.player, day=day))
+                if settlement.settlement_version > 1:
+                    corrected.append(_reward_id(settlement, line))
+        if not keys:
+            return cls(campaigns, day, {}, {})
+        known = await work.caps.lines(corrected) if corrected else {}
+        for was in known.values():
+            keys.update(keys_of(campaign=was.campaign, player=was.player, day=was.day))
+        return cls(campaigns, day, await work.caps.lock(keys), known)
+
+    def held(self, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
+        """Count a round's lines in their order; answers the code of each that a cap holds, by line number.
+
+        A held line does not count. A line that counts already, as one of a correction may, counts with its new amount,
+        on the day on which it was settled first, and is not held.
+        """
+        campaign = self.campaigns[settlement.campaign]
+        if not campaign.capped:
+            return {}
+        found: dict[int, str] = {}
+        for line in lines:
+            code = self._broken(campaign, settlement, line)
+            if code is None:
+                self.count(settlement, line)
+            else:
+                found[line.line] = code
+        self.codes.update(found.values())
+        return found
+
+    def count(self, settlement: Settlement, line: Line) -> None:
+        """Count a line, whatever the caps say: an operator has released it, or it is within them."""
+        reward_id = _reward_id(settlement, line)
+        was = self.lines.get(reward_id)
+        day = self.day if was is None else was.day
+        before = 0 if was is None else was.amount
+        self.lines[reward_id] = CapLine(reward_id, settlement.campaign, line.player, day, line.amount)
+        self.counted.add(reward_id)
+        for key in keys_of(campaign=settlement.campaign, player=line.player, day=day):
+            self.used[key] = self.used.get(key, 0) + line.amount - before
+            self.changed.add(key)
+
+    async def save(self, *, work: Work) -> None:
+        """Store what was counted."""
+        if self.counted:
+            await work.caps.save(
+                {key: self.used[key] for key in self.changed},
+                [self.lines[key] for key in sorted(self.counted)],
+            )
+
+    def _broken(self, campaign: Campaign, settlement: Settlement, line: Line) -> CapCode | None:
+        if _reward_id(settlement, line) in self.lines:
+            return None
+        return broken_cap(
+            caps=campaign.settings.caps,
+            used=self.used,
+            campaign=campaign.id,
+            player=line.player,
+            day=self.day,
+            amount=line.amount,
+        )
+
+
+async def count(
+    settlement: Settlement, lines: Sequence[Line], *, campaign: Campaign, work: Work, now: datetime
+) -> None:
+    """Count lines that were held and are released. ``campaign`` is locked."""
+    if not campaign.capped:
+        return
+    book = await CapBook.open([(settlement, lines)], campaigns={campaign.id: campaign}, work=work, now=now)
+    for line in lines:
+        book.count(settlement, line)
+    await book.save(work=work)
+
+
+async def give_back(returned: Mapping[UUID, int | None], *, campaign: Campaign, work: Work) -> None:
+    """Let caps have back what a correction, a void, an expiry or a rejection took from these prizes: minor units by
+    prize, None for all that a prize counts with. Prizes that do not count, such as held ones, are passed over.
+    ``campaign`` is locked.
+    """
+    if not campaign.capped or not returned:
+        return
+    lines = await work.caps.lines(returned)
+    if not lines:
+        return
+    keys = {
+        key
+        for line in lines.values()
+        for key in keys_of(campaign=line.campaign, player=line.player, day=line.day)
+    }
+    used = await work.caps.lock(keys)
+    left = []
+    for reward_id, line in sorted(lines.items()):
+        wanted = returned[reward_id]
+        less = line.amount if wanted is None else min(wanted, line.amount)
+        left.append(line._replace(amount=line.amount - less))
+        for key in keys_of(campaign=line.campaign, player=line.player, day=line.day):
+            used[key] = used.get(key, 0) - less
+    await work.caps.save(used, left)
+
+
+def _reward_id(settlement: Settlement, line: Line) -> UUID:
+    return ids.reward_id(round_id=settlement.round_id, player=line.player)

@@ -1,0 +1,210 @@
+"""Claims of one campaign, locked and decided in one transaction: in memory first, saved together."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.domain.booking import claim_move, credits_of, unclaimed_move
+from prizewire_rewards.domain.claims import CLAIM_EDGES, Claim, ClaimState
+from prizewire_rewards.domain.events import ClaimMoved, Event, RewardsMoved, Told
+from prizewire_rewards.domain.ledger import Move
+from prizewire_rewards.domain.model import Campaign, Reward, Round, Transition
+from prizewire_rewards.domain.pools import watch_level
+from prizewire_rewards.domain.risk import Finding
+from prizewire_rewards.domain.states import REWARD_EDGES, RewardState, step
+from prizewire_rewards.handlers.caps import give_back
+from prizewire_rewards.handlers.crediting import Credited, follow_up
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["REFUSED", "UNCLAIMED", "UNDER_REVIEW", "Docket"]
+
+UNDER_REVIEW = "under_review"
+REFUSED = "refused"
+UNCLAIMED = "not_claimed"
+"""What everybody is told of a claim: never more, whatever the reason."""
+_TOLD = {
+    RewardState.CREDITED: Told.RELEASED,
+    RewardState.REJECTED: Told.REVERSED,
+    RewardState.EXPIRED: Told.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A prize that left its waiting account."""
+
+    claim: Claim
+    state: RewardState
+
+
+class Docket:
+    """Locked claims with their campaign, rounds and prizes."""
+
+    def __init__(
+        self,
+        *,
+        campaign: Campaign,
+        rounds: dict[UUID, Round],
+        rewards: dict[UUID, Reward],
+        claims: dict[UUID, Claim],
+        now: datetime,
+    ) -> None:
+        self.campaign = campaign
+        self.claims = claims
+        self._rounds = rounds
+        self._rewards = rewards
+        self._now = now
+        self._journal = Journal()
+        self._credited: list[Credited] = []
+        self._transitions: list[Transition] = []
+        self._moved: list[_Moved] = []
+        self._told: list[ClaimMoved] = []
+        self._changed: set[UUID] = set()
+
+    @classmethod
+    async def open(cls, found: Sequence[Claim], *, work: Work, now: datetime) -> "Docket":
+        """Lock the campaign, rounds and claims of some claims of one campaign, as found without a lock."""
+        campaign_id = found[0].campaign
+        campaigns = await work.campaigns.lock([campaign_id])
+        rounds = await work.rounds.lock({claim.round_id for claim in found})
+        ids = [claim.reward_id for claim in found]
+        claims = await work.claims.lock(ids)
+        rewards = await work.rounds.prizes(ids)
+        return cls(campaign=campaigns[campaign_id], rounds=rounds, rewards=rewards, claims=claims, now=now)
+
+    def approve(self, claim: Claim, *, actor: str, reason: str | None = None) -> Claim:
+        """The prize goes into the winner's wallet."""
+        decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
+        posted = self._post(decided, claim_move(claim), RewardState.CREDITED)
+        for credit in credits_of([posted.move]):
+            self._credited.append(Credited(credit, posted.cause, claim.correlation_id))
+        return decided
+
+    def refuse(
+        self, claim: Claim, *, actor: str, reason: str | None, findings: tuple[Finding, ...] = ()
+    ) -> Claim:
+        """The prize goes back to the pool."""
+        kept = replace(claim, findings=findings) if findings else claim
+        decided = self._decide(kept, ClaimState.REJECTED, actor=actor, reason=reason, code=REFUSED)
+        self._post(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
+        self._pool_gains(claim.amount)
+        return decided
+
+    def expire(self, claim: Claim, *, actor: str) -> Claim:
+        """Nobody claimed the prize: it goes back to the pool."""
+        decided = self._decide(claim, ClaimState.EXPIRED, actor=actor, reason=UNCLAIMED, code=UNCLAIMED)
+        self._post(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
+        self._pool_gains(claim.amount)
+        return decided
+
+    def hold(self, claim: Claim, *, actor: str, deadline: datetime, findings: tuple[Finding, ...]) -> Claim:
+        """A person decides until the deadline; the prize stays where it is."""
+        state = step(edges=CLAIM_EDGES, was=claim.state, to=ClaimState.HELD)
+        held = replace(
+            claim,
+            state=state,
+            deadline=deadline,
+            claimed_at=self._now,
+            findings=findings,
+            version=claim.version + 1,
+        )
+        self._keep(claim, held, actor=actor, code=UNDER_REVIEW)
+        return held
+
+    async def save(self, *, work: Work, tools: Tools) -> int:
+        """Post, follow up the credits, store what was decided, and tell; answers how many debts were netted."""
+        gone = {
+            moved.claim.reward_id: None for moved in self._moved if moved.state is not RewardState.CREDITED
+        }
+        await give_back(gone, campaign=self.campaign, work=work)
+        events: list[Event] = [*self._told, *self._of_rewards()]
+        if gone:
+            self.campaign, low = watch_level(self.campaign)
+            events += [low] if low is not None else []
+            await work.campaigns.save([self.campaign])
+        netted = 0
+        if self._journal.transfers:
+            await work.ledger.post(self._journal.transfers, now=self._now)
+            followed = await follow_up(self._credited, work=work, tools=tools, now=self._now)
+            netted = followed.netted
+        if self._moved:
+            rewards = [self._rewards[moved.claim.reward_id] for moved in self._moved]
+            concerned = {reward.round_id for reward in rewards}
+            await work.rounds.save([self._rounds[key] for key in sorted(concerned)], rewards, now=self._now)
+        if self._changed:
+            await work.claims.save([self.claims[key] for key in sorted(self._changed)])
+            await work.history.add(self._transitions, now=self._now)
+            await work.messages.publish(events)
+        return netted
+
+    def _decide(
+        self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None
+    ) -> Claim:
+        state = step(edges=CLAIM_EDGES, was=claim.state, to=to)
+        asked = None if to is ClaimState.EXPIRED else claim.claimed_at or self._now
+        decided = replace(
+            claim,
+            state=state,
+            claimed_at=asked,
+            decided_at=self._now,
+            decided_by=actor,
+            reason=reason,
+            version=claim.version + 1,
+        )
+        self._keep(claim, decided, actor=actor, code=code)
+        return decided
+
+    def _keep(self, was: Claim, claim: Claim, *, actor: str, code: str | None) -> None:
+        self.claims[claim.reward_id] = claim
+        self._changed.add(claim.reward_id)
+        cause = f"claim/{actor}"
+        self._transitions.append(
+            Transition("claim", claim.reward_id, was.state, claim.state, cause, claim.correlation_id)
+        )
+        self._told.append(ClaimMoved(claim=claim, actor=actor, code=code))
+
+    def _post(self, claim: Claim, move: Move, to: RewardState) -> "_Posted":
+        # The round's id stands in the cause, as in that of all that a campaign's rounds move; the version keeps apart
+        # what is given, taken back and given again.
+        cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
+        [transfer_id] = self._journal.add([move], cause=cause, correlation_id=claim.correlation_id)
+        reward = self._rewards[claim.reward_id]
+        state = step(edges=REWARD_EDGES, was=reward.state, to=to)
+        self._rewards[claim.reward_id] = reward._replace(state=state, transfer_id=transfer_id)
+        self._moved.append(_Moved(claim, state))
+        return _Posted(move, cause)
+
+    def _pool_gains(self, amount: int) -> None:
+        campaign = self.campaign
+        self.campaign = replace(
+            campaign, available=campaign.available + amount, granted=campaign.granted - amount
+        )
+
+    def _of_rewards(self) -> Iterable[RewardsMoved]:
+        """What became of the prizes: an event for each part of a round and end."""
+        groups: defaultdict[tuple[UUID, int, Told], list[Reward]] = defaultdict(list)
+        for moved in self._moved:
+            reward = self._rewards[moved.claim.reward_id]
+            groups[reward.round_id, reward.line.part, _TOLD[moved.state]].append(reward)
+        for (round_id, part, what), rewards in sorted(groups.items()):
+            round_ = self._rounds[round_id]
+            round_ = self._rounds[round_id] = replace(round_, version=round_.version + 1)
+            rewards.sort(key=lambda reward: reward.line.line)
+            yield RewardsMoved(
+                settlement=round_.settlement,
+                part=part,
+                rewards=rewards,
+                what=what,
+                version=round_.version,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A move with the cause that it was journalled under."""
+
+    move: Move
+    cause: str

@@ -1,0 +1,157 @@
+"""What is known of players: told by events and admins, hashed before it is stored, erased on request."""
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.rewards.tests.rig import Rig, player_event, player_hash_key
+
+DEVICE, ADDRESS = "imei-490154203237518", "Main Street 7, Springfield"
+
+
+def sha256(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+async def known(rig: Rig, player: str) -> dict[str, Any]:
+    async with rig.client("olga", "operator") as olga:
+        answer = await olga.get(f"/api/players/{player}")
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+async def test_events_tell_facts_and_the_newest_of_each_counts(rig: Rig) -> None:
+    """In one batch and over several, in any order."""
+    await rig.feed(
+        rig.players,
+        player_event("ann", hours=-2, registered_at="2024-01-01T00:00:00Z", device_hash=sha256("old")),
+        player_event("ann", hours=-3, registered_at="2020-01-01T00:00:00Z", address_hash=sha256(ADDRESS)),
+        player_event("bob", hours=-1, registered_at="2025-01-01T00:00:00Z"),
+    )
+    await rig.feed(rig.players, player_event("ann", hours=-1, device_hash=sha256(DEVICE)))
+    await rig.feed(rig.players, player_event("ann", hours=-4, registered_at="2019-01-01T00:00:00Z"))
+    ann = await known(rig, "ann")
+    assert ann["registered_at"] == "2024-01-01T00:00:00+00:00"
+    assert (ann["device_known"], ann["address_known"]) == (True, True)
+    [row] = await rig.rows("SELECT device_hash, address_hash FROM players WHERE player = 'ann'")
+    assert row["device_hash"] == keyed("device", DEVICE)
+    assert row["address_hash"] == keyed("address", ADDRESS)
+    assert await rig.stuck() == []
+
+
+def keyed(fact: str, value: str) -> str:
+    """The keyed hash, by arithmetic of its own."""
+    key_bytes = bytes.fromhex(player_hash_key().read_text())
+    return hmac.new(key_bytes, f"prizewire.player.{fact}:{sha256(value)}".encode(), "sha256").hexdigest()
+
+
+async def test_a_clock_that_is_ahead_has_not_the_last_word(rig: Rig) -> None:
+    """A time to come counts as now, so that a later word still counts."""
+    await rig.feed(rig.players, player_event("ann", hours=10_000, registered_at="2000-01-01T00:00:00Z"))
+    rig.clock.advance(timedelta(minutes=1))
+    await rig.feed(rig.players, player_event("ann", hours=0.02, registered_at="2026-02-28T00:00:00Z"))
+    assert (await known(rig, "ann"))["registered_at"] == "2026-02-28T00:00:00+00:00"
+
+
+async def test_identity_checks_count_only_from_named_sources(rig: Rig) -> None:
+    """A game server cannot verify its own players; the rest of what it tells counts."""
+    name = "prizewire_rewards_kyc_ignored_total"
+    before = REGISTRY.get_sample_value(name) or 0
+    await rig.feed(
+        rig.players,
+        player_event("ann", kyc_state="verified", registered_at="2024-01-01T00:00:00Z"),
+        player_event("bob", kyc_state="verified", source="/kyc/checked"),
+    )
+    ann = await known(rig, "ann")
+    assert (ann["kyc_state"], ann["registered_at"]) == (None, "2024-01-01T00:00:00+00:00")
+    assert (await known(rig, "bob"))["kyc_state"] == "verified"
+    assert (REGISTRY.get_sample_value(name) or 0) - before == 1
+
+
+async def test_an_event_about_somebody_else_is_dead(rig: Rig) -> None:
+    """Subject and player must be one; nothing waits behind it."""
+    await rig.feed(
+        rig.players,
+        player_event("ann", subject="bob", device_hash=sha256("x")),
+        player_event("bob", device_hash=sha256("y")),
+    )
+    assert await rig.stuck() == [("dead", "event_mismatch")]
+    assert [row["player"] for row in await rig.rows("SELECT player FROM players")] == ["bob"]
+
+
+async def test_admins_tell_facts_and_raw_values_are_nowhere(rig: Rig) -> None:
+    """Not in any table, event, audit record or answer: only the keyed hash is kept."""
+    async with rig.client("boss", "admin") as admin:
+        answer = await admin.put(
+            "/api/players/ann",
+            json={"kyc_state": "verified", "device": DEVICE, "address": ADDRESS},
+        )
+        assert answer.status_code == 200, answer.text
+        kept = await admin.put("/api/players/ann", json={"registered_at": "2024-01-01T00:00:00Z"})
+    assert (kept.json()["kyc_state"], kept.json()["device_known"]) == ("verified", True)
+    said = answer.text
+    tables = await rig.rows(
+        "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'"
+    )
+    for table in tables:
+        said += str(await rig.rows(f'SELECT CAST(t.* AS text) AS row FROM "{table["name"]}" t'))
+    said += str(await rig.events())
+    assert "player.told" in said
+    for secret in (DEVICE, ADDRESS, sha256(DEVICE), sha256(ADDRESS)):
+        assert secret not in said
+
+
+async def test_a_refused_body_does_not_repeat_what_it_said(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error must not carry a raw device into a log or an answer."""
+    async with rig.client("boss", "admin") as admin:
+        answer = await admin.put(
+            "/api/players/ann", json={"device": [DEVICE], "address": ADDRESS, "x": ADDRESS}
+        )
+    assert answer.status_code == 400
+    assert DEVICE not in answer.text + capsys.readouterr().out
+    assert ADDRESS not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "role", "status"),
+    [
+        ("GET", "player", 403),
+        ("GET", "organizer", 403),
+        ("GET", "operator", 404),
+        ("PUT", "operator", 403),
+        ("PUT", "player", 403),
+        ("DELETE", "operator", 403),
+        ("DELETE", "admin", 404),
+    ],
+)
+async def test_who_may_do_what(rig: Rig, method: str, role: str, status: int) -> None:
+    """Operators read, admins write, and players do neither, of themselves included."""
+    async with rig.client("ann", role) as client:
+        answer = await client.request(method, "/api/players/ann", json={} if method == "PUT" else None)
+    assert answer.status_code == status
+
+
+async def test_what_is_known_can_be_erased(rig: Rig) -> None:
+    """The row is gone, with an audit record that it was."""
+    await rig.feed(rig.players, player_event("ann", device_hash=sha256(DEVICE)))
+    async with rig.client("boss", "admin") as admin:
+        assert (await admin.delete("/api/players/ann")).status_code == 204
+        assert (await admin.get("/api/players/ann")).json()["code"] == "player_unknown"
+    assert await rig.rows("SELECT 1 FROM players") == []
+    [row] = await rig.rows("SELECT actor, target FROM audit_log WHERE action = 'player.forgotten'")
+    assert row == {"actor": "boss", "target": "ann"}
+
+
+@pytest.mark.parametrize("name", ["a%20b", "x" * 129, "%07"])
+async def test_a_name_that_no_player_can_have_is_refused(rig: Rig, name: str) -> None:
+    """Names are as events have them: 1 to 128 visible characters."""
+    async with rig.client("boss", "admin") as admin:
+        answer = await admin.put(f"/api/players/{name}", json={"kyc_state": "none"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "player_invalid")
