@@ -78,7 +78,9 @@ class MemoryStore:
     campaigns: dict[UUID, Campaign] = field(default_factory=dict)
     rounds: dict[UUID, Round] = field(default_factory=dict)
     rewards: dict[UUID, Reward] = field(default_factory=dict)
-    parts: dict[tuple[UUID, int], dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(default_factory=dict)
+    parts: dict[tuple[UUID, int], dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(
+        default_factory=dict
+    )
     held: dict[tuple[UUID, int], dict[int, str]] = field(default_factory=dict)
     work_rows: list[RoundWork] = field(default_factory=list)
     receivables: dict[UUID, Receivable] = field(default_factory=dict)

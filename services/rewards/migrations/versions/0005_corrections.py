@@ -154,7 +154,11 @@ FORWARD = {
 def upgrade() -> None:
     for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *CAMPAIGNS):
         op.execute(statement)
-    for trigger, table in (("rewards_bound", "rewards"), ("rewards_forward", "rewards"), ("rounds_bound", "rounds")):
+    for trigger, table in (
+        ("rewards_bound", "rewards"),
+        ("rewards_forward", "rewards"),
+        ("rounds_bound", "rounds"),
+    ):
         op.execute(f"DROP TRIGGER {trigger} ON {table}")
     for table, columns in BOUND.items():
         _refuse_changes(f"{table}_bound", table, columns, condition="true")

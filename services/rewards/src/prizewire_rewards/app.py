@@ -60,6 +60,7 @@ async def build(runtime: Runtime) -> Built:
         return await lineage_of(tx, correlation_id, assets=assets)
 
     works = Works(of=work)
+
     async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
         return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
 

@@ -39,7 +39,8 @@ PARTS_MISSING = Gauge(
     "Settlements of which parts have been waiting for others longer than they may. Anything but zero needs a person.",
 )
 PARTS_OLDEST = Gauge(
-    "prizewire_rewards_parts_oldest_seconds", "How long the oldest part has been waiting for others; 0 if none does."
+    "prizewire_rewards_parts_oldest_seconds",
+    "How long the oldest part has been waiting for others; 0 if none does.",
 )
 LINES_BOOKED = Counter(
     "prizewire_rewards_lines_booked_total", "Prize lines that were credited or made pending."
@@ -51,9 +52,7 @@ PAYOUTS_ENDED = Counter("prizewire_rewards_payouts_ended_total", "Payouts that r
 RECEIVABLES_NETTED = Counter(
     "prizewire_rewards_receivables_netted_total", "Credits of which a debt was taken."
 )
-RECEIVABLES_OPENED = Counter(
-    "prizewire_rewards_receivables_opened_total", "Debts that corrections left."
-)
+RECEIVABLES_OPENED = Counter("prizewire_rewards_receivables_opened_total", "Debts that corrections left.")
 MISMATCHES = Counter(
     "prizewire_rewards_refused_total",
     "Authentic events that do not fit what rewards knows. Anything but zero needs a person.",

@@ -344,7 +344,6 @@ class Queries(Protocol):
         """Prizes by round and line, those after a (round, line)."""
         ...
 
-
     async def receivables(
         self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
     ) -> list[ReceivableView]:

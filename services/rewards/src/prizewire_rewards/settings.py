@@ -21,5 +21,7 @@ class RewardsSettings(ServiceSettings):
         300, ge=1, description="Seconds between two runs of the invariants' job."
     )
     parts_wait_s: int = Field(
-        900, ge=1, description="Seconds that a part of a settlement may wait for the others before it is an alarm."
+        900,
+        ge=1,
+        description="Seconds that a part of a settlement may wait for the others before it is an alarm.",
     )

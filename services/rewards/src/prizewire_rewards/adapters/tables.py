@@ -182,9 +182,7 @@ rounds = Table(
     Column("version", Integer, nullable=False),
     Column("settled_at", _MOMENT, nullable=False),
     Column("short", BigInteger, nullable=False, server_default=text("0")),
-    CheckConstraint(
-        "(state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)", name="rounds_queued"
-    ),
+    CheckConstraint("(state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)", name="rounds_queued"),
     CheckConstraint("short >= 0 AND (short = 0 OR state <> 'unfunded')", name="rounds_short"),
     Index("rounds_correlation", "correlation_id"),
     Index("rounds_campaign", "campaign", "state"),
@@ -272,9 +270,7 @@ round_work = Table(
     Column("head", JSONB),
     Column("cause", Text, nullable=False),
     Column("begun_at", _MOMENT, nullable=False),
-    CheckConstraint(
-        "phase IN ('list', 'pay', 'mature', 'take', 'enlist', 'void')", name="round_work_phase"
-    ),
+    CheckConstraint("phase IN ('list', 'pay', 'mature', 'take', 'enlist', 'void')", name="round_work_phase"),
     CheckConstraint("budget >= 0", name="round_work_budget"),
     Index("round_work_round", "round_id", "id"),
 )

@@ -103,9 +103,7 @@ def claimable_of(settlement: Settlement) -> Account:
     return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
 
 
-def prize_move(
-    settlement: Settlement, *, player: str, line: int, amount: int, claim: bool
-) -> Move:
+def prize_move(settlement: Settlement, *, player: str, line: int, amount: int, claim: bool) -> Move:
     """Give a prize out of the reserve: pending, or, once final, payable or to be claimed."""
     asset = settlement.asset
     if not settlement.final:

@@ -114,7 +114,17 @@ class RecordMethod:
     cause: str
 
 
-Command = SettleRound | CorrectRound | VoidRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
+Command = (
+    SettleRound
+    | CorrectRound
+    | VoidRound
+    | FinalizeRound
+    | MarkPaid
+    | ClosePayout
+    | MarkReturned
+    | RenewIntent
+    | RecordMethod
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

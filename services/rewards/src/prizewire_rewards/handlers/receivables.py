@@ -175,9 +175,7 @@ class Netting:
             if less.campaign is not None:
                 self._back[less.campaign] = self._back.get(less.campaign, 0) + taken
             _write(journal, less, recovery_moves(less, amount=taken))
-            self._events.append(
-                ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=taken)
-            )
+            self._events.append(ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=taken))
         return amount - left
 
     async def save(self, *, work: Work) -> None:

@@ -141,9 +141,7 @@ async def _book(
 def _settle(command: SettleRound, *, desk: Desk, tools: Tools) -> None:
     settlement = command.settlement
     _check_first(command, desk=desk)
-    check_settlement(
-        settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset)
-    )
+    check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
     desk.settle(settlement, command.lines, cause=command.cause)
 
 
@@ -278,14 +276,10 @@ class _Single:
         means = await means_of(round_.settlement, rewards, by_player, work=self._work)
         correct(desk, settlement, command.lines, cause=command.cause, means=means)
         if settlement.final and not final:
-            desk.finalize(
-                settlement.round_id, version=settlement.settlement_version, cause=command.cause
-            )
+            desk.finalize(settlement.round_id, version=settlement.settlement_version, cause=command.cause)
         return await self._save(desk)
 
-    def _correct_later(
-        self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool
-    ) -> None:
+    def _correct_later(self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool) -> None:
         settlement = command.settlement
         task = RoundWork(
             round_id=settlement.round_id,

@@ -242,16 +242,16 @@ _REWARD_COLUMNS = (
     "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id, short, "
     "settlement_version, payout_ordinal FROM rewards"
 )
-_REWARDS = text(
-    f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line"
-)
+_REWARDS = text(f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line")
 _REWARD_ONE = text(f"{_REWARD_COLUMNS} WHERE id = :id")
 _REWARDS_BY_ID = text(f"{_REWARD_COLUMNS} WHERE id = ANY (CAST(:ids AS uuid[]))")
 _CHUNK = text(
     f"{_REWARD_COLUMNS} WHERE round_id = :id AND line > :after "
     "AND (CAST(:before AS int) IS NULL OR settlement_version < :before) ORDER BY line LIMIT :limit"
 )
-_SHORTAGE = text("SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0")
+_SHORTAGE = text(
+    "SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0"
+)
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = text(
     f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns
