@@ -353,7 +353,7 @@ async def test_every_order_of_what_can_happen(rig_of_orders: Rig, order: tuple[s
     assert await rig.breaches() == []
     last = "down" if order.index("down") > order.index("up") else "up"
     owed = {ann: 1_500, bob: 500} if last == "down" else {ann: 4_000, bob: 2_000}
-    for player, amount in owed.items():
+    for player, should in owed.items():
         held = sum(
             [
                 await rig.winnings(player),
@@ -363,7 +363,7 @@ async def test_every_order_of_what_can_happen(rig_of_orders: Rig, order: tuple[s
                 ),
             ]
         )
-        assert held + await rig.balance(Kind.RECEIVABLE, player) == amount, player
+        assert held + await rig.balance(Kind.RECEIVABLE, player) == should, player
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from prizewire_chassis.logging import get_logger
@@ -249,8 +250,7 @@ async def test_a_chunk_that_fails_at_any_statement_is_done_whole_or_not_at_all(r
             sent.clear()
             try:
                 more = await one_chunk(rig)
-            except Exception as error:
-                assert "division by zero" in str(error)
+            except DBAPIError:
                 died += 1
             else:
                 attempt = 0
@@ -300,7 +300,7 @@ async def test_a_part_that_never_comes_is_seen(rig: Rig, monkeypatch: pytest.Mon
     match = large(campaign)
     await rig.feed(rig.settlements, *match.events()[:2])
     jobs = {job.name: job for job in rig.built.jobs}
-    monkeypatch.setattr("prizewire_rewards.entrypoints.jobs._log", get_logger("told"))
+    monkeypatch.setattr("prizewire_rewards.entrypoints.round_jobs._log", get_logger("told"))
     with capture_logs() as lines:
         await jobs["rounds.staged"].run()
     assert lines == []
