@@ -7,7 +7,7 @@ database that this migration meets, since the state of before is not carried ove
 
 from alembic import op
 
-from prizewire_chassis.db.schema import runtime_role
+from prizewire_chassis.db.schema import append_only, runtime_role
 
 revision = "0005"
 down_revision = "0004"
@@ -105,7 +105,6 @@ REWARDS = (
     "DROP INDEX rewards_round",
     "CREATE INDEX rewards_round ON rewards (round_id, line)",
     "CREATE INDEX rewards_short ON rewards (round_id, line) WHERE short > 0",
-    "CREATE INDEX rewards_held ON rewards (round_id) WHERE state = 'held'",
 )
 
 ROUNDS = (
@@ -117,6 +116,24 @@ ROUNDS = (
         "CHECK ((state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)) NOT VALID"
     ),
     "CREATE INDEX payouts_round ON payouts (round_id, player) WHERE round_id IS NOT NULL",
+)
+
+HISTORY = (
+    """
+    CREATE TABLE corrections (
+        round_id uuid NOT NULL REFERENCES rounds (id),
+        settlement_version integer NOT NULL,
+        asset text NOT NULL,
+        lines_total integer NOT NULL,
+        unclaimed bigint NOT NULL,
+        reason text NOT NULL,
+        cause text NOT NULL,
+        correlation_id text NOT NULL,
+        at timestamptz NOT NULL,
+        PRIMARY KEY (round_id, settlement_version)
+    )
+    """,
+    "CREATE INDEX corrections_correlation ON corrections (correlation_id)",
 )
 
 CAMPAIGNS = (
@@ -156,7 +173,7 @@ FORWARD = {
 
 
 def upgrade() -> None:
-    for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *CAMPAIGNS):
+    for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *HISTORY, *CAMPAIGNS):
         op.execute(statement)
     for trigger, table in (
         ("rewards_bound", "rewards"),
@@ -177,6 +194,7 @@ def upgrade() -> None:
         "CREATE TRIGGER receivables_kept BEFORE DELETE OR TRUNCATE ON receivables "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
+    append_only(op, "corrections")
     role = runtime_role(op)
     if role is not None:
         op.execute(f'REVOKE DELETE, TRUNCATE ON receivables FROM "{role}"')

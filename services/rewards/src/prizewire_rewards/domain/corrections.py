@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 GONE_LINE_BITS: Final = 17
-"""A prize that was taken away stands on line -(version × 2^17 + its line): on none that is or will be in use."""
+"""A prize that was taken away stands on line -(version * 2^17 + its line): on none that is or will be in use."""
 _NO_MOVE: Final = frozenset({RewardState.HELD})
 _LEAVES: Final = frozenset({RewardState.EXPIRED, RewardState.REJECTED})
 

@@ -278,6 +278,7 @@ class _Single:
                 return Booked()
             desk = await self._desk(round_, rewards=False)
             self._correct_later(command, round_, desk=desk, final=final)
+            await self._remember(command)
             return await self._save(desk)
         check_settlement(
             settlement, command.lines, digest=self._tools.digest(command.lines, asset=settlement.asset)
@@ -289,7 +290,13 @@ class _Single:
         correct(desk, settlement, command.lines, cause=command.cause, means=means)
         if settlement.final and not final:
             desk.finalize(settlement.round_id, version=settlement.settlement_version, cause=command.cause)
+        await self._remember(command)
         return await self._save(desk)
+
+    async def _remember(self, command: CorrectRound) -> None:
+        await self._work.rounds.record_correction(
+            command.settlement, reason=command.reason, cause=command.cause, now=self._now
+        )
 
     def _correct_later(self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool) -> None:
         settlement = command.settlement

@@ -1,4 +1,4 @@
-"""Rewards' steps of a correlation id: rounds, transfers, payout requests, state changes."""
+"""Rewards' steps of a correlation id: rounds, their corrections, transfers, debts, payout requests, state changes."""
 
 from datetime import datetime
 from typing import Any
@@ -93,6 +93,35 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     return LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
 
 
+def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "settlement_version": row.settlement_version,
+        "lines": row.lines_total,
+        "unclaimed": _wire(row, row.unclaimed, assets),
+        "asset": row.asset,
+        "reason": row.reason,
+        "cause": row.cause,
+    }
+    summary = f"corrected to {row.lines_total} prizes as settlement {row.settlement_version}: {row.reason}"
+    return LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
+
+
+def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    amounts = {
+        name: _wire(row, getattr(row, name), assets)
+        for name in ("amount", "open", "recovered", "written_off", "lifted")
+    }
+    detail = {
+        "player": row.player,
+        "asset": row.asset,
+        **amounts,
+        "reference": row.reference,
+        "cause": row.cause,
+    }
+    summary = f"{row.player} owes {amounts['amount']} {row.asset}, of which {amounts['open']} is open"
+    return LineageEntry(row.opened_at, SERVICE, "receivable", str(row.id), summary, detail)
+
+
 _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
@@ -107,9 +136,15 @@ _TRANSFERS = text(
     "ORDER BY t.seq"
 )
 _PAYOUTS = text("SELECT * FROM payouts WHERE correlation_id = :id ORDER BY requested_at, id LIMIT :limit")
+_CORRECTIONS = text("SELECT * FROM corrections WHERE correlation_id = :id ORDER BY at, round_id LIMIT :limit")
+_RECEIVABLES = text(
+    "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
+)
 _KINDS = (
     ("rounds", _ROUNDS, _round),
+    ("corrections", _CORRECTIONS, _correction),
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
+    ("receivables", _RECEIVABLES, _receivable),
     ("payout requests", _PAYOUTS, _payout),
 )

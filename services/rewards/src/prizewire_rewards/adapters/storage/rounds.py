@@ -147,6 +147,25 @@ class SqlRounds(SqlStaging):
             await self._tx.execute(_SAVE_REWARDS, {"ids": [one.id for one in later], **_moving(later)})
             await self._save_lines(later)
 
+    async def record_correction(
+        self, settlement: Settlement, *, reason: str, cause: str, now: datetime
+    ) -> None:
+        """Remember that a correction was accepted."""
+        await self._tx.execute(
+            _CORRECTED,
+            {
+                "round": settlement.round_id,
+                "version": settlement.settlement_version,
+                "asset": settlement.asset,
+                "total": settlement.lines_total,
+                "unclaimed": settlement.unclaimed,
+                "reason": reason,
+                "cause": cause,
+                "correlation": settlement.correlation_id,
+                "now": now,
+            },
+        )
+
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         """The campaigns of those rounds that exist."""
         rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
@@ -256,6 +275,10 @@ _CHUNK = text(
 )
 _SHORTAGE = text(
     "SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0"
+)
+_CORRECTED = text(
+    "INSERT INTO corrections (round_id, settlement_version, asset, lines_total, unclaimed, reason, cause, "
+    "correlation_id, at) VALUES (:round, :version, :asset, :total, :unclaimed, :reason, :cause, :correlation, :now)"
 )
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = text(
