@@ -14,7 +14,7 @@ from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
 from prizewire_rewards.domain.caps import CapCode, CapKey
 from prizewire_rewards.domain.model import Campaign, Delivery, Line, Settlement
 from prizewire_rewards.domain.states import CampaignState
-from prizewire_rewards.handlers.caps import CapBook, count, give_back
+from prizewire_rewards.handlers.caps import CapBook, give_back, recount
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import ASSETS
 
@@ -167,6 +167,6 @@ def test_campaigns_without_caps_cost_nothing() -> None:
         assert book.held(head, lines) == {}
         await book.save(work=work)
         await give_back({uuid4(): None}, campaign=campaign, work=work)
-        await count(head, lines, campaign=campaign, work=work, now=NOW)
+        await recount([], settlement=head, campaign=campaign, work=work, now=NOW)
 
     asyncio.run(go())

@@ -5,17 +5,20 @@ database anything. Everything is done under the campaigns' locks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
 from prizewire_rewards.domain.caps import CapCode, CapKey, CapLine, broken_cap, keys_of
-from prizewire_rewards.domain.model import Campaign, Line, Settlement
+from prizewire_rewards.domain.model import Campaign, Line, Reward, Settlement
+from prizewire_rewards.domain.states import RewardState
 from prizewire_rewards.ports import Work
 
-__all__ = ["CapBook", "count", "give_back"]
+__all__ = ["CapBook", "give_back", "recount"]
+
+_UNCOUNTED = frozenset({RewardState.HELD, RewardState.REVERSED, RewardState.REJECTED, RewardState.EXPIRED})
 
 
 @dataclass(slots=True)
@@ -110,18 +113,6 @@ class CapBook:
         )
 
 
-async def count(
-    settlement: Settlement, lines: Sequence[Line], *, campaign: Campaign, work: Work, now: datetime
-) -> None:
-    """Count lines that were held and are released. ``campaign`` is locked."""
-    if not campaign.capped:
-        return
-    book = await CapBook.open([(settlement, lines)], campaigns={campaign.id: campaign}, work=work, now=now)
-    for line in lines:
-        book.count(settlement, line)
-    await book.save(work=work)
-
-
 async def give_back(returned: Mapping[UUID, int | None], *, campaign: Campaign, work: Work) -> None:
     """Let caps have back what a correction, a void, an expiry or a rejection took from these prizes: minor units by
     prize, None for all that a prize counts with. Prizes that do not count, such as held ones, are passed over.
@@ -146,6 +137,35 @@ async def give_back(returned: Mapping[UUID, int | None], *, campaign: Campaign, 
         for key in keys_of(campaign=line.campaign, player=line.player, day=line.day):
             used[key] = used.get(key, 0) - less
     await work.caps.save(used, left)
+
+
+async def recount(
+    rewards: Iterable[Reward], *, settlement: Settlement, campaign: Campaign, work: Work, now: datetime
+) -> None:
+    """Let prizes that a correction, a void or an operator changed count with what they are worth now; none is held for
+    it, since a person has decided. Those that are held or gone do not count. ``campaign`` is locked.
+    """
+    worth = {reward.id: (reward.line.player, _worth(reward)) for reward in rewards}
+    known = await work.caps.lines(worth) if worth else {}
+    day = now.astimezone(UTC).date()
+    lines: list[CapLine] = []
+    for reward_id, (player, amount) in sorted(worth.items()):
+        was = known.get(reward_id, CapLine(reward_id, settlement.campaign, player, day, 0))
+        if was.amount != amount:
+            lines.append(was._replace(amount=amount))
+    if not lines:
+        return
+    keys = {key for line in lines for key in keys_of(campaign=campaign.id, player=line.player, day=line.day)}
+    used = await work.caps.lock(keys)
+    for line in lines:
+        before = known[line.reward_id].amount if line.reward_id in known else 0
+        for key in keys_of(campaign=campaign.id, player=line.player, day=line.day):
+            used[key] = used.get(key, 0) + line.amount - before
+    await work.caps.save(used, lines)
+
+
+def _worth(reward: Reward) -> int:
+    return 0 if reward.state in _UNCOUNTED or reward.line.line < 0 else reward.line.amount
 
 
 def _reward_id(settlement: Settlement, line: Line) -> UUID:

@@ -63,6 +63,7 @@ async def apply_settlements(
         try:
             single = _Single(campaigns, rounds, work=work, tools=tools, now=now)
             done.booked += await single.take(command)
+            done.held += single.held
         except Refused as refused:
             done.refusals[index] = refused
         except IllegalTransition as illegal:
@@ -186,6 +187,7 @@ class _Single:
         self._work = work
         self._tools = tools
         self._now = now
+        self.held: Counter[str] = Counter()
 
     async def take(self, command: RoundCommand) -> Booked:
         """Apply it.
@@ -259,8 +261,27 @@ class _Single:
         _check_first(command, desk=desk)
         if not await self._stage(command):
             return Booked()
+        await self._hold_over_caps(settlement)
         settle_in_chunks(desk, settlement, cause=command.cause)
         return await self._save(desk)
+
+    async def _hold_over_caps(self, settlement: Settlement) -> None:
+        """Note which lines of a staged settlement its campaign's caps hold, reading a bounded number at a time."""
+        campaign = self._campaigns[settlement.campaign]
+        if not campaign.capped:
+            return
+        rounds, key = self._work.rounds, (settlement.round_id, settlement.settlement_version)
+        after = 0
+        while lines := await rounds.staged_lines(key, after=after, limit=LINES_READ_AT_ONCE):
+            caps = await CapBook.open(
+                [(settlement, lines)], campaigns=self._campaigns, work=self._work, now=self._now
+            )
+            held = caps.held(settlement, lines)
+            await caps.save(work=self._work)
+            self.held += caps.codes
+            if held:
+                await rounds.hold(key, held=held)
+            after = lines[-1].line
 
     async def _correct(self, command: CorrectRound, round_: Round | None) -> Booked:
         settlement = command.settlement

@@ -149,7 +149,7 @@ _DECIDED: tuple[tuple[str, str], ...] = (
     ("version", "int"),
 )
 _WHOLE = (
-    "SELECT c.*, CAST(c.findings AS text) AS findings_json, w.asset, w.amount, r.correlation_id FROM claims c "
+    "SELECT c.*, CAST(c.findings AS text) AS findings_json, w.asset, w.amount - w.short AS amount, r.correlation_id FROM claims c "
     "JOIN rewards w ON w.id = c.reward_id JOIN rounds r ON r.id = c.round_id"
 )
 _QUEUE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.claims'), hashtext(:player))")

@@ -8,6 +8,7 @@ from litestar.di import Provide
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.claims import ClaimController
 from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.held import HeldController
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
@@ -24,6 +25,7 @@ def build_routes(front: Front) -> Router:
         WalletController,
         TransactionController,
         RewardController,
+        HeldController,
         ReceivableController,
         ClaimController,
         PlayerController,

@@ -38,3 +38,11 @@ class CancelBody(Body):
     """Why a payout should be stopped."""
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "cancelled by the player"
+
+
+class DecisionBody(Body):
+    """Why a claim or a held prize is released or refused; for the record, never for the player."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        examples=["identity seen on 2024-04-22"]
+    )

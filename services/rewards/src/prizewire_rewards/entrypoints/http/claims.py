@@ -7,7 +7,6 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from pydantic import Field, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
@@ -16,21 +15,13 @@ from prizewire_chassis.http import Page, Problem, page_limit
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.claims import CLAIM_LIVE, Claim, ClaimState
 from prizewire_rewards.domain.risk import RULES
-from prizewire_rewards.entrypoints.http.bodies import Body
+from prizewire_rewards.entrypoints.http.bodies import DecisionBody
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, pages_of, time_cursor
 from prizewire_rewards.handlers.claims import Claimed, claim, decide_claim
 
 __all__ = ["ClaimController"]
 
 _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
-
-
-class DecisionBody(Body):
-    """Why a claim is released or refused; for the record, never for the player."""
-
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
-        examples=["identity seen on 2024-04-22"]
-    )
 
 
 class ClaimController(Controller):

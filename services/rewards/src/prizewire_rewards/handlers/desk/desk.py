@@ -34,6 +34,7 @@ from prizewire_rewards.domain.states import (
 )
 from prizewire_rewards.handlers.claims import open_claims
 from prizewire_rewards.handlers.crediting import NO_PAYOUT_METHOD, Credited, DirectPrize, FollowUp, follow_up
+from prizewire_rewards.handlers.desk.following import close_lost, recount_changed, watch_levels
 from prizewire_rewards.handlers.desk.telling import Telling, tell
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import Debt, open_receivables
@@ -368,6 +369,7 @@ class Desk:
         """Post, follow up the credits, store everything that changed, and publish."""
         if self._journal.transfers:
             await work.ledger.post(self._journal.transfers, now=now)
+        self._told += watch_levels(self.campaigns, self._moved_campaigns)
         if self._moved_campaigns:
             # Before credits are followed up: what debts bring back to a pool is counted on top of this.
             await work.campaigns.save([self.campaigns[key] for key in sorted(self._moved_campaigns)])
@@ -386,6 +388,8 @@ class Desk:
             for payout in payouts
         )
         await self._store(work=work, now=now)
+        changed = {key: self.rewards.get(key, ()) for key in sorted(self._changed - self._new)}
+        await recount_changed(changed, rounds=self.rounds, campaigns=self.campaigns, work=work, now=now)
         if payouts:
             await work.payouts.add(payouts, now=now)
         if self._payouts:
@@ -394,6 +398,9 @@ class Desk:
             await work.history.add(self._transitions, now=now)
         for round_id, opened in self._claims.items():
             events += await self._open_claims(round_id, opened, work=work, now=now)
+        events += await close_lost(
+            changed, rounds=self.rounds, deliveries=self._deliveries, work=work, now=now
+        )
         if events:
             await work.messages.publish(events)
         done = Booked(

@@ -1,0 +1,62 @@
+"""What follows from decided rounds elsewhere: claims that lost their prize, counts of caps, levels of pools."""
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.domain.events import Event
+from prizewire_rewards.domain.model import Campaign, Delivery, Reward, Round
+from prizewire_rewards.domain.pools import watch_level
+from prizewire_rewards.domain.states import RewardState
+from prizewire_rewards.handlers.caps import recount
+from prizewire_rewards.handlers.claims import close_claims
+from prizewire_rewards.ports import Work
+
+__all__ = ["close_lost", "recount_changed", "watch_levels"]
+
+Changed = Mapping[UUID, Sequence[Reward]]
+"""Prizes that are loaded of rounds that were known before, by round."""
+
+
+async def close_lost(
+    changed: Changed,
+    *,
+    rounds: Mapping[UUID, Round],
+    deliveries: Mapping[UUID, Campaign],
+    work: Work,
+    now: datetime,
+) -> list[Event]:
+    """End the claims of prizes that a correction took back; nothing else takes away what can be claimed."""
+    closed: list[Event] = []
+    for round_id, rewards in changed.items():
+        head = rounds[round_id].settlement
+        if head.settlement_version > 1 and deliveries[head.campaign].delivery is Delivery.CLAIM:
+            gone = [reward for reward in rewards if reward.state is RewardState.REVERSED]
+            closed += await close_claims(gone, work=work, now=now)
+    return closed
+
+
+async def recount_changed(
+    changed: Changed,
+    *,
+    rounds: Mapping[UUID, Round],
+    campaigns: Mapping[UUID, Campaign],
+    work: Work,
+    now: datetime,
+) -> None:
+    """Let prizes of locked campaigns with caps count with what they are worth now."""
+    for round_id, rewards in changed.items():
+        head = rounds[round_id].settlement
+        campaign = campaigns.get(head.campaign)
+        if campaign is not None and campaign.capped:
+            await recount(rewards, settlement=head, campaign=campaign, work=work, now=now)
+
+
+def watch_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
+    """Note the levels of pools that moved; answers what is to be told of them."""
+    told: list[Event] = []
+    for key in sorted(moved):
+        campaigns[key], low = watch_level(campaigns[key])
+        if low is not None:
+            told.append(low)
+    return told
