@@ -1,6 +1,6 @@
 """Composition root: builds everything, and is the only reader of settings."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -77,12 +77,16 @@ async def build(runtime: Runtime) -> Built:
         watches=build_watches(),
         invariants_interval_s=settings.invariants_interval_s,
     )
+
+    async def count(tx: AsyncConnection, now: datetime) -> dict[str, tuple[int, int]]:
+        return await count_claims(tx, now=now)
+
     claim_jobs = build_claim_jobs(
         db=runtime.db,
         works=works,
         tools=tools,
         clock=runtime.clock,
-        count_claims=count_claims,
+        count_claims=count,
         released=releasing.wake,
     )
     codes = list(assets)
