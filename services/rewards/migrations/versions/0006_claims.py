@@ -111,6 +111,8 @@ CLAIMS = (
         version integer NOT NULL,
         CONSTRAINT claims_decided CHECK ((state IN ('open', 'held')) = (decided_at IS NULL)),
         CONSTRAINT claims_decider CHECK ((decided_at IS NULL) = (decided_by IS NULL)),
+        -- What a rule decided is decided by the service, whatever a player may be called.
+        CONSTRAINT claims_own CHECK (decided_by <> player OR decided_by = 'rewards'),
         CONSTRAINT claims_held CHECK (state <> 'held' OR (claimed_at IS NOT NULL AND rule IS NOT NULL))
     )
     """,

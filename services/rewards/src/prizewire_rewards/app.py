@@ -83,12 +83,16 @@ async def build(runtime: Runtime) -> Built:
         watches=build_watches(parts_wait_s=settings.parts_wait_s),
         invariants_interval_s=settings.invariants_interval_s,
     )
+
+    async def count(tx: AsyncConnection, now: datetime) -> dict[str, tuple[int, int]]:
+        return await count_claims(tx, now=now)
+
     claim_jobs = build_claim_jobs(
         db=runtime.db,
         works=works,
         tools=tools,
         clock=runtime.clock,
-        count_claims=count_claims,
+        count_claims=count,
         released=jobs.releasing.wake,
     )
     codes = list(assets)

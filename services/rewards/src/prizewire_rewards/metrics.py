@@ -6,6 +6,7 @@ __all__ = [
     "BREACHES",
     "CLAIMS",
     "CLAIMS_OVERDUE",
+    "CLAIMS_PAST_DEADLINE",
     "CLAIMS_WAITING",
     "KYC_IGNORED",
     "LEDGER_BEHIND",
@@ -87,6 +88,12 @@ CLAIMS = Counter("prizewire_rewards_claims_total", "Claims that reached a state.
 CLAIMS_WAITING = Gauge(
     "prizewire_rewards_claims_waiting",
     "Claims that wait: open for their players, held for a decision.",
+    ["state"],
+)
+CLAIMS_PAST_DEADLINE = Gauge(
+    "prizewire_rewards_claims_past_deadline",
+    "Claims whose deadline had passed when the jobs last looked: to expire, or held without a decision. Those that stay "
+    "are stuck.",
     ["state"],
 )
 CLAIMS_OVERDUE = Counter(

@@ -94,6 +94,7 @@ async def test_no_step_that_the_machine_does_not_know(shared: Rig, player: str, 
         ("UPDATE claims SET state = 'approved', version = 2 WHERE player = 'open'", "claims_decided"),
         ("UPDATE claims SET decided_at = NULL WHERE player = 'approved'", "claims_decided"),
         ("UPDATE claims SET decided_by = NULL WHERE player = 'approved'", "claims_decider"),
+        ("UPDATE claims SET decided_by = player WHERE player = 'approved'", "claims_own"),
         (
             "UPDATE claims SET state = 'held', version = 2, claimed_at = opened_at WHERE player = 'open'",
             "claims_held",
@@ -156,7 +157,9 @@ async def test_the_jobs_end_claims_and_tell(rig: Rig, capsys: pytest.CaptureFixt
     rig.clock.advance(timedelta(seconds=3600))
     assert await jobs["claims.expire"].run() is True
     assert await jobs["claims.overdue"].run() is True
+    assert value("claims_past_deadline", state="held") == 1
     assert await jobs["claims.overdue"].run() is False
+    assert value("claims_past_deadline", state="held") == 0
     after = value("claims_overdue_total", rule="reject"), value("claims_total", state="expired")
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1]
     assert (value("claims_waiting", state="open"), value("claims_waiting", state="held")) == (0, 0)

@@ -212,6 +212,7 @@ claims = Table(
     Column("version", Integer, nullable=False),
     CheckConstraint("(state IN ('open', 'held')) = (decided_at IS NULL)", name="claims_decided"),
     CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="claims_decider"),
+    CheckConstraint("decided_by <> player OR decided_by = 'rewards'", name="claims_own"),
     CheckConstraint("state <> 'held' OR (claimed_at IS NOT NULL AND rule IS NOT NULL)", name="claims_held"),
     Index("claims_due", "state", "deadline", postgresql_where=text("state IN ('open', 'held')")),
     Index("claims_player", "player", "opened_at"),

@@ -1,6 +1,7 @@
 """Periodic work on claims: those that expire, and those that nobody decided in time."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,10 +28,12 @@ def build_claim_jobs(
     works: Works,
     tools: Tools,
     clock: Clock,
-    count_claims: Callable[[AsyncConnection], Awaitable[Mapping[str, int]]],
+    count_claims: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, tuple[int, int]]]],
     released: Callable[[], None],
 ) -> Sequence[Job]:
-    """The jobs; ``released`` is called when money has come back to a pool."""
+    """The jobs; ``released`` is called when money has come back to a pool. ``count_claims`` answers, by state, how many
+    claims wait and of how many the deadline has passed.
+    """
 
     async def expire() -> bool:
         async def attempt(tx: AsyncConnection) -> Ended | None:
@@ -48,11 +51,13 @@ def build_claim_jobs(
         async def attempt(tx: AsyncConnection) -> Ended | None:
             return await pass_deadlines(work=works.of(tx), tools=tools, now=clock.now())
 
-        ended = await db.run(attempt)
         async with db.transaction() as tx:
-            waiting = await count_claims(tx)
+            waiting = await count_claims(tx, clock.now())
         for state in CLAIM_LIVE:
-            metrics.CLAIMS_WAITING.labels(state).set(waiting.get(state, 0))
+            total, late = waiting.get(state, (0, 0))
+            metrics.CLAIMS_WAITING.labels(state).set(total)
+            metrics.CLAIMS_PAST_DEADLINE.labels(state).set(late)
+        ended = await db.run(attempt)
         if ended is None:
             return False
         for one in ended.claims:

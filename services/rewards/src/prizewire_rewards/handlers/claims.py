@@ -150,7 +150,7 @@ async def claim(reward_id: UUID, *, player: str, work: Work, tools: Tools, now: 
         deadline = now + timedelta(seconds=settings.claim.review_deadline_s)
         ended = docket.hold(wanted, actor=SYSTEM, deadline=deadline, findings=findings)
     else:
-        ended = docket.approve(wanted, actor=player)
+        ended = docket.approve(wanted, actor=SYSTEM)
     netted = await docket.save(work=work, tools=tools)
     return Claimed(ended, netted, findings)
 

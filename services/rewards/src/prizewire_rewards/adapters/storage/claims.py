@@ -99,9 +99,9 @@ async def list_claims(
     return [_claim_of(row) for row in await tx.execute(text(_WHOLE + where + order), values)]
 
 
-async def count_claims(tx: AsyncConnection) -> dict[str, int]:
-    """How many claims wait, by state."""
-    return {row.state: row.total for row in await tx.execute(_WAITING)}
+async def count_claims(tx: AsyncConnection, *, now: datetime) -> dict[str, tuple[int, int]]:
+    """How many claims wait, and of how many the deadline has passed, by state."""
+    return {row.state: (row.total, row.late) for row in await tx.execute(_WAITING, {"now": now})}
 
 
 def _claim_of(row: Any) -> Claim:
@@ -191,4 +191,7 @@ _SHARING = text(
     "JOIN rewards w ON w.player = o.player AND w.round_id = :round_id "
     "WHERE me.player = :player ORDER BY o.player LIMIT :limit"
 )
-_WAITING = text("SELECT state, count(*) AS total FROM claims WHERE state IN ('open', 'held') GROUP BY state")
+_WAITING = text(
+    "SELECT state, count(*) AS total, count(*) FILTER (WHERE deadline <= :now) AS late FROM claims "
+    "WHERE state IN ('open', 'held') GROUP BY state"
+)
