@@ -113,10 +113,7 @@ def _quiet(stack: Stack) -> Callable[[], bool]:
 
     def look() -> bool:
         return all(
-            stack.postgres.run_sql(
-                "SELECT count(*) FROM outbox WHERE published_at IS NULL", database=service
-            ).strip()
-            == "0"
+            stack.postgres.run_sql("SELECT count(*) FROM outbox_waiting", database=service).strip() == "0"
             for service in CORE
         )
 

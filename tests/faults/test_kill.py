@@ -35,9 +35,7 @@ def rounds_settled(scene: Scene) -> int:
 
 
 def outbox_waits(stack: Stack, service: str) -> int:
-    return int(
-        stack.postgres.run_sql("SELECT count(*) FROM outbox WHERE published_at IS NULL", database=service)
-    )
+    return int(stack.postgres.run_sql("SELECT count(*) FROM outbox_waiting", database=service))
 
 
 def went_on(scene: Scene, part: str, published: int) -> Callable[[], bool]:

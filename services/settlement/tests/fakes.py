@@ -28,6 +28,7 @@ from prizewire_settlement.domain.model import (
     SourceKey,
     TiePolicy,
     Transition,
+    Unclaimed,
 )
 from prizewire_settlement.domain.rules import template_places
 from prizewire_settlement.domain.states import RoundState
@@ -64,6 +65,8 @@ def make_rule(**changes: Any) -> Rule:
         "places": template_places(name) if name is not None else (),
         "per_point": None,
         "ties": TiePolicy.SPLIT,
+        "tie_break": None,
+        "unclaimed": Unclaimed.POOL,
         "rank_by": RankBy(),
         "sources": (Source(source=SOURCE),),
         "dispute_window": timedelta(0),

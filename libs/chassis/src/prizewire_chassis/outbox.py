@@ -1,6 +1,6 @@
 """Events leave with the transaction that caused them: into the outbox, and from there to Kafka by one relay.
 
-The relay claims ``published_at IS NULL`` in the order of ids. A cursor over ids would lose events, because a
+The relay claims what ``outbox_waiting`` names, in the order of ids. A cursor over ids would lose events, because a
 lower id can become visible after a higher one. Duplicates are possible after a crash, losses are not.
 """
 
@@ -109,16 +109,17 @@ def _tell(events: Sequence[EncodedEvent]) -> None:
 
 
 _INSERT = text(
-    "INSERT INTO outbox (topic, key, value, event_id, created_at) "
+    "WITH added AS (INSERT INTO outbox (topic, key, value, event_id, created_at) "
     "SELECT u.topic, u.key, u.value, u.event_id, CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]), CAST(:ids AS text[])) "
-    "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n"
+    "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n RETURNING id) "
+    "INSERT INTO outbox_waiting (id) SELECT id FROM added"
 )
 _CLAIM = text(
-    "SELECT id, topic, key, value, created_at FROM outbox WHERE published_at IS NULL "
-    "ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED"
+    "SELECT o.id, o.topic, o.key, o.value FROM outbox_waiting w JOIN outbox o ON o.id = w.id "
+    "ORDER BY w.id LIMIT :batch FOR UPDATE OF w SKIP LOCKED"
 )
-_MARK = text("UPDATE outbox SET published_at = :now WHERE id = ANY(CAST(:ids AS bigint[]))")
+_DONE = text("DELETE FROM outbox_waiting WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 class Relay:
@@ -210,7 +211,7 @@ class Relay:
                     break
                 delivered.append(row.id)
             if delivered:
-                await connection.execute(_MARK, {"ids": delivered, "now": self._clock.now()})
+                await connection.execute(_DONE, {"ids": delivered})
         RELAYED.inc(len(delivered))
         if failure is not None:
             raise failure
@@ -227,7 +228,7 @@ async def measure_waiting(db: Database, *, clock: Clock) -> bool:
 
 
 async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> bool:
-    """Delete rows that were published longer than ``keep`` ago; True when there may be more.
+    """Delete rows that were recorded longer than ``keep`` ago and are published; True when there may be more.
 
     Ids rise with time, so it walks from the lowest and ends at the first row that must stay: an index by time would
     cost a write for every event.
@@ -238,11 +239,11 @@ async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> boo
 
 
 _WAITING = text(
-    "SELECT count(*) AS waiting, min(created_at) AS oldest FROM "
-    "(SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :most) w"
+    "SELECT count(*) AS waiting, min(created_at) AS oldest FROM (SELECT o.created_at "
+    "FROM outbox_waiting w JOIN outbox o ON o.id = w.id ORDER BY w.id LIMIT :most) w"
 )
 _PURGE = text(
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, bool_and(coalesce(published_at < :before, false)) "
-    "OVER (ORDER BY id) AS done FROM (SELECT id, published_at FROM outbox ORDER BY id LIMIT :rows) lowest) walked "
-    "WHERE done)"
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, bool_and(created_at < :before AND NOT EXISTS "
+    "(SELECT 1 FROM outbox_waiting w WHERE w.id = lowest.id)) OVER (ORDER BY id) AS done "
+    "FROM (SELECT id, created_at FROM outbox ORDER BY id LIMIT :rows) lowest) walked WHERE done)"
 )

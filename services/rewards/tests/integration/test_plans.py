@@ -24,17 +24,25 @@ GROWING = (
 )
 """Tables that grow with every match, player or payout: reading one of them whole gets slower with each."""
 PAST = (
-    "INSERT INTO applied_versions (consumer, source, subject, version) "
-    "SELECT 'rewards.settlements', '/prizewire/settlement', gen_random_uuid(), 2 FROM generate_series(1, 40000)",
-    "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
-    "SELECT gen_random_uuid(), 'wallet:winnings', 'past-' || n, 'USDC', 'floor', 0, now() FROM generate_series(1, 40000) n",
-    "INSERT INTO payout_methods (id, version, player, type, rail_type, active, verified, is_default, changed_at) "
-    "SELECT gen_random_uuid(), 1, 'past-' || n, 'stellar', 'stellar', true, true, true, now() "
-    "FROM generate_series(1, 40000) n",
-    "INSERT INTO payouts (id, player, asset, amount, correlation_id, state, filed_by, method_id, method_version, "
-    "rail_types, intent, intent_signature, returned, version, requested_at, changed_at) "
-    "SELECT gen_random_uuid(), 'past-' || n, 'USDC', 1, 'past', 'requested', 'past', gen_random_uuid(), 1, '{stellar}', "
-    "'{}', '', 0, 1, now(), now() FROM generate_series(1, 40000) n",
+    (
+        "INSERT INTO applied_versions (consumer, source, subject, version) "
+        "SELECT 'rewards.settlements', '/prizewire/settlement', gen_random_uuid(), 2 FROM generate_series(1, 40000)"
+    ),
+    (
+        "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
+        "SELECT gen_random_uuid(), 'wallet:winnings', 'past-' || n, 'USDC', 'floor', 0, now() FROM generate_series(1, 40000) n"
+    ),
+    (
+        "INSERT INTO payout_methods (id, version, player, type, rail_type, active, verified, is_default, changed_at) "
+        "SELECT gen_random_uuid(), 1, 'past-' || n, 'stellar', 'stellar', true, true, true, now() "
+        "FROM generate_series(1, 40000) n"
+    ),
+    (
+        "INSERT INTO payouts (id, player, asset, amount, correlation_id, state, filed_by, method_id, method_version, "
+        "rail_types, intent, intent_signature, returned, version, requested_at, changed_at) "
+        "SELECT gen_random_uuid(), 'past-' || n, 'USDC', 1, 'past', 'requested', 'past', gen_random_uuid(), 1, '{stellar}', "
+        "'{}', '', 0, 1, now(), now() FROM generate_series(1, 40000) n"
+    ),
 )
 """More of the past, in tables that matches alone do not fill."""
 BATCHES = 30

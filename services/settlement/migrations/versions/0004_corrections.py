@@ -5,7 +5,7 @@ from alembic import op
 from prizewire_chassis.db.schema import append_only, fix_search_path, runtime_role
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 # What domain/states.py gained; a test holds all copies together equal to it.
 EDGES = (

@@ -21,6 +21,7 @@ from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
 from prizewire_settlement.entrypoints.http import HttpParts, build_controllers
 from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job
 from prizewire_settlement.entrypoints.lineage import lineage_over
+from prizewire_settlement.entrypoints.preview import PreviewParts, preview_controller
 from prizewire_settlement.handlers.source_tokens import PREFIX, digest_of
 from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
 from prizewire_settlement.settings import Settings
@@ -89,9 +90,16 @@ async def build(runtime: Runtime) -> Built:
         lines_per_part=LINES_PER_PART_MAX,
         token_days_max=settings.source_token_days_max,
     )
+    previews = PreviewParts(
+        db=runtime.db,
+        assets=assets,
+        queries=queries,
+        platform_fee_bps=settings.platform_fee_bps,
+        organizer_fee_bps=settings.organizer_fee_bps,
+    )
     checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
     return Built(
-        controllers=build_controllers(parts),
+        controllers=[*build_controllers(parts), preview_controller(previews)],
         lineage=lineage_over(queries),
         checks=[Check(name, run) for name, run in checks.items()],
         specs=[spec],

@@ -22,28 +22,43 @@ GROWING = (
 PAST = 40_000
 FILL = (
     # Steps go before their rounds, whose trigger looks for them.
-    "CREATE TEMPORARY TABLE past ON COMMIT DROP AS "
-    f"SELECT gen_random_uuid() AS id, 'past-' || n AS match_id FROM generate_series(1, {PAST}) n",
-    "INSERT INTO round_transitions (round_id, seq, from_state, to_state, cause, actor, correlation_id, at) "
-    "SELECT id, 1, 'NEW', 'OPEN', 'past', 'past', match_id, now() FROM past",
-    "INSERT INTO rounds (id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
-    "settlement_version, created_at, updated_at) "
-    "SELECT id, '/past', match_id, 'cup', match_id, 1, 'OPEN', 1, 1, 0, now(), now() FROM past",
-    "INSERT INTO round_results (round_id, result_version, part, parts, hash, document, event_id, received_at) "
-    "SELECT id, 1, 1, 1, '', '[]', match_id, now() FROM past",
-    "INSERT INTO settlements (round_id, version, rule_version, campaign, asset, gross, platform_fee, organizer_fee, net, "
-    "unclaimed, lines_total, parts, first_event, final, final_at, settled_at, cause_id) "
-    "SELECT id, 1, 1, gen_random_uuid(), 'EURC', 0, 0, 0, 0, 0, 0, 1, 1, true, now(), now(), 'past' FROM past",
-    "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
-    "SELECT id, 1, 1, 'past', 1, 1 FROM past",
-    "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
-    "SELECT 'settlement.matches', '/past', match_id, '', now() FROM past",
-    "INSERT INTO outbox (topic, key, value, event_id, created_at, published_at) "
-    "SELECT 'past', '', '', match_id, now(), now() FROM past",
-    "INSERT INTO stuck_events (consumer, topic, partition, \"offset\", source, subject, state, reason, detail, value, "
-    "recorded_at) "
-    "SELECT 'settlement.matches', 'past', 0, row_number() OVER (), '/past', match_id, 'dead', 'past', '', '', now() "
-    "FROM past",
+    (
+        "CREATE TEMPORARY TABLE past ON COMMIT DROP AS "
+        f"SELECT gen_random_uuid() AS id, 'past-' || n AS match_id FROM generate_series(1, {PAST}) n"
+    ),
+    (
+        "INSERT INTO round_transitions (round_id, seq, from_state, to_state, cause, actor, correlation_id, at) "
+        "SELECT id, 1, 'NEW', 'OPEN', 'past', 'past', match_id, now() FROM past"
+    ),
+    (
+        "INSERT INTO rounds (id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
+        "settlement_version, created_at, updated_at) "
+        "SELECT id, '/past', match_id, 'cup', match_id, 1, 'OPEN', 1, 1, 0, now(), now() FROM past"
+    ),
+    (
+        "INSERT INTO round_results (round_id, result_version, part, parts, hash, document, event_id, received_at) "
+        "SELECT id, 1, 1, 1, '', '[]', match_id, now() FROM past"
+    ),
+    (
+        "INSERT INTO settlements (round_id, version, rule_version, campaign, asset, gross, platform_fee, organizer_fee, net, "
+        "unclaimed, lines_total, parts, first_event, final, final_at, settled_at, cause_id) "
+        "SELECT id, 1, 1, gen_random_uuid(), 'EURC', 0, 0, 0, 0, 0, 0, 1, 1, true, now(), now(), 'past' FROM past"
+    ),
+    (
+        "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
+        "SELECT id, 1, 1, 'past', 1, 1 FROM past"
+    ),
+    (
+        "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
+        "SELECT 'settlement.matches', '/past', match_id, '', now() FROM past"
+    ),
+    "INSERT INTO outbox (topic, key, value, event_id, created_at) SELECT 'past', '', '', match_id, now() FROM past",
+    (
+        'INSERT INTO stuck_events (consumer, topic, partition, "offset", source, subject, state, reason, detail, value, '
+        "recorded_at) "
+        "SELECT 'settlement.matches', 'past', 0, row_number() OVER (), '/past', match_id, 'dead', 'past', '', '', now() "
+        "FROM past"
+    ),
 )
 
 
@@ -70,7 +85,10 @@ async def test_nothing_that_grows_is_read_whole(open_service: Opener) -> None:
         names = [f"plan-{batch}-{number}" for number in range(10)]
         await service.take(*(match_event("opened", name) for name in names))
         await service.take(
-            *(match_event("completed", name, data={"results": results("ann", "bob", "cyd")}) for name in names)
+            *(
+                match_event("completed", name, data={"results": results("ann", "bob", "cyd")})
+                for name in names
+            )
         )
     service.clock.advance(timedelta(seconds=61))
     while await service.finalize():

@@ -196,7 +196,7 @@ async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(
         metrics = (await client.get("/metrics")).text
         assert "prizewire_settlement_rounds_settled_total" in metrics
     assert process.end(signal.SIGTERM) == 0
-    assert await process.count("outbox WHERE published_at IS NULL") == 0
+    assert await process.count("outbox_waiting") == 0
 
 
 async def _at_least(process: Process, number: int) -> bool:

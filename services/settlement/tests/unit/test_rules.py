@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prizewire_settlement.domain.errors import RuleInvalid
-from prizewire_settlement.domain.model import PerPoint, PlaceRange, Rule, Source
+from prizewire_settlement.domain.model import (
+    PerPoint,
+    PlaceRange,
+    RankBy,
+    Rule,
+    Source,
+    TieBreak,
+    TiePolicy,
+    Unclaimed,
+)
 from prizewire_settlement.domain.prizes import PERCENT_WHOLE
 from prizewire_settlement.domain.rules import (
     PLACES_MAX,
@@ -88,6 +97,24 @@ def rows(*entries: tuple[int, int, int | None, int | None]) -> dict[str, Any]:
         ({"per_point": PerPoint(score="points", per=1, amount=1)}, "table_mixed"),
         ({"template": None, "per_point": PerPoint(score="points", per=0, amount=1)}, "per_point_invalid"),
         ({"template": None, "per_point": PerPoint(score="points", per=1, amount=0)}, "per_point_invalid"),
+        ({"ties": TiePolicy.BREAK}, "tie_break_invalid"),
+        ({"tie_break": TieBreak(score="buchholz")}, "tie_break_invalid"),
+        (
+            {
+                "ties": TiePolicy.BREAK,
+                "tie_break": TieBreak(score="points", descending=False),
+                "rank_by": RankBy(score="points"),
+            },
+            "tie_break_invalid",
+        ),
+        (
+            {
+                "template": None,
+                "per_point": PerPoint(score="points", per=1, amount=1),
+                "unclaimed": Unclaimed.SPREAD,
+            },
+            "unclaimed_invalid",
+        ),
         ({"sources": tuple(Source(source=f"/{n}") for n in range(51))}, "sources_invalid"),
         ({"sources": (Source(source=SOURCE), Source(source=SOURCE))}, "source_twice"),
         ({"sources": (Source(source=SOURCE, keys=(source_key(), source_key())),)}, "key_twice"),
@@ -116,6 +143,9 @@ def test_rules_that_make_no_sense_are_refused(changes: dict[str, Any], code: str
         make_rule(**rows((1, 1, HALF, None), (2, 9, HALF // 2, None))),
         make_rule(**rows((1, 2, None, 5_000))),
         make_rule(template=None, per_point=PerPoint(score="points", per=1, amount=1)),
+        make_rule(ties=TiePolicy.BREAK, tie_break=TieBreak(score="buchholz")),
+        make_rule(unclaimed=Unclaimed.SPREAD),
+        make_rule(**rows((1, 2, None, 4_000)), unclaimed=Unclaimed.SPREAD),
         make_rule(sources=()),
         make_rule(sources=(Source(source=SOURCE, keys=(source_key(KEY),)),)),
         make_rule(gross=0),

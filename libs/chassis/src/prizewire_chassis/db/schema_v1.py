@@ -45,11 +45,11 @@ STATEMENTS: Final = (
         key bytea NOT NULL,
         value bytea NOT NULL,
         event_id text NOT NULL UNIQUE,
-        created_at timestamptz NOT NULL,
-        published_at timestamptz
+        created_at timestamptz NOT NULL
     )
     """,
-    "CREATE INDEX outbox_waiting ON outbox (id) WHERE published_at IS NULL",
+    # What waits is named in a narrow table of its own: marking a row of the outbox would write its whole event again.
+    "CREATE TABLE outbox_waiting (id bigint PRIMARY KEY)",
     """
     CREATE TABLE stuck_events (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

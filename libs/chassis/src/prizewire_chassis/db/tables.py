@@ -83,10 +83,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
         Column("value", LargeBinary, nullable=False),
         Column("event_id", Text, nullable=False),
         Column("created_at", moment, nullable=False),
-        Column("published_at", moment),
         UniqueConstraint("event_id"),
-        Index("outbox_waiting", "id", postgresql_where=text("published_at IS NULL")),
     )
+    Table("outbox_waiting", metadata, Column("id", BigInteger, primary_key=True, autoincrement=False))
     stuck = Table(
         "stuck_events",
         metadata,

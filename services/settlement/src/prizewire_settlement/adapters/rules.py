@@ -16,15 +16,17 @@ from prizewire_settlement.domain.model import (
     Rule,
     Source,
     SourceKey,
+    TieBreak,
     TiePolicy,
+    Unclaimed,
 )
 
 __all__ = ["COMPETITION_COLUMNS", "RULE_COLUMNS", "RuleReader", "rule_values"]
 
 RULE_COLUMNS: Final = (
     "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
-    "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.rank_score, r.rank_descending, r.sources, "
-    "r.dispute_window_s, r.entry_asset, r.entry_amount"
+    "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.tie_score, r.tie_descending, r.unclaimed, "
+    "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s, r.entry_asset, r.entry_amount"
 )
 COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
 _KEPT_MAX: Final = 2_048
@@ -77,6 +79,10 @@ class RuleReader:
             ),
             per_point=None if points is None else PerPoint(**points),
             ties=TiePolicy(row.ties),
+            tie_break=None
+            if row.tie_score is None
+            else TieBreak(score=row.tie_score, descending=row.tie_descending),
+            unclaimed=Unclaimed(row.unclaimed),
             rank_by=RankBy(score=row.rank_score, descending=row.rank_descending),
             sources=tuple(_source(entry) for entry in row.sources),
             dispute_window=timedelta(seconds=row.dispute_window_s),
@@ -104,6 +110,9 @@ def rule_values(rule: Rule) -> dict[str, Any]:
         if points is None
         else _text({"score": points.score, "per": points.per, "amount": points.amount}),
         "ties": str(rule.ties),
+        "tie_score": None if rule.tie_break is None else rule.tie_break.score,
+        "tie_descending": rule.tie_break is None or rule.tie_break.descending,
+        "unclaimed": str(rule.unclaimed),
         "rank_score": rule.rank_by.score,
         "rank_descending": rule.rank_by.descending,
         "sources": _text(

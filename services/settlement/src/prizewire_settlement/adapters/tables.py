@@ -65,6 +65,9 @@ Table(
     Column("places", JSONB, nullable=False),
     Column("per_point", JSONB),
     Column("ties", Text, nullable=False),
+    Column("tie_score", Text),
+    Column("tie_descending", Boolean, nullable=False, server_default=text("true")),
+    Column("unclaimed", Text, nullable=False, server_default=text("'pool'")),
     Column("rank_score", Text),
     Column("rank_descending", Boolean, nullable=False),
     Column("sources", JSONB, nullable=False),
@@ -82,7 +85,9 @@ Table(
     CheckConstraint(
         "platform_bps >= 0 AND organizer_bps >= 0 AND platform_bps + organizer_bps <= 10000", name="fees_fit"
     ),
-    CheckConstraint("ties IN ('split', 'refuse')", name="ties_known"),
+    CheckConstraint("ties IN ('split', 'refuse', 'break')", name="ties_known"),
+    CheckConstraint("(ties = 'break') = (tie_score IS NOT NULL)", name="tie_score_breaks"),
+    CheckConstraint("unclaimed IN ('pool', 'spread')", name="unclaimed_known"),
 )
 Table(
     "round_transitions_allowed",

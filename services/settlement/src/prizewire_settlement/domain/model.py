@@ -26,8 +26,10 @@ __all__ = [
     "Settlement",
     "Source",
     "SourceKey",
+    "TieBreak",
     "TiePolicy",
     "Transition",
+    "Unclaimed",
 ]
 
 SCORE_SCALE: Final = 1_000_000
@@ -39,6 +41,14 @@ class TiePolicy(StrEnum):
 
     SPLIT = "split"
     REFUSE = "refuse"
+    BREAK = "break"
+
+
+class Unclaimed(StrEnum):
+    """Where the prizes of places go that no player took: back to the pool, or to the players who were placed."""
+
+    POOL = "pool"
+    SPREAD = "spread"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +107,16 @@ class EntryFee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TieBreak:
+    """The named score that parts equal results; who is equal in it as well shares."""
+
+    score: str
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One version of a competition's rule; it never changes."""
+    """One version of a competition's rule; it never changes. ``tie_break`` goes with the policy ``break`` alone."""
 
     competition: str
     version: int
@@ -112,6 +130,8 @@ class Rule:
     places: tuple[PlaceRange, ...]
     per_point: PerPoint | None
     ties: TiePolicy
+    tie_break: TieBreak | None
+    unclaimed: Unclaimed
     rank_by: RankBy
     sources: tuple[Source, ...]
     dispute_window: timedelta

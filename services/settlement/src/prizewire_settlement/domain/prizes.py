@@ -4,14 +4,20 @@
 2. Every paid place gets its amount. Percentages of the net prize are shared out over all places at once by the
    largest remainder method; among equal remainders the better place gets the unit. A range's percentage is
    shared equally by its places. Fixed amounts are what they say.
-3. Players are ranked. Tied players hold as many places as they are, and share the sum of those places' amounts
-   equally, as golf does, also where a tie reaches past the last paid place; the units that do not divide go one
-   each to the tied players in the order of their identifiers (by code point). So the order in which a result
-   lists its players never matters.
-4. Amounts per point are added to a player's place prize: one for each whole step of the score; a score below
-   zero earns nothing.
-5. What no player took (places without a player, percentages below 100, fixed amounts below the net prize) is
-   ``unclaimed`` and goes back to the pool: lines + unclaimed = net, always.
+3. Players are ranked. A tie may be broken by a named score, which every player must bring; a tie may be refused
+   where it reaches a paid place. Players who are still equal hold as many places as they are, and share the sum
+   of those places' amounts equally, as golf does, also where a tie reaches past the last paid place; the units
+   that do not divide go one each to the tied players in the order of their identifiers (by code point). So the
+   order in which a result lists its players never matters.
+4. Where the rule spreads, the amounts of the table's places that no player holds are added to the place prizes, pro
+   rata to them by largest remainder. Tied players weigh equally, each with an equal part of what they share. Among
+   equal remainders the better place gets the unit; within a tie those get it first who had no odd unit of 3.
+   Without anybody in a paid place there is nothing to spread over.
+5. Amounts per point are added to a player's place prize: one for each whole step of the score; a score below
+   zero earns nothing, and nothing is spread by them.
+6. What no player took is ``unclaimed`` and goes back to the pool: lines + unclaimed = net, always. That is what the
+   table never offered (percentages below 100, fixed amounts below the net prize), and, unless it is spread, the
+   amounts of places without a player.
 
 Places as stated are honoured and never improved: after 1, 2, 2 a stated 3 holds place 4, and a gap in the stated
 places leaves its prize unclaimed.
@@ -21,11 +27,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import lcm
-from typing import Final
+from typing import Any, Final
 
 from prizewire_money import FeeSplit, allocate, split_fees
 from prizewire_settlement.domain.errors import Reason, ReportRefused
-from prizewire_settlement.domain.model import Line, PlaceRange, PlayerResult, Rule, TiePolicy
+from prizewire_settlement.domain.model import Line, PlaceRange, PlayerResult, Rule, TiePolicy, Unclaimed
 
 __all__ = ["PERCENT_WHOLE", "Plan", "Prizes", "check_results", "place_amounts", "plan_of", "settle_result"]
 
@@ -66,9 +72,19 @@ def place_amounts(*, net: int, places: Sequence[PlaceRange]) -> tuple[int, ...]:
     return tuple(allocate(net, [*weights, rest])[:-1])
 
 
-@lru_cache(maxsize=1024)
 def plan_of(rule: Rule) -> Plan:
-    """The part of a settlement that follows from the rule alone; worked out once for each rule."""
+    """The part of a settlement that follows from the rule alone; worked out once for each stored rule. A rule that is
+    not stored (version 0) is not kept: previews would crowd out those that matches are settled under.
+    """
+    return _kept_plan(rule) if rule.version else _plan(rule)
+
+
+@lru_cache(maxsize=1024)
+def _kept_plan(rule: Rule) -> Plan:
+    return _plan(rule)
+
+
+def _plan(rule: Rule) -> Plan:
     fees = split_fees(rule.gross, platform_bps=rule.platform_bps, organizer_bps=rule.organizer_bps)
     return Plan(fees, place_amounts(net=fees.net, places=rule.places))
 
@@ -84,7 +100,8 @@ def check_results(*, rule: Rule, results: Sequence[PlayerResult]) -> None:
         twice = next(r.player for r in results if r.player in seen or seen.add(r.player))  # type: ignore[func-returns-value] # add answers None
         raise ReportRefused(Reason.DUPLICATE_PLAYER, f"{twice} stands twice in the result")
     by = rule.rank_by.score
-    wanted = {score for score in (by, rule.per_point.score if rule.per_point else None) if score is not None}
+    needed = (rule.rank_by, rule.tie_break, rule.per_point)
+    wanted = sorted({one.score for one in needed if one is not None and one.score is not None})
     for result in results:
         if by is None and result.place is None:
             raise ReportRefused(Reason.SCORE_MISSING, f"{result.player} has no place")
@@ -102,28 +119,68 @@ def settle_result(*, rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
     """
     check_results(rule=rule, results=results)
     plan = plan_of(rule)
-    paid = len(plan.amounts)
-    refuse = rule.ties is TiePolicy.REFUSE
+    placed = _placed(rule=rule, results=results, amounts=plan.amounts)
+    if rule.unclaimed is Unclaimed.SPREAD:
+        _spread(placed, left=sum(plan.amounts) - sum(group.total for group in placed))
     lines: list[Line] = []
     total = 0
-    for place, tied in _ranked(rule=rule, results=results):
-        if refuse and len(tied) > 1 and place <= paid:
-            names = ", ".join(result.player for result in tied[:3])
-            raise ReportRefused(Reason.TIE_REFUSED, f"{len(tied)} players share place {place}: {names}")
-        if place > paid and rule.per_point is None:
-            break
-        base, odd = divmod(sum(plan.amounts[place - 1 : place - 1 + len(tied)]), len(tied))
-        for index, result in enumerate(tied):
-            amount = base + (index < odd) + _points(rule, result)
+    for group in placed:
+        for result, prize in zip(group.tied, group.prizes, strict=True):
+            amount = prize + _points(rule, result)
             if amount:
                 total += amount
-                lines.append(Line(len(lines) + 1, result.player, place, amount))
+                lines.append(Line(len(lines) + 1, result.player, group.place, amount))
     if total > plan.fees.net:
         detail = (
             f"the prizes come to {total} minor units of {rule.asset.code}, the net prize is {plan.fees.net}"
         )
         raise ReportRefused(Reason.INVALID_AMOUNT, detail)
     return Prizes(fees=plan.fees, unclaimed=plan.fees.net - total, lines=tuple(lines))
+
+
+@dataclass(slots=True)
+class _Group:
+    """Players who share a place, in the order of their ids, and what each of them gets for it: the first ``odd`` of
+    them a unit more than the others.
+    """
+
+    place: int
+    tied: list[PlayerResult]
+    total: int
+    odd: int
+    prizes: list[int]
+
+
+def _placed(*, rule: Rule, results: Sequence[PlayerResult], amounts: Sequence[int]) -> list[_Group]:
+    """Everybody who may earn something, from the best on, with their place prizes."""
+    refuse = rule.ties is TiePolicy.REFUSE
+    groups: list[_Group] = []
+    for place, tied in _ranked(rule=rule, results=results):
+        size = len(tied)
+        if refuse and size > 1 and place <= len(amounts):
+            names = ", ".join(result.player for result in tied[:3])
+            raise ReportRefused(Reason.TIE_REFUSED, f"{size} players share place {place}: {names}")
+        if place > len(amounts) and rule.per_point is None:
+            break
+        total = sum(amounts[place - 1 : place - 1 + size])
+        base, odd = divmod(total, size)
+        groups.append(_Group(place, tied, total, odd, [base + 1] * odd + [base] * (size - odd)))
+    return groups
+
+
+def _spread(placed: Sequence[_Group], *, left: int) -> None:
+    """Add what is left of the table to the place prizes (4. above)."""
+    paid = [group for group in placed if group.total]
+    if not paid or not left:
+        return
+    common = lcm(*(len(group.tied) for group in paid))
+    # Within a tie, who had no odd unit stands first in line for this one: so tied players differ by one unit at most.
+    order = [
+        (group, index) for group in paid for index in (*range(group.odd, len(group.tied)), *range(group.odd))
+    ]
+    shares = allocate(left, [group.total * (common // len(group.tied)) for group, _ in order])
+    for (group, index), share in zip(order, shares, strict=True):
+        group.prizes[index] += share
 
 
 def _points(rule: Rule, result: PlayerResult) -> int:
@@ -135,18 +192,24 @@ def _points(rule: Rule, result: PlayerResult) -> int:
 def _ranked(*, rule: Rule, results: Sequence[PlayerResult]) -> Iterator[tuple[int, list[PlayerResult]]]:
     """Groups of equal players from the best on, with the place that each group holds; players sorted inside."""
     score = rule.rank_by.score
+    sign = -1 if rule.rank_by.descending else 1
+    keyed: list[tuple[Any, str, int]]
     if score is None:
-        keyed = sorted((result.place or 0, result.player, index) for index, result in enumerate(results))
+        keyed = [(result.place or 0, result.player, index) for index, result in enumerate(results)]
     else:
-        sign = -1 if rule.rank_by.descending else 1
-        keyed = sorted((sign * r.scores[score], r.player, index) for index, r in enumerate(results))
+        keyed = [(sign * r.scores[score], r.player, index) for index, r in enumerate(results)]
+    if rule.tie_break is not None:
+        name, turn = rule.tie_break.score, -1 if rule.tie_break.descending else 1
+        keyed = [((key, turn * results[n].scores[name]), player, n) for key, player, n in keyed]
+    keyed.sort()
     free = 1
     start = 0
     while start < len(keyed):
         end = start + 1
         while end < len(keyed) and keyed[end][0] == keyed[start][0]:
             end += 1
-        place = max(free, keyed[start][0]) if score is None else free
+        stated = results[keyed[start][2]].place
+        place = free if score is not None or stated is None else max(free, stated)
         yield place, [results[index] for _, _, index in keyed[start:end]]
         free = place + end - start
         start = end

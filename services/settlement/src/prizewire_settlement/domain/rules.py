@@ -1,9 +1,14 @@
 """What a rule may say: named templates, tables of place ranges, and whether the whole makes sense.
 
-Named templates share the net prize in percent of places 1, 2, 3:
+Named templates share the net prize in percent of places 1, 2, 3, …:
 
 - ``winner_takes_all``: 100
 - ``top3``: 50, 30, 20
+- ``top5``: 40, 25, 15, 12, 8
+- ``top10``: 30, 20, 12, 10, 8, 6, 5, 4, 3, 2
+
+A named template never changes once it was released: whoever wants another split gives it another name, or a table.
+A stored rule also keeps the places that its template stood for when it was made.
 """
 
 import re
@@ -12,7 +17,14 @@ from types import MappingProxyType
 from typing import Final
 
 from prizewire_settlement.domain.errors import RuleInvalid
-from prizewire_settlement.domain.model import SCORE_SCALE, PlaceRange, Rule, Source
+from prizewire_settlement.domain.model import (
+    SCORE_SCALE,
+    PlaceRange,
+    Rule,
+    Source,
+    TiePolicy,
+    Unclaimed,
+)
 from prizewire_settlement.domain.prizes import PERCENT_WHOLE, plan_of
 
 __all__ = [
@@ -39,13 +51,20 @@ _PERCENT_UNIT: Final = PERCENT_WHOLE // 100
 _PERCENT: Final = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?", re.ASCII)
 _PLACES: Final = re.compile(r"([1-9][0-9]{0,5})(?:-([1-9][0-9]{0,5}))?", re.ASCII)
 
+
+def _one_each(*percents: int) -> tuple[PlaceRange, ...]:
+    return tuple(
+        PlaceRange(first=place, last=place, percent_total=percent * _PERCENT_UNIT)
+        for place, percent in enumerate(percents, start=1)
+    )
+
+
 TEMPLATES: Final[Mapping[str, tuple[PlaceRange, ...]]] = MappingProxyType(
     {
-        "winner_takes_all": (PlaceRange(first=1, last=1, percent_total=100 * _PERCENT_UNIT),),
-        "top3": tuple(
-            PlaceRange(first=place, last=place, percent_total=percent * _PERCENT_UNIT)
-            for place, percent in ((1, 50), (2, 30), (3, 20))
-        ),
+        "winner_takes_all": _one_each(100),
+        "top3": _one_each(50, 30, 20),
+        "top5": _one_each(40, 25, 15, 12, 8),
+        "top10": _one_each(30, 20, 12, 10, 8, 6, 5, 4, 3, 2),
     }
 )
 """The named templates and what they pay."""
@@ -121,6 +140,8 @@ def check_rule(rule: Rule) -> None:
         raise RuleInvalid("entry_fee_invalid", field="entry_fee.amount", detail=detail)
     _check_places(rule.places)
     _check_points(rule)
+    _check_ties(rule)
+    _check_unclaimed(rule)
     _check_sources(rule.sources)
     plan = plan_of(rule)
     if sum(plan.amounts) > plan.fees.net:
@@ -161,6 +182,21 @@ def _check_points(rule: Rule) -> None:
     if any(entry.percent_total is not None for entry in rule.places):
         detail = "amounts per point go with fixed amounts, not with percentages"
         raise RuleInvalid("table_mixed", field="template.per_point", detail=detail)
+
+
+def _check_ties(rule: Rule) -> None:
+    if (rule.ties is TiePolicy.BREAK) != (rule.tie_break is not None):
+        detail = "a score goes with the policy break, and only with it"
+        raise RuleInvalid("tie_break_invalid", field="ties", detail=detail)
+    if rule.tie_break is not None and rule.tie_break.score == rule.rank_by.score:
+        detail = f"players with equal {rule.rank_by.score} are not told apart by it"
+        raise RuleInvalid("tie_break_invalid", field="ties.score", detail=detail)
+
+
+def _check_unclaimed(rule: Rule) -> None:
+    if rule.unclaimed is Unclaimed.SPREAD and not rule.places:
+        detail = "only prizes of places are spread, and this rule pays for points alone"
+        raise RuleInvalid("unclaimed_invalid", field="unclaimed", detail=detail)
 
 
 def _check_sources(sources: Sequence[Source]) -> None:
