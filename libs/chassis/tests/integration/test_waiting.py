@@ -84,7 +84,7 @@ async def test_nothing_overtakes_a_head_of_another_reason(db, processor, handler
 
 
 async def offer(db, processor, spec, value: bytes) -> Refusal | None:
-    """As a caller does: roll back what was refused."""
+    """As a caller does: roll back what was refused; not even inside the transaction does it lie among stuck events."""
 
     class Refused(Exception):
         pass
@@ -98,6 +98,8 @@ async def offer(db, processor, spec, value: bytes) -> Refusal | None:
         async with db.transaction() as tx:
             refusal = await processor.offer(tx, spec, incoming)
             if refusal is not None:
+                kept = await tx.execute(text("SELECT 1 FROM stuck_events WHERE partition < 0"))
+                assert kept.all() == []
                 raise Refused  # noqa: TRY301 - what rolls the transaction back
     except Refused:
         return refusal
