@@ -219,9 +219,14 @@ class StuckEvents:
             STUCK.labels(state).set(counts.get(state, 0))
         moved = False
         for head, consumer in sorted(rows):
-            if consumer in self._specs:
+            if consumer not in self._specs:
+                continue
+            try:
                 answer = await self.replay(head, actor="system:release")
-                moved = moved or answer.state == "replayed"
+            except NotReplayable as gone:
+                _log.info("somebody else was faster", stuck_id=head, code=gone.code)
+                continue
+            moved = moved or answer.state == "replayed"
         return moved
 
     async def _head(self, key: tuple[str, str, str]) -> int | None:

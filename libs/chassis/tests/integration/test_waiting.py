@@ -73,6 +73,22 @@ async def test_what_a_head_waits_for_overtakes_it(
     assert {state for state, _ in await stuck_rows(db)} == {"replayed"}
 
 
+async def test_what_others_sent_again_meanwhile_is_left_alone(
+    db, processor, handler, waiting, make_stuck, ready, outbox
+):
+    """A head that is gone, or no head any more, does not keep the others from being released."""
+    payouts = [uuid4(), uuid4()]
+    events = [held(outbox, payout, version) for payout in payouts for version in (1, 2)]
+    handler.refuse = {event.event_id: WAITS for event in events}
+    await processor.process(waiting, records(*events, topic=TOPIC))
+    stuck = make_stuck(waiting)
+    ids = [row["id"] for row in await stuck.page(after=0, limit=9)]
+    handler.refuse.clear()
+    ready.ids = [ids[1], ids[0], ids[2], 10**9]
+    assert await stuck.release() is True
+    assert {state for state, _ in await stuck_rows(db)} == {"replayed"}
+
+
 async def test_nothing_overtakes_a_head_of_another_reason(db, processor, handler, waiting, outbox):
     """A head that broke holds back what would pass one that waits."""
     payout = uuid4()
@@ -84,7 +100,7 @@ async def test_nothing_overtakes_a_head_of_another_reason(db, processor, handler
 
 
 async def offer(db, processor, spec, value: bytes) -> Refusal | None:
-    """As a caller does: roll back what was refused."""
+    """As a caller does: roll back what was refused; not even inside the transaction does it lie among stuck events."""
 
     class Refused(Exception):
         pass
@@ -98,6 +114,8 @@ async def offer(db, processor, spec, value: bytes) -> Refusal | None:
         async with db.transaction() as tx:
             refusal = await processor.offer(tx, spec, incoming)
             if refusal is not None:
+                kept = await tx.execute(text("SELECT 1 FROM stuck_events WHERE partition < 0"))
+                assert kept.all() == []
                 raise Refused  # noqa: TRY301 - what rolls the transaction back
     except Refused:
         return refusal

@@ -12,8 +12,8 @@ import pytest
 from prizewire_contracts import ids
 from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
 from prizewire_rewards.domain.caps import CapCode, CapKey
-from prizewire_rewards.domain.model import Campaign, Delivery, Line, Settlement
-from prizewire_rewards.domain.states import CampaignState
+from prizewire_rewards.domain.model import Campaign, Delivery, Line, Reward, Settlement
+from prizewire_rewards.domain.states import CampaignState, RewardState
 from prizewire_rewards.handlers.caps import CapBook, give_back, recount
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import ASSETS
@@ -116,7 +116,7 @@ def test_what_is_taken_back_counts_no_more() -> None:
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 1_000))
     bench.held(campaign, (head, lines))
-    reward = ids.reward_id(round_id=head.round_id, player="ann")
+    reward = ids.ids.reward_id(round_id=head.round_id, player="ann")
     bench.back(campaign, {reward: 400, uuid4(): None})
     assert bench.used(campaign, CapCode.PLAYER, "ann") == 600
     bench.back(campaign, {reward: None})
@@ -144,7 +144,18 @@ def test_a_released_line_counts_above_its_cap() -> None:
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 1_500))
     assert bench.held(campaign, (head, lines)) == [{1: "cap_player"}]
-    asyncio.run(count(head, lines, campaign=campaign, work=bench.store.work(), now=NOW))
+    [reward] = [
+        Reward(
+            ids.reward_id(round_id=head.round_id, player="ann"),
+            head.round_id,
+            line,
+            RewardState.CREDITED,
+            None,
+        )
+        for line in lines
+    ]
+    work = bench.store.work()
+    asyncio.run(recount([reward], settlement=head, campaign=campaign, work=work, now=NOW))
     assert bench.used(campaign, CapCode.PLAYER, "ann") == 1_500
     assert bench.held(campaign, settled(campaign, ("ann", 1))) == [{1: "cap_player"}]
 

@@ -19,9 +19,9 @@ from prizewire_settlement.adapters.source_tokens import PostgresSourceTokens
 from prizewire_settlement.adapters.storage import Rounds, corrections_ready
 from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
 from prizewire_settlement.entrypoints.http import HttpParts, build_controllers
+from prizewire_settlement.entrypoints.http.preview import PreviewParts, preview_controller
 from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job
 from prizewire_settlement.entrypoints.lineage import lineage_over
-from prizewire_settlement.entrypoints.http.preview import PreviewParts, preview_controller
 from prizewire_settlement.handlers.source_tokens import PREFIX, digest_of
 from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
 from prizewire_settlement.settings import Settings

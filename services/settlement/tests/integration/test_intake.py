@@ -131,6 +131,18 @@ async def test_a_refused_report_leaves_nothing_behind(service: Service, token: s
     assert (await report(service, token, match_event("completed"))).status_code == 202
 
 
+async def test_a_token_speaks_for_its_source_alone(service: Service, token: str) -> None:
+    """Another source of the same competition is refused, signed or not, under the code of a source that may not."""
+    sources = [{"source": SOURCE}, {"source": "/games/go"}]
+    await service.create(id="both", sources=sources)
+    event = match_event("completed", source="/games/go", key=None, data={"competition": "both"})
+    answer = await report(service, token, event)
+    assert (answer.status_code, answer.json()["code"]) == (403, "source_not_allowed")
+    assert await service.count("rounds") == 0
+    other = await make_token(service, "/games/go")
+    assert (await report(service, other["token"], event)).status_code == 202
+
+
 async def test_the_same_request_is_answered_again(service: Service, token: str, unsigned: str) -> None:
     """One effect for a key, though the event was made anew; another body is a conflict, as is a used event id."""
     body = {"competition": unsigned, "results": results("ann", "bob")}

@@ -27,9 +27,11 @@ SHAPES = {
 
 
 def test_every_example_is_checked() -> None:
-    """A folder that is added is listed, and where it holds a result, that is settled here as well."""
-    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
-    assert {name for name in folders if (EXAMPLES / name / "match.json").is_file()} == SHAPES.keys()
+    """A folder that is added is settled here as well, and stands in the list of examples; one holds a game server's script,
+    which the service's own test runs.
+    """
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"game_server"}
+    assert folders == SHAPES.keys()
     listed = (EXAMPLES / "README.md").read_text()
     assert [name for name in sorted(folders) if f"`{name}`" not in listed] == []
 

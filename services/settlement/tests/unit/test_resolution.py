@@ -125,9 +125,9 @@ async def test_a_round_is_voided_before_it_is_final(world: FakeWorld) -> None:
 
 
 async def test_what_cannot_be_decided_any_more_is_refused(world: FakeWorld) -> None:
-    """A final round is not voided, a voided one takes no result, an unknown one is missing."""
-    await apply(world, completed("m1", competition="fast"), voided("m2"))
-    for results, match in ((None, "m1"), (SWAPPED, "m2")):
+    """A final round is not voided, a voided one takes no result, settled before or not, an unknown one is missing."""
+    await apply(world, completed("m1", competition="fast"), voided("m2"), completed("m3"), voided("m3"))
+    for results, match in ((None, "m1"), (SWAPPED, "m2"), (SWAPPED, "m3")):
         with pytest.raises(ReportRefused) as refused:
             await resolve(world, results, round_id=world.round_of(match).id)
         assert refused.value.reason is Reason.ILLEGAL_TRANSITION

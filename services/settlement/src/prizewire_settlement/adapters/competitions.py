@@ -74,8 +74,8 @@ _REPLACE = text(
 )
 _ADD_RULE = text(
     "INSERT INTO competition_rules (competition_id, version, campaign, asset, gross, platform_bps, organizer_bps, "
-    "organizer_player, template, places, per_point, ties, tie_score, tie_descending, unclaimed, rank_score, "
-    "rank_descending, sources, dispute_window_s, entry_asset, entry_amount, created_by, created_at) "
+    "organizer_player, template, places, per_point, ties, tie_score, tie_descending, unclaimed, "
+    "rank_score, rank_descending, sources, dispute_window_s, entry_asset, entry_amount, created_by, created_at) "
     "VALUES (:competition_id, :version, :campaign, :asset, :gross, :platform_bps, "
     ":organizer_bps, :organizer_player, :template, CAST(:places AS jsonb), CAST(:per_point AS jsonb), :ties, "
     ":tie_score, :tie_descending, :unclaimed, :rank_score, :rank_descending, CAST(:sources AS jsonb), "

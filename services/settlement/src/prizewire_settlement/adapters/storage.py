@@ -279,7 +279,9 @@ _DUE = text(
 _READY = text(
     "SELECT e.id FROM stuck_events e JOIN rounds r ON r.match_id = e.subject AND r.source = e.source "
     "WHERE e.consumer = :consumer AND e.state = 'parked' AND e.reason = :reason "
-    "AND (r.settlement_version > 0 OR r.state = 'VOIDED') ORDER BY e.id LIMIT 200"
+    "AND (r.settlement_version > 0 OR r.state = 'VOIDED') "
+    "AND NOT EXISTS (SELECT 1 FROM stuck_events b WHERE b.consumer = :consumer AND b.state = 'parked' "
+    "AND b.source = e.source AND b.subject = e.subject AND b.id < e.id) ORDER BY e.id LIMIT 200"
 )
 _TRANSITIONS = text(
     "INSERT INTO round_transitions "

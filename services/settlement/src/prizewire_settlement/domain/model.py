@@ -99,19 +99,19 @@ class RankBy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TieBreak:
-    """The named score that parts equal results; who is equal in it as well shares."""
-
-    score: str
-    descending: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFee:
     """What entering a match costs each player, above zero."""
 
     asset: Asset
     amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TieBreak:
+    """The named score that parts equal results; who is equal in it as well shares."""
+
+    score: str
+    descending: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from prizewire_chassis.http import Lineage, LineageEntry
 from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement, Transition
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.states import EDGES
-from prizewire_settlement.entrypoints.bodies import (
+from prizewire_settlement.entrypoints.answers import (
     line_json,
     money,
     rule_json,

@@ -9,7 +9,7 @@ from prizewire_devstack.routes import SERVICES_WITH_API
 
 PATH: Final = "/api/services/{service}/stuck-events"
 PAGE: Final = 200
-WAITING: Final = frozenset({"version_gap", "subject_parked"})
+WAITING: Final = frozenset({"version_gap", "subject_parked", "result_missing"})
 """Reasons that pass by themselves, once an earlier event has arrived or gone on."""
 
 

@@ -67,9 +67,6 @@ def report_entered(
     if rule.entry_fee is None:
         detail = f"rule {rule.version} of {rule.competition} asks for no entry fee"
         raise ReportRefused(Reason.ENTRY_NOT_OFFERED, detail)
-    if current.state not in (RoundState.NEW, RoundState.OPEN):
-        detail = f"match {report.match_id} is {current.state} and takes no more players"
-        raise ReportRefused(Reason.ILLEGAL_TRANSITION, detail)
     moved, transitions = move(current, RoundState.OPEN, cause=cause_of(report), now=now)
     events: list[RoundEvent] = []
     version = moved.version + (2 if transitions else 1)

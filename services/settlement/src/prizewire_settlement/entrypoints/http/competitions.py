@@ -13,7 +13,13 @@ from prizewire_chassis.auth import Principal
 from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import Competition, Rule
-from prizewire_settlement.entrypoints.bodies import CompetitionBody, competition_json, rule_json
+from prizewire_settlement.entrypoints.answers import (
+    competition_json,
+    rule_json,
+)
+from prizewire_settlement.entrypoints.bodies import (
+    CompetitionBody,
+)
 from prizewire_settlement.entrypoints.http import examples
 from prizewire_settlement.entrypoints.http.parts import (
     HttpParts,

@@ -11,6 +11,7 @@ __all__ = [
     "COMPETITION_CREATED",
     "LINES",
     "MATCH_EVENT",
+    "PREVIEW",
     "REPORTED",
     "RESOLVED",
     "ROUND",
@@ -58,6 +59,7 @@ _RULE: Final[dict[str, Any]] = {
     "organizer_player": None,
     "template": {"name": "top3"},
     "ties": {"policy": "split"},
+    "unclaimed": "pool",
     "rank_by": {"by": "place"},
     "sources": [{"source": "/games/chess", "keys": []}],
     "dispute_window_s": 86_400,
@@ -149,6 +151,19 @@ COMPETITION_CREATED: Final = _answer(
 COMPETITION: Final = _answer(_COMPETITION, description="The competition with its rule in force")
 COMPETITIONS: Final = _page(_COMPETITION, "One page of competitions")
 RULE: Final = _answer({"id": "cup", **_RULE}, description="The rule of that version")
+PREVIEW: Final = _answer(
+    {
+        "competition": "cup",
+        "rule_version": 1,
+        "asset": "EURC",
+        "gross": "100.00",
+        "fees": {"platform": "10.00", "organizer": "5.00", "organizer_player": None},
+        "net": "85.00",
+        "unclaimed": "17.00",
+        "lines": _LINES,
+    },
+    description="What the result would pay",
+)
 ROUNDS: Final = _page(_ROUND, "One page of rounds")
 ROUND: Final = _answer(
     {**_ROUND, "waiting": None, "transitions": [_STEP], "settlement": _SETTLEMENT, "lines": _LINES},

@@ -19,7 +19,14 @@ from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.errors import ReportRefused, RuleInvalid
 from prizewire_settlement.domain.model import PlayerResult, Rule
 from prizewire_settlement.domain.results import score_from_text
-from prizewire_settlement.entrypoints.bodies import CompetitionBody, line_json, money
+from prizewire_settlement.entrypoints.answers import (
+    line_json,
+    money,
+)
+from prizewire_settlement.entrypoints.bodies import (
+    CompetitionBody,
+)
+from prizewire_settlement.entrypoints.http import examples
 from prizewire_settlement.handlers.competitions import CompetitionMissing
 from prizewire_settlement.handlers.preview import Preview, known_rule, preview
 from prizewire_settlement.ports import Queries
@@ -99,6 +106,7 @@ def preview_controller(parts: PreviewParts) -> type[Controller]:
             guards=[_readers],
             status_code=200,
             summary="What a result would pay, to the minor unit, without effect",
+            responses=examples.PREVIEW,
         )
         async def show(self, competition_id: FromPath[str], data: JSONBody[PreviewBody]) -> dict[str, Any]:
             try:

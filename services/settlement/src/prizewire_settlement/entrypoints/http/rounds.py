@@ -14,7 +14,7 @@ from prizewire_chassis.idempotency import idempotent
 from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement
 from prizewire_settlement.domain.results import document_of, hash_of
 from prizewire_settlement.domain.states import RoundState
-from prizewire_settlement.entrypoints.bodies import (
+from prizewire_settlement.entrypoints.answers import (
     line_json,
     round_json,
     settlement_json,

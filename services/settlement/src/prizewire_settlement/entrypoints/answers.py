@@ -1,0 +1,182 @@
+"""What settlement's routes answer. Amounts are decimal strings in the competition's asset."""
+
+from typing import Any
+
+from prizewire_money import Amount as Money
+from prizewire_settlement.domain.model import (
+    Competition,
+    Line,
+    Round,
+    Rule,
+    Settlement,
+    Transition,
+)
+from prizewire_settlement.domain.results import score_to_text
+from prizewire_settlement.domain.rules import percent_to_text, places_to_text
+
+__all__ = [
+    "competition_json",
+    "line_json",
+    "money",
+    "round_json",
+    "rule_json",
+    "settlement_json",
+    "transition_json",
+]
+
+
+def money(rule: Rule, minor: int) -> str:
+    """An amount in the rule's asset as it travels."""
+    return Money(rule.asset, minor).to_wire()
+
+
+def rule_json(rule: Rule) -> dict[str, Any]:
+    """A rule in the words of ``CompetitionBody``, with its version."""
+    template: dict[str, Any]
+    if rule.template is not None:
+        template = {"name": rule.template}
+    else:
+        template = {
+            "table": [
+                {
+                    "places": places_to_text(entry),
+                    **(
+                        {"percent_total": percent_to_text(entry.percent_total)}
+                        if entry.percent_total is not None
+                        else {"amount_each": money(rule, entry.amount_each or 0)}
+                    ),
+                }
+                for entry in rule.places
+            ]
+        }
+        points = rule.per_point
+        if points is not None:
+            template["per_point"] = {
+                "score": points.score,
+                "per": score_to_text(points.per),
+                "amount": money(rule, points.amount),
+            }
+    by = rule.rank_by
+    return {
+        "rule_version": rule.version,
+        "campaign": rule.campaign,
+        "asset": rule.asset.code,
+        "gross_prize": money(rule, rule.gross),
+        "platform_fee_bps": rule.platform_bps,
+        "organizer_fee_bps": rule.organizer_bps,
+        "organizer_player": rule.organizer_player,
+        "template": template,
+        "ties": {"policy": rule.ties}
+        if rule.tie_break is None
+        else {
+            "policy": rule.ties,
+            "score": rule.tie_break.score,
+            "order": "desc" if rule.tie_break.descending else "asc",
+        },
+        "unclaimed": rule.unclaimed,
+        "rank_by": {"by": "place"}
+        if by.score is None
+        else {"by": "score", "score": by.score, "order": "desc" if by.descending else "asc"},
+        "sources": [
+            {
+                "source": source.source,
+                "keys": [
+                    {
+                        "keyid": key.keyid,
+                        "public_key": key.public_key,
+                        "not_before": key.not_before,
+                        "not_after": key.not_after,
+                    }
+                    for key in source.keys
+                ],
+            }
+            for source in rule.sources
+        ],
+        "dispute_window_s": int(rule.dispute_window.total_seconds()),
+        "entry_fee": None
+        if rule.entry_fee is None
+        else {
+            "amount": Money(rule.entry_fee.asset, rule.entry_fee.amount).to_wire(),
+            "asset": rule.entry_fee.asset.code,
+        },
+    }
+
+
+def competition_json(competition: Competition) -> dict[str, Any]:
+    """A competition with its rule in force."""
+    return {
+        "id": competition.id,
+        "name": competition.name,
+        **rule_json(competition.rule),
+        "created_by": competition.created_by,
+        "created_at": competition.created_at,
+        "updated_at": competition.updated_at,
+    }
+
+
+def round_json(found: Round) -> dict[str, Any]:
+    """A round without its history."""
+    return {
+        "id": str(found.id),
+        "competition": found.competition,
+        "source": found.source,
+        "match_id": found.match_id,
+        "correlation_id": found.correlation_id,
+        "rule_version": found.rule_version,
+        "state": found.state,
+        "settlement_version": found.settlement_version,
+        "result_version": found.result_version,
+        "final_at": found.final_at,
+        "waiting_since": found.waiting_since,
+        "created_at": found.created_at,
+        "updated_at": found.updated_at,
+    }
+
+
+def transition_json(step: Transition) -> dict[str, Any]:
+    """One step of a round."""
+    return {
+        "seq": step.seq,
+        "from": step.before,
+        "to": step.after,
+        "cause": step.cause.kind,
+        "cause_id": step.cause.id,
+        "actor": step.cause.actor,
+        "reason": step.cause.reason,
+        "correlation_id": step.correlation_id,
+        "at": step.at,
+    }
+
+
+def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, Any]:
+    """A settlement without its lines."""
+    rule, fees = settlement.rule, settlement.fees
+    return {
+        "settlement_version": settlement.version,
+        "rule_version": rule.version,
+        "campaign": str(rule.campaign),
+        "asset": rule.asset.code,
+        "gross": money(rule, fees.gross),
+        "fees": {
+            "platform": money(rule, fees.platform),
+            "organizer": money(rule, fees.organizer),
+            "organizer_player": rule.organizer_player,
+        },
+        "net": money(rule, fees.net),
+        "unclaimed": money(rule, settlement.unclaimed),
+        "lines_total": lines_total,
+        "final": settlement.final,
+        "final_at": settlement.final_at,
+        "settled_at": settlement.settled_at,
+        "reason": settlement.cause.reason,
+    }
+
+
+def line_json(line: Line, *, rule: Rule) -> dict[str, Any]:
+    """One prize."""
+    return {
+        "line": line.line,
+        "player": line.player,
+        "place": line.place,
+        "amount": money(rule, line.amount),
+    }
