@@ -6,17 +6,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import LineageEntry
-from prizewire_chassis.lifecycle import Built, Runtime
+from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_money import AssetRegistry
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
+from prizewire_rewards.adapters.rules import load_payout_rules
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, sum_up
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
+from prizewire_rewards.domain.payout_rules import PayoutRules
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
 from prizewire_rewards.entrypoints.jobs import build_jobs
+from prizewire_rewards.entrypoints.money_jobs import build_money_jobs
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools, Work
 from prizewire_rewards.settings import RewardsSettings
@@ -30,7 +34,8 @@ async def build(runtime: Runtime) -> Built:
     """The service over its runtime.
 
     Raises:
-        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it.
+        ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it; or the
+            payout rules cannot be read.
     """
     settings = runtime.settings
     if not isinstance(settings, RewardsSettings):
@@ -44,6 +49,7 @@ async def build(runtime: Runtime) -> Built:
         digest=CanonicalDigest(assets),
         network=settings.stellar_network_passphrase,
         intent_lifetime=timedelta(hours=settings.intent_lifetime_hours),
+        payout_rules=_rules(settings, assets),
     )
 
     def work(tx: AsyncConnection) -> Work:
@@ -84,5 +90,18 @@ async def build(runtime: Runtime) -> Built:
         lineage=lineage,
         checks=build_checks(),
         specs=build_specs(works=works, tools=tools, clock=runtime.clock),
-        jobs=jobs,
+        jobs=[
+            *jobs,
+            *build_money_jobs(db=runtime.db, works=works, tools=tools, clock=runtime.clock),
+        ],
     )
+
+
+def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:
+    path = settings.payout_rules_file
+    if path is None:
+        return PayoutRules()
+    try:
+        return load_payout_rules(path, assets=assets)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path.name}: {error}") from None

@@ -1,9 +1,15 @@
 """This service's metrics. Amounts are not among them: money is counted in the ledger, exactly."""
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge
 
+from prizewire_rewards.domain.entries import EntryState
+
 __all__ = [
+    "AUTO_WITHDRAWALS",
     "BREACHES",
+    "ENTRIES",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
     "MISMATCHES",
@@ -13,8 +19,11 @@ __all__ = [
     "ROLLED_UP",
     "ROUNDS_BOOKED",
     "ROUNDS_UNFUNDED",
+    "TOPUPS",
     "WATCHED",
     "WATCHED_WHOLE",
+    "count_entries",
+    "count_topups",
 ]
 
 ROUNDS_BOOKED = Counter(
@@ -55,3 +64,30 @@ WATCHED_WHOLE = Counter(
 LEDGER_BEHIND = Gauge(
     "prizewire_rewards_ledger_behind", "Transfers after the checkpoint that balances are held against."
 )
+ENTRIES = Counter(
+    "prizewire_rewards_entries_total",
+    "Entries into rounds that came to a state; refused ones at each try.",
+    ["state"],
+)
+TOPUPS = Counter(
+    "prizewire_rewards_topups_total",
+    "Top-ups credited, refunded, disputed and won back, once each.",
+    ["what"],
+)
+AUTO_WITHDRAWALS = Counter(
+    "prizewire_rewards_auto_withdrawals_total",
+    "Due automatic withdrawals: requested, or the code of what forbade it.",
+    ["outcome"],
+)
+
+
+def count_entries(reached: Mapping[EntryState, int]) -> None:
+    """Count entries by the state that they came to."""
+    for state, count in reached.items():
+        ENTRIES.labels(state).inc(count)
+
+
+def count_topups(booked: Mapping[str, int]) -> None:
+    """Count what was booked of top-ups."""
+    for what, count in booked.items():
+        TOPUPS.labels(what).inc(count)

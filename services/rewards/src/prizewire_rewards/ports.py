@@ -1,19 +1,22 @@
 """What the handlers need from outside. One ``Work`` is one database transaction.
 
-Locks are taken in one order: campaigns, rounds, payouts, accounts, each sorted. A pool is moved only under its
-campaign's lock, a reserved account under its round's, a payout's holding under its payout's; receivables only
-after the player's winnings.
+Locks are taken in one order: rounds of entries, campaigns, rounds, payouts, top-ups, entries, accounts, each sorted. A
+pool is moved only under its campaign's lock, a reserved account under its round's, a payout's holding under its
+payout's; receivables only after the player's winnings.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
+from prizewire_rewards.domain.entries import Entry as RoundEntry
+from prizewire_rewards.domain.entries import EntryRound
 from prizewire_rewards.domain.events import Event
+from prizewire_rewards.domain.funding import FundingAccount
 from prizewire_rewards.domain.ledger import Account, Transfer
 from prizewire_rewards.domain.model import (
     Campaign,
@@ -25,19 +28,25 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.payout_rules import PayoutRules
+from prizewire_rewards.domain.topups import Reversal, Topup
 from prizewire_rewards.domain.views import (
     BalanceSheet,
     CampaignView,
     Entry,
     EntryFilter,
+    FundingView,
     PayoutView,
     RewardView,
     WalletBalance,
 )
+from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 
 __all__ = [
     "Campaigns",
     "ClosureVerifier",
+    "Entries",
+    "Fundings",
     "History",
     "IntentSigner",
     "Ledger",
@@ -48,6 +57,8 @@ __all__ = [
     "Queries",
     "Rounds",
     "Tools",
+    "Topups",
+    "Withdrawals",
     "Work",
 ]
 
@@ -66,6 +77,10 @@ class Ledger(Protocol):
 
     async def lock_balance(self, account: Account) -> int:
         """A kept balance, its account locked until the transaction ends; 0 where there is no account."""
+        ...
+
+    async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
+        """Kept balances of those accounts that exist, locked in one order until the transaction ends."""
         ...
 
     async def receivables(self, wallets: Iterable[Account]) -> dict[Account, int]:
@@ -154,6 +169,12 @@ class Payouts(Protocol):
         """Store state, outcome and intent of locked ones."""
         ...
 
+    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+        """What a player asked for by themselves or by their automatic withdrawal since a moment, less what did not go
+        out. The caller holds the lock of the player's winnings, so that nothing is asked for meanwhile.
+        """
+        ...
+
 
 class Methods(Protocol):
     """The projection of payout methods."""
@@ -168,6 +189,90 @@ class Methods(Protocol):
 
     async def get(self, method_id: UUID) -> Method | None:
         """One method."""
+        ...
+
+
+class Entries(Protocol):
+    """Rounds that players enter, and their entries."""
+
+    async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
+        """Those that are known, locked in the order of their ids."""
+        ...
+
+    async def lock_closing(self) -> EntryRound | None:
+        """A round that has ended and whose entries are still to follow, locked; one that nobody else has."""
+        ...
+
+    async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
+        """Store new rounds and what became of locked ones."""
+        ...
+
+    async def final_rounds(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        """Those of these rounds whose settlement is final."""
+        ...
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, RoundEntry]:
+        """Entries that exist, locked in the order of their ids."""
+        ...
+
+    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[RoundEntry]:
+        """Paid entries of these rounds, by id, locked; at most ``limit``."""
+        ...
+
+    async def save(self, entries: Sequence[RoundEntry], *, now: datetime) -> None:
+        """Store new entries and what became of locked ones."""
+        ...
+
+
+class Topups(Protocol):
+    """Top-ups and what reversed them."""
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Topup]:
+        """Those that exist, locked in the order of their ids."""
+        ...
+
+    async def save(self, topups: Sequence[Topup], *, now: datetime) -> None:
+        """Store new ones and what became of locked ones."""
+        ...
+
+    async def reversals(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Reversal]:
+        """Those that are known of these (rail, provider's id). Their top-ups are locked by the caller."""
+        ...
+
+    async def save_reversals(self, reversals: Sequence[Reversal], *, now: datetime) -> None:
+        """Store new ones, and what became of others."""
+        ...
+
+
+class Fundings(Protocol):
+    """Funding accounts; what they hold stands in the ledger."""
+
+    async def get(self, name: str) -> FundingAccount | None:
+        """One account."""
+        ...
+
+    async def add(self, account: FundingAccount, *, actor: str, now: datetime) -> bool:
+        """Store a new account; False where the name is taken."""
+        ...
+
+
+class Withdrawals(Protocol):
+    """Players' wishes for automatic withdrawal."""
+
+    async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
+        """One wish, locked."""
+        ...
+
+    async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
+        """A wish that is due, locked; one that nobody else has."""
+        ...
+
+    async def save(self, wish: AutoWithdrawal, *, now: datetime) -> None:
+        """Store a new wish, or what became of a locked one."""
+        ...
+
+    async def remove(self, *, player: str, asset: str) -> bool:
+        """Drop a wish; False where there was none."""
         ...
 
 
@@ -220,6 +325,18 @@ class Queries(Protocol):
         """Payout requests, newest first."""
         ...
 
+    async def fundings(self, *, name: str | None = None) -> list[FundingView]:
+        """Funding accounts with their balances, by name; or one of them."""
+        ...
+
+    async def round_entries(self, *, player: str, limit: int, after: UUID | None) -> list[RoundEntry]:
+        """A player's entries by id, those after one."""
+        ...
+
+    async def withdrawals(self, player: str) -> list[AutoWithdrawal]:
+        """A player's wishes for automatic withdrawal, by asset."""
+        ...
+
     async def rewards(
         self,
         *,
@@ -244,6 +361,10 @@ class Work:
     methods: Methods
     history: History
     messages: Messages
+    entries: Entries
+    topups: Topups
+    fundings: Fundings
+    withdrawals: Withdrawals
 
 
 class IntentSigner(Protocol):
@@ -285,3 +406,4 @@ class Tools:
     digest: LinesDigest
     network: str
     intent_lifetime: timedelta
+    payout_rules: PayoutRules = field(default_factory=PayoutRules)

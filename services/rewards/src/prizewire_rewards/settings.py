@@ -1,5 +1,7 @@
 """What rewards reads from its environment, beyond what every service does."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from prizewire_chassis.settings import ServiceSettings
@@ -19,4 +21,8 @@ class RewardsSettings(ServiceSettings):
     )
     invariants_interval_s: int = Field(
         300, ge=1, description="Seconds between two runs of the invariants' job."
+    )
+    payout_rules_file: Path | None = Field(
+        None,
+        description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset; no rules if unset.",
     )

@@ -10,15 +10,18 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.adapters.wallet_messages import entry_event, topup_event
 from prizewire_rewards.domain.events import (
     CampaignChanged,
     CampaignFunded,
+    EntryMoved,
     Event,
     IntentRenewed,
     PayoutAsked,
     PayoutCancelAsked,
     PoolExhausted,
     RewardsMoved,
+    TopupMoved,
 )
 from prizewire_rewards.domain.model import Payout
 
@@ -53,6 +56,10 @@ class OutboxMessages:
                 return self._campaign_funded(event)
             case PoolExhausted():
                 return self._pool_exhausted(event)
+            case EntryMoved():
+                return entry_event(event, outbox=self._outbox, amount=self._wire)
+            case TopupMoved():
+                return topup_event(event, outbox=self._outbox, amount=self._wire)
 
     def _wire(self, asset: str, minor: int) -> str:
         return Amount(self._assets[asset], minor).to_wire()

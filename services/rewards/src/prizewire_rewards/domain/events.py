@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from prizewire_rewards.domain.entries import Entry
 from prizewire_rewards.domain.model import Campaign, Payout, Reward, Settlement
+from prizewire_rewards.domain.topups import Topup
 
 __all__ = [
     "CampaignChanged",
     "CampaignFunded",
+    "EntryMoved",
     "Event",
     "IntentRenewed",
     "PayoutAsked",
     "PayoutCancelAsked",
     "PoolExhausted",
     "RewardsMoved",
+    "TopupMoved",
 ]
 
 
@@ -86,6 +90,28 @@ class IntentRenewed:
     cause: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMoved:
+    """An entry came to the state it is in."""
+
+    entry: Entry
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopupMoved:
+    """A top-up was credited or, when ``reversed``, taken back. ``reference`` is the provider's id of the payment,
+    refund or dispute; ``owed`` is what was spent already.
+    """
+
+    topup: Topup
+    amount: int
+    owed: int
+    reference: str
+    reversed: bool
+    cause: str | None = None
+
+
 Event = (
     CampaignChanged
     | CampaignFunded
@@ -94,4 +120,6 @@ Event = (
     | PayoutAsked
     | PayoutCancelAsked
     | IntentRenewed
+    | EntryMoved
+    | TopupMoved
 )

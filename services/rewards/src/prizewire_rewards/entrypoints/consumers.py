@@ -13,7 +13,7 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events import payouts as payout_events
 from prizewire_contracts.events import settlements as settlement_events
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
-from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import (
     ClosePayout,
@@ -27,6 +27,9 @@ from prizewire_rewards.domain.commands import (
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.entrypoints.intake import end_entries, take_entries, take_topups
+from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES, entry_ends
+from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.desk import Booked
 from prizewire_rewards.handlers.payouts import apply_payout_events
@@ -72,23 +75,34 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
         commands: list[SettleRound | FinalizeRound] = []
         places: list[int] = []
         refused: dict[int, Refused] = {}
+        ends = entry_ends(incoming)
+        work, now = works.of(tx), clock.now()
+        entered = await take_entries(
+            tx, incoming, ends=ends, refused=refused, work=work, tools=tools, now=now
+        )
         for index, item in enumerate(incoming):
+            if item.event.type in ENTRY_TYPES:
+                continue
             try:
                 commands.append(_settlement_command(item, assets=tools.assets))
                 places.append(index)
             except Refused as problem:
                 refused[index] = problem
         if commands:
-            done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
+            done = await apply_settlements(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_booked, done.booked))
+        await end_entries(tx, ends=ends, known=entered, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         commands: list[MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod] = []
         places: list[int] = []
         refused: dict[int, Refused] = {}
+        await take_topups(tx, incoming, refused=refused, work=works.of(tx), tools=tools, now=clock.now())
         for index, item in enumerate(incoming):
+            if item.event.type in TOPUP_TYPES:
+                continue
             try:
                 command = _payout_command(item, assets=tools.assets)
             except Refused as problem:
@@ -109,14 +123,14 @@ def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpe
             topic=SETTLEMENTS,
             handler=settlements,
             version_rule=lambda _: VersionRule.STRICT,
-            types=_SETTLEMENT_TYPES,
+            types=_SETTLEMENT_TYPES | ENTRY_TYPES,
         ),
         ConsumerSpec(
             name="rewards.payouts",
             topic=PAYOUTS,
             handler=payouts,
             version_rule=_payout_rule,
-            types=_METHOD_TYPES | _PAYOUT_TYPES,
+            types=_METHOD_TYPES | _PAYOUT_TYPES | TOPUP_TYPES,
         ),
     ]
 
@@ -152,7 +166,7 @@ def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> SettleRound
     if isinstance(event, settlement_events.RoundSettledEvent):
         return _settle_round(event, assets=assets)
     if isinstance(event, settlement_events.RoundFinalizedEvent):
-        _same_subject(event.subject, event.data.round_id)
+        same_subject(event.subject, event.data.round_id)
         return FinalizeRound(
             round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
         )
@@ -161,11 +175,11 @@ def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> SettleRound
 
 def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRegistry) -> SettleRound:
     data = event.data
-    _same_subject(event.subject, data.round_id)
-    asset = _asset(data.asset, assets)
+    same_subject(event.subject, data.round_id)
+    asset = asset_of(data.asset, assets)
     part = data.part
     lines = tuple(
-        Line(line.line, line.player, line.place, _minor(asset, line.amount), part) for line in data.lines
+        Line(line.line, line.player, line.place, minor_of(asset, line.amount), part) for line in data.lines
     )
     settlement = Settlement(
         round_id=data.round_id,
@@ -177,12 +191,12 @@ def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRe
         rule_version=data.rule_version,
         campaign=data.campaign,
         asset=asset.code,
-        gross=_minor(asset, data.gross),
-        platform_fee=_minor(asset, data.fees.platform),
-        organizer_fee=_minor(asset, data.fees.organizer),
+        gross=minor_of(asset, data.gross),
+        platform_fee=minor_of(asset, data.fees.platform),
+        organizer_fee=minor_of(asset, data.fees.organizer),
         organizer_player=data.fees.organizer_player,
-        net=_minor(asset, data.net),
-        unclaimed=_minor(asset, data.unclaimed),
+        net=minor_of(asset, data.net),
+        unclaimed=minor_of(asset, data.unclaimed),
         parts=data.parts,
         lines_total=data.lines_total,
         digest=data.digest,
@@ -205,9 +219,9 @@ def _payout_command(
     event = item.event
     data = event.data
     if isinstance(data, payout_events.MethodChanged):
-        _same_subject(event.subject, data.method_id)
+        same_subject(event.subject, data.method_id)
         return RecordMethod(method=_method(data), cause=event.id)
-    _same_subject(event.subject, data.payout_id)
+    same_subject(event.subject, data.payout_id)
     if isinstance(data, payout_events.PayoutHeld):
         if data.reason != _INTENT_EXPIRED:
             return None
@@ -218,7 +232,7 @@ def _payout_command(
         return MarkReturned(
             payout_id=data.payout_id,
             asset=data.asset,
-            amount=_minor(_asset(data.asset, assets), data.amount),
+            amount=minor_of(asset_of(data.asset, assets), data.amount),
             return_ref=data.return_ref,
             cause=event.id,
         )
@@ -234,12 +248,12 @@ def _payout_command(
 def _paid(data: payout_events.PayoutPaid, *, cause: str, assets: AssetRegistry) -> MarkPaid:
     fee = 0
     if data.fee_borne_by == "platform" and data.fee.strip("0."):
-        fee = _minor(_asset(data.fee_asset, assets), data.fee)
+        fee = minor_of(asset_of(data.fee_asset, assets), data.fee)
     return MarkPaid(
         payout_id=data.payout_id,
         player=data.player,
         asset=data.asset,
-        amount=_minor(_asset(data.asset, assets), data.amount),
+        amount=minor_of(asset_of(data.asset, assets), data.amount),
         rail=data.rail,
         rail_type=data.rail_type,
         fee_asset=data.fee_asset,
@@ -270,27 +284,3 @@ def _method(data: payout_events.MethodChanged) -> Method:
         memo=data.memo,
         commitment=data.commitment,
     )
-
-
-def _same_subject(subject: str, identifier: object) -> None:
-    """Versions are counted by subject, so an event must speak of its own.
-
-    Raises:
-        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
-    """
-    if subject != str(identifier):
-        raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
-
-
-def _asset(code: str, assets: AssetRegistry) -> Asset:
-    asset = assets.get(code)
-    if asset is None:
-        raise Refused("asset_unknown", f"there is no asset {code}")
-    return asset
-
-
-def _minor(asset: Asset, amount: str) -> int:
-    try:
-        return Amount.parse(asset, amount).minor
-    except InvalidAmount as error:
-        raise Refused("invalid_amount", str(error)) from None

@@ -47,7 +47,10 @@ class Question(NamedTuple):
 
 
 _ACCOUNTS: Final = "SELECT id, 1 AS weight FROM ledger_accounts"
-_MACHINES: Final = "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts"
+_MACHINES: Final = (
+    "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts "
+    "UNION ALL SELECT id, 1 FROM entries"
+)
 
 QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.BOUNDS_HOLD: Question(
@@ -110,22 +113,76 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                OR p.amount > w.amount OR p.round_id IS DISTINCT FROM w.round_id)
         """,
     ),
+    # A directly delivered prize shares its correlation id with a whole round, bears no fee, and is not followed further.
     Invariant.PAYOUTS_CONSISTENT: Question(
         "payouts",
         "SELECT id, 1 AS weight FROM payouts",
         """
-        SELECT p.id, format('payout %s is %s over %s, and holds %s', p.id, p.state, p.amount, coalesce(a.balance, 0))
+        SELECT p.id, format('payout %s is %s over %s with a fee of %s, and holds %s; %s went to its rail, %s to the fees',
+                            p.id, p.state, p.amount, p.fee, coalesce(a.balance, 0), t.paid, t.fee)
         FROM payouts p LEFT JOIN ledger_accounts a
             ON a.kind = 'payout_pending' AND a.owner = CAST(p.id AS text) AND a.asset = p.asset
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE type = 'payout_paid'), 0) AS paid,
+                   coalesce(sum(amount) FILTER (WHERE type = 'payout_fee'), 0) AS fee
+            FROM ledger_transfers WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account = a.id
+        ) t
         WHERE p.id = ANY (CAST(:ids AS uuid[]))
           AND (coalesce(a.balance, 0) <>
                CASE WHEN p.state IN ('requested', 'cancel_requested') THEN p.amount ELSE 0 END
+               OR (p.round_id IS NOT NULL AND p.fee <> 0)
+               OR (p.round_id IS NULL AND p.state IN ('paid', 'returned') AND (t.paid <> p.amount - p.fee OR t.fee <> p.fee))
+               OR (p.round_id IS NULL AND p.state NOT IN ('paid', 'returned') AND t.paid + t.fee <> 0)
+               OR (p.player IS NULL) <> (p.funding_account IS NOT NULL)
                OR (p.state IN ('paid', 'returned')) <> (p.rail IS NOT NULL)
                OR (p.state = 'returned') <> (p.returned > 0))
         """,
     ),
+    Invariant.ENTRIES_IN_ESCROW: Question(
+        "entries",
+        "SELECT id, 1 AS weight FROM entries",
+        """
+        SELECT e.id, format('entry %s is %s (%s from top-ups, %s from winnings), and holds %s and %s', e.id, e.state,
+                            e.from_topup, e.from_winnings, coalesce(t.balance, 0), coalesce(w.balance, 0))
+        FROM entries e
+        LEFT JOIN ledger_accounts t
+            ON t.kind = 'entry_fee_escrow:topup' AND t.owner = CAST(e.id AS text) AND t.asset = e.asset
+        LEFT JOIN ledger_accounts w
+            ON w.kind = 'entry_fee_escrow:winnings' AND w.owner = CAST(e.id AS text) AND w.asset = e.asset
+        LEFT JOIN entry_rounds r ON r.id = e.round_id
+        WHERE e.id = ANY (CAST(:ids AS uuid[]))
+          AND (coalesce(t.balance, 0) <> CASE WHEN e.state = 'paid' THEN e.from_topup ELSE 0 END
+               OR coalesce(w.balance, 0) <> CASE WHEN e.state = 'paid' THEN e.from_winnings ELSE 0 END
+               OR (e.state = 'paid' AND (r.id IS NULL OR (r.ended_as IS NOT NULL AND NOT r.closing))))
+        """,
+    ),
+    Invariant.TOPUPS_ADD_UP: Question(
+        "top-ups",
+        "SELECT id, 1 AS weight FROM topups",
+        """
+        SELECT t.id, format('top-up %s: %s credited, %s reversed; its reversals make %s, the ledger credited %s and took %s',
+                            t.id, t.credited, t.reversed, v.total, l.credited, l.taken)
+        FROM topups t
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(taken + owed - restored), 0) AS total, coalesce(sum(taken), 0) AS taken,
+                   coalesce(sum(restored), 0) AS restored, coalesce(sum(owed), 0) AS owed
+            FROM topup_reversals WHERE topup_id = t.id
+        ) v
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE type = 'topup_credited'), 0) AS credited,
+                   coalesce(sum(amount) FILTER (WHERE type = 'topup_reversed'), 0) AS taken,
+                   coalesce(sum(amount) FILTER (WHERE type = 'receivable_opened'), 0) AS opened,
+                   coalesce(sum(amount) FILTER (WHERE type = 'receivable_settled'), 0) AS settled
+            FROM ledger_transfers WHERE correlation_id = t.correlation_id
+              AND split_part(cause, '/', 1) = 'topup' AND split_part(cause, '/', 2) = CAST(t.id AS text)
+        ) l
+        WHERE t.id = ANY (CAST(:ids AS uuid[]))
+          AND (t.reversed <> v.total OR t.reversed > t.credited OR l.taken <> v.taken OR l.opened <> v.owed
+               OR l.credited + l.settled <> t.credited + v.restored)
+        """,
+    ),
     Invariant.TRANSITIONS_UNBROKEN: Question(
-        "campaigns, rounds and payouts",
+        "campaigns, rounds, payouts and entries",
         _MACHINES,
         """
         SELECT s.id, format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
@@ -133,6 +190,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
             SELECT 'campaign' AS machine, id, state FROM campaigns
             UNION ALL SELECT 'round', id, state FROM rounds
             UNION ALL SELECT 'payout', id, state FROM payouts
+            UNION ALL SELECT 'entry', id, state FROM entries
         ) s LEFT JOIN LATERAL (
             SELECT to_state FROM transitions WHERE subject = s.id ORDER BY id DESC LIMIT 1
         ) t ON true

@@ -71,6 +71,12 @@ class SqlLedger:
         row = (await self._tx.execute(_LOCK, {"ids": [account_id(account)]})).one_or_none()
         return 0 if row is None else int(row.balance)
 
+    async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
+        """Kept balances of those accounts that exist, locked in one order."""
+        keys = {account_id(account): account for account in accounts}
+        rows = await self._tx.execute(_LOCK, {"ids": list(keys)})
+        return {keys[row.id]: int(row.balance) for row in rows}
+
     async def receivables(self, wallets: Iterable[Account]) -> dict[Account, int]:
         """Debts above zero of the wallets' owners, locked."""
         keys = {account_id(owed): owed for owed in (_receivable_of(wallet) for wallet in wallets)}

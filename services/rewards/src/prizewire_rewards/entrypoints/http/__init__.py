@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes."""
+"""HTTP: campaigns, wallets, transfers, prizes, entries, automatic withdrawals, funding accounts."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,13 @@ from litestar import Controller, Router
 from litestar.di import Provide
 
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
+from prizewire_rewards.entrypoints.http.entries import EntryController
 from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
+from prizewire_rewards.entrypoints.http.withdrawals import WithdrawalController
 
 __all__ = ["Front", "build_routes"]
 
@@ -21,6 +24,10 @@ def build_routes(front: Front) -> Router:
         WalletController,
         TransactionController,
         RewardController,
+        EntryController,
+        WithdrawalController,
+        FundingController,
+        OperatorPayoutController,
     )
     return Router(
         path="/",

@@ -5,17 +5,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["CampaignBody", "CancelBody", "FundBody", "PayoutBody"]
+__all__ = ["Body", "CampaignBody", "CancelBody", "Code", "Decimal", "FundBody", "PayoutBody"]
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
 Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What every body has in common."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
-class CampaignBody(_Body):
+class CampaignBody(Body):
     """A campaign to be made. It begins as a draft."""
 
     name: Annotated[
@@ -28,7 +30,7 @@ class CampaignBody(_Body):
     )
 
 
-class FundBody(_Body):
+class FundBody(Body):
     """Money that came in for a pool."""
 
     amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
@@ -37,15 +39,18 @@ class FundBody(_Body):
     )
 
 
-class PayoutBody(_Body):
+class PayoutBody(Body):
     """A payout that the player wants."""
 
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(examples=["125.50"])
     method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
+    pay_asset: Code | None = Field(
+        None, description="What is to arrive; another asset than that of the wallet needs a quote."
+    )
 
 
-class CancelBody(_Body):
+class CancelBody(Body):
     """Why a payout should be stopped."""
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "cancelled by the player"

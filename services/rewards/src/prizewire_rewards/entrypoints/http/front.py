@@ -35,7 +35,9 @@ IdempotencyKey = Annotated[
 ]
 """The header of every request that moves money."""
 
-_CONFLICTS = frozenset({"campaign_ended", "campaign_has_unfunded", "payout_final", "illegal_transition"})
+_CONFLICTS = frozenset(
+    {"campaign_ended", "campaign_has_unfunded", "payout_final", "illegal_transition", "funding_exists"}
+)
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
