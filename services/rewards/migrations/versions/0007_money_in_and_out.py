@@ -94,6 +94,7 @@ TABLES = (
         owed bigint NOT NULL CONSTRAINT topup_reversals_owed CHECK (owed >= 0),
         receivable_id uuid,
         restored bigint NOT NULL,
+        lifted bigint NOT NULL,
         won boolean NOT NULL,
         reversed_at timestamptz NOT NULL,
         changed_at timestamptz NOT NULL,
@@ -101,6 +102,7 @@ TABLES = (
         CONSTRAINT topup_reversals_booked CHECK (taken + owed <= asked),
         CONSTRAINT topup_reversals_receivable CHECK ((owed > 0) = (receivable_id IS NOT NULL)),
         CONSTRAINT topup_reversals_restored CHECK (restored BETWEEN 0 AND taken + owed),
+        CONSTRAINT topup_reversals_lifted CHECK (lifted BETWEEN 0 AND least(restored, owed)),
         CONSTRAINT topup_reversals_won CHECK (won OR restored = 0),
         CONSTRAINT topup_reversals_disputed CHECK (kind = 'dispute' OR NOT won)
     )
@@ -153,7 +155,8 @@ FORWARD = {
     "entry_rounds": "OLD.ended_as IS NOT NULL AND NEW.ended_as IS DISTINCT FROM OLD.ended_as "
     "OR OLD.asset IS NOT NULL AND (NEW.asset, NEW.fee) IS DISTINCT FROM (OLD.asset, OLD.fee)",
     "topups": "NEW.version < OLD.version",
-    "topup_reversals": "OLD.won AND (NEW.won, NEW.restored) IS DISTINCT FROM (OLD.won, OLD.restored)",
+    "topup_reversals": "OLD.won AND (NEW.won, NEW.restored, NEW.lifted) IS DISTINCT FROM "
+    "(OLD.won, OLD.restored, OLD.lifted)",
 }
 KEPT = ("entries", "entry_rounds", "topups", "topup_reversals", "funding_accounts")
 

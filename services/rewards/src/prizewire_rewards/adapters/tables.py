@@ -356,6 +356,7 @@ topup_reversals = Table(
     Column("owed", BigInteger, nullable=False),
     Column("receivable_id", Uuid),
     Column("restored", BigInteger, nullable=False),
+    Column("lifted", BigInteger, nullable=False),
     Column("won", Boolean, nullable=False),
     Column("reversed_at", _MOMENT, nullable=False),
     Column("changed_at", _MOMENT, nullable=False),

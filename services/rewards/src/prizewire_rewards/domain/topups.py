@@ -49,7 +49,7 @@ class Topup:
 class Reversal:
     """One refund or dispute, by the provider's id. ``asked`` is what the provider named; ``taken`` came out of the
     wallet, ``owed`` was spent already and became the receivable ``receivable_id``; ``restored`` is what came back when
-    the dispute was won.
+    the dispute was won, of which ``lifted`` closed what was still owed and the rest went to the wallet.
     """
 
     topup_id: UUID
@@ -61,6 +61,7 @@ class Reversal:
     owed: int
     receivable_id: UUID | None
     restored: int = 0
+    lifted: int = 0
     won: bool = False
 
     @property

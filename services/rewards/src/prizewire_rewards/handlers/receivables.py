@@ -1,4 +1,4 @@
-"""What players owe: opened where money that was spent has to go back, closed where it has not."""
+"""What players owe: opened where money that was spent has to go back, lifted where its reason is gone."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Work
 
-__all__ = ["Receivable", "close_receivable", "open_receivable"]
+__all__ = ["Receivable", "lift_receivable", "open_receivable"]
 
 CLEARING = "receivables"
 
@@ -64,27 +64,27 @@ async def open_receivable(
     )
 
 
-async def close_receivable(
+async def lift_receivable(
     receivable_id: UUID,
     *,
     player: str,
     asset: str,
-    at_most: int,
+    amount: int,
     cause: str,
     correlation_id: str,
     work: Work,
     now: datetime,
 ) -> int:
-    """What is no longer owed, since its reason went away: closes at most ``at_most`` of what is still open, and answers
+    """What is no longer owed, since its reason went away: lifts at most ``amount`` of what is still open, and answers
     how much that was. Nothing comes into a wallet by it.
     """
     del receivable_id  # a player's debts in an asset are one balance
     debt = Account(Kind.RECEIVABLE, player, asset)
-    closed = min(at_most, -(await work.ledger.lock_balance(debt)))
-    if closed <= 0:
+    lifted = min(amount, -(await work.ledger.lock_balance(debt)))
+    if lifted <= 0:
         return 0
     journal = Journal()
-    move = Move(TransferType.RECEIVABLE_SETTLED, Account(Kind.CLEARING, CLEARING, asset), debt, closed)
+    move = Move(TransferType.RECEIVABLE_SETTLED, Account(Kind.CLEARING, CLEARING, asset), debt, lifted)
     journal.add([move], cause=cause, correlation_id=correlation_id)
     await work.ledger.post(journal.transfers, now=now)
-    return closed
+    return lifted

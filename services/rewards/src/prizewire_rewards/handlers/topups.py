@@ -11,7 +11,7 @@ from prizewire_rewards.domain.events import TopupMoved
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.topups import Reversal, ReversalKind, Topup, credited_move, reversed_move
 from prizewire_rewards.handlers.journal import Journal
-from prizewire_rewards.handlers.receivables import close_receivable, open_receivable
+from prizewire_rewards.handlers.receivables import lift_receivable, open_receivable
 from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["Booked", "apply_topup_events"]
@@ -200,25 +200,25 @@ class _Clerk:
             return
         restored = min(command.amount, known.booked)
         cause = f"topup/{topup.id}/{command.rail}/{command.reference}/won"
-        closed = 0
+        lifted = 0
         if known.receivable_id is not None:
-            closed = await close_receivable(
+            lifted = await lift_receivable(
                 known.receivable_id,
                 player=topup.player,
                 asset=topup.asset,
-                at_most=min(restored, known.owed),
+                amount=min(restored, known.owed),
                 cause=cause,
                 correlation_id=topup.correlation_id,
                 work=self._work,
                 now=self._now,
             )
-        if restored > closed:
+        if restored > lifted:
             self._journal.add(
-                [credited_move(topup, amount=restored - closed)],
+                [credited_move(topup, amount=restored - lifted)],
                 cause=cause,
                 correlation_id=topup.correlation_id,
             )
-        self._book(replace(known, restored=restored, won=True))
+        self._book(replace(known, restored=restored, lifted=lifted, won=True))
         self._count("dispute_won")
         if not restored:
             return

@@ -165,20 +165,17 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         FROM topups t
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(taken + owed - restored), 0) AS total, coalesce(sum(taken), 0) AS taken,
-                   coalesce(sum(restored), 0) AS restored, coalesce(sum(owed), 0) AS owed
+                   coalesce(sum(restored - lifted), 0) AS back
             FROM topup_reversals WHERE topup_id = t.id
         ) v
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(amount) FILTER (WHERE type = 'topup_credited'), 0) AS credited,
-                   coalesce(sum(amount) FILTER (WHERE type = 'topup_reversed'), 0) AS taken,
-                   coalesce(sum(amount) FILTER (WHERE type = 'receivable_opened'), 0) AS opened,
-                   coalesce(sum(amount) FILTER (WHERE type = 'receivable_settled'), 0) AS settled
-            FROM ledger_transfers WHERE correlation_id = t.correlation_id
-              AND split_part(cause, '/', 1) = 'topup' AND split_part(cause, '/', 2) = CAST(t.id AS text)
+                   coalesce(sum(amount) FILTER (WHERE type = 'topup_reversed'), 0) AS taken
+            FROM ledger_transfers WHERE correlation_id = t.correlation_id AND split_part(cause, '/', 2) = CAST(t.id AS text)
         ) l
         WHERE t.id = ANY (CAST(:ids AS uuid[]))
-          AND (t.reversed <> v.total OR t.reversed > t.credited OR l.taken <> v.taken OR l.opened <> v.owed
-               OR l.credited + l.settled <> t.credited + v.restored)
+          AND (t.reversed <> v.total OR t.reversed > t.credited OR l.taken <> v.taken
+               OR l.credited <> t.credited + v.back)
         """,
     ),
     Invariant.TRANSITIONS_UNBROKEN: Question(

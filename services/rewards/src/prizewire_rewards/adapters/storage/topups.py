@@ -71,6 +71,7 @@ _REVERSAL: tuple[tuple[str, str], ...] = (
     ("owed", "bigint"),
     ("receivable_id", "uuid"),
     ("restored", "bigint"),
+    ("lifted", "bigint"),
     ("won", "boolean"),
 )
 _LOCK = text("SELECT * FROM topups WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
@@ -89,6 +90,6 @@ _SAVE_REVERSALS = text(
     f"INSERT INTO topup_reversals AS r ({', '.join(name for name, _ in _REVERSAL)}, reversed_at, changed_at) "  # noqa: S608 - our own columns
     "SELECT u.*, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest("
     + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _REVERSAL)
-    + ") AS u ON CONFLICT (rail, reference) DO UPDATE SET restored = excluded.restored, won = excluded.won, "
+    + ") AS u ON CONFLICT (rail, reference) DO UPDATE SET restored = excluded.restored, lifted = excluded.lifted, won = excluded.won, "
     "changed_at = excluded.changed_at"
 )
