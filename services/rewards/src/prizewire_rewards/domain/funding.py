@@ -77,9 +77,9 @@ def _kind(address: str) -> str | None:
         raw = b32decode(address + "=" * (-len(address) % 8))
     except ValueError:
         return None
-    length, kind = _VERSIONS.get(raw[0] if raw else -1, (0, ""))
-    if b32encode(raw).decode().rstrip("=") != address:
+    if not raw or b32encode(raw).decode().rstrip("=") != address:
         return None
+    length, kind = _VERSIONS.get(raw[0], (0, ""))
     if len(raw) != length or binascii.crc_hqx(raw[:-2], 0) != int.from_bytes(raw[-2:], "little"):
         return None
     return kind
