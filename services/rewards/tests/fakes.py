@@ -4,7 +4,7 @@
 handler that raises may leave traces, as no caller goes on with the store afterwards.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -20,15 +20,17 @@ from prizewire_rewards.domain.model import (
     Line,
     Method,
     Payout,
+    Receivable,
     Reward,
     Round,
+    RoundWork,
     Settlement,
     Transition,
 )
-from prizewire_rewards.domain.states import ACCEPTS_PRIZES, PayoutState, RoundState
+from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
 from prizewire_rewards.domain.topups import Reversal, Topup
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
-from prizewire_rewards.ports import Work
+from prizewire_rewards.ports import StagedHead, Work
 
 
 class BookRefused(Exception):
@@ -80,7 +82,12 @@ class MemoryStore:
     campaigns: dict[UUID, Campaign] = field(default_factory=dict)
     rounds: dict[UUID, Round] = field(default_factory=dict)
     rewards: dict[UUID, Reward] = field(default_factory=dict)
-    parts: dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(default_factory=dict)
+    parts: dict[tuple[UUID, int], dict[int, tuple[Settlement, tuple[Line, ...]]]] = field(
+        default_factory=dict
+    )
+    held: dict[tuple[UUID, int], dict[int, str]] = field(default_factory=dict)
+    work_rows: list[RoundWork] = field(default_factory=list)
+    receivables: dict[UUID, Receivable] = field(default_factory=dict)
     payouts: dict[UUID, Payout] = field(default_factory=dict)
     methods: dict[UUID, Method] = field(default_factory=dict)
     entry_rounds: dict[UUID, EntryRound] = field(default_factory=dict)
@@ -110,7 +117,12 @@ class MemoryStore:
             topups=_Topups(self),
             fundings=_Fundings(self),
             withdrawals=_Withdrawals(self),
+            receivables=_Receivables(self),
         )
+
+
+_RELEASES = {CampaignState.ACTIVE, CampaignState.EXHAUSTED, CampaignState.ENDED}
+_OPEN = {PayoutState.REQUESTED, PayoutState.CANCEL_REQUESTED}
 
 
 @dataclass
@@ -126,11 +138,37 @@ class _Ledger(_Port):
         return self.store.books.balance(account)
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        return {account: self.store.books.balance(account) for account in accounts}
+        held = self.store.books.balances
+        return {account: held[account] for account in accounts if account in held}
 
-    async def receivables(self, wallets: Iterable[Account]) -> dict[Account, int]:
-        owed = (Account(Kind.RECEIVABLE, wallet.owner, wallet.asset) for wallet in wallets)
-        return {account: -balance for account in owed if (balance := self.store.books.balance(account)) < 0}
+
+class _Receivables(_Port):
+    async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
+        owners = {(wallet.owner, wallet.asset) for wallet in wallets}
+        found: dict[tuple[str, str], list[Receivable]] = {}
+        for one in self.store.receivables.values():
+            if one.open and (one.player, one.asset) in owners:
+                found.setdefault((one.player, one.asset), []).append(one)
+        return found
+
+    async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
+        wanted = set(players)
+        return [
+            one
+            for one in self.store.receivables.values()
+            if one.open and one.reference == reference and one.player in wanted
+        ]
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
+        return {key: self.store.receivables[key] for key in ids if key in self.store.receivables}
+
+    async def add(self, receivables: Sequence[Receivable]) -> None:
+        assert not self.store.receivables.keys() & {one.id for one in receivables}
+        await self.save(receivables)
+
+    async def save(self, receivables: Sequence[Receivable]) -> None:
+        assert all(one.open >= 0 for one in receivables)
+        self.store.receivables.update({one.id: one for one in receivables})
 
 
 class _Campaigns(_Port):
@@ -146,13 +184,21 @@ class _Campaigns(_Port):
     async def save(self, campaigns: Sequence[Campaign]) -> None:
         self.store.campaigns.update({campaign.id: campaign for campaign in campaigns})
 
+    async def take_back(self, amounts: Mapping[UUID, int]) -> None:
+        for key, amount in amounts.items():
+            campaign = self.store.campaigns[key]
+            self.store.campaigns[key] = replace(campaign, granted=campaign.granted - amount)
+
     async def next_with_queue(self) -> UUID | None:
+        at_work = {task.round_id for task in self.store.work_rows}
         for campaign in map(self._with_pool, self.store.campaigns.values()):
             waiting = _waiting(self.store, campaign.id)
             if (
                 waiting
-                and campaign.state in ACCEPTS_PRIZES
-                and campaign.available >= waiting[0].settlement.gross
+                and campaign.state in _RELEASES
+                and campaign.available >= waiting[0].wanted
+                and waiting[0].state is not RoundState.BOOKING
+                and waiting[0].settlement.round_id not in at_work
             ):
                 return campaign.id
         return None
@@ -194,25 +240,109 @@ class _Rounds(_Port):
         self.store.rounds.update({round_.settlement.round_id: round_ for round_ in rounds})
         self.store.rewards.update({reward.id: reward for reward in rewards})
 
-    async def staged(
-        self, rounds: Iterable[UUID]
-    ) -> dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]]:
-        return {key: dict(self.store.parts[key]) for key in rounds if key in self.store.parts}
+    async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        rounds = self.store.rounds
+        return {key: rounds[key].settlement.campaign for key in ids if key in rounds}
+
+    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+        assert not self.store.rewards.keys() & {reward.id for reward in rewards}
+        assert all(reward.round_id in assets for reward in rewards)
+        self.store.rewards.update({reward.id: reward for reward in rewards})
+
+    async def reward(self, reward_id: UUID) -> Reward | None:
+        return self.store.rewards.get(reward_id)
+
+    async def staged(self, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StagedHead]:
+        return {
+            key: StagedHead(next(iter(parts.values()))[0], frozenset(parts))
+            for key in keys
+            if (parts := self.store.parts.get(key))
+        }
 
     async def stage(
         self, parts: Sequence[tuple[Settlement, int, tuple[Line, ...]]], *, now: datetime
     ) -> None:
         for head, part, lines in parts:
-            self.store.parts.setdefault(head.round_id, {})[part] = (head, lines)
+            self.store.parts.setdefault((head.round_id, head.settlement_version), {})[part] = (head, lines)
 
-    async def unstage(self, rounds: Sequence[UUID]) -> None:
-        for key in rounds:
+    async def unstage(self, key: tuple[UUID, int], *, part: int | None = None) -> None:
+        if part is None:
             self.store.parts.pop(key, None)
+        else:
+            self.store.parts.get(key, {}).pop(part, None)
+
+    def _lines(self, key: tuple[UUID, int]) -> list[Line]:
+        parts = self.store.parts.get(key, {})
+        return sorted((line for _, lines in parts.values() for line in lines), key=lambda line: line.line)
+
+    async def staged_lines(self, key: tuple[UUID, int], *, after: int, limit: int) -> list[Line]:
+        return [line for line in self._lines(key) if line.line > after][:limit]
+
+    async def staged_players(self, key: tuple[UUID, int]) -> int:
+        return len({line.player for line in self._lines(key)})
+
+    async def staged_for(self, key: tuple[UUID, int], *, players: Iterable[str]) -> dict[str, Line]:
+        wanted = set(players)
+        return {line.player: line for line in self._lines(key) if line.player in wanted}
+
+    async def hold(self, key: tuple[UUID, int], *, held: Mapping[int, str]) -> None:
+        self.store.held.setdefault(key, {}).update(held)
+
+    async def holds(self, key: tuple[UUID, int], *, after: int, upto: int) -> dict[int, str]:
+        held = self.store.held.get(key, {})
+        return {line: code for line, code in held.items() if after < line <= upto}
+
+    async def chunk(
+        self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
+    ) -> list[Reward]:
+        found = (await self.rewards([round_id]))[round_id]
+        return [
+            reward
+            for reward in found
+            if reward.line.line > after and (before_version is None or reward.version < before_version)
+        ][:limit]
+
+    async def rewards_of(self, round_id: UUID, *, players: Iterable[str]) -> dict[str, Reward]:
+        wanted = set(players)
+        found = (await self.rewards([round_id]))[round_id]
+        return {reward.line.player: reward for reward in found if reward.line.player in wanted}
+
+    async def shortage(self, round_id: UUID) -> int:
+        found = (await self.rewards([round_id]))[round_id]
+        return sum(reward.short for reward in found if reward.line.line > 0)
+
+    async def add_work(self, tasks: Sequence[RoundWork], *, now: datetime) -> None:
+        for task in tasks:
+            number = 1 + max((known.id for known in self.store.work_rows), default=0)
+            campaign = self.store.rounds[task.round_id].settlement.campaign
+            self.store.work_rows.append(replace(task, id=number, campaign=campaign))
+
+    async def next_work(self) -> RoundWork | None:
+        return self.store.work_rows[0] if self.store.work_rows else None
+
+    async def pending_work(self, rounds: Iterable[UUID]) -> dict[UUID, list[RoundWork]]:
+        found: dict[UUID, list[RoundWork]] = {}
+        wanted = set(rounds)
+        for task in self.store.work_rows:
+            if task.round_id in wanted:
+                found.setdefault(task.round_id, []).append(task)
+        return found
+
+    async def save_work(self, task: RoundWork) -> None:
+        self.store.work_rows = [task if known.id == task.id else known for known in self.store.work_rows]
+
+    async def end_work(self, task: RoundWork) -> None:
+        self.store.work_rows = [known for known in self.store.work_rows if known.id != task.id]
 
 
 class _Payouts(_Port):
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
         return {key: self.store.payouts[key] for key in ids if key in self.store.payouts}
+
+    async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
+        wanted = set(players)
+        found = [p for p in self.store.payouts.values() if p.player in wanted and p.asset == asset]
+        return [payout for payout in reversed(found) if payout.state in _OPEN]
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         assert not self.store.payouts.keys() & {payout.id for payout in payouts}
@@ -360,6 +490,25 @@ class FakeDigest:
     """A digest that is the lines themselves."""
 
     def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
-        return f"{asset}:" + ";".join(
-            f"{line.line},{line.player},{line.place},{line.amount}" for line in lines
+        whole = self.begin(asset=asset)
+        whole.add(lines)
+        return whole.hexdigest()
+
+    def begin(self, *, asset: str) -> "FakeStream":
+        return FakeStream(asset)
+
+
+@dataclass
+class FakeStream:
+    """The same, of lines that come a few at a time."""
+
+    asset: str
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, lines: Sequence[Line]) -> None:
+        self.lines += lines
+
+    def hexdigest(self) -> str:
+        return f"{self.asset}:" + ";".join(
+            f"{line.line},{line.player},{line.place},{line.amount}" for line in self.lines
         )

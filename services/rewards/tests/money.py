@@ -12,7 +12,7 @@ from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.handlers.entries import close_entries
 from services.rewards.tests.rig import Match, Rig
 
-__all__ = ["TopupSession", "closed", "end", "entered", "entry_of", "opened", "top_up"]
+__all__ = ["TopupSession", "closed", "end", "entered", "entry_of", "opened", "top_up", "voided"]
 
 
 def _head(match: Match) -> dict[str, Any]:
@@ -63,6 +63,12 @@ def entered(
         **(said or {}),
     }
     return match.settlement_event("prizewire.round.entered.v1", data, version=version)
+
+
+def voided(match: Match, *, version: int) -> bytes:
+    """``round.voided``."""
+    data = {**_head(match), "reason": "power cut"}
+    return match.settlement_event("prizewire.round.voided.v1", data, version=version)
 
 
 def entry_of(match: Match, player: str) -> UUID:

@@ -36,8 +36,8 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.app import build
 from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
-from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.model import Delivery, Receivable
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import (
     change_campaign,
@@ -45,7 +45,8 @@ from prizewire_rewards.handlers.campaigns import (
     fund_campaign,
     release_next,
 )
-from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.handlers.large import work_on_next
+from prizewire_rewards.handlers.receivables import open_receivable
 from prizewire_rewards.ports import Tools
 from prizewire_rewards.settings import RewardsSettings
 
@@ -89,6 +90,7 @@ class Match:
     final: bool = True
     lines_per_part: int | None = None
     match_id: str = field(default_factory=lambda: f"match-{uuid4().hex[:12]}")
+    version: int = 1
 
     @property
     def round_id(self) -> UUID:
@@ -101,8 +103,30 @@ class Match:
     def reward_id(self, player: str) -> UUID:
         return ids.reward_id(round_id=self.round_id, player=player)
 
-    def events(self, **overrides: Any) -> list[bytes]:
-        """The signed ``round.settled`` events, one for each part."""
+    def corrected(self, lines: Sequence[tuple[str, str]], *, at: int, **changes: Any) -> list[bytes]:
+        """The signed ``round.corrected`` events with these lines as the next version, of which the first has the
+        subject's version ``at``; what the lines leave of the net prize is unclaimed. The match goes on from there.
+        """
+
+        def minor(amount: str) -> int:
+            return int(amount.replace(".", ""))
+
+        net = sum(minor(amount) for _, amount in self.lines) + minor(self.unclaimed)
+        left = net - sum(minor(amount) for _, amount in lines)
+        self.lines, self.version = lines, self.version + 1
+        self.unclaimed = f"{left // 100}.{left % 100:02}"
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return self.events(kind="corrected", at=at, reason="a mistake")
+
+    def voided(self, *, at: int) -> bytes:
+        """``round.voided``."""
+        head = {"match_id": self.match_id, "match_source": "/games/test", "competition": "cup"}
+        data = {"round_id": str(self.round_id), **head, "reason": "cheating"}
+        return self.settlement_event("prizewire.round.voided.v1", data, version=at)
+
+    def events(self, *, kind: str = "settled", at: int = 1, **overrides: Any) -> list[bytes]:
+        """The signed ``round.settled`` (or corrected) events, one for each part."""
         decimals = ASSETS[self.asset].decimals
 
         def minor(amount: str) -> int:
@@ -125,7 +149,7 @@ class Match:
             "match_id": self.match_id,
             "match_source": "/games/test",
             "competition": "cup",
-            "settlement_version": 1,
+            "settlement_version": self.version,
             "rule_version": 1,
             "campaign": str(self.campaign),
             "asset": self.asset,
@@ -146,13 +170,13 @@ class Match:
         return [
             event_bytes(
                 topic=SETTLEMENTS.name,
-                kind="prizewire.round.settled.v1",
+                kind=f"prizewire.round.{kind}.v1",
                 source="/prizewire/settlement",
                 subject=str(self.round_id),
                 data={**head, "part": part, "lines": chunk, **overrides},
                 key=make_key("settlement"),
                 correlationid=self.correlation_id,
-                aggregateversion=part,
+                aggregateversion=at + part - 1,
             )
             for part, chunk in enumerate(chunks, 1)
         ]
@@ -172,7 +196,7 @@ class Match:
 
     def finalized(self, *, version: int = 2) -> bytes:
         """``round.finalized``."""
-        data = {"round_id": str(self.round_id), "settlement_version": 1}
+        data = {"round_id": str(self.round_id), "settlement_version": self.version}
         return self.settlement_event("prizewire.round.finalized.v1", data, version=version)
 
 
@@ -396,18 +420,32 @@ class Rig:
                 return booked
             booked += done.rounds
 
-    async def owe(self, player: str, amount: int) -> None:
-        """Open a debt of a player, as a correction will."""
-        journal = Journal()
-        move = Move(
-            TransferType.RECEIVABLE_OPENED,
-            Account(Kind.RECEIVABLE, player, "USDC"),
-            Account(Kind.CLEARING, "receivables", "USDC"),
-            amount,
-        )
-        journal.add([move], cause=f"debt/{uuid4()}", correlation_id="test")
+    async def work_on(self, *, limit: int = 1_000) -> int:
+        """Work on large rounds until nothing is left, as the job does; answers how many chunks that took."""
+        chunks = 0
+        while True:
+            async with self.db.transaction() as tx:
+                done = await work_on_next(
+                    work=self.works.of(tx), tools=self.tools, now=self.clock.now(), limit=limit
+                )
+            if done is None:
+                return chunks
+            chunks += 1
+
+    async def owe(self, player: str, amount: int, *, campaign: UUID | None = None) -> Receivable:
+        """Let a player owe something."""
         async with self.db.transaction() as tx:
-            await self.works.of(tx).ledger.post(journal.transfers, now=self.clock.now())
+            return await open_receivable(
+                player=player,
+                asset="USDC",
+                amount=amount,
+                campaign=campaign,
+                cause=f"debt/{uuid4()}",
+                reference="test",
+                correlation_id="test",
+                work=self.works.of(tx),
+                now=self.clock.now(),
+            )
 
     async def balance(self, kind: Kind, owner: object, asset: str = "USDC") -> int:
         """An account's balance, unbounded ones included."""

@@ -46,7 +46,7 @@ class Services:
         self.stuck: dict[str, list[dict[str, Any]]] = {service: [] for service in SERVICES}
         self.settled = True
         self.sheet = dict.fromkeys(
-            ("payout_pending", "organizer_fees", "recovered", "reserved", "unfunded"), "0.00"
+            ("payout_pending", "organizer_fees", "claimable", "reserved", "unfunded"), "0.00"
         ) | {
             "funded": "400.00",
             "available": "150.00",
@@ -204,13 +204,13 @@ def test_a_transfer_of_this_run_that_no_prize_explains_is_seen(services: Service
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("wallets", "12.49"), ("platform_fees", "25.01"), ("recovered", "0.01"), ("paid", "212.49")],
+    [("wallets", "12.49"), ("platform_fees", "25.01"), ("claimable", "0.01"), ("paid", "212.49")],
 )
 def test_a_sheet_that_is_off_is_seen(services: Services, name: str, value: str) -> None:
     """Even if the pool's rest hides it: each amount is held against settlement's or payouts' word, or the sum."""
     services.sheet[name] = value
     assert not judged(services).sums_match
-    if name != "recovered":
+    if name != "claimable":
         moved = int(value.replace(".", "")) - {"wallets": 1250, "platform_fees": 2500, "paid": 21250}[name]
         services.sheet["available"] = f"{(15000 - moved) / 100:.2f}"
         assert not judged(services).sums_match

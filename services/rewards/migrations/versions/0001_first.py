@@ -47,7 +47,6 @@ platform_fee reserved fees any
 organizer_fee reserved fees any
 organizer_fee reserved wallet:winnings any
 receivable_opened receivable clearing any
-receivable_netted wallet:winnings receivable any
 receivable_written_off write_off receivable any
 entry_fee_held wallet:winnings entry_fee_escrow:winnings any
 entry_fee_held wallet:topup entry_fee_escrow:topup any

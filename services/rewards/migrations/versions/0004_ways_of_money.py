@@ -43,7 +43,6 @@ funding_withdrawn funding external_out redeemable
 
 ROUND_STATES = (
     ("", "booking"),
-    ("", "voided"),
     ("unfunded", "booking"),
     ("unfunded", "voided"),
     ("reserved", "voided"),

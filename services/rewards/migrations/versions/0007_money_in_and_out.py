@@ -7,7 +7,7 @@ from alembic import op
 from prizewire_chassis.db.schema import guard_transitions, runtime_role
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """Composition root: builds everything, and is the only reader of settings."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,10 +12,11 @@ from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, T
 from prizewire_rewards.adapters.messages import OutboxMessages
 from prizewire_rewards.adapters.rules import load_payout_rules
 from prizewire_rewards.adapters.storage import work_of
-from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, sum_up
+from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, staged_seen, sum_up
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
+from prizewire_rewards.domain.invariants import StagedSeen
 from prizewire_rewards.domain.payout_rules import PayoutRules
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
@@ -65,14 +66,19 @@ async def build(runtime: Runtime) -> Built:
         return await lineage_of(tx, correlation_id, assets=assets)
 
     works = Works(of=work)
-    releasing, jobs = build_jobs(
+
+    async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
+        return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
+
+    jobs = build_jobs(
         db=runtime.db,
         works=works,
         tools=tools,
         clock=runtime.clock,
         roll_up=fold,
         sum_up=checkpoint,
-        watches=build_watches(),
+        staged=staged,
+        watches=build_watches(parts_wait_s=settings.parts_wait_s),
         invariants_interval_s=settings.invariants_interval_s,
     )
     codes = list(assets)
@@ -83,15 +89,15 @@ async def build(runtime: Runtime) -> Built:
         tools=tools,
         clock=runtime.clock,
         audit=runtime.audit,
-        release=releasing.wake,
+        release=jobs.releasing.wake,
     )
     return Built(
         controllers=[build_routes(front)],
         lineage=lineage,
-        checks=build_checks(),
-        specs=build_specs(works=works, tools=tools, clock=runtime.clock),
+        checks=build_checks(parts_wait_s=settings.parts_wait_s),
+        specs=build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
         jobs=[
-            *jobs,
+            *jobs.every,
             *build_money_jobs(db=runtime.db, works=works, tools=tools, clock=runtime.clock),
         ],
     )

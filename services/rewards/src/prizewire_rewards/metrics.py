@@ -13,12 +13,18 @@ __all__ = [
     "LEDGER_BEHIND",
     "LINES_BOOKED",
     "MISMATCHES",
+    "PARTS_MISSING",
+    "PARTS_OLDEST",
     "PAYOUTS_ENDED",
     "PAYOUTS_REQUESTED",
     "RECEIVABLES_NETTED",
+    "RECEIVABLES_OPENED",
     "ROLLED_UP",
     "ROUNDS_BOOKED",
+    "ROUNDS_CORRECTED",
     "ROUNDS_UNFUNDED",
+    "ROUNDS_VOIDED",
+    "ROUND_WORK",
     "TOPUPS",
     "WATCHED",
     "WATCHED_WHOLE",
@@ -30,6 +36,21 @@ ROUNDS_BOOKED = Counter(
     "prizewire_rewards_rounds_booked_total", "Rounds whose prizes were taken from a pool."
 )
 ROUNDS_UNFUNDED = Counter("prizewire_rewards_rounds_unfunded_total", "Rounds that had to wait for money.")
+ROUNDS_CORRECTED = Counter(
+    "prizewire_rewards_rounds_corrected_total", "Rounds that were brought to corrected lines."
+)
+ROUNDS_VOIDED = Counter("prizewire_rewards_rounds_voided_total", "Rounds whose money went back to the pool.")
+ROUND_WORK = Gauge(
+    "prizewire_rewards_round_work", "Steps that wait to be done on the lines of large rounds, chunk by chunk."
+)
+PARTS_MISSING = Gauge(
+    "prizewire_rewards_parts_missing",
+    "Settlements of which parts have been waiting for others longer than they may. Anything but zero needs a person.",
+)
+PARTS_OLDEST = Gauge(
+    "prizewire_rewards_parts_oldest_seconds",
+    "How long the oldest part has been waiting for others; 0 if none does.",
+)
 LINES_BOOKED = Counter(
     "prizewire_rewards_lines_booked_total", "Prize lines that were credited or made pending."
 )
@@ -40,6 +61,7 @@ PAYOUTS_ENDED = Counter("prizewire_rewards_payouts_ended_total", "Payouts that r
 RECEIVABLES_NETTED = Counter(
     "prizewire_rewards_receivables_netted_total", "Credits of which a debt was taken."
 )
+RECEIVABLES_OPENED = Counter("prizewire_rewards_receivables_opened_total", "Debts that corrections left.")
 MISMATCHES = Counter(
     "prizewire_rewards_refused_total",
     "Authentic events that do not fit what rewards knows. Anything but zero needs a person.",

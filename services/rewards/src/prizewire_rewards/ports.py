@@ -1,11 +1,11 @@
 """What the handlers need from outside. One ``Work`` is one database transaction.
 
 Locks are taken in one order: rounds of entries, campaigns, rounds, payouts, top-ups, entries, accounts, each sorted. A
-pool is moved only under its campaign's lock, a reserved account under its round's, a payout's holding under its
-payout's; receivables only after the player's winnings.
+pool is moved only under its campaign's lock (but for debts that come back to it, which only add to it), a reserved
+account under its round's, a payout's holding under its payout's; receivables only after the player's winnings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -23,8 +23,10 @@ from prizewire_rewards.domain.model import (
     Line,
     Method,
     Payout,
+    Receivable,
     Reward,
     Round,
+    RoundWork,
     Settlement,
     Transition,
 )
@@ -37,6 +39,7 @@ from prizewire_rewards.domain.views import (
     EntryFilter,
     FundingView,
     PayoutView,
+    ReceivableView,
     RewardView,
     WalletBalance,
 )
@@ -55,7 +58,10 @@ __all__ = [
     "Methods",
     "Payouts",
     "Queries",
+    "Receivables",
     "Rounds",
+    "RunningDigest",
+    "StagedHead",
     "Tools",
     "Topups",
     "Withdrawals",
@@ -80,13 +86,33 @@ class Ledger(Protocol):
         ...
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        """Kept balances of those accounts that exist, locked in one order until the transaction ends."""
+        """Kept balances of those accounts that are open, locked in one order."""
         ...
 
-    async def receivables(self, wallets: Iterable[Account]) -> dict[Account, int]:
-        """Debts above zero of the owners of these wallets, by receivable account, locked. The caller holds the
-        wallets' locks, having posted to them.
+
+class Receivables(Protocol):
+    """What players owe. A receivable is locked after the accounts of its player, or alone."""
+
+    async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
+        """What the wallets' owners still owe in their assets, by (player, asset), the oldest first, locked. The caller
+        holds the wallets' locks, having posted to them.
         """
+        ...
+
+    async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
+        """What these players still owe for one reference, the oldest first, locked."""
+        ...
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
+        """Those that exist, locked in the order of their ids."""
+        ...
+
+    async def add(self, receivables: Sequence[Receivable]) -> None:
+        """Store new ones."""
+        ...
+
+    async def save(self, receivables: Sequence[Receivable]) -> None:
+        """Store counters of locked ones."""
         ...
 
 
@@ -107,6 +133,12 @@ class Campaigns(Protocol):
 
     async def save(self, campaigns: Sequence[Campaign]) -> None:
         """Store state and counters of locked campaigns."""
+        ...
+
+    async def take_back(self, amounts: Mapping[UUID, int]) -> None:
+        """Count amounts that came back to the pools of campaigns as granted no more. It does not need their locks; a
+        campaign that the caller holds must have been saved before.
+        """
         ...
 
     async def next_with_queue(self) -> UUID | None:
@@ -134,24 +166,96 @@ class Rounds(Protocol):
         ...
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
-        """Store the state of locked rounds and of prizes that moved on."""
+        """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
         ...
 
-    async def staged(
-        self, rounds: Iterable[UUID]
-    ) -> dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]]:
-        """Parts that wait for the others, by round and part number."""
+    async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        """The campaigns of those rounds that exist; a round never changes its own."""
+        ...
+
+    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+        """Store prizes that came into being after their rounds, whose assets are given."""
+        ...
+
+    async def reward(self, reward_id: UUID) -> Reward | None:
+        """One prize, as it is; decide only once its round is locked."""
+        ...
+
+    async def staged(self, keys: Iterable[tuple[UUID, int]]) -> "dict[tuple[UUID, int], StagedHead]":
+        """What waits of settlements in parts, by round and settlement version."""
         ...
 
     async def stage(
         self, parts: Sequence[tuple[Settlement, int, tuple[Line, ...]]], *, now: datetime
     ) -> None:
-        """Store parts until the round is whole."""
+        """Store parts until the settlement is whole and booked."""
         ...
 
-    async def unstage(self, rounds: Sequence[UUID]) -> None:
-        """Drop the parts of rounds that are whole."""
+    async def unstage(self, key: tuple[UUID, int], *, part: int | None = None) -> None:
+        """Drop one part of a staged settlement, or all of it."""
         ...
+
+    async def staged_lines(self, key: tuple[UUID, int], *, after: int, limit: int) -> list[Line]:
+        """The staged lines after a number, in their order."""
+        ...
+
+    async def staged_players(self, key: tuple[UUID, int]) -> int:
+        """How many players the staged lines name."""
+        ...
+
+    async def staged_for(self, key: tuple[UUID, int], *, players: Iterable[str]) -> dict[str, Line]:
+        """The staged lines of players, as far as they have one."""
+        ...
+
+    async def hold(self, key: tuple[UUID, int], *, held: Mapping[int, str]) -> None:
+        """Note on staged lines which rule will keep them back."""
+        ...
+
+    async def holds(self, key: tuple[UUID, int], *, after: int, upto: int) -> dict[int, str]:
+        """What is noted on the staged lines of a range."""
+        ...
+
+    async def chunk(
+        self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
+    ) -> list[Reward]:
+        """Prizes on lines after a number, in their order; of settlements before a version, if one is named."""
+        ...
+
+    async def shortage(self, round_id: UUID) -> int:
+        """What the prizes of a booked round wait for."""
+        ...
+
+    async def rewards_of(self, round_id: UUID, *, players: Iterable[str]) -> dict[str, Reward]:
+        """The prizes of some players."""
+        ...
+
+    async def add_work(self, tasks: Sequence[RoundWork], *, now: datetime) -> None:
+        """Put work behind what is to be done already."""
+        ...
+
+    async def next_work(self) -> RoundWork | None:
+        """The work that is due next, as it is; decide only once its round is locked."""
+        ...
+
+    async def pending_work(self, rounds: Iterable[UUID]) -> dict[UUID, list[RoundWork]]:
+        """What is to be done on locked rounds, in its order."""
+        ...
+
+    async def save_work(self, task: RoundWork) -> None:
+        """Store how far work is."""
+        ...
+
+    async def end_work(self, task: RoundWork) -> None:
+        """Work is through."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StagedHead:
+    """The head that the staged parts of a settlement share, and which those are."""
+
+    head: Settlement
+    parts: frozenset[int]
 
 
 class Payouts(Protocol):
@@ -159,6 +263,10 @@ class Payouts(Protocol):
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
         """Those that exist, locked in the order of their ids."""
+        ...
+
+    async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
+        """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
         ...
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
@@ -349,6 +457,12 @@ class Queries(Protocol):
         """Prizes by round and line, those after a (round, line)."""
         ...
 
+    async def receivables(
+        self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[ReceivableView]:
+        """What players owe or owed, newest first, those before an (opening time, id)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -365,6 +479,7 @@ class Work:
     topups: Topups
     fundings: Fundings
     withdrawals: Withdrawals
+    receivables: Receivables
 
 
 class IntentSigner(Protocol):
@@ -393,6 +508,22 @@ class LinesDigest(Protocol):
 
     def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
         """Hex SHA-256 of the canonical JSON array ``[[line, player, place, amount], …]``."""
+        ...
+
+    def begin(self, *, asset: str) -> "RunningDigest":
+        """The same digest, of lines that come a few at a time."""
+        ...
+
+
+class RunningDigest(Protocol):
+    """A digest of lines that come a few at a time, in their order."""
+
+    def add(self, lines: Sequence[Line]) -> None:
+        """Some more lines."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The digest of all lines that came."""
         ...
 
 

@@ -26,3 +26,8 @@ class RewardsSettings(ServiceSettings):
         None,
         description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset; no rules if unset.",
     )
+    parts_wait_s: int = Field(
+        900,
+        ge=1,
+        description="Seconds that a part of a settlement may wait for the others before it is an alarm.",
+    )

@@ -11,7 +11,7 @@ from prizewire_rewards.domain.entries import EntryEnd
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.handlers import entries as handler
 from prizewire_rewards.handlers.entries import close_next
-from services.rewards.tests.money import closed, end, entered, entry_of, opened, top_up
+from services.rewards.tests.money import closed, end, entered, entry_of, opened, top_up, voided
 from services.rewards.tests.rig import Match, Rig
 from services.rewards.tests.sql import refused
 
@@ -266,6 +266,33 @@ async def test_a_void_gives_back_to_the_buckets_it_came_from(rig: Rig, match: Ma
     [told] = await rig.events("entry.refunded")
     assert (told["data"]["from_topup"], told["data"]["from_winnings"]) == ("3.00", "2.00")
     assert await rig.balance(Kind.ENTRY_FEES, "platform") == 0
+    assert await rig.breaches() == []
+
+
+async def test_a_void_that_settlement_tells_refunds_before_and_after_settling(rig: Rig) -> None:
+    """Prizes go back to the pool and fees to their wallets, in the transaction of the one event."""
+    campaign = await rig.campaign(funded=100_000)
+    unsettled, pending = Match(campaign, []), Match(campaign, [("bob", "10.00")], final=False)
+    await rich(rig, "ann", topup="10.00")
+    [settled] = pending.events()
+    await rig.feed(
+        rig.settlements,
+        opened(unsettled),
+        entered(unsettled, "ann", version=2),
+        voided(unsettled, version=3),
+        opened(pending),
+        entered(pending, "ann", version=2),
+        with_version(pending, settled, 3),
+    )
+    await rig.feed(rig.settlements, voided(pending, version=4))
+    assert await rig.stuck() == []
+    for match in (unsettled, pending):
+        assert await state_of(rig, match, "ann") == ("refunded", None)
+    assert await wallet(rig, "ann") == (1_000, 0)
+    assert await rig.balance(Kind.POOL, campaign) == 100_000
+    late = Match(campaign, [])
+    await rig.feed(rig.settlements, voided(late, version=1), entered(late, "ann", version=2))
+    assert await state_of(rig, late, "ann") == ("refused", "round_ended")
     assert await rig.breaches() == []
 
 

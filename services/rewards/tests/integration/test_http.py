@@ -47,7 +47,7 @@ async def test_a_campaign_from_draft_to_balance_sheet(rig: Rig) -> None:
         "platform_fees": "100.00",
         "organizer_fees": "0.00",
         "wallets": "750.00",
-        "recovered": "0.00",
+        "claimable": "0.00",
         "payout_pending": "0.00",
         "paid": "0.00",
         "unfunded": "0.00",

@@ -143,7 +143,7 @@ async def test_an_unknown_account_is_refused(shared: Rig) -> None:
     [
         ("prize_reserved", POOL, RESERVED, 101),
         ("prize_credited", RESERVED, WINNINGS, 1),
-        ("receivable_netted", WINNINGS, Account(Kind.RECEIVABLE, "ann", "USDC"), 1),
+        ("receivable_recovered", WINNINGS, POOL, 1),
     ],
 )
 async def test_a_pool_or_wallet_never_goes_below_zero(
@@ -170,7 +170,7 @@ async def test_a_receivable_never_goes_above_zero(funded: Rig) -> None:
         await insert(tx, "prize_reserved", POOL, RESERVED, 50)
         await insert(tx, "prize_credited", RESERVED, WINNINGS, 50)
         await insert(tx, "receivable_opened", owed, clearing, 10)
-    state, message = await refused(funded, lambda tx: insert(tx, "receivable_netted", WINNINGS, owed, 11))
+    state, message = await refused(funded, lambda tx: insert(tx, "receivable_settled", clearing, owed, 11))
     assert state == "23514"
     assert "ledger_accounts_ceiling" in message
 

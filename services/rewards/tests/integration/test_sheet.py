@@ -75,12 +75,15 @@ async def test_each_end_of_a_payout_is_told(rig: Rig) -> None:
 
 
 async def test_a_recovered_debt_is_in_no_wallet(rig: Rig) -> None:
-    """What is taken from a credit for a debt stands by itself, and the sum holds."""
+    """What is taken from a credit for a debt to another pool leaves the wallets of that pool's campaign."""
+    other = await rig.campaign(funded=10_000)
+    await rig.settle(Match(other, [("ann", "20.00")]))
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
-    await rig.owe("ann", 1_500)
+    await rig.owe("ann", 1_500, campaign=other)
     await direct(rig, Match(campaign, [("ann", "40.00")]))
     sheet = await sheet_of(rig, campaign)
-    assert sheet == {"funded": 10_000, "available": 6_000, "recovered": 1_500, "payout_pending": 2_500}
+    assert sheet == {"funded": 10_000, "available": 6_000, "wallets": 1_500, "payout_pending": 2_500}
+    assert await sheet_of(rig, other) == {"funded": 10_000, "available": 9_500, "wallets": 500}
 
 
 async def test_rounds_of_one_correlation_id_are_told_apart(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

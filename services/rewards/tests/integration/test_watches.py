@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 from sqlalchemy import text
@@ -10,8 +11,8 @@ from structlog.testing import capture_logs
 
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards.adapters.storage import checks
-from prizewire_rewards.adapters.storage.checks import BalanceWatch, build_watches, sum_up
-from prizewire_rewards.domain.invariants import Invariant, Seen
+from prizewire_rewards.adapters.storage.checks import BalanceWatch, build_watches, staged_seen, sum_up
+from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.entrypoints.jobs import Watch, build_jobs
@@ -278,18 +279,22 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
     async def folding(_: AsyncConnection, rows_max: int) -> int:
         return min(0, rows_max)
 
+    async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
+        return await staged_seen(tx, now=now, wait_s=900)
+
     watches: Sequence[Watch] = build_watches()
-    _, jobs = build_jobs(
+    jobs = build_jobs(
         db=rig.db,
         works=rig.works,
         tools=rig.tools,
         clock=rig.clock,
         roll_up=folding,
         sum_up=summing,
+        staged=staged,
         watches=watches,
         invariants_interval_s=300,
     )
-    by_name = {job.name: job for job in jobs}
+    by_name = {job.name: job for job in jobs.every}
     assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
     # A logger that was used before keeps the configuration that it found then.
     monkeypatch.setattr("prizewire_rewards.entrypoints.jobs._log", get_logger("told"))

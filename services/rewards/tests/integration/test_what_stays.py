@@ -46,6 +46,12 @@ async def test_nothing_is_deleted_to_be_born_again(shared: Rig, table: str) -> N
         *(("rewards", change) for change in ("id = gen_random_uuid()", "round_id = id", "line = line + 1")),
         *(("rewards", change) for change in ("place = 9", "part = 2")),
         *(("rewards", change) for change in ("payout_id = NULL", "payout_id = gen_random_uuid()")),
+        *(("rewards", change) for change in ("settlement_version = 0", "payout_ordinal = 2")),
+        ("rewards", "settlement_version = 2, player = 'eve'"),
+        ("rewards", "payout_id = gen_random_uuid(), payout_ordinal = 3"),
+        ("rewards", "payout_id = NULL, payout_ordinal = 2"),
+        ("rounds", "settlement_version = 2, gross = gross + 1"),
+        ("rounds", "settlement_version = 0, digest = 'x'"),
         *(("payouts", change) for change in ("amount = amount + 1", "player = 'eve'", "asset = 'EURC'")),
         *(("payouts", change) for change in ("id = gen_random_uuid()", "campaign = NULL", "round_id = NULL")),
         *(
@@ -65,7 +71,7 @@ async def test_nothing_is_deleted_to_be_born_again(shared: Rig, table: str) -> N
         ),
         *(
             ("rounds", change)
-            for change in ("settlement_version = 2", "rule_version = 2", "correlation_id = 'x'")
+            for change in ("settlement_version = 3", "rule_version = 2", "correlation_id = 'x'")
         ),
         *(("rounds", change) for change in ("match_source = 'x'", "competition = 'x'", "parts = 2")),
         *(("rounds", change) for change in ("final = false", "version = 0", "campaign = NULL")),

@@ -10,22 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prizewire_rewards.domain.booking import (
-    Credit,
     check_settlement,
     credits_of,
+    fee_moves,
     finality_moves,
-    net_receivable,
     reserved_moves,
 )
 from prizewire_rewards.domain.errors import IllegalTransition, Refused
 from prizewire_rewards.domain.ledger import EDGE_OF, Account, Kind, deltas
-from prizewire_rewards.domain.model import Line, Settlement
+from prizewire_rewards.domain.model import Line, Reward, Settlement
 from prizewire_rewards.domain.states import (
     CAMPAIGN_EDGES,
     PAYOUT_EDGES,
     PAYOUT_FINAL,
     CampaignState,
     PayoutState,
+    RewardState,
     step,
 )
 
@@ -113,7 +113,9 @@ def test_pending_then_final_is_the_same_as_final_at_once(
     )
     lines = [Line(n, f"p{n}", n, amount, 1) for n, amount in enumerate(amounts, 1)]
     once = reserved_moves(head, lines)
-    twice = [*reserved_moves(replace(head, final=False), lines), *finality_moves(head, lines)]
+    rewards = [Reward(UUID(int=line.line), head.round_id, line, RewardState.PENDING, None) for line in lines]
+    matured = [*finality_moves(head, rewards), *fee_moves(head)]
+    twice = [*reserved_moves(replace(head, final=False), lines), *matured]
     assert deltas(once) == deltas(twice)
     for moves in (once, twice):
         assert all((move.type, move.debit.kind, move.credit.kind) in EDGE_OF for move in moves)
@@ -122,21 +124,6 @@ def test_pending_then_final_is_the_same_as_final_at_once(
     assert sum(credit.amount for credit in credits_of(once)) == sum(amounts) + (
         organizer_fee if organizer else 0
     )
-
-
-def test_a_debt_takes_at_most_the_credit_and_at_most_itself() -> None:
-    """Netting lowers the debt by what it took, and ends with it."""
-    wallet, owed = Account(Kind.WINNINGS, "ann", "USDC"), Account(Kind.RECEIVABLE, "ann", "USDC")
-    debts = {owed: 15}
-    taken = [net_receivable(Credit(wallet, 10, n), debts=debts) for n in range(3)]
-    assert [move.amount if move else 0 for move in taken] == [10, 5, 0]
-    assert debts == {owed: 0}
-
-
-def test_a_debt_in_another_asset_takes_nothing() -> None:
-    """Debts are owed in their own asset."""
-    debts = {Account(Kind.RECEIVABLE, "ann", "EURC"): 15}
-    assert net_receivable(Credit(Account(Kind.WINNINGS, "ann", "USDC"), 10, 1), debts=debts) is None
 
 
 def test_final_payouts_stay_final() -> None:

@@ -1,18 +1,19 @@
 """Intents signed with rewards' message key, the signer's closures checked, and the digest of lines."""
 
+import hashlib
 from collections.abc import Sequence
 from uuid import UUID
 
-from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.canonical import canonical_bytes, canonical_hash
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.events.signing import ClosedEvent
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_contracts.trust import MessageKey, TrustStore
-from prizewire_money import Amount, AssetRegistry
+from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_rewards.domain.model import Line
 
-__all__ = ["CanonicalDigest", "MessageKeySigner", "TrustedClosures"]
+__all__ = ["CanonicalDigest", "CanonicalStream", "MessageKeySigner", "TrustedClosures"]
 
 
 class MessageKeySigner:
@@ -55,7 +56,36 @@ class CanonicalDigest:
 
     def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
         """Hex SHA-256 of the canonical JSON array ``[[line, player, place, amount], …]``."""
-        known = self._assets[asset]
-        return canonical_hash(
-            [[line.line, line.player, line.place, Amount(known, line.amount).to_wire()] for line in lines]
-        ).hex()
+        return canonical_hash(_rows(lines, self._assets[asset])).hex()
+
+    def begin(self, *, asset: str) -> "CanonicalStream":
+        """The same digest, of lines that come a few at a time."""
+        return CanonicalStream(self._assets[asset])
+
+
+class CanonicalStream:
+    """The canonical JSON array, hashed as it comes: what it holds does not grow with the number of lines."""
+
+    def __init__(self, asset: Asset) -> None:
+        self._asset = asset
+        self._hash = hashlib.sha256(b"[")
+        self._empty = True
+
+    def add(self, lines: Sequence[Line]) -> None:
+        """Some more lines, in their order."""
+        if not lines:
+            return
+        if not self._empty:
+            self._hash.update(b",")
+        self._empty = False
+        self._hash.update(canonical_bytes(_rows(lines, self._asset))[1:-1])
+
+    def hexdigest(self) -> str:
+        """The digest of all lines that came."""
+        whole = self._hash.copy()
+        whole.update(b"]")
+        return whole.hexdigest()
+
+
+def _rows(lines: Sequence[Line], asset: Asset) -> list[list[int | str]]:
+    return [[line.line, line.player, line.place, Amount(asset, line.amount).to_wire()] for line in lines]

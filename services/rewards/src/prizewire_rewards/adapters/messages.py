@@ -1,6 +1,7 @@
 """Domain events as contracts, into the outbox of the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
+from prizewire_contracts.events import wallets as wallet_wire
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.adapters.wallet_messages import entry_event, topup_event
@@ -17,15 +19,31 @@ from prizewire_rewards.domain.events import (
     EntryMoved,
     Event,
     IntentRenewed,
+    OwedStep,
     PayoutAsked,
     PayoutCancelAsked,
     PoolExhausted,
+    ReceivableChanged,
     RewardsMoved,
+    Told,
     TopupMoved,
 )
 from prizewire_rewards.domain.model import Payout
 
 __all__ = ["OutboxMessages"]
+
+_MOVED: Final[Mapping[Told, type[wallet_wire.FromRewards]]] = {
+    Told.ALLOCATED: wire.RewardAllocatedEvent,
+    Told.RELEASED: wire.RewardReleasedEvent,
+    Told.HELD: wire.RewardHeldEvent,
+    Told.REVERSED: wire.RewardReversedEvent,
+    Told.EXPIRED: wire.RewardExpiredEvent,
+}
+_OWED: Final[Mapping[OwedStep, type[wallet_wire.FromRewards]]] = {
+    OwedStep.OPENED: wallet_wire.ReceivableOpenedEvent,
+    OwedStep.RECOVERED: wallet_wire.ReceivableRecoveredEvent,
+    OwedStep.WRITTEN_OFF: wallet_wire.ReceivableWrittenOffEvent,
+}
 
 
 class OutboxMessages:
@@ -44,6 +62,8 @@ class OutboxMessages:
         match event:
             case RewardsMoved():
                 return self._rewards(event)
+            case ReceivableChanged():
+                return self._receivable(event)
             case PayoutAsked():
                 return self._payout_asked(event)
             case PayoutCancelAsked():
@@ -88,12 +108,31 @@ class OutboxMessages:
             lines=lines,
         )
         return self._outbox.event(
-            wire.RewardReleasedEvent if event.released else wire.RewardAllocatedEvent,
+            _MOVED[event.what],
             data,
             subject=str(head.round_id),
             version=event.version,
             correlation_id=head.correlation_id,
             causation_id=event.cause,
+        )
+
+    def _receivable(self, event: ReceivableChanged) -> EncodedEvent:
+        debt = event.receivable
+        data = wallet_wire.ReceivableChanged(
+            receivable_id=debt.id,
+            player=debt.player,
+            asset=debt.asset,
+            amount=self._wire(debt.asset, event.amount),
+            open=self._wire(debt.asset, debt.open),
+            campaign=debt.campaign,
+            reference=debt.reference,
+        )
+        return self._outbox.event(
+            _OWED[event.what],
+            data,
+            subject=str(debt.id),
+            version=debt.version,
+            correlation_id=debt.correlation_id,
         )
 
     def _payout_asked(self, event: PayoutAsked) -> EncodedEvent:
@@ -125,6 +164,7 @@ class OutboxMessages:
             subject=str(payout.id),
             version=payout.version,
             correlation_id=payout.correlation_id,
+            causation_id=event.cause,
         )
 
     def _intent_renewed(self, event: IntentRenewed) -> EncodedEvent:

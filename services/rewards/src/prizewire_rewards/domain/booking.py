@@ -1,30 +1,43 @@
 """What a settled round, its finality, a credit and a payout's end move: pure lists of moves."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
-from prizewire_rewards.domain.model import Line, Payout, Settlement
+from prizewire_rewards.domain.model import Delivery, Line, Payout, Receivable, Reward, Settlement
+from prizewire_rewards.domain.states import RewardState
 
 __all__ = [
     "Credit",
+    "check_lines",
     "check_settlement",
+    "check_sums",
+    "claimable_of",
     "credits_of",
+    "fee_moves",
     "finality_moves",
     "funding_move",
     "given_back_move",
-    "net_receivable",
+    "lifted_move",
+    "opened_move",
     "paid_moves",
+    "pool_of",
+    "prize_move",
+    "recovery_moves",
     "requested_move",
+    "reserve_of",
     "reserved_moves",
     "returned_move",
     "source_of",
+    "written_off_move",
 ]
 
 WORLD = "world"
 PLATFORM = "platform"
 ORGANIZER = "organizer"
+RECEIVABLES = "receivables"
+NONE_HELD: frozenset[int] = frozenset()
 
 
 class Credit(NamedTuple):
@@ -42,66 +55,133 @@ def check_settlement(settlement: Settlement, lines: Iterable[Line], *, digest: s
         Refused: the lines are not those that were signed for, or the sums do not close.
     """
     lines = list(lines)
-    if digest != settlement.digest or len(lines) != settlement.lines_total:
-        raise Refused("digest_mismatch", f"{len(lines)} lines do not make the digest of the settlement")
-    if [line.line for line in lines] != list(range(1, len(lines) + 1)):
-        raise Refused("event_mismatch", "lines are not numbered from 1")
+    check_lines(lines, first=1)
     if len({line.player for line in lines}) != len(lines):
         raise Refused("event_mismatch", "a player stands on two lines")
-    if any(line.amount <= 0 for line in lines):
-        raise Refused("event_mismatch", "a line has no amount")
+    check_sums(settlement, lines=len(lines), total=sum(line.amount for line in lines), digest=digest)
+
+
+def check_lines(lines: Iterable[Line], *, first: int) -> None:
+    """Hold lines to their order, of which ``first`` is the next number, and to having an amount.
+
+    Raises:
+        Refused: ``event_mismatch``.
+    """
+    for number, line in enumerate(lines, first):
+        if line.line != number:
+            raise Refused("event_mismatch", "lines are not numbered from 1")
+        if line.amount <= 0:
+            raise Refused("event_mismatch", "a line has no amount")
+
+
+def check_sums(settlement: Settlement, *, lines: int, total: int, digest: str) -> None:
+    """Hold a settlement to the number, the sum and the digest of its lines.
+
+    Raises:
+        Refused: ``digest_mismatch``: they are not those that were signed for; ``event_mismatch``: the sums do not
+            close.
+    """
+    if digest != settlement.digest or lines != settlement.lines_total:
+        raise Refused("digest_mismatch", f"{lines} lines do not make the digest of the settlement")
     if settlement.gross != settlement.platform_fee + settlement.organizer_fee + settlement.net:
         raise Refused("event_mismatch", "gross is not the sum of fees and net")
-    if settlement.net != sum(line.amount for line in lines) + settlement.unclaimed:
+    if settlement.net != total + settlement.unclaimed:
         raise Refused("event_mismatch", "net is not the sum of lines and unclaimed")
 
 
-def reserved_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
+def pool_of(settlement: Settlement) -> Account:
+    """The pool of the settlement's campaign."""
+    return Account(Kind.POOL, str(settlement.campaign), settlement.asset)
+
+
+def reserve_of(settlement: Settlement) -> Account:
+    """What the round has taken and not given on."""
+    return Account(Kind.RESERVED, str(settlement.round_id), settlement.asset)
+
+
+def claimable_of(settlement: Settlement) -> Account:
+    """What winners of the settlement's campaign can claim."""
+    return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
+
+
+def prize_move(settlement: Settlement, *, player: str, line: int, amount: int, claim: bool) -> Move:
+    """Give a prize out of the reserve: pending, or, once final, payable or to be claimed."""
+    asset = settlement.asset
+    if not settlement.final:
+        type_, to = TransferType.PRIZE_PENDING, Account(Kind.PENDING, player, asset)
+    elif claim:
+        type_, to = TransferType.CLAIM_OPENED, claimable_of(settlement)
+    else:
+        type_, to = TransferType.PRIZE_CREDITED, Account(Kind.WINNINGS, player, asset)
+    return Move(type_, reserve_of(settlement), to, amount, line)
+
+
+def reserved_moves(
+    settlement: Settlement,
+    lines: Iterable[Line],
+    *,
+    delivery: Delivery = Delivery.WALLET,
+    held: Collection[int] = NONE_HELD,
+) -> list[Move]:
     """Take the gross prize from the pool, give each line its prize, and the unclaimed rest back.
 
-    A final settlement's prizes are credited and its fees taken at once; else prizes are pending and fees stay
-    reserved.
+    A final settlement's prizes are credited (or to be claimed) and its fees taken at once; else prizes are pending and
+    fees stay reserved. So do the prizes of lines that are ``held``, by line number.
     """
     asset = settlement.asset
-    pool = Account(Kind.POOL, str(settlement.campaign), asset)
-    reserved = Account(Kind.RESERVED, str(settlement.round_id), asset)
+    pool = pool_of(settlement)
+    reserved = reserve_of(settlement)
     moves: list[Move] = []
     if settlement.gross:
         moves.append(Move(TransferType.PRIZE_RESERVED, pool, reserved, settlement.gross))
-    type_, bucket = (
-        (TransferType.PRIZE_CREDITED, Kind.WINNINGS)
-        if settlement.final
-        else (TransferType.PRIZE_PENDING, Kind.PENDING)
-    )
-    moves.extend(
-        Move(type_, reserved, Account(bucket, line.player, asset), line.amount, line.line) for line in lines
-    )
+    if held:
+        lines = [line for line in lines if line.line not in held]
+    if settlement.final and delivery is Delivery.CLAIM:
+        claimable = claimable_of(settlement)
+        moves.extend(
+            Move(TransferType.CLAIM_OPENED, reserved, claimable, line.amount, line.line) for line in lines
+        )
+    else:
+        type_, bucket = (
+            (TransferType.PRIZE_CREDITED, Kind.WINNINGS)
+            if settlement.final
+            else (TransferType.PRIZE_PENDING, Kind.PENDING)
+        )
+        moves.extend(
+            Move(type_, reserved, Account(bucket, line.player, asset), line.amount, line.line)
+            for line in lines
+        )
     if settlement.unclaimed:
         moves.append(Move(TransferType.PRIZE_UNCLAIMED, reserved, pool, settlement.unclaimed))
     if settlement.final:
-        moves.extend(_fee_moves(settlement, reserved))
+        moves.extend(fee_moves(settlement))
     return moves
 
 
-def finality_moves(settlement: Settlement, lines: Iterable[Line]) -> list[Move]:
-    """Make pending prizes payable and take the fees."""
+def finality_moves(
+    settlement: Settlement, rewards: Iterable[Reward], *, delivery: Delivery = Delivery.WALLET
+) -> list[Move]:
+    """Make pending prizes payable, or claimable; those that are held or wait for money stay where they are."""
     asset = settlement.asset
-    moves = [
+    type_, claimable = TransferType.PRIZE_MATURED, None
+    if delivery is Delivery.CLAIM:
+        type_, claimable = TransferType.CLAIM_OPENED, claimable_of(settlement)
+    return [
         Move(
-            TransferType.PRIZE_MATURED,
-            Account(Kind.PENDING, line.player, asset),
-            Account(Kind.WINNINGS, line.player, asset),
-            line.amount,
-            line.line,
+            type_,
+            Account(Kind.PENDING, reward.line.player, asset),
+            claimable or Account(Kind.WINNINGS, reward.line.player, asset),
+            reward.line.amount - reward.short,
+            reward.line.line,
         )
-        for line in lines
+        for reward in rewards
+        if reward.state is RewardState.PENDING
     ]
-    moves.extend(_fee_moves(settlement, Account(Kind.RESERVED, str(settlement.round_id), asset)))
-    return moves
 
 
-def _fee_moves(settlement: Settlement, reserved: Account) -> list[Move]:
-    asset = settlement.asset
+def fee_moves(settlement: Settlement) -> list[Move]:
+    """Take the fees of a round that is final out of its reserve."""
+    asset, reserved = settlement.asset, reserve_of(settlement)
     moves = []
     if settlement.platform_fee:
         kept = Account(Kind.FEES, PLATFORM, asset)
@@ -120,16 +200,45 @@ def credits_of(moves: Iterable[Move]) -> list[Credit]:
     ]
 
 
-def net_receivable(credit: Credit, *, debts: MutableMapping[Account, int]) -> Move | None:
-    """Take what the player owes from a credit, at most all of it. ``debts`` holds amounts above zero by the
-    receivable's account, and is lowered by what was taken.
+def _owed_by(debt: Receivable) -> Account:
+    return Account(Kind.RECEIVABLE, debt.player, debt.asset)
+
+
+def _clearing(debt: Receivable) -> Account:
+    return Account(Kind.CLEARING, RECEIVABLES, debt.asset)
+
+
+def opened_move(debt: Receivable) -> Move:
+    """A player owes what could not be taken back."""
+    return Move(TransferType.RECEIVABLE_OPENED, _owed_by(debt), _clearing(debt), debt.amount)
+
+
+def recovery_moves(debt: Receivable, *, amount: int) -> list[Move]:
+    """Take ``amount`` from the debtor's winnings to the pool that it is owed to (or outside), and settle as much of the
+    debt: what funds a pool is money, never a debt.
     """
-    receivable = Account(Kind.RECEIVABLE, credit.account.owner, credit.account.asset)
-    taken = min(debts.get(receivable, 0), credit.amount)
-    if taken == 0:
-        return None
-    debts[receivable] -= taken
-    return Move(TransferType.RECEIVABLE_NETTED, credit.account, receivable, taken, credit.ordinal)
+    wallet = Account(Kind.WINNINGS, debt.player, debt.asset)
+    to = (
+        Account(Kind.POOL, str(debt.campaign), debt.asset)
+        if debt.campaign is not None
+        else Account(Kind.EXTERNAL_OUT, WORLD, debt.asset)
+    )
+    return [Move(TransferType.RECEIVABLE_RECOVERED, wallet, to, amount), lifted_move(debt, amount=amount)]
+
+
+def lifted_move(debt: Receivable, *, amount: int) -> Move:
+    """So much of a debt is owed no more."""
+    return Move(TransferType.RECEIVABLE_SETTLED, _clearing(debt), _owed_by(debt), amount)
+
+
+def written_off_move(debt: Receivable, *, amount: int) -> Move:
+    """So much of a debt is given up."""
+    return Move(
+        TransferType.RECEIVABLE_WRITTEN_OFF,
+        Account(Kind.WRITE_OFF, PLATFORM, debt.asset),
+        _owed_by(debt),
+        amount,
+    )
 
 
 def funding_move(*, campaign: str, asset: str, amount: int) -> Move:

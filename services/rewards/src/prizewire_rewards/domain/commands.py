@@ -18,9 +18,11 @@ __all__ = [
     "CloseEntry",
     "ClosePayout",
     "Command",
+    "CorrectRound",
     "CreateCampaign",
     "CreateFunding",
     "CreditTopup",
+    "DecideHeld",
     "EnterRound",
     "EntryCommand",
     "FinalizeRound",
@@ -36,7 +38,9 @@ __all__ = [
     "ReverseTopup",
     "SettleRound",
     "TopupCommand",
+    "VoidRound",
     "WinDispute",
+    "WriteOff",
 ]
 
 
@@ -47,6 +51,19 @@ class SettleRound:
     settlement: Settlement
     part: int
     lines: tuple[Line, ...]
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectRound(SettleRound):
+    """Full new lines of a settled round, or part ``part`` of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoidRound:
+    """A round does not count."""
+
+    round_id: UUID
     cause: str
 
 
@@ -113,7 +130,17 @@ class RecordMethod:
     cause: str
 
 
-Command = SettleRound | FinalizeRound | MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
+Command = (
+    SettleRound
+    | CorrectRound
+    | VoidRound
+    | FinalizeRound
+    | MarkPaid
+    | ClosePayout
+    | MarkReturned
+    | RenewIntent
+    | RecordMethod
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +304,15 @@ class OperatorPayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOff:
+    """An approver gives up what a player still owes."""
+
+    receivable_id: UUID
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskWithdrawal:
     """A player wants winnings of an asset withdrawn by themselves: at ``threshold``, or by ``schedule``."""
 
@@ -287,3 +323,12 @@ class AskWithdrawal:
     hour_utc: int
     minimum: int
     method_id: UUID | None
+
+
+class DecideHeld:
+    """An operator lets a held prize go, or refuses it."""
+
+    reward_id: UUID
+    release: bool
+    actor: str
+    reason: str

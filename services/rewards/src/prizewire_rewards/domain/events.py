@@ -5,10 +5,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from prizewire_rewards.domain.entries import Entry
-from prizewire_rewards.domain.model import Campaign, Payout, Reward, Settlement
+from prizewire_rewards.domain.model import Campaign, Payout, Receivable, Reward, Settlement
 from prizewire_rewards.domain.topups import Topup
 
 __all__ = [
@@ -17,10 +18,13 @@ __all__ = [
     "EntryMoved",
     "Event",
     "IntentRenewed",
+    "OwedStep",
     "PayoutAsked",
     "PayoutCancelAsked",
     "PoolExhausted",
+    "ReceivableChanged",
     "RewardsMoved",
+    "Told",
     "TopupMoved",
 ]
 
@@ -52,16 +56,49 @@ class PoolExhausted:
     cause: str | None = None
 
 
+class Told(StrEnum):
+    """What is told of prizes; the values are those in the event's type."""
+
+    ALLOCATED = "allocated"
+    """A settled part, or the changed lines of a corrected one."""
+    RELEASED = "released"
+    """They moved on: funded, final, or let go by an operator."""
+    HELD = "held"
+    """A rule keeps them back; their note says which."""
+    REVERSED = "reversed"
+    """So much was taken back of each, by a correction, a void or an operator's refusal."""
+    EXPIRED = "expired"
+    """They were not claimed in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardsMoved:
-    """The prizes of one part of a round were allocated, or, when ``released``, moved on."""
+    """Something became of prizes of one part of a round."""
 
     settlement: Settlement
     part: int
     rewards: Sequence[Reward]
-    released: bool
+    what: Told
     version: int
     cause: str | None = None
+
+
+class OwedStep(StrEnum):
+    """What became of a receivable; the values are those in the event's type."""
+
+    OPENED = "opened"
+    RECOVERED = "recovered"
+    """Taken from a credit, or owed no more because its reason is gone."""
+    WRITTEN_OFF = "written_off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivableChanged:
+    """A player owes ``amount`` more or less."""
+
+    receivable: Receivable
+    what: OwedStep
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +117,7 @@ class PayoutCancelAsked:
     payout: Payout
     by: str
     reason: str
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +154,7 @@ Event = (
     CampaignChanged
     | CampaignFunded
     | PoolExhausted
+    | ReceivableChanged
     | RewardsMoved
     | PayoutAsked
     | PayoutCancelAsked

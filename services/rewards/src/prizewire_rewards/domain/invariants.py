@@ -1,10 +1,10 @@
 """What must always hold, by name; the storage room counts the breaches of each (correctness, invariants 1, 2, 6, 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Invariant", "Seen"]
+__all__ = ["Invariant", "Seen", "StagedSeen"]
 
 
 class Invariant(StrEnum):
@@ -19,9 +19,21 @@ class Invariant(StrEnum):
     GRANTED_WITHIN_FUNDED = "granted_within_funded"
     """A campaign grants at most what it was funded with, and its counters agree with the ledger."""
     ROUNDS_ADD_UP = "rounds_add_up"
-    """A round that is final holds nothing in reserve; its lines and unclaimed make its net prize."""
+    """A round's reserve is its held lines, with its fees until it is final; its lines and unclaimed make its net prize,
+    and stand in states that fit the round's. While it is being booked its reserve holds at least the rest.
+    """
+    CLAIMABLE_IS_OWED = "claimable_is_owed"
+    """What a campaign's winners can claim is what their claimable prizes make."""
+    RECEIVABLES_ADD_UP = "receivables_add_up"
+    """What a player owes by the ledger is the sum of their open receivables, and clearing holds what was opened and
+    neither recovered nor lifted.
+    """
+    PARTS_COME = "parts_come"
+    """No part of a settlement waits for the others longer than it may."""
     ONE_PAYOUT_PER_REWARD = "one_payout_per_reward"
-    """A reward is requested by at most one payout, of its player and round."""
+    """A reward is requested directly once, and once more for each time that something came to it later: each payout is
+    of its player, round and asset, and of no more than the prize while no correction has changed it.
+    """
     PAYOUTS_CONSISTENT = "payouts_consistent"
     """An open payout holds exactly its amount, a closed one nothing; what was paid went to its rail, and its fee to the
     fees. It is a player's or a funding account's."""
@@ -45,3 +57,14 @@ class Seen:
     covered: str
     looked_at: int
     whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedSeen:
+    """What waits to be whole or worked on: ``late`` settlements with what is known of each, the age of the oldest part
+    in seconds, and the steps of work on large rounds.
+    """
+
+    late: Sequence[Mapping[str, str]]
+    oldest_s: float
+    work: int

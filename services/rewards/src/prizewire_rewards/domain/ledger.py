@@ -134,7 +134,6 @@ class TransferType(StrEnum):
     PLATFORM_FEE = "platform_fee"
     ORGANIZER_FEE = "organizer_fee"
     RECEIVABLE_OPENED = "receivable_opened"
-    RECEIVABLE_NETTED = "receivable_netted"
     RECEIVABLE_RECOVERED = "receivable_recovered"
     RECEIVABLE_SETTLED = "receivable_settled"
     RECEIVABLE_WRITTEN_OFF = "receivable_written_off"
@@ -188,7 +187,6 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_OPENED, Kind.RECEIVABLE, Kind.CLEARING, ANY_ASSET),
-    Edge(TransferType.RECEIVABLE_NETTED, Kind.WINNINGS, Kind.RECEIVABLE, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.POOL, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.EXTERNAL_OUT, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_SETTLED, Kind.CLEARING, Kind.RECEIVABLE, ANY_ASSET),

@@ -7,7 +7,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from prizewire_rewards.domain.states import CampaignState, PayoutState, RewardState, RoundState
+from prizewire_rewards.domain.states import (
+    BOOKED_REWARDS,
+    GONE_REWARDS,
+    CampaignState,
+    PayoutState,
+    RewardState,
+    RoundState,
+)
 
 __all__ = [
     "Campaign",
@@ -15,8 +22,11 @@ __all__ = [
     "Line",
     "Method",
     "Payout",
+    "Phase",
+    "Receivable",
     "Reward",
     "Round",
+    "RoundWork",
     "Settlement",
     "Transition",
 ]
@@ -29,6 +39,8 @@ class Delivery(StrEnum):
     """It stays in the wallet."""
     DIRECT = "direct"
     """It is requested at once to the player's default payout method."""
+    CLAIM = "claim"
+    """The player claims it before it expires."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +103,74 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """A settled round. ``queue_position`` orders the rounds of its campaign that wait for money, None when it
-    never had to; ``version`` counts its events.
+    """A settled round. ``queue_position`` orders the rounds of its campaign that wait for money, None while it need
+    not; ``version`` counts its events. ``short`` is what single lines of a booked round wait for after a correction;
+    a round that is unfunded waits whole.
     """
 
     settlement: Settlement
     state: RoundState
     version: int = 0
     queue_position: int | None = None
+    short: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """What the pool must hold before this round goes on."""
+        return self.settlement.gross if self.state is RoundState.UNFUNDED else self.short
+
+    @property
+    def large(self) -> bool:
+        """Whether its lines are booked in chunks: it came in more than one part."""
+        return self.settlement.parts > 1
+
+
+class Phase(StrEnum):
+    """A kind of work on the lines of a large round."""
+
+    LIST = "list"
+    """Its staged lines become prizes that wait for their money."""
+    PAY = "pay"
+    """Prizes get what they miss, as far as the budget reaches."""
+    MATURE = "mature"
+    """Pending prizes become payable."""
+    TAKE = "take"
+    """Prizes get the lines of a correction, and what is too much is taken back."""
+    ENLIST = "enlist"
+    """Players that a correction gives a prize for the first time, or again, get it, waiting for its money."""
+    VOID = "void"
+    """Everything goes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundWork:
+    """Work on a large round, done in chunks of lines and in the order of ``id``. ``after_line`` is how far it is;
+    ``budget`` is the money for it in the round's reserve, ``waiting`` says that it did not reach and what follows waits;
+    ``fees`` says whether the fees leave with its end, ``told`` whether the prizes were told of before; ``head`` is the
+    settlement that a correction brings, ``campaign`` the round's.
+    """
+
+    round_id: UUID
+    version: int
+    phase: Phase
+    cause: str
+    id: int = 0
+    after_line: int = 0
+    budget: int = 0
+    waiting: bool = False
+    fees: bool = False
+    told: bool = False
+    head: Settlement | None = None
+    campaign: UUID | None = None
 
 
 class Reward(NamedTuple):
-    """One player's prize of one round. ``note`` is a stable code where something keeps it from going on."""
+    """One player's prize of one round. ``note`` is a stable code where something keeps it from going on; on an
+    unfunded prize it is the rule that will keep it back. ``short`` is the part of the amount that waits for money
+    though the round is booked. ``version`` is the settlement version that its line is of; ``payout_ordinal`` counts
+    its direct payouts, of which ``payout_id`` is the last. A prize that a correction took away stands on no line: its
+    line number is below zero.
+    """
 
     id: UUID
     round_id: UUID
@@ -111,6 +179,48 @@ class Reward(NamedTuple):
     transfer_id: UUID | None
     note: str | None = None
     payout_id: UUID | None = None
+    short: int = 0
+    version: int = 1
+    payout_ordinal: int = 1
+
+    @property
+    def booked(self) -> int:
+        """What of its amount lies in a wallet, to be claimed, or held in the reserve."""
+        return self.line.amount - self.short if self.state in BOOKED_REWARDS else 0
+
+    @property
+    def missing(self) -> int:
+        """What it still has to get: nothing once it was taken away, expired or was rejected."""
+        if self.line.line < 0 or self.state in GONE_REWARDS:
+            return 0
+        return self.line.amount - self.booked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receivable:
+    """What a player owes. ``campaign`` is whose pool gets it back; None where it is owed for a top-up, then it goes
+    outside. ``reference`` names the round or top-up. ``recovered`` was taken from credits, ``written_off`` was given
+    up, ``lifted`` is owed no more because its reason is gone. ``version`` counts its events.
+    """
+
+    id: UUID
+    player: str
+    asset: str
+    campaign: UUID | None
+    reference: str
+    amount: int
+    cause: str
+    correlation_id: str
+    opened_at: datetime
+    recovered: int = 0
+    written_off: int = 0
+    lifted: int = 0
+    version: int = 0
+
+    @property
+    def open(self) -> int:
+        """What is still owed."""
+        return self.amount - self.recovered - self.written_off - self.lifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,10 @@ from prizewire_rewards.domain.errors import IllegalTransition
 
 __all__ = [
     "ACCEPTS_PRIZES",
+    "BOOKED_REWARDS",
     "CAMPAIGN_EDGES",
     "CAMPAIGN_START",
+    "GONE_REWARDS",
     "PAYOUT_EDGES",
     "PAYOUT_FINAL",
     "PAYOUT_START",
@@ -97,7 +99,7 @@ ACCEPTS_PRIZES: Final = frozenset({CampaignState.ACTIVE, CampaignState.EXHAUSTED
 """Where a settled round is booked, if the pool covers it. A draft or a paused campaign lets rounds wait."""
 
 ROUND_START: Final = frozenset(
-    {RoundState.UNFUNDED, RoundState.RESERVED, RoundState.BOOKING, RoundState.FINAL, RoundState.VOIDED}
+    {RoundState.UNFUNDED, RoundState.RESERVED, RoundState.BOOKING, RoundState.FINAL}
 )
 ROUND_EDGES: Final[Mapping[tuple[RoundState, RoundState], str]] = {
     (RoundState.UNFUNDED, RoundState.RESERVED): "money came, the dispute window is open",
@@ -160,9 +162,16 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
     (RewardState.REVERSED, RewardState.CREDITED): "a further correction gives it again",
 }
 
+BOOKED_REWARDS: Final = frozenset(
+    {RewardState.PENDING, RewardState.HELD, RewardState.CLAIMABLE, RewardState.CREDITED}
+)
+"""A prize in one of these has its money, but for what it is short of."""
+GONE_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, RewardState.REJECTED})
+"""A prize in one of these has no money. What expired or was rejected stays so, whatever a correction says."""
+
 PAYOUT_START: Final = frozenset({PayoutState.REQUESTED})
 PAYOUT_EDGES: Final[Mapping[tuple[PayoutState, PayoutState], str]] = {
-    (PayoutState.REQUESTED, PayoutState.CANCEL_REQUESTED): "the player asked to cancel",
+    (PayoutState.REQUESTED, PayoutState.CANCEL_REQUESTED): "the player asked to cancel, or a correction took the prize back",
     (PayoutState.REQUESTED, PayoutState.PAID): "the rail paid",
     (PayoutState.REQUESTED, PayoutState.FAILED): "proven without effect",
     (PayoutState.REQUESTED, PayoutState.REJECTED): "an approver refused",

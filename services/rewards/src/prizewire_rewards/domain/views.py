@@ -19,6 +19,7 @@ __all__ = [
     "EntryFilter",
     "FundingView",
     "PayoutView",
+    "ReceivableView",
     "RewardView",
     "WalletBalance",
     "types_of",
@@ -56,7 +57,6 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
     TransferType.PLATFORM_FEE: Category.PLATFORM_FEE,
     TransferType.ORGANIZER_FEE: Category.ORGANIZER_FEE,
     TransferType.RECEIVABLE_OPENED: Category.DEBIT,
-    TransferType.RECEIVABLE_NETTED: Category.DEBIT,
     TransferType.RECEIVABLE_RECOVERED: Category.DEBIT,
     TransferType.RECEIVABLE_SETTLED: Category.CREDIT,
     TransferType.RECEIVABLE_WRITTEN_OFF: Category.CREDIT,
@@ -184,6 +184,24 @@ class FundingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivableView:
+    """What a player owes or owed."""
+
+    id: UUID
+    player: str
+    asset: str
+    amount: int
+    open: int
+    recovered: int
+    written_off: int
+    lifted: int
+    campaign: UUID | None
+    reference: str
+    correlation_id: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RewardView:
     """A prize."""
 
@@ -209,8 +227,9 @@ class BalanceSheet:
 
     ``wallets`` is what those transfers put into wallets, pending prizes and organizers' fees included, and did not
     take out of them again. What players do with it afterwards, such as a payout that they ask for themselves, is not
-    followed: a wallet mixes its sources, so the ledger cannot say whose money it was. ``recovered`` was taken from
-    credits for debts of their players. ``organizer_fees`` and ``platform_fees`` are those that were kept in accounts
+    followed: a wallet mixes its sources, so the ledger cannot say whose money it was. What a correction could not take
+    back counts as in a wallet until it has been recovered from its player. ``claimable`` waits to be claimed.
+    ``organizer_fees`` and ``platform_fees`` are those that were kept in accounts
     of fees; ``paid`` is what rails paid less what came back from them.
     """
 
@@ -221,7 +240,7 @@ class BalanceSheet:
     platform_fees: int
     organizer_fees: int
     wallets: int
-    recovered: int
+    claimable: int
     payout_pending: int
     paid: int
     unfunded: int
@@ -234,7 +253,7 @@ SHEET_AMOUNTS: Final = (
     "platform_fees",
     "organizer_fees",
     "wallets",
-    "recovered",
+    "claimable",
     "payout_pending",
     "paid",
     "unfunded",

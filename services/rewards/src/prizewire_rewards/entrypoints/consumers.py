@@ -1,6 +1,6 @@
 """Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,23 +17,25 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import (
     ClosePayout,
+    CorrectRound,
     FinalizeRound,
     MarkPaid,
     MarkReturned,
     RecordMethod,
     RenewIntent,
     SettleRound,
+    VoidRound,
 )
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
-from prizewire_rewards.entrypoints.intake import end_entries, take_entries, take_topups
+from prizewire_rewards.entrypoints.counts import count_booked
+from prizewire_rewards.entrypoints.intake import end_entries, read_commands, take_entries, take_topups
 from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES, entry_ends
 from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.desk import Booked
-from prizewire_rewards.handlers.payouts import apply_payout_events
-from prizewire_rewards.handlers.settlements import apply_settlements
+from prizewire_rewards.handlers.payouts import PayoutEvent, apply_payout_events
+from prizewire_rewards.handlers.settlements import RoundCommand, apply_settlements
 from prizewire_rewards.ports import Tools
 
 __all__ = ["build_specs"]
@@ -68,49 +70,46 @@ _INTENT_EXPIRED = "intent_expired"
 """The reason on ``payout.held`` that asks for a renewal; others are for approvers."""
 
 
-def build_specs(*, works: Works, tools: Tools, clock: Clock) -> list[ConsumerSpec]:
-    """The two consumers: settlements, and payouts with payout methods."""
+def build_specs(
+    *, works: Works, tools: Tools, clock: Clock, work_on: Callable[[], None]
+) -> list[ConsumerSpec]:
+    """The two consumers: settlements, and payouts with payout methods. ``work_on`` wakes the job that works on large
+    rounds.
+    """
 
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[SettleRound | FinalizeRound] = []
-        places: list[int] = []
         refused: dict[int, Refused] = {}
         ends = entry_ends(incoming)
         work, now = works.of(tx), clock.now()
         entered = await take_entries(
             tx, incoming, ends=ends, refused=refused, work=work, tools=tools, now=now
         )
-        for index, item in enumerate(incoming):
-            if item.event.type in ENTRY_TYPES:
-                continue
-            try:
-                commands.append(_settlement_command(item, assets=tools.assets))
-                places.append(index)
-            except Refused as problem:
-                refused[index] = problem
+        found: tuple[list[RoundCommand], list[int]] = read_commands(
+            incoming,
+            _SETTLEMENT_TYPES,
+            lambda _, item: _settlement_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
         if commands:
             done = await apply_settlements(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
-            after_commit(tx, partial(_count_booked, done.booked))
+            after_commit(tx, partial(count_booked, done.booked))
+            if done.booked.work:
+                after_commit(tx, work_on)
         await end_entries(tx, ends=ends, known=entered, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod] = []
-        places: list[int] = []
         refused: dict[int, Refused] = {}
         await take_topups(tx, incoming, refused=refused, work=works.of(tx), tools=tools, now=clock.now())
-        for index, item in enumerate(incoming):
-            if item.event.type in TOPUP_TYPES:
-                continue
-            try:
-                command = _payout_command(item, assets=tools.assets)
-            except Refused as problem:
-                refused[index] = problem
-                continue
-            if command is not None:
-                commands.append(command)
-                places.append(index)
+        found: tuple[list[PayoutEvent], list[int]] = read_commands(
+            incoming,
+            _METHOD_TYPES | _PAYOUT_TYPES,
+            lambda _, item: _payout_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
         if commands:
             done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
@@ -139,14 +138,6 @@ def _payout_rule(event_type: str) -> VersionRule:
     return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
 
 
-def _count_booked(booked: Booked) -> None:
-    metrics.ROUNDS_BOOKED.inc(booked.rounds)
-    metrics.ROUNDS_UNFUNDED.inc(booked.unfunded)
-    metrics.LINES_BOOKED.inc(booked.lines)
-    metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
-    metrics.RECEIVABLES_NETTED.inc(booked.netted)
-
-
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:
     for state, count in reached.items():
         metrics.PAYOUTS_ENDED.labels(state).inc(count)
@@ -161,19 +152,26 @@ def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, 
     }
 
 
-def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> SettleRound | FinalizeRound:
+def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundCommand:
     event = item.event
     if isinstance(event, settlement_events.RoundSettledEvent):
-        return _settle_round(event, assets=assets)
-    if isinstance(event, settlement_events.RoundFinalizedEvent):
-        same_subject(event.subject, event.data.round_id)
-        return FinalizeRound(
-            round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
-        )
-    raise Refused("not_supported_yet", f"{event.type} is kept until it can be applied")
+        return _settle_round(event, SettleRound, assets=assets)
+    if isinstance(event, settlement_events.RoundCorrectedEvent):
+        return _settle_round(event, CorrectRound, assets=assets)
+    same_subject(event.subject, event.data.round_id)
+    if isinstance(event, settlement_events.RoundVoidedEvent):
+        return VoidRound(round_id=event.data.round_id, cause=event.id)
+    return FinalizeRound(
+        round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
+    )
 
 
-def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRegistry) -> SettleRound:
+def _settle_round(
+    event: settlement_events.RoundSettledEvent | settlement_events.RoundCorrectedEvent,
+    command: type[SettleRound],
+    *,
+    assets: AssetRegistry,
+) -> SettleRound:
     data = event.data
     same_subject(event.subject, data.round_id)
     asset = asset_of(data.asset, assets)
@@ -203,7 +201,7 @@ def _settle_round(event: settlement_events.RoundSettledEvent, *, assets: AssetRe
         final=data.final,
         final_at=data.final_at,
     )
-    return SettleRound(settlement=settlement, part=part, lines=lines, cause=event.id)
+    return command(settlement=settlement, part=part, lines=lines, cause=event.id)
 
 
 _CLOSED_STATES: dict[type[Any], PayoutState] = {
@@ -213,9 +211,7 @@ _CLOSED_STATES: dict[type[Any], PayoutState] = {
 }
 
 
-def _payout_command(
-    item: Incoming, *, assets: AssetRegistry
-) -> MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod | None:
+def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | None:
     event = item.event
     data = event.data
     if isinstance(data, payout_events.MethodChanged):

@@ -25,7 +25,7 @@ from prizewire_rewards.handlers.entries import close_entries, enter
 from prizewire_rewards.handlers.topups import apply_topup_events
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Ends", "end_entries", "take_entries", "take_topups"]
+__all__ = ["Ends", "end_entries", "read_commands", "take_entries", "take_topups"]
 
 Command = TypeVar("Command")
 Ends = Mapping[int, tuple[UUID, EntryEnd]]
@@ -53,7 +53,7 @@ async def take_entries(
         late = first_end.get(item.event.subject, index) < index
         return entry_command(item, late=late, assets=tools.assets)
 
-    found: tuple[list[EntryCommand], list[int]] = _read(incoming, ENTRY_TYPES, read, refused)
+    found: tuple[list[EntryCommand], list[int]] = read_commands(incoming, ENTRY_TYPES, read, refused)
     commands, places = found
     concerned = {round_id for round_id, _ in ends.values()} | {round_of(command) for command in commands}
     if not concerned:
@@ -104,7 +104,7 @@ async def take_topups(
     def read(_: int, item: Incoming) -> TopupCommand | None:
         return topup_command(item, assets=tools.assets)
 
-    found: tuple[list[TopupCommand], list[int]] = _read(incoming, TOPUP_TYPES, read, refused)
+    found: tuple[list[TopupCommand], list[int]] = read_commands(incoming, TOPUP_TYPES, read, refused)
     commands, places = found
     if commands:
         done = await apply_topup_events(commands, work=work, tools=tools, now=now)
@@ -112,7 +112,7 @@ async def take_topups(
         after_commit(tx, partial(metrics.count_topups, done.booked))
 
 
-def _read(
+def read_commands(
     incoming: Sequence[Incoming],
     types: frozenset[str],
     read: Callable[[int, Incoming], Command | None],

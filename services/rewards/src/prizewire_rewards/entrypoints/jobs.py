@@ -1,6 +1,8 @@
-"""Periodic work: waiting rounds, balances of unbounded accounts, the checkpoint, invariants."""
+"""Periodic work: waiting rounds, large ones, parts that wait for others, balances of unbounded accounts, the checkpoint, invariants."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,15 +12,20 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
-from prizewire_rewards.domain.invariants import Seen
+from prizewire_rewards.domain.invariants import Seen, StagedSeen
+from prizewire_rewards.entrypoints.counts import count_booked
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.campaigns import release_next
 from prizewire_rewards.handlers.desk import Booked
+from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.ports import Tools
 
-__all__ = ["Watch", "build_jobs"]
+__all__ = ["Jobs", "Watch", "build_jobs"]
 
 RELEASE_INTERVAL_S = 2.0
+WORK_INTERVAL_S = 1.0
+"""The job is woken by what puts work down, where it runs in the same process."""
+STAGED_INTERVAL_S = 30.0
 ROLL_UP_INTERVAL_S = 5.0
 ROLL_UP_ROWS_MAX = 10_000
 SUM_UP_INTERVAL_S = 60.0
@@ -39,6 +46,15 @@ class Watch(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """``every`` job, and among them those that others wake: when money came, and when a large round has work."""
+
+    releasing: Job
+    working: Job
+    every: Sequence[Job]
+
+
 def build_jobs(
     *,
     db: Database,
@@ -47,10 +63,11 @@ def build_jobs(
     clock: Clock,
     roll_up: Callable[[AsyncConnection, int], Awaitable[int]],
     sum_up: Callable[[AsyncConnection, int], Awaitable[tuple[int, int]]],
+    staged: Callable[[AsyncConnection, datetime], Awaitable[StagedSeen]],
     watches: Sequence[Watch],
     invariants_interval_s: float,
-) -> tuple[Job, Sequence[Job]]:
-    """The job that releases waiting rounds (to be woken when money comes), and all jobs, it included."""
+) -> Jobs:
+    """The jobs over a database; ``staged`` looks at the parts that wait for others."""
 
     async def release() -> bool:
         async def attempt(tx: AsyncConnection) -> Booked | None:
@@ -59,11 +76,29 @@ def build_jobs(
         booked = await db.run(attempt)
         if booked is None:
             return False
-        metrics.ROUNDS_BOOKED.inc(booked.rounds)
-        metrics.LINES_BOOKED.inc(booked.lines)
-        metrics.PAYOUTS_REQUESTED.labels("direct").inc(booked.payouts)
-        metrics.RECEIVABLES_NETTED.inc(booked.netted)
-        return booked.rounds > 0
+        count_booked(booked)
+        if booked.work:
+            working.wake()
+        return booked != Booked()
+
+    async def work_on() -> bool:
+        async def attempt(tx: AsyncConnection) -> Booked | None:
+            return await work_on_next(work=works.of(tx), tools=tools, now=clock.now())
+
+        booked = await db.run(attempt)
+        if booked is not None:
+            count_booked(booked)
+        return booked is not None
+
+    async def staging() -> bool:
+        async with db.transaction() as tx:
+            seen = await staged(tx, clock.now())
+        metrics.ROUND_WORK.set(seen.work)
+        metrics.PARTS_OLDEST.set(seen.oldest_s)
+        metrics.PARTS_MISSING.set(len(seen.late))
+        for one in seen.late:
+            _log.warning("parts of a settlement are missing", **one)
+        return False
 
     async def fold() -> bool:
         folded = await db.run(lambda tx: roll_up(tx, ROLL_UP_ROWS_MAX))
@@ -90,10 +125,13 @@ def build_jobs(
         return False
 
     releasing = Job("rounds.release", RELEASE_INTERVAL_S, release)
+    working = Job("rounds.work", WORK_INTERVAL_S, work_on)
     jobs = (
         releasing,
+        working,
+        Job("rounds.staged", STAGED_INTERVAL_S, staging),
         Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
         Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint),
         Job("invariants", invariants_interval_s, invariants),
     )
-    return releasing, jobs
+    return Jobs(releasing=releasing, working=working, every=jobs)

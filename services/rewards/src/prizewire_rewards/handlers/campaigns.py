@@ -11,6 +11,7 @@ from prizewire_rewards.domain.events import CampaignChanged, CampaignFunded
 from prizewire_rewards.domain.model import Campaign, Delivery, Transition
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, CampaignState, step
 from prizewire_rewards.handlers.desk import Booked, Desk
+from prizewire_rewards.handlers.desk.changes import release
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
@@ -51,14 +52,15 @@ async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, 
 
 
 async def fund_campaign(command: FundCampaign, *, work: Work, now: datetime) -> Campaign:
-    """Put money from outside into a pool. Waiting rounds are booked afterwards, in their order.
+    """Put money from outside into a pool. Waiting rounds are booked afterwards, in their order. A campaign that ended
+    takes money only for what a later correction left it owing.
 
     Raises:
         NotFound: ``campaign_unknown``.
         InvalidRequest: ``campaign_ended``, ``amount_not_positive`` or ``amount_too_large``.
     """
     campaign = await _locked(command.campaign, work=work)
-    if campaign.state is CampaignState.ENDED:
+    if campaign.state is CampaignState.ENDED and not campaign.queued:
         raise InvalidRequest("campaign_ended", "an ended campaign takes no more money")
     if command.amount <= 0:
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
@@ -115,7 +117,9 @@ async def release_next(*, work: Work, tools: Tools, now: datetime) -> Booked | N
     campaigns = await work.campaigns.lock([campaign_id])
     waiting = await work.rounds.lock_queue(campaign_id, limit=RELEASED_AT_ONCE_MAX)
     rounds = {round_.settlement.round_id: round_ for round_ in waiting}
-    rewards = await work.rounds.rewards(rounds)
+    small = {key for key, round_ in rounds.items() if not round_.large}
+    busy = await work.rounds.pending_work(rounds.keys() - small) if small != rounds.keys() else {}
+    rewards = await work.rounds.rewards(small)
     desk = Desk(
         campaigns=campaigns,
         deliveries=campaigns,
@@ -123,7 +127,7 @@ async def release_next(*, work: Work, tools: Tools, now: datetime) -> Booked | N
         rewards={key: rewards.get(key, []) for key in rounds},
     )
     for round_id in rounds:
-        if not desk.release(round_id, cause=f"release/{round_id}"):
+        if round_id in busy or not release(desk, round_id, cause=f"release/{round_id}"):
             break
     desk.reopen_if_paid(campaign_id)
     return await desk.save(work=work, tools=tools, now=now)

@@ -12,11 +12,12 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
-from prizewire_rewards.domain.booking import Credit, net_receivable, requested_move
+from prizewire_rewards.domain.booking import Credit, requested_move
 from prizewire_rewards.domain.funding import Destination, FundingAccount
 from prizewire_rewards.domain.model import Method, Payout, Reward
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.handlers.receivables import Netting
 from prizewire_rewards.ports import Tools, Work
 
 __all__ = [
@@ -30,13 +31,11 @@ __all__ = [
 ]
 
 NO_PAYOUT_METHOD = "no_payout_method"
-DIRECT_ORDINAL = 1
-"""A prize is requested directly once; later requests are the player's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class DirectPrize:
-    """A prize that is to be paid out at once."""
+    """A prize, or what came to it later, that is to be paid out at once."""
 
     campaign: UUID
     reward: Reward
@@ -65,24 +64,21 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
     """Net receivables and request direct prizes for credits that were posted in this transaction."""
     if not credited:
         return FollowUp({}, frozenset(), 0)
-    debts = await work.ledger.receivables({entry.credit.account for entry in credited})
+    debts = await work.receivables.lock_open({entry.credit.account for entry in credited})
     direct = {entry.credit.account.owner for entry in credited if entry.direct is not None}
     methods = await work.methods.defaults(direct) if direct else {}
     if not debts and not methods:
         missing = frozenset(entry.direct.reward.id for entry in credited if entry.direct is not None)
         return FollowUp({}, missing, 0)
     journal = Journal()
+    netting = Netting(debts)
     payouts: dict[UUID, Payout] = {}
     missing_ids: set[UUID] = set()
     netted = 0
     for entry in credited:
-        left = entry.credit.amount
-        moves = []
-        netting = net_receivable(entry.credit, debts=debts)
-        if netting is not None:
-            left -= netting.amount
-            netted += 1
-            moves.append(netting)
+        taken = netting.take(entry.credit.account, entry.credit.amount, journal=journal)
+        left = entry.credit.amount - taken
+        netted += bool(taken)
         if entry.direct is not None and left:
             reward = entry.direct.reward
             method = methods.get(entry.credit.account.owner)
@@ -91,7 +87,9 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
             else:
                 payout = make_payout(
                     payout_id=ids.payout_id_for_round(
-                        round_id=reward.round_id, player=reward.line.player, ordinal=DIRECT_ORDINAL
+                        round_id=reward.round_id,
+                        player=reward.line.player,
+                        ordinal=1 if reward.payout_id is None else reward.payout_ordinal + 1,
                     ),
                     method=method,
                     asset=entry.credit.account.asset,
@@ -104,11 +102,11 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
                     now=now,
                 )
                 payouts[reward.id] = payout
-                moves.append(requested_move(payout)._replace(ordinal=entry.credit.ordinal))
-        if moves:
-            journal.add(moves, cause=entry.cause, correlation_id=entry.correlation_id)
+                move = requested_move(payout)._replace(ordinal=entry.credit.ordinal)
+                journal.add([move], cause=entry.cause, correlation_id=entry.correlation_id)
     if journal.transfers:
         await work.ledger.post(journal.transfers, now=now)
+    await netting.save(work=work)
     return FollowUp(payouts, frozenset(missing_ids), netted)
 
 

@@ -47,6 +47,7 @@ from prizewire_rewards.ports import Tools, Work
 __all__ = [
     "AUTO_WITHDRAWAL",
     "Ended",
+    "PayoutEvent",
     "apply_payout_events",
     "ask_for",
     "cancel_payout",

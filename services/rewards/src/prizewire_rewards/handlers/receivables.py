@@ -1,32 +1,77 @@
-"""What players owe: opened where money that was spent has to go back, lifted where its reason is gone."""
+"""What players owe: opened, netted from their credits, lifted when its reason is gone, written off by an approver."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
+from prizewire_rewards.domain.booking import (
+    lifted_move,
+    opened_move,
+    recovery_moves,
+    written_off_move,
+)
+from prizewire_rewards.domain.commands import WriteOff
+from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.events import Event, OwedStep, ReceivableChanged
+from prizewire_rewards.domain.ledger import Account, Move
+from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Work
 
-__all__ = ["Receivable", "lift_receivable", "open_receivable"]
-
-CLEARING = "receivables"
+__all__ = [
+    "Debt",
+    "Netting",
+    "lift_receivable",
+    "open_receivable",
+    "open_receivables",
+    "take_less",
+    "write_off",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receivable:
-    """One debt of one player. ``campaign`` is whose pool it goes back to, None where it is owed for a top-up."""
+class Debt:
+    """A debt that is to be opened. ``campaign`` is whose pool gets it back, None for a top-up's; ``cause`` and player
+    make its id.
+    """
 
-    id: UUID
     player: str
     asset: str
-    campaign: UUID | None
-    reference: str
     amount: int
+    campaign: UUID | None
     cause: str
+    reference: str
     correlation_id: str
-    opened_at: datetime
+
+
+async def open_receivables(debts: Iterable[Debt], *, work: Work, now: datetime) -> list[Receivable]:
+    """Let players owe what could not be taken back from them; their next credits to winnings are taken for it."""
+    opened = [
+        Receivable(
+            id=ids.receivable_id(cause=debt.cause, player=debt.player),
+            player=debt.player,
+            asset=debt.asset,
+            campaign=debt.campaign,
+            reference=debt.reference,
+            amount=debt.amount,
+            cause=debt.cause,
+            correlation_id=debt.correlation_id,
+            opened_at=now,
+            version=1,
+        )
+        for debt in debts
+    ]
+    journal = Journal()
+    for receivable in opened:
+        _write(journal, receivable, [opened_move(receivable)])
+    await work.ledger.post(journal.transfers, now=now)
+    await work.receivables.add(opened)
+    await work.messages.publish(
+        [ReceivableChanged(receivable=one, what=OwedStep.OPENED, amount=one.amount) for one in opened]
+    )
+    return opened
 
 
 async def open_receivable(
@@ -41,50 +86,108 @@ async def open_receivable(
     work: Work,
     now: datetime,
 ) -> Receivable:
-    """A player owes ``amount`` (minor units) from now on; their later winnings are netted against it."""
-    journal = Journal()
-    move = Move(
-        TransferType.RECEIVABLE_OPENED,
-        Account(Kind.RECEIVABLE, player, asset),
-        Account(Kind.CLEARING, CLEARING, asset),
-        amount,
-    )
-    journal.add([move], cause=cause, correlation_id=correlation_id)
-    await work.ledger.post(journal.transfers, now=now)
-    return Receivable(
-        id=ids.receivable_id(cause=cause, player=player),
+    """Let one player owe ``amount`` (minor units above zero); see ``open_receivables``."""
+    debt = Debt(
         player=player,
         asset=asset,
-        campaign=campaign,
-        reference=reference,
         amount=amount,
+        campaign=campaign,
         cause=cause,
+        reference=reference,
         correlation_id=correlation_id,
-        opened_at=now,
     )
+    [opened] = await open_receivables([debt], work=work, now=now)
+    return opened
 
 
-async def lift_receivable(
-    receivable_id: UUID,
-    *,
-    player: str,
-    asset: str,
-    amount: int,
-    cause: str,
-    correlation_id: str,
-    work: Work,
-    now: datetime,
-) -> int:
-    """What is no longer owed, since its reason went away: lifts at most ``amount`` of what is still open, and answers
-    how much that was. Nothing comes into a wallet by it.
+async def lift_receivable(receivable_id: UUID, *, amount: int, work: Work, now: datetime) -> int:
+    """Let a debt be owed no more, at most by ``amount``, because its reason is gone; answers how much was still open
+    of it and is lifted.
     """
-    del receivable_id  # a player's debts in an asset are one balance
-    debt = Account(Kind.RECEIVABLE, player, asset)
-    lifted = min(amount, -(await work.ledger.lock_balance(debt)))
-    if lifted <= 0:
+    found = (await work.receivables.lock([receivable_id])).get(receivable_id)
+    if found is None:
         return 0
-    journal = Journal()
-    move = Move(TransferType.RECEIVABLE_SETTLED, Account(Kind.CLEARING, CLEARING, asset), debt, lifted)
-    journal.add([move], cause=cause, correlation_id=correlation_id)
-    await work.ledger.post(journal.transfers, now=now)
+    lifted = min(amount, found.open)
+    if lifted:
+        less, moves, event = take_less(found, lifted)
+        journal = Journal()
+        _write(journal, less, moves)
+        await work.ledger.post(journal.transfers, now=now)
+        await work.receivables.save([less])
+        await work.messages.publish([event])
     return lifted
+
+
+async def write_off(command: WriteOff, *, work: Work, now: datetime) -> Receivable:
+    """Give up what is still open of a debt.
+
+    Raises:
+        NotFound: ``receivable_unknown``.
+        InvalidRequest: ``own_receivable``: nobody gives up their own; ``receivable_closed``: nothing is open.
+    """
+    found = (await work.receivables.lock([command.receivable_id])).get(command.receivable_id)
+    if found is None:
+        raise NotFound("receivable_unknown", f"there is no receivable {command.receivable_id}")
+    if found.player == command.actor:
+        raise InvalidRequest("own_receivable", "nobody gives up what they owe themselves")
+    amount = found.open
+    if not amount:
+        raise InvalidRequest("receivable_closed", "nothing of it is owed any more")
+    given_up = replace(found, written_off=found.written_off + amount, version=found.version + 1)
+    journal = Journal()
+    _write(journal, given_up, [written_off_move(given_up, amount=amount)])
+    await work.ledger.post(journal.transfers, now=now)
+    await work.receivables.save([given_up])
+    await work.messages.publish(
+        [ReceivableChanged(receivable=given_up, what=OwedStep.WRITTEN_OFF, amount=amount)]
+    )
+    return given_up
+
+
+def take_less(debt: Receivable, amount: int) -> tuple[Receivable, list[Move], Event]:
+    """A debt of which ``amount`` is owed no more, with what that moves and what is told of it."""
+    less = replace(debt, lifted=debt.lifted + amount, version=debt.version + 1)
+    event = ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=amount)
+    return less, [lifted_move(less, amount=amount)], event
+
+
+class Netting:
+    """Takes what players owe from their credits, the oldest debt first."""
+
+    def __init__(self, debts: Mapping[tuple[str, str], Sequence[Receivable]]) -> None:
+        self._debts = {key: list(found) for key, found in debts.items()}
+        self._changed: dict[UUID, Receivable] = {}
+        self._back: dict[UUID, int] = {}
+        self._events: list[Event] = []
+
+    def take(self, account: Account, amount: int, *, journal: Journal) -> int:
+        """Take from a credit what its owner owes; answers how much that was."""
+        left = amount
+        debts = self._debts.get((account.owner, account.asset), [])
+        for place, debt in enumerate(debts):
+            taken = min(left, debt.open)
+            if not taken:
+                continue
+            left -= taken
+            less = replace(debt, recovered=debt.recovered + taken, version=debt.version + 1)
+            debts[place] = less
+            self._changed[less.id] = less
+            if less.campaign is not None:
+                self._back[less.campaign] = self._back.get(less.campaign, 0) + taken
+            _write(journal, less, recovery_moves(less, amount=taken))
+            self._events.append(ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=taken))
+        return amount - left
+
+    async def save(self, *, work: Work) -> None:
+        """Store and tell what was taken, once it is posted."""
+        if not self._changed:
+            return
+        await work.receivables.save(list(self._changed.values()))
+        if self._back:
+            await work.campaigns.take_back(self._back)
+        await work.messages.publish(self._events)
+
+
+def _write(journal: Journal, receivable: Receivable, moves: list[Move]) -> None:
+    cause = f"receivable/{receivable.id}/{receivable.version}"
+    journal.add(moves, cause=cause, correlation_id=receivable.correlation_id)

@@ -1,121 +1,338 @@
-"""Settled and finalized rounds, a batch at a time."""
+"""Settled, finalized, corrected and voided rounds, a batch at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.domain.booking import check_settlement
-from prizewire_rewards.domain.commands import FinalizeRound, SettleRound
+from prizewire_rewards.domain.booking import check_lines, check_settlement, check_sums
+from prizewire_rewards.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
 from prizewire_rewards.domain.errors import IllegalTransition, Refused
-from prizewire_rewards.domain.model import Line, Settlement
-from prizewire_rewards.handlers.desk import Booked, Desk
+from prizewire_rewards.domain.model import Campaign, Phase, Round, RoundWork, Settlement
+from prizewire_rewards.domain.states import ROUND_EDGES, RoundState, step
+from prizewire_rewards.handlers.desk import Booked, Desk, means_of
+from prizewire_rewards.handlers.desk.changes import check_correction, correct, void
+from prizewire_rewards.handlers.desk.large import (
+    finalize_later,
+    settle_in_chunks,
+    standing_of,
+    void_later,
+)
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Settled", "apply_settlements"]
+__all__ = ["RoundCommand", "Settled", "apply_settlements"]
 
 FIRST_VERSION = 1
+LINES_READ_AT_ONCE = 1_000
+_SETTLED_STATES = frozenset({RoundState.RESERVED, RoundState.FINAL, RoundState.VOIDED})
+RoundCommand = SettleRound | CorrectRound | VoidRound | FinalizeRound
+_Batch = Sequence[tuple[int, RoundCommand]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
     """What became of a batch: refusals by index, and what was booked."""
 
-    refusals: dict[int, Refused]
-    booked: Booked
+    refusals: dict[int, Refused] = field(default_factory=dict)
+    booked: Booked = field(default_factory=Booked)
 
 
 async def apply_settlements(
-    commands: Sequence[SettleRound | FinalizeRound], *, work: Work, tools: Tools, now: datetime
+    commands: Sequence[RoundCommand], *, work: Work, tools: Tools, now: datetime
 ) -> Settled:
-    """Book settled rounds and make finalized ones payable; each is applied whole or refused.
+    """Book settled rounds and make finalized ones payable; correct and void others. Each is applied whole or refused.
 
-    The number of statements does not grow with the batch.
+    The number of statements does not grow with the rounds of one part that are settled and made final. Corrections,
+    voids and rounds of several parts are taken one by one, between what came before and after them.
     """
-    settles = [command for command in commands if isinstance(command, SettleRound)]
-    finalizes = [command for command in commands if isinstance(command, FinalizeRound)]
-    campaigns = await work.campaigns.lock({command.settlement.campaign for command in settles})
-    rounds = await work.rounds.lock(
-        {command.settlement.round_id for command in settles} | {command.round_id for command in finalizes}
-    )
-    finalized = {command.round_id for command in finalizes} & rounds.keys()
+    campaigns, rounds = await _lock(commands, work=work)
+    runs = _runs(commands, rounds)
+    done = Settled()
+    if len(runs) == 1 and runs[0][0]:
+        await _book(runs[0][1], campaigns, rounds, done=done, work=work, tools=tools, now=now)
+        return done
+    for plain, batch in runs:
+        campaigns, rounds = await _lock([command for _, command in batch], work=work)
+        if plain:
+            await _book(batch, campaigns, rounds, done=done, work=work, tools=tools, now=now)
+            continue
+        [(index, command)] = batch
+        try:
+            single = _Single(campaigns, rounds, work=work, tools=tools, now=now)
+            done.booked += await single.take(command)
+        except Refused as refused:
+            done.refusals[index] = refused
+        except IllegalTransition as illegal:
+            done.refusals[index] = Refused(illegal.code, illegal.detail)
+    return done
+
+
+async def _lock(
+    commands: Sequence[RoundCommand], *, work: Work
+) -> tuple[dict[UUID, Campaign], dict[UUID, Round]]:
+    """Everything that a batch concerns, in the order of locks."""
+    wanted = {command.settlement.campaign for command in commands if isinstance(command, SettleRound)}
+    voided = {command.round_id for command in commands if isinstance(command, VoidRound)}
+    if voided:
+        wanted |= set((await work.rounds.campaigns_of(voided)).values())
+    campaigns = await work.campaigns.lock(wanted)
+    return campaigns, await work.rounds.lock({_round_of(command) for command in commands})
+
+
+def _round_of(command: RoundCommand) -> UUID:
+    return command.settlement.round_id if isinstance(command, SettleRound) else command.round_id
+
+
+def _runs(
+    commands: Sequence[RoundCommand], rounds: Mapping[UUID, Round]
+) -> list[tuple[bool, list[tuple[int, RoundCommand]]]]:
+    """The batch cut into runs that are booked together, and single commands between them."""
+    runs: list[tuple[bool, list[tuple[int, RoundCommand]]]] = []
+    odd: set[UUID] = set()
+    for index, command in enumerate(commands):
+        if type(command) is SettleRound:
+            plain = command.settlement.parts == 1
+        elif type(command) is FinalizeRound:
+            known = rounds.get(command.round_id)
+            plain = command.round_id not in odd and (
+                known is None or (known.state in _SETTLED_STATES and not known.large)
+            )
+        else:
+            plain = False
+        if not plain:
+            odd.add(_round_of(command))
+        if plain and runs and runs[-1][0]:
+            runs[-1][1].append((index, command))
+        else:
+            runs.append((plain, [(index, command)]))
+    return runs
+
+
+async def _book(
+    batch: _Batch,
+    campaigns: Mapping[UUID, Campaign],
+    rounds: Mapping[UUID, Round],
+    *,
+    done: Settled,
+    work: Work,
+    tools: Tools,
+    now: datetime,
+) -> None:
+    """Rounds of one part, settled or made final, with one set of statements."""
+    finalized = {command.round_id for _, command in batch if isinstance(command, FinalizeRound)}
+    finalized &= rounds.keys()
     rewards = await work.rounds.rewards(finalized) if finalized else {}
     others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
     deliveries = {**campaigns, **(await work.campaigns.load(others) if others else {})}
     desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards)
-    shelf = await _shelf(settles, work=work)
-    refusals: dict[int, Refused] = {}
-    for index, command in enumerate(commands):
+    for index, command in batch:
         try:
             if isinstance(command, SettleRound):
-                _settle(command, desk=desk, shelf=shelf, tools=tools)
-            else:
+                _settle(command, desk=desk, tools=tools)
+            elif isinstance(command, FinalizeRound):
                 desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
         except Refused as refused:
-            refusals[index] = refused
+            done.refusals[index] = refused
         except IllegalTransition as illegal:
-            refusals[index] = Refused(illegal.code, illegal.detail)
-    await shelf.save(work=work, now=now)
-    booked = await desk.save(work=work, tools=tools, now=now)
-    return Settled(refusals, booked)
+            done.refusals[index] = Refused(illegal.code, illegal.detail)
+    done.booked += await desk.save(work=work, tools=tools, now=now)
 
 
-class _Shelf:
-    """The parts of rounds that are not whole yet: those stored, and what this batch does to them."""
+def _settle(command: SettleRound, *, desk: Desk, tools: Tools) -> None:
+    settlement = command.settlement
+    _check_first(command, desk=desk)
+    check_settlement(
+        settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset)
+    )
+    desk.settle(settlement, command.lines, cause=command.cause)
 
-    def __init__(self, stored: dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]]) -> None:
-        self._stored = stored
-        self._new: dict[tuple[UUID, int], tuple[Settlement, int, tuple[Line, ...]]] = {}
-        self._whole: list[UUID] = []
 
-    def whole(self, command: SettleRound) -> tuple[Line, ...] | None:
-        """All lines in order, if this part is the one that was missing; else None, and the part is kept."""
-        head = command.settlement
-        parts = self._stored.setdefault(head.round_id, {})
-        if any(other != head for other, _ in parts.values()):
+def _check_first(command: SettleRound, *, desk: Desk) -> None:
+    if command.settlement.settlement_version != FIRST_VERSION:
+        raise Refused("event_mismatch", "a settlement begins with version 1")
+    desk.check_open(command.settlement)
+    _check_part(command)
+
+
+def _check_part(command: SettleRound) -> None:
+    if not 1 <= command.part <= command.settlement.parts:
+        raise Refused("event_mismatch", f"part {command.part} of {command.settlement.parts}")
+
+
+class _Single:
+    """One command that is taken by itself, over a locked campaign and round."""
+
+    def __init__(
+        self,
+        campaigns: Mapping[UUID, Campaign],
+        rounds: Mapping[UUID, Round],
+        *,
+        work: Work,
+        tools: Tools,
+        now: datetime,
+    ) -> None:
+        self._campaigns = campaigns
+        self._rounds = rounds
+        self._work = work
+        self._tools = tools
+        self._now = now
+
+    async def take(self, command: RoundCommand) -> Booked:
+        """Apply it.
+
+        Raises:
+            Refused, IllegalTransition: it cannot be; nothing was done.
+        """
+        round_id = _round_of(command)
+        round_ = self._rounds.get(round_id)
+        if isinstance(command, VoidRound):
+            return await self._void(command, round_)
+        if isinstance(command, FinalizeRound):
+            return await self._finalize(command, round_)
+        if isinstance(command, CorrectRound):
+            return await self._correct(command, round_)
+        return await self._settle_part(command)
+
+    async def _desk(self, round_: Round | None, *, rewards: bool) -> Desk:
+        campaigns = self._campaigns
+        loaded = {}
+        if round_ is not None and rewards:
+            loaded = await self._work.rounds.rewards([round_.settlement.round_id])
+        deliveries = dict(campaigns)
+        if round_ is not None and round_.settlement.campaign not in deliveries:
+            deliveries |= await self._work.campaigns.load([round_.settlement.campaign])
+        return Desk(campaigns=campaigns, deliveries=deliveries, rounds=self._rounds, rewards=loaded)
+
+    async def _pending(self, round_: Round) -> Sequence[RoundWork]:
+        """What waits on a round; a settled one of one part has nothing."""
+        if round_.state in _SETTLED_STATES and not round_.large:
+            return ()
+        key = round_.settlement.round_id
+        return (await self._work.rounds.pending_work([key])).get(key, ())
+
+    async def _save(self, desk: Desk) -> Booked:
+        return await desk.save(work=self._work, tools=self._tools, now=self._now)
+
+    async def _void(self, command: VoidRound, round_: Round | None) -> Booked:
+        """A round that was never settled here took nothing: there is nothing to give back, nor to remember."""
+        if round_ is None:
+            await self._work.rounds.unstage((command.round_id, FIRST_VERSION))
+            return Booked()
+        if round_.state is RoundState.VOIDED:
+            return Booked()
+        pending = await self._pending(round_)
+        if round_.large or pending:
+            desk = await self._desk(round_, rewards=False)
+            void_later(desk, round_, pending, cause=command.cause)
+        else:
+            desk = await self._desk(round_, rewards=True)
+            void(desk, command.round_id, cause=command.cause)
+        return await self._save(desk)
+
+    async def _finalize(self, command: FinalizeRound, round_: Round | None) -> Booked:
+        if round_ is None:
+            raise Refused("illegal_transition", "the round has not been settled")
+        version, cause = command.settlement_version, command.cause
+        pending = await self._pending(round_)
+        if round_.large or pending:
+            desk = await self._desk(round_, rewards=False)
+            finalize_later(desk, round_, pending, version=version, cause=cause)
+        else:
+            desk = await self._desk(round_, rewards=True)
+            desk.finalize(command.round_id, version=version, cause=cause)
+        return await self._save(desk)
+
+    async def _settle_part(self, command: SettleRound) -> Booked:
+        """One of several parts: staged, and with the last one the round's money moves."""
+        settlement = command.settlement
+        desk = await self._desk(None, rewards=False)
+        _check_first(command, desk=desk)
+        if not await self._stage(command):
+            return Booked()
+        settle_in_chunks(desk, settlement, cause=command.cause)
+        return await self._save(desk)
+
+    async def _correct(self, command: CorrectRound, round_: Round | None) -> Booked:
+        settlement = command.settlement
+        pending = () if round_ is None else await self._pending(round_)
+        version, final = 0, False
+        if round_ is not None:
+            standing = standing_of(round_, pending)
+            version, final = standing.version, standing.final
+            if standing.voided:
+                raise Refused("illegal_transition", "the round was voided")
+        round_ = check_correction(round_, settlement, version=version, final=final)
+        _check_part(command)
+        if round_.large or pending or settlement.parts > 1:
+            if not await self._stage(command):
+                return Booked()
+            desk = await self._desk(round_, rewards=False)
+            self._correct_later(command, round_, desk=desk, final=final)
+            return await self._save(desk)
+        check_settlement(
+            settlement, command.lines, digest=self._tools.digest(command.lines, asset=settlement.asset)
+        )
+        desk = await self._desk(round_, rewards=True)
+        rewards = desk.rewards[settlement.round_id]
+        by_player = {line.player: line for line in command.lines}
+        means = await means_of(round_.settlement, rewards, by_player, work=self._work)
+        correct(desk, settlement, command.lines, cause=command.cause, means=means)
+        if settlement.final and not final:
+            desk.finalize(
+                settlement.round_id, version=settlement.settlement_version, cause=command.cause
+            )
+        return await self._save(desk)
+
+    def _correct_later(
+        self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool
+    ) -> None:
+        settlement = command.settlement
+        task = RoundWork(
+            round_id=settlement.round_id,
+            version=settlement.settlement_version,
+            phase=Phase.TAKE,
+            cause=command.cause,
+            head=settlement,
+        )
+        desk.work_on(task)
+        if settlement.final and not final:
+            desk.work_on(replace(task, phase=Phase.MATURE, fees=True, head=None))
+        if round_.state in _SETTLED_STATES:
+            state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
+            desk.advance(replace(round_, state=state), cause=command.cause)
+
+    async def _stage(self, command: SettleRound) -> bool:
+        """Keep a part until the others are there; answers whether they are, and all of them are sound."""
+        head, rounds = command.settlement, self._work.rounds
+        key = (head.round_id, head.settlement_version)
+        known = (await rounds.staged([key])).get(key)
+        if known is not None and (known.head != head or command.part in known.parts):
             raise Refused(
                 "event_mismatch", f"part {command.part} differs from the others in more than its lines"
             )
-        missing = set(range(1, head.parts + 1)) - parts.keys() - {command.part}
-        if missing:
-            parts[command.part] = (head, command.lines)
-            self._new[head.round_id, command.part] = (head, command.part, command.lines)
-            return None
-        lines = {**{part: lines for part, (_, lines) in parts.items()}, command.part: command.lines}
-        return tuple(line for part in sorted(lines) for line in lines[part])
+        await rounds.stage([(head, command.part, command.lines)], now=self._now)
+        if (0 if known is None else len(known.parts)) + 1 < head.parts:
+            return False
+        try:
+            await self._check_staged(head)
+        except Refused:
+            await rounds.unstage(key, part=command.part)
+            raise
+        return True
 
-    def clear(self, round_id: UUID) -> None:
-        """The round is booked: its parts are not needed any more."""
-        self._stored.pop(round_id, None)
-        self._new = {key: value for key, value in self._new.items() if key[0] != round_id}
-        self._whole.append(round_id)
-
-    async def save(self, *, work: Work, now: datetime) -> None:
-        """Store new parts, drop those of whole rounds."""
-        if self._new:
-            await work.rounds.stage(list(self._new.values()), now=now)
-        if self._whole:
-            await work.rounds.unstage(self._whole)
-
-
-async def _shelf(settles: Sequence[SettleRound], *, work: Work) -> _Shelf:
-    partial = {command.settlement.round_id for command in settles if command.settlement.parts > 1}
-    return _Shelf(await work.rounds.staged(partial) if partial else {})
-
-
-def _settle(command: SettleRound, *, desk: Desk, shelf: _Shelf, tools: Tools) -> None:
-    settlement = command.settlement
-    if settlement.settlement_version != FIRST_VERSION:
-        raise Refused("not_supported_yet", "a settlement begins with version 1")
-    desk.check_open(settlement)
-    if not 1 <= command.part <= settlement.parts:
-        raise Refused("event_mismatch", f"part {command.part} of {settlement.parts}")
-    lines: tuple[Line, ...] | None = command.lines
-    if settlement.parts > 1:
-        lines = shelf.whole(command)
-        if lines is None:
-            return
-    check_settlement(settlement, lines or (), digest=tools.digest(lines or (), asset=settlement.asset))
-    desk.settle(settlement, lines or (), cause=command.cause)
-    if settlement.parts > 1:
-        shelf.clear(settlement.round_id)
+    async def _check_staged(self, head: Settlement) -> None:
+        """Hold the staged lines to the settlement's figures, reading a bounded number at a time."""
+        rounds, key = self._work.rounds, (head.round_id, head.settlement_version)
+        digest = self._tools.digest.begin(asset=head.asset)
+        count = total = 0
+        while True:
+            lines = await rounds.staged_lines(key, after=count, limit=LINES_READ_AT_ONCE)
+            if not lines:
+                break
+            check_lines(lines, first=count + 1)
+            digest.add(lines)
+            count += len(lines)
+            total += sum(line.amount for line in lines)
+        check_sums(head, lines=count, total=total, digest=digest.hexdigest())
+        if await rounds.staged_players(key) != count:
+            raise Refused("event_mismatch", "a player stands on two lines")

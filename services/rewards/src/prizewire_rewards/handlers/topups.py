@@ -203,14 +203,7 @@ class _Clerk:
         lifted = 0
         if known.receivable_id is not None:
             lifted = await lift_receivable(
-                known.receivable_id,
-                player=topup.player,
-                asset=topup.asset,
-                amount=min(restored, known.owed),
-                cause=cause,
-                correlation_id=topup.correlation_id,
-                work=self._work,
-                now=self._now,
+                known.receivable_id, amount=restored, work=self._work, now=self._now
             )
         if restored > lifted:
             self._journal.add(

@@ -20,7 +20,7 @@ WORDS: Final = {
     "platform_fees": "platform's fees",
     "organizer_fees": "organizer's fees",
     "wallets": "left in wallets",
-    "recovered": "taken for debts",
+    "claimable": "to be claimed",
     "reserved": "reserved",
     "available": "left in the pool",
 }

@@ -26,7 +26,7 @@ WHEREABOUTS: Final = (
     "platform_fees",
     "organizer_fees",
     "wallets",
-    "recovered",
+    "claimable",
     "reserved",
     "available",
 )

@@ -9,6 +9,7 @@ from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
 from prizewire_rewards.adapters.storage.payouts import SqlPayouts
+from prizewire_rewards.adapters.storage.receivables import SqlReceivables
 from prizewire_rewards.adapters.storage.rounds import SqlRounds
 from prizewire_rewards.adapters.storage.topups import SqlTopups
 from prizewire_rewards.ports import Messages, Work
@@ -30,4 +31,5 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         topups=SqlTopups(tx),
         fundings=SqlFundings(tx),
         withdrawals=SqlWithdrawals(tx),
+        receivables=SqlReceivables(tx),
     )

@@ -1,6 +1,6 @@
 """Campaigns over PostgreSQL. What a pool holds is the ledger's balance, read under the campaign's lock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,11 @@ class SqlCampaigns:
             },
         )
 
+    async def take_back(self, amounts: Mapping[UUID, int]) -> None:
+        """Count amounts that came back to pools as granted no more, on top of what others count meanwhile."""
+        keys = sorted(amounts)
+        await self._tx.execute(_TAKE_BACK, {"ids": keys, "amounts": [amounts[key] for key in keys]})
+
     async def next_with_queue(self) -> UUID | None:
         """A campaign whose longest-waiting round its pool covers."""
         found: UUID | None = (await self._tx.execute(_NEXT)).scalar_one_or_none()
@@ -116,9 +121,17 @@ _SAVE = text(
     "CAST(:granteds AS bigint[]), CAST(:queueds AS int[]), CAST(:queue_tails AS bigint[]), "
     "CAST(:versions AS int[])) AS u(id, state, funded, granted, queued, queue_tail, version) WHERE c.id = u.id"
 )
+_TAKE_BACK = text(
+    "UPDATE campaigns c SET granted = c.granted - u.amount "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS bigint[])) AS u(id, amount) WHERE c.id = u.id"
+)
+# Who waits first goes first: while work on that round is under way, or its pool is short of it, all others wait.
 _NEXT = text(
     "SELECT c.id FROM campaigns c JOIN ledger_accounts a ON a.id = c.pool "
-    "CROSS JOIN LATERAL (SELECT r.gross FROM rounds r WHERE r.campaign = c.id AND r.queue_position IS NOT NULL "
+    "CROSS JOIN LATERAL (SELECT r.id, r.state, CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END AS wanted "
+    "FROM rounds r WHERE r.campaign = c.id AND r.queue_position IS NOT NULL "
     "ORDER BY r.queue_position LIMIT 1) head "
-    "WHERE c.queued > 0 AND c.state IN ('active', 'exhausted') AND a.balance >= head.gross ORDER BY c.id LIMIT 1"
+    "WHERE c.queued > 0 AND c.state IN ('active', 'exhausted', 'ended') AND a.balance >= head.wanted "
+    "AND head.state <> 'booking' AND NOT EXISTS (SELECT 1 FROM round_work w WHERE w.round_id = head.id) "
+    "ORDER BY c.id LIMIT 1"
 )

@@ -4,8 +4,9 @@ Tables grow for ever, so every question is asked about a slice of its subjects, 
 slice after slice until it has seen all; a watch asks one slice at each look and goes on from there at the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -14,15 +15,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Check
-from prizewire_rewards.domain.invariants import Invariant, Seen
+from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
 
 __all__ = [
     "QUESTIONS",
     "AssetsWatch",
     "BalanceWatch",
+    "PartsWatch",
     "SliceWatch",
     "build_checks",
     "build_watches",
+    "staged_seen",
     "sum_up",
 ]
 
@@ -34,6 +37,8 @@ TAIL_MAX = 500_000
 STRIDE = 500_000
 """Transfers that a check of the whole ledger sums up with one statement."""
 FIRST = UUID(int=0)
+PARTS_WAIT_S = 900
+"""How long a part may wait for the others, unless a setting says otherwise."""
 
 
 class Question(NamedTuple):
@@ -86,31 +91,80 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         "rounds",
         "SELECT id, lines_total + 1 AS weight FROM rounds",
         """
-        SELECT r.id, format('round %s (%s): reserve %s, lines %s of %s', r.id, r.state, coalesce(a.balance, 0), x.total,
-                            r.net - r.unclaimed)
-        FROM rounds r LEFT JOIN ledger_accounts a
+        SELECT r.id, format('round %s (%s): reserve %s of %s, lines %s of %s, short %s of %s', r.id, r.state,
+                            coalesce(a.balance, 0), x.kept + r.fees, x.total, r.net - r.unclaimed, x.short, r.short)
+        FROM (
+            SELECT *, CASE state WHEN 'reserved' THEN platform_fee + organizer_fee ELSE 0 END AS fees FROM rounds
+        ) r LEFT JOIN ledger_accounts a
             ON a.kind = 'reserved' AND a.owner = CAST(r.id AS text) AND a.asset = r.asset
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(w.amount), 0) AS total, count(*) AS lines,
-                   count(*) FILTER (WHERE w.state <> CASE r.state WHEN 'final' THEN 'credited'
-                                    WHEN 'reserved' THEN 'pending' ELSE 'unfunded' END) AS astray
+            SELECT coalesce(sum(w.amount) FILTER (WHERE w.line > 0), 0) AS total,
+                   count(DISTINCT w.line) FILTER (WHERE w.line > 0) AS lines,
+                   count(*) FILTER (WHERE w.line > 0) AS standing,
+                   coalesce(sum(w.amount - w.short) FILTER (WHERE w.state = 'held'), 0) AS kept,
+                   coalesce(sum(w.short) FILTER (WHERE w.line > 0), 0) AS short,
+                   count(*) FILTER (WHERE w.line < 0 AND w.state NOT IN ('reversed', 'expired', 'rejected')) AS strays,
+                   count(*) FILTER (WHERE w.line > 0 AND NOT w.state = ANY (CASE r.state
+                       WHEN 'final' THEN '{credited,claimable,held,expired,rejected}'::text[]
+                       WHEN 'reserved' THEN '{pending,held,rejected}'::text[]
+                       WHEN 'voided' THEN '{reversed,rejected}'::text[]
+                       ELSE '{unfunded}'::text[] END)
+                       AND NOT (w.state = 'unfunded' AND w.short = w.amount AND r.state IN ('reserved', 'final'))
+                   ) AS astray
             FROM rewards w WHERE w.round_id = r.id
         ) x
-        WHERE r.id = ANY (CAST(:ids AS uuid[]))
-          AND (x.total <> r.net - r.unclaimed OR x.lines <> r.lines_total OR x.astray > 0
-               OR coalesce(a.balance, 0) <>
-                  CASE r.state WHEN 'reserved' THEN r.platform_fee + r.organizer_fee ELSE 0 END)
+        WHERE r.id = ANY (CAST(:ids AS uuid[])) AND CASE
+            WHEN r.state = 'booking' THEN coalesce(a.balance, 0) < x.kept
+            ELSE coalesce(a.balance, 0) <> x.kept + r.fees OR (
+                NOT EXISTS (SELECT 1 FROM round_work k WHERE k.round_id = r.id)
+                AND (x.total <> r.net - r.unclaimed OR x.lines <> r.lines_total OR x.standing <> x.lines
+                     OR x.astray > 0 OR x.strays > 0 OR x.short <> r.short)
+            ) END
+        """,
+    ),
+    Invariant.CLAIMABLE_IS_OWED: Question(
+        "campaigns",
+        "SELECT id, 1 AS weight FROM campaigns",
+        """
+        SELECT c.id, format('campaign %s: %s can be claimed, its claimable prizes make %s', c.id,
+                            coalesce(a.balance, 0), x.total)
+        FROM campaigns c LEFT JOIN ledger_accounts a
+            ON a.kind = 'claimable' AND a.owner = CAST(c.id AS text) AND a.asset = c.asset
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(w.amount - w.short), 0) AS total FROM rounds r JOIN rewards w ON w.round_id = r.id
+            WHERE r.campaign = c.id AND w.state = 'claimable'
+        ) x
+        WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.delivery = 'claim' AND coalesce(a.balance, 0) <> x.total
+        """,
+    ),
+    # An account of what players owe is looked at with its player; that of clearing with all that was ever opened.
+    Invariant.RECEIVABLES_ADD_UP: Question(
+        "accounts of debts",
+        "SELECT id, 1 AS weight FROM ledger_accounts WHERE kind IN ('receivable', 'clearing')",
+        """
+        SELECT b.id, format('%s of %s in %s holds %s, its receivables make %s', b.kind, b.owner, b.asset, b.balance,
+                            x.total)
+        FROM ledger_balances b CROSS JOIN LATERAL (
+            SELECT coalesce(sum(CASE b.kind WHEN 'receivable' THEN -r.open ELSE r.open + r.written_off END), 0) AS total
+            FROM receivables r WHERE r.asset = b.asset AND (b.kind = 'clearing' OR r.player = b.owner)
+        ) x
+        WHERE b.id = ANY (CAST(:ids AS uuid[])) AND b.kind IN ('receivable', 'clearing') AND b.balance <> x.total
         """,
     ),
     Invariant.ONE_PAYOUT_PER_REWARD: Question(
         "prizes",
         "SELECT id, 1 AS weight FROM rewards",
         """
-        SELECT w.id, format('reward %s of %s and payout %s do not fit', w.id, w.player, w.payout_id)
+        SELECT w.id, format('reward %s of %s and payout %s do not fit, it has %s of %s', w.id, w.player, w.payout_id,
+                            n.payouts, w.payout_ordinal)
         FROM rewards w LEFT JOIN payouts p ON p.id = w.payout_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS payouts FROM payouts o WHERE o.round_id = w.round_id AND o.player = w.player
+        ) n
         WHERE w.id = ANY (CAST(:ids AS uuid[])) AND w.payout_id IS NOT NULL
           AND (p.id IS NULL OR p.player <> w.player OR p.asset <> w.asset
-               OR p.amount > w.amount OR p.round_id IS DISTINCT FROM w.round_id)
+               OR (p.amount > w.amount AND w.settlement_version = 1) OR p.round_id IS DISTINCT FROM w.round_id
+               OR n.payouts <> w.payout_ordinal)
         """,
     ),
     # A directly delivered prize shares its correlation id with a whole round, bears no fee, and is not followed further.
@@ -313,10 +367,49 @@ async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[
     return found[:BREACHES_MAX]
 
 
-def build_checks() -> list[Check]:
+_LATE = """
+    SELECT NULL AS id, format('round %s, settlement %s: %s of %s parts since %s', round_id, settlement_version,
+                              count(*), max(parts), min(staged_at))
+    FROM staged_parts GROUP BY round_id, settlement_version
+    HAVING count(*) < max(parts) AND min(staged_at) < clock_timestamp() - make_interval(secs => :wait_s)
+"""
+_STAGED = text(
+    "SELECT round_id, settlement_version, count(*) AS there, max(parts) AS parts, min(staged_at) AS since "
+    "FROM staged_parts GROUP BY round_id, settlement_version HAVING count(*) < max(parts) ORDER BY since"
+)
+_WORK = text("SELECT count(*) FROM round_work")
+
+
+async def _check_parts(tx: AsyncConnection, *, wait_s: int) -> list[str]:
+    return [breach for _, breach in await _ask(tx, _LATE, wait_s=wait_s)]
+
+
+async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> StagedSeen:
+    """Which settlements have been waiting for parts longer than ``wait_s`` seconds, and what is to be worked on."""
+    rows = (await tx.execute(_STAGED)).all()
+    late = [
+        {
+            "round_id": str(row.round_id),
+            "settlement_version": str(row.settlement_version),
+            "parts": f"{row.there} of {row.parts}",
+            "since": row.since.isoformat(),
+        }
+        for row in rows
+        if (now - row.since).total_seconds() > wait_s
+    ]
+    oldest_s = max(((now - row.since).total_seconds() for row in rows), default=0.0)
+    work = int((await tx.execute(_WORK)).scalar_one())
+    return StagedSeen(late=late[:BREACHES_MAX], oldest_s=oldest_s, work=work)
+
+
+def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
     """One check for each invariant, of everything that there is: for people, and as long as it takes."""
     runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
-    whole = {Invariant.BALANCES_ARE_SUMS: _check_balances, Invariant.ASSETS_SUM_TO_ZERO: _check_assets}
+    whole: dict[Invariant, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
+        Invariant.BALANCES_ARE_SUMS: _check_balances,
+        Invariant.ASSETS_SUM_TO_ZERO: _check_assets,
+        Invariant.PARTS_COME: partial(_check_parts, wait_s=parts_wait_s),
+    }
     return [Check(name=name, run=whole.get(name) or runs[name]) for name in Invariant]
 
 
@@ -410,11 +503,26 @@ class AssetsWatch:
         return Seen(breaches=await _check_assets(tx), covered="all assets", looked_at=1, whole=True)
 
 
+class PartsWatch:
+    """Parts that wait for others."""
+
+    name = Invariant.PARTS_COME
+
+    def __init__(self, *, wait_s: int) -> None:
+        self._wait_s = wait_s
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at all."""
+        breaches = await _check_parts(tx, wait_s=self._wait_s)
+        return Seen(breaches=breaches, covered="all staged parts", looked_at=1, whole=True)
+
+
 def build_watches(
-    *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX
-) -> list[BalanceWatch | AssetsWatch | SliceWatch]:
+    *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX, parts_wait_s: int = PARTS_WAIT_S
+) -> "list[BalanceWatch | AssetsWatch | PartsWatch | SliceWatch]":
     """One watch for each invariant, to be asked again and again: each look costs about the same, however much there
     is, and says what it saw.
     """
     sliced = [SliceWatch(name, question, weight=weight) for name, question in QUESTIONS.items()]
-    return [BalanceWatch(weight=weight, tail_max=tail_max), AssetsWatch(), *sliced]
+    parts = PartsWatch(wait_s=parts_wait_s)
+    return [BalanceWatch(weight=weight, tail_max=tail_max), AssetsWatch(), parts, *sliced]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import copy_rows
 from prizewire_contracts import ids
-from prizewire_rewards.domain.ledger import KINDS, Account, Kind, Transfer
+from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
 
 __all__ = ["SqlLedger", "account_id", "roll_up"]
 
@@ -72,24 +72,10 @@ class SqlLedger:
         return 0 if row is None else int(row.balance)
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        """Kept balances of those accounts that exist, locked in one order."""
-        keys = {account_id(account): account for account in accounts}
-        rows = await self._tx.execute(_LOCK, {"ids": list(keys)})
-        return {keys[row.id]: int(row.balance) for row in rows}
-
-    async def receivables(self, wallets: Iterable[Account]) -> dict[Account, int]:
-        """Debts above zero of the wallets' owners, locked."""
-        keys = {account_id(owed): owed for owed in (_receivable_of(wallet) for wallet in wallets)}
-        rows = await self._tx.execute(_OWED, {"ids": list(keys)})
-        owing = [row.id for row in rows]
-        if not owing:
-            return {}
-        locked = await self._tx.execute(_LOCK, {"ids": owing})
-        return {keys[row.id]: -row.balance for row in locked if row.balance < 0}
-
-
-def _receivable_of(wallet: Account) -> Account:
-    return Account(Kind.RECEIVABLE, wallet.owner, wallet.asset)
+        """Kept balances of accounts that are open, locked in one order."""
+        by_id = {account_id(account): account for account in accounts}
+        rows = await self._tx.execute(_LOCK, {"ids": list(by_id)})
+        return {by_id[row.id]: int(row.balance) for row in rows}
 
 
 async def roll_up(tx: AsyncConnection, *, rows_max: int) -> int:
@@ -121,7 +107,4 @@ _TRANSFER = (
     "at",
 )
 _LOCK = text("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
-_OWED = text(
-    "SELECT a.id FROM ledger_accounts a WHERE a.id = ANY (CAST(:ids AS uuid[])) AND a.balance < 0 ORDER BY a.id"
-)
 _ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")

@@ -29,6 +29,12 @@ class SqlPayouts:
         rows = await self._tx.execute(_LOCK, {"ids": keys})
         return {row.id: _payout_of(row) for row in rows}
 
+    async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
+        """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
+        rows = (await self._tx.execute(_LOCK_OPEN, {"players": sorted(set(players)), "asset": asset})).all()
+        latest = sorted(rows, key=lambda row: (row.requested_at, row.id), reverse=True)
+        return [_payout_of(row) for row in latest]
+
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         """Store new ones."""
         await self._tx.execute(
@@ -117,6 +123,11 @@ _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
 _LOCK = text(
     "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json FROM payouts "
     "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
+_LOCK_OPEN = text(
+    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json FROM payouts "
+    "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
+    "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
 )
 _ADD = text(
     f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, requested_at, changed_at) "  # noqa: S608 - our own columns

@@ -22,6 +22,7 @@ from prizewire_rewards.domain.views import (
     EntryFilter,
     FundingView,
     PayoutView,
+    ReceivableView,
     RewardView,
     WalletBalance,
 )
@@ -142,6 +143,33 @@ class SqlQueries:
             },
         )
         return [_reward_of(row) for row in rows]
+
+    async def receivables(
+        self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[ReceivableView]:
+        """What players owe or owed, newest first."""
+        at, receivable_id = before if before is not None else (None, None)
+        rows = await self._tx.execute(
+            _RECEIVABLES,
+            {"player": player, "open": still_open, "limit": limit, "at": at, "id": receivable_id},
+        )
+        return [
+            ReceivableView(
+                id=row.id,
+                player=row.player,
+                asset=row.asset,
+                amount=row.amount,
+                open=row.open,
+                recovered=row.recovered,
+                written_off=row.written_off,
+                lifted=row.lifted,
+                campaign=row.campaign,
+                reference=row.reference,
+                correlation_id=row.correlation_id,
+                opened_at=row.opened_at,
+            )
+            for row in rows
+        ]
 
     def _wallets(self, player: str | None) -> list[UUID]:
         if player is None:
@@ -266,7 +294,9 @@ _ENTRY = text(f"{_ENTRY_COLUMNS} FROM ledger_transfers t {_ENTRY_JOINS} WHERE t.
 _CAMPAIGNS = text(
     "SELECT c.*, coalesce(a.balance, 0) AS available, coalesce(("
     "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
-    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state = 'reserved'), 0) AS reserved "
+    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state IN ('reserved', 'booking')), 0) + coalesce(("
+    "SELECT sum(w.amount - w.short) FROM rewards w JOIN rounds r ON r.id = w.round_id "
+    "WHERE w.state = 'held' AND r.campaign = c.id AND r.state = 'final'), 0) AS reserved "
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
@@ -274,11 +304,12 @@ _CAMPAIGNS = text(
 )
 # Which transfers are a campaign's: those whose cause is one of its rounds, or a payout that one of its prizes asked
 # for. Both are found by their correlation ids; the cause ("round/ID/…", "payout/ID…") tells them from others of the
-# same id. The pool, the reserves and what payouts hold are the kept balances, not sums of the same transfers, so that
+# same id; what is recovered of a debt is that of whose prize it was. The pool, the reserves and what payouts hold are the kept balances, not sums of the same transfers, so that
 # a sheet whose sum is off shows when one of the two is wrong.
 _SHEET = text(
     "WITH own AS (SELECT CAST(r.id AS text) AS id, r.correlation_id FROM rounds r WHERE r.campaign = :id "
-    "UNION ALL SELECT CAST(b.id AS text), b.correlation_id FROM payouts b WHERE b.campaign = :id), "
+    "UNION ALL SELECT CAST(b.id AS text), b.correlation_id FROM payouts b WHERE b.campaign = :id "
+    "UNION ALL SELECT CAST(d.id AS text), d.correlation_id FROM receivables d WHERE d.campaign = :id), "
     "moved AS (SELECT t.type, t.debit_account, t.debit_kind, t.credit_account, t.credit_kind, t.asset, t.amount "
     "FROM (SELECT DISTINCT correlation_id FROM own) c JOIN ledger_transfers t ON t.correlation_id = c.correlation_id "
     "JOIN own ON own.id = split_part(t.cause, '/', 2) AND own.correlation_id = t.correlation_id "
@@ -289,15 +320,16 @@ _SHEET = text(
     "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'platform_fee'), 0) AS platform_fees, "
     "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'organizer_fee'), 0) AS organizer_fees, "
     "coalesce(sum(delta) FILTER (WHERE kind LIKE 'wallet:%'), 0) AS wallets, "
-    "coalesce(sum(delta) FILTER (WHERE kind = 'receivable'), 0) AS recovered, "
     "coalesce(sum(delta) FILTER (WHERE kind = 'treasury'), 0) AS paid FROM leg), "
     "held AS (SELECT coalesce(sum(b.balance) FILTER (WHERE b.kind = 'reserved'), 0) AS reserved, "
     "coalesce(sum(b.balance) FILTER (WHERE b.kind = 'payout_pending'), 0) AS payout_pending "
     "FROM own JOIN ledger_accounts b ON b.kind IN ('reserved', 'payout_pending') AND b.owner = own.id) "
-    "SELECT c.asset, coalesce(a.balance, 0) AS available, n.*, h.*, "
+    "SELECT c.asset, coalesce(a.balance, 0) AS available, n.*, h.*, coalesce((SELECT k.balance FROM ledger_accounts k "
+    "WHERE k.kind = 'claimable' AND k.owner = CAST(c.id AS text) AND k.asset = c.asset), 0) AS claimable, "
     "coalesce((SELECT sum(f.amount) FROM ledger_transfers f WHERE f.correlation_id = CAST(c.id AS text) "
     "AND f.type = 'campaign_funded' AND f.credit_account = c.pool), 0) AS funded, "
-    "coalesce((SELECT sum(r.gross) FROM rounds r WHERE r.campaign = c.id AND r.state = 'unfunded'), 0) AS unfunded "
+    "coalesce((SELECT sum(CASE r.state WHEN 'unfunded' THEN r.gross ELSE r.short END) FROM rounds r "
+    "WHERE r.campaign = c.id AND r.queue_position IS NOT NULL), 0) AS unfunded "
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "
     "WHERE c.id = :id"
 )
@@ -322,6 +354,12 @@ _PAYOUTS = text(
     "AND (CAST(:state AS text) IS NULL OR p.state = :state) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (p.requested_at, p.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
     "ORDER BY p.requested_at DESC, p.id DESC LIMIT :limit"
+)
+_RECEIVABLES = text(
+    "SELECT * FROM receivables r WHERE (CAST(:player AS text) IS NULL OR r.player = :player) "
+    "AND (NOT CAST(:open AS boolean) OR r.open > 0) "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (r.opened_at, r.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY r.opened_at DESC, r.id DESC LIMIT :limit"
 )
 _REWARDS = text(
     "SELECT x.*, r.correlation_id FROM rewards x JOIN rounds r ON r.id = x.round_id "

@@ -1,27 +1,27 @@
-"""Settled rounds, their prizes, and parts that wait for the others, over PostgreSQL."""
+"""Settled rounds and their prizes over PostgreSQL."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import copy_rows
+from prizewire_contracts.ids import reward_id as reward_id_of
+from prizewire_rewards.adapters.storage.staging import SqlStaging
 from prizewire_rewards.domain.model import Line, Reward, Round, Settlement
 from prizewire_rewards.domain.states import RewardState, RoundState
 
 __all__ = ["SqlRounds"]
 
 
-class SqlRounds:
-    """Rounds in one transaction."""
+class SqlRounds(SqlStaging):
+    """Rounds in one transaction, with the parts that wait for others and the work on large ones."""
 
     def __init__(self, tx: AsyncConnection) -> None:
-        self._tx = tx
+        super().__init__(tx)
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
         """Those that exist, locked in the order of their ids."""
@@ -54,9 +54,10 @@ class SqlRounds:
                 **{f"{name}s": [getattr(head, name) for head in heads] for name, _ in _HEAD},
             },
         )
-        if not rewards:
-            return
-        asset_of = {head.round_id: head.asset for head in heads}
+        if rewards:
+            await self._copy(rewards, {head.round_id: head.asset for head in heads})
+
+    async def _copy(self, rewards: Sequence[Reward], asset_of: Mapping[UUID, str]) -> None:
         await copy_rows(
             self._tx,
             table="rewards",
@@ -81,51 +82,92 @@ class SqlRounds:
         )
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
-        """Store the state of locked rounds and of prizes that moved on."""
+        """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
         del now  # moments of change are in the history
+        heads = [round_.settlement for round_ in rounds]
+        corrected = any(head.settlement_version > 1 for head in heads)
         await self._tx.execute(
             _SAVE,
             {
-                "ids": [round_.settlement.round_id for round_ in rounds],
+                "ids": [head.round_id for head in heads],
                 "states": [round_.state for round_ in rounds],
-                "finals": [round_.settlement.final for round_ in rounds],
+                "finals": [head.final for head in heads],
                 "queue_positions": [round_.queue_position for round_ in rounds],
+                "shorts": [round_.short for round_ in rounds],
                 "versions": [round_.version for round_ in rounds],
             },
         )
+        if corrected:
+            await self._tx.execute(
+                _SAVE_HEADS,
+                {
+                    "ids": [head.round_id for head in heads],
+                    "settlement_versions": [head.settlement_version for head in heads],
+                    "unclaimeds": [head.unclaimed for head in heads],
+                    "parts": [head.parts for head in heads],
+                    "totals": [head.lines_total for head in heads],
+                    "digests": [head.digest for head in heads],
+                },
+            )
         if rewards:
             await self._tx.execute(
                 _SAVE_REWARDS, {"ids": [reward.id for reward in rewards], **_moving(rewards)}
             )
+        lined = [reward for reward in rewards if reward.version > 1]
+        if lined:
+            await self._save_lines(lined)
 
-    async def staged(
-        self, rounds: Iterable[UUID]
-    ) -> dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]]:
-        """Parts that wait for the others, by round and part number."""
-        found: dict[UUID, dict[int, tuple[Settlement, tuple[Line, ...]]]] = {}
-        for row in await self._tx.execute(_STAGED, {"ids": sorted(set(rounds))}):
-            lines = tuple(Line(*line) for line in orjson.loads(row.lines))
-            found.setdefault(row.round_id, {})[row.part] = (_head_of(orjson.loads(row.head)), lines)
-        return found
-
-    async def stage(
-        self, parts: Sequence[tuple[Settlement, int, tuple[Line, ...]]], *, now: datetime
-    ) -> None:
-        """Store parts until the round is whole."""
+    async def _save_lines(self, rewards: Sequence[Reward]) -> None:
+        """What changes of prizes with their settlement's version."""
         await self._tx.execute(
-            _STAGE,
+            _SAVE_LINES,
             {
-                "rounds": [head.round_id for head, _, _ in parts],
-                "parts": [part for _, part, _ in parts],
-                "heads": [orjson.dumps(asdict(head)).decode() for head, _, _ in parts],
-                "lines": [orjson.dumps(lines, default=tuple).decode() for _, _, lines in parts],
-                "now": now,
+                "ids": [reward.id for reward in rewards],
+                "parts": [reward.line.part for reward in rewards],
+                "lines": [reward.line.line for reward in rewards],
+                "places": [reward.line.place for reward in rewards],
+                "amounts": [reward.line.amount for reward in rewards],
+                "versions": [reward.version for reward in rewards],
             },
         )
 
-    async def unstage(self, rounds: Sequence[UUID]) -> None:
-        """Drop the parts of rounds that are whole."""
-        await self._tx.execute(_UNSTAGE, {"ids": list(rounds)})
+    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+        """Store prizes that came into being after their rounds."""
+        if not rewards:
+            return
+        await self._copy(rewards, assets)
+        later = [reward for reward in rewards if reward.version > 1 or reward.short]
+        if later:
+            # A prize is born with the first version and nothing short, as nearly all are.
+            await self._tx.execute(_SAVE_REWARDS, {"ids": [one.id for one in later], **_moving(later)})
+            await self._save_lines(later)
+
+    async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        """The campaigns of those rounds that exist."""
+        rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
+        return {row.id: row.campaign for row in rows}
+
+    async def reward(self, reward_id: UUID) -> Reward | None:
+        """One prize, as it is."""
+        row = (await self._tx.execute(_REWARD_ONE, {"id": reward_id})).one_or_none()
+        return None if row is None else _reward_of(row)
+
+    async def chunk(
+        self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
+    ) -> list[Reward]:
+        """Prizes on lines after a number, in their order."""
+        values = {"id": round_id, "after": after, "limit": limit, "before": before_version}
+        return [_reward_of(row) for row in await self._tx.execute(_CHUNK, values)]
+
+    async def rewards_of(self, round_id: UUID, *, players: Iterable[str]) -> dict[str, Reward]:
+        """The prizes of some players."""
+        keys = [reward_id_of(round_id=round_id, player=player) for player in players]
+        rows = await self._tx.execute(_REWARDS_BY_ID, {"ids": keys})
+        return {row.player: _reward_of(row) for row in rows}
+
+    async def shortage(self, round_id: UUID) -> int:
+        """What the prizes of a booked round wait for."""
+        return int((await self._tx.execute(_SHORTAGE, {"id": round_id})).scalar_one())
 
 
 def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
@@ -135,6 +177,8 @@ def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
         "transfers": [reward.transfer_id for reward in rewards],
         "notes": [reward.note for reward in rewards],
         "payouts": [reward.payout_id for reward in rewards],
+        "ordinals": [reward.payout_ordinal for reward in rewards],
+        "shorts": [reward.short for reward in rewards],
     }
 
 
@@ -146,6 +190,7 @@ def _round_of(row: Any) -> Round:
         state=RoundState(row.state),
         version=row.version,
         queue_position=row.queue_position,
+        short=row.short,
     )
 
 
@@ -158,17 +203,9 @@ def _reward_of(row: Any) -> Reward:
         row.transfer_id,
         row.note,
         row.payout_id,
-    )
-
-
-def _head_of(document: dict[str, Any]) -> Settlement:
-    return Settlement(
-        **{
-            **document,
-            "round_id": UUID(document["round_id"]),
-            "campaign": UUID(document["campaign"]),
-            "final_at": datetime.fromisoformat(document["final_at"]),
-        }
+        row.short,
+        row.settlement_version,
+        row.payout_ordinal,
     )
 
 
@@ -201,10 +238,21 @@ _LOCK_QUEUE = text(
     "SELECT * FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "
     "ORDER BY queue_position LIMIT :limit FOR UPDATE"
 )
-_REWARDS = text(
-    "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id FROM rewards "
-    "WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line"
+_REWARD_COLUMNS = (
+    "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id, short, "
+    "settlement_version, payout_ordinal FROM rewards"
 )
+_REWARDS = text(
+    f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line"
+)
+_REWARD_ONE = text(f"{_REWARD_COLUMNS} WHERE id = :id")
+_REWARDS_BY_ID = text(f"{_REWARD_COLUMNS} WHERE id = ANY (CAST(:ids AS uuid[]))")
+_CHUNK = text(
+    f"{_REWARD_COLUMNS} WHERE round_id = :id AND line > :after "
+    "AND (CAST(:before AS int) IS NULL OR settlement_version < :before) ORDER BY line LIMIT :limit"
+)
+_SHORTAGE = text("SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0")
+_CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = text(
     f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns
     f"SELECT u.*, CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
@@ -225,25 +273,30 @@ _REWARD = (
     "payout_id",
 )
 _SAVE = text(
-    "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, "
+    "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "
     "version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:finals AS boolean[]), "
-    "CAST(:queue_positions AS bigint[]), CAST(:versions AS int[])) "
-    "AS u(id, state, final, queue_position, version) WHERE r.id = u.id"
+    "CAST(:queue_positions AS bigint[]), CAST(:shorts AS bigint[]), CAST(:versions AS int[])) "
+    "AS u(id, state, final, queue_position, short, version) WHERE r.id = u.id"
+)
+_SAVE_HEADS = text(
+    "UPDATE rounds r SET settlement_version = u.settlement_version, unclaimed = u.unclaimed, parts = u.parts, "
+    "lines_total = u.lines_total, digest = u.digest "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:settlement_versions AS int[]), CAST(:unclaimeds AS bigint[]), "
+    "CAST(:parts AS int[]), CAST(:totals AS int[]), CAST(:digests AS text[])) "
+    "AS u(id, settlement_version, unclaimed, parts, lines_total, digest) "
+    "WHERE r.id = u.id AND r.settlement_version <> u.settlement_version"
 )
 _SAVE_REWARDS = text(
-    "UPDATE rewards r SET state = u.state, transfer_id = u.transfer_id, note = u.note, payout_id = u.payout_id "
+    "UPDATE rewards r SET state = u.state, transfer_id = u.transfer_id, note = u.note, payout_id = u.payout_id, "
+    "payout_ordinal = u.payout_ordinal, short = u.short "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), "
-    "CAST(:notes AS text[]), CAST(:payouts AS uuid[])) AS u(id, state, transfer_id, note, payout_id) "
-    "WHERE r.id = u.id"
+    "CAST(:notes AS text[]), CAST(:payouts AS uuid[]), CAST(:ordinals AS int[]), CAST(:shorts AS bigint[])) "
+    "AS u(id, state, transfer_id, note, payout_id, payout_ordinal, short) WHERE r.id = u.id"
 )
-_STAGED = text(
-    "SELECT round_id, part, CAST(head AS text) AS head, CAST(lines AS text) AS lines FROM round_parts "
-    "WHERE round_id = ANY (CAST(:ids AS uuid[]))"
+_SAVE_LINES = text(
+    "UPDATE rewards r SET part = u.part, line = u.line, place = u.place, amount = u.amount, "
+    "settlement_version = u.version "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:parts AS int[]), CAST(:lines AS int[]), CAST(:places AS int[]), "
+    "CAST(:amounts AS bigint[]), CAST(:versions AS int[])) AS u(id, part, line, place, amount, version) "
+    "WHERE r.id = u.id AND r.settlement_version <> u.version"
 )
-_STAGE = text(
-    "INSERT INTO round_parts (round_id, part, head, lines, staged_at) "
-    "SELECT u.round_id, u.part, CAST(u.head AS jsonb), CAST(u.lines AS jsonb), CAST(:now AS timestamptz) "
-    "FROM unnest(CAST(:rounds AS uuid[]), CAST(:parts AS int[]), CAST(:heads AS text[]), CAST(:lines AS text[])) "
-    "AS u(round_id, part, head, lines)"
-)
-_UNSTAGE = text("DELETE FROM round_parts WHERE round_id = ANY (CAST(:ids AS uuid[]))")
