@@ -354,6 +354,47 @@ async def test_a_final_round_that_never_asked_a_fee_takes_none(rig: Rig) -> None
     assert await rig.winnings("ann") == 5_000
 
 
+async def test_one_batch_may_hold_a_whole_round(rig: Rig, match: Match) -> None:
+    """Opened, entered and settled for good: who entered before the end is in, even where the opening is not heard."""
+    unopened = Match(match.campaign, [("bob", "10.00")])
+    await rich(rig, "ann", topup="10.00")
+    await rig.feed(
+        rig.settlements,
+        opened(match),
+        entered(match, "ann", version=2),
+        with_version(match, match.events()[0], 3),
+        entered(unopened, "ann", version=1),
+        with_version(unopened, unopened.events()[0], 2),
+    )
+    assert await rig.stuck() == []
+    for one in (match, unopened):
+        assert await state_of(rig, one, "ann") == ("earned", None)
+    assert await rig.breaches() == []
+
+
+async def test_entering_races_with_the_end(rig: Rig, match: Match) -> None:
+    """Whoever comes before the void is refunded, whoever comes after it pays nothing: nobody's fee is left behind."""
+    players = [f"p{n}" for n in range(12)]
+    for player in players:
+        await rich(rig, player, topup="5.00")
+    await rig.feed(rig.settlements, opened(match))
+
+    async def enter(player: str) -> int:
+        async with rig.client(player) as client:
+            body = {"round_id": str(match.round_id)}
+            return (await client.post("/api/wallet/entries", json=body, headers=key())).status_code
+
+    answers = await asyncio.gather(
+        *(enter(player) for player in players[:6]),
+        rig.feed(rig.settlements, voided(match, version=2)),
+        *(enter(player) for player in players[6:]),
+    )
+    assert {answer for answer in answers if answer is not None} <= {201, 400}
+    assert [await wallet(rig, player) for player in players] == [(500, 0)] * 12
+    assert await rig.rows("SELECT 1 FROM entries WHERE state = 'paid'") == []
+    assert await rig.breaches() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

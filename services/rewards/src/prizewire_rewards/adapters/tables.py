@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from prizewire_chassis.db import chassis_tables
+from prizewire_rewards.adapters.money_tables import money_tables
 
 __all__ = ["WALLETS_ONLY", "campaigns", "metadata", "payouts", "rewards", "rounds", "transfers"]
 
@@ -373,108 +374,5 @@ transitions = Table(
     Column("at", _MOMENT, nullable=False),
     Index("transitions_subject", "subject", "id"),
 )
-entry_rounds = Table(
-    "entry_rounds",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("match_id", Text, nullable=False),
-    Column("match_source", Text, nullable=False),
-    Column("competition", Text, nullable=False),
-    Column("correlation_id", Text, nullable=False),
-    Column("asset", Text, ForeignKey("assets.code")),
-    Column("fee", BigInteger),
-    Column("open", Boolean, nullable=False),
-    Column("ended_as", Text),
-    Column("closing", Boolean, nullable=False),
-    Column("known_at", _MOMENT, nullable=False),
-    Column("changed_at", _MOMENT, nullable=False),
-    Index("entry_rounds_closing_next", "id", postgresql_where=text("closing")),
-)
-entries = Table(
-    "entries",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("round_id", Uuid, nullable=False),
-    Column("match_id", Text, nullable=False),
-    Column("match_source", Text, nullable=False),
-    Column("player", Text, nullable=False),
-    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Column("from_topup", BigInteger, nullable=False),
-    Column("from_winnings", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("code", Text),
-    Column("correlation_id", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("entered_at", _MOMENT, nullable=False),
-    Column("changed_at", _MOMENT, nullable=False),
-    Index("entries_round", "round_id", "player", unique=True),
-    Index("entries_paid", "round_id", "id", postgresql_where=text("state = 'paid'")),
-    Index("entries_player", "player", "id"),
-    Index("entries_correlation", "correlation_id"),
-)
-topups = Table(
-    "topups",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("player", Text, nullable=False),
-    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
-    Column("credited", BigInteger, nullable=False),
-    Column("reversed", BigInteger, nullable=False),
-    Column("rail", Text, nullable=False),
-    Column("reference", Text, nullable=False),
-    Column("correlation_id", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("credited_at", _MOMENT, nullable=False),
-    Column("changed_at", _MOMENT, nullable=False),
-    Index("topups_player", "player", "credited_at"),
-    Index("topups_correlation", "correlation_id"),
-)
-topup_reversals = Table(
-    "topup_reversals",
-    metadata,
-    Column("rail", Text, nullable=False),
-    Column("reference", Text, nullable=False),
-    Column("topup_id", Uuid, ForeignKey("topups.id"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("asked", BigInteger, nullable=False),
-    Column("taken", BigInteger, nullable=False),
-    Column("owed", BigInteger, nullable=False),
-    Column("receivable_id", Uuid),
-    Column("restored", BigInteger, nullable=False),
-    Column("lifted", BigInteger, nullable=False),
-    Column("won", Boolean, nullable=False),
-    Column("reversed_at", _MOMENT, nullable=False),
-    Column("changed_at", _MOMENT, nullable=False),
-    PrimaryKeyConstraint("rail", "reference"),
-    Index("topup_reversals_topup", "topup_id"),
-)
-funding_accounts = Table(
-    "funding_accounts",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-)
-auto_withdrawals = Table(
-    "auto_withdrawals",
-    metadata,
-    Column("player", Text, nullable=False),
-    Column("asset", Text, ForeignKey("assets.code"), nullable=False),
-    Column("threshold", BigInteger),
-    Column("schedule", Text),
-    Column("hour_utc", Integer, nullable=False),
-    Column("minimum", BigInteger, nullable=False),
-    Column("method_id", Uuid),
-    Column("next_at", _MOMENT, nullable=False),
-    Column("attempts", BigInteger, nullable=False),
-    Column("note", Text),
-    Column("noted_at", _MOMENT),
-    Column("last_payout", Uuid),
-    Column("wallet", Uuid, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("changed_at", _MOMENT, nullable=False),
-    PrimaryKeyConstraint("player", "asset"),
-    Index("auto_withdrawals_due", "next_at"),
-)
+
+money_tables(metadata)

@@ -3,7 +3,8 @@
 RewardsError                    code, retryable
 ├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
 ├── IllegalTransition           illegal_transition
-├── NotFound                    campaign_unknown | payout_unknown | transfer_unknown | round_unknown | …_unknown
+├── NotFound                    campaign_unknown | funding_unknown | payout_unknown | receivable_unknown |
+│                               reward_unknown | round_unknown | transfer_unknown | withdrawal_unknown
 ├── InvalidRequest              a stable code of its own, with a sentence
 └── InsufficientBalance         insufficient_balance
 

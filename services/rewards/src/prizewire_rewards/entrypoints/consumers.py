@@ -30,8 +30,8 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.counts import count_booked
-from prizewire_rewards.entrypoints.intake import end_entries, read_commands, take_entries, take_topups
-from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES, entry_ends
+from prizewire_rewards.entrypoints.intake import read_commands, read_entries, take_entries, take_topups
+from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES
 from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.payouts import PayoutEvent, apply_payout_events
@@ -79,11 +79,8 @@ def build_specs(
 
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
-        ends = entry_ends(incoming)
         work, now = works.of(tx), clock.now()
-        entered = await take_entries(
-            tx, incoming, ends=ends, refused=refused, work=work, tools=tools, now=now
-        )
+        entries = await read_entries(incoming, refused=refused, work=work, assets=tools.assets)
         found: tuple[list[RoundCommand], list[int]] = read_commands(
             incoming,
             _SETTLEMENT_TYPES,
@@ -97,7 +94,7 @@ def build_specs(
             after_commit(tx, partial(count_booked, done.booked))
             if done.booked.work:
                 after_commit(tx, work_on)
-        await end_entries(tx, ends=ends, known=entered, refused=refused, work=work, tools=tools, now=now)
+        await take_entries(tx, entries, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:

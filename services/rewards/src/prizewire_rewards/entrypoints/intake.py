@@ -1,6 +1,7 @@
 """Entries and top-ups of a batch, taken in beside what else the batch holds."""
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -10,80 +11,85 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import Incoming
+from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import EntryCommand, TopupCommand
-from prizewire_rewards.domain.entries import EntryEnd, EntryRound
+from prizewire_rewards.domain.entries import EntryEnd
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.entrypoints.money_events import (
     ENTRY_TYPES,
     TOPUP_TYPES,
     entry_command,
-    round_of,
+    entry_ends,
     topup_command,
 )
-from prizewire_rewards.handlers.entries import close_entries, enter
+from prizewire_rewards.handlers.entries import Heard, close_entries, enter, look_up
 from prizewire_rewards.handlers.topups import apply_topup_events
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Ends", "end_entries", "read_commands", "take_entries", "take_topups"]
+__all__ = ["EntryBatch", "read_commands", "read_entries", "take_entries", "take_topups"]
 
 Command = TypeVar("Command")
 Ends = Mapping[int, tuple[UUID, EntryEnd]]
 """Rounds that end for their entries, by the index of the event that ends them."""
 
 
-async def take_entries(
-    tx: AsyncConnection,
-    incoming: Sequence[Incoming],
-    *,
-    ends: Ends,
-    refused: MutableMapping[int, Refused],
-    work: Work,
-    tools: Tools,
-    now: datetime,
-) -> Mapping[UUID, EntryRound]:
-    """Take in what opens rounds to entries and who enters them. Answers those rounds of the batch that ask a fee, locked
-    before anything else is; what cannot be taken is added to ``refused``.
+@dataclass(frozen=True, slots=True)
+class EntryBatch:
+    """What a batch holds of entries: commands with their places, rounds that end, and what was known before."""
+
+    commands: Sequence[EntryCommand]
+    places: Sequence[int]
+    ends: Ends
+    heard: Heard
+
+
+async def read_entries(
+    incoming: Sequence[Incoming], *, refused: MutableMapping[int, Refused], work: Work, assets: AssetRegistry
+) -> EntryBatch:
+    """Read what opens rounds to entries, who enters them, and which rounds end. Rounds are locked before anything else
+    is; what cannot be read is added to ``refused``.
     """
+    ends = entry_ends(incoming)
     first_end: dict[str, int] = {}
     for at, (round_id, _) in ends.items():
         first_end.setdefault(str(round_id), at)
 
     def read(index: int, item: Incoming) -> EntryCommand | None:
         late = first_end.get(item.event.subject, index) < index
-        return entry_command(item, late=late, assets=tools.assets)
+        return entry_command(item, late=late, assets=assets)
 
     found: tuple[list[EntryCommand], list[int]] = read_commands(incoming, ENTRY_TYPES, read, refused)
     commands, places = found
-    concerned = {round_id for round_id, _ in ends.values()} | {round_of(command) for command in commands}
-    if not concerned:
-        return {}
-    known: Mapping[UUID, EntryRound] = await work.entries.lock_rounds(concerned)
-    if commands:
-        done = await enter(commands, known=known, work=work, now=now)
-        refused.update({places[index]: problem for index, problem in done.refusals.items()})
-        after_commit(tx, partial(metrics.count_entries, done.reached))
-        known = done.rounds
-    return {key: round_ for key, round_ in known.items() if round_.asset is not None}
+    heard = await look_up(commands, ending={round_id for round_id, _ in ends.values()}, work=work)
+    return EntryBatch(commands, places, ends, heard)
 
 
-async def end_entries(
+async def take_entries(
     tx: AsyncConnection,
+    batch: EntryBatch,
     *,
-    ends: Ends,
-    known: Mapping[UUID, EntryRound],
-    refused: Mapping[int, Refused],
+    refused: MutableMapping[int, Refused],
     work: Work,
     tools: Tools,
     now: datetime,
 ) -> None:
-    """End rounds for their entries, unless the event that ends them was refused. A void is remembered even where nobody
-    has entered; nothing is asked of the database for rounds without a fee.
+    """Charge who entered, then end rounds for their entries, unless the event that ends them was refused. It comes after
+    the batch's prizes, whose campaigns and rounds are locked before wallets are.
+
+    A void is remembered even where nobody has entered; nothing is asked of the database for rounds without a fee.
     """
+    rounds = batch.heard.rounds
+    if batch.commands:
+        done = await enter(batch.commands, heard=batch.heard, work=work, now=now)
+        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
+        after_commit(tx, partial(metrics.count_entries, done.reached))
+        rounds = done.rounds
     over = {
         round_id: end
-        for index, (round_id, end) in ends.items()
-        if index not in refused and (round_id in known or end is EntryEnd.REFUNDED)
+        for index, (round_id, end) in batch.ends.items()
+        if index not in refused
+        and (end is EntryEnd.REFUNDED or (round_id in rounds and rounds[round_id].asset is not None))
     }
     if over:
         closed = await close_entries(over, work=work, tools=tools, now=now)

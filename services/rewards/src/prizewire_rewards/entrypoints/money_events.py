@@ -23,7 +23,7 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.topups import ReversalKind
 from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 
-__all__ = ["ENTRY_TYPES", "TOPUP_TYPES", "entry_command", "entry_ends", "round_of", "topup_command"]
+__all__ = ["ENTRY_TYPES", "TOPUP_TYPES", "entry_command", "entry_ends", "topup_command"]
 
 ENTRY_TYPES: Final = frozenset(
     {"prizewire.round.opened.v1", "prizewire.round.closed.v1", "prizewire.round.entered.v1"}
@@ -97,11 +97,6 @@ def _round(
         asset=None if free or asset is None else asset.code,
         fee=None if free else amount,
     )
-
-
-def round_of(command: EntryCommand) -> UUID:
-    """The round that a command is about."""
-    return command.round_id if isinstance(command, CloseEntry) else command.round.round_id
 
 
 def entry_ends(incoming: Sequence[Incoming]) -> Mapping[int, tuple[UUID, EntryEnd]]:

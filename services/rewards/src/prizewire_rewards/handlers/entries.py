@@ -34,7 +34,7 @@ from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Entered", "close_entries", "close_next", "enter", "enter_by_player"]
+__all__ = ["Entered", "Heard", "close_entries", "close_next", "enter", "enter_by_player", "look_up"]
 
 CLOSED_INLINE_MAX: Final = 200
 """Entries that are closed in the transaction that ends their round; where there are more, a job closes them all."""
@@ -55,23 +55,43 @@ class Entered:
     rounds: Mapping[UUID, EntryRound] = field(default_factory=dict)
 
 
-async def enter(
-    commands: Sequence[EntryCommand], *, known: Mapping[UUID, EntryRound], work: Work, now: datetime
-) -> Entered:
-    """Keep what is known of open rounds, and charge those who entered. ``known`` are the rounds concerned, locked.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was known of rounds before a batch: those that ask a fee or did not, locked, and, of those that entries name
+    though nothing was heard of them, which had been settled for good.
+    """
+
+    rounds: Mapping[UUID, EntryRound] = field(default_factory=dict)
+    final: frozenset[UUID] = frozenset()
+
+
+async def look_up(commands: Sequence[EntryCommand], *, ending: Iterable[UUID], work: Work) -> Heard:
+    """Lock the rounds that commands are about or that are ``ending``, before anything else of the batch is locked or
+    booked.
+    """
+    named = {
+        command.round_id if isinstance(command, CloseEntry) else command.round.round_id
+        for command in commands
+    }
+    concerned = named.union(ending)
+    if not concerned:
+        return Heard()
+    rounds = await work.entries.lock_rounds(concerned)
+    unheard = {
+        command.round.round_id for command in commands if isinstance(command, EnterRound)
+    } - rounds.keys()
+    return Heard(rounds, await work.entries.final_rounds(unheard) if unheard else frozenset())
+
+
+async def enter(commands: Sequence[EntryCommand], *, heard: Heard, work: Work, now: datetime) -> Entered:
+    """Keep what is known of open rounds, and charge those who entered.
 
     The number of statements does not grow with the batch.
     """
     entering = [command for command in commands if isinstance(command, EnterRound)]
-    unheard = {command.round.round_id for command in entering} - known.keys()
-    final = await work.entries.final_rounds(unheard) if unheard else frozenset()
-    wallets = _Wallets(await work.ledger.lock_balances(_wallets_of(entering)) if entering else {})
-    clerk = _Clerk(
-        rounds=known,
-        final=final,
-        entries=await work.entries.lock({command.entry_id for command in entering}) if entering else {},
-        wallets=wallets,
-    )
+    entries = await work.entries.lock({command.entry_id for command in entering}) if entering else {}
+    balances = await work.ledger.lock_balances(_wallets_of(entering)) if entering else {}
+    clerk = _Clerk(rounds=heard.rounds, final=heard.final, entries=entries, wallets=_Wallets(balances))
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:

@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, entries, automatic withdrawals, funding accounts."""
+"""HTTP: campaigns, wallets, transfers, prizes, debts, entries, automatic withdrawals, funding accounts."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from prizewire_rewards.entrypoints.http.entries import EntryController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.listing import provide_history
+from prizewire_rewards.entrypoints.http.receivables import ReceivableController
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
 from prizewire_rewards.entrypoints.http.withdrawals import WithdrawalController
@@ -28,6 +29,7 @@ def build_routes(front: Front) -> Router:
         WithdrawalController,
         FundingController,
         OperatorPayoutController,
+        ReceivableController,
     )
     return Router(
         path="/",

@@ -36,8 +36,18 @@ IdempotencyKey = Annotated[
 """The header of every request that moves money."""
 
 _CONFLICTS = frozenset(
-    {"campaign_ended", "campaign_has_unfunded", "payout_final", "illegal_transition", "funding_exists"}
+    {
+        "campaign_ended",
+        "campaign_has_unfunded",
+        "funding_exists",
+        "illegal_transition",
+        "payout_final",
+        "receivable_closed",
+        "reward_not_held",
+        "round_busy",
+    }
 )
+_FORBIDDEN = frozenset({"own_receivable", "own_reward"})
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
@@ -124,6 +134,8 @@ def _problem(error: RewardsError) -> Problem:
         status = 404
     elif error.code in _CONFLICTS:
         status = 409
+    elif error.code in _FORBIDDEN:
+        status = 403
     else:
         status = 400
     return Problem(status=status, code=error.code, detail=error.detail)

@@ -117,7 +117,7 @@ def _reward(front: Front, view: RewardView) -> dict[str, Any]:
     return {
         "reward_id": str(view.id),
         "round_id": str(view.round_id),
-        "line": view.line,
+        "line": view.line if view.line > 0 else None,
         "player": view.player,
         "place": view.place,
         "amount": front.wire(view.asset, view.amount),
