@@ -189,6 +189,7 @@ PAYOUTS = (
     """,
     "ALTER TABLE payouts ADD CONSTRAINT payouts_fee CHECK (fee >= 0 AND fee < amount) NOT VALID",
     "ALTER TABLE payouts ADD CONSTRAINT payouts_returned_paid CHECK (returned <= amount - fee) NOT VALID",
+    "CREATE INDEX payouts_by_funding ON payouts (funding_account, state) WHERE funding_account IS NOT NULL",
     "DROP TRIGGER payouts_bound ON payouts",
 )
 

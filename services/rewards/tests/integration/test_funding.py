@@ -255,3 +255,24 @@ async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
     for change in ("player = 'eve'", "funding_account = NULL", "funding_account = 'nobody'"):
         state, _ = await refused(funded, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
         assert state in {"23514", "23503"}
+
+
+async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
+    """Every body of money in and out has an example in the OpenAPI document, and its own path."""
+    async with rig.client("olga", "operator") as olga:
+        document = (await olga.get("/schema/openapi.json")).json()
+    for path, method in (
+        ("/api/wallet/entries", "post"),
+        ("/api/wallet/auto-withdraw/{asset}", "put"),
+        ("/api/funding-accounts", "post"),
+        ("/api/funding-accounts/{name}/fund", "post"),
+        ("/api/funding-accounts/{name}/withdraw", "post"),
+        ("/api/payouts/create", "post"),
+    ):
+        body = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        name = body["$ref"].rsplit("/", 1)[-1]
+        schema = document["components"]["schemas"][name]
+        shown = schema.get("examples") or [
+            part["examples"] for part in schema["properties"].values() if part.get("examples")
+        ]
+        assert shown, path

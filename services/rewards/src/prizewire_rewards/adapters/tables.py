@@ -343,6 +343,12 @@ payouts = Table(
     Index("payouts_correlation", "correlation_id"),
     Index("payouts_round", "round_id", "player", postgresql_where=text("round_id IS NOT NULL")),
     Index("payouts_campaign", "campaign", "state", postgresql_where=text("campaign IS NOT NULL")),
+    Index(
+        "payouts_by_funding",
+        "funding_account",
+        "state",
+        postgresql_where=text("funding_account IS NOT NULL"),
+    ),
 )
 methods = Table(
     "payout_methods",

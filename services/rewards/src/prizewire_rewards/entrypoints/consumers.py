@@ -99,7 +99,7 @@ def build_specs(
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
-        await take_topups(tx, incoming, refused=refused, work=works.of(tx), tools=tools, now=clock.now())
+        work, now = works.of(tx), clock.now()
         found: tuple[list[PayoutEvent], list[int]] = read_commands(
             incoming,
             _METHOD_TYPES | _PAYOUT_TYPES,
@@ -108,9 +108,10 @@ def build_specs(
         )
         commands, places = found
         if commands:
-            done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
+            done = await apply_payout_events(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
+        await take_topups(tx, incoming, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     return [

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
-from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.ledger import Account, Transfer
 from prizewire_rewards.domain.model import (
@@ -34,13 +33,11 @@ from prizewire_rewards.domain.views import (
     CampaignView,
     Entry,
     EntryFilter,
-    FundingView,
     PayoutView,
     ReceivableView,
     RewardView,
     WalletBalance,
 )
-from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 from prizewire_rewards.ports.money import Entries, Fundings, MoneyQueries, Topups, Withdrawals
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Request bodies of entries, automatic withdrawals, funding accounts and operators' payouts."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -24,21 +24,12 @@ FundingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,6
 _STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 
 
-def _examples(*examples: dict[str, Any]) -> Any:
-    return {"examples": list(examples)}
-
-
 class EntryBody(Body):
     """The round that the player enters: by its id, or by the match that it is about."""
 
-    model_config = Body.model_config | {
-        "json_schema_extra": _examples(
-            {"round_id": "5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"},
-            {"match_source": "/games/arena", "match_id": "final-7"},
-        )
-    }
-
-    round_id: UUID | None = Field(None, description="The round's id.")
+    round_id: UUID | None = Field(
+        None, description="The round's id.", examples=["5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"]
+    )
     match_source: _Text | None = Field(
         None, description="The game server's source.", examples=["/games/arena"]
     )
@@ -57,19 +48,18 @@ class EntryBody(Body):
 class WithdrawalBody(Body):
     """When winnings of an asset are to be withdrawn: at a threshold, or on a schedule."""
 
-    model_config = Body.model_config | {
-        "json_schema_extra": _examples(
-            {"threshold": "100.00"},
-            {"schedule": "weekly", "hour_utc": 6, "minimum": "10.00"},
-        )
-    }
-
-    threshold: Decimal | None = Field(None, description="As soon as this much is there, all of it goes.")
-    schedule: Literal["daily", "weekly", "monthly"] | None = Field(
-        None, description="Every day, on Mondays, or on the first of the month."
+    threshold: Decimal | None = Field(
+        None, description="As soon as this much is there, all of it goes.", examples=["100.00"]
     )
-    hour_utc: Annotated[int, Field(ge=0, le=23)] = Field(0, description="The hour of the schedule, UTC.")
-    minimum: Decimal | None = Field(None, description="On a schedule: less than this stays in the wallet.")
+    schedule: Literal["daily", "weekly", "monthly"] | None = Field(
+        None, description="Every day, on Mondays, or on the first of the month.", examples=["weekly"]
+    )
+    hour_utc: Annotated[int, Field(ge=0, le=23)] = Field(
+        0, description="The hour of the schedule, UTC.", examples=[6]
+    )
+    minimum: Decimal | None = Field(
+        None, description="On a schedule: less than this stays in the wallet.", examples=["10.00"]
+    )
     method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
 
     @model_validator(mode="after")
