@@ -87,6 +87,7 @@ class MemoryStore:
     )
     held: dict[tuple[UUID, int], dict[int, str]] = field(default_factory=dict)
     work_rows: list[RoundWork] = field(default_factory=list)
+    corrections: list[tuple[UUID, int, str]] = field(default_factory=list)
     receivables: dict[UUID, Receivable] = field(default_factory=dict)
     payouts: dict[UUID, Payout] = field(default_factory=dict)
     methods: dict[UUID, Method] = field(default_factory=dict)
@@ -239,6 +240,11 @@ class _Rounds(_Port):
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         self.store.rounds.update({round_.settlement.round_id: round_ for round_ in rounds})
         self.store.rewards.update({reward.id: reward for reward in rewards})
+
+    async def record_correction(
+        self, settlement: Settlement, *, reason: str, cause: str, now: datetime
+    ) -> None:
+        self.store.corrections.append((settlement.round_id, settlement.settlement_version, reason))
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         rounds = self.store.rounds

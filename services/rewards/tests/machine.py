@@ -273,6 +273,7 @@ class RewardsMachine(RuleBasedStateMachine):
                 part=part,
                 lines=tuple(line for line in lines if line.part == part),
                 cause="s",
+                **({"reason": "x"} if kind is CorrectRound else {}),
             )
             for part in parts
         ]

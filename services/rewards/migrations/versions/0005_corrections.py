@@ -7,7 +7,7 @@ database that this migration meets, since the state of before is not carried ove
 
 from alembic import op
 
-from prizewire_chassis.db.schema import runtime_role
+from prizewire_chassis.db.schema import append_only, runtime_role
 
 revision = "0005"
 down_revision = "0004"
@@ -97,22 +97,43 @@ REWARDS = (
     "ALTER TABLE rewards ADD CONSTRAINT rewards_short CHECK (short BETWEEN 0 AND amount) NOT VALID",
     # A held prize lies in the reserve of its round, and what was taken away before it was funded never moved.
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE rewards DROP CONSTRAINT rewards_moved",
-    "ALTER TABLE rewards ADD CONSTRAINT rewards_moved CHECK (CASE WHEN state = 'unfunded' THEN transfer_id IS NULL "
-    "WHEN state IN ('pending', 'claimable', 'credited') THEN transfer_id IS NOT NULL ELSE true END) NOT VALID",
+    (
+        "ALTER TABLE rewards ADD CONSTRAINT rewards_moved CHECK (CASE WHEN state = 'unfunded' THEN transfer_id IS NULL "
+        "WHEN state IN ('pending', 'claimable', 'credited') THEN transfer_id IS NOT NULL ELSE true END) NOT VALID"
+    ),
     # While a correction goes through in chunks, one line number is on two prizes for a moment.
     "DROP INDEX rewards_round",
     "CREATE INDEX rewards_round ON rewards (round_id, line)",
     "CREATE INDEX rewards_short ON rewards (round_id, line) WHERE short > 0",
-    "CREATE INDEX rewards_held ON rewards (round_id) WHERE state = 'held'",
 )
 
 ROUNDS = (
     "ALTER TABLE rounds ADD COLUMN short bigint NOT NULL DEFAULT 0",
     "ALTER TABLE rounds ADD CONSTRAINT rounds_short CHECK (short >= 0 AND (short = 0 OR state <> 'unfunded')) NOT VALID",
     "-- squawk-ignore ban-drop-constraint\nALTER TABLE rounds DROP CONSTRAINT rounds_queued",
-    "ALTER TABLE rounds ADD CONSTRAINT rounds_queued "
-    "CHECK ((state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)) NOT VALID",
+    (
+        "ALTER TABLE rounds ADD CONSTRAINT rounds_queued "
+        "CHECK ((state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)) NOT VALID"
+    ),
     "CREATE INDEX payouts_round ON payouts (round_id, player) WHERE round_id IS NOT NULL",
+)
+
+HISTORY = (
+    """
+    CREATE TABLE corrections (
+        round_id uuid NOT NULL REFERENCES rounds (id),
+        settlement_version integer NOT NULL,
+        asset text NOT NULL,
+        lines_total integer NOT NULL,
+        unclaimed bigint NOT NULL,
+        reason text NOT NULL,
+        cause text NOT NULL,
+        correlation_id text NOT NULL,
+        at timestamptz NOT NULL,
+        PRIMARY KEY (round_id, settlement_version)
+    )
+    """,
+    "CREATE INDEX corrections_correlation ON corrections (correlation_id)",
 )
 
 CAMPAIGNS = (
@@ -152,9 +173,13 @@ FORWARD = {
 
 
 def upgrade() -> None:
-    for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *CAMPAIGNS):
+    for statement in (*RECEIVABLES, *LARGE, *REWARDS, *ROUNDS, *HISTORY, *CAMPAIGNS):
         op.execute(statement)
-    for trigger, table in (("rewards_bound", "rewards"), ("rewards_forward", "rewards"), ("rounds_bound", "rounds")):
+    for trigger, table in (
+        ("rewards_bound", "rewards"),
+        ("rewards_forward", "rewards"),
+        ("rounds_bound", "rounds"),
+    ):
         op.execute(f"DROP TRIGGER {trigger} ON {table}")
     for table, columns in BOUND.items():
         _refuse_changes(f"{table}_bound", table, columns, condition="true")
@@ -169,6 +194,7 @@ def upgrade() -> None:
         "CREATE TRIGGER receivables_kept BEFORE DELETE OR TRUNCATE ON receivables "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
+    append_only(op, "corrections")
     role = runtime_role(op)
     if role is not None:
         op.execute(f'REVOKE DELETE, TRUNCATE ON receivables FROM "{role}"')

@@ -7,7 +7,9 @@ from services.rewards.tests.rig import Match, Rig
 async def test_a_void_gives_everything_back(rig: Rig) -> None:
     """Pending prizes and reserved fees return to the pool, the counters too, and each prize is told as reversed."""
     campaign = await rig.campaign(funded=100_000)
-    match = Match(campaign, [("ann", "500.00"), ("bob", "300.00")], platform="50.00", unclaimed="7.00", final=False)
+    match = Match(
+        campaign, [("ann", "500.00"), ("bob", "300.00")], platform="50.00", unclaimed="7.00", final=False
+    )
     await rig.feed(rig.settlements, *match.events(), match.voided(at=2))
     assert await rig.stuck() == []
     assert await rig.balance(Kind.POOL, campaign) == 100_000

@@ -111,7 +111,8 @@ class PoolLevel(Data):
 
 
 class RewardLine(Data):
-    """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while unfunded.
+    """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while it is unfunded
+    or was never more than held. ``amount`` is the prize; in ``reward.reversed`` it is what was taken back of it.
     ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``.
     """
 
@@ -125,7 +126,10 @@ class RewardLine(Data):
 
 
 class RewardAllocated(Data):
-    """The lines of one settled part, or, in ``reward.released``, those lines whose state moved on."""
+    """The lines of one settled part; of a corrected one (settlement version 2 and above) those that changed. In
+    ``reward.released`` those lines whose state moved on, in ``reward.held`` those that a rule keeps back, in
+    ``reward.reversed`` those of which something was taken back, each of the part that it stood in.
+    """
 
     round_id: UUID
     settlement_version: Version

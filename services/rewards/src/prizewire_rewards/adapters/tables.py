@@ -225,7 +225,6 @@ rewards = Table(
         name="rewards_moved",
     ),
     Index("rewards_round", "round_id", "line"),
-    Index("rewards_held", "round_id", postgresql_where=text("state = 'held'")),
     Index("rewards_short", "round_id", "line", postgresql_where=text("short > 0")),
     Index("rewards_player", "player"),
     Index("rewards_payout", "payout_id", unique=True, postgresql_where=text("payout_id IS NOT NULL")),
@@ -274,6 +273,21 @@ round_work = Table(
     CheckConstraint("phase IN ('list', 'pay', 'mature', 'take', 'enlist', 'void')", name="round_work_phase"),
     CheckConstraint("budget >= 0", name="round_work_budget"),
     Index("round_work_round", "round_id", "id"),
+)
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("round_id", Uuid, ForeignKey("rounds.id"), nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("lines_total", Integer, nullable=False),
+    Column("unclaimed", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("at", _MOMENT, nullable=False),
+    PrimaryKeyConstraint("round_id", "settlement_version"),
+    Index("corrections_correlation", "correlation_id"),
 )
 receivables = Table(
     "receivables",

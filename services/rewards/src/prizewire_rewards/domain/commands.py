@@ -58,6 +58,8 @@ class SettleRound:
 class CorrectRound(SettleRound):
     """Full new lines of a settled round, or part ``part`` of them."""
 
+    reason: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoidRound:

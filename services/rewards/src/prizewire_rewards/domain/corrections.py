@@ -14,10 +14,19 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Reward, Settlement
 from prizewire_rewards.domain.states import REWARD_EDGES, RewardState, step
 
-__all__ = ["GONE_LINE_BITS", "Paid", "Shortfall", "Taken", "pay_short", "place_gone", "take_back", "void_back"]
+__all__ = [
+    "GONE_LINE_BITS",
+    "Paid",
+    "Shortfall",
+    "Taken",
+    "pay_short",
+    "place_gone",
+    "take_back",
+    "void_back",
+]
 
 GONE_LINE_BITS: Final = 17
-"""A prize that was taken away stands on line -(version × 2^17 + its line): on none that is or will be in use."""
+"""A prize that was taken away stands on line -(version * 2^17 + its line): on none that is or will be in use."""
 _NO_MOVE: Final = frozenset({RewardState.HELD})
 _LEAVES: Final = frozenset({RewardState.EXPIRED, RewardState.REJECTED})
 
@@ -130,17 +139,13 @@ def _take(
         there = min(less, winnings.get(player, 0))
         winnings[player] = winnings.get(player, 0) - there
     if there:
-        taken.moves.append(
-            Move(TransferType.PRIZE_REVERSED, source, reserve, there, reward.line.line)
-        )
+        taken.moves.append(Move(TransferType.PRIZE_REVERSED, source, reserve, there, reward.line.line))
         taken.came_back += there
     if there < less:
         taken.shortfalls.append(Shortfall(player, less - there))
 
 
-def pay_short(
-    rewards: Iterable[Reward], *, settlement: Settlement, budget: int, delivery: Delivery
-) -> Paid:
+def pay_short(rewards: Iterable[Reward], *, settlement: Settlement, budget: int, delivery: Delivery) -> Paid:
     """Give prizes what they miss out of the reserve, in the order in which they come, each whole; the first that the
     ``budget`` does not cover waits, and all after it. What a rule keeps back stays in the reserve.
     """

@@ -171,7 +171,10 @@ GONE_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, Rewa
 
 PAYOUT_START: Final = frozenset({PayoutState.REQUESTED})
 PAYOUT_EDGES: Final[Mapping[tuple[PayoutState, PayoutState], str]] = {
-    (PayoutState.REQUESTED, PayoutState.CANCEL_REQUESTED): "the player asked to cancel, or a correction took the prize back",
+    (
+        PayoutState.REQUESTED,
+        PayoutState.CANCEL_REQUESTED,
+    ): "the player asked to cancel, or a correction took the prize back",
     (PayoutState.REQUESTED, PayoutState.PAID): "the rail paid",
     (PayoutState.REQUESTED, PayoutState.FAILED): "proven without effect",
     (PayoutState.REQUESTED, PayoutState.REJECTED): "an approver refused",

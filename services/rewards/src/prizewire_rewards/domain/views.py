@@ -88,7 +88,9 @@ def types_of(name: str) -> frozenset[str] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignView:
-    """A campaign with its amounts."""
+    """A campaign with its amounts. ``reserved`` is that of rounds that are not final; what final ones hold back is in
+    the balance sheet.
+    """
 
     id: UUID
     name: str

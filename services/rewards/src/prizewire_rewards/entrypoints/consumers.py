@@ -153,9 +153,9 @@ def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, 
 def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundCommand:
     event = item.event
     if isinstance(event, settlement_events.RoundSettledEvent):
-        return _settle_round(event, SettleRound, assets=assets)
+        return SettleRound(**_settled(event, assets=assets))
     if isinstance(event, settlement_events.RoundCorrectedEvent):
-        return _settle_round(event, CorrectRound, assets=assets)
+        return CorrectRound(**_settled(event, assets=assets), reason=event.data.reason)
     same_subject(event.subject, event.data.round_id)
     if isinstance(event, settlement_events.RoundVoidedEvent):
         return VoidRound(round_id=event.data.round_id, cause=event.id)
@@ -164,12 +164,11 @@ def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundComman
     )
 
 
-def _settle_round(
+def _settled(
     event: settlement_events.RoundSettledEvent | settlement_events.RoundCorrectedEvent,
-    command: type[SettleRound],
     *,
     assets: AssetRegistry,
-) -> SettleRound:
+) -> dict[str, Any]:
     data = event.data
     same_subject(event.subject, data.round_id)
     asset = asset_of(data.asset, assets)
@@ -199,7 +198,7 @@ def _settle_round(
         final=data.final,
         final_at=data.final_at,
     )
-    return command(settlement=settlement, part=part, lines=lines, cause=event.id)
+    return {"settlement": settlement, "part": part, "lines": lines, "cause": event.id}
 
 
 _CLOSED_STATES: dict[type[Any], PayoutState] = {

@@ -1,7 +1,7 @@
 """Periodic work: waiting rounds, large ones, parts that wait for others, balances of unbounded accounts, the checkpoint, invariants."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -13,19 +13,12 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.invariants import Seen, StagedSeen
-from prizewire_rewards.entrypoints.counts import count_booked
+from prizewire_rewards.entrypoints.round_jobs import Jobs, build_round_jobs
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.campaigns import release_next
-from prizewire_rewards.handlers.desk import Booked
-from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.ports import Tools
 
 __all__ = ["Jobs", "Watch", "build_jobs"]
 
-RELEASE_INTERVAL_S = 2.0
-WORK_INTERVAL_S = 1.0
-"""The job is woken by what puts work down, where it runs in the same process."""
-STAGED_INTERVAL_S = 30.0
 ROLL_UP_INTERVAL_S = 5.0
 ROLL_UP_ROWS_MAX = 10_000
 SUM_UP_INTERVAL_S = 60.0
@@ -46,15 +39,6 @@ class Watch(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """``every`` job, and among them those that others wake: when money came, and when a large round has work."""
-
-    releasing: Job
-    working: Job
-    every: Sequence[Job]
-
-
 def build_jobs(
     *,
     db: Database,
@@ -68,37 +52,6 @@ def build_jobs(
     invariants_interval_s: float,
 ) -> Jobs:
     """The jobs over a database; ``staged`` looks at the parts that wait for others."""
-
-    async def release() -> bool:
-        async def attempt(tx: AsyncConnection) -> Booked | None:
-            return await release_next(work=works.of(tx), tools=tools, now=clock.now())
-
-        booked = await db.run(attempt)
-        if booked is None:
-            return False
-        count_booked(booked)
-        if booked.work:
-            working.wake()
-        return booked != Booked()
-
-    async def work_on() -> bool:
-        async def attempt(tx: AsyncConnection) -> Booked | None:
-            return await work_on_next(work=works.of(tx), tools=tools, now=clock.now())
-
-        booked = await db.run(attempt)
-        if booked is not None:
-            count_booked(booked)
-        return booked is not None
-
-    async def staging() -> bool:
-        async with db.transaction() as tx:
-            seen = await staged(tx, clock.now())
-        metrics.ROUND_WORK.set(seen.work)
-        metrics.PARTS_OLDEST.set(seen.oldest_s)
-        metrics.PARTS_MISSING.set(len(seen.late))
-        for one in seen.late:
-            _log.warning("parts of a settlement are missing", **one)
-        return False
 
     async def fold() -> bool:
         folded = await db.run(lambda tx: roll_up(tx, ROLL_UP_ROWS_MAX))
@@ -124,14 +77,11 @@ def build_jobs(
         _log.info("invariants looked at", covered=covered)
         return False
 
-    releasing = Job("rounds.release", RELEASE_INTERVAL_S, release)
-    working = Job("rounds.work", WORK_INTERVAL_S, work_on)
+    rounds = build_round_jobs(db=db, works=works, tools=tools, clock=clock, staged=staged)
     jobs = (
-        releasing,
-        working,
-        Job("rounds.staged", STAGED_INTERVAL_S, staging),
+        *rounds.every,
         Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
         Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint),
         Job("invariants", invariants_interval_s, invariants),
     )
-    return Jobs(releasing=releasing, working=working, every=jobs)
+    return replace(rounds, every=jobs)

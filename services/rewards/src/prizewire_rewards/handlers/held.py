@@ -54,9 +54,7 @@ async def _decide(
     reward = (await work.rounds.rewards_of(seen.round_id, players=[player]))[player]
     if reward.state is not RewardState.HELD:
         raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
-    desk = Desk(
-        campaigns=campaigns, deliveries=campaigns, rounds=rounds, rewards={seen.round_id: [reward]}
-    )
+    desk = Desk(campaigns=campaigns, deliveries=campaigns, rounds=rounds, rewards={seen.round_id: [reward]})
     decide_held(desk, reward, go=go, cause=f"{actor}: {reason}")
     booked = await desk.save(work=work, tools=tools, now=now)
     return desk.rewards[seen.round_id][0], booked

@@ -169,9 +169,7 @@ class _Chunk:
         lines = await self._staged()
         notes = await self._notes(lines)
         for line in lines:
-            self.desk.bear(
-                new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False)
-            )
+            self.desk.bear(new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False))
         if not self.task.told:
             self.desk.tell(self.task.round_id, Told.ALLOCATED, cause=self.task.cause)
         self.desk.keep(self.round)

@@ -141,9 +141,7 @@ async def _book(
 def _settle(command: SettleRound, *, desk: Desk, tools: Tools) -> None:
     settlement = command.settlement
     _check_first(command, desk=desk)
-    check_settlement(
-        settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset)
-    )
+    check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
     desk.settle(settlement, command.lines, cause=command.cause)
 
 
@@ -268,6 +266,7 @@ class _Single:
                 return Booked()
             desk = await self._desk(round_, rewards=False)
             self._correct_later(command, round_, desk=desk, final=final)
+            await self._remember(command)
             return await self._save(desk)
         check_settlement(
             settlement, command.lines, digest=self._tools.digest(command.lines, asset=settlement.asset)
@@ -278,14 +277,16 @@ class _Single:
         means = await means_of(round_.settlement, rewards, by_player, work=self._work)
         correct(desk, settlement, command.lines, cause=command.cause, means=means)
         if settlement.final and not final:
-            desk.finalize(
-                settlement.round_id, version=settlement.settlement_version, cause=command.cause
-            )
+            desk.finalize(settlement.round_id, version=settlement.settlement_version, cause=command.cause)
+        await self._remember(command)
         return await self._save(desk)
 
-    def _correct_later(
-        self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool
-    ) -> None:
+    async def _remember(self, command: CorrectRound) -> None:
+        await self._work.rounds.record_correction(
+            command.settlement, reason=command.reason, cause=command.cause, now=self._now
+        )
+
+    def _correct_later(self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool) -> None:
         settlement = command.settlement
         task = RoundWork(
             round_id=settlement.round_id,

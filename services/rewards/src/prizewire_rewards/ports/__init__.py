@@ -164,6 +164,12 @@ class Rounds(Protocol):
         """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
         ...
 
+    async def record_correction(
+        self, settlement: Settlement, *, reason: str, cause: str, now: datetime
+    ) -> None:
+        """Remember that a correction was accepted."""
+        ...
+
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         """The campaigns of those rounds that exist; a round never changes its own."""
         ...

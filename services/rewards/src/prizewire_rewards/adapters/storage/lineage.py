@@ -1,4 +1,6 @@
-"""Rewards' steps of a correlation id: entries, top-ups, rounds, transfers, payout requests, state changes."""
+"""Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, transfers, debts, payout requests,
+state changes.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -138,6 +140,35 @@ def _reversal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     return LineageEntry(row.reversed_at, SERVICE, "topup_reversal", row.reference, summary, detail)
 
 
+def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "settlement_version": row.settlement_version,
+        "lines": row.lines_total,
+        "unclaimed": _wire(row, row.unclaimed, assets),
+        "asset": row.asset,
+        "reason": row.reason,
+        "cause": row.cause,
+    }
+    summary = f"corrected to {row.lines_total} prizes as settlement {row.settlement_version}: {row.reason}"
+    return LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
+
+
+def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    amounts = {
+        name: _wire(row, getattr(row, name), assets)
+        for name in ("amount", "open", "recovered", "written_off", "lifted")
+    }
+    detail = {
+        "player": row.player,
+        "asset": row.asset,
+        **amounts,
+        "reference": row.reference,
+        "cause": row.cause,
+    }
+    summary = f"{row.player} owes {amounts['amount']} {row.asset}, of which {amounts['open']} is open"
+    return LineageEntry(row.opened_at, SERVICE, "receivable", str(row.id), summary, detail)
+
+
 _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
@@ -158,12 +189,18 @@ _REVERSALS = text(
     "SELECT r.*, t.asset FROM topups t JOIN topup_reversals r ON r.topup_id = t.id WHERE t.correlation_id = :id "
     "ORDER BY r.reversed_at, r.rail, r.reference LIMIT :limit"
 )
+_CORRECTIONS = text("SELECT * FROM corrections WHERE correlation_id = :id ORDER BY at, round_id LIMIT :limit")
+_RECEIVABLES = text(
+    "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
+)
 _KINDS = (
     ("entries", _ENTRIES, _entry),
     ("top-ups", _TOPUPS, _topup),
     ("reversals of top-ups", _REVERSALS, _reversal),
     ("rounds", _ROUNDS, _round),
+    ("corrections", _CORRECTIONS, _correction),
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
+    ("receivables", _RECEIVABLES, _receivable),
     ("payout requests", _PAYOUTS, _payout),
 )

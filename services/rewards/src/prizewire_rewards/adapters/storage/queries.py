@@ -294,9 +294,7 @@ _ENTRY = text(f"{_ENTRY_COLUMNS} FROM ledger_transfers t {_ENTRY_JOINS} WHERE t.
 _CAMPAIGNS = text(
     "SELECT c.*, coalesce(a.balance, 0) AS available, coalesce(("
     "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
-    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state IN ('reserved', 'booking')), 0) + coalesce(("
-    "SELECT sum(w.amount - w.short) FROM rewards w JOIN rounds r ON r.id = w.round_id "
-    "WHERE w.state = 'held' AND r.campaign = c.id AND r.state = 'final'), 0) AS reserved "
+    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state IN ('reserved', 'booking')), 0) AS reserved "
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "

@@ -78,7 +78,6 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
 )
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _COLUMNS)
-_OLDEST = "ORDER BY opened_at, id FOR UPDATE"
 # "open" is in the predicate of the index: nearly nobody owes anything, so this looks into next to nothing.
 _LOCK_OPEN = text(
     "SELECT r.* FROM receivables r "
@@ -87,7 +86,7 @@ _LOCK_OPEN = text(
 )
 _LOCK_OF = text(
     "SELECT * FROM receivables WHERE player = ANY (CAST(:players AS text[])) AND reference = :reference "
-    f"AND open > 0 {_OLDEST}"
+    "AND open > 0 ORDER BY opened_at, id FOR UPDATE"
 )
 _LOCK = text("SELECT * FROM receivables WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _ADD = text(

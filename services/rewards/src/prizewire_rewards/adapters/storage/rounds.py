@@ -142,6 +142,25 @@ class SqlRounds(SqlStaging):
             await self._tx.execute(_SAVE_REWARDS, {"ids": [one.id for one in later], **_moving(later)})
             await self._save_lines(later)
 
+    async def record_correction(
+        self, settlement: Settlement, *, reason: str, cause: str, now: datetime
+    ) -> None:
+        """Remember that a correction was accepted."""
+        await self._tx.execute(
+            _CORRECTED,
+            {
+                "round": settlement.round_id,
+                "version": settlement.settlement_version,
+                "asset": settlement.asset,
+                "total": settlement.lines_total,
+                "unclaimed": settlement.unclaimed,
+                "reason": reason,
+                "cause": cause,
+                "correlation": settlement.correlation_id,
+                "now": now,
+            },
+        )
+
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         """The campaigns of those rounds that exist."""
         rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
@@ -242,16 +261,20 @@ _REWARD_COLUMNS = (
     "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id, short, "
     "settlement_version, payout_ordinal FROM rewards"
 )
-_REWARDS = text(
-    f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line"
-)
+_REWARDS = text(f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line")
 _REWARD_ONE = text(f"{_REWARD_COLUMNS} WHERE id = :id")
 _REWARDS_BY_ID = text(f"{_REWARD_COLUMNS} WHERE id = ANY (CAST(:ids AS uuid[]))")
 _CHUNK = text(
     f"{_REWARD_COLUMNS} WHERE round_id = :id AND line > :after "
     "AND (CAST(:before AS int) IS NULL OR settlement_version < :before) ORDER BY line LIMIT :limit"
 )
-_SHORTAGE = text("SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0")
+_SHORTAGE = text(
+    "SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0"
+)
+_CORRECTED = text(
+    "INSERT INTO corrections (round_id, settlement_version, asset, lines_total, unclaimed, reason, cause, "
+    "correlation_id, at) VALUES (:round, :version, :asset, :total, :unclaimed, :reason, :cause, :correlation, :now)"
+)
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = text(
     f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns

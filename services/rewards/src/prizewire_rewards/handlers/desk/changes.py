@@ -247,9 +247,7 @@ def take_from_players(
 ) -> Taken:
     """Take back what is too much, ask for cancels of payouts that hold it, and let the rest be owed."""
     round_id = settlement.round_id
-    taken = take_back(
-        rewards, lines=lines, settlement=settlement, winnings=means.winnings, funded=funded
-    )
+    taken = take_back(rewards, lines=lines, settlement=settlement, winnings=means.winnings, funded=funded)
     desk.post(settlement, taken.moves)
     source = f"correction/{round_id}/{settlement.settlement_version}"
     for shortfall in taken.shortfalls:

@@ -159,9 +159,7 @@ class Desk:
         if held:
             self._tell_held(round_id, cause=cause)
 
-    def enter(
-        self, settlement: Settlement, *, cause: str, into: RoundState | None = None
-    ) -> bool:
+    def enter(self, settlement: Settlement, *, cause: str, into: RoundState | None = None) -> bool:
         """A new round takes its gross prize from the pool, if it is covered (the moves are the caller's), or joins the
         queue; answers which. ``into`` is the state of one whose lines are booked later.
         """
@@ -422,7 +420,9 @@ class Desk:
             moved = [reward for key in changed for reward in self.rewards.get(key, ())]
             if born:
                 fresh = [reward for reward in moved if reward.id in born]
-                await work.rounds.bear(fresh, assets={r.settlement.round_id: r.settlement.asset for r in saved})
+                await work.rounds.bear(
+                    fresh, assets={r.settlement.round_id: r.settlement.asset for r in saved}
+                )
                 moved = [reward for reward in moved if reward.id not in born]
             await work.rounds.save(saved, moved, now=now)
         if self._work:
@@ -487,9 +487,7 @@ class Desk:
                 payout = followed.payouts.get(reward.id)
                 if payout is not None:
                     ordinal = 1 if reward.payout_id is None else reward.payout_ordinal + 1
-                    rewards[place] = reward._replace(
-                        payout_id=payout.id, payout_ordinal=ordinal, note=None
-                    )
+                    rewards[place] = reward._replace(payout_id=payout.id, payout_ordinal=ordinal, note=None)
                 elif reward.id in followed.without_method:
                     rewards[place] = reward._replace(note=NO_PAYOUT_METHOD)
 
