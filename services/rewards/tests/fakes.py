@@ -14,7 +14,9 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.caps import CapKey, CapLine
 from prizewire_rewards.domain.claims import Claim, ClaimState
+from prizewire_rewards.domain.entries import Entry, EntryRound, EntryState
 from prizewire_rewards.domain.events import Event
+from prizewire_rewards.domain.funding import FundingAccount
 from prizewire_rewards.domain.ledger import EDGE_OF, KINDS, Account, Bound, Kind, Transfer, deltas
 from prizewire_rewards.domain.model import (
     Campaign,
@@ -30,6 +32,8 @@ from prizewire_rewards.domain.model import (
 )
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
+from prizewire_rewards.domain.topups import Reversal, Topup
+from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 from prizewire_rewards.ports import StagedHead, Work
 
 
@@ -96,6 +100,13 @@ class MemoryStore:
     cap_lines: dict[UUID, CapLine] = field(default_factory=dict)
     players: dict[str, PlayerFacts] = field(default_factory=dict)
     settings: dict[tuple[UUID, int], CampaignSettings] = field(default_factory=dict)
+    entry_rounds: dict[UUID, EntryRound] = field(default_factory=dict)
+    entries: dict[UUID, Entry] = field(default_factory=dict)
+    topups: dict[UUID, Topup] = field(default_factory=dict)
+    reversals: dict[tuple[str, str], Reversal] = field(default_factory=dict)
+    fundings: dict[str, FundingAccount] = field(default_factory=dict)
+    wishes: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
+    asked: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
 
@@ -115,6 +126,10 @@ class MemoryStore:
             players=_Players(self),
             history=_History(self),
             messages=_Messages(self),
+            entries=_Entries(self),
+            topups=_Topups(self),
+            fundings=_Fundings(self),
+            withdrawals=_Withdrawals(self),
             receivables=_Receivables(self),
         )
 
@@ -357,7 +372,18 @@ class _Payouts(_Port):
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         assert not self.store.payouts.keys() & {payout.id for payout in payouts}
+        self.store.asked.update({payout.id: now for payout in payouts})
         await self.save(payouts, now=now)
+
+    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+        unspent = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
+        return sum(
+            payout.amount
+            for payout in self.store.payouts.values()
+            if (payout.player, payout.asset, payout.round_id) == (player, asset, None)
+            and payout.state not in unspent
+            and self.store.asked[payout.id] >= since
+        )
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         self.store.payouts.update({payout.id: payout for payout in payouts})
@@ -463,6 +489,81 @@ class _Players(_Port):
 
     async def forget(self, player: str) -> bool:
         return self.store.players.pop(player, None) is not None
+
+
+class _Entries(_Port):
+    async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
+        return {key: self.store.entry_rounds[key] for key in ids if key in self.store.entry_rounds}
+
+    async def lock_closing(self) -> EntryRound | None:
+        return next((round_ for round_ in self.store.entry_rounds.values() if round_.closing), None)
+
+    async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
+        self.store.entry_rounds.update({round_.round_id: round_ for round_ in rounds})
+
+    async def final_rounds(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        known = {key: self.store.rounds[key] for key in ids if key in self.store.rounds}
+        return frozenset(
+            key
+            for key, round_ in known.items()
+            if round_.settlement.final or round_.state is RoundState.VOIDED
+        )
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Entry]:
+        return {key: self.store.entries[key] for key in ids if key in self.store.entries}
+
+    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
+        wanted = set(rounds)
+        found = [
+            entry
+            for entry in self.store.entries.values()
+            if entry.round_id in wanted and entry.state is EntryState.PAID
+        ]
+        return sorted(found, key=lambda entry: entry.id)[:limit]
+
+    async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
+        self.store.entries.update({entry.id: entry for entry in entries})
+
+
+class _Topups(_Port):
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Topup]:
+        return {key: self.store.topups[key] for key in ids if key in self.store.topups}
+
+    async def save(self, topups: Sequence[Topup], *, now: datetime) -> None:
+        self.store.topups.update({topup.id: topup for topup in topups})
+
+    async def reversals(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Reversal]:
+        return {key: self.store.reversals[key] for key in keys if key in self.store.reversals}
+
+    async def save_reversals(self, reversals: Sequence[Reversal], *, now: datetime) -> None:
+        self.store.reversals.update({(one.rail, one.reference): one for one in reversals})
+
+
+class _Fundings(_Port):
+    async def get(self, name: str) -> FundingAccount | None:
+        return self.store.fundings.get(name)
+
+    async def add(self, account: FundingAccount, *, actor: str, now: datetime) -> bool:
+        return self.store.fundings.setdefault(account.name, account) is account
+
+
+class _Withdrawals(_Port):
+    async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
+        return self.store.wishes.get((player, asset))
+
+    async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
+        def due(wish: AutoWithdrawal) -> bool:
+            held = self.store.books.balance(Account(Kind.WINNINGS, wish.player, wish.asset))
+            return wish.next_at <= now and (wish.threshold is None or held >= wish.threshold)
+
+        waiting = sorted(filter(due, self.store.wishes.values()), key=lambda wish: wish.next_at)
+        return waiting[0] if waiting else None
+
+    async def save(self, wish: AutoWithdrawal, *, now: datetime) -> None:
+        self.store.wishes[wish.player, wish.asset] = wish
+
+    async def remove(self, *, player: str, asset: str) -> bool:
+        return self.store.wishes.pop((player, asset), None) is not None
 
 
 class _History(_Port):

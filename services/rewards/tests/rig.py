@@ -315,9 +315,10 @@ def player_hash_key() -> Path:
     return Path(name)
 
 
-def settings_of(urls: DatabaseUrls) -> RewardsSettings:
+def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSettings:
     """Settings over a database; files that a test runtime does not read are only named."""
     return RewardsSettings(
+        payout_rules_file=rules,
         database_url=SecretStr(urls.runtime),
         kafka_sasl_password=SecretStr("unused"),
         message_key_file=Path("unused"),
@@ -351,12 +352,12 @@ class Rig:
         self._offset = 0
 
     @classmethod
-    async def open(cls, urls: DatabaseUrls) -> "Rig":
-        """Build the service as its composition root does."""
+    async def open(cls, urls: DatabaseUrls, *, rules: Path | None = None) -> "Rig":
+        """Build the service as its composition root does, with the payout rules of a file if there is one."""
         rig = cls(urls)
         runtime = Runtime(
             service="rewards",
-            settings=settings_of(urls),
+            settings=settings_of(urls, rules=rules),
             clock=rig.clock,
             db=rig.db,
             key=make_key("rewards"),

@@ -1,6 +1,7 @@
 """What rewards asks, as it arrives from Kafka: taken once, checked whole, refused with a reason."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,8 +9,12 @@ import pytest
 
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.intents import AllowedDestination
-from prizewire_payouts.handlers.approval import reject_payout
-from services.payouts.tests.rig import NETWORK, Rig, intent_json, renewed
+from prizewire_contracts.rails import Outcome, ProviderResult
+from prizewire_money import Amount
+from prizewire_payouts.domain.errors import ApprovalRefused
+from prizewire_payouts.handlers.approval import Decision, approve_payout, reject_payout
+from prizewire_payouts.ports import Store
+from services.payouts.tests.rig import ADDRESS, EURC, NETWORK, POLICY, Rig, intent_json, renewed
 
 
 async def test_a_request_within_the_limit_is_approved_and_routed(rig: Rig) -> None:
@@ -93,7 +98,8 @@ async def test_only_rewards_signs_intents(rig: Rig, signer: str) -> None:
         {"network": "elsewhere"},
         {"player": "eve"},
         {"correlation_id": "corr-2"},
-        {"debit_amount": "13.00"},
+        {"debit_amount": "12.49"},
+        {"debit_amount": "12.505"},
         {"debit_asset": "XLM"},
         {"pay_amount": "0.00", "debit_amount": "0.00"},
         {"pay_amount": "1.005", "debit_amount": "1.005"},
@@ -268,3 +274,74 @@ async def test_a_renewal_that_meets_a_closing_payout_parks_nothing(rig: Rig) -> 
     await rig.feed(rig.cancel_asked(intent.payout_id, version=3))
     assert await rig.stuck() == []
     assert (await rig.payout(payout_id)).intent["expires_at"] == intent.expires_at
+
+
+async def test_a_fee_is_debited_and_not_paid(rig: Rig) -> None:
+    """An intent may debit a player more than it pays: what is paid is the intent's pay amount."""
+    method = await rig.method()
+    payout_id = await rig.request(method, debit_amount="13.00")
+    assert (await rig.payout(payout_id)).amount.to_wire() == "12.50"
+    await rig.submit()
+    events = await rig.events(payout_id)
+    assert events[-1].type == "payout.paid"
+    assert events[-1].data["amount"] == "12.50"
+
+
+WAY = AllowedDestination(rail="stellar", destination=ADDRESS, memo="77")
+
+
+async def operators(rig: Rig, **changes: Any) -> tuple[UUID, bytes]:
+    """An operator's payout out of a funding account to an address in clear, filed by olga."""
+    of_nobody = {"player": None, "campaign": None, "funding_account": "marketing", "allowed": (WAY,)}
+    method = await rig.method(kind="stellar", address=ADDRESS)
+    intent = rig.intent(method, **{**of_nobody, **changes})
+    event = rig.requested(method, intent, player=None, method_id=None, method_version=None, filed_by="olga")
+    return UUID(intent.payout_id), event
+
+
+async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
+    """It is held however small it is, not approved by its filer, and goes to the address that its intent names."""
+    payout_id, event = await operators(rig)
+    await rig.feed(event)
+    assert await rig.stuck() == []
+    payout = await rig.payout(payout_id)
+    assert (payout.player, payout.method_id, payout.address, payout.memo) == (None, None, ADDRESS, "77")
+    [held] = await rig.events(payout_id)
+    assert (held.type, held.data["reason"]) == ("payout.held", "filed_by_operator")
+
+    async def approve(store: Store, *, by: str) -> Decision:
+        return await approve_payout(
+            store,
+            payout_id=payout_id,
+            approver=by,
+            note=None,
+            policy=POLICY,
+            rails=rig.rails,
+            now=rig.clock.now(),
+        )
+
+    with pytest.raises(ApprovalRefused, match="filed"):
+        await rig.transactions.run(partial(approve, by="olga"))
+    await rig.transactions.run(partial(approve, by="pat"))
+    proof = {"tx_hash": "ab" * 32, "ledger": 7}
+    rig.chain.answers.append(ProviderResult(outcome=Outcome.PAID, amount=Amount(EURC, 1_250), proof=proof))
+    await rig.submit("stellar")
+    [instruction] = rig.chain.created
+    assert dict(instruction.details) == {"address": ADDRESS, "memo": "77"}
+    paid = (await rig.events(payout_id))[-1]
+    assert (paid.type, paid.data["player"], paid.data["amount"]) == ("payout.paid", None, "12.50")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"debit_amount": "13.00"},
+        {"allowed": (AllowedDestination(rail="stellar", commitment="0" * 64),)},
+        {"allowed": (AllowedDestination(rail="fake", destination="somebody"),)},
+    ],
+)
+async def test_an_operators_intent_that_says_too_little_is_dead(rig: Rig, change: dict[str, Any]) -> None:
+    """Nobody bears a fee of it, and it names an address on a chain."""
+    _, event = await operators(rig, **change)
+    await rig.feed(event)
+    assert await rig.stuck() == [("dead", "intent_invalid")]

@@ -8,9 +8,11 @@ from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
+from prizewire_money import AssetRegistry
 from prizewire_rewards.adapters.hashes import KeyedHasher
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
+from prizewire_rewards.adapters.rules import load_payout_rules
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, staged_seen, sum_up
 from prizewire_rewards.adapters.storage.claims import count_claims
@@ -18,10 +20,12 @@ from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.domain.invariants import StagedSeen
+from prizewire_rewards.domain.payout_rules import PayoutRules
 from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
 from prizewire_rewards.entrypoints.jobs import build_jobs
+from prizewire_rewards.entrypoints.money_jobs import build_money_jobs
 from prizewire_rewards.entrypoints.player_events import players_spec
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools, Work
@@ -37,7 +41,7 @@ async def build(runtime: Runtime) -> Built:
 
     Raises:
         ConfigurationError: assets.yaml is malformed, or defines an asset otherwise than the ledger knows it; or the
-            key of players' hashes is no key.
+            key of players' hashes is no key; or the payout rules cannot be read.
     """
     settings = runtime.settings
     if not isinstance(settings, RewardsSettings):
@@ -51,6 +55,7 @@ async def build(runtime: Runtime) -> Built:
         digest=CanonicalDigest(assets),
         network=settings.stellar_network_passphrase,
         intent_lifetime=timedelta(hours=settings.intent_lifetime_hours),
+        payout_rules=_rules(settings, assets),
     )
 
     hasher = _hasher(settings)
@@ -115,7 +120,11 @@ async def build(runtime: Runtime) -> Built:
             *build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
             players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),
         ],
-        jobs=[*jobs.every, *claim_jobs],
+        jobs=[
+            *jobs.every,
+            *claim_jobs,
+            *build_money_jobs(db=runtime.db, works=works, tools=tools, clock=runtime.clock),
+        ],
     )
 
 
@@ -124,3 +133,13 @@ def _hasher(settings: RewardsSettings) -> KeyedHasher:
         return KeyedHasher(key_hex=read_secret(settings.player_hash_key_file))
     except ValueError as error:
         raise ConfigurationError(f"PLAYER_HASH_KEY_FILE: {error}") from None
+
+
+def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:
+    path = settings.payout_rules_file
+    if path is None:
+        return PayoutRules()
+    try:
+        return load_payout_rules(path, assets=assets)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path.name}: {error}") from None

@@ -1,13 +1,19 @@
 """This service's metrics. Amounts are not among them: money is counted in the ledger, exactly."""
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge
 
+from prizewire_rewards.domain.entries import EntryState
+
 __all__ = [
+    "AUTO_WITHDRAWALS",
     "BREACHES",
     "CLAIMS",
     "CLAIMS_OVERDUE",
     "CLAIMS_PAST_DEADLINE",
     "CLAIMS_WAITING",
+    "ENTRIES",
     "KYC_IGNORED",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
@@ -26,8 +32,11 @@ __all__ = [
     "ROUNDS_UNFUNDED",
     "ROUNDS_VOIDED",
     "ROUND_WORK",
+    "TOPUPS",
     "WATCHED",
     "WATCHED_WHOLE",
+    "count_entries",
+    "count_topups",
 ]
 
 ROUNDS_BOOKED = Counter(
@@ -111,3 +120,30 @@ KYC_IGNORED = Counter(
     "prizewire_rewards_kyc_ignored_total",
     "Events that told of an identity check from a source whose word does not count.",
 )
+ENTRIES = Counter(
+    "prizewire_rewards_entries_total",
+    "Entries into rounds that came to a state; refused ones at each try.",
+    ["state"],
+)
+TOPUPS = Counter(
+    "prizewire_rewards_topups_total",
+    "Top-ups credited, refunded, disputed and won back, once each.",
+    ["what"],
+)
+AUTO_WITHDRAWALS = Counter(
+    "prizewire_rewards_auto_withdrawals_total",
+    "Due automatic withdrawals: requested, or the code of what forbade it.",
+    ["outcome"],
+)
+
+
+def count_entries(reached: Mapping[EntryState, int]) -> None:
+    """Count entries by the state that they came to."""
+    for state, count in reached.items():
+        ENTRIES.labels(state).inc(count)
+
+
+def count_topups(booked: Mapping[str, int]) -> None:
+    """Count what was booked of top-ups."""
+    for what, count in booked.items():
+        TOPUPS.labels(what).inc(count)

@@ -22,6 +22,10 @@ class RewardsSettings(ServiceSettings):
     invariants_interval_s: int = Field(
         300, ge=1, description="Seconds between two runs of the invariants' job."
     )
+    payout_rules_file: Path | None = Field(
+        None,
+        description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset; no rules if unset.",
+    )
     parts_wait_s: int = Field(
         900,
         ge=1,

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
+from prizewire_rewards.domain.entries import ENTRY_EDGES, ENTRY_START
 from prizewire_rewards.domain.states import (
     CAMPAIGN_EDGES,
     CAMPAIGN_START,
@@ -23,6 +24,7 @@ ONLY_IN_THE_DATABASE = {
     "alembic_version",
     "campaigns_state_edges",
     "claims_state_edges",
+    "entries_state_edges",
     "payouts_state_edges",
     "rewards_state_edges",
     "rounds_state_edges",
@@ -37,6 +39,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
         "payouts": {*PAYOUT_EDGES, *(("", state) for state in PAYOUT_START)},
         "rewards": {*REWARD_EDGES},
         "claims": {*CLAIM_EDGES, *(("", state) for state in CLAIM_START)},
+        "entries": {*ENTRY_EDGES, *(("", state) for state in ENTRY_START)},
     }
     for table, edges in domain.items():
         rows = await rig.rows(f"SELECT from_state, to_state FROM {table}_state_edges")

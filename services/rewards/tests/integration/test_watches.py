@@ -16,6 +16,7 @@ from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.entrypoints.jobs import Watch, build_jobs
+from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused
 
@@ -42,6 +43,14 @@ async def played(rig: Rig, *, rounds: int = 4) -> None:
         )
 
 
+async def paid_in(rig: Rig) -> None:
+    """A top-up of which a part was refunded and another is in an entry's escrow."""
+    session = await top_up(rig, "dan", "20.00")
+    await rig.feed(rig.payouts, session.reversal("refunded", "re_1", "5.00"))
+    match = Match(await rig.campaign(), [])
+    await rig.feed(rig.settlements, opened(match), entered(match, "dan", version=2))
+
+
 async def played_all(rig: Rig) -> None:
     """The same, with prizes to be claimed and a debt of which something was recovered."""
     await played(rig)
@@ -61,6 +70,10 @@ async def tamper(rig: Rig, *statements: str) -> None:
         "payouts",
         "rounds",
         "campaigns",
+        "entries",
+        "entry_rounds",
+        "topups",
+        "topup_reversals",
         "receivables",
     )
     off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables]
@@ -79,7 +92,17 @@ BREAKS = [
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'"),
     (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET player = 'eve' WHERE player = 'ann'"),
     (Invariant.PAYOUTS_CONSISTENT, "UPDATE payouts SET amount = amount + 1"),
+    (Invariant.ENTRIES_IN_ESCROW, "UPDATE entries SET from_topup = 400, from_winnings = 100"),
+    (Invariant.ENTRIES_IN_ESCROW, "UPDATE entry_rounds SET open = false, ended_as = 'earned'"),
+    (Invariant.ENTRIES_IN_ESCROW, "UPDATE entries SET state = 'earned'"),
+    (Invariant.TOPUPS_ADD_UP, "UPDATE topups SET reversed = reversed + 1"),
+    (Invariant.TOPUPS_ADD_UP, "UPDATE topups SET credited = credited + 1"),
+    (
+        Invariant.TOPUPS_ADD_UP,
+        "UPDATE topup_reversals SET taken = taken - 1; UPDATE topups SET reversed = 499",
+    ),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
+    (Invariant.TRANSITIONS_UNBROKEN, "UPDATE entries SET state = 'earned'"),
     (Invariant.ONE_PAYOUT_PER_REWARD, "UPDATE rewards SET payout_ordinal = 2 WHERE player = 'ann'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET line = 1 WHERE player = 'cid'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET short = 1 WHERE player = 'cid'"),
@@ -100,6 +123,7 @@ BREAKS = [
 async def test_each_invariant_can_be_broken(rig: Rig, invariant: Invariant, change: str) -> None:
     """Check and watch see the same change; before it, neither saw anything."""
     await played_all(rig)
+    await paid_in(rig)
     watches = {watch.name: watch for watch in build_watches()}
     assert await rig.breaches() == []
     assert not any([(await look(rig, watch)).breaches for watch in watches.values()])

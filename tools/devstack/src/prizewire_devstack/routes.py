@@ -1,6 +1,7 @@
 """Which path is served by which service: one table for the local gateway and for an Ingress.
 
-A path stands here once its service serves it, and no two routes contain each other.
+A path stands here once its service serves it. Where a route lies within another, the longer one holds: the table is
+put into that order, which is that of an Ingress too.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Route:
     service: str
 
 
-ROUTES: Final = (
+_TABLE: Final = (
     *(Route(prefix=f"/api/services/{name}", service=name) for name in SERVICES_WITH_API),
     Route(prefix="/api/competitions", service="settlement"),
     Route(prefix="/api/rounds", service="settlement"),
@@ -33,6 +34,8 @@ ROUTES: Final = (
     Route(prefix="/api/rewards", service="rewards"),
     Route(prefix="/api/claims", service="rewards"),
     Route(prefix="/api/players", service="rewards"),
+    Route(prefix="/api/funding-accounts", service="rewards"),
+    Route(prefix="/api/payouts/create", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),
     Route(prefix="/api/payouts", service="payouts"),
     Route(prefix="/api/payout-methods", service="payouts"),
@@ -40,6 +43,9 @@ ROUTES: Final = (
     Route(prefix="/api/payments/webhook", service="webhooks"),
     Route(prefix="/api/webhooks", service="webhooks"),
 )
+
+ROUTES: Final = tuple(sorted(_TABLE, key=lambda route: route.prefix.count("/"), reverse=True))
+"""The table, routes that lie deeper first: the first that fits a path is the longest that does."""
 
 
 def service_for(*, path: str) -> str | None:

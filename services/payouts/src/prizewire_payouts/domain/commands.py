@@ -24,7 +24,7 @@ class Allowed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentTerms:
     """An intent as read: ``json`` is the whole of it, the rest what payouts must compare. Its signature was
-    checked before one of these was built.
+    checked before one of these was built. ``amount`` is what is to be paid, ``debit`` what rewards has taken for it.
     """
 
     json: Mapping[str, Any]
@@ -35,6 +35,7 @@ class IntentTerms:
     player: str | None
     campaign: str | None
     amount: Amount
+    debit: Amount
     allowed: tuple[Allowed, ...]
     expires_at: datetime
     needs_closure: bool

@@ -37,7 +37,7 @@ _ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutSt
 
 def first_decision(*, change: Change, policy: ApprovalPolicy, cause: str, now: datetime) -> None:
     """Approve a fresh payout by policy, or hold it for approvers or for a living intent."""
-    terms = policy.decide(amount=change.payout.amount)
+    terms = policy.decide(amount=change.payout.amount, by_operator=change.payout.player is None)
     if not change.payout.intent_alive(now=now):
         terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
     if terms is None:

@@ -156,8 +156,10 @@ class RewardsConsumer:
             return Refusal(RefusalCode.INTENT_INVALID, f"the intent is not signed by rewards: {error.code}")
         try:
             amount = Amount.parse(self._assets[intent.pay_asset], intent.pay_amount)
+            debit = Amount.parse(self._assets[intent.debit_asset], intent.debit_amount)
         except UnknownAsset:
-            return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml holds no {intent.pay_asset}", park=True)
+            codes = f"{intent.pay_asset} or {intent.debit_asset}"
+            return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml does not hold {codes}", park=True)
         except InvalidAmount as error:
             return Refusal(RefusalCode.INTENT_INVALID, f"the intent's amount: {error.code}")
         as_json: dict[str, Any] = orjson.loads(orjson.dumps(asdict(intent)))
@@ -170,6 +172,7 @@ class RewardsConsumer:
             player=intent.player,
             campaign=intent.campaign,
             amount=amount,
+            debit=debit,
             allowed=tuple(
                 Allowed(rail=way.rail, destination=way.destination, commitment=way.commitment, memo=way.memo)
                 for way in intent.allowed

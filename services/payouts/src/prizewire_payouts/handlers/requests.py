@@ -160,11 +160,10 @@ def _terms_wrong(command: RequestPayout | RenewIntent, rules: Rules) -> str | No
         return "the intent allows no way to pay"
     if terms.amount.minor <= 0 or not terms.amount.asset.redeemable:
         return "the intent's amount cannot be paid out"
-    if (terms.json["debit_asset"], terms.json["debit_amount"]) != (
-        terms.json["pay_asset"],
-        terms.json["pay_amount"],
-    ):
-        return "the intent debits something else than it pays"
+    if terms.debit.asset != terms.amount.asset:
+        return "the intent debits another asset than it pays"
+    if terms.debit < terms.amount or (terms.player is None and terms.debit != terms.amount):
+        return "the intent pays more than it debits, or less where nobody bears a fee"
     if isinstance(command, RequestPayout):
         if terms.correlation_id != command.correlation_id:
             return "the intent has another correlation id"

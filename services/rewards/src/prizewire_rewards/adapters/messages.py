@@ -13,12 +13,14 @@ from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events import wallets
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount, AssetRegistry
+from prizewire_rewards.adapters.wallet_messages import entry_event, topup_event
 from prizewire_rewards.domain.claims import CLAIM_LIVE, ClaimState
 from prizewire_rewards.domain.events import (
     CampaignChanged,
     CampaignFunded,
     CampaignWithdrawn,
     ClaimMoved,
+    EntryMoved,
     Event,
     IntentRenewed,
     OwedStep,
@@ -29,6 +31,7 @@ from prizewire_rewards.domain.events import (
     ReceivableChanged,
     RewardsMoved,
     Told,
+    TopupMoved,
 )
 from prizewire_rewards.domain.model import Payout, Reward, Settlement
 
@@ -60,7 +63,7 @@ class OutboxMessages:
         """Put events into the outbox, in this order, with one statement."""
         await self._outbox.add(self._tx, [self._encode(event) for event in events])
 
-    def _encode(self, event: Event) -> EncodedEvent:
+    def _encode(self, event: Event) -> EncodedEvent:  # noqa: C901 - one case for each event
         match event:
             case RewardsMoved():
                 return self._rewards(event)
@@ -84,6 +87,10 @@ class OutboxMessages:
                 return self._campaign_withdrawn(event)
             case ClaimMoved():
                 return self._claim(event)
+            case EntryMoved():
+                return entry_event(event, outbox=self._outbox, amount=self._wire)
+            case TopupMoved():
+                return topup_event(event, outbox=self._outbox, amount=self._wire)
 
     def _wire(self, asset: str, minor: int) -> str:
         return Amount(self._assets[asset], minor).to_wire()

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from prizewire_chassis.db import chassis_tables
+from prizewire_rewards.adapters.money_tables import money_tables
 
 __all__ = ["WALLETS_ONLY", "campaigns", "metadata", "payouts", "rewards", "rounds", "transfers"]
 
@@ -414,7 +415,7 @@ payouts = Table(
     "payouts",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("player", Text, nullable=False),
+    Column("player", Text),
     Column("campaign", Uuid, ForeignKey("campaigns.id")),
     Column("round_id", Uuid),
     Column("asset", Text, ForeignKey("assets.code"), nullable=False),
@@ -422,8 +423,8 @@ payouts = Table(
     Column("correlation_id", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("filed_by", Text, nullable=False),
-    Column("method_id", Uuid, nullable=False),
-    Column("method_version", Integer, nullable=False),
+    Column("method_id", Uuid),
+    Column("method_version", Integer),
     Column("rail_types", ARRAY(Text), nullable=False),
     Column("intent", JSONB, nullable=False),
     Column("intent_signature", Text, nullable=False),
@@ -433,12 +434,20 @@ payouts = Table(
     Column("version", Integer, nullable=False),
     Column("requested_at", _MOMENT, nullable=False),
     Column("changed_at", _MOMENT, nullable=False),
+    Column("funding_account", Text, ForeignKey("funding_accounts.name", name="payouts_funding")),
+    Column("fee", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("amount > 0", name="payouts_amount"),
     CheckConstraint("returned BETWEEN 0 AND amount", name="payouts_returned"),
     Index("payouts_player", "player", "requested_at"),
     Index("payouts_correlation", "correlation_id"),
     Index("payouts_round", "round_id", "player", postgresql_where=text("round_id IS NOT NULL")),
     Index("payouts_campaign", "campaign", "state", postgresql_where=text("campaign IS NOT NULL")),
+    Index(
+        "payouts_by_funding",
+        "funding_account",
+        "state",
+        postgresql_where=text("funding_account IS NOT NULL"),
+    ),
 )
 methods = Table(
     "payout_methods",
@@ -470,3 +479,5 @@ transitions = Table(
     Column("at", _MOMENT, nullable=False),
     Index("transitions_subject", "subject", "id"),
 )
+
+money_tables(metadata)

@@ -5,29 +5,45 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
+from prizewire_rewards.domain.entries import EntryRound
+from prizewire_rewards.domain.funding import Destination
 from prizewire_rewards.domain.model import Delivery, Line, Method, Settlement
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.domain.topups import ReversalKind
+from prizewire_rewards.domain.withdrawals import Schedule
 
 __all__ = [
+    "AskWithdrawal",
     "CancelPayout",
     "ChangeCampaign",
+    "CloseEntry",
     "ClosePayout",
     "Command",
     "CorrectRound",
     "CreateCampaign",
+    "CreateFunding",
+    "CreditTopup",
     "DecideHeld",
+    "EnterRound",
+    "EntryCommand",
     "FinalizeRound",
     "FundCampaign",
     "MarkPaid",
     "MarkReturned",
+    "MoveFunding",
+    "OpenEntry",
+    "OperatorPayout",
     "RecordMethod",
     "RenewIntent",
     "RequestPayout",
+    "ReverseTopup",
     "SetCampaignSettings",
     "SettleRound",
     "TellPlayers",
+    "TopupCommand",
     "VoidRound",
+    "WinDispute",
     "WithdrawFromCampaign",
     "WriteOff",
 ]
@@ -194,13 +210,17 @@ class TellPlayers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """A player wants winnings paid out; without a method, to the default one."""
+    """A player wants winnings paid out; without a method, to the default one. ``pay_asset`` is what is to arrive, where
+    it is named; ``filed_by`` is the automatism that asks in the player's name, None where they ask themselves.
+    """
 
     id: UUID
     player: str
     asset: str
     amount: int
     method_id: UUID | None
+    pay_asset: str | None = None
+    filed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +229,111 @@ class CancelPayout:
 
     payout_id: UUID
     player: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEntry:
+    """A round is open, and says what entering it costs."""
+
+    round: EntryRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseEntry:
+    """Players no longer enter a round by themselves."""
+
+    round_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterRound:
+    """A player entered a round and owes its fee. ``late``: the round had ended before."""
+
+    entry_id: UUID
+    round: EntryRound
+    player: str
+    asset: str
+    amount: int
+    cause: str
+    late: bool = False
+
+
+EntryCommand = OpenEntry | CloseEntry | EnterRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditTopup:
+    """A session was paid; ``amount`` is what the provider names."""
+
+    topup_id: UUID
+    player: str
+    asset: str
+    amount: int
+    rail: str
+    reference: str
+    correlation_id: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseTopup:
+    """A payment went back; ``reference`` is the provider's id of the refund or dispute."""
+
+    topup_id: UUID
+    player: str
+    asset: str
+    amount: int
+    rail: str
+    reference: str
+    kind: ReversalKind
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinDispute:
+    """A dispute was decided for us."""
+
+    topup_id: UUID
+    player: str
+    asset: str
+    amount: int
+    rail: str
+    reference: str
+    cause: str
+
+
+TopupCommand = CreditTopup | ReverseTopup | WinDispute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateFunding:
+    """Make a funding account."""
+
+    name: str
+    asset: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveFunding:
+    """Money into a funding account from outside, or out of it again. ``id`` follows from the idempotency key."""
+
+    id: UUID
+    name: str
+    amount: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorPayout:
+    """An operator wants money of a funding account paid to an address."""
+
+    id: UUID
+    funding_account: str
+    amount: int
+    destination: Destination
+    operator: str
     reason: str
 
 
@@ -222,6 +347,18 @@ class WriteOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskWithdrawal:
+    """A player wants winnings of an asset withdrawn by themselves: at ``threshold``, or by ``schedule``."""
+
+    player: str
+    asset: str
+    threshold: int | None
+    schedule: Schedule | None
+    hour_utc: int
+    minimum: int
+    method_id: UUID | None
+
+
 class DecideHeld:
     """An operator lets a held prize go, or refuses it."""
 

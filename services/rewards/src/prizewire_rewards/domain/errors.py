@@ -3,8 +3,9 @@
 RewardsError                    code, retryable
 ├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
 ├── IllegalTransition           illegal_transition
-├── NotFound                    campaign_unknown | claim_unknown | payout_unknown | player_unknown | receivable_unknown
-│                               | reward_unknown | transfer_unknown
+├── NotFound                    campaign_unknown | claim_unknown | funding_unknown | payout_unknown | player_unknown
+│                               | receivable_unknown | reward_unknown | round_unknown | transfer_unknown
+│                               | withdrawal_unknown
 ├── InvalidRequest              a stable code of its own, with a sentence
 └── InsufficientBalance         insufficient_balance
 
@@ -71,12 +72,12 @@ class InvalidRequest(RewardsError):
 
 
 class InsufficientBalance(RewardsError):
-    """The winnings do not cover the amount."""
+    """What is there does not cover the amount."""
 
     code = "insufficient_balance"
 
-    def __init__(self, *, asset: str, balance: int, amount: int) -> None:
-        super().__init__(f"the winnings in {asset} do not cover this amount")
+    def __init__(self, *, asset: str, balance: int, amount: int, of: str = "winnings") -> None:
+        super().__init__(f"the {of} in {asset} do not cover this amount")
         self.asset = asset
         self.balance = balance
         self.amount = amount

@@ -9,13 +9,16 @@ from enum import StrEnum
 from uuid import UUID
 
 from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.entries import Entry
 from prizewire_rewards.domain.model import Campaign, Payout, Receivable, Reward, Settlement
+from prizewire_rewards.domain.topups import Topup
 
 __all__ = [
     "CampaignChanged",
     "CampaignFunded",
     "CampaignWithdrawn",
     "ClaimMoved",
+    "EntryMoved",
     "Event",
     "IntentRenewed",
     "OwedStep",
@@ -26,6 +29,7 @@ __all__ = [
     "ReceivableChanged",
     "RewardsMoved",
     "Told",
+    "TopupMoved",
 ]
 
 
@@ -155,6 +159,28 @@ class IntentRenewed:
     cause: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMoved:
+    """An entry came to the state it is in."""
+
+    entry: Entry
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopupMoved:
+    """A top-up was credited or, when ``reversed``, taken back. ``reference`` is the provider's id of the payment,
+    refund or dispute; ``owed`` is what was spent already.
+    """
+
+    topup: Topup
+    amount: int
+    owed: int
+    reference: str
+    reversed: bool
+    cause: str | None = None
+
+
 Event = (
     CampaignChanged
     | CampaignFunded
@@ -167,4 +193,6 @@ Event = (
     | PayoutAsked
     | PayoutCancelAsked
     | IntentRenewed
+    | EntryMoved
+    | TopupMoved
 )

@@ -40,9 +40,16 @@ class Invariant(StrEnum):
     of its player, round and asset, and of no more than the prize while no correction has changed it.
     """
     PAYOUTS_CONSISTENT = "payouts_consistent"
-    """An open payout holds exactly its amount, a closed one nothing."""
+    """An open payout holds exactly its amount, a closed one nothing; what was paid went to its rail, and its fee to the
+    fees. It is a player's or a funding account's."""
+    ENTRIES_IN_ESCROW = "entries_in_escrow"
+    """A paid entry holds in escrow what each bucket paid of it, any other nothing; rounds that have ended hold none but
+    those that are being closed."""
+    TOPUPS_ADD_UP = "topups_add_up"
+    """A top-up was credited once; what was reversed of it is the sum of its refunds and disputes less those won, and
+    the ledger says the same."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
-    """The history of every campaign, round, payout and claim ends in its present state."""
+    """The history of every campaign, round, payout, claim and entry ends in its present state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,26 +252,36 @@ class Method:
 class Payout:
     """A payout that rewards asked for. ``campaign`` and ``round_id`` are set on direct ones; ``rail`` is the name
     of the rail that paid it, ``intent`` the signed intent as JSON. ``version`` counts rewards' events of it.
+
+    A player's payout goes to a method of theirs; an operator's has neither, and is paid out of ``funding_account``.
+    ``fee`` is what the player bears of ``amount``.
     """
 
     id: UUID
-    player: str
+    player: str | None
     asset: str
     amount: int
     correlation_id: str
     state: PayoutState
     filed_by: str
-    method_id: UUID
-    method_version: int
+    method_id: UUID | None
+    method_version: int | None
     rail_types: tuple[str, ...]
     intent: Mapping[str, Any]
     intent_signature: str
     campaign: UUID | None = None
     round_id: UUID | None = None
+    funding_account: str | None = None
+    fee: int = 0
     rail: str | None = None
     returned: int = 0
     outcome: Mapping[str, Any] | None = None
     version: int = 0
+
+    @property
+    def pay_amount(self) -> int:
+        """What is to arrive: the amount less the fee."""
+        return self.amount - self.fee
 
 
 class Transition(NamedTuple):

@@ -18,6 +18,7 @@ __all__ = [
     "Category",
     "Entry",
     "EntryFilter",
+    "FundingView",
     "PayoutView",
     "ReceivableView",
     "RewardView",
@@ -162,17 +163,30 @@ class PayoutView:
     """A payout request as its player sees it."""
 
     id: UUID
-    player: str
+    player: str | None
     asset: str
     amount: int
+    fee: int
     state: str
-    method_id: UUID
+    method_id: UUID | None
     campaign: UUID | None
     round_id: UUID | None
     correlation_id: str
     requested_at: datetime
     changed_at: datetime
     outcome: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingView:
+    """A funding account: what it holds, and what its open payouts hold."""
+
+    name: str
+    asset: str
+    balance: int
+    payout_pending: int
+    created_by: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events import payouts as payout_events
 from prizewire_contracts.events import settlements as settlement_events
 from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
-from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_money import AssetRegistry
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import (
     ClosePayout,
@@ -30,8 +30,11 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.counts import count_booked
+from prizewire_rewards.entrypoints.intake import read_commands, read_entries, take_entries, take_topups
+from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES
+from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.payouts import apply_payout_events
+from prizewire_rewards.handlers.payouts import PayoutEvent, apply_payout_events
 from prizewire_rewards.handlers.settlements import RoundCommand, apply_settlements
 from prizewire_rewards.ports import Tools
 
@@ -75,42 +78,42 @@ def build_specs(
     """
 
     async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[RoundCommand] = []
-        places: list[int] = []
         refused: dict[int, Refused] = {}
-        for index, item in enumerate(incoming):
-            try:
-                commands.append(_settlement_command(item, assets=tools.assets))
-                places.append(index)
-            except Refused as problem:
-                refused[index] = problem
+        work, now = works.of(tx), clock.now()
+        entries = await read_entries(incoming, refused=refused, work=work, assets=tools.assets)
+        found: tuple[list[RoundCommand], list[int]] = read_commands(
+            incoming,
+            _SETTLEMENT_TYPES,
+            lambda _, item: _settlement_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
         if commands:
-            done = await apply_settlements(commands, work=works.of(tx), tools=tools, now=clock.now())
+            done = await apply_settlements(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(count_booked, done.booked))
             if done.booked.work:
                 after_commit(tx, work_on)
             if done.held:
                 after_commit(tx, partial(_count_held, done.held))
+        await take_entries(tx, entries, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        commands: list[MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod] = []
-        places: list[int] = []
         refused: dict[int, Refused] = {}
-        for index, item in enumerate(incoming):
-            try:
-                command = _payout_command(item, assets=tools.assets)
-            except Refused as problem:
-                refused[index] = problem
-                continue
-            if command is not None:
-                commands.append(command)
-                places.append(index)
+        work, now = works.of(tx), clock.now()
+        found: tuple[list[PayoutEvent], list[int]] = read_commands(
+            incoming,
+            _METHOD_TYPES | _PAYOUT_TYPES,
+            lambda _, item: _payout_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
         if commands:
-            done = await apply_payout_events(commands, work=works.of(tx), tools=tools, now=clock.now())
+            done = await apply_payout_events(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
+        await take_topups(tx, incoming, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     return [
@@ -119,14 +122,14 @@ def build_specs(
             topic=SETTLEMENTS,
             handler=settlements,
             version_rule=lambda _: VersionRule.STRICT,
-            types=_SETTLEMENT_TYPES,
+            types=_SETTLEMENT_TYPES | ENTRY_TYPES,
         ),
         ConsumerSpec(
             name="rewards.payouts",
             topic=PAYOUTS,
             handler=payouts,
             version_rule=_payout_rule,
-            types=_METHOD_TYPES | _PAYOUT_TYPES,
+            types=_METHOD_TYPES | _PAYOUT_TYPES | TOPUP_TYPES,
         ),
     ]
 
@@ -160,7 +163,7 @@ def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundComman
         return SettleRound(**_settled(event, assets=assets))
     if isinstance(event, settlement_events.RoundCorrectedEvent):
         return CorrectRound(**_settled(event, assets=assets), reason=event.data.reason)
-    _same_subject(event.subject, event.data.round_id)
+    same_subject(event.subject, event.data.round_id)
     if isinstance(event, settlement_events.RoundVoidedEvent):
         return VoidRound(round_id=event.data.round_id, cause=event.id)
     return FinalizeRound(
@@ -174,11 +177,11 @@ def _settled(
     assets: AssetRegistry,
 ) -> dict[str, Any]:
     data = event.data
-    _same_subject(event.subject, data.round_id)
-    asset = _asset(data.asset, assets)
+    same_subject(event.subject, data.round_id)
+    asset = asset_of(data.asset, assets)
     part = data.part
     lines = tuple(
-        Line(line.line, line.player, line.place, _minor(asset, line.amount), part) for line in data.lines
+        Line(line.line, line.player, line.place, minor_of(asset, line.amount), part) for line in data.lines
     )
     settlement = Settlement(
         round_id=data.round_id,
@@ -190,12 +193,12 @@ def _settled(
         rule_version=data.rule_version,
         campaign=data.campaign,
         asset=asset.code,
-        gross=_minor(asset, data.gross),
-        platform_fee=_minor(asset, data.fees.platform),
-        organizer_fee=_minor(asset, data.fees.organizer),
+        gross=minor_of(asset, data.gross),
+        platform_fee=minor_of(asset, data.fees.platform),
+        organizer_fee=minor_of(asset, data.fees.organizer),
         organizer_player=data.fees.organizer_player,
-        net=_minor(asset, data.net),
-        unclaimed=_minor(asset, data.unclaimed),
+        net=minor_of(asset, data.net),
+        unclaimed=minor_of(asset, data.unclaimed),
         parts=data.parts,
         lines_total=data.lines_total,
         digest=data.digest,
@@ -212,15 +215,13 @@ _CLOSED_STATES: dict[type[Any], PayoutState] = {
 }
 
 
-def _payout_command(
-    item: Incoming, *, assets: AssetRegistry
-) -> MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod | None:
+def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | None:
     event = item.event
     data = event.data
     if isinstance(data, payout_events.MethodChanged):
-        _same_subject(event.subject, data.method_id)
+        same_subject(event.subject, data.method_id)
         return RecordMethod(method=_method(data), cause=event.id)
-    _same_subject(event.subject, data.payout_id)
+    same_subject(event.subject, data.payout_id)
     if isinstance(data, payout_events.PayoutHeld):
         if data.reason != _INTENT_EXPIRED:
             return None
@@ -231,7 +232,7 @@ def _payout_command(
         return MarkReturned(
             payout_id=data.payout_id,
             asset=data.asset,
-            amount=_minor(_asset(data.asset, assets), data.amount),
+            amount=minor_of(asset_of(data.asset, assets), data.amount),
             return_ref=data.return_ref,
             cause=event.id,
         )
@@ -247,12 +248,12 @@ def _payout_command(
 def _paid(data: payout_events.PayoutPaid, *, cause: str, assets: AssetRegistry) -> MarkPaid:
     fee = 0
     if data.fee_borne_by == "platform" and data.fee.strip("0."):
-        fee = _minor(_asset(data.fee_asset, assets), data.fee)
+        fee = minor_of(asset_of(data.fee_asset, assets), data.fee)
     return MarkPaid(
         payout_id=data.payout_id,
         player=data.player,
         asset=data.asset,
-        amount=_minor(_asset(data.asset, assets), data.amount),
+        amount=minor_of(asset_of(data.asset, assets), data.amount),
         rail=data.rail,
         rail_type=data.rail_type,
         fee_asset=data.fee_asset,
@@ -283,27 +284,3 @@ def _method(data: payout_events.MethodChanged) -> Method:
         memo=data.memo,
         commitment=data.commitment,
     )
-
-
-def _same_subject(subject: str, identifier: object) -> None:
-    """Versions are counted by subject, so an event must speak of its own.
-
-    Raises:
-        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
-    """
-    if subject != str(identifier):
-        raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
-
-
-def _asset(code: str, assets: AssetRegistry) -> Asset:
-    asset = assets.get(code)
-    if asset is None:
-        raise Refused("asset_unknown", f"there is no asset {code}")
-    return asset
-
-
-def _minor(asset: Asset, amount: str) -> int:
-    try:
-        return Amount.parse(asset, amount).minor
-    except InvalidAmount as error:
-        raise Refused("invalid_amount", str(error)) from None

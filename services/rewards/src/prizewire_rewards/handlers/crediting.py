@@ -13,13 +13,22 @@ from prizewire_contracts import ids
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
 from prizewire_rewards.domain.booking import Credit, requested_move
+from prizewire_rewards.domain.funding import Destination, FundingAccount
 from prizewire_rewards.domain.model import Method, Payout, Reward
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import Netting
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["NO_PAYOUT_METHOD", "Credited", "DirectPrize", "follow_up", "make_payout", "renew_intent"]
+__all__ = [
+    "NO_PAYOUT_METHOD",
+    "Credited",
+    "DirectPrize",
+    "follow_up",
+    "make_operator_payout",
+    "make_payout",
+    "renew_intent",
+]
 
 NO_PAYOUT_METHOD = "no_payout_method"
 
@@ -113,33 +122,28 @@ def make_payout(
     round_id: UUID | None,
     tools: Tools,
     now: datetime,
+    fee: int = 0,
 ) -> Payout:
-    """A payout to ``method`` with its signed intent, as version 1. Pay asset = debit asset."""
-    wire = Amount(tools.assets[asset], amount).to_wire()
-    issued_at = int(now.timestamp())
-    intent = Intent(
-        v=1,
-        network=tools.network,
-        payout_id=str(payout_id),
+    """A payout to ``method`` with its signed intent, as version 1. Pay asset = debit asset; the ``fee`` that the player
+    bears is debited and not paid.
+    """
+    intent = _intent(
+        payout_id=payout_id,
         correlation_id=correlation_id,
         player=method.player,
-        campaign=str(campaign) if campaign else None,
+        campaign=campaign,
         funding_account=None,
-        debit_asset=asset,
-        debit_amount=wire,
-        pay_asset=asset,
-        pay_amount=wire,
-        allowed=(
-            AllowedDestination(
-                rail=method.rail_type,
-                destination=method.address,
-                commitment=method.commitment,
-                memo=method.memo,
-            ),
+        asset=asset,
+        debit=amount,
+        pay=amount - fee,
+        to=AllowedDestination(
+            rail=method.rail_type,
+            destination=method.address,
+            commitment=method.commitment,
+            memo=method.memo,
         ),
-        issued_at=issued_at,
-        expires_at=issued_at + int(tools.intent_lifetime.total_seconds()),
-        key_id=tools.signer.key_id,
+        tools=tools,
+        now=now,
     )
     return Payout(
         id=payout_id,
@@ -156,7 +160,89 @@ def make_payout(
         intent_signature=tools.signer.sign(intent),
         campaign=campaign,
         round_id=round_id,
+        fee=fee,
         version=1,
+    )
+
+
+def make_operator_payout(
+    *,
+    payout_id: UUID,
+    account: FundingAccount,
+    amount: int,
+    destination: Destination,
+    filed_by: str,
+    tools: Tools,
+    now: datetime,
+) -> Payout:
+    """A payout out of a funding account to an address in clear, with its signed intent, as version 1. It has no player,
+    campaign or method, and its id is its correlation id.
+    """
+    intent = _intent(
+        payout_id=payout_id,
+        correlation_id=str(payout_id),
+        player=None,
+        campaign=None,
+        funding_account=account.name,
+        asset=account.asset,
+        debit=amount,
+        pay=amount,
+        to=AllowedDestination(
+            rail=destination.rail_type, destination=destination.address, memo=destination.memo
+        ),
+        tools=tools,
+        now=now,
+    )
+    return Payout(
+        id=payout_id,
+        player=None,
+        asset=account.asset,
+        amount=amount,
+        correlation_id=str(payout_id),
+        state=PayoutState.REQUESTED,
+        filed_by=filed_by,
+        method_id=None,
+        method_version=None,
+        rail_types=(destination.rail_type,),
+        intent=asdict(intent),
+        intent_signature=tools.signer.sign(intent),
+        funding_account=account.name,
+        version=1,
+    )
+
+
+def _intent(
+    *,
+    payout_id: UUID,
+    correlation_id: str,
+    player: str | None,
+    campaign: UUID | None,
+    funding_account: str | None,
+    asset: str,
+    debit: int,
+    pay: int,
+    to: AllowedDestination,
+    tools: Tools,
+    now: datetime,
+) -> Intent:
+    issued_at = int(now.timestamp())
+    known = tools.assets[asset]
+    return Intent(
+        v=1,
+        network=tools.network,
+        payout_id=str(payout_id),
+        correlation_id=correlation_id,
+        player=player,
+        campaign=str(campaign) if campaign else None,
+        funding_account=funding_account,
+        debit_asset=asset,
+        debit_amount=Amount(known, debit).to_wire(),
+        pay_asset=asset,
+        pay_amount=Amount(known, pay).to_wire(),
+        allowed=(to,),
+        issued_at=issued_at,
+        expires_at=issued_at + int(tools.intent_lifetime.total_seconds()),
+        key_id=tools.signer.key_id,
     )
 
 

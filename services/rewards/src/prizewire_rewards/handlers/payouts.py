@@ -33,6 +33,7 @@ from prizewire_rewards.domain.events import IntentRenewed, PayoutAsked, PayoutCa
 from prizewire_rewards.domain.ledger import Account, Kind, Move
 from prizewire_rewards.domain.model import Method, Payout, Transition
 from prizewire_rewards.domain.states import PAYOUT_EDGES, PAYOUT_FINAL, PayoutState, step
+from prizewire_rewards.domain.withdrawals import day_of
 from prizewire_rewards.handlers.crediting import (
     NO_PAYOUT_METHOD,
     Credited,
@@ -43,7 +44,18 @@ from prizewire_rewards.handlers.crediting import (
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Ended", "apply_payout_events", "cancel_payout", "request_payout"]
+__all__ = [
+    "AUTO_WITHDRAWAL",
+    "Ended",
+    "PayoutEvent",
+    "apply_payout_events",
+    "ask_for",
+    "cancel_payout",
+    "request_payout",
+]
+
+AUTO_WITHDRAWAL = "rewards:auto_withdraw"
+"""Who files a payout that a player's automatic withdrawal asks for."""
 
 PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
@@ -58,10 +70,12 @@ class Ended:
 
 async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, now: datetime) -> Payout:
     """Move winnings into a payout request and ask payouts for it. The request starts a correlation id of its own.
+    Nothing is written before everything was found in order.
 
     Raises:
-        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``amount_not_positive``, ``method_unknown`` or
-            ``no_payout_method``.
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``quote_required`` (another asset is to arrive),
+            ``method_unknown``, ``no_payout_method``, or what the rule of the asset forbids: ``amount_not_positive``,
+            ``amount_below_minimum``, ``amount_above_maximum``, ``daily_limit_exceeded``.
         InsufficientBalance: the winnings do not cover it.
     """
     asset = tools.assets.get(command.asset)
@@ -69,33 +83,46 @@ async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, no
         raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
     if not asset.redeemable:
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
-    if command.amount <= 0:
-        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+    if command.pay_asset is not None and command.pay_asset != asset.code:
+        raise InvalidRequest("quote_required", "another asset is paid out only at a quoted rate")
+    rule = tools.payout_rules.of_player(asset.code)
+    rule.check(amount=command.amount, asked_today=0)
     method = await _method_of(command, work=work)
     balance = await work.ledger.lock_balance(Account(Kind.WINNINGS, command.player, asset.code))
     if balance < command.amount:
         raise InsufficientBalance(asset=asset.code, balance=balance, amount=command.amount)
+    if rule.daily_limit is not None:
+        # The lock of the wallet keeps others of this player's requests from being counted past each other.
+        asked = await work.payouts.asked_since(player=command.player, asset=asset.code, since=day_of(now))
+        rule.check(amount=command.amount, asked_today=asked)
     payout = make_payout(
         payout_id=command.id,
         method=method,
         asset=asset.code,
         amount=command.amount,
         correlation_id=str(command.id),
-        filed_by=command.player,
+        filed_by=command.filed_by or command.player,
         campaign=None,
         round_id=None,
+        fee=rule.fee(amount=command.amount),
         tools=tools,
         now=now,
     )
+    await ask_for(payout, work=work, now=now)
+    return payout
+
+
+async def ask_for(payout: Payout, *, work: Work, now: datetime) -> None:
+    """Move a new payout's money into its hands, store it, and ask payouts for it."""
     journal = Journal()
     cause = f"payout/{payout.id}"
     journal.add([requested_move(payout)], cause=cause, correlation_id=payout.correlation_id)
     await work.ledger.post(journal.transfers, now=now)
     await work.payouts.add([payout], now=now)
-    born = Transition("payout", payout.id, "", payout.state, f"http/{payout.id}", payout.correlation_id)
+    asked_by = "http" if payout.filed_by != AUTO_WITHDRAWAL else "auto"
+    born = Transition("payout", payout.id, "", payout.state, f"{asked_by}/{payout.id}", payout.correlation_id)
     await work.history.add([born], now=now)
     await work.messages.publish([PayoutAsked(payout=payout)])
-    return payout
 
 
 async def _method_of(command: RequestPayout, *, work: Work) -> Method:
@@ -211,7 +238,7 @@ class _Clerk:
 
     def _paid(self, payout: Payout, command: MarkPaid) -> None:
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.PAID)
-        if (command.asset, command.amount) != (payout.asset, payout.amount):
+        if (command.asset, command.amount) != (payout.asset, payout.pay_amount):
             raise Refused("event_mismatch", "asset or amount is not that of the intent")
         if command.rail_type not in payout.rail_types:
             raise Refused("event_mismatch", f"the intent does not allow the rail {command.rail_type}")
@@ -245,7 +272,7 @@ class _Clerk:
 
     def _returned(self, payout: Payout, command: MarkReturned) -> None:
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.RETURNED)
-        if command.asset != payout.asset or not 0 < command.amount <= payout.amount:
+        if command.asset != payout.asset or not 0 < command.amount <= payout.pay_amount:
             raise Refused("event_mismatch", "what came back is not at most what was paid")
         outcome = {**(payout.outcome or {}), "return_ref": command.return_ref}
         returned = replace(payout, state=state, returned=command.amount, outcome=outcome)

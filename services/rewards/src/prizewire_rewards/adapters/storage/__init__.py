@@ -5,6 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
 from prizewire_rewards.adapters.storage.caps import SqlCaps
 from prizewire_rewards.adapters.storage.claims import SqlClaims
+from prizewire_rewards.adapters.storage.entries import SqlEntries
+from prizewire_rewards.adapters.storage.funding import SqlFundings, SqlWithdrawals
 from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
@@ -12,6 +14,7 @@ from prizewire_rewards.adapters.storage.payouts import SqlPayouts
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.receivables import SqlReceivables
 from prizewire_rewards.adapters.storage.rounds import SqlRounds
+from prizewire_rewards.adapters.storage.topups import SqlTopups
 from prizewire_rewards.ports import Messages, Work
 
 __all__ = ["work_of"]
@@ -30,5 +33,9 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         players=SqlPlayers(tx),
         history=SqlHistory(tx),
         messages=messages,
+        entries=SqlEntries(tx),
+        topups=SqlTopups(tx),
+        fundings=SqlFundings(tx),
+        withdrawals=SqlWithdrawals(tx),
         receivables=SqlReceivables(tx),
     )

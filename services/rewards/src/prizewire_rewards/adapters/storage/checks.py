@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Check
+from prizewire_rewards.adapters.storage.money_checks import MONEY_QUESTIONS
 from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
 
 __all__ = [
@@ -54,7 +55,7 @@ class Question(NamedTuple):
 _ACCOUNTS: Final = "SELECT id, 1 AS weight FROM ledger_accounts"
 _MACHINES: Final = (
     "SELECT id, 1 AS weight FROM campaigns UNION ALL SELECT id, 1 FROM rounds UNION ALL SELECT id, 1 FROM payouts "
-    "UNION ALL SELECT reward_id, 1 FROM claims"
+    "UNION ALL SELECT reward_id, 1 FROM claims UNION ALL SELECT id, 1 FROM entries"
 )
 
 QUESTIONS: Final[dict[Invariant, Question]] = {
@@ -204,22 +205,34 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                OR n.payouts <> w.payout_ordinal)
         """,
     ),
+    # A directly delivered prize shares its correlation id with a whole round, bears no fee, and is not followed further.
     Invariant.PAYOUTS_CONSISTENT: Question(
         "payouts",
         "SELECT id, 1 AS weight FROM payouts",
         """
-        SELECT p.id, format('payout %s is %s over %s, and holds %s', p.id, p.state, p.amount, coalesce(a.balance, 0))
+        SELECT p.id, format('payout %s is %s over %s with a fee of %s, and holds %s; %s went to its rail, %s to the fees',
+                            p.id, p.state, p.amount, p.fee, coalesce(a.balance, 0), t.paid, t.fee)
         FROM payouts p LEFT JOIN ledger_accounts a
             ON a.kind = 'payout_pending' AND a.owner = CAST(p.id AS text) AND a.asset = p.asset
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE type = 'payout_paid'), 0) AS paid,
+                   coalesce(sum(amount) FILTER (WHERE type = 'payout_fee'), 0) AS fee
+            FROM ledger_transfers WHERE p.round_id IS NULL AND correlation_id = p.correlation_id AND debit_account = a.id
+        ) t
         WHERE p.id = ANY (CAST(:ids AS uuid[]))
           AND (coalesce(a.balance, 0) <>
                CASE WHEN p.state IN ('requested', 'cancel_requested') THEN p.amount ELSE 0 END
+               OR (p.round_id IS NOT NULL AND p.fee <> 0)
+               OR (p.round_id IS NULL AND p.state IN ('paid', 'returned') AND (t.paid <> p.amount - p.fee OR t.fee <> p.fee))
+               OR (p.round_id IS NULL AND p.state NOT IN ('paid', 'returned') AND t.paid + t.fee <> 0)
+               OR (p.player IS NULL) <> (p.funding_account IS NOT NULL)
                OR (p.state IN ('paid', 'returned')) <> (p.rail IS NOT NULL)
                OR (p.state = 'returned') <> (p.returned > 0))
         """,
     ),
+    **{name: Question(*asked) for name, asked in MONEY_QUESTIONS.items()},
     Invariant.TRANSITIONS_UNBROKEN: Question(
-        "campaigns, rounds, payouts and claims",
+        "campaigns, rounds, payouts, claims and entries",
         _MACHINES,
         """
         SELECT s.id, format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
@@ -228,6 +241,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
             UNION ALL SELECT 'round', id, state FROM rounds
             UNION ALL SELECT 'payout', id, state FROM payouts
             UNION ALL SELECT 'claim', reward_id, state FROM claims
+            UNION ALL SELECT 'entry', id, state FROM entries
         ) s LEFT JOIN LATERAL (
             SELECT to_state FROM transitions WHERE subject = s.id ORDER BY id DESC LIMIT 1
         ) t ON true

@@ -1,4 +1,6 @@
-"""Rewards' steps of a correlation id: rounds, their corrections, transfers, debts, payout requests, state changes."""
+"""Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, transfers, debts, payout requests,
+state changes.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -83,14 +85,59 @@ def _transfer(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
 def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     detail = {
         "player": row.player,
+        "funding_account": row.funding_account,
+        "filed_by": row.filed_by,
         "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
+        "fee": _wire(row, row.fee, assets),
         "state": row.state,
         "intent_signature": row.intent_signature,
         "rails": list(row.rail_types),
     }
-    summary = f"payout of {detail['amount']} {row.asset} to {row.player} requested, intent signed"
+    whose = f"to {row.player}" if row.player else f"out of {row.funding_account}"
+    summary = f"payout of {detail['amount']} {row.asset} {whose} requested, intent signed"
     return LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
+
+
+def _entry(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "round_id": str(row.round_id),
+        "player": row.player,
+        "asset": row.asset,
+        "amount": _wire(row, row.amount, assets),
+        "from_topup": _wire(row, row.from_topup, assets),
+        "from_winnings": _wire(row, row.from_winnings, assets),
+        "state": row.state,
+        "code": row.code,
+    }
+    summary = f"entry of {row.player} for {detail['amount']} {row.asset}: {row.state}"
+    return LineageEntry(row.entered_at, SERVICE, "entry", str(row.id), summary, detail)
+
+
+def _topup(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "player": row.player,
+        "asset": row.asset,
+        "credited": _wire(row, row.credited, assets),
+        "reversed": _wire(row, row.reversed, assets),
+        "rail": row.rail,
+        "reference": row.reference,
+    }
+    summary = f"top-up of {detail['credited']} {row.asset} by {row.player} over {row.rail}"
+    return LineageEntry(row.credited_at, SERVICE, "topup", str(row.id), summary, detail)
+
+
+def _reversal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "topup_id": str(row.topup_id),
+        "kind": row.kind,
+        "asked": _wire(row, row.asked, assets),
+        "taken": _wire(row, row.taken, assets),
+        "owed": _wire(row, row.owed, assets),
+        "restored": _wire(row, row.restored, assets),
+    }
+    summary = f"{row.kind} {row.reference} of {detail['asked']} {row.asset}"
+    return LineageEntry(row.reversed_at, SERVICE, "topup_reversal", row.reference, summary, detail)
 
 
 def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
@@ -126,7 +173,8 @@ _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
-    "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id) "
+    "UNION SELECT c.reward_id FROM rounds r JOIN claims c ON c.round_id = r.id WHERE r.correlation_id = :id "
+    "UNION SELECT id FROM entries WHERE correlation_id = :id) "
     "ORDER BY t.id LIMIT :limit"
 )
 _TRANSFERS = text(
@@ -136,11 +184,20 @@ _TRANSFERS = text(
     "ORDER BY t.seq"
 )
 _PAYOUTS = text("SELECT * FROM payouts WHERE correlation_id = :id ORDER BY requested_at, id LIMIT :limit")
+_ENTRIES = text("SELECT * FROM entries WHERE correlation_id = :id ORDER BY entered_at, id LIMIT :limit")
+_TOPUPS = text("SELECT * FROM topups WHERE correlation_id = :id ORDER BY credited_at, id LIMIT :limit")
+_REVERSALS = text(
+    "SELECT r.*, t.asset FROM topups t JOIN topup_reversals r ON r.topup_id = t.id WHERE t.correlation_id = :id "
+    "ORDER BY r.reversed_at, r.rail, r.reference LIMIT :limit"
+)
 _CORRECTIONS = text("SELECT * FROM corrections WHERE correlation_id = :id ORDER BY at, round_id LIMIT :limit")
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
 _KINDS = (
+    ("entries", _ENTRIES, _entry),
+    ("top-ups", _TOPUPS, _topup),
+    ("reversals of top-ups", _REVERSALS, _reversal),
     ("rounds", _ROUNDS, _round),
     ("corrections", _CORRECTIONS, _correction),
     ("state changes", _STEPS, _step),

@@ -65,6 +65,11 @@ class SqlPayouts:
             },
         )
 
+    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+        """What a player asked for since a moment, less what did not go out."""
+        values = {"player": player, "asset": asset, "since": since}
+        return int((await self._tx.execute(_ASKED, values)).scalar_one())
+
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
@@ -86,6 +91,8 @@ def _payout_of(row: Any) -> Payout:
         intent_signature=row.intent_signature,
         campaign=row.campaign,
         round_id=row.round_id,
+        funding_account=row.funding_account,
+        fee=row.fee,
         rail=row.rail,
         returned=row.returned,
         outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
@@ -98,8 +105,10 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ("player", "text"),
     ("campaign", "uuid"),
     ("round_id", "uuid"),
+    ("funding_account", "text"),
     ("asset", "text"),
     ("amount", "bigint"),
+    ("fee", "bigint"),
     ("correlation_id", "text"),
     ("state", "text"),
     ("filed_by", "text"),
@@ -135,4 +144,9 @@ _SAVE = text(
     "CAST(:returneds AS bigint[]), CAST(:outcomes AS text[]), CAST(:intents AS text[]), "
     "CAST(:intent_signatures AS text[]), CAST(:versions AS int[])) "
     "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
+)
+# Prizes that are delivered directly are not asked for by their player.
+_ASKED = text(
+    "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
+    "AND asset = :asset AND round_id IS NULL AND state NOT IN ('failed', 'rejected', 'cancelled')"
 )

@@ -11,9 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
+from prizewire_rewards.adapters.storage.entries import entry_of
+from prizewire_rewards.adapters.storage.funding import wish_of
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.views import (
@@ -22,11 +25,13 @@ from prizewire_rewards.domain.views import (
     CampaignView,
     Entry,
     EntryFilter,
+    FundingView,
     PayoutView,
     ReceivableView,
     RewardView,
     WalletBalance,
 )
+from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 
 __all__ = ["SqlQueries"]
 
@@ -95,6 +100,30 @@ class SqlQueries:
             _PAYOUTS, {"player": player, "limit": limit, "at": at, "id": payout_id, "state": state}
         )
         return [_payout_of(row) for row in rows]
+
+    async def fundings(self, *, name: str | None = None) -> list[FundingView]:
+        """Funding accounts with their balances, by name; or one of them."""
+        rows = await self._tx.execute(_FUNDINGS, {"name": name})
+        return [
+            FundingView(
+                name=row.name,
+                asset=row.asset,
+                balance=int(row.balance),
+                payout_pending=int(row.payout_pending),
+                created_by=row.created_by,
+                created_at=row.created_at,
+            )
+            for row in rows
+        ]
+
+    async def round_entries(self, *, player: str, limit: int, after: UUID | None) -> list[RoundEntry]:
+        """A player's entries by id."""
+        rows = await self._tx.execute(_ROUND_ENTRIES, {"player": player, "limit": limit, "after": after})
+        return [entry_of(row) for row in rows]
+
+    async def withdrawals(self, player: str) -> list[AutoWithdrawal]:
+        """A player's wishes for automatic withdrawal, by asset."""
+        return [wish_of(row) for row in await self._tx.execute(_WITHDRAWALS, {"player": player})]
 
     async def rewards(
         self,
@@ -218,6 +247,7 @@ def _payout_of(row: Any) -> PayoutView:
         player=row.player,
         asset=row.asset,
         amount=row.amount,
+        fee=row.fee,
         state=row.state,
         method_id=row.method_id,
         campaign=row.campaign,
@@ -369,3 +399,14 @@ _REWARDS = text(
     "AND (CAST(:after_round AS uuid) IS NULL OR (x.round_id, x.line) > (CAST(:after_round AS uuid), CAST(:after_line AS int))) "
     "ORDER BY x.round_id, x.line LIMIT :limit"
 )
+_FUNDINGS = text(
+    "SELECT f.*, coalesce(a.balance, 0) AS balance, coalesce((SELECT sum(p.amount) FROM payouts p "
+    "WHERE p.funding_account = f.name AND p.state IN ('requested', 'cancel_requested')), 0) AS payout_pending "
+    "FROM funding_accounts f LEFT JOIN ledger_accounts a ON a.kind = 'funding' AND a.owner = f.name "
+    "AND a.asset = f.asset WHERE CAST(:name AS text) IS NULL OR f.name = :name ORDER BY f.name"
+)
+_ROUND_ENTRIES = text(
+    "SELECT * FROM entries WHERE player = :player AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) "
+    "ORDER BY id LIMIT :limit"
+)
+_WITHDRAWALS = text("SELECT * FROM auto_withdrawals WHERE player = :player ORDER BY asset")

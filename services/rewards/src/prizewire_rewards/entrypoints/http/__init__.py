@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players."""
+"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players, entries, withdrawals, funding accounts."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,16 @@ from litestar.di import Provide
 
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.claims import ClaimController
+from prizewire_rewards.entrypoints.http.entries import EntryController
 from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.held import HeldController
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
+from prizewire_rewards.entrypoints.http.withdrawals import WithdrawalController
 
 __all__ = ["Front", "build_routes"]
 
@@ -26,6 +29,10 @@ def build_routes(front: Front) -> Router:
         TransactionController,
         RewardController,
         HeldController,
+        EntryController,
+        WithdrawalController,
+        FundingController,
+        OperatorPayoutController,
         ReceivableController,
         ClaimController,
         PlayerController,

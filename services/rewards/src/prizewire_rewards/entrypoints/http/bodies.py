@@ -32,6 +32,9 @@ class PayoutBody(Body):
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(examples=["125.50"])
     method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
+    pay_asset: Code | None = Field(
+        None, description="What is to arrive; another asset than that of the wallet needs a quote."
+    )
 
 
 class CancelBody(Body):

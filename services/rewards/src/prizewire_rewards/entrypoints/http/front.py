@@ -42,6 +42,7 @@ _CONFLICTS = frozenset(
         "claim_expired",
         "claim_final",
         "claim_not_held",
+        "funding_exists",
         "illegal_transition",
         "payout_final",
         "receivable_closed",

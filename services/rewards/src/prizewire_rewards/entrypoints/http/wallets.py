@@ -86,12 +86,18 @@ class WalletController(Controller):
                 asset=asset.code,
                 amount=amount,
                 method_id=data.method_id,
+                pay_asset=data.pay_asset,
             )
             payout = await request_payout(
                 command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
             )
             after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("player").inc)
-            return 202, {"payout_id": str(payout.id), "state": payout.state}
+            return 202, {
+                "payout_id": str(payout.id),
+                "state": payout.state,
+                "fee": front.wire(payout.asset, payout.fee),
+                "pay_amount": front.wire(payout.asset, payout.pay_amount),
+            }
 
         return await front.once(
             principal=request.user,
@@ -154,8 +160,10 @@ def _payout(front: Front, view: PayoutView) -> dict[str, Any]:
         "player": view.player,
         "asset": view.asset,
         "amount": front.wire(view.asset, view.amount),
+        "fee": front.wire(view.asset, view.fee),
+        "pay_amount": front.wire(view.asset, view.amount - view.fee),
         "state": view.state,
-        "method_id": str(view.method_id),
+        "method_id": str(view.method_id) if view.method_id else None,
         "round_id": str(view.round_id) if view.round_id else None,
         "correlation_id": view.correlation_id,
         "requested_at": view.requested_at.isoformat(),

@@ -1,13 +1,13 @@
 """What the handlers need from outside. One ``Work`` is one database transaction.
 
-Locks are taken in one order: campaigns, rounds, payouts, claims, caps, accounts, each sorted; who claims comes before
-all. A pool is moved only under its campaign's lock (but for debts that come back to it, which only add to it), and so
-is what is counted for caps; a reserved account under its round's, a payout's holding under its payout's; receivables
-only after the player's winnings.
+Locks are taken in one order: rounds of entries, campaigns, rounds, payouts, claims, caps, top-ups, entries, accounts,
+each sorted; who claims comes before all. A pool is moved only under its campaign's lock (but for debts that come back
+to it, which only add to it), and so is what is counted for caps; a reserved account under its round's, a payout's
+holding under its payout's; receivables only after the player's winnings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -30,6 +30,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.payout_rules import PayoutRules
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.views import (
     BalanceSheet,
@@ -41,12 +42,15 @@ from prizewire_rewards.domain.views import (
     RewardView,
     WalletBalance,
 )
+from prizewire_rewards.ports.money import Entries, Fundings, MoneyQueries, Topups, Withdrawals
 
 __all__ = [
     "Campaigns",
     "CapCounts",
     "Claims",
     "ClosureVerifier",
+    "Entries",
+    "Fundings",
     "History",
     "IntentSigner",
     "Ledger",
@@ -62,6 +66,8 @@ __all__ = [
     "RunningDigest",
     "StagedHead",
     "Tools",
+    "Topups",
+    "Withdrawals",
     "Work",
 ]
 
@@ -288,6 +294,12 @@ class Payouts(Protocol):
         """Store state, outcome and intent of locked ones."""
         ...
 
+    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+        """What a player asked for by themselves or by their automatic withdrawal since a moment, less what did not go
+        out. The caller holds the lock of the player's winnings, so that nothing is asked for meanwhile.
+        """
+        ...
+
 
 class Methods(Protocol):
     """The projection of payout methods."""
@@ -397,7 +409,7 @@ class Messages(Protocol):
         ...
 
 
-class Queries(Protocol):
+class Queries(MoneyQueries, Protocol):
     """What people read. Nothing is decided from it."""
 
     async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:
@@ -483,6 +495,10 @@ class Work:
     players: Players
     history: History
     messages: Messages
+    entries: Entries
+    topups: Topups
+    fundings: Fundings
+    withdrawals: Withdrawals
     receivables: Receivables
 
 
@@ -553,3 +569,4 @@ class Tools:
     digest: LinesDigest
     network: str
     intent_lifetime: timedelta
+    payout_rules: PayoutRules = field(default_factory=PayoutRules)

@@ -1,0 +1,134 @@
+"""Rounds that players enter and their entries, over PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.domain.entries import Entry, EntryEnd, EntryRound, EntryState
+
+__all__ = ["SqlEntries", "entry_of"]
+
+
+class SqlEntries:
+    """Entries in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
+        """Those that are known, locked in the order of their ids."""
+        rows = await self._tx.execute(_LOCK_ROUNDS, {"ids": sorted(set(ids))})
+        return {row.id: _round_of(row) for row in rows}
+
+    async def lock_closing(self) -> EntryRound | None:
+        """A round whose entries are still to follow its end, locked."""
+        row = (await self._tx.execute(_LOCK_CLOSING)).one_or_none()
+        return None if row is None else _round_of(row)
+
+    async def save_rounds(self, rounds: Sequence[EntryRound], *, now: datetime) -> None:
+        """Store new rounds and what became of locked ones."""
+        ordered = sorted(rounds, key=lambda round_: round_.round_id)
+        values = {name + "s": [getattr(round_, name) for round_ in ordered] for name, _ in _ROUND}
+        await self._tx.execute(_SAVE_ROUNDS, {"now": now, **values})
+
+    async def final_rounds(self, ids: Iterable[UUID]) -> frozenset[UUID]:
+        """Those whose settlement is final."""
+        rows = await self._tx.execute(_FINAL, {"ids": list(ids)})
+        return frozenset(row.id for row in rows)
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Entry]:
+        """Entries that exist, locked in the order of their ids."""
+        rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
+        return {row.id: entry_of(row) for row in rows}
+
+    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
+        """Paid entries of these rounds, locked."""
+        rows = await self._tx.execute(_LOCK_PAID, {"rounds": list(rounds), "limit": limit})
+        return [entry_of(row) for row in rows]
+
+    async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
+        """Store new entries and what became of locked ones."""
+        ordered = sorted(entries, key=lambda entry: entry.id)
+        values = {name + "s": [getattr(entry, name) for entry in ordered] for name, _ in _ENTRY}
+        await self._tx.execute(_SAVE, {"now": now, **values})
+
+
+def _round_of(row: Any) -> EntryRound:
+    return EntryRound(
+        round_id=row.id,
+        match_id=row.match_id,
+        match_source=row.match_source,
+        competition=row.competition,
+        correlation_id=row.correlation_id,
+        asset=row.asset,
+        fee=row.fee,
+        open=row.open,
+        end=None if row.ended_as is None else EntryEnd(row.ended_as),
+        closing=row.closing,
+    )
+
+
+def entry_of(row: Any) -> Entry:
+    """An entry as its row has it."""
+    values = {name: getattr(row, name) for name, _ in _ENTRY}
+    return Entry(**{**values, "state": EntryState(row.state)})
+
+
+_ROUND: tuple[tuple[str, str], ...] = (
+    ("round_id", "uuid"),
+    ("match_id", "text"),
+    ("match_source", "text"),
+    ("competition", "text"),
+    ("correlation_id", "text"),
+    ("asset", "text"),
+    ("fee", "bigint"),
+    ("open", "boolean"),
+    ("end", "text"),
+    ("closing", "boolean"),
+)
+_ENTRY: tuple[tuple[str, str], ...] = (
+    ("id", "uuid"),
+    ("round_id", "uuid"),
+    ("match_id", "text"),
+    ("match_source", "text"),
+    ("player", "text"),
+    ("asset", "text"),
+    ("amount", "bigint"),
+    ("from_topup", "bigint"),
+    ("from_winnings", "bigint"),
+    ("state", "text"),
+    ("code", "text"),
+    ("correlation_id", "text"),
+    ("version", "int"),
+)
+_LOCK_ROUNDS = text("SELECT * FROM entry_rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK_CLOSING = text("SELECT * FROM entry_rounds WHERE closing ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED")
+_SAVE_ROUNDS = text(
+    "INSERT INTO entry_rounds AS r (id, match_id, match_source, competition, correlation_id, asset, fee, open, "  # noqa: S608 - our own columns
+    "ended_as, closing, known_at, changed_at) "
+    "SELECT u.*, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest("
+    + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _ROUND)
+    + ") AS u ON CONFLICT (id) DO UPDATE SET match_id = excluded.match_id, match_source = excluded.match_source, "
+    "competition = excluded.competition, correlation_id = excluded.correlation_id, asset = excluded.asset, "
+    "fee = excluded.fee, open = excluded.open, ended_as = excluded.ended_as, closing = excluded.closing, "
+    "changed_at = excluded.changed_at"
+)
+_FINAL = text("SELECT id FROM rounds WHERE id = ANY (CAST(:ids AS uuid[])) AND (final OR state = 'voided')")
+_LOCK = text("SELECT * FROM entries WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK_PAID = text(
+    "SELECT * FROM entries WHERE round_id = ANY (CAST(:rounds AS uuid[])) AND state = 'paid' "
+    "ORDER BY id LIMIT :limit FOR UPDATE"
+)
+_COLUMNS = ", ".join(name for name, _ in _ENTRY)
+_SAVE = text(
+    f"INSERT INTO entries AS e ({_COLUMNS}, entered_at, changed_at) "  # noqa: S608 - our own columns
+    "SELECT u.*, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest("
+    + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _ENTRY)
+    + ") AS u ON CONFLICT (id) DO UPDATE SET from_topup = excluded.from_topup, "
+    "from_winnings = excluded.from_winnings, state = excluded.state, code = excluded.code, "
+    "version = excluded.version, changed_at = excluded.changed_at"
+)

@@ -1,0 +1,50 @@
+"""Questions about entries and top-ups, as (of what, subjects, breaches)."""
+
+from typing import Final
+
+from prizewire_rewards.domain.invariants import Invariant
+
+__all__ = ["MONEY_QUESTIONS"]
+
+MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
+    Invariant.ENTRIES_IN_ESCROW: (
+        "entries",
+        "SELECT id, 1 AS weight FROM entries",
+        """
+        SELECT e.id, format('entry %s is %s (%s from top-ups, %s from winnings), and holds %s and %s', e.id, e.state,
+                            e.from_topup, e.from_winnings, coalesce(t.balance, 0), coalesce(w.balance, 0))
+        FROM entries e
+        LEFT JOIN ledger_accounts t
+            ON t.kind = 'entry_fee_escrow:topup' AND t.owner = CAST(e.id AS text) AND t.asset = e.asset
+        LEFT JOIN ledger_accounts w
+            ON w.kind = 'entry_fee_escrow:winnings' AND w.owner = CAST(e.id AS text) AND w.asset = e.asset
+        LEFT JOIN entry_rounds r ON r.id = e.round_id
+        WHERE e.id = ANY (CAST(:ids AS uuid[]))
+          AND (coalesce(t.balance, 0) <> CASE WHEN e.state = 'paid' THEN e.from_topup ELSE 0 END
+               OR coalesce(w.balance, 0) <> CASE WHEN e.state = 'paid' THEN e.from_winnings ELSE 0 END
+               OR (e.state = 'paid' AND (r.id IS NULL OR (r.ended_as IS NOT NULL AND NOT r.closing))))
+        """,
+    ),
+    Invariant.TOPUPS_ADD_UP: (
+        "top-ups",
+        "SELECT id, 1 AS weight FROM topups",
+        """
+        SELECT t.id, format('top-up %s: %s credited, %s reversed; its reversals make %s, the ledger credited %s and took %s',
+                            t.id, t.credited, t.reversed, v.total, l.credited, l.taken)
+        FROM topups t
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(taken + owed - restored), 0) AS total, coalesce(sum(taken), 0) AS taken,
+                   coalesce(sum(restored - lifted), 0) AS back
+            FROM topup_reversals WHERE topup_id = t.id
+        ) v
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE type = 'topup_credited'), 0) AS credited,
+                   coalesce(sum(amount) FILTER (WHERE type = 'topup_reversed'), 0) AS taken
+            FROM ledger_transfers WHERE correlation_id = t.correlation_id AND split_part(cause, '/', 2) = CAST(t.id AS text)
+        ) l
+        WHERE t.id = ANY (CAST(:ids AS uuid[]))
+          AND (t.reversed <> v.total OR t.reversed > t.credited OR l.taken <> v.taken
+               OR l.credited <> t.credited + v.back)
+        """,
+    ),
+}

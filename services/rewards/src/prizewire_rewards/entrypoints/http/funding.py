@@ -1,0 +1,234 @@
+"""``/api/funding-accounts`` and ``/api/payouts/create``: money that operators pay out."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import Problem
+from prizewire_rewards import metrics
+from prizewire_rewards.domain.commands import CreateFunding, MoveFunding, OperatorPayout
+from prizewire_rewards.domain.funding import Destination, FundingAccount
+from prizewire_rewards.domain.views import FundingView
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
+from prizewire_rewards.entrypoints.http.money_bodies import (
+    FundingAmountBody,
+    FundingBody,
+    FundingWithdrawalBody,
+    OperatorPayoutBody,
+)
+from prizewire_rewards.handlers.funding import (
+    add_funding,
+    create_funding,
+    request_operator_payout,
+    withdraw_funding,
+)
+
+__all__ = ["FundingController", "OperatorPayoutController"]
+
+_READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+class FundingController(Controller):
+    """Named accounts: made, funded and emptied by admins."""
+
+    path = "/api/funding-accounts"
+    tags = ["funding"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require(*_READERS)], summary="Funding accounts with their balances")
+    async def listing(self, *, front: NamedDependency[Front]) -> dict[str, Any]:
+        """What each holds, and what its open payouts hold."""
+        found = await front.read(lambda queries: queries.fundings())
+        return {"items": [_funding(front, view) for view in found]}
+
+    @get("/{name:str}", guards=[require(*_READERS)], summary="One funding account")
+    async def one(self, *, front: NamedDependency[Front], name: FromPath[str]) -> dict[str, Any]:
+        """What it holds, and what its open payouts hold."""
+        return _funding(front, await _view(front, name))
+
+    @post(guards=[require(Role.ADMIN)], summary="Make a funding account")
+    async def create(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[FundingBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """It holds one redeemable asset, and begins empty."""
+        command = CreateFunding(name=data.name, asset=data.asset, actor=request.user.subject)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            del identifier  # its name is its id
+            await create_funding(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="funding_account.created",
+                target=data.name,
+                detail=data.model_dump(mode="json"),
+            )
+            [view] = await front.queries(tx).fundings(name=data.name)
+            return 201, _funding(front, view)
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/funding-accounts",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+        )
+
+    @post("/{name:str}/fund", guards=[require(Role.ADMIN)], summary="Put money into a funding account")
+    async def fund(
+        self,
+        *,
+        front: NamedDependency[Front],
+        name: FromPath[str],
+        data: JSONBody[FundingAmountBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Book money that came in from outside."""
+        return await _move(
+            front, name, data, action="funded", move=add_funding, principal=request.user, key=key
+        )
+
+    @post("/{name:str}/withdraw", guards=[require(Role.ADMIN)], summary="Take money out of a funding account")
+    async def withdraw(
+        self,
+        *,
+        front: NamedDependency[Front],
+        name: FromPath[str],
+        data: JSONBody[FundingWithdrawalBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Book money that left without a payout; never more than the account holds."""
+        return await _move(
+            front, name, data, action="withdrawn", move=withdraw_funding, principal=request.user, key=key
+        )
+
+
+class OperatorPayoutController(Controller):
+    """Payouts that an operator asks for."""
+
+    path = "/api/payouts/create"
+    tags = ["funding"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @post(
+        guards=[require(Role.OPERATOR, Role.ADMIN)],
+        summary="Pay out of a funding account, once another person has approved",
+    )
+    async def create(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[OperatorPayoutBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Move the money into a payout request to an address in clear. Who files it does not approve it."""
+        view = await _view(front, data.funding_account)
+        amount = front.minor(front.asset(view.asset), data.amount)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            command = OperatorPayout(
+                id=identifier,
+                funding_account=data.funding_account,
+                amount=amount,
+                destination=Destination(
+                    rail_type=data.destination.type,
+                    address=data.destination.address,
+                    memo=data.destination.memo,
+                ),
+                operator=request.user.subject,
+                reason=data.reason,
+            )
+            payout = await request_operator_payout(
+                command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
+            )
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="payout.created",
+                target=str(payout.id),
+                reason=data.reason,
+                detail=data.model_dump(mode="json"),
+            )
+            after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
+            return 202, {
+                "payout_id": str(payout.id),
+                "state": payout.state,
+                "funding_account": data.funding_account,
+                "asset": payout.asset,
+                "amount": front.wire(payout.asset, payout.amount),
+            }
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/payouts/create",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+        )
+
+
+async def _move(
+    front: Front,
+    name: str,
+    data: FundingAmountBody | FundingWithdrawalBody,
+    *,
+    action: str,
+    move: Callable[..., Awaitable[FundingAccount]],
+    principal: Principal,
+    key: str | None,
+) -> Response[dict[str, Any]]:
+    view = await _view(front, name)
+    amount = front.minor(front.asset(view.asset), data.amount)
+
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        command = MoveFunding(id=identifier, name=name, amount=amount, actor=principal.subject)
+        await move(command, work=front.works.of(tx), now=front.clock.now())
+        await front.audit.record(
+            tx,
+            actor=principal.subject,
+            action=f"funding_account.{action}",
+            target=name,
+            reason=data.reason if isinstance(data, FundingWithdrawalBody) else None,
+            detail=data.model_dump(mode="json"),
+        )
+        [after] = await front.queries(tx).fundings(name=name)
+        return 201, _funding(front, after)
+
+    return await front.once(
+        principal=principal,
+        route=f"POST /api/funding-accounts/{{name}}/{action}",
+        key=key,
+        body={"name": name, **data.model_dump(mode="json")},
+        work=work,
+    )
+
+
+async def _view(front: Front, name: str) -> FundingView:
+    found = await front.read(lambda queries: queries.fundings(name=name))
+    if not found:
+        raise Problem(status=404, code="funding_unknown", detail=f"there is no funding account {name}")
+    return found[0]
+
+
+def _funding(front: Front, view: FundingView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "asset": view.asset,
+        "balance": front.wire(view.asset, view.balance),
+        "payout_pending": front.wire(view.asset, view.payout_pending),
+        "created_by": view.created_by,
+        "created_at": view.created_at.isoformat(),
+    }

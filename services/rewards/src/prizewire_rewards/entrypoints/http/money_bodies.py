@@ -1,0 +1,115 @@
+"""Request bodies of entries, automatic withdrawals, funding accounts and operators' payouts."""
+
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
+
+__all__ = [
+    "DestinationBody",
+    "EntryBody",
+    "FundingAmountBody",
+    "FundingBody",
+    "FundingWithdrawalBody",
+    "OperatorPayoutBody",
+    "WithdrawalBody",
+]
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+FundingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+_STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+
+
+class EntryBody(Body):
+    """The round that the player enters: by its id, or by the match that it is about."""
+
+    round_id: UUID | None = Field(
+        None, description="The round's id.", examples=["5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"]
+    )
+    match_source: _Text | None = Field(
+        None, description="The game server's source.", examples=["/games/arena"]
+    )
+    match_id: _Text | None = Field(None, description="The match by that source.", examples=["final-7"])
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        by_match = self.match_source is not None and self.match_id is not None
+        halves = (self.match_source is None) != (self.match_id is None)
+        if halves or (self.round_id is not None) == by_match:
+            msg = "name either round_id, or match_source and match_id"
+            raise ValueError(msg)
+        return self
+
+
+class WithdrawalBody(Body):
+    """When winnings of an asset are to be withdrawn: at a threshold, or on a schedule."""
+
+    threshold: Decimal | None = Field(
+        None, description="As soon as this much is there, all of it goes.", examples=["100.00"]
+    )
+    schedule: Literal["daily", "weekly", "monthly"] | None = Field(
+        None, description="Every day, on Mondays, or on the first of the month.", examples=["weekly"]
+    )
+    hour_utc: Annotated[int, Field(ge=0, le=23)] = Field(
+        0, description="The hour of the schedule, UTC.", examples=[6]
+    )
+    minimum: Decimal | None = Field(
+        None, description="On a schedule: less than this stays in the wallet.", examples=["10.00"]
+    )
+    method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.threshold is None) == (self.schedule is None):
+            msg = "name either threshold or schedule"
+            raise ValueError(msg)
+        if self.threshold is not None and self.minimum is not None:
+            msg = "a minimum belongs to a schedule"
+            raise ValueError(msg)
+        return self
+
+
+class FundingBody(Body):
+    """A funding account to be made. It begins empty."""
+
+    name: FundingName = Field(description="Small letters, digits, _ and -.", examples=["marketing"])
+    asset: Code = Field(examples=["USDC"])
+
+
+class FundingAmountBody(Body):
+    """Money that came in for a funding account."""
+
+    amount: Decimal = Field(description="In the account's asset.", examples=["5000.00"])
+    reference: _Text = Field(description="What it came by, for people.", examples=["wire 2026-04-02"])
+
+
+class FundingWithdrawalBody(Body):
+    """Money that leaves a funding account without a payout."""
+
+    amount: Decimal = Field(description="In the account's asset.", examples=["1200.00"])
+    reason: _Reason = Field(examples=["the season is over"])
+
+
+class DestinationBody(Body):
+    """Where an operator's payout goes, in clear."""
+
+    type: Literal["stellar"] = Field(description="The type of rail.")
+    address: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(
+        examples=[_STELLAR_EXAMPLE]
+    )
+    memo: Annotated[str, StringConstraints(min_length=1, max_length=28)] | None = Field(
+        None, description="Text that must stand on the payment.", examples=["invoice 77"]
+    )
+
+
+class OperatorPayoutBody(Body):
+    """A payout out of a funding account. Another person approves it."""
+
+    funding_account: FundingName = Field(examples=["marketing"])
+    amount: Decimal = Field(description="In the account's asset.", examples=["250.00"])
+    destination: DestinationBody
+    reason: _Reason = Field(description="What it is for.", examples=["guest appearance, final"])

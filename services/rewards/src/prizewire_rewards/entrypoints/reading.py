@@ -1,0 +1,40 @@
+"""What every consumer reads alike: subjects, assets, amounts."""
+
+from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_rewards.domain.errors import Refused
+
+__all__ = ["asset_of", "minor_of", "same_subject"]
+
+
+def same_subject(subject: str, identifier: object) -> None:
+    """Versions are counted by subject, so an event must speak of its own.
+
+    Raises:
+        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
+    """
+    if subject != str(identifier):
+        raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
+
+
+def asset_of(code: str, assets: AssetRegistry) -> Asset:
+    """An asset by its code.
+
+    Raises:
+        Refused: ``asset_unknown``.
+    """
+    asset = assets.get(code)
+    if asset is None:
+        raise Refused("asset_unknown", f"there is no asset {code}")
+    return asset
+
+
+def minor_of(asset: Asset, amount: str) -> int:
+    """Minor units of a decimal text.
+
+    Raises:
+        Refused: ``invalid_amount``.
+    """
+    try:
+        return Amount.parse(asset, amount).minor
+    except InvalidAmount as error:
+        raise Refused("invalid_amount", str(error)) from None

@@ -1,0 +1,119 @@
+"""Funding accounts: made and moved by admins, paid out of by operators."""
+
+from datetime import datetime
+
+from prizewire_rewards.domain.commands import CreateFunding, MoveFunding, OperatorPayout
+from prizewire_rewards.domain.errors import InsufficientBalance, InvalidRequest, NotFound
+from prizewire_rewards.domain.funding import (
+    FundingAccount,
+    added_move,
+    check_destination,
+    withdrawn_move,
+)
+from prizewire_rewards.domain.ledger import Account, Kind, Move
+from prizewire_rewards.domain.model import Payout
+from prizewire_rewards.handlers.crediting import make_operator_payout
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.handlers.payouts import ask_for
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["add_funding", "create_funding", "request_operator_payout", "withdraw_funding"]
+
+
+async def create_funding(
+    command: CreateFunding, *, work: Work, tools: Tools, now: datetime
+) -> FundingAccount:
+    """Make an empty funding account in one asset.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable`` or ``funding_exists``.
+    """
+    asset = tools.assets.get(command.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+    if not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
+    account = FundingAccount(name=command.name, asset=asset.code)
+    if not await work.fundings.add(account, actor=command.actor, now=now):
+        raise InvalidRequest("funding_exists", f"there is a funding account {command.name}")
+    return account
+
+
+async def add_funding(command: MoveFunding, *, work: Work, now: datetime) -> FundingAccount:
+    """Book money that came in from outside.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``amount_not_positive``.
+    """
+    account = await _account(command.name, work=work)
+    _positive(command.amount)
+    await _move(command, added_move(account, amount=command.amount), work=work, now=now)
+    return account
+
+
+async def withdraw_funding(command: MoveFunding, *, work: Work, now: datetime) -> FundingAccount:
+    """Book money that left without a payout.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``amount_not_positive``.
+        InsufficientBalance: the account does not hold it.
+    """
+    account = await _account(command.name, work=work)
+    _positive(command.amount)
+    await _covered(account, command.amount, work=work)
+    await _move(command, withdrawn_move(account, amount=command.amount), work=work, now=now)
+    return account
+
+
+async def request_operator_payout(
+    command: OperatorPayout, *, work: Work, tools: Tools, now: datetime
+) -> Payout:
+    """Move money of a funding account into a payout request to an address in clear, and ask payouts for it.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``address_invalid``, ``memo_too_long``, ``memo_not_possible``, ``amount_not_positive``,
+            ``amount_below_minimum`` or ``amount_above_maximum``.
+        InsufficientBalance: the account does not hold it.
+    """
+    check_destination(command.destination)
+    account = await _account(command.funding_account, work=work)
+    tools.payout_rules.of_operator(account.asset).check(amount=command.amount, asked_today=0)
+    await _covered(account, command.amount, work=work)
+    payout = make_operator_payout(
+        payout_id=command.id,
+        account=account,
+        amount=command.amount,
+        destination=command.destination,
+        filed_by=command.operator,
+        tools=tools,
+        now=now,
+    )
+    await ask_for(payout, work=work, now=now)
+    return payout
+
+
+async def _account(name: str, *, work: Work) -> FundingAccount:
+    account = await work.fundings.get(name)
+    if account is None:
+        raise NotFound("funding_unknown", f"there is no funding account {name}")
+    return account
+
+
+def _positive(amount: int) -> None:
+    if amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+
+
+async def _covered(account: FundingAccount, amount: int, *, work: Work) -> None:
+    balance = await work.ledger.lock_balance(Account(Kind.FUNDING, account.name, account.asset))
+    if balance < amount:
+        raise InsufficientBalance(asset=account.asset, balance=balance, amount=amount, of="account's funds")
+
+
+async def _move(command: MoveFunding, move: Move, *, work: Work, now: datetime) -> None:
+    journal = Journal()
+    journal.add([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
+    await work.ledger.post(journal.transfers, now=now)

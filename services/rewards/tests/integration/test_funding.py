@@ -1,0 +1,278 @@
+"""Funding accounts and operators' payouts."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from prizewire_contracts.events.rewards import PayoutRequestedEvent
+from prizewire_rewards.domain.ledger import Account, Kind
+from services.rewards.tests.rig import Rig, closed_event, closure_of, paid_event, payout_event
+from services.rewards.tests.sql import insert, open_account, refused
+
+ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+"""An address that stands in the Stellar documentation."""
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex}
+
+
+async def post(
+    rig: Rig, path: str, body: dict[str, Any], *, role: str = "admin", by: str = "boss"
+) -> httpx.Response:
+    async with rig.client(by, role) as client:
+        return await client.post(path, json=body, headers=key())
+
+
+@pytest.fixture
+async def funded(rig: Rig) -> Rig:
+    """A funding account ``marketing`` with 1,000.00 USDC."""
+    made = await post(rig, "/api/funding-accounts", {"name": "marketing", "asset": "USDC"})
+    assert made.status_code == 201, made.text
+    body = {"amount": "1000.00", "reference": "wire"}
+    put_in = await post(rig, "/api/funding-accounts/marketing/fund", body)
+    assert (put_in.status_code, put_in.json()["balance"]) == (201, "1000.00")
+    return rig
+
+
+def payout_body(**changes: Any) -> dict[str, Any]:
+    return {
+        "funding_account": "marketing",
+        "amount": "250.00",
+        "destination": {"type": "stellar", "address": ADDRESS, "memo": "invoice 77"},
+        "reason": "guest appearance",
+        **changes,
+    }
+
+
+async def create(rig: Rig, **changes: Any) -> httpx.Response:
+    return await post(rig, "/api/payouts/create", payout_body(**changes), role="operator", by="olga")
+
+
+async def test_an_account_is_made_funded_and_emptied(funded: Rig) -> None:
+    """What it holds is in the ledger, and every step is audited with its actor and reason."""
+    out = await post(
+        funded, "/api/funding-accounts/marketing/withdraw", {"amount": "400.00", "reason": "season over"}
+    )
+    assert (out.status_code, out.json()["balance"]) == (201, "600.00")
+    assert await funded.balance(Kind.FUNDING, "marketing") == 60_000
+    audited = await funded.rows("SELECT actor, action, target, reason FROM audit_log ORDER BY sequence")
+    assert [(row["actor"], row["action"], row["target"], row["reason"]) for row in audited] == [
+        ("boss", "funding_account.created", "marketing", None),
+        ("boss", "funding_account.funded", "marketing", None),
+        ("boss", "funding_account.withdrawn", "marketing", "season over"),
+    ]
+    async with funded.client("olga", "operator") as olga:
+        [listed] = (await olga.get("/api/funding-accounts")).json()["items"]
+        assert (await olga.get("/api/funding-accounts/marketing")).json() == listed
+        assert (await olga.get("/api/funding-accounts/nobody")).json()["code"] == "funding_unknown"
+    assert (listed["balance"], listed["payout_pending"]) == ("600.00", "0.00")
+    assert await funded.breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("", {"name": "marketing", "asset": "USDC"}, 409, "funding_exists"),
+        ("", {"name": "points", "asset": "SEASON"}, 400, "asset_not_redeemable"),
+        ("", {"name": "other", "asset": "NOPE"}, 400, "asset_unknown"),
+        ("", {"name": "Other Name", "asset": "USDC"}, 400, "invalid_request"),
+        ("/marketing/fund", {"amount": "0.00", "reference": "x"}, 400, "amount_not_positive"),
+        ("/marketing/fund", {"amount": "0.001", "reference": "x"}, 400, "amount_too_many_decimals"),
+        ("/marketing/withdraw", {"amount": "1000.01", "reason": "x"}, 400, "insufficient_balance"),
+        ("/nobody/fund", {"amount": "1.00", "reference": "x"}, 404, "funding_unknown"),
+    ],
+)
+async def test_a_wrong_move_is_refused(
+    funded: Rig, path: str, body: dict[str, str], status: int, code: str
+) -> None:
+    """With its code, and nothing moves."""
+    answer = await post(funded, f"/api/funding-accounts{path}", body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
+
+
+async def test_one_key_moves_money_once(funded: Rig) -> None:
+    """Twenty requests at once with one key fund once; another body is a conflict."""
+    same = key()
+    path, body = "/api/funding-accounts/marketing/fund", {"amount": "10.00", "reference": "x"}
+    async with funded.client("boss", "admin") as boss:
+        answers = await asyncio.gather(*(boss.post(path, json=body, headers=same) for _ in range(20)))
+        other = await boss.post(path, json={**body, "amount": "11.00"}, headers=same)
+        without = await boss.post(path, json=body)
+    assert {answer.status_code for answer in answers} == {201}
+    assert other.json()["code"] == "idempotency_conflict"
+    assert without.json()["code"] == "idempotency_key_required"
+    assert await funded.balance(Kind.FUNDING, "marketing") == 101_000
+
+
+async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> None:
+    """The intent names the account, the address and the memo, and neither player, campaign nor method."""
+    answer = await create(funded)
+    assert (answer.status_code, answer.json()["state"]) == (202, "requested"), answer.text
+    payout = UUID(answer.json()["payout_id"])
+    [asked] = await funded.events("payout.requested")
+    data = PayoutRequestedEvent.model_validate(asked).data
+    assert (data.player, data.method_id, data.method_version, data.reward_ids) == (None, None, None, [])
+    assert data.filed_by == "olga"
+    intent = data.intent
+    assert (intent.player, intent.campaign, intent.funding_account) == (None, None, "marketing")
+    assert (intent.debit_amount, intent.pay_amount) == ("250.00", "250.00")
+    [way] = intent.allowed
+    assert (way.rail, way.destination, way.commitment, way.memo) == ("stellar", ADDRESS, None, "invoice 77")
+    assert asked["correlationid"] == str(payout)
+    assert await funded.balance(Kind.FUNDING, "marketing") == 75_000
+    assert await funded.balance(Kind.PAYOUT_PENDING, payout) == 25_000
+    [audited] = await funded.rows(
+        "SELECT actor, target, reason FROM audit_log WHERE action = 'payout.created'"
+    )
+    assert audited == {"actor": "olga", "target": str(payout), "reason": "guest appearance"}
+    async with funded.client("olga", "operator") as olga:
+        view = (await olga.get("/api/funding-accounts/marketing")).json()
+        lineage = (await olga.get(f"/api/services/rewards/lineage/{payout}")).json()["entries"]
+    assert (view["balance"], view["payout_pending"]) == ("750.00", "250.00")
+    assert [entry["detail"]["funding_account"] for entry in lineage if entry["kind"] == "payout_request"] == [
+        "marketing"
+    ]
+    assert await funded.breaches() == []
+
+
+async def test_what_is_paid_goes_to_the_rail(funded: Rig) -> None:
+    """The treasury has it, and a return comes back to the funding account."""
+    payout = UUID((await create(funded)).json()["payout_id"])
+    await funded.feed(funded.payouts, paid_event(payout, player=None, amount="250.00"))
+    assert await funded.stuck() == []
+    assert await funded.balance(Kind.TREASURY, "stellar-main") == 25_000
+    await funded.feed(
+        funded.payouts,
+        payout_event(
+            payout, "returned", version=2, amount="200.00", return_ref="r", asset="USDC", fee="0.00"
+        ),
+    )
+    assert await funded.stuck() == []
+    assert await funded.balance(Kind.FUNDING, "marketing") == 95_000
+    assert await funded.breaches() == []
+
+
+@pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
+async def test_what_was_not_paid_comes_back_with_the_signers_word(funded: Rig, what: str) -> None:
+    """Without a closure nothing is given back; with it, the funding account has it again."""
+    payout = UUID((await create(funded)).json()["payout_id"])
+    await funded.feed(funded.payouts, closed_event(payout, what, closure=None))
+    assert await funded.stuck() == [("parked", "closure_invalid")]
+    assert await funded.balance(Kind.FUNDING, "marketing") == 75_000
+    await funded.rows("DELETE FROM stuck_events RETURNING id")
+    await funded.feed(funded.payouts, closed_event(payout, what, closure=closure_of(payout)))
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
+    assert await funded.breaches() == []
+
+
+async def test_a_payment_to_a_player_does_not_end_an_operators_payout(funded: Rig) -> None:
+    """What a final event says must be what was asked for, that nobody is named included."""
+    payout = UUID((await create(funded)).json()["payout_id"])
+    await funded.feed(funded.payouts, paid_event(payout, player="olga", amount="250.00"))
+    assert await funded.stuck() == [("parked", "event_mismatch")]
+    assert await funded.balance(Kind.PAYOUT_PENDING, payout) == 25_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"amount": "1000.01"}, 400, "insufficient_balance"),
+        ({"amount": "0.00"}, 400, "amount_not_positive"),
+        ({"funding_account": "nobody"}, 404, "funding_unknown"),
+        ({"destination": {"type": "stellar", "address": ADDRESS[:-1] + "M"}}, 400, "address_invalid"),
+        ({"destination": {"type": "stellar", "address": ADDRESS, "memo": "ü" * 20}}, 400, "memo_too_long"),
+        ({"destination": {"type": "fake", "address": "somebody"}}, 400, "invalid_request"),
+        ({"reason": ""}, 400, "invalid_request"),
+        ({"player": "eve"}, 400, "invalid_request"),
+    ],
+)
+async def test_a_wrong_payout_is_refused(
+    funded: Rig, changes: dict[str, Any], status: int, code: str
+) -> None:
+    """Before any money moves."""
+    answer = await create(funded, **changes)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
+    assert await funded.events("payout.requested") == []
+
+
+async def test_an_account_is_never_overdrawn(funded: Rig) -> None:
+    """Ten payouts of 250.00 at once out of 1,000.00: four go."""
+    answers = await asyncio.gather(*(create(funded) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [202] * 4 + [400] * 6
+    assert await funded.balance(Kind.FUNDING, "marketing") == 0
+    assert await funded.breaches() == []
+
+
+@pytest.mark.parametrize("role", ["player", "organizer", "approver"])
+async def test_only_operators_and_admins_file(funded: Rig, role: str) -> None:
+    """An approver decides and does not ask; and only admins move an account's money."""
+    assert (await post(funded, "/api/payouts/create", payout_body(), role=role)).status_code == 403
+    for path in ("", "/marketing/fund", "/marketing/withdraw"):
+        body = (
+            {"name": "x", "asset": "USDC"}
+            if not path
+            else {"amount": "1.00", "reference": "x", "reason": "x"}
+        )
+        for who in (role, "operator"):
+            assert (await post(funded, f"/api/funding-accounts{path}", body, role=who)).status_code in {
+                400,
+                403,
+            }
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
+
+
+async def test_a_player_cannot_cancel_an_operators_payout(funded: Rig) -> None:
+    """It is nobody's but the funding account's."""
+    payout = (await create(funded)).json()["payout_id"]
+    async with funded.client("olga") as olga:
+        answer = await olga.post(f"/api/wallet/payout-requests/{payout}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (404, "payout_unknown")
+
+
+async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
+    """A funding account leads to payouts and out, nowhere else; and a payout is a player's or an account's."""
+    source = Account(Kind.FUNDING, "marketing", "USDC")
+    for kind, type_ in (
+        (Kind.WINNINGS, "payout_given_back"),
+        (Kind.POOL, "campaign_funded"),
+        (Kind.TREASURY, "payout_paid"),
+    ):
+        to = Account(kind, "x", "USDC")
+
+        async def move(tx: Any, type_: str = type_, to: Account = to) -> None:
+            await open_account(tx, to)
+            await insert(tx, type_, source, to, 100)
+
+        assert (await refused(funded, move))[0] == "23503"
+    await create(funded)
+    for change in ("player = 'eve'", "funding_account = NULL", "funding_account = 'nobody'"):
+        state, _ = await refused(funded, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
+        assert state in {"23514", "23503"}
+
+
+async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
+    """Every body of money in and out has an example in the OpenAPI document, and its own path."""
+    async with rig.client("olga", "operator") as olga:
+        document = (await olga.get("/schema/openapi.json")).json()
+    for path, method in (
+        ("/api/wallet/entries", "post"),
+        ("/api/wallet/auto-withdraw/{asset}", "put"),
+        ("/api/funding-accounts", "post"),
+        ("/api/funding-accounts/{name}/fund", "post"),
+        ("/api/funding-accounts/{name}/withdraw", "post"),
+        ("/api/payouts/create", "post"),
+    ):
+        body = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        name = body["$ref"].rsplit("/", 1)[-1]
+        schema = document["components"]["schemas"][name]
+        shown = schema.get("examples") or [
+            part["examples"] for part in schema["properties"].values() if part.get("examples")
+        ]
+        assert shown, path

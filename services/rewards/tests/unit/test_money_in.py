@@ -1,0 +1,216 @@
+"""Random stories of one player's top-ups and entries, in memory, beside sums that a few lines keep."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prizewire_contracts import ids
+from prizewire_rewards.domain.commands import (
+    AskWithdrawal,
+    CreditTopup,
+    EnterRound,
+    OpenEntry,
+    RecordMethod,
+    ReverseTopup,
+    WinDispute,
+)
+from prizewire_rewards.domain.entries import EntryEnd, EntryRound, EntryState
+from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
+from prizewire_rewards.domain.model import Method
+from prizewire_rewards.domain.topups import ReversalKind
+from prizewire_rewards.handlers.entries import close_entries, enter, look_up
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.handlers.payouts import apply_payout_events
+from prizewire_rewards.handlers.topups import apply_topup_events
+from prizewire_rewards.handlers.withdrawals import ask_withdrawal, withdraw_next
+from prizewire_rewards.ports import Work
+from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner, MemoryStore
+from services.rewards.tests.rig import ASSETS, START, make_tools
+
+TOOLS = replace(make_tools(), signer=FakeSigner(), closures=FakeClosures(), digest=FakeDigest())
+TOPUP = Account(Kind.TOPUP, "ann", "USDC")
+WINNINGS = Account(Kind.WINNINGS, "ann", "USDC")
+
+
+class Story:
+    """One player in a world of their own."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore(ASSETS)
+        self.session = uuid4()
+
+    def run(self, work: Callable[[Work], Awaitable[Any]]) -> Any:
+        return asyncio.run(_in(self.store, work))
+
+    def held(self, account: Account) -> int:
+        return self.store.books.balance(account)
+
+    def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
+        return self.run(lambda work: apply_topup_events(commands, work=work, tools=TOOLS, now=START))
+
+    def credit(self, amount: int) -> Any:
+        return self.topup(CreditTopup(**self._said(amount, "pay"), correlation_id=str(self.session)))
+
+    def reverse(self, kind: ReversalKind, reference: str, amount: int) -> Any:
+        return self.topup(ReverseTopup(**self._said(amount, reference), kind=kind))
+
+    def win(self, reference: str, amount: int) -> Any:
+        return self.topup(WinDispute(**self._said(amount, reference)))
+
+    def _said(self, amount: int, reference: str) -> dict[str, Any]:
+        return {
+            "topup_id": self.session,
+            "player": "ann",
+            "asset": "USDC",
+            "amount": amount,
+            "rail": "stripe",
+            "reference": reference,
+            "cause": uuid4().hex,
+        }
+
+    def grant(self, amount: int) -> None:
+        """Winnings out of nowhere."""
+        journal = Journal()
+        world = Account(Kind.EXTERNAL_IN, "world", "USDC")
+        journal.add(
+            [Move(TransferType.OPENING_BALANCE, world, WINNINGS, amount)],
+            cause=uuid4().hex,
+            correlation_id="grant",
+        )
+        self.run(lambda work: work.ledger.post(journal.transfers, now=START))
+
+    def enter(self, fee: int) -> UUID:
+        """Ask for one entry into a new round; answers the round."""
+        round_ = EntryRound(round_id=uuid4(), asset="USDC", fee=fee, correlation_id="round")
+        command = EnterRound(
+            entry_id=ids.entry_id(round_id=round_.round_id, player="ann"),
+            round=round_,
+            player="ann",
+            asset="USDC",
+            amount=fee,
+            cause="event",
+        )
+
+        async def work(work: Work) -> None:
+            commands = [OpenEntry(round=round_), command]
+            heard = await look_up(commands, ending=[], work=work)
+            await enter(commands, heard=heard, work=work, now=START)
+
+        self.run(work)
+        return round_.round_id
+
+    def end(self, round_id: UUID, how: EntryEnd) -> None:
+        self.run(lambda work: close_entries({round_id: how}, work=work, tools=TOOLS, now=START))
+
+
+async def _in(store: MemoryStore, work: Callable[[Work], Awaitable[Any]]) -> Any:
+    return await work(store.work())
+
+
+amounts = st.integers(1, 300)
+steps = st.one_of(
+    st.tuples(st.just("refund"), st.sampled_from(["re_1", "re_2"]), amounts),
+    st.tuples(st.just("dispute"), st.sampled_from(["dp_1", "dp_2"]), amounts),
+    st.tuples(st.just("win"), st.sampled_from(["dp_1", "dp_2", "re_1"]), amounts),
+    st.tuples(st.just("enter"), st.just(""), amounts),
+    st.tuples(st.just("grant"), st.just(""), amounts),
+    st.tuples(st.sampled_from(["earn", "void"]), st.just(""), amounts),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(credited=amounts, story=st.lists(steps, max_size=12))
+def test_no_story_takes_or_gives_more_than_was_paid_in(
+    credited: int, story: list[tuple[str, str, int]]
+) -> None:
+    """In whatever order: never more is reversed than was credited, no bucket is below zero, a won dispute brings back
+    just what it took, and every unit is somewhere.
+    """
+    told = Story()
+    told.credit(credited)
+    rounds: list[UUID] = []
+    granted = 0
+    for what, reference, amount in story:
+        if what == "refund":
+            told.reverse(ReversalKind.REFUND, reference, amount)
+        elif what == "dispute":
+            told.reverse(ReversalKind.DISPUTE, reference, amount)
+        elif what == "win":
+            told.win(reference, amount)
+        elif what == "enter":
+            rounds.append(told.enter(amount))
+        elif what == "grant":
+            granted += amount
+            told.grant(amount)
+        elif rounds:
+            told.end(rounds.pop(), EntryEnd.EARNED if what == "earn" else EntryEnd.REFUNDED)
+        [topup] = told.store.topups.values()
+        reversals = told.store.reversals.values()
+        assert 0 <= topup.reversed <= topup.credited == credited
+        assert topup.reversed == sum(one.booked - one.restored for one in reversals)
+        assert all(one.restored <= one.booked <= one.asked for one in reversals)
+        escrowed = sum(
+            entry.amount for entry in told.store.entries.values() if entry.state is EntryState.PAID
+        )
+        earned = told.held(Account(Kind.ENTRY_FEES, "platform", "USDC"))
+        debts = told.store.receivables.values()
+        owed = sum(one.open for one in debts)
+        assert owed + sum(one.recovered for one in debts) == sum(one.owed - one.lifted for one in reversals)
+        mine = told.held(TOPUP) + told.held(WINNINGS) + escrowed + earned - owed
+        assert mine == credited - topup.reversed + granted, "every unit is somewhere"
+
+
+@pytest.mark.parametrize(("fee", "split"), [(30, (30, 0)), (50, (50, 0)), (70, (50, 20)), (71, None)])
+def test_buckets_pay_in_their_order(fee: int, split: tuple[int, int] | None) -> None:
+    """Top-ups to the last unit, then winnings, and nothing where both do not reach."""
+    told = Story()
+    told.credit(50)
+    told.grant(20)
+    told.enter(fee)
+    [entry] = told.store.entries.values()
+    paid = entry.state is EntryState.PAID
+    assert ((entry.from_topup, entry.from_winnings) if paid else None) == split
+    assert told.held(TOPUP) + told.held(WINNINGS) == 70 - (fee if paid else 0)
+
+
+def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
+    """Without a method nothing goes; with one the whole balance does, and the wish waits for the next crossing."""
+    told = Story()
+    told.grant(200)
+    wish = AskWithdrawal(
+        player="ann", asset="USDC", threshold=150, schedule=None, hour_utc=0, minimum=0, method_id=None
+    )
+    told.run(lambda work: ask_withdrawal(wish, work=work, tools=TOOLS, now=START))
+
+    def due(days: int) -> str | None:
+        now = START + timedelta(days=days)
+        tried = told.run(lambda work: withdraw_next(work=work, tools=TOOLS, now=now))
+        return "nothing" if tried is None else tried.code
+
+    assert [due(0), due(0)] == ["no_payout_method", "nothing"]
+    method = Method(
+        id=uuid4(),
+        version=1,
+        player="ann",
+        type="fake",
+        rail_type="fake",
+        active=True,
+        verified=True,
+        is_default=True,
+        address=None,
+        memo=None,
+        commitment="c",
+    )
+    recorded = [RecordMethod(method=method, cause="event")]
+    told.run(lambda work: apply_payout_events(recorded, work=work, tools=TOOLS, now=START))
+    assert [due(1), due(1)] == [None, "nothing"]
+    [payout] = told.store.payouts.values()
+    assert (payout.amount, payout.filed_by) == (200, "rewards:auto_withdraw")
+    assert told.held(WINNINGS) == 0
