@@ -25,11 +25,13 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import (
     BalanceSheet,
     CampaignView,
     Entry,
     EntryFilter,
+    EntryPage,
     PayoutView,
     RewardView,
     WalletBalance,
@@ -206,12 +208,18 @@ class Queries(Protocol):
         """A player's money by asset, in order of codes; assets that they never had are left out."""
         ...
 
-    async def entries(self, wanted: EntryFilter) -> list[Entry]:
+    async def entries(self, wanted: EntryFilter) -> EntryPage:
         """Transfers, newest first."""
         ...
 
     async def entry(self, transfer_id: UUID) -> Entry | None:
         """One transfer."""
+        ...
+
+    async def statement(
+        self, *, player: str, asset: str, since: datetime, until: datetime, limit: int
+    ) -> Statement | None:
+        """A player's entries of a period, or None when there are more than ``limit``. Asked first in a transaction."""
         ...
 
     async def payouts(
