@@ -6,6 +6,7 @@ time is turned into a number.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -27,7 +28,9 @@ SIDES: Final = ("credit", "debit")
 
 
 async def entry_page(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
-    """Transfers, newest first. ``wallets`` are the accounts of ``wanted.player``."""
+    """Transfers, newest first. ``wallets`` are the accounts of ``wanted.player``, in ``wanted.asset`` alone if it is
+    asked for.
+    """
     if wanted.types is not None and not wanted.types:
         return EntryPage(entries=[], resume=None)
     if wanted.correlation_id is not None:
@@ -79,7 +82,7 @@ async def statement_of(
 async def _of_wallets(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
     """Each side of each wallet is an index walk backwards, of as many entries as a page may need."""
     sides = (wanted.side,) if wanted.side else SIDES
-    conditions, values = _conditions(wanted)
+    conditions, values = _conditions(replace(wanted, asset=None))
     values |= {"wallets": list(wallets), "reach": wanted.limit + wanted.offset}
     if wanted.before is not None:
         conditions.append("(t.at, t.seq) < (:before_at, :before_seq)")

@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes."""
+"""HTTP: campaigns, wallets, transfers, prizes, exports."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from litestar import Controller, Router
 from litestar.di import Provide
 
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
+from prizewire_rewards.entrypoints.http.exports import TransactionExportController, WalletExportController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
@@ -21,6 +22,8 @@ def build_routes(front: Front) -> Router:
         WalletController,
         TransactionController,
         RewardController,
+        WalletExportController,
+        TransactionExportController,
     )
     return Router(
         path="/",

@@ -23,7 +23,7 @@ from prizewire_rewards.domain.views import (
 )
 from prizewire_rewards.entrypoints.http.front import Front, offset_of
 
-__all__ = ["HistoryFilters", "HistoryQuery", "direction_of", "entry_of", "filter_of", "list_entries"]
+__all__ = ["HistoryFilters", "HistoryQuery", "aware", "direction_of", "entry_of", "filter_of", "list_entries"]
 
 _WALLET = "wallet:"
 PAGES_SCAN_MAX = 50_000
@@ -114,8 +114,8 @@ def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> Entry
         types=types,
         asset=query.asset,
         side=side,
-        since=_aware(query.since, name="from"),
-        until=_aware(query.until, name="to"),
+        since=None if query.since is None else aware(query.since, name="from"),
+        until=None if query.until is None else aware(query.until, name="to"),
         correlation_id=query.correlation_id,
     )
 
@@ -150,13 +150,13 @@ def _position(cursor: str | None) -> Position | None:
     return Position(at, values[1])
 
 
-def _aware(moment: datetime | None, *, name: str) -> datetime | None:
+def aware(moment: datetime, *, name: str) -> datetime:
     """A moment that says where on the globe it is meant.
 
     Raises:
         Problem: 400 ``period_invalid``.
     """
-    if moment is not None and moment.tzinfo is None:
+    if moment.tzinfo is None:
         detail = f"{name} names no time zone: end it with Z, or with an offset such as +02:00"
         raise Problem(status=400, code="period_invalid", detail=detail)
     return moment
