@@ -26,6 +26,7 @@ EXAMPLES = [
     ("PUT", "/api/admin/payouts/1/approve", "payouts"),
     ("GET", "/api/transactions/my", "rewards"),
     ("GET", "/api/rewards", "rewards"),
+    ("POST", "/api/imports/balances", "rewards"),
     ("POST", "/api/payments/webhook/stripe", "webhooks"),
     ("GET", "/api/webhooks/1/deliveries", "webhooks"),
     *(("GET", f"/api/services/{name}/lineage/1", name) for name in SERVICES_WITH_API),

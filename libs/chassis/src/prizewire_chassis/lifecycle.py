@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import TokenReader
+from prizewire_chassis.checks import audit_check, checks_job
 from prizewire_chassis.clock import Clock, SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
@@ -96,7 +97,11 @@ class Runtime:
 
 @dataclass(slots=True)
 class Built:
-    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP."""
+    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP.
+
+    ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
+    the common one.
+    """
 
     controllers: Sequence[ControllerRouterHandler] = ()
     lineage: Lineage = _no_lineage
@@ -105,6 +110,7 @@ class Built:
     jobs: Sequence[Job] = ()
     close: Callable[[], Awaitable[None]] = _nothing
     http_minimal: bool = False
+    checks_watched: bool = False
 
 
 @asynccontextmanager
@@ -199,6 +205,11 @@ class _Process:
                     "outbox.purge",
                     600.0,
                     lambda: purge_published(runtime.db, clock=runtime.clock, keep=_OUTBOX_KEPT),
+                ),
+                checks_job(
+                    db=runtime.db,
+                    checks=[*(() if built.checks_watched else built.checks), audit_check(runtime.service)],
+                    interval_s=settings.checks_interval_s,
                 ),
             ]
             self.jobs = JobRunner([*own, *built.jobs])

@@ -83,6 +83,7 @@ async def build(runtime: Runtime) -> Built:
         controllers=[build_routes(front)],
         lineage=lineage,
         checks=build_checks(),
+        checks_watched=True,
         specs=build_specs(works=works, tools=tools, clock=runtime.clock),
         jobs=jobs,
     )

@@ -25,6 +25,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.opening import SumKey
 from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import (
     BalanceSheet,
@@ -46,6 +47,7 @@ __all__ = [
     "LinesDigest",
     "Messages",
     "Methods",
+    "Openings",
     "Payouts",
     "Queries",
     "Rounds",
@@ -189,6 +191,22 @@ class Messages(Protocol):
         ...
 
 
+class Openings(Protocol):
+    """Opening balances that imports have booked."""
+
+    async def lock(self) -> None:
+        """One import at a time, until the transaction ends."""
+        ...
+
+    async def booked(self, transfers: Sequence[UUID]) -> dict[UUID, int]:
+        """The amounts of those of the transfers that exist."""
+        ...
+
+    async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
+        """What imports have brought into each of these buckets."""
+        ...
+
+
 class Queries(Protocol):
     """What people read. Nothing is decided from it."""
 
@@ -252,6 +270,7 @@ class Work:
     methods: Methods
     history: History
     messages: Messages
+    openings: Openings
 
 
 class IntentSigner(Protocol):

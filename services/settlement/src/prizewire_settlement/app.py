@@ -3,10 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
-from prizewire_chassis.http import Check
+from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
-from prizewire_settlement.adapters.checks import CHECKS
+from prizewire_settlement.adapters.checks import ABOUT, CHECKS
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.messages import Messages
 from prizewire_settlement.adapters.queries import PostgresQueries
@@ -61,7 +61,10 @@ async def build(runtime: Runtime) -> Built:
     return Built(
         controllers=[competition_controller(parts), round_controller(parts)],
         lineage=lineage_over(queries),
-        checks=[Check(name, run) for name, run in CHECKS.items()],
+        checks=[
+            Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)
+            for name, run in CHECKS.items()
+        ],
         specs=[
             matches_spec(store=rounds, events=events, clock=runtime.clock, lines_per_part=LINES_PER_PART_MAX)
         ],

@@ -29,6 +29,7 @@ ROUTES: Final = (
     Route(prefix="/api/campaigns", service="rewards"),
     Route(prefix="/api/transactions", service="rewards"),
     Route(prefix="/api/rewards", service="rewards"),
+    Route(prefix="/api/imports", service="rewards"),
     Route(prefix="/api/payouts", service="payouts"),
     Route(prefix="/api/payout-methods", service="payouts"),
     Route(prefix="/api/admin/payouts", service="payouts"),

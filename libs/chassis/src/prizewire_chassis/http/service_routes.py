@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
@@ -10,8 +9,9 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit, verify_chain
+from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Role, require
+from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
@@ -29,7 +29,7 @@ def service_controller(
 ) -> type[Controller]:
     """The controller under ``/api/services/<service>``. To the service's own checks comes that of its audit chain."""
     operator = require(Role.OPERATOR, Role.ADMIN)
-    every_check = [*checks, Check("audit.chain", partial(verify_chain, service=service))]
+    every_check = [*checks, audit_check(service)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"
@@ -80,7 +80,15 @@ def service_controller(
             for check in every_check:
                 async with db.transaction() as tx:
                     breaches = await check.run(tx)
-                found.append({"name": check.name, "ok": not breaches, "breaches": breaches[:50]})
+                    looked_at = None if check.count is None else await check.count(tx)
+                found.append(
+                    {
+                        "name": check.name,
+                        "ok": not breaches,
+                        "breaches": breaches[:50],
+                        "looked_at": looked_at,
+                    }
+                )
             return {"service": service, "checks": found}
 
         @get("/schema", summary="This service's OpenAPI document")

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
 
-__all__ = ["CHECKS"]
+__all__ = ["ABOUT", "CHECKS"]
 
 _SETTLED = "prizewire.round.settled.v1"
 _BREACHES_MAX = 50
@@ -109,3 +109,13 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.settled_rounds_have_their_events": _settled_without_event,
 }
 """Check by name."""
+
+ABOUT = {
+    "settlement.lines_sum_to_net": "settlements",
+    "settlement.fees_follow_the_rule": "settlements",
+    "settlement.history_is_a_path": "round_transitions",
+    "settlement.state_is_the_last_step": "rounds",
+    "settlement.settlements_match_the_state": "rounds",
+    "settlement.settled_rounds_have_their_events": "settlements",
+}
+"""Of which table each check looks at every row."""

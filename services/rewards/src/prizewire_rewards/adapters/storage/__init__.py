@@ -6,6 +6,7 @@ from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
 from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
+from prizewire_rewards.adapters.storage.openings import SqlOpenings
 from prizewire_rewards.adapters.storage.payouts import SqlPayouts
 from prizewire_rewards.adapters.storage.rounds import SqlRounds
 from prizewire_rewards.ports import Messages, Work
@@ -23,4 +24,5 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         methods=SqlMethods(tx),
         history=SqlHistory(tx),
         messages=messages,
+        openings=SqlOpenings(tx),
     )

@@ -262,7 +262,14 @@ def build_checks() -> list[Check]:
     """One check for each invariant, of everything that there is: for people, and as long as it takes."""
     runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
     whole = {Invariant.BALANCES_ARE_SUMS: _check_balances, Invariant.ASSETS_SUM_TO_ZERO: _check_assets}
-    return [Check(name=name, run=whole.get(name) or runs[name]) for name in Invariant]
+    counts = {name: partial(_count, subjects=question.subjects) for name, question in QUESTIONS.items()}
+    counts |= dict.fromkeys(whole, partial(_count, subjects=_ACCOUNTS))
+    return [Check(name=name, run=whole.get(name) or runs[name], count=counts[name]) for name in Invariant]
+
+
+async def _count(tx: AsyncConnection, *, subjects: str) -> int:
+    """How many there are; by then most were looked at."""
+    return int((await tx.execute(text(f"SELECT count(*) FROM ({subjects}) s"))).scalar_one())  # noqa: S608 - our own tables
 
 
 async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:

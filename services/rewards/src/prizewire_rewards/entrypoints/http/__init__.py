@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, exports."""
+"""HTTP: campaigns, wallets, transfers, prizes, exports, imports."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from litestar.di import Provide
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.exports import TransactionExportController, WalletExportController
 from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.imports import ImportController
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
@@ -24,6 +25,7 @@ def build_routes(front: Front) -> Router:
         RewardController,
         WalletExportController,
         TransactionExportController,
+        ImportController,
     )
     return Router(
         path="/",
