@@ -13,6 +13,7 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
+from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.problems import Problem
@@ -93,7 +94,7 @@ def service_controller(
 
         @get("/schema", summary="This service's OpenAPI document")
         async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-            return request.app.openapi_schema.to_schema()
+            return openapi_document(request.app)
 
         @get("/codes", summary="Stable reasons of stuck events")
         async def codes(self) -> list[str]:

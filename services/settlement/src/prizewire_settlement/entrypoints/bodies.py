@@ -130,18 +130,18 @@ class RankBody(_Body):
 class CompetitionBody(_Body):
     """A competition and its rule."""
 
-    id: CompetitionId | None = None
-    name: Title
-    campaign: UUID
-    asset: AssetCode
-    gross_prize: Amount
+    id: CompetitionId | None = Field(None, examples=["weekly-cup"])
+    name: Title = Field(examples=["Weekly Cup"])
+    campaign: UUID = Field(examples=["5f0c4b52-7d6e-5a39-9a0e-1d6a2f0c7b11"])
+    asset: AssetCode = Field(examples=["USDC"])
+    gross_prize: Amount = Field(examples=["1000.00"])
     platform_fee_bps: BasisPoints | None = None
     organizer_fee_bps: BasisPoints | None = None
     organizer_player: Name | None = None
-    template: TemplateBody
+    template: TemplateBody = Field(examples=[{"name": "top3"}])
     ties: TiesBody = TiesBody()
     rank_by: RankBody = RankBody()
-    sources: list[SourceBody]
+    sources: list[SourceBody] = Field(examples=[[{"source": "/game-servers/eu-1", "keys": []}]])
     dispute_window_s: Annotated[int, Field(ge=0)] = 0
 
     def rule(
