@@ -8,7 +8,7 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.opening import Opening, Reconciliation, SumKey
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow
 from prizewire_rewards.entrypoints.http.imports import read_rows
-from prizewire_rewards.handlers.imports import import_balances
+from prizewire_rewards.handlers.imports import import_balances, transfer_id_of
 from prizewire_rewards.handlers.journal import Journal
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import ASSETS, START, make_tools
@@ -76,7 +76,7 @@ async def test_another_reference_bucket_or_asset_is_another_balance() -> None:
         opening("a", reference="b/c", asset="EURC", number=3),
     ]
     assert len((await run(store, rows)).new) == 4
-    assert len({row.transfer_id for row in rows}) == 4
+    assert len({transfer_id_of(row) for row in rows}) == 4
 
 
 async def test_what_may_not_be_booked_is_refused_alone() -> None:

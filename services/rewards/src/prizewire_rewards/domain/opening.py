@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from uuid import UUID
 
-from prizewire_contracts import ids
 from prizewire_money import Asset, AssetRegistry
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
@@ -13,6 +11,7 @@ __all__ = [
     "OPENING_BUCKETS",
     "Found",
     "Opening",
+    "OpeningKey",
     "Reconciliation",
     "Refusal",
     "SumKey",
@@ -23,6 +22,15 @@ __all__ = [
 
 OPENING_BUCKETS: Final[Mapping[str, Kind]] = {"winnings": Kind.WINNINGS, "topup": Kind.TOPUP}
 """Where an opening balance may go, by the name that an import uses."""
+
+
+class OpeningKey(NamedTuple):
+    """What an opening balance is booked once for."""
+
+    reference: str
+    player: str
+    asset: str
+    bucket: str
 
 
 class SumKey(NamedTuple):
@@ -44,22 +52,12 @@ class Opening:
     reference: str
 
     @property
-    def cause(self) -> str:
-        """What its transfer is caused by: the same for the same key, whatever the amount."""
-        return f"opening/{ids.derive('opening', self.reference, self.player, self.asset, self.bucket)}"
+    def key(self) -> OpeningKey:
+        """What it is booked once for."""
+        return OpeningKey(self.reference, self.player, self.asset, self.bucket)
 
     @property
-    def correlation_id(self) -> str:
-        """One for everything that has the same reference."""
-        return str(ids.derive("opening", self.reference))
-
-    @property
-    def transfer_id(self) -> UUID:
-        """The id of its transfer, by which it is found again."""
-        return ids.transfer_id(cause=f"{self.cause}/{TransferType.OPENING_BALANCE}", index=0)
-
-    @property
-    def key(self) -> SumKey:
+    def sum_key(self) -> SumKey:
         """The sum that it is part of."""
         return SumKey(self.asset, self.bucket)
 
@@ -94,7 +92,7 @@ class Reconciliation:
         """What is new, by asset and bucket."""
         sums: dict[SumKey, int] = {}
         for opening in self.new:
-            sums[opening.key] = sums.get(opening.key, 0) + opening.amount
+            sums[opening.sum_key] = sums.get(opening.sum_key, 0) + opening.amount
         return sums
 
     def after(self) -> dict[SumKey, int]:
@@ -107,7 +105,7 @@ def opening_move(opening: Opening) -> Move:
     """From outside, out of an account that holds nothing else than what imports brought into this bucket."""
     return Move(
         TransferType.OPENING_BALANCE,
-        source_of(opening.key),
+        source_of(opening.sum_key),
         Account(OPENING_BUCKETS[opening.bucket], opening.player, opening.asset),
         opening.amount,
     )
@@ -118,8 +116,8 @@ def source_of(key: SumKey) -> Account:
     return Account(Kind.EXTERNAL_IN, f"opening:{key.bucket}", key.asset)
 
 
-def judge(openings: Iterable[Opening], *, booked: Mapping[UUID, int], assets: AssetRegistry) -> Found:
-    """Part openings into new, already booked and refused. ``booked`` are the amounts of those transfers that exist.
+def judge(openings: Iterable[Opening], *, booked: Mapping[OpeningKey, int], assets: AssetRegistry) -> Found:
+    """Part openings into new, already booked and refused. ``booked`` are the amounts of those that were booked before.
 
     What stands twice in one import counts once; with another amount it is refused, as one that was booked with another
     amount is: ``amount_changed`` names both.
@@ -128,11 +126,11 @@ def judge(openings: Iterable[Opening], *, booked: Mapping[UUID, int], assets: As
     amounts = dict(booked)
     for opening in openings:
         refusal = _forbidden(opening, assets[opening.asset])
-        known = amounts.get(opening.transfer_id)
+        known = amounts.get(opening.key)
         if refusal is not None:
             found.refused.append(refusal)
         elif known is None:
-            amounts[opening.transfer_id] = opening.amount
+            amounts[opening.key] = opening.amount
             found.new.append(opening)
         elif known == opening.amount:
             found.already.append(opening)

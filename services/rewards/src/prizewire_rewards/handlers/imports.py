@@ -2,15 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
+from prizewire_contracts import ids
 from prizewire_rewards.domain.booking import Credit
-from prizewire_rewards.domain.ledger import Kind
+from prizewire_rewards.domain.ledger import Kind, TransferType
 from prizewire_rewards.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
 from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["import_balances"]
+__all__ = ["import_balances", "transfer_id_of"]
+
+
+def transfer_id_of(opening: Opening) -> UUID:
+    """The id of its transfer, by which it is found again: it follows from its key alone, whatever the amount."""
+    return ids.transfer_id(cause=f"{_cause_of(opening)}/{TransferType.OPENING_BALANCE}", index=0)
+
+
+def _cause_of(opening: Opening) -> str:
+    return f"opening/{ids.derive('opening', *opening.key)}"
 
 
 async def import_balances(
@@ -28,9 +39,10 @@ async def import_balances(
     """
     if not dry_run:
         await work.openings.lock()
-    booked = await work.openings.booked([opening.transfer_id for opening in openings])
+    keys = {transfer_id_of(opening): opening.key for opening in openings}
+    booked = {keys[known]: amount for known, amount in (await work.openings.booked(list(keys))).items()}
     found = judge(openings, booked=booked, assets=tools.assets)
-    before = await work.openings.totals({opening.key for opening in openings})
+    before = await work.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
         await _book(found.new, work=work, tools=tools, now=now)
     return Reconciliation(
@@ -49,9 +61,10 @@ async def _book(openings: Sequence[Opening], *, work: Work, tools: Tools, now: d
     credited = []
     for opening in openings:
         move = opening_move(opening)
-        journal.add([move], cause=opening.cause, correlation_id=opening.correlation_id)
+        cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
+        journal.add([move], cause=cause, correlation_id=correlation_id)
         if move.credit.kind is Kind.WINNINGS:
             credit = Credit(move.credit, move.amount, move.ordinal)
-            credited.append(Credited(credit, opening.cause, opening.correlation_id))
+            credited.append(Credited(credit, cause, correlation_id))
     await work.ledger.post(journal.transfers, now=now)
     await follow_up(credited, work=work, tools=tools, now=now)
