@@ -135,3 +135,10 @@ def test_a_long_statement_goes_over_pages() -> None:
 def test_a_period_without_entries_is_a_statement_too() -> None:
     """It says so."""
     assert "None in this period." in text_of(render_statement(statement(entries=[]), asset=USDC))
+
+
+def test_no_name_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What draws the letters keeps them to itself."""
+    caplog.set_level("INFO")
+    render_statement(statement(player="Zoë"), asset=USDC)
+    assert caplog.records == []

@@ -17,7 +17,9 @@ from litestar.response import Stream
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
+from prizewire_money import Asset
 from prizewire_rewards.domain.ledger import TransferType
+from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import CATEGORY_OF, STATUS_OF, Entry, EntryFilter, EntryPage
 from prizewire_rewards.entrypoints.http.front import Front, player_of
 from prizewire_rewards.entrypoints.http.listing import (
@@ -27,7 +29,6 @@ from prizewire_rewards.entrypoints.http.listing import (
     direction_of,
     filter_of,
 )
-from prizewire_rewards.entrypoints.http.statement_pdf import render_statement
 
 __all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController", "safe_cell"]
 
@@ -36,7 +37,7 @@ ROWS_PER_READ: Final = 2_000
 holds back neither memory nor the database's vacuum.
 """
 SCAN_PER_READ: Final = 20_000
-STATEMENT_ENTRIES_MAX: Final = 5_000
+STATEMENT_ENTRIES_MAX: Final = 2_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _CSV: Final = "text/csv; charset=utf-8; header=present"
 _BEGIN = "The statement begins at this moment, with its time zone."
@@ -128,6 +129,13 @@ async def _rows(
         page = await front.read(methodcaller("entries", replace(wanted, before=page.resume)))
 
 
+def _rendered(statement: Statement, asset: Asset) -> bytes:
+    # What draws pages takes tens of megabytes, which a service that nobody asks for a document does without.
+    from prizewire_rewards.entrypoints.http.statement_pdf import render_statement  # noqa: PLC0415 - see above
+
+    return render_statement(statement, asset=asset)
+
+
 class WalletExportController(Controller):
     """What a player takes home; operators and admins name a player."""
 
@@ -182,7 +190,7 @@ class WalletExportController(Controller):
         if found is None:
             detail = f"the period has more than {STATEMENT_ENTRIES_MAX} entries: ask for a shorter one, or for the CSV"
             raise Problem(status=400, code="statement_too_long", detail=detail)
-        document = await asyncio.to_thread(render_statement, found, asset=of)
+        document = await asyncio.to_thread(_rendered, found, of)
         name = f"statement-{of.code}-{begin:%Y%m%d}-{end:%Y%m%d}.pdf"
         return Response(
             document,

@@ -4,6 +4,7 @@ The font is embedded, as far as it is used. It has Latin, Greek and Cyrillic; an
 code point, so that a name is never lost or mistaken for another.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,11 +19,16 @@ from prizewire_rewards.domain.statement import BUCKETS, Statement
 
 __all__ = ["render_statement"]
 
+# It tells, for each document, which letters are in it: nobody's names belong into a log.
+logging.getLogger("fontTools").setLevel(logging.WARNING)
 FONT: Final = "roboto"
 PAGES: Final = "{n b}"
 """Stands for the number of pages until it is known. No player's name holds a space."""
 MARGIN_MM: Final = 15.0
 LINE_MM: Final = 5.0
+SIZE_PT: Final = 8.0
+LETTER_MM: Final = 2.6
+"""Wider than any letter of that size: a shorter text need not be measured."""
 BUCKET_NAMES: Final = {Kind.WINNINGS: "Winnings", Kind.TOPUP: "Top-ups", Kind.PENDING: "Pending prizes"}
 _ENTRIES: Final = (31.0, 38.0, 54.0, 19.0, 19.0, 19.0)
 _BALANCES: Final = (60.0, 30.0, 30.0)
@@ -54,15 +60,17 @@ class _Paper(FPDF):
 
     def row(self, cells: Sequence[str], widths: Sequence[float], *, left: int, bold: bool = False) -> None:
         """One line of a table; the first ``left`` cells are texts, the others amounts. What is too wide is set smaller."""
+        self.set_font(FONT, "B" if bold else "", SIZE_PT)
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             text = self.written(cell)
-            size = 8.0
-            self.set_font(FONT, "B" if bold else "", size)
-            while self.get_string_width(text) > width - 1 and size > 3:
+            size = SIZE_PT
+            while len(text) * LETTER_MM > width and self.get_string_width(text) > width - 1 and size > 3:
                 size -= 0.5
                 self.set_font_size(size)
             align = Align.L if number < left else Align.R
             self.cell(width, LINE_MM, text, border="B", align=align)
+            if size != SIZE_PT:
+                self.set_font_size(SIZE_PT)
         self.ln(LINE_MM)
 
     def heading(self, text: str, size: float) -> None:
