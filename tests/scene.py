@@ -20,6 +20,7 @@ from prizewire_devstack.components.stellar import assets
 from prizewire_devstack.demo.players import Address, create_accounts, register_methods
 from prizewire_devstack.demo.tournaments import Player
 from prizewire_devstack.stack import Stack
+from prizewire_devstack.verification import verify
 
 SOURCE = "/game-servers/tests"
 ASSET = "USDC"
@@ -205,10 +206,8 @@ class Scene:
             return list(api.items(f"/api/services/{service}/stuck-events"))
 
     def breaches(self) -> list[str]:
-        """Every broken invariant of every service that has checks over HTTP."""
-        found = []
+        """What `prizewire verify` finds broken, and the services that it hears nothing of."""
         with self.api() as api:
-            for service in ("settlement", "rewards", "payouts", "webhooks"):
-                for check in api.get(f"/api/services/{service}/checks")["checks"]:
-                    found += [f"{service} {check['name']}: {breach}" for breach in check["breaches"]]
-        return found
+            found = verify(api, signer_url=self.stack.service_url("signer"))
+        told = [f"{one.service} {one.invariant}: {breach}" for one in found.broken for breach in one.breaches]
+        return told + [f"{service} is silent" for service in found.silent]

@@ -30,6 +30,7 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.opening import SumKey, source_of
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
 from prizewire_rewards.domain.topups import Reversal, Topup
@@ -131,6 +132,7 @@ class MemoryStore:
             fundings=_Fundings(self),
             withdrawals=_Withdrawals(self),
             receivables=_Receivables(self),
+            openings=_Openings(self),
         )
 
 
@@ -574,6 +576,18 @@ class _History(_Port):
 class _Messages(_Port):
     async def publish(self, events: Sequence[Event]) -> None:
         self.store.published.extend(events)
+
+
+class _Openings(_Port):
+    async def lock(self) -> None:
+        return
+
+    async def booked(self, transfers: Sequence[UUID]) -> dict[UUID, int]:
+        known = self.store.books.transfers
+        return {key: known[key].amount for key in transfers if key in known}
+
+    async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
+        return {key: -self.store.books.balance(source_of(key)) for key in sorted(set(keys))}
 
 
 class FakeSigner:

@@ -45,6 +45,7 @@ class Services:
         self.cup = cup
         self.stuck: dict[str, list[dict[str, Any]]] = {service: [] for service in SERVICES}
         self.settled = True
+        self.owed = dict(PRIZES)
         self.sheet = dict.fromkeys(
             ("payout_pending", "organizer_fees", "claimable", "reserved", "withdrawn", "unfunded"), "0.00"
         ) | {
@@ -100,7 +101,8 @@ class Services:
                     {"player": player, "place": place, "amount": value}
                     for place, (player, value) in enumerate(PRIZES.items(), 1)
                 ]
-                return {"settlement": {"fees": fees}, "lines": lines}
+                settled = {"fees": fees, "net": "212.50", "unclaimed": "0.00", "lines_total": len(lines)}
+                return {"settlement": settled, "lines": lines}
         raise AssertionError(path)
 
     def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -114,8 +116,13 @@ class Services:
                 return [{"id": "r-1", "state": "SETTLED"}] if self.settled else []
             case ["rewards"]:
                 return [
-                    {"player": player, "state": "credited", "payout_id": f"payout-of-{player}"}
-                    for player in PRIZES
+                    {
+                        "player": player,
+                        "state": "credited",
+                        "amount": value,
+                        "payout_id": f"payout-of-{player}",
+                    }
+                    for player, value in self.owed.items()
                 ]
             case ["admin", "payouts"]:
                 return self.elsewhere if "state" in query else self.payouts
@@ -223,6 +230,17 @@ def test_a_broken_invariant_fails_the_run(services: Services) -> None:
     assert outcome.sums_match
     assert not outcome.good
     assert "payouts: balances is broken: payout 7 is paid twice" in told(outcome)
+
+
+def test_prizes_that_are_not_those_settled_fail_the_run(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever each of the two services says of itself."""
+    monkeypatch.setattr("prizewire_devstack.verification.AGREED_DEADLINE_S", 0.01)
+    services.owed["ada"] = "106.24"
+    outcome = judged(services)
+    assert not outcome.good
+    assert "settled 3 prizes of 212.50, rewards has 3 of 212.49" in told(outcome)
 
 
 def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services) -> None:

@@ -37,6 +37,7 @@ EXAMPLES = [
     ("POST", "/api/claims/1/release", "rewards"),
     ("PUT", "/api/players/ann", "rewards"),
     ("POST", "/api/receivables/1/write-off", "rewards"),
+    ("POST", "/api/imports/balances", "rewards"),
     ("POST", "/api/payments/webhook/stripe", "webhooks"),
     ("GET", "/api/webhooks/1/deliveries", "webhooks"),
     *(("GET", f"/api/services/{name}/lineage/1", name) for name in SERVICES_WITH_API),

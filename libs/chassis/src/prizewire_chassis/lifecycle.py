@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import ApiTokens, TokenReader
+from prizewire_chassis.checks import audit_check, checks_job
 from prizewire_chassis.clock import Clock, SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
@@ -98,6 +99,9 @@ class Runtime:
 class Built:
     """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
     ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
+
+    ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
+    the common one.
     """
 
     controllers: Sequence[ControllerRouterHandler] = ()
@@ -108,6 +112,7 @@ class Built:
     close: Callable[[], Awaitable[None]] = _nothing
     http_minimal: bool = False
     api_tokens: ApiTokens | None = None
+    checks_watched: bool = False
 
 
 @asynccontextmanager
@@ -202,6 +207,11 @@ class _Process:
                     "outbox.purge",
                     600.0,
                     lambda: purge_published(runtime.db, clock=runtime.clock, keep=_OUTBOX_KEPT),
+                ),
+                checks_job(
+                    db=runtime.db,
+                    checks=[*(() if built.checks_watched else built.checks), audit_check(runtime.service)],
+                    interval_s=settings.checks_interval_s,
                 ),
             ]
             self.jobs = JobRunner([*own, *built.jobs])

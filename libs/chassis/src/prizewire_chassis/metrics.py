@@ -5,6 +5,8 @@ from prometheus_client import Counter, Gauge, Histogram
 __all__ = [
     "BATCH_SECONDS",
     "BATCH_SIZE",
+    "BREACHES",
+    "CHECK_SECONDS",
     "CONSUMER_POLL_AGE",
     "EVENTS",
     "HTTP_REQUESTS",
@@ -42,6 +44,14 @@ OUTBOX_WAITING = Gauge(
 )
 OUTBOX_AGE = Gauge("prizewire_outbox_age_seconds", "Age of the oldest event that waits in the outbox.")
 JOB_FAILURES = Counter("prizewire_job_failures_total", "Runs of a periodic job that raised.", ["job"])
+BREACHES = Gauge(
+    "prizewire_invariant_breaches",
+    "Breaches that the last run of an invariant's check found; anything but zero needs a person.",
+    ["name"],
+)
+CHECK_SECONDS = Gauge(
+    "prizewire_invariant_check_seconds", "How long the last run of an invariant's check took.", ["name"]
+)
 HTTP_REQUESTS = Counter(
     "prizewire_http_requests_total",
     "HTTP requests by route template and status.",

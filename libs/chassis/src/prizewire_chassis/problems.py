@@ -2,9 +2,9 @@
 
 from typing import Any
 
-__all__ = ["Problem"]
+__all__ = ["TITLES", "Problem"]
 
-_TITLES = {
+TITLES = {
     400: "Bad request",
     401: "Not authenticated",
     403: "Not allowed",
@@ -17,6 +17,7 @@ _TITLES = {
     500: "Internal error",
     503: "Not available",
 }
+"""The statuses in words."""
 
 
 class Problem(Exception):
@@ -35,7 +36,7 @@ class Problem(Exception):
         """The JSON of the answer."""
         return {
             "type": f"urn:prizewire:problem:{self.code}",
-            "title": _TITLES.get(self.status, "Problem"),
+            "title": TITLES.get(self.status, "Problem"),
             "status": self.status,
             "code": self.code,
             "detail": self.detail,

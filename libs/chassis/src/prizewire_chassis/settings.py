@@ -33,6 +33,7 @@ class ServiceSettings(BaseSettings):
     jwt_secret_file: Path | None = Field(None, description="HS256 secret of access tokens (development).")
     jwt_issuer: str = Field("prizewire-dev", description="Expected iss of access tokens.")
     jwt_audience: str = Field("prizewire", description="Expected aud of access tokens.")
+    checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

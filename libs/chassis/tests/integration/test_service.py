@@ -159,8 +159,8 @@ async def test_doors(service):
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
     checks = (await client.get("/api/services/rewards/checks", headers=auth("operator"))).json()
     assert checks["checks"] == [
-        {"name": "sums", "ok": False, "breaches": ["one is off"]},
-        {"name": "audit.chain", "ok": True, "breaches": []},
+        {"name": "sums", "ok": False, "breaches": ["one is off"], "looked_at": None},
+        {"name": "audit.chain", "ok": True, "breaches": [], "looked_at": 0},
     ]
     lineage = (await client.get("/api/services/rewards/lineage/c-9", headers=auth("admin"))).json()
     assert lineage["entries"][0]["id"] == "c-9"
@@ -171,7 +171,10 @@ async def test_doors(service):
     assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
     assert "secret" not in failed.text
     assert "/api/boom" in (await client.get("/schema/openapi.json")).json()["paths"]
-    assert "prizewire_http_requests_total" in (await client.get("/metrics")).text
+    metrics = (await client.get("/metrics")).text
+    assert "prizewire_http_requests_total" in metrics
+    assert 'prizewire_invariant_breaches{name="sums"} 1.0' in metrics, "the checks run as a job too"
+    assert 'prizewire_invariant_breaches{name="audit.chain"} 0.0' in metrics
     stuck = await client.get("/api/services/rewards/stuck-events", headers=auth("operator"))
     assert stuck.json() == {"items": [], "next_cursor": None}
     lost = await client.post("/api/services/rewards/stuck-events/9/replay", headers=auth("operator"))

@@ -116,6 +116,7 @@ async def build(runtime: Runtime) -> Built:
         controllers=[build_routes(front)],
         lineage=lineage,
         checks=build_checks(parts_wait_s=settings.parts_wait_s),
+        checks_watched=True,
         specs=[
             *build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
             players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),

@@ -151,6 +151,7 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
             "winnings": "40.00",
             "topup": "0.00",
             "pending": "0.00",
+            "held": "0.00",
             "payout_pending": "60.00",
             "lifetime_earnings": "100.00",
         }

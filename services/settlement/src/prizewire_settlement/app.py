@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import pinned_assets
 from prizewire_chassis.auth import ApiTokens
-from prizewire_chassis.http import Check
+from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
-from prizewire_settlement.adapters.checks import CHECKS, results_whole
+from prizewire_settlement.adapters.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.messages import Messages
 from prizewire_settlement.adapters.queries import PostgresQueries
@@ -101,7 +101,10 @@ async def build(runtime: Runtime) -> Built:
     return Built(
         controllers=[*build_controllers(parts), preview_controller(previews)],
         lineage=lineage_over(queries),
-        checks=[Check(name, run) for name, run in checks.items()],
+        checks=[
+            Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)
+            for name, run in checks.items()
+        ],
         specs=[spec],
         api_tokens=ApiTokens(prefix=PREFIX, read=source_of),
         jobs=[

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http import Check
+from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime, main
 from prizewire_webhooks.adapters.messages import provider_event
@@ -77,7 +77,10 @@ async def build(runtime: Runtime) -> Built:
             ),
         ],
         lineage=lineage_of(stores),
-        checks=[Check(str(invariant), partial(_breaches, invariant)) for invariant in Invariant],
+        checks=[
+            Check(str(invariant), partial(_breaches, invariant), count=rows_of("deliveries"))
+            for invariant in Invariant
+        ],
         specs=consumer_specs(stores=stores, clock=runtime.clock, wake=deliverer.job.wake),
         jobs=[deliverer.job, sweep_job(db=runtime.db, stores=stores, clock=runtime.clock)],
         close=close,

@@ -64,13 +64,15 @@ class Api:
     `advice` is said where nobody answers.
     """
 
-    def __init__(self, *, base_url: str, token: str, advice: str = LOCAL_ADVICE) -> None:
+    def __init__(
+        self, *, base_url: str, token: str, advice: str = LOCAL_ADVICE, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self.base_url = base_url
         self._advice = advice
         self._client = httpx.Client(
             base_url=base_url,
             headers={"Authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             limits=httpx.Limits(max_connections=16),
         )
 
@@ -158,7 +160,7 @@ def remote() -> tuple[str, str] | None:
     return None
 
 
-def connect(*, roles: tuple[str, ...] = ("operator", "admin")) -> Api:
+def connect(*, roles: tuple[str, ...] = ("operator", "admin"), timeout_s: float = TIMEOUT_S) -> Api:
     """Reach the installation that PRIZEWIRE_URL and PRIZEWIRE_TOKEN name, else the local stack.
 
     Raises:
@@ -166,10 +168,10 @@ def connect(*, roles: tuple[str, ...] = ("operator", "admin")) -> Api:
         DevstackError: only one of the two variables is set.
     """
     if (named := remote()) is not None:
-        return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE)
+        return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE, timeout_s=timeout_s)
     home = Home.default()
     run = home.running()
     local_token = tokens.issue(
         secret_file=Keyring(home=home).jwt_secret_file, subject=SUBJECT, roles=roles, now=datetime.now(UTC)
     )
-    return Api(base_url=run.urls["gateway"], token=local_token)
+    return Api(base_url=run.urls["gateway"], token=local_token, timeout_s=timeout_s)

@@ -37,6 +37,7 @@ _TABLE: Final = (
     Route(prefix="/api/funding-accounts", service="rewards"),
     Route(prefix="/api/payouts/create", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),
+    Route(prefix="/api/imports", service="rewards"),
     Route(prefix="/api/payouts", service="payouts"),
     Route(prefix="/api/payout-methods", service="payouts"),
     Route(prefix="/api/admin/payouts", service="payouts"),

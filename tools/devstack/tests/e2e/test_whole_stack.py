@@ -74,6 +74,33 @@ def test_every_match_leaves_a_trace_in_all_five_services(full_stack: Stack, outc
         assert all(prize["tx_hash"] in text for prize in tournament["prizes"] if prize["rail"] == "stellar")
 
 
+def test_everything_holds_after_the_demonstration(full_stack: Stack, outcome: dict[str, Any]) -> None:
+    """Each service has looked at its invariants, and settlement and rewards agree on every round."""
+    found = answered(full_stack, "verify")
+    assert found["ok"], found
+    assert {one["service"] for one in found["checks"]} == {*SERVICES, "settlement and rewards"}
+    assert found["checks"][-1]["looked_at"] >= len(outcome["tournaments"])
+    assert f"{len(found['checks'])} invariants hold." in prizewire(full_stack, "verify")
+
+
+def test_opening_balances_are_imported_once(full_stack: Stack, tmp_path: Path) -> None:
+    """A dry run, the import, and a second run that changes nothing; then the wallet shows them."""
+    file = tmp_path / "old.csv"
+    file.write_text(
+        "player,asset,bucket,amount,reference\n"
+        "veteran,USDC,winnings,125.50,arena\nveteran,USDC,topup,10.00,arena\nveteran,SEASON,winnings,900,arena\n"
+    )
+    dry = answered(full_stack, "import", "balances", str(file))
+    assert (dry["dry_run"], dry["imported"]) == (True, 3)
+    done, again = (answered(full_stack, "import", "balances", str(file), "--apply") for _ in range(2))
+    assert (done["imported"], done["already"]) == (3, 0)
+    assert (again["imported"], again["already"]) == (0, 3)
+    assert [one["after"] for one in again["sums"]] == [one["after"] for one in done["sums"]]
+    file.write_text(file.read_text().replace("125.50", "125.51"))
+    refused = answered(full_stack, "import", "balances", str(file), "--apply", code=1)
+    assert [(one["line"], one["code"]) for one in refused["refusals"]] == [(2, "amount_changed")]
+
+
 def test_an_unknown_correlation_id_is_said(full_stack: Stack) -> None:
     """No trace is not an empty success."""
     assert answered(full_stack, "trace", "nobody-knows", code=1)["steps"] == []
@@ -123,6 +150,7 @@ def test_a_service_runs_by_hand_with_the_environment_that_is_printed(
     try:
         assert answered(full_stack, "stuck", "list", code=1)["silent"] == ["webhooks"]
         assert answered(full_stack, "trace", "nobody-knows", code=1)["silent"] == ["webhooks"]
+        assert answered(full_stack, "verify", code=1)["silent"] == ["webhooks"]
         with (tmp_path / "webhooks.log").open("wb") as log:
             by_hand = subprocess.Popen(
                 (sys.executable, "-m", "prizewire_webhooks", "serve"),

@@ -2,7 +2,7 @@
 
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
-from prizewire_chassis.http.parts import Check, Lineage, LineageEntry
+from prizewire_chassis.http.parts import Check, Lineage, LineageEntry, rows_of
 from prizewire_chassis.problems import Problem
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "decode_cursor",
     "encode_cursor",
     "page_limit",
+    "rows_of",
 ]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Check", "Lineage", "LineageEntry"]
+__all__ = ["Check", "Lineage", "LineageEntry", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,20 @@ Lineage = Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An invariant: ``run`` answers its breaches as sentences, none when it holds."""
+    """An invariant: ``run`` answers its breaches as sentences, none when it holds. ``count`` answers how many things it
+    is about, where that is known.
+    """
 
     name: str
     run: Callable[[AsyncConnection], Awaitable[list[str]]]
+    count: Callable[[AsyncConnection], Awaitable[int]] | None = None
+
+
+def rows_of(table: str) -> Callable[[AsyncConnection], Awaitable[int]]:
+    """A count for a check that is about every row of ``table``."""
+    statement = text(f"SELECT count(*) FROM {table}")  # noqa: S608 - our own tables
+
+    async def count(tx: AsyncConnection) -> int:
+        return int((await tx.execute(statement)).scalar_one())
+
+    return count

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
@@ -10,9 +9,11 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit, verify_chain
+from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Role, require
+from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
+from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.problems import Problem
@@ -29,7 +30,7 @@ def service_controller(
 ) -> type[Controller]:
     """The controller under ``/api/services/<service>``. To the service's own checks comes that of its audit chain."""
     operator = require(Role.OPERATOR, Role.ADMIN)
-    every_check = [*checks, Check("audit.chain", partial(verify_chain, service=service))]
+    every_check = [*checks, audit_check(service)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"
@@ -80,12 +81,20 @@ def service_controller(
             for check in every_check:
                 async with db.transaction() as tx:
                     breaches = await check.run(tx)
-                found.append({"name": check.name, "ok": not breaches, "breaches": breaches[:50]})
+                    looked_at = None if check.count is None else await check.count(tx)
+                found.append(
+                    {
+                        "name": check.name,
+                        "ok": not breaches,
+                        "breaches": breaches[:50],
+                        "looked_at": looked_at,
+                    }
+                )
             return {"service": service, "checks": found}
 
         @get("/schema", summary="This service's OpenAPI document")
         async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
-            return request.app.openapi_schema.to_schema()
+            return openapi_document(request.app)
 
         @get("/codes", summary="Stable reasons of stuck events")
         async def codes(self) -> list[str]:

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import Check
+from prizewire_chassis.http.parts import Check, rows_of
 from prizewire_payouts.domain.invariants import Invariant
 
 __all__ = ["CHECKS"]
@@ -79,10 +79,10 @@ async def _methods(tx: AsyncConnection) -> list[str]:
 
 
 CHECKS = (
-    Check(Invariant.AT_MOST_ONE_EFFECT, _one_effect),
-    Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts),
-    Check(Invariant.HISTORIES_ARE_PATHS, _histories),
-    Check(Invariant.CLOSURES_ARE_STORED, _closures),
-    Check(Invariant.ONE_DEFAULT_METHOD, _methods),
+    Check(Invariant.AT_MOST_ONE_EFFECT, _one_effect, count=rows_of("payouts")),
+    Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts, count=rows_of("attempts")),
+    Check(Invariant.HISTORIES_ARE_PATHS, _histories, count=rows_of("payout_transitions")),
+    Check(Invariant.CLOSURES_ARE_STORED, _closures, count=rows_of("payouts")),
+    Check(Invariant.ONE_DEFAULT_METHOD, _methods, count=rows_of("payout_methods")),
 )
 """Checked by `GET /api/services/payouts/checks`."""

@@ -96,12 +96,14 @@ transfers = Table(
     Index(
         "ledger_transfers_wallet_credits",
         "credit_account",
+        "at",
         "seq",
         postgresql_where=text(WALLETS_ONLY.format(side="credit")),
     ),
     Index(
         "ledger_transfers_wallet_debits",
         "debit_account",
+        "at",
         "seq",
         postgresql_where=text(WALLETS_ONLY.format(side="debit")),
     ),

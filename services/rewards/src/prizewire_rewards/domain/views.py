@@ -1,10 +1,10 @@
 """What people get to see: rows for reading, in minor units. Nothing is decided from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
@@ -12,18 +12,24 @@ from prizewire_rewards.domain.ledger import TransferType
 
 __all__ = [
     "CATEGORY_OF",
+    "SCAN_MAX",
     "SHEET_AMOUNTS",
+    "STATUS_OF",
     "BalanceSheet",
     "CampaignView",
     "Category",
     "Entry",
     "EntryFilter",
+    "EntryPage",
     "FundingView",
     "PayoutView",
+    "Position",
     "ReceivableView",
     "RewardView",
+    "Status",
     "WalletBalance",
     "types_of",
+    "types_with",
 ]
 
 
@@ -79,6 +85,55 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
 }
 
 
+class Status(StrEnum):
+    """What a history entry says of its money. It follows from the transfer's type and never changes: what becomes of
+    pending money is an entry of its own.
+    """
+
+    PENDING = "pending"
+    """It waits: for its round's finality, for a claim, for the end of a match that was entered, or of a payout."""
+    COMPLETED = "completed"
+    """It is where it was to go."""
+    REVERSED = "reversed"
+    """It takes back what an earlier entry did."""
+
+
+_WAITING: Final = frozenset(
+    {
+        TransferType.PRIZE_PENDING,
+        TransferType.CLAIM_OPENED,
+        TransferType.ENTRY_FEE_HELD,
+        TransferType.PAYOUT_REQUESTED,
+    }
+)
+_TAKING_BACK: Final = frozenset(
+    {
+        TransferType.PRIZE_REVERSED,
+        TransferType.PRIZE_RELEASED,
+        TransferType.PRIZE_UNCLAIMED,
+        TransferType.CLAIM_EXPIRED,
+        TransferType.CLAIM_REJECTED,
+        TransferType.ENTRY_FEE_REFUNDED,
+        TransferType.PAYOUT_GIVEN_BACK,
+        TransferType.PAYOUT_RETURNED,
+        TransferType.TOPUP_REVERSED,
+    }
+)
+STATUS_OF: Final[Mapping[TransferType, Status]] = {
+    type_: Status.PENDING
+    if type_ in _WAITING
+    else Status.REVERSED
+    if type_ in _TAKING_BACK
+    else Status.COMPLETED
+    for type_ in TransferType
+}
+
+
+def types_with(status: Status) -> frozenset[str]:
+    """The transfer types of a status."""
+    return frozenset(type_ for type_, found in STATUS_OF.items() if found is status)
+
+
 def types_of(name: str) -> frozenset[str] | None:
     """The transfer types that a filter means: one type by its own name, or all of a category; None if neither."""
     found = frozenset(type_ for type_ in CATEGORY_OF if type_ == name) or frozenset(
@@ -111,12 +166,15 @@ class CampaignView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletBalance:
-    """A player's money in one asset. ``lifetime_earnings`` are all prizes that ever became final."""
+    """A player's money in one asset. ``held`` are prizes that are theirs only once an operator has released them, or
+    they have claimed them; ``lifetime_earnings`` are all prizes that ever became final.
+    """
 
     asset: str
     winnings: int
     topup: int
     pending: int
+    held: int
     payout_pending: int
     lifetime_earnings: int
 
@@ -140,15 +198,28 @@ class Entry:
     at: datetime
 
 
+class Position(NamedTuple):
+    """Where an entry stands in a history: by its time, then by its number."""
+
+    at: datetime
+    seq: int
+
+
+SCAN_MAX: Final = 2_000
+"""Entries of each account, or of the whole ledger, among which one page of a filtered history is looked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which transfers to list, newest first: ``before`` is the sequence number of the last entry seen. ``player``
-    limits to that player's wallets, and then ``side`` to their credits or debits.
+    """Which transfers to list, newest first: only those after ``before`` in that order. ``player`` limits to that
+    player's wallets, and then ``side`` to their credits or debits. Entries of some ``types`` are looked for among the
+    next ``scan`` of each account.
     """
 
     limit: int
-    before: int | None = None
+    before: Position | None = None
     offset: int = 0
+    scan: int = SCAN_MAX
     player: str | None = None
     types: frozenset[str] | None = None
     asset: str | None = None
@@ -156,6 +227,14 @@ class EntryFilter:
     since: datetime | None = None
     until: datetime | None = None
     correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPage:
+    """A page of a history. ``resume`` is where to go on, None at the end; a page may be short, even empty, before it."""
+
+    entries: Sequence[Entry]
+    resume: Position | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

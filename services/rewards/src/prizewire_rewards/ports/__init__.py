@@ -30,13 +30,16 @@ from prizewire_rewards.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_rewards.domain.opening import SumKey
 from prizewire_rewards.domain.payout_rules import PayoutRules
 from prizewire_rewards.domain.players import PlayerFacts
+from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import (
     BalanceSheet,
     CampaignView,
     Entry,
     EntryFilter,
+    EntryPage,
     PayoutView,
     ReceivableView,
     RewardView,
@@ -57,6 +60,7 @@ __all__ = [
     "LinesDigest",
     "Messages",
     "Methods",
+    "Openings",
     "Payouts",
     "PlayerHasher",
     "Players",
@@ -409,6 +413,22 @@ class Messages(Protocol):
         ...
 
 
+class Openings(Protocol):
+    """Opening balances that imports have booked."""
+
+    async def lock(self) -> None:
+        """One import at a time, until the transaction ends."""
+        ...
+
+    async def booked(self, transfers: Sequence[UUID]) -> dict[UUID, int]:
+        """The amounts of those of the transfers that exist."""
+        ...
+
+    async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
+        """What imports have brought into each of these buckets."""
+        ...
+
+
 class Queries(MoneyQueries, Protocol):
     """What people read. Nothing is decided from it."""
 
@@ -428,12 +448,18 @@ class Queries(MoneyQueries, Protocol):
         """A player's money by asset, in order of codes; assets that they never had are left out."""
         ...
 
-    async def entries(self, wanted: EntryFilter) -> list[Entry]:
+    async def entries(self, wanted: EntryFilter) -> EntryPage:
         """Transfers, newest first."""
         ...
 
     async def entry(self, transfer_id: UUID) -> Entry | None:
         """One transfer."""
+        ...
+
+    async def statement(
+        self, *, player: str, asset: str, since: datetime, until: datetime, limit: int
+    ) -> Statement | None:
+        """A player's entries of a period, or None when there are more than ``limit``. Asked first in a transaction."""
         ...
 
     async def payouts(
@@ -495,6 +521,7 @@ class Work:
     players: Players
     history: History
     messages: Messages
+    openings: Openings
     entries: Entries
     topups: Topups
     fundings: Fundings

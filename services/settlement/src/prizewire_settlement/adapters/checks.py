@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
 
-__all__ = ["CHECKS", "results_whole"]
+__all__ = ["ABOUT", "CHECKS", "results_whole"]
 
 _SETTLED = "prizewire.round.settled.v1"
 _CORRECTED = "prizewire.round.corrected.v1"
@@ -137,3 +137,13 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.entries_follow_the_rule": partial(_breaches, statement=_ENTRIES_FOLLOW_THE_RULE),
 }
 """Check by name."""
+
+ABOUT = {
+    "settlement.lines_sum_to_net": "settlements",
+    "settlement.fees_follow_the_rule": "settlements",
+    "settlement.history_is_a_path": "round_transitions",
+    "settlement.state_is_the_last_step": "rounds",
+    "settlement.settlements_match_the_state": "rounds",
+    "settlement.settled_rounds_have_their_events": "settlements",
+}
+"""Of which table each check looks at every row."""

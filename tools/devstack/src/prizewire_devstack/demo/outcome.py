@@ -120,6 +120,7 @@ def judge(
     assets: AssetRegistry,
     seconds: float,
     deadline_s: float = sums.SETTLED_DEADLINE_S,
+    signer_url: str | None = None,
 ) -> Outcome:
     """Ask for every sum and every invariant. What does not hold is part of the outcome.
 
@@ -151,7 +152,7 @@ def judge(
                 deadline_s=min(deadline_s * 4, onchain.EXPLAINED_DEADLINE_S),
             )
         ),
-        broken=tuple(sums.broken(api)),
+        broken=tuple(sums.broken(api, signer_url=signer_url)),
         delivered=seen.delivered,
         deliveries_refused=seen.deliveries_refused,
         traced=seen.traced,

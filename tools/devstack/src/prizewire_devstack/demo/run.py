@@ -95,6 +95,7 @@ class Demonstration:
                 campaigns=campaigns,
                 assets=self._assets,
                 seconds=time.monotonic() - began,
+                signer_url=self._run.urls["signer"],
             )
         report.sums(self._console, outcome)
         self._verdict(outcome)

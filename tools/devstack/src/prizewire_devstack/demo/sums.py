@@ -16,7 +16,9 @@ import yaml
 from prizewire_devstack.api import Api
 from prizewire_devstack.demo.following import FAILED, PAID, Prize, Standing
 from prizewire_devstack.demo.tournaments import Tournament
-from prizewire_devstack.routes import SERVICES_WITH_API
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.tracing import missing
+from prizewire_devstack.verification import verify
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 from prizewire_money import Amount, Asset, AssetRegistry
 
@@ -227,16 +229,13 @@ def _wallet(
     )
 
 
-def broken(api: Api) -> list[Broken]:
-    """Ask every service for its invariants; answers those that do not hold."""
+def broken(api: Api, *, signer_url: str | None) -> list[Broken]:
+    """Verify the installation; answers the invariants that do not hold.
 
-    def ask(service: str) -> list[Broken]:
-        found = api.get(f"/api/services/{service}/checks")["checks"]
-        return [
-            Broken(service=service, name=check["name"], breaches=tuple(check["breaches"]))
-            for check in found
-            if not check["ok"]
-        ]
-
-    with ThreadPoolExecutor(len(SERVICES_WITH_API)) as pool:
-        return [one for found in pool.map(ask, SERVICES_WITH_API) for one in found]
+    Raises:
+        DevstackError: a service does not answer.
+    """
+    found = verify(api, signer_url=signer_url)
+    if found.silent:
+        raise DevstackError(missing(found.silent))
+    return [Broken(service=one.service, name=one.invariant, breaches=one.breaches) for one in found.broken]

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import Check
+from prizewire_chassis.http.parts import Check, rows_of
 
 __all__ = ["CHECKS"]
 
@@ -42,8 +42,8 @@ async def _quarantine(tx: AsyncConnection) -> list[str]:
 
 
 CHECKS = (
-    Check("stellar_payments_match_transactions", _payments),
-    Check("stellar_payout_on_one_open_slot", _slots),
-    Check("stellar_no_channel_in_quarantine", _quarantine),
+    Check("stellar_payments_match_transactions", _payments, count=rows_of("stellar_payments")),
+    Check("stellar_payout_on_one_open_slot", _slots, count=rows_of("stellar_slots")),
+    Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
 )
 """Each a sentence about rows; an empty list means that it holds."""

@@ -10,6 +10,7 @@ from prizewire_rewards.adapters.storage.funding import SqlFundings, SqlWithdrawa
 from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
+from prizewire_rewards.adapters.storage.openings import SqlOpenings
 from prizewire_rewards.adapters.storage.payouts import SqlPayouts
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.receivables import SqlReceivables
@@ -38,4 +39,5 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         fundings=SqlFundings(tx),
         withdrawals=SqlWithdrawals(tx),
         receivables=SqlReceivables(tx),
+        openings=SqlOpenings(tx),
     )

@@ -1,6 +1,6 @@
 """What people read: campaigns, wallets, history, payout requests, prizes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,18 +13,21 @@ from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
 from prizewire_rewards.adapters.storage.entries import entry_of
 from prizewire_rewards.adapters.storage.funding import wish_of
+from prizewire_rewards.adapters.storage.histories import entry_page, one_entry, statement_of
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.entries import Entry as RoundEntry
-from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.players import PlayerFacts
+from prizewire_rewards.domain.statement import BUCKETS, Statement
 from prizewire_rewards.domain.views import (
     SHEET_AMOUNTS,
     BalanceSheet,
     CampaignView,
     Entry,
     EntryFilter,
+    EntryPage,
     FundingView,
     PayoutView,
     ReceivableView,
@@ -34,8 +37,6 @@ from prizewire_rewards.domain.views import (
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 
 __all__ = ["SqlQueries"]
-
-BUCKETS = (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
 
 
 class SqlQueries:
@@ -74,22 +75,30 @@ class SqlQueries:
                 winnings=int(row.winnings),
                 topup=int(row.topup),
                 pending=int(row.pending),
+                held=int(row.held),
                 payout_pending=int(row.payout_pending),
                 lifetime_earnings=int(row.lifetime_earnings),
             )
             for row in rows
         ]
 
-    async def entries(self, wanted: EntryFilter) -> list[Entry]:
+    async def entries(self, wanted: EntryFilter) -> EntryPage:
         """Transfers, newest first."""
-        sql, values = _entries_statement(wanted, wallets=self._wallets(wanted.player))
-        rows = await self._tx.execute(text(sql), values)
-        return [_entry_of(row) for row in rows]
+        wallets = [] if wanted.player is None else self._wallets(wanted.player, asset=wanted.asset)
+        return await entry_page(self._tx, wanted, wallets=wallets)
 
     async def entry(self, transfer_id: UUID) -> Entry | None:
         """One transfer."""
-        row = (await self._tx.execute(_ENTRY, {"id": transfer_id})).one_or_none()
-        return None if row is None else _entry_of(row)
+        return await one_entry(self._tx, transfer_id)
+
+    async def statement(
+        self, *, player: str, asset: str, since: datetime, until: datetime, limit: int
+    ) -> Statement | None:
+        """A player's entries of a period, or None when there are more than ``limit``."""
+        wallets = {bucket: account_id(Account(bucket, player, asset)) for bucket in BUCKETS}
+        return await statement_of(
+            self._tx, player=player, asset=asset, wallets=wallets, since=since, until=until, limit=limit
+        )
 
     async def payouts(
         self, *, player: str | None, limit: int, before: tuple[datetime, UUID] | None, state: str | None
@@ -198,10 +207,9 @@ class SqlQueries:
         """What is known of a player."""
         return await SqlPlayers(self._tx).get(player)
 
-    def _wallets(self, player: str | None) -> list[UUID]:
-        if player is None:
-            return []
-        return [account_id(Account(bucket, player, asset)) for bucket in BUCKETS for asset in self._assets]
+    def _wallets(self, player: str, *, asset: str | None) -> list[UUID]:
+        assets = self._assets if asset is None else [asset]
+        return [account_id(Account(bucket, player, code)) for bucket in BUCKETS for code in assets]
 
 
 def _campaign_of(row: Any) -> CampaignView:
@@ -220,24 +228,6 @@ def _campaign_of(row: Any) -> CampaignView:
         settings_version=row.settings_version,
         unfunded_rounds=row.queued,
         created_at=row.created_at,
-    )
-
-
-def _entry_of(row: Any) -> Entry:
-    return Entry(
-        seq=row.seq,
-        id=row.id,
-        group=row.group_id,
-        type=row.type,
-        asset=row.asset,
-        amount=row.amount,
-        debit_kind=row.debit_kind,
-        debit_owner=row.debit_owner,
-        credit_kind=row.credit_kind,
-        credit_owner=row.credit_owner,
-        cause=row.cause,
-        correlation_id=row.correlation_id,
-        at=row.at,
     )
 
 
@@ -276,51 +266,6 @@ def _reward_of(row: Any) -> RewardView:
     )
 
 
-def _entries_statement(wanted: EntryFilter, *, wallets: Iterable[UUID]) -> tuple[str, dict[str, Any]]:
-    """The listing with only those conditions that are asked for, so that each has its own plan."""
-    conditions: list[str] = []
-    values: dict[str, Any] = {"limit": wanted.limit, "offset": wanted.offset}
-    for name, condition, value in (
-        ("before", "t.seq < :before", wanted.before),
-        ("types", "t.type = ANY (CAST(:types AS text[]))", sorted(wanted.types) if wanted.types else None),
-        ("asset", "t.asset = :asset", wanted.asset),
-        ("since", "t.at >= :since", wanted.since),
-        ("until", "t.at < :until", wanted.until),
-        ("correlation_id", "t.correlation_id = :correlation_id", wanted.correlation_id),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            values[name] = value
-    if wanted.player is None:
-        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-        found = f"SELECT t.* FROM ledger_transfers t {where}{_NEWEST}"  # noqa: S608 - fixed words
-    else:
-        values["wallets"] = list(wallets)
-        values["reach"] = wanted.limit + wanted.offset
-        sides = [wanted.side] if wanted.side else ["credit", "debit"]
-        found = " UNION ".join(_side_statement(side, conditions) for side in sides)
-        found = f"SELECT t.* FROM ({found}) t {_NEWEST}"  # noqa: S608 - fixed words
-    return f"{_ENTRY_COLUMNS} FROM ({found}) t {_ENTRY_JOINS} ORDER BY t.seq DESC", values
-
-
-def _side_statement(side: str, conditions: Sequence[str]) -> str:
-    """One side's newest entries of each wallet: an index walk backwards for each account."""
-    mine = [f"t.{side}_account = w.id", f"t.{side}_kind LIKE 'wallet:%'", *conditions]
-    return (
-        f"SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
-        f"SELECT t.* FROM ledger_transfers t WHERE {' AND '.join(mine)} ORDER BY t.seq DESC LIMIT :reach) n"
-    )
-
-
-_NEWEST = "ORDER BY t.seq DESC LIMIT :limit OFFSET :offset"
-_ENTRY_COLUMNS = (
-    "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
-    "t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at"
-)
-_ENTRY_JOINS = (
-    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account"
-)
-_ENTRY = text(f"{_ENTRY_COLUMNS} FROM ledger_transfers t {_ENTRY_JOINS} WHERE t.id = :id")
 _CAMPAIGNS = text(
     "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, coalesce(("
     "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
@@ -363,6 +308,7 @@ _SHEET = text(
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "
     "WHERE c.id = :id"
 )
+# One walk over the player's rewards gives both what is final and what is held; who has but a held prize has no wallet yet.
 _BALANCES = text(
     "WITH buckets AS (SELECT asset, "
     "sum(balance) FILTER (WHERE kind = 'wallet:winnings') AS winnings, "
@@ -371,12 +317,14 @@ _BALANCES = text(
     "FROM ledger_accounts WHERE owner = :player AND kind IN ('wallet:winnings', 'wallet:topup', 'wallet:pending') "
     "GROUP BY asset), waiting AS (SELECT asset, sum(amount) AS amount FROM payouts "
     "WHERE player = :player AND state IN ('requested', 'cancel_requested') GROUP BY asset), "
-    "earned AS (SELECT asset, sum(amount) AS amount FROM rewards WHERE player = :player AND state = 'credited' "
-    "GROUP BY asset) "
-    "SELECT b.asset, coalesce(b.winnings, 0) AS winnings, coalesce(b.topup, 0) AS topup, "
-    "coalesce(b.pending, 0) AS pending, coalesce(w.amount, 0) AS payout_pending, "
-    "coalesce(e.amount, 0) AS lifetime_earnings "
-    "FROM buckets b LEFT JOIN waiting w USING (asset) LEFT JOIN earned e USING (asset) ORDER BY b.asset"
+    "prizes AS (SELECT asset, sum(amount) FILTER (WHERE state = 'credited') AS earned, "
+    "sum(amount) FILTER (WHERE state IN ('held', 'claimable')) AS held "
+    "FROM rewards WHERE player = :player GROUP BY asset) "
+    "SELECT asset, coalesce(b.winnings, 0) AS winnings, coalesce(b.topup, 0) AS topup, "
+    "coalesce(b.pending, 0) AS pending, coalesce(p.held, 0) AS held, coalesce(w.amount, 0) AS payout_pending, "
+    "coalesce(p.earned, 0) AS lifetime_earnings "
+    "FROM buckets b FULL JOIN prizes p USING (asset) FULL JOIN waiting w USING (asset) "
+    "WHERE b.asset IS NOT NULL OR p.held > 0 ORDER BY asset"
 )
 _PAYOUTS = text(
     "SELECT p.*, CAST(p.outcome AS text) AS outcome_json FROM payouts p "

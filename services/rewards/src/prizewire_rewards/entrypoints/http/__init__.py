@@ -1,4 +1,4 @@
-"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players, entries, withdrawals, funding accounts."""
+"""HTTP: campaigns, wallets, transfers, prizes, claims, debts, players, entries, money in and out, exports, imports."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,11 @@ from litestar.di import Provide
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.claims import ClaimController
 from prizewire_rewards.entrypoints.http.entries import EntryController
+from prizewire_rewards.entrypoints.http.exports import TransactionExportController, WalletExportController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.held import HeldController
+from prizewire_rewards.entrypoints.http.imports import ImportController
 from prizewire_rewards.entrypoints.http.listing import provide_history
 from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
@@ -36,6 +38,9 @@ def build_routes(front: Front) -> Router:
         ReceivableController,
         ClaimController,
         PlayerController,
+        WalletExportController,
+        TransactionExportController,
+        ImportController,
     )
     return Router(
         path="/",

@@ -5,7 +5,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["Body", "CancelBody", "Code", "Decimal", "FundBody", "PayoutBody"]
+__all__ = [
+    "Body",
+    "CancelBody",
+    "Code",
+    "Decimal",
+    "DecisionBody",
+    "FundBody",
+    "OpeningRow",
+    "OpeningsBody",
+    "PayoutBody",
+]
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
 Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -49,3 +59,38 @@ class DecisionBody(Body):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
         examples=["identity seen on 2024-04-22"]
     )
+
+
+Cell = Annotated[str, StringConstraints(max_length=300)]
+
+
+class OpeningRow(Body):
+    """What a player had in an earlier system. Each row is looked at by itself: a wrong one is refused with its code."""
+
+    player: Cell = Field(examples=["ann"])
+    asset: Cell = Field(examples=["USDC"])
+    bucket: Cell = Field(description="winnings or topup.", examples=["winnings"])
+    amount: Cell = Field(description="Above zero, as a decimal text.", examples=["125.50"])
+    reference: Cell = Field(
+        description="What it is taken over from; with player, asset and bucket it is booked once.",
+        examples=["arena-2025-12-31"],
+    )
+
+
+class OpeningsBody(Body):
+    """Opening balances to be booked, or with ``dry_run`` only to be looked at."""
+
+    rows: Annotated[list[OpeningRow], Field(min_length=1, max_length=1000)] = Field(
+        examples=[
+            [
+                {
+                    "player": "ann",
+                    "asset": "USDC",
+                    "bucket": "winnings",
+                    "amount": "125.50",
+                    "reference": "arena-2025-12-31",
+                }
+            ]
+        ]
+    )
+    dry_run: bool = Field(True, description="Say what would be booked, and book nothing.")

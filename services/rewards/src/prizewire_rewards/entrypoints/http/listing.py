@@ -7,22 +7,41 @@ from typing import Annotated, Any
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from prizewire_chassis.http import Page, Problem, decode_cursor, page_limit
+from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_rewards.domain.ledger import TransferType
-from prizewire_rewards.domain.views import CATEGORY_OF, Entry, EntryFilter, types_of
-from prizewire_rewards.entrypoints.http.front import Front, offset_of, pages_of
+from prizewire_rewards.domain.views import (
+    CATEGORY_OF,
+    SCAN_MAX,
+    STATUS_OF,
+    Category,
+    Entry,
+    EntryFilter,
+    Position,
+    Status,
+    types_of,
+    types_with,
+)
+from prizewire_rewards.entrypoints.http.front import Front, offset_of
 
-__all__ = ["HistoryQuery", "entry_of", "list_entries"]
+__all__ = ["HistoryFilters", "HistoryQuery", "aware", "direction_of", "entry_of", "filter_of", "list_entries"]
 
-_PENDING_BUCKET = "wallet:pending"
 _WALLET = "wallet:"
+PAGES_SCAN_MAX = 50_000
+"""Entries among which an earlier system's page by number is looked for, where it has a filter."""
+_TYPES = f"A type of transfer, or one of {', '.join(Category)}."
+_STATUSES = f"One of {', '.join(Status)}."
+_FROM = "No earlier than this moment, with its time zone."
+_TO = "Earlier than this moment, with its time zone."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilters:
-    """Filters of a history. ``type`` is a transfer's type or a category; ``credit`` and ``debit`` are sides."""
+    """Filters of a history. ``type`` is a transfer's type or a category; of a player's, ``credit`` and ``debit`` are
+    sides.
+    """
 
     type: str | None
+    status: str | None
     asset: str | None
     since: datetime | None
     until: datetime | None
@@ -34,18 +53,26 @@ class HistoryFilters:
 
 def provide_history(
     *,
-    type_: Annotated[str | None, QueryParameter(name="type")] = None,
-    asset: Annotated[str | None, QueryParameter(name="asset")] = None,
-    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
-    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    correlation_id: Annotated[str | None, QueryParameter(name="correlation_id")] = None,
-    cursor: Annotated[str | None, QueryParameter(name="cursor")] = None,
-    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
-    page: Annotated[int | None, QueryParameter(name="page")] = None,
+    type_: Annotated[str | None, QueryParameter(name="type", description=_TYPES)] = None,
+    status: Annotated[str | None, QueryParameter(name="status", description=_STATUSES)] = None,
+    asset: Annotated[str | None, QueryParameter(name="asset", description="An asset's code.")] = None,
+    since: Annotated[datetime | None, QueryParameter(name="from", description=_FROM)] = None,
+    until: Annotated[datetime | None, QueryParameter(name="to", description=_TO)] = None,
+    correlation_id: Annotated[
+        str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
+    ] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(name="cursor", description="What a page gave as next_cursor.")
+    ] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit", description="1 to 200; else 50.")] = None,
+    page: Annotated[
+        int | None, QueryParameter(name="page", description="As earlier systems count, from 1; not deep.")
+    ] = None,
 ) -> HistoryFilters:
     """The filters of a request."""
     return HistoryFilters(
         type=type_,
+        status=status,
         asset=asset,
         since=since,
         until=until,
@@ -56,14 +83,12 @@ def provide_history(
     )
 
 
-async def list_entries(front: Front, query: HistoryFilters, *, player: str | None) -> Page:
-    """One page of transfers, newest first; of one player's wallets, or of everything.
+def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
+    """What a request asks for, of one player's wallets or of everything.
 
     Raises:
-        Problem: 400 ``type_unknown``, ``limit_invalid``, ``page_invalid`` or ``cursor_invalid``.
+        Problem: 400 ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
     """
-    limit = page_limit(query.limit)
-    after = decode_cursor(query.cursor, length=1)
     types = side = None
     if query.type in ("credit", "debit") and player is not None:
         side = query.type
@@ -73,30 +98,68 @@ async def list_entries(front: Front, query: HistoryFilters, *, player: str | Non
             raise Problem(
                 status=400, code="type_unknown", detail=f"there are no entries of type {query.type}"
             )
-    wanted = EntryFilter(
+    if query.status is not None:
+        if query.status not in set(Status):
+            detail = f"there are no entries of status {query.status}: use {', '.join(Status)}"
+            raise Problem(status=400, code="status_unknown", detail=detail)
+        alike = types_with(Status(query.status))
+        types = alike if types is None else types & alike
+    offset = offset_of(page=query.page, limit=limit)
+    return EntryFilter(
         limit=limit,
-        before=_sequence(after),
-        offset=offset_of(page=query.page, limit=limit),
+        before=_position(query.cursor),
+        offset=offset,
+        scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
         player=player,
         types=types,
         asset=query.asset,
         side=side,
-        since=query.since,
-        until=query.until,
+        since=None if query.since is None else aware(query.since, name="from"),
+        until=None if query.until is None else aware(query.until, name="to"),
         correlation_id=query.correlation_id,
     )
+
+
+async def list_entries(front: Front, query: HistoryFilters, *, player: str | None) -> Page:
+    """One page of transfers, newest first; of one player's wallets, or of everything. A page with filters may be short,
+    even empty, before the last: it looks through a bounded part of the history, and its cursor goes on there.
+
+    Raises:
+        Problem: 400 ``limit_invalid``, or as ``filter_of``.
+    """
+    wanted = filter_of(query, player=player, limit=page_limit(query.limit))
     found = await front.read(lambda queries: queries.entries(wanted))
-    last = [found[-1].seq] if found else None
-    return pages_of([entry_of(front, entry, player=player) for entry in found], limit=limit, cursor=last)
+    resume = found.resume
+    return {
+        "items": [entry_of(front, entry, player=player) for entry in found.entries],
+        "next_cursor": None if resume is None else encode_cursor([resume.at.isoformat(), resume.seq]),
+    }
 
 
-def _sequence(cursor: list[Any] | None) -> int | None:
-    if cursor is None:
+def _position(cursor: str | None) -> Position | None:
+    values = decode_cursor(cursor, length=2)
+    if values is None:
         return None
-    if not isinstance(cursor[0], int):
+    try:
+        at = datetime.fromisoformat(values[0])
+    except (TypeError, ValueError):
+        at = None
+    if at is None or at.tzinfo is None or type(values[1]) is not int or not 0 <= values[1] < 2**63:
         detail = "the cursor is not one that this route gave"
         raise Problem(status=400, code="cursor_invalid", detail=detail)
-    return cursor[0]
+    return Position(at, values[1])
+
+
+def aware(moment: datetime, *, name: str) -> datetime:
+    """A moment that says where on the globe it is meant.
+
+    Raises:
+        Problem: 400 ``period_invalid``.
+    """
+    if moment.tzinfo is None:
+        detail = f"{name} names no time zone: end it with Z, or with an offset such as +02:00"
+        raise Problem(status=400, code="period_invalid", detail=detail)
+    return moment
 
 
 def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any]:
@@ -105,6 +168,7 @@ def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any
         "id": str(entry.id),
         "type": entry.type,
         "category": CATEGORY_OF[TransferType(entry.type)],
+        "status": STATUS_OF[TransferType(entry.type)],
         "asset": entry.asset,
         "amount": front.wire(entry.asset, entry.amount),
         "at": entry.at.isoformat(),
@@ -118,14 +182,17 @@ def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any
             "cause": entry.cause,
         }
         return {**shown, **accounts}
+    direction, bucket = direction_of(entry, player=player)
+    return {**shown, "direction": direction, "bucket": bucket}
+
+
+def direction_of(entry: Entry, *, player: str) -> tuple[str, str]:
+    """Whether an entry is a credit or a debit to the player, and of which bucket; from one bucket to another it is the
+    credit that is shown.
+    """
     credited = entry.credit_owner == player and entry.credit_kind.startswith(_WALLET)
     bucket = entry.credit_kind if credited else entry.debit_kind
-    return {
-        **shown,
-        "direction": "credit" if credited else "debit",
-        "bucket": bucket.removeprefix(_WALLET),
-        "status": "pending" if bucket == _PENDING_BUCKET else "completed",
-    }
+    return "credit" if credited else "debit", bucket.removeprefix(_WALLET)
 
 
 HistoryQuery = NamedDependency[HistoryFilters]

@@ -47,6 +47,7 @@ class WalletController(Controller):
                     "winnings": front.wire(balance.asset, balance.winnings),
                     "topup": front.wire(balance.asset, balance.topup),
                     "pending": front.wire(balance.asset, balance.pending),
+                    "held": front.wire(balance.asset, balance.held),
                     "payout_pending": front.wire(balance.asset, balance.payout_pending),
                     "lifetime_earnings": front.wire(balance.asset, balance.lifetime_earnings),
                 }

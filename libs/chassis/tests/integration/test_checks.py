@@ -1,0 +1,82 @@
+"""The checks of a service as a job."""
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import text
+
+from prizewire_chassis import checks
+from prizewire_chassis.checks import checks_job
+from prizewire_chassis.http import Check, rows_of
+
+
+def breaches(name):
+    return REGISTRY.get_sample_value("prizewire_invariant_breaches", {"name": name})
+
+
+async def test_the_job_tells_breaches_as_a_metric(db):
+    """What is broken is counted, and what is mended is zero again."""
+    found = ["one", "two"]
+
+    async def run(tx):
+        await tx.execute(text("SELECT 1"))
+        return list(found)
+
+    job = checks_job(db=db, checks=[Check("told", run)], interval_s=1)
+    assert await job.run() is False
+    assert breaches("told") == 2
+    found.clear()
+    await checks_job(db=db, checks=[Check("told", run)], interval_s=1).run()
+    assert breaches("told") == 0
+
+
+async def test_a_check_that_fails_does_not_keep_the_others_from_their_turn(db):
+    """The rest is looked at, and the job fails, so that it is counted as one that does."""
+
+    async def broken(tx):
+        await tx.execute(text("SELECT 1 FROM nowhere"))
+        return []
+
+    async def run(_):
+        return ["off"]
+
+    job = checks_job(db=db, checks=[Check("broken", broken), Check("after", run)], interval_s=1)
+    with pytest.raises(ExceptionGroup):
+        await job.run()
+    assert breaches("after") == 1
+    assert breaches("broken") is None
+
+
+async def test_a_check_that_takes_long_rests_long(db, monkeypatch):
+    """One that took a while is not asked again at the next turn; a quick one is."""
+    asked = []
+
+    def named(name):
+        async def run(_):
+            asked.append(name)
+            return []
+
+        return Check(name, run)
+
+    now = [100.0]
+    monkeypatch.setattr(checks.time, "monotonic", lambda: now[0])
+
+    async def slow(_):
+        asked.append("slow")
+        now[0] += 10
+        return []
+
+    job = checks_job(db=db, checks=[Check("slow", slow), named("quick")], interval_s=1)
+    await job.run()
+    now[0] += 150
+    await job.run()
+    assert asked == ["slow", "quick", "quick"]
+    now[0] += 60
+    await job.run()
+    assert asked[-2:] == ["slow", "quick"]
+
+
+async def test_rows_are_counted(db):
+    """As many as the table has."""
+    async with db.transaction() as tx:
+        await tx.execute(text("INSERT INTO effects (note) VALUES ('a'), ('b')"))
+        assert await rows_of("effects")(tx) == 2

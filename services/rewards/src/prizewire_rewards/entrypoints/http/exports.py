@@ -1,0 +1,218 @@
+"""Histories as CSV, streamed; and statements as PDF."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from operator import methodcaller
+from typing import Annotated, Any, Final
+
+from litestar import Controller, Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Problem
+from prizewire_money import Asset
+from prizewire_rewards.domain.ledger import TransferType
+from prizewire_rewards.domain.statement import Statement
+from prizewire_rewards.domain.views import CATEGORY_OF, STATUS_OF, Entry, EntryFilter, EntryPage
+from prizewire_rewards.entrypoints.http.front import Front, player_of
+from prizewire_rewards.entrypoints.http.listing import (
+    HistoryFilters,
+    HistoryQuery,
+    aware,
+    direction_of,
+    filter_of,
+)
+
+__all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController", "safe_cell"]
+
+ROWS_PER_READ: Final = 2_000
+"""Rows that are read, written and forgotten at a time, in a transaction of their own: a slow reader at the other end
+holds back neither memory nor the database's vacuum.
+"""
+SCAN_PER_READ: Final = 20_000
+STATEMENT_ENTRIES_MAX: Final = 2_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_CSV: Final = "text/csv; charset=utf-8; header=present"
+_BEGIN = "The statement begins at this moment, with its time zone."
+_END = "It ends before this moment, with its time zone."
+
+
+def safe_cell(text: str) -> str:
+    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula gets an apostrophe before it
+    (OWASP, "CSV Injection").
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _common(front: Front, entry: Entry) -> tuple[str, ...]:
+    type_ = TransferType(entry.type)
+    return (
+        str(entry.id),
+        entry.at.isoformat(),
+        entry.type,
+        CATEGORY_OF[type_],
+        STATUS_OF[type_],
+        entry.asset,
+        front.wire(entry.asset, entry.amount),
+    )
+
+
+_COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount")
+_OF_PLAYER: Final = (*_COMMON, "direction", "bucket", "correlation_id", "group_id")
+_OF_ALL: Final = (
+    *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",
+)  # fmt: skip
+
+
+def _row_of_player(front: Front, entry: Entry, *, player: str) -> tuple[str, ...]:
+    direction, bucket = direction_of(entry, player=player)
+    return (*_common(front, entry), direction, bucket, entry.correlation_id, str(entry.group))
+
+
+def _row_of_all(front: Front, entry: Entry) -> tuple[str, ...]:
+    accounts = (entry.debit_kind, entry.debit_owner, entry.credit_kind, entry.credit_owner)
+    return (*_common(front, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group))
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+    """Rows by RFC 4180."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([[safe_cell(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
+
+
+async def _export(front: Front, query: HistoryFilters, *, player: str | None) -> Stream:
+    """Every entry that the filters mean, newest first. What is wrong with the filters is said before the first row.
+
+    Raises:
+        Problem: as ``filter_of``, or 400 ``export_unpaged``.
+    """
+    if query.limit is not None or query.page is not None or query.cursor is not None:
+        detail = "an export holds every entry: it takes no limit, page or cursor"
+        raise Problem(status=400, code="export_unpaged", detail=detail)
+    wanted = replace(filter_of(query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ)
+    row_of: Callable[[Entry], Sequence[str]]
+    columns: Sequence[str]
+    if player is None:
+        columns, row_of = _OF_ALL, partial(_row_of_all, front)
+    else:
+        columns, row_of = _OF_PLAYER, partial(_row_of_player, front, player=player)
+    first = await front.read(lambda queries: queries.entries(wanted))
+    return Stream(
+        _rows(front, wanted, first, columns=columns, row_of=row_of),
+        media_type=_CSV,
+        headers={"content-disposition": 'attachment; filename="transactions.csv"'},
+    )
+
+
+async def _rows(
+    front: Front,
+    wanted: EntryFilter,
+    page: EntryPage,
+    *,
+    columns: Sequence[str],
+    row_of: Callable[[Entry], Sequence[str]],
+) -> AsyncIterator[bytes]:
+    yield _csv([columns])
+    while True:
+        if page.entries:
+            yield _csv([row_of(entry) for entry in page.entries])
+        if page.resume is None:
+            return
+        page = await front.read(methodcaller("entries", replace(wanted, before=page.resume)))
+
+
+def _rendered(statement: Statement, asset: Asset) -> bytes:
+    # What draws pages takes tens of megabytes, which a service that nobody asks for a document does without.
+    from prizewire_rewards.entrypoints.http.statement_pdf import render_statement  # noqa: PLC0415 - see above
+
+    return render_statement(statement, asset=asset)
+
+
+class WalletExportController(Controller):
+    """What a player takes home; operators and admins name a player."""
+
+    path = "/api/wallet"
+    tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        "/transactions.csv",
+        guards=[require()],
+        summary="The whole history as CSV, newest first",
+        media_type=_CSV,
+    )
+    async def transactions(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        history: HistoryQuery,
+        player: FromQuery[str | None] = None,
+    ) -> Stream:
+        """All entries that the filters of the listing mean, with a header, by RFC 4180."""
+        return await _export(front, history, player=player_of(request.user, player))
+
+    @get(
+        "/statement.pdf",
+        guards=[require()],
+        summary="A statement in one asset over a period, as PDF",
+        media_type="application/pdf",
+    )
+    async def statement(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        asset: FromQuery[str],
+        since: Annotated[datetime, QueryParameter(name="from", description=_BEGIN)],
+        until: Annotated[datetime, QueryParameter(name="to", description=_END)],
+        player: FromQuery[str | None] = None,
+    ) -> Response[bytes]:
+        """Opening balance, entries, closing balance, and totals by category. Longer ones are to be had as CSV."""
+        owner = player_of(request.user, player)
+        of = front.asset(asset)
+        begin, end = aware(since, name="from"), aware(until, name="to")
+        if not begin < end:
+            detail = "a statement's period begins before it ends"
+            raise Problem(status=400, code="period_invalid", detail=detail)
+        found = await front.read(
+            lambda queries: queries.statement(
+                player=owner, asset=of.code, since=begin, until=end, limit=STATEMENT_ENTRIES_MAX
+            )
+        )
+        if found is None:
+            detail = f"the period has more than {STATEMENT_ENTRIES_MAX} entries: ask for a shorter one, or for the CSV"
+            raise Problem(status=400, code="statement_too_long", detail=detail)
+        document = await asyncio.to_thread(_rendered, found, of)
+        name = f"statement-{of.code}-{begin:%Y%m%d}-{end:%Y%m%d}.pdf"
+        return Response(
+            document,
+            media_type="application/pdf",
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+
+class TransactionExportController(Controller):
+    """The whole ledger, for admins."""
+
+    path = "/api/transactions"
+    tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        "/all.csv",
+        guards=[require(Role.ADMIN)],
+        summary="Every transfer as CSV, newest first; or one player's",
+        media_type=_CSV,
+    )
+    async def everything(
+        self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None
+    ) -> Stream:
+        """All transfers that the filters of the listing mean, with a header, by RFC 4180."""
+        return await _export(front, history, player=player)

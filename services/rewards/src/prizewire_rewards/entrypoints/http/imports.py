@@ -1,0 +1,147 @@
+"""``/api/imports``: what players bring along from an earlier system."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_money import Amount, AssetRegistry, InvalidAmount
+from prizewire_rewards.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
+from prizewire_rewards.entrypoints.http.bodies import OpeningRow, OpeningsBody
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
+from prizewire_rewards.handlers.imports import import_balances
+
+__all__ = ["ImportController"]
+
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
+"""Who may be a player, as the contracts' events have it."""
+_REFERENCE = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+
+
+class ImportController(Controller):
+    """Opening balances, for admins."""
+
+    path = "/api/imports"
+    tags = ["imports"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @post(
+        "/balances",
+        guards=[require(Role.ADMIN)],
+        status_code=200,
+        summary="Book opening balances, each once; or say what would be booked",
+    )
+    async def balances(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[OpeningsBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. An
+        Idempotency-Key is needed but for a dry run, which changes nothing.
+        """
+        openings, refused = read_rows(data.rows, assets=front.tools.assets)
+
+        async def work(tx: AsyncConnection) -> Reconciliation:
+            return await import_balances(
+                openings,
+                refused=refused,
+                dry_run=data.dry_run,
+                work=front.works.of(tx),
+                tools=front.tools,
+                now=front.clock.now(),
+            )
+
+        if data.dry_run:
+            return Response(_shown(front, await front.attempt(work), dry_run=True))
+
+        async def book(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            shown = _shown(front, await work(tx), dry_run=False)
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="balances.imported",
+                target=str(identifier),
+                detail={
+                    "rows": str(shown["rows"]),
+                    "imported": str(shown["imported"]),
+                    "already": str(shown["already"]),
+                    "refused": str(len(shown["refused"])),
+                    "references": sorted({opening.reference for opening in openings})[:20],
+                    "sums": shown["sums"],
+                },
+            )
+            return 200, shown
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/imports/balances",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=book,
+        )
+
+
+def read_rows(rows: Sequence[OpeningRow], *, assets: AssetRegistry) -> tuple[list[Opening], list[Refusal]]:
+    """What the rows say, and those that say nothing usable, by their place from 0."""
+    openings: list[Opening] = []
+    refused: list[Refusal] = []
+    for number, row in enumerate(rows):
+        read = _read(number, row, assets=assets)
+        if isinstance(read, Opening):
+            openings.append(read)
+        else:
+            refused.append(read)
+    return openings, refused
+
+
+def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | Refusal:
+    asset = assets.get(row.asset)
+    if not _NAME.fullmatch(row.player):
+        return Refusal(number, "player_invalid", "a player is 1 to 128 characters without white space")
+    if not _REFERENCE.fullmatch(row.reference):
+        return Refusal(number, "reference_invalid", "a reference is 1 to 128 printable characters")
+    if row.bucket not in OPENING_BUCKETS:
+        return Refusal(number, "bucket_unknown", f"a bucket is one of {', '.join(OPENING_BUCKETS)}")
+    if asset is None:
+        return Refusal(number, "asset_unknown", f"there is no asset {row.asset}")
+    try:
+        amount = Amount.parse(asset, row.amount).minor
+    except InvalidAmount as error:
+        return Refusal(number, str(error.code), str(error))
+    return Opening(
+        number=number,
+        player=row.player,
+        asset=asset.code,
+        bucket=row.bucket,
+        amount=amount,
+        reference=row.reference,
+    )
+
+
+def _shown(front: Front, found: Reconciliation, *, dry_run: bool) -> dict[str, Any]:
+    imported, after = found.imported(), found.after()
+
+    def sums(key: SumKey) -> dict[str, str]:
+        parts = {"before": found.before.get(key, 0), "imported": imported.get(key, 0), "after": after[key]}
+        return {
+            "asset": key.asset,
+            "bucket": key.bucket,
+            **{n: front.wire(key.asset, v) for n, v in parts.items()},
+        }
+
+    return {
+        "dry_run": dry_run,
+        "rows": found.rows,
+        "imported": len(found.new),
+        "already": len(found.already),
+        "refused": [{"row": one.number, "code": one.code, "detail": one.detail} for one in found.refused],
+        "sums": [sums(key) for key in sorted(after)],
+    }

@@ -1,0 +1,70 @@
+"""Opening balances from an earlier system, booked once however often they are sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_rewards.domain.booking import Credit
+from prizewire_rewards.domain.ledger import Kind, TransferType
+from prizewire_rewards.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
+from prizewire_rewards.handlers.crediting import Credited, follow_up
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["import_balances", "transfer_id_of"]
+
+
+def transfer_id_of(opening: Opening) -> UUID:
+    """The id of its transfer, by which it is found again: it follows from its key alone, whatever the amount."""
+    return ids.transfer_id(cause=f"{_cause_of(opening)}/{TransferType.OPENING_BALANCE}", index=0)
+
+
+def _cause_of(opening: Opening) -> str:
+    return f"opening/{ids.derive('opening', *opening.key)}"
+
+
+async def import_balances(
+    openings: Sequence[Opening],
+    *,
+    refused: Sequence[Refusal] = (),
+    dry_run: bool,
+    work: Work,
+    tools: Tools,
+    now: datetime,
+) -> Reconciliation:
+    """Book the openings that are new, or say what would be booked. ``refused`` are rows that could not even be read.
+
+    A credit to winnings is followed up as every other is: what the player owes is taken from it.
+    """
+    if not dry_run:
+        await work.openings.lock()
+    keys = {transfer_id_of(opening): opening.key for opening in openings}
+    booked = {keys[known]: amount for known, amount in (await work.openings.booked(list(keys))).items()}
+    found = judge(openings, booked=booked, assets=tools.assets)
+    before = await work.openings.totals({opening.sum_key for opening in openings})
+    if not dry_run:
+        await _book(found.new, work=work, tools=tools, now=now)
+    return Reconciliation(
+        rows=len(openings) + len(refused),
+        new=found.new,
+        already=found.already,
+        refused=sorted([*refused, *found.refused]),
+        before=before,
+    )
+
+
+async def _book(openings: Sequence[Opening], *, work: Work, tools: Tools, now: datetime) -> None:
+    if not openings:
+        return
+    journal = Journal()
+    credited = []
+    for opening in openings:
+        move = opening_move(opening)
+        cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
+        journal.add([move], cause=cause, correlation_id=correlation_id)
+        if move.credit.kind is Kind.WINNINGS:
+            credit = Credit(move.credit, move.amount, move.ordinal)
+            credited.append(Credited(credit, cause, correlation_id))
+    await work.ledger.post(journal.transfers, now=now)
+    await follow_up(credited, work=work, tools=tools, now=now)

@@ -1,0 +1,36 @@
+"""Every route with every kind of caller, by the table in ``access.yaml``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.settlement.tests.integration.conftest import Service, competition_body, match_event, subject_of
+from tests.access import CALLERS, Answer, walk
+
+TABLE = yaml.safe_load((Path(__file__).parents[1] / "access.yaml").read_text())
+
+
+async def test_every_route_answers_every_caller_as_the_table_says(service: Service) -> None:
+    """None is left out, and nobody gets further than the table lets them."""
+    await service.take(match_event("completed"), b"{")
+    things = {
+        "competition": "cup",
+        "competition_body": competition_body(),
+        "new_competition": competition_body(id="another-cup"),
+        "round": subject_of("m1"),
+        "correlation": "corr-m1",
+        "stuck": (await service.rows("SELECT id FROM stuck_events"))[0].id,
+    }
+
+    async def call(
+        caller: str, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
+    ) -> Answer:
+        token = {} if caller == "nobody" else service.as_(*CALLERS[caller], subject=f"{caller}-of-the-table")
+        return await service.client.request(
+            method, path, params=query, json=body, headers={**headers, **token}
+        )
+
+    document = (await service.client.get("/schema/openapi.json")).json()
+    assert await walk(document=document, table=TABLE, things=things, call=call, secrets={}) == []

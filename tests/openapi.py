@@ -1,0 +1,58 @@
+"""What every service's OpenAPI document must be: valid, with an example on every body and the one error model."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+__all__ = ["faults_of"]
+
+METHODS: Final = ("get", "put", "post", "patch", "delete")
+STATUSES_AFTER: Final = "400"
+
+
+def faults_of(document: Mapping[str, Any]) -> list[str]:
+    """Everything that is not as it must be, as sentences."""
+    faults = [
+        f"not valid: {error.message}" for error in OpenAPIV31SpecValidator(dict(document)).iter_errors()
+    ]
+    for route, operation in _operations(document):
+        if not operation.get("summary"):
+            faults.append(f"{route} has no summary")
+        faults += [f"{route}: {fault}" for fault in _body_faults(operation, document)]
+        faults += [f"{route}: {fault}" for fault in _problem_faults(operation, document)]
+    return faults
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield f"{method.upper()} {path}", item[method]
+
+
+def _body_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        if "example" not in media:
+            yield "its body has no example"
+            continue
+        whole = {**media["schema"], "components": document["components"]}
+        for error in Draft202012Validator(whole).iter_errors(media["example"]):
+            yield f"the example of its body is none: {error.message}"
+
+
+def _problem_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+    failing = {status: one for status, one in operation["responses"].items() if status >= STATUSES_AFTER}
+    if not {"400", "401", "403"} <= failing.keys():
+        yield "it does not say how it fails"
+    for status, response in failing.items():
+        name = response.get("$ref", "").rsplit("/", 1)[-1]
+        found = document["components"]["responses"].get(name)
+        if found is None or list(found["content"]) != ["application/problem+json"]:
+            yield f"{status} is not answered by the error model"
+            continue
+        media = found["content"]["application/problem+json"]
+        whole = {**media["schema"], "components": document["components"]}
+        for error in Draft202012Validator(whole).iter_errors(media["example"]):
+            yield f"the example of {status} is none: {error.message}"

@@ -1,0 +1,65 @@
+"""`prizewire import`: what players bring along from an earlier system."""
+
+import json
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from prizewire_devstack import balances
+from prizewire_devstack.api import connect
+from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.texts import printable
+
+
+@click.group(name="import")
+def command() -> None:
+    """Take over what an earlier system kept."""
+
+
+@command.command(name="balances")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--apply", "apply_", is_flag=True, help="Book them; without it nothing is changed.")
+@click.option("--partial", is_flag=True, help="With --apply: book the good rows though others are refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def import_balances(file: Path, apply_: bool, partial: bool, as_json: bool) -> int:
+    """Book the opening balances of FILE, each once however often it is run: player, asset, bucket (winnings or topup),
+    amount, reference, as CSV with a header or as JSON lines.
+
+    A dry run goes first. Exit code 1 when a row is refused or the sums do not agree.
+    """
+    with connect() as api:
+        report = balances.send(api, balances.read(file), apply=False)
+        if apply_ and (report.good or partial):
+            report = balances.send(api, balances.read(file), apply=True)
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+        return 0 if report.good else 1
+    render(report, applied=apply_)
+    return 0 if report.good else 1
+
+
+def render(report: balances.Report, *, applied: bool) -> None:
+    """Print the reconciliation."""
+    console = make_console()
+    done = "would be imported" if report.dry_run else "imported"
+    console.print(
+        f"{report.rows} rows: {report.imported} {done}, {report.already} imported before, "
+        f"{report.repeated} repeated in the file, {report.refused_count} refused.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("asset", "bucket", "before", "imported", "after", "", box=None)
+    for (asset, bucket), one in sorted(report.sums.items()):
+        verdict = "" if one.reconciles else "does not add up"
+        table.add_row(asset, bucket, str(one.before), str(one.imported), str(one.after), verdict)
+    if report.sums:
+        console.print(table)
+    for refused in report.refused:
+        click.echo(f"line {refused.line}: {refused.code}: {printable(refused.detail)}")
+    if report.refused_count > len(report.refused):
+        click.echo(f"and {report.refused_count - len(report.refused)} more")
+    if report.dry_run and applied:
+        click.echo("Nothing was imported: mend the refused rows, or add --partial to import the others.")
+    elif report.dry_run:
+        click.echo("Nothing was changed: this was a dry run. Add --apply to import.")

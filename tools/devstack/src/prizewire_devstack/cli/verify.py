@@ -1,0 +1,58 @@
+"""`prizewire verify`: whether everything holds that must."""
+
+import json
+
+import click
+from rich.table import Table
+
+from prizewire_devstack import tracing
+from prizewire_devstack.api import connect, remote
+from prizewire_devstack.cli.console import console as make_console
+from prizewire_devstack.home import Home
+from prizewire_devstack.texts import printable
+from prizewire_devstack.verification import ROUNDS_DEFAULT, TIMEOUT_S, Verification, verify
+
+
+@click.command(name="verify")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=ROUNDS_DEFAULT,
+    show_default=True,
+    help="How many final rounds of settlement to hold against rewards.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(rounds: int, as_json: bool) -> int:
+    """Run every service's checks, one line each; exit code 1 on a breach, or when a service does not answer.
+
+    The signer, which serves no checks, is read by its metrics where they can be reached: on the local stack.
+    """
+    signer_url = Home.default().running().urls.get("signer") if remote() is None else None
+    with connect(timeout_s=TIMEOUT_S) as api:
+        found = verify(api, rounds=rounds, signer_url=signer_url)
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+    else:
+        render(found)
+    return 0 if found.good else 1
+
+
+def render(found: Verification) -> None:
+    """Print a line for each invariant, and below it what breaks it."""
+    console = make_console()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    for one in found.verdicts:
+        verdict = "[green]ok[/]" if one.ok else "[bold red]BREACH[/]"
+        looked_at = "" if one.looked_at is None else f"{one.looked_at} looked at"
+        table.add_row(one.service, one.invariant, verdict, looked_at)
+    console.print(table)
+    for one in found.broken:
+        for breach in one.breaches or ("no breach was named",):
+            click.echo(f"{one.service}: {one.invariant}: {printable(breach)}")
+    if found.silent:
+        click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
+    elif found.good:
+        console.print(f"{len(found.verdicts)} invariants hold.", highlight=False)
