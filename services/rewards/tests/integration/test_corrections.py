@@ -196,15 +196,19 @@ async def test_a_payout_that_was_paid_nevertheless_leaves_the_debt(rig: Rig) -> 
 
 
 async def test_who_is_given_again_what_they_owe_owes_it_no_more(rig: Rig) -> None:
-    """The money is theirs already: the debt is lifted, the pool pays only what goes beyond it, in a payout of its own."""
+    """The money is theirs already: the debt is lifted, even though the pool has nothing, and nothing is paid twice."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="40.00"))
+    await rig.settle(Match(campaign, [("eve", "60.00")]))
     await rig.feed(rig.settlements, *match.corrected([], at=2))
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -4_000
     await rig.feed(rig.settlements, *match.corrected([("ann", "40.00")], at=3))
     assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
-    assert await rig.balance(Kind.POOL, campaign) == 6_000
+    assert await rig.balance(Kind.POOL, campaign) == 0
     assert (await rewards_of(rig))["ann"] == (4_000, "credited", 0, 3)
+    assert len(await rig.events("payout.requested")) == 1
+    [debt] = await rig.rows("SELECT amount, recovered, lifted FROM receivables")
+    assert debt == {"amount": 4_000, "recovered": 0, "lifted": 4_000}
     assert await rig.stuck() == []
     assert await rig.breaches() == []
 
