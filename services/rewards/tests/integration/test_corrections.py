@@ -1,5 +1,6 @@
 """Corrected rounds through the real inbox on real PostgreSQL: only differences move, in their order."""
 
+import asyncio
 import itertools
 from typing import Any
 from uuid import UUID
@@ -196,15 +197,19 @@ async def test_a_payout_that_was_paid_nevertheless_leaves_the_debt(rig: Rig) -> 
 
 
 async def test_who_is_given_again_what_they_owe_owes_it_no_more(rig: Rig) -> None:
-    """The money is theirs already: the debt is lifted, the pool pays only what goes beyond it, in a payout of its own."""
+    """The money is theirs already: the debt is lifted, even though the pool has nothing, and nothing is paid twice."""
     campaign, match, payout = await direct(rig)
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="40.00"))
+    await rig.settle(Match(campaign, [("eve", "60.00")]))
     await rig.feed(rig.settlements, *match.corrected([], at=2))
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -4_000
     await rig.feed(rig.settlements, *match.corrected([("ann", "40.00")], at=3))
     assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
-    assert await rig.balance(Kind.POOL, campaign) == 6_000
+    assert await rig.balance(Kind.POOL, campaign) == 0
     assert (await rewards_of(rig))["ann"] == (4_000, "credited", 0, 3)
+    assert len(await rig.events("payout.requested")) == 1
+    [debt] = await rig.rows("SELECT amount, recovered, lifted FROM receivables")
+    assert debt == {"amount": 4_000, "recovered": 0, "lifted": 4_000}
     assert await rig.stuck() == []
     assert await rig.breaches() == []
 
@@ -314,6 +319,34 @@ async def test_everything_in_one_batch(rig: Rig) -> None:
         5_000, 3_000, 2_000, 0, 100,
     ]  # fmt: skip
     assert await rig.balance(Kind.POOL, campaign) == 19_900
+    assert await rig.breaches() == []
+
+
+async def test_a_correction_and_a_payout_request_race_for_the_same_winnings(rig: Rig) -> None:
+    """Whoever comes first gets them: the money is requested and owed, or taken back and not requested."""
+    campaign = await rig.campaign(funded=60_000)
+    players = [f"racer{n}" for n in range(6)]
+    await rig.feed(rig.payouts, *(method_event(player) for player in players))
+    matches = [Match(campaign, [(player, "50.00")]) for player in players]
+    await rig.settle(*matches)
+
+    async def request(player: str) -> int:
+        async with rig.client(player) as client:
+            body = {"asset": "USDC", "amount": "50.00"}
+            answer = await client.post(
+                "/api/wallet/payout-request", json=body, headers={"idempotency-key": "race"}
+            )
+        return answer.status_code
+
+    async def correct(match: Match) -> None:
+        await rig.feed(rig.settlements, *match.corrected([], at=2))
+
+    answers = await asyncio.gather(*map(request, players), *map(correct, matches))
+    for player, status in zip(players, answers, strict=False):
+        owed = await rig.balance(Kind.RECEIVABLE, player)
+        assert (status, owed) in ((202, -5_000), (400, 0))
+        assert await rig.winnings(player) == 0
+    assert await rig.stuck() == []
     assert await rig.breaches() == []
 
 

@@ -192,6 +192,27 @@ async def test_a_correction_of_many_lines_that_the_pool_cannot_cover(rig: Rig) -
     assert await rig.breaches() == []
 
 
+async def test_who_waits_first_goes_first_across_chunks(rig: Rig) -> None:
+    """A prize that does not fit lets all after it wait, those of later chunks too; what is left goes to the pool."""
+    campaign = await rig.campaign(funded=1_500)
+    match = large(campaign, lines=LINES[:6], unclaimed="6.00")
+    await rig.settle(match)
+    await rig.work_on(limit=4)
+    await rig.settle(Match(campaign, [("eve", "6.00")]))
+    lines = [*LINES[1:4], ("big", "3.00"), *LINES[4:6], ("small", "1.00")]
+    await rig.feed(rig.settlements, *match.corrected(lines, at=3))
+    await rig.work_on(limit=4)
+    short = await rig.rows("SELECT player FROM rewards WHERE short > 0 ORDER BY line")
+    assert [row["player"] for row in short] == ["big", "small"]
+    assert await rig.balance(Kind.POOL, campaign) == 150, "what the small one would have taken"
+    await rig.fund(campaign, 250)
+    assert await rig.release() == 1
+    await rig.work_on(limit=4)
+    assert (await rig.winnings("big"), await rig.winnings("small")) == (300, 100)
+    assert await rig.stuck() == []
+    assert await rig.breaches() == []
+
+
 async def test_a_late_correction_of_many_lines_leaves_debts(rig: Rig) -> None:
     """What was paid out is owed, its payout asked to stop, and who gets it again owes it no more."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)

@@ -22,7 +22,8 @@ from prizewire_rewards.domain.states import (
     RoundState,
     step,
 )
-from prizewire_rewards.handlers.desk.desk import Booked, Desk
+from prizewire_rewards.handlers.desk.books import Booked
+from prizewire_rewards.handlers.desk.desk import Desk
 from prizewire_rewards.handlers.desk.large import begin_paying
 from prizewire_rewards.handlers.desk.means import Means
 from prizewire_rewards.handlers.receivables import Debt, take_less

@@ -8,7 +8,8 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.ledger import Move, TransferType
 from prizewire_rewards.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.domain.states import ROUND_EDGES, RoundState, step
-from prizewire_rewards.handlers.desk.desk import Booked, Desk
+from prizewire_rewards.handlers.desk.books import Booked
+from prizewire_rewards.handlers.desk.desk import Desk
 
 __all__ = ["Standing", "begin_paying", "finalize_later", "settle_in_chunks", "standing_of", "void_later"]
 
