@@ -6,7 +6,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
-    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from prizewire_chassis.db import chassis_tables
+from prizewire_rewards.adapters.claim_tables import claim_tables
 from prizewire_rewards.adapters.money_tables import money_tables
 
 __all__ = ["WALLETS_ONLY", "campaigns", "metadata", "payouts", "rewards", "rounds", "transfers"]
@@ -163,84 +163,6 @@ campaigns = Table(
     CheckConstraint("queued >= 0", name="campaigns_queued"),
     CheckConstraint("delivery IN ('wallet', 'direct', 'claim')", name="campaigns_delivery"),
     Index("campaigns_waiting", "id", postgresql_where=text("queued > 0")),
-)
-campaign_settings = Table(
-    "campaign_settings",
-    metadata,
-    Column("campaign", Uuid, ForeignKey("campaigns.id"), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("settings", JSONB, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("at", _MOMENT, nullable=False),
-    PrimaryKeyConstraint("campaign", "version"),
-)
-cap_usage = Table(
-    "cap_usage",
-    metadata,
-    Column("campaign", Uuid, ForeignKey("campaigns.id"), nullable=False),
-    Column("cap", Text, nullable=False),
-    Column("player", Text, nullable=False),
-    Column("day", Text, nullable=False),
-    Column("used", BigInteger, nullable=False),
-    PrimaryKeyConstraint("campaign", "cap", "player", "day"),
-    CheckConstraint("used >= 0", name="cap_usage_used"),
-)
-cap_lines = Table(
-    "cap_lines",
-    metadata,
-    Column("reward_id", Uuid, primary_key=True),
-    Column("campaign", Uuid, ForeignKey("campaigns.id"), nullable=False),
-    Column("player", Text, nullable=False),
-    Column("day", Date, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    CheckConstraint("amount > 0", name="cap_lines_amount"),
-    Index("cap_lines_campaign", "campaign"),
-)
-claims = Table(
-    "claims",
-    metadata,
-    Column("reward_id", Uuid, primary_key=True),
-    Column("round_id", Uuid, nullable=False),
-    Column("campaign", Uuid, ForeignKey("campaigns.id"), nullable=False),
-    Column("player", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("deadline", _MOMENT, nullable=False),
-    Column("opened_at", _MOMENT, nullable=False),
-    Column("claimed_at", _MOMENT),
-    Column("decided_at", _MOMENT),
-    Column("decided_by", Text),
-    Column("reason", Text),
-    Column("rule", Text),
-    Column("findings", JSONB, nullable=False),
-    Column("version", Integer, nullable=False),
-    CheckConstraint("(state IN ('open', 'held')) = (decided_at IS NULL)", name="claims_decided"),
-    CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="claims_decider"),
-    CheckConstraint("decided_by <> player OR decided_by = 'rewards'", name="claims_own"),
-    CheckConstraint("state <> 'held' OR (claimed_at IS NOT NULL AND rule IS NOT NULL)", name="claims_held"),
-    Index("claims_due", "state", "deadline", postgresql_where=text("state IN ('open', 'held')")),
-    Index("claims_player", "player", "opened_at"),
-    Index("claims_campaign", "campaign", "opened_at"),
-    Index("claims_opened", "opened_at", "reward_id"),
-    Index("claims_round", "round_id"),
-)
-players = Table(
-    "players",
-    metadata,
-    Column("player", Text, primary_key=True),
-    Column("registered_at", _MOMENT),
-    Column("registered_at_told", _MOMENT),
-    Column("kyc_state", Text),
-    Column("kyc_state_told", _MOMENT),
-    Column("device_hash", Text),
-    Column("device_hash_told", _MOMENT),
-    Column("address_hash", Text),
-    Column("address_hash_told", _MOMENT),
-    Column("changed_at", _MOMENT),
-    CheckConstraint("kyc_state IN ('none', 'pending', 'verified', 'rejected')", name="players_kyc_state"),
-    CheckConstraint("device_hash ~ '^[0-9a-f]{64}$'", name="players_device_hash"),
-    CheckConstraint("address_hash ~ '^[0-9a-f]{64}$'", name="players_address_hash"),
-    Index("players_device", "device_hash", postgresql_where=text("device_hash IS NOT NULL")),
-    Index("players_address", "address_hash", postgresql_where=text("address_hash IS NOT NULL")),
 )
 rounds = Table(
     "rounds",
@@ -482,4 +404,5 @@ transitions = Table(
     Index("transitions_subject", "subject", "id"),
 )
 
+claim_tables(metadata)
 money_tables(metadata)

@@ -14,8 +14,6 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
-from prizewire_rewards.domain.caps import CapKey, CapLine
-from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.ledger import Account, Transfer
 from prizewire_rewards.domain.model import (
@@ -32,20 +30,9 @@ from prizewire_rewards.domain.model import (
 )
 from prizewire_rewards.domain.opening import SumKey
 from prizewire_rewards.domain.payout_rules import PayoutRules
-from prizewire_rewards.domain.players import PlayerFacts
-from prizewire_rewards.domain.statement import Statement
-from prizewire_rewards.domain.views import (
-    BalanceSheet,
-    CampaignView,
-    Entry,
-    EntryFilter,
-    EntryPage,
-    PayoutView,
-    ReceivableView,
-    RewardView,
-    WalletBalance,
-)
-from prizewire_rewards.ports.money import Entries, Fundings, MoneyQueries, Topups, Withdrawals
+from prizewire_rewards.ports.claims import CapCounts, Claims, PlayerHasher, Players
+from prizewire_rewards.ports.money import Entries, Fundings, Topups, Withdrawals
+from prizewire_rewards.ports.reading import Queries
 
 __all__ = [
     "Campaigns",
@@ -321,82 +308,6 @@ class Methods(Protocol):
         ...
 
 
-class Claims(Protocol):
-    """Prizes that must be claimed."""
-
-    async def queue(self, player: str) -> None:
-        """Wait until no other transaction decides a claim of this player, and keep others waiting."""
-        ...
-
-    async def find(self, reward_id: UUID) -> Claim | None:
-        """One claim as it is, without a lock."""
-        ...
-
-    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Claim]:
-        """Those that exist, locked in the order of their ids. The caller holds their rounds' locks."""
-        ...
-
-    async def add(self, claims: Sequence[Claim]) -> None:
-        """Store new ones."""
-        ...
-
-    async def save(self, claims: Sequence[Claim]) -> None:
-        """Store what was decided of locked ones."""
-        ...
-
-    async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
-        """Claims in ``state`` whose deadline has passed, of the campaign whose claim is due longest; not locked."""
-        ...
-
-    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
-        """How many prizes the player claimed or was credited since, at most ``limit``; the claim ``but`` left out."""
-        ...
-
-    async def sharing(self, claim: Claim, *, limit: int) -> list[str]:
-        """Other winners of the claim's round who have its player's device or address, at most ``limit``."""
-        ...
-
-
-class CapCounts(Protocol):
-    """What campaigns with caps have granted. The caller holds the campaigns' locks."""
-
-    async def lock(self, keys: Iterable[CapKey]) -> dict[CapKey, int]:
-        """What was counted, above zero, locked in one order."""
-        ...
-
-    async def lines(self, reward_ids: Iterable[UUID]) -> dict[UUID, CapLine]:
-        """Those of these prizes that count."""
-        ...
-
-    async def save(self, used: Mapping[CapKey, int], lines: Sequence[CapLine]) -> None:
-        """Store counts, and prizes that count; one that counts with nothing is forgotten."""
-        ...
-
-    async def begin(self, campaign: UUID) -> None:
-        """Count what a campaign that had no caps so far has granted."""
-        ...
-
-
-class Players(Protocol):
-    """What is known of players for risk rules."""
-
-    async def lock(self, players: Iterable[str]) -> dict[str, PlayerFacts]:
-        """What is known of them, locked in one order; also of those who come to be known meanwhile."""
-        ...
-
-    async def save(self, facts: Sequence[PlayerFacts], *, now: datetime) -> None:
-        """Store what is known by now."""
-        ...
-
-    async def get(self, player: str) -> PlayerFacts | None:
-        """What is known of one, without a lock."""
-        ...
-
-    async def forget(self, player: str) -> bool:
-        """Erase what is known of one; whether there was anything."""
-        ...
-
-
 class History(Protocol):
     """Every step of every state machine."""
 
@@ -426,84 +337,6 @@ class Openings(Protocol):
 
     async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
         """What imports have brought into each of these buckets."""
-        ...
-
-
-class Queries(MoneyQueries, Protocol):
-    """What people read. Nothing is decided from it."""
-
-    async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:
-        """Campaigns, newest first, those before a (creation time, id)."""
-        ...
-
-    async def campaign(self, campaign_id: UUID) -> CampaignView | None:
-        """One campaign."""
-        ...
-
-    async def balance_sheet(self, campaign_id: UUID) -> BalanceSheet | None:
-        """Where a campaign's money is."""
-        ...
-
-    async def balances(self, player: str) -> list[WalletBalance]:
-        """A player's money by asset, in order of codes; assets that they never had are left out."""
-        ...
-
-    async def entries(self, wanted: EntryFilter) -> EntryPage:
-        """Transfers, newest first."""
-        ...
-
-    async def entry(self, transfer_id: UUID) -> Entry | None:
-        """One transfer."""
-        ...
-
-    async def statement(
-        self, *, player: str, asset: str, since: datetime, until: datetime, limit: int
-    ) -> Statement | None:
-        """A player's entries of a period, or None when there are more than ``limit``. Asked first in a transaction."""
-        ...
-
-    async def payouts(
-        self, *, player: str | None, limit: int, before: tuple[datetime, UUID] | None, state: str | None
-    ) -> list[PayoutView]:
-        """Payout requests, newest first."""
-        ...
-
-    async def rewards(
-        self,
-        *,
-        player: str | None,
-        round_id: UUID | None,
-        correlation_id: str | None,
-        limit: int,
-        after: tuple[UUID, int] | None,
-    ) -> list[RewardView]:
-        """Prizes by round and line, those after a (round, line)."""
-        ...
-
-    async def claims(
-        self,
-        *,
-        player: str | None,
-        campaign: UUID | None,
-        state: str | None,
-        limit: int,
-        before: tuple[datetime, UUID] | None,
-    ) -> list[Claim]:
-        """Claims, last opened first, those before a (time, prize id)."""
-        ...
-
-    async def claim(self, reward_id: UUID) -> Claim | None:
-        """One claim."""
-        ...
-
-    async def player(self, player: str) -> PlayerFacts | None:
-        """What is known of a player."""
-        ...
-
-    async def receivables(
-        self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
-    ) -> list[ReceivableView]:
-        """What players owe or owed, newest first, those before an (opening time, id)."""
         ...
 
 
@@ -547,18 +380,6 @@ class ClosureVerifier(Protocol):
 
     def verifies(self, closure: str, *, payout_id: UUID) -> bool:
         """Whether ``closure`` is an authentic ``signing.closed`` of this payout."""
-        ...
-
-
-class PlayerHasher(Protocol):
-    """Keyed hashes of what would tell who a player is."""
-
-    def raw(self, fact: str, value: str) -> str:
-        """The keyed hash of a raw device or address, the same as that of its plain hash. ``fact`` names which."""
-        ...
-
-    def hashed(self, fact: str, digest: str) -> str:
-        """The keyed hash of a device or address that arrived as a plain SHA-256 in hex."""
         ...
 
 

@@ -1,0 +1,101 @@
+"""What people read; nothing is decided from it."""
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.players import PlayerFacts
+from prizewire_rewards.domain.statement import Statement
+from prizewire_rewards.domain.views import (
+    BalanceSheet,
+    CampaignView,
+    Entry,
+    EntryFilter,
+    EntryPage,
+    PayoutView,
+    ReceivableView,
+    RewardView,
+    WalletBalance,
+)
+from prizewire_rewards.ports.money import MoneyQueries
+
+__all__ = ["Queries"]
+
+
+class Queries(MoneyQueries, Protocol):
+    """What people read. Nothing is decided from it."""
+
+    async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:
+        """Campaigns, newest first, those before a (creation time, id)."""
+        ...
+
+    async def campaign(self, campaign_id: UUID) -> CampaignView | None:
+        """One campaign."""
+        ...
+
+    async def balance_sheet(self, campaign_id: UUID) -> BalanceSheet | None:
+        """Where a campaign's money is."""
+        ...
+
+    async def balances(self, player: str) -> list[WalletBalance]:
+        """A player's money by asset, in order of codes; assets that they never had are left out."""
+        ...
+
+    async def entries(self, wanted: EntryFilter) -> EntryPage:
+        """Transfers, newest first."""
+        ...
+
+    async def entry(self, transfer_id: UUID) -> Entry | None:
+        """One transfer."""
+        ...
+
+    async def statement(
+        self, *, player: str, asset: str, since: datetime, until: datetime, limit: int
+    ) -> Statement | None:
+        """A player's entries of a period, or None when there are more than ``limit``. Asked first in a transaction."""
+        ...
+
+    async def payouts(
+        self, *, player: str | None, limit: int, before: tuple[datetime, UUID] | None, state: str | None
+    ) -> list[PayoutView]:
+        """Payout requests, newest first."""
+        ...
+
+    async def rewards(
+        self,
+        *,
+        player: str | None,
+        round_id: UUID | None,
+        correlation_id: str | None,
+        limit: int,
+        after: tuple[UUID, int] | None,
+    ) -> list[RewardView]:
+        """Prizes by round and line, those after a (round, line)."""
+        ...
+
+    async def claims(
+        self,
+        *,
+        player: str | None,
+        campaign: UUID | None,
+        state: str | None,
+        limit: int,
+        before: tuple[datetime, UUID] | None,
+    ) -> list[Claim]:
+        """Claims, last opened first, those before a (time, prize id)."""
+        ...
+
+    async def claim(self, reward_id: UUID) -> Claim | None:
+        """One claim."""
+        ...
+
+    async def player(self, player: str) -> PlayerFacts | None:
+        """What is known of a player."""
+        ...
+
+    async def receivables(
+        self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[ReceivableView]:
+        """What players owe or owed, newest first, those before an (opening time, id)."""
+        ...
