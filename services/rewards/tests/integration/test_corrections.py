@@ -145,6 +145,22 @@ async def test_a_new_round_waits_behind_a_line_that_is_short(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+async def test_a_prize_that_is_short_of_more_than_it_was(rig: Rig) -> None:
+    """A small prize grows beyond what there is, and shrinks again to less than it was short of."""
+    campaign = await rig.campaign(funded=4_000)
+    match = Match(campaign, [("ann", "1.00")], unclaimed="39.00", final=False)
+    await rig.settle(match, Match(campaign, [("eve", "39.00")]))
+    await rig.feed(rig.settlements, *match.corrected([("ann", "40.00")], at=2))
+    assert await rewards_of(rig) == {"ann": (4_000, "pending", 3_900, 2), "eve": (3_900, "credited", 0, 1)}
+    await rig.feed(rig.settlements, *match.corrected([("ann", "2.00")], at=3))
+    assert (await rewards_of(rig))["ann"] == (200, "pending", 100, 3)
+    await rig.feed(rig.settlements, *match.corrected([("ann", "0.50")], at=4))
+    assert (await rewards_of(rig))["ann"] == (50, "pending", 0, 4)
+    assert await rig.stuck() == []
+    assert await rig.rows("SELECT state, queued FROM campaigns") == [{"state": "active", "queued": 0}]
+    assert await rig.breaches() == []
+
+
 async def test_an_unfunded_round_only_gets_new_lines(rig: Rig) -> None:
     """Nothing moved, so nothing moves; what is paid later is the correction."""
     campaign = await rig.campaign()

@@ -114,18 +114,17 @@ class SqlRounds(SqlStaging):
                     "digests": [head.digest for head in heads],
                 },
             )
-        if rewards:
-            await self._tx.execute(
-                _SAVE_REWARDS, {"ids": [reward.id for reward in rewards], **_moving(rewards)}
-            )
-        lined = [reward for reward in rewards if reward.version > 1]
-        if lined:
-            await self._save_lines(lined)
+        first = [reward for reward in rewards if reward.version == 1]
+        if first:
+            await self._tx.execute(_SAVE_REWARDS, {"ids": [reward.id for reward in first], **_moving(first)})
+        later = [reward for reward in rewards if reward.version > 1]
+        if later:
+            await self._save_corrected(later)
 
-    async def _save_lines(self, rewards: Sequence[Reward]) -> None:
-        """What changes of prizes with their settlement's version."""
+    async def _save_corrected(self, rewards: Sequence[Reward]) -> None:
+        """Prizes with their lines, in one statement: what they are short of is at most the amount that comes with it."""
         await self._tx.execute(
-            _SAVE_LINES,
+            _SAVE_CORRECTED,
             {
                 "ids": [reward.id for reward in rewards],
                 "parts": [reward.line.part for reward in rewards],
@@ -133,6 +132,7 @@ class SqlRounds(SqlStaging):
                 "places": [reward.line.place for reward in rewards],
                 "amounts": [reward.line.amount for reward in rewards],
                 "versions": [reward.version for reward in rewards],
+                **_moving(rewards),
             },
         )
 
@@ -144,8 +144,7 @@ class SqlRounds(SqlStaging):
         later = [reward for reward in rewards if reward.version > 1 or reward.short]
         if later:
             # A prize is born with the first version and nothing short, as nearly all are.
-            await self._tx.execute(_SAVE_REWARDS, {"ids": [one.id for one in later], **_moving(later)})
-            await self._save_lines(later)
+            await self._save_corrected(later)
 
     async def record_correction(
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
@@ -321,10 +320,13 @@ _SAVE_REWARDS = text(
     "CAST(:notes AS text[]), CAST(:payouts AS uuid[]), CAST(:ordinals AS int[]), CAST(:shorts AS bigint[])) "
     "AS u(id, state, transfer_id, note, payout_id, payout_ordinal, short) WHERE r.id = u.id"
 )
-_SAVE_LINES = text(
-    "UPDATE rewards r SET part = u.part, line = u.line, place = u.place, amount = u.amount, "
-    "settlement_version = u.version "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:parts AS int[]), CAST(:lines AS int[]), CAST(:places AS int[]), "
-    "CAST(:amounts AS bigint[]), CAST(:versions AS int[])) AS u(id, part, line, place, amount, version) "
-    "WHERE r.id = u.id AND r.settlement_version <> u.version"
+_SAVE_CORRECTED = text(
+    "UPDATE rewards r SET state = u.state, transfer_id = u.transfer_id, note = u.note, payout_id = u.payout_id, "
+    "payout_ordinal = u.payout_ordinal, short = u.short, part = u.part, line = u.line, place = u.place, "
+    "amount = u.amount, settlement_version = u.version "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), "
+    "CAST(:notes AS text[]), CAST(:payouts AS uuid[]), CAST(:ordinals AS int[]), CAST(:shorts AS bigint[]), "
+    "CAST(:parts AS int[]), CAST(:lines AS int[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]), "
+    "CAST(:versions AS int[])) AS u(id, state, transfer_id, note, payout_id, payout_ordinal, short, part, line, "
+    "place, amount, version) WHERE r.id = u.id"
 )
