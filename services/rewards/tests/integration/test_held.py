@@ -174,3 +174,22 @@ async def test_only_what_is_held_can_be_decided_and_not_by_its_player(rig: Rig, 
     with pytest.raises(NotFound):
         await decide(rig, match.round_id, go=False)
     assert await rig.balance(Kind.RESERVED, match.round_id) == 3_000
+
+
+async def test_lines_of_a_large_round_are_held(rig: Rig) -> None:
+    """A rule's code stands on the staged line, and keeps its prize back when the chunk comes to it."""
+    campaign = await rig.campaign(funded=10_000)
+    match = Match(campaign, LINES, lines_per_part=2)
+    first, last = match.events()
+    await rig.feed(rig.settlements, first)
+    async with rig.db.transaction() as tx:
+        await rig.works.of(tx).rounds.hold((match.round_id, 1), held={2: "cap_player"})
+    await rig.feed(rig.settlements, last)
+    await rig.work_on(limit=2)
+    assert [await rig.winnings(player) for player, _ in LINES] == [5_000, 0, 2_000]
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 3_000
+    [told] = await rig.events("reward.held")
+    assert [line["note"] for line in told["data"]["lines"]] == ["cap_player"]
+    await decide(rig, match.reward_id("bob"), go=True)
+    assert await rig.winnings("bob") == 3_000
+    assert await rig.breaches() == []

@@ -27,7 +27,7 @@ async def test_a_long_lineage_is_cut_and_says_so(rig: Rig) -> None:
 
 async def test_a_correction_and_what_it_leaves_owing_are_told(rig: Rig) -> None:
     """The reason, the version, the debt and its recovery from another match stand in the lineage of the prize."""
-    campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
+    campaign = await rig.campaign(funded=20_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "50.00")])
     await rig.settle(match)

@@ -253,7 +253,7 @@ staged_lines = Table(
     Column("amount", BigInteger, nullable=False),
     Column("held", Text),
     Index("staged_lines_line", "round_id", "settlement_version", "line"),
-    Index("staged_lines_player", "round_id", "settlement_version", "player"),
+    Index("staged_lines_player", "player", "round_id", "settlement_version"),
 )
 round_work = Table(
     "round_work",
