@@ -116,7 +116,7 @@ def test_what_is_taken_back_counts_no_more() -> None:
     campaign, bench = campaign_with(per_player=1_000), Bench()
     head, lines = settled(campaign, ("ann", 1_000))
     bench.held(campaign, (head, lines))
-    reward = ids.ids.reward_id(round_id=head.round_id, player="ann")
+    reward = ids.reward_id(round_id=head.round_id, player="ann")
     bench.back(campaign, {reward: 400, uuid4(): None})
     assert bench.used(campaign, CapCode.PLAYER, "ann") == 600
     bench.back(campaign, {reward: None})

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
+from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.opening import Opening, Reconciliation, SumKey
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow
 from prizewire_rewards.entrypoints.http.imports import read_rows
 from prizewire_rewards.handlers.imports import import_balances, transfer_id_of
-from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.handlers.receivables import open_receivable
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import ASSETS, START, make_tools
 
@@ -94,15 +94,17 @@ async def test_what_may_not_be_booked_is_refused_alone() -> None:
 async def test_what_a_player_owes_is_taken_from_an_opening_balance() -> None:
     """A credit to winnings is a credit to winnings, wherever it comes from."""
     store = MemoryStore(ASSETS)
-    journal = Journal()
-    owed = Move(
-        TransferType.RECEIVABLE_OPENED,
-        Account(Kind.RECEIVABLE, "ann", "USDC"),
-        Account(Kind.CLEARING, "receivables", "USDC"),
-        200,
+    await open_receivable(
+        player="ann",
+        asset="USDC",
+        amount=200,
+        campaign=None,
+        cause="debt",
+        reference="debt",
+        correlation_id="test",
+        work=store.work(),
+        now=START,
     )
-    journal.add([owed], cause="debt", correlation_id="test")
-    store.books.post(journal.transfers)
     await run(store, [opening()])
     assert held(store, "ann") == 300
 
