@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import yaml
 
+from prizewire_rewards.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event
 from tests.access import CALLERS, Answer, walk
 
@@ -21,6 +22,8 @@ async def scene(rig: Rig) -> tuple[dict[str, Any], dict[str, list[str]]]:
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [(PLAYER, "60.00"), (OTHER, "40.00")])
     await rig.settle(match)
+    to_claim = Match(await rig.campaign(funded=10_000, delivery=Delivery.CLAIM), [(PLAYER, "1.00")])
+    await rig.settle(to_claim)
     await rig.feed(rig.payouts, method_event(PLAYER))
     await rig.feed(rig.settlements, b"{")
     async with rig.client(PLAYER) as client:
@@ -29,7 +32,9 @@ async def scene(rig: Rig) -> tuple[dict[str, Any], dict[str, list[str]]]:
         payout = (await client.post("/api/wallet/payout-request", json=body, headers=headers)).json()
     transfers = {
         row["player"]: str(row["transfer_id"])
-        for row in await rig.rows("SELECT player, transfer_id FROM rewards")
+        for row in await rig.rows(
+            "SELECT player, transfer_id FROM rewards WHERE round_id = :round", round=match.round_id
+        )
     }
     [stuck] = await rig.rows("SELECT id FROM stuck_events")
     things = {
@@ -37,6 +42,7 @@ async def scene(rig: Rig) -> tuple[dict[str, Any], dict[str, list[str]]]:
         "other": OTHER,
         "campaign": campaign,
         "payout": payout["payout_id"],
+        "claim": to_claim.reward_id(PLAYER),
         "transfer": transfers[PLAYER],
         "correlation": match.correlation_id,
         "stuck": stuck["id"],

@@ -1,16 +1,14 @@
 """Prizes that a rule keeps back."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 from uuid import UUID
 
 import pytest
 
-from prizewire_rewards.domain.booking import check_settlement
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.domain.model import Delivery
-from prizewire_rewards.handlers import settlements
+from prizewire_rewards.domain.model import Delivery, Line, Settlement
+from prizewire_rewards.handlers.caps import CapBook
 from prizewire_rewards.handlers.held import reject_held, release_held
 from services.rewards.tests.rig import Match, Rig, method_event
 
@@ -21,15 +19,12 @@ LINES = [("ann", "50.00"), ("bob", "30.00"), ("cat", "20.00")]
 def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that keeps every second line back."""
 
-    def settle(command: Any, *, desk: Any, tools: Any) -> None:
-        settlement = command.settlement
-        check_settlement(
-            settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset)
-        )
-        held: Mapping[int, str] = {line.line: "cap_player" for line in command.lines if line.line == 2}
-        desk.settle(settlement, command.lines, cause=command.cause, held=held)
+    def held(_book: CapBook, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
+        if settlement.settlement_version > 1:
+            return {}
+        return {line.line: "cap_player" for line in lines if line.line == 2}
 
-    monkeypatch.setattr(settlements, "_settle", settle)
+    monkeypatch.setattr(CapBook, "held", held)
 
 
 async def decide(rig: Rig, reward: UUID, *, go: bool, actor: str = "operator") -> None:

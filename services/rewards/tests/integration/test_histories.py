@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from sqlalchemy import event
 
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.storage import entries
+from prizewire_rewards.adapters.storage import histories
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.views import SCAN_MAX, Category, EntryFilter, Position, Status, types_with
@@ -174,7 +174,7 @@ async def test_filtered_pages_together_hold_every_entry_once(
         await rig.settle(Match(campaign, [("ann", "1.00")], final=number % 3 == 0))
     plain = await listed(rig, "/api/transactions/my")
     monkeypatch.setattr("prizewire_rewards.entrypoints.http.listing.SCAN_MAX", 1)
-    monkeypatch.setattr(entries, "LEDGER_SCAN_TIMES", 1)
+    monkeypatch.setattr(histories, "LEDGER_SCAN_TIMES", 1)
     found = await listed(rig, "/api/transactions/my", type="prize_credited", limit=1)
     assert [one["id"] for one in found] == [one["id"] for one in plain if one["type"] == "prize_credited"]
     assert len(found) == 2
@@ -449,7 +449,7 @@ async def test_every_page_of_a_long_history_is_found_by_index(long_rig: Rig, wan
                     assert node != "Seq Scan", statement
                     read += rows
     looked_through = (
-        wanted.limit + wanted.offset + SCAN_MAX * (1 if wanted.player else entries.LEDGER_SCAN_TIMES)
+        wanted.limit + wanted.offset + SCAN_MAX * (1 if wanted.player else histories.LEDGER_SCAN_TIMES)
     )
     assert read <= 4 * looked_through
 
