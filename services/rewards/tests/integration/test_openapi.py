@@ -1,7 +1,176 @@
 """Rewards' OpenAPI document."""
 
-from services.rewards.tests.rig import Rig
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps, RiskThresholds
+from prizewire_rewards.domain.model import Delivery
+from services.rewards.tests.integration.test_access import scene
+from services.rewards.tests.money import opened
+from services.rewards.tests.rig import Match, Rig, paid_event
 from tests.openapi import faults_of
+
+PEOPLE = {"ada": ("admin",), "olga": ("operator",), "apo": ("approver",)}
+DESTINATION = {"type": "stellar", "address": "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"}
+REASON = {"reason": "seen"}
+
+CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
+    # who, method, route, query, body
+    ("ada", "POST", "/api/campaigns", {}, {"name": "other", "asset": "USDC"}),
+    ("ada", "GET", "/api/campaigns", {}, None),
+    ("ada", "GET", "/api/campaigns/{campaign_id}", {}, None),
+    ("ada", "GET", "/api/campaigns/{campaign_id}/balance-sheet", {}, None),
+    ("ada", "POST", "/api/campaigns/{campaign_id}/fund", {}, {"amount": "9.00", "reference": "wire"}),
+    ("ada", "POST", "/api/campaigns/{campaign_id}/withdraw", {}, {"amount": "1.00", **REASON}),
+    (
+        "ada",
+        "PUT",
+        "/api/campaigns/{campaign_id}/settings",
+        {},
+        {"risk": {"velocity": {"count": 5, "window_s": 60}}},
+    ),
+    ("ada", "POST", "/api/campaigns/{campaign_id}/pause", {}, None),
+    ("ada", "POST", "/api/campaigns/{campaign_id}/activate", {}, None),
+    ("ada", "POST", "/api/campaigns/{campaign_id}/end", {}, None),
+    ("player", "POST", "/api/wallet/entries", {}, {"round_id": "$entered"}),
+    ("player", "GET", "/api/wallet/entries", {}, None),
+    ("player", "POST", "/api/wallet/payout-request", {}, {"asset": "USDC", "amount": "1.00"}),
+    ("player", "GET", "/api/wallet/payout-requests", {"state": "paid"}, None),
+    ("player", "GET", "/api/wallet/payout-requests", {"state": "requested"}, None),
+    ("player", "POST", "/api/wallet/payout-requests/{payout_id}/cancel", {}, None),
+    ("player", "PUT", "/api/wallet/auto-withdraw/{asset}", {}, {"threshold": "900.00"}),
+    ("player", "GET", "/api/wallet/auto-withdraw", {}, None),
+    ("player", "GET", "/api/wallet", {}, None),
+    ("player", "GET", "/api/wallet/transactions", {}, None),
+    ("player", "GET", "/api/transactions/my", {}, None),
+    ("ada", "GET", "/api/transactions/all", {}, None),
+    ("ada", "GET", "/api/transactions/all", {"player": "$player"}, None),
+    ("ada", "GET", "/api/transactions/admin/all", {}, None),
+    ("player", "GET", "/api/transactions/{transfer_id}", {}, None),
+    ("olga", "GET", "/api/transactions/{transfer_id}", {}, None),
+    ("player", "GET", "/api/rewards", {}, None),
+    ("olga", "POST", "/api/rewards/{reward_id}/release", {}, REASON),
+    ("olga", "POST", "/api/rewards/{reward_id}/reject", {}, REASON),
+    ("player", "POST", "/api/claims/{reward_id}", {}, None),
+    ("player", "GET", "/api/claims", {}, None),
+    ("olga", "GET", "/api/claims", {"state": "held"}, None),
+    ("player", "GET", "/api/claims/{reward_id}", {}, None),
+    ("olga", "GET", "/api/claims/{reward_id}", {}, None),
+    ("olga", "POST", "/api/claims/{reward_id}/release", {}, REASON),
+    ("olga", "POST", "/api/claims/{reward_id}/reject", {}, REASON),
+    ("olga", "GET", "/api/receivables", {}, None),
+    ("apo", "POST", "/api/receivables/{receivable_id}/write-off", {}, REASON),
+    ("ada", "PUT", "/api/players/{player}", {}, {"kyc_state": "verified", "device": "one"}),
+    ("ada", "GET", "/api/players/{player}", {}, None),
+    ("ada", "POST", "/api/funding-accounts", {}, {"name": "marketing", "asset": "USDC"}),
+    ("ada", "POST", "/api/funding-accounts/{name}/fund", {}, {"amount": "90.00", "reference": "wire"}),
+    ("ada", "POST", "/api/funding-accounts/{name}/withdraw", {}, {"amount": "1.00", **REASON}),
+    ("ada", "GET", "/api/funding-accounts", {}, None),
+    ("ada", "GET", "/api/funding-accounts/{name}", {}, None),
+    (
+        "olga",
+        "POST",
+        "/api/payouts/create",
+        {},
+        {"funding_account": "marketing", "amount": "5.00", "destination": DESTINATION, **REASON},
+    ),
+    (
+        "ada",
+        "POST",
+        "/api/imports/balances",
+        {},
+        {
+            "rows": [
+                {"player": "new", "asset": asset, "bucket": "topup", "amount": "1.00", "reference": "before"}
+                for asset in ("USDC", "NONE")
+            ]
+        },
+    ),
+]
+"""Every route that answers JSON, in an order in which each has something to show."""
+
+
+def shown(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+    """(route, status, examples) of every successful JSON answer of the service's own routes."""
+    for path, item in document["paths"].items():
+        if path.startswith("/api/services/"):
+            continue
+        for method, operation in item.items():
+            for status, answer in operation["responses"].items():
+                media = answer.get("content", {}).get("application/json") if status < "300" else None
+                if media is not None:
+                    examples = [one["value"] for one in media.get("examples", {}).values()]
+                    yield f"{method.upper()} {path}", status, examples
+
+
+def differences(example: Any, real: Any, where: str = "") -> list[str]:
+    """Where a real answer has other fields than an example, or other types; None may stand for anything."""
+    if example is None or real is None:
+        return []
+    if type(example) is not type(real):
+        return [f"{where}: {type(example).__name__} is shown, {type(real).__name__} is real"]
+    if isinstance(example, dict):
+        found = [f"{where}.{name}: only shown or only real" for name in example.keys() ^ real.keys()]
+        for name in example.keys() & real.keys():
+            found += differences(example[name], real[name], f"{where}.{name}")
+        return found
+    if isinstance(example, list):
+        if not example or not real:
+            return [f"{where}: empty"]
+        return differences(example[0], real[0], f"{where}[0]")
+    return []
+
+
+async def things(rig: Rig) -> dict[str, dict[str, Any]]:
+    """What the routes name: by the name in the path, and where one name stands for several by the route's end."""
+    named, _ = await scene(rig)
+    player, other = named["player"], named["other"]
+    reviewed = Match(
+        await rig.campaign(
+            funded=10_000,
+            delivery=Delivery.CLAIM,
+            settings=CampaignSettings(risk=RiskThresholds(amount=1)),
+        ),
+        [(player, "2.00"), (other, "2.00")],
+    )
+    capped = Match(
+        await rig.campaign(funded=10_000, settings=CampaignSettings(caps=Caps(per_player=100))),
+        [(player, "2.00"), (other, "2.00")],
+    )
+    await rig.settle(reviewed, capped)
+    to_enter = Match(await rig.campaign(funded=10_000), [(player, "1.00")])
+    await rig.feed(rig.settlements, opened(to_enter))
+    async with rig.client(player) as client:
+        body = {"asset": "USDC", "amount": "2.00"}
+        headers = {"Idempotency-Key": uuid4().hex}
+        paid = (await client.post("/api/wallet/payout-request", json=body, headers=headers)).json()
+    await rig.feed(rig.payouts, paid_event(paid["payout_id"], player=player, amount="2.00"))
+    async with rig.client(other) as client:
+        await client.post(
+            f"/api/claims/{reviewed.reward_id(other)}", headers={"Idempotency-Key": uuid4().hex}
+        )
+    debt = await rig.owe("cam", 500)
+    values = {
+        "campaign_id": named["campaign"],
+        "payout_id": named["payout"],
+        "transfer_id": named["transfer"],
+        "receivable_id": debt.id,
+        "asset": "USDC",
+        "name": "marketing",
+        "player": player,
+        "reward_id": reviewed.reward_id(player),
+        "entered": str(to_enter.round_id),
+    }
+    return {
+        "": values,
+        "POST /api/rewards/{reward_id}/release": {"reward_id": capped.reward_id(player)},
+        "POST /api/rewards/{reward_id}/reject": {"reward_id": capped.reward_id(other)},
+        "POST /api/claims/{reward_id}/reject": {"reward_id": reviewed.reward_id(other)},
+    }
 
 
 async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
@@ -12,3 +181,46 @@ async def test_the_document_is_valid_and_shows_every_body(rig: Rig) -> None:
         assert (await olga.get("/api/services/rewards/schema")).json() == document
     assert faults_of(document) == []
     assert document["info"]["title"] == "Prizewire rewards"
+
+
+async def test_every_answer_is_shown_by_example(rig: Rig) -> None:
+    """Of every route that answers JSON."""
+    async with rig.client() as nobody:
+        document = (await nobody.get("/schema")).json()
+    found = list(shown(document))
+    assert {route for route, _, _ in found} == {f"{method} {path}" for _, method, path, _, _ in CALLS}
+    assert [f"{route}: {status}" for route, status, examples in found if not examples] == []
+
+
+async def test_real_answers_have_the_fields_of_the_examples(rig: Rig) -> None:
+    """Every route answers with its status and with exactly the fields of one of its examples, at every depth."""
+    named = await things(rig)
+    faults = []
+    async with AsyncExitStack() as stack:
+        clients: dict[str, httpx.AsyncClient] = {
+            "player": await stack.enter_async_context(rig.client(named[""]["player"]))
+        }
+        for name, roles in PEOPLE.items():
+            clients[name] = await stack.enter_async_context(rig.client(name, *roles))
+        document = (await clients["ada"].get("/schema")).json()
+        examples = {(route, int(status)): found for route, status, found in shown(document)}
+
+        for who, method, path, query, body in CALLS:
+            route = f"{method} {path}"
+            values = {**named[""], **named.get(route, {})}
+            params = {key: values.get(value.removeprefix("$"), value) for key, value in query.items()}
+            sent = {"round_id": values["entered"]} if body == {"round_id": "$entered"} else body
+            real = await clients[who].request(
+                method,
+                path.format(**values),
+                params=params,
+                json=sent,
+                headers={"Idempotency-Key": uuid4().hex},
+            )
+            if (route, real.status_code) not in examples:
+                faults.append(f"{who} {route}: {real.status_code} {real.text}")
+                continue
+            found = [differences(one, real.json()) for one in examples[route, real.status_code]]
+            if [] not in found:
+                faults.append(f"{who} {route}: {found}")
+    assert not faults, "\n".join(faults)

@@ -23,6 +23,7 @@ from prizewire_rewards.domain.views import SHEET_AMOUNTS, CampaignView
 from prizewire_rewards.entrypoints.http.bodies import FundBody
 from prizewire_rewards.entrypoints.http.campaign_bodies import CampaignBody, SettingsBody, WithdrawBody
 from prizewire_rewards.entrypoints.http.campaign_settings import settings_of, shown_settings
+from prizewire_rewards.entrypoints.http.examples import campaigns as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
 from prizewire_rewards.handlers.campaigns import (
     change_campaign,
@@ -43,7 +44,11 @@ class CampaignController(Controller):
     path = "/api/campaigns"
     tags = ["campaigns"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @post(guards=[require(Role.ADMIN)], summary="Make a campaign, as a draft")
+    @post(
+        guards=[require(Role.ADMIN)],
+        summary="Make a campaign, as a draft",
+        responses=examples.CAMPAIGN_CREATED,
+    )
     async def create(
         self,
         *,
@@ -84,7 +89,7 @@ class CampaignController(Controller):
             work=work,
         )
 
-    @get(guards=[require(*_READERS)], summary="Campaigns, newest first")
+    @get(guards=[require(*_READERS)], summary="Campaigns, newest first", responses=examples.CAMPAIGNS)
     async def listing(
         self,
         *,
@@ -99,7 +104,12 @@ class CampaignController(Controller):
         last = [found[-1].created_at.isoformat(), str(found[-1].id)] if found else None
         return pages_of([_campaign(front, view) for view in found], limit=size, cursor=last)
 
-    @get("/{campaign_id:uuid}", guards=[require(*_READERS)], summary="One campaign")
+    @get(
+        "/{campaign_id:uuid}",
+        guards=[require(*_READERS)],
+        summary="One campaign",
+        responses=examples.CAMPAIGN,
+    )
     async def one(self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]) -> dict[str, Any]:
         """A campaign with its amounts."""
         view = await front.read(lambda queries: queries.campaign(campaign_id))
@@ -111,6 +121,7 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/balance-sheet",
         guards=[require(*_READERS)],
         summary="Where a campaign's money is: funded is the sum of all others but unfunded",
+        responses=examples.BALANCE_SHEET,
     )
     async def balance_sheet(
         self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]
@@ -124,7 +135,12 @@ class CampaignController(Controller):
         amounts = {name: front.wire(sheet.asset, getattr(sheet, name)) for name in SHEET_AMOUNTS}
         return {"campaign": str(campaign_id), "asset": sheet.asset, **amounts}
 
-    @post("/{campaign_id:uuid}/fund", guards=[require(Role.ADMIN)], summary="Put money into the pool")
+    @post(
+        "/{campaign_id:uuid}/fund",
+        guards=[require(Role.ADMIN)],
+        summary="Put money into the pool",
+        responses=examples.CAMPAIGN_FUNDED,
+    )
     async def fund(
         self,
         *,
@@ -172,6 +188,7 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/withdraw",
         guards=[require(Role.ADMIN)],
         summary="Take out money that no round has reserved",
+        responses=examples.CAMPAIGN_WITHDRAWN,
     )
     async def withdraw(
         self,
@@ -215,6 +232,7 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/settings",
         guards=[require(Role.ADMIN)],
         summary="Other caps, claim terms and risk thresholds",
+        responses=examples.CAMPAIGN_SETTINGS,
     )
     async def settings(
         self,
@@ -251,6 +269,7 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Begin, or go on",
+        responses=examples.CAMPAIGN_ACTIVE,
     )
     async def activate(
         self,
@@ -267,6 +286,7 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Let settled rounds wait",
+        responses=examples.CAMPAIGN_PAUSED,
     )
     async def pause(
         self,
@@ -278,7 +298,13 @@ class CampaignController(Controller):
         """Settled rounds wait until the campaign is active again."""
         return await _change(front, campaign_id, CampaignState.PAUSED, actor=request.user.subject)
 
-    @post("/{campaign_id:uuid}/end", guards=[require(Role.ADMIN)], status_code=200, summary="End for good")
+    @post(
+        "/{campaign_id:uuid}/end",
+        guards=[require(Role.ADMIN)],
+        status_code=200,
+        summary="End for good",
+        responses=examples.CAMPAIGN_ENDED,
+    )
     async def end(
         self,
         *,

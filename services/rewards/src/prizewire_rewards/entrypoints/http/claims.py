@@ -16,6 +16,7 @@ from prizewire_rewards import metrics
 from prizewire_rewards.domain.claims import CLAIM_LIVE, Claim, ClaimState
 from prizewire_rewards.domain.risk import RULES
 from prizewire_rewards.entrypoints.http.bodies import DecisionBody
+from prizewire_rewards.entrypoints.http.examples import prizes as examples
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, pages_of, time_cursor
 from prizewire_rewards.handlers.claims import Claimed, claim, decide_claim
 
@@ -30,7 +31,7 @@ class ClaimController(Controller):
     path = "/api/claims"
     tags = ["claims"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Claims, last opened first")
+    @get(guards=[require()], summary="Claims, last opened first", responses=examples.CLAIMS)
     async def listing(
         self,
         *,
@@ -58,7 +59,7 @@ class ClaimController(Controller):
         last = [found[-1].opened_at.isoformat(), str(found[-1].reward_id)] if found else None
         return pages_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
 
-    @get("/{reward_id:uuid}", guards=[require()], summary="One claim")
+    @get("/{reward_id:uuid}", guards=[require()], summary="One claim", responses=examples.CLAIM)
     async def one(
         self,
         *,
@@ -76,6 +77,7 @@ class ClaimController(Controller):
         summary="Claim a prize",
         description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
         "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
+        responses=examples.CLAIM_MADE,
     )
     async def make(
         self,
@@ -114,6 +116,7 @@ class ClaimController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Release a held claim",
+        responses=examples.CLAIM_RELEASED,
     )
     async def release(
         self,
@@ -132,6 +135,7 @@ class ClaimController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Refuse a held claim",
+        responses=examples.CLAIM_REJECTED,
     )
     async def reject(
         self,

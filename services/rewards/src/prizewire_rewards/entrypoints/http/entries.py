@@ -14,6 +14,7 @@ from prizewire_chassis.http import Page, Problem, decode_cursor, page_limit
 from prizewire_contracts import ids
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.entries import Entry
+from prizewire_rewards.entrypoints.http.examples import wallets as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, player_of
 from prizewire_rewards.entrypoints.http.money_bodies import EntryBody
 from prizewire_rewards.handlers.entries import enter_by_player
@@ -27,7 +28,11 @@ class EntryController(Controller):
     path = "/api/wallet/entries"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @post(guards=[require(Role.PLAYER)], summary="Enter an open round and pay its fee")
+    @post(
+        guards=[require(Role.PLAYER)],
+        summary="Enter an open round and pay its fee",
+        responses=examples.ENTERED,
+    )
     async def enter(
         self,
         *,
@@ -58,7 +63,7 @@ class EntryController(Controller):
             work=work,
         )
 
-    @get(guards=[require()], summary="Entries of a player")
+    @get(guards=[require()], summary="Entries of a player", responses=examples.ENTRIES)
     async def listing(
         self,
         *,

@@ -16,6 +16,7 @@ from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.domain.funding import Destination, FundingAccount
 from prizewire_rewards.domain.views import FundingView
+from prizewire_rewards.entrypoints.http.examples import funding as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
 from prizewire_rewards.entrypoints.http.money_bodies import (
     FundingAmountBody,
@@ -41,18 +42,24 @@ class FundingController(Controller):
     path = "/api/funding-accounts"
     tags = ["funding"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require(*_READERS)], summary="Funding accounts with their balances")
+    @get(
+        guards=[require(*_READERS)],
+        summary="Funding accounts with their balances",
+        responses=examples.FUNDINGS,
+    )
     async def listing(self, *, front: NamedDependency[Front]) -> dict[str, Any]:
         """What each holds, and what its open payouts hold."""
         found = await front.read(lambda queries: queries.fundings())
         return {"items": [_funding(front, view) for view in found]}
 
-    @get("/{name:str}", guards=[require(*_READERS)], summary="One funding account")
+    @get(
+        "/{name:str}", guards=[require(*_READERS)], summary="One funding account", responses=examples.FUNDING
+    )
     async def one(self, *, front: NamedDependency[Front], name: FromPath[str]) -> dict[str, Any]:
         """What it holds, and what its open payouts hold."""
         return _funding(front, await _view(front, name))
 
-    @post(guards=[require(Role.ADMIN)], summary="Make a funding account")
+    @post(guards=[require(Role.ADMIN)], summary="Make a funding account", responses=examples.FUNDING_CREATED)
     async def create(
         self,
         *,
@@ -85,7 +92,12 @@ class FundingController(Controller):
             work=work,
         )
 
-    @post("/{name:str}/fund", guards=[require(Role.ADMIN)], summary="Put money into a funding account")
+    @post(
+        "/{name:str}/fund",
+        guards=[require(Role.ADMIN)],
+        summary="Put money into a funding account",
+        responses=examples.FUNDING_MOVED,
+    )
     async def fund(
         self,
         *,
@@ -100,7 +112,12 @@ class FundingController(Controller):
             front, name, data, action="funded", move=add_funding, principal=request.user, key=key
         )
 
-    @post("/{name:str}/withdraw", guards=[require(Role.ADMIN)], summary="Take money out of a funding account")
+    @post(
+        "/{name:str}/withdraw",
+        guards=[require(Role.ADMIN)],
+        summary="Take money out of a funding account",
+        responses=examples.FUNDING_MOVED,
+    )
     async def withdraw(
         self,
         *,
@@ -125,6 +142,8 @@ class OperatorPayoutController(Controller):
     @post(
         guards=[require(Role.OPERATOR, Role.ADMIN)],
         summary="Pay out of a funding account, once another person has approved",
+        status_code=202,
+        responses=examples.OPERATOR_PAYOUT,
     )
     async def create(
         self,

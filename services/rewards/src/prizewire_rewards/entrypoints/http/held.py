@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
 from prizewire_rewards.entrypoints.http.bodies import DecisionBody
+from prizewire_rewards.entrypoints.http.examples import prizes as examples
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey
 from prizewire_rewards.handlers.held import reject_held, release_held
 
@@ -27,6 +28,7 @@ class HeldController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Release a held prize",
+        responses=examples.REWARD_RELEASED,
     )
     async def release(
         self,
@@ -45,6 +47,7 @@ class HeldController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Refuse a held prize",
+        responses=examples.REWARD_REJECTED,
     )
     async def reject(
         self,

@@ -14,6 +14,7 @@ from prizewire_chassis.auth import Principal, Role, require
 from prizewire_money import Amount, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow, OpeningsBody
+from prizewire_rewards.entrypoints.http.examples import funding as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
 from prizewire_rewards.handlers.imports import import_balances
 
@@ -35,6 +36,7 @@ class ImportController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Book opening balances, each once; or say what would be booked",
+        responses=examples.BALANCES_IMPORTED,
     )
     async def balances(
         self,

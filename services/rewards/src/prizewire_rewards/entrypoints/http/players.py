@@ -16,6 +16,7 @@ from prizewire_chassis.http import Problem
 from prizewire_rewards.domain.commands import TellPlayers
 from prizewire_rewards.domain.players import KycState, PlayerFacts
 from prizewire_rewards.entrypoints.http.bodies import Body
+from prizewire_rewards.entrypoints.http.examples import prizes as examples
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front
 from prizewire_rewards.handlers.players import forget_player, tell_players
 
@@ -48,7 +49,12 @@ class PlayerController(Controller):
     path = "/api/players"
     tags = ["players"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get("/{player:str}", guards=[require(*OVERSEERS)], summary="What is known of a player")
+    @get(
+        "/{player:str}",
+        guards=[require(*OVERSEERS)],
+        summary="What is known of a player",
+        responses=examples.PLAYER,
+    )
     async def one(self, *, front: NamedDependency[Front], player: FromPath[str]) -> dict[str, Any]:
         """Each fact with the moment at which it was told. Of device and address only that they are known."""
         facts = await front.read(lambda queries: queries.player(player))
@@ -57,7 +63,12 @@ class PlayerController(Controller):
             raise Problem(status=404, code="player_unknown", detail=detail)
         return _shown(facts)
 
-    @put("/{player:str}", guards=[require(Role.ADMIN)], summary="Tell facts of a player")
+    @put(
+        "/{player:str}",
+        guards=[require(Role.ADMIN)],
+        summary="Tell facts of a player",
+        responses=examples.PLAYER,
+    )
     async def tell(
         self,
         *,

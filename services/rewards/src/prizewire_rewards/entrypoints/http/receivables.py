@@ -14,6 +14,7 @@ from prizewire_chassis.http import Page, page_limit
 from prizewire_rewards.domain.commands import WriteOff
 from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.domain.views import ReceivableView
+from prizewire_rewards.entrypoints.http.examples import prizes as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
 from prizewire_rewards.handlers.receivables import write_off
 
@@ -38,7 +39,11 @@ class ReceivableController(Controller):
     path = "/api/receivables"
     tags = ["receivables"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require(*_READERS)], summary="What players owe or owed, newest first")
+    @get(
+        guards=[require(*_READERS)],
+        summary="What players owe or owed, newest first",
+        responses=examples.RECEIVABLES,
+    )
     async def listing(
         self,
         *,
@@ -64,6 +69,7 @@ class ReceivableController(Controller):
         guards=[require(Role.APPROVER)],
         status_code=200,
         summary="Give up what is still open of a debt",
+        responses=examples.WRITTEN_OFF,
     )
     async def give_up(
         self,

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, Problem, decode_cursor, page_limit
 from prizewire_rewards.domain.views import Entry, RewardView
+from prizewire_rewards.entrypoints.http.examples import prizes, wallets
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, pages_of
 from prizewire_rewards.entrypoints.http.listing import HistoryQuery, entry_of, list_entries
 
@@ -22,7 +23,7 @@ class TransactionController(Controller):
     path = "/api/transactions"
     tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get("/my", guards=[require()], summary="My history, newest first")
+    @get("/my", guards=[require()], summary="My history, newest first", responses=wallets.HISTORY)
     async def mine(
         self, *, front: NamedDependency[Front], request: Request[Principal, Any, Any], history: HistoryQuery
     ) -> Page:
@@ -33,6 +34,7 @@ class TransactionController(Controller):
         ["/all", "/admin/all"],
         guards=[require(Role.ADMIN)],
         summary="Every transfer, newest first; or one player's",
+        responses=wallets.TRANSFERS,
     )
     async def everything(
         self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None
@@ -40,7 +42,7 @@ class TransactionController(Controller):
         """Both accounts of each transfer are named."""
         return await list_entries(front, history, player=player)
 
-    @get("/{transfer_id:uuid}", guards=[require()], summary="One transfer")
+    @get("/{transfer_id:uuid}", guards=[require()], summary="One transfer", responses=wallets.TRANSFER)
     async def one(
         self,
         *,
@@ -63,7 +65,7 @@ class RewardController(Controller):
     path = "/api/rewards"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Prizes by round and line")
+    @get(guards=[require()], summary="Prizes by round and line", responses=prizes.REWARDS)
     async def rewards(
         self,
         *,

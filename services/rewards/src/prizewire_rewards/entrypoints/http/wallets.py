@@ -15,6 +15,7 @@ from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.domain.views import PayoutView
 from prizewire_rewards.entrypoints.http.bodies import CancelBody, PayoutBody
+from prizewire_rewards.entrypoints.http.examples import wallets as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, player_of, time_cursor
 from prizewire_rewards.entrypoints.http.listing import HistoryQuery, list_entries
 from prizewire_rewards.handlers.payouts import cancel_payout, request_payout
@@ -28,7 +29,7 @@ class WalletController(Controller):
     path = "/api/wallet"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Balances by asset")
+    @get(guards=[require()], summary="Balances by asset", responses=examples.WALLET)
     async def balances(
         self,
         *,
@@ -55,7 +56,7 @@ class WalletController(Controller):
             ],
         }
 
-    @get("/transactions", guards=[require()], summary="History, newest first")
+    @get("/transactions", guards=[require()], summary="History, newest first", responses=examples.HISTORY)
     async def transactions(
         self,
         *,
@@ -67,7 +68,13 @@ class WalletController(Controller):
         """Entries of all buckets, filtered by type, asset and time."""
         return await list_entries(front, history, player=player_of(request.user, player))
 
-    @post("/payout-request", guards=[require(Role.PLAYER)], summary="Have winnings paid out")
+    @post(
+        "/payout-request",
+        guards=[require(Role.PLAYER)],
+        summary="Have winnings paid out",
+        status_code=202,
+        responses=examples.PAYOUT_REQUESTED,
+    )
     async def request_payout(
         self,
         *,
@@ -108,7 +115,12 @@ class WalletController(Controller):
             work=work,
         )
 
-    @get("/payout-requests", guards=[require()], summary="Payout requests, newest first")
+    @get(
+        "/payout-requests",
+        guards=[require()],
+        summary="Payout requests, newest first",
+        responses=examples.PAYOUTS,
+    )
     async def payout_requests(
         self,
         *,
@@ -134,6 +146,7 @@ class WalletController(Controller):
         guards=[require(Role.PLAYER)],
         status_code=202,
         summary="Ask to stop a payout, while it is still possible",
+        responses=examples.PAYOUT_CANCEL,
     )
     async def cancel(
         self,

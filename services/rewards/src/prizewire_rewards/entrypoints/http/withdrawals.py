@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_rewards.domain.commands import AskWithdrawal
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal, Schedule
+from prizewire_rewards.entrypoints.http.examples import wallets as examples
 from prizewire_rewards.entrypoints.http.front import Front, player_of
 from prizewire_rewards.entrypoints.http.money_bodies import WithdrawalBody
 from prizewire_rewards.handlers.withdrawals import ask_withdrawal, drop_withdrawal
@@ -23,7 +24,7 @@ class WithdrawalController(Controller):
     path = "/api/wallet/auto-withdraw"
     tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Automatic withdrawals by asset")
+    @get(guards=[require()], summary="Automatic withdrawals by asset", responses=examples.WITHDRAWALS)
     async def listing(
         self,
         *,
@@ -36,7 +37,12 @@ class WithdrawalController(Controller):
         found = await front.read(lambda queries: queries.withdrawals(owner))
         return {"items": [_wish(front, wish) for wish in found]}
 
-    @put("/{asset:str}", guards=[require(Role.PLAYER)], summary="Withdraw at a threshold or on a schedule")
+    @put(
+        "/{asset:str}",
+        guards=[require(Role.PLAYER)],
+        summary="Withdraw at a threshold or on a schedule",
+        responses=examples.WITHDRAWAL,
+    )
     async def choose(
         self,
         *,
