@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from prizewire_chassis.logging import get_logger
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.domain.campaign_settings import CampaignSettings, ClaimSettings, RiskThresholds
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.entrypoints import claim_jobs
 from prizewire_rewards.handlers.claims import claim
 from services.rewards.tests.rig import Match, Rig
 from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
@@ -147,7 +150,7 @@ def value(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"prizewire_rewards_{name}", labels) or 0
 
 
-async def test_the_jobs_end_claims_and_tell(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines pass: counters, the gauge of what waits, and a warning that names no rule of risk."""
     await played(rig)
     jobs = {job.name: job for job in rig.built.jobs}
@@ -156,16 +159,20 @@ async def test_the_jobs_end_claims_and_tell(rig: Rig, capsys: pytest.CaptureFixt
     before = value("claims_overdue_total", rule="reject"), value("claims_total", state="expired")
     rig.clock.advance(timedelta(seconds=3600))
     assert await jobs["claims.expire"].run() is True
-    assert await jobs["claims.overdue"].run() is True
+    monkeypatch.setattr(claim_jobs, "_log", get_logger("test"))
+    with capture_logs() as lines:
+        assert await jobs["claims.overdue"].run() is True
     assert value("claims_past_deadline", state="held") == 1
     assert await jobs["claims.overdue"].run() is False
     assert value("claims_past_deadline", state="held") == 0
     after = value("claims_overdue_total", rule="reject"), value("claims_total", state="expired")
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1]
     assert (value("claims_waiting", state="open"), value("claims_waiting", state="held")) == (0, 0)
-    said = capsys.readouterr().out
-    assert "nobody decided a claim in time" in said
-    assert "rule=reject" in said
+    [line] = [line for line in lines if line["log_level"] == "warning"]
+    assert (line["event"], line["rule"]) == ("nobody decided a claim in time", "reject")
+    assert not {"velocity", "amount", "kyc", "collusion", "new_account"} & {
+        str(said) for said in line.values()
+    }
     assert await rig.breaches() == []
 
 
