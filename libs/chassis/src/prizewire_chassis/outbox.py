@@ -1,6 +1,6 @@
 """Events leave with the transaction that caused them: into the outbox, and from there to Kafka by one relay.
 
-The relay claims what ``outbox_waiting`` names, in the order of ids. A cursor over ids would lose events, because a
+The relay takes what ``outbox_waiting`` names, in the order of ids, in the transaction in which it sends it. A cursor over ids would lose events, because a
 lower id can become visible after a higher one. Duplicates are possible after a crash, losses are not.
 """
 
@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database, after_commit, is_transient
+from prizewire_chassis.db import Database, Write, after_commit, is_transient, later
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING, RELAYED
 from prizewire_contracts.encode import EncodedEvent, encode
@@ -72,10 +72,11 @@ class Outbox:
         )
 
     async def add(self, tx: AsyncConnection, events: Sequence[EncodedEvent]) -> None:
-        """Store events, in this order, with one statement; the relay is woken when the transaction commits."""
+        """Store events, in this order; the relay is woken when the transaction commits."""
         if not events:
             return
-        await tx.execute(
+        await later(
+            tx,
             _INSERT,
             {
                 "topics": [event.topic for event in events],
@@ -108,18 +109,22 @@ def _tell(events: Sequence[EncodedEvent]) -> None:
         _log.info("event recorded", type=event.kind, subject=event.subject, correlation_id=event.key.decode())
 
 
-_INSERT = text(
-    "WITH added AS (INSERT INTO outbox (topic, key, value, event_id, created_at) "
+_INSERT = Write(
+    "outbox",
+    "INSERT INTO outbox (topic, key, value, event_id, created_at) "
     "SELECT u.topic, u.key, u.value, u.event_id, CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:topics AS text[]), CAST(:keys AS bytea[]), CAST(:values AS bytea[]), CAST(:ids AS text[])) "
-    "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n RETURNING id) "
-    "INSERT INTO outbox_waiting (id) SELECT id FROM added"
+    "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n RETURNING id",
+    "INSERT INTO outbox_waiting (id) SELECT id FROM {0}",
 )
-_CLAIM = text(
-    "SELECT o.id, o.topic, o.key, o.value FROM outbox_waiting w JOIN outbox o ON o.id = w.id "
-    "ORDER BY w.id LIMIT :batch FOR UPDATE OF w SKIP LOCKED"
+# The look-up is lateral with a LIMIT: a plain join may be planned as a walk over all that was ever sent.
+_TAKE = text(
+    "WITH next AS MATERIALIZED (SELECT id FROM outbox_waiting ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED), "
+    "taken AS (DELETE FROM outbox_waiting w USING next WHERE w.id = next.id) "
+    "SELECT o.id, o.topic, o.key, o.value FROM next "
+    "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.id = next.id LIMIT 1) o ORDER BY o.id"
 )
-_DONE = text("DELETE FROM outbox_waiting WHERE id = ANY(CAST(:ids AS bigint[]))")
+_PUT_BACK = text("INSERT INTO outbox_waiting (id) SELECT unnest(CAST(:ids AS bigint[]))")
 
 
 class Relay:
@@ -164,7 +169,7 @@ class Relay:
             await asyncio.sleep(min(_BACKOFF_MAX_S, 0.1 * 2.0 ** min(failures, 10)))
 
     async def _hold(self) -> None:
-        async with self._db.engine.connect() as connection:
+        async with self._db.seeking.connect() as connection:
             try:
                 await self._relay_on(connection)
             finally:
@@ -193,7 +198,7 @@ class Relay:
 
     async def _batch(self, connection: AsyncConnection) -> int:
         async with connection.begin():
-            rows: Sequence[Any] = (await connection.execute(_CLAIM, {"batch": _BATCH})).all()
+            rows: Sequence[Any] = (await connection.execute(_TAKE, {"batch": _BATCH})).all()
             if not rows:
                 return 0
             sends = [
@@ -210,8 +215,8 @@ class Relay:
                     failure = result
                     break
                 delivered.append(row.id)
-            if delivered:
-                await connection.execute(_DONE, {"ids": delivered})
+            if failure is not None:
+                await connection.execute(_PUT_BACK, {"ids": [row.id for row in rows[len(delivered) :]]})
         RELAYED.inc(len(delivered))
         if failure is not None:
             raise failure

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -11,10 +11,14 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from prizewire_chassis.db.transaction import Transaction
+
 __all__ = ["Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
 
 T = TypeVar("T")
 
+SEEKING_POOL_SIZE = 4
+_SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
 _TRANSIENT_CLASSES = ("08", "53", "57P")
@@ -28,8 +32,17 @@ class Database:
     """
 
     def __init__(self, url: str, *, application_name: str, pool_size: int = 8) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+        self._url = make_url(url).set(drivername="postgresql+asyncpg")
+        self._name = application_name
+        self.engine = self._engine(pool_size, {})
+        self.seeking = self._engine(SEEKING_POOL_SIZE, _SEEK)
+        """For batches and the relay, all of whose statements find rows by their keys: plans that read whole tables are
+        ruled out there. Made when tables were small, they would stay in use until statistics are next gathered.
+        """
+
+    def _engine(self, pool_size: int, settings: Mapping[str, str]) -> AsyncEngine:
+        return create_async_engine(
+            self._url,
             pool_size=pool_size,
             max_overflow=2,
             pool_timeout=30,
@@ -40,21 +53,23 @@ class Database:
                 "timeout": 10,
                 "command_timeout": 60,
                 "server_settings": {
-                    "application_name": application_name,
+                    "application_name": self._name,
                     "jit": "off",
                     # a process that freezes inside a transaction must not hold its locks until it is missed
                     "idle_in_transaction_session_timeout": "30000",
+                    **settings,
                 },
             },
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One READ COMMITTED transaction: committed at the exit, rolled back on any exception.
+    async def transaction(self, *, seeking: bool = False) -> AsyncIterator[AsyncConnection]:
+        """One READ COMMITTED transaction: committed at the exit, rolled back on any exception. ``seeking``: every
+        statement finds its rows by keys.
 
         Callbacks given to ``after_commit`` run once the commit has been confirmed.
         """
-        async with self.engine.connect() as connection:
+        async with Transaction(self.seeking if seeking else self.engine) as connection:
             callbacks: list[Callable[[], None]] = []
             # Read once: on a connection that was lost meanwhile, `connection.info` fails and hides why.
             info = connection.info
@@ -62,6 +77,7 @@ class Database:
             try:
                 async with connection.begin():
                     yield connection
+                    await connection.send()
             finally:
                 info.pop(_CALLBACKS, None)
         for callback in callbacks:
@@ -71,13 +87,13 @@ class Database:
         """Run ``work`` in a transaction, the whole again when the database chose it as a victim (40001, 40P01).
 
         Raises:
-            DBAPIError: any other error at once, a conflict after ``attempts`` tries.
+            Exception: any other error at once, a conflict after ``attempts`` tries.
         """
         for attempt in range(1, attempts + 1):
             try:
                 async with self.transaction() as tx:
                     return await work(tx)
-            except DBAPIError as error:
+            except Exception as error:
                 if sqlstate(error) not in _CONFLICTS or attempt == attempts:
                     raise
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter, not a secret
@@ -95,6 +111,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        await self.seeking.dispose()
 
 
 def after_commit(tx: AsyncConnection, callback: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database, after_commit, is_transient
+from prizewire_chassis.db import Database, after_commit, is_transient, later
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
@@ -156,7 +156,7 @@ class BatchProcessor:
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
         taken = Taken()
-        async with self._db.transaction() as tx:
+        async with self._db.transaction(seeking=True) as tx:
             await self._in_transaction(tx, spec, items, taken)
             await self._store_offsets(tx, spec, items)
         tell(spec, taken)
@@ -287,7 +287,8 @@ class BatchProcessor:
             place = (item.topic, item.partition)
             reached[place] = max(reached.get(place, 0), item.offset + 1)
         ordered = sorted(reached)
-        await tx.execute(
+        await later(
+            tx,
             OFFSETS_UPSERT,
             {
                 "consumer": spec.name,

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Write
+
 __all__ = [
     "INBOX_FORGET",
     "INBOX_INSERT",
@@ -34,10 +36,12 @@ INBOX_INSERT = text(
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
     "ON CONFLICT DO NOTHING RETURNING source, event_id"
 )
+# Look-ups by several columns are lateral with a LIMIT: a plain join may be planned as a walk over all that the table
+# holds, with a look into the batch for each row.
 _INBOX_HASHES = text(
-    "SELECT i.source, i.event_id, i.hash FROM inbox i "
-    "JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) "
-    "ON i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id"
+    "SELECT i.source, i.event_id, i.hash "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) CROSS JOIN LATERAL "
+    "(SELECT * FROM inbox i WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id LIMIT 1) i"
 )
 INBOX_FORGET = text(
     "DELETE FROM inbox i USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) "
@@ -45,24 +49,27 @@ INBOX_FORGET = text(
     "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
 )
 VERSIONS = text(
-    "SELECT v.source, v.subject, v.version FROM applied_versions v "
-    "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
-    "ON v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "
-    "ORDER BY v.source, v.subject FOR UPDATE OF v"
+    "SELECT v.source, v.subject, v.version "
+    "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) CROSS JOIN LATERAL "
+    "(SELECT * FROM applied_versions v WHERE v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "
+    "LIMIT 1 FOR UPDATE) v"
 )
-VERSIONS_UPSERT = text(
+"""Rows are locked in the order in which their subjects are given."""
+VERSIONS_UPSERT = Write(
+    "applied_versions",
     "INSERT INTO applied_versions (consumer, source, subject, version) "
-    "SELECT :consumer, u.source, u.subject, u.version "
+    "SELECT CAST(:consumer AS text), u.source, u.subject, u.version "
     "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[]), CAST(:versions AS int[])) "
     "AS u(source, subject, version) "
     "ON CONFLICT (consumer, source, subject) DO UPDATE SET version = excluded.version "
-    "WHERE applied_versions.version < excluded.version"
+    "WHERE applied_versions.version < excluded.version RETURNING 1",
 )
-OFFSETS_UPSERT = text(
+OFFSETS_UPSERT = Write(
+    "consumer_offsets",
     "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
-    "SELECT :consumer, u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
+    "SELECT CAST(:consumer AS text), u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) "
     "AS u(topic, partition, next_offset) "
     "ON CONFLICT (consumer, topic, partition) DO UPDATE "
-    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at"
+    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at",
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Conflict, later
 from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
 from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
@@ -13,12 +14,8 @@ from prizewire_contracts.codes import RefusalCode
 __all__ = ["Overtaken", "check_versions", "store_versions"]
 
 
-class Overtaken(Exception):
-    """Another consumer applied a newer version of a subject meanwhile. It passes by itself, like the serialization
-    failure whose SQLSTATE it bears: the batch is taken in again over what stands there now.
-    """
-
-    sqlstate = "40001"
+class Overtaken(Conflict):
+    """Another consumer applied a newer version of a subject meanwhile."""
 
 
 async def check_versions(
@@ -81,10 +78,8 @@ async def store_versions(
     applied: list[tuple[int, Incoming]],
     versions: Mapping[tuple[str, str], int],
 ) -> None:
-    """Remember the newest version of each subject.
-
-    Raises:
-        Overtaken: another consumer has stored a newer one meanwhile.
+    """Remember the newest version of each subject. Where another consumer has stored a newer one meanwhile, the
+    transaction fails as ``Overtaken``.
     """
     reached: dict[tuple[str, str], int] = {}
     for _, item in applied:
@@ -93,7 +88,8 @@ async def store_versions(
             reached[subject] = max(reached.get(subject, 0), item.event.aggregateversion)
     if reached:
         ordered = sorted(reached)
-        stored = await tx.execute(
+        await later(
+            tx,
             VERSIONS_UPSERT,
             {
                 "consumer": spec.name,
@@ -101,7 +97,7 @@ async def store_versions(
                 "subjects": [subject for _, subject in ordered],
                 "versions": [reached[key] for key in ordered],
             },
-        )
-        if stored.rowcount != len(ordered):
             # a subject's first version has no row to lock: two consumers may both have found none
-            raise Overtaken("a newer version was applied meanwhile")
+            rows=len(ordered),
+            lost=lambda: Overtaken("a newer version was applied meanwhile"),
+        )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Write, later
 from prizewire_settlement.adapters.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
 from prizewire_settlement.domain.errors import Reason
@@ -99,20 +100,21 @@ class Rounds:
         born = [found for found in changes.rounds.values() if found.id in changes.born]
         moved = [found for found in changes.rounds.values() if found.id not in changes.born]
         if born:
-            await self._tx.execute(_ROUNDS_INSERT, _columns(born, _ROUND))
+            await later(self._tx, _ROUNDS_INSERT, _columns(born, _ROUND))
         if moved:
-            await self._tx.execute(_ROUNDS_UPDATE, _columns(moved, _ROUND))
+            await later(self._tx, _ROUNDS_UPDATE, _columns(moved, _ROUND))
         if changes.settlements:
-            await self._tx.execute(_SETTLEMENTS, _columns(changes.settlements, _SETTLEMENT))
+            await later(self._tx, _SETTLEMENTS, _columns(changes.settlements, _SETTLEMENT))
             await self._save_lines(changes.settlements)
         if changes.entries:
-            await self._tx.execute(_ENTRIES, _columns(changes.entries, _ENTRY))
+            await later(self._tx, _ENTRIES, _columns(changes.entries, _ENTRY))
 
     async def _save_transitions(self, changes: Changes) -> None:
         steps = changes.transitions
         if not steps:
             return
-        written = await self._tx.execute(
+        await later(
+            self._tx,
             _TRANSITIONS,
             {
                 "rounds": [step.round_id for step in steps],
@@ -127,11 +129,9 @@ class Rounds:
                 "reasons": [step.cause.reason for step in steps],
             },
         )
-        if written.rowcount != len(steps):
-            await self._tx.execute(_LOST_RACE)
 
     async def _save_parts(self, parts: list[ResultPart]) -> None:
-        await self._tx.execute(_RESULTS, _columns(parts, _PART))
+        await later(self._tx, _RESULTS, _columns(parts, _PART))
 
     async def _save_lines(self, settlements: list[Settlement]) -> None:
         rounds: list[UUID] = []
@@ -150,7 +150,8 @@ class Rounds:
                 places.append(line.place)
                 amounts.append(line.amount)
         if rounds:
-            await self._tx.execute(
+            await later(
+                self._tx,
                 _LINES,
                 {
                     "rounds": rounds,
@@ -283,39 +284,45 @@ _READY = text(
     "AND NOT EXISTS (SELECT 1 FROM stuck_events b WHERE b.consumer = :consumer AND b.state = 'parked' "
     "AND b.source = e.source AND b.subject = e.subject AND b.id < e.id) ORDER BY e.id LIMIT 200"
 )
-_TRANSITIONS = text(
+_TRANSITIONS = Write(
+    "round_transitions",
     "INSERT INTO round_transitions "
     "(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
     "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:seqs AS int[]), CAST(:befores AS text[]), "
     "CAST(:afters AS text[]), CAST(:causes AS text[]), CAST(:cause_ids AS text[]), CAST(:actors AS text[]), "
     "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[])) "
     "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
-    "ORDER BY u.round_id, u.seq ON CONFLICT DO NOTHING"
+    "ORDER BY u.round_id, u.seq",
+    raced="round_transitions_pkey",
 )
-_LOST_RACE = text(
-    "DO $$ BEGIN RAISE EXCEPTION 'another transaction began one of these rounds' "
-    "USING ERRCODE = 'serialization_failure'; END $$"
+_ROUNDS_INSERT = Write(
+    "rounds",
+    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT * FROM {_rows(_ROUND)} ORDER BY u.id",  # noqa: S608 - see above
 )
-_ROUNDS_INSERT = text(
-    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT * FROM {_rows(_ROUND)} ORDER BY u.id"  # noqa: S608 - see above
-)
-_ROUNDS_UPDATE = text(
+_ROUNDS_UPDATE = Write(
+    "rounds",
     "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
     "settlement_version = u.settlement_version, result_version = u.result_version, final_at = u.final_at, "
-    f"updated_at = u.updated_at, waiting_since = u.waiting_since FROM {_rows(_ROUND)} WHERE rounds.id = u.id"
+    f"updated_at = u.updated_at, waiting_since = u.waiting_since FROM {_rows(_ROUND)} WHERE rounds.id = u.id",
 )
-_RESULTS = text(
+_RESULTS = Write(
+    "round_results",
     f"INSERT INTO round_results ({_names(_PART)}) SELECT * FROM {_rows(_PART)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id, result_version, part) DO UPDATE SET parts = excluded.parts, hash = excluded.hash, "
     "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at, "
-    "reason = excluded.reason, players = excluded.players"
+    "reason = excluded.reason, players = excluded.players",
 )
-_SETTLEMENTS = text(
-    f"INSERT INTO settlements ({_names(_SETTLEMENT)}) SELECT * FROM {_rows(_SETTLEMENT)}"  # noqa: S608 - see above
+_SETTLEMENTS = Write(
+    "settlements",
+    f"INSERT INTO settlements ({_names(_SETTLEMENT)}) SELECT * FROM {_rows(_SETTLEMENT)}",  # noqa: S608 - see above
 )
-_ENTRIES = text(f"INSERT INTO entries ({_names(_ENTRY)}) SELECT * FROM {_rows(_ENTRY)}")  # noqa: S608 - see above
-_LINES = text(
+_ENTRIES = Write(
+    "entries",
+    f"INSERT INTO entries ({_names(_ENTRY)}) SELECT * FROM {_rows(_ENTRY)}",  # noqa: S608 - see above
+)
+_LINES = Write(
+    "settlement_lines",
     "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
     "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:versions AS int[]), CAST(:numbers AS int[]), "
-    "CAST(:players AS text[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]))"
+    "CAST(:players AS text[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]))",
 )

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Write, later
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.campaign_settings import (
     AtDeadline,
@@ -116,7 +117,8 @@ class SqlCampaigns:
 
     async def save(self, campaigns: Sequence[Campaign]) -> None:
         """Store state and counters of locked campaigns."""
-        await self._tx.execute(
+        await later(
+            self._tx,
             _SAVE,
             {
                 "ids": [campaign.id for campaign in campaigns],
@@ -169,13 +171,14 @@ _ADD = text(
     ":granted, :queued, :queue_tail, :version, CAST(:settings AS jsonb), :settings_version, :capped, :pool, :actor, "
     ":now)"
 )
-_SAVE = text(
+_SAVE = Write(
+    "campaigns",
     "UPDATE campaigns c SET state = u.state, funded = u.funded, granted = u.granted, queued = u.queued, "
     "queue_tail = u.queue_tail, version = u.version, withdrawn = u.withdrawn, low = u.low "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:fundeds AS bigint[]), "
     "CAST(:granteds AS bigint[]), CAST(:queueds AS int[]), CAST(:queue_tails AS bigint[]), "
     "CAST(:versions AS int[]), CAST(:withdrawns AS bigint[]), CAST(:lows AS boolean[])) "
-    "AS u(id, state, funded, granted, queued, queue_tail, version, withdrawn, low) WHERE c.id = u.id"
+    "AS u(id, state, funded, granted, queued, queue_tail, version, withdrawn, low) WHERE c.id = u.id",
 )
 _SET = text(
     "UPDATE campaigns SET settings = CAST(:settings AS jsonb), settings_version = :settings_version, "

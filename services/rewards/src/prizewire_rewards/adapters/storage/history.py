@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Write, later
 from prizewire_rewards.domain.model import Transition
 
 __all__ = ["SqlHistory"]
@@ -19,7 +19,8 @@ class SqlHistory:
 
     async def add(self, transitions: Sequence[Transition], *, now: datetime) -> None:
         """Append steps in their order."""
-        await self._tx.execute(
+        await later(
+            self._tx,
             _ADD,
             {
                 "machines": [step.machine for step in transitions],
@@ -33,10 +34,11 @@ class SqlHistory:
         )
 
 
-_ADD = text(
+_ADD = Write(
+    "transitions",
     "INSERT INTO transitions (machine, subject, from_state, to_state, cause, correlation_id, at) "
     "SELECT u.machine, u.subject, u.was, u.became, u.cause, u.correlation_id, CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:machines AS text[]), CAST(:subjects AS uuid[]), CAST(:froms AS text[]), "
     "CAST(:tos AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) "
-    "WITH ORDINALITY AS u(machine, subject, was, became, cause, correlation_id, n) ORDER BY u.n"
+    "WITH ORDINALITY AS u(machine, subject, was, became, cause, correlation_id, n) ORDER BY u.n",
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import copy_rows
+from prizewire_chassis.db import Write, later
 from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
 
@@ -28,11 +28,12 @@ class SqlLedger:
         self._tx = tx
 
     async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
-        """Open missing accounts and append the transfers: two statements for any number of them."""
+        """Open missing accounts and append the transfers, any number of them at once."""
         accounts = {transfer.debit for transfer in transfers} | {transfer.credit for transfer in transfers}
         by_id = {account_id(account): account for account in accounts}
         order = sorted(by_id, key=lambda key: key.int)
-        await self._tx.execute(
+        await later(
+            self._tx,
             _OPEN,
             {
                 "ids": order,
@@ -43,27 +44,24 @@ class SqlLedger:
                 "now": now,
             },
         )
-        await copy_rows(
+        found = {account: key for key, account in by_id.items()}
+        await later(
             self._tx,
-            table="ledger_transfers",
-            columns=_TRANSFER,
-            rows=[
-                (
-                    transfer.id,
-                    transfer.group,
-                    transfer.type,
-                    account_id(transfer.debit),
-                    transfer.debit.kind,
-                    account_id(transfer.credit),
-                    transfer.credit.kind,
-                    transfer.debit.asset,
-                    transfer.amount,
-                    transfer.cause,
-                    transfer.correlation_id,
-                    now,
-                )
-                for transfer in transfers
-            ],
+            _POST,
+            {
+                "ids": [transfer.id for transfer in transfers],
+                "groups": [transfer.group for transfer in transfers],
+                "types": [transfer.type for transfer in transfers],
+                "debits": [found[transfer.debit] for transfer in transfers],
+                "debit_kinds": [transfer.debit.kind for transfer in transfers],
+                "credits": [found[transfer.credit] for transfer in transfers],
+                "credit_kinds": [transfer.credit.kind for transfer in transfers],
+                "assets": [transfer.debit.asset for transfer in transfers],
+                "amounts": [transfer.amount for transfer in transfers],
+                "causes": [transfer.cause for transfer in transfers],
+                "correlations": [transfer.correlation_id for transfer in transfers],
+                "now": now,
+            },
         )
 
     async def lock_balance(self, account: Account) -> int:
@@ -83,28 +81,24 @@ async def roll_up(tx: AsyncConnection, *, rows_max: int) -> int:
     return int((await tx.execute(_ROLL_UP, {"rows_max": rows_max})).scalar_one())
 
 
-_OPEN = text(
+_OPEN = Write(
+    "ledger_accounts",
     "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
     "SELECT u.id, u.kind, u.owner, u.asset, u.bound, CASE WHEN u.bound <> 'none' THEN 0 END, "
     "CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:owners AS text[]), CAST(:assets AS text[]), "
     "CAST(:bounds AS text[])) WITH ORDINALITY AS u(id, kind, owner, asset, bound, n) "
     "WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = u.id) ORDER BY u.n "
-    "ON CONFLICT (id) DO NOTHING"
+    "ON CONFLICT (id) DO NOTHING",
 )
-_TRANSFER = (
-    "id",
-    "group_id",
-    "type",
-    "debit_account",
-    "debit_kind",
-    "credit_account",
-    "credit_kind",
-    "asset",
-    "amount",
-    "cause",
-    "correlation_id",
-    "at",
+_POST = Write(
+    "ledger_transfers",
+    "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, asset, "
+    "amount, cause, correlation_id, at) "
+    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), CAST(:groups AS uuid[]), "
+    "CAST(:types AS text[]), CAST(:debits AS uuid[]), CAST(:debit_kinds AS text[]), CAST(:credits AS uuid[]), "
+    "CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:causes AS text[]), "
+    "CAST(:correlations AS text[])) AS u",
 )
 _LOCK = text("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
 _ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import copy_rows
+from prizewire_chassis.db import Write, later
 from prizewire_contracts.ids import reward_id as reward_id_of
 from prizewire_rewards.adapters.storage.staging import SqlStaging
 from prizewire_rewards.domain.model import Line, Reward, Round, Settlement
@@ -49,7 +49,8 @@ class SqlRounds(SqlStaging):
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         """Store new rounds with their prizes."""
         heads = [round_.settlement for round_ in rounds]
-        await self._tx.execute(
+        await later(
+            self._tx,
             _ADD,
             {
                 "now": now,
@@ -60,30 +61,27 @@ class SqlRounds(SqlStaging):
             },
         )
         if rewards:
-            await self._copy(rewards, {head.round_id: head.asset for head in heads})
+            await self._append(rewards, {head.round_id: head.asset for head in heads})
 
-    async def _copy(self, rewards: Sequence[Reward], asset_of: Mapping[UUID, str]) -> None:
-        await copy_rows(
+    async def _append(self, rewards: Sequence[Reward], asset_of: Mapping[UUID, str]) -> None:
+        lines = [reward.line for reward in rewards]
+        await later(
             self._tx,
-            table="rewards",
-            columns=_REWARD,
-            rows=[
-                (
-                    reward.id,
-                    reward.round_id,
-                    reward.line.part,
-                    reward.line.line,
-                    reward.line.player,
-                    reward.line.place,
-                    asset_of[reward.round_id],
-                    reward.line.amount,
-                    reward.state,
-                    reward.transfer_id,
-                    reward.note,
-                    reward.payout_id,
-                )
-                for reward in rewards
-            ],
+            _REWARD,
+            {
+                "ids": [reward.id for reward in rewards],
+                "rounds": [reward.round_id for reward in rewards],
+                "parts": [line.part for line in lines],
+                "lines": [line.line for line in lines],
+                "players": [line.player for line in lines],
+                "places": [line.place for line in lines],
+                "assets": [asset_of[reward.round_id] for reward in rewards],
+                "amounts": [line.amount for line in lines],
+                "states": [reward.state for reward in rewards],
+                "transfers": [reward.transfer_id for reward in rewards],
+                "notes": [reward.note for reward in rewards],
+                "payouts": [reward.payout_id for reward in rewards],
+            },
         )
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
@@ -140,7 +138,7 @@ class SqlRounds(SqlStaging):
         """Store prizes that came into being after their rounds."""
         if not rewards:
             return
-        await self._copy(rewards, assets)
+        await self._append(rewards, assets)
         later = [reward for reward in rewards if reward.version > 1 or reward.short]
         if later:
             # A prize is born with the first version and nothing short, as nearly all are.
@@ -280,24 +278,19 @@ _CORRECTED = text(
     "correlation_id, at) VALUES (:round, :version, :asset, :total, :unclaimed, :reason, :cause, :correlation, :now)"
 )
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
-_ADD = text(
+_ADD = Write(
+    "rounds",
     f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns
     f"SELECT u.*, CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
-    "CAST(:queue_positions AS bigint[]), CAST(:versions AS int[])) AS u"
+    "CAST(:queue_positions AS bigint[]), CAST(:versions AS int[])) AS u",
 )
-_REWARD = (
-    "id",
-    "round_id",
-    "part",
-    "line",
-    "player",
-    "place",
-    "asset",
-    "amount",
-    "state",
-    "transfer_id",
-    "note",
-    "payout_id",
+_REWARD = Write(
+    "rewards",
+    "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, note, payout_id) "
+    "SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:rounds AS uuid[]), CAST(:parts AS int[]), "
+    "CAST(:lines AS int[]), CAST(:players AS text[]), CAST(:places AS int[]), CAST(:assets AS text[]), "
+    "CAST(:amounts AS bigint[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), CAST(:notes AS text[]), "
+    "CAST(:payouts AS uuid[]))",
 )
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "
