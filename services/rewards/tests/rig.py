@@ -27,7 +27,15 @@ from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_token, make_trust, records
+from prizewire_chassis.testing import (
+    ManualClock,
+    event_bytes,
+    hold_to_model,
+    make_key,
+    make_token,
+    make_trust,
+    records,
+)
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.topics import PAYOUTS, PLAYERS, SETTLEMENTS, SIGNING_RESULTS
@@ -499,9 +507,9 @@ class Rig:
             return [dict(row) for row in (await tx.execute(text(sql), values)).mappings()]
 
     async def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """What lies in the outbox, in order, of one type if asked for."""
+        """What lies in the outbox, in order, of one type if asked for; all of it is held to its models."""
         rows = await self.rows("SELECT value FROM outbox ORDER BY id")
-        found = [orjson.loads(bytes(row["value"])) for row in rows]
+        found = [hold_to_model(orjson.loads(bytes(row["value"]))) for row in rows]
         return [event for event in found if kind is None or event["type"] == f"prizewire.{kind}.v1"]
 
     async def stuck(self) -> list[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """Events leave with the transaction that caused them: into the outbox, and from there to Kafka by one relay.
 
-The relay takes what ``outbox_waiting`` names, in the order of ids, in the transaction in which it sends it. A cursor over ids would lose events, because a
-lower id can become visible after a higher one. Duplicates are possible after a crash, losses are not.
+The relay takes what ``outbox_waiting`` names, in the order of ids, in the transaction in which it sends it. A cursor
+over ids would lose events, because a lower id can become visible after a higher one. Duplicates are possible after a
+crash, losses are not.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -51,7 +52,7 @@ class Outbox:
     def event(
         self,
         model: type[Envelope],
-        data: BaseModel,
+        data: BaseModel | Mapping[str, Any],
         *,
         subject: str,
         version: int,

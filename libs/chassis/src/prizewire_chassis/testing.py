@@ -13,6 +13,7 @@ import jwt
 from prizewire_chassis.clock import ManualClock
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent, sign_raw
+from prizewire_contracts.topics import topic_of
 from prizewire_contracts.trust import MessageKey, TrustStore
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "FakeRecord",
     "ManualClock",
     "event_bytes",
+    "hold_to_model",
     "make_key",
     "make_token",
     "make_trust",
@@ -118,6 +120,18 @@ def event_bytes(
         **attributes,
     }
     return canonical_bytes(sign_raw(topic=topic, raw=raw, key=key) if key else raw)
+
+
+def hold_to_model(raw: dict[str, Any]) -> dict[str, Any]:
+    """The event, once its payload has been found to be exactly what its model makes of it: names, forms, defaults.
+
+    Raises:
+        AssertionError: it is not.
+    """
+    model = topic_of(raw["type"]).models[raw["type"]]
+    made = model.model_validate(raw).data.model_dump(mode="json")
+    assert raw["data"] == made, f"{raw['type']} travels as {raw['data']}, its model makes {made}"
+    return raw
 
 
 def records(

@@ -316,6 +316,42 @@ async def test_purging_reads_no_more_than_it_may_delete(db, owner):
     assert "Seq Scan on outbox " not in plan
 
 
+async def test_what_was_sent_is_not_read_again(db, owner, outbox, events, clock):
+    """Sending what waits costs the same behind 20,000 events that were sent before."""
+    async with owner.transaction() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO outbox (topic, key, value, event_id, created_at) "
+                "SELECT 't', '', '', n::text, now() FROM generate_series(1, 20000) n"
+            )
+        )
+        await tx.execute(text("ANALYZE"))
+    producer = FakeProducer()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+    relay.start()
+    for count in range(1, 11):
+        async with db.transaction() as tx:
+            await outbox.add(tx, events(1))
+        await eventually(lambda sent=count: len(producer.sent) == sent, deadline_s=10)
+    await relay.stop()
+    await db.close()
+
+    async def read() -> int:
+        async with owner.transaction() as tx:
+            await tx.execute(text("SELECT pg_stat_clear_snapshot()"))
+            found = await tx.execute(
+                text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'outbox'")
+            )
+            return int(found.scalar_one())
+
+    async def told() -> bool:
+        """Sessions report what they did when they end."""
+        return await read() >= 10
+
+    await eventually(told, deadline_s=10)
+    assert await read() < 1_000
+
+
 async def test_the_gauges_tell_all_that_waits_and_since_when(db, outbox, events, clock):
     """More than one claim's worth is counted, also while nothing is sent; once sent, nothing waits."""
     async with db.transaction() as tx:

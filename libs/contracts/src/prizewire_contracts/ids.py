@@ -23,6 +23,7 @@ __all__ = [
     "provider_key",
     "receivable_id",
     "reward_id",
+    "reward_ids",
     "round_id",
     "slot_id",
     "transfer_id",
@@ -81,9 +82,20 @@ def reward_id(*, round_id: UUID, player: str) -> UUID:
     """One reward for each (round, player): a UUIDv8 that begins as the round's id does, and ends in 62 bits that
     (round, player) decide.
     """
-    low = _digest("reward", (str(round_id), player)) & _LOW_HALF & _VARIANT_MASK
-    high = round_id.int & ~_LOW_HALF & _VERSION_MASK
-    return _uuid(high | _VERSION_8 | _VARIANT | low)
+    return reward_ids(round_id=round_id, players=[player])[0]
+
+
+def reward_ids(*, round_id: UUID, players: Iterable[str]) -> list[UUID]:
+    """The ids of the rewards of several players of a round, in their order; see ``reward_id``."""
+    high = round_id.int & ~_LOW_HALF & _VERSION_MASK | _VERSION_8 | _VARIANT
+    begun = sha1(_NAMESPACE_BYTES + b'["reward","%s",' % str(round_id).encode(), usedforsecurity=False)
+    answer = []
+    for player in players:
+        hashed = begun.copy()
+        hashed.update(render_checked(player) + b"]")
+        low = int.from_bytes(hashed.digest()[8:16], "big") & _VARIANT_MASK
+        answer.append(_uuid(high | low))
+    return answer
 
 
 def payout_id_for_round(*, round_id: UUID, player: str, ordinal: int) -> UUID:

@@ -99,7 +99,7 @@ def topic_of(event_type: str) -> Topic:
     Raises:
         KeyError: no topic does.
     """
-    for topic in TOPICS:
-        if event_type in topic.models:
-            return topic
-    raise KeyError(event_type)
+    return _TOPIC_OF[event_type]
+
+
+_TOPIC_OF = {event_type: topic for topic in TOPICS for event_type in topic.models}

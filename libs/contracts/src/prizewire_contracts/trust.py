@@ -1,4 +1,4 @@
-"""Ed25519 message keys: signing what we publish, and trusting only pinned producers.
+"""Ed25519 message keys (RFC 8032, by libsodium): signing what we publish, and trusting only pinned producers.
 
 ``trust.json`` is read at start, reviewed like code, and never learnt from Kafka. Several keys of one service may
 be valid at the same time, which is how a key is rotated.
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
 
 from prizewire_contracts.canonical import render_checked
 from prizewire_contracts.intents import EVENT_TAG
@@ -39,12 +39,12 @@ class MessageKey:
     """A service's own Ed25519 message key. It signs; it never shows itself."""
 
     keyid: str
-    _private: Ed25519PrivateKey = field(repr=False)
+    _private: SigningKey = field(repr=False)
 
     @classmethod
     def from_seed(cls, *, keyid: str, seed: bytes) -> "MessageKey":
         """From the 32-byte Ed25519 seed."""
-        return cls(keyid, Ed25519PrivateKey.from_private_bytes(seed))
+        return cls(keyid, SigningKey(seed))
 
     @classmethod
     def from_json(cls, text: str) -> "MessageKey":
@@ -54,12 +54,12 @@ class MessageKey:
 
     def sign(self, message: bytes) -> str:
         """The signature as 128 hex digits."""
-        return self._private.sign(message).hex()
+        return self._private.sign(message).signature.hex()
 
     @property
     def public_key(self) -> str:
         """The public key as 64 hex digits."""
-        return self._private.public_key().public_bytes_raw().hex()
+        return self._private.verify_key.encode().hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class TrustedKey:
     keyid: str
     service: str
     uses: frozenset[str]
-    public_key: Ed25519PublicKey
+    public_key: VerifyKey
     not_before: datetime
     not_after: datetime
 
@@ -136,7 +136,7 @@ def _trusted_key(entry: Mapping[str, Any]) -> TrustedKey:
         keyid=entry["keyid"],
         service=entry["service"],
         uses=uses,
-        public_key=Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"])),
+        public_key=_public_key(entry["public_key"]),
         not_before=_moment(entry, "not_before"),
         not_after=_moment(entry, "not_after"),
     )
@@ -170,14 +170,21 @@ def verify_raw(*, topic: str, raw: Mapping[str, Any], public_key: str) -> None:
     if not isinstance(signature, str):
         raise NotTrusted("signature_missing", "the event carries no signature")
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+        key = _public_key(public_key)
     except ValueError:
         raise NotTrusted("key_not_trusted", "the pinned public key is not an Ed25519 key") from None
     _verify(key, event_signing_bytes(topic=topic, raw=raw), signature)
 
 
-def _verify(key: Ed25519PublicKey, message: bytes, signature: str) -> None:
+def _public_key(text: str) -> VerifyKey:
     try:
-        key.verify(bytes.fromhex(signature), message)
-    except (InvalidSignature, ValueError):
+        return VerifyKey(bytes.fromhex(text))
+    except CryptoError as error:
+        raise ValueError(str(error)) from None
+
+
+def _verify(key: VerifyKey, message: bytes, signature: str) -> None:
+    try:
+        key.verify(message, bytes.fromhex(signature))
+    except (CryptoError, ValueError):
         raise NotTrusted("signature_invalid", "the signature does not fit the message") from None

@@ -79,9 +79,7 @@ class Amount:
 
     def to_wire(self) -> str:
         """The decimal text with exactly the asset's decimals: `12.50`, or `12` for an asset without decimals."""
-        sign = "-" if self.minor < 0 else ""
-        whole, fraction = divmod(abs(self.minor), self.asset.scale)
-        return f"{sign}{whole}.{fraction:0{self.asset.decimals}}" if self.asset.decimals else f"{sign}{whole}"
+        return self.asset.render(self.minor)
 
     def __str__(self) -> str:
         return self.to_wire()

@@ -45,6 +45,14 @@ class Asset:
         """Minor units in one whole unit."""
         return int(10**self.decimals)
 
+    def render(self, minor: int) -> str:
+        """Minor units as decimal text with exactly the asset's decimals: `12.50`, or `12` where there are none."""
+        decimals = self.decimals
+        if minor < 0:
+            return f"-{self.render(-minor)}"
+        digits = str(minor).rjust(decimals + 1, "0")
+        return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+
 
 class AssetRegistry(Mapping[str, Asset]):
     """The assets of one installation by code, in order of their codes. Immutable."""

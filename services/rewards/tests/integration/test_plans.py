@@ -1,5 +1,7 @@
 """Plans of the hot statements, over tables that have grown: whatever a batch looks up, it finds by an index."""
 
+from typing import NamedTuple
+
 import asyncpg
 import pytest
 
@@ -48,6 +50,10 @@ PAST = (
 BATCHES = 30
 MATCHES = 60
 WALLETS = 5_000
+PLAYED = 80
+FOUND_MAX = 500
+"""Rows that may be found through a table's indexes for one match of eight prizes; a walk over the past finds some thousand
+."""
 
 
 @pytest.fixture
@@ -73,21 +79,60 @@ def played(campaign: object, number: int, *, final: bool = True) -> Match:
     return Match(campaign=campaign, lines=lines, final=final, match_id=f"plan-{number}")  # type: ignore[arg-type] # a UUID
 
 
-async def counters(urls: DatabaseUrls) -> dict[str, tuple[int, int]]:
-    """Sequential scans and rows added so far, by table."""
+class Counted(NamedTuple):
+    """What was done to a table so far: scans of the whole, rows added, rows found through its indexes."""
+
+    scans: int
+    added: int
+    found: int
+
+
+async def counters(urls: DatabaseUrls) -> dict[str, Counted]:
+    """What PostgreSQL has counted, by table."""
     connection = await asyncpg.connect(urls.migration)
-    rows = await connection.fetch("SELECT relname, seq_scan, n_tup_ins FROM pg_stat_user_tables")
+    rows = await connection.fetch(
+        "SELECT relname, seq_scan, n_tup_ins, (SELECT coalesce(sum(i.idx_tup_read), 0)::bigint "
+        "FROM pg_stat_user_indexes i WHERE i.relid = t.relid) AS found FROM pg_stat_user_tables t"
+    )
     await connection.close()
-    return {row["relname"]: (row["seq_scan"], row["n_tup_ins"]) for row in rows}
+    return {row["relname"]: Counted(row["seq_scan"], row["n_tup_ins"], row["found"]) for row in rows}
 
 
 async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
-    """A batch of settled rounds, their finality, a direct prize and its payment scan no growing table."""
+    """A batch of settled rounds, their finality, a direct prize and its payment scan no growing table, and walk along none
+    of its indexes.
+    """
     before = await counters(grown)
     rig = await Rig.open(grown)
+    await play(rig)
+    await rig.close()
+    await nothing_walked(grown, before)
+
+
+async def test_plans_made_when_tables_were_small_hold(make_database: DatabaseFactory) -> None:
+    """A service that has planned its statements for large batches over next to nothing asks no more of what has come
+    since, though nobody has gathered statistics.
+    """
+    urls = make_database("rewards", migrated=True)
+    rig = await Rig.open(urls)
+    campaign = await rig.campaign(funded=10**12)
+    for batch in range(8):
+        await rig.settle(*(played(campaign, batch * 200 + number) for number in range(200)))
+    owner = await asyncpg.connect(urls.migration)
+    for statement in PAST:
+        await owner.execute(statement)
+    await owner.close()
+    before = await counters(urls)
+    await play(rig)
+    await rig.close()
+    await nothing_walked(urls, before)
+
+
+async def play(rig: Rig) -> None:
+    """Batches of settled rounds, their finality, a direct prize and its payment."""
     campaign = await rig.campaign(funded=10**9)
     direct = await rig.campaign(funded=10**9, delivery=Delivery.DIRECT)
-    for batch in range(8):
+    for batch in range(PLAYED // 10):
         first = 100_000 + batch * 10
         disputed = [played(campaign, number, final=False) for number in range(first, first + 5)]
         await rig.settle(*disputed, *(played(campaign, number) for number in range(first + 5, first + 10)))
@@ -98,17 +143,27 @@ async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
     payout = (await rig.rows("SELECT id FROM payouts WHERE player = 'ann'"))[0]["id"]
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="5.00"))
     assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 0
-    await rig.close()
+
+
+async def nothing_walked(urls: DatabaseUrls, before: dict[str, Counted]) -> None:
+    """No growing table was scanned since, nor one of its indexes."""
 
     async def told() -> bool:
         """Sessions report what they did when they end."""
-        now = await counters(grown)
-        return now["ledger_transfers"][1] - before["ledger_transfers"][1] > 8 * 10 * 8
+        now = await counters(urls)
+        return now["ledger_transfers"].added - before["ledger_transfers"].added > PLAYED * 8
 
     await eventually(told)
-    after = await counters(grown)
-    scanned = {name: after[name][0] - before[name][0] for name in GROWING if after[name][0] > before[name][0]}
+    after = await counters(urls)
+    scanned = {
+        name: after[name].scans - before[name].scans
+        for name in GROWING
+        if after[name].scans > before[name].scans
+    }
     assert scanned == {}
+    found = {name: after[name].found - before[name].found for name in GROWING}
+    walked = {name: count for name, count in found.items() if count > PLAYED * FOUND_MAX}
+    assert walked == {}, "an index was walked where a few rows were asked for"
 
 
 async def test_a_scan_would_be_seen(grown: DatabaseUrls) -> None:
@@ -120,6 +175,6 @@ async def test_a_scan_would_be_seen(grown: DatabaseUrls) -> None:
     await connection.close()
 
     async def seen() -> bool:
-        return (await counters(grown))["ledger_transfers"][0] > before["ledger_transfers"][0]
+        return (await counters(grown))["ledger_transfers"].scans > before["ledger_transfers"].scans
 
     await eventually(seen)

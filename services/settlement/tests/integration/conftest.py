@@ -24,7 +24,7 @@ from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, make_token, make_trust
+from prizewire_chassis.testing import FakeRecord, event_bytes, hold_to_model, make_key, make_token, make_trust
 from prizewire_contracts.decode import decode
 from prizewire_contracts.ids import round_id
 from prizewire_contracts.topics import MATCHES, SETTLEMENTS
@@ -182,11 +182,12 @@ class Service:
         await self.runtime.processor.process(self.built.specs[0], self.records(*values))
 
     async def events(self) -> list[Any]:
-        """Every event about rounds so far, verified as a consumer would."""
+        """Every event about rounds so far, verified as a consumer would, and held to its model."""
         rows = await self.rows(f"SELECT value FROM outbox WHERE topic = '{SETTLEMENTS.name}' ORDER BY id")
-        return [
-            decode(topic=SETTLEMENTS, value=bytes(row.value), trust=self.runtime.trust).event for row in rows
-        ]
+        found = [decode(topic=SETTLEMENTS, value=bytes(row.value), trust=self.runtime.trust) for row in rows]
+        for one in found:
+            hold_to_model(one.raw)
+        return [one.event for one in found]
 
     async def stuck(self) -> list[tuple[str, str]]:
         """State and reason of every stuck event, in order."""

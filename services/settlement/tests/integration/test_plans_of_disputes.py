@@ -48,10 +48,16 @@ async def test_disputes_read_nothing_whole(open_service: Opener) -> None:
 
     async def told() -> bool:
         """Sessions report what they did when they end."""
-        return (await counters(service))["settlement_lines"][1] - before["settlement_lines"][1] >= 8 * 5 * 4
+        return (await counters(service))["settlement_lines"].added - before[
+            "settlement_lines"
+        ].added >= 8 * 5 * 4
 
     await eventually(told)
     after = await counters(service)
     growing = (*GROWING, "entries")
-    scanned = {name: after[name][0] - before[name][0] for name in growing if after[name][0] > before[name][0]}
+    scanned = {
+        name: after[name].scans - before[name].scans
+        for name in growing
+        if after[name].scans > before[name].scans
+    }
     assert scanned == {}

@@ -17,7 +17,7 @@ __all__ = ["Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
 
 T = TypeVar("T")
 
-SEEKING_POOL_SIZE = 4
+SEEKING_POOL_SIZE = 6
 _SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -36,7 +36,7 @@ class Database:
         self._name = application_name
         self.engine = self._engine(pool_size, {})
         self.seeking = self._engine(SEEKING_POOL_SIZE, _SEEK)
-        """For batches and the relay, all of whose statements find rows by their keys: plans that read whole tables are
+        """For batches, jobs and the relay, all of whose statements find rows by their keys: plans that read whole tables are
         ruled out there. Made when tables were small, they would stay in use until statistics are next gathered.
         """
 
@@ -69,7 +69,8 @@ class Database:
 
         Callbacks given to ``after_commit`` run once the commit has been confirmed.
         """
-        async with Transaction(self.seeking if seeking else self.engine) as connection:
+        connection: Transaction
+        async with Transaction(self.seeking if seeking else self.engine) as connection:  # type: ignore[assignment] # Self
             callbacks: list[Callable[[], None]] = []
             # Read once: on a connection that was lost meanwhile, `connection.info` fails and hides why.
             info = connection.info
@@ -83,15 +84,22 @@ class Database:
         for callback in callbacks:
             callback()
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, attempts: int = 8) -> T:
+    async def run(
+        self,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        attempts: int = 8,
+        seeking: bool = False,
+    ) -> T:
         """Run ``work`` in a transaction, the whole again when the database chose it as a victim (40001, 40P01).
+        ``seeking``: see ``transaction``.
 
         Raises:
             Exception: any other error at once, a conflict after ``attempts`` tries.
         """
         for attempt in range(1, attempts + 1):
             try:
-                async with self.transaction() as tx:
+                async with self.transaction(seeking=seeking) as tx:
                     return await work(tx)
             except Exception as error:
                 if sqlstate(error) not in _CONFLICTS or attempt == attempts:

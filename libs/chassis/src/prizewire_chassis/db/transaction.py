@@ -118,11 +118,6 @@ class Transaction(AsyncConnection):
             await self.send()
         return await super().execute(*args, **kwargs)
 
-    async def stream(self, *args: Any, **kwargs: Any) -> Any:
-        """As in the base class, after what waits."""
-        await self.send()
-        return await super().stream(*args, **kwargs)
-
     async def get_raw_connection(self) -> Any:
         """As in the base class, after what waits."""
         await self.send()

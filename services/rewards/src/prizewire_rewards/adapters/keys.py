@@ -10,7 +10,7 @@ from prizewire_contracts.events.signing import ClosedEvent
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_contracts.trust import MessageKey, TrustStore
-from prizewire_money import Amount, Asset, AssetRegistry
+from prizewire_money import Asset, AssetRegistry
 from prizewire_rewards.domain.model import Line
 
 __all__ = ["CanonicalDigest", "CanonicalStream", "MessageKeySigner", "TrustedClosures"]
@@ -88,4 +88,5 @@ class CanonicalStream:
 
 
 def _rows(lines: Sequence[Line], asset: Asset) -> list[list[int | str]]:
-    return [[line.line, line.player, line.place, Amount(asset, line.amount).to_wire()] for line in lines]
+    render = asset.render
+    return [[line.line, line.player, line.place, render(line.amount)] for line in lines]

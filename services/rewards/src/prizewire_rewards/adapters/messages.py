@@ -1,7 +1,7 @@
 """Domain events as contracts, into the outbox of the same transaction."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -106,28 +106,29 @@ class OutboxMessages:
             causation_id=event.cause,
         )
 
-    def _allocated(self, head: Settlement, part: int, rewards: Sequence[Reward]) -> wire.RewardAllocated:
-        lines = [
-            wire.RewardLine.model_construct(
-                reward_id=reward.id,
-                line=reward.line.line,
-                player=reward.line.player,
-                amount=self._wire(head.asset, reward.line.amount),
-                state=wire.RewardState(reward.state),
-                transfer_id=reward.transfer_id,
-                note=reward.note,
-            )
-            for reward in rewards
-        ]
-        return wire.RewardAllocated.model_construct(
-            round_id=head.round_id,
-            settlement_version=head.settlement_version,
-            part=part,
-            parts=head.parts,
-            campaign=head.campaign,
-            asset=head.asset,
-            lines=lines,
-        )
+    def _allocated(self, head: Settlement, part: int, rewards: Sequence[Reward]) -> dict[str, Any]:
+        """The payload as JSON: it is the one that leaves for every match."""
+        render = self._assets[head.asset].render
+        return {
+            "round_id": str(head.round_id),
+            "settlement_version": head.settlement_version,
+            "part": part,
+            "parts": head.parts,
+            "campaign": str(head.campaign),
+            "asset": head.asset,
+            "lines": [
+                {
+                    "reward_id": str(reward.id),
+                    "line": reward.line.line,
+                    "player": reward.line.player,
+                    "amount": render(reward.line.amount),
+                    "state": reward.state.value,
+                    "transfer_id": None if reward.transfer_id is None else str(reward.transfer_id),
+                    "note": reward.note,
+                }
+                for reward in rewards
+            ],
+        }
 
     def _claim(self, event: ClaimMoved) -> EncodedEvent:
         claim = event.claim

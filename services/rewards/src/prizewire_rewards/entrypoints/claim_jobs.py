@@ -39,7 +39,7 @@ def build_claim_jobs(
         async def attempt(tx: AsyncConnection) -> Ended | None:
             return await expire_due(work=works.of(tx), tools=tools, now=clock.now())
 
-        ended = await db.run(attempt)
+        ended = await db.run(attempt, seeking=True)
         if ended is None:
             return False
         metrics.CLAIMS.labels(ClaimState.EXPIRED).inc(len(ended.claims))
@@ -57,7 +57,7 @@ def build_claim_jobs(
             total, late = waiting.get(state, (0, 0))
             metrics.CLAIMS_WAITING.labels(state).set(total)
             metrics.CLAIMS_PAST_DEADLINE.labels(state).set(late)
-        ended = await db.run(attempt)
+        ended = await db.run(attempt, seeking=True)
         if ended is None:
             return False
         for one in ended.claims:

@@ -31,7 +31,7 @@ def build_money_jobs(*, db: Database, works: Works, tools: Tools, clock: Clock) 
         async def attempt(tx: AsyncConnection) -> Mapping[EntryState, int] | None:
             return await close_next(work=works.of(tx), tools=tools, now=clock.now())
 
-        reached = await db.run(attempt)
+        reached = await db.run(attempt, seeking=True)
         if reached is None:
             return False
         metrics.count_entries(reached)
@@ -41,7 +41,7 @@ def build_money_jobs(*, db: Database, works: Works, tools: Tools, clock: Clock) 
         async def attempt(tx: AsyncConnection) -> Tried | None:
             return await withdraw_next(work=works.of(tx), tools=tools, now=clock.now())
 
-        tried = await db.run(attempt)
+        tried = await db.run(attempt, seeking=True)
         if tried is None:
             return False
         metrics.AUTO_WITHDRAWALS.labels(tried.code or "requested").inc()

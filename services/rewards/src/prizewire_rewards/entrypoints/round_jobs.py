@@ -51,7 +51,7 @@ def build_round_jobs(
         async def attempt(tx: AsyncConnection) -> Booked | None:
             return await release_next(work=works.of(tx), tools=tools, now=clock.now())
 
-        booked = await db.run(attempt)
+        booked = await db.run(attempt, seeking=True)
         if booked is None:
             return False
         count_booked(booked)
@@ -63,7 +63,7 @@ def build_round_jobs(
         async def attempt(tx: AsyncConnection) -> Booked | None:
             return await work_on_next(work=works.of(tx), tools=tools, now=clock.now())
 
-        booked = await db.run(attempt)
+        booked = await db.run(attempt, seeking=True)
         if booked is not None:
             count_booked(booked)
         return booked is not None

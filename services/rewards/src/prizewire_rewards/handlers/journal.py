@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
 from prizewire_contracts import ids
@@ -19,16 +20,17 @@ class Journal:
     def add(self, moves: Iterable[Move], *, cause: str, correlation_id: str) -> list[UUID]:
         """Append the moves of one cause as one group; answers their ids, the same at every repetition."""
         group = ids.derive("group", cause)
-        added = [
-            Transfer(
-                transfer_id, group, move.type, move.debit, move.credit, move.amount, cause, correlation_id
-            )
-            for type_, alike in groupby(moves, key=lambda move: move.type)
-            for move, transfer_id in _numbered(list(alike), cause=f"{cause}/{type_}")
-        ]
-        self.transfers.extend(added)
-        return [transfer.id for transfer in added]
+        found: list[UUID] = []
+        for type_, run in groupby(moves, key=_TYPE):
+            alike = list(run)
+            numbers = [move.ordinal for move in alike]
+            added = ids.transfer_ids(cause=f"{cause}/{type_}", indexes=numbers)
+            self.transfers += [
+                Transfer(transfer_id, group, type_, debit, credit, amount, cause, correlation_id)
+                for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
+            ]
+            found += added
+        return found
 
 
-def _numbered(moves: list[Move], *, cause: str) -> Iterable[tuple[Move, UUID]]:
-    return zip(moves, ids.transfer_ids(cause=cause, indexes=[move.ordinal for move in moves]), strict=True)
+_TYPE = attrgetter("type")

@@ -1,6 +1,6 @@
 """Domain events as contracts, into the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import ServiceEnvelope
 from prizewire_contracts.events.settlements import (
     EntryFee,
-    Fees,
     RoundClosedEvent,
     RoundCorrectedEvent,
     RoundEnteredEvent,
@@ -22,12 +21,9 @@ from prizewire_contracts.events.settlements import (
     RoundProgress,
     RoundSettledEvent,
     RoundVoidedEvent,
-    SettledLine,
 )
-from prizewire_contracts.events.settlements import RoundCorrected as CorrectedData
 from prizewire_contracts.events.settlements import RoundEntered as EnteredData
 from prizewire_contracts.events.settlements import RoundFinalized as FinalizedData
-from prizewire_contracts.events.settlements import RoundSettled as SettledData
 from prizewire_contracts.events.settlements import RoundVoided as VoidedData
 from prizewire_money import Amount, Asset
 from prizewire_settlement.domain.events import (
@@ -89,7 +85,8 @@ class _Rendered:
 
 def render_lines(lines: Sequence[Line], *, asset: Asset) -> _Rendered:
     """Lines with their amounts as text; the digest is the SHA-256 (hex) of their canonical JSON."""
-    rows: list[_Row] = [[line.line, line.player, line.place, _wire(asset, line.amount)] for line in lines]
+    render = asset.render
+    rows: list[_Row] = [[line.line, line.player, line.place, render(line.amount)] for line in lines]
     return _Rendered(rows, canonical_hash(rows).hex())
 
 
@@ -97,7 +94,9 @@ def _wire(asset: Asset, minor: int) -> str:
     return Amount(asset, minor).to_wire()
 
 
-def _contract(event: RoundEvent, rendered: dict[int, _Rendered]) -> tuple[type[ServiceEnvelope], BaseModel]:
+def _contract(
+    event: RoundEvent, rendered: dict[int, _Rendered]
+) -> tuple[type[ServiceEnvelope], BaseModel | Mapping[str, Any]]:
     """``rendered`` keeps a settlement's lines (by identity) over its parts."""
     if isinstance(event, RoundSettled):
         settlement = event.settlement
@@ -107,8 +106,8 @@ def _contract(event: RoundEvent, rendered: dict[int, _Rendered]) -> tuple[type[S
             rendered[id(settlement)] = lines
         settled = _settled(event, settlement, lines)
         if isinstance(event, RoundCorrected):
-            return RoundCorrectedEvent, CorrectedData(**settled, reason=event.reason)
-        return RoundSettledEvent, SettledData(**settled)
+            return RoundCorrectedEvent, {**settled, "reason": event.reason}
+        return RoundSettledEvent, settled
     found = event.round
     if isinstance(event, RoundFinalized):
         data = FinalizedData(round_id=found.id, settlement_version=event.settlement_version)
@@ -146,31 +145,35 @@ def _about(found: Round) -> dict[str, Any]:
 
 
 def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -> dict[str, Any]:
+    """The payload as JSON: it is the one that leaves for every match."""
     found, rule, fees = event.round, settlement.rule, settlement.fees
-    asset = rule.asset
+    render = rule.asset.render
     first = event.lines[0].line - 1 if event.lines else 0
     return {
-        **_about(found),
+        "round_id": str(found.id),
+        "match_id": found.match_id,
+        "match_source": found.source,
+        "competition": found.competition,
         "settlement_version": settlement.version,
         "rule_version": rule.version,
-        "campaign": rule.campaign,
-        "asset": asset.code,
-        "gross": _wire(asset, fees.gross),
-        "fees": Fees(
-            platform=_wire(asset, fees.platform),
-            organizer=_wire(asset, fees.organizer),
-            organizer_player=rule.organizer_player,
-        ),
-        "net": _wire(asset, fees.net),
-        "unclaimed": _wire(asset, settlement.unclaimed),
+        "campaign": str(rule.campaign),
+        "asset": rule.asset.code,
+        "gross": render(fees.gross),
+        "fees": {
+            "platform": render(fees.platform),
+            "organizer": render(fees.organizer),
+            "organizer_player": rule.organizer_player,
+        },
+        "net": render(fees.net),
+        "unclaimed": render(settlement.unclaimed),
         "part": event.part,
         "parts": settlement.parts,
         "lines_total": len(settlement.lines),
         "digest": rendered.digest,
         "lines": [
-            SettledLine(line=number, player=player, place=place, amount=amount)
+            {"line": number, "player": player, "place": place, "amount": amount}
             for number, player, place, amount in rendered.rows[first : first + len(event.lines)]
         ],
         "final": settlement.final,
-        "final_at": settlement.final_at,
+        "final_at": settlement.final_at.isoformat().replace("+00:00", "Z"),
     }

@@ -41,7 +41,7 @@ def finality_job(
                 store=store(tx), events=events(tx), now=clock.now(), actor=source_of("settlement")
             )
 
-        finalized = await db.run(work)
+        finalized = await db.run(work, seeking=True)
         ROUNDS_FINALIZED.inc(finalized)
         return finalized > 0
 

@@ -224,12 +224,14 @@ class Books:
                 continue
             place = by_line[move.ordinal]
             state = _STATE_IN[move.credit.kind]
-            was = rewards[place].state
+            reward_id, round_id, line, was, _, note, payout_id, short, version, ordinal = rewards[place]
             if not fresh and was is not state:
                 step(edges=REWARD_EDGES, was=was, to=state)
-            rewards[place] = rewards[place]._replace(state=state, transfer_id=transfer_id)
+            rewards[place] = Reward(
+                reward_id, round_id, line, state, transfer_id, note, payout_id, short, version, ordinal
+            )
             if state is RewardState.CLAIMABLE:
-                self._claims.setdefault(settlement.round_id, set()).add(rewards[place].id)
+                self._claims.setdefault(round_id, set()).add(reward_id)
         for credit in credits_of(moves):
             prize = None
             if direct and credit.ordinal:

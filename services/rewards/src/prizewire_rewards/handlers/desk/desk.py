@@ -176,9 +176,9 @@ class Desk(Books):
 
 def _born(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
     round_id = settlement.round_id
+    lines = list(lines)
+    found = ids.reward_ids(round_id=round_id, players=[line.player for line in lines])
     return [
-        Reward(
-            ids.reward_id(round_id=round_id, player=line.player), round_id, line, RewardState.UNFUNDED, None
-        )
-        for line in lines
+        Reward(reward_id, round_id, line, RewardState.UNFUNDED, None)
+        for reward_id, line in zip(found, lines, strict=True)
     ]

@@ -1,0 +1,146 @@
+"""Writes that wait for each other: sent as one statement, before anything that could miss them, or not at all."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from prizewire_chassis.db import Conflict, Write, copy_rows, later
+from prizewire_chassis.db.database import sqlstate
+
+EFFECT = Write("effects", "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[]))")
+NOTE = Write(
+    "notes", "INSERT INTO notes (id, note) SELECT unnest(CAST(:ids AS text[])), :note", raced="notes_pkey"
+)
+BOTH = Write(
+    "effects",
+    "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[])) RETURNING event_id",
+    "INSERT INTO notes (id, note) SELECT event_id, 'from ' || event_id FROM {0}",
+)
+ONCE = Write(
+    "notes",
+    "INSERT INTO notes (id, note) SELECT unnest(CAST(:ids AS text[])), '' ON CONFLICT DO NOTHING RETURNING 1",
+)
+
+
+@pytest.fixture(autouse=True)
+async def notes(db, owner):
+    """A second table, in which an id stands once."""
+    async with owner.transaction() as tx:
+        await tx.execute(text("CREATE TABLE notes (id text PRIMARY KEY, note text NOT NULL)"))
+
+
+async def effects(tx) -> list[str]:
+    return sorted((await tx.execute(text("SELECT event_id FROM effects"))).scalars())
+
+
+async def test_writes_that_wait_leave_as_one_statement(db):
+    """Two tables are written, and nothing was sent until the commit."""
+    async with db.transaction() as tx:
+        await later(tx, EFFECT, {"ids": ["a", "b"]})
+        await later(tx, NOTE, {"ids": ["c"], "note": "x"})
+        assert len(tx._waiting) == 2
+    async with db.transaction() as tx:
+        assert await effects(tx) == ["a", "b"]
+        assert (await tx.execute(text("SELECT id, note FROM notes"))).all() == [("c", "x")]
+
+
+async def test_the_next_statement_sees_them(db):
+    """A read, a COPY and a write of the same table come after what waited."""
+    async with db.transaction() as tx:
+        await later(tx, EFFECT, {"ids": ["a"]})
+        assert await effects(tx) == ["a"]
+        await later(tx, NOTE, {"ids": ["c"], "note": "x"})
+        await copy_rows(tx, table="effects", columns=["event_id"], rows=[("b",)])
+        assert not tx._waiting
+        await later(tx, EFFECT, {"ids": ["d"]})
+        await later(tx, EFFECT, {"ids": ["e"]})
+        assert len(tx._waiting) == 1
+    async with db.transaction() as tx:
+        assert await effects(tx) == ["a", "b", "d", "e"]
+        in_order = await tx.execute(text("SELECT event_id FROM effects ORDER BY n"))
+        assert list(in_order.scalars()) == ["a", "b", "d", "e"]
+
+
+async def test_a_part_reads_what_an_earlier_one_returned(db):
+    """A row is written together with the row that names it."""
+    async with db.transaction() as tx:
+        await later(tx, BOTH, {"ids": ["a"]})
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT id, note FROM notes"))).all() == [("a", "from a")]
+
+
+async def test_a_rollback_takes_them_along(db):
+    """What waits when a transaction fails is never sent, and what was sent is gone."""
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["a"]})
+            await effects(tx)
+            await later(tx, NOTE, {"ids": ["c"], "note": "x"})
+            _ = 1 / 0
+    async with db.transaction() as tx:
+        assert await effects(tx) == []
+
+
+async def test_a_write_alone_belongs_to_the_transaction(db):
+    """SQLAlchemy begins with the first statement that it sends: a write before any is rolled back all the same."""
+    with pytest.raises(DBAPIError):
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["a"]})
+            await tx.send()
+            await tx.execute(text("SELECT 1 / 0"))
+    async with db.transaction() as tx:
+        assert await effects(tx) == []
+
+
+async def test_too_few_rows_are_a_conflict(db):
+    """A write that must touch so many rows and does not fails its transaction; ``run`` tries it again."""
+    async with db.transaction() as tx:
+        await later(tx, ONCE, {"ids": ["a"]}, rows=1)
+    with pytest.raises(Conflict):
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["x"]})
+            await later(tx, ONCE, {"ids": ["a", "b"]}, rows=2)
+    with pytest.raises(KeyError):
+        async with db.transaction() as tx:
+            await later(tx, ONCE, {"ids": ["a"]}, rows=1, lost=KeyError)
+    tries = []
+
+    async def work(tx) -> None:
+        tries.append(1)
+        await later(tx, ONCE, {"ids": ["a" if len(tries) < 3 else "b"]}, rows=1)
+
+    await db.run(work)
+    assert len(tries) == 3
+    async with db.transaction() as tx:
+        assert await effects(tx) == []
+
+
+async def test_who_comes_second_is_told_of_a_conflict(db):
+    """The row of a transaction that commits meanwhile is a conflict where a race was expected, and an error elsewhere."""
+    second = asyncio.Event()
+
+    async def late() -> None:
+        async with db.transaction() as tx:
+            await later(tx, NOTE, {"ids": ["a"], "note": "second"})
+            second.set()
+
+    async with db.transaction() as tx:
+        await later(tx, NOTE, {"ids": ["a"], "note": "first"})
+        await tx.send()
+        racing = asyncio.create_task(late())
+        await second.wait()
+    with pytest.raises(Conflict):
+        await racing
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            await later(tx, BOTH, {"ids": ["a"]})
+    assert sqlstate(refused.value) == "23505"
+
+
+async def test_a_connection_without_a_transaction_of_ours_is_refused(db):
+    """Nobody would send what waits there."""
+    async with db.engine.connect() as connection:
+        with pytest.raises(TypeError):
+            await later(connection, EFFECT, {"ids": ["a"]})
