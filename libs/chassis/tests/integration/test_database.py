@@ -276,3 +276,12 @@ async def test_a_function_of_a_former_migration_learns_where_to_look(db, owner):
         await tx.run_sync(fix)
         found = await tx.execute(text("SELECT proconfig FROM pg_proc WHERE proname = 'look'"))
         assert found.scalar_one() == ["enable_seqscan=off", "search_path=pg_catalog, public, pg_temp"]
+
+
+async def test_what_was_written_does_not_stand_in_errors(db):
+    """A failing statement's error, which is logged and shown to people, holds none of its parameters."""
+    with pytest.raises(Exception, match="syntax error") as raised:
+        async with db.transaction() as tx:
+            await tx.execute(text("SELEKT :detail"), {"detail": "sealed-detail"})
+    assert "sealed-detail" not in repr(raised.value)
+    assert "sealed-detail" not in str(raised.value)

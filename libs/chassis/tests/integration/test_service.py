@@ -19,7 +19,8 @@ from prizewire_chassis.auth import Role, require
 from prizewire_chassis.http import Check, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
-from prizewire_chassis.lifecycle import Built, ConfigurationError, _Process, open_runtime, serve
+from prizewire_chassis.lifecycle import Built, ConfigurationError, open_runtime, serve
+from prizewire_chassis.lifecycle.process import _Process
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.testing import make_key, make_token
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent

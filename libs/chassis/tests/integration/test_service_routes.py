@@ -7,7 +7,7 @@ import pytest
 from litestar import get
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.test_inbox import held
+from libs.chassis.tests.integration.inbox_rig import held
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health

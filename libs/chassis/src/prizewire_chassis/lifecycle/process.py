@@ -1,58 +1,33 @@
-"""One process of a service: its commands, its runtime, and a shutdown that finishes what was begun."""
+"""One process of a service: what runs in it by its roles, and a shutdown that finishes what was begun."""
 
-import argparse
 import asyncio
 import contextlib
 import gc
-import json
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import uvicorn
-import uvloop
 from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
-from pydantic import SecretStr, ValidationError
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import ApiTokens, TokenReader
+from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.checks import audit_check, checks_job
-from prizewire_chassis.clock import Clock, SystemClock
-from prizewire_chassis.db import Database
-from prizewire_chassis.health import Health
 from prizewire_chassis.http.app import build_app
-from prizewire_chassis.http.parts import Check, Lineage, LineageEntry
 from prizewire_chassis.http.service_routes import service_controller
-from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import build_broker, build_producer, subscribe
-from prizewire_chassis.keys import UnsafeKeyFile, load_message_key, load_trust, read_secret
-from prizewire_chassis.logging import configure, get_logger
-from prizewire_chassis.outbox import Outbox, Relay, measure_waiting, purge_published
+from prizewire_chassis.keys import read_secret
+from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime
+from prizewire_chassis.logging import get_logger
+from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_contracts.trust import MessageKey, TrustStore
 
-__all__ = [
-    "HTTP_KEEP_ALIVE_S",
-    "ROLES",
-    "Built",
-    "ConfigurationError",
-    "Runtime",
-    "http_config",
-    "main",
-    "open_runtime",
-    "serve",
-]
+__all__ = ["HTTP_KEEP_ALIVE_S", "ROLES", "http_config", "serve"]
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
@@ -65,85 +40,6 @@ HTTP_KEEP_ALIVE_S = 650
 _COLLECT_AFTER = 50_000
 """Allocations less releases of containers between two collections; a batch of 500 events holds about as many."""
 _log = get_logger(__name__)
-
-
-class ConfigurationError(Exception):
-    """The service must not start like this. The message is a sentence for the operator."""
-
-
-async def _no_lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:  # noqa: ARG001 - a Lineage
-    return []
-
-
-async def _nothing() -> None:
-    return
-
-
-@dataclass(slots=True)
-class Runtime:
-    """The parts that every service stands on, built once."""
-
-    service: str
-    settings: ServiceSettings
-    clock: Clock
-    db: Database
-    key: MessageKey
-    trust: TrustStore
-    outbox: Outbox
-    audit: Audit
-    processor: BatchProcessor
-    health: Health
-
-
-@dataclass(slots=True)
-class Built:
-    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
-    ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
-
-    ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
-    the common one.
-    """
-
-    controllers: Sequence[ControllerRouterHandler] = ()
-    lineage: Lineage = _no_lineage
-    checks: Sequence[Check] = ()
-    specs: Sequence[ConsumerSpec] = ()
-    jobs: Sequence[Job] = ()
-    close: Callable[[], Awaitable[None]] = _nothing
-    http_minimal: bool = False
-    api_tokens: ApiTokens | None = None
-    checks_watched: bool = False
-
-
-@asynccontextmanager
-async def open_runtime(
-    settings: ServiceSettings, *, service: str, clock: Clock | None = None
-) -> AsyncIterator[Runtime]:
-    """Build the runtime, and close its database at the end.
-
-    Raises:
-        UnsafeKeyFile: a key file is missing or readable by others.
-    """
-    time = clock or SystemClock()
-    key = load_message_key(settings.message_key_file)
-    trust = load_trust(settings.trust_file)
-    db = Database(settings.database_url.get_secret_value(), application_name=f"prizewire-{service}")
-    outbox = Outbox(service=service, key=key, clock=time)
-    try:
-        yield Runtime(
-            service=service,
-            settings=settings,
-            clock=time,
-            db=db,
-            key=key,
-            trust=trust,
-            outbox=outbox,
-            audit=Audit(service=service, outbox=outbox, clock=time),
-            processor=BatchProcessor(db=db, trust=trust, clock=time),
-            health=Health(),
-        )
-    finally:
-        await db.close()
 
 
 class _Server(uvicorn.Server):
@@ -317,96 +213,3 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-
-
-def main(
-    *,
-    service: str,
-    settings: type[ServiceSettings],
-    build: Callable[[Runtime], Awaitable[Built]],
-    migrations: Path,
-    arguments: list[str] | None = None,
-) -> int:
-    """The command line of a service: ``serve``, ``migrate``, ``settings``. Answers the exit code."""
-    parser = argparse.ArgumentParser(prog=f"python -m prizewire_{service}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    serving = commands.add_parser("serve", help="run HTTP, consumers, relay and jobs")
-    serving.add_argument(
-        "--roles", default=",".join(sorted(ROLES)), help="comma-separated subset of the roles"
-    )
-    commands.add_parser("migrate", help="bring the database to the newest revision, as its owner")
-    commands.add_parser("settings", help="print every environment variable as JSON")
-    options = parser.parse_args(arguments)
-    if options.command == "settings":
-        sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
-        return 0
-    try:
-        found = settings()
-    except ValidationError as error:
-        for item in error.errors(include_url=False, include_input=False):
-            name = "_".join(str(part) for part in item["loc"]).upper()
-            _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
-        return 2
-    configure(service=service, level=found.log_level)
-    try:
-        if options.command == "migrate":
-            return _migrate(service, found, migrations)
-        roles = frozenset(options.roles.split(","))
-        if not roles <= ROLES:
-            _complain(f"{service}: unknown roles {sorted(roles - ROLES)}; there are {sorted(ROLES)}")
-            return 2
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(service, found, build, roles))
-    except (ConfigurationError, UnsafeKeyFile) as error:
-        _complain(f"{service}: {error}")
-        return 2
-    return 0
-
-
-def _complain(sentence: str) -> None:
-    sys.stderr.write(sentence + "\n")
-
-
-async def _serve(
-    service: str,
-    settings: ServiceSettings,
-    build: Callable[[Runtime], Awaitable[Built]],
-    roles: frozenset[str],
-) -> None:
-    async with open_runtime(settings, service=service) as runtime:
-        await serve(runtime, await build(runtime), roles=roles)
-
-
-def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
-    from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
-
-    if settings.database_migration_url is None:
-        _complain(f"{service}: set DATABASE_MIGRATION_URL to the database under its owner's role")
-        return 2
-    role = make_url(settings.database_url.get_secret_value()).username
-    migrate(
-        url=settings.database_migration_url.get_secret_value(), script_location=migrations, runtime_role=role
-    )
-    return 0
-
-
-def _describe(settings: type[ServiceSettings]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for name, info in settings.model_fields.items():
-        default = None if info.is_required() else info.default
-        if isinstance(default, SecretStr):
-            default = None
-        rows.append(
-            {
-                "name": name.upper(),
-                "required": info.is_required(),
-                "secret": "SecretStr" in str(info.annotation),
-                "default": None
-                if default is None
-                else str(default).lower()
-                if isinstance(default, bool)
-                else str(default),
-                "description": info.description or "",
-            }
-        )
-    return rows

@@ -1,0 +1,17 @@
+"""One process of a service: its commands, its runtime, and a shutdown that finishes what was begun."""
+
+from prizewire_chassis.lifecycle.command import main
+from prizewire_chassis.lifecycle.process import HTTP_KEEP_ALIVE_S, ROLES, http_config, serve
+from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime, open_runtime
+
+__all__ = [
+    "HTTP_KEEP_ALIVE_S",
+    "ROLES",
+    "Built",
+    "ConfigurationError",
+    "Runtime",
+    "http_config",
+    "main",
+    "open_runtime",
+    "serve",
+]

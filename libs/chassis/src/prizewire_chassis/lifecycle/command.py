@@ -1,0 +1,113 @@
+"""The command line of a service."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import make_url
+
+from prizewire_chassis.keys import UnsafeKeyFile
+from prizewire_chassis.lifecycle.process import ROLES, serve
+from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime, open_runtime
+from prizewire_chassis.logging import configure
+from prizewire_chassis.settings import ServiceSettings
+
+__all__ = ["main"]
+
+
+def main(
+    *,
+    service: str,
+    settings: type[ServiceSettings],
+    build: Callable[[Runtime], Awaitable[Built]],
+    migrations: Path,
+    arguments: list[str] | None = None,
+) -> int:
+    """The command line of a service: ``serve``, ``migrate``, ``settings``. Answers the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m prizewire_{service}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser("serve", help="run HTTP, consumers, relay and jobs")
+    serving.add_argument(
+        "--roles", default=",".join(sorted(ROLES)), help="comma-separated subset of the roles"
+    )
+    commands.add_parser("migrate", help="bring the database to the newest revision, as its owner")
+    commands.add_parser("settings", help="print every environment variable as JSON")
+    options = parser.parse_args(arguments)
+    if options.command == "settings":
+        sys.stdout.write(json.dumps(_describe(settings), indent=1) + "\n")
+        return 0
+    try:
+        found = settings()
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in item["loc"]).upper()
+            _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
+        return 2
+    configure(service=service, level=found.log_level)
+    try:
+        if options.command == "migrate":
+            return _migrate(service, found, migrations)
+        roles = frozenset(options.roles.split(","))
+        if not roles <= ROLES:
+            _complain(f"{service}: unknown roles {sorted(roles - ROLES)}; there are {sorted(ROLES)}")
+            return 2
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(service, found, build, roles))
+    except (ConfigurationError, UnsafeKeyFile) as error:
+        _complain(f"{service}: {error}")
+        return 2
+    return 0
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+
+
+async def _serve(
+    service: str,
+    settings: ServiceSettings,
+    build: Callable[[Runtime], Awaitable[Built]],
+    roles: frozenset[str],
+) -> None:
+    async with open_runtime(settings, service=service) as runtime:
+        await serve(runtime, await build(runtime), roles=roles)
+
+
+def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
+    from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
+
+    if settings.database_migration_url is None:
+        _complain(f"{service}: set DATABASE_MIGRATION_URL to the database under its owner's role")
+        return 2
+    role = make_url(settings.database_url.get_secret_value()).username
+    migrate(
+        url=settings.database_migration_url.get_secret_value(), script_location=migrations, runtime_role=role
+    )
+    return 0
+
+
+def _describe(settings: type[ServiceSettings]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for name, info in settings.model_fields.items():
+        default = None if info.is_required() else info.default
+        if isinstance(default, SecretStr):
+            default = None
+        rows.append(
+            {
+                "name": name.upper(),
+                "required": info.is_required(),
+                "secret": "SecretStr" in str(info.annotation),
+                "default": None
+                if default is None
+                else str(default).lower()
+                if isinstance(default, bool)
+                else str(default),
+                "description": info.description or "",
+            }
+        )
+    return rows

@@ -1,0 +1,102 @@
+"""What every service stands on, and what its composition root answers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from litestar.types import ControllerRouterHandler
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import ApiTokens
+from prizewire_chassis.clock import Clock, SystemClock
+from prizewire_chassis.db import Database
+from prizewire_chassis.health import Health
+from prizewire_chassis.http.parts import Check, Lineage, LineageEntry
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.keys import load_message_key, load_trust
+from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.settings import ServiceSettings
+from prizewire_contracts.trust import MessageKey, TrustStore
+
+__all__ = ["Built", "ConfigurationError", "Runtime", "open_runtime"]
+
+
+class ConfigurationError(Exception):
+    """The service must not start like this. The message is a sentence for the operator."""
+
+
+async def _no_lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:  # noqa: ARG001 - a Lineage
+    return []
+
+
+async def _nothing() -> None:
+    return
+
+
+@dataclass(slots=True)
+class Runtime:
+    """The parts that every service stands on, built once."""
+
+    service: str
+    settings: ServiceSettings
+    clock: Clock
+    db: Database
+    key: MessageKey
+    trust: TrustStore
+    outbox: Outbox
+    audit: Audit
+    processor: BatchProcessor
+    health: Health
+
+
+@dataclass(slots=True)
+class Built:
+    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
+    ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
+
+    ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
+    the common one.
+    """
+
+    controllers: Sequence[ControllerRouterHandler] = ()
+    lineage: Lineage = _no_lineage
+    checks: Sequence[Check] = ()
+    specs: Sequence[ConsumerSpec] = ()
+    jobs: Sequence[Job] = ()
+    close: Callable[[], Awaitable[None]] = _nothing
+    http_minimal: bool = False
+    api_tokens: ApiTokens | None = None
+    checks_watched: bool = False
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: ServiceSettings, *, service: str, clock: Clock | None = None
+) -> AsyncIterator[Runtime]:
+    """Build the runtime, and close its database at the end.
+
+    Raises:
+        UnsafeKeyFile: a key file is missing or readable by others.
+    """
+    time = clock or SystemClock()
+    key = load_message_key(settings.message_key_file)
+    trust = load_trust(settings.trust_file)
+    db = Database(settings.database_url.get_secret_value(), application_name=f"prizewire-{service}")
+    outbox = Outbox(service=service, key=key, clock=time)
+    try:
+        yield Runtime(
+            service=service,
+            settings=settings,
+            clock=time,
+            db=db,
+            key=key,
+            trust=trust,
+            outbox=outbox,
+            audit=Audit(service=service, outbox=outbox, clock=time),
+            processor=BatchProcessor(db=db, trust=trust, clock=time),
+            health=Health(),
+        )
+    finally:
+        await db.close()

@@ -1,0 +1,65 @@
+"""How principals reach the broker: SASL/SCRAM over plaintext on the loopback interface."""
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["MECHANISM", "PROTOCOL", "SCRAM_ITERATIONS", "KafkaLogin", "scram_salted"]
+
+MECHANISM: Final = "SCRAM-SHA-512"
+PROTOCOL: Final = "SASL_PLAINTEXT"
+SCRAM_ITERATIONS: Final = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaLogin:
+    """How one principal reaches the broker."""
+
+    bootstrap_servers: str
+    username: str
+    password: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that every service reads."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "KAFKA_SECURITY_PROTOCOL": PROTOCOL,
+            "KAFKA_SASL_MECHANISM": MECHANISM,
+            "KAFKA_SASL_USERNAME": self.username,
+            "KAFKA_SASL_PASSWORD": self.password,
+        }
+
+    def librdkafka(self) -> dict[str, Any]:
+        """The configuration of a confluent-kafka client; connection noise is left out of standard error."""
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": PROTOCOL,
+            "sasl.mechanism": MECHANISM,
+            "sasl.username": self.username,
+            "sasl.password": self.password,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 0,
+        }
+
+    def aiokafka(self) -> dict[str, Any]:
+        """The keyword arguments of an aiokafka client."""
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": PROTOCOL,
+            "sasl_mechanism": MECHANISM,
+            "sasl_plain_username": self.username,
+            "sasl_plain_password": self.password,
+        }
+
+
+def scram_salted(password: str) -> tuple[str, str]:
+    """Salt a password as SCRAM-SHA-512 does (RFC 5802), so that it stays off the command line.
+
+    Returns salt and salted password, both in base 64.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, SCRAM_ITERATIONS)
+    return base64.b64encode(salt).decode(), base64.b64encode(salted).decode()

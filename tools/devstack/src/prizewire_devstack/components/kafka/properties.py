@@ -1,0 +1,64 @@
+"""How the broker is set up: one node that is broker and controller, small and quick to start."""
+
+from pathlib import Path
+from typing import Final
+
+from prizewire_devstack import acl
+from prizewire_devstack.components.kafka.login import MECHANISM, PROTOCOL
+from prizewire_devstack.ports import LOOPBACK
+
+__all__ = ["JVM_OPTIONS", "server_properties"]
+
+JVM_OPTIONS: Final = (
+    "-Xms64m",
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    # The broker is short-lived and small: the second compiler costs more time and memory than it saves.
+    "-XX:TieredStopAtLevel=1",
+    "-Dlog4j2.level=WARN",
+)
+
+
+def server_properties(*, port: int, controller_port: int, log_dir: Path, admin_password: str) -> str:
+    """The content of ``server.properties``."""
+    jaas = (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required "
+        f'username="{acl.ADMIN}" password="{admin_password}";'
+    )
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "log.dirs": str(log_dir),
+        "listeners": f"CLIENT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"CLIENT://{LOOPBACK}:{port}",
+        "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",
+        "inter.broker.listener.name": "CLIENT",
+        "sasl.enabled.mechanisms": MECHANISM,
+        "sasl.mechanism.inter.broker.protocol": MECHANISM,
+        "listener.name.client.scram-sha-512.sasl.jaas.config": jaas,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        # The controller's own listener is loopback only and carries nobody but the broker.
+        "super.users": f"User:{acl.ADMIN};User:ANONYMOUS",
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        # A killed consumer is missed after the time its client asks for; the broker's floor is lower than 6 s.
+        "group.min.session.timeout.ms": "1000",
+        # A broker that was killed may register again once its former session has run out.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "background.threads": "2",
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
