@@ -3,7 +3,9 @@
 import atexit
 import hashlib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,8 +16,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import orjson
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import TokenReader
@@ -25,6 +29,7 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.lifecycle import Built, Runtime
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import (
@@ -76,6 +81,19 @@ ASSETS = AssetRegistry.from_mapping(
 )
 TRUST = make_trust()
 JWT_SECRET = "rewards-test-" * 4
+
+
+@contextmanager
+def heard() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What any module of the house logs inside. Each gets a fresh logger: once logging was configured in the process,
+    one that has spoken keeps its way out, and is heard neither here nor on standard output.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("prizewire_") and hasattr(module, "_log"):
+                patch.setattr(module, "_log", get_logger("test"))
+        with capture_logs() as lines:
+            yield lines
 
 
 def make_tools() -> Tools:

@@ -25,7 +25,7 @@ from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.domain.risk import RuleName
 from prizewire_rewards.handlers.claims import Claimed, claim, expire_due, pass_deadlines
-from services.rewards.tests.rig import Match, Rig
+from services.rewards.tests.rig import Match, Rig, heard
 
 PLAIN = CampaignSettings(claim=ClaimSettings(expires_s=3600, review_deadline_s=600))
 HOLDS_ALL = CampaignSettings(
@@ -163,13 +163,15 @@ async def suspect(rig: Rig, rule: str) -> Match:
 
 @pytest.mark.parametrize("rule", list(SUSPICIONS))
 async def test_whatever_holds_a_claim_the_player_hears_the_same(
-    rig: Rig, rule: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    rig: Rig, rule: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """State and deadline, and nothing else: not in the answer, the events, or the log. Operators see it all."""
     match = await suspect(rig, rule)
     path = str(match.reward_id("ann"))
-    with caplog.at_level(logging.INFO):
+    watch = next(job for job in rig.built.jobs if job.name == "invariants")
+    with caplog.at_level(logging.INFO), heard() as lines:
         answer = await post(rig, "ann", path)
+        await watch.run()
     assert answer.status_code == 200
     deadline = (rig.clock.now() + timedelta(seconds=600)).isoformat()
     told = {
@@ -195,8 +197,9 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
     assert finding["explanation"]
     [held] = await rig.events("claim.held")
     assert (held["data"]["code"], held["data"]["actor"]) == ("under_review", "rewards")
-    said = json.dumps(await rig.events()) + caplog.text + capsys.readouterr().out
+    said = json.dumps(await rig.events()) + caplog.text + json.dumps(lines, default=str)
     assert "claim.held" in said
+    assert "invariants looked at" in said
     for word in (finding["saw"], finding["threshold"], finding["explanation"], f': "{rule}"', f"={rule}"):
         assert word not in said
     assert await states(rig) == {"ann": ("held", "claimable"), "bob": ("open", "claimable")}
