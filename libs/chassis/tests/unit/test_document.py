@@ -44,7 +44,7 @@ async def made(data: JSONBody[Shown]) -> None:
     del data
 
 
-@put("/bare")
+@put("/bare", request_max_body_size=5_000)
 async def bare(data: JSONBody[Bare]) -> None:
     del data
 
@@ -63,11 +63,18 @@ def test_every_failure_is_a_problem() -> None:
         for operation in item.values()
     }
     assert set(failing["/things/{thing_id}"]) == {"400", "401", "403", "404", "503"}
-    assert set(failing["/things"]) == {"400", "401", "403", "409", "503"}
+    assert set(failing["/things"]) == {"400", "401", "403", "409", "413", "503"}
     assert failing["/things"]["409"] == "#/components/responses/Problem409"
     found = document["components"]["responses"]["Problem409"]["content"]["application/problem+json"]
     assert found["schema"] == {"$ref": "#/components/schemas/Problem"}
     assert found["example"]["title"] == "Conflict"
+
+
+def test_a_body_says_how_large_it_may_be() -> None:
+    """In bytes: the application's limit, or the route's own."""
+    paths = openapi_document(application())["paths"]
+    assert paths["/things"]["post"]["requestBody"]["description"] == "At most 1,000,000 bytes."
+    assert paths["/bare"]["put"]["requestBody"]["description"] == "At most 5,000 bytes."
 
 
 def test_a_body_shows_an_example_made_of_those_of_its_members() -> None:

@@ -113,6 +113,7 @@ async def test_a_longer_body_is_refused(client, chunked):
     size = BODY_BYTES_MAX + 1
     answer = await client.post("/length", content=chunks(size) if chunked else b"x" * size)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert str(BODY_BYTES_MAX) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -50,16 +50,21 @@ class Decoded:
     hash: bytes
 
 
-def decode(*, topic: Topic, value: bytes | None, trust: TrustStore) -> Decoded:
-    """Parse, validate and authenticate one message of ``topic``.
+def decode(
+    *, topic: Topic, value: bytes | None, trust: TrustStore, bytes_max: int = MESSAGE_BYTES_MAX
+) -> Decoded:
+    """Parse, validate and authenticate one message of ``topic``. ``bytes_max`` is for messages that come by another way
+    than Kafka.
 
     Raises:
         EventRefused: with the first reason found, in the order: size, JSON, CloudEvents, type and version,
             numbers (fractions, beyond 2^53), schema, source, signature.
     """
-    if value is None or len(value) > MESSAGE_BYTES_MAX:
-        code = RefusalCode.NOT_JSON if value is None else RefusalCode.MESSAGE_TOO_LARGE
-        raise EventRefused(code, "the message is empty" if value is None else f"{len(value)} bytes")
+    if value is None:
+        raise EventRefused(RefusalCode.NOT_JSON, "the message is empty")
+    if len(value) > bytes_max:
+        detail = f"{len(value)} bytes, where at most {bytes_max} are taken"
+        raise EventRefused(RefusalCode.MESSAGE_TOO_LARGE, detail)
     try:
         raw = orjson.loads(value)
     except orjson.JSONDecodeError as error:

@@ -232,6 +232,16 @@ def test_bad_messages_have_stable_reasons(value, code):
     assert refused.value.code == code
 
 
+def test_a_message_by_another_way_may_be_larger():
+    """Its bound is the caller's; without one it is that of a message of Kafka."""
+    spaced = match() + b" " * 1_000_000
+    assert decode(topic=MATCHES, value=spaced, trust=TrustStore([]), bytes_max=len(spaced)).event.id == "1"
+    for bound in ({}, {"bytes_max": len(spaced) - 1}):
+        with pytest.raises(EventRefused) as refused:
+            decode(topic=MATCHES, value=spaced, trust=TrustStore([]), **bound)
+        assert refused.value.code == "message_too_large"
+
+
 def test_game_servers_signatures_use_the_same_mechanism():
     """A match event signed with a competition's key verifies by that key only."""
     raw = sign_raw(topic=MATCHES.name, raw=orjson.loads(match()), key=KEY)

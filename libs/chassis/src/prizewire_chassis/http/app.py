@@ -8,6 +8,7 @@ import structlog
 from litestar import Litestar, MediaType, Request, Response, get
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
@@ -28,6 +29,7 @@ from prizewire_contracts.codes import RefusalCode
 __all__ = ["build_app"]
 
 BODY_BYTES_MAX = 1_000_000
+"""What a route takes that does not say otherwise (``request_max_body_size``)."""
 _DATA_EXCEPTION = "22"
 """SQLSTATE class of values that cannot be: a NUL in a text, a number out of its type's range (PostgreSQL, appendix A;
 asyncpg says the same of what it cannot encode).
@@ -35,13 +37,14 @@ asyncpg says the same of what it cannot encode).
 _NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
 _log = get_logger(__name__)
+_TOO_LARGE = 413
 _CODES = {
     400: "invalid_request",
     401: "unauthenticated",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
-    413: "body_too_large",
+    _TOO_LARGE: "body_too_large",
 }
 
 
@@ -166,7 +169,11 @@ def _names_too_large_number(error: ValidationException) -> bool:
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     code = _CODES.get(error.status_code, "http_error")
-    return _render(request, Problem(status=error.status_code, code=code, detail=error.detail))
+    detail = error.detail
+    if error.status_code == _TOO_LARGE and isinstance(request.route_handler, HTTPRouteHandler):
+        limit = request.route_handler.resolve_request_max_body_size()
+        detail = f"the body is larger than the {limit} bytes that this route takes"
+    return _render(request, Problem(status=error.status_code, code=code, detail=detail))
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from litestar import Litestar, Request
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
 
 from prizewire_chassis.problems import TITLES
 
@@ -50,6 +51,11 @@ _SAID: Final[Mapping[int, tuple[str, str, str]]] = {
         "idempotency_conflict",
         "this Idempotency-Key was used with another request",
     ),
+    413: (
+        "The body is larger than the route takes; its description and `detail` say how large it may be.",
+        "body_too_large",
+        "the body is larger than the 1000000 bytes that this route takes",
+    ),
     503: (
         "The service cannot do it just now; the same request may be sent again.",
         "unavailable",
@@ -83,14 +89,20 @@ def _made(app: Litestar) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = dict(_PROBLEM)
     components["responses"] = {f"Problem{status}": _response(status) for status in _SAID}
+    limits = _body_limits(app)
     for path, item in document["paths"].items():
         for method in _METHODS & item.keys():
             operation = item[method]
             responses = operation.setdefault("responses", {})
             responses.pop("400", None)
-            for status in _possible(path, method):
+            body = operation.get("requestBody", {})
+            for status in _possible(path, method, has_body=bool(body)):
                 responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-            for media in operation.get("requestBody", {}).get("content", {}).values():
+            limit = limits.get((path, method))
+            if body and limit is not None:
+                said = f"At most {limit:,} bytes."
+                body["description"] = f"{body['description']} {said}" if "description" in body else said
+            for media in body.get("content", {}).values():
                 example = _example(media.get("schema", {}), schemas)
                 if example is not _NOTHING and "example" not in media and "examples" not in media:
                     media["example"] = example
@@ -111,10 +123,24 @@ def _response(status: int) -> dict[str, Any]:
     return {"description": description, "content": {_MEDIA_TYPE: {"schema": schema, "example": example}}}
 
 
-def _possible(path: str, method: str) -> list[int]:
+def _body_limits(app: Litestar) -> dict[tuple[str, str], int | None]:
+    """How many bytes a body may have, by path and method."""
+    return {
+        (route.path_format, method.lower()): handler.resolve_request_max_body_size()
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+    }
+
+
+def _possible(path: str, method: str, *, has_body: bool) -> list[int]:
     """The statuses of problems that a route may answer with."""
     return sorted(
-        {400, 401, 403, 503} | ({404} if "{" in path else set()) | ({409} if method in _WRITES else set())
+        {400, 401, 403, 503}
+        | ({404} if "{" in path else set())
+        | ({409} if method in _WRITES else set())
+        | ({413} if has_body else set())
     )
 
 

@@ -32,7 +32,7 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
 from prizewire_chassis.stuck_events import Stuck, record_stuck
 from prizewire_contracts.codes import RefusalCode
-from prizewire_contracts.decode import EventRefused, decode
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore
 
 __all__ = ["BatchProcessor"]
@@ -86,9 +86,11 @@ class BatchProcessor:
             await self._insist(spec, chunk)
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
-    def _decode(self, spec: ConsumerSpec, record: Record) -> "Incoming | Stuck":
+    def _decode(
+        self, spec: ConsumerSpec, record: Record, *, bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> "Incoming | Stuck":
         try:
-            found = decode(topic=spec.topic, value=record.value, trust=self._trust)
+            found = decode(topic=spec.topic, value=record.value, trust=self._trust, bytes_max=bytes_max)
         except EventRefused as refused:
             return _refused(spec, record, refused)
         except Exception as error:  # noqa: BLE001 - one message must not stop its partition for ever
@@ -299,9 +301,13 @@ class BatchProcessor:
             },
         )
 
-    def read(self, spec: ConsumerSpec, value: bytes) -> Incoming | Refusal:
-        """A message that did not come from Kafka, decoded as if it had; or why it is none."""
-        item = self._decode(spec, _Handed(spec.topic.name, value))
+    def read(
+        self, spec: ConsumerSpec, value: bytes, *, bytes_max: int = MESSAGE_BYTES_MAX
+    ) -> Incoming | Refusal:
+        """A message that did not come from Kafka, decoded as if it had; or why it is none. It may have ``bytes_max``
+        bytes.
+        """
+        item = self._decode(spec, _Handed(spec.topic.name, value), bytes_max=bytes_max)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail)
         return replace(item, replay_of=OFFERED)

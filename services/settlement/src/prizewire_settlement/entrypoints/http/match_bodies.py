@@ -6,11 +6,27 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from prizewire_contracts.envelope import Name, Version
 from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX, PlayerResult
+from prizewire_settlement.domain.rounds import PARTS_MAX
+from prizewire_settlement.domain.rules import PLACES_MAX
 
-__all__ = ["EndBody", "EntryBody", "ResolveBody", "RotateBody", "TokenBody"]
+__all__ = [
+    "PART_BYTES_MAX",
+    "RESULT_BYTES_MAX",
+    "EndBody",
+    "EntryBody",
+    "ResolveBody",
+    "RotateBody",
+    "TokenBody",
+]
 
-RESULTS_MAX = 20_000
-"""Results that a person sends at once: more than a request's megabyte holds."""
+PART_BYTES_MAX = 5_000_000
+"""What a report over HTTP may have: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB
+where the names are written with escapes.
+"""
+RESULTS_MAX = PLACES_MAX
+"""Results that a person sends at once: as many as a rule pays places."""
+RESULT_BYTES_MAX = 16 * 2**20
+"""What a person's result may have: so many results with places and names of 128 letters."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Correlation = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
@@ -31,7 +47,9 @@ class ResolveBody(_Body):
         examples=["the judges disqualified a player"],
     )
     results: Annotated[list[PlayerResult], Field(min_length=1, max_length=RESULTS_MAX)] | None = Field(
-        None, description="The whole result, as in match.completed.", examples=_RESULTS
+        None,
+        description=f"The whole result, as in match.completed, in one piece: at most {RESULTS_MAX:,} players.",
+        examples=_RESULTS,
     )
     void: Literal[True] | None = Field(
         None, description="The round does not count; only before it is final.", examples=[True]
@@ -50,11 +68,14 @@ class EndBody(_Body):
 
     competition: Name = Field(description="The competition's id.", examples=["cup"])
     results: Annotated[list[PlayerResult], Field(min_length=1, max_length=RESULTS_PER_PART_MAX)] = Field(
-        description="Places, or named scores as decimal strings, or both.", examples=_RESULTS
+        description=f"Places, or named scores as decimal strings, or both; at most {RESULTS_PER_PART_MAX:,} in a part.",
+        examples=_RESULTS,
     )
     result_version: Version = Field(1, examples=[1])
-    part: Version = Field(1, description="Which part of a large result this is.", examples=[1])
-    parts: Version = Field(1, description="How many parts it has.", examples=[1])
+    part: Version = Field(
+        1, description="Which part of a large result this is; the order does not matter.", examples=[1]
+    )
+    parts: Version = Field(1, description=f"How many parts it has, at most {PARTS_MAX}.", examples=[1])
     correlation_id: Correlation | None = Field(
         None,
         description="Where the match has one; else it is derived from source and match.",

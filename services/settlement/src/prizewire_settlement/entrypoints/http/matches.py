@@ -12,10 +12,12 @@ from prizewire_chassis.auth import machines
 from prizewire_chassis.http import Problem
 from prizewire_chassis.idempotency import check_key, idempotent
 from prizewire_chassis.inbox import Incoming, Refusal
+from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX
 from prizewire_contracts.ids import http_id, round_id
 from prizewire_settlement.domain.model import Round
+from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.entrypoints.http import examples
-from prizewire_settlement.entrypoints.http.match_bodies import EndBody, EntryBody
+from prizewire_settlement.entrypoints.http.match_bodies import PART_BYTES_MAX, EndBody, EntryBody
 from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, refused
 from prizewire_settlement.metrics import REFUSED
 
@@ -28,7 +30,9 @@ CloudEvent = Annotated[
     Body(
         title="CloudEvent",
         description="A match event as on prizewire.matches.v1: CloudEvents 1.0, structured JSON, signed where the "
-        "competition lists keys for its source.",
+        f"competition lists keys for its source. A result, or a correction, of more than {RESULTS_PER_PART_MAX:,} players "
+        f"comes in parts (`part` of `parts`, at most {PARTS_MAX}), each an event with a request and a key of its own, and "
+        "counts once all are here.",
         examples=[Example(value=examples.MATCH_EVENT)],
     ),
 ]
@@ -45,7 +49,13 @@ def match_controller(parts: HttpParts) -> type[Controller]:
         guards = [machines]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["matches"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @post("/", status_code=202, summary="Report a match event", responses=examples.REPORTED)
+        @post(
+            "/",
+            status_code=202,
+            summary="Report a match event",
+            responses=examples.REPORTED,
+            request_max_body_size=PART_BYTES_MAX,
+        )
         async def report(
             self,
             data: CloudEvent,
@@ -61,8 +71,9 @@ def match_controller(parts: HttpParts) -> type[Controller]:
         @post(
             "/{match_id:str}/end",
             status_code=202,
-            summary="Report a match's result, unsigned",
+            summary="Report a match's result, or a part of it, unsigned",
             responses=examples.REPORTED,
+            request_max_body_size=PART_BYTES_MAX,
         )
         async def end(
             self,
@@ -117,7 +128,7 @@ class _Intake:
         Raises:
             Problem: with the code of what is wrong with it, or 403 ``source_not_allowed`` for another source's event.
         """
-        incoming = self._parts.processor.read(self._parts.spec, value)
+        incoming = self._parts.processor.read(self._parts.spec, value, bytes_max=PART_BYTES_MAX)
         if isinstance(incoming, Refusal):
             raise _problem(incoming)
         if incoming.event.source != source:

@@ -22,7 +22,7 @@ from prizewire_settlement.entrypoints.answers import (
 )
 from prizewire_settlement.entrypoints.consumers import players_of
 from prizewire_settlement.entrypoints.http import examples
-from prizewire_settlement.entrypoints.http.match_bodies import ResolveBody
+from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, ResolveBody
 from prizewire_settlement.entrypoints.http.parts import (
     HttpParts,
     IdempotencyKey,
@@ -130,6 +130,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             status_code=200,
             summary="Decide about a round: let a result stand, also after finality, or void it before",
             responses=examples.RESOLVED,
+            request_max_body_size=RESULT_BYTES_MAX,
         )
         async def resolve(
             self,
