@@ -66,6 +66,32 @@ async def test_what_is_held_stays_in_the_reserve_until_released(rig: Rig, keepin
     assert await rig.breaches() == []
 
 
+async def test_what_is_held_is_told_as_reserved(rig: Rig, keeping: None) -> None:
+    """In the list of campaigns, of each alone and by the ledger: inside the window and after it, until it is decided."""
+    campaign, other = await rig.campaign(funded=40_000), await rig.campaign(funded=10_000)
+    final, held = Match(campaign, LINES), Match(campaign, LINES, platform="5.00", final=False)
+    await rig.settle(final, held, Match(campaign, LINES[:1]), Match(other, LINES))
+
+    async def told() -> list[str]:
+        """What the list says, once all say the same."""
+        async with rig.client("olga", "operator") as olga:
+            listed = (await olga.get("/api/campaigns")).json()["items"]
+            for one in listed:
+                path = f"/api/campaigns/{one['id']}"
+                alone, sheet = (await olga.get(path)).json(), (await olga.get(f"{path}/balance-sheet")).json()
+                assert one == alone
+                assert one["reserved"] == sheet["reserved"]
+        found = {one["id"]: one["reserved"] for one in listed}
+        return [found[str(campaign)], found[str(other)]]
+
+    assert await told() == ["65.00", "30.00"]
+    await rig.feed(rig.settlements, held.finalized())
+    assert await told() == ["60.00", "30.00"]
+    await decide(rig, final.reward_id("bob"), go=True)
+    await decide(rig, held.reward_id("bob"), go=False)
+    assert await told() == ["0.00", "30.00"]
+
+
 async def test_what_is_refused_returns_to_the_pool(rig: Rig, keeping: None) -> None:
     """Its money can be granted to others, and no correction brings it back."""
     campaign = await rig.campaign(funded=10_000)

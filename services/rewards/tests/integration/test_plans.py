@@ -99,12 +99,14 @@ async def counters(urls: DatabaseUrls) -> dict[str, Counted]:
 
 
 async def test_nothing_that_grows_is_read_whole(grown: DatabaseUrls) -> None:
-    """A batch of settled rounds, their finality, a direct prize and its payment scan no growing table, and walk along none
-    of its indexes.
+    """A batch of settled rounds, their finality, a direct prize and its payment, and then a look at all campaigns, scan no
+    growing table, and walk along none of its indexes.
     """
     before = await counters(grown)
     rig = await Rig.open(grown)
     await play(rig)
+    async with rig.client("olga", "operator") as olga:
+        assert len((await olga.get("/api/campaigns")).json()["items"]) == 3
     await rig.close()
     await nothing_walked(grown, before)
 

@@ -266,14 +266,21 @@ def _reward_of(row: Any) -> RewardView:
     )
 
 
+# A round has a reserve while its window is open or its lines are being booked, and after that for what of it is held:
+# nearly all rounds are past both, and are not looked at.
 _CAMPAIGNS = text(
-    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, coalesce(("
-    "SELECT sum(b.balance) FROM rounds r JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(r.id AS text) "
-    "AND b.asset = c.asset WHERE r.campaign = c.id AND r.state IN ('reserved', 'booking')), 0) AS reserved "
-    "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
-    "WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
+    "WITH shown AS (SELECT c.* FROM campaigns c WHERE (CAST(:one AS uuid) IS NULL OR c.id = :one) "
     "AND (CAST(:at AS timestamptz) IS NULL OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
-    "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"
+    "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit), "
+    "keeping AS (SELECT r.id, r.campaign FROM rounds r WHERE r.campaign IN (SELECT id FROM shown) "
+    "AND r.state IN ('reserved', 'booking') UNION ALL "
+    "SELECT r.id, r.campaign FROM (SELECT DISTINCT round_id FROM rewards WHERE state = 'held') h "
+    "JOIN rounds r ON r.id = h.round_id WHERE r.campaign IN (SELECT id FROM shown) AND r.state = 'final'), "
+    "reserves AS (SELECT c.id, sum(b.balance) AS reserved FROM shown c JOIN keeping k ON k.campaign = c.id "
+    "JOIN ledger_accounts b ON b.kind = 'reserved' AND b.owner = CAST(k.id AS text) AND b.asset = c.asset GROUP BY c.id) "
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, "
+    "coalesce(s.reserved, 0) AS reserved FROM shown c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "LEFT JOIN reserves s ON s.id = c.id ORDER BY c.created_at DESC, c.id DESC"
 )
 # Which transfers are a campaign's: those whose cause is one of its rounds, or a payout that one of its prizes asked
 # for. Both are found by their correlation ids; the cause ("round/ID/…", "payout/ID…") tells them from others of the
