@@ -1,4 +1,6 @@
-"""What every service's OpenAPI document must be: valid, with an example on every body and the one error model."""
+"""What every service's OpenAPI document must be: valid, with an example on every body and the one error model;
+and whether examples of answers are as real ones.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -6,7 +8,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-__all__ = ["faults_of"]
+__all__ = ["differences", "faults_of", "shown"]
 
 METHODS: Final = ("get", "put", "post", "patch", "delete")
 STATUSES_AFTER: Final = "400"
@@ -56,3 +58,34 @@ def _problem_faults(operation: Mapping[str, Any], document: Mapping[str, Any]) -
         whole = {**media["schema"], "components": document["components"]}
         for error in Draft202012Validator(whole).iter_errors(media["example"]):
             yield f"the example of {status} is none: {error.message}"
+
+
+def shown(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
+    """(route, status, examples) of every successful JSON answer of the service's own routes."""
+    for path, item in document["paths"].items():
+        if path.startswith("/api/services/"):
+            continue
+        for method, operation in item.items():
+            for status, answer in operation["responses"].items():
+                media = answer.get("content", {}).get("application/json") if status < "300" else None
+                if media is not None:
+                    examples = [one["value"] for one in media.get("examples", {}).values()]
+                    yield f"{method.upper()} {path}", status, examples
+
+
+def differences(example: Any, real: Any, where: str = "") -> list[str]:
+    """Where a real answer has other fields than an example, or other types; None may stand for anything."""
+    if example is None or real is None:
+        return []
+    if type(example) is not type(real):
+        return [f"{where}: {type(example).__name__} is shown, {type(real).__name__} is real"]
+    if isinstance(example, dict):
+        found = [f"{where}.{name}: only shown or only real" for name in example.keys() ^ real.keys()]
+        for name in example.keys() & real.keys():
+            found += differences(example[name], real[name], f"{where}.{name}")
+        return found
+    if isinstance(example, list):
+        if not example or not real:
+            return [f"{where}: empty"]
+        return differences(example[0], real[0], f"{where}[0]")
+    return []

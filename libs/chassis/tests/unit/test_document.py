@@ -10,6 +10,7 @@ from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.document import openapi_document
+from prizewire_chassis.http.examples import answer, page
 
 
 class Inner(BaseModel):
@@ -68,6 +69,27 @@ def test_every_failure_is_a_problem() -> None:
     found = document["components"]["responses"]["Problem409"]["content"]["application/problem+json"]
     assert found["schema"] == {"$ref": "#/components/schemas/Problem"}
     assert found["example"]["title"] == "Conflict"
+
+
+def test_an_example_of_an_answer_keeps_its_nulls() -> None:
+    """Of both examples, and of pages: a member that is null is there all the same."""
+
+    @get("/answer", responses=answer({"a": None}, description="one", also=("other", {"a": {"b": None}})))
+    async def single() -> dict[str, str]:
+        return {}
+
+    @get("/page", responses=page({"a": None}, "many"))
+    async def several() -> dict[str, str]:
+        return {}
+
+    reader = TokenReader(secret=None, issuer="i", audience="a")
+    made = build_app(service="test", controllers=[single, several], health=Health(), tokens=reader)
+    values = [
+        one["value"]
+        for item in openapi_document(made)["paths"].values()
+        for one in item["get"]["responses"]["200"]["content"]["application/json"]["examples"].values()
+    ]
+    assert values == [{"a": None}, {"a": {"b": None}}, {"items": [{"a": None}], "next_cursor": None}]
 
 
 def test_a_body_says_how_large_it_may_be() -> None:

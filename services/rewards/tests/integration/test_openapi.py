@@ -1,6 +1,5 @@
 """Rewards' OpenAPI document."""
 
-from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -12,7 +11,7 @@ from prizewire_rewards.domain.model import Delivery
 from services.rewards.tests.integration.test_access import scene
 from services.rewards.tests.money import opened
 from services.rewards.tests.rig import Match, Rig, paid_event
-from tests.openapi import faults_of
+from tests.openapi import differences, faults_of, shown
 
 PEOPLE = {"ada": ("admin",), "olga": ("operator",), "apo": ("approver",)}
 DESTINATION = {"type": "stellar", "address": "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"}
@@ -92,37 +91,6 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ),
 ]
 """Every route that answers JSON, in an order in which each has something to show."""
-
-
-def shown(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
-    """(route, status, examples) of every successful JSON answer of the service's own routes."""
-    for path, item in document["paths"].items():
-        if path.startswith("/api/services/"):
-            continue
-        for method, operation in item.items():
-            for status, answer in operation["responses"].items():
-                media = answer.get("content", {}).get("application/json") if status < "300" else None
-                if media is not None:
-                    examples = [one["value"] for one in media.get("examples", {}).values()]
-                    yield f"{method.upper()} {path}", status, examples
-
-
-def differences(example: Any, real: Any, where: str = "") -> list[str]:
-    """Where a real answer has other fields than an example, or other types; None may stand for anything."""
-    if example is None or real is None:
-        return []
-    if type(example) is not type(real):
-        return [f"{where}: {type(example).__name__} is shown, {type(real).__name__} is real"]
-    if isinstance(example, dict):
-        found = [f"{where}.{name}: only shown or only real" for name in example.keys() ^ real.keys()]
-        for name in example.keys() & real.keys():
-            found += differences(example[name], real[name], f"{where}.{name}")
-        return found
-    if isinstance(example, list):
-        if not example or not real:
-            return [f"{where}: empty"]
-        return differences(example[0], real[0], f"{where}[0]")
-    return []
 
 
 async def things(rig: Rig) -> dict[str, dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 from typing import Any, Final
 
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
+from prizewire_chassis.http.examples import answer, page
 
 __all__ = [
     "COMPETITION",
@@ -22,8 +21,6 @@ __all__ = [
     "TOKEN_REVOKED",
     "TOKEN_ROTATED",
 ]
-
-Responses = dict[int, ResponseSpec]
 
 _ROUND_ID: Final = "1d0c3a0e-9c58-5b6e-8b9a-6f4f5e0b7c21"
 _CORRELATION: Final = "0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"
@@ -49,6 +46,12 @@ MATCH_EVENT: Final[dict[str, Any]] = {
     },
 }
 
+_KEY: Final[dict[str, Any]] = {
+    "keyid": "chess-1",
+    "public_key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+    "not_before": "2026-01-01T00:00:00Z",
+    "not_after": "2027-01-01T00:00:00Z",
+}
 _RULE: Final[dict[str, Any]] = {
     "rule_version": 1,
     "campaign": _CAMPAIGN,
@@ -61,7 +64,7 @@ _RULE: Final[dict[str, Any]] = {
     "ties": {"policy": "split"},
     "unclaimed": "pool",
     "rank_by": {"by": "place"},
-    "sources": [{"source": "/games/chess", "keys": []}],
+    "sources": [{"source": "/games/chess", "keys": [_KEY]}],
     "dispute_window_s": 86_400,
     "entry_fee": {"amount": "2.50", "asset": "EURC"},
 }
@@ -130,28 +133,11 @@ _TOKEN: Final[dict[str, Any]] = {
 _SHOWN_ONCE: Final = {"token": "pws_(43 characters, shown once)"}
 
 
-def _answer(value: Any, *, status: int = 200, description: str) -> Responses:
-    return {
-        status: ResponseSpec(
-            dict[str, Any],
-            generate_examples=False,
-            description=description,
-            examples=[Example(summary=description, value=value)],
-        )
-    }
-
-
-def _page(item: dict[str, Any], description: str) -> Responses:
-    return _answer({"items": [item], "next_cursor": None}, description=description)
-
-
-COMPETITION_CREATED: Final = _answer(
-    _COMPETITION, status=201, description="The competition, as it was stored"
-)
-COMPETITION: Final = _answer(_COMPETITION, description="The competition with its rule in force")
-COMPETITIONS: Final = _page(_COMPETITION, "One page of competitions")
-RULE: Final = _answer({"id": "cup", **_RULE}, description="The rule of that version")
-PREVIEW: Final = _answer(
+COMPETITION_CREATED: Final = answer(_COMPETITION, status=201, description="The competition, as it was stored")
+COMPETITION: Final = answer(_COMPETITION, description="The competition with its rule in force")
+COMPETITIONS: Final = page(_COMPETITION, "One page of competitions")
+RULE: Final = answer({"id": "cup", **_RULE}, description="The rule of that version")
+PREVIEW: Final = answer(
     {
         "competition": "cup",
         "rule_version": 1,
@@ -164,13 +150,13 @@ PREVIEW: Final = _answer(
     },
     description="What the result would pay",
 )
-ROUNDS: Final = _page(_ROUND, "One page of rounds")
-ROUND: Final = _answer(
+ROUNDS: Final = page(_ROUND, "One page of rounds")
+ROUND: Final = answer(
     {**_ROUND, "waiting": None, "transitions": [_STEP], "settlement": _SETTLEMENT, "lines": _LINES},
     description="The round with its history",
 )
-LINES: Final = _page(_LINES[0], "One page of lines")
-RESOLVED: Final = _answer(
+LINES: Final = page(_LINES[0], "One page of lines")
+RESOLVED: Final = answer(
     {
         **_ROUND,
         "settlement_version": 2,
@@ -184,7 +170,7 @@ RESOLVED: Final = _answer(
     },
     description="The round after the decision; `changed` is false where every line stays as it was",
 )
-REPORTED: Final = _answer(
+REPORTED: Final = answer(
     {
         "event_id": "chess-4711-result",
         "round_id": _ROUND_ID,
@@ -198,13 +184,11 @@ REPORTED: Final = _answer(
     status=202,
     description="The report was applied, or said what was known; where the round stands",
 )
-TOKEN_CREATED: Final = _answer(
-    {**_TOKEN, **_SHOWN_ONCE}, status=201, description="The token, shown this once"
-)
-TOKEN_ROTATED: Final = _answer(
+TOKEN_CREATED: Final = answer({**_TOKEN, **_SHOWN_ONCE}, status=201, description="The token, shown this once")
+TOKEN_ROTATED: Final = answer(
     {**_TOKEN, **_SHOWN_ONCE, "former": {**_TOKEN, "expires_at": "2026-05-01T13:00:00Z"}},
     status=201,
     description="The successor, shown this once, and when the former ends",
 )
-TOKENS: Final = _page(_TOKEN, "One page of tokens")
-TOKEN_REVOKED: Final = _answer({**_TOKEN, "revoked_at": _AT}, description="The token, which counts no more")
+TOKENS: Final = page(_TOKEN, "One page of tokens")
+TOKEN_REVOKED: Final = answer({**_TOKEN, "revoked_at": _AT}, description="The token, which counts no more")

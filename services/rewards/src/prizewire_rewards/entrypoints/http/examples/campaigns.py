@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from prizewire_rewards.entrypoints.http.examples.shared import AT, CAMPAIGN_ID, answer, page
+from prizewire_chassis.http.examples import answer, page
+from prizewire_rewards.entrypoints.http.examples.shared import AT, CAMPAIGN_ID
 
 __all__ = [
     "BALANCE_SHEET",

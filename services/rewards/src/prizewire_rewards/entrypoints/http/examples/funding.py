@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from prizewire_rewards.entrypoints.http.examples.shared import AT, PAYOUT_ID, answer
+from prizewire_chassis.http.examples import answer
+from prizewire_rewards.entrypoints.http.examples.shared import AT, PAYOUT_ID
 
 __all__ = [
     "BALANCES_IMPORTED",

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from prizewire_chassis.http.examples import answer, page
 from prizewire_rewards.entrypoints.http.examples.shared import (
     AT,
     CAMPAIGN_ID,
@@ -12,8 +13,6 @@ from prizewire_rewards.entrypoints.http.examples.shared import (
     REWARD_ID,
     ROUND_ID,
     TRANSFER_ID,
-    answer,
-    page,
 )
 
 __all__ = [

@@ -1,9 +1,6 @@
-"""What the examples share: who and when they are about, and the form in which Litestar wants them."""
+"""What the examples share: who and when they are about."""
 
-from typing import Any, Final
-
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example
+from typing import Final
 
 __all__ = [
     "AT",
@@ -17,12 +14,7 @@ __all__ = [
     "REWARD_ID",
     "ROUND_ID",
     "TRANSFER_ID",
-    "Responses",
-    "answer",
-    "page",
 ]
-
-Responses = dict[int, ResponseSpec]
 
 CAMPAIGN_ID: Final = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 ROUND_ID: Final = "67d20d3b-65b1-575d-9ac8-55bf598fbc8d"
@@ -35,29 +27,3 @@ CORRELATION: Final = "811124b0-535e-549c-908c-5154aa27f6f1"
 AT: Final = "2026-05-01T12:00:00+00:00"
 LATER: Final = "2026-05-02T12:00:00+00:00"
 DEADLINE: Final = "2026-05-04T12:00:00+00:00"
-
-
-class _Whole(Example):
-    """An example that keeps its null members: Litestar leaves them out, while the routes answer with them."""
-
-    def to_schema(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"summary": self.summary, "value": self.value}
-
-
-def answer(
-    value: Any, *, status: int = 200, description: str, also: tuple[str, Any] | None = None
-) -> Responses:
-    """The answer of a route by example; ``also`` is a second one, with what it is."""
-    shown: list[Example] = [_Whole(summary=description, value=value)]
-    if also is not None:
-        shown.append(_Whole(summary=also[0], value=also[1]))
-    return {
-        status: ResponseSpec(dict[str, Any], generate_examples=False, description=description, examples=shown)
-    }
-
-
-def page(item: dict[str, Any], description: str, *, also: tuple[str, Any] | None = None) -> Responses:
-    """A page of one item by example; ``also`` is another item of another page."""
-    other = None if also is None else (also[0], {"items": [also[1]], "next_cursor": None})
-    return answer({"items": [item], "next_cursor": None}, description=description, also=other)

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from prizewire_chassis.http.examples import answer, page
 from prizewire_rewards.entrypoints.http.examples.shared import (
     AT,
     CORRELATION,
@@ -10,8 +11,6 @@ from prizewire_rewards.entrypoints.http.examples.shared import (
     PAYOUT_ID,
     ROUND_ID,
     TRANSFER_ID,
-    answer,
-    page,
 )
 
 __all__ = [
