@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from prizewire_rewards.domain.campaign_settings import CampaignSettings, RiskThresholds
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.model import Delivery, Line, Settlement
@@ -108,6 +109,41 @@ async def test_what_is_refused_returns_to_the_pool(rig: Rig, keeping: None) -> N
     assert (await rig.winnings("bob"), await rig.winnings("ann")) == (0, 6_000)
     assert await state_of(rig, "bob") == "rejected"
     assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("on", ["reward", "claim"])
+@pytest.mark.parametrize("what", ["release", "reject"])
+async def test_a_decision_is_made_once_and_audited(
+    rig: Rig, request: pytest.FixtureRequest, on: str, what: str
+) -> None:
+    """Of a held prize as of a claim to one: sent again it is answered alike; what was rejected may pay others."""
+    if on == "reward":
+        request.getfixturevalue("keeping")
+        match = Match(await rig.campaign(funded=10_000), LINES)
+    else:
+        doubtful = CampaignSettings(risk=RiskThresholds(amount=1))
+        campaign = await rig.campaign(funded=10_000, delivery=Delivery.CLAIM, settings=doubtful)
+        match = Match(campaign, LINES)
+    await rig.settle(match)
+    reward = match.reward_id("bob")
+    if on == "claim":
+        async with rig.client("bob") as bob:
+            await bob.post(f"/api/claims/{reward}", headers={"Idempotency-Key": "k"})
+    [releasing] = [job for job in rig.built.jobs if job.name == "rounds.release"]
+    releasing.woken.clear()
+    async with rig.client("olga", "operator") as olga:
+        path, headers = f"/api/{on}s/{reward}/{what}", {"Idempotency-Key": "k"}
+        first = await olga.post(path, json={"reason": "looked at"}, headers=headers)
+        again = await olga.post(path, json={"reason": "looked at"}, headers=headers)
+        other = await olga.post(path, json={"reason": "another"}, headers=headers)
+    assert first.status_code == 200, first.text
+    assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    audited = await rig.rows("SELECT actor, action, target, reason FROM audit_log WHERE actor = 'olga'")
+    assert audited == [
+        {"actor": "olga", "action": f"{on}.{what}", "target": str(reward), "reason": "looked at"}
+    ]
+    assert releasing.woken.is_set() == (what == "reject")
 
 
 async def test_held_inside_the_window(rig: Rig, keeping: None) -> None:

@@ -147,18 +147,13 @@ class ClaimController(Controller):
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
         """Give the prize back to the pool. Nobody decides their own claim."""
-        answer = await _decide(front, reward_id, data, request.user, key, release=False)
-        front.release()
-        return answer
+        return await _decide(front, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
     front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
 ) -> Response[dict[str, Any]]:
-    what = "release" if release else "reject"
-
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
-        del identifier  # a claim has the id of its prize
+    async def decide(tx: AsyncConnection) -> tuple[dict[str, Any], str | None]:
         done = await decide_claim(
             reward_id,
             release=release,
@@ -169,22 +164,10 @@ async def _decide(
             now=front.clock.now(),
         )
         after_commit(tx, partial(_count, done))
-        await front.audit.record(
-            tx,
-            actor=user.subject,
-            action=f"claim.{what}",
-            target=str(reward_id),
-            reason=data.reason,
-            correlation_id=done.claim.correlation_id,
-        )
-        return 200, _for_operator(front, done.claim)
+        return _for_operator(front, done.claim), done.claim.correlation_id
 
-    return await front.once(
-        principal=user,
-        route=f"POST /api/claims/{{reward_id}}/{what}",
-        key=key,
-        body={"reward_id": str(reward_id), **data.model_dump(mode="json")},
-        work=work,
+    return await front.decided(
+        reward_id, on="claim", release=release, data=data, principal=user, key=key, decide=decide
     )
 
 

@@ -18,6 +18,7 @@ from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor
 from prizewire_chassis.idempotency import idempotent
 from prizewire_money import Amount, Asset, InvalidAmount
 from prizewire_rewards.domain.errors import NotFound, RewardsError
+from prizewire_rewards.entrypoints.http.bodies import DecisionBody
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import PlayerHasher, Queries, Tools
 
@@ -100,6 +101,46 @@ class Front:
             return Response(answer.body, status_code=answer.status, headers=headers)
 
         return await self.attempt(attempt)
+
+    async def decided(
+        self,
+        reward_id: UUID,
+        *,
+        on: str,
+        release: bool,
+        data: DecisionBody,
+        principal: Principal,
+        key: str | None,
+        decide: Callable[[AsyncConnection], Awaitable[tuple[dict[str, Any], str | None]]],
+    ) -> Response[Any]:
+        """Let an operator release or reject ``on`` (a ``claim``, or a held ``reward``), once and audited. ``decide``
+        answers what is shown of it, and its correlation id. What was rejected may pay rounds that wait.
+        """
+        what = "release" if release else "reject"
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            del identifier  # what is decided on has an id already
+            shown, correlation_id = await decide(tx)
+            await self.audit.record(
+                tx,
+                actor=principal.subject,
+                action=f"{on}.{what}",
+                target=str(reward_id),
+                reason=data.reason,
+                correlation_id=correlation_id,
+            )
+            return 200, shown
+
+        answer = await self.once(
+            principal=principal,
+            route=f"POST /api/{on}s/{{reward_id}}/{what}",
+            key=key,
+            body={"reward_id": str(reward_id), **data.model_dump(mode="json")},
+            work=work,
+        )
+        if not release:
+            self.release()
+        return answer
 
     async def attempt(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run in a transaction that is tried again on conflicts, and say what a rule forbade as a problem."""

@@ -59,20 +59,16 @@ class HeldController(Controller):
         key: IdempotencyKey = None,
     ) -> Response[dict[str, Any]]:
         """Give its money back to the pool. Nobody decides on their own prize."""
-        answer = await _decide(front, reward_id, data, request.user, key, release=False)
-        front.release()
-        return answer
+        return await _decide(front, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
     front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
 ) -> Response[dict[str, Any]]:
-    what = "release" if release else "reject"
-    decide = release_held if release else reject_held
+    handler = release_held if release else reject_held
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
-        del identifier  # what is decided on has an id already
-        reward, _ = await decide(
+    async def decide(tx: AsyncConnection) -> tuple[dict[str, Any], str | None]:
+        reward, _ = await handler(
             reward_id,
             actor=user.subject,
             reason=data.reason,
@@ -80,19 +76,8 @@ async def _decide(
             tools=front.tools,
             now=front.clock.now(),
         )
-        await front.audit.record(
-            tx,
-            actor=user.subject,
-            action=f"reward.{what}",
-            target=str(reward_id),
-            reason=data.reason,
-        )
-        return 200, {"reward_id": str(reward.id), "state": reward.state, "note": reward.note}
+        return {"reward_id": str(reward.id), "state": reward.state, "note": reward.note}, None
 
-    return await front.once(
-        principal=user,
-        route=f"POST /api/rewards/{{reward_id}}/{what}",
-        key=key,
-        body={"reward_id": str(reward_id), **data.model_dump(mode="json")},
-        work=work,
+    return await front.decided(
+        reward_id, on="reward", release=release, data=data, principal=user, key=key, decide=decide
     )
