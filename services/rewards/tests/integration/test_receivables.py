@@ -1,5 +1,6 @@
 """What players owe: netted from every credit, given up by approvers, and guarded by the database itself."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -29,6 +30,21 @@ async def test_the_oldest_debt_is_taken_first_and_to_its_own_pool(rig: Rig) -> N
     assert sum(row["open"] for row in rows) == 500
     granted = {row["id"]: row["granted"] for row in await rig.rows("SELECT id, granted FROM campaigns")}
     assert (granted[first], granted[second]) == (4_000, 4_500)
+    assert await rig.breaches() == []
+
+
+async def test_debts_to_each_others_pools_may_cross(rig: Rig) -> None:
+    """Rounds of two campaigns at the same time, whose winners owe the other's pool: each unit comes back once."""
+    campaigns = [await rig.campaign(funded=100_000) for _ in range(2)]
+    await rig.settle(*(Match(one, [("eve", "200.00")]) for one in campaigns))
+    for _ in range(3):
+        for player, owed_to in zip(("ann", "bob"), reversed(campaigns), strict=True):
+            await rig.owe(player, 1_000, campaign=owed_to)
+        won = zip(campaigns, ("ann", "bob"), strict=True)
+        await asyncio.gather(*(rig.settle(Match(one, [(player, "30.00")])) for one, player in won))
+    assert await rig.stuck() == []
+    assert (await rig.winnings("ann"), await rig.winnings("bob")) == (6_000, 6_000)
+    assert await rig.rows("SELECT granted FROM campaigns") == [{"granted": 26_000}] * 2
     assert await rig.breaches() == []
 
 

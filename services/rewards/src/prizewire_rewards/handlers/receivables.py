@@ -184,6 +184,8 @@ class Netting:
             return
         await work.receivables.save(list(self._changed.values()))
         if self._back:
+            # Against the order of locks (campaigns, then accounts), for whose debts there are is known for certain only
+            # under the lock of their wallets: where two cross, the database ends one of them, and it is tried again.
             await work.campaigns.take_back(self._back)
         await work.messages.publish(self._events)
 
