@@ -30,7 +30,7 @@ async def check_versions(
     if not subjects:
         return [], {}
     heads = await parked_heads(tx, consumer=spec.name, subjects=subjects)
-    versioned = [(i, item) for i, item in fresh if spec.version_rule(item.event.type) is not VersionRule.NONE]
+    versioned = any(spec.version_rule(item.event.type) is not VersionRule.NONE for _, item in fresh)
     versions: dict[tuple[str, str], int] = {}
     if versioned:
         rows = await tx.execute(

@@ -79,11 +79,8 @@ class SqlCampaigns:
         keys = sorted(set(ids))
         if not keys:
             return {}
-        rows = (await self._tx.execute(_LOCK, {"ids": keys})).all()
-        # A statement of its own: it must see what the holders of the locks committed.
-        pools = await self._tx.execute(_POOLS, {"ids": [row.pool for row in rows]})
-        balances = {row.id: row.balance for row in pools}
-        return {row.id: campaign_of(row, available=balances.get(row.pool, 0)) for row in rows}
+        rows = await self._tx.execute(_LOCK, {"ids": keys})
+        return {row.id: campaign_of(row, available=row.available) for row in rows}
 
     async def load(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
         """Those that exist, as they are, without a lock."""
@@ -157,10 +154,11 @@ class SqlCampaigns:
         return found
 
 
+# The balance is asked for once the lock is held: it must be what the lock's last holder left.
 _LOCK = text(
-    "SELECT *, CAST(settings AS text) AS settings_json FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(ledger_balance(c.pool), 0) AS available "
+    "FROM (SELECT * FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE) c"
 )
-_POOLS = text("SELECT id, balance FROM ledger_accounts WHERE id = ANY (CAST(:ids AS uuid[]))")
 _LOAD = text(
     "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "WHERE c.id = ANY (CAST(:ids AS uuid[]))"
