@@ -124,7 +124,7 @@ class OutboxMessages:
                     "amount": render(reward.line.amount),
                     "state": reward.state.value,
                     "transfer_id": None if reward.transfer_id is None else str(reward.transfer_id),
-                    "note": reward.note,
+                    "note": None if reward.note is None else str(reward.note),
                 }
                 for reward in rewards
             ],
