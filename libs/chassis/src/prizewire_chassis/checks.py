@@ -7,7 +7,7 @@ from functools import partial
 from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.db import Database
 from prizewire_chassis.http.parts import Check, rows_of
-from prizewire_chassis.jobs import Job
+from prizewire_chassis.jobs import STAND_BACK_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
 
@@ -54,4 +54,4 @@ def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> J
             raise ExceptionGroup("checks could not be run", failures)
         return False
 
-    return Job("checks", interval_s, run)
+    return Job("checks", interval_s, run, first_s=min(interval_s, STAND_BACK_S))

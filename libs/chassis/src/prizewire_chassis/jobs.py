@@ -1,6 +1,7 @@
 """Periodic work that can be woken, backs off when it fails, and stops between two runs."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,8 +9,10 @@ from dataclasses import dataclass, field
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import JOB_FAILURES
 
-__all__ = ["Job", "JobRunner"]
+__all__ = ["STAND_BACK_S", "Job", "JobRunner"]
 
+STAND_BACK_S = 15.0
+"""``first_s`` of what looks over everything."""
 _BACKOFF_MAX_S = 10.0
 _log = get_logger(__name__)
 
@@ -19,11 +22,14 @@ class Job:
     """Work that is done every ``interval_s`` seconds, or sooner when woken.
 
     ``run`` answers whether there was work: then it is called again at once. It must be restartable at any point.
+    ``first_s`` is how long the first run waits: what looks over everything stands back while a service that comes back
+    catches up.
     """
 
     name: str
     interval_s: float
     run: Callable[[], Awaitable[bool]]
+    first_s: float = 0.0
     woken: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def wake(self) -> None:
@@ -52,6 +58,8 @@ class JobRunner:
 
     async def _loop(self, job: Job) -> None:
         failures = 0
+        if job.first_s:
+            await _woken(job, within_s=job.first_s)
         while not self._stopping:
             job.woken.clear()
             try:
@@ -67,7 +75,9 @@ class JobRunner:
             pause_s = job.interval_s
             if failures:
                 pause_s = min(_BACKOFF_MAX_S, 0.1 * 2.0**failures) * random.uniform(0.5, 1)  # noqa: S311 - jitter
-            try:
-                await asyncio.wait_for(job.woken.wait(), timeout=pause_s)
-            except TimeoutError:
-                continue
+            await _woken(job, within_s=pause_s)
+
+
+async def _woken(job: Job, *, within_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(job.woken.wait(), timeout=within_s)

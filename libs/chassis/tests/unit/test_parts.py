@@ -64,6 +64,27 @@ async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
     await runner.stop()
 
 
+async def test_a_job_that_stands_back_runs_when_woken_and_not_at_a_stop():
+    """Its first run waits, unless somebody wakes it; a stop before that runs nothing."""
+    runs: list[str] = []
+
+    async def run() -> bool:
+        runs.append("ran")
+        return False
+
+    early, late = Job("early", 3600.0, run), Job("late", 3600.0, run, first_s=3600.0)
+    runner = JobRunner([late, early])
+    runner.start()
+    await eventually(lambda: runs == ["ran"], deadline_s=10)
+    late.wake()
+    await eventually(lambda: len(runs) == 2, deadline_s=10)
+    await runner.stop()
+    never = JobRunner([Job("never", 3600.0, run, first_s=3600.0)])
+    never.start()
+    await never.stop()
+    assert len(runs) == 2
+
+
 async def test_readiness_names_what_is_missing():
     """Not ready while starting, while a probe fails, and while stopping; ready in between."""
     health = Health()
