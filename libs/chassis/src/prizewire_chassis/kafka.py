@@ -1,5 +1,6 @@
 """Kafka as every service uses it: batches in, an idempotent producer out, SASL/SCRAM under both."""
 
+import asyncio
 import logging
 import ssl
 import time
@@ -7,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
@@ -17,7 +19,7 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.settings import ServiceSettings
 
-__all__ = ["build_broker", "build_producer", "subscribe"]
+__all__ = ["Offsets", "build_broker", "build_producer", "subscribe"]
 
 BATCH_RECORDS_MAX = 500
 _BATCH_TIMEOUT_MS = 40
@@ -50,7 +52,7 @@ def build_broker(settings: ServiceSettings) -> KafkaBroker:
         consumer_only=True,
         allow_auto_create_topics=False,
         apply_types=False,
-        ack_policy=AckPolicy.NACK_ON_ERROR,
+        ack_policy=AckPolicy.MANUAL,
         graceful_timeout=20.0,
         logger=logging.getLogger("prizewire_chassis.faststream"),
     )
@@ -113,11 +115,71 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
     return age
 
 
-def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> None:
-    """Consume ``spec.topic`` in batches, acknowledged after the batch's transaction, delivered again on failure."""
+class Offsets:
+    """Tells Kafka how far a consumer group has come, behind the database and beside the next batch.
+
+    Each batch's transaction stores its offsets and what makes a second delivery harmless. So Kafka need not hear of every
+    batch before the next one begins: after a crash it delivers again what it had not heard of.
+    """
+
+    def __init__(self, subscriber: "Subscribed", *, every_s: float = 0.2) -> None:
+        self._subscriber = subscriber
+        self._every_s = every_s
+        self._reached: dict[TopicPartition, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def reached(self, records: Sequence[ConsumerRecord]) -> None:
+        """These records are durable, in this order; Kafka hears of them soon."""
+        for record in records:
+            self._reached[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._later(), name="kafka offsets")
+
+    async def tell(self) -> None:
+        """Tell Kafka now. What belongs to somebody else since a rebalance is not ours to tell, and comes again there."""
+        consumer = self._subscriber.consumer
+        told, self._reached = self._reached, {}
+        mine = consumer.assignment() if consumer is not None else frozenset()
+        told = {place: offset for place, offset in told.items() if place in mine}
+        if not told or consumer is None:
+            return
+        try:
+            await consumer.commit(told)
+        except KafkaError as error:
+            _log.warning("offsets not committed; they come again", error=repr(error))
+
+    def rewind(self, records: Sequence[ConsumerRecord]) -> None:
+        """These records were not taken in: they are to be delivered again."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        for place, offset in first.items():
+            if place in consumer.assignment():
+                consumer.seek(place, offset)
+
+    async def _later(self) -> None:
+        while self._reached:
+            await asyncio.sleep(self._every_s)
+            await self.tell()
+
+
+def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> Offsets:
+    """Consume ``spec.topic`` in batches; Kafka hears of a batch after its transaction, and delivers it again on failure.
+    Answers what tells it.
+    """
 
     async def consume(records: Sequence[ConsumerRecord]) -> None:
-        await processor.process(spec, records)
+        try:
+            await processor.process(spec, records)
+        except BaseException:
+            offsets.rewind(records)
+            raise
+        offsets.reached(records)
+        if processor.stopping:
+            await offsets.tell()
 
     consume.__name__ = spec.name.replace(".", "_").replace("-", "_")
     subscriber = broker.subscriber(
@@ -127,12 +189,14 @@ def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor
         max_records=BATCH_RECORDS_MAX,
         batch_timeout_ms=_BATCH_TIMEOUT_MS,
         auto_offset_reset="earliest",
-        ack_policy=AckPolicy.NACK_ON_ERROR,
+        ack_policy=AckPolicy.MANUAL,
         parser=_bare_parser,
         decoder=_raw_decoder,
         fetch_max_wait_ms=100,
         session_timeout_ms=10_000,
         max_poll_interval_ms=300_000,
     )
+    offsets = Offsets(subscriber)
     subscriber(consume)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
+    return offsets

@@ -58,6 +58,7 @@ def settings(db, kafka_server, keyring, tmp_path: Path) -> ServiceSettings:
         kafka_sasl_username=login.username,
         kafka_sasl_password=login.password,
         http_port=choose(taken=set()),
+        checks_interval_s=1,
         message_key_file=seed_file,
         trust_file=trust,
         jwt_secret_file=secret_file,
@@ -172,10 +173,15 @@ async def test_doors(service):
     assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
     assert "secret" not in failed.text
     assert "/api/boom" in (await client.get("/schema/openapi.json")).json()["paths"]
-    metrics = (await client.get("/metrics")).text
-    assert "prizewire_http_requests_total" in metrics
-    assert 'prizewire_invariant_breaches{name="sums"} 1.0' in metrics, "the checks run as a job too"
-    assert 'prizewire_invariant_breaches{name="audit.chain"} 0.0' in metrics
+
+    async def checked() -> bool:
+        """The checks run as a job too."""
+        metrics = (await client.get("/metrics")).text
+        assert "prizewire_http_requests_total" in metrics
+        gauges = ('breaches{name="sums"} 1.0', 'breaches{name="audit.chain"} 0.0')
+        return all(f"prizewire_invariant_{gauge}" in metrics for gauge in gauges)
+
+    await eventually(checked, deadline_s=20)
     stuck = await client.get("/api/services/rewards/stuck-events", headers=auth("operator"))
     assert stuck.json() == {"items": [], "next_cursor": None}
     lost = await client.post("/api/services/rewards/stuck-events/9/replay", headers=auth("operator"))

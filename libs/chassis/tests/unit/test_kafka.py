@@ -3,13 +3,16 @@
 from types import SimpleNamespace
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError
 from faststream import AckPolicy
 
 from prizewire_chassis.inbox import ConsumerSpec
-from prizewire_chassis.kafka import build_broker, build_producer, poll_age, subscribe
+from prizewire_chassis.kafka import Offsets, build_broker, build_producer, poll_age, subscribe
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
+from prizewire_devstack.testing import eventually
 
 
 @pytest.fixture
@@ -40,10 +43,88 @@ async def test_a_consumer_acknowledges_after_its_batch_and_misses_nothing(settin
 
     subscribe(broker, ConsumerSpec("rewards.payouts", PAYOUTS, handler), processor=None)
     (subscriber,) = broker.subscribers
-    assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
+    assert subscriber.ack_policy is AckPolicy.MANUAL
     assert subscriber.group_id == "rewards.payouts"
     assert subscriber._connection_args["auto_offset_reset"] == "earliest"
     assert subscriber._connection_args["enable_auto_commit"] is False
+
+
+class FakeConsumer:
+    """A client that owns partitions, and remembers what it is told."""
+
+    def __init__(self, *mine: int) -> None:
+        self.mine = {TopicPartition("t", number) for number in mine}
+        self.committed: list[dict[TopicPartition, int]] = []
+        self.sought: list[tuple[TopicPartition, int]] = []
+        self.error: Exception | None = None
+
+    def assignment(self) -> set[TopicPartition]:
+        return self.mine
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.committed.append(offsets)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.sought.append((place, offset))
+
+
+def records(*places: tuple[int, int]) -> list[SimpleNamespace]:
+    return [SimpleNamespace(topic="t", partition=partition, offset=offset) for partition, offset in places]
+
+
+async def test_kafka_hears_of_batches_together_and_only_of_partitions_that_are_ours():
+    """The offset behind the last record of each partition, once for all batches since the last time."""
+    consumer = FakeConsumer(0, 1)
+    offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
+    offsets.reached(records((0, 4), (0, 5), (2, 9)))
+    offsets.reached(records((1, 7), (0, 6)))
+    await eventually(lambda: bool(consumer.committed), deadline_s=10)
+    assert consumer.committed == [{TopicPartition("t", 0): 7, TopicPartition("t", 1): 8}]
+    await offsets.tell()
+    assert len(consumer.committed) == 1, "nothing new came"
+
+
+async def test_an_offset_that_kafka_does_not_take_is_no_failure():
+    """A rebalance may come in between: what Kafka did not hear of is delivered again, and has no effect."""
+    consumer = FakeConsumer(0)
+    consumer.error = CommitFailedError()
+    offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
+    offsets.reached(records((0, 4)))
+    await offsets.tell()
+    consumer.error = None
+    offsets.reached(records((0, 5)))
+    await offsets.tell()
+    assert consumer.committed == [{TopicPartition("t", 0): 6}]
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+async def test_a_batch_counts_once_it_was_taken_in(settings, stopping):
+    """One that failed is delivered again from its first record of each partition, and Kafka does not hear of it; one that
+    is the last before a stop is told of at once.
+    """
+    broker = build_broker(settings)
+    failing = [OSError("away")]
+
+    async def process(spec, batch):
+        if failing:
+            raise failing.pop()
+
+    processor = SimpleNamespace(process=process, stopping=stopping)
+    offsets = subscribe(broker, ConsumerSpec("rewards.payouts", PAYOUTS, None), processor=processor)
+    (subscriber,) = broker.subscribers
+    subscriber.consumer = consumer = FakeConsumer(0, 1)
+    (call,) = subscriber.calls
+    consume = call.handler._original_call
+    with pytest.raises(OSError, match="away"):
+        await consume(records((0, 4), (1, 7), (0, 5), (2, 1)))
+    assert consumer.sought == [(TopicPartition("t", 0), 4), (TopicPartition("t", 1), 7)]
+    assert offsets._reached == {}
+    await consume(records((0, 4), (1, 7)))
+    assert bool(consumer.committed) is stopping
+    await offsets.tell()
+    assert consumer.committed == [{TopicPartition("t", 0): 5, TopicPartition("t", 1): 8}]
 
 
 async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatch):

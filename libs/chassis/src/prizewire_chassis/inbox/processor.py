@@ -69,6 +69,11 @@ class BatchProcessor:
         self._clock = clock
         self._stopping = asyncio.Event()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Make retries give up with ``Stopping``; a transaction under way is finished."""
         self._stopping.set()

@@ -19,7 +19,7 @@ from prizewire_chassis.checks import audit_check, checks_job
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
-from prizewire_chassis.kafka import build_broker, build_producer, subscribe
+from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime
 from prizewire_chassis.logging import get_logger
@@ -74,6 +74,7 @@ class _Process:
     built: Built
     roles: frozenset[str]
     broker: KafkaBroker | None = None
+    offsets: list[Offsets] = field(default_factory=list)
     producer: AIOKafkaProducer | None = None
     relay: Relay | None = None
     jobs: JobRunner | None = None
@@ -115,7 +116,7 @@ class _Process:
         if "consumers" in self.roles and built.specs:
             self.broker = build_broker(settings)
             for spec in built.specs:
-                subscribe(self.broker, spec, runtime.processor)
+                self.offsets.append(subscribe(self.broker, spec, runtime.processor))
             await _insist("kafka consumers", self.broker.start)
         runtime.health.started = True
 
@@ -153,6 +154,7 @@ class _Process:
         self.runtime.health.stopping = True
         self.runtime.processor.stop()
         if self.broker is not None:
+            await asyncio.gather(*(offsets.tell() for offsets in self.offsets))
             await self.broker.stop()
         if self.jobs is not None:
             await self.jobs.stop()
