@@ -11,7 +11,7 @@ from prizewire_chassis.db.database import sqlstate
 
 EFFECT = Write("effects", "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[]))")
 NOTE = Write(
-    "notes", "INSERT INTO notes (id, note) SELECT unnest(CAST(:ids AS text[])), :note", raced="notes_pkey"
+    "notes", "INSERT INTO notes (id, note) SELECT unnest(CAST(:ids AS text[])), :note", raced=["notes_pkey"]
 )
 BOTH = Write(
     "effects",

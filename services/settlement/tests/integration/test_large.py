@@ -92,7 +92,7 @@ async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) ->
     def note(_1: Any, _2: Any, statement: str, *_: Any) -> None:
         read.append(statement)
 
-    engine = service.db.engine.sync_engine
+    engine = service.db.seeking.sync_engine
     listen(engine, "after_cursor_execute", note)
     for number in range(1, 5):
         data = {"results": results(f"p{number}"), "part": number, "parts": 5}

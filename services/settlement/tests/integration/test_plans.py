@@ -87,14 +87,15 @@ async def counters(service: Service) -> dict[str, Counted]:
     return {row["relname"]: Counted(row["seq_scan"], row["n_tup_ins"], row["found"]) for row in rows}
 
 
-async def play(service: Service, *, season: str, batches: int, size: int) -> None:
+async def play(service: Service, *, season: str, batches: int, size: int, competition: str = "cup") -> None:
     """Batches of rounds that open, are settled, and become final."""
     for batch in range(batches):
         names = [f"{season}-{batch}-{number}" for number in range(size)]
-        await service.take(*(match_event("opened", name) for name in names))
+        opened = {"competition": competition}
+        await service.take(*(match_event("opened", name, data=opened) for name in names))
         await service.take(
             *(
-                match_event("completed", name, data={"results": results("ann", "bob", "cyd")})
+                match_event("completed", name, data={**opened, "results": results("ann", "bob", "cyd")})
                 for name in names
             )
         )
@@ -112,7 +113,8 @@ async def test_nothing_that_grows_is_read_whole(open_service: Opener, *, young: 
     await service.create(dispute_window_s=60)
     if young:
         # plans of large batches: for those it may look cheaper to read a table once than to look into it often
-        await play(service, season="first", batches=8, size=200)
+        await service.create(id="quick")
+        await play(service, season="first", batches=8, size=200, competition="quick")
     owner = await asyncpg.connect(service.urls.migration)
     async with owner.transaction():
         for statement in FILL:

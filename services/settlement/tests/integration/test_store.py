@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from prizewire_chassis.db import Conflict
 from prizewire_chassis.db.database import sqlstate
 from prizewire_contracts.ids import round_id
 from prizewire_devstack.testing import eventually
@@ -230,10 +231,11 @@ async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) 
     both_looked = asyncio.Event()
     async with transaction(service) as (rounds, _):
         await take(rounds, completed())
+        assert await rounds.competitions({"cup"})  # what was written is sent before
         waiting = asyncio.create_task(second())
         await both_looked.wait()
         await eventually(lambda: _somebody_waits(service))
-    with pytest.raises(DBAPIError) as error:
+    with pytest.raises(Conflict) as error:
         await waiting
     assert sqlstate(error.value) == SERIALIZATION_FAILURE
     await second()

@@ -2,7 +2,7 @@
 
 from prizewire_chassis.db.database import Database, after_commit, copy_rows, is_transient, sqlstate
 from prizewire_chassis.db.tables import ChassisTables, chassis_tables
-from prizewire_chassis.db.transaction import Conflict, Write, later
+from prizewire_chassis.db.transaction import Conflict, Write, later, send_now
 
 __all__ = [
     "ChassisTables",
@@ -14,5 +14,6 @@ __all__ = [
     "copy_rows",
     "is_transient",
     "later",
+    "send_now",
     "sqlstate",
 ]

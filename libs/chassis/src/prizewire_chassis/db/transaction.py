@@ -6,7 +6,7 @@ does next: its next statement, or its commit. So nothing that follows can see th
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Conflict", "Transaction", "Write", "later"]
+__all__ = ["Conflict", "Transaction", "Write", "later", "send_now"]
 
 _NAME: Final = re.compile(r"(?<!:):([a-z_]+)")
 _BEGIN: Final = text("SELECT 1")
@@ -36,8 +36,8 @@ class Write:
     """A statement that changes one ``table`` and answers nothing, with parameters by name (``:name``).
 
     ``parts`` are statements of their own, of which a later one may read what an earlier one returns as ``{0}``. Rows
-    come as arrays through ``unnest``, so that the text is always the same. Where the constraint ``raced`` finds a row
-    there already, another transaction was first.
+    come as arrays through ``unnest``, so that the text is always the same. Where one of the constraints ``raced``
+    finds a row there already, another transaction was first.
 
     Writes that wait for each other see the database as it was before all of them, and triggers that fire after a
     statement see it as it is after all of them.
@@ -45,13 +45,13 @@ class Write:
 
     table: str
     parts: tuple[str, ...]
-    raced: str | None
+    raced: frozenset[str]
     names: tuple[str, ...] = field(init=False)
 
-    def __init__(self, table: str, *parts: str, raced: str | None = None) -> None:
+    def __init__(self, table: str, *parts: str, raced: Collection[str] = ()) -> None:
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "raced", raced)
+        object.__setattr__(self, "raced", frozenset(raced))
         names = dict.fromkeys(name for part in parts for name in _NAME.findall(part))
         object.__setattr__(self, "names", tuple(names))
 
@@ -101,7 +101,7 @@ class Transaction(AsyncConnection):
         try:
             counted = await connection.fetchrow(statement, *values)
         except asyncpg.UniqueViolationError as error:
-            if any(one.write.raced == error.constraint_name for one in waiting):
+            if any(error.constraint_name in one.write.raced for one in waiting):
                 raise Conflict(f"another transaction was first: {error.constraint_name}") from error
             raise DBAPIError(f"writing by {error.constraint_name}", None, error) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -146,6 +146,12 @@ async def later(
         msg = f"a write can wait in a Transaction only, not in a {type(tx).__name__}"
         raise TypeError(msg)
     await tx.take(_Waiting(write, values, rows, lost))
+
+
+async def send_now(tx: AsyncConnection) -> None:
+    """Send what waits in this transaction: where a write that follows must find it."""
+    if isinstance(tx, Transaction):
+        await tx.send()
 
 
 @lru_cache(maxsize=512)

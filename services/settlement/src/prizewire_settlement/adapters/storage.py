@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write, later
+from prizewire_chassis.db import Write, later, send_now
 from prizewire_settlement.adapters.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
 from prizewire_settlement.domain.errors import Reason
@@ -93,10 +93,13 @@ class Rounds:
         return [round_of(row) for row in rows]
 
     async def save(self, changes: Changes) -> None:
-        """See the port. Steps go first: their key settles who begins a round, and rounds are held against them."""
+        """See the port."""
         await self._save_transitions(changes)
         if changes.parts:
             await self._save_parts(list(changes.parts.values()))
+            if any(key not in changes.born for key, _, _ in changes.parts):
+                # A part that came before is replaced: that is forbidden once its round names it as the one that stands.
+                await send_now(self._tx)
         born = [found for found in changes.rounds.values() if found.id in changes.born]
         moved = [found for found in changes.rounds.values() if found.id not in changes.born]
         if born:
@@ -293,11 +296,12 @@ _TRANSITIONS = Write(
     "CAST(:correlations AS text[]), CAST(:ats AS timestamptz[]), CAST(:reasons AS text[])) "
     "AS u(round_id, seq, from_state, to_state, cause, cause_id, actor, correlation_id, at, reason) "
     "ORDER BY u.round_id, u.seq",
-    raced="round_transitions_pkey",
+    raced=["round_transitions_pkey"],
 )
 _ROUNDS_INSERT = Write(
     "rounds",
     f"INSERT INTO rounds ({_names(_ROUND)}) SELECT * FROM {_rows(_ROUND)} ORDER BY u.id",  # noqa: S608 - see above
+    raced=["rounds_pkey", "rounds_one_per_match"],
 )
 _ROUNDS_UPDATE = Write(
     "rounds",
@@ -315,14 +319,17 @@ _RESULTS = Write(
 _SETTLEMENTS = Write(
     "settlements",
     f"INSERT INTO settlements ({_names(_SETTLEMENT)}) SELECT * FROM {_rows(_SETTLEMENT)}",  # noqa: S608 - see above
+    raced=["settlements_pkey"],
 )
 _ENTRIES = Write(
     "entries",
     f"INSERT INTO entries ({_names(_ENTRY)}) SELECT * FROM {_rows(_ENTRY)}",  # noqa: S608 - see above
+    raced=["entries_pkey"],
 )
 _LINES = Write(
     "settlement_lines",
     "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "
     "SELECT * FROM unnest(CAST(:rounds AS uuid[]), CAST(:versions AS int[]), CAST(:numbers AS int[]), "
     "CAST(:players AS text[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]))",
+    raced=["settlement_lines_pkey"],
 )
