@@ -457,7 +457,8 @@ class _Claims(_Port):
         )[:limit]
 
     def _whole(self, claim: Claim) -> Claim:
-        return replace(claim, amount=self.store.rewards[claim.reward_id].line.amount)
+        reward = self.store.rewards[claim.reward_id]
+        return replace(claim, amount=reward.line.amount - reward.short)
 
 
 class _Caps(_Port):

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from prizewire_devstack.testing import DatabaseFactory
-from services.rewards.tests.machine import RewardsMachine, SqlStage
+from services.rewards.tests.machine.stages import SqlStage
+from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import Rig
 
 

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from services.rewards.tests.fakes import MemoryStore
-from services.rewards.tests.machine import MemoryStage, RewardsMachine
+from services.rewards.tests.machine.stages import MemoryStage
+from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import ASSETS
 
 
@@ -16,4 +17,4 @@ def test_a_walk_in_memory_follows_the_model() -> None:
         machine.stage = MemoryStage(MemoryStore(ASSETS))
         return machine
 
-    run_state_machine_as_test(walk, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(walk, settings=settings(max_examples=80, stateful_step_count=30, deadline=None))

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from prizewire_rewards.domain.booking import claim_move, credits_of, unclaimed_move
 from prizewire_rewards.domain.claims import CLAIM_EDGES, Claim, ClaimState
-from prizewire_rewards.domain.events import ClaimMoved, Event, RewardsMoved, Told
+from prizewire_rewards.domain.events import CampaignChanged, ClaimMoved, Event, RewardsMoved, Told
 from prizewire_rewards.domain.ledger import Move
 from prizewire_rewards.domain.model import Campaign, Reward, Round, Transition
 from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.risk import Finding
-from prizewire_rewards.domain.states import REWARD_EDGES, RewardState, step
+from prizewire_rewards.domain.states import CAMPAIGN_EDGES, REWARD_EDGES, CampaignState, RewardState, step
 from prizewire_rewards.handlers.caps import give_back
 from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
@@ -21,6 +21,7 @@ from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["REFUSED", "UNCLAIMED", "UNDER_REVIEW", "Docket"]
 
+SYSTEM = "rewards"
 UNDER_REVIEW = "under_review"
 REFUSED = "refused"
 UNCLAIMED = "not_claimed"
@@ -62,6 +63,7 @@ class Docket:
         self._transitions: list[Transition] = []
         self._moved: list[_Moved] = []
         self._told: list[ClaimMoved] = []
+        self._reopened: list[CampaignChanged] = []
         self._changed: set[UUID] = set()
 
     @classmethod
@@ -89,15 +91,13 @@ class Docket:
         """The prize goes back to the pool."""
         kept = replace(claim, findings=findings) if findings else claim
         decided = self._decide(kept, ClaimState.REJECTED, actor=actor, reason=reason, code=REFUSED)
-        self._post(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
-        self._pool_gains(claim.amount)
+        self._lose(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
         return decided
 
     def expire(self, claim: Claim, *, actor: str) -> Claim:
         """Nobody claimed the prize: it goes back to the pool."""
         decided = self._decide(claim, ClaimState.EXPIRED, actor=actor, reason=UNCLAIMED, code=UNCLAIMED)
-        self._post(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
-        self._pool_gains(claim.amount)
+        self._lose(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
         return decided
 
     def hold(self, claim: Claim, *, actor: str, deadline: datetime, findings: tuple[Finding, ...]) -> Claim:
@@ -120,7 +120,7 @@ class Docket:
             moved.claim.reward_id: None for moved in self._moved if moved.state is not RewardState.CREDITED
         }
         await give_back(gone, campaign=self.campaign, work=work)
-        events: list[Event] = [*self._told, *self._of_rewards()]
+        events: list[Event] = [*self._told, *self._of_rewards(), *self._reopened]
         if gone:
             self.campaign, low = watch_level(self.campaign)
             events += [low] if low is not None else []
@@ -177,11 +177,37 @@ class Docket:
         self._moved.append(_Moved(claim, state))
         return _Posted(move, cause)
 
-    def _pool_gains(self, amount: int) -> None:
+    def _lose(self, claim: Claim, move: Move, to: RewardState) -> None:
+        """The prize goes back to the pool, and its round waits no more for what was still missing of it."""
+        cause = self._post(claim, move, to).cause
         campaign = self.campaign
         self.campaign = replace(
-            campaign, available=campaign.available + amount, granted=campaign.granted - amount
+            campaign, available=campaign.available + move.amount, granted=campaign.granted - move.amount
         )
+        reward = self._rewards[claim.reward_id]
+        self._rewards[claim.reward_id] = reward._replace(short=0)
+        round_ = self._rounds[claim.round_id]
+        if not reward.short or round_.queue_position is None:
+            return
+        # While a correction is at work on a round of many lines, this is what it was short of before: it counts anew.
+        short = max(0, round_.short - reward.short)
+        if short:
+            self._rounds[claim.round_id] = replace(round_, short=short)
+        else:
+            self._rounds[claim.round_id] = replace(round_, short=0, queue_position=None)
+            self._leave_queue(cause=cause)
+
+    def _leave_queue(self, *, cause: str) -> None:
+        """A round of the campaign waits no more; an exhausted one without any that does is active again."""
+        campaign = replace(self.campaign, queued=self.campaign.queued - 1)
+        if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
+            state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.ACTIVE)
+            self._transitions.append(
+                Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))
+            )
+            campaign = replace(campaign, state=state, version=campaign.version + 1)
+            self._reopened.append(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
+        self.campaign = campaign
 
     def _of_rewards(self) -> Iterable[RewardsMoved]:
         """What became of the prizes: an event for each part of a round and end."""

@@ -1,0 +1,104 @@
+"""Prizes are claimed, looked at, let go, refused, or expire."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from prizewire_contracts import ids
+from prizewire_rewards.handlers.claims import (
+    Claimed,
+    Ended,
+    claim,
+    decide_claim,
+    expire_due,
+    pass_deadlines,
+)
+from prizewire_rewards.ports import Work
+from services.rewards.tests.machine.base import Walk
+
+__all__ = ["ClaimRules", "reward_of"]
+
+
+def reward_of(walk: Walk, key: tuple[UUID, str]) -> UUID:
+    """The id of somebody's prize of a round."""
+    return ids.reward_id(round_id=key[0], player=walk.name(key[1]))
+
+
+class ClaimRules(Walk):
+    """What players, operators and time do to claims."""
+
+    @precondition(lambda self: self.prizes.claims)
+    @rule(data=st.data(), by=st.sampled_from([None, None, None, None, None, "ann", "bob"]))
+    def claim(self, data: st.DataObject, by: str | None) -> None:
+        """Prizes are claimed, or somebody tries to: of another, a second time, too late, or after it was refused."""
+        keys = st.sampled_from(list(self.prizes.claims))
+        for key in data.draw(st.lists(keys, min_size=1, max_size=3)):
+            self._claim(key, by=by or key[1])
+
+    def _claim(self, key: tuple[UUID, str], *, by: str) -> None:
+        now, player = self.tick(), self.name(by)
+        known = self.prizes.claims[key]
+        expected = None
+        if by != key[1]:
+            expected = "claim_unknown"
+        elif known.state == "expired" or (known.state == "open" and now >= known.deadline):
+            expected = "claim_expired"
+        elif known.state == "rejected":
+            expected = "claim_final"
+
+        async def want(work: Work) -> Claimed:
+            return await claim(reward_of(self, key), player=player, work=work, tools=self.tools, now=now)
+
+        done, code = self.ask(want)
+        assert code == expected
+        if code is None:
+            assert done.changed is (known.state == "open")
+            if done.changed:
+                self.prizes.claim(key, now=now)
+            assert done.claim.state == known.state
+            self.settled_up()
+
+    @precondition(lambda self: self.prizes.claims)
+    @rule(data=st.data(), release=st.booleans(), own=st.sampled_from([False, False, True]))
+    def decide(self, data: st.DataObject, release: bool, own: bool) -> None:
+        """An operator lets a held claim go or refuses it; never their own, and none that is not held."""
+        now = self.tick()
+        claims = self.prizes.claims
+        held = [key for key, known in claims.items() if known.state == "held"]
+        key = data.draw(st.sampled_from(held or list(claims)))
+        actor = self.name(key[1]) if own else "operator"
+
+        async def say(work: Work) -> Claimed:
+            return await decide_claim(
+                reward_of(self, key), release=release, actor=actor, reason="r",
+                work=work, tools=self.tools, now=now,
+            )  # fmt: skip
+
+        _, code = self.ask(say)
+        assert code == ("own_claim" if own else None if held else "claim_not_held")
+        if code is not None:
+            return
+        if release:
+            self.prizes.approve(key)
+        else:
+            self.prizes.lose(key, "rejected")
+        self.settled_up()
+
+    @precondition(lambda self: self.prizes.claims)
+    @rule(hours=st.sampled_from([6, 18]), jobs=st.sampled_from([True, True, False]))
+    def wait(self, hours: int, jobs: bool) -> None:
+        """Time passes; the jobs that look at deadlines may be late."""
+        self.now += timedelta(hours=hours)
+        if not jobs:
+            return
+        ended: dict[str, int] = {}
+        for job in (expire_due, pass_deadlines):
+            done: Ended | None
+            while (done := self.job(job)) is not None:
+                assert done.claims
+                for one in done.claims:
+                    ended[one.state] = ended.get(one.state, 0) + 1
+        assert ended == self.prizes.end_claims(now=self.now)
+        self.settled_up()
