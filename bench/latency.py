@@ -1,8 +1,9 @@
 """How long a winner waits: from the publishing of a match's result to the credit in the wallets, at a steady rate.
 
 Beside it, in turns of the same run, a bare loop: the same messages at the same rate, consumed and written by one
-statement and one commit for each poll, with nothing else. A moment of credit is when a look from outside first sees
-the committed rows; looks are 2 ms apart, for both sides.
+statement and one commit for each poll, with nothing else. The moment of a credit is that of its commit, which PostgreSQL
+notes for both sides (``track_commit_timestamp``): looking for it while the clock runs would take the machine from those
+who are measured.
 
     .venv/bin/prizewire bench latency --rate 200 --seconds 15
 """
@@ -32,18 +33,16 @@ from prizewire_devstack.stack import Stack
 
 __all__ = ["measure"]
 
-LOOK_S = 0.002
-LOOK_BACK_S = 0.5
+LOOK_S = 0.25
 WARM_S = 3.0
 DEADLINE_S = 60.0
 SCHEMA = "CREATE TABLE seen (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id text NOT NULL)"
-SEEN = "SELECT seq, id FROM seen WHERE seq > $1"
+SEEN = "SELECT id, pg_xact_commit_timestamp(xmin) AS at FROM seen WHERE seq > $1"
 CREDITED = (
-    "SELECT max(seq) AS seq, split_part(cause, '/', 2) AS id FROM ledger_transfers "
-    "WHERE seq > $1 AND type = 'prize_credited' GROUP BY 2"
+    "SELECT split_part(cause, '/', 2) AS id, max(pg_xact_commit_timestamp(xmin)) AS at FROM ledger_transfers "
+    "WHERE seq > $1 AND type = 'prize_credited' GROUP BY 1"
 )
-LATE = 2_000
-"""So many numbers back is looked once in a while: a transaction may commit after another with higher ones."""
+PRIZES = 8
 
 
 async def _bare(*, database: str, kafka: dict[str, str], topic: str) -> None:
@@ -64,49 +63,48 @@ async def _publish(
 ) -> dict[str, float]:
     """Send evenly; answers when each was handed over, by id."""
     published: dict[str, float] = {}
-    begin = time.perf_counter()
+    begin = time.time()
     for number, value in enumerate(values):
-        pause = begin + number / rate - time.perf_counter()
+        pause = begin + number / rate - time.time()
         if pause > 0:
             await asyncio.sleep(pause)
         identifier = orjson.loads(value)["id"]
-        published[identifier] = time.perf_counter()
+        published[identifier] = time.time()
         await producer.send(topic, value, key=identifier.encode(), headers=game_server.HEADERS)
     await producer.flush()
     return published
 
 
-async def _look(database: str, query: str, *, table: str, since: int, count: int) -> dict[str, float]:
-    """When each id was first seen, until there are ``count``. A look asks for the last number alone, and for rows once
-    it has moved: what is looked at must not pay for the looking. Numbers that commit late are found half a second later.
-    """
+async def _commits(
+    database: str, query: str, *, table: str, since: int, count: int, rows: int
+) -> dict[str, float]:
+    """When what stands in ``rows`` rows was committed, by id, once all ``count`` ids are there."""
     connection = await asyncpg.connect(database)
-    newest = f"SELECT max(seq) FROM {table}"
-    seen: dict[str, float] = {}
-    last = since
     give_up = time.monotonic() + DEADLINE_S
-    look_back = time.monotonic()
-    while len(seen) < count:
-        late = time.monotonic() - look_back > LOOK_BACK_S
-        if late or await connection.fetchval(newest) != last:
-            at = time.perf_counter()
-            for row in await connection.fetch(query, max(since, last - LATE) if late else last):
-                seen.setdefault(row["id"], at)
-                last = max(last, row["seq"])
-            look_back = time.monotonic() if late else look_back
+    while (found := await connection.fetchval(f"SELECT count(*) FROM {table} WHERE seq > $1", since)) < rows:
         if time.monotonic() > give_up:
-            msg = f"{len(seen)} of {count} were seen after {DEADLINE_S:.0f} s"
+            msg = f"{found} of {rows} rows were there after {DEADLINE_S:.0f} s"
             raise TimeoutError(msg)
         await asyncio.sleep(LOOK_S)
+    seen = {row["id"]: row["at"].timestamp() for row in await connection.fetch(query, since)}
     await connection.close()
+    assert len(seen) == count, f"{len(seen)} of {count} in {found} rows"
     return seen
 
 
 async def _turn(
-    stack: Stack, *, topic: str, database: str, query: str, table: str, values: list[bytes], rate: float
+    stack: Stack,
+    *,
+    topic: str,
+    database: str,
+    query: str,
+    table: str,
+    rows: int,
+    values: list[bytes],
+    rate: float,
 ) -> list[float]:
-    """Milliseconds from publishing to credit of every message but those of the warm-up. What is seen is a match, or its
-    round.
+    """Milliseconds from publishing to commit of every message but those of the warm-up. What is committed is a match, or
+    its round, in so many ``rows``.
     """
     connection = await asyncpg.connect(database)
     since = await connection.fetchval(f"SELECT coalesce(max(seq), 0) FROM {table}")
@@ -115,12 +113,12 @@ async def _turn(
     producer = AIOKafkaProducer(**login(kafka), acks="all", enable_idempotence=True)
     await producer.start()
     try:
-        published, seen = await asyncio.gather(
-            _publish(producer, topic, values, rate=rate),
-            _look(database, query, table=table, since=since, count=len(values)),
-        )
+        published = await _publish(producer, topic, values, rate=rate)
     finally:
         await producer.stop()
+    seen = await _commits(
+        database, query, table=table, since=since, count=len(values), rows=len(values) * rows
+    )
     warm = min(published.values()) + WARM_S
     rounds = {name: str(round_id(source=SOURCE, match_id=name)) for name in published}
     return sorted(
@@ -137,14 +135,15 @@ def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
     found: dict[str, list[list[float]]] = {"bare": [], "services": []}
     with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
-        prepare(stack, prizes=8, key=key)
+        _note_commits(stack)
+        prepare(stack, prizes=PRIZES, key=key)
         database = database_of(stack, "latency_bare", SCHEMA)
         topic = "bench.latency"
         stack.kafka.create_topics({topic: PARTITIONS})
         bare = start(stack, "bench.latency", "--topic", topic, database=database)
         try:
             for run in range(runs):
-                values = list(dict.fromkeys(matches(run=run, count=count, prizes=8, key=None)))
+                values = list(dict.fromkeys(matches(run=run, count=count, prizes=PRIZES, key=None)))
                 sides = list(found) if run % 2 else list(found)[::-1]
                 for side in sides:
                     services = side == "services"
@@ -156,6 +155,7 @@ def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
                                 database=stack.database("rewards").runtime if services else database,
                                 query=CREDITED if services else SEEN,
                                 table="ledger_transfers" if services else "seen",
+                                rows=PRIZES + 1 if services else 1,
                                 values=values,
                                 rate=rate,
                             )
@@ -176,6 +176,16 @@ def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
         "medians": medians,
         "ratio": round(medians["services"]["p99_ms"] / medians["bare"]["p99_ms"], 2),
     }
+
+
+def _note_commits(stack: Stack) -> None:
+    """Let PostgreSQL remember when each transaction was committed."""
+    stack.postgres.run_sql("ALTER SYSTEM SET track_commit_timestamp = on")
+    stack.postgres.stop()
+    stack.postgres.start()
+    stack.postgres.wait_ready()
+    for service in SERVICES:
+        stack.wait_ready(service)
 
 
 def _quantiles(milliseconds: list[float]) -> dict[str, float]:
