@@ -24,6 +24,8 @@ __all__ = ["Offsets", "build_broker", "build_producer", "subscribe"]
 BATCH_RECORDS_MAX = 500
 _BATCH_TIMEOUT_MS = 40
 """An empty poll waits this long twice (once in aiokafka, once in FastStream)."""
+_TELL_MAX_S = 5.0
+"""A client asks on for as long as its broker is away; nobody must wait for that, least of all a stop."""
 _log = get_logger(__name__)
 
 Records = tuple[ConsumerRecord, ...]
@@ -144,8 +146,8 @@ class Offsets:
         if not told or consumer is None:
             return
         try:
-            await consumer.commit(told)
-        except KafkaError as error:
+            await asyncio.wait_for(consumer.commit(told), timeout=_TELL_MAX_S)
+        except (KafkaError, TimeoutError) as error:
             _log.warning("offsets not committed; they come again", error=repr(error))
 
     def rewind(self, records: Sequence[ConsumerRecord]) -> None:

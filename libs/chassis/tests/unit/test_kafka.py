@@ -1,5 +1,6 @@
 """How Kafka is spoken to: nothing acknowledged too early, nothing sent twice by a retry, nothing skipped."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -84,6 +85,16 @@ async def test_kafka_hears_of_batches_together_and_only_of_partitions_that_are_o
     assert consumer.committed == [{TopicPartition("t", 0): 7, TopicPartition("t", 1): 8}]
     await offsets.tell()
     assert len(consumer.committed) == 1, "nothing new came"
+
+
+async def test_a_broker_that_is_away_holds_nobody_up(monkeypatch):
+    """A commit that never ends is given up: a stop must not wait for it."""
+    monkeypatch.setattr("prizewire_chassis.kafka._TELL_MAX_S", 0.001)
+    consumer = FakeConsumer(0)
+    consumer.commit = lambda offsets: asyncio.Event().wait()
+    offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
+    offsets.reached(records((0, 4)))
+    await offsets.tell()
 
 
 async def test_an_offset_that_kafka_does_not_take_is_no_failure():
