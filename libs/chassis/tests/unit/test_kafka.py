@@ -62,6 +62,9 @@ class FakeConsumer:
     def assignment(self) -> set[TopicPartition]:
         return self.mine
 
+    def last_poll_timestamp(self, place: TopicPartition) -> int | None:
+        return None
+
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.error is not None:
             raise self.error
