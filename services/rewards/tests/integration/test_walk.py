@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -11,6 +12,7 @@ from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import Rig
 
 
+@pytest.mark.timeout(600)  # a walk that fails is made shorter for up to five minutes
 def test_a_walk_over_postgresql_follows_the_model(make_database: DatabaseFactory) -> None:
     """Whatever is done in whatever order, the ledger agrees with the model, and its own checks find nothing."""
     with asyncio.Runner() as runner:

@@ -1,5 +1,6 @@
 """The use cases over the ports in memory, walked at random beside a model."""
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -9,6 +10,7 @@ from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import ASSETS
 
 
+@pytest.mark.timeout(600)  # a walk that fails is made shorter for up to five minutes
 def test_a_walk_in_memory_follows_the_model() -> None:
     """Whatever is done in whatever order, everybody has what they should."""
 
