@@ -10,8 +10,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -35,6 +36,8 @@ _PURGE_ROWS = 5_000
 _IDLE_S = 0.5
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Outbox:
@@ -119,13 +122,13 @@ _INSERT = Write(
     "INSERT INTO outbox_waiting (id) SELECT id FROM {0}",
 )
 # The look-up is lateral with a LIMIT: a plain join may be planned as a walk over all that was ever sent.
-_TAKE = text(
-    "WITH next AS MATERIALIZED (SELECT id FROM outbox_waiting ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED), "
+_TAKE = (
+    "WITH next AS MATERIALIZED (SELECT id FROM outbox_waiting ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED), "
     "taken AS (DELETE FROM outbox_waiting w USING next WHERE w.id = next.id) "
     "SELECT o.id, o.topic, o.key, o.value FROM next "
     "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.id = next.id LIMIT 1) o ORDER BY o.id"
 )
-_PUT_BACK = text("INSERT INTO outbox_waiting (id) SELECT unnest(CAST(:ids AS bigint[]))")
+_PUT_BACK = "INSERT INTO outbox_waiting (id) SELECT unnest(CAST($1 AS bigint[]))"
 
 
 class Relay:
@@ -172,12 +175,12 @@ class Relay:
     async def _hold(self) -> None:
         async with self._db.seeking.connect() as connection:
             try:
-                await self._relay_on(connection)
+                await self._relay_on((await connection.get_raw_connection()).driver_connection)
             finally:
                 # the advisory lock belongs to the session: a connection back in the pool would go on holding it
                 await connection.invalidate()
 
-    async def _relay_on(self, connection: AsyncConnection) -> None:
+    async def _relay_on(self, connection: Connection) -> None:
         while not await self._lock(connection):
             if self._stopping:
                 return
@@ -190,23 +193,17 @@ class Relay:
                 return
             await self._outbox.waiting(timeout_s=_IDLE_S)
 
-    async def _lock(self, connection: AsyncConnection) -> bool:
-        async with connection.begin():
-            result = await connection.execute(
-                text("SELECT pg_try_advisory_lock(hashtext('prizewire.relay'))")
-            )
-            return bool(result.scalar_one())
+    async def _lock(self, connection: Connection) -> bool:
+        return bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtext('prizewire.relay'))"))
 
-    async def _batch(self, connection: AsyncConnection) -> int:
-        async with connection.begin():
-            rows: Sequence[Any] = (await connection.execute(_TAKE, {"batch": _BATCH})).all()
+    async def _batch(self, connection: Connection) -> int:
+        async with connection.transaction():
+            rows = await connection.fetch(_TAKE, _BATCH)
             if not rows:
                 return 0
             sends = [
-                await self._producer.send(
-                    row.topic, key=bytes(row.key), value=bytes(row.value), headers=HEADERS
-                )
-                for row in rows
+                await self._producer.send(topic, key=key, value=value, headers=HEADERS)
+                for _, topic, key, value in rows
             ]
             results = await asyncio.gather(*sends, return_exceptions=True)
             delivered: list[int] = []
@@ -215,9 +212,9 @@ class Relay:
                 if isinstance(result, BaseException):
                     failure = result
                     break
-                delivered.append(row.id)
+                delivered.append(row["id"])
             if failure is not None:
-                await connection.execute(_PUT_BACK, {"ids": [row.id for row in rows[len(delivered) :]]})
+                await connection.execute(_PUT_BACK, [row["id"] for row in rows[len(delivered) :]])
         RELAYED.inc(len(delivered))
         if failure is not None:
             raise failure

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.db import Database, Read, fetch, is_transient
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import STUCK
 from prizewire_contracts.decode import EventRefused
@@ -136,7 +136,8 @@ async def parked_heads(
     tx: AsyncConnection, *, consumer: str, subjects: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The reason of the oldest parked event of each subject that has one. Locks it against a replay under way."""
-    rows = await tx.execute(
+    rows = await fetch(
+        tx,
         _HEADS,
         {"consumer": consumer, "sources": [s for s, _ in subjects], "subjects": [s for _, s in subjects]},
     )
@@ -318,7 +319,7 @@ _TAKEN = text(
     'AS u(topic, partition, "offset", value) ON s.consumer = :consumer AND s.topic = u.topic '
     'AND s.partition = u.partition AND s."offset" = u."offset" WHERE s.value <> u.value LIMIT 1'
 )
-_HEADS = text(
+_HEADS = Read(
     "SELECT s.source, s.subject, s.reason FROM stuck_events s "
     "JOIN unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) "
     "ON s.consumer = :consumer AND s.state = 'parked' AND s.source = u.source AND s.subject = u.subject "

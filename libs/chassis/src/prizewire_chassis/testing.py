@@ -2,15 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import jwt
+from sqlalchemy.event import listen, remove
 
 from prizewire_chassis.clock import ManualClock
+from prizewire_chassis.db import Database, Row, Transaction
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent, sign_raw
 from prizewire_contracts.topics import topic_of
@@ -21,6 +25,7 @@ __all__ = [
     "FakeRecord",
     "ManualClock",
     "event_bytes",
+    "heard_statements",
     "hold_to_model",
     "make_key",
     "make_token",
@@ -46,6 +51,31 @@ class FakeRecord:
     partition: int
     offset: int
     value: bytes | None
+
+
+@contextmanager
+def heard_statements(db: Database, hear: Callable[[str], None]) -> Iterator[None]:
+    """Tell ``hear`` of each statement before it is sent, but for those that begin and end transactions. What it raises is
+    raised there.
+    """
+    ask = Transaction._ask  # noqa: SLF001 - the one way past SQLAlchemy
+
+    async def heard(tx: Transaction, statement: str, values: Sequence[Any]) -> list[Row]:
+        hear(statement)
+        return await ask(tx, statement, values)
+
+    def listener(_1: Any, _2: Any, statement: str, *_: Any) -> None:
+        hear(statement)
+
+    engines = [db.engine.sync_engine, db.seeking.sync_engine]
+    for engine in engines:
+        listen(engine, "before_cursor_execute", listener)
+    try:
+        with patch.object(Transaction, "_ask", heard):
+            yield
+    finally:
+        for engine in engines:
+            remove(engine, "before_cursor_execute", listener)
 
 
 def make_key(service: str) -> MessageKey:

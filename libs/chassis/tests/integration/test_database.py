@@ -227,11 +227,15 @@ async def test_copied_rows_belong_to_the_transaction(db):
     assert await count(db) == 0
 
 
-async def test_rows_are_not_copied_before_the_transaction_began(db):
-    """SQLAlchemy begins with the first statement: a COPY before it would stay after a rollback."""
-    with pytest.raises(RuntimeError, match="would not belong"):
+async def test_rows_that_are_copied_first_belong_to_the_transaction_too(db):
+    """A COPY before any other statement is rolled back like others; without a transaction it is refused."""
+    with pytest.raises(RuntimeError, match="enough"):
         async with db.transaction() as tx:
             await copied(tx, ("x", "a"))
+            raise RuntimeError("enough")
+    async with db.engine.connect() as connection:
+        with pytest.raises(TypeError):
+            await copied(connection, ("x", "a"))
     assert await count(db) == 0
 
 

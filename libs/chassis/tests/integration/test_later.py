@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.db import Conflict, Write, copy_rows, later
-from prizewire_chassis.db.database import sqlstate
+from prizewire_chassis.db import Conflict, Read, Write, copy_rows, fetch, later
+from prizewire_chassis.db.database import is_transient, sqlstate
 
 EFFECT = Write("effects", "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[]))")
 NOTE = Write(
@@ -29,6 +29,9 @@ async def notes(db, owner):
     """A second table, in which an id stands once."""
     async with owner.transaction() as tx:
         await tx.execute(text("CREATE TABLE notes (id text PRIMARY KEY, note text NOT NULL)"))
+
+
+NOTES = Read("SELECT id, note FROM notes WHERE id = ANY (CAST(:ids AS text[])) ORDER BY id")
 
 
 async def effects(tx) -> list[str]:
@@ -84,7 +87,7 @@ async def test_a_rollback_takes_them_along(db):
 
 
 async def test_a_write_alone_belongs_to_the_transaction(db):
-    """SQLAlchemy begins with the first statement that it sends: a write before any is rolled back all the same."""
+    """A write before any statement of SQLAlchemy's is rolled back like others."""
     with pytest.raises(DBAPIError):
         async with db.transaction() as tx:
             await later(tx, EFFECT, {"ids": ["a"]})
@@ -140,7 +143,53 @@ async def test_who_comes_second_is_told_of_a_conflict(db):
 
 
 async def test_a_connection_without_a_transaction_of_ours_is_refused(db):
-    """Nobody would send what waits there."""
+    """Nobody would send what waits there, nor begin a transaction."""
     async with db.engine.connect() as connection:
         with pytest.raises(TypeError):
             await later(connection, EFFECT, {"ids": ["a"]})
+        with pytest.raises(TypeError):
+            await fetch(connection, NOTES, {"ids": ["a"]})
+
+
+async def test_rows_are_read_after_what_waits(db):
+    """Columns are attributes; what was handed in before is seen."""
+    async with db.transaction() as tx:
+        await later(tx, NOTE, {"ids": ["a", "b"], "note": "x"})
+        rows = await fetch(tx, NOTES, {"ids": ["b", "c"]})
+        assert [(row.id, row.note, row["note"]) for row in rows] == [("b", "x", "x")]
+        assert not hasattr(rows[0], "nothing")
+
+
+async def test_what_the_driver_is_told_is_an_error_like_any(db):
+    """A refused read, and a transaction that nothing can be done in any more, tell their SQLSTATE."""
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["a"]})
+            await fetch(tx, Read("SELECT 1 / CAST(:by AS int)"), {"by": 0})
+    assert sqlstate(refused.value) == "22012"
+    with pytest.raises(DBAPIError) as ended:
+        async with db.transaction() as tx:
+            await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert is_transient(ended.value)
+    async with db.transaction() as tx:
+        assert await effects(tx) == [], "and the pool gives a connection that works"
+
+
+async def test_a_cancelled_transaction_leaves_nothing_behind(db):
+    """Somebody gives up while a statement is under way: it is rolled back, and the connection can be used again."""
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["a"]})
+            await tx.send()
+            begun.set()
+            await fetch(tx, Read("SELECT pg_sleep(60)"), {})
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with db.transaction() as tx:
+        assert await effects(tx) == []

@@ -9,7 +9,14 @@ from aiokafka.errors import CommitFailedError
 from faststream import AckPolicy
 
 from prizewire_chassis.inbox import ConsumerSpec
-from prizewire_chassis.kafka import Offsets, build_broker, build_producer, poll_age, subscribe
+from prizewire_chassis.kafka import (
+    BATCH_RECORDS_MAX,
+    Offsets,
+    build_broker,
+    build_producer,
+    poll_age,
+    subscribe,
+)
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
@@ -57,6 +64,7 @@ class FakeConsumer:
         self.mine = {TopicPartition("t", number) for number in mine}
         self.committed: list[dict[TopicPartition, int]] = []
         self.sought: list[tuple[TopicPartition, int]] = []
+        self.held: set[TopicPartition] = set()
         self.error: Exception | None = None
 
     def assignment(self) -> set[TopicPartition]:
@@ -69,6 +77,15 @@ class FakeConsumer:
         if self.error is not None:
             raise self.error
         self.committed.append(offsets)
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.held.update(places)
+
+    def paused(self) -> set[TopicPartition]:
+        return self.held & self.mine
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.held.difference_update(places)
 
     def seek(self, place: TopicPartition, offset: int) -> None:
         self.sought.append((place, offset))
@@ -139,6 +156,33 @@ async def test_a_batch_counts_once_it_was_taken_in(settings, stopping):
     assert bool(consumer.committed) is stopping
     await offsets.tell()
     assert consumer.committed == [{TopicPartition("t", 0): 5, TopicPartition("t", 1): 8}]
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, {0, 1}), (BATCH_RECORDS_MAX, set())])
+async def test_nothing_is_fetched_ahead_of_a_batch_that_is_not_full(settings, count, held):
+    """What came meanwhile is the next batch, whole; a partition that is lost during a batch is left alone."""
+    broker = build_broker(settings)
+    seen = []
+
+    async def process(spec, batch):
+        seen.append({place.partition for place in consumer.paused()})
+        consumer.mine.discard(TopicPartition("t", 1))
+        if len(seen) == 1:
+            raise OSError("away")
+
+    processor = SimpleNamespace(process=process, stopping=False)
+    subscribe(broker, ConsumerSpec("rewards.payouts", PAYOUTS, None), processor=processor)
+    (subscriber,) = broker.subscribers
+    subscriber.consumer = consumer = FakeConsumer(0, 1)
+    (call,) = subscriber.calls
+    consume = call.handler._original_call
+    with pytest.raises(OSError, match="away"):
+        await consume(records(*[(0, number) for number in range(count)]))
+    assert seen == [held]
+    assert consumer.paused() == set(), "also after a failure"
+    await consume(records(*[(0, number) for number in range(count)]))
+    assert seen[1] == held - {1}
+    assert consumer.paused() == set()
 
 
 async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatch):

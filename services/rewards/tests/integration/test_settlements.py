@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
 
+from prizewire_chassis.db import Conflict
+from prizewire_chassis.testing import heard_statements
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event
@@ -198,7 +199,7 @@ async def test_a_batch_is_one_set_of_statements(rig: Rig) -> None:
     with counted(rig) as forty:
         lines = [(f"p{n}", "1.00") for n in range(8)]
         await rig.settle(*(Match(campaign, lines, platform="1.00") for _ in range(40)))
-    assert len(one) == len(forty), forty
+    assert len(one) == len(forty) == 9, forty
     assert await rig.winnings("p3") == 4_000
 
 
@@ -206,13 +207,8 @@ async def test_a_batch_is_one_set_of_statements(rig: Rig) -> None:
 def counted(rig: Rig) -> Iterator[list[str]]:
     """The statements sent to the database."""
     seen: list[str] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(rig.db.engine.sync_engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(rig.db.engine.sync_engine, "before_cursor_execute", note)
+    with heard_statements(rig.db, seen.append):
+        yield seen
 
 
 async def test_a_conflict_on_any_statement_is_retried_whole(rig: Rig) -> None:
@@ -220,6 +216,7 @@ async def test_a_conflict_on_any_statement_is_retried_whole(rig: Rig) -> None:
     campaign = await rig.campaign(funded=1_000_000)
     with counted(rig) as statements:
         await rig.settle(Match(campaign, [("warm", "1.00")], platform="1.00"))
+    assert len(statements) == 9
     for failing, statement in enumerate(statements):
         player = f"p{failing}"
         with failing_at(rig, failing) as failed:
@@ -236,17 +233,15 @@ def failing_at(rig: Rig, number: int) -> Iterator[list[str]]:
     failed: list[str] = []
     sent = 0
 
-    def fail(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+    def fail(statement: str) -> None:
         nonlocal sent
         sent += 1
-        if sent != number + 1 or failed:
-            return statement, parameters
-        failed.append(statement)
-        return "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$", ()
+        if sent == number + 1 and not failed:
+            failed.append(statement)
+            raise Conflict("another transaction was first")
 
-    event.listen(rig.db.engine.sync_engine, "before_cursor_execute", fail, retval=True)
-    yield failed
-    event.remove(rig.db.engine.sync_engine, "before_cursor_execute", fail)
+    with heard_statements(rig.db, fail):
+        yield failed
 
 
 async def test_a_repeated_settlement_has_no_effect(rig: Rig) -> None:

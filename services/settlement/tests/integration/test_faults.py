@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
-from unittest.mock import patch
 
 import pytest
-from sqlalchemy.event import listen, remove
 from structlog.testing import capture_logs
 
-from prizewire_chassis.db.transaction import Transaction
+from prizewire_chassis.testing import heard_statements
 from services.settlement.tests.fakes import OTHER_KEY, SOURCE
 from services.settlement.tests.integration.conftest import Opener, Service, match_event, results
 
@@ -38,26 +35,14 @@ def failing_at(service: Service, number: int) -> Iterator[Callable[[], int]]:
     """From the ``number``-th statement on, counted from 1, every statement fails; answers how many were run."""
     seen = 0
 
-    def fail(*_: Any) -> None:
+    def fail(_: str) -> None:
         nonlocal seen
         seen += 1
         if seen >= number:
             raise Injected(f"statement {seen}")
 
-    send = Transaction.send
-
-    async def fail_to_send(tx: Transaction) -> None:
-        if tx._waiting:
-            fail()
-        await send(tx)
-
-    engine = service.db.engine.sync_engine
-    listen(engine, "before_cursor_execute", fail)
-    try:
-        with patch.object(Transaction, "send", fail_to_send):
-            yield lambda: seen
-    finally:
-        remove(engine, "before_cursor_execute", fail)
+    with heard_statements(service.db, fail):
+        yield lambda: seen
 
 
 async def written(service: Service) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.event import listen, remove
 from structlog.testing import capture_logs
 
+from prizewire_chassis.testing import heard_statements
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_settlement.metrics import RESULTS_INCOMPLETE, RESULTS_INCOMPLETE_AGE
@@ -88,19 +89,13 @@ async def test_a_hundred_thousand_places_settle_and_are_corrected(open_service: 
 async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) -> None:
     """While parts are missing, what has come before is not read: each part costs the same, however many there are."""
     read: list[str] = []
-
-    def note(_1: Any, _2: Any, statement: str, *_: Any) -> None:
-        read.append(statement)
-
-    engine = service.db.seeking.sync_engine
-    listen(engine, "after_cursor_execute", note)
-    for number in range(1, 5):
-        data = {"results": results(f"p{number}"), "part": number, "parts": 5}
-        await service.take(match_event("completed", data=data))
-    assert not any("SELECT part, document" in statement for statement in read)
-    last = {"results": [{"player": "p5", "place": 2}], "part": 5, "parts": 5}
-    await service.take(match_event("completed", data=last))
-    remove(engine, "after_cursor_execute", note)
+    with heard_statements(service.db, read.append):
+        for number in range(1, 5):
+            data = {"results": results(f"p{number}"), "part": number, "parts": 5}
+            await service.take(match_event("completed", data=data))
+        assert not any("SELECT part, document" in statement for statement in read)
+        last = {"results": [{"player": "p5", "place": 2}], "part": 5, "parts": 5}
+        await service.take(match_event("completed", data=last))
     assert sum("SELECT part, document" in statement for statement in read) == 1
     assert len(await service.events()) == 1
 

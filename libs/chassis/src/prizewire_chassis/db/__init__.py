@@ -2,16 +2,20 @@
 
 from prizewire_chassis.db.database import Database, after_commit, copy_rows, is_transient, sqlstate
 from prizewire_chassis.db.tables import ChassisTables, chassis_tables
-from prizewire_chassis.db.transaction import Conflict, Write, later, send_now
+from prizewire_chassis.db.transaction import Conflict, Read, Row, Transaction, Write, fetch, later, send_now
 
 __all__ = [
     "ChassisTables",
     "Conflict",
     "Database",
+    "Read",
+    "Row",
+    "Transaction",
     "Write",
     "after_commit",
     "chassis_tables",
     "copy_rows",
+    "fetch",
     "is_transient",
     "later",
     "send_now",

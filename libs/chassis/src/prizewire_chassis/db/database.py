@@ -47,6 +47,8 @@ class Database:
             max_overflow=2,
             pool_timeout=30,
             pool_pre_ping=False,
+            # transactions are begun and ended by ``Transaction``, in one way for all that is sent in them
+            isolation_level="AUTOCOMMIT",
             # errors are logged and shown with stuck events: what was written must not stand in them
             hide_parameters=True,
             connect_args={
@@ -76,9 +78,8 @@ class Database:
             info = connection.info
             info[_CALLBACKS] = callbacks
             try:
-                async with connection.begin():
+                async with connection.begun():
                     yield connection
-                    await connection.send()
             finally:
                 info.pop(_CALLBACKS, None)
         for callback in callbacks:
@@ -134,14 +135,14 @@ async def copy_rows(
 
     Raises:
         DBAPIError: as any statement would.
-        RuntimeError: no statement went before, so that no transaction has begun: the rows would stay whatever follows.
+        TypeError: ``tx`` is no transaction of ``Database.transaction``: the rows would stay whatever follows.
     """
-    connection: asyncpg.Connection[asyncpg.Record] = (await tx.get_raw_connection()).driver_connection
-    if not connection.is_in_transaction():
-        msg = f"rows of {table} would not belong to the transaction"
-        raise RuntimeError(msg)
+    if not isinstance(tx, Transaction):
+        msg = f"rows are copied in a Transaction only, not in a {type(tx).__name__}"
+        raise TypeError(msg)
+    await tx.send()
     try:
-        await connection.copy_records_to_table(table, columns=columns, records=rows)
+        await tx.driver.copy_records_to_table(table, columns=columns, records=rows)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DBAPIError(f"COPY {table}", None, error) from error
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database, after_commit, is_transient, later
+from prizewire_chassis.db import Database, after_commit, fetch, is_transient, later
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
@@ -217,7 +217,8 @@ class BatchProcessor:
         if not unique:
             return []
         keys = sorted(unique)
-        inserted = await tx.execute(
+        inserted = await fetch(
+            tx,
             INBOX_INSERT,
             {
                 "consumer": spec.name,

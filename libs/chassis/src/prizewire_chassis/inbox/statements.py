@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write
+from prizewire_chassis.db import Read, Write, fetch
 
 __all__ = [
     "INBOX_FORGET",
@@ -26,19 +26,19 @@ async def inbox_hashes(
         "sources": [source for source, _ in keys],
         "ids": [name for _, name in keys],
     }
-    rows = await tx.execute(_INBOX_HASHES, wanted)
+    rows = await fetch(tx, _INBOX_HASHES, wanted)
     return {(row.source, row.event_id): bytes(row.hash) for row in rows}
 
 
-INBOX_INSERT = text(
+INBOX_INSERT = Read(
     "INSERT INTO inbox (consumer, source, event_id, hash, received_at) "
-    "SELECT :consumer, u.source, u.event_id, u.hash, CAST(:now AS timestamptz) "
+    "SELECT CAST(:consumer AS text), u.source, u.event_id, u.hash, CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
     "ON CONFLICT DO NOTHING RETURNING source, event_id"
 )
 # Look-ups by several columns are lateral with a LIMIT: a plain join may be planned as a walk over all that the table
 # holds, with a look into the batch for each row.
-_INBOX_HASHES = text(
+_INBOX_HASHES = Read(
     "SELECT i.source, i.event_id, i.hash "
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) CROSS JOIN LATERAL "
     "(SELECT * FROM inbox i WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id LIMIT 1) i"
@@ -48,7 +48,7 @@ INBOX_FORGET = text(
     "AS u(source, event_id, hash) "
     "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
 )
-VERSIONS = text(
+VERSIONS = Read(
     "SELECT v.source, v.subject, v.version "
     "FROM unnest(CAST(:sources AS text[]), CAST(:subjects AS text[])) AS u(source, subject) CROSS JOIN LATERAL "
     "(SELECT * FROM applied_versions v WHERE v.consumer = :consumer AND v.source = u.source AND v.subject = u.subject "

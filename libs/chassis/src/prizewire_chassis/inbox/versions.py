@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Conflict, later
+from prizewire_chassis.db import Conflict, fetch, later
 from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
 from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
@@ -33,7 +33,8 @@ async def check_versions(
     versioned = any(spec.version_rule(item.event.type) is not VersionRule.NONE for _, item in fresh)
     versions: dict[tuple[str, str], int] = {}
     if versioned:
-        rows = await tx.execute(
+        rows = await fetch(
+            tx,
             VERSIONS,
             {
                 "consumer": spec.name,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write, later, send_now
+from prizewire_chassis.db import Read, Write, fetch, later, send_now
 from prizewire_settlement.adapters.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
 from prizewire_settlement.domain.errors import Reason
@@ -45,7 +45,7 @@ class Rounds:
 
     async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
         """See the port."""
-        rows = await self._tx.execute(_COMPETITIONS, {"ids": sorted(ids)})
+        rows = await fetch(self._tx, _COMPETITIONS, {"ids": sorted(ids)})
         return {row.id: self._rules.competition(row) for row in rows}
 
     async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
@@ -58,7 +58,7 @@ class Rounds:
 
     async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
         """See the port."""
-        rows = await self._tx.execute(_LOCK, {"ids": list(ids)})
+        rows = await fetch(self._tx, _LOCK, {"ids": list(ids)})
         return {row.id: round_of(row) for row in rows}
 
     async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
@@ -246,7 +246,7 @@ def _rows(columns: tuple[_Column, ...]) -> str:
 
 
 # The SQL below is put together from the literals above; every value is bound.
-_COMPETITIONS = text(
+_COMPETITIONS = Read(
     f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
     "WHERE c.id = ANY(CAST(:ids AS text[]))"
@@ -256,7 +256,7 @@ _RULES = text(
     "JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS u(id, version) "
     "ON r.competition_id = u.id AND r.version = u.version"
 )
-_LOCK = text(
+_LOCK = Read(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above
 )
 _PARTS = text(

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write, later
+from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.campaign_settings import (
     AtDeadline,
@@ -79,7 +79,7 @@ class SqlCampaigns:
         keys = sorted(set(ids))
         if not keys:
             return {}
-        rows = await self._tx.execute(_LOCK, {"ids": keys})
+        rows = await fetch(self._tx, _LOCK, {"ids": keys})
         return {row.id: campaign_of(row, available=row.available) for row in rows}
 
     async def load(self, ids: Iterable[UUID]) -> dict[UUID, Campaign]:
@@ -155,7 +155,7 @@ class SqlCampaigns:
 
 
 # The balance is asked for once the lock is held: it must be what the lock's last holder left.
-_LOCK = text(
+_LOCK = Read(
     "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(ledger_balance(c.pool), 0) AS available "
     "FROM (SELECT * FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE) c"
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.domain.entries import Entry, EntryEnd, EntryRound, EntryState
 
 __all__ = ["SqlEntries", "entry_of"]
@@ -21,7 +22,7 @@ class SqlEntries:
 
     async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
         """Those that are known, locked in the order of their ids."""
-        rows = await self._tx.execute(_LOCK_ROUNDS, {"ids": sorted(set(ids))})
+        rows = await fetch(self._tx, _LOCK_ROUNDS, {"ids": sorted(set(ids))})
         return {row.id: _round_of(row) for row in rows}
 
     async def lock_closing(self) -> EntryRound | None:
@@ -105,7 +106,7 @@ _ENTRY: tuple[tuple[str, str], ...] = (
     ("correlation_id", "text"),
     ("version", "int"),
 )
-_LOCK_ROUNDS = text("SELECT * FROM entry_rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK_ROUNDS = Read("SELECT * FROM entry_rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _LOCK_CLOSING = text("SELECT * FROM entry_rounds WHERE closing ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED")
 _SAVE_ROUNDS = text(
     "INSERT INTO entry_rounds AS r (id, match_id, match_source, competition, correlation_id, asset, fee, open, "  # noqa: S608 - our own columns

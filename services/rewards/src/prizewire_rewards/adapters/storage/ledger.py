@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write, later
+from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
 
@@ -66,13 +66,13 @@ class SqlLedger:
 
     async def lock_balance(self, account: Account) -> int:
         """A kept balance, its account locked; 0 where there is none."""
-        row = (await self._tx.execute(_LOCK, {"ids": [account_id(account)]})).one_or_none()
-        return 0 if row is None else int(row.balance)
+        rows = await fetch(self._tx, _LOCK, {"ids": [account_id(account)]})
+        return int(rows[0].balance) if rows else 0
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
         """Kept balances of accounts that are open, locked in one order."""
         by_id = {account_id(account): account for account in accounts}
-        rows = await self._tx.execute(_LOCK, {"ids": list(by_id)})
+        rows = await fetch(self._tx, _LOCK, {"ids": list(by_id)})
         return {by_id[row.id]: int(row.balance) for row in rows}
 
 
@@ -100,5 +100,5 @@ _POST = Write(
     "CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:causes AS text[]), "
     "CAST(:correlations AS text[])) AS u",
 )
-_LOCK = text("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
+_LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
 _ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.model import Receivable
 
@@ -22,7 +23,8 @@ class SqlReceivables:
     async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
         """What the wallets' owners still owe in their assets, the oldest first, locked."""
         owners = sorted({(wallet.owner, wallet.asset) for wallet in wallets})
-        rows = await self._tx.execute(
+        rows = await fetch(
+            self._tx,
             _LOCK_OPEN,
             {"players": [player for player, _ in owners], "assets": [asset for _, asset in owners]},
         )
@@ -79,7 +81,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _COLUMNS)
 # "open" is in the predicate of the index: nearly nobody owes anything, so this looks into next to nothing.
-_LOCK_OPEN = text(
+_LOCK_OPEN = Read(
     "SELECT r.* FROM receivables r "
     "JOIN unnest(CAST(:players AS text[]), CAST(:assets AS text[])) AS u(player, asset) "
     "ON r.player = u.player AND r.asset = u.asset WHERE r.open > 0 ORDER BY r.opened_at, r.id FOR UPDATE OF r"

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.db import Write, later
+from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts.ids import reward_id as reward_id_of
 from prizewire_rewards.adapters.storage.staging import SqlStaging
 from prizewire_rewards.domain.model import Line, Reward, Round, Settlement
@@ -25,7 +25,7 @@ class SqlRounds(SqlStaging):
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
         """Those that exist, locked in the order of their ids."""
-        rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
+        rows = await fetch(self._tx, _LOCK, {"ids": sorted(set(ids))})
         return {row.id: _round_of(row) for row in rows}
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
@@ -204,8 +204,9 @@ def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
 
 
 def _round_of(row: Any) -> Round:
-    values = row._mapping  # noqa: SLF001 - the documented name of a row's mapping
-    head = Settlement(round_id=row.id, **{name: values[name] for name, _ in _HEAD if name != "round_id"})
+    head = Settlement(
+        round_id=row.id, **{name: getattr(row, name) for name, _ in _HEAD if name != "round_id"}
+    )
     return Round(
         settlement=head,
         state=RoundState(row.state),
@@ -254,7 +255,7 @@ _HEAD: tuple[tuple[str, str], ...] = (
 )
 _COLUMNS = ", ".join(name if name != "round_id" else "id" for name, _ in _HEAD)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _HEAD)
-_LOCK = text("SELECT * FROM rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK = Read("SELECT * FROM rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _LOCK_QUEUE = text(
     "SELECT * FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "
     "ORDER BY queue_position LIMIT :limit FOR UPDATE"
