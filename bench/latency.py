@@ -1,8 +1,8 @@
 """How long a winner waits: from the publishing of a match's result to the credit in the wallets, at a steady rate.
 
 Beside it, in turns of the same run, a bare loop: the same messages at the same rate, consumed and written by one
-statement and one commit for each poll, with nothing else. The moment of a credit is that of its commit, which PostgreSQL
-notes for both sides (``track_commit_timestamp``): looking for it while the clock runs would take the machine from those
+statement and one commit for each poll, with nothing else. A raw chain of two hops (``chain.py``) stands between them. The moment of a credit is that of its commit, which PostgreSQL
+notes for all sides (``track_commit_timestamp``): looking for it while the clock runs would take the machine from those
 who are measured.
 
     .venv/bin/prizewire bench latency --rate 200 --seconds 15
@@ -13,6 +13,9 @@ import asyncio
 import math
 import statistics
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -20,6 +23,7 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaProducer
 
+from bench import chain, floor
 from bench.floor import BATCH, IDLE_MS, consumer_of, login
 from bench.match_to_wallet import prepare
 from bench.messages import SOURCE, matches
@@ -42,7 +46,23 @@ CREDITED = (
     "SELECT split_part(cause, '/', 2) AS id, max(pg_xact_commit_timestamp(xmin)) AS at FROM ledger_transfers "
     "WHERE seq > $1 AND type = 'prize_credited' GROUP BY 1"
 )
+CHAINED = "SELECT event_id AS id, max(pg_xact_commit_timestamp(xmin)) AS at FROM transfers WHERE seq > $1 GROUP BY 1"
 PRIZES = 8
+_BARE, _CHAIN, _ONWARD = "bench.latency", "bench.latency.chain", "bench.latency.onward"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """Where matches go, and where their credits are seen: each in so many ``rows`` of ``table``. ``loops`` are raw loops
+    that run for as long as a turn: module, arguments, database.
+    """
+
+    topic: str
+    database: str
+    query: str
+    table: str
+    rows: int
+    loops: Sequence[tuple[str, Sequence[str], str]] = ()
 
 
 async def _bare(*, database: str, kafka: dict[str, str], topic: str) -> None:
@@ -75,50 +95,36 @@ async def _publish(
     return published
 
 
-async def _commits(
-    database: str, query: str, *, table: str, since: int, count: int, rows: int
-) -> dict[str, float]:
-    """When what stands in ``rows`` rows was committed, by id, once all ``count`` ids are there."""
-    connection = await asyncpg.connect(database)
+async def _commits(side: _Side, *, since: int, count: int) -> dict[str, float]:
+    """When each of ``count`` matches was committed, by id, once all of their rows are there."""
+    connection = await asyncpg.connect(side.database)
+    rows = count * side.rows
     give_up = time.monotonic() + DEADLINE_S
-    while (found := await connection.fetchval(f"SELECT count(*) FROM {table} WHERE seq > $1", since)) < rows:
+    while (
+        found := await connection.fetchval(f"SELECT count(*) FROM {side.table} WHERE seq > $1", since)
+    ) < rows:
         if time.monotonic() > give_up:
             msg = f"{found} of {rows} rows were there after {DEADLINE_S:.0f} s"
             raise TimeoutError(msg)
         await asyncio.sleep(LOOK_S)
-    seen = {row["id"]: row["at"].timestamp() for row in await connection.fetch(query, since)}
+    seen = {row["id"]: row["at"].timestamp() for row in await connection.fetch(side.query, since)}
     await connection.close()
     assert len(seen) == count, f"{len(seen)} of {count} in {found} rows"
     return seen
 
 
-async def _turn(
-    stack: Stack,
-    *,
-    topic: str,
-    database: str,
-    query: str,
-    table: str,
-    rows: int,
-    values: list[bytes],
-    rate: float,
-) -> list[float]:
-    """Milliseconds from publishing to commit of every message but those of the warm-up. What is committed is a match, or
-    its round, in so many ``rows``.
-    """
-    connection = await asyncpg.connect(database)
-    since = await connection.fetchval(f"SELECT coalesce(max(seq), 0) FROM {table}")
+async def _turn(side: _Side, *, kafka: dict[str, str], values: list[bytes], rate: float) -> list[float]:
+    """Milliseconds from publishing to commit of every match but those of the warm-up."""
+    connection = await asyncpg.connect(side.database)
+    since = await connection.fetchval(f"SELECT coalesce(max(seq), 0) FROM {side.table}")
     await connection.close()
-    kafka = stack.kafka.login("game-server").environment()
     producer = AIOKafkaProducer(**login(kafka), acks="all", enable_idempotence=True)
     await producer.start()
     try:
-        published = await _publish(producer, topic, values, rate=rate)
+        published = await _publish(producer, side.topic, values, rate=rate)
     finally:
         await producer.stop()
-    seen = await _commits(
-        database, query, table=table, since=since, count=len(values), rows=len(values) * rows
-    )
+    seen = await _commits(side, since=since, count=len(values))
     warm = min(published.values()) + WARM_S
     rounds = {name: str(round_id(source=SOURCE, match_id=name)) for name in published}
     return sorted(
@@ -128,46 +134,65 @@ async def _turn(
     )
 
 
+def _sides(stack: Stack) -> dict[str, _Side]:
+    for topic in (_BARE, _CHAIN, _ONWARD):
+        stack.kafka.create_topics({topic: PARTITIONS})
+    bare = database_of(stack, "latency_bare", SCHEMA)
+    first = database_of(stack, "latency_chain", chain.SCHEMA)
+    last = database_of(stack, "latency_onward", floor.SCHEMA)
+    for_ever = str(10**12)
+    return {
+        "bare": _Side(
+            topic=_BARE,
+            database=bare,
+            query=SEEN,
+            table="seen",
+            rows=1,
+            loops=[("bench.latency", ["--topic", _BARE], bare)],
+        ),
+        "chain": _Side(
+            topic=_CHAIN,
+            database=last,
+            query=CHAINED,
+            table="transfers",
+            rows=PRIZES,
+            loops=[
+                ("bench.chain", ["--topic", _CHAIN, "--onward", _ONWARD], first),
+                ("bench.floor", ["--topic", _ONWARD, "--credits", for_ever], last),
+            ],
+        ),
+        "services": _Side(
+            topic=MATCHES.name,
+            database=stack.database("rewards").runtime,
+            query=CREDITED,
+            table="ledger_transfers",
+            rows=PRIZES + 1,
+        ),
+    }
+
+
 def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
-    """Quantiles of both sides by turn, medians of their p99, and the ratio."""
+    """Quantiles of each side by turn, medians of them, and the ratios of p99 to the bare loop's."""
     key = MessageKey.from_seed(keyid="bench-1", seed=bytes(range(32)))
     count = int(rate * (seconds + WARM_S))
-    found: dict[str, list[list[float]]] = {"bare": [], "services": []}
     with bench_stack(services=SERVICES) as stack:
         stack.kafka.allow_everybody("bench.")
         _note_commits(stack)
         prepare(stack, prizes=PRIZES, key=key)
-        database = database_of(stack, "latency_bare", SCHEMA)
-        topic = "bench.latency"
-        stack.kafka.create_topics({topic: PARTITIONS})
-        bare = start(stack, "bench.latency", "--topic", topic, database=database)
-        try:
-            for run in range(runs):
-                values = list(dict.fromkeys(matches(run=run, count=count, prizes=PRIZES, key=None)))
-                sides = list(found) if run % 2 else list(found)[::-1]
-                for side in sides:
-                    services = side == "services"
-                    found[side].append(
-                        uvloop.run(
-                            _turn(
-                                stack,
-                                topic=MATCHES.name if services else topic,
-                                database=stack.database("rewards").runtime if services else database,
-                                query=CREDITED if services else SEEN,
-                                table="ledger_transfers" if services else "seen",
-                                rows=PRIZES + 1 if services else 1,
-                                values=values,
-                                rate=rate,
-                            )
-                        )
-                    )
-        finally:
-            bare.terminate()
-            bare.wait()
-    quantiles = {side: [_quantiles(turn) for turn in turns] for side, turns in found.items()}
+        kafka = stack.kafka.login("game-server").environment()
+        sides = _sides(stack)
+        found: dict[str, list[list[float]]] = {name: [] for name in sides}
+        for run in range(runs):
+            values = list(dict.fromkeys(matches(run=run, count=count, prizes=PRIZES, key=None)))
+            order = list(sides)
+            for name in order[run % 3 :] + order[: run % 3]:
+                side = sides[name]
+                with _running(stack, side):
+                    found[name].append(uvloop.run(_turn(side, kafka=kafka, values=values, rate=rate)))
+    quantiles = {name: [_quantiles(turn) for turn in turns] for name, turns in found.items()}
     medians = {
-        side: {name: round(statistics.median(turn[name] for turn in turns), 1) for name in turns[0]}
-        for side, turns in quantiles.items()
+        name: {share: round(statistics.median(turn[share] for turn in turns), 1) for share in turns[0]}
+        for name, turns in quantiles.items()
     }
     return {
         "matches_per_s": rate,
@@ -175,7 +200,22 @@ def measure(*, rate: float, seconds: float, runs: int) -> dict[str, Any]:
         "runs": quantiles,
         "medians": medians,
         "ratio": round(medians["services"]["p99_ms"] / medians["bare"]["p99_ms"], 2),
+        "chain_ratio": round(medians["chain"]["p99_ms"] / medians["bare"]["p99_ms"], 2),
     }
+
+
+@contextmanager
+def _running(stack: Stack, side: _Side) -> Iterator[None]:
+    """The side's raw loops, so that they take nothing of the machine in other turns."""
+    processes = [
+        start(stack, module, *arguments, database=database) for module, arguments, database in side.loops
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.communicate()
 
 
 def _note_commits(stack: Stack) -> None:

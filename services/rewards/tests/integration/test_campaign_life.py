@@ -276,6 +276,50 @@ async def test_first_caps_count_what_was_granted_before(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+@pytest.mark.parametrize(("lines_per_part", "parts"), [(None, 1), (2, 2)])
+async def test_what_a_correction_or_a_void_changes_counts_as_it_is_now(
+    rig: Rig, lines_per_part: int | None, parts: int
+) -> None:
+    """Who loses a prize has room again, who gets it has used it; in one part, and in several over chunks."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=10_000))
+    others = [("cid", "1.00"), ("dan", "1.00")]
+    match = Match(campaign, [("ann", "100.00"), *others], final=False, lines_per_part=lines_per_part)
+    await rig.settle(match)
+    await rig.work_on(limit=2)
+    await rig.feed(rig.settlements, *match.corrected([("bob", "100.00"), *others], at=parts + 1))
+    await rig.work_on(limit=2)
+    assert await rig.breaches() == []
+    later = Match(campaign, [("ann", "100.00"), ("bob", "0.01")])
+    await rig.settle(later)
+    assert await rewards(rig, later) == [("ann", "credited", None), ("bob", "held", "cap_player")]
+    await rig.feed(rig.settlements, match.voided(at=2 * parts + 1))
+    await rig.work_on(limit=2)
+    assert await rig.breaches() == []
+    last = Match(campaign, [("ann", "0.01"), ("bob", "100.00")])
+    await rig.settle(last)
+    assert await rewards(rig, last) == [("ann", "held", "cap_player"), ("bob", "credited", None)]
+    assert await rig.stuck() == []
+    assert await rig.breaches() == []
+
+
+async def test_lines_of_a_round_in_parts_are_held_to_the_caps(rig: Rig) -> None:
+    """With the last part it is known which lines wait, whichever chunk they are booked in."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000, per_campaign=2_500))
+    lines = [("ann", "10.00"), ("bob", "10.01"), ("cid", "10.00"), ("dan", "10.00"), ("eve", "5.00")]
+    match = Match(campaign, lines, lines_per_part=2)
+    await rig.settle(match)
+    await rig.work_on(limit=2)
+    assert await rewards(rig, match) == [
+        ("ann", "credited", None),
+        ("bob", "held", "cap_player"),
+        ("cid", "credited", None),
+        ("dan", "held", "cap_campaign"),
+        ("eve", "credited", None),
+    ]
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 2_001
+    assert await rig.breaches() == []
+
+
 async def test_concurrent_rounds_do_not_pass_a_cap(rig: Rig) -> None:
     """Twenty rounds at once for one player: the cap holds to the unit."""
     campaign = await rig.campaign(funded=100_000, settings=caps(per_player=5_000))

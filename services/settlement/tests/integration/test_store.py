@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.db import Conflict
+from prizewire_chassis.db import Conflict, Write
 from prizewire_chassis.db.database import sqlstate
 from prizewire_contracts.ids import round_id
 from prizewire_devstack.testing import eventually
 from prizewire_money import Asset, AssetRegistry
+from prizewire_settlement.adapters import storage
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.rules import RuleReader
 from prizewire_settlement.adapters.storage import Rounds
@@ -240,6 +241,21 @@ async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) 
     assert sqlstate(error.value) == SERIALIZATION_FAILURE
     await second()
     assert await service.count("settlements") == 1
+
+
+def test_whichever_row_finds_out_first_it_is_a_race() -> None:
+    """The parts of one statement are run in an order that is PostgreSQL's: each plain insert names the keys at which it
+    may come second.
+    """
+    writes = [found for found in vars(storage).values() if isinstance(found, Write)]
+    plain = [
+        write
+        for write in writes
+        if write.parts[0].startswith("INSERT") and "ON CONFLICT" not in write.parts[0]
+    ]
+    assert len(plain) == 5
+    for write in plain:
+        assert f"{write.table}_pkey" in write.raced, write.table
 
 
 async def _somebody_waits(service: Service) -> bool:
