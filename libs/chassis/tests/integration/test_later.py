@@ -176,6 +176,25 @@ async def test_what_the_driver_is_told_is_an_error_like_any(db):
             assert await effects(tx) == [], "and the pool never gives that connection again"
 
 
+async def test_a_database_that_was_away_is_missed_once(db):
+    """Every connection of the pool is lost: one transaction fails, and no other one after it."""
+    everybody = asyncio.Barrier(4)
+
+    async def hold() -> None:
+        async with db.transaction() as tx:
+            await fetch(tx, Read("SELECT 1"), {})
+            await everybody.wait()
+
+    await asyncio.gather(*(hold() for _ in range(4)))
+    with pytest.raises(DBAPIError):
+        async with db.transaction() as tx:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+            await fetch(tx, Read(others), {})
+    for _ in range(10):
+        async with db.transaction() as tx:
+            assert await effects(tx) == []
+
+
 async def test_a_cancelled_transaction_leaves_nothing_behind(db):
     """Somebody gives up while a statement is under way: it is rolled back, and the connection can be used again."""
     begun = asyncio.Event()

@@ -139,7 +139,11 @@ class Transaction(AsyncConnection):
             with _told("committing"):
                 await transaction.commit()
         finally:
-            if self.driver.is_closed() or self.driver.is_in_transaction():
+            if self.driver.is_closed():
+                # SQLAlchemy finds out by this, and gives up all connections of that age, not only this one
+                with suppress(DBAPIError):
+                    await self.exec_driver_sql("SELECT 1")
+            elif self.driver.is_in_transaction():
                 # the pool must not hand it to anybody
                 await self.invalidate()
 
