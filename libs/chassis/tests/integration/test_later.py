@@ -1,6 +1,7 @@
 """Writes that wait for each other: sent as one statement, before anything that could miss them, or not at all."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
@@ -8,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.db import Conflict, Read, Write, copy_rows, fetch, later
 from prizewire_chassis.db.database import is_transient, sqlstate
+from prizewire_devstack.testing import eventually
 
 EFFECT = Write("effects", "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[]))")
 NOTE = Write(
@@ -177,12 +179,13 @@ async def test_what_the_driver_is_told_is_an_error_like_any(db):
 
 
 async def test_a_database_that_was_away_is_missed_once(db):
-    """Every connection of the pool is lost: one transaction fails, and no other one after it."""
+    """Every connection of the pool is lost, and its end is known or not: one transaction fails, and none after it."""
     everybody = asyncio.Barrier(4)
+    drivers = []
 
     async def hold() -> None:
         async with db.transaction() as tx:
-            await fetch(tx, Read("SELECT 1"), {})
+            drivers.append(tx.driver)
             await everybody.wait()
 
     await asyncio.gather(*(hold() for _ in range(4)))
@@ -190,6 +193,21 @@ async def test_a_database_that_was_away_is_missed_once(db):
         async with db.transaction() as tx:
             others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
             await fetch(tx, Read(others), {})
+    await eventually(lambda: all(driver.is_closed() for driver in drivers), deadline_s=10)
+    for _ in range(10):
+        async with db.transaction() as tx:
+            assert await effects(tx) == []
+
+
+async def test_a_connection_whose_end_is_known_is_given_up(db):
+    """The driver refuses to begin anything on it."""
+    async with db.transaction() as tx:
+        driver = tx.driver
+    await driver.close()
+    for _ in range(10):
+        with suppress(DBAPIError):
+            async with db.transaction() as tx:
+                break
     for _ in range(10):
         async with db.transaction() as tx:
             assert await effects(tx) == []

@@ -125,9 +125,9 @@ class Transaction(AsyncConnection):
     async def begun(self) -> AsyncIterator[None]:
         """The transaction itself: what waits is sent and all is committed at the exit, or rolled back on any exception."""
         self._driver = (await super().get_raw_connection()).driver_connection
-        transaction = self.driver.transaction()
         try:
             with _told("beginning a transaction"):
+                transaction = self.driver.transaction()
                 await transaction.start()
             try:
                 yield
