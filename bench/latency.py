@@ -214,8 +214,10 @@ def _running(stack: Stack, side: _Side) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            process.terminate()
-            process.communicate()
+            with process:
+                process.terminate()
+                assert process.stdout is not None
+                process.stdout.read()
 
 
 def _note_commits(stack: Stack) -> None:
