@@ -191,12 +191,27 @@ async def test_a_database_that_was_away_is_missed_once(db):
     await asyncio.gather(*(hold() for _ in range(4)))
     with pytest.raises(DBAPIError):
         async with db.transaction() as tx:
-            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+            # itself last: whoever ends itself ends nobody after
+            others = (
+                "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity "
+                "WHERE datname = current_database() AND usename = current_user ORDER BY pid = pg_backend_pid()) found"
+            )
             await fetch(tx, Read(others), {})
     await eventually(lambda: all(driver.is_closed() for driver in drivers), deadline_s=10)
     for _ in range(10):
         async with db.transaction() as tx:
             assert await effects(tx) == []
+
+
+async def test_what_sqlalchemy_found_out_is_told_as_it_was(db):
+    """A connection that is lost under a statement of SQLAlchemy's: nothing that comes after hides that it will pass."""
+    with pytest.raises(DBAPIError) as ended:
+        async with db.transaction() as tx:
+            await later(tx, EFFECT, {"ids": ["a"]})
+            await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert is_transient(ended.value)
+    async with db.transaction() as tx:
+        assert await effects(tx) == []
 
 
 async def test_a_connection_whose_end_is_known_is_given_up(db):

@@ -139,11 +139,12 @@ class Transaction(AsyncConnection):
             with _told("committing"):
                 await transaction.commit()
         finally:
-            if self.driver.is_closed():
+            lost = self.driver.is_closed()
+            if lost and not self.invalidated:
                 # SQLAlchemy finds out by this, and gives up all connections of that age, not only this one
                 with suppress(DBAPIError):
                     await self.exec_driver_sql("SELECT 1")
-            elif self.driver.is_in_transaction():
+            elif not lost and self.driver.is_in_transaction():
                 # the pool must not hand it to anybody
                 await self.invalidate()
 
