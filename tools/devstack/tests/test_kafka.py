@@ -4,13 +4,18 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import aiokafka.errors
 import pytest
+from aiokafka.conn import create_conn
+from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from prizewire_contracts import topics
 from prizewire_devstack import acl
 from prizewire_devstack.components import kafka_jars
 from prizewire_devstack.components.kafka import KafkaLogin, KafkaServer
+from prizewire_devstack.components.kafka.acls import ANY_ACL
+from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
 
@@ -91,6 +96,79 @@ def test_a_wrong_password_is_refused(kafka_server: KafkaServer) -> None:
     assert KafkaError._AUTHENTICATION in {failure.code() for failure in failures}
 
 
+ALLOWED = 3
+"""The permission `allow` in Kafka's protocol. Around it, 2 is the resource `topic`, 4 a prefix, 1 `any`."""
+STRANGER = "User:stranger"
+MISTAKES = (aiokafka.errors.KafkaError, OSError, EOFError)
+
+
+async def administer(port: int, **security: str) -> set[int]:
+    """Try to grant a right and to read all rights at a listener; answer the error codes.
+
+    Raises:
+        KafkaError, OSError, EOFError: the listener did not take the connection.
+    """
+    connection = await create_conn("127.0.0.1", port, request_timeout_ms=int(DEADLINE_S * 1000), **security)
+    try:
+        created = await connection.send(CreateAclsRequest(2, "prizewire.", 4, STRANGER, "*", 2, ALLOWED))
+        read = await connection.send(DescribeAclsRequest(1, None, 1, None, None, 1, 1))
+        return {read.error_code, *(code for code, _ in created.creation_responses)}
+    finally:
+        connection.close()
+
+
+def login_at(kafka_server: KafkaServer, principal: str, mechanism: str) -> dict[str, str]:
+    """How a principal tries to log in at a listener."""
+    return {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": mechanism,
+        "sasl_plain_username": principal,
+        "sasl_plain_password": kafka_server.login(principal).password,
+    }
+
+
+def granted_to_stranger(kafka_server: KafkaServer) -> bool:
+    """Say whether the right that `administer` asks for exists."""
+    found = kafka_server.admin.describe_acls(ANY_ACL).result(DEADLINE_S)
+    return any(one.principal == STRANGER for one in found)
+
+
+@pytest.mark.parametrize("listener", ["port", "controller_port"])
+async def test_nobody_anonymous_administers_kafka(kafka_server: KafkaServer, listener: str) -> None:
+    """A local process without a login can neither grant itself rights nor read who has which, at neither listener."""
+    with pytest.raises(MISTAKES):
+        await administer(getattr(kafka_server, listener), security_protocol="PLAINTEXT")
+    assert not granted_to_stranger(kafka_server)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+@pytest.mark.parametrize("principal", ["payouts", "admin"])
+async def test_the_controller_takes_no_login_of_the_brokers(
+    kafka_server: KafkaServer, principal: str, mechanism: str
+) -> None:
+    """The controller's listener knows the broker's own login only: a service's, and the admin's, end there."""
+    with pytest.raises(MISTAKES):
+        await administer(kafka_server.controller_port, **login_at(kafka_server, principal, mechanism))
+    assert not granted_to_stranger(kafka_server)
+
+
+async def test_a_service_administers_nothing_at_the_broker(kafka_server: KafkaServer) -> None:
+    """A service's login is known there, and has no right to grant rights or to read them, or to see others' topics."""
+    refused = await administer(kafka_server.port, **login_at(kafka_server, "signer", "SCRAM-SHA-512"))
+    assert refused == {aiokafka.errors.ClusterAuthorizationFailedError.errno}
+    assert not granted_to_stranger(kafka_server)
+    seen = Producer(kafka_server.login("signer").librdkafka()).list_topics(timeout=DEADLINE_S).topics
+    mine = next(grant for grant in acl.GRANTS if grant.principal == "signer")
+    assert {name for name in seen if name.startswith("prizewire.")} == {*mine.readable, *mine.writes}
+
+
+def test_passwords_of_kafka_are_private(kafka_server: KafkaServer, keyring: Keyring) -> None:
+    """The server's properties and the stack's credentials hold them, and can be read by their owner alone."""
+    for file in (kafka_server.data_dir / "server.properties", keyring.credentials_file):
+        assert keyring.kafka_controller_password() in file.read_text()
+        assert file.stat().st_mode & 0o077 == 0
+
+
 def test_topics_are_never_created_by_using_them(kafka_server: KafkaServer) -> None:
     """A typing error in a topic's name is an error, not a new topic."""
     name = "prizewire.no-such-topic"
@@ -127,6 +205,7 @@ def test_messages_and_rights_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
         port=choose(taken=taken),
         controller_port=choose(taken=taken),
         passwords={principal: f"{principal}-password" for principal in acl.PRINCIPALS},
+        controller_password="controller-password",
         supervisor=supervisor,
         log_file=tmp_path / "kafka.log",
     )

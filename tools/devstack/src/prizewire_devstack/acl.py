@@ -23,7 +23,12 @@ TOPICS: Final = {topic.name: topic.partitions for topic in topics.TOPICS}
 """Every topic with its number of partitions, which is fixed for life: the key decides the partition."""
 
 ADMIN: Final = "admin"
-"""The only super user: creates topics and ACLs, and is the broker's own principal."""
+"""The super user of the broker's listener: creates topics and ACLs, and is the broker's principal towards itself."""
+
+CONTROLLER: Final = "controller"
+"""The super user of the controller's listener, and the only login there: the broker's principal towards its controller.
+The broker's listener does not know it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +62,4 @@ GRANTS: Final = (
 )
 
 PRINCIPALS: Final = (ADMIN, *(grant.principal for grant in GRANTS))
+"""Everybody who may log in at the broker's listener."""

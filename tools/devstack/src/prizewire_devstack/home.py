@@ -16,7 +16,7 @@ from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRun
 
 HOME_VARIABLE = "PRIZEWIRE_HOME"
 OWNER_ONLY = 0o600
-GENERATION = "3"
+GENERATION = "4"
 """Of the state that a stack leaves behind. It goes up with a change that the state of before cannot be carried over,
 such as one of a service's first migration; after the first release there is none.
 """

@@ -187,6 +187,7 @@ def kafka_server(
         port=choose(taken=taken),
         controller_port=choose(taken=taken),
         passwords=keyring.kafka_passwords(),
+        controller_password=keyring.kafka_controller_password(),
         supervisor=devstack_supervisor,
         log_file=devstack_directory / "logs" / "kafka.log",
     )

@@ -145,6 +145,11 @@ class Keyring:
         passwords: dict[str, str] = self._credentials()["kafka"]
         return passwords
 
+    def kafka_controller_password(self) -> str:
+        """The password of Kafka's controller listener."""
+        password: str = self._credentials()["kafka-controller"]
+        return password
+
     def superuser_password(self) -> str:
         """PostgreSQL's superuser."""
         password: str = self._credentials()["postgres"]["superuser"]
@@ -211,4 +216,5 @@ def _credentials() -> dict[str, Any]:
             "roles": {service: {"runtime": password(), "owner": password()} for service in SERVICES},
         },
         "kafka": {principal: password() for principal in acl.PRINCIPALS},
+        "kafka-controller": password(),
     }

@@ -206,6 +206,7 @@ class Stack:
             port=self.ports["kafka"],
             controller_port=self.ports["kafka-controller"],
             passwords=self.keyring.kafka_passwords(),
+            controller_password=self.keyring.kafka_controller_password(),
             supervisor=self.supervisor,
             log_file=self.home.logs / "kafka.log",
         )

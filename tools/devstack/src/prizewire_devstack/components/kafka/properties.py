@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from prizewire_devstack import acl
-from prizewire_devstack.components.kafka.login import MECHANISM, PROTOCOL
+from prizewire_devstack.components.kafka.login import CONTROLLER_MECHANISM, MECHANISM, PROTOCOL
 from prizewire_devstack.ports import LOOPBACK
 
 __all__ = ["JVM_OPTIONS", "server_properties"]
@@ -19,11 +19,19 @@ JVM_OPTIONS: Final = (
 )
 
 
-def server_properties(*, port: int, controller_port: int, log_dir: Path, admin_password: str) -> str:
-    """The content of ``server.properties``."""
+def server_properties(
+    *, port: int, controller_port: int, log_dir: Path, admin_password: str, controller_password: str
+) -> str:
+    """The content of ``server.properties``; it holds both passwords, so its file is private."""
     jaas = (
         "org.apache.kafka.common.security.scram.ScramLoginModule required "
         f'username="{acl.ADMIN}" password="{admin_password}";'
+    )
+    # `user_NAME` are the logins that the listener accepts: one, of the broker itself.
+    controller_jaas = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        f'username="{acl.CONTROLLER}" password="{controller_password}" '
+        f'user_{acl.CONTROLLER}="{controller_password}";'
     )
     settings = {
         "process.roles": "broker,controller",
@@ -31,16 +39,18 @@ def server_properties(*, port: int, controller_port: int, log_dir: Path, admin_p
         "log.dirs": str(log_dir),
         "listeners": f"CLIENT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
         "advertised.listeners": f"CLIENT://{LOOPBACK}:{port}",
-        "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": f"CLIENT:{PROTOCOL},CONTROLLER:{PROTOCOL}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",
         "inter.broker.listener.name": "CLIENT",
         "sasl.enabled.mechanisms": MECHANISM,
         "sasl.mechanism.inter.broker.protocol": MECHANISM,
         "listener.name.client.scram-sha-512.sasl.jaas.config": jaas,
+        "sasl.mechanism.controller.protocol": CONTROLLER_MECHANISM,
+        "listener.name.controller.sasl.enabled.mechanisms": CONTROLLER_MECHANISM,
+        "listener.name.controller.plain.sasl.jaas.config": controller_jaas,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        # The controller's own listener is loopback only and carries nobody but the broker.
-        "super.users": f"User:{acl.ADMIN};User:ANONYMOUS",
+        "super.users": f"User:{acl.ADMIN};User:{acl.CONTROLLER}",
         "auto.create.topics.enable": "false",
         "default.replication.factor": "1",
         "offsets.topic.num.partitions": "4",

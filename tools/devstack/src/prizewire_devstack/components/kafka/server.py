@@ -48,14 +48,16 @@ class KafkaServer:
         port: int,
         controller_port: int,
         passwords: Mapping[str, str],
+        controller_password: str,
         supervisor: Supervisor,
         log_file: Path,
         java_options: tuple[str, ...] = JVM_OPTIONS,
     ) -> None:
         self.data_dir = data_dir
         self.port = port
-        self._controller_port = controller_port
+        self.controller_port = controller_port
         self._passwords = dict(passwords)
+        self._controller_password = controller_password
         self._supervisor = supervisor
         self._log_file = log_file
         self._java_options = java_options
@@ -85,9 +87,10 @@ class KafkaServer:
             properties,
             server_properties(
                 port=self.port,
-                controller_port=self._controller_port,
+                controller_port=self.controller_port,
                 log_dir=self.data_dir / "log",
                 admin_password=self._passwords[acl.ADMIN],
+                controller_password=self._controller_password,
             ),
         )
         if not (self.data_dir / "log" / "meta.properties").is_file():
