@@ -155,7 +155,9 @@ class PayoutReturned(_Payout):
 
 
 class MethodChanged(Data):
-    """A payout method, whole. ``address`` is set for on-chain types, ``commitment`` for the others."""
+    """A payout method, whole. ``address`` is set for on-chain types, ``commitment`` for the others. ``registered_by`` says
+    whether the player or somebody of the staff named this destination.
+    """
 
     method_id: UUID
     version: Version
@@ -165,6 +167,7 @@ class MethodChanged(Data):
     state: Literal["active", "removed"]
     verified: bool
     is_default: bool
+    registered_by: Literal["player", "staff"] = "player"
     address: str | None = None
     memo: str | None = None
     commitment: Digest | None = None

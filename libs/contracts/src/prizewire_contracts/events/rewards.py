@@ -18,6 +18,7 @@ from prizewire_contracts.envelope import (
     Name,
     Version,
 )
+from prizewire_contracts.events.parties import MoneyParty
 from prizewire_contracts.events.wallets import (
     ClaimApprovedEvent,
     ClaimExpiredEvent,
@@ -159,7 +160,8 @@ class SealedDetails(Data):
 
 class PayoutRequested(Data):
     """Pay this out. ``intent`` with ``intent_signature`` (by rewards) is the whole authority; ``filed_by`` is the
-    player, operator or automatism behind it. ``method_id`` is None for an operator's payout.
+    player, operator or automatism behind it. ``method_id`` is None for an operator's payout. ``parties`` are the persons
+    whose word brought the money about; ``one_person`` names each who alone said who is paid some of it.
     """
 
     payout_id: UUID
@@ -170,6 +172,8 @@ class PayoutRequested(Data):
     intent: Intent
     intent_signature: HexSignature
     filed_by: str
+    parties: list[MoneyParty] = Field(default_factory=list)
+    one_person: list[str] = Field(default_factory=list)
     sealed_details: SealedDetails | None = None
 
 

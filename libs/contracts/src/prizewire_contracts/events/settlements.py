@@ -15,6 +15,7 @@ from prizewire_contracts.envelope import (
     Timestamp,
     Version,
 )
+from prizewire_contracts.events.parties import MoneyParty
 
 __all__ = [
     "LINES_PER_PART_MAX",
@@ -99,7 +100,8 @@ class RoundSettled(_Round):
     ``gross = fees.platform + fees.organizer + net`` and ``net = sum of all lines + unclaimed``; ``unclaimed``
     (places without a player) goes back to the pool. All amounts are of the whole round, in ``asset``.
     ``digest`` is the SHA-256 (hex) of the canonical JSON array ``[[line, player, place, amount], …]`` over all
-    lines of all parts. ``final`` means payable at once; else the round is final at ``final_at`` unless corrected.
+    lines of all parts. ``final`` means payable at once; else the round is final at ``final_at`` unless corrected. ``parties`` are who wrote the
+    rule version and, where a person reported the result that stands, that person; a game server on Kafka is no person.
     """
 
     settlement_version: Version
@@ -117,6 +119,7 @@ class RoundSettled(_Round):
     lines: Annotated[list[SettledLine], Field(max_length=LINES_PER_PART_MAX)]
     final: bool
     final_at: Timestamp
+    parties: list[MoneyParty] = Field(default_factory=list)
 
 
 class RoundCorrected(RoundSettled):

@@ -1,0 +1,60 @@
+"""The parties of money: the persons whose word brought an amount about, or moves it. Pure; no IO.
+
+A party is ``{role, subject}``: the subject is that of the token with which the person acted. No party of a payout
+approves it. Money of which one person alone said who is paid how much waits for somebody else, whatever the amount.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["Party", "PartyRole", "distinct", "one_person"]
+
+
+class PartyRole(StrEnum):
+    """What a person did for the money."""
+
+    FUNDER = "funder"
+    """Booked money into the campaign or funding account that pays."""
+    RULE_WRITER = "rule_writer"
+    """Wrote the rule version that the round was settled under, or settings of the campaign."""
+    REPORTER = "reporter"
+    """Reported, resolved or corrected the result that stands over HTTP, or issued the source token that did."""
+    IMPORTER = "importer"
+    """Imported an opening balance."""
+    RELEASER = "releaser"
+    """Released a held prize, approved a held claim, or gave up a debt that would have been taken from the wallet."""
+    FILER = "filer"
+    """Asked for the payout."""
+    PAYEE = "payee"
+    """Is paid by it."""
+    REGISTRANT = "registrant"
+    """Registered the payout method that it goes to."""
+
+
+class Party(NamedTuple):
+    """A person in one role."""
+
+    role: PartyRole
+    subject: str
+
+
+_NAMES_PAYEE = frozenset({PartyRole.REPORTER, PartyRole.IMPORTER})
+_DECIDES = _NAMES_PAYEE | {PartyRole.RULE_WRITER, PartyRole.RELEASER}
+
+
+def one_person(parties: Iterable[Party]) -> str | None:
+    """The person who alone said who is paid how much, or None where two persons or a game server did.
+
+    Rule writers, reporters, importers and releasers decide; at least one of them must be a person who names players.
+    A funder is no second person: whoever fills a pool has not looked at who is paid out of it.
+    """
+    known = list(parties)
+    deciders = {party.subject for party in known if party.role in _DECIDES}
+    named = any(party.role in _NAMES_PAYEE for party in known)
+    return next(iter(deciders)) if named and len(deciders) == 1 else None
+
+
+def distinct(parties: Iterable[Party]) -> tuple[Party, ...]:
+    """Each party once, in one order."""
+    return tuple(sorted(set(parties)))
