@@ -29,6 +29,7 @@ __all__ = [
     "ROLLED_UP",
     "ROUNDS_BOOKED",
     "ROUNDS_CORRECTED",
+    "ROUNDS_REFUSED",
     "ROUNDS_UNFUNDED",
     "ROUNDS_VOIDED",
     "ROUND_WORK",
@@ -69,6 +70,11 @@ RECEIVABLES_NETTED = Counter(
     "prizewire_rewards_receivables_netted_total", "Credits of which a debt was taken."
 )
 RECEIVABLES_OPENED = Counter("prizewire_rewards_receivables_opened_total", "Debts that corrections left.")
+ROUNDS_REFUSED = Counter(
+    "prizewire_rewards_rounds_refused_total",
+    "Settlement versions that can never be booked, by code. Settlement shows their rounds until they are mended.",
+    ["code"],
+)
 MISMATCHES = Counter(
     "prizewire_rewards_refused_total",
     "Authentic events that do not fit what rewards knows. Anything but zero needs a person.",

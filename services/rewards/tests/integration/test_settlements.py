@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -296,9 +295,7 @@ async def test_all_parts_in_one_batch(rig: Rig) -> None:
         ({"lines_total": 3}, "digest_mismatch"),
         ({"gross": "11.01"}, "event_mismatch"),
         ({"unclaimed": "1.00"}, "event_mismatch"),
-        ({"asset": "EURC"}, "event_mismatch"),
         ({"asset": "NOPE"}, "asset_unknown"),
-        ({"campaign": str(uuid4())}, "campaign_unknown"),
         ({"gross": "11.001"}, "invalid_amount"),
         ({"settlement_version": 2}, "event_mismatch"),
         ({"part": 2}, "event_mismatch"),
@@ -370,15 +367,6 @@ async def test_finality_of_another_version_is_parked(rig: Rig) -> None:
     await rig.feed(rig.settlements, *match.events(), other)
     assert await rig.stuck() == [("parked", "event_mismatch")]
     assert await rig.balance(Kind.PENDING, "ann") == 1_000
-
-
-async def test_an_ended_campaign_books_nothing(rig: Rig) -> None:
-    """A settlement that comes after the end is parked."""
-    campaign = await rig.campaign(funded=100_000)
-    await rig.change(campaign, "ended")
-    await rig.settle(Match(campaign, [("ann", "10.00")]))
-    assert await rig.stuck() == [("parked", "illegal_transition")]
-    assert await rig.winnings("ann") == 0
 
 
 async def test_an_event_speaks_of_its_own_subject(rig: Rig) -> None:

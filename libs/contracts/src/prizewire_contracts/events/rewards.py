@@ -1,7 +1,7 @@
 """``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
 
-Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*``, the reward id for
-``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
+Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*`` and ``round.refused``, the
+reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
 """
 
 from enum import StrEnum
@@ -65,6 +65,9 @@ __all__ = [
     "RewardReversedEvent",
     "RewardState",
     "RewardsEvent",
+    "RoundRefusal",
+    "RoundRefused",
+    "RoundRefusedEvent",
     "SealedDetails",
 ]
 
@@ -139,6 +142,30 @@ class RewardAllocated(Data):
     campaign: UUID
     asset: AssetCode
     lines: list[RewardLine]
+
+
+class RoundRefusal(StrEnum):
+    """Why a settlement can never be booked. A code never changes its meaning."""
+
+    CAMPAIGN_UNKNOWN = "campaign_unknown"
+    """No campaign has the id that the rule names; campaigns get their ids from rewards alone."""
+    ASSET_MISMATCH = "asset_mismatch"
+    """The settlement is in another asset than its campaign."""
+    CAMPAIGN_ENDED = "campaign_ended"
+    """The campaign has ended, and no ended campaign begins again."""
+
+
+class RoundRefused(Data):
+    """A settlement version of a round will never be booked: nothing of it was taken from a pool, and nothing waits. It is
+    told once for each version, with the first ``part`` that was refused. Settlement settles the round anew, with the
+    next version, or voids it.
+    """
+
+    round_id: UUID
+    settlement_version: Version
+    part: Version
+    code: RoundRefusal
+    detail: str
 
 
 class CampaignWithdrawn(Data):
@@ -291,6 +318,13 @@ class RewardReversedEvent(FromRewards):
     data: RewardAllocated
 
 
+class RoundRefusedEvent(FromRewards):
+    """Envelope of ``round.refused``."""
+
+    type: Literal["prizewire.round.refused.v1"] = "prizewire.round.refused.v1"
+    data: RoundRefused
+
+
 RewardsEvent = Annotated[
     CampaignCreatedEvent
     | CampaignStateChangedEvent
@@ -303,6 +337,7 @@ RewardsEvent = Annotated[
     | RewardHeldEvent
     | RewardExpiredEvent
     | RewardReversedEvent
+    | RoundRefusedEvent
     | ClaimOpenedEvent
     | ClaimHeldEvent
     | ClaimApprovedEvent

@@ -30,6 +30,7 @@ from prizewire_rewards.domain.events import (
     PoolLow,
     ReceivableChanged,
     RewardsMoved,
+    RoundRefused,
     Told,
     TopupMoved,
 )
@@ -67,6 +68,8 @@ class OutboxMessages:
         match event:
             case RewardsMoved():
                 return self._rewards(event)
+            case RoundRefused():
+                return self._refused(event)
             case ReceivableChanged():
                 return self._receivable(event)
             case PayoutAsked():
@@ -129,6 +132,25 @@ class OutboxMessages:
                 for reward in rewards
             ],
         }
+
+    def _refused(self, event: RoundRefused) -> EncodedEvent:
+        refused = event.refused
+        head = refused.settlement
+        data = wire.RoundRefused(
+            round_id=head.round_id,
+            settlement_version=head.settlement_version,
+            part=refused.part,
+            code=wire.RoundRefusal(refused.code),
+            detail=refused.detail,
+        )
+        return self._outbox.event(
+            wire.RoundRefusedEvent,
+            data,
+            subject=str(head.round_id),
+            version=refused.version,
+            correlation_id=head.correlation_id,
+            causation_id=refused.cause,
+        )
 
     def _claim(self, event: ClaimMoved) -> EncodedEvent:
         claim = event.claim

@@ -2,6 +2,7 @@
 
 RewardsError                    code, retryable
 ├── Refused                     an event cannot be applied: its code is one of the contracts' refusal codes
+├── NeverBookable               a settlement that nothing later makes bookable: settlement is told its code
 ├── IllegalTransition           illegal_transition
 ├── NotFound                    campaign_unknown | claim_unknown | funding_unknown | payout_unknown | player_unknown
 │                               | receivable_unknown | reward_unknown | round_unknown | transfer_unknown
@@ -18,6 +19,7 @@ __all__ = [
     "IllegalTransition",
     "InsufficientBalance",
     "InvalidRequest",
+    "NeverBookable",
     "NotFound",
     "Refused",
     "RewardsError",
@@ -42,6 +44,14 @@ class Refused(RewardsError):
         super().__init__(detail)
         self.code = code
         self.park = park
+
+
+class NeverBookable(RewardsError):
+    """A settlement that can never be booked, whatever comes later. ``code`` is one of the contract's ``RoundRefusal``."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class IllegalTransition(RewardsError):

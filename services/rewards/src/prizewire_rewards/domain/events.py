@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.entries import Entry
-from prizewire_rewards.domain.model import Campaign, Payout, Receivable, Reward, Settlement
+from prizewire_rewards.domain.model import Campaign, Payout, Receivable, RefusedRound, Reward, Settlement
 from prizewire_rewards.domain.topups import Topup
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PoolLow",
     "ReceivableChanged",
     "RewardsMoved",
+    "RoundRefused",
     "Told",
     "TopupMoved",
 ]
@@ -181,6 +182,13 @@ class TopupMoved:
     cause: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRefused:
+    """A settlement version of a round will never be booked."""
+
+    refused: RefusedRound
+
+
 Event = (
     CampaignChanged
     | CampaignFunded
@@ -190,6 +198,7 @@ Event = (
     | ClaimMoved
     | ReceivableChanged
     | RewardsMoved
+    | RoundRefused
     | PayoutAsked
     | PayoutCancelAsked
     | IntentRenewed

@@ -25,6 +25,7 @@ __all__ = [
     "Payout",
     "Phase",
     "Receivable",
+    "RefusedRound",
     "Reward",
     "Round",
     "RoundWork",
@@ -131,6 +132,20 @@ class Round:
     def large(self) -> bool:
         """Whether its lines are booked in chunks: it came in more than one part."""
         return self.settlement.parts > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRound:
+    """A settlement version that will never be booked, and the ``part`` of it that was refused first. ``code`` says why;
+    ``version`` counts the events of its round.
+    """
+
+    settlement: Settlement
+    part: int
+    code: str
+    detail: str
+    version: int
+    cause: str
 
 
 class Phase(StrEnum):

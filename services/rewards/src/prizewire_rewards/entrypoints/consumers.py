@@ -88,15 +88,19 @@ def build_specs(
             refused,
         )
         commands, places = found
+        unbooked: set[int] = set()
         if commands:
             done = await apply_settlements(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
+            unbooked = {places[index] for index in done.unbooked}
             after_commit(tx, partial(count_booked, done.booked))
+            if done.refused:
+                after_commit(tx, partial(_count_refused, done.refused))
             if done.booked.work:
                 after_commit(tx, work_on)
             if done.held:
                 after_commit(tx, partial(_count_held, done.held))
-        await take_entries(tx, entries, refused=refused, work=work, tools=tools, now=now)
+        await take_entries(tx, entries, refused=refused, unbooked=unbooked, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -141,6 +145,11 @@ def _payout_rule(event_type: str) -> VersionRule:
 def _count_held(held: Mapping[str, int]) -> None:
     for cap, count in held.items():
         metrics.LINES_HELD.labels(cap).inc(count)
+
+
+def _count_refused(refused: Mapping[str, int]) -> None:
+    for code, count in refused.items():
+        metrics.ROUNDS_REFUSED.labels(code).inc(count)
 
 
 def _count_ended(reached: Mapping[PayoutState, int]) -> None:

@@ -1,6 +1,6 @@
 """Entries and top-ups of a batch, taken in beside what else the batch holds."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -70,12 +70,14 @@ async def take_entries(
     batch: EntryBatch,
     *,
     refused: MutableMapping[int, Refused],
+    unbooked: Collection[int],
     work: Work,
     tools: Tools,
     now: datetime,
 ) -> None:
-    """Charge who entered, then end rounds for their entries, unless the event that ends them was refused. It comes after
-    the batch's prizes, whose campaigns and rounds are locked before wallets are.
+    """Charge who entered, then end rounds for their entries, unless the event that ends them was refused, or stands at
+    an index in ``unbooked``: its settlement will never be booked, so its fees are not earned by it. It comes after the
+    batch's prizes, whose campaigns and rounds are locked before wallets are.
 
     A void is remembered even where nobody has entered; nothing is asked of the database for rounds without a fee.
     """
@@ -89,6 +91,7 @@ async def take_entries(
         round_id: end
         for index, (round_id, end) in batch.ends.items()
         if index not in refused
+        and index not in unbooked
         and (end is EntryEnd.REFUNDED or (round_id in rounds and rounds[round_id].asset is not None))
     }
     if over:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prizewire_rewards.domain.booking import check_lines, check_settlement, check_sums
 from prizewire_rewards.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
-from prizewire_rewards.domain.errors import IllegalTransition, Refused
+from prizewire_rewards.domain.errors import IllegalTransition, NeverBookable, Refused
 from prizewire_rewards.domain.model import Campaign, Phase, Round, RoundWork, Settlement
 from prizewire_rewards.domain.states import ROUND_EDGES, RoundState, step
 from prizewire_rewards.handlers.caps import CapBook
@@ -20,11 +20,11 @@ from prizewire_rewards.handlers.desk.large import (
     standing_of,
     void_later,
 )
+from prizewire_rewards.handlers.refusals import RefusalBook
 from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["RoundCommand", "Settled", "apply_settlements"]
 
-FIRST_VERSION = 1
 LINES_READ_AT_ONCE = 1_000
 _SETTLED_STATES = frozenset({RoundState.RESERVED, RoundState.FINAL, RoundState.VOIDED})
 RoundCommand = SettleRound | CorrectRound | VoidRound | FinalizeRound
@@ -33,11 +33,15 @@ _Batch = Sequence[tuple[int, RoundCommand]]
 
 @dataclass(slots=True)
 class Settled:
-    """What became of a batch: refusals by index, what was booked, and how many lines each cap held."""
+    """What became of a batch: refusals by index, what was booked, and how many lines each cap held. ``unbooked`` are the
+    indexes of commands about settlement versions that are refused for good, ``refused`` counts such versions by code.
+    """
 
     refusals: dict[int, Refused] = field(default_factory=dict)
     booked: Booked = field(default_factory=Booked)
     held: Counter[str] = field(default_factory=Counter)
+    unbooked: set[int] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 async def apply_settlements(
@@ -60,10 +64,22 @@ async def apply_settlements(
             await _book(batch, campaigns, rounds, done=done, work=work, tools=tools, now=now)
             continue
         [(index, command)] = batch
+        refusals = await RefusalBook.open([command], rounds=rounds, work=work)
+        if _is_settled_of_refused(command, refusals):
+            done.unbooked.add(index)
+            continue
         try:
-            single = _Single(campaigns, rounds, work=work, tools=tools, now=now)
+            single = _Single(campaigns, rounds, refusals, work=work, tools=tools, now=now)
             done.booked += await single.take(command)
             done.held += single.held
+        except NeverBookable as never:
+            assert isinstance(command, SettleRound), "only settlements are booked"
+            head = command.settlement
+            await work.rounds.unstage((head.round_id, head.settlement_version))
+            refusals.refuse(command, never)
+            done.unbooked.add(index)
+            done.refused.update(refusals.codes)
+            await refusals.save(work=work, now=now)
         except Refused as refused:
             done.refusals[index] = refused
         except IllegalTransition as illegal:
@@ -128,7 +144,9 @@ async def _book(
     rewards = await work.rounds.rewards(finalized) if finalized else {}
     others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
     deliveries = {**campaigns, **(await work.campaigns.load(others) if others else {})}
-    desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards)
+    refusals = await RefusalBook.open((command for _, command in batch), rounds=rounds, work=work)
+    told = {key: count for key in refusals.rounds if (count := refusals.count(key))}
+    desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards, told=told)
     caps = await CapBook.open(
         ((command.settlement, command.lines) for _, command in batch if isinstance(command, SettleRound)),
         campaigns=campaigns,
@@ -136,31 +154,53 @@ async def _book(
         now=now,
     )
     for index, command in batch:
+        if _is_settled_of_refused(command, refusals):
+            done.unbooked.add(index)
+            continue
         try:
             if isinstance(command, SettleRound):
-                _settle(command, desk=desk, caps=caps, tools=tools)
+                _settle(command, desk=desk, caps=caps, tools=tools, refusals=refusals)
             elif isinstance(command, FinalizeRound):
                 desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
+        except NeverBookable as never:
+            assert isinstance(command, SettleRound), "only settlements are booked"
+            refusals.refuse(command, never)
+            done.unbooked.add(index)
         except Refused as refused:
             done.refusals[index] = refused
         except IllegalTransition as illegal:
             done.refusals[index] = Refused(illegal.code, illegal.detail)
     await caps.save(work=work)
     done.held += caps.codes
+    done.refused.update(refusals.codes)
+    await refusals.save(work=work, now=now)
     done.booked += await desk.save(work=work, tools=tools, now=now)
 
 
-def _settle(command: SettleRound, *, desk: Desk, caps: CapBook, tools: Tools) -> None:
+def _is_settled_of_refused(command: RoundCommand, refusals: RefusalBook) -> bool:
+    """Whether a command is about a settlement version that was refused for good: it means nothing any more."""
+    if isinstance(command, SettleRound):
+        head = command.settlement
+        return refusals.refuses(head.round_id, version=head.settlement_version)
+    if isinstance(command, FinalizeRound):
+        return refusals.refuses(command.round_id, version=command.settlement_version)
+    return False
+
+
+def _settle(command: SettleRound, *, desk: Desk, caps: CapBook, tools: Tools, refusals: RefusalBook) -> None:
     settlement = command.settlement
-    _check_first(command, desk=desk)
+    _check_first(command, desk=desk, refusals=refusals)
     check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
     held = caps.held(settlement, command.lines)
     desk.settle(settlement, command.lines, cause=command.cause, held=held)
 
 
-def _check_first(command: SettleRound, *, desk: Desk) -> None:
-    if command.settlement.settlement_version != FIRST_VERSION:
-        raise Refused("event_mismatch", "a settlement begins with version 1")
+def _check_first(command: SettleRound, *, desk: Desk, refusals: RefusalBook) -> None:
+    head = command.settlement
+    first = refusals.next_version(head.round_id)
+    if head.settlement_version != first:
+        detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"
+        raise Refused("event_mismatch", detail)
     desk.check_open(command.settlement)
     _check_part(command)
 
@@ -177,6 +217,7 @@ class _Single:
         self,
         campaigns: Mapping[UUID, Campaign],
         rounds: Mapping[UUID, Round],
+        refusals: RefusalBook,
         *,
         work: Work,
         tools: Tools,
@@ -184,6 +225,7 @@ class _Single:
     ) -> None:
         self._campaigns = campaigns
         self._rounds = rounds
+        self._refusals = refusals
         self._work = work
         self._tools = tools
         self._now = now
@@ -194,6 +236,7 @@ class _Single:
 
         Raises:
             Refused, IllegalTransition: it cannot be; nothing was done.
+            NeverBookable: it never can be.
         """
         round_id = _round_of(command)
         round_ = self._rounds.get(round_id)
@@ -201,9 +244,11 @@ class _Single:
             return await self._void(command, round_)
         if isinstance(command, FinalizeRound):
             return await self._finalize(command, round_)
-        if isinstance(command, CorrectRound):
+        if isinstance(command, CorrectRound) and (round_ is not None or not self._refusals.count(round_id)):
             return await self._correct(command, round_)
-        return await self._settle_part(command)
+        if command.settlement.parts > 1:
+            return await self._settle_part(command)
+        return await self._settle_anew(command)
 
     async def _desk(self, round_: Round | None, *, rewards: bool) -> Desk:
         campaigns = self._campaigns
@@ -213,7 +258,10 @@ class _Single:
         deliveries = dict(campaigns)
         if round_ is not None and round_.settlement.campaign not in deliveries:
             deliveries |= await self._work.campaigns.load([round_.settlement.campaign])
-        return Desk(campaigns=campaigns, deliveries=deliveries, rounds=self._rounds, rewards=loaded)
+        told = {key: self._refusals.count(key) for key in self._refusals.rounds}
+        return Desk(
+            campaigns=campaigns, deliveries=deliveries, rounds=self._rounds, rewards=loaded, told=told
+        )
 
     async def _pending(self, round_: Round) -> Sequence[RoundWork]:
         """What waits on a round; a settled one of one part has nothing."""
@@ -228,7 +276,8 @@ class _Single:
     async def _void(self, command: VoidRound, round_: Round | None) -> Booked:
         """A round that was never settled here took nothing: there is nothing to give back, nor to remember."""
         if round_ is None:
-            await self._work.rounds.unstage((command.round_id, FIRST_VERSION))
+            version = self._refusals.next_version(command.round_id)
+            await self._work.rounds.unstage((command.round_id, version))
             return Booked()
         if round_.state is RoundState.VOIDED:
             return Booked()
@@ -258,11 +307,22 @@ class _Single:
         """One of several parts: staged, and with the last one the round's money moves."""
         settlement = command.settlement
         desk = await self._desk(None, rewards=False)
-        _check_first(command, desk=desk)
+        _check_first(command, desk=desk, refusals=self._refusals)
         if not await self._stage(command):
             return Booked()
         await self._hold_over_caps(settlement)
         settle_in_chunks(desk, settlement, cause=command.cause)
+        return await self._save(desk)
+
+    async def _settle_anew(self, command: SettleRound) -> Booked:
+        """The corrected lines of a round of which every version before was refused: its first that is booked."""
+        desk = await self._desk(None, rewards=False)
+        caps = await CapBook.open(
+            [(command.settlement, command.lines)], campaigns=self._campaigns, work=self._work, now=self._now
+        )
+        _settle(command, desk=desk, caps=caps, tools=self._tools, refusals=self._refusals)
+        await caps.save(work=self._work)
+        self.held += caps.codes
         return await self._save(desk)
 
     async def _hold_over_caps(self, settlement: Settlement) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from prizewire_rewards.domain.model import Line, Reward, Round, RoundWork, Settlement
+from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
 
 __all__ = ["Rounds", "StagedHead"]
 
@@ -50,6 +50,14 @@ class Rounds(Protocol):
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
     ) -> None:
         """Remember that a correction was accepted."""
+        ...
+
+    async def refused(self, ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+        """The settlement versions of these rounds that were refused for good; nothing for rounds without one."""
+        ...
+
+    async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
+        """Remember that settlement versions were refused for good."""
         ...
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:

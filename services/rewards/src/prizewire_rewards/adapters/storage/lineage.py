@@ -153,6 +153,23 @@ def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     return LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
 
 
+def _refusal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    del assets  # nothing of it moved
+    detail = {
+        "settlement_version": row.settlement_version,
+        "part": row.part,
+        "code": row.code,
+        "detail": row.detail,
+        "campaign": str(row.campaign),
+        "asset": row.asset,
+        "cause": row.cause,
+    }
+    summary = (
+        f"settlement {row.settlement_version} of {row.match_id} refused for good, {row.code}: {row.detail}"
+    )
+    return LineageEntry(row.at, SERVICE, "round_refused", str(row.round_id), summary, detail)
+
+
 def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     amounts = {
         name: _wire(row, getattr(row, name), assets)
@@ -191,6 +208,9 @@ _REVERSALS = text(
     "ORDER BY r.reversed_at, r.rail, r.reference LIMIT :limit"
 )
 _CORRECTIONS = text("SELECT * FROM corrections WHERE correlation_id = :id ORDER BY at, round_id LIMIT :limit")
+_REFUSALS = text(
+    "SELECT * FROM round_refusals WHERE correlation_id = :id ORDER BY at, round_id, settlement_version LIMIT :limit"
+)
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
@@ -200,6 +220,7 @@ _KINDS = (
     ("reversals of top-ups", _REVERSALS, _reversal),
     ("rounds", _ROUNDS, _round),
     ("corrections", _CORRECTIONS, _correction),
+    ("refused settlements", _REFUSALS, _refusal),
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),

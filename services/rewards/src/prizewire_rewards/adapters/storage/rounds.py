@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts.ids import reward_id as reward_id_of
 from prizewire_rewards.adapters.storage.staging import SqlStaging
-from prizewire_rewards.domain.model import Line, Reward, Round, Settlement
+from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, Settlement
 from prizewire_rewards.domain.states import RewardState, RoundState
 
 __all__ = ["SqlRounds"]
@@ -163,6 +163,34 @@ class SqlRounds(SqlStaging):
             },
         )
 
+    async def refused(self, ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+        """The refused settlement versions of these rounds."""
+        found: dict[UUID, list[int]] = {}
+        for row in await self._tx.execute(_REFUSED, {"ids": sorted(set(ids))}):
+            found.setdefault(row.round_id, []).append(row.settlement_version)
+        return found
+
+    async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
+        """Remember that settlement versions were refused for good."""
+        heads = [one.settlement for one in refused]
+        await self._tx.execute(
+            _REFUSE,
+            {
+                "rounds": [head.round_id for head in heads],
+                "settlement_versions": [head.settlement_version for head in heads],
+                "parts": [one.part for one in refused],
+                "codes": [one.code for one in refused],
+                "details": [one.detail for one in refused],
+                "campaigns": [head.campaign for head in heads],
+                "assets": [head.asset for head in heads],
+                "matches": [head.match_id for head in heads],
+                "versions": [one.version for one in refused],
+                "causes": [one.cause for one in refused],
+                "correlations": [head.correlation_id for head in heads],
+                "now": now,
+            },
+        )
+
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         """The campaigns of those rounds that exist."""
         rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
@@ -277,6 +305,17 @@ _SHORTAGE = text(
 _CORRECTED = text(
     "INSERT INTO corrections (round_id, settlement_version, asset, lines_total, unclaimed, reason, cause, "
     "correlation_id, at) VALUES (:round, :version, :asset, :total, :unclaimed, :reason, :cause, :correlation, :now)"
+)
+_REFUSED = text(
+    "SELECT round_id, settlement_version FROM round_refusals WHERE round_id = ANY (CAST(:ids AS uuid[])) "
+    "ORDER BY round_id, settlement_version"
+)
+_REFUSE = text(
+    "INSERT INTO round_refusals (round_id, settlement_version, part, code, detail, campaign, asset, match_id, version, "
+    "cause, correlation_id, at) SELECT u.*, CAST(:now AS timestamptz) FROM unnest(CAST(:rounds AS uuid[]), "
+    "CAST(:settlement_versions AS int[]), CAST(:parts AS int[]), CAST(:codes AS text[]), CAST(:details AS text[]), "
+    "CAST(:campaigns AS uuid[]), CAST(:assets AS text[]), CAST(:matches AS text[]), CAST(:versions AS int[]), "
+    "CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u"
 )
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = Write(

@@ -25,7 +25,7 @@ from prizewire_rewards.adapters.tables.base import (
     metadata,
 )
 
-__all__ = ["corrections", "rewards", "round_work", "rounds", "staged_lines", "staged_parts"]
+__all__ = ["corrections", "rewards", "round_refusals", "round_work", "rounds", "staged_lines", "staged_parts"]
 
 rounds = Table(
     "rounds",
@@ -145,6 +145,25 @@ round_work = Table(
     CheckConstraint("phase IN ('list', 'pay', 'mature', 'take', 'enlist', 'void')", name="round_work_phase"),
     CheckConstraint("budget >= 0", name="round_work_budget"),
     Index("round_work_round", "round_id", "id"),
+)
+round_refusals = Table(
+    "round_refusals",
+    metadata,
+    Column("round_id", Uuid, nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("campaign", Uuid, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("match_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    *cause_columns(),
+    PrimaryKeyConstraint("round_id", "settlement_version"),
+    CheckConstraint(
+        "code IN ('campaign_unknown', 'asset_mismatch', 'campaign_ended')", name="round_refusals_code"
+    ),
+    Index("round_refusals_correlation", "correlation_id"),
 )
 corrections = Table(
     "corrections",

@@ -38,6 +38,7 @@ from prizewire_rewards.ports import Tools, Work
 __all__ = ["SYSTEM", "Booked", "Books"]
 
 SYSTEM = "rewards"
+NOTHING_TOLD: Mapping[UUID, int] = {}
 _PRIZE_MOVES = frozenset(
     {
         TransferType.PRIZE_PENDING,
@@ -72,7 +73,9 @@ class Booked:
 
 
 class Books:
-    """Rounds and campaigns that are loaded (and, but for ``deliveries``, locked) in one transaction."""
+    """Rounds and campaigns that are loaded (and, but for ``deliveries``, locked) in one transaction. ``told`` counts the
+    events of rounds that are not booked yet, where there were any.
+    """
 
     def __init__(
         self,
@@ -81,12 +84,14 @@ class Books:
         deliveries: Mapping[UUID, Campaign],
         rounds: Mapping[UUID, Round],
         rewards: Mapping[UUID, Sequence[Reward]],
+        told: Mapping[UUID, int] = NOTHING_TOLD,
     ) -> None:
         self.campaigns = dict(campaigns)
         self.rounds = dict(rounds)
         self.rewards: dict[UUID, list[Reward]] = {key: list(found) for key, found in rewards.items()}
         self.counts = Booked()
         self._deliveries = deliveries
+        self._told_before = told
         self._new: set[UUID] = set()
         self._born: list[Reward] = []
         self._changed: set[UUID] = set()
@@ -323,6 +328,7 @@ class Books:
 
     def _begin(self, round_: Round, *, cause: str) -> None:
         head = round_.settlement
+        round_ = replace(round_, version=self._told_before.get(head.round_id, 0))
         self.rounds[head.round_id] = round_
         self._transitions.append(
             Transition("round", head.round_id, "", round_.state, cause, head.correlation_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prizewire_contracts import ids
 from prizewire_rewards.domain.booking import fee_moves, finality_moves, reserved_moves
-from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.errors import NeverBookable, Refused
 from prizewire_rewards.domain.events import Told
 from prizewire_rewards.domain.model import (
     Line,
@@ -37,19 +37,22 @@ class Desk(Books):
         """See that the settlement may be booked at all.
 
         Raises:
-            Refused: unknown campaign, another asset, an ended campaign, or a round that was settled before.
+            Refused: the round was settled before.
+            NeverBookable: an unknown campaign, another asset, or an ended campaign. Campaigns get their ids here, never
+                change their asset, and never leave their end, so nothing that comes later helps.
         """
-        campaign = self.campaigns.get(settlement.campaign)
-        if campaign is None:
-            raise Refused("campaign_unknown", f"no campaign {settlement.campaign}")
-        if campaign.asset != settlement.asset:
-            raise Refused(
-                "event_mismatch", f"the campaign's asset is {campaign.asset}, not {settlement.asset}"
-            )
-        if campaign.state is CampaignState.ENDED:
-            raise Refused("illegal_transition", "the campaign has ended")
         if settlement.round_id in self.rounds:
             raise Refused("illegal_transition", "the round has been settled before")
+        campaign = self.campaigns.get(settlement.campaign)
+        if campaign is None:
+            raise NeverBookable("campaign_unknown", f"there is no campaign {settlement.campaign}")
+        if campaign.asset != settlement.asset:
+            raise NeverBookable(
+                "asset_mismatch",
+                f"campaign {campaign.id} is in {campaign.asset}, the settlement in {settlement.asset}",
+            )
+        if campaign.state is CampaignState.ENDED:
+            raise NeverBookable("campaign_ended", f"campaign {campaign.id} has ended")
 
     def settle(
         self,
