@@ -17,9 +17,11 @@ from prizewire_contracts.canonical import NotCanonical, canonical_hash
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.ids import http_id
 
-__all__ = ["Answer", "check_key", "idempotent"]
+__all__ = ["KEY_PATTERN", "Answer", "check_key", "idempotent"]
 
-_KEY = re.compile(r"[A-Za-z0-9:_-]{1,255}")
+KEY_PATTERN = "^[A-Za-z0-9:_-]{1,255}$"
+"""A usable key, as a regular expression that Python and JSON Schema read alike."""
+_KEY = re.compile(KEY_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

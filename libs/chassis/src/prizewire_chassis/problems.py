@@ -12,6 +12,7 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict",
     413: "Too large",
+    415: "Unsupported media type",
     422: "Cannot be done",
     429: "Too many requests",
     500: "Internal error",

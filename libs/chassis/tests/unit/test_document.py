@@ -1,16 +1,21 @@
 """What the chassis makes of an OpenAPI document."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import pytest
 from litestar import Litestar, get, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody
 from pydantic import BaseModel, Field
 
-from prizewire_chassis.auth import TokenReader
+from prizewire_chassis.auth import TokenReader, require
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
+from prizewire_chassis.http.answers import AnswerModel, Id, PageOf
 from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.examples import answer, page
+from prizewire_chassis.idempotency import KEY_PATTERN
+
+READER = TokenReader(secret=None, issuer="i", audience="a")
 
 
 class Inner(BaseModel):
@@ -35,14 +40,24 @@ class Bare(BaseModel):
     name: Annotated[str, Field(description="unknown")]
 
 
-@get("/things/{thing_id:str}")
+class Answered(AnswerModel):
+    """What a route answers."""
+
+    id: Id
+    note: Annotated[str | None, Field(examples=[None])]
+
+
+@get("/things/{thing_id:str}", guards=[require()], refusals={404: ("thing_not_found",)})
 async def one(thing_id: FromPath[str]) -> dict[str, str]:
     return {"id": thing_id}
 
 
-@post("/things")
-async def made(data: JSONBody[Shown]) -> None:
-    del data
+@post("/things", refusals={400: ("idempotency_key_required",), 422: ("thing_refused",)})
+async def made(
+    data: JSONBody[Shown],
+    key: Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=True)] = None,
+) -> None:
+    del data, key
 
 
 @put("/bare", request_max_body_size=5_000)
@@ -51,24 +66,85 @@ async def bare(data: JSONBody[Bare]) -> None:
 
 
 def application() -> Litestar:
-    reader = TokenReader(secret=None, issuer="i", audience="a")
-    return build_app(service="test", controllers=[one, made, bare], health=Health(), tokens=reader)
+    return build_app(service="test", controllers=[one, made, bare], health=Health(), tokens=READER)
 
 
-def test_every_failure_is_a_problem() -> None:
-    """Which statuses a route may answer with follows from its path and method; all have the one error model."""
-    document = openapi_document(application())
-    failing = {
-        path: {status: one["$ref"] for status, one in operation["responses"].items() if status >= "400"}
-        for path, item in document["paths"].items()
-        for operation in item.values()
+def codes_of(document: dict[str, Any], path: str, method: str) -> dict[str, list[str]]:
+    """The codes that a route can answer with, by status."""
+    return {
+        status: answer["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"][
+            "enum"
+        ]
+        for status, answer in document["paths"][path][method]["responses"].items()
+        if status >= "400"
     }
-    assert set(failing["/things/{thing_id}"]) == {"400", "401", "403", "404", "503"}
-    assert set(failing["/things"]) == {"400", "401", "403", "409", "413", "503"}
-    assert failing["/things"]["409"] == "#/components/responses/Problem409"
-    found = document["components"]["responses"]["Problem409"]["content"]["application/problem+json"]
-    assert found["schema"] == {"$ref": "#/components/schemas/Problem"}
-    assert found["example"]["title"] == "Conflict"
+
+
+def test_every_failure_names_its_codes() -> None:
+    """The general codes follow from what a route takes; the route's own codes come first; all have the error model."""
+    document = openapi_document(application())
+    assert codes_of(document, "/things/{thing_id}", "get") == {
+        "400": ["invalid_request"],
+        "401": ["unauthenticated", "token_invalid"],
+        "403": ["forbidden"],
+        "404": ["thing_not_found", "not_found"],
+        "503": ["unavailable", "storage_full"],
+    }
+    assert codes_of(document, "/things", "post") == {
+        "400": [
+            "idempotency_key_required",
+            "invalid_request",
+            "number_out_of_range",
+            "idempotency_key_invalid",
+        ],
+        "409": ["idempotency_conflict"],
+        "413": ["body_too_large"],
+        "422": ["thing_refused"],
+        "503": ["unavailable", "storage_full"],
+    }
+    refused = document["paths"]["/things"]["post"]["responses"]["422"]
+    found = refused["content"]["application/problem+json"]
+    assert found["schema"]["allOf"][0] == {"$ref": "#/components/schemas/Problem"}
+    assert found["example"]["title"] == "Cannot be done"
+    assert found["example"]["code"] == "thing_refused"
+
+
+def test_an_idempotency_key_that_is_needed_is_shown_so() -> None:
+    """With the pattern that it must match."""
+    parameters = openapi_document(application())["paths"]["/things"]["post"]["parameters"]
+    assert [(one["name"], one["required"], one["schema"]["pattern"]) for one in parameters] == [
+        ("Idempotency-Key", True, KEY_PATTERN)
+    ]
+
+
+@pytest.mark.parametrize("refusals", [{499: ("x",)}, {409: ("x", "x")}])
+def test_refusals_that_cannot_be_are_a_mistake(refusals: dict[int, tuple[str, ...]]) -> None:
+    """A status without a meaning, or a code twice."""
+
+    @get("/wrong", refusals=refusals)
+    async def wrong() -> None: ...
+
+    with pytest.raises(ValueError, match="refusals of status"):
+        openapi_document(build_app(service="test", controllers=[wrong], health=Health(), tokens=READER))
+
+
+def test_an_answer_model_shows_its_example() -> None:
+    """Alone and in a page, made of the examples of its members."""
+
+    @get("/one")
+    async def single() -> Answered: ...
+
+    @get("/many")
+    async def several() -> PageOf[Answered]: ...
+
+    app = build_app(service="test", controllers=[single, several], health=Health(), tokens=READER)
+    document = openapi_document(app)
+    examples = {
+        path: item["get"]["responses"]["200"]["content"]["application/json"]["example"]
+        for path, item in document["paths"].items()
+    }
+    one = {"id": "6f9619ff-8b86-4011-b42d-00c04fc964ff", "note": None}
+    assert examples == {"/one": one, "/many": {"items": [one], "next_cursor": None}}
 
 
 def test_an_example_of_an_answer_keeps_its_nulls() -> None:
@@ -82,8 +158,7 @@ def test_an_example_of_an_answer_keeps_its_nulls() -> None:
     async def several() -> dict[str, str]:
         return {}
 
-    reader = TokenReader(secret=None, issuer="i", audience="a")
-    made = build_app(service="test", controllers=[single, several], health=Health(), tokens=reader)
+    made = build_app(service="test", controllers=[single, several], health=Health(), tokens=READER)
     values = [
         one["value"]
         for item in openapi_document(made)["paths"].values()

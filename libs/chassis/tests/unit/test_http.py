@@ -223,3 +223,22 @@ async def test_systems_and_people_have_doors_of_their_own(client, path, headers,
     answer = await client.get(path, headers=headers)
     assert answer.status_code == status
     assert answer.json().get("subject", "/games/chess") == "/games/chess"
+
+
+async def test_a_get_route_answers_head(client):
+    """With the status and headers of GET, and no content; other routes refuse it."""
+    whole = await client.get("/anybody", headers=bearer("player"))
+    head = await client.head("/anybody", headers=bearer("player"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert (await client.head("/typed")).status_code == 405
+    assert (await client.head("/anybody")).status_code == 401
+
+
+async def test_a_refused_method_is_told_which_are_allowed(client):
+    """In the header ``Allow`` (RFC 9110, section 15.5.6), on OPTIONS too."""
+    refused = await client.put("/anybody")
+    assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
+    assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
+    assert (await client.get("/typed")).headers["allow"] == "OPTIONS, POST"
+    assert (await client.options("/anybody")).headers["allow"] == "GET, HEAD, OPTIONS"

@@ -20,6 +20,7 @@ from prizewire_chassis.auth import ApiTokens, Authentication, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
 from prizewire_chassis.health import Health
 from prizewire_chassis.http.document import DocumentPlugin
+from prizewire_chassis.http.head import Application
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
@@ -75,7 +76,7 @@ def build_app(
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Litestar(
+    return Application(
         route_handlers=[live, ready, metrics, *controllers],
         middleware=[
             DefineMiddleware(_Observed),
@@ -173,7 +174,10 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
     if error.status_code == _TOO_LARGE and isinstance(request.route_handler, HTTPRouteHandler):
         limit = request.route_handler.resolve_request_max_body_size()
         detail = f"the body is larger than the {limit} bytes that this route takes"
-    return _render(request, Problem(status=error.status_code, code=code, detail=detail))
+    answer = _render(request, Problem(status=error.status_code, code=code, detail=detail))
+    if allowed := (error.headers or {}).get("allow"):
+        answer.headers["allow"] = allowed
+    return answer
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

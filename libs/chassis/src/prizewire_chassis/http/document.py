@@ -1,19 +1,22 @@
-"""A service's OpenAPI document: what Litestar makes of the routes, with the one error model and examples of bodies."""
+"""A service's OpenAPI document: Litestar's, with an example on each body and answer, and with the problems of each route."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from litestar import Litestar, Request
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
+from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, possible_refusals
+from prizewire_chassis.idempotency import KEY_PATTERN
 from prizewire_chassis.problems import TITLES
 
 __all__ = ["DocumentPlugin", "openapi_document"]
 
 _METHODS: Final = frozenset({"get", "put", "post", "patch", "delete"})
-_WRITES: Final = frozenset({"put", "post", "patch", "delete"})
 _MEDIA_TYPE: Final = "application/problem+json"
+_KEY_DESCRIPTION: Final = "Names this request. The same key with the same body makes no second effect: the stored answer is given again."
 _PROBLEM: Final[Mapping[str, Any]] = {
     "title": "Problem",
     "description": "Why a request was not done (RFC 9457). `code` is stable: programs go by it, people by `detail`.",
@@ -37,32 +40,6 @@ _PROBLEM: Final[Mapping[str, Any]] = {
     },
     "additionalProperties": True,
 }
-_SAID: Final[Mapping[int, tuple[str, str, str]]] = {
-    400: (
-        "The request is malformed, or a rule forbids it.",
-        "invalid_request",
-        "amount: String should have at least 1 character",
-    ),
-    401: ("There is no token, or it was refused.", "unauthenticated", "this route needs a bearer token"),
-    403: ("The caller's roles do not reach here.", "forbidden", "this route is for: admin"),
-    404: ("There is no such thing, or none that the caller may see.", "not_found", "there is no such thing"),
-    409: (
-        "It contradicts what is there: another body under the same key, or a state that does not allow it.",
-        "idempotency_conflict",
-        "this Idempotency-Key was used with another request",
-    ),
-    413: (
-        "The body is larger than the route takes; its description and `detail` say how large it may be.",
-        "body_too_large",
-        "the body is larger than the 1000000 bytes that this route takes",
-    ),
-    503: (
-        "The service cannot do it just now; the same request may be sent again.",
-        "unavailable",
-        "the service cannot reach its database just now; the same request may be sent again",
-    ),
-}
-"""What each status means, with a code and a detail as an example."""
 
 
 class DocumentPlugin(JsonRenderPlugin):
@@ -85,48 +62,29 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
 
 def _made(app: Litestar) -> dict[str, Any]:
     document = app.openapi_schema.to_schema()
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = dict(_PROBLEM)
-    components["responses"] = {f"Problem{status}": _response(status) for status in _SAID}
-    limits = _body_limits(app)
+    handlers = _handlers(app)
     for path, item in document["paths"].items():
         for method in _METHODS & item.keys():
             operation = item[method]
+            handler = handlers[path, method]
+            _describe_parameters(operation)
+            _describe_body(operation, schemas, limit=handler.resolve_request_max_body_size())
             responses = operation.setdefault("responses", {})
             responses.pop("400", None)
-            body = operation.get("requestBody", {})
-            for status in _possible(path, method, has_body=bool(body)):
-                responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-            limit = limits.get((path, method))
-            if body and limit is not None:
-                said = f"At most {limit:,} bytes."
-                body["description"] = f"{body['description']} {said}" if "description" in body else said
-            for media in body.get("content", {}).values():
-                example = _example(media.get("schema", {}), schemas)
-                if example is not _NOTHING and "example" not in media and "examples" not in media:
-                    media["example"] = example
+            for response in responses.values():
+                _add_examples(response.get("content", {}), schemas)
+            for status, codes in possible_refusals(handler, operation).items():
+                responses[str(status)] = _problem_response(status, codes, path=path)
+            if not handler.resolve_guards():
+                operation["security"] = []
     return document
 
 
-def _response(status: int) -> dict[str, Any]:
-    description, code, detail = _SAID[status]
-    example = {
-        "type": f"urn:prizewire:problem:{code}",
-        "title": TITLES[status],
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "instance": "/api/…",
-    }
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {_MEDIA_TYPE: {"schema": schema, "example": example}}}
-
-
-def _body_limits(app: Litestar) -> dict[tuple[str, str], int | None]:
-    """How many bytes a body may have, by path and method."""
+def _handlers(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:
     return {
-        (route.path_format, method.lower()): handler.resolve_request_max_body_size()
+        (route.path_format, method.lower()): handler
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
@@ -134,14 +92,48 @@ def _body_limits(app: Litestar) -> dict[tuple[str, str], int | None]:
     }
 
 
-def _possible(path: str, method: str, *, has_body: bool) -> list[int]:
-    """The statuses of problems that a route may answer with."""
-    return sorted(
-        {400, 401, 403, 503}
-        | ({404} if "{" in path else set())
-        | ({409} if method in _WRITES else set())
-        | ({413} if has_body else set())
-    )
+def _describe_parameters(operation: Mapping[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "header" and parameter["name"] == IDEMPOTENCY_HEADER:
+            parameter["description"] = _KEY_DESCRIPTION
+            parameter["schema"] = {"type": "string", "pattern": KEY_PATTERN}
+
+
+def _describe_body(operation: Mapping[str, Any], schemas: Mapping[str, Any], *, limit: int | None) -> None:
+    body = operation.get("requestBody")
+    if body is None:
+        return
+    if limit is not None:
+        said = f"At most {limit:,} bytes."
+        body["description"] = f"{body['description']} {said}" if "description" in body else said
+    _add_examples(body.get("content", {}), schemas)
+
+
+def _add_examples(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+    for media in content.values():
+        if "example" not in media and "examples" not in media:
+            example = _example(media.get("schema", {}), schemas)
+            if example is not _NOTHING:
+                media["example"] = example
+
+
+def _problem_response(status: int, codes: list[tuple[str, str]], *, path: str) -> dict[str, Any]:
+    """A refusal of one route: the error model, narrowed to this status and the codes that the route can give."""
+    code, detail = codes[0]
+    example = {
+        "type": f"urn:prizewire:problem:{code}",
+        "title": TITLES[status],
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": path,
+    }
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": [one for one, _ in codes]}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}
+    return {
+        "description": MEANINGS[status],
+        "content": {_MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
 
 
 _NOTHING: Final = object()

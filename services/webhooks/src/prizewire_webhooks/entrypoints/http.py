@@ -14,7 +14,9 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.refusals import Refusals
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
@@ -24,7 +26,14 @@ from prizewire_webhooks.domain.commands import CreateSubscription, RemoveSubscri
 from prizewire_webhooks.domain.events import ProviderSpoke
 from prizewire_webhooks.domain.model import Subscription
 from prizewire_webhooks.domain.states import DeliveryState
-from prizewire_webhooks.entrypoints.lineage import delivery_view
+from prizewire_webhooks.entrypoints.answers import (
+    DeliveryAnswer,
+    NewSubscriptionAnswer,
+    ProviderEventAnswer,
+    SubscriptionAnswer,
+    delivery_answer,
+    subscription_answer,
+)
 from prizewire_webhooks.entrypoints.stores import Stores
 from prizewire_webhooks.handlers import providers, subscriptions
 from prizewire_webhooks.metrics import PROVIDER_EVENTS
@@ -39,6 +48,7 @@ _STATUS = {
     errors.TooManySubscriptions.code: 409,
     errors.ProviderEventConflict.code: 409,
 }
+_NO_SUBSCRIPTION: Refusals = {404: ("subscription_not_found",)}
 
 
 class NewSubscription(BaseModel):
@@ -52,23 +62,7 @@ class NewSubscription(BaseModel):
 
 
 def _problem(error: errors.WebhookError) -> Problem:
-    return Problem(status=_STATUS.get(error.code, 400), code=error.code, detail=str(error))
-
-
-def _view(subscription: Subscription) -> dict[str, Any]:
-    return {
-        "id": str(subscription.subscription_id),
-        "owner": subscription.owner,
-        "url": subscription.url,
-        "event_types": list(subscription.event_types),
-        "description": subscription.description,
-        "state": str(subscription.state),
-        "reason": subscription.reason,
-        "failures": subscription.failures,
-        "next_probe_at": None if subscription.probe_at is None else subscription.probe_at.isoformat(),
-        "created_at": subscription.created_at.isoformat(),
-        "changed_at": subscription.changed_at.isoformat(),
-    }
+    return Problem(status=_STATUS.get(error.code, 422), code=error.code, detail=str(error))
 
 
 def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
@@ -115,10 +109,17 @@ def subscription_controller(
         guards = [allowed]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["webhooks"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @post("/", summary="Subscribe an address to event types; the secret is shown here only")
+        @post(
+            "/",
+            summary="Subscribe an address to event types; the secret is shown here only",
+            refusals={
+                409: ("too_many_subscriptions",),
+                422: ("url_invalid", "address_refused", "host_unknown", "event_types_invalid"),
+            },
+        )
         async def create(
             self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any]
-        ) -> dict[str, Any]:
+        ) -> NewSubscriptionAnswer:
             user: Principal = request.user
             command = CreateSubscription(
                 owner=user.subject,
@@ -147,14 +148,14 @@ def subscription_controller(
                     )
             except errors.WebhookError as error:
                 raise _problem(error) from None
-            return {**_view(made), "secret": secret}
+            return NewSubscriptionAnswer(**dict(subscription_answer(made)), secret=secret)
 
         @get("/", summary="Subscriptions, the newest first")
         async def list_all(
             self,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
-        ) -> Page:
+        ) -> PageOf[SubscriptionAnswer]:
             size = page_limit(limit)
             async with db.transaction() as tx:
                 found = await stores.subscriptions(tx).page(after=_after(cursor), limit=size)
@@ -164,13 +165,17 @@ def subscription_controller(
                 if last is None
                 else encode_cursor([last.created_at.isoformat(), str(last.subscription_id)])
             )
-            return {"items": [_view(one) for one in found], "next_cursor": following}
+            return PageOf(items=[subscription_answer(one) for one in found], next_cursor=following)
 
-        @get("/{subscription_id:uuid}", summary="One subscription")
-        async def show(self, subscription_id: FromPath[UUID]) -> dict[str, Any]:
-            return _view(await self._found(subscription_id))
+        @get("/{subscription_id:uuid}", summary="One subscription", refusals=_NO_SUBSCRIPTION)
+        async def show(self, subscription_id: FromPath[UUID]) -> SubscriptionAnswer:
+            return subscription_answer(await self._found(subscription_id))
 
-        @delete("/{subscription_id:uuid}", summary="End a subscription; what waits for it is dropped")
+        @delete(
+            "/{subscription_id:uuid}",
+            summary="End a subscription; what waits for it is dropped",
+            refusals={**_NO_SUBSCRIPTION, 422: ("illegal_transition",)},
+        )
         async def remove(self, subscription_id: FromPath[UUID], request: Request[Any, Any, Any]) -> None:
             user: Principal = request.user
             command = RemoveSubscription(subscription_id=subscription_id, actor=user.subject)
@@ -189,14 +194,18 @@ def subscription_controller(
             except errors.WebhookError as error:
                 raise _problem(error) from None
 
-        @get("/{subscription_id:uuid}/deliveries", summary="Deliveries with every attempt, the newest first")
+        @get(
+            "/{subscription_id:uuid}/deliveries",
+            summary="Deliveries with every attempt, the newest first",
+            refusals=_NO_SUBSCRIPTION,
+        )
         async def history(
             self,
             subscription_id: FromPath[UUID],
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
             delivery_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
-        ) -> Page:
+        ) -> PageOf[DeliveryAnswer]:
             await self._found(subscription_id)
             size = page_limit(limit)
             async with db.transaction() as tx:
@@ -207,7 +216,7 @@ def subscription_controller(
                     limit=size,
                 )
             following = encode_cursor([found[-1].delivery_id]) if len(found) == size else None
-            return {"items": [delivery_view(one) for one in found], "next_cursor": following}
+            return PageOf(items=[delivery_answer(one) for one in found], next_cursor=following)
 
         async def _found(self, subscription_id: UUID) -> Subscription:
             async with db.transaction() as tx:
@@ -240,8 +249,14 @@ def provider_controller(
             status_code=200,
             summary="A provider's webhook, verified over its raw bytes",
             request_max_body_size=PROVIDER_BODY_BYTES_MAX,
+            refusals={
+                401: ("signature_invalid", "outside_replay_window", "malformed"),
+                404: ("rail_unknown",),
+                409: ("provider_event_conflict",),
+                413: ("body_too_large",),
+            },
         )
-        async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> ProviderEventAnswer:
             if rail not in rails:
                 raise _problem(errors.RailUnknown())
             body = await request.body()
@@ -276,6 +291,6 @@ def provider_controller(
                 PROVIDER_EVENTS.labels("conflict").inc()
                 raise _problem(errors.ProviderEventConflict())
             PROVIDER_EVENTS.labels("repeated" if result is None else "accepted").inc()
-            return {"received": True}
+            return ProviderEventAnswer(received=True)
 
     return ProviderController
