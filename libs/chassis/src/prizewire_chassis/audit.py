@@ -12,6 +12,7 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
 from prizewire_contracts.ids import derive
+from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 
 __all__ = ["GENESIS", "Audit", "link_hash", "verify_chain"]
 
@@ -49,7 +50,8 @@ class Audit:
         detail: Mapping[str, Any] | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Add one record. ``detail`` is JSON without floats, secrets or personal payout details.
+        """Add one record. ``detail`` is JSON without floats, secrets or personal payout details. Of other texts what
+        cannot be printed is replaced: an action must not fail for its record.
 
         Records of one service queue behind each other (a transaction lock), so that the chain has no fork:
         call it late in the transaction.
@@ -63,10 +65,10 @@ class Audit:
             "service": self._service,
             "sequence": sequence,
             "at": now,
-            "actor": actor,
+            "actor": printable(actor, length_max=LINE_LENGTH_MAX),
             "action": action,
-            "target": target,
-            "reason": reason,
+            "target": printable(target),
+            "reason": None if not reason else printable(reason),
             "detail": orjson.loads(orjson.dumps(dict(detail or {}))),
             "correlation_id": correlation,
             "prev_hash": GENESIS if last is None else last.hash,
@@ -77,10 +79,10 @@ class Audit:
             {
                 "sequence": sequence,
                 "at": now,
-                "actor": actor,
+                "actor": record["actor"],
                 "action": action,
-                "target": target,
-                "reason": reason,
+                "target": record["target"],
+                "reason": record["reason"],
                 "detail": _json(record["detail"]),
                 "correlation_id": correlation,
                 "prev_hash": record["prev_hash"],

@@ -5,10 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from prizewire_contracts.text import Ascii, EventLine, Name, Word
+
 __all__ = [
     "CONTENT_TYPE",
     "Amount",
     "AssetCode",
+    "CorrelationId",
     "Data",
     "Digest",
     "Envelope",
@@ -16,17 +19,12 @@ __all__ = [
     "Name",
     "Score",
     "ServiceEnvelope",
-    "Text",
     "Timestamp",
     "Version",
 ]
 
 CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""
-
-
-_PRINTED = r"^[^\x00-\x1f\x7f]+$"
-"""Attributes that are stored and shown: no control characters."""
 
 
 def _aware(value: datetime) -> datetime:
@@ -47,12 +45,11 @@ Amount = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,18})(\.[0-9
 Score = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$", max_length=20)]
 """A score: a decimal string, negative allowed."""
 AssetCode = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
-"""An identifier given by others: player, match, competition. Opaque, no white space, no control characters."""
+Short = Annotated[str, StringConstraints(max_length=128, pattern=r"^[!-~]*$")]
+"""Visible ASCII, perhaps none."""
+CorrelationId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-"""Free text without control characters, which CloudEvents 1.0 ("Type System") forbids; no database stores NUL."""
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -79,26 +76,24 @@ class Envelope(BaseModel):
     """The only service that may produce this type; None for game servers."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Text
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
-    type: str
+    id: EventLine
+    source: Ascii
+    type: Word
     time: Timestamp
-    subject: Text
+    subject: EventLine
     datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: Annotated[str, StringConstraints(max_length=256)] | None = None
-    correlationid: (
-        Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] | None
-    ) = None
-    causationid: Text | None = None
+    dataschema: Ascii | None = None
+    correlationid: CorrelationId | None = None
+    causationid: EventLine | None = None
     aggregateversion: Version | None = None
-    keyid: Annotated[str, StringConstraints(max_length=128)] | None = None
+    keyid: Short | None = None
     signature: HexSignature | None = None
-    traceparent: Annotated[str, StringConstraints(max_length=128)] | None = None
+    traceparent: Short | None = None
     data: Any
 
 
 class ServiceEnvelope(Envelope):
     """An event of one of our services: correlation id and aggregate version are always there."""
 
-    correlationid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+    correlationid: CorrelationId
     aggregateversion: Version

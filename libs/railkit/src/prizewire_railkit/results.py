@@ -5,6 +5,7 @@ from typing import Any
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Outcome, ProviderResult
+from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 from prizewire_money import Amount
 
 __all__ = ["no_effect", "paid", "pending", "unknown"]
@@ -16,16 +17,18 @@ def paid(
     """Proven: ``amount`` reached the recipient."""
     return ProviderResult(
         outcome=Outcome.PAID,
-        provider_ref=reference,
+        provider_ref=_clean(reference),
         amount=amount,
         fee=fee,
-        proof=proof if proof is not None else {"reference": reference},
+        proof=proof if proof is not None else {"reference": _clean(reference)},
     )
 
 
 def pending(*, reference: str | None = None, retry_after_s: int | None = None) -> ProviderResult:
     """Accepted: the provider is at work."""
-    return ProviderResult(outcome=Outcome.PENDING, provider_ref=reference, retry_after_s=retry_after_s)
+    return ProviderResult(
+        outcome=Outcome.PENDING, provider_ref=_clean(reference), retry_after_s=retry_after_s
+    )
 
 
 def no_effect(
@@ -33,7 +36,7 @@ def no_effect(
 ) -> ProviderResult:
     """Proven: no money moved, and none will for this attempt."""
     return ProviderResult(
-        outcome=Outcome.NO_EFFECT, code=code, provider_ref=reference, retry_after_s=retry_after_s
+        outcome=Outcome.NO_EFFECT, code=code, provider_ref=_clean(reference), retry_after_s=retry_after_s
     )
 
 
@@ -42,3 +45,8 @@ def unknown(
 ) -> ProviderResult:
     """Nothing is proven."""
     return ProviderResult(outcome=Outcome.UNKNOWN, code=code, retry_after_s=retry_after_s)
+
+
+def _clean(reference: str | None) -> str | None:
+    """A provider's reference as it can be kept and shown, whatever the provider sends."""
+    return None if reference is None else printable(reference, length_max=LINE_LENGTH_MAX)

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import Data, Digest, ServiceEnvelope, Timestamp
+from prizewire_contracts.envelope import CorrelationId, Data, Digest, ServiceEnvelope, Timestamp
+from prizewire_contracts.text import EventLine, EventReason, Word
 
 __all__ = ["AuditEvent", "AuditRecorded", "AuditRecordedEvent"]
 
@@ -16,15 +17,15 @@ class AuditRecorded(Data):
     first record's ``prev_hash`` is 64 zeros. No secrets, no personal payout details.
     """
 
-    service: str
+    service: Word
     sequence: Annotated[int, Field(ge=1)]
     at: Timestamp
-    actor: str
-    action: str
-    target: str
-    reason: str | None = None
+    actor: EventLine
+    action: Word
+    target: EventReason
+    reason: EventReason | None = None
     detail: dict[str, Any] = Field(default_factory=dict)
-    correlation_id: str
+    correlation_id: CorrelationId
     prev_hash: Digest
     hash: Digest
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from prizewire_contracts.envelope import Data, Envelope, Name, Score, Version
+from prizewire_contracts.text import EventReason
 
 __all__ = [
     "MatchClosed",
@@ -75,13 +76,13 @@ class MatchCompleted(_Match):
 class MatchCorrected(MatchCompleted):
     """A result that supersedes an earlier one, whole."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: EventReason
 
 
 class MatchVoided(_Match):
     """A match that does not count."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: EventReason
 
 
 class MatchEnteredEvent(Envelope):

@@ -2,6 +2,7 @@
 
 from prizewire_contracts.envelope import Data
 from prizewire_contracts.parties import PartyRole
+from prizewire_contracts.text import EventLine
 
 __all__ = ["MoneyParty"]
 
@@ -10,4 +11,4 @@ class MoneyParty(Data):
     """A person, by the subject of their token, in one role towards an amount of money."""
 
     role: PartyRole
-    subject: str
+    subject: EventLine

@@ -20,6 +20,7 @@ from prizewire_contracts.envelope import (
     Timestamp,
     Version,
 )
+from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, Memo, Word
 
 __all__ = [
     "Closure",
@@ -68,20 +69,20 @@ class PayoutApproved(_Payout):
     """May be paid. ``approvers`` is empty where policy approved by itself."""
 
     policy_version: Version
-    approvers: list[str]
+    approvers: list[EventLine]
 
 
 class PayoutHeld(_Payout):
     """Waits for an approver; ``reason`` is a stable code."""
 
-    reason: str
+    reason: Word
 
 
 class PayoutSubmitted(_Payout):
     """An attempt began: its key is stored and the call may be under way."""
 
     attempt_no: Version
-    rail: str
+    rail: Word
     provider_key: UUID
 
 
@@ -89,8 +90,8 @@ class PayoutPending(_Payout):
     """The rail is at work."""
 
     attempt_no: Version
-    rail: str
-    provider_ref: str | None = None
+    rail: Word
+    provider_ref: EventLine | None = None
     tx_hash: Digest | None = None
 
 
@@ -98,8 +99,8 @@ class PayoutUnknown(_Payout):
     """The outcome is not known; it leaves this state only by proof."""
 
     attempt_no: Version
-    rail: str
-    code: str
+    rail: Word
+    code: Word
 
 
 class PayoutProof(Data):
@@ -108,7 +109,7 @@ class PayoutProof(Data):
     tx_hash: Digest | None = None
     ledger: Annotated[int, Field(ge=1)] | None = None
     op: Annotated[int, Field(ge=0)] | None = None
-    reference: str | None = None
+    reference: EventLine | None = None
 
 
 class PayoutPaid(_Payout):
@@ -117,8 +118,8 @@ class PayoutPaid(_Payout):
     """
 
     attempt_no: Version
-    rail: str
-    rail_type: str
+    rail: Word
+    rail_type: Word
     player: Name | None
     asset: AssetCode
     amount: Amount
@@ -134,13 +135,13 @@ class Closure(Data):
     verifies its signature before it gives money back.
     """
 
-    event: Annotated[str, Field(max_length=8_192)]
+    event: Annotated[str, Field(max_length=8_192, pattern=PRINTABLE)]
 
 
 class PayoutClosed(_Payout):
     """Ended without effect. ``closure`` is there whenever the intent allowed a rail that the signer serves."""
 
-    code: str
+    code: Word
     attempts: Annotated[int, Field(ge=0)]
     closure: Closure | None
 
@@ -148,7 +149,7 @@ class PayoutClosed(_Payout):
 class PayoutReturned(_Payout):
     """Paid, and came back: ``amount`` at most what was paid."""
 
-    return_ref: str
+    return_ref: EventLine
     asset: AssetCode
     amount: Amount
     fee: Amount
@@ -162,14 +163,14 @@ class MethodChanged(Data):
     method_id: UUID
     version: Version
     player: Name
-    type: str
-    rail_type: str
+    type: Word
+    rail_type: Word
     state: Literal["active", "removed"]
     verified: bool
     is_default: bool
     registered_by: Literal["player", "staff"] = "player"
-    address: str | None = None
-    memo: str | None = None
+    address: Ascii | None = None
+    memo: Memo | None = None
     commitment: Digest | None = None
 
 
@@ -180,8 +181,8 @@ class TopupCompleted(Data):
     player: Name
     asset: AssetCode
     amount: Amount
-    rail: str
-    reference: str
+    rail: Word
+    reference: EventLine
 
 
 class TopupEnded(Data):
@@ -189,7 +190,7 @@ class TopupEnded(Data):
 
     topup_id: UUID
     player: Name
-    code: str
+    code: Word
 
 
 class TopupReversal(Data):
@@ -201,8 +202,8 @@ class TopupReversal(Data):
     player: Name
     asset: AssetCode
     amount: Amount
-    rail: str
-    reversal_ref: str
+    rail: Word
+    reversal_ref: EventLine
 
 
 class _PayoutsEnvelope(ServiceEnvelope):

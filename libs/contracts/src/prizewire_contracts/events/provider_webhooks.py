@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from prizewire_contracts.envelope import Data, Digest, ServiceEnvelope
+from prizewire_contracts.text import EventLine
 
 __all__ = ["ProviderEventReceived", "ProviderEventReceivedEvent", "ProviderWebhookEvent"]
 
@@ -15,11 +16,11 @@ __all__ = ["ProviderEventReceived", "ProviderEventReceivedEvent", "ProviderWebho
 class ProviderEventReceived(Data):
     """A provider said something. The body stays in webhooks; whoever cares asks the rail."""
 
-    provider: str
-    event_id: str
-    event_type: str
-    provider_key: str | None = None
-    provider_ref: str | None = None
+    provider: EventLine
+    event_id: EventLine
+    event_type: EventLine
+    provider_key: EventLine | None = None
+    provider_ref: EventLine | None = None
     body_sha256: Digest
 
 

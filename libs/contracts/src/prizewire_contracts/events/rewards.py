@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from prizewire_contracts.envelope import (
     Amount,
@@ -38,6 +38,7 @@ from prizewire_contracts.events.wallets import (
     TopupReversedEvent,
 )
 from prizewire_contracts.intents import Intent
+from prizewire_contracts.text import Ascii, EventLine, EventReason, Word, printable_members
 
 __all__ = [
     "CampaignChanged",
@@ -91,9 +92,9 @@ class CampaignChanged(Data):
     campaign: UUID
     name: Name
     asset: AssetCode
-    state: str
-    delivery: str
-    actor: str
+    state: Word
+    delivery: Word
+    actor: EventLine
 
 
 class CampaignFunded(Data):
@@ -103,7 +104,7 @@ class CampaignFunded(Data):
     asset: AssetCode
     amount: Amount
     funded_total: Amount
-    actor: str
+    actor: EventLine
 
 
 class PoolLevel(Data):
@@ -126,7 +127,7 @@ class RewardLine(Data):
     amount: Amount
     state: RewardState
     transfer_id: UUID | None
-    note: str | None = None
+    note: Word | None = None
 
 
 class RewardAllocated(Data):
@@ -165,7 +166,7 @@ class RoundRefused(Data):
     settlement_version: Version
     part: Version
     code: RoundRefusal
-    detail: str
+    detail: EventReason
 
 
 class CampaignWithdrawn(Data):
@@ -175,14 +176,14 @@ class CampaignWithdrawn(Data):
     asset: AssetCode
     amount: Amount
     withdrawn_total: Amount
-    actor: str
+    actor: EventLine
 
 
 class SealedDetails(Data):
     """Payout details given inline, sealed to payouts' public key (NaCl sealed box, base64)."""
 
-    key_id: str
-    box: str
+    key_id: Ascii
+    box: Annotated[str, Field(max_length=16_384, pattern=r"^[A-Za-z0-9+/=_-]+$")]
 
 
 class PayoutRequested(Data):
@@ -196,11 +197,11 @@ class PayoutRequested(Data):
     reward_ids: list[UUID]
     method_id: UUID | None
     method_version: Version | None
-    intent: Intent
+    intent: Annotated[Intent, AfterValidator(printable_members)]
     intent_signature: HexSignature
-    filed_by: str
+    filed_by: EventLine
     parties: list[MoneyParty] = Field(default_factory=list)
-    one_person: list[str] = Field(default_factory=list)
+    one_person: list[EventLine] = Field(default_factory=list)
     sealed_details: SealedDetails | None = None
 
 
@@ -208,15 +209,15 @@ class PayoutCancelRequested(Data):
     """Somebody wants a payout stopped. Payouts decides."""
 
     payout_id: UUID
-    by: str
-    reason: str
+    by: EventLine
+    reason: EventReason
 
 
 class PayoutIntentRenewed(Data):
     """The same payout on the same terms, with a later expiry."""
 
     payout_id: UUID
-    intent: Intent
+    intent: Annotated[Intent, AfterValidator(printable_members)]
     intent_signature: HexSignature
 
 

@@ -16,6 +16,7 @@ from prizewire_contracts.envelope import (
     Version,
 )
 from prizewire_contracts.events.parties import MoneyParty
+from prizewire_contracts.text import Ascii, EventReason
 
 __all__ = [
     "LINES_PER_PART_MAX",
@@ -45,7 +46,7 @@ LINES_PER_PART_MAX = 1_000
 class _Round(Data):
     round_id: UUID
     match_id: Name
-    match_source: str
+    match_source: Ascii
     competition: Name
 
 
@@ -125,7 +126,7 @@ class RoundSettled(_Round):
 class RoundCorrected(RoundSettled):
     """Full new lines that supersede the settlement before."""
 
-    reason: str
+    reason: EventReason
 
 
 class RoundFinalized(Data):
@@ -138,7 +139,7 @@ class RoundFinalized(Data):
 class RoundVoided(_Round):
     """The round does not count; what it reserved goes back."""
 
-    reason: str
+    reason: EventReason
 
 
 class _SettlementEnvelope(ServiceEnvelope):

@@ -7,10 +7,11 @@ UUIDv5 of the slot for the former, the payout's own for the latter.
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from prizewire_contracts.envelope import Data, Digest, HexSignature, ServiceEnvelope, Version
+from prizewire_contracts.envelope import CorrelationId, Data, Digest, HexSignature, ServiceEnvelope, Version
 from prizewire_contracts.intents import Approval, Intent
+from prizewire_contracts.text import Ascii, Word, printable_members
 
 __all__ = [
     "CloseRefused",
@@ -45,7 +46,7 @@ class SlotRef(Data):
 
     slot_id: UUID
     chain: Literal["stellar", "ton"]
-    account: str
+    account: Ascii
     sequence: Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
 
 
@@ -54,8 +55,8 @@ class SigningItem(Data):
 
     op: Annotated[int, Field(ge=0, le=99)]
     payout_id: UUID
-    correlation_id: str
-    intent: Intent
+    correlation_id: CorrelationId
+    intent: Annotated[Intent, AfterValidator(printable_members)]
     intent_signature: HexSignature
 
 
@@ -69,12 +70,12 @@ class SigningRequested(Data):
     chain: Literal["stellar", "ton"]
     slot: SlotRef
     revision: Version
-    xdr: Annotated[str, Field(max_length=200_000)]
+    xdr: Annotated[str, Field(max_length=200_000, pattern=r"^[A-Za-z0-9+/=]+$")]
     tx_hash: Digest
     max_time: Annotated[int, Field(ge=1)]
     fee_cap: Annotated[int, Field(ge=1)]
     items: Annotated[list[SigningItem], Field(max_length=100)]
-    approval: Approval
+    approval: Annotated[Approval, AfterValidator(printable_members)]
     approval_signature: HexSignature
 
 
@@ -118,7 +119,7 @@ class ItemRefusal(Data):
     """Why one item was refused."""
 
     payout_id: UUID
-    code: str
+    code: Word
 
 
 class SigningRefused(Data):
@@ -128,7 +129,7 @@ class SigningRefused(Data):
     slot: SlotRef
     revision: Version
     tx_hash: Digest
-    code: str
+    code: Word
     items: list[ItemRefusal]
     counter: Annotated[int, Field(ge=1)]
 

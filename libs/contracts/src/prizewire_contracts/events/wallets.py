@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from prizewire_contracts.envelope import Amount, AssetCode, Data, Name, ServiceEnvelope, Timestamp
+from prizewire_contracts.text import Ascii, EventLine, Word
 
 __all__ = [
     "ClaimApprovedEvent",
@@ -50,9 +51,9 @@ class ClaimChanged(Data):
     asset: AssetCode
     amount: Amount
     state: Literal["open", "held", "approved", "rejected", "expired"]
-    code: str | None = None
+    code: Word | None = None
     deadline: Timestamp | None = None
-    actor: str
+    actor: EventLine
 
 
 class ReceivableChanged(Data):
@@ -66,7 +67,7 @@ class ReceivableChanged(Data):
     amount: Amount
     open: Amount
     campaign: UUID | None = None
-    reference: str
+    reference: EventLine
 
 
 class TopupBooked(Data):
@@ -79,7 +80,7 @@ class TopupBooked(Data):
     asset: AssetCode
     amount: Amount
     owed: Amount | None = None
-    reference: str
+    reference: EventLine
 
 
 class EntryChanged(Data):
@@ -90,14 +91,14 @@ class EntryChanged(Data):
     entry_id: UUID
     round_id: UUID
     match_id: Name
-    match_source: str
+    match_source: Ascii
     player: Name
     asset: AssetCode
     amount: Amount
     from_winnings: Amount
     from_topup: Amount
     state: Literal["paid", "refused", "refunded", "earned", "closed"]
-    code: str | None = None
+    code: Word | None = None
 
 
 class ClaimOpenedEvent(FromRewards):

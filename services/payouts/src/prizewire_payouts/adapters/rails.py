@@ -10,6 +10,7 @@ import yaml
 
 from prizewire_chassis.clock import Clock
 from prizewire_contracts.rails import PROVIDER_ENTRY_POINTS, RailType, RewardPayoutProvider
+from prizewire_contracts.text import is_word
 from prizewire_money import AssetRegistry
 from prizewire_payouts.ports import Rail
 from prizewire_railkit import Options, RailContext, RailMisconfigured
@@ -63,8 +64,8 @@ def _entry(number: int, item: Any) -> RailEntry:
         raise RailMisconfigured(msg)
     options = {str(key): value for key, value in item.items()}
     name, kind = options.pop("name", None), options.pop("type", None)
-    if not isinstance(name, str) or not name or not name.isprintable():
-        msg = f"rail number {number} of RAILS_FILE has no name"
+    if not isinstance(name, str) or not is_word(name):
+        msg = f"rail number {number} of RAILS_FILE has no name of letters, digits and _.:/-"
         raise RailMisconfigured(msg)
     if not isinstance(kind, str) or kind not in [*RailType]:
         msg = f"the rail {name} has no type of: {', '.join(RailType)}"

@@ -12,6 +12,7 @@ from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events import wallets
 from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.text import printable
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.adapters.wallet_messages import entry_event, topup_event
 from prizewire_rewards.domain.claims import CLAIM_LIVE, ClaimState
@@ -141,7 +142,7 @@ class OutboxMessages:
             settlement_version=head.settlement_version,
             part=refused.part,
             code=wire.RoundRefusal(refused.code),
-            detail=refused.detail,
+            detail=printable(refused.detail),
         )
         return self._outbox.event(
             wire.RoundRefusedEvent,

@@ -7,7 +7,8 @@ from uuid import UUID
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from prizewire_contracts.envelope import Amount, AssetCode, Digest, Name, Score, Timestamp
+from prizewire_contracts.envelope import Amount, AssetCode, Digest, Score, Timestamp
+from prizewire_contracts.text import PRINTABLE_OR_EMPTY, Ascii, Line, Name, Word
 from prizewire_money import Amount as Money
 from prizewire_money import Asset, AssetRegistry, MoneyError
 from prizewire_settlement.domain.errors import RuleInvalid
@@ -33,7 +34,6 @@ from prizewire_settlement.domain.rules import (
 __all__ = ["CompetitionBody"]
 
 CompetitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
@@ -58,10 +58,12 @@ class KeyBody(_Body):
 class SourceBody(_Body):
     """Who may report matches; without keys, unsigned reports are taken."""
 
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")] = Field(
-        examples=["/games/chess"]
-    )
+    source: Ascii = Field(examples=["/games/chess"])
     keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list, examples=[[]])
+
+
+Cell = Annotated[str, StringConstraints(max_length=40, pattern=PRINTABLE_OR_EMPTY)]
+"""Read by the domain, which says what is wrong with it."""
 
 
 class RowBody(_Body):
@@ -69,8 +71,8 @@ class RowBody(_Body):
     together, or ``amount_each``.
     """
 
-    places: str
-    percent_total: str | None = None
+    places: Cell
+    percent_total: Cell | None = None
     amount_each: Amount | None = None
 
 
@@ -87,7 +89,7 @@ class TemplateBody(_Body):
     wanted.
     """
 
-    name: str | None = Field(None, description="A named template.", examples=["top5"])
+    name: Word | None = Field(None, description="A named template.", examples=["top5"])
     table: Annotated[list[RowBody], Field(max_length=1_000)] | None = Field(
         None,
         description="Rows of places, from the first on without a gap; either percentages or amounts.",
@@ -160,7 +162,7 @@ class CompetitionBody(_Body):
     """A competition and its rule."""
 
     id: CompetitionId | None = Field(None, examples=["cup"])
-    name: Title = Field(examples=["Cup"])
+    name: Line = Field(examples=["Cup"])
     campaign: UUID = Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
     asset: AssetCode = Field(examples=["EURC"])
     gross_prize: Amount = Field(examples=["100.00"])

@@ -20,6 +20,7 @@ from prizewire_chassis.http.refusals import Refusals
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
+from prizewire_contracts.text import Line, Reason
 from prizewire_webhooks.domain import errors
 from prizewire_webhooks.domain.addresses import parse_url
 from prizewire_webhooks.domain.commands import CreateSubscription, RemoveSubscription
@@ -56,9 +57,9 @@ class NewSubscription(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(max_length=2048)
-    event_types: list[str] = Field(min_length=1, max_length=50)
-    description: str | None = Field(default=None, max_length=500)
+    url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[!-~]+$")]
+    event_types: Annotated[list[Line], Field(min_length=1, max_length=50)]
+    description: Reason | None = None
 
 
 def _problem(error: errors.WebhookError) -> Problem:

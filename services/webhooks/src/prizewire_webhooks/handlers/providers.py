@@ -43,7 +43,8 @@ def verify(
     if inbound is None:
         raise RailUnknown
     event: ProviderEvent = inbound.verify(body=body, headers=headers, now=now)
-    for text in (event.provider, event.event_id, event.event_type):
+    named = () if event.provider_ref is None else (event.provider_ref,)
+    for text in (event.provider, event.event_id, event.event_type, *named):
         if not 1 <= len(text) <= _TEXT_CHARS_MAX or not text.isprintable():
             code = "malformed"
             raise WebhookRefused(code)

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page
+from prizewire_contracts import text
 from prizewire_payouts.domain.model import Pause
 from prizewire_payouts.entrypoints.http.listing import page_of
 from prizewire_payouts.entrypoints.http.parts import HttpParts, act, shown_payout
@@ -20,7 +21,6 @@ from prizewire_payouts.ports import Store
 __all__ = ["admin_controller", "pauses_controller"]
 
 _Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Approval(BaseModel):
@@ -28,7 +28,7 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: _Text | None = None
+    note: text.Reason | None = None
 
 
 class Reason(BaseModel):
@@ -36,7 +36,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: _Text
+    reason: text.Reason
 
 
 class NewPause(BaseModel):
@@ -44,9 +44,9 @@ class NewPause(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scope: Annotated[str, Field(min_length=1, max_length=32)]
-    value: Annotated[str, Field(min_length=1, max_length=128)]
-    reason: _Text
+    scope: text.Word
+    value: text.Name
+    reason: text.Reason
 
 
 def admin_controller(parts: HttpParts) -> type[Controller]:

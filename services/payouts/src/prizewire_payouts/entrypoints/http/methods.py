@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import Page, Problem
+from prizewire_contracts.text import PRINTABLE_OR_EMPTY, Name, Word
 from prizewire_payouts.domain.errors import MethodError
 from prizewire_payouts.domain.methods import read_details
 from prizewire_payouts.domain.model import Method
@@ -23,7 +24,8 @@ from prizewire_payouts.ports import Store
 __all__ = ["methods_controller"]
 
 _Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
-_Player = Annotated[str | None, Field(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
+_Detail = Annotated[str, Field(max_length=256, pattern=PRINTABLE_OR_EMPTY)]
+"""Sealed and hashed, so never changed."""
 _STAFF = (Role.OPERATOR, Role.ADMIN)
 
 
@@ -32,10 +34,10 @@ class NewMethod(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    type: Annotated[str, Field(min_length=1, max_length=32)]
-    details: Annotated[dict[str, str | None], Field(max_length=16, repr=False)]
+    type: Word
+    details: Annotated[dict[Word, _Detail | None], Field(max_length=16, repr=False)]
     default: bool = False
-    player: _Player = None
+    player: Name | None = None
 
 
 def methods_controller(parts: HttpParts) -> type[Controller]:

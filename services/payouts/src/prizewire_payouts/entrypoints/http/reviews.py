@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, Problem
+from prizewire_contracts.text import Reason
 from prizewire_payouts.domain.errors import ReviewNotFound
 from prizewire_payouts.domain.stellar.review import (
     Evidence,
@@ -35,7 +36,6 @@ from prizewire_payouts.ports import Store
 __all__ = ["ReviewParts", "reviews_controller"]
 
 _Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
 _Hash = Annotated[
     str,
     Field(
@@ -71,11 +71,11 @@ class NewEvidence(BaseModel):
         description="The ledger it stands in; needed where the payments were made.",
         examples=[52_417_301],
     )
-    evidence: _Text = Field(
+    evidence: Reason = Field(
         description="What was found, and where others can see it.",
         examples=["History archive, checkpoint 52417343: transaction and its three payments"],
     )
-    reason: _Text = Field(
+    reason: Reason = Field(
         description="Why a person had to look.",
         examples=["The nodes' memory does not reach back to the send"],
     )
@@ -94,7 +94,7 @@ class Confirmation(BaseModel):
 
     outcome: ReviewOutcome = Field(description="As in the evidence.", examples=["succeeded"])
     tx_hash: _Hash | None = Field(None, description="As in the evidence.")
-    note: _Text | None = Field(None, examples=["Seen in a second archive"])
+    note: Reason | None = Field(None, examples=["Seen in a second archive"])
 
 
 class Doubt(BaseModel):
@@ -102,7 +102,7 @@ class Doubt(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: _Text = Field(examples=["The hash is of another channel"])
+    reason: Reason = Field(examples=["The hash is of another channel"])
 
 
 @dataclass(frozen=True, slots=True)

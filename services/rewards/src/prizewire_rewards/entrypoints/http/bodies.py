@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from prizewire_contracts.text import PRINTABLE, PRINTABLE_OR_EMPTY, Line, Reason
+
 __all__ = [
     "Body",
     "CancelBody",
@@ -18,7 +20,7 @@ __all__ = [
 ]
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
-Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=PRINTABLE)]
 
 
 class Body(BaseModel):
@@ -31,9 +33,7 @@ class FundBody(Body):
     """Money that came in for a pool."""
 
     amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
-    reference: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
-        description="What it came by, for people.", examples=["wire 2024-04-02"]
-    )
+    reference: Line = Field(description="What it came by, for people.", examples=["wire 2024-04-02"])
 
 
 class PayoutBody(Body):
@@ -50,18 +50,16 @@ class PayoutBody(Body):
 class CancelBody(Body):
     """Why a payout should be stopped."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = "cancelled by the player"
+    reason: Reason = "cancelled by the player"
 
 
 class DecisionBody(Body):
     """Why a claim or a held prize is released or refused; for the record, never for the player."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
-        examples=["identity seen on 2024-04-22"]
-    )
+    reason: Reason = Field(examples=["identity seen on 2024-04-22"])
 
 
-Cell = Annotated[str, StringConstraints(max_length=300)]
+Cell = Annotated[str, StringConstraints(max_length=300, pattern=PRINTABLE_OR_EMPTY)]
 
 
 class OpeningRow(Body):

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
+from prizewire_contracts.text import Name, Reason
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
 
 __all__ = [
@@ -96,9 +97,7 @@ class SettingsBody(Body):
 class CampaignBody(SettingsBody):
     """A campaign to be made. It begins as a draft."""
 
-    name: Annotated[
-        str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f\x7f]+$")
-    ] = Field(description="Its name, without white space.", examples=["candidates-2024"])
+    name: Name = Field(description="Its name, without white space.", examples=["candidates-2024"])
     asset: Code = Field(description="The asset of its pool.", examples=["USDC"])
     delivery: Literal["wallet", "direct", "claim"] = Field(
         "wallet",
@@ -114,6 +113,4 @@ class WithdrawBody(Body):
     amount: Decimal | None = Field(
         None, description="In the campaign's asset; all of it where left out.", examples=["1200.00"]
     )
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
-        description="Why, for the record.", examples=["the sponsor's share of the rest"]
-    )
+    reason: Reason = Field(description="Why, for the record.", examples=["the sponsor's share of the rest"])

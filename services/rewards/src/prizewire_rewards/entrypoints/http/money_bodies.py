@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
+from prizewire_contracts.text import Ascii, Line, Memo, Name, Reason
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
 
 __all__ = [
@@ -17,8 +18,6 @@ __all__ = [
     "WithdrawalBody",
 ]
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-_Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 FundingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 _STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
@@ -30,10 +29,10 @@ class EntryBody(Body):
     round_id: UUID | None = Field(
         None, description="The round's id.", examples=["5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"]
     )
-    match_source: _Text | None = Field(
+    match_source: Ascii | None = Field(
         None, description="The game server's source.", examples=["/games/arena"]
     )
-    match_id: _Text | None = Field(None, description="The match by that source.", examples=["final-7"])
+    match_id: Name | None = Field(None, description="The match by that source.", examples=["final-7"])
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -84,24 +83,24 @@ class FundingAmountBody(Body):
     """Money that came in for a funding account."""
 
     amount: Decimal = Field(description="In the account's asset.", examples=["5000.00"])
-    reference: _Text = Field(description="What it came by, for people.", examples=["wire 2026-04-02"])
+    reference: Line = Field(description="What it came by, for people.", examples=["wire 2026-04-02"])
 
 
 class FundingWithdrawalBody(Body):
     """Money that leaves a funding account without a payout."""
 
     amount: Decimal = Field(description="In the account's asset.", examples=["1200.00"])
-    reason: _Reason = Field(examples=["the season is over"])
+    reason: Reason = Field(examples=["the season is over"])
 
 
 class DestinationBody(Body):
     """Where an operator's payout goes, in clear."""
 
     type: Literal["stellar"] = Field(description="The type of rail.")
-    address: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(
+    address: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")] = Field(
         examples=[_STELLAR_EXAMPLE]
     )
-    memo: Annotated[str, StringConstraints(min_length=1, max_length=28)] | None = Field(
+    memo: Memo | None = Field(
         None, description="Text that must stand on the payment.", examples=["invoice 77"]
     )
 
@@ -112,4 +111,4 @@ class OperatorPayoutBody(Body):
     funding_account: FundingName = Field(examples=["marketing"])
     amount: Decimal = Field(description="In the account's asset.", examples=["250.00"])
     destination: DestinationBody
-    reason: _Reason = Field(description="What it is for.", examples=["guest appearance, final"])
+    reason: Reason = Field(description="What it is for.", examples=["guest appearance, final"])

@@ -3,16 +3,17 @@ further: not into a handler, the audit chain, a log or an answer.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
+from prizewire_contracts.text import EventReason, is_name
 from prizewire_rewards.domain.commands import TellPlayers
 from prizewire_rewards.domain.players import KycState, PlayerFacts
 from prizewire_rewards.entrypoints.http.bodies import Body
@@ -22,8 +23,8 @@ from prizewire_rewards.handlers.players import forget_player, tell_players
 
 __all__ = ["PlayerController"]
 
-_NAME_LENGTH_MAX = 128
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Identifier = EventReason
+"""Hashed as it was sent, since others hash the same text."""
 
 
 class PlayerBody(Body):
@@ -78,7 +79,7 @@ class PlayerController(Controller):
         request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """Keep what is said, as told now. Raw values of device and address are hashed and forgotten."""
-        if len(player) > _NAME_LENGTH_MAX or not player.isprintable() or any(map(str.isspace, player)):
+        if not is_name(player):
             raise Problem(
                 status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
             )

@@ -6,11 +6,12 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, page_limit
+from prizewire_contracts.text import Reason
 from prizewire_rewards.domain.commands import WriteOff
 from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.domain.views import ReceivableView
@@ -28,9 +29,7 @@ class WriteOffBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
-        description="For the audit.", examples=["the account was closed"]
-    )
+    reason: Reason = Field(description="For the audit.", examples=["the account was closed"])
 
 
 class ReceivableController(Controller):

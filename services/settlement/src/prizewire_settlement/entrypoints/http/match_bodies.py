@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from prizewire_contracts.envelope import Name, Version
+from prizewire_contracts.envelope import CorrelationId, Version
 from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX, PlayerResult
+from prizewire_contracts.text import Ascii, Label, Name, Reason
 from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.domain.rules import PLACES_MAX
 
@@ -28,8 +29,6 @@ RESULTS_MAX = PLACES_MAX
 RESULT_BYTES_MAX = 16 * 2**20
 """What a person's result may have: so many results with places and names of 128 letters."""
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Correlation = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 _RESULTS = [[{"player": "ann", "place": 1}, {"player": "bob", "place": 2}]]
 
 
@@ -76,7 +75,7 @@ class EndBody(_Body):
         1, description="Which part of a large result this is; the order does not matter.", examples=[1]
     )
     parts: Version = Field(1, description=f"How many parts it has, at most {PARTS_MAX}.", examples=[1])
-    correlation_id: Correlation | None = Field(
+    correlation_id: CorrelationId | None = Field(
         None,
         description="Where the match has one; else it is derived from source and match.",
         examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
@@ -88,7 +87,7 @@ class EntryBody(_Body):
 
     competition: Name = Field(description="The competition's id.", examples=["cup"])
     player: Name = Field(description="Who enters.", examples=["ann"])
-    correlation_id: Correlation | None = Field(
+    correlation_id: CorrelationId | None = Field(
         None,
         description="As in the match's other reports.",
         examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
@@ -98,12 +97,10 @@ class EntryBody(_Body):
 class TokenBody(_Body):
     """An API token for one source."""
 
-    source: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")] = Field(
+    source: Ascii = Field(
         description="The CloudEvents source that may report with it.", examples=["/games/chess"]
     )
-    label: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")] = Field(
-        "", description="For people: where it is used.", examples=["eu-west, blue"]
-    )
+    label: Label = Field("", description="For people: where it is used.", examples=["eu-west, blue"])
     valid_days: Annotated[int, Field(ge=1)] = Field(90, description="How long it counts.", examples=[90])
 
 

@@ -15,6 +15,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem, decode_cursor
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_contracts.text import PRINTABLE
 from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.errors import ReportRefused, RoundMissing, RuleInvalid
 from prizewire_settlement.handlers.competitions import CompetitionExists, CompetitionMissing
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Words = Annotated[str | None, QueryParameter(max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+Words = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
