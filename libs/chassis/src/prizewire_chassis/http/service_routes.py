@@ -13,9 +13,19 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Role, require
 from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
+from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.document import openapi_document
-from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage
+from prizewire_chassis.http.service_answers import (
+    CheckAnswer,
+    ChecksAnswer,
+    LineageAnswer,
+    LineageStep,
+    ReplayedAnswer,
+    StuckEventAnswer,
+    StuckEventSummary,
+)
 from prizewire_chassis.problems import Problem
 from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
 from prizewire_contracts.codes import RefusalCode
@@ -38,10 +48,11 @@ def service_controller(
         tags = ["service"]  # noqa: RUF012 - Litestar reads a plain list
 
         @get("/lineage/{correlation_id:str}", summary="This service's steps of one correlation id")
-        async def lineage(self, correlation_id: FromPath[str]) -> dict[str, Any]:
+        async def lineage(self, correlation_id: FromPath[str]) -> LineageAnswer:
             async with db.transaction() as tx:
                 entries = await lineage(tx, correlation_id)
-            return {"service": service, "entries": [asdict(entry) for entry in entries]}
+            steps = [LineageStep(**asdict(entry)) for entry in entries]
+            return LineageAnswer(service=service, entries=steps)
 
         @get("/stuck-events", summary="Dead and parked events")
         async def stuck_events(
@@ -50,47 +61,51 @@ def service_controller(
             limit: FromQuery[int | None] = None,
             stuck_state: Annotated[str | None, QueryParameter(name="state")] = None,
             correlation_id: FromQuery[str | None] = None,
-        ) -> Page:
+        ) -> PageOf[StuckEventSummary]:
             after = _after(cursor)
             size = page_limit(limit)
             items = await stuck.page(
                 after=after, limit=size, state=stuck_state, correlation_id=correlation_id
             )
             full = len(items) == size
-            return {"items": items, "next_cursor": encode_cursor([items[-1]["id"]]) if full else None}
+            return PageOf(
+                items=[StuckEventSummary(**item) for item in items],
+                next_cursor=encode_cursor([items[-1]["id"]]) if full else None,
+            )
 
         @get("/stuck-events/{stuck_id:int}", summary="One stuck event with its message")
-        async def stuck_event(self, stuck_id: FromPath[int]) -> dict[str, Any]:
+        async def stuck_event(self, stuck_id: FromPath[int]) -> StuckEventAnswer:
             try:
-                return await stuck.show(stuck_id)
+                return StuckEventAnswer(**await stuck.show(stuck_id))
             except NotReplayable as error:
                 raise _problem(error) from None
 
-        @post("/stuck-events/{stuck_id:int}/replay", status_code=200, summary="Send a stuck event again")
-        async def replay(self, stuck_id: FromPath[int], request: Request[Any, Any, Any]) -> dict[str, Any]:
+        @post(
+            "/stuck-events/{stuck_id:int}/replay",
+            status_code=200,
+            summary="Send a stuck event again",
+            refusals={409: ("already_replayed", "consumer_unknown", "not_head")},
+        )
+        async def replay(self, stuck_id: FromPath[int], request: Request[Any, Any, Any]) -> ReplayedAnswer:
             actor = request.user.subject
             record = _ReplayRecords(audit, actor, stuck_id)
             try:
-                return asdict(await stuck.replay(stuck_id, actor=actor, record=record))
+                answer = await stuck.replay(stuck_id, actor=actor, record=record)
             except NotReplayable as error:
                 raise _problem(error) from None
+            return ReplayedAnswer(**asdict(answer))
 
         @get("/checks", summary="The invariants of this service, checked now")
-        async def checks(self) -> dict[str, Any]:
+        async def checks(self) -> ChecksAnswer:
             found = []
             for check in every_check:
                 async with db.transaction() as tx:
                     breaches = await check.run(tx)
                     looked_at = None if check.count is None else await check.count(tx)
                 found.append(
-                    {
-                        "name": check.name,
-                        "ok": not breaches,
-                        "breaches": breaches[:50],
-                        "looked_at": looked_at,
-                    }
+                    CheckAnswer(name=check.name, ok=not breaches, breaches=breaches[:50], looked_at=looked_at)
                 )
-            return {"service": service, "checks": found}
+            return ChecksAnswer(service=service, checks=found)
 
         @get("/schema", summary="This service's OpenAPI document")
         async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""What the routes answer that each service serves about itself."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from prizewire_chassis.http.answers import AnswerModel, Moment
+
+__all__ = [
+    "CheckAnswer",
+    "ChecksAnswer",
+    "LineageAnswer",
+    "LineageStep",
+    "ReplayedAnswer",
+    "StuckEventAnswer",
+    "StuckEventSummary",
+]
+
+_Service = Annotated[str, Field(examples=["settlement"])]
+_CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]
+
+
+class LineageStep(AnswerModel):
+    """One step of a correlation id, as the service that took it recorded it."""
+
+    at: Moment
+    service: _Service
+    kind: Annotated[str, Field(examples=["round.settled"])]
+    id: Annotated[str, Field(description="What the step is about.", examples=["4711"])]
+    summary: Annotated[str, Field(description="The step as a sentence.", examples=["round 4711: settled"])]
+    detail: Annotated[dict[str, Any], Field(description="Facts that depend on `kind`.", examples=[{}])]
+
+
+class LineageAnswer(AnswerModel):
+    """A service's steps of one correlation id, the oldest first."""
+
+    service: _Service
+    entries: list[LineageStep]
+
+
+class StuckEventSummary(AnswerModel):
+    """An event that was not applied, without its message."""
+
+    id: Annotated[int, Field(examples=[17])]
+    consumer: Annotated[str, Field(examples=["settlement.matches"])]
+    topic: Annotated[str, Field(examples=["prizewire.matches.v1"])]
+    partition: Annotated[int, Field(examples=[0])]
+    offset: Annotated[int, Field(examples=[4711])]
+    event_id: Annotated[str | None, Field(description="Null where it cannot be read.", examples=["e-1"])]
+    source: Annotated[str | None, Field(examples=["/games/chess"])]
+    subject: Annotated[str | None, Field(examples=["match-4711"])]
+    type: Annotated[str | None, Field(examples=["prizewire.match.completed.v1"])]
+    version: Annotated[int | None, Field(description="The aggregate's version.", examples=[1])]
+    correlation_id: _CorrelationId | None
+    state: Annotated[
+        str,
+        Field(
+            description="`dead` (refused, blocks nothing), `parked` (blocks its subject) or `replayed`.",
+            examples=["parked"],
+        ),
+    ]
+    reason: Annotated[str, Field(description="A stable code.", examples=["handler_error"])]
+    detail: Annotated[str, Field(description="The reason as a sentence.", examples=["KeyError('place')"])]
+    at: Annotated[Moment, Field(description="When it was set aside.")]
+
+
+class StuckEventAnswer(StuckEventSummary):
+    """An event that was not applied, with its message."""
+
+    recorded_at: Annotated[Moment, Field(description="The same as `at`.")]
+    replayed_at: Annotated[Moment | None, Field(examples=[None])]
+    replayed_by: Annotated[str | None, Field(examples=[None])]
+    message: Annotated[
+        str,
+        Field(
+            description="The message as it came. Bytes that are not UTF-8 are shown as escapes.",
+            examples=['{"specversion":"1.0"}'],
+        ),
+    ]
+
+
+class ReplayedAnswer(AnswerModel):
+    """What became of a replayed event."""
+
+    state: Annotated[str, Field(description="Its state now.", examples=["replayed"])]
+    reason: Annotated[str | None, Field(description="Why it is still stuck.", examples=[None])]
+    detail: Annotated[str | None, Field(examples=[None])]
+    released: Annotated[int, Field(description="Events behind it that were applied too.", examples=[0])]
+
+
+class CheckAnswer(AnswerModel):
+    """An invariant, checked now."""
+
+    name: Annotated[str, Field(examples=["audit_chain"])]
+    ok: Annotated[bool, Field(examples=[True])]
+    breaches: Annotated[list[str], Field(description="At most 50, as sentences.", examples=[[]])]
+    looked_at: Annotated[
+        int | None, Field(description="How many things the check is about.", examples=[1200])
+    ]
+
+
+class ChecksAnswer(AnswerModel):
+    """The invariants of a service."""
+
+    service: _Service
+    checks: list[CheckAnswer]
