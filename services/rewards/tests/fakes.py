@@ -171,7 +171,7 @@ class _Receivables(_Port):
         return [
             one
             for one in self.store.receivables.values()
-            if one.open and one.reference == reference and one.player in wanted
+            if one.unpaid and one.reference == reference and one.player in wanted
         ]
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
@@ -182,7 +182,7 @@ class _Receivables(_Port):
         await self.save(receivables)
 
     async def save(self, receivables: Sequence[Receivable]) -> None:
-        assert all(one.open >= 0 for one in receivables)
+        assert all(one.open >= 0 and 0 <= one.restored <= one.written_off for one in receivables)
         self.store.receivables.update({one.id: one for one in receivables})
 
 

@@ -26,6 +26,7 @@ from prizewire_rewards.domain.commands import (
     SettleRound,
     TellPlayers,
     VoidRound,
+    WriteOff,
 )
 from prizewire_rewards.domain.entries import EntryEnd
 from prizewire_rewards.domain.errors import RewardsError
@@ -43,6 +44,7 @@ from prizewire_rewards.handlers.entries import close_entries, close_next, look_u
 from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.handlers.payouts import apply_payout_events
 from prizewire_rewards.handlers.players import tell_players
+from prizewire_rewards.handlers.receivables import write_off
 from prizewire_rewards.handlers.settlements import RoundCommand, Settled, apply_settlements
 from prizewire_rewards.ports import Tools, Work
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
@@ -158,6 +160,17 @@ class Walk(RuleBasedStateMachine):
         cup.pool += amount
         self.purses.funded += amount
         self.settled_up()
+
+    def give_up(self, key: UUID) -> None:
+        """An approver gives up what is owed of a debt."""
+        now = self.tick()
+        command = WriteOff(receivable_id=key, actor="approver", reason="gone")
+        given_up = self.run(lambda work: write_off(command, work=work, now=now))
+        debt = self.purses.debts[key]
+        assert given_up.written_off - given_up.restored == debt.open + debt.given_up
+        self.purses.given_up += debt.open
+        debt.given_up += debt.open
+        debt.open = 0
 
     def settled_up(self) -> None:
         """What waits is worked on and paid, as the jobs do."""

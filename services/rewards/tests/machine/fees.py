@@ -73,7 +73,7 @@ class Fees:
             if how == "earned":
                 self.earned += entry.topup + entry.winnings
             else:
-                self.purses.topup[person] += entry.topup
+                self.purses.credit_topup(person, entry.topup)
                 self.purses.credit(person, entry.winnings)
             entry.state, entry.topup, entry.winnings = how, 0, 0
 
@@ -115,8 +115,8 @@ class Topups:
     def credit(self, topup: UUID, person: str, amount: int) -> None:
         """Money is paid in."""
         self.sessions[topup] = Session(person, amount)
-        self.purses.topup[person] += amount
         self.purses.brought += amount
+        self.purses.credit_topup(person, amount)
 
     def reverse(self, topup: UUID, reference: str, *, dispute: bool, asked: int, debt: UUID) -> None:
         """It goes back, never more than came; what is not there any more is owed."""
@@ -131,7 +131,7 @@ class Topups:
         session.backs[reference] = Back(dispute, asked, taken, amount - taken, debt)
 
     def win(self, topup: UUID, reference: str, amount: int) -> None:
-        """A dispute was won: what is still owed for it is owed no more, and the rest comes back."""
+        """A dispute was won: what was never paid of its debt is undone, and the rest comes back."""
         session = self.sessions[topup]
         back = session.backs[reference]
         if back.won:
@@ -140,9 +140,6 @@ class Topups:
         restored = min(amount, back.taken + back.owed)
         session.reversed -= restored
         if back.owed:
-            debt = self.purses.debts[back.debt]
-            lifted = min(restored, debt.open)
-            debt.open -= lifted
-            restored -= lifted
-        self.purses.topup[session.person] += restored
+            restored -= self.purses.undo(self.purses.debts[back.debt], restored)
         self.purses.brought += restored
+        self.purses.credit_topup(session.person, restored)

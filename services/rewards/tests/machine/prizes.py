@@ -182,8 +182,7 @@ class Prizes:
                 game.credited.discard(person)
         for person in game.order:
             for debt in map(self.purses.debts.__getitem__, game.owed.get(person, [])):
-                lifted = min(debt.open, game.missing(person))
-                debt.open -= lifted
+                lifted = self.purses.undo(debt, game.missing(person))
                 game.got[person] = game.got.get(person, 0) + lifted
                 if lifted:
                     game.credited.add(person)

@@ -28,11 +28,12 @@ class Cup:
 
 @dataclass
 class Owed:
-    """A debt: to the pool of ``cup``, or to nobody of ours."""
+    """A debt: to the pool of ``cup``, or of a top-up. ``given_up`` is what nobody will pay of it."""
 
     person: str
     open: int
     cup: UUID | None
+    given_up: int = 0
 
 
 @dataclass
@@ -57,8 +58,15 @@ class Purses:
 
     def credit(self, person: str, amount: int) -> None:
         """Into winnings, after debts, the oldest first."""
+        self.winnings[person] += self._after_debts(person, amount, all_debts=True)
+
+    def credit_topup(self, person: str, amount: int) -> None:
+        """Into top-ups, after debts of top-ups, the oldest first."""
+        self.topup[person] += self._after_debts(person, amount, all_debts=False)
+
+    def _after_debts(self, person: str, amount: int, *, all_debts: bool) -> int:
         for debt in self.debts.values():
-            if debt.person != person:
+            if debt.person != person or not (all_debts or debt.cup is None):
                 continue
             taken = min(debt.open, amount)
             debt.open -= taken
@@ -67,7 +75,18 @@ class Purses:
                 self.outside += taken
             else:
                 self.cups[debt.cup].pool += taken
-        self.winnings[person] += amount
+        return amount
+
+    def undo(self, debt: Owed, amount: int) -> int:
+        """The reason of a debt is gone by ``amount``: what is owed goes first, then what was given up is no loss any
+        more; answers how much of it was never paid.
+        """
+        lifted = min(amount, debt.open)
+        debt.open -= lifted
+        restored = min(amount - lifted, debt.given_up)
+        debt.given_up -= restored
+        self.given_up -= restored
+        return lifted + restored
 
     def owed(self, person: str) -> int:
         """What somebody owes in all."""

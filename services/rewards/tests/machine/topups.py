@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
@@ -23,6 +24,15 @@ again = st.sampled_from([None, None, 0, 1])
 """Whether the same is told a second time, and by how much it differs then."""
 
 
+class DisputeEnd(Enum):
+    """What becomes of a dispute in the same step."""
+
+    OPEN = auto()
+    WON = auto()
+    WON_LATE = auto()
+    """Won after an approver gave up what was owed for it."""
+
+
 class TopupRules(Walk):
     """What payouts tells of top-ups. Whatever comes twice counts once, and is refused where it says something else."""
 
@@ -42,10 +52,10 @@ class TopupRules(Walk):
         )  # fmt: skip
 
     @precondition(lambda self: self.topups.sessions)
-    @rule(data=st.data(), kind=st.sampled_from(ReversalKind), again=again, won=st.booleans())
-    def reverse(self, data: st.DataObject, kind: ReversalKind, again: int | None, won: bool) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(ReversalKind), again=again, end=st.sampled_from(DisputeEnd))
+    def reverse(self, data: st.DataObject, kind: ReversalKind, again: int | None, end: DisputeEnd) -> None:
         """A payment is refunded or disputed, in part, whole, or for more than is left of it. A dispute may be told of
-        together with its end.
+        together with its end, or be won after its debt was given up.
         """
         sessions = self.topups.sessions
         left = [key for key, one in sessions.items() if one.left] or list(sessions)
@@ -59,7 +69,7 @@ class TopupRules(Walk):
         )  # fmt: skip
         batch: list[TopupCommand] = [told]
         dispute = kind is ReversalKind.DISPUTE
-        if dispute and won:
+        if dispute and end is DisputeEnd.WON:
             batch.append(self._won(topup, reference, amount))
         if again is not None:
             batch.append(replace(told, amount=amount + again))
@@ -67,7 +77,11 @@ class TopupRules(Walk):
         cause = f"topup/{topup}/{RAIL}/{reference}"
         debt = ids.receivable_id(cause=cause, player=self.name(person))
         self.topups.reverse(topup, reference, dispute=dispute, asked=amount, debt=debt)
-        if dispute and won:
+        if dispute and end is DisputeEnd.WON:
+            self.topups.win(topup, reference, amount)
+        elif dispute and end is DisputeEnd.WON_LATE and debt in self.purses.debts:
+            self.give_up(debt)
+            self._tell([self._won(topup, reference, amount)], refused=False)
             self.topups.win(topup, reference, amount)
 
     def _won(self, topup: UUID, reference: str, amount: int) -> WinDispute:

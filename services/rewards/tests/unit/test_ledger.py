@@ -83,6 +83,13 @@ def test_top_ups_are_never_paid_out() -> None:
     assert Kind.ENTRY_FEES in reached
 
 
+def test_debts_are_paid_by_top_ups_only_to_the_outside() -> None:
+    """What a credit to top-ups pays of a debt never comes to a pool or to winnings."""
+    paid = [edge for edge in EDGES if edge.type is TransferType.RECEIVABLE_RECOVERED]
+    assert {edge.credit for edge in paid if edge.debit is Kind.TOPUP} == {Kind.EXTERNAL_OUT}
+    assert Kind.POOL not in whither(Kind.TOPUP, redeemable=True)
+
+
 def test_pending_prizes_are_paid_out_only_as_winnings() -> None:
     """The pending bucket leads into winnings, to a claim, or back into its round's reserve."""
     reached = [edge.credit for edge in EDGES if edge.debit is Kind.PENDING]
@@ -123,8 +130,9 @@ def test_deltas_of_a_batch_close() -> None:
 
 def test_the_migrations_are_a_literal_copy() -> None:
     """Kinds and edges in the database are those of the domain, whichever migration brought them."""
-    brought = [migration_of("0001_first"), migration_of("0004_ways_of_money")]
-    kinds = [tuple(line.split()) for one in brought for line in one.KINDS.strip().splitlines()]
+    first, second = migration_of("0001_first"), migration_of("0004_ways_of_money")
+    brought = [first, second, migration_of("0012_debts_of_buckets")]
+    kinds = [tuple(line.split()) for one in (first, second) for line in one.KINDS.strip().splitlines()]
     assert dict(kinds) == {str(kind): str(bound) for kind, bound in KINDS.items()}
     edges = [tuple(line.split()) for one in brought for line in one.EDGES.strip().splitlines()]
     assert len(set(edges)) == len(edges)

@@ -33,6 +33,7 @@ from prizewire_contracts.events.wallets import (
     FromRewards,
     ReceivableOpenedEvent,
     ReceivableRecoveredEvent,
+    ReceivableRestoredEvent,
     ReceivableWrittenOffEvent,
     TopupCreditedEvent,
     TopupReversedEvent,
@@ -346,6 +347,7 @@ RewardsEvent = Annotated[
     | ClaimExpiredEvent
     | ReceivableOpenedEvent
     | ReceivableRecoveredEvent
+    | ReceivableRestoredEvent
     | ReceivableWrittenOffEvent
     | TopupCreditedEvent
     | TopupReversedEvent

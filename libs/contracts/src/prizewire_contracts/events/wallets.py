@@ -25,6 +25,7 @@ __all__ = [
     "ReceivableChanged",
     "ReceivableOpenedEvent",
     "ReceivableRecoveredEvent",
+    "ReceivableRestoredEvent",
     "ReceivableWrittenOffEvent",
     "TopupBooked",
     "TopupCreditedEvent",
@@ -57,8 +58,8 @@ class ClaimChanged(Data):
 
 
 class ReceivableChanged(Data):
-    """What a player owes: ``amount`` was opened, recovered or given up, ``open`` is left. ``campaign`` is whose pool it
-    goes back to; None where it is owed for a top-up.
+    """What a player owes: ``amount`` was opened, recovered, given up, or restored after it was given up; ``open`` is
+    left. ``campaign`` is whose pool it goes back to; None where it is owed for a top-up.
     """
 
     receivable_id: UUID
@@ -154,6 +155,13 @@ class ReceivableWrittenOffEvent(FromRewards):
     """Envelope of ``wallet.receivable_written_off``."""
 
     type: Literal["prizewire.wallet.receivable_written_off.v1"] = "prizewire.wallet.receivable_written_off.v1"
+    data: ReceivableChanged
+
+
+class ReceivableRestoredEvent(FromRewards):
+    """Envelope of ``wallet.receivable_restored``."""
+
+    type: Literal["prizewire.wallet.receivable_restored.v1"] = "prizewire.wallet.receivable_restored.v1"
     data: ReceivableChanged
 
 

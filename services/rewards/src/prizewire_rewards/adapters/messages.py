@@ -50,6 +50,7 @@ _OWED: Final[Mapping[OwedStep, type[wallets.FromRewards]]] = {
     OwedStep.OPENED: wallets.ReceivableOpenedEvent,
     OwedStep.RECOVERED: wallets.ReceivableRecoveredEvent,
     OwedStep.WRITTEN_OFF: wallets.ReceivableWrittenOffEvent,
+    OwedStep.RESTORED: wallets.ReceivableRestoredEvent,
 }
 
 

@@ -24,12 +24,14 @@ __all__ = [
     "lifted_move",
     "opened_move",
     "paid_moves",
+    "pays",
     "pool_of",
     "prize_move",
     "recovery_moves",
     "requested_move",
     "reserve_of",
     "reserved_moves",
+    "restored_move",
     "returned_move",
     "source_of",
     "unclaimed_move",
@@ -42,10 +44,11 @@ PLATFORM = "platform"
 ORGANIZER = "organizer"
 RECEIVABLES = "receivables"
 NONE_HELD: frozenset[int] = frozenset()
+_PAYS_DEBTS = frozenset({Kind.WINNINGS, Kind.TOPUP})
 
 
 class Credit(NamedTuple):
-    """An amount that came into a player's winnings by the move ``ordinal`` of its cause."""
+    """An amount that came into a player's winnings or top-ups by the move ``ordinal`` of its cause."""
 
     account: Account
     amount: int
@@ -219,9 +222,9 @@ def _waiting_for(claim: Claim) -> Account:
 
 
 def credits_of(moves: Iterable[Move]) -> list[Credit]:
-    """Every credit to winnings among the moves, in their order."""
+    """Every credit to winnings or top-ups among the moves, in their order."""
     return [
-        Credit(move.credit, move.amount, move.ordinal) for move in moves if move.credit.kind is Kind.WINNINGS
+        Credit(move.credit, move.amount, move.ordinal) for move in moves if move.credit.kind in _PAYS_DEBTS
     ]
 
 
@@ -238,11 +241,18 @@ def opened_move(debt: Receivable) -> Move:
     return Move(TransferType.RECEIVABLE_OPENED, _owed_by(debt), _clearing(debt), debt.amount)
 
 
-def recovery_moves(debt: Receivable, *, amount: int) -> list[Move]:
-    """Take ``amount`` from the debtor's winnings to the pool that it is owed to (or outside), and settle as much of the
-    debt: what funds a pool is money, never a debt.
+def pays(bucket: Kind, debt: Receivable) -> bool:
+    """Whether a credit to ``bucket`` is taken for ``debt``. Winnings pay every debt. Top-ups pay only debts of top-ups,
+    which lead outside: money that was paid in never comes to a pool.
     """
-    wallet = Account(Kind.WINNINGS, debt.player, debt.asset)
+    return bucket is Kind.WINNINGS or (bucket is Kind.TOPUP and debt.campaign is None)
+
+
+def recovery_moves(debt: Receivable, *, bucket: Kind, amount: int) -> list[Move]:
+    """Take ``amount`` from the debtor's ``bucket`` to the pool that it is owed to (or outside), and settle as much of
+    the debt: what funds a pool is money, never a debt.
+    """
+    wallet = Account(bucket, debt.player, debt.asset)
     to = (
         Account(Kind.POOL, str(debt.campaign), debt.asset)
         if debt.campaign is not None
@@ -264,6 +274,12 @@ def written_off_move(debt: Receivable, *, amount: int) -> Move:
         _owed_by(debt),
         amount,
     )
+
+
+def restored_move(debt: Receivable, *, amount: int) -> Move:
+    """So much of what was given up of a debt is no loss any more: the reason of the debt is gone."""
+    platform = Account(Kind.WRITE_OFF, PLATFORM, debt.asset)
+    return Move(TransferType.RECEIVABLE_RESTORED, _clearing(debt), platform, amount)
 
 
 def funding_move(*, campaign: str, asset: str, amount: int) -> Move:

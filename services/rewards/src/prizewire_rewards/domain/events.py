@@ -122,11 +122,13 @@ class OwedStep(StrEnum):
     RECOVERED = "recovered"
     """Taken from a credit, or owed no more because its reason is gone."""
     WRITTEN_OFF = "written_off"
+    RESTORED = "restored"
+    """Was given up, and is no loss any more because its reason is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivableChanged:
-    """A player owes ``amount`` more or less."""
+    """What became of ``amount`` of a debt."""
 
     receivable: Receivable
     what: OwedStep

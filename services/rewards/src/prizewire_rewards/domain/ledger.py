@@ -77,7 +77,7 @@ class Kind(StrEnum):
     RECEIVABLE = "receivable"
     """What a player owes (below zero), taken from their next credits. Owner: the player."""
     WRITE_OFF = "write_off"
-    """Receivables given up. Owner: ``platform``."""
+    """Receivables given up, less what was restored of them. Owner: ``platform``."""
     TREASURY = "treasury"
     """What a rail has paid out. Owner: the rail's name."""
     RAIL_FEES = "rail_fees"
@@ -137,6 +137,7 @@ class TransferType(StrEnum):
     RECEIVABLE_RECOVERED = "receivable_recovered"
     RECEIVABLE_SETTLED = "receivable_settled"
     RECEIVABLE_WRITTEN_OFF = "receivable_written_off"
+    RECEIVABLE_RESTORED = "receivable_restored"
     ENTRY_FEE_HELD = "entry_fee_held"
     ENTRY_FEE_REFUNDED = "entry_fee_refunded"
     ENTRY_FEE_EARNED = "entry_fee_earned"
@@ -189,8 +190,10 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.RECEIVABLE_OPENED, Kind.RECEIVABLE, Kind.CLEARING, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.POOL, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.EXTERNAL_OUT, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_RECOVERED, Kind.TOPUP, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
     Edge(TransferType.RECEIVABLE_SETTLED, Kind.CLEARING, Kind.RECEIVABLE, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_WRITTEN_OFF, Kind.WRITE_OFF, Kind.RECEIVABLE, ANY_ASSET),
+    Edge(TransferType.RECEIVABLE_RESTORED, Kind.CLEARING, Kind.WRITE_OFF, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_HELD, Kind.WINNINGS, Kind.ESCROW_WINNINGS, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_HELD, Kind.TOPUP, Kind.ESCROW_TOPUP, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_REFUNDED, Kind.ESCROW_WINNINGS, Kind.WINNINGS, REDEEMABLE_ONLY),

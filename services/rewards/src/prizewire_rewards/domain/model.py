@@ -223,7 +223,8 @@ class Reward(NamedTuple):
 class Receivable:
     """What a player owes. ``campaign`` is whose pool gets it back; None where it is owed for a top-up, then it goes
     outside. ``reference`` names the round or top-up. ``recovered`` was taken from credits, ``written_off`` was given
-    up, ``lifted`` is owed no more because its reason is gone. ``version`` counts its events.
+    up, ``lifted`` is owed no more because its reason is gone, and ``restored`` is what of ``written_off`` is the
+    platform's loss no more for the same reason. ``version`` counts its events.
     """
 
     id: UUID
@@ -238,12 +239,18 @@ class Receivable:
     recovered: int = 0
     written_off: int = 0
     lifted: int = 0
+    restored: int = 0
     version: int = 0
 
     @property
     def open(self) -> int:
         """What is still owed."""
         return self.amount - self.recovered - self.written_off - self.lifted
+
+    @property
+    def unpaid(self) -> int:
+        """What the player got and never gave back: what is still owed, and what was given up and not restored."""
+        return self.open + self.written_off - self.restored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

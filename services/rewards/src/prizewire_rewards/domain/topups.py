@@ -49,7 +49,8 @@ class Topup:
 class Reversal:
     """One refund or dispute, by the provider's id. ``asked`` is what the provider named; ``taken`` came out of the
     wallet, ``owed`` was spent already and became the receivable ``receivable_id``; ``restored`` is what came back when
-    the dispute was won, of which ``lifted`` closed what was still owed and the rest went to the wallet.
+    the dispute was won, of which ``lifted`` undid what was still owed or had been given up, and the rest went to the
+    wallet.
     """
 
     topup_id: UUID

@@ -67,6 +67,7 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
     TransferType.RECEIVABLE_RECOVERED: Category.DEBIT,
     TransferType.RECEIVABLE_SETTLED: Category.CREDIT,
     TransferType.RECEIVABLE_WRITTEN_OFF: Category.CREDIT,
+    TransferType.RECEIVABLE_RESTORED: Category.DEBIT,
     TransferType.ENTRY_FEE_HELD: Category.ENTRY_FEE,
     TransferType.ENTRY_FEE_REFUNDED: Category.REFUND,
     TransferType.ENTRY_FEE_EARNED: Category.ENTRY_FEE,
@@ -280,6 +281,7 @@ class ReceivableView:
     recovered: int
     written_off: int
     lifted: int
+    restored: int
     campaign: UUID | None
     reference: str
     correlation_id: str

@@ -1,4 +1,4 @@
-"""What follows every credit to winnings, whatever its cause: debts are netted, and direct prizes requested.
+"""What follows every credit to winnings or top-ups, whatever its cause: debts are netted, direct prizes requested.
 
 Credits are posted first. Posting locks the wallets, so a debt that is opened at the same time is either seen
 here or sees the credit.

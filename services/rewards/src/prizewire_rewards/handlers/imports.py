@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.booking import Credit
-from prizewire_rewards.domain.ledger import Kind, TransferType
+from prizewire_rewards.domain.booking import credits_of
+from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
 from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
@@ -35,7 +35,7 @@ async def import_balances(
 ) -> Reconciliation:
     """Book the openings that are new, or say what would be booked. ``refused`` are rows that could not even be read.
 
-    A credit to winnings is followed up as every other is: what the player owes is taken from it.
+    Each credit is followed up as every other is: what the player owes is taken from it.
     """
     if not dry_run:
         await work.openings.lock()
@@ -58,13 +58,11 @@ async def _book(openings: Sequence[Opening], *, work: Work, tools: Tools, now: d
     if not openings:
         return
     journal = Journal()
-    credited = []
+    credited: list[Credited] = []
     for opening in openings:
         move = opening_move(opening)
         cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
         journal.add([move], cause=cause, correlation_id=correlation_id)
-        if move.credit.kind is Kind.WINNINGS:
-            credit = Credit(move.credit, move.amount, move.ordinal)
-            credited.append(Credited(credit, cause, correlation_id))
+        credited.extend(Credited(credit, cause, correlation_id) for credit in credits_of([move]))
     await work.ledger.post(journal.transfers, now=now)
     await follow_up(credited, work=work, tools=tools, now=now)

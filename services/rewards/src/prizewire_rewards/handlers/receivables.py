@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_contracts import ids
 from prizewire_rewards.domain.booking import (
     lifted_move,
     opened_move,
+    pays,
     recovery_moves,
+    restored_move,
     written_off_move,
 )
 from prizewire_rewards.domain.commands import WriteOff
@@ -22,6 +25,7 @@ from prizewire_rewards.ports import Work
 
 __all__ = [
     "Debt",
+    "LessOwed",
     "Netting",
     "lift_receivable",
     "open_receivable",
@@ -47,7 +51,7 @@ class Debt:
 
 
 async def open_receivables(debts: Iterable[Debt], *, work: Work, now: datetime) -> list[Receivable]:
-    """Let players owe what could not be taken back from them; their next credits to winnings are taken for it."""
+    """Let players owe what could not be taken back from them; their next credits are taken for it."""
     opened = [
         Receivable(
             id=ids.receivable_id(cause=debt.cause, player=debt.player),
@@ -101,21 +105,22 @@ async def open_receivable(
 
 
 async def lift_receivable(receivable_id: UUID, *, amount: int, work: Work, now: datetime) -> int:
-    """Let a debt be owed no more, at most by ``amount``, because its reason is gone; answers how much was still open
-    of it and is lifted.
+    """Undo a debt, at most by ``amount``, because its reason is gone; answers how much of it was never paid and is
+    undone. What remains of ``amount`` the player has paid, and is to get back.
     """
     found = (await work.receivables.lock([receivable_id])).get(receivable_id)
     if found is None:
         return 0
-    lifted = min(amount, found.open)
-    if lifted:
-        less, moves, event = take_less(found, lifted)
+    undone = min(amount, found.unpaid)
+    if undone:
+        steps = take_less(found, undone)
         journal = Journal()
-        _write(journal, less, moves)
+        for step in steps:
+            _write(journal, step.debt, [step.move])
         await work.ledger.post(journal.transfers, now=now)
-        await work.receivables.save([less])
-        await work.messages.publish([event])
-    return lifted
+        await work.receivables.save([steps[-1].debt])
+        await work.messages.publish([step.event for step in steps])
+    return undone
 
 
 async def write_off(command: WriteOff, *, work: Work, now: datetime) -> Receivable:
@@ -144,15 +149,36 @@ async def write_off(command: WriteOff, *, work: Work, now: datetime) -> Receivab
     return given_up
 
 
-def take_less(debt: Receivable, amount: int) -> tuple[Receivable, list[Move], Event]:
-    """A debt of which ``amount`` is owed no more, with what that moves and what is told of it."""
-    less = replace(debt, lifted=debt.lifted + amount, version=debt.version + 1)
-    event = ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=amount)
-    return less, [lifted_move(less, amount=amount)], event
+class LessOwed(NamedTuple):
+    """One step by which a debt was undone: the debt after it, what it moves, and what is told of it."""
+
+    debt: Receivable
+    move: Move
+    event: Event
+
+
+def take_less(debt: Receivable, amount: int) -> list[LessOwed]:
+    """Undo ``amount`` of what was never paid of a debt, in at most two steps: what is still owed is lifted first, then
+    what was given up is restored to the platform, which would else bear it twice.
+    """
+    steps = []
+    lifted = min(amount, debt.open)
+    if lifted:
+        debt = replace(debt, lifted=debt.lifted + lifted, version=debt.version + 1)
+        event = ReceivableChanged(receivable=debt, what=OwedStep.RECOVERED, amount=lifted)
+        steps.append(LessOwed(debt, lifted_move(debt, amount=lifted), event))
+    restored = amount - lifted
+    if restored:
+        debt = replace(debt, restored=debt.restored + restored, version=debt.version + 1)
+        event = ReceivableChanged(receivable=debt, what=OwedStep.RESTORED, amount=restored)
+        steps.append(LessOwed(debt, restored_move(debt, amount=restored), event))
+    return steps
 
 
 class Netting:
-    """Takes what players owe from their credits, the oldest debt first."""
+    """Takes what players owe from their credits, the oldest debt first. A credit to winnings pays every debt, one to
+    top-ups only debts of top-ups.
+    """
 
     def __init__(self, debts: Mapping[tuple[str, str], Sequence[Receivable]]) -> None:
         self._debts = {key: list(found) for key, found in debts.items()}
@@ -165,7 +191,7 @@ class Netting:
         left = amount
         debts = self._debts.get((account.owner, account.asset), [])
         for place, debt in enumerate(debts):
-            taken = min(left, debt.open)
+            taken = min(left, debt.open) if pays(account.kind, debt) else 0
             if not taken:
                 continue
             left -= taken
@@ -174,7 +200,7 @@ class Netting:
             self._changed[less.id] = less
             if less.campaign is not None:
                 self._back[less.campaign] = self._back.get(less.campaign, 0) + taken
-            _write(journal, less, recovery_moves(less, amount=taken))
+            _write(journal, less, recovery_moves(less, bucket=account.kind, amount=taken))
             self._events.append(ReceivableChanged(receivable=less, what=OwedStep.RECOVERED, amount=taken))
         return amount - left
 

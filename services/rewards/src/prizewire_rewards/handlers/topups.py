@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from prizewire_rewards.domain.booking import credits_of
 from prizewire_rewards.domain.commands import CreditTopup, ReverseTopup, TopupCommand, WinDispute
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.events import TopupMoved
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.topups import Reversal, ReversalKind, Topup, credited_move, reversed_move
+from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import lift_receivable, open_receivable
 from prizewire_rewards.ports import Tools, Work
@@ -35,7 +37,12 @@ async def apply_topup_events(
     keys = {(command.rail, command.reference) for command in commands if not isinstance(command, CreditTopup)}
     topups = await work.topups.lock({command.topup_id for command in commands})
     if keys:
-        wallets = {Account(Kind.TOPUP, command.player, command.asset) for command in commands}
+        # Both buckets: a debt that is opened here is seen by every credit that comes after it.
+        wallets = {
+            Account(bucket, command.player, command.asset)
+            for command in commands
+            for bucket in (Kind.TOPUP, Kind.WINNINGS)
+        }
         await work.ledger.lock_balances(wallets)
     clerk = _Clerk(topups, await work.topups.reversals(keys) if keys else {}, work=work, tools=tools, now=now)
     refusals: dict[int, Refused] = {}
@@ -67,6 +74,7 @@ class _Clerk:
         self._tools = tools
         self._now = now
         self._journal = Journal()
+        self._credited: list[Credited] = []
         self._changed: set[UUID] = set()
         self._new_reversals: list[Reversal] = []
         self._events: list[TopupMoved] = []
@@ -103,6 +111,9 @@ class _Clerk:
         if self._journal.transfers:
             await self._work.ledger.post(self._journal.transfers, now=self._now)
             self._journal = Journal()
+        if self._credited:
+            await follow_up(self._credited, work=self._work, tools=self._tools, now=self._now)
+            self._credited = []
         if self._changed:
             await self._work.topups.save([self._topups[key] for key in sorted(self._changed)], now=self._now)
             self._changed.clear()
@@ -129,11 +140,7 @@ class _Clerk:
             correlation_id=command.correlation_id,
         )
         self._keep(topup)
-        self._journal.add(
-            [credited_move(topup, amount=topup.credited)],
-            cause=f"topup/{topup.id}",
-            correlation_id=topup.correlation_id,
-        )
+        self._pay_in(topup, amount=topup.credited, cause=f"topup/{topup.id}")
         self._tell(
             topup, amount=topup.credited, owed=0, reference=topup.reference, back=False, cause=command.cause
         )
@@ -206,11 +213,7 @@ class _Clerk:
                 known.receivable_id, amount=restored, work=self._work, now=self._now
             )
         if restored > lifted:
-            self._journal.add(
-                [credited_move(topup, amount=restored - lifted)],
-                cause=cause,
-                correlation_id=topup.correlation_id,
-            )
+            self._pay_in(topup, amount=restored - lifted, cause=cause)
         self._book(replace(known, restored=restored, lifted=lifted, won=True))
         self._count("dispute_won")
         if not restored:
@@ -221,6 +224,12 @@ class _Clerk:
             moved, amount=restored, owed=0, reference=command.reference, back=False, cause=command.cause
         )
         await self._flush()
+
+    def _pay_in(self, topup: Topup, *, amount: int, cause: str) -> None:
+        """Credit a wallet. Debts of top-ups are taken from it once it is posted."""
+        moves = [credited_move(topup, amount=amount)]
+        self._journal.add(moves, cause=cause, correlation_id=topup.correlation_id)
+        self._credited.extend(Credited(credit, cause, topup.correlation_id) for credit in credits_of(moves))
 
     def _keep(self, topup: Topup) -> None:
         self._topups[topup.id] = topup

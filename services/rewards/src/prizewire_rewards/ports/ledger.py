@@ -43,7 +43,9 @@ class Receivables(Protocol):
         ...
 
     async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
-        """What these players still owe for one reference, the oldest first, locked."""
+        """Debts for one reference of which these players never paid a part, written off or not, the oldest first,
+        locked.
+        """
         ...
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:

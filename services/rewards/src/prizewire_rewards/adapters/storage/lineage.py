@@ -173,7 +173,7 @@ def _refusal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
 def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     amounts = {
         name: _wire(row, getattr(row, name), assets)
-        for name in ("amount", "open", "recovered", "written_off", "lifted")
+        for name in ("amount", "open", "recovered", "written_off", "lifted", "restored")
     }
     detail = {
         "player": row.player,

@@ -177,6 +177,7 @@ class SqlQueries:
                 recovered=row.recovered,
                 written_off=row.written_off,
                 lifted=row.lifted,
+                restored=row.restored,
                 campaign=row.campaign,
                 reference=row.reference,
                 correlation_id=row.correlation_id,

@@ -117,7 +117,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         SELECT b.id, format('%s of %s in %s holds %s, its receivables make %s', b.kind, b.owner, b.asset, b.balance,
                             x.total)
         FROM ledger_balances b CROSS JOIN LATERAL (
-            SELECT coalesce(sum(CASE b.kind WHEN 'receivable' THEN -r.open ELSE r.open + r.written_off END), 0) AS total
+            SELECT coalesce(sum(CASE b.kind WHEN 'receivable' THEN -r.open ELSE r.open + r.written_off - r.restored END), 0) AS total
             FROM receivables r WHERE r.asset = b.asset AND (b.kind = 'clearing' OR r.player = b.owner)
         ) x
         WHERE b.id = ANY (CAST(:ids AS uuid[])) AND b.kind IN ('receivable', 'clearing') AND b.balance <> x.total

@@ -53,7 +53,7 @@ class SqlReceivables:
     async def save(self, receivables: Sequence[Receivable]) -> None:
         """Store counters of locked ones."""
         latest = {one.id: one for one in receivables}
-        names = ("id", "recovered", "written_off", "lifted", "version")
+        names = ("id", "recovered", "written_off", "lifted", "restored", "version")
         await self._tx.execute(
             _SAVE, {f"{name}s": [getattr(one, name) for one in latest.values()] for name in names}
         )
@@ -73,6 +73,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("recovered", "bigint"),
     ("written_off", "bigint"),
     ("lifted", "bigint"),
+    ("restored", "bigint"),
     ("cause", "text"),
     ("correlation_id", "text"),
     ("opened_at", "timestamptz"),
@@ -88,7 +89,7 @@ _LOCK_OPEN = Read(
 )
 _LOCK_OF = text(
     "SELECT * FROM receivables WHERE player = ANY (CAST(:players AS text[])) AND reference = :reference "
-    "AND open > 0 ORDER BY opened_at, id FOR UPDATE"
+    "AND amount - recovered - lifted - restored > 0 ORDER BY opened_at, id FOR UPDATE"
 )
 _LOCK = text("SELECT * FROM receivables WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _ADD = text(
@@ -96,7 +97,7 @@ _ADD = text(
 )
 _SAVE = text(
     "UPDATE receivables r SET recovered = u.recovered, written_off = u.written_off, lifted = u.lifted, "
-    "version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:recovereds AS bigint[]), "
-    "CAST(:written_offs AS bigint[]), CAST(:lifteds AS bigint[]), CAST(:versions AS int[])) "
-    "AS u(id, recovered, written_off, lifted, version) WHERE r.id = u.id"
+    "restored = u.restored, version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:recovereds AS bigint[]), "
+    "CAST(:written_offs AS bigint[]), CAST(:lifteds AS bigint[]), CAST(:restoreds AS bigint[]), "
+    "CAST(:versions AS int[])) AS u(id, recovered, written_off, lifted, restored, version) WHERE r.id = u.id"
 )

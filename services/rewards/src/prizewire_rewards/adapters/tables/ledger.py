@@ -149,6 +149,7 @@ receivables = Table(
     Column("recovered", BigInteger, nullable=False),
     Column("written_off", BigInteger, nullable=False),
     Column("lifted", BigInteger, nullable=False),
+    Column("restored", BigInteger, nullable=False, server_default=text("0")),
     Column(
         "open",
         BigInteger,
@@ -164,10 +165,17 @@ receivables = Table(
             ("recovered", "recovered >= 0"),
             ("written_off", "written_off >= 0"),
             ("lifted", "lifted >= 0"),
+            ("restored", "restored BETWEEN 0 AND written_off"),
             ("open", "open >= 0"),
         )
     ),
     Index("receivables_owed", "player", "asset", postgresql_where=text("open > 0")),
+    Index(
+        "receivables_unpaid",
+        "reference",
+        "player",
+        postgresql_where=text("amount - recovered - lifted - restored > 0"),
+    ),
     Index("receivables_listed", "opened_at", "id"),
     Index("receivables_correlation", "correlation_id"),
     Index("receivables_campaign", "campaign", postgresql_where=text("campaign IS NOT NULL")),

@@ -115,6 +115,7 @@ def _shown(front: Front, debt: ReceivableView | Receivable) -> dict[str, Any]:
         "recovered": front.wire(debt.asset, debt.recovered),
         "written_off": front.wire(debt.asset, debt.written_off),
         "lifted": front.wire(debt.asset, debt.lifted),
+        "restored": front.wire(debt.asset, debt.restored),
         "campaign": str(debt.campaign) if debt.campaign else None,
         "reference": debt.reference,
         "correlation_id": debt.correlation_id,

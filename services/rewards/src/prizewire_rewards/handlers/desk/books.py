@@ -192,7 +192,7 @@ class Books:
         self._debts.append(debt)
 
     def lift(self, debt: Receivable, *, moves: list[Move]) -> UUID:
-        """Let a player owe less than before; answers the transfer."""
+        """Undo a part of a debt; answers the transfer."""
         self._receivables.append(debt)
         source = f"receivable/{debt.id}/{debt.version}"
         return self._journal.add(moves, cause=source, correlation_id=debt.correlation_id)[0]

@@ -276,7 +276,7 @@ def take_from_players(
 
 
 def _lift(desk: Desk, settlement: Settlement, *, means: Means) -> None:
-    """Who is given again what they still owe of this round, owes it no more: they have the money."""
+    """Who is given again what they never paid back of this round, owes it no more: they have the money."""
     if not means.owed:
         return
     rewards = desk.rewards[settlement.round_id]
@@ -287,18 +287,18 @@ def _lift(desk: Desk, settlement: Settlement, *, means: Means) -> None:
 def lift_debts(desk: Desk, reward: Reward, *, means: Means) -> Reward:
     """A prize that misses less, since its player owes so much of it less."""
     for debt in means.owed.get(reward.line.player, ()):
-        amount = min(reward.missing, debt.open)
+        amount = min(reward.missing, debt.unpaid)
         if not amount:
             continue
-        less, moves, event = take_less(debt, amount)
-        transfer_id = desk.lift(less, moves=moves)
-        desk.announce(event)
+        transfer_id = reward.transfer_id
+        for less in take_less(debt, amount):
+            moved = desk.lift(less.debt, moves=[less.move])
+            desk.announce(less.event)
+            transfer_id = transfer_id or moved
         state = reward.state
         if state is RewardState.UNFUNDED:
             state = step(edges=REWARD_EDGES, was=state, to=RewardState.CREDITED)
-        reward = reward._replace(
-            state=state, short=reward.missing - amount, transfer_id=reward.transfer_id or transfer_id
-        )
+        reward = reward._replace(state=state, short=reward.missing - amount, transfer_id=transfer_id)
     return reward
 
 

@@ -87,6 +87,7 @@ _RECEIVABLE: Final[dict[str, Any]] = {
     "recovered": "15.00",
     "written_off": "0.00",
     "lifted": "0.00",
+    "restored": "0.00",
     "campaign": CAMPAIGN_ID,
     "reference": ROUND_ID,
     "correlation_id": CORRELATION,
