@@ -25,8 +25,8 @@ def test_topic_is_told_where_it_is_used(repository: Repository, topic: Topic) ->
 
 
 def test_topics_name_only_services_that_exist(repository: Repository) -> None:
-    """A producer or consumer is a service of this repository or a game server."""
-    known = {service.name for service in repository.services} | {"game-server"}
+    """A producer or consumer is a service of this repository, a game server or an identity source."""
+    known = {service.name for service in repository.services} | {"game-server", "identity"}
     assert {name for topic in TOPICS for name in topic.producers | topic.consumers} <= known
 
 

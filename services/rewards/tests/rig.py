@@ -2,6 +2,7 @@
 
 import atexit
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -44,6 +45,7 @@ from prizewire_chassis.testing import (
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.topics import PAYOUTS, PLAYERS, SETTLEMENTS, SIGNING_RESULTS
+from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
@@ -316,29 +318,65 @@ def method_event(player: str, *, version: int = 1, method_id: UUID | None = None
     )
 
 
+GAMES = make_key("games")
+
+
 def player_event(
-    player: str, *, source: str = "/games/one", hours: float = 0, subject: str | None = None, **facts: Any
+    player: str,
+    *,
+    source: str = "/games/one",
+    hours: float = 0,
+    subject: str | None = None,
+    key: MessageKey | None = GAMES,
+    **facts: Any,
 ) -> bytes:
-    """``player.updated`` as a game server sends it: unsigned, at an hour before or after the start."""
+    """``player.updated`` as its source sends it, signed, at an hour before or after the start."""
     return event_bytes(
         topic=PLAYERS.name,
         kind="prizewire.player.updated.v1",
         source=source,
         subject=subject or player,
         data={"player": player, **facts},
+        key=key,
         time=(START + timedelta(hours=hours)).isoformat(),
         id=uuid4().hex,
     )
 
 
+def _kept(name: str, text: str) -> Path:
+    """A file that is there until the run ends."""
+    handle, path = mkstemp(prefix=name)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    atexit.register(os.unlink, path)
+    return Path(path)
+
+
 @cache
 def player_hash_key() -> Path:
     """A file with the key of players' hashes, the same in every test of a run."""
-    handle, name = mkstemp(prefix="player-hash-")
-    with os.fdopen(handle, "w") as file:
-        file.write(hashlib.sha256(b"test player hashes").hexdigest())
-    atexit.register(os.unlink, name)
-    return Path(name)
+    return _kept("player-hash-", hashlib.sha256(b"test player hashes").hexdigest())
+
+
+@cache
+def player_sources() -> Path:
+    """The sources that may tell facts of players: a game server of risk, and one that checks identities."""
+
+    def entry(owner: str, **changes: str) -> dict[str, str]:
+        key = make_key(owner)
+        validity = {"not_before": "2000-01-01T00:00:00Z", "not_after": "2100-01-01T00:00:00Z"}
+        return {"keyid": key.keyid, "public_key": key.public_key, **validity, **changes}
+
+    sources = [
+        {"source": "/games/one", "tells": ["risk"], "keys": [entry("games")]},
+        {"source": "/kyc/checked", "tells": ["identity"], "keys": [entry("kyc")]},
+        {
+            "source": "/kyc/former",
+            "tells": ["identity"],
+            "keys": [entry("kyc", not_after="2001-01-01T00:00:00Z")],
+        },
+    ]
+    return _kept("player-sources-", json.dumps({"sources": sources}))
 
 
 def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSettings:
@@ -352,7 +390,7 @@ def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSett
         assets_file=repository_root() / "assets.yaml",
         stellar_network_passphrase=NETWORK,
         player_hash_key_file=player_hash_key(),
-        player_kyc_sources="/kyc/checked",
+        player_sources_file=player_sources(),
     )
 
 

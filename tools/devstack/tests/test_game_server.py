@@ -12,7 +12,7 @@ from prizewire_contracts import topics
 from prizewire_contracts.decode import decode
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
-from prizewire_devstack import game_server
+from prizewire_devstack import acl, game_server
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import GAME_SERVER, Keyring
 from prizewire_devstack.errors import DevstackError
@@ -110,6 +110,22 @@ def test_settlement_receives_what_the_game_server_sends(kafka_server: KafkaServe
         consumer.close()
     assert message.value() == sent.value
     assert message.headers() == [("content-type", b"application/cloudevents+json")]
+
+
+PLAYER = {"type": "prizewire.player.updated.v1", "data": {"player": "ada", "device_hash": "ab" * 32}}
+
+
+def test_facts_of_a_player_go_out_as_the_identity_source(kafka_server: KafkaServer, key: MessageKey) -> None:
+    """Their own topic, source, key of order and login; the signature is over that topic."""
+    event = game_server.complete(PLAYER, now=NOW)
+    assert (event["source"], event["subject"]) == (acl.IDENTITY_SOURCE, "ada")
+    sent = game_server.message(event, key=key)
+    assert (sent.topic, sent.principal, sent.key) == (topics.PLAYERS, "identity", b"ada")
+    raw = json.loads(sent.value)
+    verify_raw(topic=topics.PLAYERS.name, raw=raw, public_key=key.public_key)
+    game_server.send(kafka_server.login(sent.principal), [sent])
+    with pytest.raises(DevstackError, match="1 of 1 messages were not acknowledged"):
+        game_server.send(kafka_server.login("game-server"), [sent])
 
 
 def test_a_broker_that_refuses_is_a_sentence(kafka_server: KafkaServer, key: MessageKey) -> None:

@@ -1,11 +1,13 @@
 """Kafka as the stack and the fixtures start it."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import aiokafka.errors
 import pytest
+import yaml
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateAclsRequest, DescribeAclsRequest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
@@ -194,6 +196,36 @@ def test_the_grants_say_what_the_contracts_say(topic: topics.Topic) -> None:
     """Least privilege: the producers of a topic write it, its consumers read it, nobody else does."""
     assert granted(lambda grant: grant.writes, topic.name) == topic.producers
     assert granted(lambda grant: grant.reads, topic.name) == topic.consumers
+
+
+def test_every_writer_has_sources_of_its_own() -> None:
+    """A source belongs to one principal, and the local sources to the principals that sign for them."""
+    writers = [grant for grant in acl.GRANTS if grant.writes]
+    assert all(grant.sources for grant in writers)
+    for source in {source for grant in writers for source in grant.sources}:
+        assert len([grant for grant in writers if grant.speaks_as(source)]) == 1
+    owners = {
+        source: [grant.principal for grant in writers if grant.speaks_as(source)]
+        for source in (acl.GAME_SERVER_SOURCE, acl.IDENTITY_SOURCE)
+    }
+    assert owners == {acl.GAME_SERVER_SOURCE: ["game-server"], acl.IDENTITY_SOURCE: ["identity"]}
+
+
+def test_believed_sources_belong_to_who_may_write_of_players(keyring: Keyring) -> None:
+    """What rewards believes about players, on the local stack, is bound to the login that may say it."""
+    [writer] = [grant for grant in acl.GRANTS if topics.PLAYERS.name in grant.writes]
+    believed = yaml.safe_load(keyring.player_sources_file.read_text())["sources"]
+    assert [one["source"] for one in believed if not writer.speaks_as(one["source"])] == []
+    key = json.loads(keyring.message_key_file(writer.principal).read_text())["keyid"]
+    assert {entry["keyid"] for one in believed for entry in one["keys"]} == {key}
+
+
+def test_a_game_server_writes_nothing_of_players(kafka_server: KafkaServer) -> None:
+    """Its stolen password verifies nobody's identity, and an identity source's reports no match."""
+    for principal, topic in (("game-server", topics.PLAYERS), ("identity", topics.MATCHES)):
+        error = send(kafka_server.login(principal), topic.name, b"forged")
+        assert error is not None
+        assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def test_messages_and_rights_survive_a_kill_and_a_stop(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic. ``producers`` are service names or ``game-server``, ``consumers`` the services that read it today;
+    """A topic. ``producers`` are service names, ``game-server`` or ``identity``, ``consumers`` the services that read it today;
     ``partitions`` are fixed for life, since the key decides the partition and so the order.
     """
 
@@ -64,9 +64,7 @@ SIGNING_REQUESTS = Topic(
 SIGNING_RESULTS = Topic(
     "prizewire.signing.results.v1", frozenset({"signer"}), frozenset({"payouts"}), SigningResultEvent
 )
-PLAYERS = Topic(
-    "prizewire.players.v1", frozenset({"game-server"}), frozenset({"rewards"}), PlayerUpdatedEvent
-)
+PLAYERS = Topic("prizewire.players.v1", frozenset({"identity"}), frozenset({"rewards"}), PlayerUpdatedEvent)
 PROVIDER_WEBHOOKS = Topic(
     "prizewire.provider-webhooks.v1",
     frozenset({"webhooks"}),

@@ -12,6 +12,7 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.adapters.hashes import KeyedHasher
 from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
 from prizewire_rewards.adapters.messages import OutboxMessages
+from prizewire_rewards.adapters.player_sources import load_player_sources
 from prizewire_rewards.adapters.rules import load_payout_rules
 from prizewire_rewards.adapters.storage import work_of
 from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, staged_seen, sum_up
@@ -21,6 +22,7 @@ from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.domain.invariants import StagedSeen
 from prizewire_rewards.domain.payout_rules import PayoutRules
+from prizewire_rewards.domain.player_sources import PlayerSource
 from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
 from prizewire_rewards.entrypoints.consumers import build_specs
 from prizewire_rewards.entrypoints.http import Front, build_routes
@@ -111,7 +113,7 @@ async def build(runtime: Runtime) -> Built:
         release=jobs.releasing.wake,
         hasher=hasher,
     )
-    kyc_sources = frozenset(filter(None, (one.strip() for one in settings.player_kyc_sources.split(","))))
+    sources = _player_sources(settings)
     return Built(
         controllers=[build_routes(front)],
         lineage=lineage,
@@ -119,7 +121,7 @@ async def build(runtime: Runtime) -> Built:
         checks_watched=True,
         specs=[
             *build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
-            players_spec(works=works, clock=runtime.clock, hasher=hasher, kyc_sources=kyc_sources),
+            players_spec(works=works, clock=runtime.clock, hasher=hasher, sources=sources),
         ],
         jobs=[
             *jobs.every,
@@ -134,6 +136,16 @@ def _hasher(settings: RewardsSettings) -> KeyedHasher:
         return KeyedHasher(key_hex=read_secret(settings.player_hash_key_file))
     except ValueError as error:
         raise ConfigurationError(f"PLAYER_HASH_KEY_FILE: {error}") from None
+
+
+def _player_sources(settings: RewardsSettings) -> dict[str, PlayerSource]:
+    path = settings.player_sources_file
+    if path is None:
+        return {}
+    try:
+        return load_player_sources(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"PLAYER_SOURCES_FILE ({path.name}): {error}") from None
 
 
 def _rules(settings: RewardsSettings, assets: AssetRegistry) -> PayoutRules:

@@ -14,7 +14,6 @@ __all__ = [
     "CLAIMS_PAST_DEADLINE",
     "CLAIMS_WAITING",
     "ENTRIES",
-    "KYC_IGNORED",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
     "LINES_HELD",
@@ -23,6 +22,7 @@ __all__ = [
     "PARTS_OLDEST",
     "PAYOUTS_ENDED",
     "PAYOUTS_REQUESTED",
+    "PLAYER_EVENTS_REFUSED",
     "RECEIVABLES_NETTED",
     "RECEIVABLES_OPENED",
     "RISK_FINDINGS",
@@ -122,9 +122,10 @@ RISK_FINDINGS = Counter(
     ["rule", "verdict"],
 )
 LINES_HELD = Counter("prizewire_rewards_lines_held_total", "Prize lines that a cap held, by cap.", ["cap"])
-KYC_IGNORED = Counter(
-    "prizewire_rewards_kyc_ignored_total",
-    "Events that told of an identity check from a source whose word does not count.",
+PLAYER_EVENTS_REFUSED = Counter(
+    "prizewire_rewards_player_events_refused_total",
+    "Events about players that were not believed, by refusal code: a source that may not tell this, or did not sign it.",
+    ["code"],
 )
 ENTRIES = Counter(
     "prizewire_rewards_entries_total",

@@ -34,7 +34,7 @@ class RewardsSettings(ServiceSettings):
     player_hash_key_file: Path = Field(
         description="64 hex digits (mode 0600) that players' devices and addresses are hashed with."
     )
-    player_kyc_sources: str = Field(
-        "",
-        description="Comma list of event sources whose word on identity checks counts; admins' always does.",
+    player_sources_file: Path | None = Field(
+        None,
+        description="player-sources.yaml: who may tell facts of players by signed events; admins alone if unset.",
     )

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
+from prizewire_chassis.testing import make_key
 from services.rewards.tests.rig import Rig, heard, player_event, player_hash_key
 
 DEVICE, ADDRESS = "imei-490154203237518", "Main Street 7, Springfield"
@@ -58,19 +60,62 @@ async def test_a_clock_that_is_ahead_has_not_the_last_word(rig: Rig) -> None:
     assert (await known(rig, "ann"))["registered_at"] == "2026-02-28T00:00:00+00:00"
 
 
-async def test_identity_checks_count_only_from_named_sources(rig: Rig) -> None:
-    """A game server cannot verify its own players; the rest of what it tells counts."""
-    name = "prizewire_rewards_kyc_ignored_total"
-    before = REGISTRY.get_sample_value(name) or 0
+KYC = make_key("kyc")
+FORGERIES: dict[str, tuple[str, bytes]] = {
+    "unsigned": (
+        "signature_missing",
+        player_event("ann", source="/kyc/checked", kyc_state="verified", key=None),
+    ),
+    "unsigned risk": ("signature_missing", player_event("ann", device_hash=sha256("x"), key=None)),
+    "signed by another source": (
+        "key_not_trusted",
+        player_event("ann", source="/kyc/checked", kyc_state="verified"),
+    ),
+    "signed by a stranger under the key's name": (
+        "signature_invalid",
+        player_event(
+            "ann",
+            source="/kyc/checked",
+            kyc_state="verified",
+            key=replace(make_key("stranger"), keyid=KYC.keyid),
+        ),
+    ),
+    "changed after signing": (
+        "signature_invalid",
+        player_event("ann", source="/kyc/checked", kyc_state="rejected", key=KYC).replace(
+            b'"rejected"', b'"verified"'
+        ),
+    ),
+    "a key out of its time": (
+        "key_not_trusted",
+        player_event("ann", source="/kyc/former", kyc_state="verified", key=KYC),
+    ),
+    "an unlisted source": (
+        "source_not_allowed",
+        player_event("ann", source="/games/two", device_hash=sha256("x")),
+    ),
+    "a game server that verifies": ("source_not_allowed", player_event("ann", kyc_state="verified")),
+    "an identity source that tells of devices": (
+        "source_not_allowed",
+        player_event("ann", source="/kyc/checked", device_hash=sha256("x"), key=KYC),
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_only_the_sources_own_signature_tells_facts(rig: Rig, forgery: str) -> None:
+    """Whoever may write the topic can claim any source; only the source's key, for its kind of facts, is believed."""
+    code, forged = FORGERIES[forgery]
+    name, labels = "prizewire_rewards_player_events_refused_total", {"code": code}
+    before = REGISTRY.get_sample_value(name, labels) or 0
     await rig.feed(
-        rig.players,
-        player_event("ann", kyc_state="verified", registered_at="2024-01-01T00:00:00Z"),
-        player_event("bob", kyc_state="verified", source="/kyc/checked"),
+        rig.players, forged, player_event("bob", source="/kyc/checked", kyc_state="verified", key=KYC)
     )
-    ann = await known(rig, "ann")
-    assert (ann["kyc_state"], ann["registered_at"]) == (None, "2024-01-01T00:00:00+00:00")
-    assert (await known(rig, "bob"))["kyc_state"] == "verified"
-    assert (REGISTRY.get_sample_value(name) or 0) - before == 1
+    assert await rig.stuck() == [("dead", code)]
+    assert await rig.rows("SELECT player, kyc_state FROM players") == [
+        {"player": "bob", "kyc_state": "verified"}
+    ]
+    assert (REGISTRY.get_sample_value(name, labels) or 0) - before == 1
 
 
 async def test_an_event_about_somebody_else_is_dead(rig: Rig) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,11 +15,13 @@ import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from prizewire_chassis.testing import make_token
 from prizewire_contracts.topics import PLAYERS, REWARDS, SETTLEMENTS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import tokens
+from prizewire_devstack.acl import IDENTITY_SOURCE
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import repository_root
@@ -26,7 +29,7 @@ from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
 from services.rewards.tests import rig
-from services.rewards.tests.rig import Match, player_event
+from services.rewards.tests.rig import START, Match, player_event
 
 
 @dataclass
@@ -100,7 +103,8 @@ def client_of(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     running: Running, kafka_server: KafkaServer, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signed settlement is credited and told of on Kafka, a player's facts arrive from a game server; SIGTERM ends the service cleanly."""
+    """A signed settlement is credited and told of on Kafka, a player's facts arrive from their source and from nobody else; SIGTERM ends the service cleanly."""
+    identity = MessageKey.from_json(keyring.message_key_file("identity").read_text())
     key = MessageKey.from_json(keyring.message_key_file("settlement").read_text())
     monkeypatch.setattr(rig, "make_key", lambda _: key)
     admin = running.admin
@@ -123,10 +127,19 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
     for value in match.events():
         await producer.send_and_wait(SETTLEMENTS.name, key=match.correlation_id.encode(), value=value)
     await producer.stop()
+    hours = (datetime.now(UTC) - START) / timedelta(hours=1)
+    facts = player_event("ann", source=IDENTITY_SOURCE, hours=hours, device_hash="ab" * 32, key=identity)
     games = AIOKafkaProducer(**client_of(kafka_server, "game-server"))
     await games.start()
-    await games.send_and_wait(PLAYERS.name, key=b"ann", value=player_event("ann", device_hash="ab" * 32))
+    with pytest.raises(TopicAuthorizationFailedError):
+        await games.send_and_wait(PLAYERS.name, key=b"ann", value=facts)
     await games.stop()
+    told_by = AIOKafkaProducer(**client_of(kafka_server, "identity"))
+    await told_by.start()
+    forged = player_event("ann", source=IDENTITY_SOURCE, hours=hours, kyc_state="verified", key=None)
+    for value in (forged, facts):
+        await told_by.send_and_wait(PLAYERS.name, key=b"ann", value=value)
+    await told_by.stop()
 
     async def credited() -> bool:
         wallet = (await admin.get("/api/wallet", params={"player": "ann"})).json()
@@ -138,6 +151,7 @@ async def test_a_settled_round_on_kafka_becomes_winnings_and_an_event(
         return bool((await admin.get("/api/players/ann")).json().get("device_known"))
 
     await eventually(known, deadline_s=60)
+    assert (await admin.get("/api/players/ann")).json()["kyc_state"] is None
     consumer = AIOKafkaConsumer(
         REWARDS.name, **client_of(kafka_server, "payouts"), auto_offset_reset="earliest", group_id=None
     )

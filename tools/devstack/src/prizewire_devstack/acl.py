@@ -1,5 +1,7 @@
-"""Who may read and write which topic: the least each principal needs, as one table.
+"""Who may read and write which topic, and as which source: the least each principal needs, as one table.
 
+A consumer cannot see which principal wrote a message. What binds a source to a principal is the source's key: a service's
+in ``trust.json``, a game server's in its competitions, an identity source's in ``player-sources.yaml``.
 WRITE and READ each imply DESCRIBE in Kafka's StandardAuthorizer. A service also reads what it writes: after
 a restore it compares its outbox with the tail of its own topics. Consumer groups are named `<principal>.…`.
 """
@@ -33,11 +35,15 @@ The broker's listener does not know it.
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What one principal may do; `groups` says whether it may join groups named `<principal>.…`."""
+    """What one principal may do; `groups` says whether it may join groups named `<principal>.…`.
+
+    `sources` are the sources of what it writes; one that ends in a slash stands for all that begin with it.
+    """
 
     principal: str
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     groups: bool = True
 
     @property
@@ -46,18 +52,47 @@ class Grant:
         own = self.writes if self.groups else ()
         return tuple(dict.fromkeys((*self.reads, *own)))
 
+    def speaks_as(self, source: str) -> bool:
+        """Say whether events of `source` are this principal's."""
+        return any(source == one or (one.endswith("/") and source.startswith(one)) for one in self.sources)
+
+
+GAME_SERVER_SOURCE: Final = "/game-servers/local"
+IDENTITY_SOURCE: Final = "/identity/local"
 
 GRANTS: Final = (
-    Grant(principal="settlement", reads=(_MATCHES,), writes=(_SETTLEMENTS, _AUDIT)),
-    Grant(principal="rewards", reads=(_SETTLEMENTS, _PAYOUTS, _PLAYERS), writes=(_REWARDS, _AUDIT)),
+    Grant(
+        principal="settlement",
+        reads=(_MATCHES,),
+        writes=(_SETTLEMENTS, _AUDIT),
+        sources=("/prizewire/settlement",),
+    ),
+    Grant(
+        principal="rewards",
+        reads=(_SETTLEMENTS, _PAYOUTS, _PLAYERS),
+        writes=(_REWARDS, _AUDIT),
+        sources=("/prizewire/rewards",),
+    ),
     Grant(
         principal="payouts",
         reads=(_REWARDS, _SIGNING_RESULTS, _PROVIDER_WEBHOOKS),
         writes=(_PAYOUTS, _SIGNING_REQUESTS, _AUDIT),
+        sources=("/prizewire/payouts",),
     ),
-    Grant(principal="webhooks", reads=(_PAYOUTS,), writes=(_PROVIDER_WEBHOOKS, _AUDIT)),
-    Grant(principal="signer", reads=(_SIGNING_REQUESTS,), writes=(_SIGNING_RESULTS, _AUDIT)),
-    Grant(principal="game-server", writes=(_MATCHES, _PLAYERS), groups=False),
+    Grant(
+        principal="webhooks",
+        reads=(_PAYOUTS,),
+        writes=(_PROVIDER_WEBHOOKS, _AUDIT),
+        sources=("/prizewire/webhooks",),
+    ),
+    Grant(
+        principal="signer",
+        reads=(_SIGNING_REQUESTS,),
+        writes=(_SIGNING_RESULTS, _AUDIT),
+        sources=("/prizewire/signer",),
+    ),
+    Grant(principal="game-server", writes=(_MATCHES,), sources=("/game-servers/",), groups=False),
+    Grant(principal="identity", writes=(_PLAYERS,), sources=(IDENTITY_SOURCE,), groups=False),
     Grant(principal="operator", reads=tuple(TOPICS)),
 )
 

@@ -1,9 +1,9 @@
-"""A game server: signs match events and sends them to Kafka, as any system that reports results would."""
+"""A game server, or a source of players' facts: signs events and sends them to Kafka, as any such system would."""
 
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,16 +18,19 @@ from prizewire_contracts.encode import SCHEMA_URN, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.trust import MessageKey
+from prizewire_devstack import acl
 from prizewire_devstack.api import LOCAL_ADVICE, TOKEN_VARIABLE, URL_VARIABLE, remote
 from prizewire_devstack.components.kafka import KafkaLogin
-from prizewire_devstack.components.keys import GAME_SERVER, Keyring
+from prizewire_devstack.components.keys import GAME_SERVER, IDENTITY, Keyring
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_bytes, read_text
 from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
-SOURCE: Final = "/game-servers/local"
+SOURCE: Final = acl.GAME_SERVER_SOURCE
 """The source of the local game server, where an event names none."""
+PRINCIPALS: Final = (GAME_SERVER, IDENTITY)
+"""As which a message may be sent."""
 COMPLETED: Final = "prizewire.match.completed.v1"
 SEND_DEADLINE_S: Final = 30.0
 ANSWER_DEADLINE_S: Final = 5.0
@@ -39,12 +42,18 @@ HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", CONTENT
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatchMessage:
-    """A message for the topic of matches. `correlation_id` is None where the bytes name no match."""
+class SourceMessage:
+    """A message for a topic. `correlation_id` is None where the bytes name no match."""
 
     key: bytes
     value: bytes
     correlation_id: str | None
+    topic: topics.Topic = topics.MATCHES
+
+    @property
+    def principal(self) -> str:
+        """The Kafka principal of the local stack that may write it; its message key has the same name."""
+        return principal_of(self.topic)
 
 
 def load(path: Path) -> list[dict[str, Any]]:
@@ -75,7 +84,7 @@ def load(path: Path) -> list[dict[str, Any]]:
     return documents
 
 
-def raw_lines(path: Path) -> list[MatchMessage]:
+def raw_lines(path: Path) -> list[SourceMessage]:
     """Each line of a file that is not empty, as it stands.
 
     Raises:
@@ -84,7 +93,7 @@ def raw_lines(path: Path) -> list[MatchMessage]:
     lines = [line for line in read_bytes(path).splitlines() if line]
     if not lines:
         raise DevstackError(NOTHING.format(path=path))
-    return [MatchMessage(key=b"raw", value=line, correlation_id=None) for line in lines]
+    return [SourceMessage(key=b"raw", value=line, correlation_id=None) for line in lines]
 
 
 def key_of(path: Path) -> MessageKey:
@@ -101,20 +110,36 @@ def key_of(path: Path) -> MessageKey:
         ) from error
 
 
-def complete(document: Mapping[str, Any], *, source: str, now: datetime) -> dict[str, Any]:
-    """Make a whole CloudEvent of an event with gaps, or of bare data (a result, unless it says otherwise)."""
+def topic_of(event: Mapping[str, Any]) -> topics.Topic:
+    """The topic of an event: of players for their facts, of matches for everything else."""
+    return topics.PLAYERS if event.get("type") in topics.PLAYERS.models else topics.MATCHES
+
+
+def principal_of(topic: topics.Topic) -> str:
+    """The Kafka principal of the local stack that may write a topic of matches or players."""
+    [writer] = [grant.principal for grant in acl.GRANTS if topic.name in grant.writes]
+    return writer
+
+
+def complete(document: Mapping[str, Any], *, source: str | None = None, now: datetime) -> dict[str, Any]:
+    """Make a whole CloudEvent of an event with gaps, or of bare data (a result, unless it says otherwise).
+
+    `source` stands in where the event names none; without it the local source of its topic does.
+    """
     if "specversion" in document or "data" in document:
         given, data = dict(document), document.get("data", {})
     else:
         given, data = {}, dict(document)
     kind = given.get("type", COMPLETED)
+    about_player = topic_of({"type": kind}) is topics.PLAYERS
+    subject = "player" if about_player else "match_id"
     defaults = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
-        "source": source,
+        "source": source or (acl.IDENTITY_SOURCE if about_player else SOURCE),
         "type": kind,
         "time": now.isoformat(),
-        "subject": str(data.get("match_id", "unknown")) if isinstance(data, Mapping) else "unknown",
+        "subject": str(data.get(subject, "unknown")) if isinstance(data, Mapping) else "unknown",
         "datacontenttype": "application/json",
         "dataschema": f"{SCHEMA_URN}{kind}",
     }
@@ -129,40 +154,45 @@ def correlation_of(event: Mapping[str, Any]) -> str:
     return str(match_correlation_id(source=str(event["source"]), match_id=str(event["subject"])))
 
 
-def message(event: dict[str, Any], *, key: MessageKey | None) -> MatchMessage:
+def message(event: dict[str, Any], *, key: MessageKey | None) -> SourceMessage:
     """Render an event, signed where a key is given.
 
     Raises:
         DevstackError: the event holds a float or something else that cannot be signed.
     """
+    topic = topic_of(event)
     try:
-        signed = event if key is None else sign_raw(topic=topics.MATCHES.name, raw=event, key=key)
+        signed = event if key is None else sign_raw(topic=topic.name, raw=event, key=key)
         value = canonical_bytes(signed)
     except NotCanonical as error:
         raise DevstackError(
             f"The event cannot be signed ({error.code} at {error.path}): write scores and amounts as quoted strings."
         ) from error
+    if topic is topics.PLAYERS:
+        return SourceMessage(
+            key=str(event["subject"]).encode(), value=value, correlation_id=None, topic=topic
+        )
     correlation_id = correlation_of(event)
-    return MatchMessage(key=correlation_id.encode(), value=value, correlation_id=correlation_id)
+    return SourceMessage(key=correlation_id.encode(), value=value, correlation_id=correlation_id)
 
 
-def local_key(home: Home) -> MessageKey:
-    """The local game server's key.
+def local_key(home: Home, principal: str = GAME_SERVER) -> MessageKey:
+    """The key of the local game server, or of the local source of players' facts.
 
     Raises:
         DevstackError: there is no local stack that would have one.
     """
-    file = Keyring(home=home).message_key_file(GAME_SERVER)
+    file = Keyring(home=home).message_key_file(principal)
     if not file.is_file():
         raise DevstackError(
-            "There is no local game server's key: name a key file with --key, or send without a signature with "
+            f"There is no local key of {principal}: name a key file with --key, or send without a signature with "
             "--unsigned."
         )
     return key_of(file)
 
 
-def login(home: Home) -> KafkaLogin:
-    """The broker that the KAFKA_ variables name, else the local one.
+def login(home: Home, principal: str = GAME_SERVER) -> KafkaLogin:
+    """The broker and the login that the KAFKA_ variables name, else the local ones of `principal`.
 
     Raises:
         NotRunningError: neither is there.
@@ -181,13 +211,13 @@ def login(home: Home) -> KafkaLogin:
     run = home.running()
     return KafkaLogin(
         bootstrap_servers=f"{LOOPBACK}:{run.ports['kafka']}",
-        username=GAME_SERVER,
-        password=Keyring(home=home).kafka_passwords()[GAME_SERVER],
+        username=principal,
+        password=Keyring(home=home).kafka_passwords()[principal],
     )
 
 
-def send(login: KafkaLogin, messages: Iterable[MatchMessage]) -> None:
-    """Send messages in their order, and wait until the broker has acknowledged each.
+def send(login: KafkaLogin, messages: Sequence[SourceMessage]) -> None:
+    """Send messages, at least one, in their order, and wait until the broker has acknowledged each.
 
     Raises:
         DevstackError: the broker does not answer, or one was not acknowledged.
@@ -195,18 +225,16 @@ def send(login: KafkaLogin, messages: Iterable[MatchMessage]) -> None:
     failures: list[KafkaError] = []
     producer = Producer({**login.librdkafka(), "enable.idempotence": True, "acks": "all", "linger.ms": 5})
     try:
-        producer.list_topics(topics.MATCHES.name, timeout=ANSWER_DEADLINE_S)
+        producer.list_topics(messages[0].topic.name, timeout=ANSWER_DEADLINE_S)
     except KafkaException as error:
         raise DevstackError(
             f"Kafka at {login.bootstrap_servers} does not answer, so nothing was sent: {LOCAL_ADVICE}, and check the "
             "KAFKA_ variables where you set them."
         ) from error
-    waiting = 0
     for one in messages:
-        waiting += 1
         try:
             producer.produce(
-                topics.MATCHES.name,
+                one.topic.name,
                 value=one.value,
                 key=one.key,
                 headers=HEADERS,
@@ -219,6 +247,6 @@ def send(login: KafkaLogin, messages: Iterable[MatchMessage]) -> None:
     if left or failures:
         reason = failures[0].str() if failures else "the broker did not answer in time"
         raise DevstackError(
-            f"{left + len(failures)} of {waiting} messages were not acknowledged ({reason}): {LOCAL_ADVICE}, and "
-            "send the file again; a result that arrives twice counts once."
+            f"{left + len(failures)} of {len(messages)} messages were not acknowledged ({reason}): {LOCAL_ADVICE}, and "
+            "send the file again; an event that arrives twice counts once."
         )

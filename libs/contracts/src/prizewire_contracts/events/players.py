@@ -1,4 +1,4 @@
-"""``prizewire.players.v1``: what game servers and admins tell of players. Subject: the player."""
+"""``prizewire.players.v1``: what identity and risk sources tell of players. Subject: the player."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ __all__ = ["PlayerEvent", "PlayerUpdated", "PlayerUpdatedEvent"]
 
 class PlayerUpdated(Data):
     """Facts for risk rules. Device and address arrive as the SHA-256 (hex) of their UTF-8 text; raw values are never
-    sent. ``kyc_state`` counts only from sources that rewards' settings name.
+    sent. An event counts only if its source may tell these facts and signed it, as rewards' settings say.
     """
 
     player: Name

@@ -1,10 +1,6 @@
-"""``player.updated``: facts that game servers tell of players.
+"""``player.updated``: facts of players, from the sources that a file names, each event signed by its source."""
 
-These events are not signed: Kafka's access table says who may write them. So they are believed only as far as a risk
-rule may be misled by them: an identity check counts from no source but those that a setting names.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,8 +10,11 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, never
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PLAYERS
+from prizewire_contracts.trust import NotTrusted, verify_raw
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import TellPlayers
+from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.player_sources import GROUPS, PlayerSource, signing_key
 from prizewire_rewards.domain.players import KycState, PlayerFacts
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.players import tell_players
@@ -25,9 +24,18 @@ __all__ = ["players_spec"]
 
 
 def players_spec(
-    *, works: Works, clock: Clock, hasher: PlayerHasher, kyc_sources: Collection[str]
+    *, works: Works, clock: Clock, hasher: PlayerHasher, sources: Mapping[str, PlayerSource]
 ) -> ConsumerSpec:
     """The consumer of players' facts. Events have no versions: of each fact the newest by its event's time counts."""
+
+    async def admit(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        refused: dict[int, Refusal] = {}
+        for index, item in enumerate(incoming):
+            refusal = _refusal(item, sources=sources)
+            if refusal is not None:
+                after_commit(tx, metrics.PLAYER_EVENTS_REFUSED.labels(refusal.code).inc)
+                refused[index] = refusal
+        return refused
 
     async def players(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refusal] = {}
@@ -38,25 +46,40 @@ def players_spec(
                 detail = f"the subject {item.event.subject} is not {item.event.data.player}"
                 refused[index] = Refusal(RefusalCode.EVENT_MISMATCH, detail)
                 continue
-            if item.event.data.kyc_state is not None and item.event.source not in kyc_sources:
-                after_commit(tx, metrics.KYC_IGNORED.inc)
-            told.append(_facts(item, now=now, hasher=hasher, kyc_sources=kyc_sources))
+            told.append(_facts(item, now=now, hasher=hasher))
         if told:
             await tell_players(TellPlayers(told=tuple(told)), work=works.of(tx), now=now)
         return refused
 
-    return ConsumerSpec(name="rewards.players", topic=PLAYERS, handler=players, version_rule=never)
+    return ConsumerSpec(
+        name="rewards.players", topic=PLAYERS, handler=players, version_rule=never, admit=admit
+    )
 
 
-def _facts(
-    item: Incoming, *, now: datetime, hasher: PlayerHasher, kyc_sources: Collection[str]
-) -> PlayerFacts:
+def _refusal(item: Incoming, *, sources: Mapping[str, PlayerSource]) -> Refusal | None:
+    """Why an event is not believed: its source may not tell this, or did not sign it."""
+    event = item.event
+    try:
+        key = signing_key(
+            sources=sources,
+            source=event.source,
+            facts=[fact for fact in GROUPS if getattr(event.data, fact) is not None],
+            keyid=event.keyid,
+            at=event.time,
+        )
+        verify_raw(topic=PLAYERS.name, raw=item.raw, public_key=key.public_key)
+    except (Refused, NotTrusted) as error:
+        return Refusal(RefusalCode(error.code), error.detail)
+    return None
+
+
+def _facts(item: Incoming, *, now: datetime, hasher: PlayerHasher) -> PlayerFacts:
     """What the event tells, at its time. A time to come counts as now: a clock that is ahead must not have the last
     word for ever.
     """
     data = item.event.data
     at = min(item.event.time, now)
-    kyc = data.kyc_state if item.event.source in kyc_sources else None
+    kyc = data.kyc_state
     return PlayerFacts(
         player=data.player,
         registered_at=data.registered_at,

@@ -1,41 +1,47 @@
-"""`prizewire publish`: report match results as a game server does."""
+"""`prizewire publish`: report match results as a game server does, or facts of players as an identity source does."""
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.home import Home
 
 
 @click.command(name="publish")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--source", default=game_server.SOURCE, show_default=True, help="Where an event names none.")
+@click.option("--source", help="Where an event names none; else the local game server or identity source.")
 @click.option("--key", "key_file", type=click.Path(path_type=Path), help="Sign with this key file instead.")
 @click.option("--unsigned", is_flag=True, help="Leave the signature out.")
 @click.option("--raw", is_flag=True, help="Send each line of the file as it stands, whatever it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(  # noqa: PLR0917 - click passes options by name
-    file: Path, source: str, key_file: Path | None, unsigned: bool, raw: bool, as_json: bool
+    file: Path, source: str | None, key_file: Path | None, unsigned: bool, raw: bool, as_json: bool
 ) -> None:
-    """Sign and send the match events of FILE: JSON, JSON lines or YAML; whole events, or the bare data of results."""
+    """Sign and send the events of FILE: JSON, JSON lines or YAML; whole events, or the bare data of results.
+
+    Events of matches go out as the game server, events of players as the identity source, each with its own login.
+    """
     home = Home.default()
-    login = game_server.login(home)
+    logins = {principal: game_server.login(home, principal) for principal in game_server.PRINCIPALS}
     if raw:
         messages = game_server.raw_lines(file)
     else:
-        documents = game_server.load(file)
-        key = None
-        if not unsigned:
-            key = game_server.key_of(key_file) if key_file else game_server.local_key(home)
+        given = game_server.key_of(key_file) if key_file and not unsigned else None
         now = datetime.now(UTC)
+        events = [game_server.complete(one, source=source, now=now) for one in game_server.load(file)]
         messages = [
-            game_server.message(game_server.complete(document, source=source, now=now), key=key)
-            for document in documents
+            game_server.message(event, key=None if unsigned else given or _local_key(home, event))
+            for event in events
         ]
-    game_server.send(login, messages)
+    for principal, login in logins.items():
+        own = [one for one in messages if one.principal == principal]
+        if own:
+            game_server.send(login, own)
     correlation_ids = list(dict.fromkeys(one.correlation_id for one in messages if one.correlation_id))
     if as_json:
         click.echo(json.dumps({"sent": len(messages), "correlation_ids": correlation_ids}))
@@ -43,3 +49,7 @@ def command(  # noqa: PLR0917 - click passes options by name
     click.echo(f"Sent {len(messages)} message{'s' if len(messages) != 1 else ''}.")
     for correlation_id in correlation_ids:
         click.echo(f"Follow it with: prizewire trace {correlation_id}")
+
+
+def _local_key(home: Home, event: dict[str, Any]) -> MessageKey:
+    return game_server.local_key(home, game_server.principal_of(game_server.topic_of(event)))

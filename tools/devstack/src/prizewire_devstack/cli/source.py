@@ -1,4 +1,4 @@
-"""`prizewire source`: a game server's key, and events signed with it, without anything of ours running."""
+"""`prizewire source`: the key of a game server or identity source, and events signed with it; no stack is needed."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SEED_BYTES = 32
 
 @click.group(name="source")
 def command() -> None:
-    """Make the key that a game server signs its match events with, and sign events."""
+    """Make the key that a game server or an identity source signs its events with, and sign events."""
 
 
 @command.command()
@@ -32,10 +32,11 @@ def command() -> None:
     "--days", default=366, show_default=True, type=click.IntRange(1, 3660), help="How long it is to count."
 )
 def keygen(file: Path, keyid: str, days: int) -> None:
-    """Write a new private key to FILE, readable by you alone, and print its public half as it stands in a competition.
+    """Write a new private key to FILE, readable by you alone, and print its public half.
 
-    Paste what is printed into the `keys` of the source. To rotate, let the validity of the old and the new key overlap;
-    a stolen key is taken out of the competition, which counts at once.
+    Paste what is printed into the `keys` of the source: in a competition for matches, in PLAYER_SOURCES_FILE of rewards
+    for facts of players. To rotate, let the validity of the old and the new key overlap. A stolen key is taken out there:
+    a competition counts at once, the file once rewards was started again.
     """
     if not keyid.isascii() or not keyid.isprintable() or " " in keyid or not 1 <= len(keyid) <= 128:
         raise DevstackError("A keyid is 1 to 128 printable ASCII characters without a space: choose another.")
@@ -62,11 +63,12 @@ def keygen(file: Path, keyid: str, days: int) -> None:
 @click.option(
     "--key", "key_file", required=True, type=click.Path(path_type=Path), help="The private key file."
 )
-@click.option("--source", default=game_server.SOURCE, show_default=True, help="Where an event names none.")
-def sign(file: Path, key_file: Path, source: str) -> None:
+@click.option("--source", help="Where an event names none; else the local game server or identity source.")
+def sign(file: Path, key_file: Path, source: str | None) -> None:
     """Sign the events of FILE (`-` reads JSON from standard input), and print each on a line of its own.
 
-    What an event leaves out (id, time, and so on) is filled in; bare data become a result.
+    What an event leaves out (id, time, and so on) is filled in; bare data become a result. Facts of players
+    are events of the type prizewire.player.updated.v1.
     """
     key = game_server.key_of(key_file)
     now = datetime.now(UTC)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from prizewire_devstack.home import Home, write_private
@@ -36,6 +37,7 @@ USES: Final[Mapping[str, tuple[str, ...]]] = {
 """What each service's message key may sign; `trust.json` says it to everybody."""
 
 GAME_SERVER: Final = "game-server"
+IDENTITY: Final = "identity"
 CHANNELS: Final = 4
 VALIDITY: Final = timedelta(days=3650)
 BACKDATED: Final = timedelta(days=1)
@@ -62,13 +64,18 @@ class Keyring:
     home: Home
 
     def message_key_file(self, name: str) -> Path:
-        """The Ed25519 message key of a service, or of the game server."""
+        """The Ed25519 message key of a service, of the game server, or of the source of players' facts."""
         return self.home.keys / f"{name}.message.json"
 
     @property
     def trust_file(self) -> Path:
         """The public keys that everybody pins."""
         return self.home.root / "trust.json"
+
+    @property
+    def player_sources_file(self) -> Path:
+        """The sources that rewards believes about players, with their public keys (PLAYER_SOURCES_FILE)."""
+        return self.home.root / "player-sources.yaml"
 
     @property
     def jwt_secret_file(self) -> Path:
@@ -107,9 +114,10 @@ class Keyring:
 
     def ensure(self, *, now: datetime) -> None:
         """Make what is missing; what is there stays, so that a later start finds its data readable."""
-        for name in (*USES, GAME_SERVER):
+        for name in (*USES, GAME_SERVER, IDENTITY):
             self._ensure(self.message_key_file(name), partial(_message_key, name))
         self._ensure(self.trust_file, lambda: self._trust(now=now))
+        self._ensure(self.player_sources_file, lambda: self._player_sources(now=now))
         self._ensure(self.jwt_secret_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.player_hash_key_file, lambda: secrets.token_hex(SECRET_BYTES))
@@ -175,6 +183,16 @@ class Keyring:
             for service, uses in USES.items()
         ]
         return json.dumps({"keys": keys}, indent=1)
+
+    def _player_sources(self, *, now: datetime) -> str:
+        from prizewire_devstack import acl
+
+        source = {
+            "source": acl.IDENTITY_SOURCE,
+            "tells": ["identity", "risk"],
+            "keys": [self._public_entry(IDENTITY, now=now)],
+        }
+        return yaml.safe_dump({"sources": [source]}, sort_keys=False).rstrip()
 
     def _public_entry(self, name: str, *, now: datetime | None = None) -> dict[str, str]:
         file = self.message_key_file(name)

@@ -53,6 +53,7 @@ def _for_rewards(around: Surroundings) -> dict[str, str]:
     return {
         "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
         "PLAYER_HASH_KEY_FILE": str(around.keyring.player_hash_key_file),
+        "PLAYER_SOURCES_FILE": str(around.keyring.player_sources_file),
     }
 
 
