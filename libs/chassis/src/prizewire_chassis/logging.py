@@ -1,4 +1,7 @@
-"""JSON lines on standard error, each with the service and, inside a unit of work, its correlation id."""
+"""JSON lines on standard error, each with the service and, inside a unit of work, its correlation id.
+
+Repeated lines of libraries are summed (``repeats``): a line with ``repeated`` stands for so many more of its kind.
+"""
 
 import logging
 import sys
@@ -6,8 +9,12 @@ from contextlib import AbstractContextManager
 
 import structlog
 
+from prizewire_chassis.repeats import REPEATED, Repeats, SummingHandler
+
 __all__ = ["configure", "correlated", "get_logger"]
 
+_FASTSTREAM = "prizewire_chassis.faststream"
+"""The logger that FastStream is given: its lines are a library's."""
 _NOISY = {
     "aiokafka": logging.WARNING,
     # joining a group before its coordinator is elected is an error to aiokafka, which retries by itself
@@ -15,7 +22,7 @@ _NOISY = {
     "alembic": logging.WARNING,
     "httpx": logging.WARNING,
     # says at every start that topics are not created by clients
-    "prizewire_chassis.faststream": logging.ERROR,
+    _FASTSTREAM: logging.ERROR,
     "uvicorn.access": logging.WARNING,
 }
 
@@ -36,7 +43,7 @@ def configure(*, service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow={REPEATED})],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
@@ -44,7 +51,7 @@ def configure(*, service: str, level: str) -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = SummingHandler(sys.stderr, repeats=Repeats(libraries=frozenset({_FASTSTREAM})))
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
