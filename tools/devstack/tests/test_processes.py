@@ -76,6 +76,33 @@ def test_a_part_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
     supervisor.stop_all()
 
 
+def test_a_part_that_comes_on_gets_longer(tmp_path: Path) -> None:
+    """On a slow machine a growing log, or processor time, is progress; silence is none."""
+    for work in ("print('.', flush=True); time.sleep(0.05)", "sum(range(20_000))"):
+        code = (
+            "import pathlib, time\n"
+            f"there = pathlib.Path({str(tmp_path)!r}) / 'there'\n"
+            "began = time.monotonic()\n"
+            f"while time.monotonic() - began < 6: {work}\n"
+            "there.touch()\n"
+            "time.sleep(600)"
+        )
+        supervisor = Supervisor()
+        supervisor.start(spec(tmp_path, code))
+        supervisor.wait_until("part", (tmp_path / "there").exists, deadline_s=3)
+        supervisor.stop_all()
+        (tmp_path / "there").unlink()
+
+
+def test_progress_does_not_go_on_for_ever(tmp_path: Path) -> None:
+    """A part that only keeps itself busy reaches the limit."""
+    supervisor = Supervisor()
+    supervisor.start(spec(tmp_path, "import time\nwhile True: print('.', flush=True); time.sleep(0.01)"))
+    with pytest.raises(StartError, match="not ready within"):
+        supervisor.wait_until("part", lambda: False, deadline_s=600, limit_s=1)
+    supervisor.stop_all()
+
+
 def test_a_child_sees_only_the_environment_it_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
@@ -42,7 +43,12 @@ class Machine:
                 directory=self.directory,
             )
         )
-        return Watcher(supervisor=self.supervisor, directory=self.directory, say=self.said.append)
+        return Watcher(
+            supervisor=self.supervisor,
+            directory=self.directory,
+            say=self.said.append,
+            ended=lambda part: f"And so {part}.",
+        )
 
     def end(self, wait_for: Path) -> None:
         wait_for.touch()
@@ -94,4 +100,18 @@ def test_another_reason_is_not_taken_for_the_disk(machine: Machine, tmp_path: Pa
     watcher = machine.start("out of memory", wait_for=tmp_path / "now")
     machine.end(tmp_path / "now")
     watcher.look()
-    assert machine.said == [f"kafka ended unexpectedly; its log: {tmp_path / 'kafka.log'}"]
+    log = tmp_path / "kafka.log"
+    assert machine.said == [f"kafka ended unexpectedly (exit code 1). Its log: {log}. And so kafka."]
+
+
+def test_each_death_is_said_also_of_a_part_that_was_started_again(machine: Machine, tmp_path: Path) -> None:
+    """Once each, with how it ended."""
+    watcher = machine.start("", wait_for=tmp_path / "never")
+    for _ in range(2):
+        os.kill(machine.supervisor.pid("kafka"), signal.SIGKILL)
+        eventually_sync(lambda: machine.supervisor.ended_unexpectedly() == ("kafka",))
+        watcher.look()
+        watcher.look()
+        machine.supervisor.restart("kafka")
+    assert len(machine.said) == 2
+    assert all("killed by SIGKILL" in sentence for sentence in machine.said)

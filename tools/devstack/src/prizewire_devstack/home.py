@@ -117,6 +117,11 @@ class Home:
         return self.root / "keys"
 
     @property
+    def control(self) -> Path:
+        """What other commands ask a running stack for (mode 0700)."""
+        return self.root / "control"
+
+    @property
     def rails_file(self) -> Path:
         """The payout rails of the stack (RAILS_FILE)."""
         return self.root / "rails.yaml"

@@ -16,6 +16,7 @@ from prizewire_devstack.proxies import spare_loopback
 
 COMMANDS: Final = {
     "up": "prizewire_devstack.cli.up",
+    "restart": "prizewire_devstack.cli.restart",
     "demo": "prizewire_devstack.cli.demo",
     "apply": "prizewire_devstack.cli.apply",
     "publish": "prizewire_devstack.cli.publish",

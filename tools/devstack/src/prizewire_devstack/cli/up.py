@@ -5,18 +5,23 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import click
 from rich.console import Console
 
+from prizewire_devstack import disk
+from prizewire_devstack.cli.chosen import chosen_settings
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.cli.progress import LiveReporter
 from prizewire_devstack.cli.watching import Watcher
 from prizewire_devstack.home import Home
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack, StackOptions
+from prizewire_devstack.stack.control import Requests
+from prizewire_devstack.stack.keeping import Keeper
 
 WATCH_INTERVAL_S: Final = 1.0
 
@@ -47,6 +52,7 @@ def running_stack(
     fixed_ports: Mapping[str, int] | None = None,
     log_level: str = "INFO",
     without: tuple[str, ...] = (),
+    settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Stack]:
     """Start the stack with its progress on `console`; stop it when the block is left."""
     reporter = LiveReporter(console)
@@ -58,6 +64,7 @@ def running_stack(
             left_out=without,
             fixed_ports=fixed_ports or {},
             log_level=log_level,
+            extra_environment=settings or {},
         ),
         reporter=reporter,
     )
@@ -82,10 +89,33 @@ def running_stack(
     help="Leave a service out, to run it by hand; may be given several times.",
 )
 @click.option("--verbose", is_flag=True, help="Let the services log every detail.")
-def command(
-    fresh: bool, gateway_port: int | None, as_json: bool, without: tuple[str, ...], verbose: bool
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="SERVICE.NAME=VALUE",
+    help="A setting of a service; may be given several times.",
+)
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    help="Settings of services as YAML: NAME: value under each service. --set goes over them.",
+)
+def command(  # noqa: PLR0917 - click passes options by name
+    fresh: bool,
+    gateway_port: int | None,
+    as_json: bool,
+    without: tuple[str, ...],
+    verbose: bool,
+    assignments: tuple[str, ...],
+    settings_file: Path | None,
 ) -> None:
-    """Start PostgreSQL, Kafka, the Stellar sandbox, the gateway and the five services; stop them on Ctrl-C."""
+    """Start PostgreSQL, Kafka, the Stellar sandbox, the gateway and the five services; stop them on Ctrl-C.
+
+    A part that ends by itself is started again.
+    """
+    settings = chosen_settings(assignments, settings_file, left_out=without)
     console = make_console(stderr=as_json)
     fixed = {"gateway": gateway_port} if gateway_port is not None else {}
     with (
@@ -96,6 +126,7 @@ def command(
             fixed_ports=fixed,
             log_level="DEBUG" if verbose else "INFO",
             without=tuple(dict.fromkeys(without)),
+            settings=settings,
         ) as stack,
     ):
         if as_json:
@@ -122,12 +153,17 @@ def command(
 
 
 def _watch(stack: Stack, console: Console) -> None:
-    """Stay until interrupted, and say so when a part ends that nobody stopped, or the disk fills up."""
+    """Stay until interrupted: say when a part ends that nobody stopped, and start it again; do what others ask for."""
 
     def say(sentence: str) -> None:
         console.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
 
-    watcher = Watcher(supervisor=stack.supervisor, directory=stack.home.root, say=say)
+    requests = Requests(stack.home)
+    directory = stack.home.root
+    keeper = Keeper(stack=stack, requests=requests, say=say, may_start=lambda: not disk.is_low(directory))
+    watcher = Watcher(supervisor=stack.supervisor, directory=directory, say=say, ended=keeper.ended)
     nobody = threading.Event()
-    while not nobody.wait(WATCH_INTERVAL_S):
-        watcher.look()
+    with requests.opened():
+        while not nobody.wait(WATCH_INTERVAL_S):
+            watcher.look()
+            keeper.look()

@@ -21,6 +21,10 @@ from prizewire_devstack.home import ProcessRecord, is_alive, record_of
 
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.05
+START_LIMIT_S = 600.0
+"""How long a part may take to become ready, whatever progress it makes."""
+PROGRESS_CPU_S = 0.5
+"""So much processor time used is progress; a part that only waits needs minutes for it."""
 LOG_TAIL_LINES = 12
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
 """What a child gets of our own environment: enough to run, nothing that could configure a service."""
@@ -51,6 +55,36 @@ class _Child:
     process: subprocess.Popen[bytes]
     record: ProcessRecord
     expected_to_end: bool = False
+
+
+class _Progress:
+    """Whether a part that starts comes on: its log grows, or it and its children use the processor."""
+
+    def __init__(self, child: _Child) -> None:
+        self._child = child
+        self._log_bytes = self._logged()
+        self._cpu_s = self._used()
+
+    def made(self) -> bool:
+        """Say whether there was any since it was last seen."""
+        log_bytes, cpu_s = self._logged(), self._used()
+        if log_bytes == self._log_bytes and cpu_s < self._cpu_s + PROGRESS_CPU_S:
+            return False
+        self._log_bytes, self._cpu_s = log_bytes, cpu_s
+        return True
+
+    def _logged(self) -> int:
+        try:
+            return self._child.spec.log_file.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _used(self) -> float:
+        try:
+            times = psutil.Process(self._child.process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system + times.children_user + times.children_system
 
 
 def log_tail(path: Path, *, lines_max: int = LOG_TAIL_LINES) -> str:
@@ -112,6 +146,9 @@ class Supervisor:
             current = self._children.get(spec.name)
             if current is not None and current.process.poll() is None:
                 raise StartError(f"{spec.name} is already running.")
+            if current is not None:
+                # its pid may belong to somebody else by now
+                self._tell_reaper("-", current.process.pid)
             try:
                 spec.log_file.parent.mkdir(parents=True, exist_ok=True)
                 with spec.log_file.open("ab") as log:
@@ -174,6 +211,10 @@ class Supervisor:
                 if child.process.poll() is not None and not child.expected_to_end
             )
 
+    def exit_code(self, name: str) -> int | None:
+        """With what a part ended: its exit code, or a signal's number below zero; None while it runs."""
+        return self._children[name].process.poll()
+
     def kill(self, name: str) -> None:
         """End a part as a power failure would (SIGKILL), and wait until it is gone."""
         child = self._children[name]
@@ -208,23 +249,34 @@ class Supervisor:
             self._reaper.wait()
             self._reaper = None
 
-    def wait_until(self, name: str, ready: Callable[[], bool], *, deadline_s: float) -> None:
+    def wait_until(
+        self, name: str, ready: Callable[[], bool], *, deadline_s: float, limit_s: float = START_LIMIT_S
+    ) -> None:
         """Wait until `ready()` holds for a part that was started.
 
+        A part that comes on gets longer than `deadline_s`, since the machine may be slow: that is how long it may
+        make no progress. `limit_s` ends the wait all the same.
+
         Raises:
-            StartError: the part ended first, or the deadline passed; the message carries the end of its log.
+            StartError: the part ended first, made no progress for too long, or reached the limit; the message carries
+                the end of its log.
         """
         child = self._children[name]
-        deadline = time.monotonic() + deadline_s
+        progress = _Progress(child)
+        began = time.monotonic()
+        deadline = began + deadline_s
         while not ready():
             if child.process.poll() is not None:
                 raise StartError(
                     f"{name} ended while it started; its log {child.spec.log_file} ends with:\n"
                     f"{log_tail(child.spec.log_file)}"
                 )
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if progress.made():
+                deadline = now + deadline_s
+            if now > min(deadline, began + limit_s):
                 raise StartError(
-                    f"{name} was not ready within {deadline_s:.0f} s; its log {child.spec.log_file} ends with:\n"
+                    f"{name} was not ready within {now - began:.0f} s; its log {child.spec.log_file} ends with:\n"
                     f"{log_tail(child.spec.log_file)}"
                 )
             time.sleep(POLL_S)

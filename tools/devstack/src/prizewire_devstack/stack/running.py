@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -145,8 +146,16 @@ class Stack:
 
     def restart(self, part: str) -> None:
         """Start a part again on its port after it was killed or stopped, and wait until it is ready."""
-        self.supervisor.restart(part)
+        self.start_again(part)
         self.wait_ready(part)
+
+    def start_again(self, part: str) -> None:
+        """Start a part that ended, on its port and with its settings, and do not wait until it is ready.
+
+        Raises:
+            StartError: it runs, or cannot be started.
+        """
+        self.supervisor.restart(part)
         self._publish(ready=True)
 
     def start_twin(self, service: str) -> str:
@@ -169,6 +178,10 @@ class Stack:
         Raises:
             StartError: it ended, or was not ready in time.
         """
+        self.supervisor.wait_until(part, lambda: self.is_ready(part), deadline_s=deadline_s)
+
+    def is_ready(self, part: str) -> bool:
+        """Say whether a part answers now."""
         probes: dict[str, Callable[[], bool]] = {
             "postgres": self.postgres.is_ready,
             "kafka": self.kafka.is_ready,
@@ -176,13 +189,14 @@ class Stack:
             "gateway": lambda: answers_ok(f"{self.url}{gateway.READY_PATH}"),
         }
         probe = probes.get(part, lambda: answers_ok(f"{self.service_url(part)}/health/ready"))
-        self.supervisor.wait_until(part, probe, deadline_s=deadline_s)
+        return probe()
 
     def _prepare(self) -> None:
         left = self.home.read_run()
         if left is not None:
             end_recorded(left.processes)
             self.home.run_file.unlink()
+        shutil.rmtree(self.home.control, ignore_errors=True)
         if self.options.fresh:
             self.home.wipe()
         self.home.claim()

@@ -1,0 +1,17 @@
+"""`prizewire restart`: start one part of the running stack anew."""
+
+import click
+
+from prizewire_devstack.components.processes import START_LIMIT_S
+from prizewire_devstack.home import Home
+from prizewire_devstack.stack.control import ask_restart
+
+
+@click.command(name="restart")
+@click.argument("part")
+def command(part: str) -> None:
+    """Stop PART of the stack that `prizewire up` runs, start it with the same settings, and wait until it is ready.
+
+    PART is a service, or postgres, kafka, stellar or gateway; `prizewire status` lists them.
+    """
+    click.echo(ask_restart(Home.default(), part, deadline_s=START_LIMIT_S))

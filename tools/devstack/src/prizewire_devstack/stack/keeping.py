@@ -1,0 +1,123 @@
+"""Keeping the parts of a stack running: a part that ended is started again, and one that somebody asks for, anew.
+
+Only `prizewire up` does so. The supervisor by itself restarts nothing, so that tests decide what comes back.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.stack.control import Request, Requests
+
+__all__ = ["Keeper", "Parts"]
+
+PAUSE_S_MAX: Final = 60.0
+STEADY_S: Final = 60.0
+"""A part that ran for so long starts with the shortest pause again."""
+
+
+class Parts(Protocol):
+    """A running stack, as far as its parts are stopped and started."""
+
+    supervisor: Supervisor
+
+    def start_again(self, part: str) -> None:
+        """Start a part that ended."""
+
+    def stop(self, part: str) -> None:
+        """Stop a part cleanly."""
+
+    def is_ready(self, part: str) -> bool:
+        """Say whether a part answers now."""
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """What is known of a part that ended at least once, or was started anew."""
+
+    failures: int = 0
+    due_s: float | None = None
+    """When it is to be started, while it is to be."""
+    started_s: float | None = None
+    awaited: bool = False
+    """It was started and is not ready yet."""
+    request: Request | None = None
+
+
+class Keeper:
+    """Looks after the parts whenever it is told to; it never waits for one of them to become ready."""
+
+    def __init__(
+        self,
+        *,
+        stack: Parts,
+        requests: Requests,
+        say: Callable[[str], None],
+        may_start: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`may_start` is False while no part could run, such as with a full disk."""
+        self._stack = stack
+        self._requests = requests
+        self._say = say
+        self._may_start = may_start
+        self._clock = clock
+        self._parts: dict[str, _Part] = {}
+
+    def ended(self, part: str) -> str:
+        """A part ended by itself: have it started again after a pause. Answers the sentence that says when."""
+        known = self._parts.setdefault(part, _Part())
+        now = self._clock()
+        if known.started_s is not None and now - known.started_s >= STEADY_S:
+            known.failures = 0
+        pause_s = min(PAUSE_S_MAX, 2.0**known.failures)
+        known.failures += 1
+        known.due_s = now + pause_s
+        self._reply(known, done=False, sentence=f"{part} ended while it started: see its log.")
+        return f"It is started again in {pause_s:.0f} s."
+
+    def look(self) -> None:
+        """Start what is due, say what became ready, and do what somebody asked for."""
+        for request in self._requests.take():
+            self._anew(request)
+        now = self._clock()
+        for name, part in self._parts.items():
+            if part.due_s is not None and now >= part.due_s and self._may_start():
+                self._start(name, part)
+            elif part.awaited and self._stack.supervisor.is_running(name) and self._stack.is_ready(name):
+                part.awaited = False
+                self._say(f"{name} is ready again.")
+                self._reply(part, done=True, sentence=f"{name} was started anew and is ready.")
+
+    def _start(self, name: str, part: _Part) -> None:
+        part.due_s = None
+        try:
+            self._stack.start_again(name)
+        except DevstackError as error:
+            self._say(f"{name} could not be started: {error} {self.ended(name)}")
+            return
+        part.started_s = self._clock()
+        part.awaited = True
+        self._say(f"{name} was started again.")
+
+    def _anew(self, request: Request) -> None:
+        known = self._stack.supervisor.parts()
+        name = request.part
+        if name not in known:
+            sentence = f"The stack has no part {name!r}: it has {', '.join(sorted(known))}."
+            self._requests.answer(request, done=False, sentence=sentence)
+            return
+        self._say(f"{name} is started anew, as somebody asked.")
+        part = self._parts.setdefault(name, _Part())
+        self._reply(part, done=False, sentence=f"Somebody else asked to start {name} anew.")
+        self._stack.stop(name)
+        part.failures, part.request = 0, request
+        self._start(name, part)
+
+    def _reply(self, part: _Part, *, done: bool, sentence: str) -> None:
+        if part.request is not None:
+            request, part.request = part.request, None
+            self._requests.answer(request, done=done, sentence=sentence)
