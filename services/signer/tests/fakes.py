@@ -49,6 +49,8 @@ from prizewire_signer.ports import Backend, Work
 NETWORK = "Prizewire Test Network ; January 2030"
 NOW = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 NOW_S = int(NOW.timestamp())
+MARGIN_S = 60
+"""``free_margin_s`` of the default policy."""
 SEQUENCE = 4_611_686_018_427_387_905
 """Above 2^53 on purpose: sequence numbers of real accounts are."""
 
@@ -303,7 +305,7 @@ def hot_keys() -> HotKeys:
     return open_hot_keys(secrets, network=NETWORK, allowed=True, allowed_on_public=False)
 
 
-def desk(*, of_rules: Rules | None = None, race_grace_s: int = 0, lease_s: int = 10) -> Desk:
+def desk(*, of_rules: Rules | None = None, lease_s: int = 10) -> Desk:
     """A desk with the real readers over this world's keys."""
     pinned = of_rules or rules()
     accounts = (TREASURY, *CHANNELS)
@@ -314,7 +316,6 @@ def desk(*, of_rules: Rules | None = None, race_grace_s: int = 0, lease_s: int =
         key_of={one.public_key: one.raw_public_key() for one in accounts},
         verify=verify,
         lease_s=lease_s,
-        race_grace_s=race_grace_s,
     )
 
 

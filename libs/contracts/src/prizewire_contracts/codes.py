@@ -91,6 +91,7 @@ class PayoutCode(StrEnum):
     TX_EXPIRED = "tx_expired"
     SIGNER_REFUSED = "signer_refused"
     SIGNER_LIMIT = "signer_limit"
+    SIGNER_BOUND = "signer_bound"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     PROVIDER_REJECTED = "provider_rejected"
@@ -121,6 +122,7 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.TX_EXPIRED: RetryDecision.RETRY,
     PayoutCode.SIGNER_REFUSED: RetryDecision.GIVE_UP,
     PayoutCode.SIGNER_LIMIT: RetryDecision.WAIT,
+    PayoutCode.SIGNER_BOUND: RetryDecision.WAIT,
     PayoutCode.ATTEMPTS_EXHAUSTED: RetryDecision.GIVE_UP,
     PayoutCode.IDEMPOTENCY_CONFLICT: RetryDecision.GIVE_UP,
     PayoutCode.PROVIDER_REJECTED: RetryDecision.GIVE_UP,

@@ -16,7 +16,7 @@ from services.payouts.tests.integration.test_lifecycle import on_chain, paid, sa
 from services.payouts.tests.rig import Rig
 
 
-def answer(payout_id: UUID, kind: str, *, version: int = 1) -> bytes:
+def answer(payout_id: UUID, kind: str, *, version: int = 1, **extra: int) -> bytes:
     """The signer's answer to a close."""
     slot = {"slot_id": str(uuid4()), "chain": "stellar", "account": "G", "sequence": "7"}
     more = {"counter": 5} if kind == "closed" else {"slot": slot}
@@ -25,32 +25,34 @@ def answer(payout_id: UUID, kind: str, *, version: int = 1) -> bytes:
         kind=f"prizewire.signing.{kind}.v1",
         source="/prizewire/signer",
         subject=str(payout_id),
-        data={"payout_id": str(payout_id), **more},
+        data={"payout_id": str(payout_id), **more, **extra},
         key=make_key("signer"),
         correlationid="corr-1",
         aggregateversion=version,
     )
 
 
-async def tell(rig: Rig, value: bytes) -> None:
-    """Hand the signer's answer to the lifecycle, as the consumer of signing results does."""
+async def tell(rig: Rig, value: bytes) -> list[int]:
+    """Hand the signer's answer to the lifecycle, as the consumer of signing results does; answers which of them speak of
+    a payout that does not exist.
+    """
+    strangers: list[int] = []
 
     async def handler(tx: object, events: list[Incoming]) -> dict[int, Refusal]:
-        refusals = {}
         for index, event in enumerate(events):
             take = (
                 rig.lifecycle.on_closed
                 if isinstance(event.event, ClosedEvent)
                 else rig.lifecycle.on_close_refused
             )
-            refusal = await take(tx, event)  # type: ignore[arg-type] # the transaction, untyped here
-            if refusal is not None:
-                refusals[index] = refusal
-        return refusals
+            if not await take(tx, event):  # type: ignore[arg-type] # the transaction, untyped here
+                strangers.append(index)
+        return {}
 
     spec = ConsumerSpec("payouts.signing", SIGNING_RESULTS, handler, strict)  # type: ignore[arg-type] # as above
     processor = BatchProcessor(db=rig.db, trust=rig.trust, clock=rig.clock)
     await processor.process(spec, records(value, topic=SIGNING_RESULTS.name, start=next(rig._offsets) * 1000))
+    return strangers
 
 
 async def failed(rig: Rig) -> UUID:
@@ -101,6 +103,16 @@ async def test_a_refused_close_must_be_proved_first(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+async def test_a_refused_close_is_asked_again_when_the_signer_says(rig: Rig) -> None:
+    """Where the signer says from when on it may close, the payout is looked at then, and not by its polls."""
+    payout_id = await failed(rig)
+    moment = int(rig.clock.now().timestamp()) + 150
+    await tell(rig, answer(payout_id, "close_refused", not_before=moment))
+    payout = await rig.payout(payout_id)
+    assert payout.due_at is not None
+    assert int(payout.due_at.timestamp()) == moment
+
+
 async def test_a_payment_after_a_refused_close_is_not_believed_blindly(rig: Rig) -> None:
     """An attempt that was proved without effect cannot turn out paid: a person is told, nothing is given back."""
     payout_id = await failed(rig)
@@ -133,10 +145,11 @@ async def test_a_tombstone_that_comes_early_is_kept(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_an_answer_for_an_unknown_payout_parks(rig: Rig) -> None:
-    """The signer's word about a payout that is not here is authentic and waits for a person."""
-    await tell(rig, answer(uuid4(), "closed"))
-    assert await rig.stuck() == [("parked", "event_mismatch")]
+@pytest.mark.parametrize("kind", ["closed", "close_refused"])
+async def test_an_answer_for_an_unknown_payout_changes_nothing(rig: Rig, kind: str) -> None:
+    """Whoever asks the signer in payouts' name gets answers about payouts that are not here: they park nothing."""
+    assert await tell(rig, answer(uuid4(), kind)) == [0]
+    assert await rig.stuck() == []
 
 
 async def test_the_database_refuses_an_end_without_closure(rig: Rig) -> None:

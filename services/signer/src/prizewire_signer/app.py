@@ -55,6 +55,7 @@ async def build(runtime: Runtime) -> Built:
     signing = signing_job(worker)
     intake = Intake(
         network=settings.stellar_network_passphrase,
+        free_margin_s=desk.rules.policy.free_margin_s,
         records=records,
         audit=runtime.audit,
         clock=runtime.clock,
@@ -109,7 +110,6 @@ def build_desk(settings: SignerSettings, *, runtime: Runtime, backend: Backend) 
         key_of=accounts,
         verify=verify,
         lease_s=settings.signer_lease_s,
-        race_grace_s=settings.signer_race_grace_s,
     )
 
 

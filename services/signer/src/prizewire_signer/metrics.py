@@ -6,9 +6,9 @@ __all__ = [
     "BACKEND_FAILURES",
     "BREACHES",
     "CLOSINGS",
-    "DEFERRED",
     "LIMIT_CEILING",
     "LIMIT_USED",
+    "NOT_FREE_YET",
     "OLDEST_S",
     "REFUSALS",
     "SIGNATURES",
@@ -22,10 +22,6 @@ SIGNATURES = Counter(
 REFUSALS = Counter(
     "prizewire_signer_refusals_total", "Requests refused, by the first code of the answer.", ["code"]
 )
-DEFERRED = Counter(
-    "prizewire_signer_deferred_total",
-    "Looks at requests that wait for the closing of a slot on its way here.",
-)
 CLOSINGS = Counter(
     "prizewire_signer_closings_total", "Closings of payouts and slots, by what became of them.", ["outcome"]
 )
@@ -38,10 +34,18 @@ SIGN_SECONDS = Histogram("prizewire_signer_sign_seconds", "Time from a committed
 WAITING = Gauge("prizewire_signer_waiting", "Signing requests without an answer.")
 OLDEST_S = Gauge("prizewire_signer_oldest_seconds", "Age of the oldest signing request without an answer.")
 LIMIT_USED = Gauge(
-    "prizewire_signer_limit_used_ratio", "Used part of the present UTC day's limit, by asset.", ["asset"]
+    "prizewire_signer_limit_used_ratio",
+    "Used part of the present UTC day's limit, by scope (day: all, again: signed before on another slot) and asset.",
+    ["scope", "asset"],
 )
 LIMIT_CEILING = Gauge(
-    "prizewire_signer_limit_ceiling_minor", "The present UTC day's limit in minor units, by asset.", ["asset"]
+    "prizewire_signer_limit_ceiling_minor",
+    "The present UTC day's limit in minor units, by scope and asset.",
+    ["scope", "asset"],
+)
+NOT_FREE_YET = Gauge(
+    "prizewire_signer_not_free_yet",
+    "Payouts of closed slots that a digest signed there might still pay.",
 )
 BREACHES = Gauge(
     "prizewire_signer_breaches", "Breaches found by the last run of an invariant's check.", ["invariant"]

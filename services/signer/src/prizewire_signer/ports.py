@@ -10,7 +10,7 @@ from prizewire_money import Amount
 from prizewire_signer.domain.commands import CloseRequest, SigningRequest, SlotClosing
 from prizewire_signer.domain.events import Answer
 from prizewire_signer.domain.judge import DigestFacts, Facts
-from prizewire_signer.domain.model import Signature, Slot, Transaction
+from prizewire_signer.domain.model import AssetLimits, Signature, Slot, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "RecordedDigest",
     "RequestReader",
     "SlotDigest",
+    "Tombstone",
     "TransactionReader",
     "Work",
 ]
@@ -106,8 +107,12 @@ class Book(Protocol):
         """A digest recorded before."""
         ...
 
-    async def facts(self, *, request: SigningRequest, assets: Sequence[str], now: datetime) -> Facts:
-        """What is known about a request's slot, payouts and limits, locked until the transaction ends."""
+    async def facts(
+        self, *, work: Work, request: SigningRequest, assets: Sequence[str], now: datetime
+    ) -> Facts:
+        """What is known about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
+        slots whose time has come are freed first, with the work as the cause.
+        """
         ...
 
     async def record(
@@ -118,7 +123,7 @@ class Book(Protocol):
         transaction: Transaction,
         facts: Facts,
         amounts: Mapping[UUID, Amount],
-        ceilings: Mapping[str, int],
+        limits: Mapping[str, AssetLimits],
         now: datetime,
     ) -> None:
         """Bind the payouts to the slot, reserve the limits and record the digest.
@@ -134,10 +139,6 @@ class Book(Protocol):
         """Move a claimed request on; it is due again at ``ready_at`` unless it is finished."""
         ...
 
-    async def defer(self, *, work: Work, until: datetime) -> None:
-        """Leave a claimed request queued until then."""
-        ...
-
     async def recorded(self, tx_hash: bytes) -> RecordedDigest:
         """A recorded digest with the signatures made so far."""
         ...
@@ -150,11 +151,21 @@ class Book(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """What became of a request to close a payout: its state afterwards, and where it is bound the slot, with ``free_at``
+    where that is closed.
+    """
+
+    state: PayoutState
+    slot: Slot | None
+    free_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotDigest:
-    """What a digest of a slot pays, nothing where it voids the slot, and until when (Unix seconds) it may apply."""
+    """What a digest of a slot pays: nothing where it voids the slot."""
 
     payouts: frozenset[UUID]
-    max_time: int
 
 
 class ClosingBook(Protocol):
@@ -177,27 +188,32 @@ class ClosingBook(Protocol):
         ...
 
     async def close_slot(
-        self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, now: datetime
+        self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, margin_s: int, now: datetime
     ) -> None:
-        """Close a slot: ``paid`` stay bound for ever, its other payouts become free."""
+        """Close a slot: ``paid`` stay bound for ever. Each of its other payouts stays bound until ``margin_s`` after the
+        latest maxTime of the slot's digests that pay it.
+        """
         ...
 
-    async def tombstone(
-        self, requests: Sequence[CloseRequest], *, now: datetime
-    ) -> Mapping[UUID, tuple[PayoutState, Slot | None]]:
-        """Tombstone every payout that has nothing out; the state of each afterwards, with its slot where bound."""
+    async def hold_slot(self, slot_id: UUID) -> None:
+        """Payouts that are still bound to this slot stay so, however much time passes."""
+        ...
+
+    async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
+        """Tombstone every payout that has nothing out; what became of each."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Requests that wait, the age of the oldest in seconds, and the use of the present day's limits by asset as
-    (used, ceiling) in minor units.
+    """Requests that wait, the age of the oldest in seconds, and the use of the present day's limits by scope (``day``,
+    ``again``) and asset as (used, ceiling) in minor units; and how many payouts of closed slots cannot be freed yet.
     """
 
     waiting: int
     oldest_s: float
-    limits: Mapping[str, tuple[int, int]]
+    limits: Mapping[tuple[str, str], tuple[int, int]]
+    not_free_yet: int
 
 
 class Answers(Protocol):

@@ -37,6 +37,3 @@ class SignerSettings(ServiceSettings):
     signer_lease_s: int = Field(
         10, ge=1, description="Seconds before another worker takes over a digest that was not answered."
     )
-    signer_race_grace_s: int = Field(
-        15, ge=0, description="Seconds a request waits for the closing of its payouts' former slot."
-    )

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -94,11 +95,20 @@ class Signer:
 
     async def take_events(self, events: Sequence[EncodedEvent | bytes]) -> None:
         intake = Intake(
-            network=NETWORK, records=self.records, audit=self.audit, clock=self.clock, wake=self._wake
+            network=NETWORK,
+            free_margin_s=self.desk.rules.policy.free_margin_s,
+            records=self.records,
+            audit=self.audit,
+            clock=self.clock,
+            wake=self._wake,
         )
         batch = records(*events, topic=SIGNING_REQUESTS.name, start=self.offset)
         self.offset += len(events)
         await self.processor.process(intake.spec(), batch)
+
+    def until(self, moment_s: int) -> None:
+        """Let the clock come to this Unix time."""
+        self.clock.advance(timedelta(seconds=moment_s - self.clock.now().timestamp()))
 
     async def work(self) -> int:
         """Work until nothing is due; how many looks that took."""
@@ -133,7 +143,7 @@ class Signer:
 
     async def breaches(self) -> dict[str, list[str]]:
         async with self.db.transaction() as tx:
-            return await breaches_of(tx)
+            return await breaches_of(tx, self.clock.now())
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from prizewire_contracts.events.signing import (
     ClosedEvent,
@@ -14,6 +15,7 @@ from prizewire_contracts.events.signing import (
 )
 from services.signer.tests.fakes import (
     CHANNELS,
+    MARGIN_S,
     NOW_S,
     close_requested,
     desk,
@@ -46,16 +48,87 @@ async def states(signer: Signer) -> dict[str, str]:
 
 @pytest.mark.parametrize("result", ["failed", "expired"])
 async def test_slot_closed_without_success_frees_its_payouts(signer: Signer, result: str) -> None:
-    """Another slot may be signed only after payouts' signed word that the first one paid nothing."""
+    """Another slot may be signed after payouts' signed word that the first one paid nothing, once nothing signed on the
+    first one can be applied any more by the signer's own clock. The answer tells from when on.
+    """
     first, second = on_channel(0, 1, max_time=NOW_S + 30), on_channel(1, 1)
     await signer.submit(first)
     (refused,) = await signer.submit(second)
-    assert [item.code for item in refused.data.items] == ["payout_bound_elsewhere"]
-    signer.clock.advance(timedelta(seconds=31))
+    assert [(item.code, item.not_before) for item in refused.data.items] == [("payout_bound_elsewhere", None)]
     await signer.take(slot_closed(first, result=result))
+    free_at = NOW_S + 30 + MARGIN_S
+    for moment in (NOW_S, free_at - 1):
+        signer.until(moment)
+        (refused,) = await signer.submit(second)
+        assert [(item.code, item.not_before) for item in refused.data.items] == [("payout_waits", free_at)]
+    signer.until(free_at)
     (answer,) = await signer.submit(second)
     assert isinstance(answer, SigningCompletedEvent)
     assert not any((await signer.breaches()).values())
+
+
+async def test_payout_waits_for_the_last_digest_that_pays_it(signer: Signer) -> None:
+    """Several digests of a slot pay a payout: it waits for the latest maxTime among them, and for no other digest."""
+    await signer.submit(
+        on_channel(0, 1, 2, max_time=NOW_S + 30),
+        on_channel(0, 1, max_time=NOW_S + 90),
+        last := on_channel(0, 3, max_time=NOW_S + 200),
+    )
+    await signer.take(slot_closed(last, result="failed"))
+    (refused,) = await signer.submit(on_channel(1, 1, 2, 3))
+    assert [item.not_before for item in refused.data.items] == [
+        NOW_S + latest + MARGIN_S for latest in (90, 30, 200)
+    ]
+
+
+async def test_margin_is_the_policys(open_signer: Callable[..., Signer]) -> None:
+    """How long after maxTime a payout still waits stands in the reviewed policy."""
+    signer = open_signer(desk=desk(of_rules=rules(policy=policy(free_margin_s=7))))
+    await signer.submit(first := on_channel(0, 1, max_time=NOW_S + 30))
+    await signer.take(slot_closed(first, result="failed"))
+    (refused,) = await signer.submit(on_channel(1, 1))
+    assert [item.not_before for item in refused.data.items] == [NOW_S + 37]
+
+
+async def test_closed_slot_binds_until_its_digests_are_over(signer: Signer) -> None:
+    """A tombstone is refused while a digest that pays the payout may still be applied, whatever is said of its slot."""
+    await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
+    await signer.take(slot_closed(data, result="failed"))
+    free_at = NOW_S + 30 + MARGIN_S
+    signer.until(free_at - 1)
+    (refused,) = await signer.submit(close_requested(1))
+    assert isinstance(refused, CloseRefusedEvent)
+    assert (refused.data.slot, refused.data.not_before) == (data.slot, free_at)
+    signer.until(free_at)
+    (closed,) = await signer.submit(close_requested(1))
+    assert isinstance(closed, ClosedEvent)
+
+
+async def test_two_words_about_one_slot_free_nothing(signer: Signer) -> None:
+    """A slot is said to have failed and then to have succeeded: one word is false, so its payouts are held for ever."""
+    await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
+    await signer.take(slot_closed(data, result="failed"))
+    await signer.take(slot_closed(data, result="succeeded"))
+    signer.until(NOW_S + 1_000)
+    (refused,) = await signer.submit(on_channel(1, 1, max_time=NOW_S + 1_100))
+    assert [(item.code, item.not_before) for item in refused.data.items] == [("payout_bound_elsewhere", None)]
+    assert len(await signer.audits("signing.closing_refused")) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE payouts SET state = 'free', slot_id = NULL", "not free to leave"),
+        ("UPDATE payouts SET free_at = to_timestamp(0)", "may still pay"),
+    ],
+)
+async def test_database_frees_no_payout_before_its_time(signer: Signer, statement: str, said: str) -> None:
+    """On a closed slot too: whatever the code does, no payout leaves without a moment after its digests' maxTime."""
+    await signer.submit(on_channel(0, 2), data := on_channel(0, 1, 2, fee_each=300))
+    await signer.take(slot_closed(data, result="failed"))
+    await signer.rows("UPDATE payouts SET free_at = NULL RETURNING 1")
+    with pytest.raises(DBAPIError, match=said):
+        await signer.rows(statement)
 
 
 async def test_success_keeps_its_payouts_and_frees_the_others(signer: Signer) -> None:
@@ -63,10 +136,13 @@ async def test_success_keeps_its_payouts_and_frees_the_others(signer: Signer) ->
     both, one = on_channel(0, 1, 2), on_channel(0, 1, fee_each=300)
     await signer.submit(both, one)
     await signer.take(slot_closed(one, result="succeeded"))
-    assert await states(signer) == {str(payout_id(1)): "paid", str(payout_id(2)): "free"}
-    (paid_again,) = await signer.submit(on_channel(1, 1))
+    assert await states(signer) == {str(payout_id(1)): "paid", str(payout_id(2)): "bound"}
+    (again,) = await signer.submit(on_channel(1, 1, 2))
+    assert [item.code for item in again.data.items] == ["payout_paid", "payout_waits"]
+    signer.until(NOW_S + 300 + MARGIN_S)
+    (paid_again,) = await signer.submit(on_channel(1, 1, max_time=NOW_S + 900))
     assert [item.code for item in paid_again.data.items] == ["payout_paid"]
-    (freed,) = await signer.submit(on_channel(2, 2))
+    (freed,) = await signer.submit(on_channel(2, 2, max_time=NOW_S + 900))
     assert isinstance(freed, SigningCompletedEvent)
     closed = await signer.submit(close_requested(1), close_requested(2))
     assert [type(answer) for answer in closed] == [CloseRefusedEvent, CloseRefusedEvent]
@@ -110,29 +186,17 @@ async def test_closing_that_contradicts_what_was_signed_changes_nothing(
 
 
 @pytest.mark.parametrize("consumed_by", [None, "ab" * 32])
-async def test_nobodys_slot_frees_only_what_can_no_longer_be_applied(
-    signer: Signer, consumed_by: str | None
-) -> None:
-    """That no digest of ours consumed a slot is believed once none of them could be applied any more, not before."""
-    early, late = on_channel(0, 1, max_time=NOW_S + 30), on_channel(0, 1, max_time=NOW_S + 60)
-    await signer.submit(early, late)
-    signer.clock.advance(timedelta(seconds=60))
-    await signer.take(slot_closed(early, result="expired", consumed_by=consumed_by))
-    assert await states(signer) == {str(payout_id(1)): "bound"}
-    (stuck,) = await signer.rows("SELECT state, reason FROM stuck_events")
-    assert (stuck.state, stuck.reason) == ("parked", "event_mismatch")
-
-
-@pytest.mark.parametrize("consumed_by", [None, "ab" * 32])
 async def test_foreign_transaction_frees_the_slot_once_all_is_over(
     signer: Signer, consumed_by: str | None
 ) -> None:
-    """Two persons' word that a foreign transaction consumed the slot frees its payouts for another one."""
+    """Two persons' word that a foreign transaction consumed the slot frees its payouts, after the same wait."""
     await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
-    signer.clock.advance(timedelta(seconds=31))
     await signer.take(slot_closed(data, result="expired", consumed_by=consumed_by))
-    assert await states(signer) == {str(payout_id(1)): "free"}
-    (row,) = await signer.rows("SELECT state, consumed_by FROM slots")
+    assert await states(signer) == {str(payout_id(1)): "bound"}
+    signer.until(NOW_S + 30 + MARGIN_S)
+    (answer,) = await signer.submit(on_channel(1, 1))
+    assert isinstance(answer, SigningCompletedEvent)
+    (row,) = await signer.rows("SELECT state, consumed_by FROM slots WHERE state <> 'open'")
     assert (row.state, row.consumed_by) == (
         "expired",
         None if consumed_by is None else bytes.fromhex(consumed_by),
@@ -148,13 +212,14 @@ async def test_slot_is_closed_once(signer: Signer) -> None:
     await signer.take(slot_closed(data, result="succeeded"))
     (stuck,) = await signer.rows("SELECT reason FROM stuck_events")
     assert stuck.reason == "event_mismatch"
-    assert await states(signer) == {str(payout_id(1)): "free"}
+    assert await states(signer) == {str(payout_id(1)): "bound"}
 
 
 async def test_tombstone_of_a_payout_never_met_or_free(signer: Signer) -> None:
     """With nothing out the closing is signed, under the payout's own correlation id, and again when asked again."""
     await signer.submit(data := on_channel(0, 2))
     await signer.take(slot_closed(data, result="failed"))
+    signer.until(NOW_S + 300 + MARGIN_S)
     event = signer.event(close_requested(1), correlation_id="match-1")
     await signer.take_events([event])
     await signer.take(close_requested(2), close_requested(1))
@@ -191,41 +256,20 @@ async def test_slots_of_one_payout_are_capped(open_signer: Callable[..., Signer]
     signer = open_signer(desk=desk(of_rules=rules(policy=policy(slots_per_payout_max=2))))
     answers = []
     for number in range(3):
-        data = on_channel(number, 1)
+        data = on_channel(number, 1, max_time=NOW_S + 200 * number + 100)
         answers += await signer.submit(data)
         if number < 2:
             await signer.take(slot_closed(data, result="failed"))
+            signer.until(NOW_S + 200 * number + 100 + MARGIN_S)
     assert [type(answer) for answer in answers[:2]] == [SigningCompletedEvent] * 2
     assert [item.code for item in answers[2].data.items] == ["slots_over_cap"]
-
-
-async def test_request_waits_for_a_closing_that_is_on_its_way(open_signer: Callable[..., Signer]) -> None:
-    """Closing and next request come over different partitions: the later slot's request waits a little."""
-    signer = open_signer(desk=desk(race_grace_s=15))
-    await signer.submit(first := on_channel(0, 1))
-    await signer.submit(on_channel(1, 1))
-    assert len(await signer.answers()) == 1, "neither signed nor refused yet"
-    await signer.take(slot_closed(first, result="failed"))
-    signer.clock.advance(timedelta(seconds=1))
-    await signer.work()
-    assert isinstance((await signer.answers())[1], SigningCompletedEvent)
-
-
-async def test_request_does_not_wait_for_ever(open_signer: Callable[..., Signer]) -> None:
-    """After the grace a payout bound to another slot is refused."""
-    signer = open_signer(desk=desk(race_grace_s=2))
-    await signer.submit(on_channel(0, 1), on_channel(1, 1))
-    for _ in range(3):
-        signer.clock.advance(timedelta(seconds=1))
-        await signer.work()
-    refused = (await signer.answers())[1]
-    assert [item.code for item in refused.data.items] == ["payout_bound_elsewhere"]
 
 
 async def test_history_tells_every_edge_with_its_cause(signer: Signer) -> None:
     """Slots and payouts keep the path they took, and which event made them take it."""
     await signer.submit(data := on_channel(0, 1))
     await signer.take(slot_closed(data, result="failed"))
+    signer.until(NOW_S + 300 + MARGIN_S)
     await signer.take(close_requested(1))
     rows = await signer.rows("SELECT machine, from_state, to_state, cause FROM transitions ORDER BY id")
     assert [(row.machine, row.from_state, row.to_state) for row in rows] == [

@@ -46,7 +46,9 @@ async def test_two_signers_never_sign_one_payout_for_two_slots(open_signer: Call
 
 async def test_limit_holds_under_two_signers(open_signer: Callable[..., Signer]) -> None:
     """The last room of a day's limit goes to one of two payouts that want it at once."""
-    limits = {"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250 * ROUNDS)}
+    limits = {
+        "USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250 * ROUNDS, again_minor_max=1_250)
+    }
     tight = desk(of_rules=rules(policy=policy(limits=limits)))
     signers = [open_signer(desk=tight), open_signer(desk=tight)]
     requests = [

@@ -8,11 +8,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from stellar_sdk import TransactionEnvelope
 
-from prizewire_contracts.events.signing import SigningCompletedEvent, SigningRefusedEvent
+from prizewire_contracts.events.signing import (
+    SigningCompletedEvent,
+    SigningRefusedEvent,
+    SigningRequested,
+)
 from prizewire_signer.domain.errors import BackendCode, BackendError
 from prizewire_signer.domain.model import AssetLimits
 from services.signer.tests.fakes import (
     CHANNELS,
+    MARGIN_S,
     NETWORK,
     NOW_S,
     SEQUENCE,
@@ -22,10 +27,12 @@ from services.signer.tests.fakes import (
     desk,
     intent,
     payment_of,
+    payout_id,
     policy,
     request,
     rules,
     signed_item,
+    slot_closed,
     transaction,
 )
 from services.signer.tests.integration.conftest import Signer
@@ -131,7 +138,7 @@ async def test_revisions_of_a_slot_are_signed_up_to_the_cap(open_signer: Callabl
     """Several digests may sit on one slot, one too many is refused, and the limits count each payout once."""
     capped = policy(
         digests_per_slot_max=2,
-        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250)},
+        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250, again_minor_max=1_250)},
     )
     signer = open_signer(desk=desk(of_rules=rules(policy=capped)))
     answers = []
@@ -150,7 +157,9 @@ async def test_revisions_of_a_slot_are_signed_up_to_the_cap(open_signer: Callabl
 
 async def test_limit_of_a_day_names_the_payouts_that_do_not_fit(open_signer: Callable[..., Signer]) -> None:
     """Payouts are counted in order; those over the day's limit are refused by name, and nothing is reserved."""
-    limited = policy(limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=2_600)})
+    limited = policy(
+        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=2_600, again_minor_max=1_250)}
+    )
     signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
     intents = [intent(n) for n in range(3)]
     (refused,) = await signer.submit(request(intents))
@@ -175,6 +184,62 @@ async def test_limit_of_a_day_names_the_payouts_that_do_not_fit(open_signer: Cal
     (next_one,) = await signer.submit(request([renewed], envelope=later))
     assert isinstance(next_one, SigningCompletedEvent)
     assert await signer.breaches() == CLEAN
+
+
+async def test_limit_counts_every_signature_that_may_be_applied(open_signer: Callable[..., Signer]) -> None:
+    """A payout is counted once for each slot and day: again on another slot, and again on another day."""
+    limited = policy(
+        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=3_750, again_minor_max=1_250)}
+    )
+    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+
+    async def used() -> dict[tuple[str, str], int]:
+        rows = await signer.rows("SELECT scope, window_start, used_minor FROM limit_use")
+        return {(row.scope, row.window_start.isoformat()): row.used_minor for row in rows}
+
+    def on(channel: int, *labels: int, max_time: int = NOW_S + 30) -> SigningRequested:
+        made = [intent(label) for label in labels]
+        operations = [payment_of(of) for of in made]
+        source = CHANNELS[channel].public_key
+        return request(made, envelope=transaction(operations, source=source, max_time=max_time))
+
+    await signer.submit(first := on(0, 1, 2))
+    await signer.submit(on(0, 1, 2, max_time=NOW_S + 31))
+    assert await used() == {("day", "2030-01-01"): 2_500}, "of one slot's digests at most one is applied"
+    await signer.take(slot_closed(first, result="failed"))
+    signer.until(NOW_S + 31 + MARGIN_S)
+    (over,) = await signer.submit(on(1, 1, 2, max_time=NOW_S + 900))
+    assert [(item.payout_id, item.code) for item in over.data.items] == [(payout_id(2), "day_over_limit")]
+    await signer.submit(on(1, 1, max_time=NOW_S + 900))
+    assert await used() == {("day", "2030-01-01"): 3_750, ("again", "2030-01-01"): 1_250}
+    signer.clock.advance(timedelta(hours=12))
+    soon = int(signer.clock.now().timestamp()) + 300
+    await signer.submit(on(1, 1, max_time=soon))
+    assert (await used())["day", "2030-01-02"] == 1_250, "a signature of another day is counted on that day"
+    (done,) = await signer.submit(on(2, 2, max_time=soon))
+    assert isinstance(done, SigningCompletedEvent)
+    assert (await used())["again", "2030-01-02"] == 1_250
+    assert await signer.breaches() == CLEAN
+
+
+async def test_payouts_signed_again_have_a_limit_of_their_own(open_signer: Callable[..., Signer]) -> None:
+    """What was signed before on another slot may have been paid there if payouts' word is false: a small limit of each
+    day bounds it, whatever the day's limit leaves.
+    """
+    limited = policy(
+        limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=99_000, again_minor_max=1_250)}
+    )
+    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+    await signer.submit(first := request([intent(1), intent(2)]))
+    await signer.take(slot_closed(first, result="failed"))
+    signer.until(NOW_S + 300 + MARGIN_S)
+    made = [intent(1), intent(2), intent(3)]
+    operations = [payment_of(of) for of in made]
+    envelope = transaction(operations, source=CHANNELS[1].public_key, max_time=NOW_S + 900)
+    (refused,) = await signer.submit(request(made, envelope=envelope))
+    assert [(item.payout_id, item.code) for item in refused.data.items] == [
+        (payout_id(2), "again_over_limit")
+    ]
 
 
 async def test_renewed_intent_is_the_same_and_other_terms_are_not(signer: Signer) -> None:

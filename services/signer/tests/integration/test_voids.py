@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from prizewire_contracts.events.signing import ClosedEvent, SigningCompletedEvent, SigningRefusedEvent
 from services.signer.tests.fakes import (
     CHANNELS,
+    MARGIN_S,
     NOW_S,
     close_requested,
     desk,
@@ -46,9 +47,12 @@ async def test_void_is_signed_by_the_channel_alone(signer: Signer) -> None:
 @pytest.mark.parametrize("result", ["succeeded", "failed"])
 async def test_slot_consumed_by_its_void_frees_all(signer: Signer, result: str) -> None:
     """Applied or failed, a void consumes the slot and pays nobody: its payouts are free for another slot, or an end."""
-    await signer.submit(request([intent(1), intent(2)]), data := void())
+    payments = transaction([payment_of(intent(n)) for n in (1, 2)], max_time=NOW_S + 30)
+    await signer.submit(request([intent(1), intent(2)], envelope=payments), data := void())
     await signer.take(slot_closed(data, result=result))
-    assert await states(signer) == {str(payout_id(n)): "free" for n in (1, 2)}
+    assert await states(signer) == {str(payout_id(n)): "bound" for n in (1, 2)}
+    # the void's own maxTime is later: it pays nobody, so nobody waits for it
+    signer.until(NOW_S + 30 + MARGIN_S)
     elsewhere = transaction([payment_of(intent(1))], source=CHANNELS[1].public_key)
     (paid,) = await signer.submit(request([intent(1)], envelope=elsewhere))
     assert isinstance(paid, SigningCompletedEvent)

@@ -31,9 +31,14 @@ def test_signature_without_its_approval_is_a_breach() -> None:
 
 def test_limit_that_does_not_add_up_is_a_breach() -> None:
     """More used than allowed, or another sum than the payouts make."""
-    assert limits_kept([DayUse("USDC", "2030-01-01", 5, 5, 5)]) == []
+    assert limits_kept([DayUse("day", "USDC", "2030-01-01", 5, 5, 5)]) == []
     assert (
-        len(limits_kept([DayUse("USDC", "2030-01-01", 6, 6, 5), DayUse("USDC", "2030-01-01", 4, 5, 5)])) == 2
+        len(
+            limits_kept(
+                [DayUse("day", "USDC", "2030-01-01", 6, 6, 5), DayUse("day", "USDC", "2030-01-01", 4, 5, 5)]
+            )
+        )
+        == 2
     )
 
 

@@ -30,8 +30,10 @@ def test_file_says_everything(tmp_path: Path) -> None:
         digests_per_slot_max: 3
         voids_per_slot_max: 4
         slots_per_payout_max: 2
+        free_margin_s: 30
         assets:
-          USDC: {payout_max: "5000.00", day_max: "20000"}
+          USDC: {payout_max: "5000.00", day_max: "20000", again_max: "700"}
+          XLM: {payout_max: "1", day_max: "2"}
         """,
     )
     assert policy == Policy(
@@ -43,7 +45,14 @@ def test_file_says_everything(tmp_path: Path) -> None:
         digests_per_slot_max=3,
         voids_per_slot_max=4,
         slots_per_payout_max=2,
-        limits={"USDC": AssetLimits(payout_minor_max=500_000, day_minor_max=2_000_000)},
+        free_margin_s=30,
+        limits={
+            "USDC": AssetLimits(payout_minor_max=500_000, day_minor_max=2_000_000, again_minor_max=70_000),
+            # what is signed again may be as much as one payout, where nothing is said of it
+            "XLM": AssetLimits(
+                payout_minor_max=10_000_000, day_minor_max=20_000_000, again_minor_max=10_000_000
+            ),
+        },
     )
 
 
@@ -67,6 +76,8 @@ def test_without_a_file_defaults_hold(tmp_path: Path) -> None:
         "kinds: [anything]",
         "operations_max: 101",
         "operations_max: 0",
+        "free_margin_s: 0",
+        "version: true",
         "fee_stroops_max: 1.5",
         "validity_s_max: -1",
         'assets: {USDC: {payout_max: "1"}}',

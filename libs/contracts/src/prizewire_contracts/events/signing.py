@@ -116,10 +116,13 @@ class SigningCompleted(Data):
 
 
 class ItemRefusal(Data):
-    """Why one item was refused."""
+    """Why one item was refused. ``not_before`` (Unix seconds) is set where time lifts the reason by itself: the item may
+    be asked for again from then on.
+    """
 
     payout_id: UUID
     code: Word
+    not_before: Annotated[int, Field(ge=1)] | None = None
 
 
 class SigningRefused(Data):
@@ -142,10 +145,13 @@ class Closed(Data):
 
 
 class CloseRefused(Data):
-    """Not closed: a signature for this payout may still live on ``slot``."""
+    """Not closed: a signature for this payout may still live on ``slot``. ``not_before`` (Unix seconds) is set where the
+    slot is closed: from then on none of its signatures can be applied.
+    """
 
     payout_id: UUID
     slot: SlotRef
+    not_before: Annotated[int, Field(ge=1)] | None = None
 
 
 class _RequestEnvelope(ServiceEnvelope):

@@ -3,7 +3,7 @@ the signer closed one, the signer would not.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.inbox import Incoming, Refusal
-from prizewire_contracts.codes import RefusalCode
+from prizewire_chassis.inbox import Incoming
 from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
 from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.domain.policy import Schedule
@@ -49,32 +48,30 @@ class Lifecycle:
         await tx.execute(_DUE, {"ids": list(payout_ids), "now": now})
         after_commit(tx, self._wake)
 
-    async def on_closed(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
-        """The signer's tombstone, authentic: end the payout. The text on Kafka is what rewards verifies again."""
+    async def on_closed(self, tx: AsyncConnection, incoming: Incoming) -> bool:
+        """The signer's tombstone, authentic: end the payout. The text on Kafka is what rewards verifies again. False where
+        there is no such payout.
+        """
         event = incoming.event
         assert isinstance(event, ClosedEvent)
-        known = await take_closed(
+        return await take_closed(
             self._transactions.store(tx),
             payout_id=event.data.payout_id,
             closure=incoming.value.decode(),
             cause=event.id,
             now=self._clock.now(),
         )
-        return None if known else _unknown(event.data.payout_id)
 
-    async def on_close_refused(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
-        """A slot is bound: send the payout back to be proved."""
+    async def on_close_refused(self, tx: AsyncConnection, incoming: Incoming) -> bool:
+        """A slot is bound: send the payout back to be proved. False where there is no such payout."""
         event = incoming.event
         assert isinstance(event, CloseRefusedEvent)
-        known = await take_close_refused(
+        not_before = event.data.not_before
+        return await take_close_refused(
             self._transactions.store(tx),
             payout_id=event.data.payout_id,
             cause=event.id,
+            not_before=None if not_before is None else datetime.fromtimestamp(not_before, UTC),
             schedule=self._schedule,
             now=self._clock.now(),
         )
-        return None if known else _unknown(event.data.payout_id)
-
-
-def _unknown(payout_id: UUID) -> Refusal:
-    return Refusal(RefusalCode.EVENT_MISMATCH, f"there is no payout {payout_id}", park=True)

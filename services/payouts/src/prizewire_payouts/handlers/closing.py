@@ -32,9 +32,16 @@ async def take_closed(store: Store, *, payout_id: UUID, closure: str, cause: str
 
 
 async def take_close_refused(
-    store: Store, *, payout_id: UUID, cause: str, schedule: Schedule, now: datetime
+    store: Store,
+    *,
+    payout_id: UUID,
+    cause: str,
+    not_before: datetime | None,
+    schedule: Schedule,
+    now: datetime,
 ) -> bool:
-    """A signature may be alive on a slot: the payout is unknown until its rail proves what became of it.
+    """A signature may be alive on a slot: the payout is unknown until its rail proves what became of it. It is looked at
+    again at ``not_before`` where the signer says when, at most a poll's longest gap from now.
 
     False where there is no such payout.
     """
@@ -44,6 +51,8 @@ async def take_close_refused(
     if payout.state in CLOSING:
         change = Change(payout)
         again = now + schedule.look_again_in(polls=payout.polls + 1)
+        if not_before is not None:
+            again = max(now, min(not_before, now + schedule.poll_max))
         close_refused(change=change, cause=cause, now=now, due_at=again)
         await store.save([change])
     return True

@@ -174,6 +174,7 @@ class Signer:
     refuse_voids: str | None = None
     digests_max: int = 32
     bound: dict[UUID, UUID] = field(default_factory=dict)
+    free_at: dict[UUID, int] = field(default_factory=dict)
     digests: dict[UUID, dict[str, list[UUID]]] = field(default_factory=dict)
     paid: set[UUID] = field(default_factory=set)
     counter: int = 0
@@ -209,7 +210,7 @@ class Signer:
             "counter": self.counter,
         }
         named = [
-            ItemRefusal(payout_id=item.payout_id, code=code)
+            ItemRefusal(payout_id=item.payout_id, code=code, not_before=self.free_at.get(item.payout_id))
             for item in request.items
             if (code := self._item_fault(item.payout_id, request)) is not None
         ]
@@ -235,9 +236,20 @@ class Signer:
             key=make_key("signer"),
         )
 
+    @property
+    def held(self) -> set[UUID]:
+        """Payouts whose slot is open, or that were paid on it."""
+        return set(self.bound) - set(self.free_at)
+
     def _item_fault(self, payout_id: UUID, request: SigningRequested) -> str | None:
-        elsewhere = self.bound.get(payout_id, request.slot.slot_id) != request.slot.slot_id
-        return "payout_bound_elsewhere" if elsewhere else self.refuse.get(payout_id)
+        self._free_due(payout_id)
+        if self.bound.get(payout_id, request.slot.slot_id) != request.slot.slot_id:
+            return "payout_waits" if payout_id in self.free_at else "payout_bound_elsewhere"
+        return self.refuse.get(payout_id)
+
+    def _free_due(self, payout_id: UUID) -> None:
+        if self.free_at.get(payout_id, 2**62) <= datetime.now(UTC).timestamp():
+            del self.bound[payout_id], self.free_at[payout_id]
 
     def _fault(self, request: SigningRequested) -> str | None:
         on_slot = self.digests.get(request.slot.slot_id, {})
@@ -247,7 +259,7 @@ class Signer:
         return "digests_over_cap" if full else self.refuse_all
 
     def _close(self, closed: SlotClosed) -> None:
-        """Success keeps that digest's payouts bound for ever; all else is free."""
+        """Success keeps that digest's payouts bound for ever; all else is free once no digest can pay it."""
         on_slot = self.digests.get(closed.slot.slot_id, {})
         if closed.result != "expired":
             assert closed.consumed_by_hash in on_slot, "a digest that was never signed"
@@ -255,17 +267,27 @@ class Signer:
         self.paid |= paid
         for payout_id in [one for one, slot in self.bound.items() if slot == closed.slot.slot_id]:
             if payout_id not in paid:
-                del self.bound[payout_id]
+                over = [
+                    one.max_time
+                    for one in self.requests
+                    if one.tx_hash in on_slot and payout_id in on_slot[one.tx_hash]
+                ]
+                self.free_at[payout_id] = max(over) + 1
+                self._free_due(payout_id)
 
     def _tombstone(self, event: CloseRequestedEvent) -> EncodedEvent:
         payout_id = event.data.payout_id
         self.counter += 1
         version = self.versions[event.subject] = self.versions.get(event.subject, 0) + 1
+        self._free_due(payout_id)
         model: Any = ClosedEvent
         data: Any = Closed(payout_id=payout_id, counter=self.counter)
         if payout_id in self.bound:
             slot = next(one.slot for one in self.requests if one.slot.slot_id == self.bound[payout_id])
-            model, data = CloseRefusedEvent, CloseRefused(payout_id=payout_id, slot=slot)
+            model, data = (
+                CloseRefusedEvent,
+                CloseRefused(payout_id=payout_id, slot=slot, not_before=self.free_at.get(payout_id)),
+            )
         return encode(
             model,
             data,
@@ -358,8 +380,9 @@ class World:
     async def _on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
         self.news += payout_ids
 
-    async def _on_word(self, tx: AsyncConnection, incoming: Any) -> None:
+    async def _on_word(self, tx: AsyncConnection, incoming: Any) -> bool:
         self.words.append(incoming.event.type)
+        return True
 
     # Payouts
 

@@ -10,10 +10,12 @@ from stellar_sdk import MuxedAccount
 from prizewire_chassis.jobs import JobRunner
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.codes import RetryDecision, decision_for
 from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.testing import eventually
+from prizewire_payouts.adapters.stellar.store.answers import REFUSALS_MAX
 from prizewire_payouts.domain.stellar.model import AccountQuery, Attempt
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan
@@ -139,21 +141,33 @@ async def test_preflight_keeps_bad_destinations_out(world: World) -> None:
 
 
 async def test_failure_on_the_ledger_is_isolated(world: World) -> None:
-    """What preflight could not see fails the transaction; the guilty ends, the neighbours are paid on a new slot."""
+    """What preflight could not see fails the transaction; the guilty ends, the neighbours wait until the signer is sure
+    that it cannot be applied any more, and are paid on a new slot. Others that come meanwhile do not wait for them.
+    """
     good = await many(world, 4)
     bad = await world.payout(NO_LINE.public_key, 100)
     made = [*good, bad]
     await world.submit(made)
-    await build_blindly(world)
-    await world.run_until(lambda: world.settled(made))
-    assert world.paid() == expected(good)
+    await build_blindly(world, valid_s=8)
+    others = await many(world, 2)
+
+    async def failed() -> bool:
+        return (1, "failed") in await world.states()
+
+    await world.run_until(failed)
+    await world.submit(others)
+    await world.run_until(lambda: world.settled([*made, *others]))
+    assert world.paid() == expected([*good, *others])
     result = (await world.results([bad]))[0]
     assert (result.outcome, result.code) == (Outcome.NO_EFFECT, "no_trustline")
-    assert sorted(state for _, state in await world.states()) == ["failed", "succeeded"]
     slots = await world.rows("SELECT result FROM stellar_slots ORDER BY opened_at")
-    assert [row.result for row in slots] == ["failed", "succeeded"]
-    rebuilds = await world.rows("SELECT rebuilds FROM stellar_payments WHERE state = 'paid'")
-    assert {row.rebuilds for row in rebuilds} == {1}
+    assert [row.result for row in slots] == ["failed", "succeeded", "succeeded"]
+    paid_at = await world.rows(
+        "SELECT a.slot_id, array_agg(DISTINCT p.rebuilds) AS rebuilds, array_agg(DISTINCT p.refusals) AS refusals "
+        "FROM stellar_payments p JOIN stellar_attempts a USING (attempt_id) JOIN stellar_slots s USING (slot_id) "
+        "WHERE p.state = 'paid' GROUP BY a.slot_id, s.closed_at ORDER BY s.closed_at"
+    )
+    assert [(row.rebuilds, row.refusals) for row in paid_at] == [([0], [0]), ([1], [0])]
     (guilty,) = await world.rows("SELECT rebuilds, code FROM stellar_payments WHERE state = 'no_effect'")
     assert (guilty.rebuilds, guilty.code) == (0, "no_trustline")
     assert await world.breaches() == []
@@ -268,19 +282,58 @@ async def test_refusal_as_a_whole_frees_payments_for_another_channel(world: Worl
     assert accounts[0].account != accounts[1].account
 
 
-async def test_payout_bound_elsewhere_is_only_waited_for(world: World) -> None:
-    """The signer has not read yet that an earlier slot is closed: nobody ends for that."""
-    made = await many(world, 2)
-    world.signer.refuse[made[0].payout_id] = "payout_bound_elsewhere"
+async def test_payouts_that_must_wait_do_not_hold_their_batch(world: World) -> None:
+    """Two payouts that the signer has bound elsewhere leave the batch to wait; the 26 others are paid at once, and the
+    two as soon as the signer signs for them.
+    """
+    made = await many(world, 28)
+    bound = [made[3], made[17]]
+    for one in bound:
+        world.signer.refuse[one.payout_id] = "payout_bound_elsewhere"
+    free = [one for one in made if one not in bound]
     await world.submit(made)
-
-    async def refused() -> bool:
-        return (1, "refused") in await world.states()
-
-    await world.run_until(refused)
+    await world.run_until(lambda: world.settled(free))
+    assert world.paid() == expected(free)
+    assert (await world.states())[:2] == [(1, "refused"), (2, "succeeded")]
+    assert {one.outcome for one in await world.results(bound)} == {Outcome.PENDING}
     world.signer.refuse.clear()
     await world.run_until(lambda: world.settled(made))
     assert world.paid() == expected(made)
+    assert await world.breaches() == []
+
+
+async def test_payout_that_stays_bound_elsewhere_waits_longer(world: World) -> None:
+    """After many refusals the attempt ends with a code that means a wait: the payout is not given up."""
+    made = await many(world, 2)
+    world.signer.refuse[made[0].payout_id] = "payout_bound_elsewhere"
+    await world.submit(made)
+    await world.rows("UPDATE stellar_payments SET refusals = :most RETURNING 1", most=REFUSALS_MAX)
+    await world.run_until(lambda: world.settled(made))
+    assert world.paid() == expected(made[1:])
+    (bound,) = await world.results(made[:1])
+    assert (bound.outcome, bound.code) == (Outcome.NO_EFFECT, "signer_bound")
+    assert decision_for("signer_bound") is RetryDecision.WAIT
+
+
+async def test_answer_to_what_was_never_asked_parks_nothing(world: World) -> None:
+    """Somebody else had the signer answer in payouts' name: counted, kept as the signer's word, and nothing waits."""
+    made = await many(world, 1)
+    await world.submit(made)
+    await world.store.lease(now=world.clock.now())
+    world.signer.deaf = True
+    await world.tick()
+    row = (await world.rows("SELECT id, value FROM outbox WHERE topic LIKE '%signing.requests%'"))[0]
+    for offset, refuse in enumerate((None, "source_not_allowed"), start=1):
+        world.signer.refuse_all = refuse
+        answer = world.signer.answer(bytes(row.value))
+        assert answer is not None
+        raw = orjson.loads(answer.value)
+        raw["data"]["tx_hash"] = "ab" * 32
+        answer.value = canonical_bytes(sign_raw(topic=SIGNING_RESULTS.name, raw=raw, key=make_key("signer")))
+        await world.take(answer, offset=offset)
+    assert await world.rows("SELECT 1 FROM stuck_events") == []
+    assert await world.states() == [(1, "built")]
+    assert len(await world.rows("SELECT 1 FROM stellar_signing_results")) == 2
 
 
 async def test_channels_work_in_parallel(world: World) -> None:
@@ -462,14 +515,14 @@ async def test_native_asset_is_paid(world: World, asset: str) -> None:
     assert world.paid() == [(player(1), 12_345_678, "")]
 
 
-async def build_blindly(world: World) -> None:
+async def build_blindly(world: World, *, valid_s: int = 60) -> None:
     """Lease and build without a look at the destinations, as if the ledger changed before inclusion."""
     assert (await world.store.lease(now=world.clock.now())).taken
     (attempt,) = await world.store.in_state(AttemptState.LEASED, now=world.clock.now())
-    assert await commit_as_read(world, attempt)
+    assert await commit_as_read(world, attempt, valid_s=valid_s)
 
 
-async def commit_as_read(world: World, attempt: Attempt) -> bool:
+async def commit_as_read(world: World, attempt: Attempt, *, valid_s: int = 60) -> bool:
     """Build and commit an attempt with the payments that it had when it was read."""
     moment = await world.rpc.latest_ledger()
     read = await world.rpc.accounts([AccountQuery(attempt.account)])
@@ -478,7 +531,7 @@ async def commit_as_read(world: World, attempt: Attempt) -> bool:
         sequence=read.accounts[attempt.account].sequence + 1,
         payments=attempt.payments,
         memo="",
-        max_time=moment.close_time + 60,
+        max_time=moment.close_time + valid_s,
         fee=100 * len(attempt.payments),
     )
     plan = BuildPlan(

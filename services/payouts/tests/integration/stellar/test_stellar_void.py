@@ -70,7 +70,7 @@ async def test_slot_that_is_never_applied_is_voided_and_paid_elsewhere(narrow_wo
     assert (operation.bump_to, len(envelope.signatures)) == (0, 1)
     (closed,) = world.signer.closed
     assert (closed.data.consumed_by_hash, closed.data.result) == (void.tx_hash, "succeeded")
-    assert world.signer.bound == {}
+    assert world.signer.held == set()
     assert set(world.news) >= {one.payout_id for one in made}
     next_ = [again(one) for one in made]
     await world.submit(next_)
@@ -131,7 +131,7 @@ async def test_slot_with_nobody_left_is_voided(hasty_world: World) -> None:
         ("payment", "refused"),
         ("void_slot", "succeeded"),
     ]
-    assert world.signer.bound == {}
+    assert world.signer.held == set()
     assert world.news == [made[0].payout_id], "its payout is told that its slot is over"
     assert world.paid() == []
 
@@ -172,7 +172,7 @@ async def test_signers_own_cap_is_heeded(hasty_world: World) -> None:
     refusals = await world.rows("SELECT refusals FROM stellar_payments")
     assert {row.refusals for row in refusals} == {0}
     await world.pump()
-    assert world.signer.bound == {}
+    assert world.signer.held == set()
 
 
 async def test_slot_that_the_signer_never_signed_on_is_built_again(narrow_world: World) -> None:

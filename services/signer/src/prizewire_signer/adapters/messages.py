@@ -4,6 +4,7 @@ Order of locks: the versions of the subjects (sorted), then the watermark, then 
 drawn last but one, so that counters and the outbox have the same order and the one hot row is held briefly.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -153,13 +154,25 @@ def _contract(
                 revision=answer.revision,
                 tx_hash=answer.tx_hash,
                 code=answer.code,
-                items=[ItemRefusal(payout_id=payout_id, code=code) for payout_id, code in answer.items],
+                items=[
+                    ItemRefusal(
+                        payout_id=payout_id, code=code, not_before=_seconds(answer.free_at.get(payout_id))
+                    )
+                    for payout_id, code in answer.items
+                ],
                 counter=counter,
             )
         case events.Closed():
             return ClosedEvent, Closed(payout_id=answer.payout_id, counter=counter)
         case events.CloseRefused():
-            return CloseRefusedEvent, CloseRefused(payout_id=answer.payout_id, slot=_slot(answer.slot))
+            return CloseRefusedEvent, CloseRefused(
+                payout_id=answer.payout_id, slot=_slot(answer.slot), not_before=_seconds(answer.free_at)
+            )
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    """Unix seconds, rounded up."""
+    return None if moment is None else math.ceil(moment.timestamp())
 
 
 def _slot(slot: Slot) -> SlotRef:

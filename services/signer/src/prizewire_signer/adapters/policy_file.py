@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,6 +29,7 @@ class _Limits(BaseModel):
 
     payout_max: str
     day_max: str
+    again_max: str | None = None
 
 
 class _File(BaseModel):
@@ -36,7 +37,7 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: Literal[1] = 1
+    version: Annotated[Count, Field(le=1)] = 1
     kinds: list[str] = [PAYMENT, VOID_SLOT]
     operations_max: Annotated[Count, Field(le=100)] = 100
     fee_stroops_max: Count = 2_000_000
@@ -45,6 +46,7 @@ class _File(BaseModel):
     digests_per_slot_max: Count = 32
     voids_per_slot_max: Count = 32
     slots_per_payout_max: Count = 5
+    free_margin_s: Count = 60
     assets: dict[str, _Limits] | None = None
 
 
@@ -75,10 +77,15 @@ def load_policy(
         if code not in chain_assets or code not in assets:
             raise PolicyInvalid(f"{path.name}: {code} is not among STELLAR_ASSETS and the assets file")
         try:
-            payout, day = (Amount.parse(assets[code], text) for text in (wanted.payout_max, wanted.day_max))
+            payout, day, again = (
+                Amount.parse(assets[code], text)
+                for text in (wanted.payout_max, wanted.day_max, wanted.again_max or wanted.payout_max)
+            )
         except MoneyError as error:
             raise PolicyInvalid(f"{path.name}: {code}: {error}") from None
-        limits[code] = AssetLimits(payout_minor_max=payout.minor, day_minor_max=day.minor)
+        limits[code] = AssetLimits(
+            payout_minor_max=payout.minor, day_minor_max=day.minor, again_minor_max=again.minor
+        )
     return _policy(parsed, limits)
 
 
@@ -118,6 +125,7 @@ def _policy(parsed: _File, limits: Mapping[str, AssetLimits]) -> Policy:
         digests_per_slot_max=parsed.digests_per_slot_max,
         voids_per_slot_max=parsed.voids_per_slot_max,
         slots_per_payout_max=parsed.slots_per_payout_max,
+        free_margin_s=parsed.free_margin_s,
         limits=limits,
     )
 
@@ -126,4 +134,5 @@ def _default_limits(asset: Asset) -> AssetLimits:
     return AssetLimits(
         payout_minor_max=min(MINOR_MAX, PAYOUT_UNITS_MAX * asset.scale),
         day_minor_max=min(MINOR_MAX, DAY_UNITS_MAX * asset.scale),
+        again_minor_max=min(MINOR_MAX, PAYOUT_UNITS_MAX * asset.scale),
     )

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -92,6 +93,9 @@ payouts = Table(
     Column("asset", Text),
     Column("amount_minor", BigInteger),
     Column("counted_on", Date),
+    # set when the slot is closed without paying it: until then a digest signed there might be applied
+    Column("free_at", MOMENT),
+    CheckConstraint("free_at IS NULL OR state = 'bound'", name="payouts_free_at"),
     CheckConstraint("(state IN ('bound', 'paid')) = (slot_id IS NOT NULL)", name="payouts_slot"),
     CheckConstraint(
         "state = 'tombstoned' OR (terms IS NOT NULL AND asset IS NOT NULL AND amount_minor > 0 "
@@ -100,6 +104,7 @@ payouts = Table(
     ),
     Index("payouts_slot_id", "slot_id"),
     Index("payouts_counted_on", "counted_on", "asset"),
+    Index("payouts_free_at", "free_at", postgresql_where=text("free_at IS NOT NULL")),
 )
 """Each payout that was ever bound or tombstoned: the binding that makes a second payment impossible."""
 
@@ -147,7 +152,7 @@ signatures = Table(
 limit_use = Table(
     "limit_use",
     metadata,
-    # `day` today; hour, destination and campaign are further scopes of the same table
+    # `day`: all that was signed; `again`: the part of it that was signed before on another slot
     Column("scope", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("window_start", Date, nullable=False),
@@ -157,6 +162,20 @@ limit_use = Table(
     PrimaryKeyConstraint("scope", "key", "window_start", "asset"),
     CheckConstraint("used_minor BETWEEN 0 AND ceiling_minor", name="limit_use_ceiling"),
 )
+
+limit_counts = Table(
+    "limit_counts",
+    metadata,
+    Column("payout_id", Uuid, ForeignKey("payouts.payout_id"), nullable=False),
+    Column("slot_id", Uuid, ForeignKey("slots.slot_id"), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("again", Boolean, nullable=False),
+    PrimaryKeyConstraint("payout_id", "slot_id", "day"),
+    Index("limit_counts_day", "day", "asset"),
+)
+"""What was counted into the limits of a day: each payout once for each slot on which it was signed that day."""
 
 transitions = Table(
     "transitions",

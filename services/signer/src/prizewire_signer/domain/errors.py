@@ -86,9 +86,11 @@ class Code(StrEnum):
     PAYOUT_TOMBSTONED = "payout_tombstoned"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_BOUND_ELSEWHERE = "payout_bound_elsewhere"
+    PAYOUT_WAITS = "payout_waits"
     SLOTS_OVER_CAP = "slots_over_cap"
     PAYOUT_OVER_LIMIT = "payout_over_limit"
     DAY_OVER_LIMIT = "day_over_limit"
+    AGAIN_OVER_LIMIT = "again_over_limit"
 
 
 class BackendCode(StrEnum):

@@ -1,7 +1,8 @@
 """The signer's answers, as facts; an adapter turns them into signed events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prizewire_signer.domain.errors import Code
@@ -24,7 +25,9 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Not signed, nothing recorded. ``items`` names those payouts that are to blame, with their own codes."""
+    """Not signed, nothing recorded. ``items`` names those payouts that are to blame, with their own codes; ``free_at``
+    is when those that wait may be asked for again.
+    """
 
     request_id: UUID
     slot: Slot
@@ -32,6 +35,7 @@ class Refused:
     tx_hash: str
     code: Code
     items: Sequence[tuple[UUID, Code]]
+    free_at: Mapping[UUID, datetime]
     cause: str
 
 
@@ -46,10 +50,11 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRefused:
-    """A signature for this payout may still live on ``slot``."""
+    """A signature for this payout may still live on ``slot``: until ``free_at`` where the slot is closed."""
 
     payout_id: UUID
     slot: Slot
+    free_at: datetime | None
     correlation_id: str
     cause: str
 

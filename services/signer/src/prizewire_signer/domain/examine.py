@@ -26,11 +26,14 @@ VERSION = 1
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with a request; nothing where both are empty. ``amounts`` are the minor units of each item."""
+    """What is wrong with a request; nothing where both are empty. ``amounts`` are the minor units of each item,
+    ``free_at`` when those items that must wait may be asked for again.
+    """
 
     general: list[Code] = field(default_factory=list)
     items: list[tuple[UUID, Code]] = field(default_factory=list)
     amounts: dict[UUID, Amount] = field(default_factory=dict)
+    free_at: dict[UUID, datetime] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:

@@ -38,8 +38,11 @@ class SignedDigest:
 
 @dataclass(frozen=True, slots=True)
 class DayUse:
-    """One asset's reservation row of one day beside the sum of the payouts first signed on it, minor units."""
+    """One asset's reservation row of one day and scope (``day``, ``again``) beside the sum of what was counted into it,
+    minor units.
+    """
 
+    scope: str
     asset: str
     day: str
     used: int
@@ -70,9 +73,9 @@ def signatures_approved(rows: Iterable[SignedDigest]) -> list[str]:
 
 
 def limits_kept(rows: Iterable[DayUse]) -> list[str]:
-    """What a day's row says is what was bound that day, and never above its ceiling."""
+    """What a day's row says is what was counted that day, and never above its ceiling."""
     return [
-        f"{row.asset} on {row.day}: {row.used} reserved, {row.counted} bound, at most {row.ceiling}"
+        f"{row.asset} on {row.day} ({row.scope}): {row.used} reserved, {row.counted} counted, at most {row.ceiling}"
         for row in rows
         if row.used != row.counted or row.used > row.ceiling
     ]

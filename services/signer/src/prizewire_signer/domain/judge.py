@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from prizewire_money import Amount
@@ -12,7 +13,17 @@ from prizewire_signer.domain.kinds import PAYING
 from prizewire_signer.domain.model import Policy
 from prizewire_signer.domain.states import PayoutState, SlotState
 
-__all__ = ["DigestFacts", "Facts", "PayoutFacts", "SlotFacts", "is_repeat", "judge", "unseen"]
+__all__ = [
+    "DigestFacts",
+    "Facts",
+    "PayoutFacts",
+    "SlotFacts",
+    "is_again",
+    "is_repeat",
+    "judge",
+    "uncounted",
+    "unseen",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +37,17 @@ class SlotFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutFacts:
-    """A payout the signer has met. ``terms`` is None where it was tombstoned unseen."""
+    """A payout the signer has met. ``terms`` is None where it was tombstoned unseen. ``free_at`` is set where its slot is
+    closed without paying it, and a digest that pays it might still be applied until then. ``counted`` says that the
+    present day's limit holds it already for the slot that it is bound to.
+    """
 
     state: PayoutState
     slot_id: UUID | None
     slots_used: int
     terms: bytes | None
+    free_at: datetime | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +63,14 @@ class DigestFacts:
 class Facts:
     """Everything about a request that was read, under locks, in the transaction that will record it.
 
-    ``day_used`` are the minor units reserved so far on the present UTC day, by asset code.
+    ``day_used`` are the minor units reserved so far on the present UTC day, by asset code; ``again_used`` the part of
+    them that was signed before on another slot.
     """
 
     slot: SlotFacts | None
     payouts: Mapping[UUID, PayoutFacts]
     day_used: Mapping[str, int]
+    again_used: Mapping[str, int]
 
 
 def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | None) -> bool:
@@ -76,14 +94,16 @@ def judge(
     """Compare a request that ``examine`` found clean with what was signed before."""
     findings = Findings(amounts=dict(amounts))
     findings.general.extend(_slot_faults(request, facts.slot, policy))
-    used = dict(facts.day_used)
+    day, again = dict(facts.day_used), dict(facts.again_used)
     for item in request.items:
         known = facts.payouts.get(item.payout_id)
         fault = None if known is None else _binding_fault(known, item.intent.terms, request, policy)
-        if fault is None and known is None:
-            fault = _reserve(amounts[item.payout_id], used, policy)
+        if fault is None:
+            fault = _reserve(amounts[item.payout_id], known, day, again, policy)
         if fault is not None:
             findings.items.append((item.payout_id, fault))
+        if fault is Code.PAYOUT_WAITS and known is not None and known.free_at is not None:
+            findings.free_at[item.payout_id] = known.free_at
     return findings
 
 
@@ -109,22 +129,44 @@ def _binding_fault(known: PayoutFacts, terms: bytes, request: SigningRequest, po
     if known.state is PayoutState.PAID:
         return Code.PAYOUT_PAID
     if known.state is PayoutState.BOUND and known.slot_id != request.slot.slot_id:
-        return Code.PAYOUT_BOUND_ELSEWHERE
+        return Code.PAYOUT_BOUND_ELSEWHERE if known.free_at is None else Code.PAYOUT_WAITS
     if known.state is PayoutState.FREE and known.slots_used >= policy.slots_per_payout_max:
         return Code.SLOTS_OVER_CAP
     return None
 
 
-def _reserve(amount: Amount, used: dict[str, int], policy: Policy) -> Code | None:
-    """Count a payout into its day, once: only a payout never met before comes here."""
-    code = amount.asset.code
-    total = used.get(code, 0) + amount.minor
-    if total > policy.limits[code].day_minor_max:
+def _reserve(
+    amount: Amount, known: PayoutFacts | None, day: dict[str, int], again: dict[str, int], policy: Policy
+) -> Code | None:
+    """Count a payout into the limits: once for each slot and day, since of one slot's digests at most one is applied."""
+    if known is not None and known.counted:
+        return None
+    code, limits = amount.asset.code, policy.limits[amount.asset.code]
+    total, repeated = day.get(code, 0) + amount.minor, again.get(code, 0)
+    if is_again(known):
+        repeated += amount.minor
+    if total > limits.day_minor_max:
         return Code.DAY_OVER_LIMIT
-    used[code] = total
+    if repeated > limits.again_minor_max:
+        return Code.AGAIN_OVER_LIMIT
+    day[code], again[code] = total, repeated
     return None
 
 
+def is_again(known: PayoutFacts | None) -> bool:
+    """Whether this payout was signed before on another slot, which was closed without paying it by payouts' word."""
+    return known is not None and known.state is PayoutState.FREE
+
+
 def unseen(request: SigningRequest, facts: Facts) -> Sequence[UUID]:
-    """The payouts of a request that the signer meets for the first time: those that limits count."""
+    """The payouts of a request that the signer meets for the first time."""
     return [payout_id for payout_id in request.payout_ids if payout_id not in facts.payouts]
+
+
+def uncounted(request: SigningRequest, facts: Facts) -> Sequence[tuple[UUID, bool]]:
+    """The payouts that limits are to count now, each with whether it was signed before on another slot."""
+    return [
+        (payout_id, is_again(known))
+        for payout_id in request.payout_ids
+        if (known := facts.payouts.get(payout_id)) is None or not known.counted
+    ]

@@ -140,16 +140,21 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetLimits:
-    """The most of one asset, in minor units, for one payout and for all payouts first signed on one UTC day."""
+    """The most of one asset, in minor units: for one payout, for all that is signed on one UTC day, and for the part of
+    it that was signed before on another slot.
+    """
 
     payout_minor_max: int
     day_minor_max: int
+    again_minor_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The reviewed policy: what is signed at all, and how much of it. Fees are stroops for a whole transaction;
-    voiding transactions of a slot are counted apart from its payments.
+    voiding transactions of a slot are counted apart from its payments. ``free_margin_s`` is how many seconds by the
+    signer's own clock must have passed after the maxTime of a payout's last digest on a closed slot before it may be
+    signed on another one, or closed.
     """
 
     kinds: frozenset[str]
@@ -160,6 +165,7 @@ class Policy:
     digests_per_slot_max: int
     voids_per_slot_max: int
     slots_per_payout_max: int
+    free_margin_s: int
     limits: Mapping[str, AssetLimits]
 
 

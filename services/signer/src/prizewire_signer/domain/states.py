@@ -50,7 +50,10 @@ PAYOUT_STARTS: Mapping[PayoutState, str] = {
     PayoutState.TOMBSTONED: "closed before anything was signed for it",
 }
 PAYOUT_EDGES: Mapping[tuple[PayoutState, PayoutState], str] = {
-    (PayoutState.BOUND, PayoutState.FREE): "its slot closed without paying it",
+    (
+        PayoutState.BOUND,
+        PayoutState.FREE,
+    ): "its slot closed, and every digest there that pays it is past its maxTime",
     (PayoutState.BOUND, PayoutState.PAID): "its slot closed with a digest that pays it: bound for ever",
     (PayoutState.FREE, PayoutState.BOUND): "a digest that pays it is recorded on another slot",
     (PayoutState.FREE, PayoutState.TOMBSTONED): "closed while nothing of it was out",

@@ -39,9 +39,17 @@ class Intake:
     """The handler of ``signer.requests``. ``wake`` starts the signing job once a batch with requests is committed."""
 
     def __init__(
-        self, *, network: str, records: Records, audit: Audit, clock: Clock, wake: Callable[[], None]
+        self,
+        *,
+        network: str,
+        free_margin_s: int,
+        records: Records,
+        audit: Audit,
+        clock: Clock,
+        wake: Callable[[], None],
     ) -> None:
         self._network = network
+        self._free_margin_s = free_margin_s
         self._records = records
         self._audit = audit
         self._clock = clock
@@ -87,7 +95,7 @@ class Intake:
                 continue
             try:
                 closing = slot_closing_of(item.event, network=self._network)
-                await close_slot(book=book, closing=closing, now=now)
+                await close_slot(book=book, closing=closing, margin_s=self._free_margin_s, now=now)
             except MismatchedClosing as error:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error), park=True)
                 outcomes.append("slot_mismatched")

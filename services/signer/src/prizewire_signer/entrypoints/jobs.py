@@ -14,9 +14,9 @@ from prizewire_signer.handlers import Decision, Desk, Order, Outcome, decide, fi
 from prizewire_signer.metrics import (
     BACKEND_FAILURES,
     BREACHES,
-    DEFERRED,
     LIMIT_CEILING,
     LIMIT_USED,
+    NOT_FREE_YET,
     OLDEST_S,
     REFUSALS,
     SIGN_SECONDS,
@@ -66,8 +66,6 @@ class SigningWorker:
         if decision.outcome is Outcome.REFUSED and decision.findings is not None:
             REFUSALS.labels(decision.findings.first).inc()
             _log.warning("refused", code=decision.findings.first)
-        if decision.outcome is Outcome.DEFERRED:
-            DEFERRED.inc()
         if decision.order is not None:
             await self._sign(decision.order)
         return True
@@ -125,17 +123,19 @@ def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
 
     async def run() -> bool:
         async with db.transaction() as tx:
-            breaches = await records.breaches(tx)
-            state = await records.queue(tx, clock.now())
+            now = clock.now()
+            breaches = await records.breaches(tx, now)
+            state = await records.queue(tx, now)
         for name, found in breaches.items():
             BREACHES.labels(name).set(len(found))
             if found:
                 _log.error("invariant broken", invariant=name, breaches=found[:20])
         WAITING.set(state.waiting)
         OLDEST_S.set(state.oldest_s)
-        for asset, (used, ceiling) in state.limits.items():
-            LIMIT_USED.labels(asset).set(used / ceiling)
-            LIMIT_CEILING.labels(asset).set(ceiling)
+        NOT_FREE_YET.set(state.not_free_yet)
+        for (scope, asset), (used, ceiling) in state.limits.items():
+            LIMIT_USED.labels(scope, asset).set(used / ceiling)
+            LIMIT_CEILING.labels(scope, asset).set(ceiling)
         return False
 
     return Job("signer.checks", CHECK_INTERVAL_S, run)

@@ -18,5 +18,5 @@ class Records:
     book: Callable[[AsyncConnection], Book]
     closing_book: Callable[[AsyncConnection], ClosingBook]
     answers: Callable[[AsyncConnection], Answers]
-    breaches: Callable[[AsyncConnection], Awaitable[Mapping[str, list[str]]]]
+    breaches: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, list[str]]]]
     queue: Callable[[AsyncConnection, datetime], Awaitable[QueueState]]

@@ -25,16 +25,11 @@ from prizewire_signer.ports import Answers, Backend, Book, RequestReader, Transa
 
 __all__ = ["Decision", "Desk", "Order", "Outcome", "decide", "finish", "sign"]
 
-RACE_PAUSE_S = 1
-"""How long a request waits before it is looked at again for a slot_closed that may still be on its way."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What every decision rests on. ``key_of`` is the public key behind each account that may sign; ``verify`` is
-    an Ed25519 verification. ``lease_s`` is how long a recorded request is left to the worker that recorded it,
-    ``race_grace_s`` how long one waits for the closing of the slot its payouts are still bound to: the two come
-    over different partitions.
+    an Ed25519 verification. ``lease_s`` is how long a recorded request is left to the worker that recorded it.
     """
 
     rules: Rules
@@ -43,7 +38,6 @@ class Desk:
     key_of: Mapping[str, bytes]
     verify: Callable[[bytes, bytes, bytes], bool]
     lease_s: int
-    race_grace_s: int
 
 
 class Outcome(StrEnum):
@@ -52,7 +46,6 @@ class Outcome(StrEnum):
     GONE = "gone"
     RECORDED = "recorded"
     REFUSED = "refused"
-    DEFERRED = "deferred"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +108,6 @@ async def decide(*, desk: Desk, book: Book, answers: Answers, work_id: int, now:
         findings = await _bind(case, transaction, findings.amounts)
     if findings.clean:
         return await _recorded(case, transaction.tx_hash)
-    if _may_be_a_race(findings) and now < work.received_at + timedelta(seconds=desk.race_grace_s):
-        await book.defer(work=work, until=now + timedelta(seconds=RACE_PAUSE_S))
-        return Decision(outcome=Outcome.DEFERRED, findings=findings)
     return await _refuse(case, findings)
 
 
@@ -165,7 +155,7 @@ async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Am
     """Judge against the records and, if nothing speaks against it, write the binding and the digest."""
     policy = case.desk.rules.policy
     codes = sorted({amount.asset.code for amount in amounts.values()})
-    facts = await case.book.facts(request=case.request, assets=codes, now=case.now)
+    facts = await case.book.facts(work=case.work, request=case.request, assets=codes, now=case.now)
     judged = judge(request=case.request, amounts=amounts, facts=facts, policy=policy)
     if judged.clean:
         await case.book.record(
@@ -174,7 +164,7 @@ async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Am
             transaction=transaction,
             facts=facts,
             amounts=amounts,
-            ceilings={code: policy.limits[code].day_minor_max for code in codes},
+            limits={code: policy.limits[code] for code in codes},
             now=case.now,
         )
     return judged
@@ -218,12 +208,8 @@ async def _refuse(case: _Case, findings: Findings) -> Decision:
         tx_hash=request.tx_hash,
         code=findings.first,
         items=tuple(findings.items),
+        free_at=findings.free_at,
         cause=case.work.event_id,
     )
     await case.answers.give([refused], now=now)
     return Decision(outcome=Outcome.REFUSED, findings=findings)
-
-
-def _may_be_a_race(findings: Findings) -> bool:
-    codes = {code for _, code in findings.items}
-    return not findings.general and codes == {Code.PAYOUT_BOUND_ELSEWHERE}

@@ -19,9 +19,9 @@ __all__ = ["Bells", "Context", "OnProgress", "OnSignerWord", "Step"]
 
 OnProgress = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[None]]
 """(transaction, payout ids, now): there is news of these payouts; called in the transaction that stores the news."""
-OnSignerWord = Callable[[AsyncConnection, Incoming], Awaitable[object]]
-"""(transaction, event): the signer closed a payout or refused to. May answer a ``Refusal``, else the event counts
-as applied; ``event.value`` is its text as it stood on Kafka."""
+OnSignerWord = Callable[[AsyncConnection, Incoming], Awaitable[bool]]
+"""(transaction, event): the signer closed a payout or refused to. False where there is no such payout;
+``event.value`` is its text as it stood on Kafka."""
 
 
 class Step(StrEnum):

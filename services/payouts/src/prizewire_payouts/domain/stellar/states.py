@@ -91,7 +91,10 @@ ATTEMPT_EDGES: dict[tuple[AttemptState, AttemptState], str] = {
 
 PAYMENT_EDGES: dict[tuple[PaymentState, PaymentState], str] = {
     (_P.QUEUED, _P.BATCHED): "leased into an attempt together with a channel",
-    (_P.BATCHED, _P.QUEUED): "its attempt was released, refused as a whole, or failed for another's fault",
+    (
+        _P.BATCHED,
+        _P.QUEUED,
+    ): "its attempt was released, refused as a whole, or failed for another's fault; or it waits for the signer",
     (_P.BATCHED, _P.PAID): "its attempt succeeded on the ledger",
     (
         _P.BATCHED,

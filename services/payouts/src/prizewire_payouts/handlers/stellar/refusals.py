@@ -6,10 +6,13 @@ from prizewire_contracts.codes import PayoutCode
 
 __all__ = ["ITEM_CODES", "SIGNER_WAITS", "SLOT_FULL", "SLOT_UNSIGNED", "STALE", "code_of"]
 
-SIGNER_WAITS = frozenset({"payout_bound_elsewhere"})
-"""Codes of an item that the signer itself will get over: it has not read yet that the payout's earlier slot is closed."""
+SIGNER_WAITS = frozenset({"payout_bound_elsewhere", "payout_waits"})
+"""Codes of an item that must wait: the signer has not read yet that the payout's earlier slot is closed, or a digest that
+it signed there might still be applied. The item leaves its batch, and is asked for again.
+"""
 ITEM_CODES: Mapping[str, PayoutCode] = {
     "day_over_limit": PayoutCode.SIGNER_LIMIT,
+    "again_over_limit": PayoutCode.SIGNER_LIMIT,
     "intent_expired": PayoutCode.INTENT_EXPIRED,
 }
 """Codes of an item that end its attempt without ending the payout; every other code gives the payout up."""

@@ -16,17 +16,19 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_money import Amount
+from prizewire_signer.adapters.storage.freeing import free_due
 from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import SigningRequest
 from prizewire_signer.domain.errors import BindingRace
-from prizewire_signer.domain.judge import DigestFacts, Facts, PayoutFacts, SlotFacts, unseen
+from prizewire_signer.domain.judge import DigestFacts, Facts, PayoutFacts, SlotFacts, uncounted, unseen
 from prizewire_signer.domain.kinds import VOID_SLOT
-from prizewire_signer.domain.model import Signature, Transaction
+from prizewire_signer.domain.model import AssetLimits, Signature, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 from prizewire_signer.ports import RecordedDigest, Work
 
 __all__ = ["SqlBook"]
 
+_SCOPE_AGAIN = "again"
 _SCOPE_DAY = "day"
 
 
@@ -55,13 +57,28 @@ class SqlBook:
             payout_ids=tuple(row.payout_id for row in rows if row.payout_id is not None),
         )
 
-    async def facts(self, *, request: SigningRequest, assets: Sequence[str], now: datetime) -> Facts:
-        """What is known about a request's slot, payouts and limits, locked until the transaction ends."""
+    async def facts(
+        self, *, work: Work, request: SigningRequest, assets: Sequence[str], now: datetime
+    ) -> Facts:
+        """What is known about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
+        slots whose time has come are freed first, with the work as the cause.
+        """
         slot_id = request.slot.slot_id
         slot = (await self._tx.execute(_SLOT, {"slot": slot_id})).one_or_none()
         count = (await self._tx.execute(_DIGEST_COUNT, {"slot": slot_id, "voiding": VOID_SLOT})).one()
-        payouts = (await self._tx.execute(_PAYOUTS, {"ids": sorted(request.payout_ids)})).all()
-        used = await self._tx.execute(_LIMITS, {"day": _day(now), "assets": sorted(assets)})
+        ids = sorted(request.payout_ids)
+        freed = await free_due(self._tx, ids, now=now)
+        await add_transitions(
+            self._tx,
+            machine="payout",
+            edges=[(str(payout_id), PayoutState.BOUND, PayoutState.FREE) for payout_id in freed],
+            cause=work.event_id,
+            correlation_id=str(slot_id),
+            now=now,
+        )
+        wanted = {"ids": ids, "slot": slot_id, "day": _day(now)}
+        payouts = (await self._tx.execute(_PAYOUTS, wanted)).all()
+        used = (await self._tx.execute(_LIMITS, {"day": _day(now), "assets": sorted(assets)})).all()
         return Facts(
             slot=None
             if slot is None
@@ -72,10 +89,13 @@ class SqlBook:
                     slot_id=row.slot_id,
                     slots_used=row.slots_used,
                     terms=None if row.terms is None else bytes(row.terms),
+                    free_at=row.free_at,
+                    counted=row.counted,
                 )
                 for row in payouts
             },
-            day_used={row.asset: row.used_minor for row in used},
+            day_used={row.asset: row.used_minor for row in used if row.scope == _SCOPE_DAY},
+            again_used={row.asset: row.used_minor for row in used if row.scope == _SCOPE_AGAIN},
         )
 
     async def record(
@@ -86,7 +106,7 @@ class SqlBook:
         transaction: Transaction,
         facts: Facts,
         amounts: Mapping[UUID, Amount],
-        ceilings: Mapping[str, int],
+        limits: Mapping[str, AssetLimits],
         now: datetime,
     ) -> None:
         """Bind the payouts to the slot, reserve the limits and record the digest.
@@ -98,7 +118,7 @@ class SqlBook:
             await self._expect(1, _SLOT_INSERT, asdict(request.slot))
         fresh = sorted(unseen(request, facts))
         await self._bind(request, facts, amounts, fresh, now)
-        await self._reserve(amounts, ceilings, fresh, now)
+        await self._reserve(request, facts, amounts, limits, now)
         await self._expect(1, _DIGEST_INSERT, _digest_row(work, request, transaction, now))
         await self._tx.execute(
             _DIGEST_PAYOUTS_INSERT, {"hash": transaction.tx_hash, "ids": list(request.payout_ids)}
@@ -114,10 +134,6 @@ class SqlBook:
             _ADVANCE,
             {"id": work.work_id, "state": state, "hash": tx_hash, "ready": ready_at, "finished": finished},
         )
-
-    async def defer(self, *, work: Work, until: datetime) -> None:
-        """Leave a claimed request queued until then."""
-        await self._tx.execute(_LEASE, {"id": work.work_id, "until": until})
 
     async def lock(self, work_id: int) -> Work | None:
         """Lock a leased request; None once it has been answered."""
@@ -178,20 +194,50 @@ class SqlBook:
 
     async def _reserve(
         self,
+        request: SigningRequest,
+        facts: Facts,
         amounts: Mapping[UUID, Amount],
-        ceilings: Mapping[str, int],
-        fresh: Sequence[UUID],
+        limits: Mapping[str, AssetLimits],
         now: datetime,
     ) -> None:
+        counted = sorted(uncounted(request, facts))
+        if not counted:
+            return
+        await self._raise_use(
+            _SCOPE_AGAIN,
+            [amounts[payout_id] for payout_id, again in counted if again],
+            {code: limit.again_minor_max for code, limit in limits.items()},
+            now,
+        )
+        await self._raise_use(
+            _SCOPE_DAY,
+            [amounts[payout_id] for payout_id, _ in counted],
+            {code: limit.day_minor_max for code, limit in limits.items()},
+            now,
+        )
+        await self._tx.execute(
+            _COUNTS_INSERT,
+            {
+                "slot": request.slot.slot_id,
+                "day": _day(now),
+                "ids": [payout_id for payout_id, _ in counted],
+                "agains": [again for _, again in counted],
+                "assets": [amounts[payout_id].asset.code for payout_id, _ in counted],
+                "amounts": [amounts[payout_id].minor for payout_id, _ in counted],
+            },
+        )
+
+    async def _raise_use(
+        self, scope: str, amounts: Sequence[Amount], ceilings: Mapping[str, int], now: datetime
+    ) -> None:
         used: dict[str, int] = {}
-        for payout_id in fresh:
-            amount = amounts[payout_id]
+        for amount in amounts:
             used[amount.asset.code] = used.get(amount.asset.code, 0) + amount.minor
         if not used:
             return
         codes = sorted(used)
         rows = {
-            "scope": _SCOPE_DAY,
+            "scope": scope,
             "day": _day(now),
             "assets": codes,
             "amounts": [used[code] for code in codes],
@@ -293,12 +339,13 @@ _DIGEST_COUNT = text(
     "FROM digests WHERE slot_id = :slot"
 )
 _PAYOUTS = text(
-    "SELECT payout_id, state, slot_id, slots_used, terms FROM payouts "
-    "WHERE payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY payout_id FOR UPDATE"
+    "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.free_at, EXISTS (SELECT 1 FROM limit_counts c "
+    "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.day = :day) AND p.slot_id = :slot AS counted "
+    "FROM payouts p WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
 _LIMITS = text(
-    "SELECT asset, used_minor FROM limit_use WHERE scope = 'day' AND key = '' AND window_start = :day "
-    "AND asset = ANY(CAST(:assets AS text[])) ORDER BY asset FOR UPDATE"
+    "SELECT scope, asset, used_minor FROM limit_use WHERE scope IN ('again', 'day') AND key = '' "
+    "AND window_start = :day AND asset = ANY(CAST(:assets AS text[])) ORDER BY scope, asset FOR UPDATE"
 )
 _SLOT_INSERT = text(
     "INSERT INTO slots (slot_id, chain, account, sequence, state) "
@@ -322,6 +369,12 @@ _LIMITS_RESERVE = text(
     "ON CONFLICT (scope, key, window_start, asset) DO UPDATE "
     "SET used_minor = limit_use.used_minor + excluded.used_minor, ceiling_minor = excluded.ceiling_minor "
     "WHERE limit_use.used_minor + excluded.used_minor <= excluded.ceiling_minor RETURNING asset"
+)
+_COUNTS_INSERT = text(
+    "INSERT INTO limit_counts (payout_id, slot_id, day, asset, amount_minor, again) "
+    "SELECT u.payout_id, CAST(:slot AS uuid), CAST(:day AS date), u.asset, u.amount, u.again "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
+    "CAST(:agains AS boolean[])) AS u(payout_id, asset, amount, again)"
 )
 _DIGEST_INSERT = text(
     "INSERT INTO digests (tx_hash, slot_id, revision, work_id, kind, max_time, fee, fee_cap, approval, recorded_at) "

@@ -20,15 +20,23 @@ from prizewire_signer.ports import QueueState
 __all__ = ["breaches_of", "queue_state"]
 
 
-async def breaches_of(tx: AsyncConnection) -> dict[str, list[str]]:
+async def breaches_of(tx: AsyncConnection, now: datetime) -> dict[str, list[str]]:
     """Breaches by the name of the invariant; all lists empty where everything holds."""
-    live = [LiveDigest(row.payout_id, row.slot_id) for row in await tx.execute(_LIVE)]
+    found = await tx.execute(_LIVE, {"now": int(now.timestamp())})
+    live = [LiveDigest(row.payout_id, row.slot_id) for row in found]
     signed = [
         SignedDigest(bytes(row.tx_hash).hex(), row.approvals, row.payouts, row.approved)
         for row in await tx.execute(_SIGNED)
     ]
     days = [
-        DayUse(row.asset, row.window_start.isoformat(), row.used_minor, int(row.counted), row.ceiling_minor)
+        DayUse(
+            row.scope,
+            row.asset,
+            row.window_start.isoformat(),
+            row.used_minor,
+            int(row.counted),
+            row.ceiling_minor,
+        )
         for row in await tx.execute(_DAYS)
     ]
     counters = (await tx.execute(_COUNTERS)).one()
@@ -50,14 +58,16 @@ async def queue_state(tx: AsyncConnection, now: datetime) -> QueueState:
     return QueueState(
         waiting=queue.waiting,
         oldest_s=0.0 if queue.oldest is None else max(0.0, (now - queue.oldest).total_seconds()),
-        limits={row.asset: (row.used_minor, row.ceiling_minor) for row in limits},
+        limits={(row.scope, row.asset): (row.used_minor, row.ceiling_minor) for row in limits},
+        not_free_yet=(await tx.execute(_NOT_FREE, {"now": now})).scalar_one(),
     )
 
 
-# Only payouts with several live slots can be a breach, so only they leave the database.
+# A digest may be applied while its slot is open, whatever its maxTime, and before its maxTime, whatever is said of its
+# slot. Only payouts with several live slots can be a breach, so only they leave the database.
 _LIVE = text(
     "WITH live AS (SELECT DISTINCT p.payout_id, d.slot_id FROM digest_payouts p JOIN digests d USING (tx_hash) "
-    "JOIN slots s USING (slot_id) WHERE s.state = 'open' OR (s.state = 'succeeded' AND s.consumed_by = d.tx_hash)) "
+    "JOIN slots s USING (slot_id) WHERE s.state = 'open' OR d.max_time >= :now OR (s.state = 'succeeded' AND s.consumed_by = d.tx_hash)) "
     "SELECT payout_id, slot_id FROM live WHERE payout_id IN "
     "(SELECT payout_id FROM live GROUP BY payout_id HAVING count(*) > 1)"
 )
@@ -72,9 +82,10 @@ _SIGNED = text(
     "OR count(p.payout_id) <> max(jsonb_array_length(d.approval -> 'items'))"
 )
 _DAYS = text(
-    "SELECT l.asset, l.window_start, l.used_minor, l.ceiling_minor, coalesce(sum(p.amount_minor), 0) AS counted "
-    "FROM limit_use l LEFT JOIN payouts p ON p.counted_on = l.window_start AND p.asset = l.asset "
-    "WHERE l.scope = 'day' GROUP BY l.asset, l.window_start, l.used_minor, l.ceiling_minor"
+    "SELECT l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor, coalesce(sum(c.amount_minor), 0) AS counted "
+    "FROM limit_use l LEFT JOIN limit_counts c ON c.day = l.window_start AND c.asset = l.asset "
+    "AND (l.scope = 'day' OR c.again) WHERE l.scope IN ('again', 'day') "
+    "GROUP BY l.scope, l.asset, l.window_start, l.used_minor, l.ceiling_minor"
 )
 _COUNTERS = text(
     "SELECT (SELECT counter FROM watermark) AS watermark, count(*) AS answers, coalesce(max(counter), 0) AS highest "
@@ -84,5 +95,7 @@ _QUEUE = text(
     "SELECT count(*) AS waiting, min(received_at) AS oldest FROM signing_work WHERE state IN ('queued', 'recorded')"
 )
 _TODAY = text(
-    "SELECT asset, used_minor, ceiling_minor FROM limit_use WHERE scope = 'day' AND window_start = :day"
+    "SELECT scope, asset, used_minor, ceiling_minor FROM limit_use WHERE scope IN ('again', 'day') "
+    "AND window_start = :day"
 )
+_NOT_FREE = text("SELECT count(*) FROM payouts WHERE free_at > :now")

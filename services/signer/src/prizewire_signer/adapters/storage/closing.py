@@ -10,11 +10,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_signer.adapters.storage.freeing import free_due
 from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
 from prizewire_signer.domain.model import Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
-from prizewire_signer.ports import SlotDigest, Work
+from prizewire_signer.ports import SlotDigest, Tombstone, Work
 
 __all__ = ["SqlClosingBook"]
 
@@ -56,15 +57,14 @@ class SqlClosingBook:
     async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, SlotDigest]:
         """Every digest of a slot, by its hash."""
         found = await self._tx.execute(_SLOT_DIGESTS, {"slot": slot_id})
-        return {
-            bytes(row.tx_hash): SlotDigest(payouts=frozenset(row.payouts), max_time=row.max_time)
-            for row in found
-        }
+        return {bytes(row.tx_hash): SlotDigest(payouts=frozenset(row.payouts)) for row in found}
 
     async def close_slot(
-        self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, now: datetime
+        self, *, closing: SlotClosing, paid: frozenset[UUID], known: bool, margin_s: int, now: datetime
     ) -> None:
-        """Close a slot: ``paid`` stay bound for ever, its other payouts become free."""
+        """Close a slot: ``paid`` stay bound for ever. Each of its other payouts stays bound until ``margin_s`` after the
+        latest maxTime of the slot's digests that pay it.
+        """
         slot = closing.slot
         parameters = {
             "slot": slot.slot_id,
@@ -88,52 +88,66 @@ class SqlClosingBook:
             now=now,
         )
         bound = [row.payout_id for row in await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot.slot_id})]
-        free = [payout_id for payout_id in bound if payout_id not in paid]
+        rest = [payout_id for payout_id in bound if payout_id not in paid]
         kept = [payout_id for payout_id in bound if payout_id in paid]
         await self._tx.execute(_PAYOUTS_PAID, {"ids": kept})
-        await self._tx.execute(_PAYOUTS_FREE, {"ids": free})
+        await self._tx.execute(_PAYOUTS_FREE_AT, {"slot": slot.slot_id, "ids": rest, "margin": margin_s})
         await add_transitions(
             self._tx,
             machine="payout",
-            edges=[(str(one), PayoutState.BOUND, PayoutState.PAID) for one in kept]
-            + [(str(one), PayoutState.BOUND, PayoutState.FREE) for one in free],
+            edges=[(str(one), PayoutState.BOUND, PayoutState.PAID) for one in kept],
             cause=closing.event_id,
             correlation_id=closing.correlation_id,
             now=now,
         )
 
-    async def tombstone(
-        self, requests: Sequence[CloseRequest], *, now: datetime
-    ) -> Mapping[UUID, tuple[PayoutState, Slot | None]]:
-        """Tombstone every payout that has nothing out; the state of each afterwards, with its slot where bound."""
+    async def hold_slot(self, slot_id: UUID) -> None:
+        """Payouts that are still bound to this slot stay so, however much time passes."""
+        await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot_id})
+        await self._tx.execute(_SLOT_HOLD, {"slot": slot_id})
+
+    async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
+        """Tombstone every payout that has nothing out; what became of each."""
         ids = sorted({request.payout_id for request in requests})
         # Inserted first: a row that another transaction is about to write is then waited for, not overlooked.
         born = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
+        released = await free_due(self._tx, ids, now=now)
         rows = (await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})).all()
         freed = {row.payout_id for row in rows if row.state == PayoutState.FREE}
         await self._tx.execute(_TOMBSTONES_SET, {"ids": sorted(freed)})
-        await self._remember(requests, born, freed, now)
+        await self._remember(requests, born, set(released), freed, now)
         return {
-            row.payout_id: (
-                PayoutState.TOMBSTONED if row.payout_id in freed else PayoutState(row.state),
-                None
+            row.payout_id: Tombstone(
+                state=PayoutState.TOMBSTONED if row.payout_id in freed else PayoutState(row.state),
+                slot=None
                 if row.slot_id is None
                 else Slot(slot_id=row.slot_id, chain=row.chain, account=row.account, sequence=row.sequence),
+                free_at=row.free_at,
             )
             for row in rows
         }
 
     async def _remember(
-        self, requests: Sequence[CloseRequest], born: set[UUID], freed: set[UUID], now: datetime
+        self,
+        requests: Sequence[CloseRequest],
+        born: set[UUID],
+        released: set[UUID],
+        freed: set[UUID],
+        now: datetime,
     ) -> None:
         for request in {one.payout_id: one for one in requests}.values():
             if request.payout_id not in born and request.payout_id not in freed:
                 continue
+            subject = str(request.payout_id)
+            edges: list[tuple[str, str, str]] = []
+            if request.payout_id in released:
+                edges.append((subject, PayoutState.BOUND, PayoutState.FREE))
             was = "" if request.payout_id in born else PayoutState.FREE
+            edges.append((subject, was, PayoutState.TOMBSTONED))
             await add_transitions(
                 self._tx,
                 machine="payout",
-                edges=[(str(request.payout_id), was, PayoutState.TOMBSTONED)],
+                edges=edges,
                 cause=request.event_id,
                 correlation_id=request.correlation_id,
                 now=now,
@@ -151,7 +165,7 @@ _ENQUEUE = text(
 _ANSWERED = text("SELECT cause FROM answers WHERE cause = ANY(CAST(:causes AS text[]))")
 _SLOT = text("SELECT state, consumed_by, ledger FROM slots WHERE slot_id = :slot FOR UPDATE")
 _SLOT_DIGESTS = text(
-    "SELECT d.tx_hash, d.max_time, coalesce(array_agg(p.payout_id) FILTER (WHERE p.payout_id IS NOT NULL), '{}') "
+    "SELECT d.tx_hash, coalesce(array_agg(p.payout_id) FILTER (WHERE p.payout_id IS NOT NULL), '{}') "
     "AS payouts FROM digests d LEFT JOIN digest_payouts p USING (tx_hash) WHERE d.slot_id = :slot GROUP BY d.tx_hash"
 )
 _SLOT_CLOSE = text(
@@ -165,16 +179,21 @@ _SLOT_PAYOUTS = text(
     "SELECT payout_id FROM payouts WHERE slot_id = :slot AND state = 'bound' ORDER BY payout_id FOR UPDATE"
 )
 _PAYOUTS_PAID = text("UPDATE payouts SET state = 'paid' WHERE payout_id = ANY(CAST(:ids AS uuid[]))")
-_PAYOUTS_FREE = text(
-    "UPDATE payouts SET state = 'free', slot_id = NULL WHERE payout_id = ANY(CAST(:ids AS uuid[]))"
+# A digest that voids the slot pays nobody: no payout waits for its maxTime.
+_PAYOUTS_FREE_AT = text(
+    "UPDATE payouts p SET free_at = to_timestamp(d.max_time + :margin) "
+    "FROM (SELECT i.payout_id, max(d.max_time) AS max_time FROM digests d JOIN digest_payouts i USING (tx_hash) "
+    "WHERE d.slot_id = :slot GROUP BY i.payout_id) d "
+    "WHERE p.payout_id = d.payout_id AND p.payout_id = ANY(CAST(:ids AS uuid[]))"
 )
+_SLOT_HOLD = text("UPDATE payouts SET free_at = NULL WHERE slot_id = :slot AND state = 'bound'")
 _TOMBSTONES_INSERT = text(
     "INSERT INTO payouts (payout_id, state, slots_used) "
     "SELECT u.payout_id, 'tombstoned', 0 FROM unnest(CAST(:ids AS uuid[])) AS u(payout_id) "
     "ORDER BY u.payout_id ON CONFLICT DO NOTHING RETURNING payout_id"
 )
 _PAYOUTS_LOCK = text(
-    "SELECT p.payout_id, p.state, p.slot_id, s.chain, s.account, s.sequence FROM payouts p "
+    "SELECT p.payout_id, p.state, p.slot_id, p.free_at, s.chain, s.account, s.sequence FROM payouts p "
     "LEFT JOIN slots s USING (slot_id) WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) "
     "ORDER BY p.payout_id FOR UPDATE OF p"
 )

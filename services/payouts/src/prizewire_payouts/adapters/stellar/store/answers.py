@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,9 @@ from sqlalchemy import Row, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import Incoming, Refusal
+from prizewire_chassis.logging import get_logger
 from prizewire_contracts.codes import PayoutCode, RefusalCode
 from prizewire_contracts.events.signing import (
     ClosedEvent,
@@ -21,6 +23,7 @@ from prizewire_contracts.events.signing import (
     SigningRefusedEvent,
 )
 from prizewire_payouts.adapters.stellar.context import Context, OnSignerWord, Step
+from prizewire_payouts.adapters.stellar.metrics import SIGNER_WAITED, UNKNOWN_ANSWERS
 from prizewire_payouts.adapters.stellar.store.following import follow, slot_use
 from prizewire_payouts.adapters.stellar.store.rows import end_payments, free_payments, lock_attempt, move
 from prizewire_payouts.adapters.stellar.tables import attempts, channels, signing_results
@@ -40,10 +43,32 @@ __all__ = ["REFUSALS_MAX", "SigningResults", "retry_pause"]
 
 REFUSALS_MAX = 20
 """Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
+WAIT_MAX = timedelta(hours=2)
+"""The longest that a payment waits before the signer is asked again, whatever it said: longer than any of its waits."""
 REST = 4
 """How much longer than the payments their channel rests, so that they go elsewhere, where there is elsewhere."""
 
 _S = AttemptState
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """Until when a payment waits in the queue, and how many refusals that counts."""
+
+    until: datetime
+    refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """What becomes of a refused batch: payments that end with their codes, those that wait, and how often the worst of
+    the others was refused so far.
+    """
+
+    ends: dict[UUID, str]
+    waits: dict[UUID, _Wait]
+    refusals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +111,18 @@ class SigningResults:
             return await self._completed(tx, event.data, cause=event.id, now=now)
         if isinstance(event, SigningRefusedEvent):
             return await self._refused(tx, event.data, cause=event.id, now=now)
-        told = self.on_closed if isinstance(event, ClosedEvent) else self.on_close_refused
         assert isinstance(event, ClosedEvent | CloseRefusedEvent)
-        answer = await told(tx, incoming)
-        return answer if isinstance(answer, Refusal) else None
+        closed = isinstance(event, ClosedEvent)
+        if not await (self.on_closed if closed else self.on_close_refused)(tx, incoming):
+            _without_effect(tx, "closed" if closed else "close_refused", payout_id=str(event.data.payout_id))
+        return None
 
     async def _completed(
         self, tx: AsyncConnection, data: SigningCompleted, *, cause: str, now: datetime
     ) -> Refusal | None:
         row = await self._attempt(tx, data)
         if row is None:
-            return _mismatch("no attempt of ours has this hash on this slot and revision")
+            return _without_effect(tx, "completed", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
         if row.signed_xdr is not None:
             return None
         try:
@@ -122,26 +148,34 @@ class SigningResults:
     ) -> Refusal | None:
         row = await self._attempt(tx, data)
         if row is None:
-            return _mismatch("no attempt of ours has this hash on this slot and revision")
+            return _without_effect(tx, "refused", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
         if row.state != _S.BUILT:
             return None  # past its maxTime already: proved by the ledger, not by a word
         await move(tx, row, _S.REFUSED, cause=f"{data.code} {cause}", now=now)
         if row.kind == Kind.VOID_SLOT:
             await self._void_refused(tx, row, data, now=now)
             return None
-        ends, refusals = await self._sort(tx, row, data)
-        ended = await end_payments(tx, row.attempt_id, ends, now=now)
+        sorted_out = await self._sort(tx, row, data, now=now)
+        ended = await end_payments(tx, row.attempt_id, sorted_out.ends, now=now)
         if ended:
             await self.context.on_progress(tx, ended, now)
-        pause = retry_pause(refusals)
+        for key, wait in sorted_out.waits.items():
+            await free_payments(
+                tx, row.attempt_id, keys=[key], due_at=wait.until, now=now, refusals=wait.refusals
+            )
+        if sorted_out.waits:
+            after_commit(tx, lambda: SIGNER_WAITED.inc(len(sorted_out.waits)))
+        pause = retry_pause(sorted_out.refusals)
         if data.code == SLOT_FULL:
             await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now, full=True)
             return None
-        if data.items or (await slot_use(tx, row)).digests:
-            waits = any(item.code in SIGNER_WAITS for item in data.items) or not data.items
-            await self._count(tx, row.attempt_id, by=1 if waits and data.code != STALE else 0)
-            due = now + pause if waits else now
-            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=due, now=now)
+        if data.items:
+            # Those to blame are out: the others go on at once.
+            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now)
+            return None
+        if (await slot_use(tx, row)).digests:
+            await self._count(tx, row.attempt_id, by=0 if data.code == STALE else 1)
+            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now + pause, now=now)
             return None
         # The whole request, for none of its items: let them try another channel, and this one rest.
         counted = 0 if data.code == STALE else 1
@@ -156,22 +190,30 @@ class SigningResults:
         return None
 
     async def _sort(
-        self, tx: AsyncConnection, row: Row[Any], data: SigningRefused
-    ) -> tuple[dict[UUID, str], int]:
-        """Which payments end by this refusal, and how often the worst of the others was refused so far."""
-        named = {item.payout_id: item.code for item in data.items}
+        self, tx: AsyncConnection, row: Row[Any], data: SigningRefused, *, now: datetime
+    ) -> "_Sorted":
+        """Which payments end by this refusal, and which leave the batch to wait."""
+        named = {item.payout_id: item for item in data.items}
         found = await tx.execute(_HELD, {"attempt": row.attempt_id})
         ends: dict[UUID, str] = {}
+        waits: dict[UUID, _Wait] = {}
         refusals = 0
         for payment in found:
-            code = named.get(payment.payout_id)
-            if code is not None and code not in SIGNER_WAITS:
-                ends[payment.provider_key] = code_of(code)
-            elif payment.refusals >= REFUSALS_MAX:
+            item = named.get(payment.payout_id)
+            if item is not None and item.code not in SIGNER_WAITS:
+                ends[payment.provider_key] = code_of(item.code)
+            elif item is not None and item.not_before is not None:
+                until = datetime.fromtimestamp(min(item.not_before, int((now + WAIT_MAX).timestamp())), UTC)
+                waits[payment.provider_key] = _Wait(max(until, now + retry_pause(0)), 0)
+            elif item is not None and payment.refusals >= REFUSALS_MAX:
+                ends[payment.provider_key] = PayoutCode.SIGNER_BOUND
+            elif item is not None:
+                waits[payment.provider_key] = _Wait(now + retry_pause(payment.refusals), 1)
+            elif not named and payment.refusals >= REFUSALS_MAX:
                 ends[payment.provider_key] = PayoutCode.SIGNER_REFUSED
             else:
                 refusals = max(refusals, payment.refusals)
-        return ends, refusals
+        return _Sorted(ends, waits, refusals)
 
     async def _void_refused(
         self, tx: AsyncConnection, row: Row[Any], data: SigningRefused, *, now: datetime
@@ -217,6 +259,12 @@ _COUNT = text(
 def retry_pause(refusals: int) -> timedelta:
     """How long to wait before asking the signer again after this many refusals as a whole: 1 s up to a minute."""
     return timedelta(seconds=min(60, 2 ** min(refusals, 6)))
+
+
+def _without_effect(tx: AsyncConnection, kind: str, **about: str) -> None:
+    """Count an answer to what payouts never asked. It parks nothing: whoever asks in payouts' name could park at will."""
+    after_commit(tx, UNKNOWN_ANSWERS.labels(kind).inc)
+    _log.warning("the signer answered what was never asked", kind=kind, **about)
 
 
 def _mismatch(detail: str) -> Refusal:
