@@ -58,7 +58,7 @@ def decode(
 
     Raises:
         EventRefused: with the first reason found, in the order: size, JSON, CloudEvents, type and version,
-            numbers (fractions, beyond 2^53), schema, source, signature.
+            numbers (fractions, beyond 2^53), schema (strict: no value of one type stands for another), source, signature.
     """
     if value is None:
         raise EventRefused(RefusalCode.NOT_JSON, "the message is empty")
@@ -77,11 +77,13 @@ def decode(
     model = _model(topic, raw)
     try:
         check_canonical(raw)
+        text = render_checked(raw)
     except NotCanonical as error:
         code = _NUMBER_CODES.get(error.code, RefusalCode.SCHEMA_INVALID)
         raise EventRefused(code, str(error), raw=raw) from None
     try:
-        event = model.model_validate(raw)
+        # Strict: what is signed is read as it is written. Text is no number, 1 is not true, and the other way round.
+        event = model.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
     if model.producer is not None and event.source != f"/prizewire/{model.producer}":
@@ -100,7 +102,7 @@ def decode(
             )
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
-    return Decoded(event, raw, hashlib.sha256(render_checked(raw)).digest())
+    return Decoded(event, raw, hashlib.sha256(text).digest())
 
 
 def _is_json_but_for_numbers(value: bytes) -> bool:

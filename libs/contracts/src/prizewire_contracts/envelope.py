@@ -1,9 +1,10 @@
 """The CloudEvents 1.0 envelope that every message wears, in structured JSON mode."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from prizewire_contracts.text import Ascii, EventLine, Name, Word
 
@@ -27,6 +28,11 @@ CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""
 
 
+_WRITTEN = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         msg = "a timestamp needs its offset"
@@ -38,7 +44,17 @@ def _aware(value: datetime) -> datetime:
         raise ValueError(msg) from None
 
 
-Timestamp = Annotated[datetime, AfterValidator(_aware)]
+def _read_moment(value: object) -> datetime:
+    """A moment is written out: no number of seconds stands for one, as number or as text."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or _WRITTEN.fullmatch(value) is None:
+        msg = "a timestamp is RFC 3339 text"
+        raise ValueError(msg)
+    return datetime.fromisoformat(value.upper())
+
+
+Timestamp = Annotated[datetime, BeforeValidator(_read_moment), AfterValidator(_aware)]
 """RFC 3339 with an offset."""
 Amount = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?$", max_length=40)]
 """A non-negative decimal string; never a number. Its asset says how many decimals it may have."""

@@ -128,18 +128,30 @@ class TrustStore:
 
 
 def _trusted_key(entry: Mapping[str, Any]) -> TrustedKey:
+    keyid, service, public_key = (_text(entry, name) for name in ("keyid", "service", "public_key"))
+    if not isinstance(entry["uses"], list):
+        msg = f"uses of the key {keyid!r} is no list"
+        raise TypeError(msg)
     uses = frozenset(entry["uses"])
     if not uses <= USES:
-        msg = f"trust.json: the key {entry['keyid']!r} has unknown uses {sorted(uses - USES)}"
+        msg = f"trust.json: the key {keyid!r} has unknown uses {sorted(uses - USES, key=str)}"
         raise ValueError(msg)
     return TrustedKey(
-        keyid=entry["keyid"],
-        service=entry["service"],
+        keyid=keyid,
+        service=service,
         uses=uses,
-        public_key=_public_key(entry["public_key"]),
+        public_key=_public_key(public_key),
         not_before=_moment(entry, "not_before"),
         not_after=_moment(entry, "not_after"),
     )
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry[name]
+    if not isinstance(value, str):
+        msg = f"{name} is {type(value).__name__}, no text"
+        raise TypeError(msg)
+    return value
 
 
 def _moment(entry: Mapping[str, Any], name: str) -> datetime:
@@ -177,6 +189,9 @@ def verify_raw(*, topic: str, raw: Mapping[str, Any], public_key: str) -> None:
 
 
 def _public_key(text: str) -> VerifyKey:
+    if any(digit.isspace() for digit in text):
+        msg = "a public key is hexadecimal digits without white space"
+        raise ValueError(msg)
     try:
         return VerifyKey(bytes.fromhex(text))
     except CryptoError as error:

@@ -45,7 +45,7 @@ class TrustedRequests:
         Raises:
             pydantic.ValidationError: the payload is not what was taken in; the row was changed.
         """
-        data = SigningRequested.model_validate(orjson.loads(work.payload))
+        data = SigningRequested.model_validate_json(work.payload, strict=True)
         slot = Slot(
             slot_id=data.slot.slot_id,
             chain=data.slot.chain,
