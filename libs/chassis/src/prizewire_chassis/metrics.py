@@ -14,6 +14,7 @@ __all__ = [
     "JOB_FAILURES",
     "OUTBOX_AGE",
     "OUTBOX_WAITING",
+    "REFUSED",
     "RELAYED",
     "RETRIES",
     "STUCK",
@@ -21,6 +22,11 @@ __all__ = [
 
 EVENTS = Counter(
     "prizewire_events_total", "Events consumed, by what became of them.", ["consumer", "outcome"]
+)
+REFUSED = Counter(
+    "prizewire_events_refused_total",
+    "Messages that were not applied, by whether they are dead or parked and by the stable reason.",
+    ["consumer", "state", "reason"],
 )
 BATCH_SIZE = Histogram(
     "prizewire_batch_events",

@@ -10,6 +10,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.schema import create_chassis_schema_v1
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
@@ -103,8 +104,9 @@ def make_spec(handler: Scripted) -> Callable[..., ConsumerSpec]:
 
 
 @pytest.fixture
-def processor(db: Database, clock: ManualClock) -> BatchProcessor:
-    return BatchProcessor(db=db, trust=make_trust(), clock=clock)
+def processor(db: Database, clock: ManualClock, outbox: Outbox) -> BatchProcessor:
+    audit = Audit(service="payouts", outbox=outbox, clock=clock)
+    return BatchProcessor(db=db, trust=make_trust(), clock=clock, audit=audit)
 
 
 @pytest.fixture

@@ -62,6 +62,27 @@ async def test_the_highest_version_wins_where_events_carry_full_state(db, proces
     assert await effects(db) == [three.event_id]
 
 
+@pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.HIGHEST])
+async def test_a_version_used_for_another_event_leaves_a_trace(db, processor, make_spec, outbox, rule):
+    """An authentic event under a version that was applied with another one is dead, and on record once for each batch:
+    somebody else holds its producer's key. Repeated events and, where the highest version wins, older ones are not.
+    """
+    payout, spec = uuid4(), make_spec(rule)
+    one, two = held(outbox, payout, 1), held(outbox, payout, 2)
+    await processor.process(spec, records(one, two, topic=TOPIC))
+    other = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=2, correlation_id="c-1",
+    )  # fmt: skip
+    await processor.process(spec, records(one, two, other, topic=TOPIC, start=2))
+    assert await effects(db) == [one.event_id, two.event_id]
+    assert await stuck_rows(db) == [("dead", "version_conflict")]
+    async with db.transaction() as tx:
+        (row,) = await tx.execute(text("SELECT * FROM audit_log"))
+    assert (row.actor, row.action, row.target) == (spec.name, "event.version_conflict", str(payout))
+    assert (row.detail["event_id"], row.detail["version"]) == (other.event_id, 2)
+
+
 async def test_only_a_gap_is_passed_by_what_fills_it(db, processor, handler, make_spec, outbox):
     """Behind an event that was parked for another reason even the next version waits."""
     payout = uuid4()

@@ -28,6 +28,7 @@ class RefusalCode(StrEnum):
     KEY_NOT_TRUSTED = "key_not_trusted"
     SOURCE_NOT_ALLOWED = "source_not_allowed"
     ID_CONFLICT = "id_conflict"
+    VERSION_CONFLICT = "version_conflict"
     COMPETITION_UNKNOWN = "competition_unknown"
     CORRELATION_MISMATCH = "correlation_mismatch"
     RESULT_CONFLICT = "result_conflict"

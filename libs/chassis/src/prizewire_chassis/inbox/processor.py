@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.audit import Audit
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, after_commit, fetch, is_transient, later
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
+from prizewire_chassis.inbox.conflicts import record_conflicts
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
@@ -63,8 +65,10 @@ class _Split(Exception):
 class BatchProcessor:
     """Applies batches for all consumers of a service."""
 
-    def __init__(self, *, db: Database, trust: TrustStore, clock: Clock) -> None:
+    def __init__(self, *, db: Database, trust: TrustStore, clock: Clock, audit: Audit | None = None) -> None:
+        """``audit`` takes a record of events that contradict what was applied; without it they are only kept as dead."""
         self._db = db
+        self._audit = audit
         self._trust = trust
         self._clock = clock
         self._stopping = asyncio.Event()
@@ -199,6 +203,7 @@ class BatchProcessor:
         if stuck:
             stuck.sort(key=lambda entry: (entry.partition, entry.offset))
             await record_stuck(tx, stuck, now=self._clock.now())
+        await record_conflicts(tx, self._audit, spec, items, refusals)
         taken.stuck = stuck
         taken.applied = [item for _, item in applied]
         return refusals

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import EVENTS
+from prizewire_chassis.metrics import EVENTS, REFUSED
 from prizewire_chassis.stuck_events import Stuck
 
 __all__ = ["Taken", "tell"]
@@ -47,6 +47,7 @@ def tell(spec: ConsumerSpec, taken: Taken) -> None:
             )
     for entry in taken.stuck:
         EVENTS.labels(spec.name, entry.state).inc()
+        REFUSED.labels(spec.name, entry.state, entry.reason).inc()
         _log.warning(
             "event stuck",
             consumer=spec.name,

@@ -25,7 +25,9 @@ async def check_versions(
     refusals: dict[int, Refusal],
     taken: Taken,
 ) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
-    """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap."""
+    """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap. An event under
+    a version that was applied with another event is refused: one of the two is not its producer's.
+    """
     subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
     if not subjects:
         return [], {}
@@ -57,7 +59,12 @@ async def check_versions(
             refusals[index] = Refusal(RefusalCode.SUBJECT_PARKED, f"waits behind {head}", park=True)
             continue
         if rule is not VersionRule.NONE and version is not None:
-            if version <= current:
+            if version == current or (rule is VersionRule.STRICT and version < current):
+                # Its id was not taken in before, so another event was applied as this version.
+                detail = f"version {version} of this subject was applied with another event, up to {current}"
+                refusals[index] = Refusal(RefusalCode.VERSION_CONFLICT, detail)
+                continue
+            if version < current:
                 taken.skip("outdated")
                 continue
             if rule is VersionRule.STRICT and version != current + 1:

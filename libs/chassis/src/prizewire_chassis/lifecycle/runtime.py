@@ -85,6 +85,7 @@ async def open_runtime(
     trust = load_trust(settings.trust_file)
     db = Database(settings.database_url.get_secret_value(), application_name=f"prizewire-{service}")
     outbox = Outbox(service=service, key=key, clock=time)
+    audit = Audit(service=service, outbox=outbox, clock=time)
     try:
         yield Runtime(
             service=service,
@@ -94,8 +95,8 @@ async def open_runtime(
             key=key,
             trust=trust,
             outbox=outbox,
-            audit=Audit(service=service, outbox=outbox, clock=time),
-            processor=BatchProcessor(db=db, trust=trust, clock=time),
+            audit=audit,
+            processor=BatchProcessor(db=db, trust=trust, clock=time, audit=audit),
             health=Health(),
         )
     finally:

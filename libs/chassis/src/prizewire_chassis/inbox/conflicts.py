@@ -1,0 +1,50 @@
+"""Events that contradict what was applied: on record, since one of the two is not its producer's."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
+from prizewire_contracts.codes import RefusalCode
+
+__all__ = ["record_conflicts"]
+
+
+async def record_conflicts(
+    tx: AsyncConnection,
+    audit: Audit | None,
+    spec: ConsumerSpec,
+    items: Sequence[object],
+    refusals: Mapping[int, Refusal],
+) -> None:
+    """One audit record for each batch that brings events under versions that were applied with other events: the first
+    of them, and how many. Each is kept among the stuck events as well; what is sent again by a person is not recorded.
+    """
+    found = [
+        item
+        for index, refusal in sorted(refusals.items())
+        if refusal.code is RefusalCode.VERSION_CONFLICT
+        and isinstance(item := items[index], Incoming)
+        and item.replay_of is None
+    ]
+    if not found or audit is None:
+        return
+    first = found[0]
+    await audit.record(
+        tx,
+        actor=spec.name,
+        action="event.version_conflict",
+        target=first.event.subject,
+        reason=str(RefusalCode.VERSION_CONFLICT),
+        detail={
+            "source": first.event.source,
+            "event_id": first.event.id,
+            "type": first.event.type,
+            "version": first.event.aggregateversion,
+            "sha256": first.hash.hex(),
+            "place": f"{first.topic}/{first.partition}/{first.offset}",
+            "events": len(found),
+        },
+        correlation_id=first.event.correlationid,
+    )
