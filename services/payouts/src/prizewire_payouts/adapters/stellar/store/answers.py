@@ -122,7 +122,8 @@ class SigningResults:
     ) -> Refusal | None:
         row = await self._attempt(tx, data)
         if row is None:
-            return _without_effect(tx, "completed", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
+            _without_effect(tx, "completed", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
+            return None
         if row.signed_xdr is not None:
             return None
         try:
@@ -148,7 +149,8 @@ class SigningResults:
     ) -> Refusal | None:
         row = await self._attempt(tx, data)
         if row is None:
-            return _without_effect(tx, "refused", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
+            _without_effect(tx, "refused", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
+            return None
         if row.state != _S.BUILT:
             return None  # past its maxTime already: proved by the ledger, not by a word
         await move(tx, row, _S.REFUSED, cause=f"{data.code} {cause}", now=now)
