@@ -9,11 +9,18 @@ from pathlib import Path
 
 import uvloop
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import make_url
 
+from prizewire_chassis.db import Database
 from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.lifecycle.process import ROLES, serve
-from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime, open_runtime
+from prizewire_chassis.lifecycle.runtime import (
+    Built,
+    ConfigurationError,
+    Runtime,
+    database_url,
+    open_runtime,
+)
+from prizewire_chassis.lifecycle.waiting import unless_stopped, wait_for_database
 from prizewire_chassis.logging import configure
 from prizewire_chassis.settings import ServiceSettings
 
@@ -75,6 +82,8 @@ async def _serve(
     roles: frozenset[str],
 ) -> None:
     async with open_runtime(settings, service=service) as runtime:
+        if not await unless_stopped(wait_for_database(runtime.db, setting="DATABASE_URL")):
+            return
         await serve(runtime, await build(runtime), roles=roles)
 
 
@@ -84,11 +93,23 @@ def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
     if settings.database_migration_url is None:
         _complain(f"{service}: set DATABASE_MIGRATION_URL to the database under its owner's role")
         return 2
-    role = make_url(settings.database_url.get_secret_value()).username
-    migrate(
-        url=settings.database_migration_url.get_secret_value(), script_location=migrations, runtime_role=role
-    )
+    url = settings.database_migration_url.get_secret_value()
+    runtime_url = database_url(settings.database_url.get_secret_value(), setting="DATABASE_URL")
+    if not asyncio.run(_database_answers(service, url)):
+        return 1
+    migrate(url=url, script_location=migrations, runtime_role=runtime_url.username)
     return 0
+
+
+async def _database_answers(service: str, url: str) -> bool:
+    """Wait for the database under its owner; False when a signal came first."""
+    setting = "DATABASE_MIGRATION_URL"
+    database_url(url, setting=setting)
+    database = Database(url, application_name=f"prizewire-{service}-migrate", pool_size=1)
+    try:
+        return await unless_stopped(wait_for_database(database, setting=setting))
+    finally:
+        await database.close()
 
 
 def _describe(settings: type[ServiceSettings]) -> list[dict[str, object]]:

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import gc
-import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,6 +21,7 @@ from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_kafka
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
@@ -91,7 +91,7 @@ class _Process:
             await self._start_http(stuck)
         if "relay" in self.roles:
             self.producer = build_producer(settings)
-            await _insist("kafka producer", self.producer.start)
+            await wait_for_kafka("kafka producer", self.producer.start)
             self.relay = Relay(
                 db=runtime.db, outbox=runtime.outbox, producer=self.producer, clock=runtime.clock
             )
@@ -117,7 +117,7 @@ class _Process:
             self.broker = build_broker(settings)
             for spec in built.specs:
                 self.offsets.append(subscribe(self.broker, spec, runtime.processor))
-            await _insist("kafka consumers", self.broker.start)
+            await wait_for_kafka("kafka consumers", self.broker.start)
         runtime.health.started = True
 
     async def _start_http(self, stuck: StuckEvents) -> None:
@@ -168,24 +168,11 @@ class _Process:
         await self.built.close()
 
 
-async def _insist(what: str, start: Callable[[], Awaitable[None]]) -> None:
-    """Start a Kafka client, waiting for a broker that is away: a service may start before its broker."""
-    tries = 0
-    while True:
-        try:
-            await start()
-            return
-        except Exception as error:  # noqa: BLE001 - aiokafka raises many kinds while a broker is away
-            tries += 1
-            _log.warning("waiting for kafka", what=what, tries=tries, error=repr(error))
-            await asyncio.sleep(min(5.0, 0.2 * 2.0 ** min(tries, 6)))
-
-
 async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES) -> None:
     """Run until SIGTERM or SIGINT, then drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     process = _Process(runtime, built, roles)
     starting = asyncio.create_task(process.start(), name="start")

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from litestar.types import ControllerRouterHandler
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
@@ -25,6 +27,20 @@ __all__ = ["Built", "ConfigurationError", "Runtime", "open_runtime"]
 
 class ConfigurationError(Exception):
     """The service must not start like this. The message is a sentence for the operator."""
+
+
+def database_url(text: str, *, setting: str) -> URL:
+    """The URL in a setting.
+
+    Raises:
+        ConfigurationError: it is none. The sentence does not repeat it, since it holds a password.
+    """
+    try:
+        return make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"{setting} is no URL of the form postgresql://role:password@host:port/database"
+        ) from None
 
 
 async def _no_lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:  # noqa: ARG001 - a Lineage
@@ -79,11 +95,14 @@ async def open_runtime(
 
     Raises:
         UnsafeKeyFile: a key file is missing or readable by others.
+        ConfigurationError: DATABASE_URL is no URL.
     """
     time = clock or SystemClock()
     key = load_message_key(settings.message_key_file)
     trust = load_trust(settings.trust_file)
-    db = Database(settings.database_url.get_secret_value(), application_name=f"prizewire-{service}")
+    url = settings.database_url.get_secret_value()
+    database_url(url, setting="DATABASE_URL")
+    db = Database(url, application_name=f"prizewire-{service}")
     outbox = Outbox(service=service, key=key, clock=time)
     audit = Audit(service=service, outbox=outbox, clock=time)
     try:

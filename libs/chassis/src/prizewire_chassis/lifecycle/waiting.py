@@ -1,0 +1,89 @@
+"""Waiting at the start for what a service stands on: it may start before its database and its broker, or while they
+recover.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.lifecycle.runtime import ConfigurationError
+from prizewire_chassis.logging import get_logger
+
+__all__ = ["STOP_SIGNALS", "unless_stopped", "wait_for_database", "wait_for_kafka"]
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_PAUSE_S_MAX: Final = 5.0
+_log = get_logger(__name__)
+
+
+async def wait_for_kafka(what: str, start: Callable[[], Awaitable[None]]) -> None:
+    """Start a Kafka client, and try again for as long as its broker is away."""
+    tries = 0
+    while True:
+        try:
+            await start()
+            return
+        except Exception as error:  # noqa: BLE001 - aiokafka raises many kinds while a broker is away
+            tries += 1
+            _log.warning("waiting for kafka", what=what, tries=tries, error=repr(error))
+            await asyncio.sleep(_pause_s(tries))
+
+
+async def wait_for_database(database: Database, *, setting: str) -> None:
+    """Wait until a connection to the database is taken. ``setting`` is the variable that names the database.
+
+    Raises:
+        ConfigurationError: the server answers and refuses for good: a wrong password, a database that does not exist.
+    """
+    tries = 0
+    while True:
+        try:
+            await database.ping()
+            return
+        except Exception as error:  # noqa: BLE001 - drivers raise many kinds while a database is away
+            reason = _reason(error)
+            if not is_transient(error):
+                raise ConfigurationError(
+                    f"the database does not take the connection of {setting}: {reason}"
+                ) from None
+            tries += 1
+            _log.warning("waiting for the database", setting=setting, tries=tries, error=reason)
+            await asyncio.sleep(_pause_s(tries))
+
+
+async def unless_stopped(work: Coroutine[Any, Any, None]) -> bool:
+    """Do ``work`` until it ends or a signal asks the process to stop; answers whether it ended by itself.
+
+    Raises:
+        Exception: what ``work`` raises.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+        stopping.cancel()
+        working.cancel()
+    if working.done() and not working.cancelled():
+        working.result()
+        return True
+    return False
+
+
+def _pause_s(tries: int) -> float:
+    return min(_PAUSE_S_MAX, 0.2 * 2.0 ** min(tries, 6))
+
+
+def _reason(error: BaseException) -> str:
+    """What the server or the system said, in one line, without SQLAlchemy's words around it."""
+    cause: BaseException = getattr(error, "orig", None) or error
+    cause = cause.__cause__ or cause
+    return " ".join(str(cause).split()) or type(cause).__name__
