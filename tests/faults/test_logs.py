@@ -1,0 +1,39 @@
+"""An outage is told in the logs, and does not fill the disk with them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from prizewire_devstack.routes import SERVICES
+from prizewire_devstack.stack import Stack
+from prizewire_devstack.waiting import eventually_sync
+
+LINES_MAX = 150
+"""For one service from the end of Kafka until its first sums; without sums it is thousands."""
+SUMMED_DEADLINE_S = 300
+
+
+@pytest.mark.timeout(600)
+def test_an_outage_of_kafka_does_not_fill_the_logs(full_stack: Stack) -> None:
+    """Each service's client libraries try on and on: what they say of it comes as few lines that stand for the others."""
+    logs = {service: full_stack.supervisor.log_file(service) for service in SERVICES}
+    began_at = {service: log.stat().st_size for service, log in logs.items()}
+
+    def lines(service: str) -> list[dict[str, Any]]:
+        with logs[service].open("rb") as file:
+            file.seek(began_at[service])
+            return [json.loads(line) for line in file.read().splitlines() if line.endswith(b"}")]
+
+    def summed() -> bool:
+        return all(any("repeated" in line for line in lines(service)) for service in SERVICES)
+
+    full_stack.kill("kafka")
+    try:
+        eventually_sync(summed, deadline_s=SUMMED_DEADLINE_S, poll_s=1)
+        told = {service: lines(service) for service in SERVICES}
+    finally:
+        full_stack.restart("kafka")
+    assert {service: len(said) for service, said in told.items() if len(said) > LINES_MAX} == {}
+    for service, said in told.items():
+        assert sum(line.get("repeated", 0) for line in said) > len(said), service
