@@ -1,18 +1,24 @@
 """The command against the whole stack: the demonstration, and what an operator does with it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prizewire_devstack.cli.status import memory_bytes
+from prizewire_devstack.cli.watching import Watcher
 from prizewire_devstack.components.processes import answers_ok, base_environment
 from prizewire_devstack.home import HOME_VARIABLE
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack import Stack
+from prizewire_devstack.stack.control import Requests
+from prizewire_devstack.stack.keeping import Keeper
 from prizewire_devstack.waiting import eventually_sync
 
 COMMAND_TIMEOUT_S = 150
@@ -184,3 +190,30 @@ def test_a_service_stays_small(service: str, full_stack: Stack, outcome: dict[st
     memory = memory_bytes(full_stack.supervisor.pid(service))
     assert memory is not None
     assert memory < 130 * 2**20
+
+
+def test_a_service_that_ended_comes_back_and_another_terminal_restarts_it(full_stack: Stack) -> None:
+    """What `prizewire up` does every second: the death is said, the service is ready again on its port."""
+    said: list[str] = []
+    requests = Requests(full_stack.home)
+    keeper = Keeper(stack=full_stack, requests=requests, say=said.append)
+    watcher = Watcher(
+        supervisor=full_stack.supervisor, directory=full_stack.home.root, say=said.append, ended=keeper.ended
+    )
+
+    def says(sentence: str) -> bool:
+        watcher.look()
+        keeper.look()
+        return sentence in said
+
+    before = full_stack.supervisor.pid("webhooks")
+    os.kill(before, signal.SIGKILL)
+    eventually_sync(lambda: says("webhooks is ready again."), deadline_s=120)
+    assert said[0].startswith("webhooks ended unexpectedly (killed by SIGKILL).")
+    assert full_stack.home.running().processes["webhooks"].pid == full_stack.supervisor.pid("webhooks")
+    said.clear()
+    with requests.opened(), ThreadPoolExecutor(1) as terminal:
+        asked = terminal.submit(prizewire, full_stack, "restart", "webhooks")
+        eventually_sync(lambda: says("webhooks is ready again.") or asked.done(), deadline_s=120)
+        assert asked.result() == "webhooks was started anew and is ready.\n"
+    assert answers_ok(f"{full_stack.service_url('webhooks')}/health/ready")
