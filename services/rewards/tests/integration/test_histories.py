@@ -258,11 +258,16 @@ async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
         assert (await ann.get("/api/transactions/all.csv")).status_code == 403
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n"])
+SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\u207c", "\u2212")
+HIDDEN = ("", " ", "\u3000", "\xa0", "\ufeff", "\u200b", "\x00", "\x1b", " \t\r\n", "\u2028")
+
+
+@pytest.mark.parametrize("begin", [*(hidden + sign for hidden in HIDDEN for sign in SIGNS), "\t", "\r", "\n"])
 def test_no_cell_is_a_formula(begin: str) -> None:
     """What a spreadsheet would evaluate begins with an apostrophe; anything else stays as it is."""
     assert safe_cell(f"{begin}cmd|' /C calc'!A0") == f"'{begin}cmd|' /C calc'!A0"
-    assert safe_cell("ann") == "ann"
+    for harmless in ("ann", " ann", "\u3000ann", "a=1", "1-2", "\uff11"):
+        assert safe_cell(harmless) == harmless
     assert safe_cell("") == ""
 
 

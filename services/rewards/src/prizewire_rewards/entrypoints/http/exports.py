@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -38,17 +39,21 @@ holds back neither memory nor the database's vacuum.
 """
 SCAN_PER_READ: Final = 20_000
 STATEMENT_ENTRIES_MAX: Final = 2_000
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
+_CONTROL: Final = ("\t", "\r", "\n")
 _CSV: Final = "text/csv; charset=utf-8; header=present"
 _BEGIN = "The statement begins at this moment, with its time zone."
 _END = "It ends before this moment, with its time zone."
 
 
 def safe_cell(text: str) -> str:
-    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula gets an apostrophe before it
-    (OWASP, "CSV Injection").
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula, or with a control character, gets
+    an apostrophe before it (OWASP, "CSV Injection"). Signs of other widths count (＝), and what does not show is looked
+    past: a spreadsheet may do both.
+    """  # noqa: RUF002 - the sign in question
+    first = next((char for char in text if unicodedata.category(char)[0] not in "CZ"), "")
+    evaluated = unicodedata.normalize("NFKC", first)[:1] in _FORMULA
+    return f"'{text}" if evaluated or text.startswith(_CONTROL) else text
 
 
 def _common(front: Front, entry: Entry) -> tuple[str, ...]:
