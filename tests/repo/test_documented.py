@@ -44,7 +44,7 @@ async def thing(name: FromPath[str]) -> Response[Thing]:
 
 @pytest.fixture
 async def client():
-    reader = TokenReader(secret=None, issuer="i", audience="a")
+    reader = TokenReader(keys=None, issuer="i", audience="a")
     app = Documented(build_app(service="test", controllers=[thing], health=Health(), tokens=reader))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:

@@ -23,7 +23,6 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
@@ -41,6 +40,7 @@ from prizewire_chassis.testing import (
     make_token,
     make_trust,
     records,
+    token_reader,
 )
 from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_hash
@@ -82,7 +82,6 @@ ASSETS = AssetRegistry.from_mapping(
     }
 )
 TRUST = make_trust()
-JWT_SECRET = "rewards-test-" * 4
 
 
 @contextmanager
@@ -450,11 +449,11 @@ class Rig:
             service="rewards",
             controllers=[*self.built.controllers, about],
             health=Health(),
-            tokens=TokenReader(secret=JWT_SECRET, issuer="prizewire-dev", audience="prizewire"),
+            tokens=token_reader(),
         )
         headers = {}
         if player is not None:
-            token = make_token(secret=JWT_SECRET, subject=player, roles=roles or ("player",))
+            token = make_token(subject=player, roles=roles or ("player",))
             headers["authorization"] = f"Bearer {token}"
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar is an ASGI application
         return httpx.AsyncClient(transport=transport, base_url="http://rewards", headers=headers)

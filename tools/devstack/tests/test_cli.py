@@ -54,12 +54,15 @@ def test_a_token_is_for_the_player_or_the_role_asked_for(tmp_path: Path) -> None
     home.create()
     keyring = Keyring(home=home)
     keyring.ensure(now=datetime.now(UTC))
-    secret = keyring.jwt_secret_file.read_text().strip()
+    public = jwt.PyJWKSet.from_json(keyring.jwks_file.read_text())
 
     def claims(*arguments: str) -> dict[str, object]:
         done = prizewire("token", *arguments, "--json", home=tmp_path)
         decoded: dict[str, object] = jwt.decode(
-            json.loads(done.stdout)["token"], secret, algorithms=["HS256"], audience="prizewire"
+            (token := json.loads(done.stdout)["token"]),
+            public[jwt.get_unverified_header(token)["kid"]],
+            algorithms=["EdDSA"],
+            audience="prizewire",
         )
         return decoded
 

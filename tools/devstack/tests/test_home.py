@@ -10,7 +10,6 @@ import pytest
 
 from prizewire_contracts.intents import EVENT_TAG
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore
-from prizewire_devstack import tokens
 from prizewire_devstack.components.keys import USES, Keyring
 from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRunningError, PortBusyError
 from prizewire_devstack.home import Home
@@ -78,13 +77,12 @@ def test_the_game_servers_key_is_not_in_the_trust_file(fresh_keyring: Keyring) -
 
 def test_a_token_carries_subject_roles_and_an_end(fresh_keyring: Keyring) -> None:
     """The claims are those that the services check."""
-    token = tokens.issue(
-        secret_file=fresh_keyring.jwt_secret_file, subject="ada", roles=["player"], now=datetime.now(UTC)
-    )
+    token = fresh_keyring.token("player", subject="ada")
+    public = jwt.PyJWKSet.from_json(fresh_keyring.jwks_file.read_text())
     claims = jwt.decode(
         token,
-        fresh_keyring.jwt_secret_file.read_text().strip(),
-        algorithms=["HS256"],
+        public[jwt.get_unverified_header(token)["kid"]],
+        algorithms=["EdDSA"],
         audience="prizewire",
         issuer="prizewire-dev",
     )

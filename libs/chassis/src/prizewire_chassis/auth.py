@@ -1,9 +1,10 @@
 """Who is calling: bearer tokens, roles, and guards for routes. Identity itself is managed elsewhere."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import jwt
 from litestar.connection import ASGIConnection
@@ -11,11 +12,25 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.types import ASGIApp
 
+from prizewire_chassis.jwks import KeySource, TokenKeysUnavailable
 from prizewire_chassis.problems import Problem
 
-__all__ = ["ApiTokens", "Authentication", "Principal", "Role", "TokenReader", "machines", "require"]
+__all__ = [
+    "OWN_PROOF",
+    "ApiTokens",
+    "Authentication",
+    "Principal",
+    "Role",
+    "TokenReader",
+    "machines",
+    "require",
+]
 
+OWN_PROOF: Final[Mapping[str, Any]] = {"exclude_from_auth": True}
+"""``opt`` of a route whose callers prove themselves in their own way: its ``Authorization`` header is not looked at here."""
 _LEEWAY_S = 30
+_HS256 = "HS256"
+_KID_CHARS_MAX = 200
 
 
 class Role(StrEnum):
@@ -49,39 +64,68 @@ class Principal:
 
 
 class TokenReader:
-    """Checks HS256 tokens: signature, issuer, audience, expiry, not-before. Other algorithms are refused."""
+    """Checks access tokens: signature, issuer, audience, expiry, not-before.
 
-    def __init__(self, *, secret: str | None, issuer: str, audience: str) -> None:
-        self._secret = secret
+    A token names its key (``kid``), and the key decides the algorithm. HS256 counts only where ``hs256_secret`` is given,
+    which is for development: everybody who can check such a token can make one.
+    """
+
+    def __init__(
+        self, *, keys: KeySource | None, issuer: str, audience: str, hs256_secret: str | None = None
+    ) -> None:
+        self._keys = keys
+        self._hs256_secret = hs256_secret
         self._issuer = issuer
         self._audience = audience
 
-    def read(self, token: str) -> Principal:
+    async def read(self, token: str) -> Principal:
         """The caller that a token names.
 
         Raises:
-            Problem: 401 ``token_invalid``.
+            Problem: 401 ``token_invalid``, 503 ``token_keys_unavailable``.
         """
-        if self._secret is None:
-            raise Problem(
-                status=401, code="token_invalid", detail="this service has no token secret configured"
-            )
         try:
+            key, algorithm = await self._key_of(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
-                self._secret,
-                algorithms=["HS256"],
+                key,
+                algorithms=[algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=_LEEWAY_S,
                 options={"require": ["exp", "sub", "iss", "aud"]},
             )
-            roles = frozenset(Role(name) for name in claims.get("roles", []))
-        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+            roles = _roles(claims.get("roles", []))
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Problem(
                 status=401, code="token_invalid", detail=f"the token was refused: {error}"
             ) from None
+        except TokenKeysUnavailable:
+            detail = "the keys that tokens are checked with cannot be fetched just now; try again later"
+            raise Problem(status=503, code="token_keys_unavailable", detail=detail) from None
         return Principal(claims["sub"], roles)
+
+    async def _key_of(self, header: Mapping[str, Any]) -> tuple[Any, str]:
+        """The key and the algorithm that a token must be signed with."""
+        if header.get("alg") == _HS256 and self._hs256_secret is not None:
+            return self._hs256_secret, _HS256
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not 1 <= len(kid) <= _KID_CHARS_MAX:
+            raise ValueError("it does not name its key (kid)")
+        found = None if self._keys is None else await self._keys.find(kid)
+        if found is None:
+            raise ValueError("it names a key that is not known here")
+        if header.get("alg") != found.algorithm:
+            raise ValueError("its algorithm is not that of its key")
+        if not found.is_good_at(time.time()):
+            raise ValueError("its key is not good at this time")
+        return found.key, found.algorithm
+
+
+def _roles(claim: Any) -> frozenset[Role]:
+    if not isinstance(claim, list):
+        raise TypeError("its roles are no list")
+    return frozenset(Role(name) for name in claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +163,7 @@ class Authentication(AbstractAuthenticationMiddleware):
     async def _principal(self, token: str) -> Principal:
         given = self._api_tokens
         if given is None or not token.startswith(given.prefix):
-            return self._reader.read(token)
+            return await self._reader.read(token)
         subject = await given.read(token)
         if subject is None:
             detail = "the API token is unknown, expired or revoked"

@@ -18,6 +18,8 @@ __all__ = [
     "RELAYED",
     "RETRIES",
     "STUCK",
+    "TOKEN_KEYS",
+    "TOKEN_KEY_READS",
 ]
 
 EVENTS = Counter(
@@ -64,3 +66,9 @@ HTTP_REQUESTS = Counter(
     ["method", "route", "status"],
 )
 HTTP_SECONDS = Histogram("prizewire_http_request_seconds", "Time to answer.", ["method", "route"])
+TOKEN_KEYS = Gauge("prizewire_token_keys", "Public keys that access tokens are checked with now.")
+TOKEN_KEY_READS = Counter(
+    "prizewire_token_key_reads_total",
+    "Reads of the public keys of access tokens after the start, by outcome: read, failed (the former keys serve).",
+    ["outcome"],
+)

@@ -1,6 +1,7 @@
 """What every service reads from its environment."""
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import Field, SecretStr
@@ -8,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prizewire_money import AssetRegistry
 
-__all__ = ["ServiceSettings", "load_assets"]
+__all__ = ["ApiSettings", "ServiceSettings", "load_assets"]
 
 
 class ServiceSettings(BaseSettings):
@@ -16,7 +17,9 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
 
-    prizewire_environment: str = Field("production", description="development, staging or production.")
+    prizewire_environment: Literal["development", "staging", "production"] = Field(
+        "production", description="development, staging or production."
+    )
     database_url: SecretStr = Field(description="The service's database under its runtime role.")
     database_migration_url: SecretStr | None = Field(None, description="The same database under its owner.")
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list.")
@@ -30,11 +33,28 @@ class ServiceSettings(BaseSettings):
     message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
     trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
     assets_file: Path = Field(Path("assets.yaml"), description="assets.yaml: code, decimals, redeemable.")
-    jwt_secret_file: Path | None = Field(None, description="HS256 secret of access tokens (development).")
-    jwt_issuer: str = Field("prizewire-dev", description="Expected iss of access tokens.")
-    jwt_audience: str = Field("prizewire", description="Expected aud of access tokens.")
     checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+class ApiSettings(ServiceSettings):
+    """What a service with an HTTP interface for people reads beside: the public keys of access tokens."""
+
+    jwt_jwks_file: Path | None = Field(
+        None,
+        description="JWKS with the public keys of access tokens (Ed25519 or RSA); read again when it changes.",
+    )
+    jwt_jwks_url: str | None = Field(
+        None, description="Where that JWKS is fetched instead: https, or http in development."
+    )
+    jwt_issuer: str = Field("prizewire-dev", description="Expected iss of access tokens.")
+    jwt_audience: str = Field("prizewire", description="Expected aud of access tokens.")
+    jwt_allow_hs256_development: bool = Field(
+        False, description="Take HS256 tokens of JWT_SECRET_FILE too; for development only."
+    )
+    jwt_secret_file: Path | None = Field(
+        None, description="HS256 secret (mode 0600); whoever holds it can make tokens. For development only."
+    )
 
 
 def load_assets(path: Path) -> AssetRegistry:

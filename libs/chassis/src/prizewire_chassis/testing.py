@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,18 +11,25 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
 from sqlalchemy.event import listen, remove
 
+from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database, Row, Transaction
+from prizewire_chassis.jwks import TokenKey, read_keys
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent, sign_raw
 from prizewire_contracts.topics import topic_of
 from prizewire_contracts.trust import MessageKey, TrustStore
 
 __all__ = [
+    "TOKEN_KEY",
+    "TOKEN_KID",
     "TRUSTED_USES",
     "FakeRecord",
+    "FixedKeys",
     "ManualClock",
     "event_bytes",
     "heard_statements",
@@ -31,6 +38,8 @@ __all__ = [
     "make_token",
     "make_trust",
     "records",
+    "token_jwks",
+    "token_reader",
 ]
 
 TRUSTED_USES = {
@@ -106,13 +115,35 @@ def make_trust(services: Iterable[str] = tuple(TRUSTED_USES)) -> TrustStore:
     )
 
 
+TOKEN_KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"test access tokens").digest())
+"""What ``make_token`` signs with; the same at every run."""
+TOKEN_KID = "test-tokens"  # noqa: S105 - the name of a key
+
+
+@dataclass(frozen=True, slots=True)
+class FixedKeys:
+    """``KeySource`` over given keys."""
+
+    keys: Mapping[str, TokenKey]
+
+    async def find(self, kid: str) -> TokenKey | None:
+        """See the port."""
+        return self.keys.get(kid)
+
+
+def token_jwks() -> dict[str, Any]:
+    """The public half of ``TOKEN_KEY``, as a service reads it."""
+    public = OKPAlgorithm.to_jwk(TOKEN_KEY.public_key(), as_dict=True)
+    return {"keys": [{**public, "kid": TOKEN_KID, "alg": "EdDSA", "use": "sig"}]}
+
+
+def token_reader() -> TokenReader:
+    """A reader that takes the tokens of ``make_token``."""
+    return TokenReader(keys=FixedKeys(read_keys(token_jwks())), issuer="prizewire-dev", audience="prizewire")
+
+
 def make_token(
-    *,
-    secret: str,
-    subject: str,
-    roles: Iterable[str],
-    issuer: str = "prizewire-dev",
-    audience: str = "prizewire",
+    *, subject: str, roles: Iterable[str], issuer: str = "prizewire-dev", audience: str = "prizewire"
 ) -> str:
     """An access token that is good for an hour."""
     now = datetime.now(UTC)
@@ -124,7 +155,7 @@ def make_token(
         "iat": now,
         "exp": now + timedelta(hours=1),
     }
-    return jwt.encode(claims, secret, algorithm="HS256")
+    return jwt.encode(claims, TOKEN_KEY, algorithm="EdDSA", headers={"kid": TOKEN_KID})
 
 
 def event_bytes(

@@ -9,17 +9,15 @@ from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import held
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app, encode_cursor
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
-from prizewire_chassis.testing import make_token, records
+from prizewire_chassis.testing import make_token, records, token_reader
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
 from tests.documented import Documented
 
-SECRET = "never used outside this test, long enough"
 ROOT = "/api/services/payouts"
 
 
@@ -42,7 +40,7 @@ async def client(db, make_stuck, spec, outbox, clock):
         service="payouts",
         controllers=[about],
         health=Health(),
-        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
     )
     transport = httpx.ASGITransport(app=Documented(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
@@ -50,7 +48,7 @@ async def client(db, make_stuck, spec, outbox, clock):
 
 
 def auth(*roles: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {make_token(secret=SECRET, subject='ana', roles=roles)}"}
+    return {"authorization": f"Bearer {make_token(subject='ana', roles=roles)}"}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +175,7 @@ async def test_what_the_database_takes_for_no_value_is_the_callers_mistake(db, k
         service="payouts",
         controllers=[bound],
         health=Health(),
-        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
     )
     transport = httpx.ASGITransport(app=Documented(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:

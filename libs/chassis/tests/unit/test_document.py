@@ -15,7 +15,7 @@ from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.examples import answer, page
 from prizewire_chassis.idempotency import KEY_PATTERN
 
-READER = TokenReader(secret=None, issuer="i", audience="a")
+READER = TokenReader(keys=None, issuer="i", audience="a")
 
 
 class Inner(BaseModel):

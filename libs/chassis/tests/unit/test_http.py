@@ -10,13 +10,12 @@ from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.auth import ApiTokens, Role, TokenReader, machines, require
+from prizewire_chassis.auth import OWN_PROOF, ApiTokens, Role, machines, require
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.app import BODY_BYTES_MAX
-from prizewire_chassis.testing import make_token
+from prizewire_chassis.testing import make_token, token_reader
 
-SECRET = "never used outside this test, long enough"
 CAUSE = "relation wallets, password hush"
 
 
@@ -71,6 +70,11 @@ async def anybody(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {"subject": request.user.subject}
 
 
+@get("/own-proof", opt=OWN_PROOF)
+async def own_proof(request: Request) -> dict[str, object]:
+    return {"user": request.scope.get("user"), "header": request.headers.get("authorization")}
+
+
 @get("/approvers", guards=[require(Role.APPROVER, Role.ADMIN)])
 async def approvers() -> None:
     return
@@ -80,9 +84,9 @@ async def approvers() -> None:
 async def client():
     app = build_app(
         service="test",
-        controllers=[length, typed, purse, broken, away, raised, anybody, approvers, systems],
+        controllers=[length, typed, purse, broken, away, raised, anybody, approvers, own_proof, systems],
         health=Health(),
-        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
         api_tokens=ApiTokens(prefix="api_", read=system_of),
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -91,7 +95,16 @@ async def client():
 
 
 def bearer(*roles: str, scheme: str = "Bearer") -> dict[str, str]:
-    return {"authorization": f"{scheme} {make_token(secret=SECRET, subject='p-1', roles=roles)}"}
+    return {"authorization": f"{scheme} {make_token(subject='p-1', roles=roles)}"}
+
+
+async def test_a_route_with_a_proof_of_its_own_is_left_alone(client):
+    """Its Authorization header is not looked at, and nobody is known there; every other route refuses that header."""
+    for header in ("Acme proof", "Bearer nonsense", bearer("admin")["authorization"]):
+        answer = await client.get("/own-proof", headers={"authorization": header})
+        assert (answer.status_code, answer.json()) == (200, {"user": None, "header": header})
+    answer = await client.get("/anybody", headers={"authorization": "Acme proof"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
 
 
 async def chunks(total: int):

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import ApiSettings
 from prizewire_money import Amount, AssetRegistry, MoneyError
 from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
 
 __all__ = ["PayoutSettings", "approval_policy", "schedule"]
 
 
-class PayoutSettings(ServiceSettings):
+class PayoutSettings(ApiSettings):
     """Settings of payouts. What is not set for Stellar only matters where a rail of that type is configured."""
 
     rails_file: Path = Field(description="rails.yaml: the configured rails, in order of preference.")

@@ -8,10 +8,9 @@ import httpx
 import pytest
 from stellar_sdk import MuxedAccount
 
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
-from prizewire_chassis.testing import make_token
+from prizewire_chassis.testing import make_token, token_reader
 from prizewire_payouts.entrypoints.http import (
     admin_controller,
     methods_controller,
@@ -20,7 +19,6 @@ from prizewire_payouts.entrypoints.http import (
 )
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
 
-SECRET = "a made-up secret of tests, long enough for HS256"
 MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
 CONTRACT = "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE"
 Client = httpx.AsyncClient
@@ -32,7 +30,7 @@ async def client(rig: Rig) -> AsyncIterator[Client]:
     controllers = [
         make(parts) for make in (methods_controller, payouts_controller, pauses_controller, admin_controller)
     ]
-    tokens = TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire")
+    tokens = token_reader()
     app = build_app(service="payouts", controllers=controllers, health=Health(), tokens=tokens)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as made:
@@ -40,7 +38,7 @@ async def client(rig: Rig) -> AsyncIterator[Client]:
 
 
 def as_(subject: str, *roles: str, key: str | None = None) -> dict[str, str]:
-    token = make_token(secret=SECRET, subject=subject, roles=roles or ("player",))
+    token = make_token(subject=subject, roles=roles or ("player",))
     return {"authorization": f"Bearer {token}", **({"idempotency-key": key} if key else {})}
 
 

@@ -16,10 +16,9 @@ import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from prizewire_chassis.lifecycle import ConfigurationError, main, open_runtime
-from prizewire_chassis.testing import ManualClock, make_token
+from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
-from prizewire_devstack import tokens
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.stellar import PASSPHRASE
@@ -121,11 +120,7 @@ def login(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 
 
 def headers(keyring: Keyring, subject: str, role: str) -> dict[str, str]:
-    secret = keyring.jwt_secret_file.read_text().strip()
-    token = make_token(
-        secret=secret, subject=subject, roles=[role], issuer=tokens.ISSUER, audience=tokens.AUDIENCE
-    )
-    return {"authorization": f"Bearer {token}"}
+    return {"authorization": f"Bearer {keyring.token(role, subject=subject)}"}
 
 
 async def test_accounts_that_pay_are_no_destinations(service: tuple[Service, Rig], keyring: Keyring) -> None:

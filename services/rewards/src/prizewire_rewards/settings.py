@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import ApiSettings
 
 __all__ = ["RewardsSettings"]
 
 
-class RewardsSettings(ServiceSettings):
+class RewardsSettings(ApiSettings):
     """Rewards' own settings."""
 
     stellar_network_passphrase: str = Field(

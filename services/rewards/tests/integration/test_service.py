@@ -17,10 +17,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from prizewire_chassis.testing import make_token
 from prizewire_contracts.topics import PLAYERS, REWARDS, SETTLEMENTS
 from prizewire_contracts.trust import MessageKey
-from prizewire_devstack import tokens
 from prizewire_devstack.acl import IDENTITY_SOURCE
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
@@ -65,14 +63,7 @@ async def running(
         process = subprocess.Popen(  # noqa: ASYNC220 - started once, before anything else runs
             [sys.executable, "-m", "prizewire_rewards", "serve"], env=environment, stdout=out, stderr=out
         )
-    token = make_token(
-        secret=keyring.jwt_secret_file.read_text().strip(),
-        subject="boss",
-        roles=["admin"],
-        issuer=tokens.ISSUER,
-        audience=tokens.AUDIENCE,
-    )
-    headers = {"authorization": f"Bearer {token}"}
+    headers = {"authorization": f"Bearer {keyring.token('admin', subject='boss')}"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as admin:
 
         async def ready() -> bool:

@@ -5,14 +5,14 @@ from typing import Final
 
 from pydantic import Field
 
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import ApiSettings
 
 __all__ = ["Settings"]
 
 _BPS_PER_PERCENT: Final = 100
 
 
-class Settings(ServiceSettings):
+class Settings(ApiSettings):
     """Fees are percentages of the gross prize with at most two decimals; a competition may set its own."""
 
     platform_fee_percentage: Decimal = Field(

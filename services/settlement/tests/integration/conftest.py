@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
@@ -24,7 +23,15 @@ from prizewire_chassis.inbox import BatchProcessor
 from prizewire_chassis.lifecycle import Built, Runtime
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_chassis.testing import FakeRecord, event_bytes, hold_to_model, make_key, make_token, make_trust
+from prizewire_chassis.testing import (
+    FakeRecord,
+    event_bytes,
+    hold_to_model,
+    make_key,
+    make_token,
+    make_trust,
+    token_reader,
+)
 from prizewire_contracts.decode import decode
 from prizewire_contracts.ids import round_id
 from prizewire_contracts.topics import MATCHES, SETTLEMENTS
@@ -35,8 +42,6 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_settlement.app import build
 from prizewire_settlement.settings import Settings
 from services.settlement.tests.fakes import CAMPAIGN, KEY, NOW, SOURCE
-
-SECRET = "settlement tests only: " + "x" * 32
 
 
 def open_runtime(urls: DatabaseUrls, *, now: datetime, **more: Any) -> Runtime:
@@ -157,12 +162,12 @@ class Service:
             service="settlement",
             controllers=[*self.built.controllers, about],
             health=self.runtime.health,
-            tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+            tokens=token_reader(),
             api_tokens=self.built.api_tokens,
         )
 
     def as_(self, *roles: str, subject: str = "olga") -> dict[str, str]:
-        return {"authorization": f"Bearer {make_token(secret=SECRET, subject=subject, roles=roles)}"}
+        return {"authorization": f"Bearer {make_token(subject=subject, roles=roles)}"}
 
     async def create(self, **changes: Any) -> dict[str, Any]:
         answer = await self.client.post(

@@ -17,11 +17,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from click.testing import CliRunner
 
-from prizewire_chassis.testing import make_token
 from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.topics import MATCHES, SETTLEMENTS
 from prizewire_contracts.trust import TrustStore
-from prizewire_devstack import tokens
 from prizewire_devstack.cli.source import command as source_command
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
@@ -122,11 +120,7 @@ def login(kafka_server: KafkaServer, principal: str) -> dict[str, Any]:
 
 
 def headers(keyring: Keyring, subject: str, *roles: str) -> dict[str, str]:
-    secret = keyring.jwt_secret_file.read_text().strip()
-    token = make_token(
-        secret=secret, subject=subject, roles=roles, issuer=tokens.ISSUER, audience=tokens.AUDIENCE
-    )
-    return {"authorization": f"Bearer {token}"}
+    return {"authorization": f"Bearer {keyring.token(*roles, subject=subject)}"}
 
 
 async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(

@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
 
-from prizewire_devstack import tokens
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home
@@ -171,7 +169,5 @@ def connect(*, roles: tuple[str, ...] = ("operator", "admin"), timeout_s: float 
         return Api(base_url=named[0], token=named[1], advice=REMOTE_ADVICE, timeout_s=timeout_s)
     home = Home.default()
     run = home.running()
-    local_token = tokens.issue(
-        secret_file=Keyring(home=home).jwt_secret_file, subject=SUBJECT, roles=roles, now=datetime.now(UTC)
-    )
+    local_token = Keyring(home=home).token(*roles, subject=SUBJECT)
     return Api(base_url=run.urls["gateway"], token=local_token, timeout_s=timeout_s)

@@ -67,7 +67,7 @@ def devstack_supervisor() -> Iterator[Supervisor]:
 
 @pytest.fixture(scope="session")
 def keyring(devstack_directory: Path) -> Keyring:
-    """Message keys, trust.json, JWT secret and credentials, generated for this session."""
+    """Message keys, trust.json, token key and credentials, generated for this session."""
     from prizewire_devstack.components.keys import Keyring
     from prizewire_devstack.home import Home
 

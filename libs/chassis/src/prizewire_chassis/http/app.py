@@ -54,12 +54,13 @@ def build_app(
     service: str,
     controllers: Sequence[ControllerRouterHandler],
     health: Health,
-    tokens: TokenReader,
+    tokens: TokenReader | None,
     api_tokens: ApiTokens | None = None,
 ) -> Litestar:
     """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``.
 
-    Every failure is answered as problem details with a stable code; an unexpected one says nothing of its cause.
+    Every failure is answered as problem details with a stable code; an unexpected one says nothing of its cause. Without
+    ``tokens`` nobody is known, so that a guarded route lets nobody pass.
     """
 
     @get("/health/live", include_in_schema=False)
@@ -76,11 +77,14 @@ def build_app(
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
+    authentication = (
+        [] if tokens is None else [DefineMiddleware(Authentication, reader=tokens, api_tokens=api_tokens)]
+    )
     return Application(
         route_handlers=[live, ready, metrics, *controllers],
         middleware=[
             DefineMiddleware(_Observed),
-            DefineMiddleware(Authentication, reader=tokens, api_tokens=api_tokens),
+            *authentication,
         ],
         exception_handlers={
             Problem: _problem,

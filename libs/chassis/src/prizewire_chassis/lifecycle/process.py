@@ -13,14 +13,13 @@ from faststream.kafka import KafkaBroker
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.checks import audit_check, checks_job
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
-from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime
+from prizewire_chassis.lifecycle.runtime import Built, Runtime
+from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_kafka
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
@@ -31,8 +30,6 @@ __all__ = ["HTTP_KEEP_ALIVE_S", "ROLES", "http_config", "serve"]
 
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
-_TOKEN_SECRET_BYTES_MIN = 32
-"""RFC 7518, section 3.2: a shorter HS256 key is guessed sooner than a signature."""
 HTTP_KEEP_ALIVE_S = 650
 """An idle connection must outlive the idle time of every proxy in front (nginx and AWS 60 s, Caddy 120 s, Google
 600 s): else a proxy may reuse one that is just being closed, and answers 502 to a POST that it cannot repeat.
@@ -122,12 +119,7 @@ class _Process:
 
     async def _start_http(self, stuck: StuckEvents) -> None:
         runtime, built, settings = self.runtime, self.built, self.runtime.settings
-        secret = read_secret(settings.jwt_secret_file) if settings.jwt_secret_file else None
-        if secret is not None and len(secret.encode()) < _TOKEN_SECRET_BYTES_MIN:
-            raise ConfigurationError(
-                f"the token secret in JWT_SECRET_FILE is too short: HS256 wants {_TOKEN_SECRET_BYTES_MIN} bytes"
-            )
-        tokens = TokenReader(secret=secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        tokens = None if built.http_minimal else token_reader(settings)
         controllers: list[ControllerRouterHandler] = []
         if not built.http_minimal:
             about = service_controller(

@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
-from prizewire_chassis.testing import make_token
+from prizewire_chassis.testing import make_token, token_reader
 from prizewire_payouts.adapters.addresses import stellar_address_kind
 from prizewire_payouts.entrypoints.http import HttpParts, ReviewParts, reviews_controller
 from prizewire_payouts.handlers.approval import cancel_payout
@@ -21,7 +20,6 @@ from prizewire_payouts.ports import Store
 from services.payouts.tests.integration.stellar.conftest import CHANNEL_KEYS, PLAYER_KEYS, Sandbox, World
 from services.payouts.tests.integration.stellar.lived import LivedWorld
 
-SECRET = "a made-up secret of tests, long enough for HS256"
 FOREVER = 1_000_000
 CENT = 100_000
 ONE, TWO = (PLAYER_KEYS[index].public_key for index in range(2))
@@ -74,7 +72,7 @@ class Office:
 
 
 def _headers(who: str, roles: tuple[str, ...]) -> dict[str, str]:
-    token = make_token(secret=SECRET, subject=who, roles=roles)
+    token = make_token(subject=who, roles=roles)
     return {"authorization": f"Bearer {token}"}
 
 
@@ -99,7 +97,7 @@ async def office(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIte
         service="payouts",
         controllers=[reviews_controller(http, parts)],
         health=Health(),
-        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
     )
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as client:

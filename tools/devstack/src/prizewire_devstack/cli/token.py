@@ -1,7 +1,7 @@
 """`prizewire token`: a token for calling the HTTP interfaces by hand."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import click
 
@@ -24,14 +24,8 @@ def command(roles: tuple[str, ...], player: str | None, hours: int, as_json: boo
     """Print a token for the local stack: --player alone makes a player's, --role admin an administrator's."""
     chosen = roles or (("player",) if player else ("operator",))
     subject = player or f"{chosen[0]}-1"
-    secret_file = Keyring(home=Home.default()).jwt_secret_file
-    if not secret_file.is_file():
+    keyring = Keyring(home=Home.default())
+    if not keyring.token_key_file.is_file():
         raise NotRunningError("There is no local stack yet: start it with `prizewire up` and try again.")
-    token = tokens.issue(
-        secret_file=secret_file,
-        subject=subject,
-        roles=chosen,
-        now=datetime.now(UTC),
-        valid=timedelta(hours=hours),
-    )
+    token = keyring.token(*chosen, subject=subject, valid=timedelta(hours=hours))
     click.echo(json.dumps({"token": token, "subject": subject, "roles": chosen}) if as_json else token)

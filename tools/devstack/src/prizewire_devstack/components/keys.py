@@ -7,6 +7,7 @@ Nothing here is fit for production, where the same files are mounted as secrets.
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from prizewire_devstack import tokens
 from prizewire_devstack.home import Home, write_private
 from prizewire_devstack.routes import SERVICES
 
@@ -78,9 +80,14 @@ class Keyring:
         return self.home.root / "player-sources.yaml"
 
     @property
-    def jwt_secret_file(self) -> Path:
-        """The HS256 secret, as text."""
-        return self.home.keys / "jwt.secret"
+    def token_key_file(self) -> Path:
+        """The private key that access tokens are signed with (PEM): for this command, and for no service."""
+        return self.home.keys / "token-signing.pem"
+
+    @property
+    def jwks_file(self) -> Path:
+        """The public half of that key, as every service reads it."""
+        return self.home.root / "jwks.json"
 
     @property
     def method_encryption_key_file(self) -> Path:
@@ -96,6 +103,11 @@ class Keyring:
     def webhook_encryption_key_file(self) -> Path:
         """The key that webhooks encrypts subscribers' secrets with: 64 hex digits."""
         return self.home.keys / "webhook-encryption.key"
+
+    @property
+    def fake_webhook_secret_file(self) -> Path:
+        """What the fake rail signs its webhooks with: ``whsec_`` and base64."""
+        return self.home.keys / "fake-webhook.secret"
 
     @property
     def channel_secrets_file(self) -> Path:
@@ -118,10 +130,12 @@ class Keyring:
             self._ensure(self.message_key_file(name), partial(_message_key, name))
         self._ensure(self.trust_file, lambda: self._trust(now=now))
         self._ensure(self.player_sources_file, lambda: self._player_sources(now=now))
-        self._ensure(self.jwt_secret_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.token_key_file, tokens.new_key)
+        self._ensure(self.jwks_file, lambda: json.dumps(tokens.public_keys(self.token_key_file), indent=1))
         self._ensure(self.method_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.player_hash_key_file, lambda: secrets.token_hex(SECRET_BYTES))
         self._ensure(self.webhook_encryption_key_file, lambda: secrets.token_hex(SECRET_BYTES))
+        self._ensure(self.fake_webhook_secret_file, _webhook_secret)
         self._ensure(self.credentials_file, lambda: json.dumps(_credentials(), indent=1))
         self._ensure(
             self.stellar_file,
@@ -130,6 +144,12 @@ class Keyring:
         self._ensure(
             self.channel_secrets_file,
             lambda: json.dumps([_chain_secret() for _ in range(CHANNELS)], indent=1),
+        )
+
+    def token(self, *roles: str, subject: str, valid: timedelta = tokens.VALID_DEFAULT) -> str:
+        """An access token for `subject` with `roles`, valid from now on."""
+        return tokens.issue(
+            key_file=self.token_key_file, subject=subject, roles=roles, now=datetime.now(UTC), valid=valid
         )
 
     def game_server_key(self) -> dict[str, str]:
@@ -214,6 +234,10 @@ class Keyring:
 
 def _message_key(name: str) -> str:
     return json.dumps({"keyid": f"{name}-1", "private_key": secrets.token_hex(SECRET_BYTES)}, indent=1)
+
+
+def _webhook_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def _chain_secret() -> str:

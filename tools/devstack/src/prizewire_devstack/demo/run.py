@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from prizewire_devstack import acl, declarations, game_server, tokens, tracing
+from prizewire_devstack import acl, declarations, game_server, tracing
 from prizewire_devstack.api import SUBJECT, Api
 from prizewire_devstack.components.kafka import KafkaLogin
 from prizewire_devstack.components.keys import Keyring
@@ -102,9 +102,7 @@ class Demonstration:
         return outcome
 
     def _api(self, subject: str, *roles: str) -> Api:
-        token = tokens.issue(
-            secret_file=self._keyring.jwt_secret_file, subject=subject, roles=roles, now=datetime.now(UTC)
-        )
+        token = self._keyring.token(*roles, subject=subject)
         return Api(base_url=self._run.urls["gateway"], token=token)
 
     def _login(self, principal: str) -> KafkaLogin:

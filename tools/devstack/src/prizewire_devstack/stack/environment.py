@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -24,13 +24,18 @@ CONFIRM_POLL_MS: Final = 500
 """The sandbox closes a ledger every second."""
 
 
-def rails(state: Path) -> str:
-    """The payout rails of the local stack (RAILS_FILE); the fake one keeps its book in the state directory."""
-    entries = [
-        {"name": "stellar", "type": "stellar"},
-        {"name": "fake", "type": "fake", "journal": str(state / "fake-rail.sqlite")},
-    ]
-    return yaml.safe_dump({"rails": entries}, sort_keys=False)
+def rails(state: Path, *, webhook_secret_file: Path | None = None, gateway_url: str = "") -> str:
+    """The payout rails of the local stack (RAILS_FILE); the fake one keeps its book in the state directory, and sends signed
+    webhooks to the gateway where a secret is given.
+    """
+    fake: dict[str, Any] = {"name": "fake", "type": "fake", "journal": str(state / "fake-rail.sqlite")}
+    if webhook_secret_file is not None:
+        fake |= {
+            "webhook_url": f"{gateway_url}/api/payments/webhook/fake",
+            "webhook_secret": {"file": str(webhook_secret_file)},
+            "webhook": {"secret_files": [str(webhook_secret_file)]},
+        }
+    return yaml.safe_dump({"rails": [{"name": "stellar", "type": "stellar"}, fake]}, sort_keys=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,16 @@ def common_environment(
         "MESSAGE_KEY_FILE": str(around.keyring.message_key_file(service)),
         "TRUST_FILE": str(around.keyring.trust_file),
         "ASSETS_FILE": str(around.assets_file),
-        "JWT_SECRET_FILE": str(around.keyring.jwt_secret_file),
+        **_for_api(service, around),
+    }
+
+
+def _for_api(service: str, around: Surroundings) -> dict[str, str]:
+    """How access tokens are checked; the signer serves no HTTP interface, and knows nothing of them."""
+    if service == "signer":
+        return {}
+    return {
+        "JWT_JWKS_FILE": str(around.keyring.jwks_file),
         "JWT_ISSUER": tokens.ISSUER,
         "JWT_AUDIENCE": tokens.AUDIENCE,
     }

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from prizewire_devstack import disk, tokens
+from prizewire_devstack import disk
 from prizewire_devstack.components import gateway, kafka_jars, stellar
 from prizewire_devstack.components.kafka import KafkaServer
 from prizewire_devstack.components.keys import Keyring
@@ -129,9 +129,7 @@ class Stack:
 
     def token(self, *roles: str, subject: str = "operator-1") -> str:
         """A token for `subject` with `roles`, valid for some hours."""
-        return tokens.issue(
-            secret_file=self.keyring.jwt_secret_file, subject=subject, roles=roles, now=datetime.now(UTC)
-        )
+        return self.keyring.token(*roles, subject=subject)
 
     def kill(self, part: str) -> None:
         """Kill a part with SIGKILL: a service, `kafka`, `postgres`, `stellar` or `gateway`."""
@@ -207,7 +205,13 @@ class Stack:
             PORT_NAMES, remembered=self.home.remembered_ports(), fixed=self.options.fixed_ports
         )
         self.home.remember_ports(self.ports)
-        self.home.rails_file.write_text(rails(self.home.root))
+        self.home.rails_file.write_text(
+            rails(
+                self.home.root,
+                webhook_secret_file=self.keyring.fake_webhook_secret_file,
+                gateway_url=self.url,
+            )
+        )
         self.postgres = PostgresServer(
             data_dir=self.home.root / "postgres",
             port=self.ports["postgres"],
