@@ -45,3 +45,14 @@ def test_every_route_has_its_controller(repository: Repository) -> None:
         for route in ROUTES
         if route.prefix != f"/api/services/{route.service}" and (route.service, route.prefix) not in paths
     ] == []
+
+
+def test_one_route_alone_goes_without_tokens(repository: Repository) -> None:
+    """Only providers' webhooks prove themselves in a way of their own: any other such route would be open to everybody."""
+    sources = [path for service in repository.services for path in sorted(service.source.rglob("*.py"))]
+    found = [
+        repository.short(path)
+        for path in sources
+        for _ in re.finditer("opt=OWN_PROOF|exclude_from_auth", path.read_text())
+    ]
+    assert found == ["services/webhooks/src/prizewire_webhooks/entrypoints/http.py"]

@@ -33,18 +33,23 @@ def test_a_missing_option_is_said() -> None:
         options().text("base_url")
 
 
-def test_a_secret_comes_by_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Environment and file both serve; the secret does not show itself."""
+def test_a_secret_comes_by_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file of the owner alone serves, the environment does not; the secret does not show itself."""
     file = tmp_path / "key"
     file.write_text("whisper\n")
+    file.chmod(0o600)
+    secret = options(key={"file": str(file)}).secret("key")
+    assert secret.reveal() == "whisper"
+    assert "whisper" not in repr(secret)
     monkeypatch.setenv("RAIL_KEY", "hush")
-    secret = options(key={"env": "RAIL_KEY"}).secret("key")
-    assert secret.reveal() == "hush"
-    assert "hush" not in repr(secret)
-    assert options(key={"file": str(file)}).secret("key").reveal() == "whisper"
+    with pytest.raises(RailMisconfigured, match=r"give \{file: PATH\}"):
+        options(key={"env": "RAIL_KEY"}).secret("key")
+    file.chmod(0o640)
+    with pytest.raises(RailMisconfigured, match="chmod 600"):
+        options(key={"file": str(file)}).secret("key")
 
 
-@pytest.mark.parametrize("value", ["hush", {"env": "NO_SUCH"}, {"file": "no/such"}, {"vault": "x"}])
+@pytest.mark.parametrize("value", ["hush", {"file": "no/such"}, {"file": "/dev/null"}, {"vault": "x"}])
 def test_a_secret_in_clear_or_a_dead_reference_is_refused(value: Any) -> None:
     """The sentence names the option and never the value of a secret."""
     with pytest.raises(RailMisconfigured) as caught:

@@ -10,7 +10,7 @@ import pytest
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import provider_key
-from prizewire_contracts.rails import Outcome, PayoutInstruction, PayoutReference, WebhookRefused
+from prizewire_contracts.rails import Outcome, PayoutInstruction, PayoutReference
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rail_fake import FakeProvider, Journal, build
 from prizewire_railkit import Options, RailContext, RailMisconfigured
@@ -144,13 +144,3 @@ async def test_an_outage_file_takes_the_rail_away(tmp_path: Path) -> None:
     assert (await provider.sync_status(reference(wanted), now=NOW)).outcome is Outcome.UNKNOWN
     switch.unlink()
     assert (await provider.create_payout(wanted, now=NOW)).outcome is Outcome.PAID
-
-
-def test_a_webhook_is_only_a_hint() -> None:
-    """A webhook names a key; anything unreadable is refused as malformed."""
-    provider = build(context())
-    key = uuid4()
-    event = provider.parse_webhook(f'{{"id": "1", "type": "paid", "key": "{key}"}}'.encode(), {})
-    assert event.provider_key == key
-    with pytest.raises(WebhookRefused):
-        provider.parse_webhook(b"[]", {})

@@ -1,7 +1,6 @@
 """A rail whose answers a test writes, one after another."""
 
 from collections import deque
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from prizewire_contracts.rails import (
@@ -9,7 +8,6 @@ from prizewire_contracts.rails import (
     Capabilities,
     PayoutInstruction,
     PayoutReference,
-    ProviderEvent,
     ProviderResult,
     Quote,
     RailType,
@@ -61,9 +59,6 @@ class ScriptedProvider:
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
         return self.cancels.popleft()
-
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        raise AssertionError("no test sends a webhook here")
 
 
 def _said(queue: deque[Said]) -> ProviderResult:

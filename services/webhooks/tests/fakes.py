@@ -12,8 +12,9 @@ import orjson
 import uvicorn
 
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
+from prizewire_railkit import VerifierContext
 
-__all__ = ["HmacVerifier", "Receiver", "Request", "signed"]
+__all__ = ["HmacVerifier", "Receiver", "Request", "build_verifier", "signed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +98,31 @@ def signed(body: bytes, *, secret: str) -> dict[str, str]:
 
 
 class HmacVerifier:
-    """A made-up vendor: HMAC-SHA256 of the raw body in ``x-signature``; the body is ``{"id", "type"}``."""
+    """A made-up vendor: HMAC-SHA256 of the raw body in ``x-signature`` or ``Authorization: Acme …``; the body is
+    ``{"id", "type"}``.
+    """
+
+    def __init__(self, built_from: VerifierContext | None = None) -> None:
+        self.built_from = built_from
 
     def verify(
         self, *, body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime
     ) -> ProviderEvent:
-        given = headers.get("x-signature", "")
-        if not any(hmac.compare_digest(signed(body, secret=one)["x-signature"], given) for one in secrets):
+        given = headers.get("x-signature") or headers.get("authorization", "").removeprefix("Acme ")
+        wanted = [signed(body, secret=one)["x-signature"].encode() for one in secrets]
+        if not any(hmac.compare_digest(one, given.encode()) for one in wanted):
             raise WebhookRefused("signature_invalid")
         document = orjson.loads(body)
         return ProviderEvent(
-            provider="acme",
             event_id=document["id"],
             event_type=document["type"],
             provider_key=None,
             provider_ref=document.get("ref"),
-            body_sha256=hashlib.sha256(body).hexdigest(),
         )
+
+
+def build_verifier(context: VerifierContext) -> HmacVerifier:
+    """The factory that an installed package would announce. It knows one option, ``mode``."""
+    context.options.text("mode", "x")
+    context.options.finish()
+    return HmacVerifier(context)

@@ -35,7 +35,7 @@ __all__ = [
 PROVIDER_ENTRY_POINTS = "prizewire.rails"
 """Entry point group; the name is the rail type, the object a factory ``(RailContext) -> RewardPayoutProvider``."""
 VERIFIER_ENTRY_POINTS = "prizewire.webhook_verifiers"
-"""Entry point group; the name is the rail type, the object a factory of ``WebhookVerifier``."""
+"""Entry point group; the name is the rail type, the object a factory ``(VerifierContext) -> WebhookVerifier``."""
 
 
 class RailType(StrEnum):
@@ -155,14 +155,14 @@ class ProviderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvent:
-    """A provider's webhook, reduced to a hint to look: no personal detail, no amount to trust."""
+    """A provider's webhook, reduced to a hint to look: no personal detail, no amount to trust. ``event_id`` is unique for
+    one configured rail.
+    """
 
-    provider: str
     event_id: str
     event_type: str
     provider_key: UUID | None
     provider_ref: str | None
-    body_sha256: str
 
 
 class RewardPayoutProvider(Protocol):
@@ -186,10 +186,6 @@ class RewardPayoutProvider(Protocol):
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
         """Ask the provider to cancel. Only ``CANCELLED`` is a proof that nothing will be paid."""
-        ...
-
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        """Read a webhook that was already verified."""
         ...
 
 

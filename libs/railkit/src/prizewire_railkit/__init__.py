@@ -2,7 +2,7 @@
 
 from prizewire_railkit.client import RailAnswer, RailClient, RailFault
 from prizewire_railkit.config import Options, RailMisconfigured, Secret
-from prizewire_railkit.context import Clock, RailContext
+from prizewire_railkit.context import Clock, RailContext, VerifierContext
 from prizewire_railkit.results import no_effect, paid, pending, unknown
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "RailFault",
     "RailMisconfigured",
     "Secret",
+    "VerifierContext",
     "no_effect",
     "paid",
     "pending",

@@ -1,6 +1,5 @@
 """A rail's entry in the configuration, read strictly: what is not asked for is refused, not ignored."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,10 @@ class Options:
 
     def __repr__(self) -> str:
         return f"Options({self._rail}: {', '.join(sorted(self._values))})"
+
+    def has(self, name: str) -> bool:
+        """Whether the option stands in the configuration."""
+        return name in self._values
 
     def text(self, name: str, default: str | None = None, *, choices: Sequence[str] = ()) -> str:
         """A text, one of ``choices`` where given.
@@ -88,24 +91,24 @@ class Options:
         return Path(self.text(name))
 
     def secret(self, name: str) -> Secret:
-        """A secret by reference: ``{env: NAME}`` or ``{file: PATH}``, never in the file itself.
+        """A secret by reference: ``{file: PATH}`` with mode 0600. It stands neither in the configuration nor in the
+        environment, which every child process and crash report has.
 
         Raises:
-            RailMisconfigured: it is missing, stands in clear, or the reference leads nowhere.
+            RailMisconfigured: it is missing, stands in clear, or its file cannot be read, is empty or is readable by others.
         """
         value = self._take(name, None)
-        if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"env", "file"}:
-            raise self._wrong(name, "is a secret: give {env: NAME} or {file: PATH}")
-        kind, place = next(iter(value.items()))
-        if kind == "env":
-            found = os.environ.get(str(place), "")
-        else:
-            try:
-                found = Path(str(place)).read_text().strip()
-            except OSError as error:
-                raise self._wrong(name, f"names the file {place}: {error.strerror}") from None
+        if not isinstance(value, dict) or set(value) != {"file"}:
+            raise self._wrong(name, "is a secret: give {file: PATH}")
+        place = Path(str(value["file"]))
+        try:
+            mode, found = place.stat().st_mode, place.read_text().strip()
+        except OSError as error:
+            raise self._wrong(name, f"names the file {place}: {error.strerror}") from None
+        if mode & 0o077:
+            raise self._wrong(name, f"names the file {place}, which others can read: run chmod 600 on it")
         if not found:
-            raise self._wrong(name, f"refers to {kind} {place}, which is empty")
+            raise self._wrong(name, f"names the file {place}, which is empty")
         return Secret(found)
 
     def finish(self) -> None:

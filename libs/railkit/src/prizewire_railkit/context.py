@@ -7,7 +7,7 @@ from typing import Protocol
 from prizewire_money import AssetRegistry
 from prizewire_railkit.config import Options
 
-__all__ = ["Clock", "RailContext"]
+__all__ = ["Clock", "RailContext", "VerifierContext"]
 
 
 class Clock(Protocol):
@@ -28,6 +28,22 @@ class RailContext:
     options: Options
     clock: Clock
     assets: AssetRegistry
+    environment: str
+
+    @property
+    def in_production(self) -> bool:
+        """Whether real money may move: stand-ins and test keys must refuse."""
+        return self.environment == "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierContext:
+    """What a webhook verifier is built from: ``name`` is the rail's in the configuration, ``options`` the rest of the
+    ``webhook`` section of its entry. The secrets are handed over with each webhook, since they rotate.
+    """
+
+    name: str
+    options: Options
     environment: str
 
     @property

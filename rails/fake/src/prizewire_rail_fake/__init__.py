@@ -2,5 +2,15 @@
 
 from prizewire_rail_fake.journal import Journal
 from prizewire_rail_fake.provider import FakeProvider, Scenario, build
+from prizewire_rail_fake.webhooks import FakeVerifier, WebhookSender, build_verifier, signed_webhook
 
-__all__ = ["FakeProvider", "Journal", "Scenario", "build"]
+__all__ = [
+    "FakeProvider",
+    "FakeVerifier",
+    "Journal",
+    "Scenario",
+    "WebhookSender",
+    "build",
+    "build_verifier",
+    "signed_webhook",
+]

@@ -1,14 +1,11 @@
 """The provider: it behaves as its script says, and keeps to the rules that real rails must keep to."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import (
@@ -17,15 +14,14 @@ from prizewire_contracts.rails import (
     Outcome,
     PayoutInstruction,
     PayoutReference,
-    ProviderEvent,
     ProviderResult,
     Quote,
     RailType,
-    WebhookRefused,
 )
 from prizewire_money import Amount
 from prizewire_rail_fake.journal import Entry, Journal
-from prizewire_railkit import RailContext, RailMisconfigured, no_effect, paid, pending, unknown
+from prizewire_rail_fake.webhooks import WebhookSender
+from prizewire_railkit import Options, RailContext, RailMisconfigured, no_effect, paid, pending, unknown
 
 __all__ = ["FakeProvider", "Scenario", "build"]
 
@@ -59,7 +55,8 @@ def build(context: RailContext) -> "FakeProvider":
 
     Options: ``journal`` (file of the book; memory if absent), ``scenario`` (``success``), ``assets`` (all that may
     be paid out), ``latency_ms`` (0), ``pending_looks`` (2), ``concurrency`` (8), ``outage_file`` (while this file
-    exists the rail cannot be reached).
+    exists the rail cannot be reached), ``webhook_url`` and ``webhook_secret`` (where the far side sends its webhooks, and
+    what it signs them with; none are sent if both are absent).
 
     Raises:
         RailMisconfigured: in production, or an option is wrong or unknown.
@@ -84,9 +81,16 @@ def build(context: RailContext) -> "FakeProvider":
         pending_looks=options.integer("pending_looks", 2),
         concurrency=options.integer("concurrency", 8, least=1, most=1000),
         outage_file=options.path("outage_file"),
+        webhooks=_webhooks(options),
     )
     options.finish()
     return provider
+
+
+def _webhooks(options: Options) -> WebhookSender | None:
+    if not options.has("webhook_url") and not options.has("webhook_secret"):
+        return None
+    return WebhookSender(url=options.text("webhook_url"), secret=options.secret("webhook_secret"))
 
 
 class FakeProvider:
@@ -103,6 +107,7 @@ class FakeProvider:
         pending_looks: int = 2,
         concurrency: int = 8,
         outage_file: Path | None = None,
+        webhooks: WebhookSender | None = None,
     ) -> None:
         self.scenario = scenario
         self.journal = journal
@@ -112,6 +117,7 @@ class FakeProvider:
         self._pending_looks = pending_looks
         self._concurrency = concurrency
         self._outage_file = outage_file
+        self._webhooks = webhooks
 
     def __repr__(self) -> str:
         return f"FakeProvider({self._name}, {self.scenario})"
@@ -161,6 +167,8 @@ class FakeProvider:
             looks=0,
         )
         entry = await asyncio.to_thread(self.journal.enter, wanted, at=now)
+        if entry is wanted:
+            self._announce(entry)
         if (entry.asset, entry.amount) != (wanted.asset, wanted.amount):
             # what stands under this key is another payment: nothing can be said of the one asked for
             return unknown(code=PayoutCode.IDEMPOTENCY_CONFLICT)
@@ -181,7 +189,9 @@ class FakeProvider:
         if entry is None:
             entry = await asyncio.to_thread(self._close_key, reference, PayoutCode.RAIL_UNAVAILABLE, now)
         elif entry.looks >= self._pending_looks:
-            entry = await asyncio.to_thread(self._mature, entry, now)
+            before, entry = entry, await asyncio.to_thread(self._mature, entry, now)
+            if entry.state != before.state:
+                self._announce(entry)
         return _result(entry, reference.amount)
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
@@ -199,22 +209,12 @@ class FakeProvider:
                 code=PayoutCode.CANCELLED_BY_PLAYER,
             )
             entry = turned or entry
+            self._announce(entry)
         return CancelOutcome.CANCELLED if entry.state == "refused" else CancelOutcome.TOO_LATE
 
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:  # noqa: ARG002 - the protocol's signature
-        """See `RewardPayoutProvider`: ``{"id", "type", "key"}``."""
-        try:
-            message = json.loads(body)
-            return ProviderEvent(
-                provider=self._name,
-                event_id=str(message["id"]),
-                event_type=str(message["type"]),
-                provider_key=UUID(message["key"]),
-                provider_ref=None,
-                body_sha256=sha256(body).hexdigest(),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise WebhookRefused("malformed") from None
+    def _announce(self, entry: Entry) -> None:
+        if self._webhooks is not None:
+            self._webhooks.send(entry)
 
     def _is_out(self, scenario: Scenario) -> bool:
         if self._outage_file is not None and self._outage_file.exists():

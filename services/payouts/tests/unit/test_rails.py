@@ -50,6 +50,13 @@ def test_a_wrong_file_is_said(tmp_path: Path, text: str, said: str) -> None:
         read_rails(written(tmp_path, text))
 
 
+def test_how_webhooks_are_verified_is_passed_over(tmp_path: Path) -> None:
+    """The webhook section of an entry is for the service that takes webhooks: it is no option of the rail."""
+    text = "rails: [{name: a, type: fake, latency_ms: 1, webhook: {secret_files: [s], tolerance_s: 9}}]"
+    (entry,) = read_rails(written(tmp_path, text))
+    assert entry.options == {"latency_ms": 1}
+
+
 def build(tmp_path: Path, text: str) -> list[Rail]:
     return build_rails(
         read_rails(written(tmp_path, text)),

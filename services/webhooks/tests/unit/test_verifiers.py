@@ -8,6 +8,7 @@ import pytest
 from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS
+from prizewire_rail_fake import FakeVerifier
 from prizewire_webhooks.adapters import verifiers
 from prizewire_webhooks.adapters.verifiers import RailsFileMalformed, load_rails
 from prizewire_webhooks.app import run
@@ -18,7 +19,7 @@ from services.webhooks.tests.fakes import HmacVerifier
 @pytest.fixture
 def installed(monkeypatch):
     """A verifier for the type gift_card, as an installed package would offer it."""
-    point = EntryPoint("gift_card", "services.webhooks.tests.fakes:HmacVerifier", VERIFIER_ENTRY_POINTS)
+    point = EntryPoint("gift_card", "services.webhooks.tests.fakes:build_verifier", VERIFIER_ENTRY_POINTS)
     monkeypatch.setattr(verifiers, "entry_points", lambda group: [point])
 
 
@@ -32,21 +33,35 @@ def write(tmp_path, text, *, mode=0o600):
 
 def test_without_a_file_no_rail_takes_webhooks():
     """The file is optional."""
-    assert load_rails(None) == {}
+    assert load_rails(None, environment="staging") == {}
 
 
 @pytest.mark.usefixtures("installed")
 def test_rails_with_secrets_get_their_verifier(tmp_path):
     """Only rails that name secrets take webhooks; other members of an entry are payouts' business."""
     text = (
-        "rails:\n  - {name: cards, type: gift_card, webhook_secret_files: [secret], concurrency: 4}\n"
+        "rails:\n  - {name: cards, type: gift_card, webhook: {secret_files: [secret], mode: x}, concurrency: 4}\n"
         "  - {name: fake, type: fake}\n"
     )
-    rails = load_rails(write(tmp_path, text))
+    rails = load_rails(write(tmp_path, text), environment="staging")
     assert set(rails) == {"cards"}
     assert isinstance(rails["cards"].verifier, HmacVerifier)
     assert rails["cards"].secrets == ["shhh"]
     assert "shhh" not in repr(rails)
+    built_from = rails["cards"].verifier.built_from
+    assert (built_from.name, built_from.environment) == ("cards", "staging")
+
+
+def test_the_fake_rails_verifier_is_installed(tmp_path):
+    """The package of the fake rail announces its verifier, which refuses production and options that it does not know."""
+    good = "rails: [{name: one, type: fake, webhook: {secret_files: [secret], tolerance_s: 60}}]"
+    assert isinstance(
+        load_rails(write(tmp_path, good), environment="development")["one"].verifier, FakeVerifier
+    )
+    with pytest.raises(RailsFileMalformed, match="production"):
+        load_rails(write(tmp_path, good), environment="production")
+    with pytest.raises(RailsFileMalformed, match="unknown option 'tolerance'"):
+        load_rails(write(tmp_path, good.replace("tolerance_s", "tolerance")), environment="development")
 
 
 @pytest.mark.usefixtures("installed")
@@ -54,23 +69,26 @@ def test_rails_with_secrets_get_their_verifier(tmp_path):
     "text",
     [
         "", "rails: 5", "rails: [5]", "rails: [{name: a}]", "rails: [{name: a, type: nonsense}]", "rails: [{type: fake}]",
-        "rails: [{name: a, type: fake, webhook_secret_files: [secret]}]", ": : :",
-        "rails: [{name: a, type: gift_card, webhook_secret_files: secret}]",
-        "rails: [{name: a, type: gift_card, webhook_secret_files: [secret]}, {name: a, type: gift_card}]",
+        "rails: [{name: a, type: fiat_provider, webhook: {secret_files: [secret]}}]", ": : :",
+        "rails: [{name: a, type: gift_card, webhook: {secret_files: secret}}]",
+        "rails: [{name: a, type: gift_card, webhook: {secret_files: []}}]",
+        "rails: [{name: a, type: gift_card, webhook: {}}]", "rails: [{name: a, type: gift_card, webhook: yes}]",
+        "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret], unknown: 1}}]",
+        "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret]}}, {name: a, type: gift_card}]",
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told(tmp_path, text):
     """A malformed file, an unknown type, a name used twice or a type nobody verifies stops the service."""
     with pytest.raises(RailsFileMalformed, match=r"rails\.yaml"):
-        load_rails(write(tmp_path, text))
+        load_rails(write(tmp_path, text), environment="staging")
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_secret_that_others_can_read_is_refused(tmp_path):
     """Secret files have mode 0600."""
-    text = "rails: [{name: a, type: gift_card, webhook_secret_files: [secret]}]"
+    text = "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret]}}]"
     with pytest.raises(UnsafeKeyFile):
-        load_rails(write(tmp_path, text, mode=0o644))
+        load_rails(write(tmp_path, text, mode=0o644), environment="staging")
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ __all__ = ["ProviderEventReceived", "ProviderEventReceivedEvent", "ProviderWebho
 
 
 class ProviderEventReceived(Data):
-    """A provider said something. The body stays in webhooks; whoever cares asks the rail."""
+    """A provider said something. ``provider`` is the rail's name in the configuration, so that two accounts of one vendor
+    are told apart. Of the body only the hash is kept; whoever cares asks the rail.
+    """
 
     provider: EventLine
     event_id: EventLine

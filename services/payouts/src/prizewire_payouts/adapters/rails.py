@@ -64,6 +64,7 @@ def _entry(number: int, item: Any) -> RailEntry:
         raise RailMisconfigured(msg)
     options = {str(key): value for key, value in item.items()}
     name, kind = options.pop("name", None), options.pop("type", None)
+    options.pop("webhook", None)  # how this rail's webhooks are verified: for the service that takes them
     if not isinstance(name, str) or not is_word(name):
         msg = f"rail number {number} of RAILS_FILE has no name of letters, digits and _.:/-"
         raise RailMisconfigured(msg)

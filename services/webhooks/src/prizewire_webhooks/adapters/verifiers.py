@@ -1,4 +1,4 @@
-"""Which rails take webhooks: those of RAILS_FILE whose type has an installed verifier and that name secrets."""
+"""Which rails take webhooks: those of RAILS_FILE with a ``webhook`` section, each with the verifier of its package."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import yaml
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS, ProviderEvent, RailType, WebhookVerifier
+from prizewire_railkit import Options, RailMisconfigured, VerifierContext
 
 __all__ = ["RailVerifier", "RailsFileMalformed", "load_rails"]
 
@@ -34,34 +35,52 @@ class RailVerifier:
         return self.verifier.verify(body=body, headers=headers, secrets=self.secrets, now=now)
 
 
-def load_rails(path: Path | None) -> dict[str, RailVerifier]:
+def load_rails(path: Path | None, *, environment: str) -> dict[str, RailVerifier]:
     """Verifiers by the rail's configured name; none without a file.
 
-    A rail is listed as ``{name, type, webhook_secret_files: [path, …]}``; other members belong to payouts.
+    A rail that takes webhooks is listed as ``{name, type, webhook: {secret_files: [path, …], …}}``. What else the section
+    holds is for the verifier; the other members of an entry belong to payouts.
 
     Raises:
-        RailsFileMalformed: the file is not what it should be.
+        RailsFileMalformed: the file is not what it should be, or a verifier refuses its options.
         UnsafeKeyFile: a secret file is missing or readable by others.
     """
     if path is None:
         return {}
     factories = {point.name: point for point in entry_points(group=VERIFIER_ENTRY_POINTS)}
     found: dict[str, RailVerifier] = {}
+    seen: set[str] = set()
     for number, entry in enumerate(_entries(path), 1):
         name, kind = entry.get("name"), entry.get("type")
-        if not isinstance(name, str) or kind not in set(RailType) or name in found:
-            raise RailsFileMalformed(f"{path.name}: rail {number} needs a name of its own and a known type")
-        files = entry.get("webhook_secret_files", [])
-        if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-            raise RailsFileMalformed(f"{path.name}: webhook_secret_files of {name} is a list of paths")
-        if not files:
+        if not isinstance(name, str) or not name or kind not in set(RailType):
+            raise RailsFileMalformed(f"{path.name}: rail {number} needs a name and a known type")
+        if name in seen:
+            raise RailsFileMalformed(f"{path.name} gives the name {name} to two rails")
+        seen.add(name)
+        if "webhook" not in entry:
             continue
         if kind not in factories:
             raise RailsFileMalformed(f"{path.name}: no installed package verifies webhooks of type {kind}")
-        secrets = [read_secret(path.parent / file) for file in files]
-        found[name] = RailVerifier(factories[kind].load()(), secrets)
+        secrets, options = _section(path, name, entry["webhook"])
+        context = VerifierContext(
+            name=name, options=Options(rail=name, values=options), environment=environment
+        )
+        try:
+            verifier = factories[kind].load()(context)
+        except RailMisconfigured as error:
+            raise RailsFileMalformed(f"{path.name}: {error}") from None
+        found[name] = RailVerifier(verifier, secrets)
         _log.info("rail takes webhooks", rail=name, type=kind)
     return found
+
+
+def _section(path: Path, rail: str, section: Any) -> tuple[list[str], dict[str, Any]]:
+    """The secrets that a rail's ``webhook`` section names, and what else it holds."""
+    options = dict(section) if isinstance(section, dict) else {}
+    files = options.pop("secret_files", None)
+    if not isinstance(files, list) or not files or not all(isinstance(file, str) for file in files):
+        raise RailsFileMalformed(f"{path.name}: webhook of {rail} has secret_files, a list of paths")
+    return [read_secret(path.parent / file) for file in files], options
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

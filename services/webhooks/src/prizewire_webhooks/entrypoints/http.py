@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.auth import OWN_PROOF, Principal, Role, require
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
@@ -251,11 +251,13 @@ def provider_controller(
             summary="A provider's webhook, verified over its raw bytes",
             request_max_body_size=PROVIDER_BODY_BYTES_MAX,
             refusals={
-                401: ("signature_invalid", "outside_replay_window", "malformed"),
+                401: ("signature_invalid", "timestamp_stale", "malformed"),
                 404: ("rail_unknown",),
                 409: ("provider_event_conflict",),
                 413: ("body_too_large",),
             },
+            opt=OWN_PROOF,
+            security=[{}],
         )
         async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> ProviderEventAnswer:
             if rail not in rails:

@@ -44,13 +44,13 @@ def verify(
         raise RailUnknown
     event: ProviderEvent = inbound.verify(body=body, headers=headers, now=now)
     named = () if event.provider_ref is None else (event.provider_ref,)
-    for text in (event.provider, event.event_id, event.event_type, *named):
+    for text in (rail, event.event_id, event.event_type, *named):
         if not 1 <= len(text) <= _TEXT_CHARS_MAX or not text.isprintable():
             code = "malformed"
             raise WebhookRefused(code)
     return ProviderCall(
         rail=rail,
-        provider=event.provider,
+        provider=rail,
         event_id=event.event_id,
         event_type=event.event_type,
         provider_key=event.provider_key,

@@ -15,11 +15,9 @@ from prizewire_contracts.rails import (
     Outcome,
     PayoutInstruction,
     PayoutReference,
-    ProviderEvent,
     ProviderResult,
     Quote,
     RailType,
-    WebhookRefused,
 )
 from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.adapters.stellar.context import Context, Step
@@ -144,15 +142,6 @@ class StellarProvider:
             return CancelOutcome.CANCELLED
 
         return await self._context.db.run(work)
-
-    def parse_webhook(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        """A chain sends no webhooks.
-
-        Raises:
-            WebhookRefused: always.
-        """
-        del body, headers
-        raise WebhookRefused("malformed")
 
     def _values(self, instruction: PayoutInstruction) -> tuple[dict[str, Any], PayoutCode | None]:
         """The columns of a payment that can be made; or none, and why it cannot."""
