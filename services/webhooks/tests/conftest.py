@@ -26,6 +26,7 @@ from prizewire_webhooks.adapters.storage import (
     SqlSubscriptions,
     breaches_of,
 )
+from prizewire_webhooks.domain.addresses import TargetRules
 from prizewire_webhooks.domain.commands import CreateSubscription
 from prizewire_webhooks.domain.invariants import Invariant
 from prizewire_webhooks.entrypoints.consumers import consumer_specs
@@ -35,6 +36,8 @@ from prizewire_webhooks.handlers import subscriptions
 from services.webhooks.tests.fakes import Receiver
 
 KEY_HEX = hashlib.sha256(b"test webhook encryption").hexdigest()
+ANY_TARGET = TargetRules(ports=None, plain_http=True)
+"""As in development: receivers of tests listen on http and any port."""
 STORES = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)
 
 
@@ -115,7 +118,7 @@ class World:
     ) -> Deliverer:
         sender = HttpSender(
             box=self.box,
-            gate=Gate(allow_loopback=True),
+            gate=Gate(allow_loopback=True, rules=ANY_TARGET),
             clock=clock or self.clock,
             connections=slots,
             timeout_s=timeout_s,

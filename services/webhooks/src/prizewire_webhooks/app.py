@@ -13,6 +13,7 @@ from prizewire_webhooks.adapters.outbound import Gate, HttpSender
 from prizewire_webhooks.adapters.secrets import KeyMalformed, SecretBox, new_secret
 from prizewire_webhooks.adapters.storage import SqlDeliveries, SqlProviders, SqlSubscriptions, breaches_of
 from prizewire_webhooks.adapters.verifiers import RailsFileMalformed, RailVerifier, load_rails
+from prizewire_webhooks.domain.addresses import TargetRules
 from prizewire_webhooks.domain.invariants import Invariant
 from prizewire_webhooks.entrypoints.consumers import consumer_specs
 from prizewire_webhooks.entrypoints.http import provider_controller, subscription_controller
@@ -34,13 +35,13 @@ async def build(runtime: Runtime) -> Built:
     """
     settings = runtime.settings
     assert isinstance(settings, WebhooksSettings), "the composition root is given its own settings"
-    if settings.webhooks_allow_loopback and settings.prizewire_environment == "production":
+    if settings.webhooks_allow_loopback and settings.prizewire_environment != "development":
         raise ConfigurationError(
-            "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or say which PRIZEWIRE_ENVIRONMENT this is"
+            "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or set PRIZEWIRE_ENVIRONMENT=development"
         )
     box, rails = _secret_box(settings), _rails(settings)
     stores = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)
-    gate = Gate(allow_loopback=settings.webhooks_allow_loopback)
+    gate = Gate(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
     sender = HttpSender(box=box, gate=gate, clock=runtime.clock, connections=settings.webhooks_concurrency)
     deliverer = Deliverer(
         db=runtime.db,
@@ -91,6 +92,12 @@ async def _breaches(invariant: Invariant, tx: AsyncConnection) -> list[str]:
     return await breaches_of(tx, invariant)
 
 
+def _target_rules(settings: WebhooksSettings) -> TargetRules:
+    if settings.prizewire_environment == "development":
+        return TargetRules(ports=None, plain_http=True)
+    return TargetRules(ports=frozenset({443, 80} if settings.webhooks_allow_port_80 else {443}))
+
+
 def _secret_box(settings: WebhooksSettings) -> SecretBox:
     try:
         return SecretBox(read_secret(settings.webhook_encryption_key_file))
@@ -101,7 +108,7 @@ def _secret_box(settings: WebhooksSettings) -> SecretBox:
 
 def _rails(settings: WebhooksSettings) -> dict[str, RailVerifier]:
     try:
-        return load_rails(settings.rails_file)
+        return load_rails(settings.rails_file, environment=settings.prizewire_environment)
     except RailsFileMalformed as error:
         raise ConfigurationError(str(error)) from None
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_contracts.rails import ProviderEvent
+from prizewire_webhooks.domain.addresses import Target
 from prizewire_webhooks.domain.commands import ProviderCall
 from prizewire_webhooks.domain.decisions import Verdict
 from prizewire_webhooks.domain.model import Answer, Delivery, PublicEvent, SealedSecret, Subscription, Task
@@ -44,10 +45,11 @@ class Sealer(Protocol):
 class AddressBook(Protocol):
     """Looks hosts up."""
 
-    async def check(self, *, host: str, port: int) -> None:
-        """Look a host up and judge every address found.
+    async def check(self, target: Target) -> None:
+        """Hold scheme and port to the rules, look the host up, and judge every address found.
 
         Raises:
+            SchemeRefused, PortRefused: see ``TargetRules``.
             HostUnknown: it does not resolve.
             AddressRefused: one of its addresses is not public.
         """

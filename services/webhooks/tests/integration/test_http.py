@@ -10,10 +10,10 @@ import pytest
 from litestar import Litestar
 from standardwebhooks import Webhook
 
-from prizewire_chassis.auth import Role, TokenReader
+from prizewire_chassis.auth import Role
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
-from prizewire_chassis.testing import make_token, make_trust
+from prizewire_chassis.testing import make_token, make_trust, token_reader
 from prizewire_contracts.decode import decode
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_webhooks.adapters.messages import provider_event
@@ -26,17 +26,16 @@ from prizewire_webhooks.entrypoints.http import (
     subscription_controller,
 )
 from prizewire_webhooks.entrypoints.lineage import lineage_of
-from services.webhooks.tests.conftest import STORES, World, paid_event
+from services.webhooks.tests.conftest import ANY_TARGET, STORES, World, paid_event
 from services.webhooks.tests.fakes import HmacVerifier, signed
 from tests.documented import Documented
 
-JWT = "not-a-secret-" * 4
 VENDOR = "vendor-secret"
 HOOK = "/api/payments/webhook/cards"
 
 
 def auth(*roles: str, subject: str = "studio") -> dict[str, str]:
-    return {"authorization": f"Bearer {make_token(secret=JWT, subject=subject, roles=roles)}"}
+    return {"authorization": f"Bearer {make_token(subject=subject, roles=roles)}"}
 
 
 def app(world: World, *, allow_loopback: bool) -> Litestar:
@@ -45,7 +44,7 @@ def app(world: World, *, allow_loopback: bool) -> Litestar:
         service="webhooks",
         controllers=[
             subscription_controller(
-                addresses=Gate(allow_loopback=allow_loopback),
+                addresses=Gate(allow_loopback=allow_loopback, rules=ANY_TARGET),
                 sealer=world.box,
                 make_secret=new_secret,
                 **common,
@@ -58,7 +57,7 @@ def app(world: World, *, allow_loopback: bool) -> Litestar:
             ),
         ],
         health=Health(),
-        tokens=TokenReader(secret=JWT, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
     )
 
 
@@ -220,7 +219,7 @@ async def test_a_providers_webhook_is_stored_and_told_once(world: World, client:
     assert len(await world.rows("SELECT 1 FROM provider_events")) == 1
     (row,) = await world.rows("SELECT topic, value FROM outbox")
     event = decode(topic=PROVIDER_WEBHOOKS, value=bytes(row.value), trust=make_trust()).event
-    assert event.subject == "acme/evt-1"
+    assert (event.subject, event.data.provider) == ("cards/evt-1", "cards")
     assert (event.data.event_type, event.data.provider_ref) == ("transfer.paid", "tr_1")
     assert row.topic == PROVIDER_WEBHOOKS.name
 
@@ -236,6 +235,27 @@ async def test_another_body_under_a_known_id_alerts(world: World, client: httpx.
     assert [row.action for row in audited] == ["provider_event.conflict"] * 2
     told = await world.rows("SELECT 1 FROM outbox WHERE topic = :topic", topic=PROVIDER_WEBHOOKS.name)
     assert len(told) == 1
+
+
+async def test_a_providers_own_authorization_is_left_to_its_verifier(client: httpx.AsyncClient):
+    """A vendor may prove itself by the Authorization header, in a scheme of its own; the route looks at no token."""
+    body = call()
+    proof = signed(body, secret=VENDOR)["x-signature"]
+    answer = await client.post(HOOK, content=body, headers={"authorization": f"Acme {proof}"})
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    body = call("evt-2")
+    for foreign in ("Basic dXNlcjp3b3Jk", "Bearer no.token.here", "nonsense"):
+        answer = await client.post(
+            HOOK, content=body, headers={**signed(body, secret=VENDOR), "authorization": foreign}
+        )
+        assert answer.status_code == 200, foreign
+        answer = await client.post(HOOK, content=body, headers={"authorization": foreign})
+        assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
+    # a token opens nothing here, and this header opens nothing elsewhere
+    answer = await client.post(HOOK, content=body, headers=auth("admin"))
+    assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
+    answer = await client.get("/api/webhooks", headers={"authorization": f"Acme {proof}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
 
 
 async def test_a_rotated_secret_still_verifies(client: httpx.AsyncClient):

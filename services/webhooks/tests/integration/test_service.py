@@ -4,47 +4,45 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from standardwebhooks import Webhook
 
 from prizewire_chassis.clock import SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.keys import load_message_key
 from prizewire_chassis.outbox import HEADERS, Outbox
-from prizewire_chassis.testing import ManualClock, make_token
+from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.events.payouts import PayoutPaidEvent
-from prizewire_contracts.topics import PAYOUTS
+from prizewire_contracts.topics import PAYOUTS, PROVIDER_WEBHOOKS
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, rails, serve_environment
 from prizewire_devstack.testing import eventually
+from prizewire_rail_fake import signed_webhook
+from prizewire_rail_fake.journal import Entry
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender
 from prizewire_webhooks.adapters.secrets import SecretBox
 from prizewire_webhooks.domain.decisions import LEASE
 from prizewire_webhooks.entrypoints.jobs import Deliverer
-from services.webhooks.tests.conftest import STORES, paid_event
+from services.webhooks.tests.conftest import ANY_TARGET, STORES, paid_event
 from services.webhooks.tests.fakes import Receiver
 
 
 class Service:
     """One `serve` process with its surroundings."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, *, token: str) -> None:
         self.environment = environment
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{environment['HTTP_PORT']}"
-        secret = Path(environment["JWT_SECRET_FILE"]).read_text().strip()
-        token = make_token(
-            secret=secret, subject="studio", roles=["admin"],
-            issuer=environment["JWT_ISSUER"], audience=environment["JWT_AUDIENCE"],
-        )  # fmt: skip
         self.client = httpx.AsyncClient(
             base_url=self.url, headers={"authorization": f"Bearer {token}"}, trust_env=False
         )
@@ -72,7 +70,7 @@ class Service:
 @pytest.fixture
 async def service(make_database, kafka_server, keyring, tmp_path) -> AsyncIterator[Service]:
     rails_file = tmp_path / "rails.yaml"
-    rails_file.write_text(rails(tmp_path))
+    rails_file.write_text(rails(tmp_path, webhook_secret_file=keyring.fake_webhook_secret_file))
     environment = serve_environment(
         "webhooks",
         around=Surroundings(
@@ -86,7 +84,7 @@ async def service(make_database, kafka_server, keyring, tmp_path) -> AsyncIterat
         kafka=kafka_server.login("webhooks"),
         http_port=choose(taken=set()),
     )
-    made = Service(environment, tmp_path / "serve.log")
+    made = Service(environment, tmp_path / "serve.log", token=keyring.token("admin", subject="studio"))
     await made.start()
     yield made
     if made.process.poll() is None:
@@ -174,7 +172,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
     db = Database(service.environment["DATABASE_URL"], application_name="test")
     sender = HttpSender(
         box=SecretBox(keyring.webhook_encryption_key_file.read_text().strip()),
-        gate=Gate(allow_loopback=True),
+        gate=Gate(allow_loopback=True, rules=ANY_TARGET),
         clock=clock,
         connections=4,
     )
@@ -197,3 +195,44 @@ def test_the_topic_is_the_one_consumed():
 
     specs = consumer_specs(stores=STORES, clock=SystemClock(), wake=lambda: None)
     assert [(spec.name, spec.topic) for spec in specs] == [("webhooks.payouts", PAYOUTS)]
+
+
+async def test_a_signed_webhook_becomes_an_event(service: Service, keyring, kafka_server):
+    """What the fake rail signs is verified without a token, stored before the answer, and published once, under the
+    rail's name.
+    """
+    paid = Entry(
+        key=uuid4(), payout_id=uuid4(), attempt_no=1, asset="EURC", amount="5.00", state="paid", code=None,
+        scenario="success", looks=0,
+    )  # fmt: skip
+    secret = keyring.fake_webhook_secret_file.read_text().strip()
+    body, headers = signed_webhook(entry=paid, secret=secret, at=datetime.now(UTC))
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as vendor:
+        for _ in range(2):
+            answer = await vendor.post("/api/payments/webhook/fake", content=body, headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {"received": True})
+        stale, old = signed_webhook(entry=paid, secret=secret, at=datetime.now(UTC) - timedelta(minutes=6))
+        answer = await vendor.post("/api/payments/webhook/fake", content=stale, headers=old)
+        assert (answer.status_code, answer.json()["code"]) == (401, "timestamp_stale")
+        answer = await vendor.post("/api/payments/webhook/stellar", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "rail_unknown")
+    login = kafka_server.login("payouts")
+    consumer = AIOKafkaConsumer(
+        PROVIDER_WEBHOOKS.name, bootstrap_servers=login.bootstrap_servers, security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-512", sasl_plain_username=login.username, sasl_plain_password=login.password,
+        auto_offset_reset="earliest",
+    )  # fmt: skip
+    await consumer.start()
+    try:
+        told: list[tuple[str, str | None]] = []
+
+        async def arrived() -> bool:
+            for batch in (await consumer.getmany(timeout_ms=500)).values():
+                data = [orjson.loads(record.value)["data"] for record in batch]
+                told.extend((one["provider"], one["provider_key"]) for one in data)
+            return ("fake", str(paid.key)) in told
+
+        await eventually(arrived, deadline_s=60)
+        assert told.count(("fake", str(paid.key))) == 1
+    finally:
+        await consumer.stop()

@@ -12,8 +12,9 @@ from standardwebhooks import Webhook
 from prizewire_chassis.testing import ManualClock
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender, system_lookup
 from prizewire_webhooks.adapters.secrets import SecretBox, new_secret
+from prizewire_webhooks.domain.addresses import Target, TargetRules
 from prizewire_webhooks.domain.errors import AddressRefused, HostUnknown
-from services.webhooks.tests.conftest import KEY_HEX
+from services.webhooks.tests.conftest import ANY_TARGET, KEY_HEX
 from services.webhooks.tests.unit.test_decisions import TASK
 
 
@@ -50,7 +51,7 @@ class Network(httpcore.AsyncNetworkBackend):
 
 
 def gate(lookup, *, network: Network | None = None, allow_loopback=False) -> Gate:
-    made = Gate(allow_loopback=allow_loopback, lookup=lookup)
+    made = Gate(allow_loopback=allow_loopback, rules=ANY_TARGET, lookup=lookup)
     if network is not None:
         made._network = network
     return made
@@ -59,15 +60,15 @@ def gate(lookup, *, network: Network | None = None, allow_loopback=False) -> Gat
 async def test_a_host_that_leads_inside_is_refused():
     """One inner address among public ones is enough."""
     with pytest.raises(AddressRefused):
-        await gate(answering(["1.1.1.1", "10.0.0.1"])).check(host="x.example", port=443)
-    await gate(answering(["1.1.1.1"])).check(host="x.example", port=443)
+        await gate(answering(["1.1.1.1", "10.0.0.1"])).check(Target("https", "x.example", 443))
+    await gate(answering(["1.1.1.1"])).check(Target("https", "x.example", 443))
 
 
 async def test_a_rebound_name_is_caught_when_connecting():
     """A name that was public when subscribed and leads inside when used gets no connection."""
     network = Network("127.0.0.1")
     rebinding = gate(answering(["1.1.1.1"], ["127.0.0.1"]), network=network)
-    await rebinding.check(host="x.example", port=80)
+    await rebinding.check(Target("http", "x.example", 80))
     with pytest.raises(AddressRefused):
         await rebinding.connect_tcp("x.example", 80)
     assert network.dialled == []
@@ -92,20 +93,26 @@ async def test_the_judged_address_is_dialled_not_the_name():
 async def test_other_spellings_of_loopback_are_refused(host):
     """What the system's resolver takes for loopback is loopback."""
     with pytest.raises((AddressRefused, HostUnknown)):
-        await Gate(allow_loopback=False, lookup=system_lookup).check(host=host, port=80)
+        await Gate(allow_loopback=False, rules=ANY_TARGET, lookup=system_lookup).check(
+            Target("http", host, 80)
+        )
 
 
 async def test_a_name_that_does_not_resolve():
     """Reserved names do not resolve and are told apart from refused ones."""
     with pytest.raises(HostUnknown):
-        await Gate(allow_loopback=True).check(host="nothing.invalid", port=80)
+        await Gate(allow_loopback=True, rules=ANY_TARGET).check(Target("http", "nothing.invalid", 80))
 
 
 @pytest.fixture
 async def sender():
     clock = ManualClock(datetime.now(UTC))
     made = HttpSender(
-        box=SecretBox(KEY_HEX), gate=Gate(allow_loopback=True), clock=clock, connections=4, timeout_s=0.5
+        box=SecretBox(KEY_HEX),
+        gate=Gate(allow_loopback=True, rules=ANY_TARGET),
+        clock=clock,
+        connections=4,
+        timeout_s=0.5,
     )
     yield made
     await made.close()
@@ -115,6 +122,21 @@ def task_for(url, secrets=()):
     box = SecretBox(KEY_HEX)
     sealed = [box.seal(secret, subscription_id=TASK.subscription_id) for secret in secrets]
     return replace(TASK, url=url, secrets=sealed, event_id="evt-1", body=b'{"id":"evt-1"}')
+
+
+async def test_a_subscription_that_is_older_than_the_rules_gets_nothing(receiver):
+    """Scheme and port are held to the rules again at each delivery, and nothing is sent."""
+    for rules, code in ((TargetRules(), "scheme_refused"), (TargetRules(plain_http=True), "port_refused")):
+        made = HttpSender(
+            box=SecretBox(KEY_HEX),
+            gate=Gate(allow_loopback=True, rules=rules),
+            clock=ManualClock(datetime.now(UTC)),
+            connections=4,
+        )
+        answer = await made.send(task_for(receiver.url, [new_secret()]), now=datetime.now(UTC))
+        await made.close()
+        assert (answer.status, answer.code) == (None, code)
+    assert receiver.seen == []
 
 
 async def test_every_current_secret_signs(sender, receiver):
@@ -163,7 +185,7 @@ async def test_nobody_listening(sender, receiver):
     assert (answer.status, answer.code) == (None, "connect_failed")
     strict = HttpSender(
         box=SecretBox(KEY_HEX),
-        gate=Gate(allow_loopback=False),
+        gate=Gate(allow_loopback=False, rules=ANY_TARGET),
         clock=ManualClock(datetime.now(UTC)),
         connections=1,
     )

@@ -18,9 +18,15 @@ from standardwebhooks import Webhook
 
 from prizewire_chassis.clock import Clock
 from prizewire_webhooks.adapters.secrets import SecretBox
-from prizewire_webhooks.domain.addresses import is_refused
+from prizewire_webhooks.domain.addresses import Target, TargetRules, is_refused, parse_url
 from prizewire_webhooks.domain.decisions import SEND_TIMEOUT_S
-from prizewire_webhooks.domain.errors import AddressRefused, HostUnknown
+from prizewire_webhooks.domain.errors import (
+    AddressRefused,
+    HostUnknown,
+    PortRefused,
+    SchemeRefused,
+    UrlRefused,
+)
 from prizewire_webhooks.domain.model import Answer, Task
 from prizewire_webhooks.domain.redaction import redact
 
@@ -55,16 +61,18 @@ async def system_lookup(host: str, port: int) -> Sequence[str]:
 class Gate(httpcore.AsyncNetworkBackend):
     """``ports.AddressBook``, and the only way out for deliveries."""
 
-    def __init__(self, *, allow_loopback: bool, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, *, allow_loopback: bool, rules: TargetRules, lookup: Lookup = system_lookup) -> None:
         self._allow_loopback = allow_loopback
+        self.rules = rules
         self._lookup = lookup
         self._network = httpcore.AnyIOBackend()
 
-    async def check(self, *, host: str, port: int) -> None:
+    async def check(self, target: Target) -> None:
         """See the port."""
+        self.rules.check(target)
         try:
             async with asyncio.timeout(_LOOKUP_TIMEOUT_S):
-                await self._judged(host, port)
+                await self._judged(target.host, target.port)
         except TimeoutError:
             raise HostUnknown from None
 
@@ -132,6 +140,7 @@ class HttpSender:
         self._box = box
         self._clock = clock
         self._timeout_s = timeout_s
+        self._rules = gate.rules
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=connections,
             max_keepalive_connections=connections // 2,
@@ -171,6 +180,8 @@ class HttpSender:
         retry_after: int | None = None
         body = b""
         try:
+            # a subscription may be older than the rules
+            self._rules.check(parse_url(task.url))
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._pool.stream("POST", task.url, headers=headers, content=task.body) as response,
@@ -180,7 +191,7 @@ class HttpSender:
                     if len(body) >= _BODY_BYTES_MAX:
                         break
                 status, retry_after = response.status, self._retry_after(response.headers)
-        except (AddressRefused, HostUnknown) as error:
+        except (AddressRefused, HostUnknown, PortRefused, SchemeRefused, UrlRefused) as error:
             code = error.code
         except (TimeoutError, httpcore.TimeoutException):
             code = "timeout"

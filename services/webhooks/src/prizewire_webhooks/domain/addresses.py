@@ -5,24 +5,42 @@ really reached, since a name may answer differently the second time (DNS rebindi
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
-from prizewire_webhooks.domain.errors import UrlRefused
+from prizewire_webhooks.domain.errors import PortRefused, SchemeRefused, UrlRefused
 
-__all__ = ["Target", "is_refused", "parse_url"]
+__all__ = ["Target", "TargetRules", "is_refused", "parse_url"]
 
 _URL_CHARS_MAX = 2_048
 _PORTS = {"http": 80, "https": 443}
-_NEVER = (
-    ip_network("192.0.0.0/24"),  # IETF protocol assignments; some clouds serve metadata at 192.0.0.192
-    ip_network("168.63.129.16/32"),  # a public address by number, a cloud's metadata by use
-    ip_network(
-        "64:ff9b:1::/48"
-    ),  # local-use translation to IPv4 (RFC 8215): where it leads is the network's choice
-)
-_NAT64 = ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All of IPv6 that IANA has given out for hosts; discard, translation, segment and local ranges lie outside."""
+_NEVER_V4 = tuple(
+    IPv4Network(text)
+    for text in (
+        # IANA IPv4 Special-Purpose Address Registry, whole
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+        # multicast
+        "224.0.0.0/4",
+        # a public address by number, a cloud's metadata by use
+        "168.63.129.16/32",
+    )
+)  # fmt: skip
+_NEVER_V6 = tuple(
+    IPv6Network(text)
+    for text in (
+        # IANA IPv6 Special-Purpose Address Registry, as far as it lies in 2000::/3: protocol assignments with Teredo,
+        # ORCHID, benchmarking and AS112; documentation, twice; 6to4, whose relays lead to the IPv4 address inside; AS112
+        "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+    )
+)  # fmt: skip
+_NAT64 = IPv6Network("64:ff9b::/96")
 """Well-known prefix of translation to IPv4 (RFC 6052): the last 32 bits are the address that is reached."""
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The first half of an interface id whose second half is the IPv4 address that is reached (RFC 5214)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,26 @@ class Target:
     scheme: str
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRules:
+    """What subscribers' addresses may look like: ``ports``, any where None, and whether http is enough."""
+
+    ports: frozenset[int] | None = frozenset({443})
+    plain_http: bool = False
+
+    def check(self, target: Target) -> None:
+        """Hold an address to the rules.
+
+        Raises:
+            SchemeRefused: it is http, which anybody on the way reads and changes.
+            PortRefused: it has another port; an inner service behind a public address would answer there.
+        """
+        if target.scheme != "https" and not self.plain_http:
+            raise SchemeRefused
+        if self.ports is not None and target.port not in self.ports:
+            raise PortRefused(port=target.port, ports=self.ports)
 
 
 def parse_url(url: str) -> Target:
@@ -61,34 +99,29 @@ def parse_url(url: str) -> Target:
 def is_refused(address: str, *, allow_loopback: bool) -> bool:
     """Whether nothing may be sent to this IP address (text, with or without a zone).
 
-    What carries an IPv4 address inside (mapped, translated, tunnelled) is judged by both. Only globally reachable
-    unicast addresses pass; loopback passes where development allows it.
+    What leads to an IPv4 address inside (mapped, translated, ISATAP) is judged by that one. Only globally reachable unicast
+    addresses pass, and none of a special-purpose range; loopback passes where development allows it.
     """
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return True
-    inner = _embedded(found)
-    if inner is not None:
-        return any(is_refused(str(one), allow_loopback=allow_loopback) for one in inner)
+    if isinstance(found, IPv6Address):
+        inner = _embedded(found)
+        if inner is not None:
+            return is_refused(str(inner), allow_loopback=allow_loopback)
     if found.is_loopback:
         return not allow_loopback
-    if isinstance(found, IPv6Address) and found.is_site_local:
-        return True
-    if any(found in network for network in _NEVER if network.version == found.version):
-        return True
-    return not found.is_global or found.is_multicast or found.is_reserved or found.is_unspecified
+    if isinstance(found, IPv4Address):
+        special = any(found in network for network in _NEVER_V4)
+    else:
+        special = found not in _GLOBAL_UNICAST or any(found in network for network in _NEVER_V6)
+    # what the interpreter knows beside, which grows with its versions
+    return special or not found.is_global or found.is_multicast or found.is_reserved
 
 
-def _embedded(address: IPv4Address | IPv6Address) -> tuple[IPv4Address, ...] | None:
-    if isinstance(address, IPv4Address):
-        return None
-    if address.ipv4_mapped is not None:
-        return (address.ipv4_mapped,)
-    if address.sixtofour is not None:
-        return (address.sixtofour,)
-    if address.teredo is not None:
-        return address.teredo
-    if address in _NAT64:
-        return (IPv4Address(int(address) & 0xFFFFFFFF),)
-    return None
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    low = IPv4Address(int(address) & 0xFFFFFFFF)
+    if address.ipv4_mapped is not None or address in _NAT64:
+        return low
+    return low if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP else None

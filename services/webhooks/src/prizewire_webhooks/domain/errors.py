@@ -6,6 +6,8 @@ WebhookError                webhook_error
 ├── TooManySubscriptions    too_many_subscriptions
 ├── EventTypesRefused       event_types_invalid
 ├── UrlRefused              url_invalid
+├── SchemeRefused           scheme_refused
+├── PortRefused             port_refused
 ├── AddressRefused          address_refused
 ├── HostUnknown             host_unknown
 ├── RailUnknown             rail_unknown
@@ -14,13 +16,17 @@ WebhookError                webhook_error
 Each carries a stable ``code``. Only ``HostUnknown`` may pass by itself.
 """
 
+from collections.abc import Collection
+
 __all__ = [
     "AddressRefused",
     "EventTypesRefused",
     "HostUnknown",
     "IllegalTransition",
+    "PortRefused",
     "ProviderEventConflict",
     "RailUnknown",
+    "SchemeRefused",
     "SubscriptionNotFound",
     "TooManySubscriptions",
     "UrlRefused",
@@ -70,6 +76,25 @@ class UrlRefused(WebhookError):
     """The text is not an address that deliveries may be sent to."""
 
     code = "url_invalid"
+
+
+class SchemeRefused(WebhookError):
+    """Deliveries go over https only, but for development."""
+
+    code = "scheme_refused"
+
+    def __init__(self) -> None:
+        super().__init__("an address starts with https://, since http can be read and changed on its way")
+
+
+class PortRefused(WebhookError):
+    """Deliveries go to few ports only, but for development."""
+
+    code = "port_refused"
+
+    def __init__(self, *, port: int, ports: Collection[int]) -> None:
+        allowed = " or ".join(str(one) for one in sorted(ports, reverse=True))
+        super().__init__(f"the port {port} is not served: an address has port {allowed}")
 
 
 class AddressRefused(WebhookError):

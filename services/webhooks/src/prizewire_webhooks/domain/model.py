@@ -99,7 +99,7 @@ class Task:
 class Answer:
     """What came of one attempt. ``status`` is None when there was no HTTP answer: ``code`` then says why
     (``timeout``, ``connect_failed``, ``connection_lost``, ``tls_failed``, ``protocol_error``,
-    ``address_refused``, ``host_unknown``). ``excerpt`` is the start of the answer's body, redacted.
+    ``address_refused``, ``host_unknown``, ``scheme_refused``, ``port_refused``, ``url_invalid``). ``excerpt`` is the start of the answer's body, redacted.
     """
 
     status: int | None

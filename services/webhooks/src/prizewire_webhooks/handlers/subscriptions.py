@@ -37,11 +37,10 @@ async def check_wish(command: CreateSubscription, *, addresses: AddressBook) -> 
     """Judge a wished subscription, its host looked up; for before the transaction.
 
     Raises:
-        UrlRefused, HostUnknown, AddressRefused, EventTypesRefused: what is wrong with it.
+        UrlRefused, SchemeRefused, PortRefused, HostUnknown, AddressRefused, EventTypesRefused: what is wrong with it.
     """
     full_types(command.event_types)
-    target = parse_url(command.url)
-    await addresses.check(host=target.host, port=target.port)
+    await addresses.check(parse_url(command.url))
 
 
 async def create(
