@@ -63,7 +63,7 @@ def test_env_example_keeps_the_names_operators_know(repository: Repository) -> N
         "PAYOUTS_LIVE_EXECUTION",
         "PAYOUTS_SIGN_WITH_HOT_KEY",
         "PAYOUT_CONTRACT_ID",
-        "PAYOUT_HOT_SIGNER_SECRET",
+        "PAYOUT_HOT_SIGNER_SECRET_FILE",
         "PAYOUT_SOURCE_ACCOUNT",
         "SOROBAN_RPC_URL",
         "STELLAR_NETWORK_PASSPHRASE",

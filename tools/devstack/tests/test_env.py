@@ -55,7 +55,8 @@ def env(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_nothing_that_a_service_requires_is_missing(service: str, home: Home) -> None:
     """Every required variable is set, to what the stack itself would give the service."""
     printed = json.loads(env(home, service, "--json").stdout)
-    assert {row["name"] for row in settings_of(service) if row["required"]} <= printed.keys()
+    required = {row["name"] for row in settings_of(service) if row["required"]}
+    assert {name for name in required if name not in printed and f"{name}_FILE" not in printed} == set()
     given = local_environment(service, home=home, root=repository_root(), ports=PORTS)
     assert printed == {name: value for name, value in given.items() if name not in PASSED_ON}
 
@@ -75,7 +76,7 @@ def test_a_shell_reads_exactly_what_was_meant(home: Home) -> None:
 def test_the_owner_is_named_only_where_a_migration_needs_it(home: Home) -> None:
     """Who serves does not hold the right to change tables."""
     assert "rewards_owner" not in env(home, "rewards").stdout
-    assert "DATABASE_MIGRATION_URL" in json.loads(env(home, "rewards", "--migrate", "--json").stdout)
+    assert "DATABASE_MIGRATION_URL_FILE" in json.loads(env(home, "rewards", "--migrate", "--json").stdout)
 
 
 def test_a_service_that_holds_its_port_is_said(home: Home) -> None:

@@ -39,6 +39,25 @@ def test_every_secret_is_readable_by_its_owner_only(fresh_keyring: Keyring) -> N
     assert set(modes.values()) == {0o600}
 
 
+def test_the_directories_are_their_owners_alone(home: Home) -> None:
+    """Also those that an earlier version left open."""
+    home.root.chmod(0o755)
+    home.create()
+    for directory in (home.root, home.logs, home.keys):
+        assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_secret_of_a_service_comes_by_a_file(fresh_keyring: Keyring) -> None:
+    """The variable names a file of mode 0600 with the secret; another secret has another file."""
+    first = fresh_keyring.by_file("rewards", "DATABASE_URL", "postgresql://one")
+    other = fresh_keyring.by_file("rewards", "DATABASE_URL", "postgresql://two")
+    file = Path(first["DATABASE_URL_FILE"])
+    assert file.read_text().strip() == "postgresql://one"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert Path(other["DATABASE_URL_FILE"]).read_text().strip() == "postgresql://two"
+    assert first == fresh_keyring.by_file("rewards", "DATABASE_URL", "postgresql://one")
+
+
 def test_a_second_start_keeps_every_key(fresh_keyring: Keyring) -> None:
     """A new key would make stored ciphertexts and signatures unreadable."""
     before = {file.name: file.read_bytes() for file in fresh_keyring.home.keys.iterdir()}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from prizewire_contracts.trust import MessageKey, TrustStore
 
-__all__ = ["UnsafeKeyFile", "load_message_key", "load_trust", "read_secret"]
+__all__ = ["UnsafeKeyFile", "load_message_key", "load_trust", "read_secret", "read_secret_of"]
 
 
 class UnsafeKeyFile(Exception):
-    """A key file can be read by others, or is not there. The message says what to do."""
+    """A key file can be read by others or is not there, or a key comes by another way. The message says what to do."""
 
 
 def read_secret(path: Path) -> str:
@@ -24,6 +24,19 @@ def read_secret(path: Path) -> str:
     if mode & 0o077:
         raise UnsafeKeyFile(f"the key file {path.name} is readable by others: run chmod 600 on it")
     return path.read_text().strip()
+
+
+def read_secret_of(variable: str, path: Path) -> str:
+    """The text of the secret file that an environment variable names.
+
+    Raises:
+        UnsafeKeyFile: as ``read_secret``; a name that leads nowhere is not repeated, since it may be the secret itself.
+    """
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        raise UnsafeKeyFile(f"{variable} names a file that is not there: give the path of the file") from None
+    return read_secret(path)
 
 
 def load_message_key(path: Path) -> MessageKey:

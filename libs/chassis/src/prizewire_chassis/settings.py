@@ -1,19 +1,31 @@
 """What every service reads from its environment."""
 
+import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 import yaml
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from prizewire_chassis.keys import UnsafeKeyFile, read_secret_of
 from prizewire_money import AssetRegistry
 
-__all__ = ["ApiSettings", "ServiceSettings", "load_assets"]
+__all__ = ["BY_FILE_ONLY", "ApiSettings", "ServiceSettings", "load_assets"]
+
+
+BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
+"""``json_schema_extra`` of a secret that is a key: an environment is seen by every child process and crash report."""
+_OF_KEYS = re.compile(r"(key|secret|secrets)_file")
 
 
 class ServiceSettings(BaseSettings):
-    """Common settings; a field's name in capitals is its environment variable. Secrets have no default."""
+    """Common settings; a field's name in capitals is its environment variable. Secrets have no default.
+
+    A secret ``NAME`` may come by a file of mode 0600 that ``NAME_FILE`` names; a key comes by its file only.
+    """
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
 
@@ -35,6 +47,48 @@ class ServiceSettings(BaseSettings):
     assets_file: Path = Field(Path("assets.yaml"), description="assets.yaml: code, decimals, redeemable.")
     checks_interval_s: int = Field(300, ge=1, description="Seconds between two runs of a service's checks.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @classmethod
+    def secrets(cls) -> dict[str, bool]:
+        """The names of fields that are secrets, each with whether it comes by its file only."""
+        return {
+            name: info.json_schema_extra == BY_FILE_ONLY
+            for name, info in cls.model_fields.items()
+            if "SecretStr" in str(info.annotation)
+        }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Put in what stands in files.
+
+        Raises:
+            UnsafeKeyFile: a key stands in the environment, a secret comes both ways, or its file is not usable.
+        """
+        given = {name.upper(): text for name, text in os.environ.items() if text}
+        for name in cls.model_fields:
+            variable = name.upper().removesuffix("_FILE")
+            if _OF_KEYS.search(name) and variable in given:
+                raise UnsafeKeyFile(_not_in_environment(variable))
+        found = dict(values)
+        for name, by_file_only in cls.secrets().items():
+            variable = name.upper()
+            file = found.pop(f"{name}_file", None) or given.get(f"{variable}_FILE")
+            if by_file_only and found.get(name):
+                raise UnsafeKeyFile(_not_in_environment(variable))
+            if file is None:
+                continue
+            if found.get(name):
+                raise UnsafeKeyFile(f"{variable} and {variable}_FILE are both set: leave one of them out")
+            found[name] = read_secret_of(f"{variable}_FILE", Path(file))
+        return found
+
+
+def _not_in_environment(variable: str) -> str:
+    return (
+        f"{variable} is a key and does not belong into the environment: unset it, put the key into a file of mode 0600, "
+        f"and name that in {variable}_FILE"
+    )
 
 
 class ApiSettings(ServiceSettings):

@@ -1,11 +1,13 @@
 """The command line refuses to start on a mistake, with a sentence and without showing a secret."""
 
+import json
 from pathlib import Path
 
 import pytest
+from pydantic import Field, SecretStr
 
 from prizewire_chassis.lifecycle import Built, Runtime, command, main
-from prizewire_chassis.settings import ServiceSettings, load_assets
+from prizewire_chassis.settings import BY_FILE_ONLY, ServiceSettings, load_assets
 
 
 async def _build(runtime: Runtime) -> Built:
@@ -105,3 +107,66 @@ def test_a_malformed_assets_file_is_refused(tmp_path, document):
     file.write_text(document)
     with pytest.raises(ValueError, match=r"assets|decimals"):
         load_assets(file)
+
+
+class KeyedSettings(ServiceSettings):
+    """Settings with a key, as the signer has one."""
+
+    chain_secret: SecretStr = Field(description="A key.", json_schema_extra=BY_FILE_ONLY)
+
+
+def secret_file(tmp_path: Path, text: str, *, mode: int = 0o600) -> str:
+    file = tmp_path / "a-secret"
+    file.write_text(text + "\n")
+    file.chmod(mode)
+    return str(file)
+
+
+def test_a_secret_may_come_by_a_file(environment, tmp_path):
+    """``NAME_FILE`` stands for ``NAME``: the file's text, without the line end."""
+    environment.delenv("DATABASE_URL")
+    environment.setenv("DATABASE_URL_FILE", secret_file(tmp_path, "postgresql://by.file/x"))
+    assert ServiceSettings().database_url.get_secret_value() == "postgresql://by.file/x"
+
+
+def start(kind: type[ServiceSettings]) -> int:
+    return main(service="test", settings=kind, build=_build, migrations=Path("unused"), arguments=["serve"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DATABASE_URL_FILE", "FILE", "DATABASE_URL and DATABASE_URL_FILE are both set"),
+        ("CHAIN_SECRET", "hush-hush", "name that in CHAIN_SECRET_FILE"),
+        ("chain_secret", "hush-hush", "name that in CHAIN_SECRET_FILE"),
+        ("MESSAGE_KEY", "hush-hush", "name that in MESSAGE_KEY_FILE"),
+        ("CHAIN_SECRET_FILE", "hush-hush", "CHAIN_SECRET_FILE names a file that is not there"),
+        ("CHAIN_SECRET_FILE", "OPEN", "chmod 600"),
+        ("CHAIN_SECRET_FILE", "", "the setting CHAIN_SECRET_FILE is wrong: Field required"),
+    ],
+)
+def test_a_key_comes_by_its_file_only(environment, tmp_path, capsys, variable, value, said):
+    """In the environment, both ways, at no file or at one that others read: a sentence says what to do and shows nothing."""
+    file = secret_file(tmp_path, "hush-hush", mode=0o644 if value == "OPEN" else 0o600)
+    environment.setenv(variable, file if value in ("FILE", "OPEN") else value)
+    assert start(KeyedSettings) == 2
+    complaint = capsys.readouterr().err
+    assert said in complaint
+    assert "hush-hush" not in complaint
+
+
+def test_a_key_is_listed_by_its_file(capsys):
+    """What cannot be set is not listed: the list names the variable that an operator sets."""
+    assert (
+        main(
+            service="test",
+            settings=KeyedSettings,
+            build=_build,
+            migrations=Path("unused"),
+            arguments=["settings"],
+        )
+        == 0
+    )
+    names = {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert "CHAIN_SECRET_FILE" in names
+    assert "CHAIN_SECRET" not in names

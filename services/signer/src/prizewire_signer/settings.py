@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import BY_FILE_ONLY, ServiceSettings
 
 __all__ = ["SignerSettings"]
 
@@ -20,7 +20,8 @@ class SignerSettings(ServiceSettings):
         description="Assets that may be paid, comma list of CODE:ISSUER; XLM is the native asset."
     )
     payout_hot_signer_secret: SecretStr = Field(
-        description="The treasury's secret key (S…), for the hot key backend."
+        description="The treasury's secret key (S…), for the hot key backend.",
+        json_schema_extra=BY_FILE_ONLY,
     )
     channel_signer_secrets_file: Path = Field(
         description="JSON list of the channel accounts' secret keys (S…), mode 0600."

@@ -41,6 +41,7 @@ class Service:
     def __init__(self, environment: dict[str, str], log: Path, *, token: str) -> None:
         self.environment = environment
         self.log = log
+        self.database_url = Path(environment["DATABASE_URL_FILE"]).read_text().strip()
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{environment['HTTP_PORT']}"
         self.client = httpx.AsyncClient(
@@ -169,7 +170,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
     forever.set()
     receiver.answer = lambda _: (204, {}, b"")
     clock = ManualClock(datetime.now(UTC))
-    db = Database(service.environment["DATABASE_URL"], application_name="test")
+    db = Database(service.database_url, application_name="test")
     sender = HttpSender(
         box=SecretBox(keyring.webhook_encryption_key_file.read_text().strip()),
         gate=Gate(allow_loopback=True, rules=ANY_TARGET),

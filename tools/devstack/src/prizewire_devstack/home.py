@@ -16,6 +16,11 @@ from prizewire_devstack.errors import AlreadyRunningError, DevstackError, NotRun
 
 HOME_VARIABLE = "PRIZEWIRE_HOME"
 OWNER_ONLY = 0o600
+OWNER_ONLY_DIRECTORY = 0o700
+OWNER_ONLY_UMASK = 0o077
+"""What a command and its children write is for their owner alone: state, logs and databases hold keys and personal
+details.
+"""
 GENERATION = "4"
 """Of the state that a stack leaves behind. It goes up with a change that the state of before cannot be carried over,
 such as one of a service's first migration; after the first release there is none.
@@ -144,8 +149,8 @@ class Home:
         """
         try:
             for directory in (self.root, self.logs, self.keys):
-                directory.mkdir(parents=True, exist_ok=True)
-            self.keys.chmod(0o700)
+                directory.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY_DIRECTORY)
+                directory.chmod(OWNER_ONLY_DIRECTORY)
         except PermissionError as error:
             raise DevstackError(
                 f"The state directory {self.root} cannot be written: it belongs to another user, so remove it as "

@@ -49,6 +49,42 @@ def outcome(full_stack: Stack) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("outcome")
+def test_the_state_is_its_owners_alone(full_stack: Stack) -> None:
+    """Nothing in the state directory can be read, written or entered by anybody else: logs, books, data and sockets too."""
+    root = full_stack.home.root
+    found = [root, *root.rglob("*")]
+    assert len(found) > 100
+    open_to_others = {
+        str(path.relative_to(root)): oct(mode)
+        for path in found
+        if not path.is_symlink() and path.exists() and (mode := path.stat().st_mode) & 0o077
+    }
+    assert open_to_others == {}
+
+
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
+def test_no_service_has_a_secret_in_its_environment(full_stack: Stack) -> None:
+    """Passwords and keys come by files of mode 0600; the key of access tokens is named to nobody."""
+    keyring = full_stack.keyring
+    chain = keyring.stellar()
+    for service in SERVICES:
+        environment = environment_of(full_stack.supervisor.pid(service))
+        passwords = keyring.role_passwords(service)
+        secrets = [
+            passwords.runtime,
+            passwords.owner,
+            *keyring.kafka_passwords().values(),
+            chain.treasury.secret,
+        ]
+        assert [secret for secret in secrets if secret in environment] == []
+        assert keyring.token_key_file.name not in environment
+        assert ("JWT_" in environment) is (service != "signer")
+
+
 def test_every_prize_of_the_demonstration_is_paid(outcome: dict[str, Any]) -> None:
     """Eight candidates, 71 of a made hundred, three of a small round; every sum matches."""
     assert (outcome["prizes"], outcome["paid"], outcome["failed"]) == (82, 82, 0)

@@ -50,9 +50,13 @@ def main(
         return 0
     try:
         found = settings()
+    except UnsafeKeyFile as error:
+        _complain(f"{service}: {error}")
+        return 2
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
-            name = "_".join(str(part) for part in item["loc"]).upper()
+            field = "_".join(str(part) for part in item["loc"])
+            name = field.upper() + "_FILE" * settings.secrets().get(field, False)
             _complain(f"{service}: the setting {name} is wrong: {item['msg']}")
         return 2
     configure(service=service, level=found.log_level)
@@ -114,21 +118,27 @@ async def _database_answers(service: str, url: str) -> bool:
 
 def _describe(settings: type[ServiceSettings]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
+    secrets = settings.secrets()
     for name, info in settings.model_fields.items():
+        variable, description = name.upper(), info.description or ""
+        if secrets.get(name):
+            variable, description = f"{variable}_FILE", f"{description} A file of mode 0600."
+        elif name in secrets:
+            description = f"{description} {variable}_FILE may name a file of mode 0600 with it instead."
         default = None if info.is_required() else info.default
         if isinstance(default, SecretStr):
             default = None
         rows.append(
             {
-                "name": name.upper(),
+                "name": variable,
                 "required": info.is_required(),
-                "secret": "SecretStr" in str(info.annotation),
+                "secret": name in secrets,
                 "default": None
                 if default is None
                 else str(default).lower()
                 if isinstance(default, bool)
                 else str(default),
-                "description": info.description or "",
+                "description": description,
             }
         )
     return rows

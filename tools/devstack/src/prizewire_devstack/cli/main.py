@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from prizewire_devstack.errors import EXIT_CODE, DevstackError
+from prizewire_devstack.home import OWNER_ONLY_UMASK
 from prizewire_devstack.proxies import spare_loopback
 
 COMMANDS: Final = {
@@ -72,6 +73,7 @@ def main() -> None:
     """Run the command; exit 2 with one sentence where something anticipated went wrong."""
     debug = "--debug" in sys.argv
     spare_loopback(os.environ)
+    os.umask(OWNER_ONLY_UMASK)
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:

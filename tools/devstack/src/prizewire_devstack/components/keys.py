@@ -8,6 +8,7 @@ Nothing here is fit for production, where the same files are mounted as secrets.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -123,6 +124,15 @@ class Keyring:
     def stellar_file(self) -> Path:
         """The issuer's and the treasury's secret keys."""
         return self.home.keys / "stellar.json"
+
+    def by_file(self, service: str, variable: str, secret: str) -> dict[str, str]:
+        """The variable that names a file with a secret of a service, in place of the one that would hold it. The file's
+        name follows from what it holds, so that a start on other ports takes nothing away from who reads it now.
+        """
+        digest = hashlib.sha256(secret.encode()).hexdigest()[:16]
+        file = self.home.keys / service / f"{variable.lower()}-{digest}"
+        self._ensure(file, lambda: secret)
+        return {f"{variable}_FILE": str(file)}
 
     def ensure(self, *, now: datetime) -> None:
         """Make what is missing; what is there stays, so that a later start finds its data readable."""

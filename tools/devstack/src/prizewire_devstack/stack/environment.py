@@ -1,4 +1,4 @@
-"""The environment of each service: the smallest that it needs, its own credentials only."""
+"""The environment of each service: the smallest that it needs, its own credentials only, each by a file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def _for_signer(around: Surroundings) -> dict[str, str]:
     return {
         "STELLAR_NETWORK_PASSPHRASE": PASSPHRASE,
         "PAYOUT_SOURCE_ACCOUNT": keys.treasury.public_key,
-        "PAYOUT_HOT_SIGNER_SECRET": keys.treasury.secret,
+        **around.keyring.by_file("signer", "PAYOUT_HOT_SIGNER_SECRET", keys.treasury.secret),
         "CHANNEL_SIGNER_SECRETS_FILE": str(around.keyring.channel_secrets_file),
         "STELLAR_ASSETS": _stellar_assets(around),
         "SIGNER_ALLOW_HOT_KEY": "true",
@@ -111,12 +111,15 @@ def common_environment(
     service: str, *, around: Surroundings, database: DatabaseUrls, kafka: KafkaLogin, http_port: int
 ) -> dict[str, str]:
     """What every service reads, for one service, without the migration URL."""
+    login = kafka.environment()
+    password = login.pop("KAFKA_SASL_PASSWORD")
     return {
         **base_environment(),
-        **kafka.environment(),
+        **login,
+        **around.keyring.by_file(service, "KAFKA_SASL_PASSWORD", password),
+        **around.keyring.by_file(service, "DATABASE_URL", database.runtime),
         "PRIZEWIRE_ENVIRONMENT": "development",
         "LOG_LEVEL": around.log_level,
-        "DATABASE_URL": database.runtime,
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(http_port),
         "MESSAGE_KEY_FILE": str(around.keyring.message_key_file(service)),
@@ -154,7 +157,7 @@ def migrate_environment(
     """The environment of `python -m prizewire_<service> migrate`: as for serve, and the owner's URL."""
     return {
         **serve_environment(service, around=around, database=database, kafka=kafka, http_port=http_port),
-        "DATABASE_MIGRATION_URL": database.migration,
+        **around.keyring.by_file(service, "DATABASE_MIGRATION_URL", database.migration),
     }
 
 

@@ -28,7 +28,7 @@ from prizewire_devstack.components.processes import (
     run_to_end,
 )
 from prizewire_devstack.errors import DiskFullError, StartError
-from prizewire_devstack.home import Home, RunRecord, record_of, repository_root
+from prizewire_devstack.home import OWNER_ONLY_UMASK, Home, RunRecord, record_of, repository_root
 from prizewire_devstack.ports import LOOPBACK, assign
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack.environment import local_environment, rails
@@ -99,9 +99,10 @@ class Stack:
         self.chain: stellar.StellarChain
 
     def __enter__(self) -> "Stack":
-        """Start every part; what was started is stopped again when one fails."""
-        self._exit.enter_context(self.home.lock())
+        """Start every part; what was started is stopped again when one fails. Children inherit the umask."""
+        self._exit.callback(os.umask, os.umask(OWNER_ONLY_UMASK))
         try:
+            self._exit.enter_context(self.home.lock())
             self._prepare()
             self._exit.callback(self._shut_down)
             self._start()
