@@ -15,7 +15,7 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from prizewire_chassis.lifecycle import ConfigurationError, main, open_runtime
+from prizewire_chassis.lifecycle import ConfigurationError, command, main, open_runtime
 from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
@@ -244,6 +244,11 @@ def test_wrong_settings_stop_it_with_a_sentence(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+
+    async def at_once(*_: object, **__: object) -> None:
+        """The database of this test is never there, and what is judged needs none."""
+
+    monkeypatch.setattr(command, "wait_for_database", at_once)
     code = main(
         service="payouts",
         settings=PayoutSettings,

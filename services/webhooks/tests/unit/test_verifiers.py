@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from prizewire_chassis.keys import UnsafeKeyFile
+from prizewire_chassis.lifecycle import command
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS
 from prizewire_rail_fake import FakeVerifier
@@ -106,6 +107,11 @@ def environment(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(path))
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:nothing@127.0.0.1:1/none")
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "nothing")
+
+    async def at_once(*_: object, **__: object) -> None:
+        """The database of these tests is never there, and what is judged needs none."""
+
+    monkeypatch.setattr(command, "wait_for_database", at_once)
     return tmp_path
 
 
