@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from prizewire_contracts.ids import refusals_id
 from prizewire_devstack import api as api_module
 from prizewire_devstack import tracing
 from prizewire_devstack.api import Api, ApiError
@@ -31,13 +32,37 @@ STUCK = {
 }
 
 
+REFUSED = {
+    "at": "2026-11-21T12:00:00+00:00",
+    "service": "signer",
+    "kind": "signing.messages_refused",
+    "id": "signer",
+    "summary": "",
+    "detail": {
+        "kinds": [
+            {
+                "state": state,
+                "reason": reason,
+                "count": count,
+                "first_at": "2026-11-21T11:00:00+00:00",
+                "last_at": "2026-11-21T11:59:00+00:00",
+                "place": "prizewire.signing.requests.v1/2/7",
+                "detail": "not pinned",
+            }
+            for state, reason, count in (("dead", "key_not_trusted", 43), ("parked", "event_mismatch", 1))
+        ]
+    },
+}
+
+
 class Lineages:
     """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event."""
 
-    def __init__(self, *down: str, stuck: str = "", known: bool = True) -> None:
+    def __init__(self, *down: str, stuck: str = "", known: bool = True, refused: bool = False) -> None:
         self.down = down
         self.stuck = stuck
         self.known = known
+        self.refused = refused
 
     def __enter__(self) -> "Lineages":
         return self
@@ -47,6 +72,8 @@ class Lineages:
 
     def get(self, path: str) -> dict[str, Any]:
         service = self._reached(path)
+        if path.endswith(str(refusals_id("signer"))):
+            return {"entries": [REFUSED] if self.refused else []}
         second = SERVICES_WITH_API.index(service)
         steps = [(service, second)] + ([("signer", 2)] if service == "payouts" else [])
         return {
@@ -114,6 +141,28 @@ def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) 
     code, out, _ = run(monkeypatch, Lineages("webhooks"), "stuck", "list")
     assert (code, out) == (1, "")
     assert run(monkeypatch, Lineages(), "stuck", "list")[:2] == (0, "Nothing is stuck.\n")
+
+
+def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signer serves no HTTP: its sums by kind come from payouts, which keeps its word; without payouts it is silent."""
+    code, out, _ = run(monkeypatch, Lineages(refused=True), "stuck", "list")
+    assert code == 0
+    for text in (
+        "signer",
+        "key_not_trusted",
+        "43 messages",
+        "prizewire.signing.requests.v1/2/7",
+        "event_mismatch",
+    ):
+        assert text in out
+    code, out, _ = run(
+        monkeypatch, Lineages(refused=True), "stuck", "list", "--service", "signer", "--state", "parked"
+    )
+    assert (code, "event_mismatch" in out, "key_not_trusted" in out) == (0, True, False)
+    code, out, _ = run(monkeypatch, Lineages(refused=True), "stuck", "list", "--json")
+    assert [item["count"] for item in json.loads(out)["items"]] == [43, 1]
+    code, _, err = run(monkeypatch, Lineages("payouts"), "stuck", "list")
+    assert (code, "payouts, signer do not answer" in err) == (1, True)
 
 
 def test_a_refusal_is_not_taken_for_silence() -> None:

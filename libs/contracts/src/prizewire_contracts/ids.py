@@ -22,6 +22,7 @@ __all__ = [
     "payout_id_for_round",
     "provider_key",
     "receivable_id",
+    "refusals_id",
     "reward_id",
     "reward_ids",
     "round_id",
@@ -154,3 +155,8 @@ def provider_key(*, payout_id: UUID, attempt_no: int) -> UUID:
 def slot_id(*, chain: str, network: str, account: str, sequence: int) -> UUID:
     """The id of a slot: one sequence number of one source account. Sequence numbers exceed 2^53: text."""
     return derive("slot", chain, network, account, str(sequence))
+
+
+def refusals_id(service: str) -> UUID:
+    """The correlation id of what a service says of messages that it did not apply."""
+    return derive("refusals", service)

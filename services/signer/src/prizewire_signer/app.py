@@ -15,12 +15,12 @@ from prizewire_signer.adapters.messages import SqlAnswers
 from prizewire_signer.adapters.policy_file import load_policy, parse_chain_assets
 from prizewire_signer.adapters.requests import TrustedRequests
 from prizewire_signer.adapters.stellar import StellarTransactions, address_of
-from prizewire_signer.adapters.storage import SqlBook, SqlClosingBook, breaches_of, queue_state
+from prizewire_signer.adapters.storage import SqlBook, SqlClosingBook, SqlRefusals, breaches_of, queue_state
 from prizewire_signer.domain.errors import PolicyInvalid
 from prizewire_signer.domain.model import Rules
 from prizewire_signer.entrypoints.consumers import Intake
 from prizewire_signer.entrypoints.http import HTTP_MINIMAL
-from prizewire_signer.entrypoints.jobs import SigningWorker, check_job, signing_job
+from prizewire_signer.entrypoints.jobs import SigningWorker, check_job, refusals_job, signing_job
 from prizewire_signer.entrypoints.records import Records
 from prizewire_signer.handlers import Desk
 from prizewire_signer.ports import Backend
@@ -63,7 +63,11 @@ async def build(runtime: Runtime) -> Built:
     )
     return Built(
         specs=[intake.spec()],
-        jobs=[signing, check_job(db=runtime.db, clock=runtime.clock, records=records)],
+        jobs=[
+            signing,
+            check_job(db=runtime.db, clock=runtime.clock, records=records),
+            refusals_job(db=runtime.db, clock=runtime.clock, records=records),
+        ],
         http_minimal=HTTP_MINIMAL,
     )
 
@@ -75,6 +79,7 @@ def build_records(*, outbox: Outbox, audit: Audit) -> Records:
         closing_book=SqlClosingBook,
         answers=lambda tx: SqlAnswers(tx, outbox=outbox, audit=audit),
         breaches=breaches_of,
+        refusals=lambda tx: SqlRefusals(tx, outbox=outbox, audit=audit),
         queue=queue_state,
     )
 

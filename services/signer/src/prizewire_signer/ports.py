@@ -20,6 +20,7 @@ __all__ = [
     "ClosingBook",
     "QueueState",
     "RecordedDigest",
+    "Refusals",
     "RequestReader",
     "SlotDigest",
     "Tombstone",
@@ -214,6 +215,16 @@ class QueueState:
     oldest_s: float
     limits: Mapping[tuple[str, str], tuple[int, int]]
     not_free_yet: int
+
+
+class Refusals(Protocol):
+    """What came to the signer and was not applied."""
+
+    async def tell(self, *, now: datetime) -> int:
+        """Publish the sums by kind and record what is new, where a kind is new or has grown for long enough; how many
+        kinds were new or had grown.
+        """
+        ...
 
 
 class Answers(Protocol):

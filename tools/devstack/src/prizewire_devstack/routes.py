@@ -13,6 +13,8 @@ SERVICES: Final = ("settlement", "rewards", "payouts", "webhooks", "signer")
 SERVICES_WITH_API: Final = ("settlement", "rewards", "payouts", "webhooks")
 """The signer serves health and metrics only; its part of a lineage is served by payouts."""
 
+SIGNER: Final = "signer"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prizewire_contracts.ids import refusals_id
 from prizewire_devstack.api import LOCAL_ADVICE, Api, ApiError
 from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API
+from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API, SIGNER
 from prizewire_devstack.texts import printable
 
 T = TypeVar("T")
@@ -78,6 +79,32 @@ def stuck_events(api: Api, service: str, **query: str | None) -> list[dict[str, 
     """The stuck events of a service; `ref` is what the `stuck` commands take."""
     items = api.items(f"/api/services/{service}/stuck-events", **query)
     return [{"ref": f"{service}/{item['id']}", "service": service, **item} for item in items]
+
+
+def signer_refusals(api: Api, *, state: str | None = None) -> list[dict[str, Any]]:
+    """What the signer did not apply, one entry for each kind, as payouts keeps the signer's word: it serves no HTTP."""
+    answer = api.get(f"/api/services/payouts/lineage/{refusals_id(SIGNER)}")
+    kinds = [
+        kind
+        for entry in answer["entries"]
+        if entry["kind"] == "signing.messages_refused"
+        for kind in entry["detail"]["kinds"]
+    ]
+    return [
+        {
+            "ref": SIGNER,
+            "service": SIGNER,
+            "state": kind["state"],
+            "reason": kind["reason"],
+            "type": f"{kind['count']} messages, the newest at {kind['last_at']}",
+            "subject": kind["place"],
+            "detail": kind["detail"],
+            "count": kind["count"],
+            "at": kind["last_at"],
+        }
+        for kind in kinds
+        if state in (None, kind["state"])
+    ]
 
 
 def lineage(api: Api, correlation_id: str) -> Lineage:

@@ -9,9 +9,17 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from prizewire_contracts.envelope import CorrelationId, Data, Digest, HexSignature, ServiceEnvelope, Version
+from prizewire_contracts.envelope import (
+    CorrelationId,
+    Data,
+    Digest,
+    HexSignature,
+    ServiceEnvelope,
+    Timestamp,
+    Version,
+)
 from prizewire_contracts.intents import Approval, Intent
-from prizewire_contracts.text import Ascii, Word, printable_members
+from prizewire_contracts.text import Ascii, EventLine, Word, printable_members
 
 __all__ = [
     "CloseRefused",
@@ -22,6 +30,9 @@ __all__ = [
     "ClosedEvent",
     "DecoratedSignature",
     "ItemRefusal",
+    "MessagesRefused",
+    "MessagesRefusedEvent",
+    "RefusedMessages",
     "SigningCompleted",
     "SigningCompletedEvent",
     "SigningItem",
@@ -154,6 +165,29 @@ class CloseRefused(Data):
     not_before: Annotated[int, Field(ge=1)] | None = None
 
 
+class RefusedMessages(Data):
+    """How many messages lie with the signer that it did not apply, of one ``state`` and ``reason`` (stable codes), and
+    when the first and the newest came. ``place`` and ``detail`` are those of the newest; the first is topic, partition
+    and offset, the second a sentence.
+    """
+
+    state: Literal["dead", "parked"]
+    reason: Word
+    count: Annotated[int, Field(ge=1)]
+    first_at: Timestamp
+    last_at: Timestamp
+    place: Ascii
+    detail: EventLine
+
+
+class MessagesRefused(Data):
+    """What came to the signer and was not applied: all that lies there now, by kind. The signer serves no HTTP, so it
+    says this when a kind appears, and at intervals while one grows.
+    """
+
+    kinds: Annotated[list[RefusedMessages], Field(max_length=200)]
+
+
 class _RequestEnvelope(ServiceEnvelope):
     signed: ClassVar[bool] = True
     producer: ClassVar[str | None] = "payouts"
@@ -213,9 +247,17 @@ class CloseRefusedEvent(_ResultEnvelope):
     data: CloseRefused
 
 
+class MessagesRefusedEvent(_ResultEnvelope):
+    """Envelope of ``signing.messages_refused``."""
+
+    type: Literal["prizewire.signing.messages_refused.v1"] = "prizewire.signing.messages_refused.v1"
+    data: MessagesRefused
+
+
 SigningRequestEvent = Annotated[
     SigningRequestedEvent | SlotClosedEvent | CloseRequestedEvent, Field(discriminator="type")
 ]
 SigningResultEvent = Annotated[
-    SigningCompletedEvent | SigningRefusedEvent | ClosedEvent | CloseRefusedEvent, Field(discriminator="type")
+    SigningCompletedEvent | SigningRefusedEvent | ClosedEvent | CloseRefusedEvent | MessagesRefusedEvent,
+    Field(discriminator="type"),
 ]

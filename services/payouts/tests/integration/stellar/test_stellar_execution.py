@@ -9,9 +9,11 @@ from stellar_sdk import MuxedAccount
 
 from prizewire_chassis.jobs import JobRunner
 from prizewire_chassis.testing import make_key
+from prizewire_contracts import ids
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.codes import RetryDecision, decision_for
-from prizewire_contracts.encode import sign_raw
+from prizewire_contracts.encode import encode, sign_raw
+from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedEvent, RefusedMessages
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.testing import eventually
@@ -474,6 +476,26 @@ async def test_signature_of_a_stranger_is_parked(world: World) -> None:
     assert await world.states() == [(1, "built")]
     stuck = await world.rows("SELECT state, reason FROM stuck_events")
     assert [(one.state, one.reason) for one in stuck] == [("parked", "event_mismatch")]
+
+
+async def test_what_the_signer_refused_is_kept_and_shown(world: World) -> None:
+    """The signer's sums of refused messages are stored like its other words; a lineage shows the newest only."""
+    correlation = str(ids.refusals_id("signer"))
+    for version, count in ((1, 3), (2, 43)):
+        kind = RefusedMessages(
+            state="dead", reason="key_not_trusted", count=count, first_at=world.clock.now(),
+            last_at=world.clock.now(), place="prizewire.signing.requests.v1/0/7", detail="not pinned",
+        )  # fmt: skip
+        told = encode(
+            MessagesRefusedEvent, MessagesRefused(kinds=[kind]), service="signer", subject="signer", version=version,
+            correlation_id=correlation, causation_id=None, now=world.clock.now(), key=make_key("signer"),
+        )  # fmt: skip
+        await world.take(told, offset=version)
+    async with world.db.transaction() as tx:
+        (entry,) = await world.parts.lineage(tx, correlation)
+    assert (entry.service, entry.kind) == ("signer", "signing.messages_refused")
+    assert [kind["count"] for kind in entry.detail["kinds"]] == [43]
+    assert await world.rows("SELECT 1 FROM stuck_events") == []
 
 
 async def test_consumed_slot_without_a_digest_is_quarantined(hasty_world: World) -> None:

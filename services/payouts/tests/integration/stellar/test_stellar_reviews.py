@@ -131,11 +131,7 @@ async def forgotten(office: Office) -> tuple[list[UUID], dict[str, Any]]:
     """Two payouts that were paid, and no node remembers: the payouts, and the transaction in review."""
     world = office.world
     payouts = [await world.approved(ONE, 203), await world.approved(TWO, 204)]
-
-    async def signed() -> bool:
-        return bool(world.signer.bound)
-
-    await world.run_until(signed)
+    # armed before it is sent: on a busy machine it would else be found within the same round of steps
     world.sandbox.arm(not_found=FOREVER)
     await world.run_until(lambda: reviewed(world))
     await passed(world)

@@ -212,6 +212,17 @@ watermark = Table(
     CheckConstraint("id = 1", name="watermark_single"),
 )
 
+told_refusals = Table(
+    "told_refusals",
+    metadata,
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("told_at", MOMENT, nullable=False),
+    PrimaryKeyConstraint("state", "reason"),
+)
+"""How many messages of each kind were refused when that was last told."""
+
 versions = Table(
     "answer_versions",
     metadata,

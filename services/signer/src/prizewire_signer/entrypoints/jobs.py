@@ -25,12 +25,13 @@ from prizewire_signer.metrics import (
 )
 from prizewire_signer.ports import Backend
 
-__all__ = ["RACES_MAX", "SigningWorker", "check_job", "signing_job"]
+__all__ = ["RACES_MAX", "SigningWorker", "check_job", "refusals_job", "signing_job"]
 
 RACES_MAX = 5
 """Decisions taken again in a row because another signer bound a payout in between."""
 SIGNING_INTERVAL_S = 0.5
 CHECK_INTERVAL_S = 15.0
+REFUSALS_INTERVAL_S = 15.0
 _log = get_logger(__name__)
 
 
@@ -139,3 +140,18 @@ def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
         return False
 
     return Job("signer.checks", CHECK_INTERVAL_S, run)
+
+
+def refusals_job(*, db: Database, clock: Clock, records: Records) -> Job:
+    """Tells what was refused before it could become a request: the signer serves nothing over HTTP."""
+
+    async def run() -> bool:
+        async def work(tx: AsyncConnection) -> int:
+            return await records.refusals(tx).tell(now=clock.now())
+
+        kinds = await db.run(work)
+        if kinds:
+            _log.warning("messages were refused", kinds=kinds)
+        return False
+
+    return Job("signer.refusals", REFUSALS_INTERVAL_S, run)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_signer.ports import Answers, Book, ClosingBook, QueueState
+from prizewire_signer.ports import Answers, Book, ClosingBook, QueueState, Refusals
 
 __all__ = ["Records"]
 
@@ -19,4 +19,5 @@ class Records:
     closing_book: Callable[[AsyncConnection], ClosingBook]
     answers: Callable[[AsyncConnection], Answers]
     breaches: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, list[str]]]]
+    refusals: Callable[[AsyncConnection], Refusals]
     queue: Callable[[AsyncConnection, datetime], Awaitable[QueueState]]

@@ -9,12 +9,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from prizewire_devstack import tracing
-from prizewire_devstack.api import connect
+from prizewire_devstack.api import Api, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.errors import DevstackError
-from prizewire_devstack.routes import SERVICES_WITH_API
+from prizewire_devstack.routes import SERVICES_WITH_API, SIGNER
 from prizewire_devstack.texts import printable
 
+LISTED: Final = (*SERVICES_WITH_API, SIGNER)
 HEAD: Final = ("ref", "state", "reason")
 INDENT: Final = 4
 
@@ -34,9 +35,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@click.option(
-    "--service", "services", multiple=True, type=click.Choice(SERVICES_WITH_API), help="Default: all."
-)
+@click.option("--service", "services", multiple=True, type=click.Choice(LISTED), help="Default: all.")
 @click.option("--state", type=click.Choice(["dead", "parked", "replayed"]), help="Default: dead and parked.")
 @click.option("--correlation-id", help="Only those of one match.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -47,8 +46,8 @@ def list_events(
     silent: list[str] = []
     with connect() as api:
         answers = tracing.ask_each(
-            services or SERVICES_WITH_API,
-            lambda service: tracing.stuck_events(api, service, state=state, correlation_id=correlation_id),
+            services or LISTED,
+            lambda service: _listed(api, service, state=state, correlation_id=correlation_id),
             silent=silent,
         )
     found = [item for items in answers.values() for item in items]
@@ -62,6 +61,13 @@ def list_events(
     if silent:
         click.echo(f"prizewire: {tracing.missing(silent)}", err=True)
     return 1 if silent else 0
+
+
+def _listed(api: Api, service: str, *, state: str | None, correlation_id: str | None) -> list[dict[str, Any]]:
+    """Stuck events of a service; of the signer, which serves no HTTP, the sums that it told payouts."""
+    if service != SIGNER:
+        return tracing.stuck_events(api, service, state=state, correlation_id=correlation_id)
+    return [] if correlation_id is not None else tracing.signer_refusals(api, state=state)
 
 
 def render(console: Console, items: list[dict[str, Any]]) -> None:

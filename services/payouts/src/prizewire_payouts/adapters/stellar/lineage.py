@@ -11,6 +11,7 @@ __all__ = ["lineage"]
 
 SERVICE = "payouts"
 SIGNER = "signer"
+_SUMS = "prizewire.signing.messages_refused.v1"
 
 _STEPS = text(
     "SELECT t.at, t.from_state, t.to_state, t.reason, t.cause, a.attempt_id, a.account, a.revision, a.tx_hash, "
@@ -34,7 +35,10 @@ async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry
     """Every step of each transaction that carries payments of this id, and every answer of the signer to them."""
     wanted = {"correlation": correlation_id}
     steps = [_step(row) for row in await tx.execute(_STEPS, wanted)]
-    signer = [_signer(row) for row in await tx.execute(_SIGNER, wanted)]
+    answers = (await tx.execute(_SIGNER, wanted)).all()
+    # of the sums of what the signer refused only the newest says what lies there now
+    sums = [row for row in answers if row.type == _SUMS][-1:]
+    signer = [_signer(row) for row in [*sums, *(row for row in answers if row.type != _SUMS)]]
     return sorted(steps + signer, key=lambda entry: entry.at)
 
 
@@ -72,6 +76,9 @@ def _signer(row: Row[Any]) -> LineageEntry:
     if "signatures" in data:
         detail["signed_by"] = [one["public_key"] for one in data["signatures"]]
         summary = f"signed {data['tx_hash']} with {len(data['signatures'])} keys"
+    elif "kinds" in data:
+        detail |= {"kinds": data["kinds"]}
+        summary = f"refused {sum(one['count'] for one in data['kinds'])} messages unread"
     elif "code" in data:
         detail |= {"code": data["code"], "items": data["items"]}
         summary = f"refused {data['tx_hash']}: {data['code']}"

@@ -17,6 +17,7 @@ from prizewire_contracts.codes import PayoutCode, RefusalCode
 from prizewire_contracts.events.signing import (
     ClosedEvent,
     CloseRefusedEvent,
+    MessagesRefusedEvent,
     SigningCompleted,
     SigningCompletedEvent,
     SigningRefused,
@@ -111,6 +112,8 @@ class SigningResults:
             return await self._completed(tx, event.data, cause=event.id, now=now)
         if isinstance(event, SigningRefusedEvent):
             return await self._refused(tx, event.data, cause=event.id, now=now)
+        if isinstance(event, MessagesRefusedEvent):
+            return None  # kept, and shown with the signer's other words
         assert isinstance(event, ClosedEvent | CloseRefusedEvent)
         closed = isinstance(event, ClosedEvent)
         if not await (self.on_closed if closed else self.on_close_refused)(tx, incoming):
