@@ -44,6 +44,8 @@ MOMENT = DateTime(timezone=True)
 
 metadata = MetaData()
 chassis = chassis_tables(metadata)
+# what was refused is summed up by kind
+Index("stuck_events_reasons", chassis.stuck_events.c.state, chassis.stuck_events.c.reason)
 
 signing_work = Table(
     "signing_work",
