@@ -45,13 +45,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller. A ``machine`` came with an API token of the service itself; it has no roles, and passes
-    no guard but ``machines``.
+    """An authenticated caller. A ``machine`` came with an API token of the service itself, which the person ``issued_by``
+    made; it has no roles, and passes no guard but ``machines``.
     """
 
     subject: str
     roles: frozenset[Role]
     machine: bool = False
+    issued_by: str | None = None
 
     @property
     def player(self) -> str:
@@ -131,11 +132,11 @@ def _roles(claim: Any) -> frozenset[Role]:
 @dataclass(frozen=True, slots=True)
 class ApiTokens:
     """Opaque bearer tokens that a service gave out itself, to other systems: ``prefix`` tells them from people's, and
-    ``read`` says whom one stands for, None where it counts no more or never did.
+    ``read`` says whom one stands for and who issued it, None where it counts no more or never did.
     """
 
     prefix: str
-    read: Callable[[str], Awaitable[str | None]]
+    read: Callable[[str], Awaitable[tuple[str, str] | None]]
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -164,11 +165,12 @@ class Authentication(AbstractAuthenticationMiddleware):
         given = self._api_tokens
         if given is None or not token.startswith(given.prefix):
             return await self._reader.read(token)
-        subject = await given.read(token)
-        if subject is None:
+        found = await given.read(token)
+        if found is None:
             detail = "the API token is unknown, expired or revoked"
             raise Problem(status=401, code="token_invalid", detail=detail)
-        return Principal(subject, frozenset(), machine=True)
+        subject, issued_by = found
+        return Principal(subject, frozenset(), machine=True, issued_by=issued_by)
 
 
 def require(*roles: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:

@@ -61,8 +61,8 @@ async def systems(request: Request[Any, Any, Any]) -> dict[str, str]:
     return {"subject": request.user.subject}
 
 
-async def system_of(token: str) -> str | None:
-    return "/games/chess" if token == "api_given" else None
+async def system_of(token: str) -> tuple[str, str] | None:
+    return ("/games/chess", "ada") if token == "api_given" else None
 
 
 @get("/anybody", guards=[require()])

@@ -58,7 +58,7 @@ async def build(runtime: Runtime) -> Built:
     def tokens(tx: AsyncConnection) -> SourceTokens:
         return PostgresSourceTokens(tx)
 
-    async def source_of(token: str) -> str | None:
+    async def source_of(token: str) -> tuple[str, str] | None:
         async with runtime.db.transaction() as tx:
             return await tokens(tx).source_of(digest_of(token), now=runtime.clock.now())
 

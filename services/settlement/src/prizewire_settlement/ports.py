@@ -206,8 +206,8 @@ class SourceTokens(Protocol):
     async def save(self, token: SourceToken) -> None:
         """Store when it ends."""
 
-    async def source_of(self, digest: bytes, *, now: datetime) -> str | None:
-        """The source of the token with this SHA-256, while it is valid."""
+    async def source_of(self, digest: bytes, *, now: datetime) -> tuple[str, str] | None:
+        """The source of the token with this SHA-256 and who issued it, while it is valid."""
 
     async def page(self, *, source: str | None, after: UUID | None, limit: int) -> list[SourceToken]:
         """Tokens in the order of their ids, those past ``after``."""

@@ -54,7 +54,7 @@ class Record(Protocol):
 class Incoming:
     """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
     ``replay_of`` is the state (dead or parked) from which it is sent again, ``OFFERED`` where its sender waits for the
-    answer, None when it comes from Kafka.
+    answer, None when it comes from Kafka. ``answers_for`` is the person who answers for an event that was offered.
     """
 
     event: Envelope
@@ -65,6 +65,7 @@ class Incoming:
     offset: int
     value: bytes = field(repr=False)
     replay_of: str | None = None
+    answers_for: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

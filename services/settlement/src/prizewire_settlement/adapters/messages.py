@@ -25,6 +25,7 @@ from prizewire_contracts.events.settlements import (
 from prizewire_contracts.events.settlements import RoundEntered as EnteredData
 from prizewire_contracts.events.settlements import RoundFinalized as FinalizedData
 from prizewire_contracts.events.settlements import RoundVoided as VoidedData
+from prizewire_contracts.parties import Party, PartyRole
 from prizewire_money import Amount, Asset
 from prizewire_settlement.domain.events import (
     RoundCorrected,
@@ -176,4 +177,13 @@ def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -
         ],
         "final": settlement.final,
         "final_at": settlement.final_at.isoformat().replace("+00:00", "Z"),
+        "parties": _parties(settlement),
     }
+
+
+def _parties(settlement: Settlement) -> list[dict[str, str]]:
+    """Who wrote the rule, and who reported the result that stands."""
+    writer = settlement.rule.written_by
+    parties = [] if writer is None else [Party(PartyRole.RULE_WRITER, writer)]
+    parties += [Party(PartyRole.REPORTER, reporter) for reporter in settlement.reporters]
+    return [{"role": role.value, "subject": subject} for role, subject in parties]

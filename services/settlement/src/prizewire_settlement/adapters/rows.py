@@ -29,7 +29,9 @@ ROUND_COLUMNS: Final = (
     "settlement_version, result_version, final_at, created_at, updated_at, waiting_since"
 )
 
-PART_COLUMNS: Final = "round_id, result_version, part, parts, hash, players, reason, event_id, received_at"
+PART_COLUMNS: Final = (
+    "round_id, result_version, part, parts, hash, players, reason, event_id, received_at, reporter"
+)
 """A part's head: documents are read only where they are needed."""
 
 
@@ -86,6 +88,7 @@ def part_of(row: Any) -> ResultPart:
         reason=row.reason,
         event_id=row.event_id,
         received_at=row.received_at,
+        reporter=row.reporter,
     )
 
 
@@ -104,4 +107,5 @@ def settlement_of(row: Any, *, rule: Rule, lines: tuple[Line, ...], source: str)
         final_at=row.final_at,
         settled_at=row.settled_at,
         cause=Cause(kind="result", id=row.cause_id, actor=source, reason=row.reason),
+        reporters=tuple(row.reporters.split("\n")) if row.reporters else (),
     )

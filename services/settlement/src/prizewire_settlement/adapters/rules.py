@@ -26,7 +26,8 @@ __all__ = ["COMPETITION_COLUMNS", "RULE_COLUMNS", "RuleReader", "rule_values"]
 RULE_COLUMNS: Final = (
     "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
     "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.tie_score, r.tie_descending, r.unclaimed, "
-    "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s, r.entry_asset, r.entry_amount"
+    "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s, r.entry_asset, r.entry_amount, "
+    "r.created_by AS written_by"
 )
 COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
 _KEPT_MAX: Final = 2_048
@@ -89,6 +90,7 @@ class RuleReader:
             entry_fee=None
             if row.entry_asset is None
             else EntryFee(asset=self._assets[row.entry_asset], amount=row.entry_amount),
+            written_by=row.written_by,
         )
 
 

@@ -36,11 +36,10 @@ class PostgresSourceTokens:
             _SAVE, {"id": token.id, "expires_at": token.expires_at, "revoked_at": token.revoked_at}
         )
 
-    async def source_of(self, digest: bytes, *, now: datetime) -> str | None:
+    async def source_of(self, digest: bytes, *, now: datetime) -> tuple[str, str] | None:
         """See the port."""
-        found = await self._tx.execute(_SOURCE_OF, {"digest": digest, "now": now})
-        source: str | None = found.scalar_one_or_none()
-        return source
+        found = (await self._tx.execute(_SOURCE_OF, {"digest": digest, "now": now})).one_or_none()
+        return None if found is None else (found.source, found.created_by)
 
     async def page(self, *, source: str | None, after: UUID | None, limit: int) -> list[SourceToken]:
         """See the port."""
@@ -64,7 +63,7 @@ _ADD = text(
 _LOCK = text(f"SELECT {_NAMES} FROM source_tokens WHERE id = :id FOR UPDATE")  # noqa: S608 - see above
 _SAVE = text("UPDATE source_tokens SET expires_at = :expires_at, revoked_at = :revoked_at WHERE id = :id")
 _SOURCE_OF = text(
-    "SELECT source FROM source_tokens WHERE digest = :digest AND expires_at > :now AND revoked_at IS NULL"
+    "SELECT source, created_by FROM source_tokens WHERE digest = :digest AND expires_at > :now AND revoked_at IS NULL"
 )
 _PAGE = text(
     f"SELECT {_NAMES} FROM source_tokens WHERE id > :after "  # noqa: S608 - see above

@@ -198,6 +198,7 @@ _PART: Final[tuple[_Column, ...]] = (
     ("received_at", "timestamptz", lambda p: p.received_at),
     ("reason", "text", lambda p: p.reason),
     ("players", "int", lambda p: p.players),
+    ("reporter", "text", lambda p: p.reporter),
 )
 _SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda s: s.round_id),
@@ -219,6 +220,8 @@ _SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("settled_at", "timestamptz", lambda s: s.settled_at),
     ("cause_id", "text", lambda s: s.cause.id),
     ("reason", "text", lambda s: s.cause.reason),
+    # subjects hold no line breaks; an array of arrays would have to be rectangular
+    ("reporters", "text", lambda s: "\n".join(s.reporters) or None),
 )
 _ENTRY: Final[tuple[_Column, ...]] = (
     ("id", "uuid", lambda e: e.id),
@@ -314,7 +317,8 @@ _RESULTS = Write(
     f"INSERT INTO round_results ({_names(_PART)}) SELECT * FROM {_rows(_PART)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id, result_version, part) DO UPDATE SET parts = excluded.parts, hash = excluded.hash, "
     "document = excluded.document, event_id = excluded.event_id, received_at = excluded.received_at, "
-    "reason = excluded.reason, players = excluded.players",
+    "reason = excluded.reason, players = excluded.players, "
+    "reporter = excluded.reporter",
 )
 _SETTLEMENTS = Write(
     "settlements",

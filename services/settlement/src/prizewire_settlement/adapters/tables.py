@@ -155,6 +155,7 @@ Table(
     Column("received_at", _moment, nullable=False),
     Column("reason", Text),
     Column("players", Integer, nullable=False, server_default=text("0")),
+    Column("reporter", Text),
     PrimaryKeyConstraint("round_id", "result_version", "part"),
     CheckConstraint("part BETWEEN 1 AND parts", name="part_of_parts"),
 )
@@ -180,6 +181,7 @@ Table(
     Column("settled_at", _moment, nullable=False),
     Column("cause_id", Text, nullable=False),
     Column("reason", Text),
+    Column("reporters", Text),
     PrimaryKeyConstraint("round_id", "version"),
     CheckConstraint("version = 1 OR reason IS NOT NULL", name="corrections_have_a_reason"),
     CheckConstraint("gross = platform_fee + organizer_fee + net", name="gross_is_fees_and_net"),

@@ -21,7 +21,7 @@ class Proof(Protocol):
 class MatchReport:
     """What every report says. ``correlation_id`` is None where the game server sends none; ``at`` is its time of
     the fact; ``keyid`` names the key of the signature, where there is one. ``waited`` is True for a report that came
-    before and was kept until it could be applied.
+    before and was kept until it could be applied. ``reporter`` is the person who answers for it, None for a game server's.
     """
 
     event_id: str
@@ -35,6 +35,7 @@ class MatchReport:
     at: datetime
     proof: Proof
     waited: bool = False
+    reporter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

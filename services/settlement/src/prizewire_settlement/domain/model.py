@@ -116,7 +116,9 @@ class TieBreak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One version of a competition's rule; it never changes. ``tie_break`` goes with the policy ``break`` alone."""
+    """One version of a competition's rule; it never changes. ``tie_break`` goes with the policy ``break`` alone;
+    ``written_by`` is who put it into force, None for a rule that is not stored.
+    """
 
     competition: str
     version: int
@@ -136,6 +138,7 @@ class Rule:
     sources: tuple[Source, ...]
     dispute_window: timedelta
     entry_fee: EntryFee | None = None
+    written_by: str | None = None
 
     def __hash__(self) -> int:
         """By name alone: a table of places may be long, and rules are looked up for every match."""
@@ -166,7 +169,8 @@ class PlayerResult(NamedTuple):
 class ResultPart:
     """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that,
     ``players`` their number. ``reason`` is a correction's, None in a first result. Without ``results`` it is the head
-    of a part whose document was not asked for.
+    of a part whose document was not asked for. ``reporter`` is the person who reported or decided it, None where a game
+    server did over Kafka.
     """
 
     round_id: UUID
@@ -180,6 +184,7 @@ class ResultPart:
     reason: str | None
     event_id: str
     received_at: datetime
+    reporter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +263,7 @@ class Settlement:
     """Who is owed what in a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
 
     ``first_event`` is the aggregate version of its first ``round.settled`` (``round.corrected`` from version 2 on); its
-    ``parts`` follow each other.
+    ``parts`` follow each other. ``reporters`` are the persons who reported parts of the result behind it.
     """
 
     round_id: UUID
@@ -273,3 +278,4 @@ class Settlement:
     final_at: datetime
     settled_at: datetime
     cause: Cause
+    reporters: tuple[str, ...] = ()

@@ -81,6 +81,7 @@ def _claim(incoming: Incoming) -> dict[str, Any]:
         "at": event.time,
         "proof": RawProof(incoming.raw),
         "waited": incoming.replay_of == "parked",
+        "reporter": incoming.answers_for,
     }
 
 

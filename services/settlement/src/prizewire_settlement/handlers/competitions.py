@@ -31,7 +31,7 @@ async def create_competition(
     made = Competition(
         id=rule.competition,
         name=name,
-        rule=replace(rule, version=1),
+        rule=replace(rule, version=1, written_by=actor),
         created_by=actor,
         created_at=now,
         updated_at=now,
@@ -54,6 +54,7 @@ async def replace_rule(
     known = await store.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)
-    changed = replace(known, name=name, rule=replace(rule, version=known.rule.version + 1), updated_at=now)
+    written = replace(rule, version=known.rule.version + 1, written_by=actor)
+    changed = replace(known, name=name, rule=written, updated_at=now)
     await store.replace(changed, by=actor)
     return changed

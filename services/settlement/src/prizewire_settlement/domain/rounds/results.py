@@ -4,7 +4,7 @@ A result is placed first (``place_…``: may it count, is it whole now?), then w
 whole one, and lets it ``settle`` or ``correct`` the round, or ``wait``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -40,12 +40,13 @@ _BEFORE_RESULT: Final = frozenset({RoundState.NEW, RoundState.OPEN, RoundState.C
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A part that counts; ``whole`` once all the others of its result are here. ``newer`` says that parts of a newer
-    correction wait already.
+    correction wait already; ``reporters`` are the persons behind the parts that are here.
     """
 
     part: ResultPart
     whole: bool
     newer: bool = False
+    reporters: tuple[str, ...] = ()
 
 
 def place_completed(
@@ -118,8 +119,9 @@ def place_resolved(
         event_id=cause.id or "",
         reason=cause.reason,
         now=now,
+        reporter=cause.actor,
     )
-    return Placed(part=part, whole=True)
+    return Placed(part=part, whole=True, reporters=(cause.actor,))
 
 
 def wait(*, placed: Placed, current: Round, cause: Cause, now: datetime) -> Step:
@@ -243,6 +245,7 @@ def _settled(
         final_at=final_at,
         settled_at=now,
         cause=cause,
+        reporters=placed.reporters,
     )
     moved = replace(
         current,
@@ -306,10 +309,15 @@ def _placed(part: ResultPart, *, rule: Rule, known: KnownParts) -> Placed:
         other.reason is not None and other.result_version > part.result_version for other in known.values()
     )
     if part.parts == 1:
-        return Placed(part=part, whole=True, newer=newer)
+        return Placed(part=part, whole=True, newer=newer, reporters=_reporters([part]))
     check_results(rule=rule, results=part.results)
-    here = {other.part for other in known.values() if _same_result(part, other)} | {part.part}
-    return Placed(part=part, whole=len(here) == part.parts, newer=newer)
+    here = {other.part: other for other in known.values() if _same_result(part, other)} | {part.part: part}
+    whole = len(here) == part.parts
+    return Placed(part=part, whole=whole, newer=newer, reporters=_reporters(here.values()))
+
+
+def _reporters(parts: Iterable[ResultPart]) -> tuple[str, ...]:
+    return tuple(sorted({part.reporter for part in parts if part.reporter is not None}))
 
 
 def _same_result(part: ResultPart, other: ResultPart) -> bool:
@@ -334,6 +342,7 @@ def _part(report: Completed, current: Round, now: datetime, *, reason: str | Non
         now=now,
         part=report.part,
         parts=report.parts,
+        reporter=report.reporter,
     )
 
 
@@ -345,6 +354,7 @@ def _make_part(
     event_id: str,
     reason: str | None,
     now: datetime,
+    reporter: str | None,
     part: int = 1,
     parts: int = 1,
 ) -> ResultPart:
@@ -361,4 +371,5 @@ def _make_part(
         reason=reason,
         event_id=event_id,
         received_at=now,
+        reporter=reporter,
     )

@@ -1,5 +1,6 @@
 """``/api/matches``: game servers without Kafka. What they report takes the very path of the topic's events."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import orjson
@@ -8,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.auth import machines
+from prizewire_chassis.auth import Principal, machines
 from prizewire_chassis.http import Problem
 from prizewire_chassis.idempotency import check_key, idempotent
 from prizewire_chassis.inbox import Incoming, Refusal
@@ -63,8 +64,7 @@ def match_controller(parts: HttpParts) -> type[Controller]:
             idempotency_key: IdempotencyKey = None,
         ) -> Response[Any]:
             del data  # for the document; the event is read as it came, which its signature covers
-            source = request.user.subject
-            incoming = intake.read(await request.body(), source=source)
+            incoming = intake.read(await request.body(), sender=request.user)
             route = "POST /api/matches"
             return await intake.take(incoming, route=route, key=idempotency_key, body=incoming.raw)
 
@@ -86,7 +86,7 @@ def match_controller(parts: HttpParts) -> type[Controller]:
                 _COMPLETED,
                 data.model_dump(mode="json"),
                 match_id=match_id,
-                source=request.user.subject,
+                sender=request.user,
                 route=f"POST /api/matches/{match_id}/end",
                 key=idempotency_key,
             )
@@ -108,7 +108,7 @@ def match_controller(parts: HttpParts) -> type[Controller]:
                 _ENTERED,
                 data.model_dump(mode="json"),
                 match_id=match_id,
-                source=request.user.subject,
+                sender=request.user,
                 route=f"POST /api/matches/{match_id}/entries",
                 key=idempotency_key,
             )
@@ -122,8 +122,8 @@ class _Intake:
     def __init__(self, parts: HttpParts) -> None:
         self._parts = parts
 
-    def read(self, value: bytes, *, source: str) -> Incoming:
-        """The event in a body.
+    def read(self, value: bytes, *, sender: Principal) -> Incoming:
+        """The event in a body; whoever issued its sender's token answers for it.
 
         Raises:
             Problem: with the code of what is wrong with it, or 403 ``source_not_allowed`` for another source's event.
@@ -131,21 +131,28 @@ class _Intake:
         incoming = self._parts.processor.read(self._parts.spec, value, bytes_max=PART_BYTES_MAX)
         if isinstance(incoming, Refusal):
             raise _problem(incoming)
-        if incoming.event.source != source:
+        if incoming.event.source != sender.subject:
             REFUSED.labels("source_not_allowed").inc()
-            detail = f"this token is bound to {source}, not to {incoming.event.source}"
+            detail = f"this token is bound to {sender.subject}, not to {incoming.event.source}"
             raise Problem(status=403, code="source_not_allowed", detail=detail)
-        return incoming
+        return replace(incoming, answers_for=sender.issued_by)
 
     async def fact(
-        self, kind: str, body: dict[str, Any], *, match_id: str, source: str, route: str, key: str | None
+        self,
+        kind: str,
+        body: dict[str, Any],
+        *,
+        match_id: str,
+        sender: Principal,
+        route: str,
+        key: str | None,
     ) -> Response[Any]:
         """A report that is not an event yet: it becomes one, whose id follows from source, route and key."""
         named = {name: value for name, value in body.items() if name != "correlation_id"}
         event = {
             "specversion": "1.0",
-            "id": str(http_id(actor=source, route=route, idempotency_key=check_key(key))),
-            "source": source,
+            "id": str(http_id(actor=sender.subject, route=route, idempotency_key=check_key(key))),
+            "source": sender.subject,
             "type": kind,
             "time": self._parts.clock.now().isoformat(),
             "subject": match_id,
@@ -154,7 +161,7 @@ class _Intake:
         }
         if body.get("correlation_id") is not None:
             event["correlationid"] = body["correlation_id"]
-        incoming = self.read(orjson.dumps(event), source=source)
+        incoming = self.read(orjson.dumps(event), sender=sender)
         return await self.take(incoming, route=route, key=key, body=body)
 
     async def take(

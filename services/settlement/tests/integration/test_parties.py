@@ -1,0 +1,76 @@
+"""Whose word a settlement is: who wrote the rule version, and which persons reported the result."""
+
+from typing import Any
+
+from services.settlement.tests.integration.conftest import (
+    Service,
+    competition_body,
+    match_event,
+)
+from services.settlement.tests.integration.test_intake import make_token, report
+from services.settlement.tests.integration.test_resolve import SWAPPED, resolve
+
+
+def told(event: Any) -> list[tuple[str, str]]:
+    return [(party.role.value, party.subject) for party in event.data.parties]
+
+
+async def test_a_settlement_names_who_reported_it(service: Service) -> None:
+    """The issuer of the token over HTTP, nobody over Kafka, the admin who resolved; a correction names its own."""
+    issued = (await make_token(service))["token"]
+    assert (await report(service, issued, match_event("completed"))).status_code == 202
+    await service.take(match_event("completed", "m2"))
+    assert (await resolve(service, SWAPPED, match="m2")).status_code == 200
+    await service.take(match_event("opened", "m3"))
+    other = await service.client.post(
+        "/api/source-tokens",
+        json={"source": "/games/chess"},
+        headers=service.as_("admin", subject="eve"),
+    )
+    assert other.status_code == 201
+    writer = ("rule_writer", "olga")
+    first, second, corrected = [event for event in await service.events() if hasattr(event.data, "parties")]
+    assert told(first) == [writer, ("reporter", "ada")]
+    assert told(second) == [writer]
+    assert told(corrected) == [writer, ("reporter", "ada")]
+    rows = await service.rows("SELECT reporters FROM settlements ORDER BY settled_at, round_id, version")
+    assert sorted(str(row.reporters) for row in rows) == ["None", "ada", "ada"]
+
+
+async def test_every_reporter_of_a_result_in_parts_is_named(service: Service) -> None:
+    """Parts may come by tokens of two persons and over Kafka: all persons answer for the whole."""
+
+    def part(number: int, *players: str) -> bytes:
+        placed = [{"player": name, "place": number * 2 - 1 + at} for at, name in enumerate(players)]
+        return match_event("completed", data={"results": placed, "part": number, "parts": 3})
+
+    ada = (await make_token(service))["token"]
+    answer = await service.client.post(
+        "/api/source-tokens",
+        json={"source": match_source(), "label": "second"},
+        headers=service.as_("admin", subject="bob"),
+    )
+    bob = answer.json()["token"]
+    assert (await report(service, ada, part(1, "a", "b"), key="k1")).status_code == 202
+    await service.take(part(2, "c", "d"))
+    assert (await report(service, bob, part(3, "e", "f"), key="k3")).status_code == 202
+    (settled,) = [event for event in await service.events() if hasattr(event.data, "parties")]
+    assert told(settled) == [("rule_writer", "olga"), ("reporter", "ada"), ("reporter", "bob")]
+
+
+async def test_a_round_names_the_writer_of_its_own_rule_version(service: Service) -> None:
+    """Who puts a later version into force wrote that one; rounds that have begun keep the writer of theirs."""
+    await service.take(match_event("opened"))
+    answer = await service.client.put(
+        "/api/competitions/cup",
+        json=competition_body(gross_prize="90.00"),
+        headers=service.as_("admin", subject="eve"),
+    )
+    assert answer.status_code == 200, answer.text
+    await service.take(match_event("completed"), match_event("completed", "m2"))
+    old, new = [event for event in await service.events() if hasattr(event.data, "parties")]
+    assert (told(old), told(new)) == ([("rule_writer", "olga")], [("rule_writer", "eve")])
+
+
+def match_source() -> str:
+    return str(competition_body()["sources"][0]["source"])
