@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ATTEMPT_STEPS",
+    "HOLDS",
     "METHODS",
     "OLDEST_UNKNOWN",
     "PAYOUTS",
@@ -20,6 +21,7 @@ PAYOUT_STEPS = Counter(
 ATTEMPT_STEPS = Counter(
     "prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"]
 )
+HOLDS = Counter("prizewire_payout_holds_total", "Holds of payouts, by the reason.", ["reason"])
 PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
 PAYOUTS_WAITING = Gauge(
     "prizewire_payouts_waiting",

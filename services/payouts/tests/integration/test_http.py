@@ -1,16 +1,19 @@
 """HTTP: a player's methods and payouts, and what approvers may do. Details are never shown in full."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy.exc import DBAPIError
 from stellar_sdk import MuxedAccount
 
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import make_token, token_reader
+from prizewire_payouts.domain.model import Method
 from prizewire_payouts.entrypoints.http import (
     admin_controller,
     methods_controller,
@@ -154,6 +157,80 @@ async def test_methods_are_the_players_own(client: Client) -> None:
     assert acting.json()["player"] == "bob"
 
 
+async def test_a_method_of_the_staff_waits_for_somebody_else(rig: Rig, client: Client) -> None:
+    """Below the automatic limit too; the player sees it, and its registrant does not approve."""
+    body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
+    made = (await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))).json()
+    assert made["registered_by"] == "staff"
+    (told,) = await rig.events(UUID(made["id"]))
+    assert told.data["registered_by"] == "staff"
+    (listed,) = (await client.get("/api/payout-methods", headers=as_("bob"))).json()["items"]
+    assert listed["registered_by"] == "staff"
+    payout_id = await rig.request(await stored(rig, made["id"]), amount="0.01")
+    held = await rig.payout(payout_id)
+    assert (held.state, held.code, held.approvers_needed) == ("held", "method_registered_by_staff", 1)
+    path = f"/api/admin/payouts/{payout_id}/approve"
+    own = await client.put(path, json={}, headers=as_("op", "operator", "approver"))
+    assert (own.status_code, own.json()["code"]) == (403, "approver_is_registrant")
+    other = await client.put(path, json={}, headers=as_("pat", "approver"))
+    assert (other.status_code, other.json()["state"]) == (202, "approved")
+
+
+async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client) -> None:
+    """Registered again with the player's own token, the same method is the player's word: it is told, and pays at once."""
+    body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
+    made = (await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))).json()
+    again = await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))
+    assert (again.json()["registered_by"], again.json()["version"]) == ("staff", 1)
+    mine = await client.post("/api/payout-methods", json=body, headers=as_("bob"))
+    assert (mine.status_code, mine.json()["id"]) == (200, made["id"])
+    assert (mine.json()["registered_by"], mine.json()["version"]) == ("player", 2)
+    told = [(event.type, event.data["registered_by"]) for event in await rig.events(UUID(made["id"]))]
+    assert told == [("method.registered", "staff"), ("method.registered", "player")]
+    payout_id = await rig.request(await stored(rig, made["id"]))
+    assert (await rig.payout(payout_id)).state == "approved"
+    rows = await rig.rows("SELECT change, actor FROM payout_method_changes ORDER BY version")
+    assert [(row.change, row.actor) for row in rows] == [("registered", "op"), ("registered", "bob")]
+    audited = await rig.rows("SELECT action FROM audit_log ORDER BY id")
+    assert [row.action for row in audited] == ["payout_method.registered", "payout_method.confirmed"]
+
+
+async def test_money_of_one_person_waits_for_another(rig: Rig, client: Client) -> None:
+    """Whoever alone wrote the rule and reported the result never pays by that, however small the sum."""
+    parties = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "ada"}]
+    method = await rig.method()
+    intent = rig.intent(method, amount="0.01")
+    await rig.feed(rig.requested(method, intent, parties=parties, one_person=["ada"]))
+    payout_id = UUID(intent.payout_id)
+    held = await rig.payout(payout_id)
+    assert (held.state, held.code, held.approvers_needed) == ("held", "one_person_chain", 1)
+    path = f"/api/admin/payouts/{payout_id}/approve"
+    own = await client.put(path, json={}, headers=as_("ada", "admin", "approver"))
+    assert (own.status_code, own.json()["code"]) == (403, "approver_is_reporter")
+    other = await client.put(path, json={}, headers=as_("pat", "approver"))
+    assert (other.status_code, other.json()["state"]) == (202, "approved")
+
+
+async def test_a_renewed_intent_lifts_no_hold(rig: Rig, client: Client) -> None:
+    """What waits for a second person still waits for one after its intent was renewed."""
+    parties = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "ada"}]
+    method = await rig.method()
+    intent = rig.intent(method, amount="1.00", expires_at=int(rig.clock.now().timestamp()) + 60)
+    await rig.feed(rig.requested(method, intent, parties=parties, one_person=["ada"]))
+    rig.clock.advance(timedelta(minutes=2))
+    renewed = rig.intent(method, amount="1.00", payout_id=UUID(intent.payout_id))
+    await rig.feed(rig.renewal(renewed))
+    assert (await rig.payout(UUID(intent.payout_id))).state == "held"
+    path = f"/api/admin/payouts/{intent.payout_id}/approve"
+    own = await client.put(path, json={}, headers=as_("ada", "admin"))
+    assert (own.status_code, own.json()["code"]) == (403, "approver_is_reporter")
+
+
+async def stored(rig: Rig, method_id: str) -> Method:
+    key = UUID(method_id)
+    return (await rig.transactions.run(lambda store: store.methods([key])))[key]
+
+
 async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
     """Removing tells the whole state, and leaves no default behind; the destination may be registered anew."""
     made = (await create(client)).json()
@@ -166,20 +243,47 @@ async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
     assert (await create(client)).json()["id"] != made["id"]
 
 
+PARTIES = {
+    "ana": "payee",
+    "oscar": "filer",
+    "fay": "funder",
+    "wes": "rule_writer",
+    "ron": "reporter",
+    "ivy": "importer",
+    "rita": "releaser",
+}
+
+
 async def test_an_approver_is_nobody_concerned(rig: Rig, client: Client) -> None:
-    """The payee and whoever filed it cannot approve, nor can a role that may not."""
+    """Nobody behind the money, its request or its payee approves or rejects, nor does a role that may not."""
     intent = rig.intent(await rig.method(), amount="5000.00")
     method = (await rig.rows("SELECT method_id FROM payout_methods"))[0].method_id
+    sources = [
+        {"role": role, "subject": name} for name, role in PARTIES.items() if role not in ("payee", "filer")
+    ]
     filed = rig.requested(
-        (await rig.transactions.run(lambda store: store.methods([method])))[method], intent, filed_by="oscar"
+        (await rig.transactions.run(lambda store: store.methods([method])))[method],
+        intent,
+        filed_by="oscar",
+        parties=sources,
     )
     await rig.feed(filed)
     path = f"/api/admin/payouts/{intent.payout_id}"
-    for subject in ("ana", "oscar"):
+    for subject, role in PARTIES.items():
         said = await client.put(f"{path}/approve", json={}, headers=as_(subject, "approver"))
-        assert (said.status_code, said.json()["code"]) == (403, "approver_is_party")
+        assert (said.status_code, said.json()["code"]) == (403, f"approver_is_{role}")
         said = await client.put(f"{path}/reject", json={"reason": "no"}, headers=as_(subject, "approver"))
-        assert (said.status_code, said.json()["code"]) == (403, "approver_is_party")
+        assert (said.status_code, said.json()["code"]) == (403, f"approver_is_{role}")
+    shown = await client.get(f"/api/payouts/{intent.payout_id}", headers=as_("op", "operator"))
+    assert {(party["subject"], party["role"]) for party in shown.json()["parties"]} == set(PARTIES.items())
+    assert "parties" not in (await client.get(f"/api/payouts/{intent.payout_id}", headers=as_("ana"))).json()
+    for subject in PARTIES:
+        with pytest.raises(DBAPIError, match="is a party of payout"):
+            await rig.rows(
+                "INSERT INTO approvals (payout_id, hold_no, approver, at) VALUES (:p, 9, :a, now()) RETURNING hold_no",
+                p=UUID(intent.payout_id),
+                a=subject,
+            )
     assert (await client.put(f"{path}/approve", json={}, headers=as_("op", "operator"))).status_code == 403
     assert (await client.put(f"{path}/approve", json={}, headers=as_("ana"))).status_code == 403
     assert (await rig.payout(UUID(intent.payout_id))).state == "held"

@@ -51,6 +51,7 @@ def method(
         sealed=sealed,
         sealed_by="k",
         destination_mac=b"",
+        registered_by="ana",
         registered_at=NOW,
         changed_at=NOW,
     )
@@ -70,6 +71,23 @@ def test_limits_decide_who_must_agree(minor: int, wanted: tuple[str, int] | None
     """Up to a limit nobody, above it one, above the second limit two; the limits themselves still pass."""
     found = POLICY.decide(amount=Amount(EURC, minor))
     assert (None if found is None else (found.reason, found.approvers)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"registered_by_staff": True}, "method_registered_by_staff"),
+        ({"by_one_person": True}, "one_person_chain"),
+        ({"registered_by_staff": True, "by_one_person": True}, "method_registered_by_staff"),
+        ({"by_operator": True, "by_one_person": True}, "filed_by_operator"),
+    ],
+)
+def test_some_money_waits_whatever_the_amount(facts: dict[str, bool], reason: str) -> None:
+    """A cent waits for one approver, an amount above the second limit for two."""
+    small, large = (POLICY.decide(amount=Amount(EURC, minor), **facts) for minor in (1, 1_000_001))
+    assert small is not None
+    assert large is not None
+    assert (small.reason, small.approvers, large.reason, large.approvers) == (reason, 1, reason, 2)
 
 
 def test_without_a_limit_nothing_goes_by_itself() -> None:

@@ -46,6 +46,11 @@ _CLOSED = text(
 _DEFAULTS = text(
     "SELECT player FROM payout_methods WHERE is_default GROUP BY player HAVING count(*) > 1 LIMIT 100"
 )
+_BY_PARTIES = text(
+    "SELECT a.payout_id, a.approver FROM approvals a JOIN payouts p USING (payout_id) "
+    "WHERE a.approver = p.filed_by OR a.approver = p.player "
+    "OR EXISTS (SELECT 1 FROM jsonb_array_elements(p.sources) s WHERE s->>1 = a.approver) LIMIT 100"
+)
 
 
 async def _one_effect(tx: AsyncConnection) -> list[str]:
@@ -78,11 +83,18 @@ async def _methods(tx: AsyncConnection) -> list[str]:
     return [f"{row[0]} has two default methods" for row in await tx.execute(_DEFAULTS)]
 
 
+async def _approvals(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row[0]} was approved by {row[1]}, a party of it" for row in await tx.execute(_BY_PARTIES)
+    ]
+
+
 CHECKS = (
     Check(Invariant.AT_MOST_ONE_EFFECT, _one_effect, count=rows_of("payouts")),
     Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts, count=rows_of("attempts")),
     Check(Invariant.HISTORIES_ARE_PATHS, _histories, count=rows_of("payout_transitions")),
     Check(Invariant.CLOSURES_ARE_STORED, _closures, count=rows_of("payouts")),
     Check(Invariant.ONE_DEFAULT_METHOD, _methods, count=rows_of("payout_methods")),
+    Check(Invariant.NO_PARTY_APPROVES, _approvals, count=rows_of("approvals")),
 )
 """Checked by `GET /api/services/payouts/checks`."""

@@ -130,6 +130,7 @@ def method_event(method: Method, *, change: str, correlation_id: str, outbox: Ou
         state="active" if method.state == "active" else "removed",
         verified=method.verified,
         is_default=method.is_default,
+        registered_by="staff" if method.by_staff else "player",
         address=method.address,
         memo=method.memo,
         commitment=method.commitment,

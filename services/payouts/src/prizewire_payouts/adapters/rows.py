@@ -40,6 +40,8 @@ PAYOUT_BIRTH: dict[str, str] = {
     "memo": "text",
     "filed_by": "text",
     "reward_ids": "jsonb",
+    "sources": "jsonb",
+    "one_person": "jsonb",
     "needs_closure": "boolean",
     "requested_at": "timestamptz",
 }
@@ -125,6 +127,8 @@ def payout_json(change: Change) -> dict[str, Any]:
         "memo": payout.memo,
         "filed_by": payout.filed_by,
         "reward_ids": list(payout.reward_ids),
+        "sources": payout.sources,
+        "one_person": payout.one_person,
         "intent": payout.intent,
         "intent_signature": payout.intent_signature,
         "intent_expires_at": payout.intent_expires_at,
@@ -210,6 +214,8 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
         paid_at=row.paid_at,
         return_ref=row.return_ref,
         returned=None if row.returned_minor is None else Amount(asset, row.returned_minor),
+        sources=tuple((role, subject) for role, subject in row.sources),
+        one_person=tuple(row.one_person),
     )
 
 
@@ -264,6 +270,7 @@ def method_from(row: Row[Any]) -> Method:
         sealed=bytes(row.details),
         sealed_by=row.details_key,
         destination_mac=bytes(row.destination_mac),
+        registered_by=row.registered_by,
         registered_at=row.registered_at,
         changed_at=row.changed_at,
     )

@@ -18,7 +18,7 @@ from prizewire_payouts.adapters.messages import method_event, payout_events
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState
-from prizewire_payouts.metrics import ATTEMPT_STEPS, PAYOUT_STEPS
+from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS
 from prizewire_payouts.ports import MethodRecord, PayoutFilter, Store
 
 __all__ = ["PostgresStore", "PostgresTransactions"]
@@ -282,6 +282,7 @@ class PostgresStore:
             "state": method.state,
             "verified": method.verified,
             "is_default": method.is_default,
+            "registered_by": method.registered_by,
             "changed_at": method.changed_at,
         }
         if record.is_new:
@@ -351,6 +352,8 @@ def _count(changes: Sequence[Change]) -> None:
     for change in changes:
         for step in change.steps:
             PAYOUT_STEPS.labels(step.new).inc()
+            if step.new is PayoutState.HELD:
+                HOLDS.labels(step.code).inc()
         for attempt_step in change.attempt_steps:
             ATTEMPT_STEPS.labels(attempt_step.new).inc()
 

@@ -65,6 +65,7 @@ methods = Table(
     Column(
         "destination_mac", LargeBinary, nullable=False
     ),  # keyed, to find one destination at several players
+    Column("registered_by", Text, nullable=False),  # the player, or somebody of the staff
     Column("registered_at", _moment, nullable=False),
     Column("changed_at", _moment, nullable=False),
     CheckConstraint("state IN ('active', 'removed')", name="payout_methods_state"),
@@ -111,6 +112,8 @@ payouts = Table(
     Column("memo", Text),
     Column("filed_by", Text, nullable=False),
     Column("reward_ids", JSONB, nullable=False),
+    Column("sources", JSONB, nullable=False, server_default=text("'[]'")),  # parties: [role, subject], …
+    Column("one_person", JSONB, nullable=False, server_default=text("'[]'")),  # who alone said who is paid
     Column("intent", JSONB, nullable=False),  # prizewire_contracts.intents.Intent, whole
     Column("intent_signature", Text, nullable=False),
     Column("intent_expires_at", _moment, nullable=False),

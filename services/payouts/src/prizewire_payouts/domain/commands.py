@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_money import Amount
+from prizewire_payouts.domain.parties import Party
 
 __all__ = ["Allowed", "AskCancel", "Command", "IntentTerms", "Rejection", "RenewIntent", "RequestPayout"]
 
@@ -50,7 +51,7 @@ class IntentTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """Rewards wants this paid."""
+    """Rewards wants this paid. ``parties`` are the persons behind the money, ``one_person`` those who decided alone."""
 
     payout_id: UUID
     correlation_id: str
@@ -61,6 +62,8 @@ class RequestPayout:
     reward_ids: tuple[UUID, ...]
     filed_by: str
     terms: IntentTerms
+    parties: tuple[Party, ...] = ()
+    one_person: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

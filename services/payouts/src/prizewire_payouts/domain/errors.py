@@ -4,7 +4,7 @@ PayoutError                     payout_error
 ├── IllegalTransition           illegal_transition
 ├── PayoutNotFound              payout_not_found
 ├── MethodError                 (a tree of codes: see domain/methods.py)
-├── ApprovalRefused             approver_is_party | already_approved | intent_expired | not_held
+├── ApprovalRefused             approver_is_<role> | already_approved | intent_expired | not_held
 ├── CancelRefused               not_cancellable
 ├── ReviewNotFound              review_not_found
 ├── ReviewRefused               (a tree of codes: see domain/stellar/review.py)

@@ -18,3 +18,5 @@ class Invariant(StrEnum):
     """What the signer could have signed never ended without the signer's closure."""
     ONE_DEFAULT_METHOD = "payout_methods_one_default"
     """A player has at most one default method."""
+    NO_PARTY_APPROVES = "payout_approvals_by_no_party"
+    """Nobody approved a payout who filed it, is paid by it, or is behind its money or destination."""

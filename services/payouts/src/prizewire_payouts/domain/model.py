@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prizewire_money import Amount
+from prizewire_payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
 __all__ = ["Attempt", "Method", "MethodState", "Pause", "Payout"]
@@ -26,7 +27,7 @@ class Method:
 
     ``address`` and ``memo`` stand in clear for on-chain types, ``commitment`` for all others; ``sealed`` are the
     encrypted details. Details never change: another destination is another method. ``version`` counts the
-    changes of its standing (registered, default, removed).
+    changes of its standing (registered, default, removed). ``registered_by`` is the person who named the destination.
     """
 
     method_id: UUID
@@ -43,8 +44,14 @@ class Method:
     sealed: bytes = field(repr=False)
     sealed_by: str
     destination_mac: bytes = field(repr=False)
+    registered_by: str
     registered_at: datetime
     changed_at: datetime
+
+    @property
+    def by_staff(self) -> bool:
+        """Whether somebody else than its player registered it."""
+        return self.registered_by != self.player
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,8 @@ class Payout:
     the signer serves. ``due_at`` is the next moment somebody must look at it. ``version`` counts its events,
     ``close_version`` the requests to the signer to close it. ``attempts`` counts all attempts, ``attempts_waived``
     those of them that ended by what time or a renewal lifts, and do not use up any. ``ends_as`` is the closing state it returns to when
-    a close was refused and then proved to be without effect.
+    a close was refused and then proved to be without effect. ``sources`` are the parties that rewards and the
+    method named; ``one_person`` are those who alone said who is paid some of the money.
     """
 
     payout_id: UUID
@@ -120,6 +128,19 @@ class Payout:
     paid_at: datetime | None = None
     return_ref: str | None = None
     returned: Amount | None = None
+    sources: tuple[Party, ...] = ()
+    one_person: tuple[str, ...] = ()
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        """Who may not decide on it: filer, payee, and everybody behind its money and its destination."""
+        payee = () if self.player is None else (("payee", self.player),)
+        return (("filer", self.filed_by), *payee, *self.sources)
+
+    @property
+    def registered_by_staff(self) -> bool:
+        """Whether its destination was named by somebody else than the player."""
+        return any(role == REGISTRANT for role, _ in self.sources)
 
     @property
     def attempts_counted(self) -> int:

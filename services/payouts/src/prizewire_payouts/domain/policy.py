@@ -7,8 +7,12 @@ from uuid import UUID
 
 from prizewire_money import Amount
 
-__all__ = ["ApprovalPolicy", "Hold", "Schedule"]
+__all__ = ["METHOD_BY_STAFF", "ONE_PERSON", "ApprovalPolicy", "Hold", "Schedule"]
 
+METHOD_BY_STAFF = "method_registered_by_staff"
+"""The reason of a hold: somebody else than the player named the destination."""
+ONE_PERSON = "one_person_chain"
+"""The reason of a hold: one person wrote the rule and reported the result, or imported the balance."""
 _LIMIT_WAIT_MAX = timedelta(hours=1)
 _LIMIT_SPREAD = timedelta(minutes=5)
 
@@ -24,21 +28,32 @@ class Hold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """Limits by asset code. An asset without an automatic limit is always held; one without a second limit
-    never needs two approvers. What an operator asks for always waits for somebody else. ``version`` is told with
-    each approval.
+    never needs two approvers. What an operator asks for, what goes to a method that staff registered, and money of
+    which one person alone said who is paid always wait for somebody else. ``version`` is told with each approval.
     """
 
     version: int
     automatic_up_to: Mapping[str, Amount]
     two_above: Mapping[str, Amount]
 
-    def decide(self, *, amount: Amount, by_operator: bool = False) -> Hold | None:
+    def decide(
+        self,
+        *,
+        amount: Amount,
+        by_operator: bool = False,
+        registered_by_staff: bool = False,
+        by_one_person: bool = False,
+    ) -> Hold | None:
         """None where the payout may go by itself, else what it waits for."""
         code = amount.asset.code
         second = self.two_above.get(code)
         approvers = 2 if second is not None and amount > second else 1
         if by_operator:
             return Hold(reason="filed_by_operator", approvers=approvers)
+        if registered_by_staff:
+            return Hold(reason=METHOD_BY_STAFF, approvers=approvers)
+        if by_one_person:
+            return Hold(reason=ONE_PERSON, approvers=approvers)
         limit = self.automatic_up_to.get(code)
         if limit is None:
             return Hold(reason="no_automatic_limit", approvers=approvers)

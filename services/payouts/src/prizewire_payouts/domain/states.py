@@ -70,7 +70,7 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.REQUESTED, _P.APPROVED): "policy: within the automatic limit",
     (_P.REQUESTED, _P.HELD): "policy: an approver must look, or the intent has expired",
     (_P.APPROVED, _P.HELD): "pause or expiry, and no open attempt",
-    (_P.HELD, _P.APPROVED): "distinct approvers, neither filer nor payee, and the intent alive",
+    (_P.HELD, _P.APPROVED): "distinct approvers, none of them a party, and the intent alive",
     (_P.REQUESTED, _P.CLOSING_REJECTED): "an approver says no, with a reason",
     (_P.HELD, _P.CLOSING_REJECTED): "an approver says no, with a reason",
     (_P.REQUESTED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",

@@ -7,6 +7,7 @@ from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.errors import ApprovalRefused, CancelRefused
 from prizewire_payouts.domain.events import Approved, CloseAsked, Ended, Held
 from prizewire_payouts.domain.model import Payout
+from prizewire_payouts.domain.parties import first_role
 from prizewire_payouts.domain.policy import ApprovalPolicy, Hold
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState, final_of
 
@@ -37,8 +38,14 @@ _ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutSt
 
 def first_decision(*, change: Change, policy: ApprovalPolicy, cause: str, now: datetime) -> None:
     """Approve a fresh payout by policy, or hold it for approvers or for a living intent."""
-    terms = policy.decide(amount=change.payout.amount, by_operator=change.payout.player is None)
-    if not change.payout.intent_alive(now=now):
+    payout = change.payout
+    terms = policy.decide(
+        amount=payout.amount,
+        by_operator=payout.player is None,
+        registered_by_staff=payout.registered_by_staff,
+        by_one_person=bool(payout.one_person),
+    )
+    if not payout.intent_alive(now=now):
         terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
     if terms is None:
         approve(change=change, policy=policy, approvers=(), cause=cause, actor="policy", now=now)
@@ -102,34 +109,35 @@ def check_approver(*, payout: Payout, approver: str, already: Collection[str], n
     """Whether this person may approve this payout now.
 
     Raises:
-        ApprovalRefused: ``not_held``, ``approver_is_party`` (filed it, or is paid by it), ``already_approved``
-            or ``intent_expired``.
+        ApprovalRefused: ``not_held``, ``approver_is_…`` with the role of a party, ``already_approved`` or
+            ``intent_expired``.
     """
     if payout.state is not PayoutState.HELD:
         raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
-    if approver in (payout.player, payout.filed_by):
-        raise ApprovalRefused(
-            "approver_is_party", "who filed a payout or is paid by it does not decide on it"
-        )
+    _check_no_party(payout, approver)
     if approver in already:
         raise ApprovalRefused("already_approved", "a second approval must come from another person")
     if not payout.intent_alive(now=now):
         raise ApprovalRefused("intent_expired", "the intent has expired; approve once rewards has renewed it")
 
 
+def _check_no_party(payout: Payout, approver: str) -> None:
+    role = first_role(payout.parties, subject=approver)
+    if role is not None:
+        detail = f"{approver} is the {role.replace('_', ' ')} of this payout; somebody who is no party of it decides"
+        raise ApprovalRefused(f"approver_is_{role}", detail)
+
+
 def reject(*, change: Change, approver: str, reason: str, cause: str, now: datetime) -> None:
     """Say no, before anything was sent.
 
     Raises:
-        ApprovalRefused: ``not_held``, or ``approver_is_party``.
+        ApprovalRefused: ``not_held``, or ``approver_is_…`` with the role of a party.
     """
     payout = change.payout
     if payout.state not in (PayoutState.REQUESTED, PayoutState.HELD):
         raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
-    if approver in (payout.player, payout.filed_by):
-        raise ApprovalRefused(
-            "approver_is_party", "who filed a payout or is paid by it does not decide on it"
-        )
+    _check_no_party(payout, approver)
     close(
         change=change,
         to=PayoutState.CLOSING_REJECTED,

@@ -132,6 +132,8 @@ class RewardsConsumer:
             reward_ids=tuple(data.reward_ids),
             filed_by=data.filed_by,
             terms=terms,
+            parties=tuple((party.role.value, party.subject) for party in data.parties),
+            one_person=tuple(data.one_person),
         )
 
     def _terms(self, intent: Intent, signature: str) -> IntentTerms | Refusal:

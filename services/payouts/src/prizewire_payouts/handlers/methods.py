@@ -1,6 +1,6 @@
 """A player's payout methods: registered, made the default, removed. Details are sealed before they are stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,10 +19,13 @@ ACTIVE_MAX = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A method, and whether it is new: the same destination registered again is the same method."""
+    """A method, and whether it is new: the same destination registered again is the same method. ``confirmed`` says
+    that its player registered what staff had registered before: from then on it is the player's own word.
+    """
 
     method: Method
     is_new: bool
+    confirmed: bool = False
 
 
 async def register(
@@ -46,10 +49,15 @@ async def register(
     mac = vault.destination_mac(method_type=terms.type, details=terms.details)
     for method in active:
         if method.destination_mac == mac:
-            known = method
-            if default and not method.is_default:
-                known = await _set_default(store, methods=active, chosen=method, actor=actor, now=now)
-            return Registered(method=known, is_new=False)
+            known, confirmed = method, method.by_staff and actor == player
+            if confirmed:
+                known = replace(method, registered_by=player, version=method.version + 1, changed_at=now)
+                record = _record(known, "registered", actor)
+                await store.save_methods([record], correlation_id=_correlation(player))
+            if default and not known.is_default:
+                standing = [known if one.method_id == known.method_id else one for one in active]
+                known = await _set_default(store, methods=standing, chosen=known, actor=actor, now=now)
+            return Registered(method=known, is_new=False, confirmed=confirmed)
     if len(active) >= ACTIVE_MAX:
         raise MethodError("too_many_methods", f"a player has at most {ACTIVE_MAX} payout methods")
     opened = OpenedDetails(details=terms.details, salt=vault.salt())
@@ -69,6 +77,7 @@ async def register(
         sealed=vault.seal(method_id=method_id, opened=opened),
         sealed_by=vault.key_id,
         destination_mac=mac,
+        registered_by=actor,
         registered_at=now,
         changed_at=now,
     )

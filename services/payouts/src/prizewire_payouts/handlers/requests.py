@@ -11,6 +11,7 @@ from prizewire_payouts.domain.commands import AskCancel, Command, Rejection, Ren
 from prizewire_payouts.domain.errors import CancelRefused
 from prizewire_payouts.domain.methods import allows, method_type_for_rail
 from prizewire_payouts.domain.model import Method, Payout
+from prizewire_payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.domain.policy import ApprovalPolicy
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState
 from prizewire_payouts.domain.steps import ask_cancel, first_decision
@@ -116,6 +117,8 @@ def _new_payout(
         intent_signature=terms.signature,
         intent_expires_at=terms.expires_at,
         needs_closure=terms.needs_closure,
+        sources=(*way.registrant, *command.parties),
+        one_person=command.one_person,
         requested_at=now,
         changed_at=now,
     )
@@ -129,6 +132,7 @@ class _Way:
     rail_type: str
     address: str | None
     memo: str | None
+    registrant: tuple[Party, ...] = ()
 
 
 def _way(command: RequestPayout, methods: Mapping[UUID, Method]) -> _Way | str:
@@ -146,7 +150,13 @@ def _way(command: RequestPayout, methods: Mapping[UUID, Method]) -> _Way | str:
         return "the method never had this version"
     if not allows(allowed=command.terms.allowed, method=method):
         return "the intent does not allow the method"
-    return _Way(method_type=method.type, rail_type=method.rail_type, address=method.address, memo=method.memo)
+    return _Way(
+        method_type=method.type,
+        rail_type=method.rail_type,
+        address=method.address,
+        memo=method.memo,
+        registrant=((REGISTRANT, method.registered_by),) if method.by_staff else (),
+    )
 
 
 def _terms_wrong(command: RequestPayout | RenewIntent, rules: Rules) -> str | None:

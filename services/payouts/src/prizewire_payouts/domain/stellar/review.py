@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from prizewire_payouts.domain.errors import ReviewRefused
+from prizewire_payouts.domain.parties import Party
 from prizewire_payouts.domain.stellar.model import Kind, LookUp, LookUpStatus, PaymentFacts
 from prizewire_payouts.domain.stellar.proof import Verdict, applied
 from prizewire_payouts.domain.stellar.states import AttemptState
@@ -103,12 +104,13 @@ class Held:
     memo: str
     player: str | None
     filed_by: str
+    sources: tuple[Party, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A transaction in review, or one that was: its slot, every digest on it, the payments that wait, the evidence.
-    ``why`` is what brought it here, ``parties`` all who filed or receive one of its payouts.
+    ``why`` is what brought it here, ``parties`` everybody behind one of its payouts.
     """
 
     attempt_id: int
@@ -131,9 +133,9 @@ class Review:
 
     @property
     def parties(self) -> frozenset[str]:
-        """Who filed or receives one of the payouts that wait."""
+        """Who filed or receives one of the payouts that wait, or is behind its money or destination."""
         named = {one.filed_by for one in self.held} | {one.player for one in self.held if one.player}
-        return frozenset(named)
+        return frozenset(named | {subject for one in self.held for _, subject in one.sources})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +212,7 @@ def _check_open(review: Review, by: str) -> None:
         raise ReviewRefused("not_in_review", f"the transaction is {review.state}: there is nothing to decide")
     if by in review.parties:
         raise ReviewRefused(
-            "decider_is_party", "who filed one of the payouts or is paid by it does not decide"
+            "decider_is_party", f"{by} is a party of one of the payouts; somebody who is none decides"
         )
 
 

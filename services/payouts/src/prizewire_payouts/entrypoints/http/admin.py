@@ -13,7 +13,7 @@ from prizewire_chassis.http import Page
 from prizewire_contracts import text
 from prizewire_payouts.domain.model import Pause
 from prizewire_payouts.entrypoints.http.listing import page_of
-from prizewire_payouts.entrypoints.http.parts import HttpParts, act, shown_payout
+from prizewire_payouts.entrypoints.http.parts import HttpParts, act, shown_parties, shown_payout
 from prizewire_payouts.handlers.approval import Decision, approve_payout, cancel_payout, reject_payout
 from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.ports import Store
@@ -280,7 +280,8 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
 
 
 def _shown(decision: Decision) -> dict[str, Any]:
-    return {**shown_payout(decision.payout), "approvers": list(decision.approvers)}
+    payout = decision.payout
+    return {**shown_payout(payout), **shown_parties(payout), "approvers": list(decision.approvers)}
 
 
 def _shown_pause(made: Pause) -> dict[str, Any]:

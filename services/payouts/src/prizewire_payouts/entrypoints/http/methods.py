@@ -75,8 +75,9 @@ def methods_controller(parts: HttpParts) -> type[Controller]:
                     actor=request.user.subject,
                     now=parts.clock.now(),
                 )
-                if found.is_new:
-                    await notes.audit(tx, request.user, found.method, "registered")
+                if found.is_new or found.confirmed:
+                    change = "registered" if found.is_new else "confirmed"
+                    await notes.audit(tx, request.user, found.method, change)
                 return 201 if found.is_new else 200, shown_method(
                     found.method, destination=notes.destination(found.method)
                 )
@@ -181,7 +182,7 @@ class _Notes:
             actor=actor.subject,
             action=f"payout_method.{change}",
             target=str(method.method_id),
-            detail={"player": method.player, "type": method.type},
+            detail={"player": method.player, "type": method.type, "registered_by": method.registered_by},
         )
 
 

@@ -14,6 +14,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem
 from prizewire_chassis.idempotency import idempotent
+from prizewire_contracts.parties import PartyRole
 from prizewire_payouts.domain.errors import (
     ApprovalRefused,
     CancelRefused,
@@ -31,7 +32,7 @@ from prizewire_payouts.domain.policy import ApprovalPolicy
 from prizewire_payouts.domain.states import PayoutState
 from prizewire_payouts.ports import AddressCheck, Rail, Store, Vault
 
-__all__ = ["HttpParts", "Work", "act", "problem", "shown_method", "shown_payout"]
+__all__ = ["HttpParts", "Work", "act", "problem", "shown_method", "shown_parties", "shown_payout"]
 
 Work = Callable[[AsyncConnection, Store, UUID | None], Awaitable[tuple[int, Any]]]
 
@@ -48,7 +49,7 @@ _STATUS: dict[type[PayoutError], int] = {
 _STATUS_BY_CODE = {
     "method_not_found": 404,
     "pause_not_found": 404,
-    "approver_is_party": 403,
+    **{f"approver_is_{role.value}": 403 for role in PartyRole},
     "decider_is_party": 403,
     "method_removed": 409,
 }
@@ -129,6 +130,7 @@ def shown_method(method: Method, *, destination: str, shared_with: int | None = 
         "verified": method.verified,
         "destination": mask(destination),
         "memo": None if method.memo is None else mask(method.memo),
+        "registered_by": "staff" if method.by_staff else "player",
         "registered_at": method.registered_at.isoformat(),
     }
     if shared_with is not None:
@@ -140,6 +142,14 @@ def _next_attempt(payout: Payout) -> str | None:
     """When an approved payout is tried again; what it waits for is its code."""
     waits = payout.state is PayoutState.APPROVED and payout.attempts > 0 and payout.due_at is not None
     return payout.due_at.isoformat() if waits and payout.due_at is not None else None
+
+
+def shown_parties(payout: Payout) -> dict[str, Any]:
+    """Who may not decide on a payout, for staff alone; ``one_person`` decided alone who is paid some of it."""
+    return {
+        "parties": [{"role": role, "subject": subject} for role, subject in payout.parties],
+        "one_person": list(payout.one_person),
+    }
 
 
 def shown_payout(payout: Payout, *, attempts: Sequence[Attempt] | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Page, Problem
 from prizewire_payouts.entrypoints.http.listing import page_of
-from prizewire_payouts.entrypoints.http.parts import HttpParts, shown_payout
+from prizewire_payouts.entrypoints.http.parts import HttpParts, shown_parties, shown_payout
 
 __all__ = ["payouts_controller"]
 
@@ -45,6 +45,7 @@ def payouts_controller(parts: HttpParts) -> type[Controller]:
                     # one answer for both: ids of others are not to be probed
                     raise Problem(status=404, code="payout_not_found", detail="you have no such payout")
                 attempts = await store.attempts(payout_id)
-            return shown_payout(payout, attempts=attempts)
+            parties = shown_parties(payout) if user.has(*_STAFF) else {}
+            return {**shown_payout(payout, attempts=attempts), **parties}
 
     return PayoutsController

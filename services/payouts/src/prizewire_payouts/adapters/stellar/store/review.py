@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Row, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,7 +50,7 @@ _DIGESTS = text(
 )
 _HELD = text(
     "SELECT p.provider_key, p.payout_id, p.asset, p.amount_minor, p.stroops, p.destination, p.memo, "
-    "o.player, o.filed_by FROM stellar_payments p JOIN payouts o USING (payout_id) "
+    "o.player, o.filed_by, CAST(o.sources AS text) AS sources FROM stellar_payments p JOIN payouts o USING (payout_id) "
     "WHERE p.attempt_id = :attempt AND p.state = 'batched' ORDER BY p.provider_key"
 )
 _PAID = text(
@@ -198,6 +199,7 @@ class SqlReviews:
             memo=row.memo,
             player=row.player,
             filed_by=row.filed_by,
+            sources=tuple((role, subject) for role, subject in orjson.loads(row.sources)),
         )
 
 
