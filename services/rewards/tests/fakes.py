@@ -31,6 +31,7 @@ from prizewire_rewards.domain.model import (
     Transition,
 )
 from prizewire_rewards.domain.opening import SumKey, source_of
+from prizewire_rewards.domain.parties import NOBODY, Behind, Party, campaign_source, sorted_parties
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
 from prizewire_rewards.domain.topups import Reversal, Topup
@@ -110,6 +111,8 @@ class MemoryStore:
     asked: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
+    source_parties: dict[str, set[Party]] = field(default_factory=dict)
+    wallet_parties: dict[Account, Behind] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.books = PureBooks(self.assets)
@@ -133,6 +136,7 @@ class MemoryStore:
             withdrawals=_Withdrawals(self),
             receivables=_Receivables(self),
             openings=_Openings(self),
+            parties=_Parties(self),
         )
 
 
@@ -225,7 +229,8 @@ class _Campaigns(_Port):
 
     def _with_pool(self, campaign: Campaign) -> Campaign:
         pool = Account(Kind.POOL, str(campaign.id), campaign.asset)
-        return replace(campaign, available=self.store.books.balance(pool))
+        parties = sorted_parties(self.store.source_parties.get(campaign_source(campaign.id), ()))
+        return replace(campaign, available=self.store.books.balance(pool), parties=parties)
 
 
 def _waiting(store: MemoryStore, campaign: UUID) -> list[Round]:
@@ -267,6 +272,12 @@ class _Rounds(_Port):
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
     ) -> None:
         self.store.corrections.append((settlement.round_id, settlement.settlement_version, reason))
+
+    async def add_party(self, round_id: UUID, party: Party) -> None:
+        round_ = self.store.rounds[round_id]
+        settlement = round_.settlement
+        parties = sorted_parties([*settlement.parties, party])
+        self.store.rounds[round_id] = replace(round_, settlement=replace(settlement, parties=parties))
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         rounds = self.store.rounds
@@ -577,6 +588,34 @@ class _History(_Port):
 class _Messages(_Port):
     async def publish(self, events: Sequence[Event]) -> None:
         self.store.published.extend(events)
+
+
+class _Parties(_Port):
+    async def add_source(self, source: str, party: Party) -> None:
+        self.store.source_parties.setdefault(source, set()).add(party)
+
+    async def of_source(self, source: str) -> tuple[Party, ...]:
+        return sorted_parties(self.store.source_parties.get(source, ()))
+
+    async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
+        for wallet, behind in credited:
+            known = await self.of_wallet(wallet)
+            self.store.wallet_parties[wallet] = Behind(
+                sorted_parties([*known.parties, *behind.parties]),
+                tuple(sorted({*known.one_person, *behind.one_person})),
+            )
+
+    async def of_wallet(self, wallet: Account) -> Behind:
+        return self.store.wallet_parties.get(wallet, NOBODY)
+
+    async def forget(self, wallet: Account) -> None:
+        coming_back = any(
+            (entry.player, entry.asset, entry.state) == (wallet.owner, wallet.asset, EntryState.PAID)
+            and entry.from_winnings
+            for entry in self.store.entries.values()
+        )
+        if not coming_back:
+            self.store.wallet_parties.pop(wallet, None)
 
 
 class _Openings(_Port):

@@ -111,7 +111,9 @@ async def test_one_key_moves_money_once(funded: Rig) -> None:
 
 
 async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> None:
-    """The intent names the account, the address and the memo, and neither player, campaign nor method."""
+    """The intent names the account, the address and the memo, and neither player, campaign nor method; who funded the
+    account is a party.
+    """
     answer = await create(funded)
     assert (answer.status_code, answer.json()["state"]) == (202, "requested"), answer.text
     payout = UUID(answer.json()["payout_id"])
@@ -119,6 +121,7 @@ async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> N
     data = PayoutRequestedEvent.model_validate(asked).data
     assert (data.player, data.method_id, data.method_version, data.reward_ids) == (None, None, None, [])
     assert data.filed_by == "olga"
+    assert [(party.role.value, party.subject) for party in data.parties] == [("funder", "boss")]
     intent = data.intent
     assert (intent.player, intent.campaign, intent.funding_account) == (None, None, "marketing")
     assert (intent.debit_amount, intent.pay_amount) == ("250.00", "250.00")

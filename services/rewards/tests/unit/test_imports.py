@@ -23,7 +23,7 @@ def opening(player: str = "ann", amount: int = 500, number: int = 0, **changes: 
 
 async def run(store: MemoryStore, openings: Iterable[Opening], *, dry_run: bool = False) -> Reconciliation:
     return await import_balances(
-        list(openings), dry_run=dry_run, work=store.work(), tools=make_tools(), now=START
+        list(openings), dry_run=dry_run, actor="ada", work=store.work(), tools=make_tools(), now=START
     )
 
 

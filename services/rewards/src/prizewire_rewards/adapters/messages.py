@@ -11,7 +11,9 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events import wallets
+from prizewire_contracts.events.parties import MoneyParty
 from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.parties import PartyRole
 from prizewire_contracts.text import printable
 from prizewire_money import Amount, AssetRegistry
 from prizewire_rewards.adapters.wallet_messages import entry_event, topup_event
@@ -207,6 +209,10 @@ class OutboxMessages:
             intent=_intent_of(payout),
             intent_signature=payout.intent_signature,
             filed_by=payout.filed_by,
+            parties=[
+                MoneyParty(role=PartyRole(role), subject=subject) for role, subject in payout.behind.parties
+            ],
+            one_person=list(payout.behind.one_person),
         )
         return self._outbox.event(
             wire.PayoutRequestedEvent,

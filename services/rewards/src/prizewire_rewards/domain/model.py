@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
+from prizewire_rewards.domain.parties import NOBODY, Behind, Party
 from prizewire_rewards.domain.states import (
     BOOKED_REWARDS,
     GONE_REWARDS,
@@ -53,7 +54,8 @@ class Campaign:
     otherwise, ``available`` what the pool holds: funded = granted + withdrawn + available. ``queued`` rounds wait for
     money; ``queue_tail`` is the position of the last that ever began to wait. ``low`` says that the pool was told to
     be low and has not risen since; ``capped`` that what it grants is counted, as it is from its first caps on.
-    ``version`` counts its events, ``settings_version`` its settings.
+    ``version`` counts its events, ``settings_version`` its settings. ``parties`` are who funded it and wrote its settings,
+    as far as a campaign was loaded to grant something.
     """
 
     id: UUID
@@ -72,6 +74,7 @@ class Campaign:
     capped: bool = False
     settings: CampaignSettings = NO_SETTINGS
     settings_version: int = 1
+    parties: tuple[Party, ...] = ()
 
 
 class Line(NamedTuple):
@@ -86,7 +89,9 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Who settled what for how much: the head that all parts of a settled round share."""
+    """Who settled what for how much: the head that all parts of a settled round share. ``parties`` are who wrote the rule
+    and reported the result, and who released a prize of the round since.
+    """
 
     round_id: UUID
     match_id: str
@@ -108,6 +113,7 @@ class Settlement:
     digest: str
     final: bool
     final_at: datetime
+    parties: tuple[Party, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +282,7 @@ class Payout:
     of the rail that paid it, ``intent`` the signed intent as JSON. ``version`` counts rewards' events of it.
 
     A player's payout goes to a method of theirs; an operator's has neither, and is paid out of ``funding_account``.
-    ``fee`` is what the player bears of ``amount``.
+    ``fee`` is what the player bears of ``amount``. ``behind`` says whose word brought the money about.
     """
 
     id: UUID
@@ -299,6 +305,7 @@ class Payout:
     returned: int = 0
     outcome: Mapping[str, Any] | None = None
     version: int = 0
+    behind: Behind = NOBODY
 
     @property
     def pay_amount(self) -> int:

@@ -28,6 +28,7 @@ from prizewire_rewards.domain.commands import (
 )
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.model import Line, Method, Settlement
+from prizewire_rewards.domain.parties import sorted_parties
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.counts import count_booked
 from prizewire_rewards.entrypoints.intake import read_commands, read_entries, take_entries, take_topups
@@ -213,6 +214,7 @@ def _settled(
         digest=data.digest,
         final=data.final,
         final_at=data.final_at,
+        parties=sorted_parties((party.role.value, party.subject) for party in data.parties),
     )
     return {"settlement": settlement, "part": part, "lines": lines, "cause": event.id}
 

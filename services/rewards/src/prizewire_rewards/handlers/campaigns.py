@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.domain.booking import funding_move, withdrawal_move
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.commands import (
@@ -16,6 +17,7 @@ from prizewire_rewards.domain.commands import (
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn, Event
 from prizewire_rewards.domain.model import Campaign, Delivery, Transition
+from prizewire_rewards.domain.parties import campaign_source
 from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, CampaignState, step
 from prizewire_rewards.handlers.desk import Booked, Desk
@@ -61,6 +63,7 @@ async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, 
     )
     await work.campaigns.add(campaign, actor=command.actor, now=now)
     await work.campaigns.keep_settings(campaign, actor=command.actor, now=now)
+    await work.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
     cause = f"http/{command.id}"
     await work.history.add(
         [Transition("campaign", campaign.id, "", campaign.state, cause, str(campaign.id))], now=now
@@ -88,6 +91,7 @@ async def fund_campaign(command: FundCampaign, *, work: Work, now: datetime) -> 
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
     journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
     await work.ledger.post(journal.transfers, now=now)
+    await work.parties.add_source(campaign_source(campaign.id), (PartyRole.FUNDER, command.actor))
     campaign = replace(
         campaign,
         funded=campaign.funded + command.amount,
@@ -151,6 +155,7 @@ async def set_settings(command: SetCampaignSettings, *, work: Work, now: datetim
     if begins:
         await work.caps.begin(campaign.id)
     await work.campaigns.keep_settings(campaign, actor=command.actor, now=now)
+    await work.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
     return await _leveled(campaign, [], work=work)
 
 

@@ -14,7 +14,9 @@ from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
 from prizewire_rewards.domain.booking import Credit, requested_move
 from prizewire_rewards.domain.funding import Destination, FundingAccount
+from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.model import Method, Payout, Reward
+from prizewire_rewards.domain.parties import NOBODY, Behind
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import Netting
@@ -43,12 +45,13 @@ class DirectPrize:
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """A credit that was posted, with its cause."""
+    """A credit that was posted, with its cause and who is behind it."""
 
     credit: Credit
     cause: str
     correlation_id: str
     direct: DirectPrize | None = None
+    behind: Behind = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,22 @@ class FollowUp:
 
 
 async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, now: datetime) -> FollowUp:
-    """Net receivables and request direct prizes for credits that were posted in this transaction."""
+    """Net receivables and request direct prizes for credits that were posted in this transaction. Who is behind what stays
+    in a wallet is kept with it; a direct prize takes its parties along.
+    """
     if not credited:
         return FollowUp({}, frozenset(), 0)
     debts = await work.receivables.lock_open({entry.credit.account for entry in credited})
     direct = {entry.credit.account.owner for entry in credited if entry.direct is not None}
     methods = await work.methods.defaults(direct) if direct else {}
+    await work.parties.keep(
+        [
+            (entry.credit.account, entry.behind)
+            for entry in credited
+            if entry.credit.account.kind is Kind.WINNINGS
+            and (entry.direct is None or entry.credit.account.owner not in methods)
+        ]
+    )
     if not debts and not methods:
         missing = frozenset(entry.direct.reward.id for entry in credited if entry.direct is not None)
         return FollowUp({}, missing, 0)
@@ -98,6 +111,7 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
                     filed_by="rewards:direct",
                     campaign=entry.direct.campaign,
                     round_id=reward.round_id,
+                    behind=entry.behind,
                     tools=tools,
                     now=now,
                 )
@@ -120,6 +134,7 @@ def make_payout(
     filed_by: str,
     campaign: UUID | None,
     round_id: UUID | None,
+    behind: Behind,
     tools: Tools,
     now: datetime,
     fee: int = 0,
@@ -162,6 +177,7 @@ def make_payout(
         round_id=round_id,
         fee=fee,
         version=1,
+        behind=behind,
     )
 
 
@@ -172,6 +188,7 @@ def make_operator_payout(
     amount: int,
     destination: Destination,
     filed_by: str,
+    behind: Behind,
     tools: Tools,
     now: datetime,
 ) -> Payout:
@@ -208,6 +225,7 @@ def make_operator_payout(
         intent_signature=tools.signer.sign(intent),
         funding_account=account.name,
         version=1,
+        behind=behind,
     )
 
 

@@ -14,6 +14,7 @@ from prizewire_rewards.domain.model import Campaign, Reward, Round, Transition
 from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.risk import Finding
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, REWARD_EDGES, CampaignState, RewardState, step
+from prizewire_rewards.handlers.behind import behind_prize
 from prizewire_rewards.handlers.caps import give_back
 from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
@@ -81,8 +82,11 @@ class Docket:
         """The prize goes into the winner's wallet."""
         decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
         posted = self._post(decided, claim_move(claim), RewardState.CREDITED)
+        released_by = None if actor == SYSTEM else actor
+        settlement = self._rounds[claim.round_id].settlement
+        behind = behind_prize(settlement, self.campaign, released_by=released_by)
         for credit in credits_of([posted.move]):
-            self._credited.append(Credited(credit, posted.cause, claim.correlation_id))
+            self._credited.append(Credited(credit, posted.cause, claim.correlation_id, behind=behind))
         return decided
 
     def refuse(

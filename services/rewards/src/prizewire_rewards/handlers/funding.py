@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.domain.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.domain.funding import (
@@ -12,6 +13,7 @@ from prizewire_rewards.domain.funding import (
 )
 from prizewire_rewards.domain.ledger import Account, Kind, Move
 from prizewire_rewards.domain.model import Payout
+from prizewire_rewards.domain.parties import Behind, funding_source
 from prizewire_rewards.handlers.crediting import make_operator_payout
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.payouts import ask_for
@@ -49,6 +51,7 @@ async def add_funding(command: MoveFunding, *, work: Work, now: datetime) -> Fun
     account = await _account(command.name, work=work)
     _positive(command.amount)
     await _move(command, added_move(account, amount=command.amount), work=work, now=now)
+    await work.parties.add_source(funding_source(account.name), (PartyRole.FUNDER, command.actor))
     return account
 
 
@@ -88,6 +91,7 @@ async def request_operator_payout(
         amount=command.amount,
         destination=command.destination,
         filed_by=command.operator,
+        behind=Behind(await work.parties.of_source(funding_source(account.name))),
         tools=tools,
         now=now,
     )

@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.model import Reward
 from prizewire_rewards.domain.states import RewardState, RoundState
@@ -55,6 +56,8 @@ async def _decide(
     if reward.state is not RewardState.HELD:
         raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
     desk = Desk(campaigns=campaigns, deliveries=campaigns, rounds=rounds, rewards={seen.round_id: [reward]})
-    decide_held(desk, reward, go=go, cause=f"{actor}: {reason}")
+    decide_held(desk, reward, go=go, actor=actor, cause=f"{actor}: {reason}")
     booked = await desk.save(work=work, tools=tools, now=now)
+    if go:
+        await work.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
     return desk.rewards[seen.round_id][0], booked

@@ -5,9 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
+from prizewire_contracts.parties import Party, PartyRole
 from prizewire_rewards.domain.booking import credits_of
 from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
+from prizewire_rewards.handlers.behind import behind_of
 from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
@@ -29,13 +31,15 @@ async def import_balances(
     *,
     refused: Sequence[Refusal] = (),
     dry_run: bool,
+    actor: str,
     work: Work,
     tools: Tools,
     now: datetime,
 ) -> Reconciliation:
     """Book the openings that are new, or say what would be booked. ``refused`` are rows that could not even be read.
 
-    Each credit is followed up as every other is: what the player owes is taken from it.
+    Each credit is followed up as every other is: what the player owes is taken from it. ``actor`` alone says who
+    gets how much.
     """
     if not dry_run:
         await work.openings.lock()
@@ -44,7 +48,7 @@ async def import_balances(
     found = judge(openings, booked=booked, assets=tools.assets)
     before = await work.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
-        await _book(found.new, work=work, tools=tools, now=now)
+        await _book(found.new, actor=actor, work=work, tools=tools, now=now)
     return Reconciliation(
         rows=len(openings) + len(refused),
         new=found.new,
@@ -54,15 +58,18 @@ async def import_balances(
     )
 
 
-async def _book(openings: Sequence[Opening], *, work: Work, tools: Tools, now: datetime) -> None:
+async def _book(openings: Sequence[Opening], *, actor: str, work: Work, tools: Tools, now: datetime) -> None:
     if not openings:
         return
     journal = Journal()
     credited: list[Credited] = []
+    behind = behind_of([Party(PartyRole.IMPORTER, actor)])
     for opening in openings:
         move = opening_move(opening)
         cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
         journal.add([move], cause=cause, correlation_id=correlation_id)
-        credited.extend(Credited(credit, cause, correlation_id) for credit in credits_of([move]))
+        credited.extend(
+            Credited(credit, cause, correlation_id, behind=behind) for credit in credits_of([move])
+        )
     await work.ledger.post(journal.transfers, now=now)
     await follow_up(credited, work=work, tools=tools, now=now)

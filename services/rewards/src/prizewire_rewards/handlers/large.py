@@ -17,6 +17,7 @@ from prizewire_rewards.domain.model import Line, Phase, Reward, Round, RoundWork
 from prizewire_rewards.domain.states import ROUND_EDGES, RewardState, RoundState, step
 from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.handlers.desk.changes import (
+    continued,
     differs,
     give_back,
     leave_queue,
@@ -107,7 +108,7 @@ class _Chunk:
         round_, task = self.round, self.task
         head = round_.settlement
         if task.phase is Phase.TAKE and task.head is not None:
-            head = replace(task.head, final=head.final, final_at=head.final_at)
+            head = continued(task.head, head)
         elif task.phase is Phase.MATURE:
             head = replace(head, final=True)
         round_ = replace(round_, settlement=head)

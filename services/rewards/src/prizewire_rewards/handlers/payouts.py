@@ -95,6 +95,11 @@ async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, no
         # The lock of the wallet keeps others of this player's requests from being counted past each other.
         asked = await work.payouts.asked_since(player=command.player, asset=asset.code, since=day_of(now))
         rule.check(amount=command.amount, asked_today=asked)
+    wallet = Account(Kind.WINNINGS, command.player, asset.code)
+    behind = await work.parties.of_wallet(wallet)
+    if balance == command.amount and behind.parties:
+        # The payout takes them along, and brings them back if it ends without effect.
+        await work.parties.forget(wallet)
     payout = make_payout(
         payout_id=command.id,
         method=method,
@@ -105,6 +110,7 @@ async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, no
         campaign=None,
         round_id=None,
         fee=rule.fee(amount=command.amount),
+        behind=behind,
         tools=tools,
         now=now,
     )
@@ -284,7 +290,7 @@ class _Clerk:
         source = f"payout/{payout.id}"
         self.journal.add(moves, cause=source, correlation_id=payout.correlation_id)
         self.credited.extend(
-            Credited(credit, f"{source}/{payout.state}", payout.correlation_id)
+            Credited(credit, f"{source}/{payout.state}", payout.correlation_id, behind=payout.behind)
             for credit in credits_of(moves)
         )
         self.transitions.append(

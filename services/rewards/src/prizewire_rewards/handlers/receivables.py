@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_contracts import ids
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.domain.booking import (
     lifted_move,
     opened_move,
@@ -18,8 +19,9 @@ from prizewire_rewards.domain.booking import (
 from prizewire_rewards.domain.commands import WriteOff
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import Event, OwedStep, ReceivableChanged
-from prizewire_rewards.domain.ledger import Account, Move
+from prizewire_rewards.domain.ledger import Account, Kind, Move
 from prizewire_rewards.domain.model import Receivable
+from prizewire_rewards.domain.parties import Behind
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Work
 
@@ -143,6 +145,8 @@ async def write_off(command: WriteOff, *, work: Work, now: datetime) -> Receivab
     _write(journal, given_up, [written_off_move(given_up, amount=amount)])
     await work.ledger.post(journal.transfers, now=now)
     await work.receivables.save([given_up])
+    wallet = Account(Kind.WINNINGS, given_up.player, given_up.asset)
+    await work.parties.keep([(wallet, Behind(((PartyRole.RELEASER, command.actor),)))])
     await work.messages.publish(
         [ReceivableChanged(receivable=given_up, what=OwedStep.WRITTEN_OFF, amount=amount)]
     )

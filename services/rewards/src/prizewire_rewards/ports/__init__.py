@@ -6,6 +6,7 @@ from prizewire_rewards.ports.campaigns import Campaigns
 from prizewire_rewards.ports.claims import CapCounts, Claims, PlayerHasher, Players
 from prizewire_rewards.ports.ledger import Ledger, Openings, Receivables
 from prizewire_rewards.ports.money import Entries, Fundings, Topups, Withdrawals
+from prizewire_rewards.ports.parties import Parties
 from prizewire_rewards.ports.payouts import Methods, Payouts
 from prizewire_rewards.ports.reading import Queries
 from prizewire_rewards.ports.rounds import Rounds, StagedHead
@@ -27,6 +28,7 @@ __all__ = [
     "Messages",
     "Methods",
     "Openings",
+    "Parties",
     "Payouts",
     "PlayerHasher",
     "Players",

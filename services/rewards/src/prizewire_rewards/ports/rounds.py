@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
+from prizewire_rewards.domain.parties import Party
 
 __all__ = ["Rounds", "StagedHead"]
 
@@ -58,6 +59,10 @@ class Rounds(Protocol):
 
     async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
         """Remember that settlement versions were refused for good."""
+        ...
+
+    async def add_party(self, round_id: UUID, party: Party) -> None:
+        """Add a party to a locked round; one that is known stays as it is."""
         ...
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:

@@ -3,7 +3,7 @@
 Locks are taken in one order: rounds of entries, campaigns, rounds, payouts, claims, caps, top-ups, entries, accounts,
 each sorted; who claims comes before all. A pool is moved only under its campaign's lock (but for debts that come back
 to it, which only add to it), and so is what is counted for caps; a reserved account under its round's, a payout's
-holding under its payout's; receivables only after the player's winnings.
+holding under its payout's; receivables, and who is behind a wallet, only after the player's winnings.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from prizewire_rewards.ports.campaigns import Campaigns
 from prizewire_rewards.ports.claims import CapCounts, Claims, Players
 from prizewire_rewards.ports.ledger import Ledger, Openings, Receivables
 from prizewire_rewards.ports.money import Entries, Fundings, Topups, Withdrawals
+from prizewire_rewards.ports.parties import Parties
 from prizewire_rewards.ports.payouts import Methods, Payouts
 from prizewire_rewards.ports.rounds import Rounds
 from prizewire_rewards.ports.trail import History, Messages
@@ -39,3 +40,4 @@ class Work:
     fundings: Fundings
     withdrawals: Withdrawals
     receivables: Receivables
+    parties: Parties

@@ -11,6 +11,7 @@ from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.adapters.storage.methods import SqlMethods
 from prizewire_rewards.adapters.storage.openings import SqlOpenings
+from prizewire_rewards.adapters.storage.parties import SqlParties
 from prizewire_rewards.adapters.storage.payouts import SqlPayouts
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.receivables import SqlReceivables
@@ -40,4 +41,5 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         withdrawals=SqlWithdrawals(tx),
         receivables=SqlReceivables(tx),
         openings=SqlOpenings(tx),
+        parties=SqlParties(tx),
     )

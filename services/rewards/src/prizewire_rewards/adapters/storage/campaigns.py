@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_rewards.adapters.storage.ledger import account_id
+from prizewire_rewards.adapters.storage.parties import parties_of
 from prizewire_rewards.domain.campaign_settings import (
     AtDeadline,
     CampaignSettings,
@@ -47,6 +48,7 @@ def campaign_of(row: Any, *, available: int) -> Campaign:
         capped=row.capped,
         settings=settings_of(row.settings_json),
         settings_version=row.settings_version,
+        parties=parties_of(row.parties_json),
     )
 
 
@@ -156,11 +158,13 @@ class SqlCampaigns:
 
 # The balance is asked for once the lock is held: it must be what the lock's last holder left.
 _LOCK = Read(
-    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(ledger_balance(c.pool), 0) AS available "
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(ledger_balance(c.pool), 0) AS available, "
+    "parties_of('campaign/' || c.id) AS parties_json "
     "FROM (SELECT * FROM campaigns WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE) c"
 )
 _LOAD = text(
-    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
+    "SELECT c.*, CAST(c.settings AS text) AS settings_json, coalesce(a.balance, 0) AS available, "
+    "parties_of('campaign/' || c.id) AS parties_json FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool "
     "WHERE c.id = ANY (CAST(:ids AS uuid[]))"
 )
 _ADD = text(

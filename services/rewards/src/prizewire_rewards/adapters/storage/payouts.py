@@ -9,7 +9,9 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.adapters.storage.parties import parties_json, parties_of
 from prizewire_rewards.domain.model import Payout
+from prizewire_rewards.domain.parties import Behind
 from prizewire_rewards.domain.states import PayoutState
 
 __all__ = ["SqlPayouts"]
@@ -44,6 +46,8 @@ class SqlPayouts:
                 "intents": [_json(payout.intent) for payout in payouts],
                 # An array of arrays would have to be rectangular.
                 "rail_types": [",".join(payout.rail_types) for payout in payouts],
+                "parties": [parties_json(payout.behind.parties) for payout in payouts],
+                "one_person": [_json(payout.behind.one_person) for payout in payouts],
                 **{name + "s": [getattr(payout, name) for payout in payouts] for name, _ in _PLAIN},
             },
         )
@@ -97,6 +101,7 @@ def _payout_of(row: Any) -> Payout:
         returned=row.returned,
         outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
         version=row.version,
+        behind=Behind(parties_of(row.parties_json), tuple(orjson.loads(row.one_person_json))),
     )
 
 
@@ -120,21 +125,23 @@ _PLAIN: tuple[tuple[str, str], ...] = (
 )
 _COLUMNS = ", ".join(name for name, _ in _PLAIN)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
-_LOCK = text(
-    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json FROM payouts "
-    "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+_WHOLE = (
+    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json, "
+    "CAST(parties AS text) AS parties_json, CAST(one_person AS text) AS one_person_json FROM payouts"
 )
+_LOCK = text(f"{_WHOLE} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _LOCK_OPEN = text(
-    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json FROM payouts "
+    f"{_WHOLE} "
     "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
 )
 _ADD = text(
-    f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, requested_at, changed_at) "  # noqa: S608 - our own columns
+    f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, parties, one_person, requested_at, changed_at) "  # noqa: S608 - our own columns
     f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, CAST(u.intent AS jsonb), "
-    "string_to_array(u.rail_types, ','), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
-    f"FROM unnest({_ARRAYS}, CAST(:intents AS text[]), CAST(:rail_types AS text[])) "
-    f"AS u({_COLUMNS}, intent, rail_types)"
+    "string_to_array(u.rail_types, ','), CAST(u.parties AS jsonb), CAST(u.one_person AS jsonb), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    f"FROM unnest({_ARRAYS}, CAST(:intents AS text[]), CAST(:rail_types AS text[]), "
+    "CAST(:parties AS text[]), CAST(:one_person AS text[])) "
+    f"AS u({_COLUMNS}, intent, rail_types, parties, one_person)"
 )
 _SAVE = text(
     "UPDATE payouts p SET state = u.state, rail = u.rail, returned = u.returned, "

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts.ids import reward_id as reward_id_of
+from prizewire_rewards.adapters.storage.parties import parties_json, parties_of
 from prizewire_rewards.adapters.storage.staging import SqlStaging
 from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, Settlement
+from prizewire_rewards.domain.parties import Party
 from prizewire_rewards.domain.states import RewardState, RoundState
 
 __all__ = ["SqlRounds"]
@@ -57,6 +59,7 @@ class SqlRounds(SqlStaging):
                 "states": [round_.state for round_ in rounds],
                 "queue_positions": [round_.queue_position for round_ in rounds],
                 "versions": [round_.version for round_ in rounds],
+                "parties": [parties_json(head.parties) for head in heads],
                 **{f"{name}s": [getattr(head, name) for head in heads] for name, _ in _HEAD},
             },
         )
@@ -110,6 +113,7 @@ class SqlRounds(SqlStaging):
                     "parts": [head.parts for head in heads],
                     "totals": [head.lines_total for head in heads],
                     "digests": [head.digest for head in heads],
+                    "parties": [parties_json(head.parties) for head in heads],
                 },
             )
         first = [reward for reward in rewards if reward.version == 1]
@@ -191,6 +195,10 @@ class SqlRounds(SqlStaging):
             },
         )
 
+    async def add_party(self, round_id: UUID, party: Party) -> None:
+        """Add a party to a locked round; one that is known stays as it is."""
+        await self._tx.execute(_ADD_PARTY, {"id": round_id, "party": parties_json([party])})
+
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
         """The campaigns of those rounds that exist."""
         rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
@@ -233,7 +241,9 @@ def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
 
 def _round_of(row: Any) -> Round:
     head = Settlement(
-        round_id=row.id, **{name: getattr(row, name) for name, _ in _HEAD if name != "round_id"}
+        round_id=row.id,
+        parties=parties_of(row.parties_json),
+        **{name: getattr(row, name) for name, _ in _HEAD if name != "round_id"},
     )
     return Round(
         settlement=head,
@@ -282,10 +292,18 @@ _HEAD: tuple[tuple[str, str], ...] = (
     ("final_at", "timestamptz"),
 )
 _COLUMNS = ", ".join(name if name != "round_id" else "id" for name, _ in _HEAD)
+_BORN = f"{_COLUMNS}, state, queue_position, version"
+_ADD_PARTY = text(
+    "UPDATE rounds SET parties = parties || CAST(:party AS jsonb) WHERE id = :id "
+    "AND NOT parties @> CAST(:party AS jsonb)"
+)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _HEAD)
-_LOCK = Read("SELECT * FROM rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK = Read(
+    "SELECT *, CAST(parties AS text) AS parties_json FROM rounds "
+    "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
 _LOCK_QUEUE = text(
-    "SELECT * FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "
+    "SELECT *, CAST(parties AS text) AS parties_json FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "
     "ORDER BY queue_position LIMIT :limit FOR UPDATE"
 )
 _REWARD_COLUMNS = (
@@ -320,9 +338,10 @@ _REFUSE = text(
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = Write(
     "rounds",
-    f"INSERT INTO rounds ({_COLUMNS}, state, queue_position, version, settled_at) "  # noqa: S608 - our own columns
-    f"SELECT u.*, CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
-    "CAST(:queue_positions AS bigint[]), CAST(:versions AS int[])) AS u",
+    f"INSERT INTO rounds ({_BORN}, parties, settled_at) "  # noqa: S608 - our own columns
+    f"SELECT {', '.join('u.' + name for name in _BORN.split(', '))}, CAST(u.parties AS jsonb), "
+    f"CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
+    f"CAST(:queue_positions AS bigint[]), CAST(:versions AS int[]), CAST(:parties AS text[])) AS u({_BORN}, parties)",
 )
 _REWARD = Write(
     "rewards",
@@ -340,10 +359,10 @@ _SAVE = text(
 )
 _SAVE_HEADS = text(
     "UPDATE rounds r SET settlement_version = u.settlement_version, unclaimed = u.unclaimed, parts = u.parts, "
-    "lines_total = u.lines_total, digest = u.digest "
+    "lines_total = u.lines_total, digest = u.digest, parties = CAST(u.parties AS jsonb) "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:settlement_versions AS int[]), CAST(:unclaimeds AS bigint[]), "
-    "CAST(:parts AS int[]), CAST(:totals AS int[]), CAST(:digests AS text[])) "
-    "AS u(id, settlement_version, unclaimed, parts, lines_total, digest) "
+    "CAST(:parts AS int[]), CAST(:totals AS int[]), CAST(:digests AS text[]), CAST(:parties AS text[])) "
+    "AS u(id, settlement_version, unclaimed, parts, lines_total, digest, parties) "
     "WHERE r.id = u.id AND r.settlement_version <> u.settlement_version"
 )
 _SAVE_REWARDS = text(

@@ -170,6 +170,7 @@ def _head_of(document: dict[str, Any]) -> Settlement:
             "round_id": UUID(document["round_id"]),
             "campaign": UUID(document["campaign"]),
             "final_at": datetime.fromisoformat(document["final_at"]),
+            "parties": tuple((role, subject) for role, subject in document.get("parties", ())),
         }
     )
 

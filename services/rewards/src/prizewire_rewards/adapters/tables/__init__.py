@@ -3,7 +3,16 @@
 Imported here one and all, so that ``metadata`` is whole wherever it comes from.
 """
 
-from prizewire_rewards.adapters.tables import campaigns, claims, ledger, money, payouts, rounds, trail
+from prizewire_rewards.adapters.tables import (
+    campaigns,
+    claims,
+    ledger,
+    money,
+    parties,
+    payouts,
+    rounds,
+    trail,
+)
 from prizewire_rewards.adapters.tables.base import metadata
 
-__all__ = ["campaigns", "claims", "ledger", "metadata", "money", "payouts", "rounds", "trail"]
+__all__ = ["campaigns", "claims", "ledger", "metadata", "money", "parties", "payouts", "rounds", "trail"]

@@ -44,6 +44,8 @@ payouts = Table(
     Column("changed_at", MOMENT, nullable=False),
     Column("funding_account", Text, ForeignKey("funding_accounts.name", name="payouts_funding")),
     Column("fee", BigInteger, nullable=False, server_default=text("0")),
+    Column("parties", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("one_person", JSONB, nullable=False, server_default=text("'[]'")),
     CheckConstraint("amount > 0", name="payouts_amount"),
     CheckConstraint("returned BETWEEN 0 AND amount", name="payouts_returned"),
     Index("payouts_player", "player", "requested_at"),

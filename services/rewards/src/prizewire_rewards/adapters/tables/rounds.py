@@ -54,6 +54,7 @@ rounds = Table(
     Column("version", Integer, nullable=False),
     Column("settled_at", MOMENT, nullable=False),
     Column("short", BigInteger, nullable=False, server_default=text("0")),
+    Column("parties", JSONB, nullable=False, server_default=text("'[]'")),
     CheckConstraint("(state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)", name="rounds_queued"),
     CheckConstraint("short >= 0 AND (short = 0 OR state <> 'unfunded')", name="rounds_short"),
     Index("rounds_correlation", "correlation_id"),

@@ -56,6 +56,7 @@ class ImportController(Controller):
                 openings,
                 refused=refused,
                 dry_run=data.dry_run,
+                actor=request.user.subject,
                 work=front.works.of(tx),
                 tools=front.tools,
                 now=front.clock.now(),

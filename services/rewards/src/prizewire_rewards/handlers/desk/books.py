@@ -27,6 +27,7 @@ from prizewire_rewards.domain.states import (
     RoundState,
     step,
 )
+from prizewire_rewards.handlers.behind import behind_prize
 from prizewire_rewards.handlers.claims import open_claims
 from prizewire_rewards.handlers.crediting import NO_PAYOUT_METHOD, Credited, DirectPrize, FollowUp, follow_up
 from prizewire_rewards.handlers.desk.following import close_lost, recount_changed, watch_levels
@@ -212,9 +213,16 @@ class Books:
         """Count what was done besides."""
         self.counts += booked
 
-    def post(self, settlement: Settlement, moves: list[Move], *, step_name: str = "") -> list[UUID]:
+    def post(
+        self,
+        settlement: Settlement,
+        moves: list[Move],
+        *,
+        step_name: str = "",
+        released_by: str | None = None,
+    ) -> list[UUID]:
         """Journal the moves, and let each prize follow its own. A ``step_name`` tells moves apart that are made again
-        under one version of the settlement.
+        under one version of the settlement; ``released_by`` is who let the prize go.
         """
         correlation_id = settlement.correlation_id
         source = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
@@ -237,11 +245,12 @@ class Books:
             )
             if state is RewardState.CLAIMABLE:
                 self._claims.setdefault(round_id, set()).add(reward_id)
+        behind = behind_prize(settlement, self._deliveries[settlement.campaign], released_by=released_by)
         for credit in credits_of(moves):
             prize = None
             if direct and credit.ordinal:
                 prize = DirectPrize(settlement.campaign, rewards[by_line[credit.ordinal]])
-            self._credited.append(Credited(credit, source, correlation_id, prize))
+            self._credited.append(Credited(credit, source, correlation_id, prize, behind))
         return posted
 
     async def save(self, *, work: Work, tools: Tools, now: datetime) -> Booked:

@@ -11,6 +11,7 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.events import PayoutCancelAsked, Told
 from prizewire_rewards.domain.ledger import Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Reward, Round, Settlement
+from prizewire_rewards.domain.parties import with_releasers
 from prizewire_rewards.domain.states import (
     ACCEPTS_PRIZES,
     PAYOUT_EDGES,
@@ -30,6 +31,7 @@ from prizewire_rewards.handlers.receivables import Debt, take_less
 
 __all__ = [
     "check_correction",
+    "continued",
     "correct",
     "decide_held",
     "differs",
@@ -157,6 +159,7 @@ def check_correction(round_: Round | None, settlement: Settlement, *, version: i
         digest=known.digest,
         final=known.final,
         final_at=known.final_at,
+        parties=known.parties,
     )
     if same != known:
         raise Refused("event_mismatch", "a correction changes lines and what is unclaimed, and nothing else")
@@ -179,7 +182,7 @@ def correct(
     """
     round_id = settlement.round_id
     was = desk.rounds[round_id]
-    settlement = replace(settlement, final=was.settlement.final, final_at=was.settlement.final_at)
+    settlement = continued(settlement, was.settlement)
     funded = was.state is not RoundState.UNFUNDED
     by_player = {line.player: line for line in lines}
     before = {reward.line.player: reward for reward in desk.rewards[round_id]}
@@ -213,6 +216,16 @@ def correct(
     if kept:
         desk.tell(round_id, Told.HELD, cause=cause, only=kept)
     desk.count(Booked(corrected=1))
+
+
+def continued(settlement: Settlement, known: Settlement) -> Settlement:
+    """A correction's settlement as it takes the place of the one that is known."""
+    return replace(
+        settlement,
+        final=known.final,
+        final_at=known.final_at,
+        parties=with_releasers(settlement.parties, known.parties),
+    )
 
 
 def differs(before: Reward | None, now: Reward) -> bool:
@@ -347,8 +360,8 @@ def settle_shortage(desk: Desk, round_: Round, *, short: int, cause: str) -> Rou
     return round_
 
 
-def decide_held(desk: Desk, reward: Reward, *, go: bool, cause: str) -> None:
-    """Let a held prize go the way of the others of its round, or give its money back to the pool.
+def decide_held(desk: Desk, reward: Reward, *, go: bool, actor: str, cause: str) -> None:
+    """Let a held prize go the way of the others of its round, or give its money back to the pool; ``actor`` decides.
 
     Raises:
         IllegalTransition: it is not held.
@@ -361,7 +374,7 @@ def decide_held(desk: Desk, reward: Reward, *, go: bool, cause: str) -> None:
         claim = desk.delivery(settlement) is Delivery.CLAIM
         move = prize_move(settlement, player=line.player, line=line.line, amount=amount, claim=claim)
         desk.rewards[reward.round_id][place] = reward._replace(note=None)
-        desk.post(settlement, [move], step_name=f"/held/{reward.id}")
+        desk.post(settlement, [move], step_name=f"/held/{reward.id}", released_by=actor)
         desk.tell(reward.round_id, Told.RELEASED, cause=cause, only=[reward.id])
         return
     state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.REJECTED)

@@ -1,0 +1,26 @@
+"""Who is behind a prize: rule, result and release decide who gets it; the campaign's money and settings make it possible."""
+
+from collections.abc import Iterable
+
+from prizewire_contracts.parties import Party as ContractParty
+from prizewire_contracts.parties import PartyRole, one_person
+from prizewire_rewards.domain.model import Campaign, Settlement
+from prizewire_rewards.domain.parties import Behind, Party, sorted_parties
+
+__all__ = ["behind_of", "behind_prize"]
+
+
+def behind_of(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -> Behind:
+    """The parties of money that ``deciders`` gave to somebody; ``others`` are parties who said nothing of who gets it."""
+    deciders = list(deciders)
+    alone = one_person(ContractParty(PartyRole(role), subject) for role, subject in deciders)
+    return Behind(sorted_parties([*deciders, *others]), () if alone is None else (alone,))
+
+
+def behind_prize(settlement: Settlement, campaign: Campaign, *, released_by: str | None = None) -> Behind:
+    """The parties of a prize. Who released another prize of the round did not look at this one, and is no second person."""
+    releasers = [party for party in settlement.parties if party[0] == PartyRole.RELEASER]
+    deciders = [party for party in settlement.parties if party[0] != PartyRole.RELEASER]
+    if released_by is not None:
+        deciders.append((PartyRole.RELEASER, released_by))
+    return behind_of(deciders, others=[*releasers, *campaign.parties])
