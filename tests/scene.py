@@ -76,7 +76,7 @@ class Scene:
         on_chain = [address for address in self.addresses.values() if address.player.rail == "stellar"]
         create_accounts(self.stack.chain, on_chain, tokens)
         with self.api() as api:
-            register_methods(api, list(self.addresses.values()))
+            register_methods(lambda player: self.api("player", subject=player), list(self.addresses.values()))
             self.campaign = api.post(
                 "/api/campaigns",
                 {"name": self.name, "asset": ASSET, "delivery": self.delivery},

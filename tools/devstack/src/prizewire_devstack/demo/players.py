@@ -1,7 +1,7 @@
 """The players' accounts on the chain, made by real transactions, and their payout methods."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -97,8 +97,9 @@ def create_accounts(chain: StellarChain, addresses: Sequence[Address], tokens: M
     chain.wait(*hashes)
 
 
-def register_methods(api: Api, addresses: Sequence[Address]) -> None:
-    """Register each player's default payout method, as an operator does for players without the interface.
+def register_methods(api_of: Callable[[str], Api], addresses: Sequence[Address]) -> None:
+    """Register each player's default payout method with the player's own token, which ``api_of`` puts into a client: what
+    goes to a method that staff registered always waits for an approver.
 
     Raises:
         ApiError: payouts refused one.
@@ -110,11 +111,12 @@ def register_methods(api: Api, addresses: Sequence[Address]) -> None:
         details = (
             {"address": address.keypair.public_key} if on_chain else {"account": f"{player.id}@example.com"}
         )
-        api.post(
-            "/api/payout-methods",
-            {"type": player.rail, "details": details, "default": True, "player": player.id},
-            key=f"demo:method:{player.id}",
-        )
+        with api_of(player.id) as api:
+            api.post(
+                "/api/payout-methods",
+                {"type": player.rail, "details": details, "default": True},
+                key=f"demo:method:{player.id}",
+            )
 
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         list(pool.map(register, addresses))

@@ -62,7 +62,7 @@ class Demonstration:
         with self._api(SUBJECT, "operator", "admin") as api, subscribed(api) as receiver:
             with ThreadPoolExecutor(2) as pool:
                 setting_up = pool.submit(self._declare, api)
-                preparing = pool.submit(self._prepare_players, api)
+                preparing = pool.submit(self._prepare_players)
                 campaigns = setting_up.result()
                 preparing.result()
             ledger = TreasuryLedger(
@@ -123,7 +123,7 @@ class Demonstration:
         self._say(f"{len(ids)} campaigns funded, their competitions declared")
         return ids
 
-    def _prepare_players(self, api: Api) -> None:
+    def _prepare_players(self) -> None:
         """Give every player an account and a payout method, and wait until rewards knows the methods."""
         book = PlayerBook(self._home)
         everybody = [player for tournament in self._tournaments for player in tournament.players.values()]
@@ -137,7 +137,7 @@ class Demonstration:
         with ThreadPoolExecutor(1) as pool:
             on_chain = [address for address in addresses if address.player.rail == RAIL_DEFAULT]
             accounts = pool.submit(create_accounts, self._chain, on_chain, self._tokens)
-            register_methods(api, addresses)
+            register_methods(lambda player: self._api(player, "player"), addresses)
             accounts.result()
         expected = published_before + len(addresses)
         _in_time(lambda: projection.published() >= expected, "payouts to publish the players' methods")
