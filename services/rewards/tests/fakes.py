@@ -24,6 +24,7 @@ from prizewire_rewards.domain.model import (
     Method,
     Payout,
     Receivable,
+    RefusedRound,
     Reward,
     Round,
     RoundWork,
@@ -113,6 +114,7 @@ class MemoryStore:
     published: list[Event] = field(default_factory=list)
     source_parties: dict[str, set[Party]] = field(default_factory=dict)
     wallet_parties: dict[Account, Behind] = field(default_factory=dict)
+    refused: dict[UUID, list[RefusedRound]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.books = PureBooks(self.assets)
@@ -272,6 +274,14 @@ class _Rounds(_Port):
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
     ) -> None:
         self.store.corrections.append((settlement.round_id, settlement.settlement_version, reason))
+
+    async def refused(self, ids: Iterable[UUID]) -> dict[UUID, list[int]]:
+        known = self.store.refused
+        return {key: [one.settlement.settlement_version for one in known[key]] for key in ids if key in known}
+
+    async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
+        for one in refused:
+            self.store.refused.setdefault(one.settlement.round_id, []).append(one)
 
     async def add_party(self, round_id: UUID, party: Party) -> None:
         round_ = self.store.rounds[round_id]

@@ -87,7 +87,9 @@ async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
     match = Match(campaign, [("ann", "20.00")], final=False)
     await settle(rig, match, ADA_AND_BOB)
     assert await kept(rig) == []
-    await rig.feed(rig.settlements, *match.corrected([("ann", "15.00")], at=2, parties=ADA_ALONE))
+    match.corrected([("ann", "15.00")], at=2)
+    corrected = match.events(kind="corrected", at=2, reason="a mistake", parties=ADA_ALONE)
+    await rig.feed(rig.settlements, *corrected)
     await rig.feed(rig.settlements, match.finalized(version=3))
     assert await rig.stuck() == []
     await ask(rig, 1_500)
