@@ -107,6 +107,8 @@ BREAKS = [
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET line = 1 WHERE player = 'cid'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET short = 1 WHERE player = 'cid'"),
     (Invariant.ROUNDS_ADD_UP, "UPDATE rewards SET state = 'held' WHERE player = 'cid'"),
+    (Invariant.PRIZES_AS_BOOKED, "UPDATE rewards SET short = 1 WHERE player = 'cid'"),
+    (Invariant.PRIZES_AS_BOOKED, "UPDATE rewards SET state = 'reversed' WHERE player = 'cid'"),
     (Invariant.CLAIMABLE_IS_OWED, "UPDATE rewards SET amount = amount + 1 WHERE player = 'kim'"),
     (Invariant.RECEIVABLES_ADD_UP, "UPDATE receivables SET recovered = recovered + 1"),
     (Invariant.RECEIVABLES_ADD_UP, "UPDATE receivables SET written_off = 1, recovered = recovered - 1"),

@@ -120,6 +120,7 @@ class RewardLine(Data):
     """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while it is unfunded
     or was never more than held. ``amount`` is the prize; in ``reward.reversed`` it is what was taken back of it.
     ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``.
+    ``short`` is what of the prize no money was there for yet; None when there is nothing of the kind.
     """
 
     reward_id: UUID
@@ -129,6 +130,7 @@ class RewardLine(Data):
     state: RewardState
     transfer_id: UUID | None
     note: Word | None = None
+    short: Amount | None = None
 
 
 class RewardAllocated(Data):

@@ -132,6 +132,7 @@ class OutboxMessages:
                     "state": reward.state.value,
                     "transfer_id": None if reward.transfer_id is None else str(reward.transfer_id),
                     "note": None if reward.note is None else str(reward.note),
+                    "short": render(reward.missing) if reward.missing else None,
                 }
                 for reward in rewards
             ],

@@ -31,7 +31,11 @@ class Invariant(StrEnum):
     """What a campaign's winners can claim is what their claimable prizes make."""
     RECEIVABLES_ADD_UP = "receivables_add_up"
     """What a player owes by the ledger is the sum of their open receivables, and clearing holds what was opened and
-    neither recovered nor lifted.
+    neither recovered, lifted nor restored.
+    """
+    PRIZES_AS_BOOKED = "prizes_as_booked"
+    """What a round's prizes are said to have, credited and pending, is what the ledger gave to wallets for the round, less
+    what could not be taken back and is a debt.
     """
     PARTS_COME = "parts_come"
     """No part of a settlement waits for the others longer than it may."""

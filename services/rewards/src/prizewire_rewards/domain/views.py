@@ -168,7 +168,8 @@ class CampaignView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletBalance:
     """A player's money in one asset. ``held`` are prizes that are theirs only once an operator has released them, or
-    they have claimed them; ``lifetime_earnings`` are all prizes that ever became final.
+    they have claimed them; ``lifetime_earnings`` is what was credited of all prizes that ever became final. ``short`` is
+    what prizes wait for because no money was there for it, ``owed`` what the player still owes.
     """
 
     asset: str
@@ -178,6 +179,8 @@ class WalletBalance:
     held: int
     payout_pending: int
     lifetime_earnings: int
+    short: int
+    owed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +293,10 @@ class ReceivableView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardView:
-    """A prize."""
+    """A prize, and where its ``amount`` is: ``credited`` to winnings; ``waiting``, which means pending, to be claimed
+    or held; ``short``, which means that no money was there for it yet. The three make the amount, and are zero once the
+    prize was taken back, expired or was rejected. ``owed`` is what its player still owes of what was given too much.
+    """
 
     id: UUID
     round_id: UUID
@@ -299,6 +305,10 @@ class RewardView:
     place: int
     asset: str
     amount: int
+    credited: int
+    waiting: int
+    short: int
+    owed: int
     state: str
     note: str | None
     payout_id: UUID | None

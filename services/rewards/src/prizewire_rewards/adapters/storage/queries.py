@@ -21,6 +21,7 @@ from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.statement import BUCKETS, Statement
+from prizewire_rewards.domain.states import BOOKED_REWARDS, GONE_REWARDS, RewardState
 from prizewire_rewards.domain.views import (
     SHEET_AMOUNTS,
     BalanceSheet,
@@ -78,6 +79,8 @@ class SqlQueries:
                 held=int(row.held),
                 payout_pending=int(row.payout_pending),
                 lifetime_earnings=int(row.lifetime_earnings),
+                short=int(row.short),
+                owed=int(row.owed),
             )
             for row in rows
         ]
@@ -259,6 +262,10 @@ def _reward_of(row: Any) -> RewardView:
         place=row.place,
         asset=row.asset,
         amount=row.amount,
+        credited=row.booked if row.state == RewardState.CREDITED else 0,
+        waiting=row.booked if row.state != RewardState.CREDITED else 0,
+        short=row.missing,
+        owed=int(row.owed),
         state=row.state,
         note=row.note,
         payout_id=row.payout_id,
@@ -316,23 +323,32 @@ _SHEET = text(
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "
     "WHERE c.id = :id"
 )
+_BOOKED = ", ".join(f"'{state}'" for state in sorted(BOOKED_REWARDS))
+_GONE = ", ".join(f"'{state}'" for state in sorted(GONE_REWARDS))
+# What has its money, and what waits for it; the same as Reward.booked and Reward.missing.
+_PARTS = (
+    f"CASE WHEN x.state IN ({_BOOKED}) THEN x.amount - x.short ELSE 0 END AS booked, "
+    f"CASE WHEN x.line < 0 OR x.state IN ({_GONE}) THEN 0 WHEN x.state IN ({_BOOKED}) THEN x.short "
+    "ELSE x.amount END AS missing"
+)
 # One walk over the player's rewards gives both what is final and what is held; who has but a held prize has no wallet yet.
 _BALANCES = text(
-    "WITH buckets AS (SELECT asset, "
+    "WITH buckets AS (SELECT asset, "  # noqa: S608 - our own words
     "sum(balance) FILTER (WHERE kind = 'wallet:winnings') AS winnings, "
     "sum(balance) FILTER (WHERE kind = 'wallet:topup') AS topup, "
     "sum(balance) FILTER (WHERE kind = 'wallet:pending') AS pending "
     "FROM ledger_accounts WHERE owner = :player AND kind IN ('wallet:winnings', 'wallet:topup', 'wallet:pending') "
     "GROUP BY asset), waiting AS (SELECT asset, sum(amount) AS amount FROM payouts "
     "WHERE player = :player AND state IN ('requested', 'cancel_requested') GROUP BY asset), "
-    "prizes AS (SELECT asset, sum(amount) FILTER (WHERE state = 'credited') AS earned, "
-    "sum(amount) FILTER (WHERE state IN ('held', 'claimable')) AS held "
-    "FROM rewards WHERE player = :player GROUP BY asset) "
+    "debts AS (SELECT asset, sum(open) AS owed FROM receivables WHERE player = :player AND open > 0 GROUP BY asset), "
+    "prizes AS (SELECT x.asset, sum(x.booked) FILTER (WHERE x.state = 'credited') AS earned, "
+    "sum(x.booked) FILTER (WHERE x.state IN ('held', 'claimable')) AS held, sum(x.missing) AS short "
+    f"FROM (SELECT asset, state, {_PARTS} FROM rewards x WHERE x.player = :player) x GROUP BY x.asset) "
     "SELECT asset, coalesce(b.winnings, 0) AS winnings, coalesce(b.topup, 0) AS topup, "
     "coalesce(b.pending, 0) AS pending, coalesce(p.held, 0) AS held, coalesce(w.amount, 0) AS payout_pending, "
-    "coalesce(p.earned, 0) AS lifetime_earnings "
-    "FROM buckets b FULL JOIN prizes p USING (asset) FULL JOIN waiting w USING (asset) "
-    "WHERE b.asset IS NOT NULL OR p.held > 0 ORDER BY asset"
+    "coalesce(p.earned, 0) AS lifetime_earnings, coalesce(p.short, 0) AS short, coalesce(d.owed, 0) AS owed "
+    "FROM buckets b FULL JOIN prizes p USING (asset) FULL JOIN waiting w USING (asset) FULL JOIN debts d USING (asset) "
+    "WHERE b.asset IS NOT NULL OR p.held > 0 OR p.short > 0 OR d.owed > 0 ORDER BY asset"
 )
 _PAYOUTS = text(
     "SELECT p.*, CAST(p.outcome AS text) AS outcome_json FROM payouts p "
@@ -348,7 +364,10 @@ _RECEIVABLES = text(
     "ORDER BY r.opened_at DESC, r.id DESC LIMIT :limit"
 )
 _REWARDS = text(
-    "SELECT x.*, r.correlation_id FROM rewards x JOIN rounds r ON r.id = x.round_id "
+    f"SELECT x.*, {_PARTS}, r.correlation_id, coalesce((SELECT sum(d.open) FROM receivables d "  # noqa: S608 - our own words
+    "WHERE d.reference = CAST(x.round_id AS text) AND d.player = x.player AND d.campaign = r.campaign "
+    "AND d.amount - d.recovered - d.lifted - d.restored > 0), 0) AS owed "
+    "FROM rewards x JOIN rounds r ON r.id = x.round_id "
     "WHERE (CAST(:player AS text) IS NULL OR x.player = :player) "
     "AND (CAST(:round_id AS uuid) IS NULL OR x.round_id = :round_id) "
     "AND (CAST(:correlation_id AS text) IS NULL OR r.correlation_id = :correlation_id) "

@@ -109,6 +109,33 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.delivery = 'claim' AND coalesce(a.balance, 0) <> x.total
         """,
     ),
+    # Every transfer of a round has "round/ID" at the beginning of its cause, those of its claims too.
+    Invariant.PRIZES_AS_BOOKED: Question(
+        "rounds",
+        "SELECT id, lines_total + 1 AS weight FROM rounds",
+        """
+        SELECT r.id, format('round %s: prizes are credited %s and pending %s, and %s was not taken back; the ledger gave '
+                            '%s to winnings and %s to pending', r.id, x.credited, x.pending, d.unpaid, t.won, t.pending)
+        FROM rounds r CROSS JOIN LATERAL (
+            SELECT coalesce(sum(w.amount - w.short) FILTER (WHERE w.state = 'credited'), 0) AS credited,
+                   coalesce(sum(w.amount - w.short) FILTER (WHERE w.state = 'pending'), 0) AS pending
+            FROM rewards w WHERE w.round_id = r.id
+        ) x CROSS JOIN LATERAL (
+            SELECT coalesce(sum(v.amount - v.lifted - v.restored), 0) AS unpaid FROM receivables v
+            WHERE v.correlation_id = r.correlation_id AND v.reference = CAST(r.id AS text) AND v.campaign = r.campaign
+        ) d CROSS JOIN LATERAL (
+            SELECT coalesce(sum(l.amount) FILTER (WHERE l.credit_kind = 'wallet:winnings'), 0)
+                   - coalesce(sum(l.amount) FILTER (WHERE l.debit_kind = 'wallet:winnings'), 0) AS won,
+                   coalesce(sum(l.amount) FILTER (WHERE l.credit_kind = 'wallet:pending'), 0)
+                   - coalesce(sum(l.amount) FILTER (WHERE l.debit_kind = 'wallet:pending'), 0) AS pending
+            FROM ledger_transfers l WHERE l.correlation_id = r.correlation_id
+              AND split_part(l.cause, '/', 1) = 'round' AND split_part(l.cause, '/', 2) = CAST(r.id AS text)
+              AND l.type IN ('prize_pending', 'prize_credited', 'prize_matured', 'prize_reversed', 'claim_opened',
+                             'claim_paid')
+        ) t
+        WHERE r.id = ANY (CAST(:ids AS uuid[])) AND (x.credited + d.unpaid <> t.won OR x.pending <> t.pending)
+        """,
+    ),
     # An account of what players owe is looked at with its player; that of clearing with all that was ever opened.
     Invariant.RECEIVABLES_ADD_UP: Question(
         "accounts of debts",

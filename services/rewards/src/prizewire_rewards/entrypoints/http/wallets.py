@@ -51,6 +51,8 @@ class WalletController(Controller):
                     "held": front.wire(balance.asset, balance.held),
                     "payout_pending": front.wire(balance.asset, balance.payout_pending),
                     "lifetime_earnings": front.wire(balance.asset, balance.lifetime_earnings),
+                    "short": front.wire(balance.asset, balance.short),
+                    "owed": front.wire(balance.asset, balance.owed),
                 }
                 for balance in found
             ],

@@ -108,6 +108,8 @@ WALLET: Final = answer(
                 "held": "0.00",
                 "payout_pending": "125.50",
                 "lifetime_earnings": "442.50",
+                "short": "0.00",
+                "owed": "0.00",
             }
         ],
     },
