@@ -19,7 +19,8 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.adapters.storage import histories
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.ledger import Account, Kind
-from prizewire_rewards.domain.views import SCAN_MAX, Category, EntryFilter, Position, Status, types_with
+from prizewire_rewards.domain.statuses import Status, types_with
+from prizewire_rewards.domain.views import SCAN_MAX, Category, EntryFilter, Position
 from prizewire_rewards.entrypoints.http.exports import safe_cell
 from services.rewards.tests.rig import START, Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, open_account
@@ -120,13 +121,15 @@ async def test_every_category_finds_its_entries(rig: Rig) -> None:
 
 
 async def test_every_status_finds_its_entries(rig: Rig) -> None:
-    """Three statuses part the history, alone and beside a type; another word is refused."""
+    """Statuses part the history, alone and beside a type; another word is refused. What ``one_of_each`` only pretends
+    waits for something that nobody knows.
+    """
     await one_of_each(rig)
     by_status = {
         status: [one["type"] for one in await listed(rig, "/api/transactions/my", status=status.value)]
         for status in Status
     }
-    assert by_status == {
+    assert {status: types for status, types in by_status.items() if types} == {
         Status.PENDING: ["payout_requested", "entry_fee_held", "prize_pending"],
         Status.COMPLETED: ["organizer_fee", "prize_matured", "topup_credited", "opening_balance"],
         Status.REVERSED: ["topup_reversed", "payout_given_back", "entry_fee_refunded"],
@@ -422,7 +425,9 @@ PAGES = [
     EntryFilter(limit=200, player="ann", asset="EURC"),
     EntryFilter(limit=200, player="ann", types=frozenset({"topup_credited"})),
     EntryFilter(limit=200, player="ann", types=frozenset({"payout_requested"})),
-    EntryFilter(limit=200, player="ann", types=types_with(Status.REVERSED)),
+    EntryFilter(limit=200, player="ann", types=types_with(Status.REVERSED), status=Status.REVERSED),
+    EntryFilter(limit=200, player="ann", types=types_with(Status.PENDING), status=Status.PENDING),
+    EntryFilter(limit=200, types=types_with(Status.PENDING), status=Status.PENDING),
     EntryFilter(limit=200, player="ann", since=MIDDLE, until=MIDDLE + timedelta(minutes=1)),
     EntryFilter(limit=200, player="ann", until=MIDDLE),
     EntryFilter(limit=200, player="ann", until=MIDDLE, types=frozenset({"topup_credited"})),

@@ -81,5 +81,10 @@ async def test_what_is_not_in_winnings_yet_is_waiting_or_short(rig: Rig) -> None
     assert await shown(rig, claimable) == {"ann": ("7.00", "0.00", "7.00", "0.00", "0.00")}
     assert await shown(rig, unfunded) == {"ann": ("8.00", "0.00", "0.00", "8.00", "0.00")}
     mine = await wallet(rig, "ann")
-    assert [mine[name] for name in ("winnings", "pending", "held", "short")] == ["0.00", "6.00", "7.00", "8.00"]
+    assert [mine[name] for name in ("winnings", "pending", "held", "short")] == [
+        "0.00",
+        "6.00",
+        "7.00",
+        "8.00",
+    ]
     assert await rig.breaches() == []

@@ -10,6 +10,7 @@ from pypdf import PdfReader
 
 from prizewire_rewards.domain.ledger import Kind, TransferType
 from prizewire_rewards.domain.statement import Statement, Total
+from prizewire_rewards.domain.statuses import Status
 from prizewire_rewards.domain.views import Category, Entry
 from prizewire_rewards.entrypoints.http.statement_pdf import render_statement
 from services.rewards.tests.rig import ASSETS, START
@@ -23,7 +24,7 @@ def entry(number: int, type_: TransferType, debit: Leg, credit: Leg, amount: int
     return Entry(
         seq=number, id=UUID(int=number), group=UUID(int=number), type=type_, asset="USDC", amount=amount,
         debit_kind=debit[0], debit_owner=debit[1], credit_kind=credit[0], credit_owner=credit[1], cause="test",
-        correlation_id="test", at=START + timedelta(minutes=number),
+        correlation_id="test", at=START + timedelta(minutes=number), status=Status.COMPLETED,
     )  # fmt: skip
 
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.ledger import TransferType
+from prizewire_rewards.domain.statuses import Status
 
 __all__ = [
     "CATEGORY_OF",
     "SCAN_MAX",
     "SHEET_AMOUNTS",
-    "STATUS_OF",
     "BalanceSheet",
     "CampaignView",
     "Category",
@@ -22,14 +22,14 @@ __all__ = [
     "EntryFilter",
     "EntryPage",
     "FundingView",
+    "PayoutAmounts",
+    "PayoutFee",
     "PayoutView",
     "Position",
     "ReceivableView",
     "RewardView",
-    "Status",
     "WalletBalance",
     "types_of",
-    "types_with",
 ]
 
 
@@ -86,55 +86,6 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
 }
 
 
-class Status(StrEnum):
-    """What a history entry says of its money. It follows from the transfer's type and never changes: what becomes of
-    pending money is an entry of its own.
-    """
-
-    PENDING = "pending"
-    """It waits: for its round's finality, for a claim, for the end of a match that was entered, or of a payout."""
-    COMPLETED = "completed"
-    """It is where it was to go."""
-    REVERSED = "reversed"
-    """It takes back what an earlier entry did."""
-
-
-_WAITING: Final = frozenset(
-    {
-        TransferType.PRIZE_PENDING,
-        TransferType.CLAIM_OPENED,
-        TransferType.ENTRY_FEE_HELD,
-        TransferType.PAYOUT_REQUESTED,
-    }
-)
-_TAKING_BACK: Final = frozenset(
-    {
-        TransferType.PRIZE_REVERSED,
-        TransferType.PRIZE_RELEASED,
-        TransferType.PRIZE_UNCLAIMED,
-        TransferType.CLAIM_EXPIRED,
-        TransferType.CLAIM_REJECTED,
-        TransferType.ENTRY_FEE_REFUNDED,
-        TransferType.PAYOUT_GIVEN_BACK,
-        TransferType.PAYOUT_RETURNED,
-        TransferType.TOPUP_REVERSED,
-    }
-)
-STATUS_OF: Final[Mapping[TransferType, Status]] = {
-    type_: Status.PENDING
-    if type_ in _WAITING
-    else Status.REVERSED
-    if type_ in _TAKING_BACK
-    else Status.COMPLETED
-    for type_ in TransferType
-}
-
-
-def types_with(status: Status) -> frozenset[str]:
-    """The transfer types of a status."""
-    return frozenset(type_ for type_, found in STATUS_OF.items() if found is status)
-
-
 def types_of(name: str) -> frozenset[str] | None:
     """The transfer types that a filter means: one type by its own name, or all of a category; None if neither."""
     found = frozenset(type_ for type_ in CATEGORY_OF if type_ == name) or frozenset(
@@ -183,9 +134,30 @@ class WalletBalance:
     owed: int
 
 
+class PayoutFee(NamedTuple):
+    """A fee of a payout, as decimal text, and who bears it: ``player`` (taken from the amount by a rule of payouts),
+    ``recipient`` (taken from it by the rail) or ``platform`` (the player is charged nothing).
+    """
+
+    asset: str
+    amount: str
+    borne_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAmounts:
+    """What a payout's request came to: its own ``fee`` in minor units, what the ``rail`` charged once it is paid, and
+    whether it ``ended`` without effect, which costs nothing.
+    """
+
+    fee: int
+    rail: PayoutFee | None
+    ended: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One transfer, with the names of its accounts."""
+    """One transfer, with the names of its accounts and what became of it; of a payout's request, with its fees."""
 
     seq: int
     id: UUID
@@ -200,6 +172,8 @@ class Entry:
     cause: str
     correlation_id: str
     at: datetime
+    status: Status
+    payout: PayoutAmounts | None = None
 
 
 class Position(NamedTuple):
@@ -217,7 +191,7 @@ SCAN_MAX: Final = 2_000
 class EntryFilter:
     """Which transfers to list, newest first: only those after ``before`` in that order. ``player`` limits to that
     player's wallets, and then ``side`` to their credits or debits. Entries of some ``types`` are looked for among the
-    next ``scan`` of each account.
+    next ``scan`` of each account; a ``status`` comes with the types that can have it.
     """
 
     limit: int
@@ -226,6 +200,7 @@ class EntryFilter:
     scan: int = SCAN_MAX
     player: str | None = None
     types: frozenset[str] | None = None
+    status: Status | None = None
     asset: str | None = None
     side: str | None = None
     since: datetime | None = None

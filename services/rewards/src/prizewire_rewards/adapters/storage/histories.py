@@ -11,12 +11,23 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.adapters.storage.statuses import HAS_STATUS, PAYOUT_OF, STATUS, plain_types
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.statement import Statement
-from prizewire_rewards.domain.views import Entry, EntryFilter, EntryPage, Position
+from prizewire_rewards.domain.states import PayoutState
+from prizewire_rewards.domain.statuses import Status
+from prizewire_rewards.domain.views import (
+    Entry,
+    EntryFilter,
+    EntryPage,
+    PayoutAmounts,
+    PayoutFee,
+    Position,
+)
 
 __all__ = ["entry_page", "one_entry", "statement_of"]
 
@@ -171,14 +182,18 @@ async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: 
 
 def _conditions(wanted: EntryFilter) -> tuple[list[str], dict[str, Any]]:
     """Only those conditions that are asked for, so that each listing has its own plan."""
-    asked = {
+    asked: dict[str, tuple[str, Any]] = {
         "types": ("t.type = ANY (CAST(:types AS text[]))", sorted(wanted.types or ())),
         "asset": ("t.asset = :asset", wanted.asset),
         "since": ("t.at >= :since", wanted.since),
         "until": ("t.at < :until", wanted.until),
     }
     named = [name for name in asked if getattr(wanted, name) is not None]
-    return [asked[name][0] for name in named], {name: asked[name][1] for name in named}
+    conditions, values = [asked[name][0] for name in named], {name: asked[name][1] for name in named}
+    if wanted.status is not None:
+        conditions.append(HAS_STATUS)
+        values |= {"status": wanted.status, "plain": plain_types(wanted.status)}
+    return conditions, values
 
 
 async def _page(
@@ -234,18 +249,33 @@ def _entry_of(row: Any) -> Entry:
         cause=row.cause,
         correlation_id=row.correlation_id,
         at=row.at,
+        status=Status(row.status),
+        payout=None if row.payout_state is None else _amounts_of(row),
     )
+
+
+def _amounts_of(row: Any) -> PayoutAmounts:
+    """What a payout cost; one that ended without effect cost nothing."""
+    ended = row.payout_state in _WITHOUT_EFFECT
+    outcome = {} if row.outcome is None else orjson.loads(row.outcome)
+    rail = None
+    if not ended and str(outcome.get("fee", "")).strip("0."):
+        rail = PayoutFee(outcome["fee_asset"], outcome["fee"], outcome["fee_borne_by"])
+    return PayoutAmounts(fee=0 if ended else row.fee, rail=rail, ended=ended)
 
 
 _BY_TIME: Final = "ORDER BY t.at DESC, t.seq DESC"
 _BY_NUMBER: Final = "ORDER BY t.seq DESC"
 _COLUMNS: Final = (
     "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
-    "t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at"
+    f"t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at, {STATUS} AS status, "
+    "p.state AS payout_state, p.fee, p.outcome"
 )
 _JOINS: Final = (
-    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account"
+    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
+    f"{PAYOUT_OF}"
 )
+_WITHOUT_EFFECT: Final = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})
 _ONE = text(f"{_COLUMNS} FROM ledger_transfers t {_JOINS} WHERE t.id = :id")
 _TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
 _FROM_NUMBER = text("SELECT seq, at FROM ledger_transfers WHERE seq >= :number ORDER BY seq LIMIT 1")

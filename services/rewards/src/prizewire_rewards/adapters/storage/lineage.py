@@ -55,6 +55,7 @@ def _round(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
         "asset": row.asset,
         "gross": _wire(row, row.gross, assets),
         "net": _wire(row, row.net, assets),
+        "short": _wire(row, row.short, assets),
         "lines": row.lines_total,
         "state": row.state,
     }

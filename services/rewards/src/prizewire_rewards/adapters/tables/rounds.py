@@ -99,7 +99,7 @@ rewards = Table(
     Index("rewards_round", "round_id", "line"),
     Index("rewards_short", "round_id", "line", postgresql_where=text("short > 0")),
     Index("rewards_held", "round_id", postgresql_where=text("state = 'held'")),
-    Index("rewards_player", "player"),
+    Index("rewards_player", "player", "round_id"),
     Index("rewards_payout", "payout_id", unique=True, postgresql_where=text("payout_id IS NOT NULL")),
 )
 staged_parts = Table(

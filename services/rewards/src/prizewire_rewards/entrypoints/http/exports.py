@@ -21,13 +21,15 @@ from prizewire_chassis.http import Problem
 from prizewire_money import Asset
 from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.statement import Statement
-from prizewire_rewards.domain.views import CATEGORY_OF, STATUS_OF, Entry, EntryFilter, EntryPage
+from prizewire_rewards.domain.views import CATEGORY_OF, Entry, EntryFilter, EntryPage
 from prizewire_rewards.entrypoints.http.front import Front, player_of
 from prizewire_rewards.entrypoints.http.listing import (
     HistoryFilters,
     HistoryQuery,
+    arrives_of,
     aware,
     direction_of,
+    fees_of,
     filter_of,
 )
 
@@ -63,13 +65,15 @@ def _common(front: Front, entry: Entry) -> tuple[str, ...]:
         entry.at.isoformat(),
         entry.type,
         CATEGORY_OF[type_],
-        STATUS_OF[type_],
+        entry.status,
         entry.asset,
         front.wire(entry.asset, entry.amount),
+        "; ".join(f"{fee.amount} {fee.asset} ({fee.borne_by})" for fee in fees_of(front, entry)),
+        arrives_of(front, entry) or "",
     )
 
 
-_COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount")
+_COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "fees", "arrives")
 _OF_PLAYER: Final = (*_COMMON, "direction", "bucket", "correlation_id", "group_id")
 _OF_ALL: Final = (
     *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",

@@ -9,21 +9,30 @@ from litestar.params import QueryParameter
 
 from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_rewards.domain.ledger import TransferType
+from prizewire_rewards.domain.statuses import Status, types_with
 from prizewire_rewards.domain.views import (
     CATEGORY_OF,
     SCAN_MAX,
-    STATUS_OF,
     Category,
     Entry,
     EntryFilter,
+    PayoutFee,
     Position,
-    Status,
     types_of,
-    types_with,
 )
 from prizewire_rewards.entrypoints.http.front import Front, offset_of
 
-__all__ = ["HistoryFilters", "HistoryQuery", "aware", "direction_of", "entry_of", "filter_of", "list_entries"]
+__all__ = [
+    "HistoryFilters",
+    "HistoryQuery",
+    "arrives_of",
+    "aware",
+    "direction_of",
+    "entry_of",
+    "fees_of",
+    "filter_of",
+    "list_entries",
+]
 
 _WALLET = "wallet:"
 PAGES_SCAN_MAX = 50_000
@@ -89,7 +98,7 @@ def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> Entry
     Raises:
         Problem: 400 ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
     """
-    types = side = None
+    types = side = status = None
     if query.type in ("credit", "debit") and player is not None:
         side = query.type
     elif query.type is not None:
@@ -102,7 +111,8 @@ def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> Entry
         if query.status not in set(Status):
             detail = f"there are no entries of status {query.status}: use {', '.join(Status)}"
             raise Problem(status=400, code="status_unknown", detail=detail)
-        alike = types_with(Status(query.status))
+        status = Status(query.status)
+        alike = types_with(status)
         types = alike if types is None else types & alike
     offset = offset_of(page=query.page, limit=limit)
     return EntryFilter(
@@ -112,6 +122,7 @@ def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> Entry
         scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
         player=player,
         types=types,
+        status=status,
         asset=query.asset,
         side=side,
         since=None if query.since is None else aware(query.since, name="from"),
@@ -168,12 +179,14 @@ def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any
         "id": str(entry.id),
         "type": entry.type,
         "category": CATEGORY_OF[TransferType(entry.type)],
-        "status": STATUS_OF[TransferType(entry.type)],
+        "status": entry.status,
         "asset": entry.asset,
         "amount": front.wire(entry.asset, entry.amount),
         "at": entry.at.isoformat(),
         "correlation_id": entry.correlation_id,
         "group_id": str(entry.group),
+        "fees": None if entry.payout is None else [fee._asdict() for fee in fees_of(front, entry)],
+        "arrives": arrives_of(front, entry),
     }
     if player is None:
         accounts = {
@@ -184,6 +197,31 @@ def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any
         return {**shown, **accounts}
     direction, bucket = direction_of(entry, player=player)
     return {**shown, "direction": direction, "bucket": bucket}
+
+
+def fees_of(front: Front, entry: Entry) -> list[PayoutFee]:
+    """What a payout costs, and who bears it; nothing for entries that ask for none."""
+    if entry.payout is None:
+        return []
+    fees = []
+    if entry.payout.fee:
+        fees.append(PayoutFee(entry.asset, front.wire(entry.asset, entry.payout.fee), "player"))
+    if entry.payout.rail is not None:
+        fees.append(entry.payout.rail)
+    return fees
+
+
+def arrives_of(front: Front, entry: Entry) -> str | None:
+    """What of a payout arrives, as decimal text: the amount less the fees that its player or recipient bears. None for
+    entries that ask for no payout, and for those that ended without effect.
+    """
+    if entry.payout is None or entry.payout.ended:
+        return None
+    left = entry.amount - entry.payout.fee
+    rail = entry.payout.rail
+    if rail is not None and rail.borne_by == "recipient" and rail.asset == entry.asset:
+        left -= front.minor(front.asset(rail.asset), rail.amount)
+    return front.wire(entry.asset, left)
 
 
 def direction_of(entry: Entry, *, player: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ code point, so that a name is never lost or mistaken for another.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from fpdf.enums import Align, XPos, YPos
 from prizewire_money import Amount, Asset
 from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.statement import BUCKETS, Statement
+from prizewire_rewards.domain.views import Entry, PayoutFee
 
 __all__ = ["render_statement"]
 
@@ -129,11 +130,25 @@ def _entries(paper: _Paper, statement: Statement, wire: Callable[[int], str]) ->
     paper.row(["Time", "Entry", "Number", "In", "Out", "Balance"], _ENTRIES, left=3, bold=True)
     for entry, credit, debit, balance in statement.lines():
         amounts = [wire(part) if part else "" for part in (credit, debit)]
-        cells = [_moment(entry.at), entry.type.replace("_", " "), str(entry.id), *amounts, wire(balance)]
-        paper.row(cells, _ENTRIES, left=3)
+        said = f"{entry.type.replace('_', ' ')}, {entry.status}"
+        paper.row([_moment(entry.at), said, str(entry.id), *amounts, wire(balance)], _ENTRIES, left=3)
+        for fee in _fees(entry, wire):
+            paper.row(
+                ["", f"fee of the {fee.borne_by}", f"{fee.amount} {fee.asset}", "", "", ""], _ENTRIES, left=3
+            )
     if not statement.entries:
         paper.set_font(FONT, "", 8)
         paper.cell(0, LINE_MM, "None in this period.", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _fees(entry: Entry, wire: Callable[[int], str]) -> Iterator[PayoutFee]:
+    """What a payout costs: a part of its amount where the player bears it, else beside it."""
+    if entry.payout is None:
+        return
+    if entry.payout.fee:
+        yield PayoutFee(entry.asset, wire(entry.payout.fee), "player")
+    if entry.payout.rail is not None:
+        yield entry.payout.rail
 
 
 def _moment(at: datetime) -> str:

@@ -37,6 +37,8 @@ _TRANSFER: Final[dict[str, Any]] = {
     "at": LATER,
     "correlation_id": CORRELATION,
     "group_id": "b0a9a3a8-6f4e-5f0a-8a55-1d9f5d7c2e60",
+    "fees": None,
+    "arrives": None,
 }
 _OF_PLAYER: Final[dict[str, Any]] = {**_TRANSFER, "direction": "credit", "bucket": "winnings"}
 _OF_ALL: Final[dict[str, Any]] = {
