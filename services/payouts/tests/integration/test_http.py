@@ -191,7 +191,7 @@ async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client)
     assert (await rig.payout(payout_id)).state == "approved"
     rows = await rig.rows("SELECT change, actor FROM payout_method_changes ORDER BY version")
     assert [(row.change, row.actor) for row in rows] == [("registered", "op"), ("registered", "bob")]
-    audited = await rig.rows("SELECT action FROM audit_log ORDER BY id")
+    audited = await rig.rows("SELECT action FROM audit_log ORDER BY sequence")
     assert [row.action for row in audited] == ["payout_method.registered", "payout_method.confirmed"]
 
 

@@ -320,7 +320,7 @@ async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
             now=rig.clock.now(),
         )
 
-    with pytest.raises(ApprovalRefused, match="filed"):
+    with pytest.raises(ApprovalRefused, match="is the filer"):
         await rig.transactions.run(partial(approve, by="olga"))
     await rig.transactions.run(partial(approve, by="pat"))
     proof = {"tx_hash": "ab" * 32, "ledger": 7}
