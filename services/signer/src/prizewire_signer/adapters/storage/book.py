@@ -340,7 +340,7 @@ _DIGEST_COUNT = text(
 )
 _PAYOUTS = text(
     "SELECT p.payout_id, p.state, p.slot_id, p.slots_used, p.terms, p.free_at, EXISTS (SELECT 1 FROM limit_counts c "
-    "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.day = :day) AND p.slot_id = :slot AS counted "
+    "WHERE c.payout_id = p.payout_id AND c.slot_id = :slot AND c.slot_id = p.slot_id AND c.day = :day) AS counted "
     "FROM payouts p WHERE p.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY p.payout_id FOR UPDATE OF p"
 )
 _LIMITS = text(
