@@ -18,6 +18,7 @@ from prizewire_chassis.testing import ManualClock, make_key, make_trust, records
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutPaid, PayoutPaidEvent, PayoutProof
 from prizewire_contracts.topics import PAYOUTS
+from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender
 from prizewire_webhooks.adapters.secrets import SecretBox, new_secret
 from prizewire_webhooks.adapters.storage import (
@@ -78,6 +79,7 @@ class World:
     spec: ConsumerSpec
     processor: BatchProcessor
     deliverer: Deliverer
+    migration_url: str
     offset: int = 0
     senders: list[HttpSender] = field(default_factory=list)
 
@@ -158,16 +160,20 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def db(make_database) -> AsyncIterator[Database]:
-    database = Database(
-        make_database("webhooks", migrated=True).runtime, application_name="test", pool_size=8
-    )
+def urls(make_database) -> DatabaseUrls:
+    made: DatabaseUrls = make_database("webhooks", migrated=True)
+    return made
+
+
+@pytest.fixture
+async def db(urls: DatabaseUrls) -> AsyncIterator[Database]:
+    database = Database(urls.runtime, application_name="test", pool_size=8)
     yield database
     await database.close()
 
 
 @pytest.fixture
-async def world(db: Database, receiver: Receiver) -> AsyncIterator[World]:
+async def world(db: Database, urls: DatabaseUrls, receiver: Receiver) -> AsyncIterator[World]:
     clock = ManualClock(datetime.now(UTC))
     outbox = Outbox(service="webhooks", key=make_key("webhooks"), clock=clock)
     audit = Audit(service="webhooks", outbox=outbox, clock=clock)
@@ -184,6 +190,7 @@ async def world(db: Database, receiver: Receiver) -> AsyncIterator[World]:
         spec=specs[0],
         processor=BatchProcessor(db=db, trust=make_trust(), clock=clock),
         deliverer=None,
+        migration_url=urls.migration,
     )
     made.deliverer = made.another_deliverer()
     yield made

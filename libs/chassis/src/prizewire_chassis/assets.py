@@ -1,48 +1,80 @@
 """The assets that a service counts in, held to what they were when its first amount was written."""
 
-from sqlalchemy import text
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from prizewire_chassis.lifecycle import ConfigurationError, Runtime
+from sqlalchemy import Connection, text
+
+from prizewire_chassis.lifecycle.runtime import ConfigurationError, Runtime
 from prizewire_chassis.settings import load_assets
 from prizewire_money import AssetRegistry, MoneyError
 
-__all__ = ["pinned_assets"]
+__all__ = ["pinned_assets", "read_assets", "store_assets"]
+
+
+def read_assets(path: Path) -> AssetRegistry:
+    """The assets that a file names.
+
+    Raises:
+        ConfigurationError: the file is missing or malformed.
+    """
+    try:
+        return load_assets(path)
+    except (OSError, ValueError, MoneyError) as error:
+        raise ConfigurationError(f"{path.name}: {error}") from None
+
+
+def store_assets(connection: Connection, *, path: Path) -> None:
+    """Copy the assets that are new into the database, where they stay as they are: as its owner, with the migrations.
+    The service itself may not add one.
+
+    Raises:
+        ConfigurationError: see ``pinned_assets``.
+    """
+    assets = read_assets(path)
+    connection.execute(
+        _ADD,
+        {
+            "codes": list(assets),
+            "decimals": [asset.decimals for asset in assets.values()],
+            "redeemables": [asset.redeemable for asset in assets.values()],
+        },
+    )
+    _compare(path, assets, connection.execute(_PINNED))
 
 
 async def pinned_assets(runtime: Runtime) -> AssetRegistry:
-    """The assets of ASSETS_FILE. Those that are new are copied into the database, where they stay as they are; the others
-    are held against it.
+    """The assets of ASSETS_FILE, held against those that migrations stored.
 
     Raises:
-        ConfigurationError: the file is missing or malformed, changes an asset that an earlier start knew, or no longer
-            names it.
+        ConfigurationError: the file is missing or malformed, changes an asset that the database knows, no longer names
+            it, or names one that the database does not know.
     """
     path = runtime.settings.assets_file
-    try:
-        assets = load_assets(path)
-    except (OSError, ValueError, MoneyError) as error:
-        raise ConfigurationError(f"{path.name}: {error}") from None
+    assets = read_assets(path)
     async with runtime.db.transaction() as tx:
-        await tx.execute(
-            _ADD,
-            {
-                "codes": list(assets),
-                "decimals": [asset.decimals for asset in assets.values()],
-                "redeemables": [asset.redeemable for asset in assets.values()],
-            },
-        )
-        for row in (await tx.execute(_PINNED)).all():
-            asset = assets.get(row.code)
-            if asset is None:
-                raise ConfigurationError(
-                    f"{path.name} no longer names {row.code}, which an earlier start knew"
-                )
-            if (asset.decimals, asset.redeemable) != (row.decimals, row.redeemable):
-                raise ConfigurationError(
-                    f"{path.name} changed {row.code}: at an earlier start it had {row.decimals} decimals and redeemable "
-                    f"{str(row.redeemable).lower()}; amounts are stored in these, so it needs a new code"
-                )
+        _compare(path, assets, await tx.execute(_PINNED))
     return assets
+
+
+def _compare(path: Path, assets: AssetRegistry, stored: Iterable[Any]) -> None:
+    known = set()
+    for row in stored:
+        known.add(row.code)
+        asset = assets.get(row.code)
+        if asset is None:
+            raise ConfigurationError(f"{path.name} no longer names {row.code}, which the database knows")
+        if (asset.decimals, asset.redeemable) != (row.decimals, row.redeemable):
+            raise ConfigurationError(
+                f"{path.name} changed {row.code}: in the database it has {row.decimals} decimals and redeemable "
+                f"{str(row.redeemable).lower()}; amounts are stored in these, so it needs a new code"
+            )
+    if new := sorted(assets.keys() - known):
+        raise ConfigurationError(
+            f"{path.name} names {', '.join(new)}, which the database does not know: run the command `migrate`, which "
+            "stores new assets"
+        )
 
 
 _ADD = text(

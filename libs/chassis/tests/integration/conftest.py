@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import Database
-from prizewire_chassis.db.schema import create_chassis_schema_v1
+from prizewire_chassis.db.privileges import CHASSIS, Privileges, Rights, grant_privileges
+from prizewire_chassis.db.schema import create_chassis_schema_v1, create_chassis_schema_v2
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
@@ -27,9 +28,16 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _create(connection: Connection) -> None:
-    create_chassis_schema_v1(Operations(MigrationContext.configure(connection)))
+    operations = Operations(MigrationContext.configure(connection))
+    create_chassis_schema_v1(operations)
+    create_chassis_schema_v2(operations)
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
+    )
+    tables = {name: rights for name, rights in CHASSIS.tables.items() if name != "alembic_version"}
+    effects = {"effects": Rights(insert=True, update=("note",), delete=True)}
+    grant_privileges(
+        connection, role="settlement", privileges=Privileges({**tables, **effects}, CHASSIS.functions)
     )
 
 

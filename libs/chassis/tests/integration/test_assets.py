@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.assets import pinned_assets, store_assets
 from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.lifecycle import ConfigurationError
 
@@ -17,7 +17,7 @@ SEASON = "SEASON: {decimals: 0, redeemable: false}"
 
 
 @pytest.fixture
-def start(db, tmp_path: Path):
+def serve(db, tmp_path: Path):
     """Begins a service with these lines in its assets file."""
 
     async def begin(*lines: str):
@@ -25,6 +25,20 @@ def start(db, tmp_path: Path):
         path.write_text("\n".join(["assets:", *(f"  {line}" for line in lines)]))
         runtime: Any = SimpleNamespace(db=db, settings=SimpleNamespace(assets_file=path))
         return await pinned_assets(runtime)
+
+    return begin
+
+
+@pytest.fixture
+def start(owner, serve, tmp_path: Path):
+    """Migrates as the owner with these lines in the assets file, and begins the service."""
+
+    async def begin(*lines: str):
+        path = tmp_path / "assets.yaml"
+        path.write_text("\n".join(["assets:", *(f"  {line}" for line in lines)]))
+        async with owner.transaction() as tx:
+            await tx.run_sync(lambda connection: store_assets(connection, path=path))
+        return await serve(*lines)
 
     return begin
 
@@ -41,10 +55,10 @@ async def test_assets_are_copied_once_and_may_be_added_to(db, start):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (["EURC: {decimals: 3, redeemable: true}"], "changed EURC: at an earlier start it had 2 decimals"),
+        (["EURC: {decimals: 3, redeemable: true}"], "changed EURC: in the database it has 2 decimals"),
         (["EURC: {decimals: 2, redeemable: false}"], "redeemable true"),
         ([SEASON], "no longer names EURC"),
-        (["EURC: {decimals: 99, redeemable: true}"], "decimals of EURC"),
+        (["EURC: {decimals: 99, redeemable: true}"], "EURC has decimals 99"),
         (["EURC: 2"], "EURC"),
     ],
     ids=["decimals", "redeemable", "gone", "out of range", "malformed"],
@@ -56,6 +70,19 @@ async def test_changed_assets_refuse_the_start(db, start, changed, said):
         await start(*changed)
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT code, decimals FROM assets"))).all() == [("EURC", 2)]
+
+
+async def test_a_service_adds_no_asset(db, start, serve):
+    """A new asset comes with a migration alone: the service says what to do, and its role may not store it."""
+    await start(EURC)
+    with pytest.raises(
+        ConfigurationError, match="names SEASON, which the database does not know: run the command"
+    ):
+        await serve(SEASON, EURC)
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            await tx.execute(text("INSERT INTO assets VALUES ('GOLD', 0, true)"))
+    assert sqlstate(refused.value) == "42501"
 
 
 async def test_a_missing_file_refuses_the_start(db, tmp_path):

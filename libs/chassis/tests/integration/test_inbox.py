@@ -7,12 +7,15 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from libs.chassis.tests.integration.conftest import Scripted
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
+from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
+from prizewire_chassis.inbox.statements import INBOX_FORGET
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
 
@@ -203,3 +206,27 @@ async def test_each_consumer_remembers_for_itself(db, processor, make_spec, outb
     for consumer in (spec, other, spec, other):
         await processor.process(consumer, records(event, topic=TOPIC))
     assert await effects(db) == [event.event_id] * 2
+
+
+async def test_what_was_applied_cannot_be_forgotten(db, processor, make_spec, outbox):
+    """The service's role deletes nothing from its inbox; its one function lets go of a row only in the transaction that
+    made it, or while its message lies parked.
+    """
+    await processor.process(make_spec(), records(held(outbox, uuid4(), 1), topic=TOPIC))
+    async with db.transaction() as tx:
+        [kept] = (await tx.execute(text("SELECT consumer, source, event_id, hash FROM inbox"))).all()
+        await tx.execute(
+            INBOX_FORGET,
+            {
+                "consumer": kept.consumer,
+                "sources": [kept.source],
+                "ids": [kept.event_id],
+                "hashes": [kept.hash],
+            },
+        )
+    with pytest.raises(DBAPIError) as refused:
+        async with db.transaction() as tx:
+            await tx.execute(text("DELETE FROM inbox"))
+    assert sqlstate(refused.value) == "42501"
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM inbox"))).scalar_one() == 1

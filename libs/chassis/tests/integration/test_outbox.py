@@ -279,11 +279,12 @@ async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
     assert await waiting(db) == 1
 
 
-async def test_purging_ends_at_the_first_row_that_must_stay(db, outbox, events, clock):
+async def test_purging_ends_at_the_first_row_that_must_stay(db, owner, outbox, events, clock):
     """It walks from the lowest id and does not look for old rows behind young ones; without work it reads no more."""
     async with db.transaction() as tx:
         await outbox.add(tx, events(6))
         await tx.execute(text("DELETE FROM outbox_waiting"))
+    async with owner.transaction() as tx:
         await tx.execute(
             text("UPDATE outbox SET created_at = :late WHERE id = (SELECT min(id) + 2 FROM outbox)"),
             {"late": clock.now() + timedelta(days=1)},

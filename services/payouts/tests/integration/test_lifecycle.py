@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from prizewire_chassis.testing import event_bytes, make_key, records
@@ -274,12 +275,14 @@ async def test_details_changed_in_the_database_are_not_paid(rig: Rig) -> None:
     """Sealed details that were swapped for another method's do not open: nothing is sent."""
     mine, theirs = await rig.method("ana"), await rig.method("eve")
     payout_id = await rig.request(mine)
-    await rig.rows(
-        "UPDATE payout_methods SET details = (SELECT details FROM payout_methods WHERE method_id = :theirs) "
-        "WHERE method_id = :mine RETURNING 1",
-        theirs=theirs.method_id,
-        mine=mine.method_id,
+    owner = await asyncpg.connect(rig.urls.migration)
+    await owner.execute(
+        "UPDATE payout_methods SET details = (SELECT details FROM payout_methods WHERE method_id = $1) "
+        "WHERE method_id = $2",
+        theirs.method_id,
+        mine.method_id,
     )
+    await owner.close()
     await rig.submit()
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code) == ("failed", "method_mismatch")

@@ -27,7 +27,7 @@ from services.rewards.tests.rig import (
     paid_event,
     payout_event,
 )
-from services.rewards.tests.sql import refused
+from services.rewards.tests.sql import refused, refused_to_the_owner
 
 RULES = """
 players:
@@ -170,6 +170,8 @@ async def test_a_fee_stays_what_it_was(ruled: Rig) -> None:
     await ask(ruled, "100.00")
     for change in ("fee = 0", "funding_account = 'x'", "returned = 9900"):
         state, _ = await refused(ruled, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
+        assert state == ("23514" if "returned" in change else "42501"), change
+        state, _ = await refused_to_the_owner(ruled, f"UPDATE payouts SET {change}")
         assert state in {"23514", "23503"}, change
 
 

@@ -20,6 +20,7 @@ from services.rewards.tests.rig import (
     paid_event,
     payout_event,
 )
+from services.rewards.tests.sql import as_owner
 
 
 async def requested(rig: Rig, **method: Any) -> UUID:
@@ -126,7 +127,7 @@ async def test_without_a_valid_closure_nothing_is_given_back(rig: Rig) -> None:
         assert (await rig.stuck())[0] == ("parked", "closure_invalid"), name
         assert await rig.winnings("ann") == 0
         assert await state_of(rig, payout) == "requested"
-        await rig.rows("DELETE FROM stuck_events RETURNING id")
+        await as_owner(rig, "DELETE FROM stuck_events")
     assert await rig.breaches() == []
 
 
@@ -175,7 +176,7 @@ async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
         payout_event(payout, "returned", version=2, amount="500.01", **data),
     )
     assert await rig.stuck() == [("parked", "event_mismatch")]
-    await rig.rows("DELETE FROM stuck_events RETURNING id")
+    await as_owner(rig, "DELETE FROM stuck_events")
     await rig.feed(rig.payouts, payout_event(payout, "returned", version=2, amount="499.00", **data))
     assert await state_of(rig, payout) == "returned"
     assert await rig.winnings("ann") == 49_900

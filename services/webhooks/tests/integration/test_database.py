@@ -85,6 +85,7 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
     anew = await owner.fetch(paths)
     await owner.execute("ALTER FUNCTION subscriptions_state_edges_check() RESET search_path")
     await owner.execute("ALTER FUNCTION deliveries_state_edges_check() RESET search_path")
+    await owner.execute("DROP FUNCTION inbox_forget")
     await owner.execute("UPDATE alembic_version SET version_num = '0001'")
     assert await owner.fetch(paths) != anew
     migrations = Path(__file__).parents[2] / "migrations"

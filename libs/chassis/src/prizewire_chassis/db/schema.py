@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from prizewire_chassis.db import schema_v1
+from prizewire_chassis.db import schema_v1, schema_v2
 
 __all__ = [
     "SEARCH_PATH",
     "append_only",
     "create_chassis_schema_v1",
+    "create_chassis_schema_v2",
     "fix_search_path",
     "guard_transitions",
     "runtime_role",
@@ -33,6 +34,12 @@ def create_chassis_schema_v1(op: Any) -> None:
         op.execute(statement)
     for table in ("audit_log", "assets"):
         append_only(op, table)
+
+
+def create_chassis_schema_v2(op: Any) -> None:
+    """Bring the chassis' tables from the first version to the second; for one further migration of every service."""
+    for statement in schema_v2.STATEMENTS:
+        op.execute(statement)
 
 
 def append_only(op: Any, table: str) -> None:

@@ -44,9 +44,8 @@ _INBOX_HASHES = Read(
     "(SELECT * FROM inbox i WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id LIMIT 1) i"
 )
 INBOX_FORGET = text(
-    "DELETE FROM inbox i USING unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) "
-    "AS u(source, event_id, hash) "
-    "WHERE i.consumer = :consumer AND i.source = u.source AND i.event_id = u.event_id AND i.hash = u.hash"
+    "SELECT inbox_forget(CAST(:consumer AS text), CAST(:sources AS text[]), CAST(:ids AS text[]), "
+    "CAST(:hashes AS bytea[]))"
 )
 VERSIONS = Read(
     "SELECT v.source, v.subject, v.version "

@@ -92,6 +92,7 @@ async def _serve(
 
 
 def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
+    from prizewire_chassis.assets import store_assets  # noqa: PLC0415 - it imports what this module is part of
     from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
 
     if settings.database_migration_url is None:
@@ -101,7 +102,12 @@ def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
     runtime_url = database_url(settings.database_url.get_secret_value(), setting="DATABASE_URL")
     if not asyncio.run(_database_answers(service, url)):
         return 1
-    migrate(url=url, script_location=migrations, runtime_role=runtime_url.username)
+    migrate(
+        url=url,
+        script_location=migrations,
+        runtime_role=runtime_url.username,
+        afterwards=lambda connection: store_assets(connection, path=settings.assets_file),
+    )
     return 0
 
 

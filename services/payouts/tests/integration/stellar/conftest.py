@@ -319,7 +319,8 @@ class Signer:
 class World:
     """One payouts database with an executor over it, which can be thrown away and built anew at any moment."""
 
-    def __init__(self, *, database_url: str, sandbox: Sandbox, tuning: Tuning) -> None:
+    def __init__(self, *, database_url: str, migration_url: str, sandbox: Sandbox, tuning: Tuning) -> None:
+        self.migration_url = migration_url
         self.sandbox = sandbox
         self.signer = Signer()
         self.tuning = tuning
@@ -559,7 +560,7 @@ def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Cal
             idle=timedelta(milliseconds=200),
             digests_max=digests_max,
         )
-        return kind(database_url=urls.runtime, sandbox=sandbox, tuning=tuning)
+        return kind(database_url=urls.runtime, migration_url=urls.migration, sandbox=sandbox, tuning=tuning)
 
     return make
 

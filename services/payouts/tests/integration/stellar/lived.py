@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_payouts.adapters.checks import CHECKS
@@ -65,12 +66,14 @@ class LivedWorld(World):
     async def approved(self, destination: str, cents: int) -> UUID:
         """A payout that may be paid."""
         made = await self.payout(destination, cents)
-        await self.rows(
-            "UPDATE payouts SET state = 'approved', rail = 'stellar', due_at = :now, attempts = 0, player = NULL "
-            "WHERE payout_id = :id RETURNING 1",
-            id=made.payout_id,
-            now=self.clock.now(),
+        owner = await asyncpg.connect(self.migration_url)
+        await owner.execute(
+            "UPDATE payouts SET state = 'approved', rail = 'stellar', due_at = $2, attempts = 0, player = NULL "
+            "WHERE payout_id = $1",
+            made.payout_id,
+            self.clock.now(),
         )
+        await owner.close()
         await self.rows(
             "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
             "SELECT payout_id, 'requested', 'approved', 'test', 'policy', correlation_id, :now FROM payouts "

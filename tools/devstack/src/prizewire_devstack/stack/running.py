@@ -315,9 +315,9 @@ class Stack:
         self._reporter.ready(service, time.monotonic() - began)
 
     def _migrate(self, service: str) -> None:
-        """Bring a service's database up to date, unless these very migrations were applied before."""
+        """Bring a service's database up to date, unless these very migrations and assets were applied before."""
         marker = self.home.root / "migrated" / service
-        digest = _digest(self.root / "services" / service / "migrations")
+        digest = _digest(self.root / "services" / service / "migrations", self.root / "assets.yaml")
         if marker.is_file() and marker.read_text() == digest:
             return
         run_to_end(self._spec(service, "migrate"), timeout_s=MIGRATE_TIMEOUT_S)
@@ -382,9 +382,11 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _digest(directory: Path) -> str:
-    """A digest of a directory's Python files: changed migrations are applied, the same ones need no look."""
+def _digest(directory: Path, *others: Path) -> str:
+    """A digest of a directory's files and others: changed migrations are applied, the same ones need no look."""
     digest = hashlib.sha256()
-    for path in sorted(directory.rglob("*.py")):
-        digest.update(json.dumps([str(path.relative_to(directory)), path.read_text()]).encode())
+    found = (path for path in directory.rglob("*") if path.suffix in {".py", ".yaml"})
+    for path in (*sorted(found), *others):
+        name = str(path.relative_to(directory)) if path.is_relative_to(directory) else path.name
+        digest.update(json.dumps([name, path.read_text()]).encode())
     return digest.hexdigest()

@@ -100,7 +100,6 @@ class SqlCampaigns:
                 "asset": campaign.asset,
                 "delivery": campaign.delivery,
                 "state": campaign.state,
-                "funded": campaign.funded,
                 "granted": campaign.granted,
                 "queued": campaign.queued,
                 "queue_tail": campaign.queue_tail,
@@ -115,19 +114,17 @@ class SqlCampaigns:
         )
 
     async def save(self, campaigns: Sequence[Campaign]) -> None:
-        """Store state and counters of locked campaigns."""
+        """Store state and counters of locked campaigns. What was funded and withdrawn, the ledger counts by itself."""
         await later(
             self._tx,
             _SAVE,
             {
                 "ids": [campaign.id for campaign in campaigns],
                 "states": [campaign.state for campaign in campaigns],
-                "fundeds": [campaign.funded for campaign in campaigns],
                 "granteds": [campaign.granted for campaign in campaigns],
                 "queueds": [campaign.queued for campaign in campaigns],
                 "queue_tails": [campaign.queue_tail for campaign in campaigns],
                 "versions": [campaign.version for campaign in campaigns],
-                "withdrawns": [campaign.withdrawn for campaign in campaigns],
                 "lows": [campaign.low for campaign in campaigns],
             },
         )
@@ -168,19 +165,19 @@ _LOAD = text(
     "WHERE c.id = ANY (CAST(:ids AS uuid[]))"
 )
 _ADD = text(
-    "INSERT INTO campaigns (id, name, asset, delivery, state, funded, granted, queued, queue_tail, version, settings, "
-    "settings_version, capped, pool, created_by, created_at) VALUES (:id, :name, :asset, :delivery, :state, :funded, "
+    "INSERT INTO campaigns (id, name, asset, delivery, state, granted, queued, queue_tail, version, settings, "
+    "settings_version, capped, pool, created_by, created_at) VALUES (:id, :name, :asset, :delivery, :state, "
     ":granted, :queued, :queue_tail, :version, CAST(:settings AS jsonb), :settings_version, :capped, :pool, :actor, "
     ":now)"
 )
 _SAVE = Write(
     "campaigns",
-    "UPDATE campaigns c SET state = u.state, funded = u.funded, granted = u.granted, queued = u.queued, "
-    "queue_tail = u.queue_tail, version = u.version, withdrawn = u.withdrawn, low = u.low "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:fundeds AS bigint[]), "
+    "UPDATE campaigns c SET state = u.state, granted = u.granted, queued = u.queued, "
+    "queue_tail = u.queue_tail, version = u.version, low = u.low "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), "
     "CAST(:granteds AS bigint[]), CAST(:queueds AS int[]), CAST(:queue_tails AS bigint[]), "
-    "CAST(:versions AS int[]), CAST(:withdrawns AS bigint[]), CAST(:lows AS boolean[])) "
-    "AS u(id, state, funded, granted, queued, queue_tail, version, withdrawn, low) WHERE c.id = u.id",
+    "CAST(:versions AS int[]), CAST(:lows AS boolean[])) "
+    "AS u(id, state, granted, queued, queue_tail, version, low) WHERE c.id = u.id",
 )
 _SET = text(
     "UPDATE campaigns SET settings = CAST(:settings AS jsonb), settings_version = :settings_version, "

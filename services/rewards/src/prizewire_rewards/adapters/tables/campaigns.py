@@ -28,7 +28,7 @@ campaigns = Table(
     asset_column(),
     Column("delivery", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("funded", BigInteger, nullable=False),
+    Column("funded", BigInteger, nullable=False, server_default=text("0")),
     Column("granted", BigInteger, nullable=False),
     Column("queued", Integer, nullable=False),
     Column("queue_tail", BigInteger, nullable=False),
@@ -45,6 +45,7 @@ campaigns = Table(
     CheckConstraint("withdrawn >= 0 AND granted + withdrawn <= funded", name="campaigns_withdrawn"),
     CheckConstraint("queued >= 0", name="campaigns_queued"),
     CheckConstraint("delivery IN ('wallet', 'direct', 'claim')", name="campaigns_delivery"),
+    Index("campaigns_pool", "pool"),
     Index("campaigns_waiting", "id", postgresql_where=text("queued > 0")),
 )
 campaign_settings = Table(

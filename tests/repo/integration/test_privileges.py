@@ -1,0 +1,113 @@
+"""What each service's role may do in its database is what its table of privileges says, and nothing else."""
+
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from prizewire_chassis.db.privileges import FILE, Privileges, read_privileges
+from prizewire_devstack.testing import DatabaseFactory
+from tests.repo.house import Repository
+
+SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
+
+_HELD = """
+    SELECT c.relname AS table, a.attname AS column, p.name AS right,
+        CASE WHEN p.name IN ('DELETE', 'TRUNCATE', 'TRIGGER', 'MAINTAIN') THEN has_table_privilege(c.oid, p.name)
+        ELSE has_column_privilege(c.oid, a.attnum, p.name) END AS held
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN unnest($1::text[]) AS p(name)
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+"""
+_FUNCTIONS = """
+    SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef
+    AND has_function_privilege(oid, 'EXECUTE')
+"""
+_REST = """
+    SELECT 'owns ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND pg_has_role(current_user, relowner, 'USAGE')
+    UNION ALL SELECT 'creates in ' || nspname FROM pg_namespace WHERE has_schema_privilege(oid, 'CREATE')
+    UNION ALL SELECT 'makes schemas' WHERE has_database_privilege(current_database(), 'CREATE')
+    UNION ALL SELECT 'makes temporary tables' WHERE has_database_privilege(current_database(), 'TEMPORARY')
+    UNION ALL SELECT 'moves ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
+    AND (has_sequence_privilege(oid, 'USAGE') OR has_sequence_privilege(oid, 'UPDATE'))
+"""
+
+
+def granted(privileges: Privileges, columns: dict[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+    """What the table says, column by column."""
+    for name, found in columns.items():
+        rights = privileges.tables.get(name)
+        insert = rights.insert if rights is not None else False
+        for column in found:
+            yield name, column, "SELECT"
+            if insert is True or (insert and column in insert):
+                yield name, column, "INSERT"
+            if rights is not None and column in rights.update:
+                yield name, column, "UPDATE"
+            if rights is not None and rights.delete:
+                yield name, column, "DELETE"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_services_role_may_do_what_its_table_says(
+    repository: Repository, make_database: DatabaseFactory, service: str
+) -> None:
+    """Every table, column, function and right of the role is looked at in the migrated database."""
+    privileges = read_privileges(repository.root / "services" / service / "migrations" / FILE)
+    connection = await asyncpg.connect(make_database(service, migrated=True).runtime)
+    rows = await connection.fetch(_HELD, list(RIGHTS))
+    functions = {row[0] for row in await connection.fetch(_FUNCTIONS)}
+    rest = [row[0] for row in await connection.fetch(_REST)]
+    await connection.close()
+    columns: dict[str, list[str]] = {}
+    for row in rows:
+        if row["right"] == "SELECT":
+            columns.setdefault(row["table"], []).append(row["column"])
+    held = {(row["table"], row["column"], row["right"]) for row in rows if row["held"]}
+    assert held == set(granted(privileges, columns))
+    assert functions == set(privileges.functions)
+    assert rest == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_table_of_privileges_names_every_column(
+    repository: Repository, make_database: DatabaseFactory, service: str
+) -> None:
+    """Of a table whose rows change, each column either changes or never does; nobody forgets a new one."""
+    privileges = read_privileges(repository.root / "services" / service / "migrations" / FILE)
+    connection = await asyncpg.connect(make_database(service, migrated=True).migration)
+    rows = await connection.fetch(_HELD, ["SELECT"])
+    await connection.close()
+    columns: dict[str, set[str]] = {}
+    for row in rows:
+        columns.setdefault(row["table"], set()).add(row["column"])
+    for name, rights in privileges.tables.items():
+        if rights.fixed:
+            assert set(rights.update) ^ set(rights.fixed) == columns[name], name
+
+
+REFUSED = {
+    "an asset": "INSERT INTO assets (code, decimals, redeemable) VALUES ('GOLD', 0, true)",
+    "what a campaign was funded with": "UPDATE campaigns SET funded = funded + 1",
+    "a campaign with money": "INSERT INTO campaigns (id, funded) VALUES (gen_random_uuid(), 1)",
+    "a row of the inbox": "DELETE FROM inbox",
+    "the whole inbox": "TRUNCATE inbox",
+    "the version of the schema": "DELETE FROM alembic_version",
+    "a transfer": "DELETE FROM ledger_transfers",
+    "a balance": "UPDATE ledger_accounts SET balance = balance + 1",
+    "a way of money": "INSERT INTO ledger_edges VALUES ('prize_credited', 'entry_fees', 'pool', false)",
+    "an audit record": "DELETE FROM audit_log",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_the_role_of_rewards_is_refused_what_it_does_not_need(
+    make_database: DatabaseFactory, what: str
+) -> None:
+    """Whoever holds the password of the service's role makes no asset, no funds, and no event new again."""
+    connection = await asyncpg.connect(make_database("rewards", migrated=True).runtime)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(REFUSED[what])
+    await connection.close()
