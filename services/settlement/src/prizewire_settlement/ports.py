@@ -177,6 +177,11 @@ class Queries(Protocol):
         rule they were worked out under; None without a settlement. Nothing else of the round is read.
         """
 
+    async def newest_lines(self, round_id: UUID) -> tuple[int, Rule, list[Line]] | None:
+        """The version of a round's newest settlement, the rule it was worked out under, and all its lines in their order:
+        at most 100,000, read at once so that they are of one settlement. None without a settlement.
+        """
+
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """Rounds bound to a correlation id, oldest first."""
 

@@ -27,7 +27,8 @@ class Settings(ApiSettings):
         ge=0,
         le=100,
         decimal_places=2,
-        description="The organizer's part of a gross prize, in percent, where a competition does not say.",
+        description="The organizer's part of a gross prize, in percent, where a competition names an organizer and "
+        "no fee.",
     )
     finality_interval_s: float = Field(
         1.0,

@@ -80,6 +80,7 @@ def competition_body(**changes: Any) -> dict[str, Any]:
         "campaign": str(CAMPAIGN),
         "asset": "EURC",
         "gross_prize": "100.00",
+        "organizer_player": "org",
         "template": {"name": "top3"},
         "sources": [
             {

@@ -1,7 +1,10 @@
 """Competitions and rounds over HTTP."""
 
+import csv
+import io
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.event import listen, remove
@@ -26,7 +29,7 @@ async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) 
     body = competition_body(
         template={
             "table": [{"places": "1", "amount_each": "40.00"}, {"places": "2-3", "amount_each": "10.50"}],
-            "per_point": {"score": "points", "per": "0.5", "amount": "1.00"},
+            "per_point": {"score": "points", "per": "0.5", "amount": "1.00", "overflow": "pro_rata"},
         },
         rank_by={"by": "score", "score": "points", "order": "asc"},
         ties={"policy": "refuse"},
@@ -40,6 +43,46 @@ async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) 
     assert (got["rule_version"], got["platform_fee_bps"], got["organizer_fee_bps"]) == (1, 1_000, 500)
     for name, value in body.items():
         assert got[name] == value, name
+    assert got["fees"] == {"platform": "10.00", "organizer": "5.00", "net": "85.00"}
+
+
+async def test_an_organizers_fee_needs_an_organizer(open_service: Opener) -> None:
+    """One that is asked for without an organizer is refused; the default counts only where one is named."""
+    service: Service = await open_service()
+    asked = competition_body(organizer_player=None, organizer_fee_bps=500)
+    refused = await service.client.post(ROUTE, json=asked, headers=service.as_("admin"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "organizer_missing"), refused.text
+    assert refused.json()["field"] == "organizer_fee_bps"
+    made = await service.client.post(
+        ROUTE, json=competition_body(organizer_player=None), headers=service.as_("admin")
+    )
+    assert (made.status_code, made.json()["organizer_fee_bps"]) == (201, 0)
+    assert made.json()["fees"] == {"platform": "10.00", "organizer": "0.00", "net": "90.00"}
+
+
+async def test_percentages_are_taken_for_each_place(open_service: Opener) -> None:
+    """2.5 % each of four places is 10 % of all four; a place may earn nothing, said in percent or as an amount."""
+    service: Service = await open_service()
+    table = [
+        {"places": "1", "percent_each": "80"},
+        {"places": "2", "percent_total": "0"},
+        {"places": "3-6", "percent_each": "2.5"},
+    ]
+    made = await service.client.post(
+        ROUTE, json=competition_body(template={"table": table}), headers=service.as_("admin")
+    )
+    assert made.status_code == 201, made.text
+    assert made.json()["template"]["table"] == [
+        {"places": "1", "percent_total": "80"},
+        {"places": "2", "percent_total": "0"},
+        {"places": "3-6", "percent_total": "10"},
+    ]
+    both = [{"places": "1", "percent_each": "80", "percent_total": "80"}]
+    nothing = [{"places": "1", "amount_each": "0.00"}]
+    for table_, status in ((both, 422), (nothing, 200)):
+        body = competition_body(template={"table": table_})
+        put = await service.client.put(f"{ROUTE}/cup", json=body, headers=service.as_("admin"))
+        assert put.status_code == status, put.text
 
 
 async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
@@ -275,6 +318,28 @@ async def test_lines_are_paged(service: Service) -> None:
     assert second["next_cursor"] is None
     await service.take(match_event("opened", "m2"))
     missing = await service.client.get(f"/api/rounds/{subject_of('m2')}/lines", headers=headers)
+    assert (missing.status_code, missing.json()["code"]) == (404, "round_unknown")
+
+
+async def test_lines_come_as_csv(service: Service) -> None:
+    """All of them, with a header; what would be a formula is text; a round without a settlement has none."""
+    await service.create(id="many", template={"table": [{"places": "1-3", "percent_total": "100"}]})
+    players = ["=1+1", "\uff1dcmd", 'zoe,"z"']
+    await service.take(match_event("completed", data={"competition": "many", "results": results(*players)}))
+    headers = service.as_("operator")
+    answer = await service.client.get(f"/api/rounds/{subject_of('m1')}/lines.csv", headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        200,
+        "text/csv; charset=utf-8; header=present",
+    )
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0] == ["round_id", "settlement_version", "line", "place", "player", "asset", "amount"]
+    assert [row[1:] for row in rows[1:]] == [
+        ["1", "1", "1", "'=1+1", "EURC", "28.34"],
+        ["1", "2", "2", "'\uff1dcmd", "EURC", "28.33"],
+        ["1", "3", "3", 'zoe,"z"', "EURC", "28.33"],
+    ]
+    missing = await service.client.get(f"/api/rounds/{uuid4()}/lines.csv", headers=headers)
     assert (missing.status_code, missing.json()["code"]) == (404, "round_unknown")
 
 

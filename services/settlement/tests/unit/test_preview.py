@@ -50,6 +50,9 @@ class FakeQueries:
     async def round(self, round_id: UUID) -> RoundRecord | None:
         raise AssertionError("a preview reads one rule")
 
+    async def newest_lines(self, round_id: UUID) -> tuple[int, Rule, list[Line]] | None:
+        raise AssertionError
+
     async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
         raise AssertionError("a preview reads one rule")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prizewire_money import Asset, allocate
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 from prizewire_settlement.domain.model import (
+    Overflow,
     PerPoint,
     PlaceRange,
     PlayerResult,
@@ -123,6 +124,42 @@ def test_points_below_zero_earn_nothing_and_broken_steps_are_not_paid() -> None:
     assert paid(settle_result(rule=rule, results=results).lines) == {"ann": 300}
 
 
+def test_points_go_on_top_of_percentages() -> None:
+    """Places share their percentages of the net prize, and every point is paid beside them."""
+    rule = make_rule(
+        template=None,
+        places=percents((1, 1, 50), (2, 2, 20)),
+        per_point=PerPoint(score="kills", per=points(1), amount=100),
+    )
+    results = [PlayerResult("ann", 1, {"kills": points(3)}), PlayerResult("bob", 2, {"kills": points(4)})]
+    prizes = settle_result(rule=rule, results=results)
+    assert (paid(prizes.lines), prizes.unclaimed) == ({"ann": 5_300, "bob": 2_400}, 2_300)
+
+
+def test_points_that_come_to_more_than_is_left_share_it() -> None:
+    """Places keep what they earn; the points share the rest pro rata, to the unit; or the rule refuses the result."""
+    rule = make_rule(
+        template=None,
+        places=percents((1, 1, 50), (2, 2, 20)),
+        per_point=PerPoint(score="kills", per=points(1), amount=1_000, overflow=Overflow.PRO_RATA),
+    )
+    results = [
+        PlayerResult("ann", 1, {"kills": points(3)}),
+        PlayerResult("bob", 2, {"kills": points(3)}),
+        PlayerResult("cyd", 3, {"kills": points(1)}),
+    ]
+    prizes = settle_result(rule=rule, results=results)
+    assert paid(prizes.lines) == {"ann": 5_000 + 1_286, "bob": 2_000 + 1_286, "cyd": 428}
+    assert prizes.unclaimed == 0
+    strict = make_rule(
+        template=None, places=rule.places, per_point=PerPoint(score="kills", per=points(1), amount=1_000)
+    )
+    with pytest.raises(ReportRefused) as refused:
+        settle_result(rule=strict, results=results)
+    assert refused.value.reason is Reason.INVALID_AMOUNT
+    assert "the prizes come to 140.00 EURC, the net prize is 100.00 EURC" in refused.value.detail
+
+
 @pytest.mark.parametrize(
     ("results", "changes", "reason"),
     [
@@ -170,12 +207,23 @@ def test_a_long_table_is_worked_out_once_for_a_rule() -> None:
 def rules(draw: st.DrawFn) -> Rule:
     """Percent tables, fixed tables with points, with fees, by place or score."""
     gross = draw(st.integers(0, 10**12))
-    fees = {"platform_bps": draw(st.integers(0, 4_000)), "organizer_bps": draw(st.integers(0, 4_000))}
+    fees = {
+        "platform_bps": draw(st.integers(0, 4_000)),
+        "organizer_bps": draw(st.integers(0, 4_000)),
+        "organizer_player": "org",
+    }
     by = draw(st.sampled_from([RankBy(), RankBy(score="points"), RankBy(score="points", descending=False)]))
     sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=6))
     firsts = [1 + sum(sizes[:n]) for n in range(len(sizes))]
     ranges = list(zip(firsts, (a + s - 1 for a, s in zip(firsts, sizes, strict=True)), strict=True))
     common = {"template": None, "rank_by": by, "gross": gross, **fees}
+    sharing = PerPoint(
+        score="points",
+        per=points("0.5"),
+        amount=draw(st.integers(1, gross + 1)),
+        overflow=Overflow.PRO_RATA,
+    )
+    common["per_point"] = draw(st.sampled_from([None, sharing]))
     if draw(st.booleans()):
         shares = allocate(
             PERCENT_WHOLE, draw(st.lists(st.integers(1, 99), min_size=len(sizes), max_size=len(sizes)))
@@ -190,7 +238,7 @@ def rules(draw: st.DrawFn) -> Rule:
     each = net // (2 * sum(sizes)) if net else 0
     places = tuple(PlaceRange(first=a, last=b, amount_each=draw(st.integers(0, each))) for a, b in ranges)
     affordable = net // 2 // (20 * 18)
-    per_point = None
+    per_point = common.pop("per_point")
     if affordable and draw(st.booleans()):
         per_point = PerPoint(score="points", per=points("0.5"), amount=draw(st.integers(1, affordable)))
     return make_rule(places=places, per_point=per_point, **common)
@@ -241,8 +289,8 @@ def test_equal_results_earn_equally_to_the_smallest_unit(rule: Rule, field: list
 
 @given(st.integers(0, 10**15), st.integers(1, 40))
 def test_units_without_decimals_are_shared_as_exactly(net: int, size: int) -> None:
-    """Assets without decimals and of eighteen are counted alike."""
-    for asset in (Asset("SEASON", 0, False), Asset("WEI", 18, True), EURC):
+    """Assets without decimals and of nine are counted alike."""
+    for asset in (Asset("SEASON", 0, False), Asset("TON", 9, True), EURC):
         rule = make_rule(template=None, asset=asset, gross=net, places=percents((1, size, 100)))
         prizes = settle_result(rule=rule, results=placed(*(f"p{n:02}" for n in range(size))))
         amounts = [line.amount for line in prizes.lines]

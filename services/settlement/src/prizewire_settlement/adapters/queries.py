@@ -101,6 +101,15 @@ class PostgresQueries:
         rows = await self._tx.execute(_LINE_PAGE, {"id": round_id, **place})
         return self._rules.rule(newest), [line_of(row) for row in rows]
 
+    async def newest_lines(self, round_id: UUID) -> tuple[int, Rule, list[Line]] | None:
+        """See the port."""
+        newest = (await self._tx.execute(_NEWEST_RULE, {"id": round_id})).one_or_none()
+        if newest is None:
+            return None
+        version: int = newest.settlement_version
+        rows = await self._tx.execute(_LINES, {"id": round_id, "version": version})
+        return version, self._rules.rule(newest), [line_of(row) for row in rows]
+
     async def rounds_of(self, correlation_id: str) -> list[RoundRecord]:
         """See the port."""
         rows = await self._tx.execute(
@@ -226,6 +235,9 @@ _NEWEST_RULE = text(
     f"SELECT s.version AS settlement_version, {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "
     "WHERE s.round_id = :id ORDER BY s.version DESC LIMIT 1"
+)
+_LINES = text(
+    "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version ORDER BY line"
 )
 _LINE_PAGE = text(
     "SELECT line, player, place, amount FROM settlement_lines "

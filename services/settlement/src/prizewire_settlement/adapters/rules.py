@@ -10,6 +10,7 @@ from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.model import (
     Competition,
     EntryFee,
+    Overflow,
     PerPoint,
     PlaceRange,
     RankBy,
@@ -78,7 +79,7 @@ class RuleReader:
                 PlaceRange(first=first, last=last, percent_total=percent, amount_each=each)
                 for first, last, percent, each in row.places
             ),
-            per_point=None if points is None else PerPoint(**points),
+            per_point=None if points is None else _points(points),
             ties=TiePolicy(row.ties),
             tie_break=None
             if row.tie_score is None
@@ -110,7 +111,14 @@ def rule_values(rule: Rule) -> dict[str, Any]:
         "places": _text([[p.first, p.last, p.percent_total, p.amount_each] for p in rule.places]),
         "per_point": None
         if points is None
-        else _text({"score": points.score, "per": points.per, "amount": points.amount}),
+        else _text(
+            {
+                "score": points.score,
+                "per": points.per,
+                "amount": points.amount,
+                "overflow": str(points.overflow),
+            }
+        ),
         "ties": str(rule.ties),
         "tie_score": None if rule.tie_break is None else rule.tie_break.score,
         "tie_descending": rule.tie_break is None or rule.tie_break.descending,
@@ -138,6 +146,11 @@ def rule_values(rule: Rule) -> dict[str, Any]:
         "entry_asset": None if rule.entry_fee is None else rule.entry_fee.asset.code,
         "entry_amount": None if rule.entry_fee is None else rule.entry_fee.amount,
     }
+
+
+def _points(entry: Mapping[str, Any]) -> PerPoint:
+    # Rules from before the choice refused.
+    return PerPoint(**{**entry, "overflow": Overflow(entry.get("overflow", Overflow.REFUSE))})
 
 
 def _source(entry: Mapping[str, Any]) -> Source:

@@ -51,6 +51,15 @@ class Unclaimed(StrEnum):
     SPREAD = "spread"
 
 
+class Overflow(StrEnum):
+    """What happens when amounts per point come to more than the places leave of the net prize: the result is refused,
+    or the points share what is left, pro rata to what they would have earned.
+    """
+
+    REFUSE = "refuse"
+    PRO_RATA = "pro_rata"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKey:
     """An Ed25519 key (64 hex digits) that may sign a source's events dated in [not_before, not_after)."""
@@ -88,6 +97,7 @@ class PerPoint:
     score: str
     per: int
     amount: int
+    overflow: Overflow = Overflow.REFUSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

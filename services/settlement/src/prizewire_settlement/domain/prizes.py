@@ -14,7 +14,9 @@
    equal remainders the better place gets the unit; within a tie those get it first who had no odd unit of 3.
    Without anybody in a paid place there is nothing to spread over.
 5. Amounts per point are added to a player's place prize: one for each whole step of the score; a score below
-   zero earns nothing, and nothing is spread by them.
+   zero earns nothing, and nothing is spread by them. Where they come to more than the places leave of the net prize,
+   the rule refuses the result, or lets them share what is left pro rata, by largest remainder; among equal remainders
+   the better place, and within a tie who comes first by identifier, gets the unit.
 6. What no player took is ``unclaimed`` and goes back to the pool: lines + unclaimed = net, always. That is what the
    table never offered (percentages below 100, fixed amounts below the net prize), and, unless it is spread, the
    amounts of places without a player.
@@ -31,7 +33,15 @@ from typing import Any, Final
 
 from prizewire_money import FeeSplit, allocate, split_fees
 from prizewire_settlement.domain.errors import Reason, ReportRefused
-from prizewire_settlement.domain.model import Line, PlaceRange, PlayerResult, Rule, TiePolicy, Unclaimed
+from prizewire_settlement.domain.model import (
+    Line,
+    Overflow,
+    PlaceRange,
+    PlayerResult,
+    Rule,
+    TiePolicy,
+    Unclaimed,
+)
 
 __all__ = ["PERCENT_WHOLE", "Plan", "Prizes", "check_results", "place_amounts", "plan_of", "settle_result"]
 
@@ -115,26 +125,22 @@ def settle_result(*, rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
 
     Raises:
         ReportRefused: ``duplicate_player``, ``score_missing``, ``tie_refused``, or ``invalid_amount`` where amounts
-            per point and places together exceed the net prize.
+            per point and places together exceed the net prize, unless the rule pays points pro rata.
     """
     check_results(rule=rule, results=results)
     plan = plan_of(rule)
     placed = _placed(rule=rule, results=results, amounts=plan.amounts)
     if rule.unclaimed is Unclaimed.SPREAD:
         _spread(placed, left=sum(plan.amounts) - sum(group.total for group in placed))
+    left = plan.fees.net - sum(sum(group.prizes) for group in placed)
+    points = iter(_fitting(rule, [_points(rule, one) for group in placed for one in group.tied], left=left))
     lines: list[Line] = []
-    total = 0
     for group in placed:
         for result, prize in zip(group.tied, group.prizes, strict=True):
-            amount = prize + _points(rule, result)
+            amount = prize + next(points)
             if amount:
-                total += amount
                 lines.append(Line(len(lines) + 1, result.player, group.place, amount))
-    if total > plan.fees.net:
-        detail = (
-            f"the prizes come to {total} minor units of {rule.asset.code}, the net prize is {plan.fees.net}"
-        )
-        raise ReportRefused(Reason.INVALID_AMOUNT, detail)
+    total = sum(line.amount for line in lines)
     return Prizes(fees=plan.fees, unclaimed=plan.fees.net - total, lines=tuple(lines))
 
 
@@ -187,6 +193,22 @@ def _points(rule: Rule, result: PlayerResult) -> int:
     if rule.per_point is None:
         return 0
     return max(0, result.scores[rule.per_point.score] // rule.per_point.per) * rule.per_point.amount
+
+
+def _fitting(rule: Rule, points: list[int], *, left: int) -> list[int]:
+    """What points earn of what the places ``left``."""
+    total = sum(points)
+    if total <= left:
+        return points
+    if rule.per_point is not None and rule.per_point.overflow is Overflow.PRO_RATA:
+        return list(allocate(left, points))
+    net = plan_of(rule).fees.net
+    asset = rule.asset
+    detail = (
+        f"the prizes come to {asset.tell(net - left + total)}, the net prize is {asset.tell(net)}: "
+        "raise the gross prize, or let per_point.overflow be pro_rata"
+    )
+    raise ReportRefused(Reason.INVALID_AMOUNT, detail)
 
 
 def _ranked(*, rule: Rule, results: Sequence[PlayerResult]) -> Iterator[tuple[int, list[PlayerResult]]]:

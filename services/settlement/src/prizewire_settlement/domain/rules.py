@@ -84,15 +84,16 @@ def template_places(name: str) -> tuple[PlaceRange, ...]:
 
 
 def percent_from_text(text: str, *, field: str) -> int:
-    """Millionths of a percent of a decimal text such as ``2.5``.
+    """Millionths of a percent of a decimal text such as ``2.5``. Zero is a percentage, as it is an amount: the place
+    earns nothing.
 
     Raises:
-        RuleInvalid: ``percent_invalid``: no plain decimal above 0 and up to 100 with at most six decimals.
+        RuleInvalid: ``percent_invalid``: no plain decimal from 0 to 100 with at most six decimals.
     """
     found = _PERCENT.fullmatch(text)
-    value = int(found[1]) * _PERCENT_UNIT + int((found[2] or "").ljust(6, "0")) if found else 0
-    if not 0 < value <= PERCENT_WHOLE:
-        detail = f"{text[:20]!r} is no percentage above 0 and up to 100 with at most six decimals"
+    value = int(found[1]) * _PERCENT_UNIT + int((found[2] or "").ljust(6, "0")) if found else -1
+    if not 0 <= value <= PERCENT_WHOLE:
+        detail = f"{text[:20]!r} is no percentage from 0 to 100 with at most six decimals"
         raise RuleInvalid("percent_invalid", field=field, detail=detail)
     return value
 
@@ -133,6 +134,12 @@ def check_rule(rule: Rule) -> None:
         raise RuleInvalid("amount_negative", field="gross_prize", detail="a prize is not negative")
     if not 0 <= rule.platform_bps + rule.organizer_bps <= 100 * BPS_PER_PERCENT:
         raise RuleInvalid("fees_invalid", field="platform_fee_bps", detail="the fees exceed the gross prize")
+    if rule.organizer_bps and rule.organizer_player is None:
+        detail = (
+            f"an organizer's fee of {rule.organizer_bps} basis points needs an organizer: name organizer_player, "
+            "or set organizer_fee_bps to 0"
+        )
+        raise RuleInvalid("organizer_missing", field="organizer_fee_bps", detail=detail)
     if not 0 <= rule.dispute_window.total_seconds() <= DISPUTE_WINDOW_S_MAX:
         raise RuleInvalid("dispute_window_invalid", field="dispute_window_s", detail="it is at most 366 days")
     if rule.entry_fee is not None and rule.entry_fee.amount <= 0:
@@ -145,7 +152,10 @@ def check_rule(rule: Rule) -> None:
     _check_sources(rule.sources)
     plan = plan_of(rule)
     if sum(plan.amounts) > plan.fees.net:
-        detail = f"the places earn {sum(plan.amounts)} minor units, the net prize is {plan.fees.net}"
+        asset = rule.asset
+        detail = (
+            f"the places earn {asset.tell(sum(plan.amounts))}, the net prize is {asset.tell(plan.fees.net)}"
+        )
         raise RuleInvalid("prizes_exceed_net", field="template.table", detail=detail)
 
 
@@ -179,9 +189,6 @@ def _check_points(rule: Rule) -> None:
     if points.per <= 0 or points.amount <= 0:
         detail = f"per and amount are above zero (per in steps of 1/{SCORE_SCALE})"
         raise RuleInvalid("per_point_invalid", field="template.per_point", detail=detail)
-    if any(entry.percent_total is not None for entry in rule.places):
-        detail = "amounts per point go with fixed amounts, not with percentages"
-        raise RuleInvalid("table_mixed", field="template.per_point", detail=detail)
 
 
 def _check_ties(rule: Rule) -> None:

@@ -11,11 +11,13 @@ from prizewire_settlement.domain.model import (
     Settlement,
     Transition,
 )
+from prizewire_settlement.domain.prizes import plan_of
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.rules import percent_to_text, places_to_text
 
 __all__ = [
     "competition_json",
+    "fees_json",
     "line_json",
     "money",
     "round_json",
@@ -55,6 +57,7 @@ def rule_json(rule: Rule) -> dict[str, Any]:
                 "score": points.score,
                 "per": score_to_text(points.per),
                 "amount": money(rule, points.amount),
+                "overflow": points.overflow,
             }
     by = rule.rank_by
     return {
@@ -65,6 +68,7 @@ def rule_json(rule: Rule) -> dict[str, Any]:
         "platform_fee_bps": rule.platform_bps,
         "organizer_fee_bps": rule.organizer_bps,
         "organizer_player": rule.organizer_player,
+        "fees": fees_json(rule),
         "template": template,
         "ties": {"policy": rule.ties}
         if rule.tie_break is None
@@ -99,6 +103,16 @@ def rule_json(rule: Rule) -> dict[str, Any]:
             "amount": Money(rule.entry_fee.asset, rule.entry_fee.amount).to_wire(),
             "asset": rule.entry_fee.asset.code,
         },
+    }
+
+
+def fees_json(rule: Rule) -> dict[str, Any]:
+    """What the rule's fees come to, whatever the result, and what they leave."""
+    fees = plan_of(rule).fees
+    return {
+        "platform": money(rule, fees.platform),
+        "organizer": money(rule, fees.organizer),
+        "net": money(rule, fees.net),
     }
 
 

@@ -14,6 +14,7 @@ from prizewire_money import Asset, AssetRegistry, MoneyError
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import (
     EntryFee,
+    Overflow,
     PerPoint,
     PlaceRange,
     RankBy,
@@ -68,11 +69,12 @@ Cell = Annotated[str, StringConstraints(max_length=40, pattern=PRINTABLE_OR_EMPT
 
 class RowBody(_Body):
     """Places such as ``1`` or ``9-16``, and what they earn: ``percent_total`` of the net prize for all of them
-    together, or ``amount_each``.
+    together, ``percent_each`` for each of them, or ``amount_each``. Answers name the total.
     """
 
     places: Cell
     percent_total: Cell | None = None
+    percent_each: Cell | None = None
     amount_each: Amount | None = None
 
 
@@ -82,6 +84,12 @@ class PointsBody(_Body):
     score: ScoreName
     per: Score
     amount: Amount
+    overflow: Overflow = Field(
+        Overflow.REFUSE,
+        description="Where points come to more than the places leave of the net prize: refuse the result, or let the "
+        "points share what is left pro rata.",
+        examples=["pro_rata"],
+    )
 
 
 class TemplateBody(_Body):
@@ -95,12 +103,13 @@ class TemplateBody(_Body):
         description="Rows of places, from the first on without a gap; either percentages or amounts.",
         examples=[
             [{"places": "1", "percent_total": "60"}, {"places": "2-5", "percent_total": "40"}],
+            [{"places": "1", "percent_each": "50"}, {"places": "2-3", "percent_each": "12.5"}],
             [{"places": "1", "amount_each": "48000.00"}, {"places": "2-3", "amount_each": "24000.00"}],
         ],
     )
     per_point: PointsBody | None = Field(
         None,
-        description="Beside fixed amounts, or alone.",
+        description="Beside the table's percentages or amounts, or alone.",
         examples=[{"score": "points", "per": "0.5", "amount": "3500.00"}],
     )
 
@@ -166,9 +175,20 @@ class CompetitionBody(_Body):
     campaign: UUID = Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
     asset: AssetCode = Field(examples=["EURC"])
     gross_prize: Amount = Field(examples=["100.00"])
-    platform_fee_bps: BasisPoints | None = Field(None, examples=[1_000])
-    organizer_fee_bps: BasisPoints | None = Field(None, examples=[500])
-    organizer_player: Name | None = Field(None, examples=["org"])
+    platform_fee_bps: BasisPoints | None = Field(
+        None,
+        description="Hundredths of a percent of the gross prize; where it is not said, PLATFORM_FEE_PERCENTAGE.",
+        examples=[1_000],
+    )
+    organizer_fee_bps: BasisPoints | None = Field(
+        None,
+        description="The organizer's, likewise; where it is not said, ORGANIZER_FEE_PERCENTAGE if an organizer is named, "
+        "and nothing if none is.",
+        examples=[500],
+    )
+    organizer_player: Name | None = Field(
+        None, description="Who gets the organizer's fee; an organizer's fee needs one.", examples=["org"]
+    )
     template: TemplateBody = Field(examples=[{"name": "top3"}])
     ties: TiesBody = Field(
         TiesBody(), examples=[{"policy": "split"}, {"policy": "break", "score": "buchholz", "order": "desc"}]
@@ -187,7 +207,8 @@ class CompetitionBody(_Body):
     def rule(
         self, competition_id: str, *, assets: AssetRegistry, platform_fee_bps: int, organizer_fee_bps: int
     ) -> Rule:
-        """The rule that is asked for, as version 0; the fees given are those of a body that does not say.
+        """The rule that is asked for, as version 0; the fees given are those of a body that does not say. Nobody earns
+        an organizer's fee that is not asked for, where no organizer is named.
 
         Raises:
             RuleInvalid: an asset, amount, percentage, range or public key that cannot be read.
@@ -205,7 +226,7 @@ class CompetitionBody(_Body):
             asset=asset,
             gross=minor(self.gross_prize, "gross_prize"),
             platform_bps=platform_fee_bps if self.platform_fee_bps is None else self.platform_fee_bps,
-            organizer_bps=organizer_fee_bps if self.organizer_fee_bps is None else self.organizer_fee_bps,
+            organizer_bps=self._organizer_bps(organizer_fee_bps),
             organizer_player=self.organizer_player,
             template=self.template.name,
             places=template_places(self.template.name)
@@ -220,6 +241,7 @@ class CompetitionBody(_Body):
                 score=points.score,
                 per=score_from_text(points.per),
                 amount=minor(points.amount, "template.per_point.amount"),
+                overflow=points.overflow,
             ),
             ties=self.ties.policy,
             tie_break=None
@@ -234,6 +256,11 @@ class CompetitionBody(_Body):
             dispute_window=timedelta(seconds=min(self.dispute_window_s, 10**9)),
             entry_fee=None if self.entry_fee is None else _entry_fee(self.entry_fee, assets),
         )
+
+    def _organizer_bps(self, usual: int) -> int:
+        if self.organizer_fee_bps is not None:
+            return self.organizer_fee_bps
+        return 0 if self.organizer_player is None else usual
 
 
 def _asset(code: str, assets: AssetRegistry, *, field: str) -> Asset:
@@ -256,12 +283,16 @@ def _entry_fee(body: EntryFeeBody, assets: AssetRegistry) -> EntryFee:
 
 def _row(row: RowBody, minor: Any, *, field: str) -> PlaceRange:
     first, last = places_from_text(row.places, field=field)
+    if row.percent_total is not None and row.percent_each is not None:
+        detail = "a row has percent_total or percent_each, not both"
+        raise RuleInvalid("row_invalid", field=field, detail=detail)
+    percent = None if row.percent_total is None else percent_from_text(row.percent_total, field=field)
+    if row.percent_each is not None:
+        percent = percent_from_text(row.percent_each, field=field) * max(0, last - first + 1)
     return PlaceRange(
         first=first,
         last=last,
-        percent_total=None
-        if row.percent_total is None
-        else percent_from_text(row.percent_total, field=field),
+        percent_total=percent,
         amount_each=None if row.amount_each is None else minor(row.amount_each, field),
     )
 

@@ -13,7 +13,6 @@ from prizewire_chassis.auth import Role, require
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem
 from prizewire_contracts.envelope import Version
-from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX
 from prizewire_contracts.events.matches import PlayerResult as ResultBody
 from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.errors import ReportRefused, RuleInvalid
@@ -27,6 +26,7 @@ from prizewire_settlement.entrypoints.bodies import (
     CompetitionBody,
 )
 from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, RESULTS_MAX
 from prizewire_settlement.handlers.competitions import CompetitionMissing
 from prizewire_settlement.handlers.preview import Preview, known_rule, preview
 from prizewire_settlement.ports import Queries
@@ -43,8 +43,9 @@ class PreviewBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    results: Annotated[list[ResultBody], Field(min_length=1, max_length=RESULTS_PER_PART_MAX)] = Field(
-        description="Each player with the stated place, or named scores, or both.",
+    results: Annotated[list[ResultBody], Field(min_length=1, max_length=RESULTS_MAX)] = Field(
+        description=f"Each player with the stated place, or named scores, or both; at most {RESULTS_MAX:,}, as many as a "
+        "match may have.",
         examples=[
             [{"player": "ada", "place": 1}, {"player": "boris", "place": 2}],
             [{"player": "ada", "scores": {"points": "8.5"}}, {"player": "boris", "scores": {"points": "7"}}],
@@ -107,6 +108,7 @@ def preview_controller(parts: PreviewParts) -> type[Controller]:
             status_code=200,
             summary="What a result would pay, to the minor unit, without effect",
             responses=examples.PREVIEW,
+            request_max_body_size=RESULT_BYTES_MAX,
         )
         async def show(self, competition_id: FromPath[str], data: JSONBody[PreviewBody]) -> dict[str, Any]:
             try:
@@ -141,7 +143,9 @@ def _preview_json(found: Preview) -> dict[str, Any]:
         "gross": money(rule, prizes.fees.gross),
         "fees": {
             "platform": money(rule, prizes.fees.platform),
+            "platform_bps": rule.platform_bps,
             "organizer": money(rule, prizes.fees.organizer),
+            "organizer_bps": rule.organizer_bps,
             "organizer_player": rule.organizer_player,
         },
         "net": money(rule, prizes.fees.net),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal
@@ -34,6 +35,7 @@ from prizewire_settlement.entrypoints.http.parts import (
     round_missing,
     writers,
 )
+from prizewire_settlement.entrypoints.http.sheets import CSV_TYPE, lines_csv
 from prizewire_settlement.handlers.resolution import Resolved, resolve_round
 from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.ports import RoundFilter, RoundRecord
@@ -123,6 +125,25 @@ def round_controller(parts: HttpParts) -> type[Controller]:
                 "items": [line_json(line, rule=rule) for line in page],
                 "next_cursor": encode_cursor([page[-1].line]) if len(page) == size else None,
             }
+
+        @get(
+            "/{round_id:uuid}/lines.csv",
+            guards=[readers],
+            summary="All lines of a round's newest settlement as CSV",
+            media_type=CSV_TYPE,
+        )
+        async def lines_as_csv(self, round_id: FromPath[UUID]) -> Stream:
+            async with parts.db.transaction() as tx:
+                found = await parts.queries(tx).newest_lines(round_id)
+            if found is None:
+                detail = f"there is no settled round {round_id}"
+                raise Problem(status=404, code="round_unknown", detail=detail)
+            version, rule, lines = found
+            return Stream(
+                lines_csv(round_id, version=version, rule=rule, lines=lines),
+                media_type=CSV_TYPE,
+                headers={"content-disposition": f'attachment; filename="round-{round_id}.csv"'},
+            )
 
         @post(
             "/{round_id:uuid}/resolve",

@@ -1,0 +1,49 @@
+"""Lines of a round as CSV, by RFC 4180."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from prizewire_settlement.domain.model import Line, Rule
+from prizewire_settlement.entrypoints.answers import money
+
+__all__ = ["CSV_TYPE", "lines_csv", "safe_cell"]
+
+CSV_TYPE: Final = "text/csv; charset=utf-8; header=present"
+_HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
+_ROWS_AT_ONCE: Final = 2_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet may evaluate, full-width forms included (OWASP, "CSV Injection")."""
+
+
+def safe_cell(text: str) -> str:
+    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+async def lines_csv(
+    round_id: UUID, *, version: int, rule: Rule, lines: Sequence[Line]
+) -> AsyncIterator[bytes]:
+    """A header and all lines, some at a time."""
+    yield _rows([_HEADER])
+    for start in range(0, len(lines), _ROWS_AT_ONCE):
+        yield _rows(
+            (
+                str(round_id),
+                str(version),
+                str(line.line),
+                str(line.place),
+                line.player,
+                rule.asset.code,
+                money(rule, line.amount),
+            )
+            for line in lines[start : start + _ROWS_AT_ONCE]
+        )
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows([[safe_cell(cell) for cell in row] for row in rows])
+    return text.getvalue().encode()
