@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bench import history, latency, ledger, match_to_wallet
+from bench import decimals, history, latency, ledger, match_to_wallet
 
-PARTS = ("wallet", "ledger", "latency", "history")
+PARTS = ("wallet", "ledger", "latency", "history", "decimals")
 
 
 class Row(NamedTuple):
@@ -113,11 +113,28 @@ def _history(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Ro
     ]
 
 
+def _decimals(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[Row]]:
+    found = decimals.measure(transfers=options.postings, runs=options.runs)
+    runs, width = found["runs"], found["bytes"]
+    return [found], [
+        Row(
+            "ledger transfers in bigint",
+            f"{_plain(runs['bigint'])}, {width['bigint']} bytes each",
+            f"{_plain(runs['numeric'])}, {width['numeric']} bytes each in numeric(38)",
+            found["ratio"],
+            "",
+            True,
+            f"prizewire bench decimals --postings {options.postings} --runs {options.runs}",
+        )
+    ]
+
+
 MEASURES: dict[str, Callable[[argparse.Namespace], tuple[list[dict[str, Any]], list[Row]]]] = {
     "wallet": _wallet,
     "ledger": _ledger,
     "latency": _latency,
     "history": _history,
+    "decimals": _decimals,
 }
 
 
@@ -148,7 +165,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--signed", action="store_true", help="wallet: only matches signed by the game server"
     )
-    parser.add_argument("--postings", type=int, default=40_000, help="ledger: transfers in each run (40000)")
+    parser.add_argument(
+        "--postings", type=int, default=40_000, help="ledger, decimals: transfers in each run (40000)"
+    )
     parser.add_argument("--rate", type=float, default=200, help="latency: matches per second (200)")
     parser.add_argument("--seconds", type=float, default=15, help="latency: seconds of each turn (15)")
     parser.add_argument("--transfers", type=int, default=1_000_000, help="history: the shorter one (1000000)")

@@ -27,7 +27,7 @@ from prizewire_devstack.stack import Stack
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.domain.ledger import Account, Kind, Transfer, TransferType
 
-__all__ = ["SIDES", "WALLETS", "fund", "measure", "ours", "targets_of"]
+__all__ = ["OUR_BATCH", "SIDES", "WALLETS", "fund", "measure", "ours", "targets_of", "transfers_of"]
 
 WALLETS = 20_000
 ASSET = "USDC"
@@ -172,7 +172,7 @@ async def ours(database: str, *, run: int, targets: list[int], clients: int) -> 
 
     async def client() -> None:
         for start in starts:
-            made = _transfers(run=run, targets=targets, start=start)
+            made = transfers_of(run=run, targets=targets, start=start)
             async with db.transaction() as tx:
                 await SqlLedger(tx).post(made, now=datetime.now(UTC))
 
@@ -185,7 +185,8 @@ async def ours(database: str, *, run: int, targets: list[int], clients: int) -> 
     return rate
 
 
-def _transfers(*, run: int, targets: list[int], start: int) -> list[Transfer]:
+def transfers_of(*, run: int, targets: list[int], start: int) -> list[Transfer]:
+    """One batch of a run, from ``start``: transfers of 100 minor units from the hot account."""
     hot = Account(Kind.RESERVED, "hot", ASSET)
     end = min(start + OUR_BATCH, len(targets))
     found = []

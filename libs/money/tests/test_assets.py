@@ -20,7 +20,7 @@ def test_refuses_a_bad_code(code: Any) -> None:
     assert refusal.value.code == "invalid_asset"
 
 
-@pytest.mark.parametrize("decimals", [-1, 19, 2.0, True, "2", None])
+@pytest.mark.parametrize("decimals", [-1, 10, 18, 19, 2.0, True, "2", None])
 def test_refuses_bad_decimals(decimals: Any) -> None:
     """Decimals are an integer from 0 to 18; a bool is none."""
     with pytest.raises(InvalidAsset):

@@ -500,7 +500,7 @@ class Rig:
             command = FundCampaign(
                 id=uuid4(), campaign=campaign_id, amount=amount, reference="test", actor="admin"
             )
-            await fund_campaign(command, work=self.works.of(tx), now=self.clock.now())
+            await fund_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
 
     async def change(self, campaign_id: UUID, to: str) -> None:
         """Move a campaign on."""

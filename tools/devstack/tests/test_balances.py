@@ -181,3 +181,16 @@ def test_a_file_that_cannot_be_read_is_told_by_its_line(run: Any, name: str, tex
     with pytest.raises(DevstackError) as caught:
         run(text, "--apply", name=name)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [("0.0000000", "0"), ("0", "0"), ("12.5000000", "12.5000000"), ("0.0000001", "0.0000001")],
+)
+def test_sums_are_told_without_exponents(amount: str, told: str) -> None:
+    """An asset with seven decimals has sums that a Decimal would write with an exponent."""
+    assert balances.plain(Decimal(amount)) == told
+    report = balances.Report(dry_run=False)
+    report.sums["XLM", "winnings"] = balances.SumOf(Decimal("0.0000000"), Decimal(amount), Decimal(amount))
+    assert report.to_json()["sums"][0]["before"] == "0"
+    assert report.to_json()["sums"][0]["after"] == told

@@ -39,7 +39,7 @@ class Amount:
                 "amount_malformed", f"minor units are integers, not {type(self.minor).__name__}"
             )
         if not -MINOR_MAX <= self.minor <= MINOR_MAX:
-            raise InvalidAmount("amount_overflow", f"more minor units of {self.asset.code} than 2^63-1")
+            raise InvalidAmount("amount_overflow", _too_much(self.asset))
 
     @classmethod
     def zero(cls, asset: Asset) -> Amount:
@@ -71,7 +71,7 @@ class Amount:
         if sign and not allow_negative:
             raise InvalidAmount("amount_negative", f"{text[:_DIGITS_MAX]!r} is negative")
         if len(whole) > _DIGITS_MAX:
-            raise InvalidAmount("amount_overflow", f"more minor units of {asset.code} than 2^63-1")
+            raise InvalidAmount("amount_overflow", _too_much(asset))
         minor = int(whole + fraction.ljust(asset.decimals, "0"))
         if sign and minor == 0:
             raise InvalidAmount("amount_malformed", "zero has no sign")
@@ -105,3 +105,7 @@ class Amount:
         if other.asset != self.asset:
             raise AssetMismatch(self.asset.code, other.asset.code)
         return other.minor
+
+
+def _too_much(asset: Asset) -> str:
+    return f"more than {asset.tell(MINOR_MAX)}, the largest amount"

@@ -9,8 +9,8 @@ from typing import Final
 
 from prizewire_money.errors import InvalidAsset, UnknownAsset
 
-DECIMALS_MAX: Final = 18
-"""More decimals than any asset in use has; 10**18 still fits a signed 64-bit integer."""
+DECIMALS_MAX: Final = 9
+"""With 9 decimals, as TON has them, a signed 64-bit integer holds 9.2 billion units; with 18 it would hold 9."""
 
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9]{0,11}")
 _FIELDS: Final = frozenset({"decimals", "redeemable"})
@@ -36,7 +36,10 @@ class Asset:
         if not isinstance(self.code, str) or _CODE.fullmatch(self.code) is None:
             raise InvalidAsset(f"asset code {self.code!r} is not 1 to 12 of A-Z and 0-9, a letter first")
         if type(self.decimals) is not int or not 0 <= self.decimals <= DECIMALS_MAX:
-            raise InvalidAsset(f"decimals of {self.code} must be an integer from 0 to {DECIMALS_MAX}")
+            raise InvalidAsset(
+                f"asset {self.code} has decimals {self.decimals!r}, which must be an integer from 0 to {DECIMALS_MAX}: "
+                "list it with fewer decimals, and pay it out in whole multiples of these"
+            )
         if type(self.redeemable) is not bool:
             raise InvalidAsset(f"redeemable of {self.code} must be true or false")
 
@@ -44,6 +47,10 @@ class Asset:
     def scale(self) -> int:
         """Minor units in one whole unit."""
         return int(10**self.decimals)
+
+    def tell(self, minor: int) -> str:
+        """Minor units for a reader: `11.00 EUR`."""
+        return f"{self.render(minor)} {self.code}"
 
     def render(self, minor: int) -> str:
         """Minor units as decimal text with exactly the asset's decimals: `12.50`, or `12` where there are none."""

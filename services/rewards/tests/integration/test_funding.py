@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_contracts.events.rewards import PayoutRequestedEvent
+from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.domain.ledger import Account, Kind
-from services.rewards.tests.rig import Rig, closed_event, closure_of, paid_event, payout_event
-from services.rewards.tests.sql import insert, open_account, refused
+from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, paid_event, payout_event
+from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
 
 ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 """An address that stands in the Stellar documentation."""
@@ -168,7 +169,7 @@ async def test_what_was_not_paid_comes_back_with_the_signers_word(funded: Rig, w
     await funded.feed(funded.payouts, closed_event(payout, what, closure=None))
     assert await funded.stuck() == [("parked", "closure_invalid")]
     assert await funded.balance(Kind.FUNDING, "marketing") == 75_000
-    await funded.rows("DELETE FROM stuck_events RETURNING id")
+    await as_owner(funded, "DELETE FROM stuck_events")
     await funded.feed(funded.payouts, closed_event(payout, what, closure=closure_of(payout)))
     assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
     assert await funded.breaches() == []
@@ -257,6 +258,8 @@ async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
     await create(funded)
     for change in ("player = 'eve'", "funding_account = NULL", "funding_account = 'nobody'"):
         state, _ = await refused(funded, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
+        assert state == "42501"
+        state, _ = await refused_to_the_owner(funded, f"UPDATE payouts SET {change}")
         assert state in {"23514", "23503"}
 
 
@@ -279,3 +282,39 @@ async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
             part["examples"] for part in schema["properties"].values() if part.get("examples")
         ]
         assert shown, path
+
+
+async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
+    """No sum of an account can pass 64 bits: what is too much is refused with the limit in the asset's unit, whichever
+    way it would come in, and everything can still be shown and rolled up.
+    """
+    limit, first = 46_116_860_184_273_879, 46_116_860_184_272_000
+    campaign = await funded.campaign()
+    paths = (f"/api/campaigns/{campaign}/fund", "/api/funding-accounts/marketing/fund")
+    for path in paths:
+        refused_ = await post(funded, path, {"amount": f"{limit}.05", "reference": "x"})
+        assert (refused_.status_code, refused_.json()["code"]) == (400, "amount_too_large"), refused_.text
+        assert (
+            f"at most {limit}.04 USDC may come in, and 1000.00 USDC did so far" in refused_.json()["detail"]
+        )
+    accepted = await post(funded, paths[0], {"amount": f"{first}.00", "reference": "x"})
+    assert (accepted.status_code, accepted.json()["funded"]) == (201, f"{first}.00")
+    for path in paths:
+        refused_ = await post(funded, path, {"amount": "1879.05", "reference": "x"})
+        assert (refused_.status_code, refused_.json()["code"]) == (400, "amount_too_large")
+    last = await post(funded, paths[1], {"amount": "879.04", "reference": "x"})
+    assert (last.status_code, last.json()["balance"]) == (201, "1879.04")
+    async with funded.db.transaction() as tx:
+        await roll_up(tx, rows_max=1000)
+    assert await funded.balance(Kind.EXTERNAL_IN, "world") == -(limit * 100 + 4)
+
+
+async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
+    """Rounds that wait for more, together, than 64 bits hold are listed, and so is their sum."""
+    campaign = await rig.campaign()
+    for _ in range(3):
+        await rig.settle(Match(campaign, [("ann", f"{46_116_860_184_273_879}.00")]))
+    async with rig.client("boss", "admin") as client:
+        shown = await client.get(f"/api/campaigns/{campaign}/balance-sheet")
+    assert shown.status_code == 200, shown.text
+    assert f"{3 * 46_116_860_184_273_879}.00" in shown.text

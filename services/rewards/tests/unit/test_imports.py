@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from prizewire_rewards.domain.funding import INTAKE_MAX
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.opening import Opening, Reconciliation, SumKey
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow
@@ -62,7 +63,7 @@ async def test_a_changed_amount_is_a_conflict_that_is_named() -> None:
         store, [opening(amount=700), opening("bob", number=1), opening("bob", amount=1, number=2)]
     )
     assert [(one.number, one.code) for one in found.refused] == [(0, "amount_changed"), (2, "amount_changed")]
-    assert "ann has 500 minor units in winnings under arena-2025, not 700" in found.refused[0].detail
+    assert "ann has 5.00 USDC in winnings under arena-2025, not 7.00 USDC" in found.refused[0].detail
     assert (held(store, "ann"), held(store, "bob")) == (500, 500)
 
 
@@ -137,3 +138,26 @@ def test_a_row_that_cannot_be_read_is_refused_by_its_place() -> None:
     openings, refused = read_rows(rows, assets=ASSETS)
     assert [(one.number, one.code) for one in refused] == [(n, code) for n, (_, code) in enumerate(wrong)]
     assert [(one.number, one.amount) for one in openings] == [(len(wrong), 100)]
+
+
+async def test_what_comes_in_stays_within_64_bits() -> None:
+    """The limit is of an asset, over all rows and all that came in before; who passes it is told it in the unit."""
+    store = MemoryStore(ASSETS)
+    rows = [
+        opening(amount=INTAKE_MAX - 1),
+        opening("bob", amount=2, number=1),
+        opening("cyd", amount=1, number=2),
+    ]
+    found = await run(store, rows)
+    assert [(one.number, one.code) for one in found.refused] == [(1, "amount_too_large")]
+    assert "at most 46116860184273879.04 USDC may come in, and 46116860184273879.03 USDC did" in (
+        found.refused[0].detail
+    )
+    again = await run(
+        store, [*rows, opening("dan", amount=1, number=3), opening("dan", asset="EURC", number=4)]
+    )
+    assert [(one.number, one.code) for one in again.refused] == [
+        (1, "amount_too_large"),
+        (3, "amount_too_large"),
+    ]
+    assert len(again.already) == 2

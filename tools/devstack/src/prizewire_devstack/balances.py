@@ -102,9 +102,9 @@ class Report:
                 {
                     "asset": asset,
                     "bucket": bucket,
-                    "before": str(one.before),
-                    "imported": str(one.imported),
-                    "after": str(one.after),
+                    "before": plain(one.before),
+                    "imported": plain(one.imported),
+                    "after": plain(one.after),
                     "reconciles": one.reconciles,
                 }
                 for (asset, bucket), one in sorted(self.sums.items())
@@ -204,6 +204,11 @@ def _each_once(rows: Iterable[Row], report: Report) -> Iterator[Row]:
                 f"{values['player']} stands twice under {values['reference']}: with {known} and with {amount}"
             )
             report.refuse(RefusedRow(row.line, "amount_changed", detail))
+
+
+def plain(amount: Decimal) -> str:
+    """An amount for people: digits and a point, never an exponent; nothing is ``0``."""
+    return f"{amount:f}" if amount else "0"
 
 
 def _normal(amount: str) -> str:

@@ -157,7 +157,7 @@ def _round_agrees(api: Api, round_id: str) -> str | None:
         settled = (settlement["lines_total"], Decimal(settlement["net"]) - Decimal(settlement["unclaimed"]))
         owed = list(_prizes(api, round_id))
         booked = (len(owed), sum(owed, start=Decimal(0)))
-        said = f"round {round_id}: settled {settled[0]} prizes of {settled[1]}, rewards has {booked[0]} of {booked[1]}"
+        said = f"round {round_id}: settled {settled[0]} prizes of {settled[1]:f}, rewards has {booked[0]} of {booked[1]:f}"
         return settled == booked
 
     first = same()

@@ -5,11 +5,23 @@ from base64 import b32decode, b32encode
 from dataclasses import dataclass
 from typing import Final
 
+from prizewire_money import Asset
 from prizewire_rewards.domain.booking import WORLD
 from prizewire_rewards.domain.errors import InvalidRequest
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = ["Destination", "FundingAccount", "added_move", "check_destination", "withdrawn_move"]
+__all__ = [
+    "INTAKE_MAX",
+    "Destination",
+    "FundingAccount",
+    "added_move",
+    "check_destination",
+    "check_intake",
+    "withdrawn_move",
+]
+
+INTAKE_MAX: Final = 2**62
+"""What may come in from outside in one asset, in all: no sum of an account, nor of all of them, can pass 64 bits."""
 
 _VERSIONS: Final = {6 << 3: (35, "account"), 12 << 3: (43, "muxed")}
 """Version byte → length with checksum and kind: G… and M… of SEP-23 (stellar-protocol, ecosystem/sep-0023.md)."""
@@ -33,6 +45,20 @@ class Destination:
     rail_type: str
     address: str
     memo: str | None
+
+
+def check_intake(asset: Asset, *, came_in: int, amount: int) -> None:
+    """Whether ``amount`` may come in from outside beside all that ``came_in`` so far.
+
+    Raises:
+        InvalidRequest: ``amount_too_large``.
+    """
+    if came_in + amount > INTAKE_MAX:
+        detail = (
+            f"{asset.tell(amount)} is too much: at most {asset.tell(INTAKE_MAX)} may come in, and {asset.tell(came_in)} "
+            "did so far"
+        )
+        raise InvalidRequest("amount_too_large", detail)
 
 
 def added_move(account: FundingAccount, *, amount: int) -> Move:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from prizewire_money import Asset, AssetRegistry
+from prizewire_rewards.domain.errors import InvalidRequest
+from prizewire_rewards.domain.funding import check_intake
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
 __all__ = [
@@ -116,37 +118,50 @@ def source_of(key: SumKey) -> Account:
     return Account(Kind.EXTERNAL_IN, f"opening:{key.bucket}", key.asset)
 
 
-def judge(openings: Iterable[Opening], *, booked: Mapping[OpeningKey, int], assets: AssetRegistry) -> Found:
-    """Part openings into new, already booked and refused. ``booked`` are the amounts of those that were booked before.
+def judge(
+    openings: Iterable[Opening],
+    *,
+    booked: Mapping[OpeningKey, int],
+    came_in: Mapping[str, int],
+    assets: AssetRegistry,
+) -> Found:
+    """Part openings into new, already booked and refused. ``booked`` are the amounts of those that were booked before,
+    ``came_in`` what has come in from outside so far, by asset.
 
     What stands twice in one import counts once; with another amount it is refused, as one that was booked with another
     amount is: ``amount_changed`` names both.
     """
     found = Found([], [], [])
-    amounts = dict(booked)
+    amounts, intake = dict(booked), dict(came_in)
     for opening in openings:
-        refusal = _forbidden(opening, assets[opening.asset])
+        asset = assets[opening.asset]
         known = amounts.get(opening.key)
+        refusal = _forbidden(opening, asset, came_in=intake[asset.code] if known is None else 0)
         if refusal is not None:
             found.refused.append(refusal)
         elif known is None:
             amounts[opening.key] = opening.amount
+            intake[asset.code] += opening.amount
             found.new.append(opening)
         elif known == opening.amount:
             found.already.append(opening)
         else:
             detail = (
-                f"{opening.player} has {known} minor units in {opening.bucket} under {opening.reference}, "
-                f"not {opening.amount}"
+                f"{opening.player} has {asset.tell(known)} in {opening.bucket} under {opening.reference}, "
+                f"not {asset.tell(opening.amount)}"
             )
             found.refused.append(Refusal(opening.number, "amount_changed", detail))
     return found
 
 
-def _forbidden(opening: Opening, asset: Asset) -> Refusal | None:
+def _forbidden(opening: Opening, asset: Asset, *, came_in: int) -> Refusal | None:
     if opening.amount <= 0:
         return Refusal(opening.number, "amount_not_positive", "an amount above zero is needed")
     if opening.bucket == "topup" and not asset.redeemable:
         detail = f"{asset.code} was never paid for, so it is no top-up"
         return Refusal(opening.number, "asset_not_redeemable", detail)
+    try:
+        check_intake(asset, came_in=came_in, amount=opening.amount)
+    except InvalidRequest as error:
+        return Refusal(opening.number, error.code, error.detail)
     return None

@@ -16,6 +16,7 @@ from prizewire_rewards.domain.commands import (
 )
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn, Event
+from prizewire_rewards.domain.funding import check_intake
 from prizewire_rewards.domain.model import Campaign, Delivery, Transition
 from prizewire_rewards.domain.parties import campaign_source
 from prizewire_rewards.domain.pools import watch_level
@@ -36,8 +37,6 @@ __all__ = [
 
 RELEASED_AT_ONCE_MAX = 50
 """Rounds booked in one transaction of a release, so that consumers are never locked out for long."""
-FUNDED_MAX = 2**62
-"""A campaign's total stays far from the largest integer that the database holds."""
 
 
 async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, now: datetime) -> Campaign:
@@ -72,7 +71,7 @@ async def create_campaign(command: CreateCampaign, *, work: Work, tools: Tools, 
     return campaign
 
 
-async def fund_campaign(command: FundCampaign, *, work: Work, now: datetime) -> Campaign:
+async def fund_campaign(command: FundCampaign, *, work: Work, tools: Tools, now: datetime) -> Campaign:
     """Put money from outside into a pool. Waiting rounds are booked afterwards, in their order. A campaign that ended
     takes money only for what a later correction left it owing.
 
@@ -85,8 +84,8 @@ async def fund_campaign(command: FundCampaign, *, work: Work, now: datetime) -> 
         raise InvalidRequest("campaign_ended", "an ended campaign takes no more money")
     if command.amount <= 0:
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
-    if campaign.funded + command.amount > FUNDED_MAX:
-        raise InvalidRequest("amount_too_large", "the campaign would hold more than can be counted")
+    came_in = await work.ledger.lock_intake(campaign.asset)
+    check_intake(tools.assets[campaign.asset], came_in=came_in, amount=command.amount)
     journal = Journal()
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
     journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))

@@ -9,6 +9,7 @@ from prizewire_rewards.domain.funding import (
     FundingAccount,
     added_move,
     check_destination,
+    check_intake,
     withdrawn_move,
 )
 from prizewire_rewards.domain.ledger import Account, Kind, Move
@@ -41,21 +42,25 @@ async def create_funding(
     return account
 
 
-async def add_funding(command: MoveFunding, *, work: Work, now: datetime) -> FundingAccount:
+async def add_funding(command: MoveFunding, *, work: Work, tools: Tools, now: datetime) -> FundingAccount:
     """Book money that came in from outside.
 
     Raises:
         NotFound: ``funding_unknown``.
-        InvalidRequest: ``amount_not_positive``.
+        InvalidRequest: ``amount_not_positive`` or ``amount_too_large``.
     """
     account = await _account(command.name, work=work)
     _positive(command.amount)
+    came_in = await work.ledger.lock_intake(account.asset)
+    check_intake(tools.assets[account.asset], came_in=came_in, amount=command.amount)
     await _move(command, added_move(account, amount=command.amount), work=work, now=now)
     await work.parties.add_source(funding_source(account.name), (PartyRole.FUNDER, command.actor))
     return account
 
 
-async def withdraw_funding(command: MoveFunding, *, work: Work, now: datetime) -> FundingAccount:
+async def withdraw_funding(
+    command: MoveFunding, *, work: Work, tools: Tools, now: datetime
+) -> FundingAccount:
     """Book money that left without a payout.
 
     Raises:
@@ -63,6 +68,7 @@ async def withdraw_funding(command: MoveFunding, *, work: Work, now: datetime) -
         InvalidRequest: ``amount_not_positive``.
         InsufficientBalance: the account does not hold it.
     """
+    del tools  # as add_funding has it
     account = await _account(command.name, work=work)
     _positive(command.amount)
     await _covered(account, command.amount, work=work)

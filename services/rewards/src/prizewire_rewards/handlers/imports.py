@@ -45,7 +45,10 @@ async def import_balances(
         await work.openings.lock()
     keys = {transfer_id_of(opening): opening.key for opening in openings}
     booked = {keys[known]: amount for known, amount in (await work.openings.booked(list(keys))).items()}
-    found = judge(openings, booked=booked, assets=tools.assets)
+    came_in = {
+        asset: await work.ledger.lock_intake(asset) for asset in sorted({one.asset for one in openings})
+    }
+    found = judge(openings, booked=booked, came_in=came_in, assets=tools.assets)
     before = await work.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
         await _book(found.new, actor=actor, work=work, tools=tools, now=now)

@@ -32,6 +32,10 @@ class Ledger(Protocol):
         """Kept balances of those accounts that are open, locked in one order."""
         ...
 
+    async def lock_intake(self, asset: str) -> int:
+        """What has come in from outside in this asset, in all; nobody else asks until the transaction ends."""
+        ...
+
 
 class Receivables(Protocol):
     """What players owe. A receivable is locked after the accounts of its player, or alone."""

@@ -52,7 +52,14 @@ def render(report: balances.Report, *, applied: bool) -> None:
     table = Table("asset", "bucket", "before", "imported", "after", "", box=None)
     for (asset, bucket), one in sorted(report.sums.items()):
         verdict = "" if one.reconciles else "does not add up"
-        table.add_row(asset, bucket, str(one.before), str(one.imported), str(one.after), verdict)
+        table.add_row(
+            asset,
+            bucket,
+            balances.plain(one.before),
+            balances.plain(one.imported),
+            balances.plain(one.after),
+            verdict,
+        )
     if report.sums:
         console.print(table)
     for refused in report.refused:

@@ -12,7 +12,7 @@ from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
 
-__all__ = ["SqlLedger", "account_id", "roll_up"]
+__all__ = ["POST", "SqlLedger", "account_id", "roll_up"]
 
 
 @lru_cache(maxsize=65_536)
@@ -47,7 +47,7 @@ class SqlLedger:
         found = {account: key for key, account in by_id.items()}
         await later(
             self._tx,
-            _POST,
+            POST,
             {
                 "ids": [transfer.id for transfer in transfers],
                 "groups": [transfer.group for transfer in transfers],
@@ -75,6 +75,11 @@ class SqlLedger:
         rows = await fetch(self._tx, _LOCK, {"ids": list(by_id)})
         return {by_id[row.id]: int(row.balance) for row in rows}
 
+    async def lock_intake(self, asset: str) -> int:
+        """What has come in from outside in this asset, in all; nobody else asks until the transaction ends."""
+        await self._tx.execute(_LOCK_INTAKE, {"asset": asset})
+        return int((await self._tx.execute(_INTAKE, {"asset": asset})).scalar_one())
+
 
 async def roll_up(tx: AsyncConnection, *, rows_max: int) -> int:
     """Fold movements of unbounded accounts into their balances; answers how many."""
@@ -91,7 +96,7 @@ _OPEN = Write(
     "WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = u.id) ORDER BY u.n "
     "ON CONFLICT (id) DO NOTHING",
 )
-_POST = Write(
+POST = Write(
     "ledger_transfers",
     "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, asset, "
     "amount, cause, correlation_id, at) "
@@ -101,4 +106,9 @@ _POST = Write(
     "CAST(:correlations AS text[])) AS u",
 )
 _LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
+_LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")
+# A statement of its own: it sees what the lock's last holder left.
+_INTAKE = text(
+    "SELECT coalesce(-sum(balance), 0) FROM ledger_balances WHERE kind = 'external_in' AND asset = :asset"
+)
 _ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")

@@ -164,7 +164,7 @@ class CampaignController(Controller):
                 reference=data.reference,
                 actor=request.user.subject,
             )
-            await fund_campaign(command, work=front.works.of(tx), now=front.clock.now())
+            await fund_campaign(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
             await front.audit.record(
                 tx,
                 actor=request.user.subject,

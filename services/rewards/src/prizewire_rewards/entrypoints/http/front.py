@@ -43,6 +43,7 @@ _CONFLICTS = frozenset(
         "claim_expired",
         "claim_final",
         "claim_not_held",
+        "fee_withdrawal_final",
         "funding_exists",
         "illegal_transition",
         "payout_final",
@@ -51,7 +52,7 @@ _CONFLICTS = frozenset(
         "round_busy",
     }
 )
-_FORBIDDEN = frozenset({"own_claim", "own_receivable", "own_reward"})
+_FORBIDDEN = frozenset({"own_claim", "own_fee_withdrawal", "own_receivable", "own_reward"})
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
@@ -173,7 +174,7 @@ class Front:
 
     def wire(self, asset: str, minor: int) -> str:
         """The decimal text of minor units."""
-        return Amount(self.tools.assets[asset], minor).to_wire()
+        return self.tools.assets[asset].render(minor)
 
 
 def _problem(error: RewardsError) -> Problem:

@@ -214,7 +214,7 @@ async def _move(
 
     async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
         command = MoveFunding(id=identifier, name=name, amount=amount, actor=principal.subject)
-        await move(command, work=front.works.of(tx), now=front.clock.now())
+        await move(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
         await front.audit.record(
             tx,
             actor=principal.subject,
