@@ -163,7 +163,7 @@ async def test_the_result_of_a_settled_round_stays(settled: Service) -> None:
         "asset = 'USDC'",
         "gross = gross + 1, net = net + 1",
         "platform_fee = platform_fee - 1, organizer_fee = organizer_fee + 1",
-        "organizer_player = 'org'",
+        "organizer_player = 'eve'",
         "final_at = final_at + interval '1 s'",
         "version = 4",
         "reason = NULL",

@@ -42,7 +42,13 @@ async def test_a_preview_pays_what_the_match_then_pays(service: Service) -> None
         "rule_version": 1,
         "asset": "EURC",
         "gross": "100.00",
-        "fees": {"platform": "10.00", "organizer": "5.00", "organizer_player": None},
+        "fees": {
+            "platform": "10.00",
+            "platform_bps": 1_000,
+            "organizer": "5.00",
+            "organizer_bps": 500,
+            "organizer_player": "org",
+        },
         "net": "85.00",
         "unclaimed": "0.00",
         "lines": [

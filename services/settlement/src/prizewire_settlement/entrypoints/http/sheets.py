@@ -11,7 +11,7 @@ from prizewire_settlement.entrypoints.answers import money
 
 __all__ = ["CSV_TYPE", "lines_csv", "safe_cell"]
 
-CSV_TYPE: Final = "text/csv; charset=utf-8; header=present"
+CSV_TYPE: Final = "text/csv; header=present"
 _HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
 _ROWS_AT_ONCE: Final = 2_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
