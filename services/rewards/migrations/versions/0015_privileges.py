@@ -8,8 +8,8 @@ from alembic import op
 
 from prizewire_chassis.db.schema import create_chassis_schema_v2
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
