@@ -256,7 +256,9 @@ async def test_who_may_not_decide(office: Office) -> None:
     assert (await office.get("/", who="otto", roles=("organizer",))).status_code == 403
     party = await office.file(review_id, who="rewards", outcome="failed")
     assert (party.status_code, party.json()["code"]) == (403, "decider_is_party")
-    await office.world.rows("""UPDATE payouts SET sources = '[["reporter", "ron"]]' RETURNING payout_id""")
+    owner = await asyncpg.connect(office.world.migration_url)
+    await owner.execute("""UPDATE payouts SET sources = '[["reporter", "ron"]]'""")
+    await owner.close()
     behind = await office.file(review_id, who="ron", outcome="failed")
     assert (behind.status_code, behind.json()["code"]) == (403, "decider_is_party")
     incomplete = await office.file(review_id, outcome="succeeded")
