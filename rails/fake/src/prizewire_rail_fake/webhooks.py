@@ -66,6 +66,10 @@ class WebhookSender:
         self._secret = secret
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
+        # one client for all, and no certificates of authorities where http needs none: reading them takes megabytes
+        self._client = httpx.AsyncClient(
+            timeout=_TIMEOUT_S, trust_env=False, verify=url.startswith("https://")
+        )
 
     def send(self, entry: Entry) -> None:
         """Begin to tell what became of a payment."""
@@ -87,8 +91,7 @@ class WebhookSender:
     async def _try(self, entry: Entry) -> bool:
         body, headers = signed_webhook(entry=entry, secret=self._secret.reveal(), at=datetime.now(UTC))
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
-                answer = await client.post(self._url, content=body, headers=headers)
+            answer = await self._client.post(self._url, content=body, headers=headers)
         except httpx.HTTPError:
             return False
         return answer.is_success
