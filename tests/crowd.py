@@ -67,7 +67,7 @@ def stuck(stack: Stack) -> dict[str, int]:
     return {
         service: int(
             stack.postgres.run_sql(
-                "SELECT count(*) FROM stuck_events WHERE state <> 'replayed'", database=service
+                "SELECT count(*) FROM stuck_events WHERE state IN ('dead', 'parked')", database=service
             )
         )
         for service in CORE

@@ -21,7 +21,7 @@ MEANWHILE = 5
 PLAYERS = 60
 PAID_DEADLINE_S = 240
 FUNDINGS = 3
-NEW_STUCK = "SELECT reason, subject FROM stuck_events WHERE state <> 'replayed' ORDER BY id"
+NEW_STUCK = "SELECT reason, subject FROM stuck_events WHERE state IN ('dead', 'parked') ORDER BY id"
 
 
 def cents(text: str) -> int:

@@ -8,6 +8,7 @@ __all__ = [
     "BREACHES",
     "CHECK_SECONDS",
     "CONSUMER_POLL_AGE",
+    "DISCARDED",
     "EVENTS",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
@@ -46,6 +47,11 @@ CONSUMER_POLL_AGE = Gauge(
     ["consumer"],
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
+DISCARDED = Counter(
+    "prizewire_stuck_events_discarded_total",
+    "Stuck events that a person gave up, by whether money may wait for them.",
+    ["consumer", "holds_money"],
+)
 RELAYED = Counter("prizewire_outbox_published_total", "Events published to Kafka.")
 OUTBOX_WAITING = Gauge(
     "prizewire_outbox_waiting", "Events committed and not yet published, counted up to 100,000."

@@ -1,7 +1,8 @@
-"""Messages that were not applied: kept whole, listed, shown, replayed. There is no dead-letter topic.
+"""Messages that were not applied: kept whole, listed, shown, replayed, discarded. There is no dead-letter topic.
 
 ``dead``: refused before it touched state; parks nothing. ``parked``: authentic, but not applicable; later events
 of the same (consumer, source, subject) queue behind it in ``subject_parked``. ``replayed``: applied since.
+``discarded``: given up by a person, see ``discards``.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -85,8 +86,8 @@ class PlaceTaken(Exception):
 
 
 class NotReplayable(Exception):
-    """``code``: ``not_found``, ``already_replayed``, ``consumer_unknown`` or ``not_head`` (``head`` says which
-    event must go first).
+    """``code``: ``not_found``, ``already_replayed``, ``already_discarded``, ``consumer_unknown``, ``not_head`` (``head``
+    says which event must go first) or ``admin_needed``.
     """
 
     def __init__(self, code: str, head: int | None = None) -> None:
@@ -153,16 +154,16 @@ class StuckEvents:
     def __init__(
         self, *, db: Database, processor: "BatchProcessor", specs: "Sequence[ConsumerSpec]", clock: Clock
     ) -> None:
-        self._db = db
-        self._processor = processor
-        self._specs = {spec.name: spec for spec in specs}
-        self._clock = clock
+        self.db = db
+        self.processor = processor
+        self.specs = {spec.name: spec for spec in specs}
+        self.clock = clock
 
     async def page(
         self, *, after: int, limit: int, state: str | None = None, correlation_id: str | None = None
     ) -> list[dict[str, Any]]:
         """Stuck events after an id, oldest first, without their bodies."""
-        async with self._db.transaction() as tx:
+        async with self.db.transaction() as tx:
             rows = await tx.execute(
                 _PAGE, {"after": after, "limit": limit, "state": state, "correlation_id": correlation_id}
             )
@@ -176,7 +177,7 @@ class StuckEvents:
         """
         row = None
         if stuck_id <= ID_MAX:
-            async with self._db.transaction() as tx:
+            async with self.db.transaction() as tx:
                 row = (await tx.execute(_ONE, {"id": stuck_id})).mappings().one_or_none()
         if row is None:
             raise NotReplayable("not_found")
@@ -198,21 +199,29 @@ class StuckEvents:
         answer, key = await self._attempt(stuck_id, actor=actor, record=record)
         if answer.state != "replayed" or key is None:
             return answer
+        return replace(answer, released=await self.release_behind(key, actor=actor, record=record))
+
+    async def release_behind(
+        self, key: tuple[str, str, str], *, actor: str, record: ReplayRecorder = _unrecorded
+    ) -> int:
+        """Send the parked events of a (consumer, source, subject) again, in their order, up to the first that is
+        refused. Answers how many were applied.
+        """
         released = 0
         while (head := await self._head(key)) is not None:
             follower, _ = await self._attempt(head, actor=actor, record=record)
             if follower.state != "replayed":
                 break
             released += 1
-        return replace(answer, released=released)
+        return released
 
     async def release(self) -> bool:
         """Replay parked heads that no longer need to wait: a filled gap, a subject whose head went on, or what their
         consumer says is ready.
         """
-        async with self._db.transaction() as tx:
+        async with self.db.transaction() as tx:
             rows = [(row.id, row.consumer) for row in await tx.execute(_RELEASABLE)]
-            for spec in self._specs.values():
+            for spec in self.specs.values():
                 if spec.ready is not None:
                     rows += [(head, spec.name) for head in await spec.ready(tx)]
             counts = {row.state: row.n for row in await tx.execute(_COUNTS)}
@@ -220,7 +229,7 @@ class StuckEvents:
             STUCK.labels(state).set(counts.get(state, 0))
         moved = False
         for head, consumer in sorted(rows):
-            if consumer not in self._specs:
+            if consumer not in self.specs:
                 continue
             try:
                 answer = await self.replay(head, actor="system:release")
@@ -232,7 +241,7 @@ class StuckEvents:
 
     async def _head(self, key: tuple[str, str, str]) -> int | None:
         consumer, source, subject = key
-        async with self._db.transaction() as tx:
+        async with self.db.transaction() as tx:
             result = await tx.execute(_HEAD_ID, {"consumer": consumer, "source": source, "subject": subject})
             head: int | None = result.scalar_one_or_none()
             return head
@@ -241,7 +250,7 @@ class StuckEvents:
         self, stuck_id: int, *, actor: str, record: ReplayRecorder
     ) -> tuple[ReplayAnswer, tuple[str, str, str] | None]:
         try:
-            async with self._db.transaction() as tx:
+            async with self.db.transaction() as tx:
                 answer, key = await self._replay_one(tx, stuck_id, actor=actor)
                 await record(tx, stuck_id, answer)
             return answer, key
@@ -252,7 +261,7 @@ class StuckEvents:
                 raise
             _log.exception("replay failed", stuck_id=stuck_id)
             detail = repr(error)[:500]
-            async with self._db.transaction() as tx:
+            async with self.db.transaction() as tx:
                 state = (await tx.execute(_BROKE, {"id": stuck_id, "detail": detail})).scalar_one_or_none()
                 answer = ReplayAnswer(state or "replayed", "handler_error", detail, 0)
                 await record(tx, stuck_id, answer)
@@ -264,9 +273,9 @@ class StuckEvents:
         row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
         if row is None:
             raise NotReplayable("not_found")
-        if row.state == "replayed":
-            raise NotReplayable("already_replayed")
-        spec = self._specs.get(row.consumer)
+        if row.state in ("replayed", "discarded"):
+            raise NotReplayable(f"already_{row.state}")
+        spec = self.specs.get(row.consumer)
         if spec is None:
             raise NotReplayable("consumer_unknown")
         key = None
@@ -279,9 +288,9 @@ class StuckEvents:
             if first != stuck_id:
                 raise NotReplayable("not_head", first)
         entry = Stuck(**{name: getattr(row, name) for name in _FIELDS}, value=bytes(row.value))
-        refusal = await self._processor.replay(tx, spec, entry)
+        refusal = await self.processor.replay(tx, spec, entry)
         if refusal is None:
-            await tx.execute(_DONE, {"id": stuck_id, "now": self._clock.now(), "actor": actor})
+            await tx.execute(_DONE, {"id": stuck_id, "now": self.clock.now(), "actor": actor})
             return ReplayAnswer("replayed", None, None, 0), key
         state = "parked" if refusal.park else "dead"
         detail = _clean(refusal.detail[:500])
@@ -310,8 +319,9 @@ _INSERT = text(
     "source = excluded.source, subject = excluded.subject, type = excluded.type, version = excluded.version, "
     "correlation_id = excluded.correlation_id, state = excluded.state, reason = excluded.reason, "
     "detail = excluded.detail, value = excluded.value, recorded_at = excluded.recorded_at, replayed_at = NULL, "
-    "replayed_by = NULL WHERE stuck_events.state <> 'parked' "
-    "AND (excluded.state = 'parked' OR stuck_events.value <> excluded.value)"
+    "replayed_by = NULL, discarded_at = NULL, discarded_by = NULL, discard_reason = NULL "
+    "WHERE stuck_events.state <> 'parked' AND (stuck_events.value <> excluded.value "
+    "OR excluded.state = 'parked' AND stuck_events.state <> 'discarded')"
 )
 _TAKEN = text(
     'SELECT s.id, s.topic, s.partition, s."offset" FROM stuck_events s JOIN unnest(CAST(:topics AS text[]), '
@@ -332,7 +342,7 @@ _HEAD_ID = text(
 _PAGE = text(
     'SELECT id, consumer, topic, partition, "offset", event_id, source, subject, type, version, correlation_id, '
     "state, reason, detail, recorded_at AS at FROM stuck_events WHERE id > :after "
-    "AND (CAST(:state AS text) IS NULL AND state <> 'replayed' OR state = CAST(:state AS text)) "
+    "AND (CAST(:state AS text) IS NULL AND state IN ('dead', 'parked') OR state = CAST(:state AS text)) "
     "AND (CAST(:correlation_id AS text) IS NULL OR correlation_id = CAST(:correlation_id AS text)) "
     "ORDER BY id LIMIT :limit"
 )
@@ -343,7 +353,7 @@ _DONE = text(
 )
 _STILL = text("UPDATE stuck_events SET state = :state, reason = :reason, detail = :detail WHERE id = :id")
 _BROKE = text(
-    "UPDATE stuck_events SET reason = 'handler_error', detail = :detail WHERE id = :id AND state <> 'replayed' "
+    "UPDATE stuck_events SET reason = 'handler_error', detail = :detail WHERE id = :id AND state IN ('dead', 'parked') "
     "RETURNING state"
 )
 _COUNTS = text(

@@ -13,7 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.privileges import CHASSIS, Privileges, Rights, grant_privileges
-from prizewire_chassis.db.schema import create_chassis_schema_v1, create_chassis_schema_v2
+from prizewire_chassis.db.schema import (
+    create_chassis_schema_v1,
+    create_chassis_schema_v2,
+    create_chassis_schema_v3,
+)
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
@@ -31,6 +35,7 @@ def _create(connection: Connection) -> None:
     operations = Operations(MigrationContext.configure(connection))
     create_chassis_schema_v1(operations)
     create_chassis_schema_v2(operations)
+    create_chassis_schema_v3(operations)
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
     )

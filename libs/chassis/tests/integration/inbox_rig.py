@@ -2,9 +2,17 @@
 
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 
-from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_chassis.testing import make_key
+from prizewire_contracts.encode import sign_raw
+from prizewire_contracts.events.payouts import (
+    PayoutHeld,
+    PayoutHeldEvent,
+    PayoutReturned,
+    PayoutReturnedEvent,
+)
 from prizewire_contracts.topics import PAYOUTS
 
 TOPIC = PAYOUTS.name
@@ -18,6 +26,19 @@ def held(outbox, payout: UUID, version: int):
         version=version,
         correlation_id="c-1",
     )
+
+
+def returned(outbox, payout: UUID, version: int):
+    """An event that money may wait for."""
+    data = PayoutReturned(payout_id=payout, return_ref="r-1", asset="EUR", amount="1.00", fee="0.00")
+    return outbox.event(PayoutReturnedEvent, data, subject=str(payout), version=version, correlation_id="c-1")
+
+
+def signed_poison(outbox, payout: UUID, version: int) -> bytes:
+    """An event that its producer signed and that no schema takes: its reason holds a NUL."""
+    raw = orjson.loads(held(outbox, payout, version).value)
+    raw["data"]["reason"] = "stop\x00"
+    return orjson.dumps(sign_raw(topic=TOPIC, raw=raw, key=make_key("payouts")))
 
 
 async def effects(db) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from litestar import get
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.inbox_rig import held
+from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_poison
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app, encode_cursor
@@ -215,3 +215,109 @@ async def test_each_event_that_a_replay_released_is_audited(client, db, processo
     async with db.transaction() as tx:
         rows = await tx.execute(text("SELECT target, detail->>'behind' FROM audit_log ORDER BY sequence"))
         assert [tuple(row) for row in rows] == [(head, None), (follower, head)]
+
+
+async def parked(processor, spec, handler, *events) -> None:
+    """The first event is refused for good and parked, the others wait behind it."""
+    handler.refuse[events[0].event_id] = Refusal(RefusalCode.HANDLER_ERROR, "a NUL", park=True)
+    await processor.process(spec, records(*events, topic=PAYOUTS.name))
+
+
+async def discard(client, stuck_id, *roles, reason="it was sent again"):
+    return await client.post(
+        f"{ROOT}/stuck-events/{stuck_id}/discard", json={"reason": reason}, headers=auth(*roles)
+    )
+
+
+async def listed(client, **params):
+    answer = await client.get(f"{ROOT}/stuck-events", params=params, headers=auth("operator"))
+    return answer.json()["items"]
+
+
+async def test_a_discarded_event_lets_its_subject_go_on(client, db, processor, handler, spec, outbox):
+    """The head is given up with a reason and an audit record; what waited behind it is applied at once, and what comes
+    later too. The event stays, and the same message delivered again does not come back.
+    """
+    subject = uuid4()
+    events = [held(outbox, subject, version) for version in (1, 2, 3)]
+    await parked(processor, spec, handler, *events[:2])
+    first, second = await listed(client)
+    behind = await discard(client, second["id"], "operator")
+    assert (behind.status_code, behind.json()["code"]) == (409, "not_head")
+    answer = await discard(client, first["id"], "operator", reason="  cafe\u0301 ")
+    assert answer.json() == {
+        "state": "discarded", "holds_money": False, "versions_skipped": 0, "released": 1,
+    }  # fmt: skip
+    await processor.process(spec, records(events[2], topic=PAYOUTS.name, start=2))
+    assert await effects(db) == [events[1].event_id, events[2].event_id]
+    await processor.process(spec, records(events[0], topic=PAYOUTS.name))
+    assert await listed(client) == []
+    (kept,) = await listed(client, state="discarded")
+    shown = (await client.get(f"{ROOT}/stuck-events/{kept['id']}", headers=auth("operator"))).json()
+    assert (shown["discarded_by"], shown["discard_reason"]) == ("ana", "caf\u00e9")
+    async with db.transaction() as tx:
+        found = await tx.execute(
+            text("SELECT action, target, reason, detail FROM audit_log ORDER BY sequence")
+        )
+        record, follower = found.all()
+    assert (record.action, record.target, record.reason) == (
+        "stuck_event.discarded", str(first["id"]), "caf\u00e9",
+    )  # fmt: skip
+    assert (record.detail["event_id"], record.detail["holds_money"]) == (events[0].event_id, False)
+    assert (follower.action, follower.detail["behind"]) == ("stuck_event.replayed", str(first["id"]))
+    for again in (await discard(client, first["id"], "admin"), await client.post(
+        f"{ROOT}/stuck-events/{first['id']}/replay", headers=auth("admin")
+    )):  # fmt: skip
+        assert (again.status_code, again.json()["code"]) == (409, "already_discarded")
+
+
+async def test_only_an_admin_gives_up_what_money_may_wait_for(client, processor, handler, spec, outbox):
+    """An operator is told so, and nothing changes; the answer to the admin says what the event was."""
+    event = returned(outbox, uuid4(), 1)
+    await parked(processor, spec, handler, event)
+    (entry,) = await listed(client)
+    refused = await discard(client, entry["id"], "operator")
+    assert (refused.status_code, refused.json()["code"]) == (403, "admin_needed")
+    assert [one["state"] for one in await listed(client)] == ["parked"]
+    assert (await discard(client, entry["id"], "admin")).json()["holds_money"] is True
+
+
+async def test_versions_that_never_arrived_are_named_and_need_an_admin(client, db, processor, spec, outbox):
+    """An event that waits for a gap takes the gap with it: the answer says how many versions are given up."""
+    subject = uuid4()
+    events = [held(outbox, subject, version) for version in (1, 3, 4)]
+    await processor.process(spec, records(*events, topic=PAYOUTS.name))
+    gap, _ = await listed(client)
+    assert (await discard(client, gap["id"], "operator")).json()["code"] == "admin_needed"
+    answer = (await discard(client, gap["id"], "admin")).json()
+    assert (answer["versions_skipped"], answer["released"]) == (1, 1)
+    assert await effects(db) == [events[0].event_id, events[2].event_id]
+
+
+async def test_a_dead_event_counts_as_its_version_only_where_its_producer_signed_it(
+    client, db, processor, spec, outbox
+):
+    """A signed event that no schema takes is given up and its followers go on; a forged one moves nothing."""
+    subject = uuid4()
+    poison = signed_poison(outbox, subject, 1)
+    forged = poison.replace(b'"aggregateversion":1', b'"aggregateversion":2')
+    follower = held(outbox, subject, 2)
+    await processor.process(spec, records(forged, poison, follower, topic=PAYOUTS.name))
+    lie, dead, waiting = await listed(client)
+    assert [one["state"] for one in (lie, dead, waiting)] == ["dead", "dead", "parked"]
+    assert (await discard(client, lie["id"], "operator")).json()["released"] == 0
+    assert await effects(db) == []
+    assert (await discard(client, dead["id"], "operator")).json()["released"] == 1
+    assert await effects(db) == [follower.event_id]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": " "}, {"reason": "a\x00b"}, {"reason": "x" * 501}]
+)
+async def test_a_discard_says_why(client, processor, handler, spec, outbox, body):
+    """Without a reason that can be kept, nothing is given up."""
+    await parked(processor, spec, handler, held(outbox, uuid4(), 1))
+    (entry,) = await listed(client)
+    answer = await client.post(f"{ROOT}/stuck-events/{entry['id']}/discard", json=body, headers=auth("admin"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert len(await listed(client)) == 1

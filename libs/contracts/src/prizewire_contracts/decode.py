@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn
 
 import orjson
@@ -11,10 +12,11 @@ from pydantic import ValidationError
 from prizewire_contracts.canonical import NotCanonical, check_canonical, is_out_of_range, render_checked
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.text import is_printable
 from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
 
-__all__ = ["MESSAGE_BYTES_MAX", "Decoded", "EventRefused", "decode"]
+__all__ = ["MESSAGE_BYTES_MAX", "Decoded", "EventRefused", "decode", "vouched_place"]
 
 MESSAGE_BYTES_MAX = 1_000_000
 """Larger messages are refused; Kafka's own default limit is a little above."""
@@ -103,6 +105,31 @@ def decode(
         except NotTrusted as error:
             raise EventRefused(RefusalCode(error.code), error.detail, raw=raw) from None
     return Decoded(event, raw, hashlib.sha256(text).digest())
+
+
+def vouched_place(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
+    """(type, source, subject, version) of a message whose producer signed it, whatever else is wrong with it; None
+    where nobody vouches for these four.
+    """
+    try:
+        raw = orjson.loads(value)
+        model = _model(topic, raw)
+        check_canonical(raw)
+        source, subject, version = raw["source"], raw["subject"], raw["aggregateversion"]
+        named = isinstance(subject, str) and is_printable(subject) and type(version) is int
+        if not model.signed or source != f"/prizewire/{model.producer}" or not named:
+            return None
+        trust.verify(
+            keyid=raw["keyid"],
+            service=model.producer or "",
+            use="event",
+            message=event_signing_bytes(topic=topic.name, raw=raw),
+            signature=raw["signature"],
+            at=datetime.fromisoformat(raw["time"]),
+        )
+    except (KeyError, TypeError, ValueError, EventRefused, NotTrusted):
+        return None
+    return raw["type"], source, subject, version
 
 
 def _is_json_but_for_numbers(value: bytes) -> bool:

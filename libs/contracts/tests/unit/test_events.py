@@ -16,6 +16,7 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.money_events import MONEY_EVENTS, OTHER_EVENTS, holds_money
 from prizewire_contracts.rails import SIGNER_RAILS, RailType
 from prizewire_contracts.topics import AUDIT, MATCHES, PAYOUTS, TOPICS, topic_of
 from prizewire_contracts.trust import MessageKey, NotTrusted, TrustStore, verify_raw
@@ -125,6 +126,17 @@ def test_every_event_of_a_service_is_bound_to_its_producer():
             else:
                 assert (model.signed, {model.producer}) == (True, set(topic.producers)), kind
     assert not AUDIT.consumers
+
+
+def test_every_type_says_whether_money_waits_for_it():
+    """A new type must be put into one of the two tables; one that nobody knows counts as money."""
+    types = {kind for topic in TOPICS for kind in topic.models}
+    assert types == MONEY_EVENTS | OTHER_EVENTS
+    assert not MONEY_EVENTS & OTHER_EVENTS
+    assert holds_money("prizewire.payout.paid.v1")
+    assert not holds_money("prizewire.payout.cancel_requested.v1")
+    assert holds_money(None)
+    assert holds_money("prizewire.unheard_of.v1")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.discards import Discards
+from prizewire_chassis.stuck_events import ReplayAnswer, StuckEvents
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.intents import AllowedDestination
 from prizewire_contracts.rails import Outcome, ProviderResult
@@ -345,3 +348,26 @@ async def test_an_operators_intent_that_says_too_little_is_dead(rig: Rig, change
     _, event = await operators(rig, **change)
     await rig.feed(event)
     assert await rig.stuck() == [("dead", "intent_invalid")]
+
+
+async def test_a_cancel_works_once_the_poison_before_it_is_discarded(rig: Rig) -> None:
+    """A NUL in the reason of a cancel, signed by rewards, is refused and stops the cancels after it; an operator gives
+    it up, and the plain cancel that waited is done at once.
+    """
+    payout_id = await rig.request(await rig.method())
+    await rig.feed(rig.cancel_asked(payout_id, reason="stop\x00"))
+    await rig.feed(rig.cancel_asked(payout_id, version=3))
+    assert await rig.stuck() == [("dead", "schema_invalid"), ("parked", "version_gap")]
+    assert (await rig.payout(payout_id)).state == "approved"
+
+    async def record(tx: AsyncConnection, stuck_id: int, answer: ReplayAnswer) -> None:
+        assert answer.state == "replayed"
+
+    stuck = StuckEvents(db=rig.db, processor=rig.processor, specs=[rig.spec], clock=rig.clock)
+    poison, _ = await stuck.page(after=0, limit=9)
+    answer = await Discards(stuck=stuck, audit=rig.audit).discard(
+        poison["id"], actor="op", reason="holds a NUL", may_hold_money=False, record=record
+    )
+    assert (answer.holds_money, answer.released) == (False, 1)
+    assert await rig.told(payout_id) == ["payout.approved", "payout.cancelled"]
+    assert await rig.stuck() == [("discarded", "schema_invalid"), ("replayed", "version_gap")]

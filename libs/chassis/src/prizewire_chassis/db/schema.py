@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from prizewire_chassis.db import schema_v1, schema_v2
+from prizewire_chassis.db import schema_v1, schema_v2, schema_v3
 
 __all__ = [
     "SEARCH_PATH",
     "append_only",
     "create_chassis_schema_v1",
     "create_chassis_schema_v2",
+    "create_chassis_schema_v3",
     "fix_search_path",
     "guard_transitions",
     "runtime_role",
@@ -39,6 +40,12 @@ def create_chassis_schema_v1(op: Any) -> None:
 def create_chassis_schema_v2(op: Any) -> None:
     """Bring the chassis' tables from the first version to the second; for one further migration of every service."""
     for statement in schema_v2.STATEMENTS:
+        op.execute(statement)
+
+
+def create_chassis_schema_v3(op: Any) -> None:
+    """Bring the chassis' tables from the second version to the third; for one further migration of every service."""
+    for statement in schema_v3.STATEMENTS:
         op.execute(statement)
 
 

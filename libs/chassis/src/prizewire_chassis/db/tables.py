@@ -107,6 +107,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
         Column("recorded_at", moment, nullable=False),
         Column("replayed_at", moment),
         Column("replayed_by", Text),
+        Column("discarded_at", moment),
+        Column("discarded_by", Text),
+        Column("discard_reason", Text),
         UniqueConstraint("consumer", "topic", "partition", "offset"),
         Index(
             "stuck_events_parked",

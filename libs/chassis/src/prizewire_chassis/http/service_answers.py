@@ -9,6 +9,7 @@ from prizewire_chassis.http.answers import AnswerModel, Moment
 __all__ = [
     "CheckAnswer",
     "ChecksAnswer",
+    "DiscardedAnswer",
     "LineageAnswer",
     "LineageStep",
     "ReplayedAnswer",
@@ -55,7 +56,8 @@ class StuckEventSummary(AnswerModel):
     state: Annotated[
         str,
         Field(
-            description="`dead` (refused, blocks nothing), `parked` (blocks its subject) or `replayed`.",
+            description="`dead` (refused, blocks nothing), `parked` (blocks its subject), `replayed` or "
+            "`discarded`.",
             examples=["parked"],
         ),
     ]
@@ -70,6 +72,9 @@ class StuckEventAnswer(StuckEventSummary):
     recorded_at: Annotated[Moment, Field(description="The same as `at`.")]
     replayed_at: Annotated[Moment | None, Field(examples=[None])]
     replayed_by: Annotated[str | None, Field(examples=[None])]
+    discarded_at: Annotated[Moment | None, Field(examples=[None])]
+    discarded_by: Annotated[str | None, Field(examples=[None])]
+    discard_reason: Annotated[str | None, Field(examples=[None])]
     message: Annotated[
         str,
         Field(
@@ -86,6 +91,23 @@ class ReplayedAnswer(AnswerModel):
     reason: Annotated[str | None, Field(description="Why it is still stuck.", examples=[None])]
     detail: Annotated[str | None, Field(examples=[None])]
     released: Annotated[int, Field(description="Events behind it that were applied too.", examples=[0])]
+
+
+class DiscardedAnswer(AnswerModel):
+    """What became of a discarded event."""
+
+    state: Annotated[str, Field(description="Its state now.", examples=["discarded"])]
+    holds_money: Annotated[
+        bool, Field(description="Whether money may wait for an event of this type.", examples=[False])
+    ]
+    versions_skipped: Annotated[
+        int,
+        Field(
+            description="Earlier versions of its subject that had not arrived; they are ignored when they do.",
+            examples=[0],
+        ),
+    ]
+    released: Annotated[int, Field(description="Events behind it that were applied.", examples=[1])]
 
 
 class CheckAnswer(AnswerModel):

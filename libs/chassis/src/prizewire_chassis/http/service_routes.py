@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.openapi.config import OpenAPIConfig
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import Role, require
+from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
+from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
@@ -20,6 +22,7 @@ from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.http.service_answers import (
     CheckAnswer,
     ChecksAnswer,
+    DiscardedAnswer,
     LineageAnswer,
     LineageStep,
     ReplayedAnswer,
@@ -29,17 +32,32 @@ from prizewire_chassis.http.service_answers import (
 from prizewire_chassis.problems import Problem
 from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.text import Reason
 
 __all__ = ["OpenAPIConfig", "service_controller"]
 
-_REPLAY_STATUS = {"not_found": 404, "already_replayed": 409, "consumer_unknown": 409, "not_head": 409}
+_REPLAY_STATUS = {
+    "not_found": 404,
+    "already_replayed": 409,
+    "already_discarded": 409,
+    "consumer_unknown": 409,
+    "not_head": 409,
+    "admin_needed": 403,
+}
 
 
-def service_controller(
-    *, service: str, db: Database, stuck: StuckEvents, lineage: Lineage, checks: Sequence[Check], audit: Audit
+def service_controller(  # noqa: C901 - a list of routes, each a function
+    *,
+    service: str,
+    db: Database,
+    stuck: StuckEvents,
+    lineage: Lineage,
+    checks: Sequence[Check],
+    audit: Audit,
 ) -> type[Controller]:
     """The controller under ``/api/services/<service>``. To the service's own checks comes that of its audit chain."""
     operator = require(Role.OPERATOR, Role.ADMIN)
+    discards = Discards(stuck=stuck, audit=audit)
     every_check = [*checks, audit_check(service)]
 
     class ServiceController(Controller):
@@ -95,6 +113,35 @@ def service_controller(
                 raise _problem(error) from None
             return ReplayedAnswer(**asdict(answer))
 
+        @post(
+            "/stuck-events/{stuck_id:int}/discard",
+            status_code=200,
+            summary="Give up a stuck event for good",
+            refusals={
+                403: ("forbidden", "admin_needed"),
+                404: ("not_found",),
+                409: ("already_replayed", "already_discarded", "not_head"),
+            },
+        )
+        async def discard(
+            self, stuck_id: FromPath[int], data: JSONBody[DiscardBody], request: Request[Principal, Any, Any]
+        ) -> DiscardedAnswer:
+            """The head of its subject only. It stays listed as discarded; what waited behind it is applied at once.
+            Where money may wait for it, or versions before it are missing, this is for admins.
+            """
+            user = request.user
+            try:
+                answer = await discards.discard(
+                    stuck_id,
+                    actor=user.subject,
+                    reason=data.reason,
+                    may_hold_money=user.has(Role.ADMIN),
+                    record=_ReplayRecords(audit, user.subject, stuck_id),
+                )
+            except NotReplayable as error:
+                raise _problem(error) from None
+            return DiscardedAnswer(**asdict(answer))
+
         @get("/checks", summary="The invariants of this service, checked now")
         async def checks(self) -> ChecksAnswer:
             found = []
@@ -116,6 +163,17 @@ def service_controller(
             return [str(code) for code in RefusalCode]
 
     return ServiceController
+
+
+class DiscardBody(BaseModel):
+    """Why a stuck event is given up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Reason = Field(
+        description="Why; it stands at the event and in the audit chain.",
+        examples=["its reason held a NUL; the cancel was sent again"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +204,9 @@ def _problem(error: NotReplayable) -> Problem:
     details = {
         "not_found": "there is no such stuck event",
         "already_replayed": "this event was applied since",
+        "already_discarded": "this event was discarded",
+        "admin_needed": "money may wait for this event, or versions before it are missing: only an admin discards it",
         "consumer_unknown": "the consumer of this event no longer exists",
-        "not_head": f"an earlier event of the same subject is parked: replay {error.head} first",
+        "not_head": f"an earlier event of the same subject is parked: replay or discard {error.head} first",
     }
     return Problem(status=_REPLAY_STATUS[error.code], code=error.code, detail=details[error.code])

@@ -74,6 +74,11 @@ class BatchProcessor:
         self._stopping = asyncio.Event()
 
     @property
+    def trust(self) -> TrustStore:
+        """The keys that vouch for producers."""
+        return self._trust
+
+    @property
     def stopping(self) -> bool:
         """Whether ``stop`` was called."""
         return self._stopping.is_set()

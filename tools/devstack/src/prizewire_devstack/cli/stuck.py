@@ -31,12 +31,16 @@ def _split(reference: str) -> tuple[str, str]:
 
 @click.group(name="stuck")
 def command() -> None:
-    """Dead and parked events: look at them, and send them again."""
+    """Dead and parked events: look at them, send them again, or give them up."""
 
 
 @command.command(name="list")
 @click.option("--service", "services", multiple=True, type=click.Choice(LISTED), help="Default: all.")
-@click.option("--state", type=click.Choice(["dead", "parked", "replayed"]), help="Default: dead and parked.")
+@click.option(
+    "--state",
+    type=click.Choice(["dead", "parked", "replayed", "discarded"]),
+    help="Default: dead and parked.",
+)
 @click.option("--correlation-id", help="Only those of one match.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_events(
@@ -110,3 +114,23 @@ def replay(reference: str, as_json: bool) -> int:
     else:
         click.echo(f"{reference} was refused again: {answer.get('reason')}.")
     return 0 if applied else 1
+
+
+@command.command(name="discard")
+@click.argument("reference", metavar="SERVICE/NUMBER")
+@click.option("--reason", required=True, help="Why; it stands at the event and in the audit chain.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def discard(reference: str, reason: str, as_json: bool) -> int:
+    """Give up one stuck event for good; what waits behind it is applied at once."""
+    service, number = _split(reference)
+    with connect() as api:
+        answer = api.post(f"/api/services/{service}/stuck-events/{number}/discard", {"reason": reason})
+    if as_json:
+        click.echo(json.dumps(answer))
+        return 0
+    click.echo(f"{reference} was discarded. Events applied behind it: {answer['released']}.")
+    if answer["versions_skipped"]:
+        click.echo(f"{answer['versions_skipped']} earlier events never arrived and will be ignored.")
+    if answer["holds_money"]:
+        click.echo("Money may wait for this event: look at what it was about.")
+    return 0

@@ -1,0 +1,145 @@
+"""Giving up a stuck event for good: a person's decision, with a reason, after which its subject goes on.
+
+A discarded event is kept whole, for ever. Its version counts as applied, so that what waits behind it does not wait for
+a gap: a parked event's own version, and a dead event's where its producer signed it and it is the next one.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.metrics import DISCARDED
+from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayRecorder, StuckEvents
+from prizewire_contracts.decode import vouched_place
+from prizewire_contracts.money_events import holds_money
+
+__all__ = ["DiscardAnswer", "Discards"]
+
+_UNVERSIONED = "none"
+"""``VersionRule.NONE``: the inbox, which has the rules, stands on stuck events."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardAnswer:
+    """What became of a stuck event that was given up.
+
+    ``holds_money``: money may wait for it, see ``prizewire_contracts.money_events``. ``versions_skipped``: how many
+    versions before it had not arrived, and will be ignored when they do. ``released``: how many were applied behind it.
+    """
+
+    state: str
+    holds_money: bool
+    versions_skipped: int
+    released: int
+
+
+class Discards:
+    """Discarding, over HTTP."""
+
+    def __init__(self, *, stuck: StuckEvents, audit: Audit) -> None:
+        self._stuck = stuck
+        self._audit = audit
+
+    async def discard(
+        self, stuck_id: int, *, actor: str, reason: str, may_hold_money: bool, record: ReplayRecorder
+    ) -> DiscardAnswer:
+        """Give up one event, audited in the same transaction, and then apply what waited behind it. ``record`` writes
+        down each of those. ``may_hold_money``: the caller may give up what money waits for.
+
+        Raises:
+            NotReplayable: ``not_found``, ``already_replayed``, ``already_discarded``, ``not_head`` or ``admin_needed``.
+        """
+        if stuck_id > ID_MAX:
+            raise NotReplayable("not_found")
+        async with self._stuck.db.transaction() as tx:
+            row = await self._locked(tx, stuck_id)
+            money = holds_money(row.type)
+            key, skipped = await self._go_past(tx, row)
+            if (money or skipped) and not may_hold_money:
+                raise NotReplayable("admin_needed")
+            values = {"id": stuck_id, "now": self._stuck.clock.now(), "actor": actor, "reason": reason}
+            await tx.execute(_DISCARD, values)
+            await self._audit.record(
+                tx,
+                actor=actor,
+                action="stuck_event.discarded",
+                target=str(stuck_id),
+                reason=reason,
+                detail={
+                    "was": row.state,
+                    "stuck_reason": row.reason,
+                    "consumer": row.consumer,
+                    "event_id": row.event_id,
+                    "type": row.type,
+                    "subject": row.subject,
+                    "holds_money": money,
+                    "versions_skipped": skipped,
+                },
+                correlation_id=row.correlation_id,
+            )
+            after_commit(tx, DISCARDED.labels(row.consumer, str(money).lower()).inc)
+        released = 0 if key is None else await self._stuck.release_behind(key, actor=actor, record=record)
+        return DiscardAnswer("discarded", money, skipped, released)
+
+    async def _locked(self, tx: AsyncConnection, stuck_id: int) -> Row[tuple[object, ...]]:
+        row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()
+        if row is None:
+            raise NotReplayable("not_found")
+        if row.state in ("replayed", "discarded"):
+            raise NotReplayable(f"already_{row.state}")
+        if row.state == "parked":
+            key = {"consumer": row.consumer, "source": row.source, "subject": row.subject}
+            head = (await tx.execute(_HEAD, key)).scalar_one()
+            if head != stuck_id:
+                raise NotReplayable("not_head", head)
+        return row
+
+    async def _go_past(
+        self, tx: AsyncConnection, row: Row[tuple[object, ...]]
+    ) -> tuple[tuple[str, str, str] | None, int]:
+        """Count the event's version as applied. Answers whose followers may go on, and how many versions before it are
+        missing.
+        """
+        spec = self._stuck.specs.get(row.consumer)
+        if spec is None:
+            return None, 0
+        kind, source, subject, version = row.type, row.source, row.subject, row.version
+        if row.state == "dead":
+            place = vouched_place(topic=spec.topic, value=bytes(row.value), trust=self._stuck.processor.trust)
+            if place is None:
+                return None, 0
+            kind, source, subject, version = place
+        key = (row.consumer, source, subject)
+        if spec.version_rule(kind) == _UNVERSIONED or version is None:
+            return (key if row.state == "parked" else None), 0
+        names = {"consumer": row.consumer, "source": source, "subject": subject}
+        current = (await tx.execute(_VERSION, names)).scalar_one_or_none() or 0
+        if row.state == "dead" and version != current + 1:
+            return None, 0
+        if version > current:
+            await tx.execute(_ADVANCE, {**names, "version": version})
+        strict = spec.version_rule(kind) == "strict"
+        return key, max(0, version - current - 1) if strict else 0
+
+
+_LOCK = text("SELECT * FROM stuck_events WHERE id = :id FOR UPDATE")
+_HEAD = text(
+    "SELECT min(id) FROM stuck_events WHERE state = 'parked' AND consumer = :consumer AND source = :source "
+    "AND subject = :subject"
+)
+_DISCARD = text(
+    "UPDATE stuck_events SET state = 'discarded', discarded_at = :now, discarded_by = :actor, "
+    "discard_reason = :reason WHERE id = :id"
+)
+_VERSION = text(
+    "SELECT version FROM applied_versions WHERE consumer = :consumer AND source = :source AND subject = :subject "
+    "FOR UPDATE"
+)
+_ADVANCE = text(
+    "INSERT INTO applied_versions (consumer, source, subject, version) "
+    "VALUES (:consumer, :source, :subject, :version) ON CONFLICT (consumer, source, subject) "
+    "DO UPDATE SET version = excluded.version WHERE applied_versions.version < excluded.version"
+)
