@@ -67,6 +67,7 @@ OTHER_EVENTS: Final = frozenset(
         "claim.expired",
         "wallet.receivable_opened",
         "wallet.receivable_recovered",
+        "wallet.receivable_restored",
         "wallet.receivable_written_off",
         "wallet.topup_credited",
         "wallet.topup_reversed",
