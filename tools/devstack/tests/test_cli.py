@@ -151,7 +151,8 @@ def test_half_of_another_installation_is_refused(given: str, missing: str, tmp_p
     """The local stack is not meant by somebody who set one of the two."""
     (tmp_path / "campaigns.yaml").write_text("campaigns: []")
     file = str(tmp_path / "campaigns.yaml")
-    for arguments in (("stuck", "replay", "rewards/1"), ("apply", file), ("publish", file)):
+    discard = ("stuck", "discard", "rewards/1", "--reason", "poisoned")
+    for arguments in (("stuck", "replay", "rewards/1"), discard, ("apply", file), ("publish", file)):
         done = prizewire(*arguments, home=tmp_path, environment={given: "http://127.0.0.1:1"})
         assert done.returncode == 2
         assert f"{given} is set and {missing} is not" in done.stderr, arguments
