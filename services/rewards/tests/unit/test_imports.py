@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from prizewire_contracts.text import is_printable
 from prizewire_rewards.domain.funding import INTAKE_MAX
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.opening import Opening, Reconciliation, SumKey
@@ -128,6 +129,11 @@ def test_a_row_that_cannot_be_read_is_refused_by_its_place() -> None:
         ({"player": "x" * 129}, "player_invalid"),
         ({"reference": ""}, "reference_invalid"),
         ({"reference": "a\nb"}, "reference_invalid"),
+        ({"reference": "a\x00b"}, "reference_invalid"),
+        ({"reference": "e\u0301"}, "reference_invalid"),
+        ({"player": "e\u0301"}, "player_invalid"),
+        ({"player": "a\x00"}, "player_invalid"),
+        ({"asset": "\x00"}, "asset_unknown"),
         ({"bucket": "pending"}, "bucket_unknown"),
         ({"asset": "NOPE"}, "asset_unknown"),
         ({"amount": "1.001"}, "amount_too_many_decimals"),
@@ -136,6 +142,7 @@ def test_a_row_that_cannot_be_read_is_refused_by_its_place() -> None:
     ]
     rows = [OpeningRow(**{**good, **changes}) for changes, _ in wrong] + [OpeningRow(**good)]
     openings, refused = read_rows(rows, assets=ASSETS)
+    assert all(is_printable(one.detail) for one in refused)
     assert [(one.number, one.code) for one in refused] == [(n, code) for n, (_, code) in enumerate(wrong)]
     assert [(one.number, one.amount) for one in openings] == [(len(wrong), 100)]
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from prizewire_contracts.text import PRINTABLE, PRINTABLE_OR_EMPTY, Line, Reason
+from prizewire_contracts.text import PRINTABLE, Line, Reason
 
 __all__ = [
     "Body",
@@ -59,7 +59,8 @@ class DecisionBody(Body):
     reason: Reason = Field(examples=["identity seen on 2024-04-22"])
 
 
-Cell = Annotated[str, StringConstraints(max_length=300, pattern=PRINTABLE_OR_EMPTY)]
+Cell = Annotated[str, StringConstraints(max_length=300)]
+"""One cell of a table. ``read_rows`` refuses what it cannot take, by the row and with a code."""
 
 
 class OpeningRow(Body):

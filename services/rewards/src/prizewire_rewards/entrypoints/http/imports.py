@@ -11,6 +11,7 @@ from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
+from prizewire_contracts.text import PRINTABLE, is_name, is_normal, printable
 from prizewire_money import Amount, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow, OpeningsBody
@@ -20,9 +21,8 @@ from prizewire_rewards.handlers.imports import import_balances
 
 __all__ = ["ImportController"]
 
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 """Who may be a player, as the contracts' events have it."""
-_REFERENCE = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+_REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
 
 
 class ImportController(Controller):
@@ -107,18 +107,18 @@ def read_rows(rows: Sequence[OpeningRow], *, assets: AssetRegistry) -> tuple[lis
 
 def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | Refusal:
     asset = assets.get(row.asset)
-    if not _NAME.fullmatch(row.player):
+    if not is_name(row.player):
         return Refusal(number, "player_invalid", "a player is 1 to 128 characters without white space")
-    if not _REFERENCE.fullmatch(row.reference):
+    if not _REFERENCE.fullmatch(row.reference) or not is_normal(row.reference):
         return Refusal(number, "reference_invalid", "a reference is 1 to 128 printable characters")
     if row.bucket not in OPENING_BUCKETS:
         return Refusal(number, "bucket_unknown", f"a bucket is one of {', '.join(OPENING_BUCKETS)}")
     if asset is None:
-        return Refusal(number, "asset_unknown", f"there is no asset {row.asset}")
+        return Refusal(number, "asset_unknown", f"there is no asset {printable(row.asset, length_max=12)}")
     try:
         amount = Amount.parse(asset, row.amount).minor
     except InvalidAmount as error:
-        return Refusal(number, str(error.code), str(error))
+        return Refusal(number, str(error.code), printable(str(error)))
     return Opening(
         number=number,
         player=row.player,
