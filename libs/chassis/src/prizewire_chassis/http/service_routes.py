@@ -102,7 +102,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
             "/stuck-events/{stuck_id:int}/replay",
             status_code=200,
             summary="Send a stuck event again",
-            refusals={409: ("already_replayed", "consumer_unknown", "not_head")},
+            refusals={409: ("already_replayed", "already_discarded", "consumer_unknown", "not_head")},
         )
         async def replay(self, stuck_id: FromPath[int], request: Request[Any, Any, Any]) -> ReplayedAnswer:
             actor = request.user.subject
