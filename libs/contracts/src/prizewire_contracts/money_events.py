@@ -90,6 +90,7 @@ OTHER_EVENTS: Final = frozenset(
         "topup.failed",
         "player.updated",
         "provider.event_received",
+        "signing.messages_refused",
         "audit.recorded",
     )
 )
