@@ -32,7 +32,7 @@ async def settle(rig: Rig, match: Match, parties: list[dict[str, str]], **more: 
 
 
 async def ask(rig: Rig, amount: int, player: str = "ann") -> UUID:
-    command = RequestPayout(id=uuid4(), player=player, asset="USDC", amount=amount)
+    command = RequestPayout(id=uuid4(), player=player, asset="USDC", amount=amount, method_id=None)
     async with rig.db.transaction() as tx:
         payout = await request_payout(command, work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
     return payout.id
