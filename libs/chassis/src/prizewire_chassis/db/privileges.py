@@ -37,7 +37,10 @@ class Privileges(NamedTuple):
     functions: tuple[str, ...]
 
 
-_STUCK: Final = "event_id source subject type version correlation_id state reason detail value recorded_at replayed_at replayed_by"
+_STUCK: Final = (
+    "event_id source subject type version correlation_id state reason detail value recorded_at replayed_at replayed_by "
+    "discarded_at discarded_by discard_reason"
+)
 CHASSIS: Final = Privileges(
     {
         "alembic_version": Rights(),
