@@ -16,6 +16,7 @@ from prizewire_rewards.domain.caps import CapKey, CapLine
 from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.entries import Entry, EntryRound, EntryState
 from prizewire_rewards.domain.events import Event
+from prizewire_rewards.domain.fees import FeeSource, FeeWithdrawal, WithdrawalState, source_account
 from prizewire_rewards.domain.funding import FundingAccount
 from prizewire_rewards.domain.ledger import EDGE_OF, KINDS, Account, Bound, Kind, Transfer, deltas
 from prizewire_rewards.domain.model import (
@@ -108,6 +109,7 @@ class MemoryStore:
     topups: dict[UUID, Topup] = field(default_factory=dict)
     reversals: dict[tuple[str, str], Reversal] = field(default_factory=dict)
     fundings: dict[str, FundingAccount] = field(default_factory=dict)
+    fee_withdrawals: dict[UUID, FeeWithdrawal] = field(default_factory=dict)
     wishes: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
     asked: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
@@ -135,6 +137,7 @@ class MemoryStore:
             entries=_Entries(self),
             topups=_Topups(self),
             fundings=_Fundings(self),
+            fees=_Fees(self),
             withdrawals=_Withdrawals(self),
             receivables=_Receivables(self),
             openings=_Openings(self),
@@ -161,6 +164,10 @@ class _Ledger(_Port):
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
         held = self.store.books.balances
         return {account: held[account] for account in accounts if account in held}
+
+    async def lock_intake(self, asset: str) -> int:
+        held = self.store.books.balances
+        return -sum(held[one] for one in held if one.kind is Kind.EXTERNAL_IN and one.asset == asset)
 
 
 class _Receivables(_Port):
@@ -569,6 +576,24 @@ class _Fundings(_Port):
 
     async def add(self, account: FundingAccount, *, actor: str, now: datetime) -> bool:
         return self.store.fundings.setdefault(account.name, account) is account
+
+
+class _Fees(_Port):
+    async def lock_balance(self, source: FeeSource, asset: str) -> int:
+        return self.store.books.balance(source_account(source, asset))
+
+    async def add(self, withdrawal: FeeWithdrawal) -> None:
+        self.store.fee_withdrawals[withdrawal.id] = withdrawal
+
+    async def lock(self, identifier: UUID) -> FeeWithdrawal | None:
+        return self.store.fee_withdrawals.get(identifier)
+
+    async def decide(self, withdrawal: FeeWithdrawal) -> None:
+        assert self.store.fee_withdrawals[withdrawal.id].state is WithdrawalState.FILED
+        assert (
+            withdrawal.state is not WithdrawalState.APPROVED or withdrawal.decided_by != withdrawal.filed_by
+        )
+        self.store.fee_withdrawals[withdrawal.id] = withdrawal
 
 
 class _Withdrawals(_Port):

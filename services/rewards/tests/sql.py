@@ -58,6 +58,7 @@ async def insert(
         "credit_kind": credit.kind,
         "asset": debit.asset,
         "amount": amount,
+        "correlation": "test",
         "at": START,
         **changes,
     }
@@ -65,7 +66,7 @@ async def insert(
         text(
             "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, "
             "credit_kind, asset, amount, cause, correlation_id, at) VALUES (:id, :group, :type, :debit, "
-            ":debit_kind, :credit, :credit_kind, :asset, :amount, 'test', 'test', :at)"
+            ":debit_kind, :credit, :credit_kind, :asset, :amount, 'test', :correlation, :at)"
         ),
         values,
     )

@@ -14,6 +14,7 @@ __all__ = [
     "CLAIMS_PAST_DEADLINE",
     "CLAIMS_WAITING",
     "ENTRIES",
+    "FEE_WITHDRAWALS",
     "LEDGER_BEHIND",
     "LINES_BOOKED",
     "LINES_HELD",
@@ -61,6 +62,9 @@ PARTS_OLDEST = Gauge(
 )
 LINES_BOOKED = Counter(
     "prizewire_rewards_lines_booked_total", "Prize lines that were credited or made pending."
+)
+FEE_WITHDRAWALS = Counter(
+    "prizewire_rewards_fee_withdrawals_total", "Withdrawals of fees that were decided on.", ["outcome"]
 )
 PAYOUTS_REQUESTED = Counter(
     "prizewire_rewards_payouts_requested_total", "Payouts requested, by who filed them.", ["by"]

@@ -70,6 +70,18 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("ada", "POST", "/api/funding-accounts/{name}/withdraw", {}, {"amount": "1.00", **REASON}),
     ("ada", "GET", "/api/funding-accounts", {}, None),
     ("ada", "GET", "/api/funding-accounts/{name}", {}, None),
+    ("olga", "GET", "/api/fees", {}, None),
+    (
+        "ada",
+        "POST",
+        "/api/fee-withdrawals",
+        {},
+        {"source": "platform", "asset": "USDC", "amount": "0.10", "reference": "wire"},
+    ),
+    ("apo", "POST", "/api/fee-withdrawals/{withdrawal_id}/approve", {}, None),
+    ("apo", "POST", "/api/fee-withdrawals/{withdrawal_id}/reject", {}, REASON),
+    ("olga", "GET", "/api/fee-withdrawals", {}, None),
+    ("olga", "GET", "/api/fee-withdrawals/{withdrawal_id}", {}, None),
     (
         "olga",
         "POST",
@@ -122,11 +134,20 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
             f"/api/claims/{reviewed.reward_id(other)}", headers={"Idempotency-Key": uuid4().hex}
         )
     debt = await rig.owe("cam", 500)
+    await rig.settle(Match(await rig.campaign(funded=10_000), [(player, "1.00")], platform="1.00"))
+    filed = []
+    async with rig.client("ada", "admin") as client:
+        body = {"source": "platform", "asset": "USDC", "amount": "0.10", "reference": "wire"}
+        for _ in range(2):
+            headers = {"Idempotency-Key": uuid4().hex}
+            made = await client.post("/api/fee-withdrawals", json=body, headers=headers)
+            filed.append(made.json()["withdrawal_id"])
     values = {
         "campaign_id": named["campaign"],
         "payout_id": named["payout"],
         "transfer_id": named["transfer"],
         "receivable_id": debt.id,
+        "withdrawal_id": filed[0],
         "asset": "USDC",
         "name": "marketing",
         "player": player,
@@ -137,6 +158,7 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "": values,
         "POST /api/rewards/{reward_id}/release": {"reward_id": capped.reward_id(player)},
         "POST /api/rewards/{reward_id}/reject": {"reward_id": capped.reward_id(other)},
+        "POST /api/fee-withdrawals/{withdrawal_id}/reject": {"withdrawal_id": filed[1]},
         "POST /api/claims/{reward_id}/reject": {"reward_id": reviewed.reward_id(other)},
     }
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
 from prizewire_rewards.domain.entries import ENTRY_EDGES, ENTRY_START
+from prizewire_rewards.domain.fees import WITHDRAWAL_EDGES, WITHDRAWAL_START
 from prizewire_rewards.domain.states import (
     CAMPAIGN_EDGES,
     CAMPAIGN_START,
@@ -25,6 +26,7 @@ ONLY_IN_THE_DATABASE = {
     "campaigns_state_edges",
     "claims_state_edges",
     "entries_state_edges",
+    "fee_withdrawals_state_edges",
     "payouts_state_edges",
     "rewards_state_edges",
     "rounds_state_edges",
@@ -40,6 +42,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
         "rewards": {*REWARD_EDGES},
         "claims": {*CLAIM_EDGES, *(("", state) for state in CLAIM_START)},
         "entries": {*ENTRY_EDGES, *(("", state) for state in ENTRY_START)},
+        "fee_withdrawals": {*WITHDRAWAL_EDGES, *(("", state) for state in WITHDRAWAL_START)},
     }
     for table, edges in domain.items():
         rows = await rig.rows(f"SELECT from_state, to_state FROM {table}_state_edges")

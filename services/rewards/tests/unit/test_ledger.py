@@ -58,6 +58,13 @@ def test_escrowed_entry_fees_never_reach_a_pool() -> None:
     }
 
 
+def test_fees_lead_out_and_nowhere_else() -> None:
+    """What was kept as a fee leaves the system, and never becomes a prize, a wallet's money or a payout; points stay."""
+    for kind in (Kind.FEES, Kind.ENTRY_FEES):
+        assert whither(kind, redeemable=True) == {Kind.EXTERNAL_OUT}
+    assert not whither(Kind.FEES, redeemable=False)
+
+
 def test_the_walk_sees_a_forbidden_path() -> None:
     """With one wrong edge the same walk finds entry fees in a pool, three transfers on."""
     wrong = [*((edge.debit, edge.credit) for edge in EDGES), (Kind.EXTERNAL_OUT, Kind.EXTERNAL_IN)]
@@ -131,7 +138,8 @@ def test_deltas_of_a_batch_close() -> None:
 def test_the_migrations_are_a_literal_copy() -> None:
     """Kinds and edges in the database are those of the domain, whichever migration brought them."""
     first, second = migration_of("0001_first"), migration_of("0004_ways_of_money")
-    brought = [first, second, migration_of("0012_debts_of_buckets")]
+    later = ("0012_debts_of_buckets", "0017_fee_withdrawals")
+    brought = [first, second, *(migration_of(name) for name in later)]
     kinds = [tuple(line.split()) for one in (first, second) for line in one.KINDS.strip().splitlines()]
     assert dict(kinds) == {str(kind): str(bound) for kind, bound in KINDS.items()}
     edges = [tuple(line.split()) for one in brought for line in one.EDGES.strip().splitlines()]

@@ -36,6 +36,8 @@ _TABLE: Final = (
     Route(prefix="/api/rewards", service="rewards"),
     Route(prefix="/api/claims", service="rewards"),
     Route(prefix="/api/players", service="rewards"),
+    Route(prefix="/api/fee-withdrawals", service="rewards"),
+    Route(prefix="/api/fees", service="rewards"),
     Route(prefix="/api/funding-accounts", service="rewards"),
     Route(prefix="/api/payouts/create", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),

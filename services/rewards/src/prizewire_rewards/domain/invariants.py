@@ -52,6 +52,9 @@ class Invariant(StrEnum):
     TOPUPS_ADD_UP = "topups_add_up"
     """A top-up was credited once; what was reversed of it is the sum of its refunds and disputes less those won, and
     the ledger says the same."""
+    FEES_ADD_UP = "fees_add_up"
+    """Each withdrawal of fees that was approved has left once, by its amount, and none that was not; no fees are below
+    zero."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every campaign, round, payout, claim and entry ends in its present state."""
 

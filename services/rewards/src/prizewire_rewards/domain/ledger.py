@@ -142,6 +142,7 @@ class TransferType(StrEnum):
     ENTRY_FEE_REFUNDED = "entry_fee_refunded"
     ENTRY_FEE_EARNED = "entry_fee_earned"
     ENTRY_FEE_WITHDRAWN = "entry_fee_withdrawn"
+    FEE_WITHDRAWN = "fee_withdrawn"
     PAYOUT_REQUESTED = "payout_requested"
     PAYOUT_PAID = "payout_paid"
     PAYOUT_GIVEN_BACK = "payout_given_back"
@@ -201,6 +202,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_WINNINGS, Kind.ENTRY_FEES, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_TOPUP, Kind.ENTRY_FEES, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_WITHDRAWN, Kind.ENTRY_FEES, Kind.EXTERNAL_OUT, ANY_ASSET),
+    Edge(TransferType.FEE_WITHDRAWN, Kind.FEES, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_REQUESTED, Kind.WINNINGS, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_PAID, Kind.PAYOUT_PENDING, Kind.TREASURY, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_GIVEN_BACK, Kind.PAYOUT_PENDING, Kind.WINNINGS, REDEEMABLE_ONLY),

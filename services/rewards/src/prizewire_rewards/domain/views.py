@@ -72,6 +72,7 @@ CATEGORY_OF: Final[Mapping[TransferType, Category]] = {
     TransferType.ENTRY_FEE_REFUNDED: Category.REFUND,
     TransferType.ENTRY_FEE_EARNED: Category.ENTRY_FEE,
     TransferType.ENTRY_FEE_WITHDRAWN: Category.DEBIT,
+    TransferType.FEE_WITHDRAWN: Category.DEBIT,
     TransferType.PAYOUT_REQUESTED: Category.PAYOUT,
     TransferType.PAYOUT_PAID: Category.PAYOUT,
     TransferType.PAYOUT_GIVEN_BACK: Category.REFUND,

@@ -18,12 +18,13 @@ from prizewire_rewards.domain.views import (
     RewardView,
     WalletBalance,
 )
+from prizewire_rewards.ports.fees import FeeQueries
 from prizewire_rewards.ports.money import MoneyQueries
 
 __all__ = ["Queries"]
 
 
-class Queries(MoneyQueries, Protocol):
+class Queries(MoneyQueries, FeeQueries, Protocol):
     """What people read. Nothing is decided from it."""
 
     async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:

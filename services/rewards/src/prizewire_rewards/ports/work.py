@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prizewire_rewards.ports.campaigns import Campaigns
 from prizewire_rewards.ports.claims import CapCounts, Claims, Players
+from prizewire_rewards.ports.fees import FeeWithdrawals
 from prizewire_rewards.ports.ledger import Ledger, Openings, Receivables
 from prizewire_rewards.ports.money import Entries, Fundings, Topups, Withdrawals
 from prizewire_rewards.ports.parties import Parties
@@ -38,6 +39,7 @@ class Work:
     entries: Entries
     topups: Topups
     fundings: Fundings
+    fees: FeeWithdrawals
     withdrawals: Withdrawals
     receivables: Receivables
     parties: Parties

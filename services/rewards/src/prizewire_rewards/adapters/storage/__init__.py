@@ -6,6 +6,7 @@ from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
 from prizewire_rewards.adapters.storage.caps import SqlCaps
 from prizewire_rewards.adapters.storage.claims import SqlClaims
 from prizewire_rewards.adapters.storage.entries import SqlEntries
+from prizewire_rewards.adapters.storage.fees import SqlFeeWithdrawals
 from prizewire_rewards.adapters.storage.funding import SqlFundings, SqlWithdrawals
 from prizewire_rewards.adapters.storage.history import SqlHistory
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
@@ -38,6 +39,7 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         entries=SqlEntries(tx),
         topups=SqlTopups(tx),
         fundings=SqlFundings(tx),
+        fees=SqlFeeWithdrawals(tx),
         withdrawals=SqlWithdrawals(tx),
         receivables=SqlReceivables(tx),
         openings=SqlOpenings(tx),

@@ -187,6 +187,22 @@ def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     return LineageEntry(row.opened_at, SERVICE, "receivable", str(row.id), summary, detail)
 
 
+def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    detail = {
+        "source": row.source,
+        "asset": row.asset,
+        "amount": _wire(row, row.amount, assets),
+        "reference": row.reference,
+        "state": row.state,
+        "filed_by": row.filed_by,
+        "decided_by": row.decided_by,
+        "reason": row.reason,
+    }
+    decided = f"{row.state} by {row.decided_by}" if row.decided_by else "waits for another person"
+    summary = f"withdrawal of {detail['amount']} {row.asset} of {row.source} fees filed by {row.filed_by}: {decided}"
+    return LineageEntry(row.filed_at, SERVICE, "fee_withdrawal", str(row.id), summary, detail)
+
+
 _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
@@ -215,7 +231,11 @@ _REFUSALS = text(
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
+_FEE_WITHDRAWALS = text(
+    "SELECT * FROM fee_withdrawals WHERE CAST(id AS text) = :id ORDER BY filed_at, id LIMIT :limit"
+)
 _KINDS = (
+    ("withdrawals of fees", _FEE_WITHDRAWALS, _fee_withdrawal),
     ("entries", _ENTRIES, _entry),
     ("top-ups", _TOPUPS, _topup),
     ("reversals of top-ups", _REVERSALS, _reversal),

@@ -25,6 +25,25 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
                OR (e.state = 'paid' AND (r.id IS NULL OR (r.ended_as IS NOT NULL AND NOT r.closing))))
         """,
     ),
+    Invariant.FEES_ADD_UP: (
+        "withdrawals of fees",
+        "SELECT id, 1 AS weight FROM fee_withdrawals",
+        """
+        SELECT w.id, format('withdrawal of fees %s of %s is %s, and %s have left by it; %s are there', w.id, w.amount,
+                            w.state, l.gone, b.least)
+        FROM fee_withdrawals w
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount), 0) AS gone FROM ledger_transfers
+            WHERE correlation_id = CAST(w.id AS text) AND type IN ('fee_withdrawn', 'entry_fee_withdrawn')
+        ) l
+        CROSS JOIN LATERAL (
+            SELECT coalesce(min(balance), 0) AS least FROM ledger_balances
+            WHERE kind IN ('fees', 'entry_fees') AND asset = w.asset
+        ) b
+        WHERE w.id = ANY (CAST(:ids AS uuid[]))
+          AND (l.gone <> CASE WHEN w.state = 'approved' THEN w.amount ELSE 0 END OR b.least < 0)
+        """,
+    ),
     Invariant.TOPUPS_ADD_UP: (
         "top-ups",
         "SELECT id, 1 AS weight FROM topups",

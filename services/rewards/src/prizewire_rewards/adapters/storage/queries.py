@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
 from prizewire_rewards.adapters.storage.entries import entry_of
+from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
 from prizewire_rewards.adapters.storage.funding import wish_of
 from prizewire_rewards.adapters.storage.histories import entry_page, one_entry, statement_of
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.entries import Entry as RoundEntry
+from prizewire_rewards.domain.fees import FeeBalance, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.statement import BUCKETS, Statement
@@ -127,6 +129,20 @@ class SqlQueries:
             )
             for row in rows
         ]
+
+    async def fee_withdrawals(
+        self, *, state: WithdrawalState | None, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[FeeWithdrawal]:
+        """See the port."""
+        return await fee_withdrawals(self._tx, state=state, limit=limit, before=before)
+
+    async def fee_withdrawal(self, identifier: UUID) -> FeeWithdrawal | None:
+        """See the port."""
+        return await fee_withdrawal(self._tx, identifier)
+
+    async def fee_balances(self) -> list[FeeBalance]:
+        """See the port."""
+        return await fee_balances(self._tx, assets=list(self._assets))
 
     async def round_entries(self, *, player: str, limit: int, after: UUID | None) -> list[RoundEntry]:
         """A player's entries by id."""

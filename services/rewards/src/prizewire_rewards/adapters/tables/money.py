@@ -16,7 +16,15 @@ from sqlalchemy import (
 
 from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, match_columns, metadata
 
-__all__ = ["auto_withdrawals", "entries", "entry_rounds", "funding_accounts", "topup_reversals", "topups"]
+__all__ = [
+    "auto_withdrawals",
+    "entries",
+    "entry_rounds",
+    "fee_withdrawals",
+    "funding_accounts",
+    "topup_reversals",
+    "topups",
+]
 
 entry_rounds = Table(
     "entry_rounds",
@@ -99,6 +107,22 @@ funding_accounts = Table(
     asset_column(),
     Column("created_by", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False),
+)
+fee_withdrawals = Table(
+    "fee_withdrawals",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("source", Text, nullable=False),
+    asset_column(),
+    Column("amount", BigInteger, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("filed_by", Text, nullable=False),
+    Column("filed_at", MOMENT, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", MOMENT),
+    Column("reason", Text),
+    Index("fee_withdrawals_listed", "filed_at", "id"),
 )
 auto_withdrawals = Table(
     "auto_withdrawals",

@@ -9,6 +9,7 @@ from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.claims import ClaimController
 from prizewire_rewards.entrypoints.http.entries import EntryController
 from prizewire_rewards.entrypoints.http.exports import TransactionExportController, WalletExportController
+from prizewire_rewards.entrypoints.http.fees import FeeController, FeeWithdrawalController
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.held import HeldController
@@ -35,6 +36,8 @@ def build_routes(front: Front) -> Router:
         WithdrawalController,
         FundingController,
         OperatorPayoutController,
+        FeeController,
+        FeeWithdrawalController,
         ReceivableController,
         ClaimController,
         PlayerController,

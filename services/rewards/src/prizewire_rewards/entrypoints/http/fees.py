@@ -1,0 +1,242 @@
+"""``/api/fee-withdrawals`` and ``/api/fees``: what fees lie where, and how they leave."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_contracts.text import Line
+from prizewire_rewards import metrics
+from prizewire_rewards.domain.fees import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
+from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, DecisionBody
+from prizewire_rewards.entrypoints.http.examples import fees as examples
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.handlers.fees import DecideFees, decide_withdrawal, file_withdrawal
+
+__all__ = ["FeeController", "FeeWithdrawalController"]
+
+_READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+class FeeWithdrawalBody(Body):
+    """Fees that are to leave."""
+
+    source: Literal["platform", "organizer", "entry_fees"] = Field(
+        description="Whose: the platform's, organizers' of rounds without an organizer, or earned entry fees.",
+        examples=["platform"],
+    )
+    asset: Code = Field(examples=["USDC"])
+    amount: Decimal = Field(description="In the asset.", examples=["120.00"])
+    reference: Line = Field(
+        description="The bank transfer that it leaves by, for people.", examples=["wire 2026-04-02"]
+    )
+
+
+class FeeController(Controller):
+    """What fees lie where."""
+
+    path = "/api/fees"
+    tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require(*_READERS)], summary="Fees by asset and source", responses=examples.FEES)
+    async def balances(self, *, front: NamedDependency[Front]) -> dict[str, Any]:
+        """What was kept and has not left, what was withdrawn, and what is filed to be."""
+        found = await front.read(lambda queries: queries.fee_balances())
+        return {"items": [_balance(front, one) for one in found]}
+
+
+class FeeWithdrawalController(Controller):
+    """Fees leave by two persons: an admin files, another one or an approver approves."""
+
+    path = "/api/fee-withdrawals"
+    tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        guards=[require(*_READERS)],
+        summary="Withdrawals of fees, newest first",
+        responses=examples.FEE_WITHDRAWALS,
+    )
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_state: Annotated[WithdrawalState | None, QueryParameter(name="state")] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> Page:
+        """All, or those that are filed, approved or rejected."""
+        size, before = page_limit(limit), time_cursor(cursor)
+        found = await front.read(
+            lambda queries: queries.fee_withdrawals(state=withdrawal_state, limit=size, before=before)
+        )
+        last = [found[-1].filed_at.isoformat(), str(found[-1].id)] if found else None
+        return pages_of([_shown(front, one) for one in found], limit=size, cursor=last)
+
+    @get(
+        "/{withdrawal_id:uuid}",
+        guards=[require(*_READERS)],
+        summary="One withdrawal of fees",
+        responses=examples.FEE_WITHDRAWAL,
+    )
+    async def one(self, *, front: NamedDependency[Front], withdrawal_id: FromPath[UUID]) -> dict[str, Any]:
+        """Who filed it, and what became of it."""
+        found = await front.read(lambda queries: queries.fee_withdrawal(withdrawal_id))
+        if found is None:
+            detail = f"there is no withdrawal of fees {withdrawal_id}"
+            raise Problem(status=404, code="fee_withdrawal_unknown", detail=detail)
+        return _shown(front, found)
+
+    @post(
+        guards=[require(Role.ADMIN)],
+        summary="File a withdrawal of fees, for another person to approve",
+        responses=examples.FEE_WITHDRAWAL_FILED,
+    )
+    async def file(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[FeeWithdrawalBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Nothing moves yet. What is not there is refused."""
+        amount = front.minor(front.asset(data.asset), data.amount)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+            withdrawal = FeeWithdrawal(
+                id=identifier,
+                source=FeeSource(data.source),
+                asset=data.asset,
+                amount=amount,
+                reference=data.reference,
+                filed_by=request.user.subject,
+                filed_at=front.clock.now(),
+            )
+            filed = await file_withdrawal(withdrawal, work=front.works.of(tx), tools=front.tools)
+            shown = _shown(front, filed)
+            await _audit(front, tx, filed, what="filed", actor=request.user.subject, shown=shown)
+            return 201, shown
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/fee-withdrawals",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+        )
+
+    @post(
+        "/{withdrawal_id:uuid}/approve",
+        guards=[require(Role.APPROVER, Role.ADMIN)],
+        status_code=200,
+        summary="Approve a withdrawal of fees: the money leaves",
+        responses=examples.FEE_WITHDRAWAL,
+    )
+    async def approve(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Who filed it never approves it."""
+        return await _decide(front, withdrawal_id, request.user, key, reason=None)
+
+    @post(
+        "/{withdrawal_id:uuid}/reject",
+        guards=[require(Role.APPROVER, Role.ADMIN)],
+        status_code=200,
+        summary="Reject a withdrawal of fees, or take it back",
+        responses=examples.FEE_WITHDRAWAL_REJECTED,
+    )
+    async def reject(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[dict[str, Any]]:
+        """Nothing moves any more."""
+        return await _decide(front, withdrawal_id, request.user, key, reason=data.reason)
+
+
+async def _decide(
+    front: Front, withdrawal_id: UUID, principal: Principal, key: str | None, *, reason: str | None
+) -> Response[dict[str, Any]]:
+    """Approve, or reject for a ``reason``."""
+    what = "approved" if reason is None else "rejected"
+    command = DecideFees(id=withdrawal_id, approved=reason is None, actor=principal.subject, reason=reason)
+
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        del identifier  # what is decided on has an id already
+        after = await decide_withdrawal(command, work=front.works.of(tx), now=front.clock.now())
+        shown = _shown(front, after)
+        await _audit(front, tx, after, what=what, actor=principal.subject, shown=shown)
+        after_commit(tx, metrics.FEE_WITHDRAWALS.labels(what).inc)
+        return 200, shown
+
+    return await front.once(
+        principal=principal,
+        route=f"POST /api/fee-withdrawals/{{withdrawal_id}}/{what}",
+        key=key,
+        body={"withdrawal_id": str(withdrawal_id), "reason": reason},
+        work=work,
+    )
+
+
+async def _audit(
+    front: Front,
+    tx: AsyncConnection,
+    withdrawal: FeeWithdrawal,
+    *,
+    what: str,
+    actor: str,
+    shown: dict[str, Any],
+) -> None:
+    await front.audit.record(
+        tx,
+        actor=actor,
+        action=f"fee_withdrawal.{what}",
+        target=str(withdrawal.id),
+        reason=withdrawal.reason,
+        detail=shown,
+        correlation_id=str(withdrawal.id),
+    )
+
+
+def _shown(front: Front, withdrawal: FeeWithdrawal) -> dict[str, Any]:
+    at = withdrawal.decided_at
+    return {
+        "withdrawal_id": str(withdrawal.id),
+        "source": withdrawal.source,
+        "asset": withdrawal.asset,
+        "amount": front.wire(withdrawal.asset, withdrawal.amount),
+        "reference": withdrawal.reference,
+        "state": withdrawal.state,
+        "filed_by": withdrawal.filed_by,
+        "filed_at": withdrawal.filed_at.isoformat(),
+        "decided_by": withdrawal.decided_by,
+        "decided_at": None if at is None else at.isoformat(),
+        "reason": withdrawal.reason,
+        "correlation_id": str(withdrawal.id),
+    }
+
+
+def _balance(front: Front, found: FeeBalance) -> dict[str, Any]:
+    return {
+        "source": found.source,
+        "asset": found.asset,
+        "balance": front.wire(found.asset, found.balance),
+        "withdrawn": front.wire(found.asset, found.withdrawn),
+        "filed": front.wire(found.asset, found.filed),
+    }

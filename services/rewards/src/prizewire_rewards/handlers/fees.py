@@ -1,0 +1,72 @@
+"""Withdrawals of fees: filed by one person, approved or rejected by another."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.domain.errors import InsufficientBalance, InvalidRequest, NotFound
+from prizewire_rewards.domain.fees import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
+from prizewire_rewards.handlers.journal import Journal
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["DecideFees", "decide_withdrawal", "file_withdrawal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideFees:
+    """A person's decision about a withdrawal."""
+
+    id: UUID
+    approved: bool
+    actor: str
+    reason: str | None
+
+
+async def file_withdrawal(withdrawal: FeeWithdrawal, *, work: Work, tools: Tools) -> FeeWithdrawal:
+    """Ask for fees to be withdrawn. Nothing moves before another person approves.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable`` or ``amount_not_positive``.
+        InsufficientBalance: the fees do not reach.
+    """
+    asset = tools.assets.get(withdrawal.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {withdrawal.asset}")
+    if not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never leave")
+    if withdrawal.amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+    await _covered(withdrawal, work=work)
+    await work.fees.add(withdrawal)
+    return withdrawal
+
+
+async def decide_withdrawal(command: DecideFees, *, work: Work, now: datetime) -> FeeWithdrawal:
+    """Approve a withdrawal, which moves the money, or reject it. Who filed it may reject it, and never approves.
+
+    Raises:
+        NotFound: ``fee_withdrawal_unknown``.
+        InvalidRequest: ``fee_withdrawal_final`` or ``own_fee_withdrawal``.
+        InsufficientBalance: the fees no longer reach.
+    """
+    filed = await work.fees.lock(command.id)
+    if filed is None:
+        raise NotFound("fee_withdrawal_unknown", f"there is no withdrawal of fees {command.id}")
+    after = decided(filed, approved=command.approved, by=command.actor, reason=command.reason, now=now)
+    if after.state is WithdrawalState.APPROVED:
+        await _covered(after, work=work)
+        journal = Journal()
+        journal.add(
+            [withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id)
+        )
+        await work.ledger.post(journal.transfers, now=now)
+    await work.fees.decide(after)
+    return after
+
+
+async def _covered(withdrawal: FeeWithdrawal, *, work: Work) -> None:
+    balance = await work.fees.lock_balance(withdrawal.source, withdrawal.asset)
+    if balance < withdrawal.amount:
+        raise InsufficientBalance(
+            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=f"{withdrawal.source} fees"
+        )
