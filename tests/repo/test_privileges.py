@@ -2,14 +2,22 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
-from prizewire_chassis.db.privileges import FILE, read_privileges
+from prizewire_chassis import db
+from prizewire_chassis.db.privileges import CHASSIS, FILE, Rights, read_privileges
 from tests.repo.house import Repository
 
+SCHEMAS = {
+    module.name: import_module(f"prizewire_chassis.db.{module.name}")
+    for module in iter_modules(db.__path__)
+    if module.name.startswith("schema_v")
+}
 SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
 
 
@@ -25,21 +33,39 @@ def statements(folder: Path) -> Iterator[str]:
                 yield "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
 
 
+def unnamed(found: list[str], tables: Mapping[str, Rights]) -> list[str]:
+    """Tables, and columns of tables whose rows change, that these statements make and the table does not name."""
+    dropped = {name for text in found for name in re.findall(r"DROP TABLE (?:IF EXISTS )?(\w+)", text)}
+    missing = []
+    for text in found:
+        missing += [
+            table
+            for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", text)
+            if table not in tables and table not in dropped and not table.endswith("_edges")
+        ]
+        for table, rest in re.findall(r"ALTER TABLE (?:ONLY )?(\w+)([^;]*)", text):
+            rights = tables.get(table)
+            missing += [
+                f"{table}.{column}"
+                for column in re.findall(r"ADD COLUMN (?:IF NOT EXISTS )?(\w+)", rest)
+                if rights is not None and rights.fixed and column not in (*rights.update, *rights.fixed)
+            ]
+    return missing
+
+
+def test_what_the_chassis_makes_stands_in_its_table_of_privileges() -> None:
+    """Each version of its schema."""
+    found = [text for schema in SCHEMAS.values() for text in schema.STATEMENTS]
+    assert len(found) > 10
+    assert unnamed(found, CHASSIS.tables) == [], (
+        "say in prizewire_chassis.db.privileges what services may do with them"
+    )
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_migrations_make_stands_in_the_table_of_privileges(repository: Repository, service: str) -> None:
     """A new table is named, and so is a new column of a table whose rows change: the database grants nothing else."""
     folder = repository.root / "services" / service
     tables = read_privileges(folder / "migrations" / FILE).tables
-    found = list(statements(folder))
-    dropped = {name for text in found for name in re.findall(r"DROP TABLE (?:IF EXISTS )?(\w+)", text)}
-    missing = []
-    for text in found:
-        for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", text):
-            if table not in tables and table not in dropped and not table.endswith("_edges"):
-                missing.append(table)  # noqa: PERF401 - beside the loop below it reads best so
-        for table, rest in re.findall(r"ALTER TABLE (?:ONLY )?(\w+)([^;]*)", text):
-            for column in re.findall(r"ADD COLUMN (?:IF NOT EXISTS )?(\w+)", rest):
-                rights = tables.get(table)
-                if rights is not None and rights.fixed and column not in (*rights.update, *rights.fixed):
-                    missing.append(f"{table}.{column}")
+    missing = unnamed(list(statements(folder)), tables)
     assert missing == [], f"say in services/{service}/migrations/{FILE} what the service may do with them"
