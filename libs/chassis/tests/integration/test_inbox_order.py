@@ -154,3 +154,21 @@ async def test_a_type_that_is_not_wanted_only_moves_the_version(db, processor, h
     async with db.transaction() as tx:
         rows = await tx.execute(text("SELECT event_id, reason FROM stuck_events"))
         assert [tuple(row) for row in rows] == [(fine.event_id, "competition_unknown")]
+
+
+async def test_a_type_of_no_concern_leaves_no_trace(db, processor, handler, make_spec, outbox):
+    """Where versions of its type are not looked at either: no row in the inbox, and it never waits behind a parked event."""
+    payout = uuid4()
+    spec = replace(make_spec(VersionRule.NONE), types=frozenset({"prizewire.payout.held.v1"}))
+    head = held(outbox, payout, 1)
+    handler.refuse[head.event_id] = Refusal(RefusalCode.EVENT_MISMATCH, "another amount", park=True)
+    other = outbox.event(
+        PayoutApprovedEvent, PayoutApproved(payout_id=payout, policy_version=1, approvers=[]), subject=str(payout),
+        version=2, correlation_id="c-1",
+    )  # fmt: skip
+    await processor.process(spec, records(head, other, topic=TOPIC))
+    async with db.transaction() as tx:
+        rows = await tx.execute(text("SELECT event_id, reason FROM stuck_events"))
+        assert [tuple(row) for row in rows] == [(head.event_id, "event_mismatch")]
+        rows = await tx.execute(text("SELECT event_id FROM inbox"))
+        assert [row.event_id for row in rows] == [head.event_id]

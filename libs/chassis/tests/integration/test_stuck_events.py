@@ -10,7 +10,7 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.metrics import EVENTS
-from prizewire_chassis.stuck_events import NotReplayable, PlaceTaken
+from prizewire_chassis.stuck_events import PARKED_GRACE, NotReplayable, PlaceTaken
 from prizewire_chassis.testing import records
 from prizewire_contracts.codes import RefusalCode
 
@@ -178,10 +178,10 @@ async def test_a_replay_answers_the_newest_reason(db, processor, handler, make_s
     event, spec = held(outbox, uuid4(), 1), make_spec()
     handler.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
     await processor.process(spec, records(event, topic=TOPIC))
-    handler.refuse[event.event_id] = Refusal(RefusalCode.CAMPAIGN_UNKNOWN, "which?", park=True)
+    handler.refuse[event.event_id] = Refusal(RefusalCode.ASSET_UNKNOWN, "which?", park=True)
     stuck = make_stuck(spec)
     await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
-    assert await stuck_rows(db) == [("parked", "campaign_unknown")]
+    assert await stuck_rows(db) == [("parked", "asset_unknown")]
 
 
 async def test_a_forged_message_stays_dead_when_it_is_sent_again(
@@ -220,3 +220,40 @@ async def test_followers_of_a_head_that_died_are_released(
     assert await stuck.release()
     assert await effects(db) == [follower.event_id]
     assert await stuck_rows(db) == [("dead", "source_not_allowed"), ("replayed", "subject_parked")]
+
+
+async def test_a_parked_event_is_a_breach_until_it_is_applied(
+    db, processor, handler, make_spec, make_stuck, outbox
+):
+    """Whatever came after it: the head is named with what waits behind it, until a replay goes through."""
+    payout, spec = uuid4(), make_spec(VersionRule.NONE)
+    head, follower = held(outbox, payout, 1), held(outbox, payout, 2)
+    handler.refuse[head.event_id] = Refusal(RefusalCode.EVENT_MISMATCH, "another amount", park=True)
+    others = [held(outbox, uuid4(), 1) for _ in range(60)]
+    await processor.process(spec, records(head, follower, *others, topic=TOPIC))
+    stuck = make_stuck(spec)
+    async with db.transaction() as tx:
+        [breach] = await stuck.parked(tx)
+        assert await stuck.parked_count(tx) == 2
+    assert f"of {payout}, is parked since" in breach
+    assert breach.endswith("event_mismatch: another amount; 1 more wait behind it")
+    handler.refuse.clear()
+    await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
+    async with db.transaction() as tx:
+        assert await stuck.parked(tx) == []
+
+
+async def test_what_waits_for_a_passing_reason_is_a_breach_once_it_is_old(
+    db, processor, handler, make_spec, make_stuck, outbox, clock
+):
+    """A gap in versions, or what the consumer names, may fill by itself for a while."""
+    spec = replace(make_spec(), passing=frozenset({RefusalCode.RESULT_MISSING}))
+    early = held(outbox, uuid4(), 1)
+    handler.refuse[early.event_id] = Refusal(RefusalCode.RESULT_MISSING, "not here", park=True)
+    await processor.process(spec, records(early, held(outbox, uuid4(), 3), topic=TOPIC))
+    stuck = make_stuck(spec)
+    async with db.transaction() as tx:
+        assert await stuck.parked(tx) == []
+    clock.advance(PARKED_GRACE)
+    async with db.transaction() as tx:
+        assert len(await stuck.parked(tx)) == 2

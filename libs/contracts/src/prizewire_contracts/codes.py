@@ -44,7 +44,6 @@ class RefusalCode(StrEnum):
     ILLEGAL_TRANSITION = "illegal_transition"
     VERSION_GAP = "version_gap"
     RESULT_MISSING = "result_missing"
-    CAMPAIGN_UNKNOWN = "campaign_unknown"
     ASSET_UNKNOWN = "asset_unknown"
     DIGEST_MISMATCH = "digest_mismatch"
     EVENT_MISMATCH = "event_mismatch"

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.checks import audit_check
+from prizewire_chassis.checks import audit_check, parked_check
 from prizewire_chassis.db import Database
 from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
@@ -55,10 +55,12 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
     checks: Sequence[Check],
     audit: Audit,
 ) -> type[Controller]:
-    """The controller under ``/api/services/<service>``. To the service's own checks comes that of its audit chain."""
+    """The controller under ``/api/services/<service>``. To the service's own checks come those of its parked events
+    and of its audit chain.
+    """
     operator = require(Role.OPERATOR, Role.ADMIN)
     discards = Discards(stuck=stuck, audit=audit)
-    every_check = [*checks, audit_check(service)]
+    every_check = [*checks, parked_check(stuck), audit_check(service)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"

@@ -186,7 +186,10 @@ class BatchProcessor:
     ) -> dict[int, Refusal]:
         """Apply items; answers the refusals by index. The same path serves live batches and replays."""
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
-        coming = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
+        every = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
+        coming = [(index, item) for index, item in every if spec.concerns(item.event.type)]
+        for _ in range(len(every) - len(coming)):
+            taken.skip("unconcerned")
         admitted, refusals = await admit(tx, spec, coming, taken)
         fresh = await self._deduplicate(tx, spec, admitted, refusals, taken)
         fresh, versions = await check_versions(tx, spec, fresh, refusals, taken)

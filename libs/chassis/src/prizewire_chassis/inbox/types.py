@@ -114,11 +114,12 @@ def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a 
 @dataclass(frozen=True, slots=True)
 class ConsumerSpec:
     """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
-    ``types`` only have their version recorded.
+    ``types`` only have their version recorded, and leave no trace at all where versions are not looked at.
 
     ``admit`` is for topics whose events the trust store cannot vouch for. It is asked before anything is looked up or
     stored under an event's name: what it refuses is dead, parks nothing and leaves no trace in the inbox.
     ``correlation_of`` says, from source and subject, which correlation id an event belongs to that names none.
+    ``passing`` are the reasons with which an event may be parked for a while as a matter of course.
     ``overtakes`` says, from the reason of a parked head and a later event's type, that this event does not wait behind
     it: what the head waits for must come through. ``ready`` answers the ids of parked heads that have what they waited
     for; they are then sent again. Versions' gaps need neither.
@@ -132,7 +133,14 @@ class ConsumerSpec:
     admit: Admission | None = None
     correlation_of: Callable[[str, str], str] | None = None
     overtakes: Callable[[str, str], bool] | None = None
+    passing: frozenset[str] = frozenset()
     ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]] | None = None
+
+    def concerns(self, event_type: str) -> bool:
+        """Whether events of a type are looked at: they are handled, or their versions count. Others leave no trace."""
+        if self.types is None or event_type in self.types:
+            return True
+        return self.version_rule(event_type) is not VersionRule.NONE
 
     def correlation(self, *, named: str | None, source: str | None, subject: str | None) -> str | None:
         """The correlation id that an event names, or else the one that it belongs to, where that can be said."""

@@ -13,7 +13,7 @@ from faststream.kafka import KafkaBroker
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
-from prizewire_chassis.checks import audit_check, checks_job
+from prizewire_chassis.checks import audit_check, checks_job, parked_check
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
@@ -104,7 +104,11 @@ class _Process:
                 ),
                 checks_job(
                     db=runtime.db,
-                    checks=[*(() if built.checks_watched else built.checks), audit_check(runtime.service)],
+                    checks=[
+                        *(() if built.checks_watched else built.checks),
+                        parked_check(stuck),
+                        audit_check(runtime.service),
+                    ],
                     interval_s=settings.checks_interval_s,
                 ),
             ]

@@ -166,6 +166,7 @@ def matches_spec(
         admit=admit,
         correlation_of=lambda source, subject: str(match_correlation_id(source=source, match_id=subject)),
         overtakes=_overtakes,
+        passing=frozenset({Reason.RESULT_MISSING}),
         ready=ready,
     )
 
