@@ -328,3 +328,24 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
         await by_name["invariants"].run()
     (told,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")
     assert any("all 8 payouts" in one for one in told.values())
+
+
+async def test_breaches_that_are_not_named_yet_are_not_passed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a look finds as many breaches as it names, the next looks at the same rounds again, until all are mended."""
+    monkeypatch.setattr(checks, "BREACHES_MAX", 1)
+    await played(rig, rounds=2)
+    first, second = sorted(str(row["id"]) for row in await rig.rows("SELECT id FROM rounds"))
+    await tamper(rig, "UPDATE rewards SET amount = amount + 1 WHERE player = 'cid'")
+    [watch] = [one for one in build_watches(weight=1) if one.name is Invariant.ROUNDS_ADD_UP]
+    for _ in range(3):
+        seen = await look(rig, watch)
+        assert not seen.whole
+        assert [first in breach for breach in seen.breaches] == [True]
+    await tamper(
+        rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'"
+    )
+    assert list((await look(rig, watch)).breaches) == []
+    seen = await look(rig, watch)
+    assert [second in breach for breach in seen.breaches] == [True]

@@ -228,17 +228,20 @@ async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class _Rota:
-    """Whose turn it is, and who is looked at again at every turn because a breach was found there."""
+    """Whose turn it is, and who is looked at again at every turn because a breach was found there. While there may be more
+    breaches than are named, the turn goes to the same ones again: none is passed unseen.
+    """
 
     of: str
     subjects: str
     weight: int
     after: UUID = FIRST
+    began: UUID = FIRST
     broken: tuple[UUID, ...] = ()
 
     async def turn(self, tx: AsyncConnection) -> tuple[list[UUID], bool, str]:
         """The ids of this turn, whether all have had theirs with it, and what to say of it."""
-        began = self.after
+        began = self.began = self.after
         ids, last = await _slice(tx, self.subjects, after=began, weight=self.weight)
         self.after = FIRST if last else ids[-1]
         if began == FIRST and last:
@@ -250,10 +253,13 @@ class _Rota:
             said += f", and again {len(self.broken)} that were broken"
         return [*ids, *self.broken], last, said
 
-    def keep(self, found: Sequence[tuple[UUID | None, str]]) -> list[str]:
-        """Remember where breaches were found; answers their sentences."""
+    def keep(self, found: Sequence[tuple[UUID | None, str]]) -> tuple[list[str], bool]:
+        """Remember where breaches were found; answers their sentences, and whether they are all that there are."""
         self.broken = tuple(dict.fromkeys(subject for subject, _ in found if subject is not None))
-        return [breach for _, breach in found]
+        complete = len(found) < BREACHES_MAX
+        if not complete:
+            self.after = self.began
+        return [breach for _, breach in found], complete
 
 
 class SliceWatch:
@@ -268,8 +274,8 @@ class SliceWatch:
         """Look at the next slice."""
         await tx.execute(_BY_INDEX)
         ids, whole, said = await self._rota.turn(tx)
-        breaches = self._rota.keep(await _ask(tx, self._sql, ids=ids))
-        return Seen(breaches=breaches, covered=said, looked_at=len(set(ids)), whole=whole)
+        breaches, complete = self._rota.keep(await _ask(tx, self._sql, ids=ids))
+        return Seen(breaches=breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
 
 
 class BalanceWatch:
@@ -292,9 +298,11 @@ class BalanceWatch:
             said = f"nothing: {lag.behind} transfers are still to be summed up"
             return Seen(breaches=self._breaches, covered=said, looked_at=0, whole=False)
         ids, whole, said = await self._rota.turn(tx)
-        self._breaches = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
+        self._breaches, complete = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
         said += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
-        return Seen(breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole)
+        return Seen(
+            breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete
+        )
 
 
 class AssetsWatch:
