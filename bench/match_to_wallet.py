@@ -19,6 +19,7 @@ from bench.sides import SERVICES, through_chain, through_floor, through_services
 from bench.stacks import bench_stack
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.api import Api
+from prizewire_devstack.declarations import make_competition
 from prizewire_devstack.stack import Stack
 
 SIDES = ("floor", "chain", "services")
@@ -43,8 +44,8 @@ def prepare(stack: Stack, *, prizes: int, key: MessageKey) -> None:
             "not_after": "2100-01-01T00:00:00+00:00",
         }
         for name, keys in (("bench", []), ("bench-signed", [pinned])):
-            api.post(
-                "/api/competitions",
+            make_competition(
+                api,
                 {
                     "id": name,
                     "name": name,

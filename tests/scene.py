@@ -17,6 +17,7 @@ from stellar_sdk import Keypair
 from prizewire_devstack import game_server
 from prizewire_devstack.api import Api
 from prizewire_devstack.components.stellar import assets
+from prizewire_devstack.declarations import make_competition
 from prizewire_devstack.demo.players import Address, create_accounts, register_methods
 from prizewire_devstack.demo.tournaments import Player
 from prizewire_devstack.stack import Stack
@@ -89,8 +90,8 @@ class Scene:
             )
             api.post(f"/api/campaigns/{self.campaign}/activate", {})
             rows = [{"places": str(place), "amount_each": prize} for place, prize in enumerate(PRIZES, 1)]
-            api.post(
-                "/api/competitions",
+            make_competition(
+                api,
                 {
                     "id": self.name,
                     "name": self.name,

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prizewire_devstack import game_server
+from prizewire_devstack.api import Api
+from prizewire_devstack.declarations import make_competition, once_known
 from prizewire_devstack.stack import Stack
 from prizewire_devstack.waiting import eventually_sync
 from tests.crowd import Crowd
@@ -129,8 +131,8 @@ def test_what_was_spent_is_owed_and_recovered(full_stack: Stack) -> None:
         lambda: balances(crowd, "winnings", *players) == ["50.00", "30.00", "20.00"], deadline_s=30
     )
     with crowd.api() as api:
-        api.post(
-            "/api/competitions",
+        make_competition(
+            api,
             {
                 "id": "debt-dear",
                 "name": "Dear",
@@ -203,3 +205,63 @@ def test_a_result_in_parts_is_booked_when_it_is_whole(full_stack: Stack) -> None
     eventually_sync(lambda: crowd.balance_sheet()["wallets"] == "2500.00", deadline_s=90)
     assert balances(crowd, "winnings", "large-q0", f"large-q{count - 1}") == ["1.00", "1.00"]
     assert crowd.breaches() == []
+
+
+def test_a_refused_round_is_settled_anew_and_paid(full_stack: Stack) -> None:
+    """The campaign ends after the rule was written: two final rounds come back to settlement and are told as breaches;
+    one is settled anew under a mended rule and paid, the other is voided, and no breach is left.
+    """
+    crowd = make(full_stack, "refused")
+    first, second = crowd.match(0), crowd.match(1)
+    with crowd.api() as api:
+        api.post(f"/api/campaigns/{crowd.campaign}/end", {})
+    for match_id, players in (first, second):
+        crowd.publish(crowd.result(match_id, players))
+
+    def refused() -> dict[str, str]:
+        with crowd.api() as api:
+            found = list(api.items("/api/rounds", competition=crowd.name, refused="true"))
+        return {one["match_id"]: one["id"] for one in found}
+
+    eventually_sync(lambda: len(refused()) == 2, deadline_s=60)
+    rounds = refused()
+    with crowd.api() as api:
+        shown = api.get(f"/api/rounds/{rounds[first[0]]}")
+        assert (shown["state"], shown["refused"]["code"]) == ("FINALIZED", "campaign_ended")
+        assert all(any(one in breach for breach in unmended(api)) for one in rounds.values())
+        again = api.post(
+            "/api/campaigns", {"name": "refused-2", "asset": ASSET, "delivery": "wallet"}, key="refused-2"
+        )["id"]
+        api.post(
+            f"/api/campaigns/{again}/fund", {"amount": "1000.00", "reference": "refused-2"}, key="refused-2"
+        )
+        api.post(f"/api/campaigns/{again}/activate", {})
+        rule = api.get(f"/api/competitions/{crowd.name}")
+        body = {name: rule[name] for name in RULE_FIELDS}
+        once_known(lambda: api.put(f"/api/competitions/{crowd.name}", {**body, "campaign": again}))
+        why = {"reason": "the campaign had ended"}
+        api.post(f"/api/rounds/{rounds[first[0]]}/resettle", why, key="refused-a")
+        api.post(f"/api/rounds/{rounds[second[0]]}/resolve", {**why, "void": True}, key="refused-b")
+    eventually_sync(
+        lambda: balances(crowd, "winnings", *first[1]) == ["50.00", "30.00", "20.00"], deadline_s=60
+    )
+    assert refused() == {}
+    with crowd.api() as api:
+        assert not any(one in breach for breach in unmended(api) for one in rounds.values())
+        [sheet] = [one for one in api.items("/api/campaigns") if one["id"] == again]
+    assert (sheet["granted"], sheet["funded"]) == ("100.00", "1000.00")
+
+
+RULE_FIELDS = (
+    "name", "asset", "gross_prize", "platform_fee_bps", "organizer_fee_bps", "template", "ties", "rank_by",
+    "sources", "dispute_window_s",
+)  # fmt: skip
+
+
+def unmended(api: Api) -> list[str]:
+    """What settlement's check of refused rounds finds."""
+    checks = api.get("/api/services/settlement/checks")["checks"]
+    found: list[str] = next(
+        one["breaches"] for one in checks if one["name"] == "settlement.refused_rounds_are_mended"
+    )
+    return found

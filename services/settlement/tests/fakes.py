@@ -15,11 +15,14 @@ from prizewire_settlement.domain.errors import Reason
 from prizewire_settlement.domain.events import RoundEvent
 from prizewire_settlement.domain.model import (
     SCORE_SCALE,
+    Campaign,
+    CampaignState,
     Competition,
     Entry,
     Line,
     PlayerResult,
     RankBy,
+    Refusal,
     ResultPart,
     Round,
     Rule,
@@ -82,6 +85,12 @@ def make_competition(rule: Rule | None = None, **changes: Any) -> Competition:
     )
 
 
+def make_campaign(**changes: Any) -> Campaign:
+    """The campaign of ``make_rule``, active, in EURC."""
+    values: dict[str, Any] = {"id": CAMPAIGN, "asset": "EURC", "state": CampaignState.ACTIVE, "version": 1}
+    return Campaign(**{**values, **changes})
+
+
 def source_key(key: MessageKey = KEY, **changes: Any) -> SourceKey:
     values: dict[str, Any] = {
         "keyid": key.keyid,
@@ -123,6 +132,8 @@ class FakeWorld:
     entries: list[Entry] = field(default_factory=list)
     published: list[RoundEvent] = field(default_factory=list)
     disputed: set[tuple[str, str]] = field(default_factory=set)
+    campaigns: dict[UUID, Campaign] = field(default_factory=lambda: {CAMPAIGN: make_campaign()})
+    refusals: list[Refusal] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
     def add(self, competition: Competition) -> None:
@@ -179,6 +190,7 @@ class FakeWorld:
             and one.final_at is not None
             and one.final_at <= now
             and one.waiting_since is None
+            and one.refused_at is None
             and (one.source, one.match_id) not in self.disputed
         ]
         return sorted(found, key=lambda one: (one.final_at or now, one.id))[:limit]
@@ -193,10 +205,19 @@ class FakeWorld:
         self.held |= changes.rounds
         self.settled += changes.settlements
         self.entries += changes.entries
+        self.refusals += changes.refusals
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         self.calls.append("publish")
         self.published += events
+
+    async def campaign(self, campaign_id: UUID) -> Campaign | None:
+        return self.campaigns.get(campaign_id)
+
+    async def keep(self, campaigns: Sequence[Campaign]) -> None:
+        for one in campaigns:
+            if one.id not in self.campaigns or self.campaigns[one.id].version < one.version:
+                self.campaigns[one.id] = one
 
     async def create(self, competition: Competition) -> bool:
         if competition.id in self.kept:

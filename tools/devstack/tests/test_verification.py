@@ -2,59 +2,79 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from prizewire_devstack import verification
+from prizewire_devstack import agreement, verification
+from prizewire_devstack.agreement import Memory
 from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api
 from prizewire_devstack.cli import verify as command
+from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.verification import Verdict, verify
 
 CHECK = {"name": "sums", "ok": True, "breaches": [], "looked_at": 7}
-ROUNDS = {"r1": ("3", ["1.00", "2.00"], "0.00"), "r2": ("5.50", ["5.50"], "0.00")}
 
 
 class Installation:
-    """Services that answer as they are told to."""
+    """Services that answer as they are told to. Of each round: what settlement says, and what rewards says or nothing."""
 
     def __init__(self) -> None:
         self.checks: dict[str, Any] = {service: [dict(CHECK)] for service in SERVICES_WITH_API}
         self.down: set[str] = set()
-        self.owed = {name: list(lines) for name, (_, lines, _) in ROUNDS.items()}
-        self.states: dict[str, list[str]] = {}
-        self.lines_total: dict[str, int] = {}
-        self.asked = 0
+        self.ended: dict[str, dict[str, Any]] = {}
+        self.booked: dict[str, dict[str, Any] | None] = {}
+        self.asked: list[str] = []
+        self.page_limit = 200
+        self.end("r1", days_ago=2)
+        self.end("r2", days_ago=1)
+
+    def end(self, name: str, *, days_ago: float, **changes: Any) -> None:
+        """A round that ended so long ago, booked as it was settled; ``changes`` say otherwise of its settlement."""
+        at = datetime.now(UTC) - timedelta(days=days_ago)
+        both = {
+            "round_id": name,
+            "settlement_version": 1,
+            "campaign": "c",
+            "asset": "EURC",
+            "gross": "4.00",
+            "prizes": 2,
+            "prizes_total": "3.00",
+        }
+        told = {**both, "state": "FINALIZED", "ended_at": at.isoformat(), "refused": False, **changes}
+        self.ended[name] = told
+        self.booked[name] = {**both, "state": "final", "final": True, "settled_at": at.isoformat()}
 
     def answer(self, request: httpx.Request) -> httpx.Response:
+        query = request.url.params
         match request.url.path.split("/")[2:]:
             case ["services", service, "checks"]:
                 if service in self.down:
                     return httpx.Response(502, json={"code": "service_unreachable", "detail": "away"})
                 return httpx.Response(200, json={"checks": self.checks[service]})
-            case ["rounds"]:
-                assert request.url.params["state"] == "FINALIZED"
-                return httpx.Response(
-                    200, json={"items": [{"id": name} for name in ROUNDS], "next_cursor": None}
-                )
-            case ["rounds", name]:
-                net, lines, unclaimed = ROUNDS[name]
-                total = self.lines_total.get(name, len(lines))
-                settlement = {"net": net, "unclaimed": unclaimed, "lines_total": total}
-                return httpx.Response(200, json={"settlement": settlement})
-            case ["rewards"]:
-                self.asked += 1
-                name = request.url.params["round_id"]
-                states = self.states.get(name, ["credited"] * len(self.owed[name]))
-                items = [
-                    {"amount": amount, "state": state}
-                    for amount, state in zip(self.owed[name], states, strict=True)
-                ]
-                return httpx.Response(200, json={"items": items, "next_cursor": None})
+            case ["rounds", "ended"]:
+                since = datetime.fromisoformat(query["since"]) if "since" in query else None
+                found = sorted(self.ended.values(), key=lambda one: str(one["ended_at"]))
+                found = [one for one in found if since is None or when(one) >= since]
+                start = int(query.get("cursor", 0))
+                end = start + self.page_limit
+                cursor = str(end) if end < len(found) else None
+                return httpx.Response(200, json={"items": found[start:end], "next_cursor": cursor})
+            case ["rewards", "rounds"]:
+                wanted = query["ids"].split(",")
+                self.asked += wanted
+                items = [one for name in wanted if (one := self.booked[name]) is not None]
+                return httpx.Response(200, json={"items": items})
         raise AssertionError(request.url)
+
+
+def when(ended: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(ended["ended_at"]))
 
 
 @pytest.fixture
@@ -66,7 +86,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
         return client(transport=httpx.MockTransport(made.answer), **options)
 
     monkeypatch.setattr("prizewire_devstack.api.httpx.Client", over_nothing)
-    monkeypatch.setattr(verification, "AGREED_DEADLINE_S", 0.01)
+    monkeypatch.setattr(agreement, "AGREED_DEADLINE_S", 0.01)
     monkeypatch.setenv(URL_VARIABLE, "http://prizewire.test")
     monkeypatch.setenv(TOKEN_VARIABLE, "token")
     return made
@@ -127,22 +147,40 @@ def test_a_service_that_does_not_answer_fails_it(run: Any, installation: Install
     assert json.loads(run("--json")[1])["silent"] == ["rewards", "webhooks"]
 
 
-def test_settlement_and_rewards_must_agree(api: Api, installation: Installation) -> None:
-    """Another sum, another number of prizes, or none at all is a breach; what a correction took back is no prize."""
+@pytest.mark.parametrize(
+    ("settled", "booked", "said"),
+    [
+        ({}, {"prizes_total": "2.99"}, "prizes_total differs"),
+        ({}, {"prizes": 3}, "prizes differs"),
+        ({}, {"asset": "USDC"}, "asset differs"),
+        ({}, {"gross": "5.00"}, "gross differs"),
+        ({"settlement_version": 2}, {}, "settlement_version differs"),
+        ({}, None, "rewards has nothing"),
+        ({}, {"final": False}, "does not know that they are final"),
+        ({}, {"state": "booking"}, "still booking"),
+        ({"refused": True}, None, "refused settlement 1 for good"),
+        ({"state": "VOIDED"}, {}, "settlement voided it"),
+    ],
+)
+def test_settlement_and_rewards_must_agree(
+    api: Api, installation: Installation, settled: dict[str, Any], booked: dict[str, Any] | None, said: str
+) -> None:
+    """Whatever differs of a round that ended is a breach that names the round."""
     assert verify(api).good
-    for owed, states in (
-        (["1.00", "2.01"], ["credited", "credited"]),
-        (["3.00"], ["credited"]),
-        ([], []),
-        (["1.00", "2.00"], ["credited", "reversed"]),
-    ):
-        installation.owed["r1"], installation.states["r1"] = owed, states
-        found = verify(api)
-        assert not found.good
-        [broken] = found.broken
-        assert broken.breaches[0].startswith("round r1: settled 2 prizes of 3.00, rewards has ")
-    installation.owed["r1"] = ["1.00", "9.00", "2.00"]
-    installation.states["r1"] = ["pending", "reversed", "held"]
+    installation.end("r1", days_ago=2, **settled)
+    known = installation.booked["r1"]
+    installation.booked["r1"] = None if booked is None or known is None else {**known, **booked}
+    [broken] = verify(api).broken
+    assert broken.breaches[0].startswith("round r1: ")
+    assert said in broken.breaches[0]
+
+
+def test_void_rounds_hold_nothing(api: Api, installation: Installation) -> None:
+    """Never booked, or given back."""
+    for name, booked in (("r1", None), ("r2", {"state": "voided"})):
+        installation.end(name, days_ago=1, state="VOIDED")
+        known = installation.booked[name]
+        installation.booked[name] = None if booked is None or known is None else {**known, **booked}
     assert verify(api).good
 
 
@@ -150,14 +188,14 @@ def test_what_is_on_its_way_may_arrive(
     api: Api, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rewards is asked again for a while before it is a breach."""
-    monkeypatch.setattr(verification, "AGREED_DEADLINE_S", 20.0)
+    monkeypatch.setattr(agreement, "AGREED_DEADLINE_S", 20.0)
     honest = installation.answer
     late = {"left": 2}
 
     def slowly(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/rewards") and late["left"]:
+        if request.url.path.endswith("/rewards/rounds") and late["left"]:
             late["left"] -= 1
-            return httpx.Response(200, json={"items": [], "next_cursor": None})
+            return httpx.Response(200, json={"items": []})
         return honest(request)
 
     monkeypatch.setattr(installation, "answer", slowly)
@@ -165,14 +203,60 @@ def test_what_is_on_its_way_may_arrive(
         assert verify(patient).good
 
 
-def test_large_rounds_are_left_to_the_services(api: Api, installation: Installation) -> None:
-    """They are not compared prize by prize, nor counted as looked at; none is with --rounds 0."""
-    installation.lines_total["r2"] = verification.LINES_MAX + 1
-    agreement = verify(api).verdicts[-1]
-    assert (agreement.ok, agreement.looked_at) == (True, 1)
-    installation.asked = 0
-    assert all(one.service != verification.AGREEMENT for one in verify(api, rounds=0).verdicts)
-    assert installation.asked == 0
+def test_a_large_round_has_time_to_be_booked(api: Api, installation: Installation, tmp_path: Path) -> None:
+    """While it is at work it is no breach, nor is it remembered as sound."""
+    installation.end("r3", days_ago=0, prizes=5_000)
+    known = installation.booked["r3"]
+    assert known is not None
+    known["state"] = "booking"
+    memory = Memory(tmp_path / "kept.json")
+    assert verify(api, memory=memory).good
+    kept = memory.read()
+    assert kept is not None
+    assert kept < when(installation.ended["r3"])
+
+
+def test_no_breach_is_forgotten_behind_newer_rounds(
+    api: Api, installation: Installation, tmp_path: Path
+) -> None:
+    """Two unpaid rounds, then hundreds of newer ones in small pages: told each time until they are mended, then skipped."""
+    installation.page_limit = 7
+    for name in ("r1", "r2"):
+        installation.booked[name] = None
+    for number in range(300):
+        installation.end(f"n{number}", days_ago=0.9 - number / 1000)
+    memory = Memory(tmp_path / "kept.json")
+    for _ in range(2):
+        found = verify(api, memory=memory)
+        [broken] = found.broken
+        assert [breach.split(":")[0] for breach in broken.breaches] == ["round r1", "round r2"]
+        assert broken.looked_at == 302
+    installation.end("r1", days_ago=2)
+    [broken] = verify(api, memory=memory).broken
+    assert [breach.split(":")[0] for breach in broken.breaches] == ["round r2"]
+    installation.end("r2", days_ago=1)
+    assert verify(api, memory=memory).good
+    installation.asked.clear()
+    assert verify(api, memory=memory).verdicts[-1].looked_at == 1
+    assert installation.asked == ["n299"]
+    installation.end("r1", days_ago=0, settlement_version=2)
+    assert [one.breaches[0].split(":")[0] for one in verify(api, memory=memory).broken] == ["round r1"]
+
+
+def test_the_command_keeps_what_it_found(run: Any, installation: Installation, tmp_path: Path) -> None:
+    """In the file that is named; without one everything is compared; `--all` begins anew; garbage is refused."""
+    kept = tmp_path / "kept.json"
+    assert run("--memory", str(kept))[0] == 0
+    installation.asked.clear()
+    run("--memory", str(kept))
+    assert installation.asked == ["r2"]
+    installation.asked.clear()
+    run("--memory", str(kept), "--all")
+    run()
+    assert installation.asked == ["r1", "r2"] * 2
+    kept.write_text("{}")
+    with pytest.raises(DevstackError, match="delete it"):
+        run("--memory", str(kept))
 
 
 def test_the_signer_is_read_by_its_metrics(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +266,10 @@ def test_the_signer_is_read_by_its_metrics(api: Api, monkeypatch: pytest.MonkeyP
     found = verify(api, signer_url="http://signer.test")
     assert Verdict(service="signer", invariant="limits_kept", ok=True) in found.verdicts
     assert found.good
+    parked = 'prizewire_invariant_breaches{name="events.none_is_parked"} 1.0\n'
+    said["text"] += parked
+    [broken] = verify(api, signer_url="http://signer.test").broken
+    assert broken.invariant == "events.none_is_parked"
     said["text"] = 'prizewire_signer_breaches{invariant="limits_kept"} 2.0\n'
     assert not verify(api, signer_url="http://signer.test").good
     monkeypatch.setattr(verification, "SIGNER_DEADLINE_S", 0.01)

@@ -223,8 +223,8 @@ class StuckEvents:
         is parked for a passing reason (a gap in versions, what its consumer names) counts once it is older than
         ``PARKED_GRACE``.
         """
-        passing = {"version_gap", "subject_parked"}.union(*(spec.passing for spec in self._specs.values()))
-        since = self._clock.now() - PARKED_GRACE
+        passing = {"version_gap", "subject_parked"}.union(*(spec.passing for spec in self.specs.values()))
+        since = self.clock.now() - PARKED_GRACE
         rows = await tx.execute(_STAYING, {"passing": sorted(passing), "since": since, "limit": BREACHES_MAX})
         return [
             f"stuck event {row.id}, {row.type} of {row.subject}, is parked since {row.recorded_at}, {row.reason}: "

@@ -54,7 +54,9 @@ MATCHES = Topic("prizewire.matches.v1", frozenset({"game-server"}), frozenset({"
 SETTLEMENTS = Topic(
     "prizewire.settlements.v1", frozenset({"settlement"}), frozenset({"rewards"}), SettlementEvent
 )
-REWARDS = Topic("prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts"}), RewardsEvent)
+REWARDS = Topic(
+    "prizewire.rewards.v1", frozenset({"rewards"}), frozenset({"payouts", "settlement"}), RewardsEvent
+)
 PAYOUTS = Topic(
     "prizewire.payouts.v1", frozenset({"payouts"}), frozenset({"rewards", "webhooks"}), PayoutEvent
 )

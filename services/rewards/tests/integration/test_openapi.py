@@ -52,6 +52,7 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("player", "GET", "/api/transactions/{transfer_id}", {}, None),
     ("olga", "GET", "/api/transactions/{transfer_id}", {}, None),
     ("player", "GET", "/api/rewards", {}, None),
+    ("olga", "GET", "/api/rewards/rounds", {"ids": "$round"}, None),
     ("olga", "POST", "/api/rewards/{reward_id}/release", {}, REASON),
     ("olga", "POST", "/api/rewards/{reward_id}/reject", {}, REASON),
     ("player", "POST", "/api/claims/{reward_id}", {}, None),
@@ -153,6 +154,7 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "player": player,
         "reward_id": reviewed.reward_id(player),
         "entered": str(to_enter.round_id),
+        "round": str(reviewed.round_id),
     }
     return {
         "": values,

@@ -153,3 +153,21 @@ async def test_the_lineage_tells_of_it(rig: Rig) -> None:
         "asset_mismatch",
         1,
     )
+
+
+async def test_the_sums_of_rounds_are_shown(rig: Rig) -> None:
+    """State, version, number and sum of the prizes that were not taken back; refused and unknown rounds are left out."""
+    campaign = await rig.campaign(funded=100_000)
+    good, corrected, bad = Match(campaign, LINES), Match(campaign, LINES), Match(uuid4(), LINES)
+    await rig.settle(good, corrected, bad)
+    await rig.feed(rig.settlements, *corrected.corrected([("bob", "4.00")], at=2))
+    ids = [str(match.round_id) for match in (good, corrected, bad)]
+    async with rig.client("olga", "operator") as client:
+        answer = await client.get("/api/rewards/rounds", params={"ids": ",".join([*ids, str(uuid4())])})
+        shown = {one["round_id"]: one for one in answer.json()["items"]}
+        refused = await client.get("/api/rewards/rounds", params={"ids": "r1"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert shown.keys() == set(ids[:2])
+    names = ("state", "final", "settlement_version", "gross", "prizes", "prizes_total")
+    assert [shown[ids[0]][name] for name in names] == ["final", True, 1, "15.00", 2, "15.00"]
+    assert [shown[ids[1]][name] for name in names] == ["final", True, 2, "15.00", 1, "4.00"]

@@ -343,9 +343,7 @@ async def test_breaches_that_are_not_named_yet_are_not_passed(
         seen = await look(rig, watch)
         assert not seen.whole
         assert [first in breach for breach in seen.breaches] == [True]
-    await tamper(
-        rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'"
-    )
+    await tamper(rig, f"UPDATE rewards SET amount = amount - 1 WHERE player = 'cid' AND round_id = '{first}'")
     assert list((await look(rig, watch)).breaches) == []
     seen = await look(rig, watch)
     assert [second in breach for breach in seen.breaches] == [True]

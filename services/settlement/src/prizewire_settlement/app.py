@@ -10,6 +10,7 @@ from prizewire_chassis.auth import ApiTokens
 from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
+from prizewire_settlement.adapters.campaigns import PostgresCampaigns
 from prizewire_settlement.adapters.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.messages import Messages
@@ -20,10 +21,18 @@ from prizewire_settlement.adapters.storage import Rounds, corrections_ready
 from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
 from prizewire_settlement.entrypoints.http import HttpParts, build_controllers
 from prizewire_settlement.entrypoints.http.preview import PreviewParts, preview_controller
-from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job
+from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job, refused_job
 from prizewire_settlement.entrypoints.lineage import lineage_over
+from prizewire_settlement.entrypoints.reward_events import rewards_spec
 from prizewire_settlement.handlers.source_tokens import PREFIX, digest_of
-from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
+from prizewire_settlement.ports import (
+    Campaigns,
+    CompetitionStore,
+    EventSink,
+    Queries,
+    RoundStore,
+    SourceTokens,
+)
 from prizewire_settlement.settings import Settings
 
 __all__ = ["build"]
@@ -51,6 +60,9 @@ async def build(runtime: Runtime) -> Built:
 
     def competitions(tx: AsyncConnection) -> CompetitionStore:
         return Competitions(tx, rules=rules)
+
+    def campaigns(tx: AsyncConnection) -> Campaigns:
+        return PostgresCampaigns(tx)
 
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)
@@ -81,6 +93,7 @@ async def build(runtime: Runtime) -> Built:
         processor=runtime.processor,
         spec=spec,
         store=competitions,
+        campaigns=campaigns,
         rounds=rounds,
         events=events,
         tokens=tokens,
@@ -105,7 +118,7 @@ async def build(runtime: Runtime) -> Built:
             Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)
             for name, run in checks.items()
         ],
-        specs=[spec],
+        specs=[spec, rewards_spec(store=rounds, campaigns=campaigns, clock=runtime.clock)],
         api_tokens=ApiTokens(prefix=PREFIX, read=source_of),
         jobs=[
             finality_job(
@@ -122,5 +135,6 @@ async def build(runtime: Runtime) -> Built:
                 after_s=settings.results_incomplete_after_s,
                 interval_s=settings.results_incomplete_interval_s,
             ),
+            refused_job(db=runtime.db, queries=queries, interval_s=settings.rounds_refused_interval_s),
         ],
     )

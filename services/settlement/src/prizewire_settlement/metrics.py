@@ -9,6 +9,7 @@ __all__ = [
     "RESULTS_INCOMPLETE_AGE",
     "ROUNDS_CORRECTED",
     "ROUNDS_FINALIZED",
+    "ROUNDS_REFUSED",
     "ROUNDS_SETTLED",
     "ROUNDS_VOIDED",
 ]
@@ -25,6 +26,10 @@ RESULTS_INCOMPLETE = Gauge(
 RESULTS_INCOMPLETE_AGE = Gauge(
     "prizewire_settlement_results_incomplete_age_seconds",
     "Age of the first part of the result that waits longest among those; 0 where there is none.",
+)
+ROUNDS_REFUSED = Gauge(
+    "prizewire_settlement_rounds_refused",
+    "Rounds whose newest settlement rewards can never book. Anything but zero needs an admin.",
 )
 LINES = Counter("prizewire_settlement_lines_total", "Prize lines of settled and corrected rounds.")
 ROUNDS_FINALIZED = Counter(

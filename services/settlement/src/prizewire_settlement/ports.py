@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from prizewire_money import Asset
 from prizewire_settlement.domain.events import RoundEvent
 from prizewire_settlement.domain.model import (
+    Campaign,
     Competition,
     Entry,
     Line,
     PlayerResult,
+    Refusal,
     ResultPart,
     Round,
     Rule,
@@ -22,8 +25,10 @@ from prizewire_settlement.domain.rounds import Step
 from prizewire_settlement.domain.states import RoundState
 
 __all__ = [
+    "Campaigns",
     "Changes",
     "CompetitionStore",
+    "EndedRound",
     "EventSink",
     "Incomplete",
     "Queries",
@@ -45,6 +50,7 @@ class Changes:
     parts: dict[tuple[UUID, int, int], ResultPart] = field(default_factory=dict)
     settlements: list[Settlement] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
         """Add what follows from one report to what followed from those before it."""
@@ -58,6 +64,8 @@ class Changes:
             self.settlements.append(step.settlement)
         if step.entry is not None:
             self.entries.append(step.entry)
+        if step.refusal is not None:
+            self.refusals.append(step.refusal)
 
 
 class RoundStore(Protocol):
@@ -88,13 +96,23 @@ class RoundStore(Protocol):
         """Settled rounds whose dispute window has passed, oldest first, locked; others' locks are skipped.
 
         A round about which a correction waits to be applied, or of whose correction parts are missing, is not due: an
-        open dispute holds finality.
+        open dispute holds finality. Nor is a refused round.
         """
 
     async def save(self, changes: Changes) -> None:
         """Write everything. A round that another transaction began at the same time fails the transaction as a
         serialization failure: the whole batch is then decided again.
         """
+
+
+class Campaigns(Protocol):
+    """What is known of rewards' campaigns, inside one transaction."""
+
+    async def campaign(self, campaign_id: UUID) -> Campaign | None:
+        """One campaign."""
+
+    async def keep(self, campaigns: Sequence[Campaign]) -> None:
+        """Store campaigns, each at most once, unless a newer version of it is there."""
 
 
 class CompetitionStore(Protocol):
@@ -112,18 +130,22 @@ class CompetitionStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundFilter:
-    """Which rounds to list; None asks for all, ``incomplete`` for those that wait for parts of a result."""
+    """Which rounds to list; None asks for all, ``incomplete`` for those that wait for parts of a result, ``refused`` for
+    those whose settlement rewards refuses for good.
+    """
 
     competition: str | None = None
     state: RoundState | None = None
     match_id: str | None = None
     incomplete: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
     """A round with its history. ``settlements`` come with their first lines; ``lines_total`` counts all of them
-    by settlement version. ``parts`` are the heads of the result parts that are here, by version and part.
+    by settlement version. ``parts`` are the heads of the result parts that are here, by version and part; ``refusals``
+    are all that there ever were, by settlement version.
     """
 
     round: Round
@@ -131,6 +153,7 @@ class RoundRecord:
     parts: tuple[ResultPart, ...]
     settlements: tuple[Settlement, ...]
     lines_total: dict[int, int]
+    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +164,21 @@ class Incomplete:
     result_version: int
     here: int
     parts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedRound:
+    """A round that is final or void, since ``ended_at``, with its newest settlement; a correction of a final round ends it
+    again. ``prizes`` is the sum of the lines.
+    """
+
+    round: Round
+    ended_at: datetime
+    campaign: UUID
+    asset: Asset
+    gross: int
+    prizes: int
+    lines_total: int
 
 
 class Queries(Protocol):
@@ -171,6 +209,14 @@ class Queries(Protocol):
 
     async def incomplete_count(self, *, until: datetime) -> int:
         """How many rounds wait for parts of a result since ``until`` or longer."""
+
+    async def ended_page(
+        self, *, since: datetime | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[EndedRound]:
+        """Settled rounds in the order in which they ended, those that ended at ``since`` or later; void ones too."""
+
+    async def refused_count(self) -> int:
+        """How many rounds are refused."""
 
     async def line_page(self, round_id: UUID, *, after: int, limit: int) -> tuple[Rule, list[Line]] | None:
         """At most ``limit`` lines of a round's newest settlement, those past the line ``after`` in their order, and the

@@ -49,6 +49,12 @@ class Settings(ApiSettings):
         le=3600,
         description="Seconds between two looks for results with missing parts.",
     )
+    rounds_refused_interval_s: float = Field(
+        15.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two counts of the rounds that rewards refuses for good.",
+    )
     source_token_days_max: int = Field(
         366,
         ge=1,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -34,7 +34,7 @@ from prizewire_chassis.testing import (
 )
 from prizewire_contracts.decode import decode
 from prizewire_contracts.ids import round_id
-from prizewire_contracts.topics import MATCHES, SETTLEMENTS
+from prizewire_contracts.topics import MATCHES, REWARDS, SETTLEMENTS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
@@ -77,7 +77,9 @@ def competition_body(**changes: Any) -> dict[str, Any]:
     return {
         "id": "cup",
         "name": "Cup",
-        "campaign": str(CAMPAIGN),
+        "campaign": str(
+            CAMPAIGN if changes.get("asset", "EURC") == "EURC" else uuid5(CAMPAIGN, changes["asset"])
+        ),
         "asset": "EURC",
         "gross_prize": "100.00",
         "organizer_player": "org",
@@ -123,6 +125,51 @@ def match_event(kind: str, match_id: str = "m1", **changes: Any) -> bytes:
     return event_bytes(
         topic=MATCHES.name, kind=f"prizewire.match.{kind}.v1", data=data, key=key, **attributes
     )
+
+
+def rewards_event(kind: str, subject: object, *, version: int = 1, **data: Any) -> bytes:
+    """A signed event of rewards."""
+    return event_bytes(
+        topic=REWARDS.name,
+        kind=f"prizewire.{kind}.v1",
+        source="/prizewire/rewards",
+        subject=str(subject),
+        data=data,
+        key=make_key("rewards"),
+        correlationid=str(subject),
+        aggregateversion=version,
+    )
+
+
+def campaign_event(
+    campaign: object, *, asset: str = "EURC", state: str = "active", version: int = 1
+) -> bytes:
+    """``campaign.created``, or with a higher version ``campaign.state_changed``."""
+    data = {
+        "campaign": str(campaign),
+        "name": "autumn",
+        "asset": asset,
+        "state": state,
+        "delivery": "wallet",
+        "actor": "ada",
+    }
+    kind = "campaign.created" if version == 1 else "campaign.state_changed"
+    return rewards_event(kind, campaign, version=version, **data)
+
+
+def refused_event(
+    match_id: str = "m1", *, version: int = 1, at: int = 1, code: str = "asset_mismatch"
+) -> bytes:
+    """``round.refused`` of a settlement ``version``, as the event number ``at`` of its round."""
+    found = subject_of(match_id)
+    data = {
+        "round_id": str(found),
+        "settlement_version": version,
+        "part": 1,
+        "code": code,
+        "detail": "the campaign is in another asset",
+    }
+    return rewards_event("round.refused", found, version=at, **data)
 
 
 @dataclass
@@ -171,9 +218,11 @@ class Service:
         return {"authorization": f"Bearer {make_token(subject=subject, roles=roles)}"}
 
     async def create(self, **changes: Any) -> dict[str, Any]:
-        answer = await self.client.post(
-            "/api/competitions", json=competition_body(**changes), headers=self.as_("admin")
-        )
+        """A competition over a campaign in its asset that settlement has heard of."""
+        body = competition_body(**changes)
+        if body["campaign"] != str(CAMPAIGN):
+            await self.know(campaign_event(body["campaign"], asset=body["asset"]))
+        answer = await self.client.post("/api/competitions", json=body, headers=self.as_("admin"))
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
@@ -186,6 +235,18 @@ class Service:
     async def take(self, *values: bytes) -> None:
         """Take in one batch."""
         await self.runtime.processor.process(self.built.specs[0], self.records(*values))
+
+    async def create_rule(self, **changes: Any) -> None:
+        """The next rule of `cup`."""
+        body = competition_body(**changes)
+        answer = await self.client.put("/api/competitions/cup", json=body, headers=self.as_("admin"))
+        assert answer.status_code == 200, answer.text
+
+    async def know(self, *values: bytes) -> None:
+        """Take in one batch of rewards' events."""
+        found = [FakeRecord(REWARDS.name, 0, self.offset + n, value) for n, value in enumerate(values)]
+        self.offset += len(values)
+        await self.runtime.processor.process(self.built.specs[1], found)
 
     async def events(self) -> list[Any]:
         """Every event about rounds so far, verified as a consumer would, and held to its model."""
@@ -237,7 +298,7 @@ Opener = Callable[..., Any]
 
 @pytest.fixture
 async def open_service(make_database: DatabaseFactory) -> AsyncIterator[Opener]:
-    """A function that opens a settlement; all of one test share a fresh database."""
+    """A function that opens a settlement, which has heard of one campaign; all of one test share a fresh database."""
     urls = make_database("settlement", migrated=True)
     async with AsyncExitStack() as stack:
 
@@ -248,6 +309,11 @@ async def open_service(make_database: DatabaseFactory) -> AsyncIterator[Opener]:
             transport = ASGITransport(app=service.app())
             service.client = await stack.enter_async_context(
                 AsyncClient(transport=transport, base_url="http://settlement.test")
+            )
+            await service.rows(
+                "INSERT INTO campaigns (id, asset, state, version) VALUES (:id, 'EURC', 'active', 1) "
+                "ON CONFLICT DO NOTHING RETURNING id",
+                id=CAMPAIGN,
             )
             return service
 

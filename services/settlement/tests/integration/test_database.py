@@ -62,6 +62,9 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         step(2, "CLOSED", "RESOLVED"),
         step(3, "OPEN", "CLOSED"),
         step(6, "FINALIZED", "VOIDED", match="m1"),
+        step(6, "FINALIZED", "VOIDED", match="m1").replace(
+            "'x', 'x', 'x', 'x', now()", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
+        ),
         step(6, "FINALIZED", "SETTLED", match="m1"),
         step(6, "FINALIZED", "RESOLVED", match="m1"),
         step(6, "FINALIZED", "RESOLVED", match="m1").replace("'x', 'x', 'x'", "'admin.resolve', 'x', 'x'"),
@@ -73,6 +76,7 @@ def step(seq: int, before: str, after: str, *, match: str = "m2") -> str:
         "does not follow",
         "leaves a gap",
         "voids what is final",
+        "voids what is final and not refused",
         "goes back",
         "corrects what is final without an admin",
         "corrects what is final without a reason",

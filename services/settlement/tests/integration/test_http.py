@@ -373,7 +373,7 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     body = (
         await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))
     ).json()
-    assert len(body["checks"]) == 9
+    assert len(body["checks"]) == 11
     assert all(check["ok"] for check in body["checks"])
 
 
@@ -386,8 +386,10 @@ async def test_openapi_shows_every_route_by_example(service: Service) -> None:
         "/api/competitions/{competition_id}",
         "/api/competitions/{competition_id}/rules/{version}",
         "/api/rounds",
+        "/api/rounds/ended",
         "/api/rounds/{round_id}",
         "/api/rounds/{round_id}/lines",
+        "/api/rounds/{round_id}/resettle",
         "/api/rounds/{round_id}/resolve",
         "/api/matches",
         "/api/matches/{match_id}/end",

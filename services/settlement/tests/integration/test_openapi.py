@@ -11,6 +11,7 @@ from services.settlement.tests.integration.conftest import (
     Service,
     competition_body,
     match_event,
+    refused_event,
     results,
     subject_of,
 )
@@ -30,7 +31,9 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("source", "POST", "/api/matches", orjson.loads(match_event("completed", "m2"))),
     ("source", "POST", "/api/matches/{match_id}/entries", {"competition": "open", "player": "ann"}),
     ("source", "POST", "/api/matches/{match_id}/end", {"competition": "open", "results": results("ann")}),
+    ("admin", "POST", "/api/rounds/{round_id}/resettle", {"reason": "a wrong campaign"}),
     ("operator", "GET", "/api/rounds", None),
+    ("operator", "GET", "/api/rounds/ended", None),
     ("operator", "GET", "/api/rounds/{round_id}", None),
     ("operator", "GET", "/api/rounds/{round_id}/lines", None),
     ("admin", "POST", "/api/rounds/{round_id}/resolve", {"reason": "seen", "results": results("bob")}),
@@ -64,6 +67,8 @@ async def test_real_answers_have_the_fields_of_the_examples(open_service: Opener
     await service.create(dispute_window_s=3_600)
     await service.create(id="open", sources=UNSIGNED, **FEE)
     await service.take(match_event("completed"))
+    await service.create_rule(gross_prize="200.00", dispute_window_s=3_600)
+    await service.know(refused_event())
     made = await service.client.post(
         "/api/source-tokens", json={"source": SOURCE}, headers=service.as_("admin")
     )

@@ -28,7 +28,7 @@ from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory, eventually
-from services.settlement.tests.fakes import SOURCE
+from services.settlement.tests.fakes import CAMPAIGN, SOURCE
 from services.settlement.tests.integration.conftest import competition_body, match_event, results
 
 MATCHES_N = 200
@@ -73,6 +73,13 @@ class Process:
             self.running.send_signal(how)
         return self.running.wait(timeout=30)
 
+    async def execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.urls.runtime)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def count(self, table: str) -> int:
         connection = await asyncpg.connect(self.urls.runtime)
         try:
@@ -103,6 +110,7 @@ async def process(
         http_port=choose(taken=set()),
     )
     made = Process(environment, tmp_path / "settlement.log", urls)
+    await made.execute(f"INSERT INTO campaigns VALUES ('{CAMPAIGN}', 'EURC', 'active', 1)")
     await made.start()
     yield made
     made.end(signal.SIGKILL)

@@ -5,21 +5,25 @@ from datetime import timedelta
 import pytest
 
 from prizewire_settlement.domain.errors import RuleInvalid
+from prizewire_settlement.domain.model import Campaign, CampaignState
 from prizewire_settlement.handlers.competitions import (
     CompetitionExists,
     CompetitionMissing,
     create_competition,
     replace_rule,
 )
-from services.settlement.tests.fakes import NOW, FakeWorld, make_rule
+from services.settlement.tests.fakes import NOW, FakeWorld, make_campaign, make_rule
 
 
 async def test_rules_are_versioned() -> None:
     """A new competition has rule 1; every change is the next version, and the earlier ones stay."""
     world = FakeWorld()
-    made = await create_competition(store=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW)
+    made = await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
+    )
     changed = await replace_rule(
         store=world,
+        campaigns=world,
         name="Cup 2",
         rule=make_rule(gross=5),
         actor="olga",
@@ -33,18 +37,29 @@ async def test_rules_are_versioned() -> None:
 async def test_an_id_is_taken_once() -> None:
     """A second competition of the same id is refused."""
     world = FakeWorld()
-    await create_competition(store=world, name="Cup", rule=make_rule(), actor="olga", now=NOW)
+    await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+    )
     with pytest.raises(CompetitionExists):
-        await create_competition(store=world, name="Cup", rule=make_rule(), actor="otto", now=NOW)
+        await create_competition(
+            store=world, campaigns=world, name="Cup", rule=make_rule(), actor="otto", now=NOW
+        )
 
 
 async def test_what_is_not_there_cannot_be_changed() -> None:
     """A new rule for an unknown competition is refused and stored nowhere."""
     world = FakeWorld()
-    await create_competition(store=world, name="Cup", rule=make_rule(), actor="olga", now=NOW)
+    await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+    )
     with pytest.raises(CompetitionMissing):
         await replace_rule(
-            store=world, name="Cup", rule=make_rule(competition="unheard"), actor="ada", now=NOW
+            store=world,
+            campaigns=world,
+            name="Cup",
+            rule=make_rule(competition="unheard"),
+            actor="ada",
+            now=NOW,
         )
     assert list(world.versions) == [("cup", 1)]
 
@@ -54,8 +69,42 @@ async def test_a_bad_rule_is_stored_by_neither_way() -> None:
     world = FakeWorld()
     bad = make_rule(platform_bps=10_001)
     with pytest.raises(RuleInvalid):
-        await create_competition(store=world, name="Cup", rule=bad, actor="olga", now=NOW)
-    await create_competition(store=world, name="Cup", rule=make_rule(), actor="olga", now=NOW)
+        await create_competition(store=world, campaigns=world, name="Cup", rule=bad, actor="olga", now=NOW)
+    await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+    )
     with pytest.raises(RuleInvalid):
-        await replace_rule(store=world, name="Cup", rule=bad, actor="olga", now=NOW)
+        await replace_rule(store=world, campaigns=world, name="Cup", rule=bad, actor="olga", now=NOW)
+    assert list(world.versions) == [("cup", 1)]
+
+
+@pytest.mark.parametrize(
+    ("campaign", "code"),
+    [
+        (None, "campaign_unknown"),
+        (make_campaign(asset="USDC"), "asset_mismatch"),
+        (make_campaign(state=CampaignState.ENDED), "campaign_ended"),
+    ],
+)
+async def test_a_rule_that_rewards_could_never_book_is_stored_by_neither_way(
+    campaign: Campaign | None, code: str
+) -> None:
+    """Its campaign must be known, in the rule's asset, and not over."""
+    world = FakeWorld()
+    await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+    )
+    world.campaigns = {} if campaign is None else {campaign.id: campaign}
+    with pytest.raises(RuleInvalid) as created:
+        await create_competition(
+            store=world,
+            campaigns=world,
+            name="Other",
+            rule=make_rule(competition="other"),
+            actor="olga",
+            now=NOW,
+        )
+    with pytest.raises(RuleInvalid) as replaced:
+        await replace_rule(store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW)
+    assert (created.value.code, replaced.value.code) == (code, code)
     assert list(world.versions) == [("cup", 1)]

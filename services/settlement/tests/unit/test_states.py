@@ -27,9 +27,12 @@ def test_every_edge_has_a_reason_and_stands_once() -> None:
 
 
 def test_final_states_are_left_by_no_edge_but_an_admins() -> None:
-    """VOIDED stays, FINALIZED is left for RESOLVED alone, and no edge leads back to NEW."""
+    """VOIDED stays, FINALIZED is left for RESOLVED and VOIDED alone, and no edge leads back to NEW."""
     assert not [edge for edge in EDGES if RoundState.VOIDED is edge.before or edge.after is RoundState.NEW]
-    assert [edge.after for edge in EDGES if edge.before is RoundState.FINALIZED] == [RoundState.RESOLVED]
+    assert [edge.after for edge in EDGES if edge.before is RoundState.FINALIZED] == [
+        RoundState.RESOLVED,
+        RoundState.VOIDED,
+    ]
 
 
 def test_every_state_is_reached() -> None:

@@ -138,7 +138,7 @@ async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver:
 
     await eventually(told)
     checks = (await service.client.get("/api/services/webhooks/checks")).json()["checks"]
-    assert len(checks) == 5
+    assert len(checks) == 6
     assert [check for check in checks if not check["ok"]] == []
     metrics = (await service.client.get("/metrics")).text
     assert 'prizewire_webhook_attempts_total{outcome="delivered"}' in metrics

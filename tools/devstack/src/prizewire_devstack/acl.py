@@ -63,7 +63,7 @@ IDENTITY_SOURCE: Final = "/identity/local"
 GRANTS: Final = (
     Grant(
         principal="settlement",
-        reads=(_MATCHES,),
+        reads=(_MATCHES, _REWARDS),
         writes=(_SETTLEMENTS, _AUDIT),
         sources=("/prizewire/settlement",),
     ),

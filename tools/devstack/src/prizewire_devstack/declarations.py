@@ -21,7 +21,7 @@ competitions:
 ```
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,12 +32,17 @@ import yaml
 from prizewire_devstack.api import Api, ApiError
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
+from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
 SETTINGS: Final = ("low_water", "caps", "claim", "risk")
 """What of a campaign can be changed; a file that names one of them says all of them."""
 NOT_FOUND: Final = 404
+CAMPAIGN_UNKNOWN: Final = "campaign_unknown"
+KNOWN_DEADLINE_S: Final = 20.0
+"""How long settlement may need to hear of a campaign that was made a moment ago."""
+KNOWN_POLL_S: Final = 0.2
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "campaigns": ("name", "asset", "delivery"),
     "funding": ("amount", "reference"),
@@ -168,12 +173,42 @@ def _apply_competition(
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise
-        api.post("/api/competitions", body)
+        make_competition(api, body)
         return Change(kind="competition", name=name, id=name, action="created")
     if _holds(before, body):
         return Change(kind="competition", name=name, id=name, action="unchanged")
-    api.put(path, body)
+    once_known(lambda: api.put(path, body))
     return Change(kind="competition", name=name, id=name, action="changed")
+
+
+def make_competition(api: Api, body: Mapping[str, Any]) -> Any:
+    """POST a competition, over a campaign that may have been made a moment ago.
+
+    Raises:
+        ApiError: the service refused; also where it has not heard of the campaign within ``KNOWN_DEADLINE_S``.
+    """
+    return once_known(lambda: api.post("/api/competitions", body))
+
+
+def once_known(write: Callable[[], Any]) -> Any:
+    """Write a rule once settlement has heard of its campaign, which rewards tells it by an event."""
+    answers: list[Any] = []
+    unknown: list[ApiError] = []
+
+    def written() -> bool:
+        try:
+            answers.append(write())
+        except ApiError as error:
+            if error.code != CAMPAIGN_UNKNOWN:
+                raise
+            unknown.append(error)
+        return bool(answers)
+
+    try:
+        eventually_sync(written, deadline_s=KNOWN_DEADLINE_S, poll_s=KNOWN_POLL_S)
+    except NotInTimeError:
+        raise unknown[-1] from None
+    return answers[0]
 
 
 def _campaign_id(named: str, campaigns: Mapping[str, Mapping[str, Any]]) -> str:

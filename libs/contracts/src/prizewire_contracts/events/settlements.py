@@ -96,7 +96,8 @@ class SettledLine(Data):
 
 
 class RoundSettled(_Round):
-    """A settled round, or one part of it.
+    """A settled round, or one part of it. Version 1, or a later one where rewards refused every version before: a round
+    that was settled anew, under another rule.
 
     ``gross = fees.platform + fees.organizer + net`` and ``net = sum of all lines + unclaimed``; ``unclaimed``
     (places without a player) goes back to the pool. All amounts are of the whole round, in ``asset``.

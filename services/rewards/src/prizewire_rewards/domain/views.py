@@ -28,6 +28,7 @@ __all__ = [
     "Position",
     "ReceivableView",
     "RewardView",
+    "RoundSums",
     "WalletBalance",
     "types_of",
 ]
@@ -290,6 +291,22 @@ class RewardView:
     payout_id: UUID | None
     transfer_id: UUID | None
     correlation_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSums:
+    """What is booked of a round: its head as it stands, and number and sum of its prizes that were not taken back."""
+
+    round_id: UUID
+    settlement_version: int
+    state: str
+    final: bool
+    campaign: UUID
+    asset: str
+    gross: int
+    prizes: int
+    prizes_total: int
+    settled_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What people read; nothing is decided from it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -16,6 +17,7 @@ from prizewire_rewards.domain.views import (
     PayoutView,
     ReceivableView,
     RewardView,
+    RoundSums,
     WalletBalance,
 )
 from prizewire_rewards.ports.fees import FeeQueries
@@ -73,6 +75,10 @@ class Queries(MoneyQueries, FeeQueries, Protocol):
         after: tuple[UUID, int] | None,
     ) -> list[RewardView]:
         """Prizes by round and line, those after a (round, line)."""
+        ...
+
+    async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:
+        """What is booked of these rounds, those that are."""
         ...
 
     async def claims(

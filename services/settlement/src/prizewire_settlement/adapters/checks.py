@@ -26,7 +26,7 @@ async def _settled_without_event(tx: AsyncConnection) -> list[str]:
     """Every part of every settlement lies in the outbox, which keeps what it published for 14 days."""
     rows = await tx.stream(
         text(
-            "SELECT s.round_id, s.version, s.first_event + p.n - 1 AS event_version "
+            "SELECT s.round_id, s.version = 1 OR s.anew AS first, s.version, s.first_event + p.n - 1 AS event_version "
             "FROM settlements s CROSS JOIN LATERAL generate_series(1, s.parts) AS p(n) "
             "WHERE s.settled_at > (SELECT max(created_at) FROM outbox) - interval '13 days'"
         )
@@ -40,7 +40,7 @@ async def _settled_without_event(tx: AsyncConnection) -> list[str]:
                     source=source,
                     subject=str(row.round_id),
                     version=row.event_version,
-                    kind=_SETTLED if row.version == 1 else _CORRECTED,
+                    kind=_SETTLED if row.first else _CORRECTED,
                 )
             ): row
             for row in chunk
@@ -127,6 +127,14 @@ LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.versi
 WHERE (e.amount, e.asset) IS DISTINCT FROM (r.entry_amount, r.entry_asset)
 """
 
+_REFUSED_ARE_MENDED = """
+SELECT format('round %s of match %s: rewards refused settlement %s at %s, %s: resettle it, or void it', d.id, d.match_id,
+    d.settlement_version, d.refused_at, r.code) AS breach
+FROM rounds d
+LEFT JOIN round_refusals r ON r.round_id = d.id AND r.settlement_version = d.settlement_version
+WHERE d.refused_at IS NOT NULL ORDER BY d.refused_at
+"""
+
 CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.lines_sum_to_net": partial(_breaches, statement=_LINES_SUM_TO_NET),
     "settlement.fees_follow_the_rule": partial(_breaches, statement=_FEES_FOLLOW_THE_RULE),
@@ -135,6 +143,7 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.settlements_match_the_state": partial(_breaches, statement=_SETTLED_IS_SETTLED_ONCE),
     "settlement.settled_rounds_have_their_events": _settled_without_event,
     "settlement.entries_follow_the_rule": partial(_breaches, statement=_ENTRIES_FOLLOW_THE_RULE),
+    "settlement.refused_rounds_are_mended": partial(_breaches, statement=_REFUSED_ARE_MENDED),
 }
 """Check by name."""
 

@@ -13,6 +13,7 @@ from prizewire_settlement.adapters.rows import (
     ROUND_COLUMNS,
     line_of,
     part_of,
+    refusal_of,
     round_of,
     settlement_of,
     transition_of,
@@ -20,7 +21,7 @@ from prizewire_settlement.adapters.rows import (
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
 from prizewire_settlement.domain.model import Competition, Line, PlayerResult, Round, Rule
 from prizewire_settlement.domain.results import results_of
-from prizewire_settlement.ports import Incomplete, RoundFilter, RoundRecord
+from prizewire_settlement.ports import EndedRound, Incomplete, RoundFilter, RoundRecord
 
 __all__ = ["LINES_IN_LINEAGE_MAX", "LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
 
@@ -70,6 +71,8 @@ class PostgresQueries:
                 values[column] = value
         if wanted.incomplete:
             conditions.append("waiting_since IS NOT NULL")
+        if wanted.refused:
+            conditions.append("refused_at IS NOT NULL")
         if after is not None:
             conditions.append("(created_at, id) < (CAST(:after_at AS timestamptz), CAST(:after_id AS uuid))")
             values |= {"after_at": after[0], "after_id": after[1]}
@@ -138,6 +141,30 @@ class PostgresQueries:
         found: int = (await self._tx.execute(_INCOMPLETE_COUNT, {"until": until})).scalar_one()
         return found
 
+    async def ended_page(
+        self, *, since: datetime | None, after: tuple[datetime, UUID] | None, limit: int
+    ) -> list[EndedRound]:
+        """See the port."""
+        at, found = after if after is not None else (None, None)
+        rows = await self._tx.execute(_ENDED, {"since": since, "at": at, "id": found, "limit": limit})
+        return [
+            EndedRound(
+                round=round_of(row),
+                ended_at=row.ended_at,
+                campaign=row.settled_campaign,
+                asset=self._rules.asset(row.settled_asset),
+                gross=row.settled_gross,
+                prizes=row.settled_prizes,
+                lines_total=row.settled_lines,
+            )
+            for row in rows
+        ]
+
+    async def refused_count(self) -> int:
+        """See the port."""
+        found: int = (await self._tx.execute(_REFUSED_COUNT)).scalar_one()
+        return found
+
     async def _records(self, rounds: Sequence[Round], *, newest_only: bool, parts: bool) -> list[RoundRecord]:
         """With the heads of result ``parts`` where they are asked for, and lines of the newest settlement alone or of
         each.
@@ -155,6 +182,7 @@ class PostgresQueries:
         for row in await self._tx.execute(wanted, {**ids, "limit": shown}):
             lines.setdefault((row.round_id, row.version), []).append(line_of(row))
         settled = (await self._tx.execute(_SETTLEMENTS_OF, ids)).all()
+        refusals = [refusal_of(row) for row in await self._tx.execute(_REFUSALS_OF, ids)]
         return [
             RoundRecord(
                 round=found,
@@ -171,6 +199,7 @@ class PostgresQueries:
                     if row.round_id == found.id
                 ),
                 lines_total={row.version: row.lines_total for row in settled if row.round_id == found.id},
+                refusals=tuple(refusal for refusal in refusals if refusal.round_id == found.id),
             )
             for found in rounds
         ]
@@ -209,6 +238,22 @@ _PARTS_OF = text(
 _SETTLEMENTS_OF = text(
     "SELECT * FROM settlements WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, version"
 )
+_REFUSALS_OF = text(
+    "SELECT * FROM round_refusals WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, settlement_version"
+)
+_ENDED = text(
+    f"SELECT {', '.join(f'd.{name}' for name in ROUND_COLUMNS.split(', '))}, t.at AS ended_at, "  # noqa: S608 - see above
+    "s.campaign AS settled_campaign, s.asset AS settled_asset, s.gross AS settled_gross, "
+    "s.net - s.unclaimed AS settled_prizes, s.lines_total AS settled_lines "
+    "FROM round_transitions t JOIN rounds d ON d.id = t.round_id AND d.state_seq = t.seq "
+    "JOIN settlements s ON s.round_id = d.id AND s.version = d.settlement_version "
+    "WHERE t.to_state IN ('FINALIZED', 'VOIDED') "
+    "AND (CAST(:since AS timestamptz) IS NULL OR t.at >= CAST(:since AS timestamptz)) "
+    "AND (CAST(:at AS timestamptz) IS NULL "
+    "OR (t.at, t.round_id) > (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY t.at, t.round_id LIMIT :limit"
+)
+_REFUSED_COUNT = text("SELECT count(*) FROM rounds WHERE refused_at IS NOT NULL")
 _LINES_OF = text(
     "SELECT round_id, version, line, player, place, amount FROM settlement_lines "
     "WHERE round_id = ANY(CAST(:ids AS uuid[])) AND line <= :limit ORDER BY round_id, version, line"

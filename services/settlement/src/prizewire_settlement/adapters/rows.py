@@ -6,6 +6,7 @@ from prizewire_money import FeeSplit
 from prizewire_settlement.domain.model import (
     Cause,
     Line,
+    Refusal,
     ResultPart,
     Round,
     Rule,
@@ -19,6 +20,7 @@ __all__ = [
     "ROUND_COLUMNS",
     "line_of",
     "part_of",
+    "refusal_of",
     "round_of",
     "settlement_of",
     "transition_of",
@@ -26,7 +28,7 @@ __all__ = [
 
 ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
-    "settlement_version, result_version, final_at, created_at, updated_at, waiting_since"
+    "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at"
 )
 
 PART_COLUMNS: Final = (
@@ -58,6 +60,20 @@ def round_of(row: Any) -> Round:
         created_at=row.created_at,
         updated_at=row.updated_at,
         waiting_since=row.waiting_since,
+        refused_at=row.refused_at,
+    )
+
+
+def refusal_of(row: Any) -> Refusal:
+    """The refusal of a row of ``round_refusals``."""
+    return Refusal(
+        round_id=row.round_id,
+        version=row.settlement_version,
+        part=row.part,
+        code=row.code,
+        detail=row.detail,
+        event_id=row.event_id,
+        at=row.at,
     )
 
 
@@ -108,4 +124,5 @@ def settlement_of(row: Any, *, rule: Rule, lines: tuple[Line, ...], source: str)
         settled_at=row.settled_at,
         cause=Cause(kind="result", id=row.cause_id, actor=source, reason=row.reason),
         reporters=tuple(row.reporters.split("\n")) if row.reporters else (),
+        anew=row.anew,
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from prizewire_money import AssetRegistry
+from prizewire_money import Asset, AssetRegistry
 from prizewire_settlement.domain.model import (
     Competition,
     EntryFee,
@@ -51,6 +51,10 @@ class RuleReader:
                 self._kept.clear()
             self._kept[key] = kept
         return kept
+
+    def asset(self, code: str) -> Asset:
+        """An asset of a settlement, which is one of a rule."""
+        return self._assets[code]
 
     def competition(self, row: Any) -> Competition:
         """The competition of a row with ``COMPETITION_COLUMNS``."""

@@ -16,6 +16,7 @@ from prizewire_settlement.domain.model import (
     Competition,
     Line,
     PlayerResult,
+    Refusal,
     ResultPart,
     Round,
     Rule,
@@ -111,6 +112,11 @@ class Rounds:
             await self._save_lines(changes.settlements)
         if changes.entries:
             await later(self._tx, _ENTRIES, _columns(changes.entries, _ENTRY))
+        if changes.refusals:
+            await self._save_refusals(changes.refusals)
+
+    async def _save_refusals(self, refusals: list[Refusal]) -> None:
+        await later(self._tx, _REFUSALS, _columns(refusals, _REFUSAL))
 
     async def _save_transitions(self, changes: Changes) -> None:
         steps = changes.transitions
@@ -186,6 +192,7 @@ _ROUND: Final[tuple[_Column, ...]] = (
     ("created_at", "timestamptz", lambda r: r.created_at),
     ("updated_at", "timestamptz", lambda r: r.updated_at),
     ("waiting_since", "timestamptz", lambda r: r.waiting_since),
+    ("refused_at", "timestamptz", lambda r: r.refused_at),
 )
 _PART: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda p: p.round_id),
@@ -222,6 +229,7 @@ _SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("reason", "text", lambda s: s.cause.reason),
     # subjects hold no line breaks; an array of arrays would have to be rectangular
     ("reporters", "text", lambda s: "\n".join(s.reporters) or None),
+    ("anew", "boolean", lambda s: s.anew),
 )
 _ENTRY: Final[tuple[_Column, ...]] = (
     ("id", "uuid", lambda e: e.id),
@@ -231,6 +239,17 @@ _ENTRY: Final[tuple[_Column, ...]] = (
     ("amount", "bigint", lambda e: e.fee.amount),
     ("event_id", "text", lambda e: e.event_id),
     ("entered_at", "timestamptz", lambda e: e.entered_at),
+)
+
+
+_REFUSAL: Final[tuple[_Column, ...]] = (
+    ("round_id", "uuid", lambda r: r.round_id),
+    ("settlement_version", "int", lambda r: r.version),
+    ("part", "int", lambda r: r.part),
+    ("code", "text", lambda r: r.code),
+    ("detail", "text", lambda r: r.detail),
+    ("event_id", "text", lambda r: r.event_id),
+    ("at", "timestamptz", lambda r: r.at),
 )
 
 
@@ -279,7 +298,7 @@ _ENTERED = text(
 )
 _DUE = text(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
-    "AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
+    "AND waiting_since IS NULL AND refused_at IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
     "AND e.source = rounds.source AND e.subject = rounds.match_id) "
     "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
 )
@@ -310,7 +329,8 @@ _ROUNDS_UPDATE = Write(
     "rounds",
     "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
     "settlement_version = u.settlement_version, result_version = u.result_version, final_at = u.final_at, "
-    f"updated_at = u.updated_at, waiting_since = u.waiting_since FROM {_rows(_ROUND)} WHERE rounds.id = u.id",
+    "rule_version = u.rule_version, updated_at = u.updated_at, waiting_since = u.waiting_since, "
+    f"refused_at = u.refused_at FROM {_rows(_ROUND)} WHERE rounds.id = u.id",
 )
 _RESULTS = Write(
     "round_results",
@@ -329,6 +349,11 @@ _ENTRIES = Write(
     "entries",
     f"INSERT INTO entries ({_names(_ENTRY)}) SELECT * FROM {_rows(_ENTRY)}",  # noqa: S608 - see above
     raced=["entries_pkey"],
+)
+_REFUSALS = Write(
+    "round_refusals",
+    f"INSERT INTO round_refusals ({_names(_REFUSAL)}) SELECT * FROM {_rows(_REFUSAL)}",  # noqa: S608 - see above
+    raced=["round_refusals_pkey"],
 )
 _LINES = Write(
     "settlement_lines",

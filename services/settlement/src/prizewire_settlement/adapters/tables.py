@@ -115,6 +115,7 @@ Table(
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
     Column("waiting_since", _moment),
+    Column("refused_at", _moment),
     UniqueConstraint("match_id", "source", name="rounds_one_per_match"),
     ForeignKeyConstraint(
         ["competition_id", "rule_version"],
@@ -126,6 +127,7 @@ Table(
     Index("rounds_of_competition", "competition_id", "created_at", "id"),
     Index("rounds_due", "final_at", "id", postgresql_where=text("state = 'SETTLED'")),
     Index("rounds_incomplete", "waiting_since", "id", postgresql_where=text("waiting_since IS NOT NULL")),
+    Index("rounds_refused", "created_at", "id", postgresql_where=text("refused_at IS NOT NULL")),
 )
 Table(
     "round_transitions",
@@ -141,6 +143,12 @@ Table(
     Column("at", _moment, nullable=False),
     Column("reason", Text),
     PrimaryKeyConstraint("round_id", "seq"),
+    Index(
+        "round_transitions_ended",
+        "at",
+        "round_id",
+        postgresql_where=text("to_state IN ('FINALIZED', 'VOIDED')"),
+    ),
 )
 Table(
     "round_results",
@@ -182,11 +190,32 @@ Table(
     Column("cause_id", Text, nullable=False),
     Column("reason", Text),
     Column("reporters", Text),
+    Column("anew", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("round_id", "version"),
     CheckConstraint("version = 1 OR reason IS NOT NULL", name="corrections_have_a_reason"),
     CheckConstraint("gross = platform_fee + organizer_fee + net", name="gross_is_fees_and_net"),
     CheckConstraint("platform_fee >= 0 AND organizer_fee >= 0 AND net >= 0", name="parts_not_negative"),
     CheckConstraint("unclaimed BETWEEN 0 AND net", name="unclaimed_within_net"),
+)
+Table(
+    "round_refusals",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), nullable=False),
+    Column("settlement_version", Integer, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    PrimaryKeyConstraint("round_id", "settlement_version"),
+)
+Table(
+    "campaigns",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True),
+    Column("asset", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
 )
 Table(
     "settlement_lines",
@@ -234,5 +263,6 @@ APPEND_ONLY: Final = (
     "settlements",
     "settlement_lines",
     "entries",
+    "round_refusals",
 )
 """Tables that refuse UPDATE, DELETE and TRUNCATE."""

@@ -3,6 +3,7 @@
 SettlementError
 ├── RuleInvalid        a competition's rule that makes no sense; `code` is stable, `field` says where
 ├── RoundMissing       a round that a person names and nobody has heard of
+├── DecisionRefused    an admin's decision that does not fit the round as it is; `code` is stable
 └── ReportRefused      a game server's report that was not applied; `reason` is stable, `park` makes later
                        reports of the match wait behind it
 
@@ -12,7 +13,7 @@ Neither is worth a retry as it stands: the same input under the same state fails
 from enum import StrEnum
 from typing import ClassVar
 
-__all__ = ["Reason", "ReportRefused", "RoundMissing", "RuleInvalid", "SettlementError"]
+__all__ = ["DecisionRefused", "Reason", "ReportRefused", "RoundMissing", "RuleInvalid", "SettlementError"]
 
 
 class Reason(StrEnum):
@@ -55,6 +56,15 @@ class RuleInvalid(SettlementError):
 
 class RoundMissing(SettlementError):
     """There is no round of this id."""
+
+
+class DecisionRefused(SettlementError):
+    """An admin's decision about a round that is not carried out; nothing was changed."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
 
 
 class ReportRefused(SettlementError):

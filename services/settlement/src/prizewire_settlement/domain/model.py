@@ -11,6 +11,8 @@ from prizewire_settlement.domain.states import RoundState
 
 __all__ = [
     "SCORE_SCALE",
+    "Campaign",
+    "CampaignState",
     "Cause",
     "Competition",
     "Entry",
@@ -20,6 +22,7 @@ __all__ = [
     "PlaceRange",
     "PlayerResult",
     "RankBy",
+    "Refusal",
     "ResultPart",
     "Round",
     "Rule",
@@ -34,6 +37,28 @@ __all__ = [
 
 SCORE_SCALE: Final = 1_000_000
 """Scores are integers of millionths: 8.5 points are 8500000."""
+
+
+class CampaignState(StrEnum):
+    """Where a campaign of rewards stands."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    EXHAUSTED = "exhausted"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """What settlement knows of a campaign by rewards' events: the code of its asset, its state, and the version of the
+    newest event.
+    """
+
+    id: UUID
+    asset: str
+    state: CampaignState
+    version: int
 
 
 class TiePolicy(StrEnum):
@@ -210,12 +235,28 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Rewards' word that it can never book a settlement of a round. ``version`` is the settlement's, ``part`` the one that
+    was refused first, ``event_id`` the event that says so, ``at`` when it was taken in.
+    """
+
+    round_id: UUID
+    version: int
+    part: int
+    code: str
+    detail: str
+    event_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One match as settlement sees it.
 
     ``state_seq`` counts the transitions, ``version`` the events that were published about it; ``rule_version``
-    is the rule in force when the round began, and stays; ``result_version`` names the result that stands;
-    ``waiting_since`` is when the first part came of a result or correction that is not whole yet.
+    is the rule in force when the round began, and stays, unless a refused round is settled anew under another;
+    ``result_version`` names the result that stands; ``waiting_since`` is when the first part came of a result or correction that is not whole yet; ``refused_at`` is
+    when rewards refused the newest settlement for good, None once the round is settled again or voided.
     """
 
     id: UUID
@@ -233,6 +274,7 @@ class Round:
     created_at: datetime
     updated_at: datetime
     waiting_since: datetime | None = None
+    refused_at: datetime | None = None
 
 
 class Transition(NamedTuple):
@@ -272,8 +314,9 @@ class Line(NamedTuple):
 class Settlement:
     """Who is owed what in a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
 
-    ``first_event`` is the aggregate version of its first ``round.settled`` (``round.corrected`` from version 2 on); its
-    ``parts`` follow each other. ``reporters`` are the persons who reported parts of the result behind it.
+    ``first_event`` is the aggregate version of its first event: ``round.settled`` for version 1 and where a refused round
+    was settled ``anew`` under another rule, else ``round.corrected``. Its ``parts`` follow each other. ``reporters`` are
+    the persons who reported parts of the result behind it.
     """
 
     round_id: UUID
@@ -289,3 +332,4 @@ class Settlement:
     settled_at: datetime
     cause: Cause
     reporters: tuple[str, ...] = ()
+    anew: bool = False

@@ -19,6 +19,8 @@ from typing import Final
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import (
     SCORE_SCALE,
+    Campaign,
+    CampaignState,
     PlaceRange,
     Rule,
     Source,
@@ -31,6 +33,7 @@ __all__ = [
     "BPS_PER_PERCENT",
     "PLACES_MAX",
     "TEMPLATES",
+    "check_campaign",
     "check_rule",
     "percent_from_text",
     "percent_to_text",
@@ -122,6 +125,26 @@ def places_from_text(text: str, *, field: str) -> tuple[int, int]:
 def places_to_text(entry: PlaceRange) -> str:
     """``1`` or ``9-16``."""
     return str(entry.first) if entry.first == entry.last else f"{entry.first}-{entry.last}"
+
+
+def check_campaign(rule: Rule, campaign: Campaign | None) -> None:
+    """Refuse a rule whose prizes rewards could never book. ``campaign`` is what is known of the one that it names.
+
+    Raises:
+        RuleInvalid: ``campaign_unknown``, ``asset_mismatch`` or ``campaign_ended``.
+    """
+    if campaign is None:
+        detail = (
+            f"there is no campaign {rule.campaign} here; one that was made a moment ago may need a second to arrive: "
+            "check the id, or try again"
+        )
+        raise RuleInvalid("campaign_unknown", field="campaign", detail=detail)
+    if campaign.asset != rule.asset.code:
+        detail = f"campaign {campaign.id} is in {campaign.asset}, not {rule.asset.code}: name its asset, or another campaign"
+        raise RuleInvalid("asset_mismatch", field="asset", detail=detail)
+    if campaign.state is CampaignState.ENDED:
+        detail = f"campaign {campaign.id} has ended: name another one"
+        raise RuleInvalid("campaign_ended", field="campaign", detail=detail)
 
 
 def check_rule(rule: Rule) -> None:

@@ -50,6 +50,9 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(RoundState.NEW, RoundState.VOIDED, "the match was voided before anything else was heard of it"),
     Edge(RoundState.SETTLED, RoundState.RESOLVED, "a corrected result superseded the one before"),
     Edge(RoundState.FINALIZED, RoundState.RESOLVED, "an admin corrected the result after it was final"),
+    Edge(
+        RoundState.FINALIZED, RoundState.VOIDED, "an admin voided a final round that rewards can never book"
+    ),
 )
 """Every step a round may take. VOIDED is final; out of FINALIZED only an admin leads, with a reason."""
 

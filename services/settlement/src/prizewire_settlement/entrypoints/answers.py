@@ -6,6 +6,7 @@ from prizewire_money import Amount as Money
 from prizewire_settlement.domain.model import (
     Competition,
     Line,
+    Refusal,
     Round,
     Rule,
     Settlement,
@@ -14,12 +15,15 @@ from prizewire_settlement.domain.model import (
 from prizewire_settlement.domain.prizes import plan_of
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.rules import percent_to_text, places_to_text
+from prizewire_settlement.ports import EndedRound
 
 __all__ = [
     "competition_json",
+    "ended_json",
     "fees_json",
     "line_json",
     "money",
+    "refusal_json",
     "round_json",
     "rule_json",
     "settlement_json",
@@ -142,8 +146,37 @@ def round_json(found: Round) -> dict[str, Any]:
         "result_version": found.result_version,
         "final_at": found.final_at,
         "waiting_since": found.waiting_since,
+        "refused_at": found.refused_at,
         "created_at": found.created_at,
         "updated_at": found.updated_at,
+    }
+
+
+def ended_json(ended: EndedRound) -> dict[str, Any]:
+    """A round that ended, with the sums of its newest settlement."""
+    asset = ended.asset
+    return {
+        "round_id": str(ended.round.id),
+        "state": ended.round.state,
+        "ended_at": ended.ended_at,
+        "settlement_version": ended.round.settlement_version,
+        "refused": ended.round.refused_at is not None,
+        "campaign": str(ended.campaign),
+        "asset": asset.code,
+        "gross": Money(asset, ended.gross).to_wire(),
+        "prizes": ended.lines_total,
+        "prizes_total": Money(asset, ended.prizes).to_wire(),
+    }
+
+
+def refusal_json(refusal: Refusal) -> dict[str, Any]:
+    """Why rewards can never book a settlement."""
+    return {
+        "settlement_version": refusal.version,
+        "part": refusal.part,
+        "code": refusal.code,
+        "detail": refusal.detail,
+        "at": refusal.at,
     }
 
 

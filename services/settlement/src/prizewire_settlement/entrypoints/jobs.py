@@ -15,10 +15,15 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.encode import source_of
 from prizewire_settlement.handlers.finality import finalize_due
-from prizewire_settlement.metrics import RESULTS_INCOMPLETE, RESULTS_INCOMPLETE_AGE, ROUNDS_FINALIZED
+from prizewire_settlement.metrics import (
+    RESULTS_INCOMPLETE,
+    RESULTS_INCOMPLETE_AGE,
+    ROUNDS_FINALIZED,
+    ROUNDS_REFUSED,
+)
 from prizewire_settlement.ports import EventSink, Queries, RoundStore
 
-__all__ = ["finality_job", "incomplete_job"]
+__all__ = ["finality_job", "incomplete_job", "refused_job"]
 
 _NAMED_MAX: Final = 10
 """Rounds that one look names in the log; all of them are listed over HTTP."""
@@ -46,6 +51,17 @@ def finality_job(
         return finalized > 0
 
     return Job("rounds.finalize", interval_s, run)
+
+
+def refused_job(*, db: Database, queries: Callable[[AsyncConnection], Queries], interval_s: float) -> Job:
+    """The job that counts the rounds whose settlement rewards refuses for good, for their gauge."""
+
+    async def run() -> bool:
+        async with db.transaction() as tx:
+            ROUNDS_REFUSED.set(await queries(tx).refused_count())
+        return False
+
+    return Job("rounds.refused", interval_s, run)
 
 
 def incomplete_job(

@@ -6,12 +6,13 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Lineage, LineageEntry
-from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement, Transition
+from prizewire_settlement.domain.model import PlayerResult, Refusal, ResultPart, Settlement, Transition
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.states import EDGES
 from prizewire_settlement.entrypoints.answers import (
     line_json,
     money,
+    refusal_json,
     rule_json,
     settlement_json,
     transition_json,
@@ -51,6 +52,8 @@ def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
         yield _step(step)
     for settlement in record.settlements:
         yield _settlement(settlement, record)
+    for refusal in record.refusals:
+        yield _refusal(refusal)
 
 
 def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ...]) -> LineageEntry:
@@ -93,6 +96,17 @@ def _step(step: Transition) -> LineageEntry:
     )
 
 
+def _refusal(refusal: Refusal) -> LineageEntry:
+    return LineageEntry(
+        at=refusal.at,
+        service="settlement",
+        kind="round.refused",
+        id=f"{refusal.round_id}/{refusal.version}",
+        summary=f"rewards can never book settlement {refusal.version}, {refusal.code}: {refusal.detail}",
+        detail={**refusal_json(refusal), "event_id": refusal.event_id},
+    )
+
+
 def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
     rule = settlement.rule
     total = record.lines_total[settlement.version]
@@ -102,7 +116,7 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         service="settlement",
         kind="settlement",
         id=f"{settlement.round_id}/{settlement.version}",
-        summary=f"{'' if settlement.version == 1 else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        summary=f"{'' if settlement.version == 1 else 'anew: ' if settlement.anew else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
             **settlement_json(settlement, lines_total=total),
             "rule": {name: value for name, value in rule_json(rule).items() if name != "sources"},

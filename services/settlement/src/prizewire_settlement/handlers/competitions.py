@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from prizewire_settlement.domain.model import Competition, Rule
-from prizewire_settlement.domain.rules import check_rule
-from prizewire_settlement.ports import CompetitionStore
+from prizewire_settlement.domain.rules import check_campaign, check_rule
+from prizewire_settlement.ports import Campaigns, CompetitionStore
 
 __all__ = ["CompetitionExists", "CompetitionMissing", "create_competition", "replace_rule"]
 
@@ -19,15 +19,22 @@ class CompetitionMissing(Exception):
 
 
 async def create_competition(
-    *, store: CompetitionStore, name: str, rule: Rule, actor: str, now: datetime
+    *,
+    store: CompetitionStore,
+    campaigns: Campaigns,
+    name: str,
+    rule: Rule,
+    actor: str,
+    now: datetime,
 ) -> Competition:
     """Store a competition with version 1 of its rule.
 
     Raises:
-        RuleInvalid: the rule makes no sense.
+        RuleInvalid: the rule makes no sense, or rewards could never book its prizes.
         CompetitionExists: the id is taken.
     """
     check_rule(rule)
+    check_campaign(rule, await campaigns.campaign(rule.campaign))
     made = Competition(
         id=rule.competition,
         name=name,
@@ -42,15 +49,22 @@ async def create_competition(
 
 
 async def replace_rule(
-    *, store: CompetitionStore, name: str, rule: Rule, actor: str, now: datetime
+    *,
+    store: CompetitionStore,
+    campaigns: Campaigns,
+    name: str,
+    rule: Rule,
+    actor: str,
+    now: datetime,
 ) -> Competition:
     """Put a new rule version into force. Rounds that have begun keep theirs.
 
     Raises:
-        RuleInvalid: the rule makes no sense.
+        RuleInvalid: the rule makes no sense, or rewards could never book its prizes.
         CompetitionMissing: there is no such competition.
     """
     check_rule(rule)
+    check_campaign(rule, await campaigns.campaign(rule.campaign))
     known = await store.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)

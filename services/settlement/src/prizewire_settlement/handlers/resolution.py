@@ -1,16 +1,25 @@
-"""What a person decides about a round: settle it, correct it, void it. It is never the game server's word."""
+"""What a person decides about a round: settle it, correct it, void it, settle it anew. It is never the game server's word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_settlement.domain.errors import RoundMissing
-from prizewire_settlement.domain.model import Cause, PlayerResult, Round
-from prizewire_settlement.domain.rounds import RESOLVE, Step, correct, place_resolved, settle, void
-from prizewire_settlement.ports import Changes, EventSink, RoundStore
+from prizewire_settlement.domain.errors import DecisionRefused, RoundMissing
+from prizewire_settlement.domain.model import Cause, PlayerResult, Round, Rule
+from prizewire_settlement.domain.rounds import (
+    RESOLVE,
+    Step,
+    correct,
+    place_resolved,
+    resettle,
+    settle,
+    void,
+)
+from prizewire_settlement.domain.rules import check_campaign
+from prizewire_settlement.ports import Campaigns, Changes, EventSink, RoundStore
 
-__all__ = ["Resolved", "resolve_round"]
+__all__ = ["Resolved", "resettle_round", "resolve_round"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +49,8 @@ async def resolve_round(
 
     Raises:
         RoundMissing: there is no such round.
-        ReportRefused: ``illegal_transition`` for a voided round, or to void a final one; or what the rule cannot rank
-            or pay.
+        ReportRefused: ``illegal_transition`` for a voided round, or to void a final one that rewards does not refuse;
+            or what the rule cannot rank or pay.
     """
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
@@ -60,6 +69,74 @@ async def resolve_round(
     await store.save(changes)
     await events.publish(step.events)
     return Resolved(current, step.round, changed=bool(step.transitions))
+
+
+async def resettle_round(
+    *,
+    round_id: UUID,
+    reason: str,
+    actor: str,
+    request_id: UUID,
+    store: RoundStore,
+    campaigns: Campaigns,
+    events: EventSink,
+    now: datetime,
+    lines_per_part: int,
+) -> Resolved:
+    """Settle a refused round anew: the result that stands, under the rule that its competition has in force.
+
+    Raises:
+        RoundMissing: there is no such round.
+        DecisionRefused: ``round_not_refused``; ``rule_unchanged`` where the rule in force is the one that was refused;
+            ``entry_fee_changed`` where it asks its players for something else than they owe.
+        RuleInvalid: rewards could never book the prizes of the rule in force either.
+        ReportRefused: what the rule in force cannot rank or pay.
+    """
+    current = (await store.rounds([round_id])).get(round_id)
+    if current is None:
+        raise RoundMissing(str(round_id))
+    if current.refused_at is None or current.result_version is None:
+        raise DecisionRefused("round_not_refused", f"rewards does not refuse round {round_id}")
+    rule = (await store.competitions([current.competition]))[current.competition].rule
+    key = (current.competition, current.rule_version)
+    _check_mended(rule, was=(await store.rules([key]))[key])
+    check_campaign(rule, await campaigns.campaign(rule.campaign))
+    parts = await store.results(round_id, current.result_version)
+    heads = (await store.parts([round_id])).get(round_id, {})
+    step = resettle(
+        results=[result for number in sorted(parts) for result in parts[number]],
+        reporters={
+            head.reporter
+            for (version, _), head in heads.items()
+            if version == current.result_version and head.reporter is not None
+        },
+        current=current,
+        rule=rule,
+        cause=Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason),
+        now=now,
+        lines_per_part=lines_per_part,
+    )
+    assert step.round is not None, "a round that is settled anew moves"
+    changes = Changes()
+    changes.take(step)
+    await store.save(changes)
+    await events.publish(step.events)
+    return Resolved(current, step.round, changed=True)
+
+
+def _check_mended(rule: Rule, *, was: Rule) -> None:
+    if rule.version == was.version:
+        detail = (
+            f"rule {rule.version} of {rule.competition} is the one that rewards refused: "
+            f"put a mended rule into force with PUT /api/competitions/{rule.competition}, then try again"
+        )
+        raise DecisionRefused("rule_unchanged", detail)
+    if rule.entry_fee != was.entry_fee:
+        detail = (
+            f"rule {rule.version} of {rule.competition} asks another entry fee than rule {was.version}, under which the "
+            "players entered: put a rule with that fee into force, then try again"
+        )
+        raise DecisionRefused("entry_fee_changed", detail)
 
 
 async def _let_stand(

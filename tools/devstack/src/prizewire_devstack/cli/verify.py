@@ -1,35 +1,49 @@
 """`prizewire verify`: whether everything holds that must."""
 
 import json
+from pathlib import Path
+from typing import Final
 
 import click
 from rich.table import Table
 
 from prizewire_devstack import tracing
+from prizewire_devstack.agreement import Memory
 from prizewire_devstack.api import connect, remote
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.home import Home
 from prizewire_devstack.texts import printable
-from prizewire_devstack.verification import ROUNDS_DEFAULT, TIMEOUT_S, Verification, verify
+from prizewire_devstack.verification import TIMEOUT_S, Verification, verify
+
+MEMORY_NAME: Final = "verified.json"
+"""The file in the state directory of a local stack."""
 
 
 @click.command(name="verify")
+@click.option("--all", "every", is_flag=True, help="Compare every round, also those found sound before.")
 @click.option(
-    "--rounds",
-    type=click.IntRange(min=0),
-    default=ROUNDS_DEFAULT,
-    show_default=True,
-    help="How many final rounds of settlement to hold against rewards.",
+    "--memory",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to keep up to when every round was found sound; on the local stack it is kept by itself.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(rounds: int, as_json: bool) -> int:
+def command(every: bool, file: Path | None, as_json: bool) -> int:
     """Run every service's checks, one line each; exit code 1 on a breach, or when a service does not answer.
+
+    Every round that ended is compared between settlement and rewards. What was found sound once is skipped; what was
+    not stays a breach until it is mended.
 
     The signer, which serves no checks, is read by its metrics where they can be reached: on the local stack.
     """
-    signer_url = Home.default().running().urls.get("signer") if remote() is None else None
+    local = Home.default() if remote() is None else None
+    signer_url = None if local is None else local.running().urls.get("signer")
+    kept = file if local is None or file is not None else local.root / MEMORY_NAME
+    memory = None if kept is None else Memory(kept)
+    if memory is not None and every:
+        memory.forget()
     with connect(timeout_s=TIMEOUT_S) as api:
-        found = verify(api, rounds=rounds, signer_url=signer_url)
+        found = verify(api, memory=memory, signer_url=signer_url)
     if as_json:
         click.echo(json.dumps(found.to_json()))
     else:

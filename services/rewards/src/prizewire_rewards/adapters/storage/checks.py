@@ -300,9 +300,7 @@ class BalanceWatch:
         ids, whole, said = await self._rota.turn(tx)
         self._breaches, complete = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
         said += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
-        return Seen(
-            breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete
-        )
+        return Seen(breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
 
 
 class AssetsWatch:

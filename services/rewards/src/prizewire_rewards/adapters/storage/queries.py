@@ -35,6 +35,7 @@ from prizewire_rewards.domain.views import (
     PayoutView,
     ReceivableView,
     RewardView,
+    RoundSums,
     WalletBalance,
 )
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
@@ -176,6 +177,11 @@ class SqlQueries:
             },
         )
         return [_reward_of(row) for row in rows]
+
+    async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:
+        """What is booked of these rounds."""
+        rows = await self._tx.execute(_ROUND_SUMS, {"ids": list(ids)})
+        return [RoundSums(**row) for row in rows.mappings()]
 
     async def receivables(
         self, *, player: str | None, still_open: bool, limit: int, before: tuple[datetime, UUID] | None
@@ -389,6 +395,12 @@ _REWARDS = text(
     "AND (CAST(:correlation_id AS text) IS NULL OR r.correlation_id = :correlation_id) "
     "AND (CAST(:after_round AS uuid) IS NULL OR (x.round_id, x.line) > (CAST(:after_round AS uuid), CAST(:after_line AS int))) "
     "ORDER BY x.round_id, x.line LIMIT :limit"
+)
+_ROUND_SUMS = text(
+    "SELECT d.id AS round_id, d.settlement_version, d.state, d.final, d.campaign, d.asset, d.gross, d.settled_at, "
+    "s.prizes, s.prizes_total FROM rounds d CROSS JOIN LATERAL (SELECT count(*) AS prizes, "
+    "CAST(coalesce(sum(x.amount), 0) AS bigint) AS prizes_total FROM rewards x "
+    "WHERE x.round_id = d.id AND x.state <> 'reversed') s WHERE d.id = ANY (CAST(:ids AS uuid[])) ORDER BY d.id"
 )
 _FUNDINGS = text(
     "SELECT f.*, coalesce(a.balance, 0) AS balance, coalesce((SELECT sum(p.amount) FROM payouts p "

@@ -14,6 +14,7 @@ from prizewire_settlement.domain.rounds.results import (
     place_completed,
     place_corrected,
     place_resolved,
+    resettle,
     settle,
     wait,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "report_entered",
     "report_progress",
     "report_voided",
+    "resettle",
     "settle",
     "void",
     "wait",

@@ -16,7 +16,7 @@ from prizewire_settlement.domain.events import (
     RoundVoided,
 )
 from prizewire_settlement.domain.model import Cause, Entry, Round, Rule
-from prizewire_settlement.domain.rounds.steps import NOTHING, Step, cause_of, move
+from prizewire_settlement.domain.rounds.steps import NOTHING, RESOLVE, Step, cause_of, move
 from prizewire_settlement.domain.states import RoundState
 
 __all__ = ["finalize", "report_entered", "report_progress", "report_voided", "void"]
@@ -103,13 +103,17 @@ def report_voided(*, report: Voided, current: Round, now: datetime) -> Step:
 def void(*, current: Round, cause: Cause, now: datetime) -> Step:
     """The round does not count; what waits of its results counts no more. Once it is void, nothing changes.
 
+    A final round is voided by an admin alone, and only while rewards refuses its settlement: nothing of it was booked.
+
     Raises:
         ReportRefused: ``illegal_transition`` once it is final.
     """
     if current.state is RoundState.VOIDED:
         return NOTHING
+    if current.state is RoundState.FINALIZED and (current.refused_at is None or cause.kind != RESOLVE):
+        raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"match {current.match_id} is final")
     moved, transitions = move(current, RoundState.VOIDED, cause=cause, now=now)
-    moved = replace(moved, version=moved.version + 1, waiting_since=None)
+    moved = replace(moved, version=moved.version + 1, waiting_since=None, refused_at=None)
     event = RoundVoided(
         round=moved, version=moved.version, caused_by=cause.id, reason=cause.reason or cause.kind
     )

@@ -4,7 +4,7 @@ A result is placed first (``place_…``: may it count, is it whole now?), then w
 whole one, and lets it ``settle`` or ``correct`` the round, or ``wait``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -26,6 +26,7 @@ __all__ = [
     "place_completed",
     "place_corrected",
     "place_resolved",
+    "resettle",
     "settle",
     "wait",
 ]
@@ -152,7 +153,10 @@ def settle(
     goal = RoundState.FINALIZED if final else RoundState.SETTLED
     edges = path(before=current.state, after=goal)
     return _settled(
-        placed=placed,
+        part=placed.part,
+        reporters=placed.reporters,
+        result_version=placed.part.result_version,
+        waiting_since=_still_waiting(placed, current),
         prizes=_prizes(rule, results),
         edges=edges,
         final_at=now + rule.dispute_window,
@@ -194,22 +198,66 @@ def correct(
             updated_at=now,
         )
         return Step(round=moved, part=placed.part)
-    final = current.state is RoundState.FINALIZED
-    edges = [(current.state, RoundState.RESOLVED), (RoundState.RESOLVED, RoundState.SETTLED)]
-    if final:
-        edges.append((RoundState.SETTLED, RoundState.FINALIZED))
     return _settled(
-        placed=placed,
+        part=placed.part,
+        reporters=placed.reporters,
+        result_version=placed.part.result_version,
+        waiting_since=_still_waiting(placed, current),
         prizes=prizes,
-        edges=edges,
+        edges=_again(current),
         final_at=current.final_at,
-        final=final,
+        final=current.state is RoundState.FINALIZED,
         current=current,
         rule=rule,
         cause=cause,
         now=now,
         lines_per_part=lines_per_part,
     )
+
+
+def resettle(
+    *,
+    results: Sequence[PlayerResult],
+    reporters: Collection[str],
+    current: Round,
+    rule: Rule,
+    cause: Cause,
+    now: datetime,
+    lines_per_part: int,
+) -> Step:
+    """The result that stands settles a refused round anew, under another ``rule`` of its competition, which the round keeps
+    from now on. A final round stays final, and ``final_at`` what it was. ``reporters`` are the persons who reported the
+    result; who decides this is one more.
+
+    Raises:
+        ReportRefused: what ``prizes.settle_result`` refuses.
+    """
+    assert current.final_at is not None, "only a settled round is refused"
+    assert current.result_version is not None, "a settled round has a result"
+    return _settled(
+        part=None,
+        reporters=tuple(sorted({*reporters, cause.actor})),
+        result_version=current.result_version,
+        waiting_since=current.waiting_since,
+        prizes=_prizes(rule, results),
+        edges=_again(current),
+        final_at=current.final_at,
+        final=current.state is RoundState.FINALIZED,
+        current=replace(current, rule_version=rule.version),
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=lines_per_part,
+        anew=True,
+    )
+
+
+def _again(current: Round) -> list[tuple[RoundState, RoundState]]:
+    """The steps of a settled round to another settlement, and to finality where it was final."""
+    edges = [(current.state, RoundState.RESOLVED), (RoundState.RESOLVED, RoundState.SETTLED)]
+    if current.state is RoundState.FINALIZED:
+        edges.append((RoundState.SETTLED, RoundState.FINALIZED))
+    return edges
 
 
 def _prizes(rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
@@ -220,7 +268,10 @@ def _prizes(rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
 
 def _settled(
     *,
-    placed: Placed,
+    part: ResultPart | None,
+    reporters: tuple[str, ...],
+    result_version: int,
+    waiting_since: datetime | None,
     prizes: Prizes,
     edges: Sequence[tuple[RoundState, RoundState]],
     final_at: datetime,
@@ -230,6 +281,7 @@ def _settled(
     cause: Cause,
     now: datetime,
     lines_per_part: int,
+    anew: bool = False,
 ) -> Step:
     parts = max(1, -(-len(prizes.lines) // lines_per_part))
     settlement = Settlement(
@@ -245,7 +297,8 @@ def _settled(
         final_at=final_at,
         settled_at=now,
         cause=cause,
-        reporters=placed.reporters,
+        reporters=reporters,
+        anew=anew,
     )
     moved = replace(
         current,
@@ -253,15 +306,16 @@ def _settled(
         state_seq=current.state_seq + len(edges),
         version=current.version + parts,
         settlement_version=settlement.version,
-        result_version=placed.part.result_version,
+        result_version=result_version,
         final_at=final_at,
-        waiting_since=_still_waiting(placed, current),
+        waiting_since=waiting_since,
+        refused_at=None,
         updated_at=now,
     )
     return Step(
         round=moved,
         transitions=steps(current, *edges, cause=cause, now=now),
-        part=placed.part,
+        part=part,
         settlement=settlement,
         events=tuple(
             _event(
@@ -282,7 +336,7 @@ def _still_waiting(placed: Placed, current: Round) -> datetime | None:
 def _event(moved: Round, settlement: Settlement, index: int, lines: tuple[Line, ...]) -> RoundSettled:
     version, caused_by = settlement.first_event + index, settlement.cause.id
     part = index + 1
-    if settlement.version == 1:
+    if settlement.version == 1 or settlement.anew:
         return RoundSettled(
             round=moved, version=version, caused_by=caused_by, settlement=settlement, part=part, lines=lines
         )

@@ -9,7 +9,16 @@ from uuid import UUID
 from prizewire_settlement.domain.commands import Corrected, MatchReport, Voided
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 from prizewire_settlement.domain.events import RoundEvent
-from prizewire_settlement.domain.model import Cause, Entry, ResultPart, Round, Rule, Settlement, Transition
+from prizewire_settlement.domain.model import (
+    Cause,
+    Entry,
+    Refusal,
+    ResultPart,
+    Round,
+    Rule,
+    Settlement,
+    Transition,
+)
 from prizewire_settlement.domain.states import RoundState, path
 
 __all__ = [
@@ -40,6 +49,7 @@ class Step:
     part: ResultPart | None = None
     settlement: Settlement | None = None
     entry: Entry | None = None
+    refusal: Refusal | None = None
     events: tuple[RoundEvent, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from litestar.types import ControllerRouterHandler
 
 from prizewire_settlement.entrypoints.http.competitions import competition_controller
+from prizewire_settlement.entrypoints.http.ended import ended_controller
 from prizewire_settlement.entrypoints.http.matches import match_controller
 from prizewire_settlement.entrypoints.http.parts import HttpParts
 from prizewire_settlement.entrypoints.http.rounds import round_controller
@@ -16,6 +17,7 @@ def build_controllers(parts: HttpParts) -> list[ControllerRouterHandler]:
     return [
         competition_controller(parts),
         round_controller(parts),
+        ended_controller(parts),
         match_controller(parts),
         source_token_controller(parts),
     ]

@@ -31,7 +31,7 @@ from prizewire_settlement.entrypoints.http.parts import (
     writers,
 )
 from prizewire_settlement.handlers.competitions import create_competition, replace_rule
-from prizewire_settlement.ports import CompetitionStore
+from prizewire_settlement.ports import Campaigns, CompetitionStore
 
 __all__ = ["competition_controller"]
 
@@ -48,9 +48,14 @@ class _Writes:
             raise Problem(status=400, code="invalid_request", detail="id: a competition needs one")
         rule = self._rule(body, body.id)
 
-        async def change(store: CompetitionStore, now: datetime) -> Competition:
+        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
             return await create_competition(
-                store=store, name=body.name, rule=rule, actor=caller.subject, now=now
+                store=store,
+                campaigns=campaigns,
+                name=body.name,
+                rule=rule,
+                actor=caller.subject,
+                now=now,
             )
 
         return await self._write(change, actor=caller.subject, action="competition.created")
@@ -61,8 +66,15 @@ class _Writes:
             raise Problem(status=400, code="invalid_request", detail="id: it differs from the path")
         rule = self._rule(body, competition_id)
 
-        async def change(store: CompetitionStore, now: datetime) -> Competition:
-            return await replace_rule(store=store, name=body.name, rule=rule, actor=caller.subject, now=now)
+        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
+            return await replace_rule(
+                store=store,
+                campaigns=campaigns,
+                name=body.name,
+                rule=rule,
+                actor=caller.subject,
+                now=now,
+            )
 
         return await self._write(change, actor=caller.subject, action="competition.rule_changed")
 
@@ -79,13 +91,14 @@ class _Writes:
 
     async def _write(
         self,
-        change: Callable[[CompetitionStore, datetime], Awaitable[Competition]],
+        change: Callable[[CompetitionStore, Campaigns, datetime], Awaitable[Competition]],
         *,
         actor: str,
         action: str,
     ) -> dict[str, Any]:
         async def work(tx: AsyncConnection) -> Competition:
-            changed = await change(self.parts.store(tx), self.parts.clock.now())
+            parts = self.parts
+            changed = await change(parts.store(tx), parts.campaigns(tx), parts.clock.now())
             await self.parts.audit.record(
                 tx, actor=actor, action=action, target=changed.id, detail=_audited(changed.rule)
             )

@@ -8,10 +8,12 @@ __all__ = [
     "COMPETITION",
     "COMPETITIONS",
     "COMPETITION_CREATED",
+    "ENDED",
     "LINES",
     "MATCH_EVENT",
     "PREVIEW",
     "REPORTED",
+    "RESETTLED",
     "RESOLVED",
     "ROUND",
     "ROUNDS",
@@ -89,6 +91,7 @@ _ROUND: Final[dict[str, Any]] = {
     "result_version": 1,
     "final_at": _LATER,
     "waiting_since": None,
+    "refused_at": None,
     "created_at": _AT,
     "updated_at": _AT,
 }
@@ -158,8 +161,30 @@ PREVIEW: Final = answer(
     description="What the result would pay",
 )
 ROUNDS: Final = page(_ROUND, "One page of rounds")
+ENDED: Final = page(
+    {
+        "round_id": _ROUND_ID,
+        "state": "FINALIZED",
+        "ended_at": _LATER,
+        "settlement_version": 1,
+        "refused": False,
+        "campaign": _CAMPAIGN,
+        "asset": "EURC",
+        "gross": "100.00",
+        "prizes": 2,
+        "prizes_total": "68.00",
+    },
+    "One page of rounds",
+)
 ROUND: Final = answer(
-    {**_ROUND, "waiting": None, "transitions": [_STEP], "settlement": _SETTLEMENT, "lines": _LINES},
+    {
+        **_ROUND,
+        "waiting": None,
+        "refused": None,
+        "transitions": [_STEP],
+        "settlement": _SETTLEMENT,
+        "lines": _LINES,
+    },
     description="The round with its history",
 )
 LINES: Final = page(_LINES[0], "One page of lines")
@@ -176,6 +201,21 @@ RESOLVED: Final = answer(
         },
     },
     description="The round after the decision; `changed` is false where every line stays as it was",
+)
+RESETTLED: Final = answer(
+    {
+        **_ROUND,
+        "rule_version": 2,
+        "settlement_version": 2,
+        "changed": True,
+        "settlement": {
+            **_SETTLEMENT,
+            "settlement_version": 2,
+            "rule_version": 2,
+            "reason": "the rule named a campaign in another asset",
+        },
+    },
+    description="The round, settled anew; rewards hears of it by an event",
 )
 REPORTED: Final = answer(
     {

@@ -15,6 +15,7 @@ __all__ = [
     "RESULT_BYTES_MAX",
     "EndBody",
     "EntryBody",
+    "ResettleBody",
     "ResolveBody",
     "RotateBody",
     "TokenBody",
@@ -51,7 +52,9 @@ class ResolveBody(_Body):
         examples=_RESULTS,
     )
     void: Literal[True] | None = Field(
-        None, description="The round does not count; only before it is final.", examples=[True]
+        None,
+        description="The round does not count; only before it is final, or while rewards refuses its settlement.",
+        examples=[True],
     )
 
     @model_validator(mode="after")
@@ -60,6 +63,15 @@ class ResolveBody(_Body):
             msg = "give results, or void: true"
             raise ValueError(msg)
         return self
+
+
+class ResettleBody(_Body):
+    """Why a refused round is settled anew, under the rule that its competition has in force."""
+
+    reason: Reason = Field(
+        description="Why; it stands in the history and the audit log.",
+        examples=["the rule named a campaign in another asset"],
+    )
 
 
 class EndBody(_Body):

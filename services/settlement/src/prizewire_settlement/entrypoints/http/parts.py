@@ -17,9 +17,16 @@ from prizewire_chassis.http import Problem, decode_cursor
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_contracts.text import PRINTABLE
 from prizewire_money import AssetRegistry
-from prizewire_settlement.domain.errors import ReportRefused, RoundMissing, RuleInvalid
+from prizewire_settlement.domain.errors import DecisionRefused, ReportRefused, RoundMissing, RuleInvalid
 from prizewire_settlement.handlers.competitions import CompetitionExists, CompetitionMissing
-from prizewire_settlement.ports import CompetitionStore, EventSink, Queries, RoundStore, SourceTokens
+from prizewire_settlement.ports import (
+    Campaigns,
+    CompetitionStore,
+    EventSink,
+    Queries,
+    RoundStore,
+    SourceTokens,
+)
 
 __all__ = [
     "HttpParts",
@@ -84,6 +91,7 @@ class HttpParts:
     processor: BatchProcessor
     spec: ConsumerSpec
     store: Callable[[AsyncConnection], CompetitionStore]
+    campaigns: Callable[[AsyncConnection], Campaigns]
     rounds: Callable[[AsyncConnection], RoundStore]
     events: Callable[[AsyncConnection], EventSink]
     tokens: Callable[[AsyncConnection], SourceTokens]
@@ -104,6 +112,8 @@ async def answered(work: Awaitable[T]) -> T:
         raise refused(error.reason, error.detail) from None
     except RoundMissing as error:
         raise round_missing(str(error)) from None
+    except DecisionRefused as error:
+        raise Problem(status=409, code=error.code, detail=error.detail) from None
     except CompetitionExists as error:
         detail = f"there is a competition {error} already; PUT changes its rule"
         raise Problem(status=409, code="competition_exists", detail=detail) from None

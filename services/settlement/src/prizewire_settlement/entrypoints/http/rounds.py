@@ -1,7 +1,7 @@
 """``/api/rounds``: what settlement made of the matches, and what an admin decides about one."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
@@ -12,18 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.auth import Principal
 from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.idempotency import idempotent
-from prizewire_settlement.domain.model import PlayerResult, ResultPart, Settlement
+from prizewire_settlement.domain.model import ResultPart, Settlement
 from prizewire_settlement.domain.results import document_of, hash_of
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.entrypoints.answers import (
     line_json,
+    refusal_json,
     round_json,
     settlement_json,
     transition_json,
 )
 from prizewire_settlement.entrypoints.consumers import players_of
 from prizewire_settlement.entrypoints.http import examples
-from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, ResolveBody
+from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, ResettleBody, ResolveBody
 from prizewire_settlement.entrypoints.http.parts import (
     HttpParts,
     IdempotencyKey,
@@ -36,13 +37,11 @@ from prizewire_settlement.entrypoints.http.parts import (
     writers,
 )
 from prizewire_settlement.entrypoints.http.sheets import CSV_TYPE, lines_csv
-from prizewire_settlement.handlers.resolution import Resolved, resolve_round
+from prizewire_settlement.handlers.resolution import Resolved, resettle_round, resolve_round
 from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.ports import RoundFilter, RoundRecord
 
 __all__ = ["round_controller"]
-
-_ACTIONS: Final = {True: "round.voided", False: "round.resolved"}
 
 
 def round_controller(parts: HttpParts) -> type[Controller]:
@@ -62,12 +61,19 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             incomplete: Annotated[
                 bool, QueryParameter(description="Only rounds that wait for parts of a result.")
             ] = False,
+            refused: Annotated[
+                bool, QueryParameter(description="Only rounds whose settlement rewards can never book.")
+            ] = False,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> Page:
             size = page_limit(limit)
             wanted = RoundFilter(
-                competition=competition, state=round_state, match_id=match_id, incomplete=incomplete
+                competition=competition,
+                state=round_state,
+                match_id=match_id,
+                incomplete=incomplete,
+                refused=refused,
             )
             async with parts.db.transaction() as tx:
                 found = await parts.queries(tx).round_page(wanted, after=place_of(cursor), limit=size)
@@ -92,6 +98,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             return {
                 **round_json(record.round),
                 "waiting": waiting_json(record.parts, standing=record.round.result_version),
+                "refused": refused_json(record),
                 "transitions": [transition_json(step) for step in record.transitions],
                 "settlement": _newest_json(record, newest),
                 "lines": []
@@ -149,7 +156,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             "/{round_id:uuid}/resolve",
             guards=[writers],
             status_code=200,
-            summary="Decide about a round: let a result stand, also after finality, or void it before",
+            summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
             responses=examples.RESOLVED,
             request_max_body_size=RESULT_BYTES_MAX,
         )
@@ -162,6 +169,22 @@ def round_controller(parts: HttpParts) -> type[Controller]:
         ) -> Response[Any]:
             return await _resolve(parts, round_id, data, caller=request.user, key=idempotency_key)
 
+        @post(
+            "/{round_id:uuid}/resettle",
+            guards=[writers],
+            status_code=200,
+            summary="Settle a refused round anew, under the rule that its competition has in force",
+            responses=examples.RESETTLED,
+        )
+        async def resettle(
+            self,
+            round_id: FromPath[UUID],
+            data: JSONBody[ResettleBody],
+            request: Request[Any, Any, Any],
+            idempotency_key: IdempotencyKey = None,
+        ) -> Response[Any]:
+            return await _resettle(parts, round_id, data, caller=request.user, key=idempotency_key)
+
     return RoundController
 
 
@@ -169,24 +192,78 @@ async def _resolve(
     parts: HttpParts, round_id: UUID, body: ResolveBody, *, caller: Principal, key: str | None
 ) -> Response[Any]:
     results = None if body.results is None else players_of(body.results)
+
+    async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
+        resolved = await resolve_round(
+            round_id=round_id,
+            results=results,
+            reason=body.reason,
+            actor=caller.subject,
+            request_id=request_id,
+            store=parts.rounds(tx),
+            events=parts.events(tx),
+            now=parts.clock.now(),
+            lines_per_part=parts.lines_per_part,
+        )
+        sha256 = None if results is None else hash_of(document_of(results)).hex()
+        action = "round.voided" if results is None else "round.resolved"
+        await _record(
+            parts, tx, resolved, action=action, result_sha256=sha256, reason=body.reason, caller=caller
+        )
+        return resolved
+
+    sent = body.model_dump(mode="json", exclude_none=True)
+    return await _decide(parts, round_id, "resolve", decide, sent=sent, caller=caller, key=key)
+
+
+async def _resettle(
+    parts: HttpParts, round_id: UUID, body: ResettleBody, *, caller: Principal, key: str | None
+) -> Response[Any]:
+    async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
+        resolved = await resettle_round(
+            round_id=round_id,
+            reason=body.reason,
+            actor=caller.subject,
+            request_id=request_id,
+            store=parts.rounds(tx),
+            campaigns=parts.campaigns(tx),
+            events=parts.events(tx),
+            now=parts.clock.now(),
+            lines_per_part=parts.lines_per_part,
+        )
+        await _record(
+            parts,
+            tx,
+            resolved,
+            action="round.resettled",
+            result_sha256=None,
+            reason=body.reason,
+            caller=caller,
+        )
+        return resolved
+
+    sent = body.model_dump(mode="json")
+    return await _decide(parts, round_id, "resettle", decide, sent=sent, caller=caller, key=key)
+
+
+async def _decide(
+    parts: HttpParts,
+    round_id: UUID,
+    route: str,
+    decide: Callable[[AsyncConnection, UUID], Awaitable[Resolved]],
+    *,
+    sent: dict[str, Any],
+    caller: Principal,
+    key: str | None,
+) -> Response[Any]:
+    """Carry out an admin's decision once for its key, and answer the round after it."""
     done: list[tuple[Resolved, int]] = []
 
     async def attempt(tx: AsyncConnection) -> Response[Any]:
         done.clear()
 
         async def work(request_id: UUID) -> tuple[int, Any]:
-            resolved = await resolve_round(
-                round_id=round_id,
-                results=results,
-                reason=body.reason,
-                actor=caller.subject,
-                request_id=request_id,
-                store=parts.rounds(tx),
-                events=parts.events(tx),
-                now=parts.clock.now(),
-                lines_per_part=parts.lines_per_part,
-            )
-            await _record(parts, tx, resolved, results=results, reason=body.reason, caller=caller)
+            resolved = await decide(tx, request_id)
             record = await parts.queries(tx).round(round_id)
             assert record is not None
             newest = record.settlements[-1] if record.settlements else None
@@ -200,9 +277,9 @@ async def _resolve(
         answer = await idempotent(
             tx,
             actor=caller.subject,
-            route=f"POST /api/rounds/{round_id}/resolve",
+            route=f"POST /api/rounds/{round_id}/{route}",
             key=key,
-            body=body.model_dump(mode="json", exclude_none=True),
+            body=sent,
             now=parts.clock.now(),
             work=work,
         )
@@ -220,7 +297,8 @@ async def _record(
     tx: AsyncConnection,
     resolved: Resolved,
     *,
-    results: Sequence[PlayerResult] | None,
+    action: str,
+    result_sha256: str | None,
     reason: str,
     caller: Principal,
 ) -> None:
@@ -228,16 +306,17 @@ async def _record(
     await parts.audit.record(
         tx,
         actor=caller.subject,
-        action=_ACTIONS[results is None],
+        action=action,
         target=str(after.id),
         reason=reason,
         detail={
             "from": str(resolved.before.state),
             "to": str(after.state),
             "changed": resolved.changed,
+            "rule_version": after.rule_version,
             "settlement_version": after.settlement_version,
             "result_version": after.result_version,
-            "result_sha256": None if results is None else hash_of(document_of(results)).hex(),
+            "result_sha256": result_sha256,
         },
     )
 
@@ -256,6 +335,14 @@ def _newest_json(record: RoundRecord, newest: Settlement | None) -> dict[str, An
     if newest is None:
         return None
     return settlement_json(newest, lines_total=record.lines_total[newest.version])
+
+
+def refused_json(record: RoundRecord) -> dict[str, Any] | None:
+    """Why rewards can never book the round's newest settlement; None where it does not refuse it."""
+    if record.round.refused_at is None:
+        return None
+    newest = record.round.settlement_version
+    return next((refusal_json(one) for one in record.refusals if one.version == newest), None)
 
 
 def waiting_json(heads: Sequence[ResultPart], *, standing: int | None) -> dict[str, Any] | None:

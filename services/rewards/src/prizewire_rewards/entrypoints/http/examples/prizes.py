@@ -26,6 +26,7 @@ __all__ = [
     "REWARDS",
     "REWARD_REJECTED",
     "REWARD_RELEASED",
+    "ROUNDS",
     "WRITTEN_OFF",
 ]
 
@@ -98,6 +99,25 @@ _RECEIVABLE: Final[dict[str, Any]] = {
     "opened_at": AT,
 }
 
+ROUNDS: Final = answer(
+    {
+        "items": [
+            {
+                "round_id": ROUND_ID,
+                "settlement_version": 1,
+                "state": "final",
+                "final": True,
+                "campaign": CAMPAIGN_ID,
+                "asset": "USDC",
+                "gross": "100.00",
+                "prizes": 3,
+                "prizes_total": "85.00",
+                "settled_at": AT,
+            }
+        ]
+    },
+    description="Those of the rounds that are booked",
+)
 REWARDS: Final = page(_REWARD, "One page of prizes")
 REWARD_RELEASED: Final = answer(
     {"reward_id": REWARD_ID, "state": "credited", "note": None},

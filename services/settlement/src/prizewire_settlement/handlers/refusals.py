@@ -1,0 +1,54 @@
+"""What rewards says to settlement: which campaigns there are, and which settlements it can never book."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from prizewire_settlement.domain.model import Campaign, Refusal, Round
+from prizewire_settlement.domain.rounds import Step
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.ports import Campaigns, Changes, RoundStore
+
+__all__ = ["Taken", "keep_campaigns", "take_refusals"]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a batch of refusals: those that mark their rounds, and by index why one does not fit."""
+
+    refused: list[tuple[Round, Refusal]]
+    misfits: dict[int, str]
+
+
+async def keep_campaigns(campaigns: Sequence[Campaign], *, store: Campaigns) -> None:
+    """Store what is known of campaigns, the newest of each."""
+    newest: dict[object, Campaign] = {}
+    for campaign in campaigns:
+        known = newest.get(campaign.id)
+        if known is None or known.version < campaign.version:
+            newest[campaign.id] = campaign
+    if newest:
+        await store.keep(list(newest.values()))
+
+
+async def take_refusals(refusals: Sequence[Refusal], *, store: RoundStore) -> Taken:
+    """Mark the rounds whose newest settlement is refused, and remember every refusal.
+
+    A refusal of a settlement that was superseded meanwhile, or of a voided round, is remembered and marks nothing.
+    """
+    rounds = await store.rounds({refusal.round_id for refusal in refusals})
+    taken = Taken([], {})
+    changes = Changes()
+    for index, refusal in enumerate(refusals):
+        current = rounds.get(refusal.round_id)
+        if current is None or refusal.version > current.settlement_version:
+            taken.misfits[index] = f"round {refusal.round_id} has no settlement {refusal.version}"
+            continue
+        moved = current
+        if refusal.version == current.settlement_version and current.state is not RoundState.VOIDED:
+            moved = replace(current, refused_at=refusal.at, updated_at=refusal.at)
+            taken.refused.append((moved, refusal))
+        rounds[refusal.round_id] = moved
+        changes.take(Step(round=moved, refusal=refusal))
+    if changes.rounds:
+        await store.save(changes)
+    return taken

@@ -1,0 +1,202 @@
+"""Campaigns and refusals of rewards over the database: rules that could never be paid, and rounds that come back."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from httpx import Response
+
+from prizewire_contracts.events.settlements import RoundFinalizedEvent, RoundSettledEvent, RoundVoidedEvent
+from prizewire_settlement.metrics import ROUNDS_REFUSED
+from services.settlement.tests.integration.conftest import (
+    Service,
+    campaign_event,
+    competition_body,
+    line_amounts,
+    match_event,
+    refused_event,
+    subject_of,
+)
+
+OTHER = "11111111-2222-4333-8444-555555555555"
+WHY = {"reason": "the rule named a wrong campaign"}
+
+
+async def put(service: Service, **changes: Any) -> Response:
+    return await service.client.put(
+        "/api/competitions/cup", json=competition_body(**changes), headers=service.as_("admin")
+    )
+
+
+async def decide(service: Service, what: str, body: dict[str, Any], *, key: str = "k1") -> Response:
+    headers = service.as_("admin", subject="ada") | {"idempotency-key": key}
+    return await service.client.post(f"/api/rounds/{subject_of('m1')}/{what}", json=body, headers=headers)
+
+
+async def listed(service: Service, **query: Any) -> list[str]:
+    answer = await service.client.get("/api/rounds", params=query, headers=service.as_("operator"))
+    return [one["match_id"] for one in answer.json()["items"]]
+
+
+async def test_a_rule_needs_a_campaign_that_can_pay_it(service: Service) -> None:
+    """Unknown, in another asset, or ended: refused with its code, until an event says otherwise."""
+    unknown = await put(service, campaign=OTHER)
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "campaign_unknown")
+    await service.know(campaign_event(OTHER, asset="USDC"))
+    mismatch = await put(service, campaign=OTHER)
+    assert (mismatch.status_code, mismatch.json()["code"]) == (422, "asset_mismatch")
+    assert (await put(service, campaign=OTHER, asset="USDC")).status_code == 200
+    await service.know(campaign_event(OTHER, asset="USDC", state="ended", version=7))
+    await service.know(campaign_event(OTHER, asset="USDC", state="paused", version=3))
+    ended = await put(service, campaign=OTHER, asset="USDC")
+    assert (ended.status_code, ended.json()["code"]) == (422, "campaign_ended")
+    assert await service.stuck() == []
+
+
+async def test_a_refused_round_is_shown_settled_anew_and_paid(service: Service) -> None:
+    """State, list, check, metric and lineage show it; a mended rule settles it with the next version, once for a key."""
+    await service.take(match_event("completed"), match_event("completed", "m2"))
+    await service.know(refused_event())
+    shown = await service.round()
+    assert (shown["refused"]["code"], shown["refused"]["settlement_version"]) == ("asset_mismatch", 1)
+    assert (await listed(service, refused=True), shown["state"]) == (["m1"], "FINALIZED")
+    assert list(await service.breaches()) == ["settlement.refused_rounds_are_mended"]
+    await service.job("rounds.refused")
+    assert ROUNDS_REFUSED._value.get() == 1
+    story = await service.client.get(
+        "/api/services/settlement/lineage/corr-m1", headers=service.as_("operator")
+    )
+    assert "round.refused" in [entry["kind"] for entry in story.json()["entries"]]
+
+    assert (await decide(service, "resettle", WHY, key="k0")).json()["code"] == "rule_unchanged"
+    await service.know(campaign_event(OTHER, asset="USDC"))
+    assert (await put(service, campaign=OTHER, asset="USDC", gross_prize="200.00")).status_code == 200
+    first, again = await decide(service, "resettle", WHY), await decide(service, "resettle", WHY)
+    assert (first.status_code, first.json()["settlement_version"], first.json()["rule_version"]) == (
+        200,
+        2,
+        2,
+    )
+    assert again.json() == first.json()
+
+    event = (await service.events())[-1]
+    assert isinstance(event, RoundSettledEvent)
+    assert (event.data.settlement_version, str(event.data.campaign), event.data.asset) == (2, OTHER, "USDC")
+    assert (event.aggregateversion, event.data.final) == (2, True)
+    shown = await service.round()
+    assert (shown["refused"], shown["refused_at"], shown["state"]) == (None, None, "FINALIZED")
+    assert line_amounts(shown) == {"ann": "85.00", "bob": "51.00", "cyd": "34.00"}
+    (row,) = await service.rows("SELECT * FROM audit_log WHERE action = 'round.resettled'")
+    assert (row.actor, row.reason, row.detail["rule_version"]) == ("ada", WHY["reason"], 2)
+    assert await listed(service, refused=True) == []
+    assert await service.breaches() == {}
+
+
+async def test_a_refused_final_round_is_voided(service: Service) -> None:
+    """By the route that voids others before they are final."""
+    await service.take(match_event("completed"))
+    assert (await decide(service, "resolve", {"void": True, **WHY})).json()["code"] == "illegal_transition"
+    await service.know(refused_event())
+    answer = await decide(service, "resolve", {"void": True, **WHY}, key="k2")
+    assert (answer.status_code, answer.json()["state"]) == (200, "VOIDED")
+    assert isinstance((await service.events())[-1], RoundVoidedEvent)
+    assert await service.breaches() == {}
+
+
+async def test_finality_waits_for_the_mending(service: Service) -> None:
+    """A round that was refused inside its window becomes final only once it is settled anew."""
+    await service.create(id="slow", dispute_window_s=60)
+    await service.take(match_event("completed", data={"competition": "slow"}))
+    await service.know(refused_event())
+    service.clock.advance(timedelta(minutes=2))
+    assert not await service.finalize()
+    await service.know(campaign_event(OTHER))
+    body = competition_body(id="slow", campaign=OTHER, dispute_window_s=60)
+    await service.client.put("/api/competitions/slow", json=body, headers=service.as_("admin"))
+    assert (await decide(service, "resettle", WHY)).json()["state"] == "SETTLED"
+    assert await service.finalize()
+    event = (await service.events())[-1]
+    assert isinstance(event, RoundFinalizedEvent)
+    assert event.data.settlement_version == 2
+
+
+async def test_refusals_that_do_not_fit(service: Service) -> None:
+    """Of an unknown settlement it is parked; told twice it changes nothing; of another subject it is dead."""
+    await service.take(match_event("completed"))
+    once = refused_event()
+    await service.know(once, once)
+    await service.know(refused_event("m9"))
+    assert await service.count("round_refusals") == 1
+    assert await service.stuck() == [("parked", "event_mismatch")]
+
+
+OTHER_RULE = "UPDATE rounds SET rule_version = 2, settlement_version = 2, version = 2"
+OTHER_FIGURES = (
+    "INSERT INTO settlements SELECT round_id, 2, 2, campaign, asset, gross, platform_fee, organizer_fee, "
+    "organizer_player, net, unclaimed, lines_total, parts, 2, final, final_at, settled_at, cause_id, 'x', NULL, true "
+    "FROM settlements"
+)
+
+
+@pytest.mark.parametrize("statement", [OTHER_RULE, OTHER_FIGURES])
+async def test_the_database_lets_only_refused_rounds_change_their_rule(
+    service: Service, statement: str
+) -> None:
+    """Without a refusal of the settlement before, neither a round nor a settlement takes another rule."""
+    await service.take(match_event("completed"))
+    assert (await put(service, gross_prize="200.00")).status_code == 200
+    connection = await asyncpg.connect(service.urls.migration)
+    try:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def ended(service: Service, **query: Any) -> list[dict[str, Any]]:
+    """Every round that ended, read in pages of one."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": 1, **query} | ({"cursor": cursor} if cursor else {})
+        answer = await service.client.get("/api/rounds/ended", params=params, headers=service.as_("operator"))
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["items"]
+        cursor = answer.json()["next_cursor"]
+        if cursor is None:
+            return found
+
+
+async def test_rounds_are_listed_as_they_end(service: Service) -> None:
+    """Final and void ones in the order of their ends; a late correction ends a round again, open rounds are left out."""
+    await service.create(id="slow", dispute_window_s=3_600)
+    await service.take(
+        match_event("completed"),
+        match_event("completed", "m2"),
+        match_event("completed", "m3", data={"competition": "slow"}),
+    )
+    service.clock.advance(timedelta(minutes=1))
+    since = service.clock.now()
+    await service.take(match_event("voided", "m3", data={"competition": "slow"}))
+    service.clock.advance(timedelta(minutes=1))
+    body = {"reason": "seen", "results": [{"player": "bob", "place": 1}]}
+    assert (await decide(service, "resolve", body)).status_code == 200
+    ids = {name: str(subject_of(name)) for name in ("m1", "m2", "m3")}
+    found = await ended(service)
+    assert [one["round_id"] for one in found] == [ids["m2"], ids["m3"], ids["m1"]]
+    assert [(one["state"], one["settlement_version"], one["prizes"]) for one in found] == [
+        ("FINALIZED", 1, 3),
+        ("VOIDED", 1, 3),
+        ("FINALIZED", 2, 1),
+    ]
+    assert [(one["gross"], one["prizes_total"], one["asset"]) for one in found][::2] == [
+        ("100.00", "85.00", "EURC"),
+        ("100.00", "42.50", "EURC"),
+    ]
+    later = await ended(service, since=since.isoformat())
+    assert [one["round_id"] for one in later] == [ids["m3"], ids["m1"]]
+    bare = await service.client.get(
+        "/api/rounds/ended", params={"since": "2026-05-01T12:00:00"}, headers=service.as_("operator")
+    )
+    assert (bare.status_code, bare.json()["code"]) == (400, "invalid_request")
