@@ -424,7 +424,7 @@ async def test_a_rule_change_counts_for_new_rounds_only(service: Service) -> Non
     """The round that was open keeps version 1, also after the process has forgotten it."""
     await service.take(match_event("opened"))
     body = competition_body(
-        gross_prize="1.00", organizer_player="org", organizer_fee_bps=0, platform_fee_bps=0
+        gross_prize="1.00", organizer_player="guild", organizer_fee_bps=0, platform_fee_bps=0
     )
     answer = await service.client.put("/api/competitions/cup", json=body, headers=service.as_("admin"))
     assert answer.json()["rule_version"] == 2
@@ -433,11 +433,11 @@ async def test_a_rule_change_counts_for_new_rounds_only(service: Service) -> Non
     assert (settled["m1"].rule_version, settled["m1"].gross, settled["m1"].fees.organizer_player) == (
         1,
         "100.00",
-        None,
+        "org",
     )
     assert (settled["m2"].rule_version, settled["m2"].gross, settled["m2"].fees.organizer_player) == (
         2,
         "1.00",
-        "org",
+        "guild",
     )
     assert await service.breaches() == {}
