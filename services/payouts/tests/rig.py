@@ -149,6 +149,7 @@ class Rig:
             vault=self.vault,
             policy=POLICY,
             rails=self.rails,
+            assets=ASSETS,
             address_kind=partial(stellar_address_kind, own={OWN}),
         )
 

@@ -10,6 +10,8 @@ __all__ = [
     "CONSUMER_POLL_AGE",
     "DISCARDED",
     "EVENTS",
+    "HTTP_CONNECTIONS",
+    "HTTP_REFUSED",
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "JOB_FAILURES",
@@ -71,6 +73,12 @@ HTTP_REQUESTS = Counter(
     "HTTP requests by route template and status.",
     ["method", "route", "status"],
 )
+HTTP_REFUSED = Counter(
+    "prizewire_http_refused_total",
+    "Requests and connections refused before any route saw them, by the code of the refusal.",
+    ["code"],
+)
+HTTP_CONNECTIONS = Gauge("prizewire_http_connections", "Open connections of this process's HTTP server.")
 HTTP_SECONDS = Histogram("prizewire_http_request_seconds", "Time to answer.", ["method", "route"])
 TOKEN_KEYS = Gauge("prizewire_token_keys", "Public keys that access tokens are checked with now.")
 TOKEN_KEY_READS = Counter(

@@ -1,5 +1,6 @@
 """Problem details (RFC 9457) with stable codes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["TITLES", "Problem"]
@@ -10,6 +11,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "Too slow",
     409: "Conflict",
     413: "Too large",
     415: "Unsupported media type",
@@ -23,14 +25,17 @@ TITLES = {
 
 class Problem(Exception):
     """An answer that is not a success. ``code`` is stable; ``detail`` is a sentence for people; ``extra`` holds
-    further members of the answer.
+    further members of the answer, ``headers`` further headers.
     """
 
-    def __init__(self, *, status: int, code: str, detail: str, **extra: Any) -> None:
+    def __init__(
+        self, *, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.status = status
         self.code = code
         self.detail = detail
+        self.headers = headers or {}
         self.extra = extra
 
     def body(self, *, instance: str) -> dict[str, Any]:

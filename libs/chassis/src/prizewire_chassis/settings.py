@@ -42,6 +42,25 @@ class ServiceSettings(BaseSettings):
     kafka_ca_file: Path | None = Field(None, description="Certificate authority for SASL_SSL.")
     http_host: str = Field("127.0.0.1", description="Address to bind.")
     http_port: int = Field(8080, description="Port to bind.")
+    http_header_timeout_s: int = Field(
+        15, ge=1, description="Seconds in which a request's line and headers must arrive."
+    )
+    http_body_timeout_s: int = Field(30, ge=1, description="Seconds in which a request's body must arrive.")
+    http_connections_max: int = Field(1000, ge=1, description="Open connections of one process.")
+    http_rate_per_minute: int = Field(6000, ge=1, description="Requests of one caller, by one process.")
+    http_anonymous_rate_per_minute: int = Field(
+        600, ge=1, description="Requests without a token from one address, by one process."
+    )
+    http_bad_tokens_per_minute: int = Field(
+        30, ge=1, description="Refused tokens from one address, before all are refused for the minute."
+    )
+    http_trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Comma-separated addresses or networks whose X-Forwarded-For names the client.",
+    )
+    http_cors_origins: str = Field(
+        "", description="Comma-separated origins whose browser pages may call; none where empty."
+    )
     message_key_file: Path = Field(description="This service's Ed25519 message key (mode 0600).")
     trust_file: Path = Field(description="trust.json: the pinned public keys of all services.")
     assets_file: Path = Field(Path("assets.yaml"), description="assets.yaml: code, decimals, redeemable.")

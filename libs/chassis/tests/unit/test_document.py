@@ -84,22 +84,32 @@ def test_every_failure_names_its_codes() -> None:
     """The general codes follow from what a route takes; the route's own codes come first; all have the error model."""
     document = openapi_document(application())
     assert codes_of(document, "/things/{thing_id}", "get") == {
-        "400": ["invalid_request"],
+        "400": ["invalid_request", "character_refused", "header_repeated", "parameter_unknown"],
         "401": ["unauthenticated", "token_invalid"],
         "403": ["forbidden"],
         "404": ["thing_not_found", "not_found"],
+        "429": ["rate_limited", "too_many_bad_tokens"],
         "503": ["unavailable", "storage_full"],
     }
     assert codes_of(document, "/things", "post") == {
         "400": [
             "idempotency_key_required",
             "invalid_request",
+            "character_refused",
+            "header_repeated",
+            "parameter_unknown",
+            "body_not_utf8",
+            "body_not_json",
+            "json_too_deep",
+            "member_repeated",
             "number_out_of_range",
             "idempotency_key_invalid",
         ],
+        "408": ["body_timeout"],
         "409": ["idempotency_conflict"],
         "413": ["body_too_large"],
         "422": ["thing_refused"],
+        "429": ["rate_limited"],
         "503": ["unavailable", "storage_full"],
     }
     refused = document["paths"]["/things"]["post"]["responses"]["422"]

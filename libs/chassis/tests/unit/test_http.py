@@ -143,11 +143,44 @@ async def test_a_failure_says_nothing_of_its_cause(client, path, status, code):
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("content", [b"{", b"[1]", b'{"a": "b"}', b"\xff"])
-async def test_a_body_that_cannot_be_read_is_the_callers_mistake(client, content):
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"{", "body_not_json"),
+        (b"[1]", "invalid_request"),
+        (b'{"a": "b"}', "invalid_request"),
+        (b"", "invalid_request"),
+        (b"null", "invalid_request"),
+        (b"\xff", "body_not_utf8"),
+        (b'{"a": "\xed\xa0\x80"}', "body_not_utf8"),
+        (b'{"\\ud800": 1}', "body_not_json"),
+        (b'{"a": 1} x', "body_not_json"),
+        (b'{"a": NaN}', "body_not_json"),
+        (b'{"a": -Infinity}', "body_not_json"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "number_out_of_range"),
+        (b'{"a": 1e999}', "number_out_of_range"),
+        (b'{"a": 1, "a": 2}', "member_repeated"),
+        (b'{"b": {"a": 1, "a": 1}}', "member_repeated"),
+        (b"[" * 1_100 + b"]" * 1_100, "json_too_deep"),
+        (b'{"a":' * 1_100 + b"1" + b"}" * 1_100, "json_too_deep"),
+        (b"[" * 100_000, "json_too_deep"),
+        (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "json_too_deep"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_the_callers_mistake(client, content, code):
     """Malformed input is answered 400 with a stable code, never as a failure of ours."""
     answer = await client.post("/typed", content=content, headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_text_of_every_script_is_taken(client):
+    """Only what is wrong is refused: escapes of pairs, letters and emoji go through."""
+    for content in ('{"amount": "\\ud83d\\ude80"}', '{"amount": "🚀 é"}', '{"amount": "a\\u0041"}'):
+        answer = await client.post(
+            "/purse", content=content.encode(), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(

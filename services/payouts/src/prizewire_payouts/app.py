@@ -204,6 +204,7 @@ class _Root:
             vault=self.vault,
             policy=policy,
             rails=self.rails,
+            assets=self.assets,
             address_kind=partial(stellar_address_kind, own=own_accounts(self.settings)),
         )
         return [

@@ -21,6 +21,7 @@ from prizewire_payouts.entrypoints.http import (
     payouts_controller,
 )
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
+from tests.hostile import send_with, try_everything
 
 MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
 CONTRACT = "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE"
@@ -411,3 +412,10 @@ async def test_pauses_are_set_and_lifted_with_an_audit(rig: Rig, client: Client)
     actions = [row.action for row in await rig.rows("SELECT action FROM audit_log ORDER BY sequence")]
     assert actions == ["payouts.paused", "payouts.resumed"]
     assert await rig.breaches() == []
+
+
+async def test_hostile_requests_are_refused_with_a_code(client: Client) -> None:
+    """To every route, in every part of a request: none is a failure of the service."""
+    document = (await client.get("/schema/openapi.json")).json()
+    send = send_with(client, lambda subject: as_(subject, "admin", "approver"))
+    assert await try_everything(document=document, send=send) == []

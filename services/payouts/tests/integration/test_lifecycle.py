@@ -331,8 +331,9 @@ async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:
 async def paused_for(rig: Rig, scope: str, value: str) -> UUID:
     async def work(store: Store) -> UUID:
         made = await pause(
-            store, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op", now=rig.clock.now()
-        )
+            store, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op",
+            known={"rail": {"fake", "stellar"}, "asset": {"EURC", "USDC"}}, now=rig.clock.now(),
+        )  # fmt: skip
         return made.pause_id
 
     return await rig.transactions.run(work)

@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import yaml
 
+from prizewire_chassis.testing import make_token
 from prizewire_rewards.domain.model import Delivery
-from services.rewards.tests.rig import Match, Rig, method_event
+from services.rewards.tests.rig import JWT_SECRET, Match, Rig, method_event
 from tests.access import CALLERS, Answer, walk
+from tests.hostile import send_with, try_everything
 
 TABLE = yaml.safe_load((Path(__file__).parents[1] / "access.yaml").read_text())
 PLAYER, OTHER = "ann-of-the-table", "bob-of-the-table"
@@ -80,3 +82,14 @@ async def test_every_route_answers_every_caller_as_the_table_says(rig: Rig) -> N
 
         document = (await clients["nobody"].get("/schema/openapi.json")).json()
         assert await walk(document=document, table=TABLE, things=things, call=call, secrets=secrets) == []
+
+
+async def test_hostile_requests_are_refused_with_a_code(rig: Rig) -> None:
+    """To every route, in every part of a request: none is a failure of the service."""
+
+    def token(subject: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {make_token(secret=JWT_SECRET, subject=subject, roles=['admin'])}"}
+
+    async with rig.client() as client:
+        document = (await client.get("/schema/openapi.json")).json()
+        assert await try_everything(document=document, send=send_with(client, token)) == []

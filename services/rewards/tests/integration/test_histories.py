@@ -165,7 +165,16 @@ async def test_time_asset_and_correlation_narrow_a_history(rig: Rig) -> None:
     assert len(admin) == 13
     async with rig.client("ann") as ann:
         naive = await ann.get("/api/transactions/my", params={"from": "2026-03-01T00:00:00"})
+        wrong = await ann.get("/api/transactions/my", params={"from": "soon"})
+        unknown = await ann.get("/api/transactions/my", params={"asset": "NOPE"})
     assert (naive.status_code, naive.json()["code"]) == (400, "period_invalid")
+    assert wrong.json()["detail"].startswith("from is a date")
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "asset_unknown")
+    day = START.date().isoformat()
+    assert len(await listed(rig, "/api/transactions/my", **{"from": day})) == len(
+        await listed(rig, "/api/transactions/my")
+    )
+    assert await listed(rig, "/api/transactions/my", to=day) == []
 
 
 async def test_filtered_pages_together_hold_every_entry_once(
@@ -252,6 +261,9 @@ async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
         for query, code in (
             ({"type": "nonsense"}, "type_unknown"),
             ({"from": "2026-03-01T00:00:00"}, "period_invalid"),
+            ({"to": "9999-12-31"}, "period_invalid"),
+            ({"from": "0001-01-01"}, "period_invalid"),
+            ({"asset": "NOPE"}, "asset_unknown"),
             ({"limit": "5"}, "export_unpaged"),
             ({"page": "2"}, "export_unpaged"),
         ):
@@ -320,7 +332,10 @@ async def test_a_statement_goes_from_opening_to_closing(rig: Rig) -> None:
         ({"asset": "NOPE"}, "asset_unknown"),
         ({"to": "2026-03-01T00:00:00Z"}, "period_invalid"),
         ({"from": "2026-03-01T00:00:00"}, "period_invalid"),
-        ({"from": "yesterday"}, "invalid_request"),
+        ({"from": "yesterday"}, "period_invalid"),
+        ({"from": "9999-12-31T00:00:00Z"}, "period_invalid"),
+        ({"from": "0001-01-01"}, "period_invalid"),
+        ({"from": "2026-02-30"}, "period_invalid"),
     ],
 )
 async def test_a_wrong_statement_is_refused(rig: Rig, changes: dict[str, str], code: str) -> None:

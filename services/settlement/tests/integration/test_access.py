@@ -8,6 +8,7 @@ import yaml
 
 from services.settlement.tests.integration.conftest import Service, competition_body, match_event, subject_of
 from tests.access import CALLERS, Answer, walk
+from tests.hostile import send_with, try_everything
 
 TABLE = yaml.safe_load((Path(__file__).parents[1] / "access.yaml").read_text())
 
@@ -34,3 +35,10 @@ async def test_every_route_answers_every_caller_as_the_table_says(service: Servi
 
     document = (await service.client.get("/schema/openapi.json")).json()
     assert await walk(document=document, table=TABLE, things=things, call=call, secrets={}) == []
+
+
+async def test_hostile_requests_are_refused_with_a_code(service: Service) -> None:
+    """To every route, in every part of a request: none is a failure of the service."""
+    document = (await service.client.get("/schema/openapi.json")).json()
+    send = send_with(service.client, lambda subject: service.as_("admin", subject=subject))
+    assert await try_everything(document=document, send=send) == []

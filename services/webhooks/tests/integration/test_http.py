@@ -29,6 +29,7 @@ from prizewire_webhooks.entrypoints.lineage import lineage_of
 from services.webhooks.tests.conftest import ANY_TARGET, STORES, World, paid_event
 from services.webhooks.tests.fakes import HmacVerifier, signed
 from tests.documented import Documented
+from tests.hostile import send_with, try_everything
 
 VENDOR = "vendor-secret"
 HOOK = "/api/payments/webhook/cards"
@@ -288,3 +289,10 @@ async def test_what_is_refused_leaves_nothing(world: World, client: httpx.AsyncC
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert await world.rows("SELECT 1 FROM provider_events") == []
     assert await world.rows("SELECT 1 FROM outbox") == []
+
+
+async def test_hostile_requests_are_refused_with_a_code(client: httpx.AsyncClient):
+    """To every route, in every part of a request: none is a failure of the service."""
+    document = (await client.get("/schema/openapi.json")).json()
+    send = send_with(client, lambda subject: auth("admin", subject=subject))
+    assert await try_everything(document=document, send=send) == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, MediaType, Request, Response, get
+from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -16,11 +17,14 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
-from prizewire_chassis.auth import ApiTokens, Authentication, TokenReader
+from prizewire_chassis.auth import ApiTokens, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
 from prizewire_chassis.health import Health
 from prizewire_chassis.http.document import DocumentPlugin
 from prizewire_chassis.http.head import Application
+from prizewire_chassis.http.headers import add_headers, request_id_of
+from prizewire_chassis.http.intake import Intake, StrictRequest
+from prizewire_chassis.http.limits import LimitedAuthentication, Limits
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
@@ -56,8 +60,14 @@ def build_app(
     health: Health,
     tokens: TokenReader | None,
     api_tokens: ApiTokens | None = None,
+    limits: Limits | None = None,
+    body_s: float | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> Litestar:
     """The application: ``controllers`` beside ``/health/live``, ``/health/ready``, ``/metrics`` and ``/schema``.
+
+    ``limits`` bound the requests of a minute, ``body_s`` the seconds that a body may take; None for no bound.
+    ``cors_origins`` may read answers in a browser; without one, none may.
 
     Every failure is answered as problem details with a stable code; an unexpected one says nothing of its cause. Without
     ``tokens`` nobody is known, so that a guarded route lets nobody pass.
@@ -78,14 +88,20 @@ def build_app(
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     authentication = (
-        [] if tokens is None else [DefineMiddleware(Authentication, reader=tokens, api_tokens=api_tokens)]
+        []
+        if tokens is None
+        else [DefineMiddleware(LimitedAuthentication, reader=tokens, api_tokens=api_tokens, limits=limits)]
     )
     return Application(
         route_handlers=[live, ready, metrics, *controllers],
         middleware=[
             DefineMiddleware(_Observed),
+            DefineMiddleware(Intake, body_s=body_s),
             *authentication,
         ],
+        before_send=[add_headers],
+        request_class=StrictRequest,
+        cors_config=_cors(cors_origins),
         exception_handlers={
             Problem: _problem,
             ValidationException: _invalid,
@@ -104,6 +120,26 @@ def build_app(
             security=[{"bearer": []}],
         ),
         logging_config=None,
+    )
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig | None:
+    """Browsers of these origins may call with a token, and read what tells them how to go on."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+        expose_headers=[
+            "Idempotency-Replayed",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
+            "X-Request-Id",
+        ],
+        allow_credentials=False,
+        max_age=600,
     )
 
 
@@ -126,9 +162,7 @@ class _Observed:
                 status = message["status"]
             await send(message)
 
-        headers = dict(scope["headers"])
-        request_id = headers.get(b"x-request-id", b"").decode(errors="replace")[:128]
-        with structlog.contextvars.bound_contextvars(**({"request_id": request_id} if request_id else {})):
+        with structlog.contextvars.bound_contextvars(request_id=request_id_of(scope)):
             try:
                 await self._app(scope, receive, observe)
             finally:
@@ -139,7 +173,9 @@ class _Observed:
 
 
 def _render(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
-    headers = {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    headers = dict(problem.headers)
+    if problem.status == 401:
+        headers["www-authenticate"] = "Bearer"
     return Response(
         problem.body(instance=request.url.path),
         status_code=problem.status,

@@ -15,6 +15,8 @@ from litestar.types import ControllerRouterHandler
 
 from prizewire_chassis.checks import audit_check, checks_job, parked_check
 from prizewire_chassis.http.app import build_app
+from prizewire_chassis.http.limits import Limits
+from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
@@ -60,6 +62,12 @@ def http_config(app: Litestar, settings: ServiceSettings) -> uvicorn.Config:
         timeout_keep_alive=HTTP_KEEP_ALIVE_S,
         timeout_graceful_shutdown=10,
         server_header=False,
+        http=limited_protocol(
+            header_s=settings.http_header_timeout_s,
+            body_s=settings.http_body_timeout_s,
+            connections_max=settings.http_connections_max,
+        ),
+        forwarded_allow_ips=settings.http_trusted_proxies,
     )
 
 
@@ -141,6 +149,13 @@ class _Process:
             health=runtime.health,
             tokens=tokens,
             api_tokens=built.api_tokens,
+            limits=Limits.per_minute(
+                callers=settings.http_rate_per_minute,
+                anonymous=settings.http_anonymous_rate_per_minute,
+                bad_tokens=settings.http_bad_tokens_per_minute,
+            ),
+            body_s=settings.http_body_timeout_s,
+            cors_origins=[origin for one in settings.http_cors_origins.split(",") if (origin := one.strip())],
         )
         self.server = _Server(http_config(app, settings))
         self.serving = asyncio.create_task(self.server.serve(), name="http")

@@ -40,12 +40,13 @@ class SubscriptionAnswer(AnswerModel):
 
 
 class NewSubscriptionAnswer(SubscriptionAnswer):
-    """A subscription just made. Its secret is shown only here."""
+    """A subscription just made. Its secret is shown only here, once."""
 
     secret: Annotated[
-        str,
+        str | None,
         Field(
-            description="Signs the deliveries (Standard Webhooks). Keep it: it cannot be read again.",
+            description="Signs the deliveries (Standard Webhooks). Keep it: it cannot be read again. Null where the "
+            "request is repeated under its Idempotency-Key, since the secret is not kept in clear.",
             examples=["whsec_…"],
         ),
     ]

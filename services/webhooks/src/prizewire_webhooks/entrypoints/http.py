@@ -1,14 +1,16 @@
 """HTTP: subscriptions and their history for admins, and the door for providers' webhooks."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-from litestar import Controller, Request, delete, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar import Controller, Request, Response, delete, get, post
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import OWN_PROOF, Principal, Role, require
@@ -17,6 +19,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.refusals import Refusals
+from prizewire_chassis.idempotency import Answer, idempotent
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
@@ -43,6 +46,7 @@ from prizewire_webhooks.ports import AddressBook, Inbound, Sealer
 __all__ = ["NewSubscription", "provider_controller", "subscription_controller"]
 
 PROVIDER_BODY_BYTES_MAX = 262_144
+_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 _STATUS = {
     errors.SubscriptionNotFound.code: 404,
     errors.RailUnknown.code: 404,
@@ -60,6 +64,24 @@ class NewSubscription(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[!-~]+$")]
     event_types: Annotated[list[Line], Field(min_length=1, max_length=50)]
     description: Reason | None = None
+
+
+async def _once(
+    tx: AsyncConnection,
+    *,
+    actor: str,
+    key: str | None,
+    body: dict[str, Any],
+    now: datetime,
+    make: Callable[[UUID], Awaitable[tuple[int, Any]]],
+) -> Answer:
+    """Make a subscription once under its key, or at each call without one. What is stored holds no secret."""
+    if key is None:
+        status, made = await make(uuid4())
+        return Answer(status, made, replayed=False)
+    return await idempotent(
+        tx, actor=actor, route="POST /api/webhooks", key=key, body=body, now=now, work=make
+    )
 
 
 def _problem(error: errors.WebhookError) -> Problem:
@@ -119,8 +141,11 @@ def subscription_controller(
             },
         )
         async def create(
-            self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any]
-        ) -> NewSubscriptionAnswer:
+            self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any], key: _Key = None
+        ) -> Response[NewSubscriptionAnswer]:
+            """With an Idempotency-Key a repeated request makes no second subscription, and is answered without the
+            secret.
+            """
             user: Principal = request.user
             command = CreateSubscription(
                 owner=user.subject,
@@ -129,27 +154,43 @@ def subscription_controller(
                 description=data.description,
             )
             secret = make_secret()
+
+            async def make(tx: AsyncConnection, identifier: UUID) -> tuple[int, Any]:
+                made = await subscriptions.create(
+                    command,
+                    subscription_id=identifier,
+                    secret=secret,
+                    store=stores.subscriptions(tx),
+                    sealer=sealer,
+                    now=clock.now(),
+                )
+                await audit.record(
+                    tx,
+                    actor=user.subject,
+                    action="subscription.created",
+                    target=str(made.subscription_id),
+                    detail={"host": parse_url(made.url).host, "event_types": list(made.event_types)},
+                )
+                return 201, subscription_answer(made).model_dump(mode="json")
+
             try:
                 await subscriptions.check_wish(command, addresses=addresses)
                 async with db.transaction() as tx:
-                    made = await subscriptions.create(
-                        command,
-                        subscription_id=uuid4(),
-                        secret=secret,
-                        store=stores.subscriptions(tx),
-                        sealer=sealer,
-                        now=clock.now(),
-                    )
-                    await audit.record(
+                    answer = await _once(
                         tx,
                         actor=user.subject,
-                        action="subscription.created",
-                        target=str(made.subscription_id),
-                        detail={"host": parse_url(made.url).host, "event_types": list(made.event_types)},
+                        key=key,
+                        body=data.model_dump(mode="json"),
+                        now=clock.now(),
+                        make=partial(make, tx),
                     )
             except errors.WebhookError as error:
                 raise _problem(error) from None
-            return NewSubscriptionAnswer(**dict(subscription_answer(made)), secret=secret)
+            shown = NewSubscriptionAnswer.model_validate(
+                {**answer.body, "secret": None if answer.replayed else secret}
+            )
+            headers = {"idempotency-replayed": "true"} if answer.replayed else {}
+            return Response(shown, status_code=answer.status, headers=headers)
 
         @get("/", summary="Subscriptions, the newest first")
         async def list_all(

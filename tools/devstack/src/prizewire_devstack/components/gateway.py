@@ -16,6 +16,9 @@ from prizewire_devstack.routes import ROUTES, Route
 NAME: Final = "gateway"
 START_DEADLINE_S: Final = 30.0
 READY_PATH: Final = "/health/ready"
+READ_HEADER_TIMEOUT: Final = "15s"
+READ_TIMEOUT: Final = "60s"
+"""As the services themselves, with time for what the gateway passes on."""
 UNREACHABLE: Final = "service_unreachable"
 """The stable code of a request whose service did not answer; whether it was applied is not known."""
 
@@ -70,6 +73,8 @@ def configuration(
         "listen": [f"{LOOPBACK}:{port}"],
         "automatic_https": {"disable": True},
         "protocols": ["h1"],
+        "read_header_timeout": READ_HEADER_TIMEOUT,
+        "read_timeout": READ_TIMEOUT,
         "routes": [ready, *proxied, {"handle": [not_found]}],
         "errors": {"routes": [_error_route(route) for route in table]},
     }

@@ -228,6 +228,10 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
                     value=data.value,
                     reason=data.reason,
                     by=request.user.subject,
+                    known={
+                        "rail": {rail.name for rail in parts.rails},
+                        "asset": set(parts.assets),
+                    },
                     now=parts.clock.now(),
                 )
                 await _noted(tx, request.user, "payouts.paused", made, data.reason)

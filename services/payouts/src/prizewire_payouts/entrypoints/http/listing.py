@@ -29,11 +29,13 @@ async def page_of(
     from 1, as earlier systems did.
 
     Raises:
-        Problem: 400 for an unknown state, a cursor that was not given here, a page or limit out of range.
+        Problem: 400 for an unknown state or asset, a cursor that was not given here, a page or limit out of range.
     """
     size = page_limit(limit)
     if page is not None and not 1 <= page <= _PAGE_MAX:
         raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {_PAGE_MAX}")
+    if asset is not None and asset not in parts.assets:
+        raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {asset}")
     wanted = PayoutFilter(
         states=_states(states),
         player=player,

@@ -15,6 +15,7 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem
 from prizewire_chassis.idempotency import idempotent
 from prizewire_contracts.parties import PartyRole
+from prizewire_money import AssetRegistry
 from prizewire_payouts.domain.errors import (
     ApprovalRefused,
     CancelRefused,
@@ -66,6 +67,7 @@ class HttpParts:
     vault: Vault
     policy: ApprovalPolicy
     rails: Sequence[Rail]
+    assets: AssetRegistry
     address_kind: AddressCheck
 
 
@@ -104,7 +106,8 @@ async def act(
             now=parts.clock.now(),
             work=once,
         )
-        return Response(found.body, status_code=found.status)
+        headers = {"idempotency-replayed": "true"} if found.replayed else {}
+        return Response(found.body, status_code=found.status, headers=headers)
 
     try:
         return await parts.db.run(run)

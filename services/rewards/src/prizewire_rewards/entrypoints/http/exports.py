@@ -6,7 +6,6 @@ import io
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from operator import methodcaller
 from typing import Annotated, Any, Final
@@ -27,10 +26,10 @@ from prizewire_rewards.entrypoints.http.listing import (
     HistoryFilters,
     HistoryQuery,
     arrives_of,
-    aware,
     direction_of,
     fees_of,
     filter_of,
+    moment_of,
 )
 
 __all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController", "safe_cell"]
@@ -44,8 +43,8 @@ STATEMENT_ENTRIES_MAX: Final = 2_000
 _FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
 _CONTROL: Final = ("\t", "\r", "\n")
 _CSV: Final = "text/csv; charset=utf-8; header=present"
-_BEGIN = "The statement begins at this moment, with its time zone."
-_END = "It ends before this moment, with its time zone."
+_BEGIN = "The statement begins at this moment, with its time zone; of a date at its beginning in UTC."
+_END = "It ends before this moment, with its time zone; of a date before its beginning in UTC."
 
 
 def safe_cell(text: str) -> str:
@@ -106,7 +105,7 @@ async def _export(front: Front, query: HistoryFilters, *, player: str | None) ->
     if query.limit is not None or query.page is not None or query.cursor is not None:
         detail = "an export holds every entry: it takes no limit, page or cursor"
         raise Problem(status=400, code="export_unpaged", detail=detail)
-    wanted = replace(filter_of(query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ)
+    wanted = replace(filter_of(front, query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ)
     row_of: Callable[[Entry], Sequence[str]]
     columns: Sequence[str]
     if player is None:
@@ -180,14 +179,14 @@ class WalletExportController(Controller):
         front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
         asset: FromQuery[str],
-        since: Annotated[datetime, QueryParameter(name="from", description=_BEGIN)],
-        until: Annotated[datetime, QueryParameter(name="to", description=_END)],
+        since: Annotated[str, QueryParameter(name="from", description=_BEGIN)],
+        until: Annotated[str, QueryParameter(name="to", description=_END)],
         player: FromQuery[str | None] = None,
     ) -> Response[bytes]:
         """Opening balance, entries, closing balance, and totals by category. Longer ones are to be had as CSV."""
         owner = player_of(request.user, player)
         of = front.asset(asset)
-        begin, end = aware(since, name="from"), aware(until, name="to")
+        begin, end = moment_of(since, name="from"), moment_of(until, name="to")
         if not begin < end:
             detail = "a statement's period begins before it ends"
             raise Problem(status=400, code="period_invalid", detail=detail)

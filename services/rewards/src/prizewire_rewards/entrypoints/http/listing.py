@@ -1,7 +1,8 @@
 """Listing transfers: one set of filters for players and admins."""
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar.di import NamedDependency
@@ -26,12 +27,12 @@ __all__ = [
     "HistoryFilters",
     "HistoryQuery",
     "arrives_of",
-    "aware",
     "direction_of",
     "entry_of",
     "fees_of",
     "filter_of",
     "list_entries",
+    "moment_of",
 ]
 
 _WALLET = "wallet:"
@@ -39,8 +40,10 @@ PAGES_SCAN_MAX = 50_000
 """Entries among which an earlier system's page by number is looked for, where it has a filter."""
 _TYPES = f"A type of transfer, or one of {', '.join(Category)}."
 _STATUSES = f"One of {', '.join(Status)}."
-_FROM = "No earlier than this moment, with its time zone."
-_TO = "Earlier than this moment, with its time zone."
+_FROM = "No earlier than this moment, with its time zone; of a date its beginning in UTC."
+_TO = "Earlier than this moment, with its time zone; of a date its beginning in UTC."
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EARLIEST, _LATEST = 1970, 9998
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +55,8 @@ class HistoryFilters:
     type: str | None
     status: str | None
     asset: str | None
-    since: datetime | None
-    until: datetime | None
+    since: str | None
+    until: str | None
     correlation_id: str | None
     cursor: str | None
     limit: int | None
@@ -65,8 +68,8 @@ def provide_history(
     type_: Annotated[str | None, QueryParameter(name="type", description=_TYPES)] = None,
     status: Annotated[str | None, QueryParameter(name="status", description=_STATUSES)] = None,
     asset: Annotated[str | None, QueryParameter(name="asset", description="An asset's code.")] = None,
-    since: Annotated[datetime | None, QueryParameter(name="from", description=_FROM)] = None,
-    until: Annotated[datetime | None, QueryParameter(name="to", description=_TO)] = None,
+    since: Annotated[str | None, QueryParameter(name="from", description=_FROM)] = None,
+    until: Annotated[str | None, QueryParameter(name="to", description=_TO)] = None,
     correlation_id: Annotated[
         str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
     ] = None,
@@ -92,12 +95,14 @@ def provide_history(
     )
 
 
-def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
+def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
     """What a request asks for, of one player's wallets or of everything.
 
     Raises:
-        Problem: 400 ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
+        Problem: 400 ``asset_unknown``, ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
     """
+    if query.asset is not None:
+        front.asset(query.asset)
     types = side = status = None
     if query.type in ("credit", "debit") and player is not None:
         side = query.type
@@ -125,8 +130,8 @@ def filter_of(query: HistoryFilters, *, player: str | None, limit: int) -> Entry
         status=status,
         asset=query.asset,
         side=side,
-        since=None if query.since is None else aware(query.since, name="from"),
-        until=None if query.until is None else aware(query.until, name="to"),
+        since=None if query.since is None else moment_of(query.since, name="from"),
+        until=None if query.until is None else moment_of(query.until, name="to"),
         correlation_id=query.correlation_id,
     )
 
@@ -138,7 +143,7 @@ async def list_entries(front: Front, query: HistoryFilters, *, player: str | Non
     Raises:
         Problem: 400 ``limit_invalid``, or as ``filter_of``.
     """
-    wanted = filter_of(query, player=player, limit=page_limit(query.limit))
+    wanted = filter_of(front, query, player=player, limit=page_limit(query.limit))
     found = await front.read(lambda queries: queries.entries(wanted))
     resume = found.resume
     return {
@@ -161,16 +166,27 @@ def _position(cursor: str | None) -> Position | None:
     return Position(at, values[1])
 
 
-def aware(moment: datetime, *, name: str) -> datetime:
-    """A moment that says where on the globe it is meant.
+def moment_of(text: str, *, name: str) -> datetime:
+    """A moment with its time zone, or the beginning of a date in UTC; from 1970 to 9998, so that no time zone leads out of
+    the calendar.
 
     Raises:
         Problem: 400 ``period_invalid``.
     """
-    if moment.tzinfo is None:
-        detail = f"{name} names no time zone: end it with Z, or with an offset such as +02:00"
+    try:
+        found = datetime.fromisoformat(text)
+        if _DATE.fullmatch(text):
+            found = found.replace(tzinfo=UTC)
+        elif found.tzinfo is None:
+            detail = f"{name} names no time zone: end it with Z, or with an offset such as +02:00"
+            raise Problem(status=400, code="period_invalid", detail=detail)
+        found = found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or not _EARLIEST <= found.year <= _LATEST:
+        detail = f"{name} is a date such as 2026-01-31 or a moment such as 2026-01-31T12:00:00Z, from {_EARLIEST} to {_LATEST}"
         raise Problem(status=400, code="period_invalid", detail=detail)
-    return moment
+    return found
 
 
 def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any]:

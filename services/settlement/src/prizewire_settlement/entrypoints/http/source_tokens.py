@@ -1,18 +1,21 @@
 """``/api/source-tokens``: API tokens with which game servers report over HTTP."""
 
 import secrets
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.idempotency import Answer, idempotent
 from prizewire_settlement.entrypoints.http import examples
 from prizewire_settlement.entrypoints.http.match_bodies import RotateBody, TokenBody
-from prizewire_settlement.entrypoints.http.parts import HttpParts, Words, bad_cursor, writers
+from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, Words, bad_cursor, writers
 from prizewire_settlement.handlers.source_tokens import (
     PREFIX,
     TokenEnded,
@@ -28,7 +31,7 @@ __all__ = ["source_token_controller"]
 _RANDOM_BYTES = 32
 
 
-def source_token_controller(parts: HttpParts) -> type[Controller]:
+def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901 - a list of routes
     """``/api/source-tokens``, for admins; everything is audited. A token is shown once, in the answer that made it."""
 
     class SourceTokenController(Controller):
@@ -37,23 +40,37 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:
         tags = ["source tokens"]  # noqa: RUF012 - Litestar reads a plain list
 
         @post("/", summary="Make a token for one source", responses=examples.TOKEN_CREATED)
-        async def create(self, data: JSONBody[TokenBody], request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def create(
+            self,
+            data: JSONBody[TokenBody],
+            request: Request[Any, Any, Any],
+            key: IdempotencyKey = None,
+        ) -> Response[dict[str, Any]]:
+            """With an Idempotency-Key a repeated request makes no second token, and is answered with ``token: null``,
+            since its text is not kept.
+            """
             now, actor, secret = parts.clock.now(), request.user.subject, _secret()
-            token = SourceToken(
-                id=uuid4(),
-                source=data.source,
-                label=data.label,
-                created_by=actor,
-                created_at=now,
-                expires_at=now + _validity(parts, data.valid_days),
-            )
+            validity = _validity(parts, data.valid_days)
 
-            async def work(tx: AsyncConnection) -> None:
-                await make_token(token=token, secret=secret, store=parts.tokens(tx))
-                await _audit(parts, tx, "source_token.created", token, actor)
+            async def attempt(tx: AsyncConnection) -> Answer:
+                async def make(identifier: UUID) -> tuple[int, Any]:
+                    token = SourceToken(
+                        id=identifier,
+                        source=data.source,
+                        label=data.label,
+                        created_by=actor,
+                        created_at=now,
+                        expires_at=now + validity,
+                    )
+                    await make_token(token=token, secret=secret, store=parts.tokens(tx))
+                    await _audit(parts, tx, "source_token.created", token, actor)
+                    return 201, _token_json(token)
 
-            await parts.db.run(work)
-            return {**_token_json(token), "token": secret}
+                return await _once(
+                    tx, actor=actor, route="POST /api/source-tokens", key=key, data=data, now=now, make=make
+                )
+
+            return _shown_once(await parts.db.run(attempt), secret)
 
         @get("/", summary="Tokens, without their text", responses=examples.TOKENS)
         async def many(
@@ -80,32 +97,44 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:
             token_id: FromPath[UUID],
             data: JSONBody[RotateBody],
             request: Request[Any, Any, Any],
-        ) -> dict[str, Any]:
+            key: IdempotencyKey = None,
+        ) -> Response[dict[str, Any]]:
+            """As for making one: under one Idempotency-Key there is one successor, whose text is shown once."""
             now, actor, secret = parts.clock.now(), request.user.subject, _secret()
             validity = _validity(parts, data.valid_days)
 
-            async def work(tx: AsyncConnection) -> tuple[SourceToken, SourceToken]:
-                former, successor = await rotate_token(
-                    token_id=token_id,
-                    successor_id=uuid4(),
-                    secret=secret,
-                    expires_at=now + validity,
-                    overlap_until=now + timedelta(seconds=data.overlap_s),
+            async def attempt(tx: AsyncConnection) -> Answer:
+                async def make(identifier: UUID) -> tuple[int, Any]:
+                    former, successor = await rotate_token(
+                        token_id=token_id,
+                        successor_id=identifier,
+                        secret=secret,
+                        expires_at=now + validity,
+                        overlap_until=now + timedelta(seconds=data.overlap_s),
+                        actor=actor,
+                        store=parts.tokens(tx),
+                        now=now,
+                    )
+                    await _audit(parts, tx, "source_token.rotated", successor, actor, former=str(former.id))
+                    return 201, {**_token_json(successor), "former": _token_json(former)}
+
+                return await _once(
+                    tx,
                     actor=actor,
-                    store=parts.tokens(tx),
+                    route=f"POST /api/source-tokens/{token_id}/rotate",
+                    key=key,
+                    data=data,
                     now=now,
+                    make=make,
                 )
-                await _audit(parts, tx, "source_token.rotated", successor, actor, former=str(former.id))
-                return former, successor
 
             try:
-                former, successor = await parts.db.run(work)
+                return _shown_once(await parts.db.run(attempt), secret)
             except TokenMissing:
                 raise _missing(token_id) from None
             except TokenEnded:
                 detail = f"the token {token_id} has ended; make a new one"
                 raise Problem(status=409, code="token_ended", detail=detail) from None
-            return {**_token_json(successor), "token": secret, "former": _token_json(former)}
 
         @delete(
             "/{token_id:uuid}",
@@ -127,6 +156,30 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:
                 raise _missing(token_id) from None
 
     return SourceTokenController
+
+
+async def _once(
+    tx: AsyncConnection,
+    *,
+    actor: str,
+    route: str,
+    key: str | None,
+    data: BaseModel,
+    now: datetime,
+    make: Callable[[UUID], Awaitable[tuple[int, Any]]],
+) -> Answer:
+    """Make a token once under its key, or at each call without one. What is stored holds no token."""
+    if key is None:
+        status, made = await make(uuid4())
+        return Answer(status, made, replayed=False)
+    body = data.model_dump(mode="json")
+    return await idempotent(tx, actor=actor, route=route, key=key, body=body, now=now, work=make)
+
+
+def _shown_once(answer: Answer, secret: str) -> Response[dict[str, Any]]:
+    headers = {"idempotency-replayed": "true"} if answer.replayed else {}
+    token = None if answer.replayed else secret
+    return Response({**answer.body, "token": token}, status_code=answer.status, headers=headers)
 
 
 def _secret() -> str:

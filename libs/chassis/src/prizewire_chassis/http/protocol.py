@@ -1,0 +1,156 @@
+"""HTTP/1.1 on a socket with limits: time for a request's headers and body, and a number of connections.
+
+uvicorn bounds only how long an idle connection is kept. Here a connection that begins a request has ``header_s``
+seconds for its line and headers and ``body_s`` more for its body; a body that an answer no longer waits for counts as
+well. Beyond ``connections_max`` connections the one that has been idle longest is closed, and where none is idle the
+new one is refused with 503.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import h11
+import orjson
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from prizewire_chassis.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
+from prizewire_chassis.problems import Problem
+
+__all__ = ["limited_protocol"]
+
+_ANSWER_S: Final = 5.0
+"""How much later than the service itself the protocol ends a slow body: the service answers with more to read."""
+
+
+class _LimitedProtocol(H11Protocol):
+    header_s: float
+    body_s: float
+    connections_max: int
+    answer_s: float
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._waiting_for: object = None
+        self._requests = 0
+        self._seen: object = None
+        self.idle_since: float | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """Take the connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        HTTP_CONNECTIONS.set(len(self.connections))
+        if len(self.connections) > self.connections_max and not self._make_room():
+            self._refuse(503, "too_many_connections", "there are too many connections: try again later")
+            return
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop()
+        super().connection_lost(exc)
+        HTTP_CONNECTIONS.set(len(self.connections))
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self.transport.is_closing():
+            return
+        self.idle_since = None
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as problem details."""
+        self._refuse(400, "malformed_request", f"this is no HTTP request that can be read: {msg}")
+
+    def _watch(self) -> None:
+        """Start, keep or end the timer, by what the client still has to send."""
+        reading = self.conn.their_state
+        if reading is h11.SEND_BODY:
+            self._expect(self.cycle, self.body_s + self.answer_s)
+        elif reading is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0]):
+            self._expect("headers", self.header_s)
+        else:
+            self._stop()
+            if reading is h11.IDLE and self.cycle is not None and self.cycle.response_complete:
+                self.idle_since = self.loop.time()
+
+    def _expect(self, what: object, within_s: float) -> None:
+        if self._waiting_for is what and self._deadline is not None:
+            return
+        self._stop()
+        self._waiting_for = what
+        self._deadline = self.loop.call_later(within_s, self._too_slow)
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._waiting_for = None
+
+    def _too_slow(self) -> None:
+        headers = self._waiting_for == "headers"
+        self._deadline = None
+        detail = f"the request's headers did not arrive within {self.header_s:g} seconds"
+        code = "header_timeout" if headers else "body_timeout"
+        self._refuse(408, code, detail if headers else "the request's body did not arrive in time")
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle longest; answers whether there was one."""
+        idle = [
+            (one.idle_since, id(one), one)
+            for one in self.connections
+            if isinstance(one, _LimitedProtocol) and one.idle_since is not None
+        ]
+        if not idle:
+            return False
+        HTTP_REFUSED.labels("idle_connection_closed").inc()
+        min(idle)[2].timeout_keep_alive_handler()
+        return True
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer where no answer has begun, and close."""
+        HTTP_REFUSED.labels(code).inc()
+        self._stop()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (
+            self.cycle is None or self.cycle.response_complete or not self.cycle.response_started
+        ):
+            body = orjson.dumps(Problem(status=status, code=code, detail=detail).body(instance=""))
+            headers = [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ]
+            answer: list[h11.Event] = [
+                h11.Response(status_code=status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ]
+            for event in answer:
+                sent = self.conn.send(event)
+                self.transport.write(sent or b"")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
+
+def limited_protocol(
+    *, header_s: float, body_s: float, connections_max: int, answer_s: float = _ANSWER_S
+) -> type[H11Protocol]:
+    """The protocol with these limits. ``answer_s``: how much later than ``body_s`` a slow body is ended."""
+    return type(
+        "LimitedProtocol",
+        (_LimitedProtocol,),
+        {
+            "header_s": header_s,
+            "body_s": body_s,
+            "connections_max": connections_max,
+            "answer_s": answer_s,
+        },
+    )
