@@ -409,9 +409,40 @@ async def test_pauses_are_set_and_lifted_with_an_audit(rig: Rig, client: Client)
         "/api/admin/payouts/pauses", json={**body, "scope": "moon"}, headers=as_("op", "operator", key="p2")
     )
     assert (bad.status_code, bad.json()["code"]) == (422, "pause_scope_unknown")
+    again = await client.post("/api/admin/payouts/pauses", json=body, headers=as_("op", "operator", key="p1"))
+    assert (again.json(), again.headers["idempotency-replayed"]) == (made.json(), "true")
+    assert "idempotency-replayed" not in made.headers
     actions = [row.action for row in await rig.rows("SELECT action FROM audit_log ORDER BY sequence")]
     assert actions == ["payouts.paused", "payouts.resumed"]
     assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "value"), [("rail", "moon"), ("asset", "MOON"), ("asset", "eurc"), ("campaign", "spring-cup")]
+)
+async def test_nothing_that_does_not_exist_is_paused(client: Client, scope: str, value: str) -> None:
+    """A pause with a typing error would be taken for one that works."""
+    said = await client.post(
+        "/api/admin/payouts/pauses",
+        json={"scope": scope, "value": value, "reason": "drill"},
+        headers=as_("op", "operator", key=f"{scope}-{value}"),
+    )
+    assert (said.status_code, said.json()["code"]) == (422, "pause_value_unknown")
+    for good in ("rail", "fake"), ("asset", "EURC"), ("campaign", "6F9619FF-8B86-4011-B42D-00C04FC964FF"):
+        made = await client.post(
+            "/api/admin/payouts/pauses",
+            json={"scope": good[0], "value": good[1], "reason": "drill"},
+            headers=as_("op", "operator", key=f"good-{good[0]}"),
+        )
+        assert made.status_code == 201
+    listed = (await client.get("/api/admin/payouts/pauses", headers=as_("op", "operator"))).json()["items"]
+    assert "6f9619ff-8b86-4011-b42d-00c04fc964ff" in {one["value"] for one in listed}
+
+
+async def test_payouts_of_an_unknown_asset_are_not_an_empty_list(client: Client) -> None:
+    """A misspelt filter is named."""
+    said = await client.get("/api/admin/payouts", params={"asset": "MOON"}, headers=as_("op", "operator"))
+    assert (said.status_code, said.json()["code"]) == (400, "asset_unknown")
 
 
 async def test_hostile_requests_are_refused_with_a_code(client: Client) -> None:

@@ -10,6 +10,7 @@ import pytest
 from httpx import Response
 
 from prizewire_contracts.events.settlements import RoundEnteredEvent, RoundSettledEvent
+from prizewire_settlement.handlers.source_tokens import PREFIX
 from prizewire_settlement.metrics import REFUSED
 from services.settlement.tests.fakes import OTHER_KEY, SOURCE
 from services.settlement.tests.integration.conftest import (
@@ -107,7 +108,7 @@ REFUSED_EVENTS: dict[str, tuple[bytes, int, str]] = {
     "unknown type": (match_event("celebrated"), 400, "unknown_type"),
     "no event": (b'{"player": "ann"}', 400, "not_cloudevent"),
     "float": (match_event("completed").replace(b'"place":1', b'"place":1.5'), 400, "float_refused"),
-    "no JSON": (b"{", 400, "invalid_request"),
+    "no JSON": (b"{", 400, "body_not_json"),
     "no object": (b"[]", 400, "invalid_request"),
     "another match": (match_event("completed", subject="m2"), 400, "schema_invalid"),
     "player twice": (match_event("completed", data={"results": results("a", "a")}), 422, "duplicate_player"),
@@ -126,9 +127,28 @@ async def test_a_refused_report_leaves_nothing_behind(service: Service, token: s
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert await kept(service) == before
     assert await service.count("idempotency_keys") == 0
-    if code != "invalid_request":
+    if code not in ("invalid_request", "body_not_json"):
         assert REFUSED.labels(code)._value.get() - counted == 1
     assert (await report(service, token, match_event("completed"))).status_code == 202
+
+
+async def test_a_repeated_wish_for_a_token_makes_one_and_shows_it_once(service: Service) -> None:
+    """Under one key there is one token, and one successor; what is stored under the key holds no token."""
+    headers = {**service.as_("admin", subject="ada"), "idempotency-key": "t-1"}
+    first = await service.client.post(TOKENS, json={"source": SOURCE}, headers=headers)
+    again = await service.client.post(TOKENS, json={"source": SOURCE}, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == {**first.json(), "token": None}
+    assert again.headers["idempotency-replayed"] == "true"
+    path = f"{TOKENS}/{first.json()['id']}/rotate"
+    turned = [await service.client.post(path, json={}, headers=headers) for _ in range(2)]
+    assert turned[1].json() == {**turned[0].json(), "token": None}
+    assert turned[0].json()["token"].startswith(PREFIX)
+    other = await service.client.post(TOKENS, json={"source": "/games/go"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert await service.count("source_tokens") == 2
+    kept = await service.rows("SELECT answer::text AS answer FROM idempotency_keys")
+    assert all(PREFIX not in row.answer for row in kept)
 
 
 async def test_a_token_speaks_for_its_source_alone(service: Service, token: str) -> None:

@@ -114,6 +114,24 @@ async def test_from_subscription_to_history(world: World, client: httpx.AsyncCli
     assert await world.breaches() == []
 
 
+async def test_a_repeated_wish_makes_one_subscription_and_shows_no_secret(
+    world: World, client: httpx.AsyncClient
+):
+    """The answer is the same but for the secret, which is shown once and not kept; another wish is a conflict."""
+    headers = {**auth("admin"), "idempotency-key": "w-1"}
+    first = await client.post("/api/webhooks", json=wish(world), headers=headers)
+    again = await client.post("/api/webhooks", json=wish(world), headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json()["secret"].startswith("whsec_")
+    assert again.json() == {**first.json(), "secret": None}
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await client.post("/api/webhooks", json=wish(world, description="x"), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert len((await client.get("/api/webhooks", headers=auth("admin"))).json()["items"]) == 1
+    (kept,) = await world.rows("SELECT answer::text AS answer FROM idempotency_keys")
+    assert "whsec_" not in kept.answer
+
+
 async def test_only_admins_subscribe_and_see(world: World, client: httpx.AsyncClient):
     """Events tell of every player's payouts: whoever is no admin, organizers too, gets 403 and changes nothing."""
     made = await client.post("/api/webhooks", json=wish(world), headers=auth("admin", subject="one"))
