@@ -12,9 +12,7 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.limits import NAMES_MAX, WINDOW_S, Limits, Window
 from prizewire_chassis.metrics import HTTP_REFUSED
-from prizewire_chassis.testing import make_token
-
-SECRET = "never used outside this test, long enough"
+from prizewire_chassis.testing import make_token, token_reader
 
 
 @get("/things/{name:str}")
@@ -37,7 +35,7 @@ def application(**options: Any) -> httpx.AsyncClient:
         service="test",
         controllers=[thing, mine, body],
         health=Health(),
-        tokens=TokenReader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=token_reader(),
         **options,
     )
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
@@ -51,7 +49,7 @@ async def client():
 
 
 def bearer(subject: str = "ana") -> dict[str, str]:
-    return {"authorization": f"Bearer {make_token(secret=SECRET, subject=subject, roles=['player'])}"}
+    return {"authorization": f"Bearer {make_token(subject=subject, roles=['player'])}"}
 
 
 @pytest.mark.parametrize(
@@ -163,15 +161,15 @@ async def test_an_address_whose_tokens_fail_is_not_listened_to():
     read: list[str] = []
 
     class Reader(TokenReader):
-        def read(self, token: str) -> Principal:
+        async def read(self, token: str) -> Principal:
             read.append(token)
-            return super().read(token)
+            return await token_reader().read(token)
 
     app = build_app(
         service="test",
         controllers=[mine],
         health=Health(),
-        tokens=Reader(secret=SECRET, issuer="prizewire-dev", audience="prizewire"),
+        tokens=Reader(keys=None, issuer="prizewire-dev", audience="prizewire"),
         limits=Limits.per_minute(callers=9, anonymous=9, bad_tokens=3),
     )
     async with httpx.AsyncClient(

@@ -10,7 +10,6 @@ import pytest
 import uvicorn
 from litestar import Request, get, post
 
-from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.protocol import limited_protocol
@@ -50,7 +49,7 @@ async def serving(
         service="test",
         controllers=[hello, unread, read],
         health=Health(),
-        tokens=TokenReader(secret=None, issuer="x", audience="x"),
+        tokens=None,
         body_s=body_s,
     )
     protocol = limited_protocol(

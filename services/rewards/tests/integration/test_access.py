@@ -10,7 +10,7 @@ import yaml
 
 from prizewire_chassis.testing import make_token
 from prizewire_rewards.domain.model import Delivery
-from services.rewards.tests.rig import JWT_SECRET, Match, Rig, method_event
+from services.rewards.tests.rig import Match, Rig, method_event
 from tests.access import CALLERS, Answer, walk
 from tests.hostile import send_with, try_everything
 
@@ -88,7 +88,7 @@ async def test_hostile_requests_are_refused_with_a_code(rig: Rig) -> None:
     """To every route, in every part of a request: none is a failure of the service."""
 
     def token(subject: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {make_token(secret=JWT_SECRET, subject=subject, roles=['admin'])}"}
+        return {"authorization": f"Bearer {make_token(subject=subject, roles=['admin'])}"}
 
     async with rig.client() as client:
         document = (await client.get("/schema/openapi.json")).json()
