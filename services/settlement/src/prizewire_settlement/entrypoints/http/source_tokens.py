@@ -202,13 +202,13 @@ async def _audit(
 
 def _token_json(token: SourceToken) -> dict[str, Any]:
     return {
-        "id": token.id,
+        "id": str(token.id),
         "source": token.source,
         "label": token.label,
         "created_by": token.created_by,
-        "created_at": token.created_at,
-        "expires_at": token.expires_at,
-        "revoked_at": token.revoked_at,
+        "created_at": token.created_at.isoformat(),
+        "expires_at": token.expires_at.isoformat(),
+        "revoked_at": None if token.revoked_at is None else token.revoked_at.isoformat(),
     }
 
 
