@@ -2,9 +2,11 @@
 
 import copy
 import io
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 import httpx
@@ -29,6 +31,7 @@ NOW = datetime.now(UTC)
 ASSETS = AssetRegistry({"USDC": Asset("USDC", 2, redeemable=True)})
 PRIZES = {"ada": "106.25", "boris": "63.75", "chiyo": "42.50"}
 CLUB = "blitz-club"
+ROUND = {"round_id": "r-1", "settlement_version": 1, "campaign": "c-1", "asset": "USDC", "gross": "250.00"}
 HASH = "ab" * 32
 OTHER = "cd" * 32
 
@@ -95,6 +98,15 @@ class Services:
                 return {"checks": self.checks if service == "payouts" else []}
             case ["services", service, "stuck-events"]:
                 return {"items": self.stuck[service], "next_cursor": None}
+            case ["rewards", "rounds"]:
+                total = sum((Decimal(value) for value in self.owed.values()), Decimal(0))
+                booked = {
+                    "state": "booked",
+                    "final": True,
+                    "prizes": len(self.owed),
+                    "prizes_total": f"{total}",
+                }
+                return {"items": [{**ROUND, **booked}]}
             case ["rounds", _]:
                 fees = {"platform": "25.00", "organizer": "12.50", "organizer_player": CLUB}
                 lines = [
@@ -105,13 +117,16 @@ class Services:
                 return {"settlement": settled, "lines": lines}
         raise AssertionError(path)
 
-    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+    def items(self, path: str, **query: Any) -> Iterable[dict[str, Any]]:
         match path.split("/")[2:]:
             case ["wallet", "transactions"]:
                 return self.history[query["player"]]
             case ["services", service, "stuck-events"]:
                 wanted = query["correlation_id"]
                 return [item for item in self.stuck[service] if item["correlation_id"] == wanted]
+            case ["rounds", "ended"]:
+                ended = {"ended_at": "2026-05-01T12:00:00+00:00", "refused": None, "state": "FINALIZED"}
+                return iter([{**ended, **ROUND, "prizes": 3, "prizes_total": "212.50"}])
             case ["rounds"]:
                 return [{"id": "r-1", "state": "SETTLED"}] if self.settled else []
             case ["rewards"]:
@@ -236,11 +251,11 @@ def test_prizes_that_are_not_those_settled_fail_the_run(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever each of the two services says of itself."""
-    monkeypatch.setattr("prizewire_devstack.verification.AGREED_DEADLINE_S", 0.01)
+    monkeypatch.setattr("prizewire_devstack.agreement.AGREED_DEADLINE_S", 0.01)
     services.owed["ada"] = "106.24"
     outcome = judged(services)
     assert not outcome.good
-    assert "settled 3 prizes of 212.50, rewards has 3 of 212.49" in told(outcome)
+    assert "settled 3 prizes of 212.50 USDC, rewards has 3 of 212.49 USDC" in told(outcome)
 
 
 def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services) -> None:

@@ -31,12 +31,14 @@ END $$
 def upgrade() -> None:
     for name in ("sources", "one_person"):
         op.add_column("payouts", sa.Column(name, JSONB(), nullable=False, server_default=sa.text("'[]'")))
-    op.add_column("payout_methods", sa.Column("registered_by", sa.Text()))
+    op.add_column("payout_methods", sa.Column("registered_by", sa.Text(), nullable=False, server_default=""))
     op.execute(
         "UPDATE payout_methods m SET registered_by = (SELECT c.actor FROM payout_method_changes c "
         "WHERE c.method_id = m.method_id AND c.change = 'registered' ORDER BY c.version LIMIT 1)"
     )
-    op.alter_column("payout_methods", "registered_by", nullable=False)
+    op.execute(
+        "ALTER TABLE payout_methods ADD CONSTRAINT payout_methods_registered_by CHECK (registered_by <> '') NOT VALID"
+    )
     op.execute(GUARD)
     fix_search_path(op, "approvals_by_no_party()")
     op.execute(

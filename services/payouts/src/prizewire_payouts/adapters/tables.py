@@ -65,9 +65,10 @@ methods = Table(
     Column(
         "destination_mac", LargeBinary, nullable=False
     ),  # keyed, to find one destination at several players
-    Column("registered_by", Text, nullable=False),  # the player, or somebody of the staff
+    Column("registered_by", Text, nullable=False, server_default=""),  # the player, or somebody of the staff
     Column("registered_at", _moment, nullable=False),
     Column("changed_at", _moment, nullable=False),
+    CheckConstraint("registered_by <> ''", name="payout_methods_registered_by"),
     CheckConstraint("state IN ('active', 'removed')", name="payout_methods_state"),
     CheckConstraint("NOT (is_default AND state = 'removed')", name="payout_methods_default_is_active"),
     Index("payout_methods_default", "player", unique=True, postgresql_where=text("is_default")),
