@@ -109,6 +109,17 @@ def test_a_bad_message_is_kept_and_its_neighbours_are_settled(scene: Scene, case
     eventually_sync(lambda: is_settled(scene, good_id), deadline_s=30)
     assert reasons(scene, bad_id) == [reason]
     assert not is_settled(scene, bad_id)
+    discard_parked(scene, bad_id)
+
+
+def discard_parked(scene: Scene, match_id: str) -> None:
+    """What is parked is a breach for `prizewire verify` until it is applied or discarded."""
+    with scene.api() as api:
+        for one in scene.stuck("settlement"):
+            if one["subject"] == match_id and one["state"] == "parked":
+                place = f"/api/services/settlement/stuck-events/{one['id']}/discard"
+                assert api.post(place, {"reason": "made up by a test"})["state"] == "discarded"
+                assert reasons(scene, match_id) == []
 
 
 def test_what_is_not_json_is_kept_whole(scene: Scene) -> None:

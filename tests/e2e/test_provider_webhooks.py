@@ -20,16 +20,11 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
     crowd = Crowd(full_stack, "hooks", 6, delivery="direct")
     crowd.set_up()
     match_id, players = crowd.match(0)
-    with crowd.api() as api:
-        for player in players:
+    for player in players:
+        with crowd.api("player", subject=player) as api:
             api.post(
                 "/api/payout-methods",
-                {
-                    "type": "fake",
-                    "details": {"account": f"lost_answer+{player}"},
-                    "default": True,
-                    "player": player,
-                },
+                {"type": "fake", "details": {"account": f"lost_answer+{player}"}, "default": True},
                 key=f"hooks:{player}",
             )
     crowd.publish(crowd.result(match_id, players))

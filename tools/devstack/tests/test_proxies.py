@@ -22,7 +22,7 @@ PROXIED = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy
 
 class _NothingStuck(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = json.dumps({"items": [], "next_cursor": None}).encode()
+        body = json.dumps({"items": [], "entries": [], "next_cursor": None}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -30,7 +30,7 @@ from prizewire_chassis.lifecycle import Built, main
 from prizewire_chassis.settings import ServiceSettings
 
 async def build(runtime):
-    return Built()
+    return Built(http_minimal=True)
 
 raise SystemExit(main(service="settlement", settings=ServiceSettings, build=build, migrations=Path(sys.argv[1]),
     arguments=sys.argv[2:]))
@@ -42,10 +42,14 @@ run_env(MetaData())
 """
 REVISION = """
 from alembic import op
+from prizewire_chassis.db import schema
 revision = "0001"
 down_revision = None
 
 def upgrade() -> None:
+    schema.create_chassis_schema_v1(op)
+    schema.create_chassis_schema_v2(op)
+    schema.create_chassis_schema_v3(op)
     op.execute("CREATE TABLE made (id int)")
 """
 
@@ -64,6 +68,8 @@ class Place:
         (directory / "migrations" / "versions").mkdir(parents=True)
         (directory / "migrations" / "env.py").write_text(ENV_PY)
         (directory / "migrations" / "versions" / "0001_made.py").write_text(REVISION)
+        (directory / "migrations" / "privileges.yaml").write_text("{tables: {made: {}}, functions: []}")
+        (directory / "assets.yaml").write_text("{assets: {EURC: {decimals: 2, redeemable: true}}}")
 
     async def start(
         self, *arguments: str, runtime: str, migration: str | None = None
@@ -75,6 +81,7 @@ class Place:
             "MESSAGE_KEY_FILE": str(self.directory / "key.json"),
             "TRUST_FILE": str(self.directory / "trust.json"),
             "HTTP_PORT": str(self.port),
+            "ASSETS_FILE": str(self.directory / "assets.yaml"),
         }
         with self.log(arguments[0]).open("wb") as log:
             process = await asyncio.create_subprocess_exec(
@@ -147,7 +154,7 @@ async def test_a_database_that_comes_later_is_waited_for(place: Place, server: P
     assert migrating.returncode is None
     assert serving.returncode is None
     await asyncio.to_thread(server.start)
-    assert await asyncio.wait_for(migrating.wait(), DEADLINE_S) == 0
+    assert await asyncio.wait_for(migrating.wait(), DEADLINE_S) == 0, place.log("migrate").read_text()
     await eventually(place.ready, deadline_s=DEADLINE_S)
     assert server.run_sql("SELECT count(*) FROM made", database=urls.name) == "0"
     for command in ("migrate", "serve"):

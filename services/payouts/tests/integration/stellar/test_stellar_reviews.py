@@ -91,6 +91,7 @@ async def office(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIte
         vault=nothing,
         policy=nothing,
         rails=[],
+        assets=world.assets,
         address_kind=stellar_address_kind,
     )
     parts = ReviewParts(rpcs=[world.rpc], reviews=world.parts.reviews, grace_s=0)
