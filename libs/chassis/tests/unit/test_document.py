@@ -108,6 +108,7 @@ def test_every_failure_names_its_codes() -> None:
         "408": ["body_timeout"],
         "409": ["idempotency_conflict"],
         "413": ["body_too_large"],
+        "415": ["media_type_unsupported"],
         "422": ["thing_refused"],
         "429": ["rate_limited"],
         "503": ["unavailable", "storage_full"],

@@ -288,3 +288,18 @@ async def test_a_refused_method_is_told_which_are_allowed(client):
     assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
     assert (await client.get("/typed")).headers["allow"] == "OPTIONS, POST"
     assert (await client.options("/anybody")).headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"]
+)
+async def test_a_body_of_another_media_type_is_refused(client, media_type):
+    """Where a route takes JSON; its kinds and a missing media type are taken, and so is anything where it reads bytes."""
+    told = {"content-type": media_type}
+    refused = await client.post("/typed", content=b'{"a": 1}', headers=told)
+    assert (refused.status_code, refused.json()["code"]) == (415, "media_type_unsupported")
+    assert (await client.post("/length", content=b"a=1", headers=told)).status_code == 201
+    for kind in ("application/json; charset=utf-8", "application/cloudevents+json"):
+        answer = await client.post("/typed", content=b'{"a": 1}', headers={"content-type": kind})
+        assert answer.status_code == 201
+    assert (await client.post("/typed", content=b'{"a": 1}')).status_code == 201

@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
+from prizewire_chassis.http.paging import LIMIT_DEFAULT, LIMIT_MAX
 from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, possible_refusals
 from prizewire_chassis.idempotency import KEY_PATTERN
 from prizewire_chassis.problems import TITLES
@@ -16,7 +17,18 @@ __all__ = ["DocumentPlugin", "openapi_document"]
 
 _METHODS: Final = frozenset({"get", "put", "post", "patch", "delete"})
 _MEDIA_TYPE: Final = "application/problem+json"
-_KEY_DESCRIPTION: Final = "Names this request. The same key with the same body makes no second effect: the stored answer is given again."
+_PARAMETERS: Final[Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]] = {
+    ("header", IDEMPOTENCY_HEADER): (
+        "Names this request. The same key with the same body has no second effect: it gets the stored answer.",
+        {"type": "string", "pattern": KEY_PATTERN},
+    ),
+    ("query", "cursor"): ("`next_cursor` of the page before.", {"type": "string", "minLength": 1}),
+    ("query", "limit"): (
+        f"How many items a page has at most. {LIMIT_DEFAULT} without it.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
+    ),
+}
+"""What parameters mean that are the same everywhere: description and schema by place and name."""
 _PROBLEM: Final[Mapping[str, Any]] = {
     "title": "Problem",
     "description": "Why a request was not done (RFC 9457). `code` is stable: programs go by it, people by `detail`.",
@@ -94,9 +106,9 @@ def _handlers(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:
 
 def _describe_parameters(operation: Mapping[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "header" and parameter["name"] == IDEMPOTENCY_HEADER:
-            parameter["description"] = _KEY_DESCRIPTION
-            parameter["schema"] = {"type": "string", "pattern": KEY_PATTERN}
+        known = _PARAMETERS.get((parameter["in"], parameter["name"]))
+        if known is not None:
+            parameter["description"], parameter["schema"] = known
 
 
 def _describe_body(operation: Mapping[str, Any], schemas: Mapping[str, Any], *, limit: int | None) -> None:

@@ -4,6 +4,7 @@ from typing import cast
 
 from litestar import Litestar
 from litestar.enums import ScopeType
+from litestar.routes import HTTPRoute
 from litestar.types import (
     HTTPScope,
     LifeSpanReceive,
@@ -19,7 +20,9 @@ __all__ = ["Application"]
 
 
 class Application(Litestar):
-    """A Litestar application that answers ``HEAD`` wherever it answers ``GET``, and says so in ``Allow``."""
+    """A Litestar application that answers ``HEAD`` wherever it answers ``GET``. Its ``Allow`` headers name every method of
+    a path, also where several controllers serve it.
+    """
 
     async def __call__(
         self,
@@ -38,7 +41,10 @@ class Application(Litestar):
 
         async def pass_on(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [(name, _with_head(name, value)) for name, value in message["headers"]]
+                headers = [
+                    (name, self._allow(value, request.get("path_template")) if name == b"allow" else value)
+                    for name, value in message["headers"]
+                ]
                 message = {**message, "headers": headers}
             elif message["type"] == "http.response.body" and without_content:
                 message = {**message, "body": b""}
@@ -46,9 +52,10 @@ class Application(Litestar):
 
         await super().__call__(scope, receive, pass_on)
 
-
-def _with_head(name: bytes, value: bytes) -> bytes:
-    if name.lower() != b"allow":
-        return value
-    methods = {method.strip() for method in value.split(b",")}
-    return b", ".join(sorted(methods | ({b"HEAD"} if b"GET" in methods else set())))
+    def _allow(self, allowed: bytes, path: str | None) -> bytes:
+        """Every method of ``path``. A refused method has no path: Litestar then names them all itself."""
+        methods = {method.strip() for method in allowed.decode().split(",")}
+        for route in self.routes:
+            if isinstance(route, HTTPRoute) and route.path_format == path:
+                methods |= route.methods
+        return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))).encode()

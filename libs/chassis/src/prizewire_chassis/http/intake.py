@@ -2,7 +2,8 @@
 
 Each refusal is a 400 with a stable code: ``character_refused``, ``parameter_unknown``, ``parameter_repeated``,
 ``header_repeated``, ``body_not_utf8``, ``body_not_json``, ``json_too_deep``, ``member_repeated`` and
-``number_out_of_range``. A body that takes too long is a 408 ``body_timeout``.
+``number_out_of_range``. A body that takes too long is a 408 ``body_timeout``, and one that says that it is no JSON where
+a route takes JSON is a 415 ``media_type_unsupported``.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.types.asgi_types import ReceiveMessage
+from litestar.typing import FieldDefinition
 
 from prizewire_chassis.metrics import HTTP_REFUSED
 from prizewire_chassis.problems import Problem
@@ -138,7 +140,8 @@ class Intake:
     def __init__(self, app: ASGIApp, *, body_s: float | None = None) -> None:
         self._app = app
         self._body_s = body_s
-        self._known: Mapping[tuple[str, str], frozenset[str]] | None = None
+        self._known: Mapping[tuple[str, str], Mapping[str, bool]] | None = None
+        self._takes_json: frozenset[tuple[str, str]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request, or pass it on."""
@@ -161,9 +164,24 @@ class Intake:
                 raise Problem(status=400, code="header_repeated", detail=detail)
         if not _is_plain(scope["path"]):
             raise _character("path")
+        self._look_at_media_type(scope)
         query = scope["query_string"]
         if query:
             self._look_at_query(scope, query)
+
+    def _look_at_media_type(self, scope: Scope) -> None:
+        """A body without a media type is taken for JSON."""
+        given = dict(scope["headers"]).get(b"content-type")
+        if given is None:
+            return
+        if self._takes_json is None:
+            self._takes_json = _json_routes(scope["litestar_app"])
+        if (str(scope.get("path_template")), str(scope.get("method"))) not in self._takes_json:
+            return
+        media_type = given.decode("latin-1").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            detail = f"this route takes application/json, not {printable(media_type, length_max=64)!r}"
+            raise Problem(status=415, code="media_type_unsupported", detail=detail)
 
     def _look_at_query(self, scope: Scope, query: bytes) -> None:
         try:
@@ -172,7 +190,7 @@ class Intake:
             raise _character("query") from None
         if self._known is None:
             self._known = _query_names(scope["litestar_app"])
-        known = self._known.get((str(scope.get("path_template")), str(scope.get("method"))), frozenset())
+        known = self._known.get((str(scope.get("path_template")), str(scope.get("method"))), {})
         seen: set[str] = set()
         for name, value in pairs:
             if not _is_plain(name) or not _is_plain(value):
@@ -185,6 +203,9 @@ class Intake:
             if name in seen:
                 detail = f"the query parameter {name} stands more than once"
                 raise Problem(status=400, code="parameter_repeated", detail=detail)
+            if value.lower() == "null" and not known[name]:
+                detail = f"{name}: {value!r} is no value; leave the parameter out"
+                raise Problem(status=400, code="invalid_request", detail=detail)
             seen.add(name)
 
 
@@ -200,14 +221,35 @@ def _character(where: str) -> Problem:
     return Problem(status=400, code="character_refused", detail=detail)
 
 
-def _query_names(app: Litestar) -> dict[tuple[str, str], frozenset[str]]:
-    """The query parameters of each route, by path template and method."""
+def _query_names(app: Litestar) -> dict[tuple[str, str], dict[str, bool]]:
+    """The query parameters of each route, by path template and method, and whether each may be any text. Of the others
+    Litestar takes ``null`` for no value.
+    """
     return {
-        (route.path_format, str(method)): frozenset(one.field_alias for one in model.expected_query_params)
+        (route.path_format, str(method)): {
+            one.field_alias: _takes_text(handler.parsed_fn_signature.parameters.get(one.field_name))
+            for one in model.expected_query_params
+        }
         for route in app.routes
         if isinstance(route, HTTPRoute)
-        for method, (_, model) in route.route_handler_map.items()
+        for method, (handler, model) in route.route_handler_map.items()
     }
+
+
+def _takes_text(field: FieldDefinition | None) -> bool:
+    """A parameter of a dependency is not in the route's signature; it is taken as text."""
+    return field is None or field.is_subclass_of(str) or field.has_inner_subclass_of(str)
+
+
+def _json_routes(app: Litestar) -> frozenset[tuple[str, str]]:
+    """The routes that take a JSON body, by path template and method."""
+    return frozenset(
+        (route.path_format, str(method))
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if "data" in handler.parsed_fn_signature.parameters
+    )
 
 
 def _bounded(receive: Receive, body_s: float) -> Receive:

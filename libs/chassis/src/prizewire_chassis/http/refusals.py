@@ -141,6 +141,12 @@ _GENERAL: Final = (
         detail="the body is larger than the 1000000 bytes that this route takes",
     ),
     _General(
+        status=415,
+        code="media_type_unsupported",
+        when="body",
+        detail="this route takes application/json, not 'text/plain'",
+    ),
+    _General(
         status=429,
         code="rate_limited",
         when="always",

@@ -57,24 +57,29 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
 ) -> type[Controller]:
     """The controller under ``/api/services/<service>``. To the service's own checks come those of its parked events
     and of its audit chain.
+
+    The OpenAPI document is for everybody; all else is for operators and admins.
     """
-    operator = require(Role.OPERATOR, Role.ADMIN)
+    operator = [require(Role.OPERATOR, Role.ADMIN)]
     discards = Discards(stuck=stuck, audit=audit)
     every_check = [*checks, parked_check(stuck), audit_check(service)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"
-        guards = [operator]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["service"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/lineage/{correlation_id:str}", summary="This service's steps of one correlation id")
+        @get(
+            "/lineage/{correlation_id:str}",
+            guards=operator,
+            summary="This service's steps of one correlation id",
+        )
         async def lineage(self, correlation_id: FromPath[str]) -> LineageAnswer:
             async with db.transaction() as tx:
                 entries = await lineage(tx, correlation_id)
             steps = [LineageStep(**asdict(entry)) for entry in entries]
             return LineageAnswer(service=service, entries=steps)
 
-        @get("/stuck-events", summary="Dead and parked events")
+        @get("/stuck-events", guards=operator, summary="Dead and parked events")
         async def stuck_events(
             self,
             cursor: FromQuery[str | None] = None,
@@ -93,7 +98,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
                 next_cursor=encode_cursor([items[-1]["id"]]) if full else None,
             )
 
-        @get("/stuck-events/{stuck_id:int}", summary="One stuck event with its message")
+        @get("/stuck-events/{stuck_id:int}", guards=operator, summary="One stuck event with its message")
         async def stuck_event(self, stuck_id: FromPath[int]) -> StuckEventAnswer:
             try:
                 return StuckEventAnswer(**await stuck.show(stuck_id))
@@ -103,6 +108,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
         @post(
             "/stuck-events/{stuck_id:int}/replay",
             status_code=200,
+            guards=operator,
             summary="Send a stuck event again",
             refusals={409: ("already_replayed", "already_discarded", "consumer_unknown", "not_head")},
         )
@@ -118,6 +124,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
         @post(
             "/stuck-events/{stuck_id:int}/discard",
             status_code=200,
+            guards=operator,
             summary="Give up a stuck event for good",
             refusals={
                 403: ("forbidden", "admin_needed"),
@@ -144,7 +151,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
                 raise _problem(error) from None
             return DiscardedAnswer(**asdict(answer))
 
-        @get("/checks", summary="The invariants of this service, checked now")
+        @get("/checks", guards=operator, summary="The invariants of this service, checked now")
         async def checks(self) -> ChecksAnswer:
             found = []
             for check in every_check:
@@ -156,11 +163,12 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
                 )
             return ChecksAnswer(service=service, checks=found)
 
-        @get("/schema", summary="This service's OpenAPI document")
+        @get("/schema", include_in_schema=False)
         async def schema(self, request: Request[Any, Any, Any]) -> dict[str, Any]:
+            """This service's OpenAPI document, for everybody, also through the gateway."""
             return openapi_document(request.app)
 
-        @get("/codes", summary="Stable reasons of stuck events")
+        @get("/codes", guards=operator, summary="Stable reasons of stuck events")
         async def codes(self) -> list[str]:
             return [str(code) for code in RefusalCode]
 
