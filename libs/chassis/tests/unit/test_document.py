@@ -1,10 +1,10 @@
 """What the chassis makes of an OpenAPI document."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from litestar import Litestar, get, post, put
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
 from prizewire_chassis.auth import TokenReader, require
@@ -126,6 +126,26 @@ def test_an_idempotency_key_that_is_needed_is_shown_so() -> None:
     assert [(one["name"], one["required"], one["schema"]["pattern"]) for one in parameters] == [
         ("Idempotency-Key", True, KEY_PATTERN)
     ]
+
+
+def test_a_parameter_that_may_be_left_out_is_not_null() -> None:
+    """A query has no null: the schema is that of a value which is sent."""
+
+    @get("/several")
+    async def several(
+        kind: Annotated[Literal["a", "b"] | None, QueryParameter(description="Of which kind.")] = None,
+        name: Annotated[str | None, QueryParameter(schema_extra={"pattern": "^x$"})] = None,
+        either: FromQuery[int | bool | None] = None,
+    ) -> None:
+        del kind, name, either
+
+    app = build_app(service="test", controllers=[several], health=Health(), tokens=READER)
+    parameters = openapi_document(app)["paths"]["/several"]["get"]["parameters"]
+    assert {one["name"]: one["schema"] for one in parameters} == {
+        "kind": {"type": "string", "enum": ["a", "b"], "description": "Of which kind."},
+        "name": {"type": "string", "pattern": "^x$"},
+        "either": {"oneOf": [{"type": "integer"}, {"type": "boolean"}]},
+    }
 
 
 @pytest.mark.parametrize("refusals", [{499: ("x",)}, {409: ("x", "x")}])

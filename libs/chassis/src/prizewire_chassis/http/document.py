@@ -109,6 +109,22 @@ def _describe_parameters(operation: Mapping[str, Any]) -> None:
         known = _PARAMETERS.get((parameter["in"], parameter["name"]))
         if known is not None:
             parameter["description"], parameter["schema"] = known
+        elif "schema" in parameter:
+            parameter["schema"] = _without_null(parameter["schema"])
+
+
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a parameter: it is left out where it has no value, and is never null."""
+    found = dict(schema)
+    if isinstance(found.get("type"), list):
+        kinds = [one for one in found["type"] if one != "null"]
+        found["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if None in found.get("enum", ()):
+        found["enum"] = [one for one in found["enum"] if one is not None]
+    alternatives = [one for one in found.pop("oneOf", ()) if one.get("type") != "null"]
+    if len(alternatives) == 1:
+        return {**alternatives[0], **found}
+    return {"oneOf": alternatives, **found} if alternatives else found
 
 
 def _describe_body(operation: Mapping[str, Any], schemas: Mapping[str, Any], *, limit: int | None) -> None:
