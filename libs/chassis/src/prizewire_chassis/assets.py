@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.lifecycle.runtime import ConfigurationError, Runtime
-from prizewire_chassis.settings import load_assets
+from prizewire_chassis.db import Database
+from prizewire_chassis.db.database import sqlstate
+from prizewire_chassis.settings import ConfigurationError, load_assets
 from prizewire_money import AssetRegistry, MoneyError
 
-__all__ = ["pinned_assets", "read_assets", "store_assets"]
+__all__ = ["check_assets", "read_assets", "store_assets"]
 
 
 def read_assets(path: Path) -> AssetRegistry:
@@ -30,7 +32,7 @@ def store_assets(connection: Connection, *, path: Path) -> None:
     The service itself may not add one.
 
     Raises:
-        ConfigurationError: see ``pinned_assets``.
+        ConfigurationError: see ``read_assets`` and ``check_assets``.
     """
     assets = read_assets(path)
     connection.execute(
@@ -41,42 +43,46 @@ def store_assets(connection: Connection, *, path: Path) -> None:
             "redeemables": [asset.redeemable for asset in assets.values()],
         },
     )
-    _compare(path, assets, connection.execute(_PINNED))
+    _compare(assets, connection.execute(_PINNED), file=path.name)
 
 
-async def pinned_assets(runtime: Runtime) -> AssetRegistry:
-    """The assets of ASSETS_FILE, held against those that migrations stored.
+async def check_assets(database: Database, assets: AssetRegistry, *, file: str) -> None:
+    """Hold the assets of a file, which is named ``file``, against those that migrations stored.
 
     Raises:
-        ConfigurationError: the file is missing or malformed, changes an asset that the database knows, no longer names
-            it, or names one that the database does not know.
+        ConfigurationError: the file changes an asset that the database knows, no longer names it, or names one that the
+            database does not know; or the database has no tables yet.
+        DBAPIError: the database is away.
     """
-    path = runtime.settings.assets_file
-    assets = read_assets(path)
-    async with runtime.db.transaction() as tx:
-        _compare(path, assets, await tx.execute(_PINNED))
-    return assets
+    try:
+        async with database.transaction() as tx:
+            _compare(assets, await tx.execute(_PINNED), file=file)
+    except DBAPIError as error:
+        if sqlstate(error) != _NO_SUCH_TABLE:
+            raise
+        raise ConfigurationError("the database has no tables yet: run the command `migrate`") from None
 
 
-def _compare(path: Path, assets: AssetRegistry, stored: Iterable[Any]) -> None:
+def _compare(assets: AssetRegistry, stored: Iterable[Any], *, file: str) -> None:
     known = set()
     for row in stored:
         known.add(row.code)
         asset = assets.get(row.code)
         if asset is None:
-            raise ConfigurationError(f"{path.name} no longer names {row.code}, which the database knows")
+            raise ConfigurationError(f"{file} no longer names {row.code}, which the database knows")
         if (asset.decimals, asset.redeemable) != (row.decimals, row.redeemable):
             raise ConfigurationError(
-                f"{path.name} changed {row.code}: in the database it has {row.decimals} decimals and redeemable "
+                f"{file} changed {row.code}: in the database it has {row.decimals} decimals and redeemable "
                 f"{str(row.redeemable).lower()}; amounts are stored in these, so it needs a new code"
             )
     if new := sorted(assets.keys() - known):
         raise ConfigurationError(
-            f"{path.name} names {', '.join(new)}, which the database does not know: run the command `migrate`, which "
+            f"{file} names {', '.join(new)}, which the database does not know: run the command `migrate`, which "
             "stores new assets"
         )
 
 
+_NO_SUCH_TABLE = "42P01"
 _ADD = text(
     "INSERT INTO assets (code, decimals, redeemable) SELECT * FROM unnest(CAST(:codes AS text[]), "
     "CAST(:decimals AS int[]), CAST(:redeemables AS boolean[])) ON CONFLICT DO NOTHING"

@@ -1,14 +1,12 @@
 """An asset keeps its decimals: what is stored in its smallest unit must not change its worth."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.assets import pinned_assets, store_assets
+from prizewire_chassis.assets import check_assets, read_assets, store_assets
 from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.lifecycle import ConfigurationError
 
@@ -23,8 +21,9 @@ def serve(db, tmp_path: Path):
     async def begin(*lines: str):
         path = tmp_path / "assets.yaml"
         path.write_text("\n".join(["assets:", *(f"  {line}" for line in lines)]))
-        runtime: Any = SimpleNamespace(db=db, settings=SimpleNamespace(assets_file=path))
-        return await pinned_assets(runtime)
+        assets = read_assets(path)
+        await check_assets(db, assets, file=path.name)
+        return assets
 
     return begin
 
@@ -85,11 +84,10 @@ async def test_a_service_adds_no_asset(db, start, serve):
     assert sqlstate(refused.value) == "42501"
 
 
-async def test_a_missing_file_refuses_the_start(db, tmp_path):
+def test_a_missing_file_refuses_the_start(tmp_path):
     """It is a sentence for the operator, not a stack trace."""
-    runtime: Any = SimpleNamespace(db=db, settings=SimpleNamespace(assets_file=tmp_path / "none.yaml"))
     with pytest.raises(ConfigurationError, match=r"none\.yaml"):
-        await pinned_assets(runtime)
+        read_assets(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(

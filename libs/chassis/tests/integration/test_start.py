@@ -26,11 +26,12 @@ WAITING = "waiting for the database"
 SERVICE = """
 import sys
 from pathlib import Path
+from prizewire_chassis.assets import read_assets
 from prizewire_chassis.lifecycle import Built, main
 from prizewire_chassis.settings import ServiceSettings
 
 async def build(runtime):
-    return Built(http_minimal=True)
+    return Built(http_minimal=True, assets=read_assets(runtime.settings.assets_file))
 
 raise SystemExit(main(service="settlement", settings=ServiceSettings, build=build, migrations=Path(sys.argv[1]),
     arguments=sys.argv[2:]))
@@ -199,3 +200,21 @@ async def test_a_database_that_refuses_for_good_ends_the_start(
     assert reason in sentence
     assert ("DATABASE_URL" if command == "serve" else "DATABASE_MIGRATION_URL") in sentence
     assert "hush" not in sentence
+
+
+async def test_a_database_without_tables_ends_the_start(place: Place, urls: DatabaseUrls) -> None:
+    """The sentence says which command makes them."""
+    serving = await place.start("serve", "--roles", "http", runtime=urls.runtime)
+    assert await asyncio.wait_for(serving.wait(), DEADLINE_S) == 2
+    [sentence] = place.log("serve").read_text().splitlines()
+    assert sentence == "settlement: the database has no tables yet: run the command `migrate`"
+
+
+async def test_a_wrong_setting_is_told_before_the_database_answers(place: Place) -> None:
+    """Whoever mends the configuration does not have to wait for the database first."""
+    nowhere = f"postgresql://settlement:hush@127.0.0.1:{choose(taken={place.port})}/settlement"
+    (place.directory / "assets.yaml").write_text("{assets: {EURC: {decimals: 99, redeemable: true}}}")
+    serving = await place.start("serve", "--roles", "http", runtime=nowhere)
+    assert await asyncio.wait_for(serving.wait(), DEADLINE_S) == 2
+    [sentence] = place.log("serve").read_text().splitlines()
+    assert sentence.startswith("settlement: assets.yaml: ")

@@ -1,14 +1,12 @@
 """Waiting for the database at the start: what passes is waited for, what does not ends the start."""
 
 from collections.abc import Iterator
-from typing import cast
 
 import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 from structlog.testing import capture_logs
 
-from prizewire_chassis.db import Database
 from prizewire_chassis.lifecycle import ConfigurationError, waiting
 from prizewire_chassis.lifecycle.waiting import wait_for_database
 
@@ -47,7 +45,7 @@ async def test_a_server_that_is_away_or_starts_is_waited_for() -> None:
     )
     server = Server(*failures)
     with capture_logs() as lines:
-        await wait_for_database(cast("Database", server), setting="DATABASE_URL")
+        await wait_for_database(server.ping, setting="DATABASE_URL")
     assert server.pings == len(failures) + 1
     assert {line["event"] for line in lines} == {"waiting for the database"}
     assert [line["error"] for line in lines] == [
@@ -71,6 +69,30 @@ async def test_a_refusal_that_stays_ends_the_start(error: Exception) -> None:
     """Nothing is waited for that only a person can mend; the sentence names the setting and the reason."""
     server = Server(over_sqlalchemy(error))
     with pytest.raises(ConfigurationError, match="DATABASE_URL") as refused:
-        await wait_for_database(cast("Database", server), setting="DATABASE_URL")
+        await wait_for_database(server.ping, setting="DATABASE_URL")
     assert str(error) in str(refused.value)
     assert server.pings == 1
+
+
+async def test_a_database_that_goes_away_between_two_questions_is_waited_for() -> None:
+    """What is asked after the first answer is part of the waiting."""
+    answered = iter((None, ConnectionResetError("Connection reset by peer"), None, None))
+    asked: list[str] = []
+
+    async def ask() -> None:
+        for question in ("is it there", "does it know the assets"):
+            asked.append(question)
+            failure = next(answered)
+            if failure is not None:
+                raise failure
+
+    await wait_for_database(ask, setting="DATABASE_URL")
+    assert asked == ["is it there", "does it know the assets"] * 2
+
+
+async def test_what_the_database_says_of_the_configuration_ends_the_start() -> None:
+    """The sentence is handed on as it is."""
+    refusal = ConfigurationError("assets.yaml changed EURC")
+    with pytest.raises(ConfigurationError) as refused:
+        await wait_for_database(Server(refusal).ping, setting="DATABASE_URL")
+    assert refused.value is refusal

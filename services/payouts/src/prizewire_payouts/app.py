@@ -9,12 +9,11 @@ from typing import Any
 from litestar import Controller
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http.parts import Lineage, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
-from prizewire_chassis.settings import load_assets
 from prizewire_contracts.rails import RailType, RewardPayoutProvider
 from prizewire_money import AssetRegistry, MoneyError
 from prizewire_payouts.adapters.addresses import stellar_address_kind
@@ -55,18 +54,16 @@ async def build(runtime: Runtime) -> Built:
     settings = runtime.settings
     assert isinstance(settings, PayoutSettings)
     try:
-        built = _build(runtime, settings)
+        return _build(runtime, settings)
     except (RailMisconfigured, MoneyError, ValueError) as error:
         raise ConfigurationError(str(error)) from None
-    await pinned_assets(runtime)
-    return built
 
 
 def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
     if settings.payouts_sign_with_hot_key:
         msg = "PAYOUTS_SIGN_WITH_HOT_KEY is not served: chain keys live in the signer; unset it"
         raise ConfigurationError(msg)
-    assets = load_assets(settings.assets_file)
+    assets = read_assets(settings.assets_file)
     policy, times = approval_policy(settings, assets=assets), schedule(settings)
     vault = DetailsVault(key_hex=read_secret(settings.method_encryption_key_file))
     workers: list[RailWorker] = []
@@ -100,6 +97,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         transactions=transactions, rails=rails, clock=runtime.clock, measure=gauge
     )
     return Built(
+        assets=assets,
         controllers=root.controllers(policy, chain),
         lineage=_joined([PayoutLineage(assets=assets), *chain.lineages]),
         checks=[*CHECKS, *chain.checks],

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from prizewire_chassis.lifecycle import ConfigurationError, command, main, open_runtime
+from prizewire_chassis.lifecycle import ConfigurationError, check_database, command, main, open_runtime
 from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
@@ -279,7 +279,11 @@ async def test_an_asset_with_other_decimals_does_not_start(
     }
     async with open_runtime(PayoutSettings(**values), service="payouts") as runtime:
         assets.write_text((repository_root() / "assets.yaml").read_text())
-        await (await build(runtime)).close()
+        first = await build(runtime)
+        await check_database(runtime, first)
+        await first.close()
         assets.write_text(assets.read_text().replace("SEASON: {decimals: 0", "SEASON: {decimals: 1"))
+        second = await build(runtime)
         with pytest.raises(ConfigurationError, match=r"assets\.yaml changed SEASON"):
-            await build(runtime)
+            await check_database(runtime, second)
+        await second.close()

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.assets import read_assets
 from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
@@ -49,7 +49,7 @@ async def build(runtime: Runtime) -> Built:
     if not isinstance(settings, RewardsSettings):
         msg = f"rewards is built from its own settings, not {type(settings).__name__}"
         raise TypeError(msg)
-    assets = await pinned_assets(runtime)
+    assets = read_assets(settings.assets_file)
     tools = Tools(
         assets=assets,
         signer=MessageKeySigner(runtime.key),
@@ -115,6 +115,7 @@ async def build(runtime: Runtime) -> Built:
     )
     sources = _player_sources(settings)
     return Built(
+        assets=assets,
         controllers=[build_routes(front)],
         lineage=lineage,
         checks=build_checks(parts_wait_s=settings.parts_wait_s),

@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.assets import read_assets
 from prizewire_chassis.auth import ApiTokens
 from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
@@ -49,7 +49,7 @@ async def build(runtime: Runtime) -> Built:
     if settings.platform_fee_bps + settings.organizer_fee_bps > 10_000:
         msg = "PLATFORM_FEE_PERCENTAGE and ORGANIZER_FEE_PERCENTAGE together exceed 100"
         raise ConfigurationError(msg)
-    assets = await pinned_assets(runtime)
+    assets = read_assets(settings.assets_file)
     rules = RuleReader(assets)
 
     def rounds(tx: AsyncConnection) -> RoundStore:
@@ -112,6 +112,7 @@ async def build(runtime: Runtime) -> Built:
     )
     checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
     return Built(
+        assets=assets,
         controllers=[*build_controllers(parts), preview_controller(previews)],
         lineage=lineage_over(queries),
         checks=[

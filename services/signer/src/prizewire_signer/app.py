@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 
-from prizewire_chassis.assets import pinned_assets
+from prizewire_chassis.assets import read_assets
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.settings import load_assets
+from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, HotKeysRefused, open_hot_keys
 from prizewire_signer.adapters.messages import SqlAnswers
@@ -38,12 +38,12 @@ async def build(runtime: Runtime) -> Built:
     settings = runtime.settings
     if not isinstance(settings, SignerSettings):
         raise TypeError(type(settings).__name__)
+    assets = read_assets(settings.assets_file)
     try:
         backend = _hot_keys(settings)
-        desk = build_desk(settings, runtime=runtime, backend=backend)
+        desk = build_desk(settings, assets=assets, runtime=runtime, backend=backend)
     except (HotKeysRefused, PolicyInvalid) as error:
         raise ConfigurationError(str(error)) from None
-    await pinned_assets(runtime)
     records = build_records(outbox=runtime.outbox, audit=runtime.audit)
     worker = SigningWorker(
         db=runtime.db,
@@ -62,6 +62,7 @@ async def build(runtime: Runtime) -> Built:
         wake=signing.wake,
     )
     return Built(
+        assets=assets,
         specs=[intake.spec()],
         jobs=[
             signing,
@@ -84,7 +85,9 @@ def build_records(*, outbox: Outbox, audit: Audit) -> Records:
     )
 
 
-def build_desk(settings: SignerSettings, *, runtime: Runtime, backend: Backend) -> Desk:
+def build_desk(
+    settings: SignerSettings, *, assets: AssetRegistry, runtime: Runtime, backend: Backend
+) -> Desk:
     """The rules and readers of every decision.
 
     Raises:
@@ -98,7 +101,6 @@ def build_desk(settings: SignerSettings, *, runtime: Runtime, backend: Backend) 
     channels = frozenset(accounts) - {treasury}
     if not channels:
         raise ConfigurationError("CHANNEL_SIGNER_SECRETS_FILE holds no key beside the treasury's")
-    assets = load_assets(settings.assets_file)
     chain_assets = parse_chain_assets(settings.stellar_assets)
     rules = Rules(
         network=settings.stellar_network_passphrase,

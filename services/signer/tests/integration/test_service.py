@@ -246,7 +246,7 @@ async def test_an_asset_with_other_decimals_does_not_start(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     """What the first start knew of an asset stays: limits and intents are counted in its smallest unit."""
-    from prizewire_chassis.lifecycle import ConfigurationError, open_runtime
+    from prizewire_chassis.lifecycle import ConfigurationError, check_database, open_runtime
     from prizewire_signer.app import build
 
     assets = tmp_path / "assets.yaml"
@@ -254,10 +254,10 @@ async def test_an_asset_with_other_decimals_does_not_start(
     changed = {**environment, "ASSETS_FILE": str(assets)}
     settings = SignerSettings(**{key.lower(): text for key, text in changed.items()})  # type: ignore[arg-type]  # texts, as from the environment
     async with open_runtime(settings, service="signer") as runtime:
-        await build(runtime)
+        await check_database(runtime, await build(runtime))
         assets.write_text(assets.read_text().replace("SEASON: {decimals: 0", "SEASON: {decimals: 1"))
         with pytest.raises(ConfigurationError, match=r"assets\.yaml changed SEASON"):
-            await build(runtime)
+            await check_database(runtime, await build(runtime))
 
 
 def status(url: str) -> int:

@@ -2,7 +2,13 @@
 
 from prizewire_chassis.lifecycle.command import main
 from prizewire_chassis.lifecycle.process import HTTP_KEEP_ALIVE_S, ROLES, http_config, serve
-from prizewire_chassis.lifecycle.runtime import Built, ConfigurationError, Runtime, open_runtime
+from prizewire_chassis.lifecycle.runtime import (
+    Built,
+    ConfigurationError,
+    Runtime,
+    check_database,
+    open_runtime,
+)
 
 __all__ = [
     "HTTP_KEEP_ALIVE_S",
@@ -10,6 +16,7 @@ __all__ = [
     "Built",
     "ConfigurationError",
     "Runtime",
+    "check_database",
     "http_config",
     "main",
     "open_runtime",

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 from pydantic import SecretStr, ValidationError
 
+from prizewire_chassis.assets import store_assets
 from prizewire_chassis.db import Database
 from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.lifecycle.process import ROLES, serve
@@ -86,13 +87,10 @@ async def _serve(
     roles: frozenset[str],
 ) -> None:
     async with open_runtime(settings, service=service) as runtime:
-        if not await unless_stopped(wait_for_database(runtime.db, setting="DATABASE_URL")):
-            return
         await serve(runtime, await build(runtime), roles=roles)
 
 
 def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
-    from prizewire_chassis.assets import store_assets  # noqa: PLC0415 - it imports what this module is part of
     from prizewire_chassis.db.migrate import migrate  # noqa: PLC0415 - Alembic is not loaded while serving
 
     if settings.database_migration_url is None:
@@ -117,7 +115,7 @@ async def _database_answers(service: str, url: str) -> bool:
     database_url(url, setting=setting)
     database = Database(url, application_name=f"prizewire-{service}-migrate", pool_size=1)
     try:
-        return await unless_stopped(wait_for_database(database, setting=setting))
+        return await unless_stopped(wait_for_database(database.ping, setting=setting))
     finally:
         await database.close()
 

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import uvicorn
 from aiokafka import AIOKafkaProducer
@@ -13,6 +14,7 @@ from faststream.kafka import KafkaBroker
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
+from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.checks import audit_check, checks_job, parked_check
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.limits import Limits
@@ -20,9 +22,9 @@ from prizewire_chassis.http.protocol import limited_protocol
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.kafka import Offsets, build_broker, build_producer, subscribe
-from prizewire_chassis.lifecycle.runtime import Built, Runtime
+from prizewire_chassis.lifecycle.runtime import Built, Runtime, check_database
 from prizewire_chassis.lifecycle.tokens import token_reader
-from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_kafka
+from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database, wait_for_kafka
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
@@ -92,8 +94,10 @@ class _Process:
             db=runtime.db, processor=runtime.processor, specs=built.specs, clock=runtime.clock
         )
         runtime.health.add("database", runtime.db.ping)
+        tokens = None if built.http_minimal or "http" not in self.roles else token_reader(settings)
+        await wait_for_database(partial(check_database, runtime, built), setting="DATABASE_URL")
         if "http" in self.roles:
-            await self._start_http(stuck)
+            self._start_http(stuck, tokens)
         if "relay" in self.roles:
             self.producer = build_producer(settings)
             await wait_for_kafka("kafka producer", self.producer.start)
@@ -129,9 +133,8 @@ class _Process:
             await wait_for_kafka("kafka consumers", self.broker.start)
         runtime.health.started = True
 
-    async def _start_http(self, stuck: StuckEvents) -> None:
+    def _start_http(self, stuck: StuckEvents, tokens: TokenReader | None) -> None:
         runtime, built, settings = self.runtime, self.built, self.runtime.settings
-        tokens = None if built.http_minimal else token_reader(settings)
         controllers: list[ControllerRouterHandler] = []
         if not built.http_minimal:
             about = service_controller(
@@ -203,7 +206,7 @@ async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES
     finally:
         waiting.cancel()
         await process.stop()
-        _log.info("stopped")
+    _log.info("stopped")
 
 
 def _settle_memory() -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import check_assets
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import ApiTokens
 from prizewire_chassis.clock import Clock, SystemClock
@@ -19,14 +20,11 @@ from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.keys import load_message_key, load_trust
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.settings import ServiceSettings
+from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.trust import MessageKey, TrustStore
+from prizewire_money import AssetRegistry
 
-__all__ = ["Built", "ConfigurationError", "Runtime", "open_runtime"]
-
-
-class ConfigurationError(Exception):
-    """The service must not start like this. The message is a sentence for the operator."""
+__all__ = ["Built", "ConfigurationError", "Runtime", "check_database", "open_runtime"]
 
 
 def database_url(text: str, *, setting: str) -> URL:
@@ -72,11 +70,14 @@ class Built:
     """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
     ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
 
+    ``assets`` are those that the service counts in: it serves only if the database knows them as they are.
+
     ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
     the common one.
     """
 
     controllers: Sequence[ControllerRouterHandler] = ()
+    assets: AssetRegistry | None = None
     lineage: Lineage = _no_lineage
     checks: Sequence[Check] = ()
     specs: Sequence[ConsumerSpec] = ()
@@ -85,6 +86,18 @@ class Built:
     http_minimal: bool = False
     api_tokens: ApiTokens | None = None
     checks_watched: bool = False
+
+
+async def check_database(runtime: Runtime, built: Built) -> None:
+    """See that the database answers, and that it knows the service's assets as they are.
+
+    Raises:
+        ConfigurationError: it has no tables yet, or the assets differ.
+        Exception: what the driver raises while the database is away.
+    """
+    await runtime.db.ping()
+    if built.assets is not None:
+        await check_assets(runtime.db, built.assets, file=runtime.settings.assets_file.name)
 
 
 @asynccontextmanager

@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 from prizewire_chassis.auth import TokenReader
 from prizewire_chassis.jwks import FileKeys, KeySource, TokenKeysMalformed, UrlKeys
 from prizewire_chassis.keys import read_secret
-from prizewire_chassis.lifecycle.runtime import ConfigurationError
-from prizewire_chassis.settings import ApiSettings, ServiceSettings
+from prizewire_chassis.settings import ApiSettings, ConfigurationError, ServiceSettings
 
 __all__ = ["token_reader"]
 

@@ -7,9 +7,9 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from prizewire_chassis.db import Database, is_transient
-from prizewire_chassis.lifecycle.runtime import ConfigurationError
+from prizewire_chassis.db import is_transient
 from prizewire_chassis.logging import get_logger
+from prizewire_chassis.settings import ConfigurationError
 
 __all__ = ["STOP_SIGNALS", "unless_stopped", "wait_for_database", "wait_for_kafka"]
 
@@ -31,17 +31,20 @@ async def wait_for_kafka(what: str, start: Callable[[], Awaitable[None]]) -> Non
             await asyncio.sleep(_pause_s(tries))
 
 
-async def wait_for_database(database: Database, *, setting: str) -> None:
-    """Wait until a connection to the database is taken. ``setting`` is the variable that names the database.
+async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str) -> None:
+    """``ask`` the database something until it answers. ``setting`` is the variable that names the database.
 
     Raises:
-        ConfigurationError: the server answers and refuses for good: a wrong password, a database that does not exist.
+        ConfigurationError: the server answers and refuses for good: a wrong password, a database that does not exist;
+            or what ``ask`` raises.
     """
     tries = 0
     while True:
         try:
-            await database.ping()
+            await ask()
             return
+        except ConfigurationError:
+            raise
         except Exception as error:  # noqa: BLE001 - drivers raise many kinds while a database is away
             reason = _reason(error)
             if not is_transient(error):
