@@ -79,7 +79,7 @@ async def test_no_more_than_the_pool_holds(rig: Rig, amount: str, code: str) -> 
     """Nothing moves; neither does an empty pool give anything."""
     campaign = await rig.campaign(funded=10_000)
     answer = await withdraw(rig, campaign, amount)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
     empty = await withdraw(rig, await rig.campaign(), None)
     assert empty.json()["code"] == "pool_insufficient"
     assert await rig.balance(Kind.POOL, campaign) == 10_000
@@ -150,13 +150,13 @@ async def test_settings_are_versioned_and_audited(rig: Rig) -> None:
     rows = await rig.rows("SELECT version, actor FROM campaign_settings ORDER BY version")
     assert rows == [{"version": 1, "actor": "admin"}, {"version": 2, "actor": "boss"}]
     assert len(await rig.rows("SELECT 1 FROM audit_log WHERE action = 'campaign.settings'")) == 2
-    for wrong, code in (
-        ({"risk": {"amount": "0.00"}}, "settings_invalid"),
-        ({"caps": {"per_player": "1.001"}}, "amount_too_many_decimals"),
-        ({"caps": {"per_week": "1.00"}}, "invalid_request"),
+    for wrong, status, code in (
+        ({"risk": {"amount": "0.00"}}, 422, "settings_invalid"),
+        ({"caps": {"per_player": "1.001"}}, 422, "amount_too_many_decimals"),
+        ({"caps": {"per_week": "1.00"}}, 400, "invalid_request"),
     ):
         answer = await put_settings(rig, campaign, **wrong)
-        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_a_campaign_is_made_with_its_settings(rig: Rig) -> None:

@@ -156,8 +156,8 @@ async def test_one_wallet_pays_as_many_entries_as_it_covers(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"round_id": "11111111-1111-4111-8111-111111111111"}, 404, "round_unknown"),
-        ({"match_source": "/games/test", "match_id": "nobody-knows"}, 404, "round_unknown"),
+        ({"round_id": "11111111-1111-4111-8111-111111111111"}, 422, "round_unknown"),
+        ({"match_source": "/games/test", "match_id": "nobody-knows"}, 422, "round_unknown"),
         ({"match_id": "x"}, 400, "invalid_request"),
         ({}, 400, "invalid_request"),
         ({"round_id": "11111111-1111-4111-8111-111111111111", "match_id": "x"}, 400, "invalid_request"),
@@ -191,11 +191,11 @@ async def test_what_is_not_offered_cannot_be_entered(rig: Rig) -> None:
             answer = await ann.post(
                 "/api/wallet/entries", json={"round_id": str(match.round_id)}, headers=key()
             )
-            assert (answer.status_code, answer.json()["code"]) == (400, "entry_not_offered")
+            assert (answer.status_code, answer.json()["code"]) == (422, "entry_not_offered")
         poor = Match(campaign, [])
         await rig.feed(rig.settlements, opened(poor, fee="100.01"))
         answer = await ann.post("/api/wallet/entries", json={"round_id": str(poor.round_id)}, headers=key())
-        assert (answer.status_code, answer.json()["code"]) == (400, "insufficient_balance")
+        assert (answer.status_code, answer.json()["code"]) == (422, "insufficient_balance")
     assert await rig.winnings("ann") == 10_000
     assert await rig.rows("SELECT 1 FROM entries") == []
 
@@ -389,7 +389,7 @@ async def test_entering_races_with_the_end(rig: Rig, match: Match) -> None:
         rig.feed(rig.settlements, voided(match, version=2)),
         *(enter(player) for player in players[6:]),
     )
-    assert {answer for answer in answers if answer is not None} <= {201, 400}
+    assert {answer for answer in answers if answer is not None} <= {201, 422}
     assert [await wallet(rig, player) for player in players] == [(500, 0)] * 12
     assert await rig.rows("SELECT 1 FROM entries WHERE state = 'paid'") == []
     assert await rig.breaches() == []

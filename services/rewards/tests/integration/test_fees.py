@@ -84,21 +84,23 @@ async def test_a_rejected_withdrawal_moves_nothing(earned: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "code"),
+    ("changes", "status", "code"),
     [
-        ({"amount": "10.01"}, "insufficient_balance"),
-        ({"source": "entry_fees", "amount": "0.01"}, "insufficient_balance"),
-        ({"amount": "0.00"}, "amount_not_positive"),
-        ({"asset": "SEASON", "amount": "1"}, "asset_not_redeemable"),
-        ({"asset": "GOLD"}, "asset_unknown"),
-        ({"source": "pool"}, "invalid_request"),
-        ({"reference": ""}, "invalid_request"),
+        ({"amount": "10.01"}, 422, "insufficient_balance"),
+        ({"source": "entry_fees", "amount": "0.01"}, 422, "insufficient_balance"),
+        ({"amount": "0.00"}, 422, "amount_not_positive"),
+        ({"asset": "SEASON", "amount": "1"}, 422, "asset_not_redeemable"),
+        ({"asset": "GOLD"}, 422, "asset_unknown"),
+        ({"source": "pool"}, 400, "invalid_request"),
+        ({"reference": ""}, 400, "invalid_request"),
     ],
 )
-async def test_what_is_not_there_is_not_filed(earned: Rig, changes: dict[str, Any], code: str) -> None:
+async def test_what_is_not_there_is_not_filed(
+    earned: Rig, changes: dict[str, Any], status: int, code: str
+) -> None:
     """Each is refused with its code, and leaves nothing behind."""
     answer = await call(earned, ROUTE, filed(**changes))
-    assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert await earned.rows("SELECT 1 FROM fee_withdrawals") == []
 
 
@@ -107,7 +109,7 @@ async def test_two_withdrawals_do_not_take_the_same_fees(earned: Rig) -> None:
     first, second = [(await call(earned, ROUTE, filed())).json()["withdrawal_id"] for _ in range(2)]
     assert (await call(earned, f"{ROUTE}/{first}/approve", by="boris")).status_code == 200
     refused_ = await call(earned, f"{ROUTE}/{second}/approve", by="boris")
-    assert (refused_.status_code, refused_.json()["code"]) == (400, "insufficient_balance")
+    assert (refused_.status_code, refused_.json()["code"]) == (422, "insufficient_balance")
     assert await earned.balance(Kind.FEES, "platform") == 300
 
 

@@ -79,12 +79,12 @@ async def test_an_account_is_made_funded_and_emptied(funded: Rig) -> None:
     ("path", "body", "status", "code"),
     [
         ("", {"name": "marketing", "asset": "USDC"}, 409, "funding_exists"),
-        ("", {"name": "points", "asset": "SEASON"}, 400, "asset_not_redeemable"),
-        ("", {"name": "other", "asset": "NOPE"}, 400, "asset_unknown"),
+        ("", {"name": "points", "asset": "SEASON"}, 422, "asset_not_redeemable"),
+        ("", {"name": "other", "asset": "NOPE"}, 422, "asset_unknown"),
         ("", {"name": "Other Name", "asset": "USDC"}, 400, "invalid_request"),
-        ("/marketing/fund", {"amount": "0.00", "reference": "x"}, 400, "amount_not_positive"),
-        ("/marketing/fund", {"amount": "0.001", "reference": "x"}, 400, "amount_too_many_decimals"),
-        ("/marketing/withdraw", {"amount": "1000.01", "reason": "x"}, 400, "insufficient_balance"),
+        ("/marketing/fund", {"amount": "0.00", "reference": "x"}, 422, "amount_not_positive"),
+        ("/marketing/fund", {"amount": "0.001", "reference": "x"}, 422, "amount_too_many_decimals"),
+        ("/marketing/withdraw", {"amount": "1000.01", "reason": "x"}, 422, "insufficient_balance"),
         ("/nobody/fund", {"amount": "1.00", "reference": "x"}, 404, "funding_unknown"),
     ],
 )
@@ -186,11 +186,11 @@ async def test_a_payment_to_a_player_does_not_end_an_operators_payout(funded: Ri
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"amount": "1000.01"}, 400, "insufficient_balance"),
-        ({"amount": "0.00"}, 400, "amount_not_positive"),
+        ({"amount": "1000.01"}, 422, "insufficient_balance"),
+        ({"amount": "0.00"}, 422, "amount_not_positive"),
         ({"funding_account": "nobody"}, 404, "funding_unknown"),
-        ({"destination": {"type": "stellar", "address": ADDRESS[:-1] + "M"}}, 400, "address_invalid"),
-        ({"destination": {"type": "stellar", "address": ADDRESS, "memo": "ü" * 20}}, 400, "memo_too_long"),
+        ({"destination": {"type": "stellar", "address": ADDRESS[:-1] + "M"}}, 422, "address_invalid"),
+        ({"destination": {"type": "stellar", "address": ADDRESS, "memo": "ü" * 20}}, 422, "memo_too_long"),
         ({"destination": {"type": "fake", "address": "somebody"}}, 400, "invalid_request"),
         ({"reason": ""}, 400, "invalid_request"),
         ({"player": "eve"}, 400, "invalid_request"),
@@ -209,7 +209,7 @@ async def test_a_wrong_payout_is_refused(
 async def test_an_account_is_never_overdrawn(funded: Rig) -> None:
     """Ten payouts of 250.00 at once out of 1,000.00: four go."""
     answers = await asyncio.gather(*(create(funded) for _ in range(10)))
-    assert sorted(answer.status_code for answer in answers) == [202] * 4 + [400] * 6
+    assert sorted(answer.status_code for answer in answers) == [202] * 4 + [422] * 6
     assert await funded.balance(Kind.FUNDING, "marketing") == 0
     assert await funded.breaches() == []
 
@@ -293,7 +293,7 @@ async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
     paths = (f"/api/campaigns/{campaign}/fund", "/api/funding-accounts/marketing/fund")
     for path in paths:
         refused_ = await post(funded, path, {"amount": f"{limit}.05", "reference": "x"})
-        assert (refused_.status_code, refused_.json()["code"]) == (400, "amount_too_large"), refused_.text
+        assert (refused_.status_code, refused_.json()["code"]) == (422, "amount_too_large"), refused_.text
         assert (
             f"at most {limit}.04 USDC may come in, and 1000.00 USDC did so far" in refused_.json()["detail"]
         )
@@ -301,7 +301,7 @@ async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
     assert (accepted.status_code, accepted.json()["funded"]) == (201, f"{first}.00")
     for path in paths:
         refused_ = await post(funded, path, {"amount": "1879.05", "reference": "x"})
-        assert (refused_.status_code, refused_.json()["code"]) == (400, "amount_too_large")
+        assert (refused_.status_code, refused_.json()["code"]) == (422, "amount_too_large")
     last = await post(funded, paths[1], {"amount": "879.04", "reference": "x"})
     assert (last.status_code, last.json()["balance"]) == (201, "1879.04")
     async with funded.db.transaction() as tx:

@@ -94,14 +94,14 @@ async def test_a_key_with_another_body_is_a_conflict(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"amount": "10.001", "reference": "x"}, 400, "amount_too_many_decimals"),
+        ({"amount": "10.001", "reference": "x"}, 422, "amount_too_many_decimals"),
         ({"amount": 10.5, "reference": "x"}, 400, "invalid_request"),
         ({"amount": 10**30, "reference": "x"}, 400, "number_out_of_range"),
         ({"amount": "1e3", "reference": "x"}, 400, "amount_malformed"),
         ({"amount": "-1.00", "reference": "x"}, 400, "amount_negative"),
-        ({"amount": "0.00", "reference": "x"}, 400, "amount_not_positive"),
-        ({"amount": "99999999999999999999", "reference": "x"}, 400, "amount_overflow"),
-        ({"amount": "92233720368547758.07", "reference": "x"}, 400, "amount_too_large"),
+        ({"amount": "0.00", "reference": "x"}, 422, "amount_not_positive"),
+        ({"amount": "99999999999999999999", "reference": "x"}, 422, "amount_overflow"),
+        ({"amount": "92233720368547758.07", "reference": "x"}, 422, "amount_too_large"),
         ({"amount": "1.00", "reference": "x", "amout": "2.00"}, 400, "invalid_request"),
     ],
 )
@@ -127,7 +127,7 @@ async def test_a_campaign_that_pays_out_needs_a_redeemable_asset(rig: Rig) -> No
         }
     assert answers["wallet"].status_code == 201
     for delivery in ("direct", "claim"):
-        assert answers[delivery].status_code == 400
+        assert answers[delivery].status_code == 422
         assert answers[delivery].json()["code"] == "asset_not_redeemable"
 
 
@@ -185,7 +185,7 @@ async def test_a_wrong_payout_request_is_refused(rig: Rig, body: dict[str, str],
     await rig.feed(rig.payouts, method_event("ann"))
     async with rig.client("ann") as ann:
         answer = await ann.post("/api/wallet/payout-request", json=body, headers=key())
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert await rig.winnings("ann") == 10_000
     assert await rig.events("payout.requested") == []
 

@@ -78,7 +78,7 @@ async def test_a_request_outside_the_rules_is_refused(
 ) -> None:
     """With a stable code, and nothing moves."""
     answer = await ask(ruled, amount, **more)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert await ruled.winnings("ann") == 200_000
     assert await ruled.events("payout.requested") == []
 
@@ -337,29 +337,32 @@ async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asset", "body", "code"),
+    ("asset", "body", "status", "code"),
     [
-        ("USDC", {}, "invalid_request"),
-        ("USDC", {"threshold": "1.00", "schedule": "daily"}, "invalid_request"),
-        ("USDC", {"threshold": "1.00", "minimum": "1.00"}, "invalid_request"),
-        ("USDC", {"schedule": "hourly"}, "invalid_request"),
-        ("USDC", {"schedule": "daily", "hour_utc": 24}, "invalid_request"),
-        ("USDC", {"threshold": "0.00"}, "amount_not_positive"),
-        ("USDC", {"threshold": "1.005"}, "amount_too_many_decimals"),
+        ("USDC", {}, 400, "invalid_request"),
+        ("USDC", {"threshold": "1.00", "schedule": "daily"}, 400, "invalid_request"),
+        ("USDC", {"threshold": "1.00", "minimum": "1.00"}, 400, "invalid_request"),
+        ("USDC", {"schedule": "hourly"}, 400, "invalid_request"),
+        ("USDC", {"schedule": "daily", "hour_utc": 24}, 400, "invalid_request"),
+        ("USDC", {"threshold": "0.00"}, 422, "amount_not_positive"),
+        ("USDC", {"threshold": "1.005"}, 422, "amount_too_many_decimals"),
         (
             "USDC",
             {"threshold": "1.00", "method_id": "11111111-1111-4111-8111-111111111111"},
+            422,
             "method_unknown",
         ),
-        ("SEASON", {"threshold": "1"}, "asset_not_redeemable"),
-        ("NOPE", {"threshold": "1"}, "asset_unknown"),
+        ("SEASON", {"threshold": "1"}, 422, "asset_not_redeemable"),
+        ("NOPE", {"threshold": "1"}, 404, "asset_unknown"),
     ],
 )
-async def test_a_wrong_wish_is_refused(rig: Rig, asset: str, body: dict[str, Any], code: str) -> None:
+async def test_a_wrong_wish_is_refused(
+    rig: Rig, asset: str, body: dict[str, Any], status: int, code: str
+) -> None:
     """Neither both nor none, and nothing that could never be paid out."""
     async with rig.client("ann") as ann:
         answer = await ann.put(f"/api/wallet/auto-withdraw/{asset}", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await rig.rows("SELECT 1 FROM auto_withdrawals") == []
 
 

@@ -230,7 +230,7 @@ async def test_a_top_up_never_reaches_a_payout(rig: Rig) -> None:
     async with rig.client("ann") as ann:
         body = {"asset": "USDC", "amount": "1.00"}
         answer = await ann.post("/api/wallet/payout-request", json=body, headers={"Idempotency-Key": "k"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "insufficient_balance")
+    assert (answer.status_code, answer.json()["code"]) == (422, "insufficient_balance")
     bucket = Account(Kind.TOPUP, "ann", "USDC")
     for type_, to in (
         ("payout_requested", Account(Kind.PAYOUT_PENDING, "p", "USDC")),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from prizewire_chassis.http import Problem
 from prizewire_money import Asset
 from prizewire_rewards.domain.campaign_settings import (
     AtDeadline,
@@ -14,7 +13,7 @@ from prizewire_rewards.domain.campaign_settings import (
 )
 from prizewire_rewards.domain.errors import InvalidRequest
 from prizewire_rewards.entrypoints.http.campaign_bodies import SettingsBody
-from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.front import Front, refused
 
 __all__ = ["settings_of", "shown_settings"]
 
@@ -25,7 +24,7 @@ def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSe
     """What a body says.
 
     Raises:
-        Problem: 400 ``settings_invalid``, or the code of an amount that cannot be read.
+        Problem: 422 ``settings_invalid``, or the code of an amount that cannot be read.
     """
 
     def minor(amount: str | None) -> int | None:
@@ -53,7 +52,7 @@ def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSe
             ),
         )
     except InvalidRequest as error:
-        raise Problem(status=400, code=error.code, detail=error.detail) from None
+        raise refused(error.code, error.detail) from None
 
 
 def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> dict[str, Any]:

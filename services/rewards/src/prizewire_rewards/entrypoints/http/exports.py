@@ -185,7 +185,7 @@ class WalletExportController(Controller):
     ) -> Response[bytes]:
         """Opening balance, entries, closing balance, and totals by category. Longer ones are to be had as CSV."""
         owner = player_of(request.user, player)
-        of = front.asset(asset)
+        of = front.asset(asset, status=400)
         begin, end = moment_of(since, name="from"), moment_of(until, name="to")
         if not begin < end:
             detail = "a statement's period begins before it ends"

@@ -1,9 +1,9 @@
-"""What the controllers share: their surroundings, status mapping, amounts on the wire, pages."""
+"""What the controllers share: their surroundings, amounts on the wire, pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, overload
 from uuid import UUID
 
 from litestar import Response
@@ -15,44 +15,33 @@ from prizewire_chassis.auth import Principal, Role
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor
+from prizewire_chassis.http.answers import AnswerModel, PageOf
 from prizewire_chassis.idempotency import idempotent
 from prizewire_money import Amount, Asset, InvalidAmount
-from prizewire_rewards.domain.errors import NotFound, RewardsError
+from prizewire_rewards.domain.errors import RewardsError
 from prizewire_rewards.entrypoints.http.bodies import DecisionBody
+from prizewire_rewards.entrypoints.http.codes import STATUS_OF
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import PlayerHasher, Queries, Tools
 
-__all__ = ["OVERSEERS", "Front", "IdempotencyKey", "offset_of", "pages_of", "player_of", "time_cursor"]
+__all__ = [
+    "OVERSEERS",
+    "Front",
+    "IdempotencyKey",
+    "offset_of",
+    "page_of",
+    "pages_of",
+    "player_of",
+    "refused",
+    "time_cursor",
+]
 
 T = TypeVar("T")
+Answer = TypeVar("Answer", bound=AnswerModel)
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        required=False,
-        description="1 to 255 letters, digits, colons, underscores or hyphens; the same key has one effect.",
-    ),
-]
-"""The header of every request that moves money."""
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=True)]
+"""The header of every request that moves money. Without it the request is refused with ``idempotency_key_required``."""
 
-_CONFLICTS = frozenset(
-    {
-        "campaign_ended",
-        "campaign_has_unfunded",
-        "claim_expired",
-        "claim_final",
-        "claim_not_held",
-        "fee_withdrawal_final",
-        "funding_exists",
-        "illegal_transition",
-        "payout_final",
-        "receivable_closed",
-        "reward_not_held",
-        "round_busy",
-    }
-)
-_FORBIDDEN = frozenset({"own_claim", "own_fee_withdrawal", "own_receivable", "own_reward"})
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 OFFSET_MAX = 10_000
 """Earlier systems' ``page`` is an offset; deep listings use the cursor."""
@@ -78,6 +67,29 @@ class Front:
         async with self.db.transaction() as tx:
             return await question(self.queries(tx))
 
+    @overload
+    async def once(
+        self,
+        *,
+        principal: Principal,
+        route: str,
+        key: str | None,
+        body: dict[str, Any],
+        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Answer]]],
+        answers: type[Answer],
+    ) -> Response[Answer]: ...
+
+    @overload
+    async def once(
+        self,
+        *,
+        principal: Principal,
+        route: str,
+        key: str | None,
+        body: dict[str, Any],
+        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, dict[str, Any]]]],
+    ) -> Response[Any]: ...
+
     async def once(
         self,
         *,
@@ -86,23 +98,56 @@ class Front:
         key: str | None,
         body: dict[str, Any],
         work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Any]]],
+        answers: type[AnswerModel] | None = None,
     ) -> Response[Any]:
-        """Do something that moves money at most once for this caller, route and key."""
+        """Do something that moves money at most once for this caller, route and key. ``work`` answers the status and
+        the model ``answers``; what is stored under the key is its JSON.
+        """
+        return await self._once(
+            principal=principal, route=route, key=key, body=body, work=work, answers=answers
+        )
 
+    async def _once(
+        self,
+        *,
+        principal: Principal,
+        route: str,
+        key: str | None,
+        body: dict[str, Any],
+        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Any]]],
+        answers: type[AnswerModel] | None,
+    ) -> Response[Any]:
         async def attempt(tx: AsyncConnection) -> Response[Any]:
             now = self.clock.now()
 
             async def do(identifier: UUID) -> tuple[int, Any]:
-                return await work(tx, identifier)
+                status, made = await work(tx, identifier)
+                return status, made.model_dump(mode="json") if isinstance(made, AnswerModel) else made
 
             answer = await idempotent(
                 tx, actor=principal.subject, route=route, key=key, body=body, now=now, work=do
             )
             headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-            return Response(answer.body, status_code=answer.status, headers=headers)
+            shown = answer.body if answers is None else answers.model_validate(answer.body)
+            return Response(shown, status_code=answer.status, headers=headers)
 
         return await self.attempt(attempt)
 
+    @overload
+    async def decided(
+        self,
+        reward_id: UUID,
+        *,
+        on: str,
+        release: bool,
+        data: DecisionBody,
+        principal: Principal,
+        key: str | None,
+        decide: Callable[[AsyncConnection], Awaitable[tuple[Answer, str | None]]],
+        answers: type[Answer],
+    ) -> Response[Answer]: ...
+
+    @overload
     async def decided(
         self,
         reward_id: UUID,
@@ -113,13 +158,26 @@ class Front:
         principal: Principal,
         key: str | None,
         decide: Callable[[AsyncConnection], Awaitable[tuple[dict[str, Any], str | None]]],
+    ) -> Response[Any]: ...
+
+    async def decided(
+        self,
+        reward_id: UUID,
+        *,
+        on: str,
+        release: bool,
+        data: DecisionBody,
+        principal: Principal,
+        key: str | None,
+        decide: Callable[[AsyncConnection], Awaitable[tuple[Any, str | None]]],
+        answers: type[AnswerModel] | None = None,
     ) -> Response[Any]:
         """Let an operator release or reject ``on`` (a ``claim``, or a held ``reward``), once and audited. ``decide``
-        answers what is shown of it, and its correlation id. What was rejected may pay rounds that wait.
+        answers what is shown of it (the model ``answers``), and its correlation id. What was rejected may pay rounds that wait.
         """
         what = "release" if release else "reject"
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, Any]:
             del identifier  # what is decided on has an id already
             shown, correlation_id = await decide(tx)
             await self.audit.record(
@@ -132,12 +190,13 @@ class Front:
             )
             return 200, shown
 
-        answer = await self.once(
+        answer = await self._once(
             principal=principal,
             route=f"POST /api/{on}s/{{reward_id}}/{what}",
             key=key,
             body={"reward_id": str(reward_id), **data.model_dump(mode="json")},
             work=work,
+            answers=answers,
         )
         if not release:
             self.release()
@@ -148,45 +207,38 @@ class Front:
         try:
             return await self.db.run(work)
         except RewardsError as error:
-            raise _problem(error) from None
+            raise refused(error.code, error.detail) from None
 
-    def asset(self, code: str) -> Asset:
-        """An asset by its code.
+    def asset(self, code: str, *, status: int = 422) -> Asset:
+        """An asset by its code. ``status`` is 404 where the path names it, and 400 where a filter does.
 
         Raises:
-            Problem: 400 ``asset_unknown``.
+            Problem: ``asset_unknown``.
         """
         asset = self.tools.assets.get(code)
         if asset is None:
-            raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {code}")
+            raise Problem(status=status, code="asset_unknown", detail=f"there is no asset {code}")
         return asset
 
     def minor(self, asset: Asset, amount: str) -> int:
         """Minor units of a decimal text.
 
         Raises:
-            Problem: 400 with the amount's own code, such as ``amount_too_many_decimals``.
+            Problem: with one of ``AMOUNT_CODES``: 400 where the text is no amount, 422 where the asset has no such one.
         """
         try:
             return Amount.parse(asset, amount).minor
         except InvalidAmount as error:
-            raise Problem(status=400, code=error.code, detail=str(error)) from None
+            raise refused(error.code, str(error)) from None
 
     def wire(self, asset: str, minor: int) -> str:
         """The decimal text of minor units."""
         return self.tools.assets[asset].render(minor)
 
 
-def _problem(error: RewardsError) -> Problem:
-    if isinstance(error, NotFound):
-        status = 404
-    elif error.code in _CONFLICTS:
-        status = 409
-    elif error.code in _FORBIDDEN:
-        status = 403
-    else:
-        status = 400
-    return Problem(status=status, code=error.code, detail=error.detail)
+def refused(code: str, detail: str) -> Problem:
+    """The problem of a code, with its status in ``STATUS_OF``; 422 without one."""
+    return Problem(status=STATUS_OF.get(code, 422), code=code, detail=detail)
 
 
 def player_of(principal: Principal, player: str | None) -> str:
@@ -200,6 +252,12 @@ def player_of(principal: Principal, player: str | None) -> str:
     if not principal.has(*OVERSEERS):
         raise Problem(status=403, code="forbidden", detail="a player sees only what is theirs")
     return player
+
+
+def page_of(items: Sequence[T], *, limit: int, cursor: list[Any] | None) -> PageOf[T]:
+    """A page; ``cursor`` is the sort key of its last row, used when the page is full."""
+    full = len(items) == limit and cursor is not None
+    return PageOf(items=list(items), next_cursor=encode_cursor(cursor) if full and cursor else None)
 
 
 def pages_of(items: Sequence[Any], *, limit: int, cursor: list[Any] | None) -> Page:
@@ -218,10 +276,17 @@ def time_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
     if values is None:
         return None
     try:
-        return datetime.fromisoformat(values[0]), UUID(values[1])
+        at, identifier = datetime.fromisoformat(values[0]), UUID(values[1])
     except (TypeError, ValueError, AttributeError):
-        detail = "the cursor is not one that this route gave"
-        raise Problem(status=400, code="cursor_invalid", detail=detail) from None
+        raise _cursor_invalid() from None
+    if at.tzinfo is None:
+        raise _cursor_invalid()
+    return at, identifier
+
+
+def _cursor_invalid() -> Problem:
+    detail = "the cursor is not one that this route gave"
+    return Problem(status=400, code="cursor_invalid", detail=detail)
 
 
 def offset_of(*, page: int | None, limit: int) -> int:

@@ -102,7 +102,7 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
         Problem: 400 ``asset_unknown``, ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
     """
     if query.asset is not None:
-        front.asset(query.asset)
+        front.asset(query.asset, status=400)
     types = side = status = None
     if query.type in ("credit", "debit") and player is not None:
         side = query.type

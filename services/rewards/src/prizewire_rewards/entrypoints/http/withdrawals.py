@@ -52,7 +52,7 @@ class WithdrawalController(Controller):
         request: Request[Principal, Any, Any],
     ) -> dict[str, Any]:
         """In place of what was chosen before for this asset. What is due passes the checks of every payout request."""
-        known = front.asset(asset)
+        known = front.asset(asset, status=404)
         command = AskWithdrawal(
             player=request.user.player,
             asset=known.code,

@@ -1,0 +1,35 @@
+"""Members that several answers share."""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+__all__ = ["AssetCode", "CorrelationId", "Money", "Person", "Player"]
+
+DECIMAL: Final = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
+
+Money = Annotated[
+    str,
+    Field(
+        pattern=DECIMAL,
+        description="Decimal text in units of the asset, with exactly the asset's decimals.",
+        examples=["42.50"],
+    ),
+]
+"""An amount of money."""
+AssetCode = Annotated[
+    str, Field(pattern=r"^[A-Z][A-Z0-9]{0,11}$", description="The asset's code.", examples=["USDC"])
+]
+"""An asset."""
+Player = Annotated[str, Field(description="The player's id.", examples=["ann"])]
+"""A player."""
+Person = Annotated[str, Field(description="The subject of this person's token.", examples=["ada"])]
+"""Somebody who did something over HTTP."""
+CorrelationId = Annotated[
+    str,
+    Field(
+        description="Joins everything that has the same origin, in all services.",
+        examples=["811124b0-535e-549c-908c-5154aa27f6f1"],
+    ),
+]
+"""A correlation id. It is not always a UUID."""
