@@ -3,9 +3,10 @@
 from typing import Annotated, Any, Literal
 
 import pytest
-from litestar import Litestar, get, post, put
+from litestar import Litestar, Response, get, post, put
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from prizewire_chassis.auth import TokenReader, require
 from prizewire_chassis.health import Health
@@ -176,6 +177,54 @@ def test_an_answer_model_shows_its_example() -> None:
     }
     one = {"id": "6f9619ff-8b86-4011-b42d-00c04fc964ff", "note": None}
     assert examples == {"/one": one, "/many": {"items": [one], "next_cursor": None}}
+
+
+class Narrow(BaseModel):
+    """A body whose members are narrow, and may be null."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Annotated[str, Field(pattern="^[a-z]+$", examples=["ab"])] | None = None
+    note: Annotated[str | None, Field(max_length=5)] = None
+
+
+class NarrowAnswer(AnswerModel):
+    """An answer whose member is narrow, and may be null."""
+
+    code: Annotated[str, Field(pattern="^[a-z]+$", examples=["ab"])] | None
+
+
+class Other(AnswerModel):
+    """Another answer of the same route."""
+
+    inner: Annotated[NarrowAnswer, Field(description="inside")]
+
+
+def test_models_are_described_with_all_their_bounds() -> None:
+    """Members that may be null too; a body takes no other members, while an answer may get new ones. Schemas that nothing
+    refers to are left out.
+    """
+
+    @put("/narrow", responses={201: ResponseSpec(Other, generate_examples=False)})
+    async def narrow(data: JSONBody[Narrow]) -> Response[NarrowAnswer]: ...
+
+    document = openapi_document(
+        build_app(service="test", controllers=[narrow], health=Health(), tokens=READER)
+    )
+    operation, schemas = document["paths"]["/narrow"]["put"], document["components"]["schemas"]
+    code = {"anyOf": [{"type": "string", "pattern": "^[a-z]+$", "examples": ["ab"]}, {"type": "null"}]}
+    assert schemas["Narrow"]["additionalProperties"] is False
+    assert schemas["Narrow"]["properties"]["code"] == {**code, "default": None}
+    assert schemas["Narrow"]["properties"]["note"]["anyOf"][0] == {"type": "string", "maxLength": 5}
+    assert operation["requestBody"]["content"]["application/json"]["example"] == {"code": "ab"}
+    assert "additionalProperties" not in schemas["NarrowAnswer"]
+    assert schemas["NarrowAnswer"]["properties"] == {"code": code}
+    examples = {
+        status: operation["responses"][status]["content"]["application/json"]["example"]
+        for status in ("200", "201")
+    }
+    assert examples == {"200": {"code": "ab"}, "201": {"inner": {"code": "ab"}}}
+    assert set(schemas) == {"Narrow", "NarrowAnswer", "Other", "Problem"}
 
 
 def test_an_example_of_an_answer_keeps_its_nulls() -> None:

@@ -1,7 +1,7 @@
 """What routes answer: models with a description and an example of each member, from which the OpenAPI document is made."""
 
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,13 +15,18 @@ Moment = Annotated[datetime, Field(examples=["2026-05-01T12:00:00Z"])]
 """A point in time (RFC 3339, UTC)."""
 
 
+def _open(schema: dict[str, Any]) -> None:
+    """Answers may get new members, so their schema does not exclude them."""
+    schema.pop("additionalProperties", None)
+
+
 class AnswerModel(BaseModel):
     """Base of all answers. A member that has no value is ``null``; it is never left out.
 
     Clients must accept members that they do not know: new ones may come at any time.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_open)
 
 
 class PageOf(AnswerModel, Generic[_Item]):

@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
+from prizewire_chassis.http.models import describe_models
 from prizewire_chassis.http.paging import LIMIT_DEFAULT, LIMIT_MAX
 from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, possible_refusals
 from prizewire_chassis.idempotency import KEY_PATTERN
@@ -74,9 +75,10 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
 
 def _made(app: Litestar) -> dict[str, Any]:
     document = app.openapi_schema.to_schema()
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = dict(_PROBLEM)
+    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = dict(_PROBLEM)
     handlers = _handlers(app)
+    describe_models(document, handlers)
+    schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
         for method in _METHODS & item.keys():
             operation = item[method]
@@ -169,12 +171,12 @@ _NOTHING: Final = object()
 
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     """An example of what a schema describes, put together from those of its parts; ``_NOTHING`` where one is missing."""
-    if "$ref" in schema:
-        return _example(schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas)
     if schema.get("examples"):
         return schema["examples"][0]
+    if "$ref" in schema:
+        return _example(schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas)
     for name in ("example", "const", "default"):
-        if name in schema:
+        if schema.get(name) is not None:
             return schema[name]
     if "enum" in schema:
         return schema["enum"][0]
