@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Request, get, post
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
 
 from prizewire_chassis.auth import Principal, TokenReader, require
@@ -22,6 +23,15 @@ async def thing(
     return {"name": name, "kind": kind, "size": size}
 
 
+def provide_pages(size: FromQuery[int | None] = None, name: FromQuery[str | None] = None) -> tuple[Any, ...]:
+    return size, name
+
+
+@get("/pages", dependencies={"pages": Provide(provide_pages, sync_to_thread=False)})
+async def paged(pages: NamedDependency[tuple[Any, ...]]) -> list[Any]:
+    return list(pages)
+
+
 @get("/mine", guards=[require()])
 async def mine(request: Request[Principal, Any, Any]) -> dict[str, str]:
     return {"subject": request.user.subject}
@@ -35,7 +45,7 @@ async def body(request: Request[Any, Any, Any]) -> dict[str, int]:
 def application(**options: Any) -> httpx.AsyncClient:
     app = build_app(
         service="test",
-        controllers=[thing, mine, body],
+        controllers=[thing, paged, mine, body],
         health=Health(),
         tokens=token_reader(),
         **options,
@@ -68,6 +78,7 @@ def bearer(subject: str = "ana") -> dict[str, str]:
         ("/things/a?kind=x&kind=y", "parameter_repeated"),
         ("/things/a?size=null", "invalid_request"),
         ("/things/a?size=NULL", "invalid_request"),
+        ("/pages?size=null", "invalid_request"),
         ("/things/a?staus=x", "parameter_unknown"),
         ("/things/a?name=x", "parameter_unknown"),
         ("/mine?x", "parameter_unknown"),
@@ -78,6 +89,12 @@ async def test_hostile_paths_and_queries_are_refused(client, path, code):
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_null_is_a_text_where_a_parameter_takes_text(client):
+    """Also where a dependency takes it."""
+    assert (await client.get("/things/a?kind=null")).json()["kind"] == "null"
+    assert (await client.get("/pages?name=null&size=7")).json() == [7, "null"]
 
 
 async def test_an_unknown_parameter_is_named_with_the_known_ones(client):

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import orjson
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
+from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.types.asgi_types import ReceiveMessage
@@ -227,7 +228,7 @@ def _query_names(app: Litestar) -> dict[tuple[str, str], dict[str, bool]]:
     """
     return {
         (route.path_format, str(method)): {
-            one.field_alias: _takes_text(handler.parsed_fn_signature.parameters.get(one.field_name))
+            one.field_alias: _takes_text(_parameter(handler, one.field_name))
             for one in model.expected_query_params
         }
         for route in app.routes
@@ -236,8 +237,15 @@ def _query_names(app: Litestar) -> dict[tuple[str, str], dict[str, bool]]:
     }
 
 
+def _parameter(handler: BaseRouteHandler, name: str) -> FieldDefinition | None:
+    """A parameter of the route, or of one of its dependencies."""
+    provided = [one.parsed_fn_signature for one in handler.resolve_dependencies().values()]
+    signatures = (handler.parsed_fn_signature, *provided)
+    return next((one.parameters[name] for one in signatures if name in one.parameters), None)
+
+
 def _takes_text(field: FieldDefinition | None) -> bool:
-    """A parameter of a dependency is not in the route's signature; it is taken as text."""
+    """Whether a parameter may be any text; one that is found nowhere may."""
     return field is None or field.is_subclass_of(str) or field.has_inner_subclass_of(str)
 
 
