@@ -68,6 +68,7 @@ def shown(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Any]]]:
                 media = answer.get("content", {}).get("application/json") if status < "300" else None
                 if media is not None:
                     examples = [one["value"] for one in media.get("examples", {}).values()]
+                    examples += [media["example"]] if "example" in media else []
                     yield f"{method.upper()} {path}", status, examples
 
 

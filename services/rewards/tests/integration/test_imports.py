@@ -16,7 +16,7 @@ ROWS = [
 
 async def send(rig: Rig, rows: list[dict[str, str]], *, dry_run: bool = False, key: str | None = None) -> Any:
     async with rig.client("boss", "admin") as admin:
-        headers = {} if dry_run else {"Idempotency-Key": key or uuid4().hex}
+        headers = {"Idempotency-Key": key or uuid4().hex}
         return await admin.post(
             "/api/imports/balances", json={"rows": rows, "dry_run": dry_run}, headers=headers
         )
@@ -62,14 +62,22 @@ async def test_twenty_imports_at_once_book_once(rig: Rig) -> None:
 
 
 async def test_an_import_needs_a_key_and_bounds_its_rows(rig: Rig) -> None:
-    """Without a key nothing is booked; more rows than a batch holds are refused as a whole."""
+    """Without a key nothing is booked or looked at; more rows than a batch holds are refused as a whole."""
     async with rig.client("boss", "admin") as admin:
-        without = await admin.post("/api/imports/balances", json={"rows": ROWS, "dry_run": False})
-        many = await admin.post("/api/imports/balances", json={"rows": ROWS[:1] * 1001, "dry_run": True})
-        none = await admin.post("/api/imports/balances", json={"rows": [], "dry_run": True})
-    assert without.json()["code"] == "idempotency_key_required"
+        for dry_run in (False, True):
+            body = {"rows": ROWS, "dry_run": dry_run}
+            without = await admin.post("/api/imports/balances", json=body)
+            assert (without.status_code, without.json()["code"]) == (400, "idempotency_key_required")
+    many, none = [await send(rig, rows, dry_run=True) for rows in (ROWS[:1] * 1001, [])]
     assert [answer.status_code for answer in (many, none)] == [400, 400]
     assert await rig.rows("SELECT 1 AS one FROM ledger_transfers") == []
+
+
+async def test_a_dry_run_does_not_use_up_its_key(rig: Rig) -> None:
+    """The import that follows may have the same key."""
+    first, second = [await send(rig, ROWS, dry_run=dry_run, key="import-1") for dry_run in (True, False)]
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert await rig.winnings("ann") == 12_550
 
 
 async def test_the_same_key_replays_its_answer(rig: Rig) -> None:

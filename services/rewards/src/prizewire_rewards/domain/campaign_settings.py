@@ -7,7 +7,9 @@ from typing import Final
 from prizewire_rewards.domain.errors import InvalidRequest
 
 __all__ = [
+    "COUNT_MAX",
     "NO_SETTINGS",
+    "SPAN_S_MAX",
     "AtDeadline",
     "CampaignSettings",
     "Caps",

@@ -406,7 +406,7 @@ _FUNDINGS = text(
     "SELECT f.*, coalesce(a.balance, 0) AS balance, coalesce((SELECT sum(p.amount) FROM payouts p "
     "WHERE p.funding_account = f.name AND p.state IN ('requested', 'cancel_requested')), 0) AS payout_pending "
     "FROM funding_accounts f LEFT JOIN ledger_accounts a ON a.kind = 'funding' AND a.owner = f.name "
-    "AND a.asset = f.asset WHERE CAST(:name AS text) IS NULL OR f.name = :name ORDER BY f.name"
+    "AND a.asset = f.asset WHERE CAST(:name AS text) IS NULL OR f.name = :name ORDER BY f.created_at DESC, f.name"
 )
 _ROUND_ENTRIES = text(
     "SELECT * FROM entries WHERE player = :player AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) "

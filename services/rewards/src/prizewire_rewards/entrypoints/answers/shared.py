@@ -4,9 +4,10 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-__all__ = ["AssetCode", "CorrelationId", "Money", "Person", "Player"]
+__all__ = ["DECIMAL", "AssetCode", "CorrelationId", "Money", "Person", "Player"]
 
 DECIMAL: Final = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
+"""An amount, as a regular expression that Python and JSON Schema read alike."""
 
 Money = Annotated[
     str,

@@ -1,11 +1,13 @@
 """Request bodies. Unknown members are refused: a misspelt one must not be passed over where money moves."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.config import JsonDict
 
 from prizewire_contracts.text import PRINTABLE, Line, Reason
+from prizewire_rewards.entrypoints.answers.shared import DECIMAL
 
 __all__ = [
     "Body",
@@ -17,16 +19,32 @@ __all__ = [
     "OpeningRow",
     "OpeningsBody",
     "PayoutBody",
+    "only",
 ]
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
-Decimal = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=PRINTABLE)]
+DECIMAL_LENGTH_MAX: Final = 40
+Decimal = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=DECIMAL_LENGTH_MAX, pattern=PRINTABLE),
+    WithJsonSchema({"type": "string", "pattern": DECIMAL, "maxLength": DECIMAL_LENGTH_MAX}),
+]
+"""An amount. A text that is none has a code of its own, which ``Front.minor`` gives, so the pattern is only documented."""
 
 
 class Body(BaseModel):
     """Base of them all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def only(*names: str, without: tuple[str, ...]) -> JsonDict:
+    """JSON Schema of an object that has values for ``names``, and none for ``without``."""
+    kinds: JsonDict = {
+        **{name: {"not": {"type": "null"}} for name in names},
+        **{name: {"type": "null"} for name in without},
+    }
+    return {"required": list(names), "properties": kinds}
 
 
 class FundBody(Body):
@@ -41,16 +59,20 @@ class PayoutBody(Body):
 
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(examples=["125.50"])
-    method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
+    method_id: UUID | None = Field(
+        None, description="A method of the player; without it, the default one.", examples=[None]
+    )
     pay_asset: Code | None = Field(
-        None, description="What is to arrive; another asset than that of the wallet needs a quote."
+        None,
+        description="What is to arrive; another asset than that of the wallet needs a quote.",
+        examples=["USDC"],
     )
 
 
 class CancelBody(Body):
     """Why a payout should be stopped."""
 
-    reason: Reason = "cancelled by the player"
+    reason: Reason = Field("cancelled by the player", examples=["the address is wrong"])
 
 
 class DecisionBody(Body):
@@ -92,4 +114,4 @@ class OpeningsBody(Body):
             ]
         ]
     )
-    dry_run: bool = Field(True, description="Say what would be booked, and book nothing.")
+    dry_run: bool = Field(True, description="Say what would be booked, and book nothing.", examples=[True])

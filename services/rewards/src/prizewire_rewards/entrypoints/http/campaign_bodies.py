@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from prizewire_contracts.text import Name, Reason
+from prizewire_rewards.domain.campaign_settings import COUNT_MAX, SPAN_S_MAX
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
 
 __all__ = [
@@ -17,8 +18,8 @@ __all__ = [
     "WithdrawBody",
 ]
 
-Seconds = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=1, le=1000)]
+Seconds = Annotated[int, Field(ge=1, le=SPAN_S_MAX)]
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
 
 
 class CapsBody(Body):
@@ -65,7 +66,7 @@ class RiskBody(Body):
     new_account_s: Seconds | None = Field(
         None, description="Players registered for less than this are held.", examples=[604_800]
     )
-    collusion_winners: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+    collusion_winners: Annotated[int, Field(ge=2, le=COUNT_MAX)] | None = Field(
         None,
         description="So many winners of one round who share a device or an address are held.",
         examples=[2],

@@ -1,7 +1,5 @@
 """A campaign's settings between their wire form, with decimal texts, and the domain's, in minor units."""
 
-from typing import Any
-
 from prizewire_money import Asset
 from prizewire_rewards.domain.campaign_settings import (
     AtDeadline,
@@ -12,6 +10,13 @@ from prizewire_rewards.domain.campaign_settings import (
     Velocity,
 )
 from prizewire_rewards.domain.errors import InvalidRequest
+from prizewire_rewards.entrypoints.answers.campaigns import (
+    CapsAnswer,
+    ClaimTermsAnswer,
+    RiskAnswer,
+    SettingsAnswer,
+    VelocityAnswer,
+)
 from prizewire_rewards.entrypoints.http.campaign_bodies import SettingsBody
 from prizewire_rewards.entrypoints.http.front import Front, refused
 
@@ -55,26 +60,34 @@ def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSe
         raise refused(error.code, error.detail) from None
 
 
-def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> dict[str, Any]:
-    """Settings as JSON, in the form in which they are given."""
+def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> SettingsAnswer:
+    """Settings, in the form in which they are given."""
 
     def wire(minor: int | None) -> str | None:
         return None if minor is None else front.wire(asset, minor)
 
-    risk = settings.risk
-    return {
-        "low_water": wire(settings.low_water),
-        "caps": {name: wire(getattr(settings.caps, name)) for name in _CAPS},
-        "claim": {
-            "expires_s": settings.claim.expires_s,
-            "review_deadline_s": settings.claim.review_deadline_s,
-            "at_deadline": settings.claim.at_deadline.value,
-        },
-        "risk": {
-            "velocity": risk.velocity and {"count": risk.velocity.count, "window_s": risk.velocity.window_s},
-            "amount": wire(risk.amount),
-            "new_account_s": risk.new_account_s,
-            "collusion_winners": risk.collusion_winners,
-            "kyc_above": wire(risk.kyc_above),
-        },
-    }
+    caps, claim, risk = settings.caps, settings.claim, settings.risk
+    velocity = None
+    if risk.velocity is not None:
+        velocity = VelocityAnswer(count=risk.velocity.count, window_s=risk.velocity.window_s)
+    return SettingsAnswer(
+        low_water=wire(settings.low_water),
+        caps=CapsAnswer(
+            per_player=wire(caps.per_player),
+            per_player_day=wire(caps.per_player_day),
+            per_campaign_day=wire(caps.per_campaign_day),
+            per_campaign=wire(caps.per_campaign),
+        ),
+        claim=ClaimTermsAnswer(
+            expires_s=claim.expires_s,
+            review_deadline_s=claim.review_deadline_s,
+            at_deadline=claim.at_deadline,
+        ),
+        risk=RiskAnswer(
+            velocity=velocity,
+            amount=wire(risk.amount),
+            new_account_s=risk.new_account_s,
+            collusion_winners=risk.collusion_winners,
+            kyc_above=wire(risk.kyc_above),
+        ),
+    )

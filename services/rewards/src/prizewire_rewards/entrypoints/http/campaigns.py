@@ -9,7 +9,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_rewards.domain.commands import (
     ChangeCampaign,
     CreateCampaign,
@@ -20,11 +21,12 @@ from prizewire_rewards.domain.commands import (
 from prizewire_rewards.domain.model import Campaign, Delivery
 from prizewire_rewards.domain.states import CampaignState
 from prizewire_rewards.domain.views import SHEET_AMOUNTS, CampaignView
+from prizewire_rewards.entrypoints.answers.campaigns import BalanceSheetAnswer, CampaignAnswer
 from prizewire_rewards.entrypoints.http.bodies import FundBody
 from prizewire_rewards.entrypoints.http.campaign_bodies import CampaignBody, SettingsBody, WithdrawBody
 from prizewire_rewards.entrypoints.http.campaign_settings import settings_of, shown_settings
-from prizewire_rewards.entrypoints.http.examples import campaigns as examples
-from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.entrypoints.http.codes import AMOUNT_CODES, refusing
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, refused, time_cursor
 from prizewire_rewards.handlers.campaigns import (
     change_campaign,
     create_campaign,
@@ -36,6 +38,7 @@ from prizewire_rewards.handlers.campaigns import (
 __all__ = ["CampaignController"]
 
 _READERS = (Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+_NO_CAMPAIGN = refusing("campaign_unknown")
 
 
 class CampaignController(Controller):
@@ -47,7 +50,7 @@ class CampaignController(Controller):
     @post(
         guards=[require(Role.ADMIN)],
         summary="Make a campaign, as a draft",
-        responses=examples.CAMPAIGN_CREATED,
+        refusals=refusing("asset_unknown", "asset_not_redeemable", "settings_invalid", *AMOUNT_CODES),
     )
     async def create(
         self,
@@ -56,11 +59,11 @@ class CampaignController(Controller):
         data: JSONBody[CampaignBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[CampaignAnswer]:
         """Make a campaign. A delivery that pays out, or lets players claim, needs a redeemable asset."""
         settings = settings_of(front, data, asset=front.asset(data.asset))
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
             command = CreateCampaign(
                 id=identifier,
                 name=data.name,
@@ -87,30 +90,31 @@ class CampaignController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
+            answers=CampaignAnswer,
         )
 
-    @get(guards=[require(*_READERS)], summary="Campaigns, newest first", responses=examples.CAMPAIGNS)
+    @get(guards=[require(*_READERS)], summary="Campaigns, newest first")
     async def listing(
         self,
         *,
         front: NamedDependency[Front],
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> Page:
+    ) -> PageOf[CampaignAnswer]:
         """Every campaign with its amounts."""
         size = page_limit(limit)
         before = time_cursor(cursor)
         found = await front.read(lambda queries: queries.campaigns(limit=size, before=before))
         last = [found[-1].created_at.isoformat(), str(found[-1].id)] if found else None
-        return pages_of([_campaign(front, view) for view in found], limit=size, cursor=last)
+        return page_of([_campaign(front, view) for view in found], limit=size, cursor=last)
 
     @get(
         "/{campaign_id:uuid}",
         guards=[require(*_READERS)],
         summary="One campaign",
-        responses=examples.CAMPAIGN,
+        refusals=_NO_CAMPAIGN,
     )
-    async def one(self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]) -> dict[str, Any]:
+    async def one(self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]) -> CampaignAnswer:
         """A campaign with its amounts."""
         view = await front.read(lambda queries: queries.campaign(campaign_id))
         if view is None:
@@ -121,11 +125,11 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/balance-sheet",
         guards=[require(*_READERS)],
         summary="Where a campaign's money is: funded is the sum of all others but unfunded",
-        responses=examples.BALANCE_SHEET,
+        refusals=_NO_CAMPAIGN,
     )
     async def balance_sheet(
         self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]
-    ) -> dict[str, Any]:
+    ) -> BalanceSheetAnswer:
         """What the campaign's rounds and direct payouts moved, as the ledger has it. Wallets: what they were given of
         it, whatever their players did with it since.
         """
@@ -133,13 +137,15 @@ class CampaignController(Controller):
         if sheet is None:
             raise _unknown(campaign_id)
         amounts = {name: front.wire(sheet.asset, getattr(sheet, name)) for name in SHEET_AMOUNTS}
-        return {"campaign": str(campaign_id), "asset": sheet.asset, **amounts}
+        return BalanceSheetAnswer(campaign=campaign_id, asset=sheet.asset, **amounts)
 
     @post(
         "/{campaign_id:uuid}/fund",
         guards=[require(Role.ADMIN)],
         summary="Put money into the pool",
-        responses=examples.CAMPAIGN_FUNDED,
+        refusals=refusing(
+            "campaign_unknown", "campaign_ended", "amount_not_positive", "amount_too_large", *AMOUNT_CODES
+        ),
     )
     async def fund(
         self,
@@ -149,14 +155,14 @@ class CampaignController(Controller):
         data: JSONBody[FundBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[CampaignAnswer]:
         """Book money that came in from outside; rounds that wait are paid in their order afterwards."""
         view = await front.read(lambda queries: queries.campaign(campaign_id))
         if view is None:
             raise _unknown(campaign_id)
         amount = front.minor(front.asset(view.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
             command = FundCampaign(
                 id=identifier,
                 campaign=campaign_id,
@@ -180,6 +186,7 @@ class CampaignController(Controller):
             key=key,
             body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
             work=work,
+            answers=CampaignAnswer,
         )
         front.release()
         return answer
@@ -188,7 +195,13 @@ class CampaignController(Controller):
         "/{campaign_id:uuid}/withdraw",
         guards=[require(Role.ADMIN)],
         summary="Take out money that no round has reserved",
-        responses=examples.CAMPAIGN_WITHDRAWN,
+        refusals=refusing(
+            "campaign_unknown",
+            "campaign_has_unfunded",
+            "amount_not_positive",
+            "pool_insufficient",
+            *AMOUNT_CODES,
+        ),
     )
     async def withdraw(
         self,
@@ -198,14 +211,14 @@ class CampaignController(Controller):
         data: JSONBody[WithdrawBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[CampaignAnswer]:
         """Book money that leaves the pool, never more than it holds. Refused while rounds wait for money."""
         view = await front.read(lambda queries: queries.campaign(campaign_id))
         if view is None:
             raise _unknown(campaign_id)
         amount = None if data.amount is None else front.minor(front.asset(view.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
             command = WithdrawFromCampaign(
                 id=identifier, campaign=campaign_id, amount=amount, actor=request.user.subject
             )
@@ -226,13 +239,14 @@ class CampaignController(Controller):
             key=key,
             body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
             work=work,
+            answers=CampaignAnswer,
         )
 
     @put(
         "/{campaign_id:uuid}/settings",
         guards=[require(Role.ADMIN)],
         summary="Other caps, claim terms and risk thresholds",
-        responses=examples.CAMPAIGN_SETTINGS,
+        refusals=refusing("campaign_unknown", "campaign_ended", "settings_invalid", *AMOUNT_CODES),
     )
     async def settings(
         self,
@@ -241,7 +255,7 @@ class CampaignController(Controller):
         campaign_id: FromPath[UUID],
         data: JSONBody[SettingsBody],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> CampaignAnswer:
         """Replace the settings, as their next version; every version is kept. What is held or open already keeps its
         deadline.
         """
@@ -250,7 +264,7 @@ class CampaignController(Controller):
             raise _unknown(campaign_id)
         settings = settings_of(front, data, asset=front.asset(view.asset))
 
-        async def change(tx: AsyncConnection) -> dict[str, Any]:
+        async def change(tx: AsyncConnection) -> CampaignAnswer:
             command = SetCampaignSettings(campaign=campaign_id, settings=settings, actor=request.user.subject)
             campaign = await set_settings(command, work=front.works.of(tx), now=front.clock.now())
             await front.audit.record(
@@ -269,7 +283,7 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Begin, or go on",
-        responses=examples.CAMPAIGN_ACTIVE,
+        refusals=refusing("campaign_unknown", "illegal_transition"),
     )
     async def activate(
         self,
@@ -277,7 +291,7 @@ class CampaignController(Controller):
         front: NamedDependency[Front],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> CampaignAnswer:
         """Book settled rounds from now on, those that wait first."""
         return await _change(front, campaign_id, CampaignState.ACTIVE, actor=request.user.subject)
 
@@ -286,7 +300,7 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Let settled rounds wait",
-        responses=examples.CAMPAIGN_PAUSED,
+        refusals=refusing("campaign_unknown", "illegal_transition"),
     )
     async def pause(
         self,
@@ -294,7 +308,7 @@ class CampaignController(Controller):
         front: NamedDependency[Front],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> CampaignAnswer:
         """Settled rounds wait until the campaign is active again."""
         return await _change(front, campaign_id, CampaignState.PAUSED, actor=request.user.subject)
 
@@ -303,7 +317,7 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="End for good",
-        responses=examples.CAMPAIGN_ENDED,
+        refusals=refusing("campaign_unknown", "illegal_transition", "campaign_has_unfunded"),
     )
     async def end(
         self,
@@ -311,13 +325,13 @@ class CampaignController(Controller):
         front: NamedDependency[Front],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> CampaignAnswer:
         """No round is booked any more. Refused while rounds wait for money."""
         return await _change(front, campaign_id, CampaignState.ENDED, actor=request.user.subject)
 
 
-async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: str) -> dict[str, Any]:
-    async def change(tx: AsyncConnection) -> dict[str, Any]:
+async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: str) -> CampaignAnswer:
+    async def change(tx: AsyncConnection) -> CampaignAnswer:
         command = ChangeCampaign(campaign=campaign_id, to=to, actor=actor)
         campaign: Campaign = await change_campaign(command, work=front.works.of(tx), now=front.clock.now())
         await front.audit.record(
@@ -334,7 +348,7 @@ async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: 
     return answer
 
 
-async def _shown(front: Front, tx: AsyncConnection, campaign_id: UUID) -> dict[str, Any]:
+async def _shown(front: Front, tx: AsyncConnection, campaign_id: UUID) -> CampaignAnswer:
     view = await front.queries(tx).campaign(campaign_id)
     if view is None:
         raise _unknown(campaign_id)
@@ -342,23 +356,27 @@ async def _shown(front: Front, tx: AsyncConnection, campaign_id: UUID) -> dict[s
 
 
 def _unknown(campaign_id: UUID) -> Problem:
-    return Problem(status=404, code="campaign_unknown", detail=f"there is no campaign {campaign_id}")
+    return refused("campaign_unknown", f"there is no campaign {campaign_id}")
 
 
-def _campaign(front: Front, view: CampaignView) -> dict[str, Any]:
-    return {
-        "id": str(view.id),
-        "name": view.name,
-        "asset": view.asset,
-        "delivery": view.delivery,
-        "state": view.state,
-        "funded": front.wire(view.asset, view.funded),
-        "available": front.wire(view.asset, view.available),
-        "reserved": front.wire(view.asset, view.reserved),
-        "granted": front.wire(view.asset, view.granted),
-        "withdrawn": front.wire(view.asset, view.withdrawn),
-        **shown_settings(front, view.settings, asset=view.asset),
-        "settings_version": view.settings_version,
-        "unfunded_rounds": view.unfunded_rounds,
-        "created_at": view.created_at.isoformat(),
-    }
+def _campaign(front: Front, view: CampaignView) -> CampaignAnswer:
+    settings = shown_settings(front, view.settings, asset=view.asset)
+    return CampaignAnswer(
+        id=view.id,
+        name=view.name,
+        asset=view.asset,
+        delivery=Delivery(view.delivery),
+        state=CampaignState(view.state),
+        funded=front.wire(view.asset, view.funded),
+        available=front.wire(view.asset, view.available),
+        reserved=front.wire(view.asset, view.reserved),
+        granted=front.wire(view.asset, view.granted),
+        withdrawn=front.wire(view.asset, view.withdrawn),
+        low_water=settings.low_water,
+        caps=settings.caps,
+        claim=settings.claim,
+        risk=settings.risk,
+        settings_version=view.settings_version,
+        unfunded_rounds=view.unfunded_rounds,
+        created_at=view.created_at,
+    )

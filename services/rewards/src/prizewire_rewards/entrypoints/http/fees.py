@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import Items, PageOf
 from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.fees import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
+from prizewire_rewards.entrypoints.answers.fees import FeeBalanceAnswer, FeeWithdrawalAnswer
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, DecisionBody
-from prizewire_rewards.entrypoints.http.examples import fees as examples
-from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.entrypoints.http.codes import AMOUNT_CODES, refusing
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, refused, time_cursor
 from prizewire_rewards.handlers.fees import DecideFees, decide_withdrawal, file_withdrawal
 
 __all__ = ["FeeController", "FeeWithdrawalController"]
@@ -45,11 +47,11 @@ class FeeController(Controller):
     path = "/api/fees"
     tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require(*_READERS)], summary="Fees by asset and source", responses=examples.FEES)
-    async def balances(self, *, front: NamedDependency[Front]) -> dict[str, Any]:
+    @get(guards=[require(*_READERS)], summary="Fees by asset and source")
+    async def balances(self, *, front: NamedDependency[Front]) -> Items[FeeBalanceAnswer]:
         """What was kept and has not left, what was withdrawn, and what is filed to be."""
         found = await front.read(lambda queries: queries.fee_balances())
-        return {"items": [_balance(front, one) for one in found]}
+        return Items(items=[_balance(front, one) for one in found])
 
 
 class FeeWithdrawalController(Controller):
@@ -61,7 +63,6 @@ class FeeWithdrawalController(Controller):
     @get(
         guards=[require(*_READERS)],
         summary="Withdrawals of fees, newest first",
-        responses=examples.FEE_WITHDRAWALS,
     )
     async def listing(
         self,
@@ -70,33 +71,40 @@ class FeeWithdrawalController(Controller):
         withdrawal_state: Annotated[WithdrawalState | None, QueryParameter(name="state")] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> Page:
+    ) -> PageOf[FeeWithdrawalAnswer]:
         """All, or those that are filed, approved or rejected."""
         size, before = page_limit(limit), time_cursor(cursor)
         found = await front.read(
             lambda queries: queries.fee_withdrawals(state=withdrawal_state, limit=size, before=before)
         )
         last = [found[-1].filed_at.isoformat(), str(found[-1].id)] if found else None
-        return pages_of([_shown(front, one) for one in found], limit=size, cursor=last)
+        return page_of([_shown(front, one) for one in found], limit=size, cursor=last)
 
     @get(
         "/{withdrawal_id:uuid}",
         guards=[require(*_READERS)],
         summary="One withdrawal of fees",
-        responses=examples.FEE_WITHDRAWAL,
+        refusals=refusing("fee_withdrawal_unknown"),
     )
-    async def one(self, *, front: NamedDependency[Front], withdrawal_id: FromPath[UUID]) -> dict[str, Any]:
+    async def one(
+        self, *, front: NamedDependency[Front], withdrawal_id: FromPath[UUID]
+    ) -> FeeWithdrawalAnswer:
         """Who filed it, and what became of it."""
         found = await front.read(lambda queries: queries.fee_withdrawal(withdrawal_id))
         if found is None:
-            detail = f"there is no withdrawal of fees {withdrawal_id}"
-            raise Problem(status=404, code="fee_withdrawal_unknown", detail=detail)
+            raise refused("fee_withdrawal_unknown", f"there is no withdrawal of fees {withdrawal_id}")
         return _shown(front, found)
 
     @post(
         guards=[require(Role.ADMIN)],
         summary="File a withdrawal of fees, for another person to approve",
-        responses=examples.FEE_WITHDRAWAL_FILED,
+        refusals=refusing(
+            "asset_unknown",
+            "asset_not_redeemable",
+            "amount_not_positive",
+            "insufficient_balance",
+            *AMOUNT_CODES,
+        ),
     )
     async def file(
         self,
@@ -105,11 +113,11 @@ class FeeWithdrawalController(Controller):
         data: JSONBody[FeeWithdrawalBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FeeWithdrawalAnswer]:
         """Nothing moves yet. What is not there is refused."""
         amount = front.minor(front.asset(data.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
             withdrawal = FeeWithdrawal(
                 id=identifier,
                 source=FeeSource(data.source),
@@ -130,6 +138,7 @@ class FeeWithdrawalController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
+            answers=FeeWithdrawalAnswer,
         )
 
     @post(
@@ -137,7 +146,9 @@ class FeeWithdrawalController(Controller):
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
         summary="Approve a withdrawal of fees: the money leaves",
-        responses=examples.FEE_WITHDRAWAL,
+        refusals=refusing(
+            "own_fee_withdrawal", "fee_withdrawal_unknown", "fee_withdrawal_final", "insufficient_balance"
+        ),
     )
     async def approve(
         self,
@@ -146,7 +157,7 @@ class FeeWithdrawalController(Controller):
         withdrawal_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FeeWithdrawalAnswer]:
         """Who filed it never approves it."""
         return await _decide(front, withdrawal_id, request.user, key, reason=None)
 
@@ -155,7 +166,7 @@ class FeeWithdrawalController(Controller):
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
         summary="Reject a withdrawal of fees, or take it back",
-        responses=examples.FEE_WITHDRAWAL_REJECTED,
+        refusals=refusing("fee_withdrawal_unknown", "fee_withdrawal_final"),
     )
     async def reject(
         self,
@@ -165,19 +176,19 @@ class FeeWithdrawalController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FeeWithdrawalAnswer]:
         """Nothing moves any more."""
         return await _decide(front, withdrawal_id, request.user, key, reason=data.reason)
 
 
 async def _decide(
     front: Front, withdrawal_id: UUID, principal: Principal, key: str | None, *, reason: str | None
-) -> Response[dict[str, Any]]:
+) -> Response[FeeWithdrawalAnswer]:
     """Approve, or reject for a ``reason``."""
     what = "approved" if reason is None else "rejected"
     command = DecideFees(id=withdrawal_id, approved=reason is None, actor=principal.subject, reason=reason)
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
         del identifier  # what is decided on has an id already
         after = await decide_withdrawal(command, work=front.works.of(tx), now=front.clock.now())
         shown = _shown(front, after)
@@ -191,6 +202,7 @@ async def _decide(
         key=key,
         body={"withdrawal_id": str(withdrawal_id), "reason": reason},
         work=work,
+        answers=FeeWithdrawalAnswer,
     )
 
 
@@ -201,7 +213,7 @@ async def _audit(
     *,
     what: str,
     actor: str,
-    shown: dict[str, Any],
+    shown: FeeWithdrawalAnswer,
 ) -> None:
     await front.audit.record(
         tx,
@@ -209,34 +221,33 @@ async def _audit(
         action=f"fee_withdrawal.{what}",
         target=str(withdrawal.id),
         reason=withdrawal.reason,
-        detail=shown,
+        detail=shown.model_dump(mode="json"),
         correlation_id=str(withdrawal.id),
     )
 
 
-def _shown(front: Front, withdrawal: FeeWithdrawal) -> dict[str, Any]:
-    at = withdrawal.decided_at
-    return {
-        "withdrawal_id": str(withdrawal.id),
-        "source": withdrawal.source,
-        "asset": withdrawal.asset,
-        "amount": front.wire(withdrawal.asset, withdrawal.amount),
-        "reference": withdrawal.reference,
-        "state": withdrawal.state,
-        "filed_by": withdrawal.filed_by,
-        "filed_at": withdrawal.filed_at.isoformat(),
-        "decided_by": withdrawal.decided_by,
-        "decided_at": None if at is None else at.isoformat(),
-        "reason": withdrawal.reason,
-        "correlation_id": str(withdrawal.id),
-    }
+def _shown(front: Front, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
+    return FeeWithdrawalAnswer(
+        withdrawal_id=withdrawal.id,
+        source=withdrawal.source,
+        asset=withdrawal.asset,
+        amount=front.wire(withdrawal.asset, withdrawal.amount),
+        reference=withdrawal.reference,
+        state=withdrawal.state,
+        filed_by=withdrawal.filed_by,
+        filed_at=withdrawal.filed_at,
+        decided_by=withdrawal.decided_by,
+        decided_at=withdrawal.decided_at,
+        reason=withdrawal.reason,
+        correlation_id=str(withdrawal.id),
+    )
 
 
-def _balance(front: Front, found: FeeBalance) -> dict[str, Any]:
-    return {
-        "source": found.source,
-        "asset": found.asset,
-        "balance": front.wire(found.asset, found.balance),
-        "withdrawn": front.wire(found.asset, found.withdrawn),
-        "filed": front.wire(found.asset, found.filed),
-    }
+def _balance(front: Front, found: FeeBalance) -> FeeBalanceAnswer:
+    return FeeBalanceAnswer(
+        source=found.source,
+        asset=found.asset,
+        balance=front.wire(found.asset, found.balance),
+        withdrawn=front.wire(found.asset, found.withdrawn),
+        filed=front.wire(found.asset, found.filed),
+    )

@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
 from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import Items
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.domain.funding import Destination, FundingAccount
 from prizewire_rewards.domain.views import FundingView
-from prizewire_rewards.entrypoints.http.examples import funding as examples
+from prizewire_rewards.entrypoints.answers.funding import FundingAnswer, OperatorPayoutAnswer
+from prizewire_rewards.entrypoints.http.codes import AMOUNT_CODES, refusing
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
 from prizewire_rewards.entrypoints.http.money_bodies import (
     FundingAmountBody,
@@ -34,6 +36,19 @@ from prizewire_rewards.handlers.funding import (
 __all__ = ["FundingController", "OperatorPayoutController"]
 
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+_NO_ACCOUNT = refusing("funding_unknown")
+_PAYOUT_RULES = refusing(
+    "amount_not_positive",
+    "amount_below_minimum",
+    "amount_above_maximum",
+    "insufficient_balance",
+    "address_invalid",
+    "memo_too_long",
+    "memo_not_possible",
+    *AMOUNT_CODES,
+)
+_PAYOUT_REFUSALS = {**_PAYOUT_RULES, 422: ("funding_unknown", *_PAYOUT_RULES[422])}
+"""The funding account is named by the body."""
 
 
 class FundingController(Controller):
@@ -44,22 +59,23 @@ class FundingController(Controller):
 
     @get(
         guards=[require(*_READERS)],
-        summary="Funding accounts with their balances",
-        responses=examples.FUNDINGS,
+        summary="Funding accounts with their balances, newest first",
     )
-    async def listing(self, *, front: NamedDependency[Front]) -> dict[str, Any]:
+    async def listing(self, *, front: NamedDependency[Front]) -> Items[FundingAnswer]:
         """What each holds, and what its open payouts hold."""
         found = await front.read(lambda queries: queries.fundings())
-        return {"items": [_funding(front, view) for view in found]}
+        return Items(items=[_funding(front, view) for view in found])
 
-    @get(
-        "/{name:str}", guards=[require(*_READERS)], summary="One funding account", responses=examples.FUNDING
-    )
-    async def one(self, *, front: NamedDependency[Front], name: FromPath[str]) -> dict[str, Any]:
+    @get("/{name:str}", guards=[require(*_READERS)], summary="One funding account", refusals=_NO_ACCOUNT)
+    async def one(self, *, front: NamedDependency[Front], name: FromPath[str]) -> FundingAnswer:
         """What it holds, and what its open payouts hold."""
         return _funding(front, await _view(front, name))
 
-    @post(guards=[require(Role.ADMIN)], summary="Make a funding account", responses=examples.FUNDING_CREATED)
+    @post(
+        guards=[require(Role.ADMIN)],
+        summary="Make a funding account",
+        refusals=refusing("funding_exists", "asset_unknown", "asset_not_redeemable"),
+    )
     async def create(
         self,
         *,
@@ -67,11 +83,11 @@ class FundingController(Controller):
         data: JSONBody[FundingBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FundingAnswer]:
         """It holds one redeemable asset, and begins empty."""
         command = CreateFunding(name=data.name, asset=data.asset, actor=request.user.subject)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
             del identifier  # its name is its id
             await create_funding(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
             await front.audit.record(
@@ -90,13 +106,14 @@ class FundingController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
+            answers=FundingAnswer,
         )
 
     @post(
         "/{name:str}/fund",
         guards=[require(Role.ADMIN)],
         summary="Put money into a funding account",
-        responses=examples.FUNDING_MOVED,
+        refusals=refusing("funding_unknown", "amount_not_positive", "amount_too_large", *AMOUNT_CODES),
     )
     async def fund(
         self,
@@ -106,7 +123,7 @@ class FundingController(Controller):
         data: JSONBody[FundingAmountBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FundingAnswer]:
         """Book money that came in from outside."""
         return await _move(
             front, name, data, action="funded", move=add_funding, principal=request.user, key=key
@@ -116,7 +133,7 @@ class FundingController(Controller):
         "/{name:str}/withdraw",
         guards=[require(Role.ADMIN)],
         summary="Take money out of a funding account",
-        responses=examples.FUNDING_MOVED,
+        refusals=refusing("funding_unknown", "amount_not_positive", "insufficient_balance", *AMOUNT_CODES),
     )
     async def withdraw(
         self,
@@ -126,7 +143,7 @@ class FundingController(Controller):
         data: JSONBody[FundingWithdrawalBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[FundingAnswer]:
         """Book money that left without a payout; never more than the account holds."""
         return await _move(
             front, name, data, action="withdrawn", move=withdraw_funding, principal=request.user, key=key
@@ -143,7 +160,7 @@ class OperatorPayoutController(Controller):
         guards=[require(Role.OPERATOR, Role.ADMIN)],
         summary="Pay out of a funding account, once another person has approved",
         status_code=202,
-        responses=examples.OPERATOR_PAYOUT,
+        refusals=_PAYOUT_REFUSALS,
     )
     async def create(
         self,
@@ -152,12 +169,12 @@ class OperatorPayoutController(Controller):
         data: JSONBody[OperatorPayoutBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[OperatorPayoutAnswer]:
         """Move the money into a payout request to an address in clear. Who files it does not approve it."""
-        view = await _view(front, data.funding_account)
+        view = await _view(front, data.funding_account, status=422)
         amount = front.minor(front.asset(view.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, OperatorPayoutAnswer]:
             command = OperatorPayout(
                 id=identifier,
                 funding_account=data.funding_account,
@@ -182,13 +199,13 @@ class OperatorPayoutController(Controller):
                 detail=data.model_dump(mode="json"),
             )
             after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
-            return 202, {
-                "payout_id": str(payout.id),
-                "state": payout.state,
-                "funding_account": data.funding_account,
-                "asset": payout.asset,
-                "amount": front.wire(payout.asset, payout.amount),
-            }
+            return 202, OperatorPayoutAnswer(
+                payout_id=payout.id,
+                state=payout.state,
+                funding_account=data.funding_account,
+                asset=payout.asset,
+                amount=front.wire(payout.asset, payout.amount),
+            )
 
         return await front.once(
             principal=request.user,
@@ -196,6 +213,7 @@ class OperatorPayoutController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
+            answers=OperatorPayoutAnswer,
         )
 
 
@@ -208,11 +226,11 @@ async def _move(
     move: Callable[..., Awaitable[FundingAccount]],
     principal: Principal,
     key: str | None,
-) -> Response[dict[str, Any]]:
+) -> Response[FundingAnswer]:
     view = await _view(front, name)
     amount = front.minor(front.asset(view.asset), data.amount)
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
         command = MoveFunding(id=identifier, name=name, amount=amount, actor=principal.subject)
         await move(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
         await front.audit.record(
@@ -232,22 +250,23 @@ async def _move(
         key=key,
         body={"name": name, **data.model_dump(mode="json")},
         work=work,
+        answers=FundingAnswer,
     )
 
 
-async def _view(front: Front, name: str) -> FundingView:
+async def _view(front: Front, name: str, *, status: int = 404) -> FundingView:
     found = await front.read(lambda queries: queries.fundings(name=name))
     if not found:
-        raise Problem(status=404, code="funding_unknown", detail=f"there is no funding account {name}")
+        raise Problem(status=status, code="funding_unknown", detail=f"there is no funding account {name}")
     return found[0]
 
 
-def _funding(front: Front, view: FundingView) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "asset": view.asset,
-        "balance": front.wire(view.asset, view.balance),
-        "payout_pending": front.wire(view.asset, view.payout_pending),
-        "created_by": view.created_by,
-        "created_at": view.created_at.isoformat(),
-    }
+def _funding(front: Front, view: FundingView) -> FundingAnswer:
+    return FundingAnswer(
+        name=view.name,
+        asset=view.asset,
+        balance=front.wire(view.asset, view.balance),
+        payout_pending=front.wire(view.asset, view.payout_pending),
+        created_by=view.created_by,
+        created_at=view.created_at,
+    )

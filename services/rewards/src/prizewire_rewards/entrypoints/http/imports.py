@@ -11,17 +11,17 @@ from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.idempotency import check_key
 from prizewire_contracts.text import PRINTABLE, is_name, is_normal, printable
 from prizewire_money import Amount, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
+from prizewire_rewards.entrypoints.answers.imports import ImportAnswer, RefusedRowAnswer, SumAnswer
 from prizewire_rewards.entrypoints.http.bodies import OpeningRow, OpeningsBody
-from prizewire_rewards.entrypoints.http.examples import funding as examples
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
 from prizewire_rewards.handlers.imports import import_balances
 
 __all__ = ["ImportController"]
 
-"""Who may be a player, as the contracts' events have it."""
 _REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
 
 
@@ -36,7 +36,6 @@ class ImportController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Book opening balances, each once; or say what would be booked",
-        responses=examples.BALANCES_IMPORTED,
     )
     async def balances(
         self,
@@ -45,9 +44,9 @@ class ImportController(Controller):
         data: JSONBody[OpeningsBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
-        """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. An
-        Idempotency-Key is needed but for a dry run, which changes nothing.
+    ) -> Response[ImportAnswer]:
+        """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. A dry run
+        changes nothing, so its Idempotency-Key stays unused.
         """
         openings, refused = read_rows(data.rows, assets=front.tools.assets)
 
@@ -63,9 +62,10 @@ class ImportController(Controller):
             )
 
         if data.dry_run:
+            check_key(key)
             return Response(_shown(front, await front.attempt(work), dry_run=True))
 
-        async def book(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def book(tx: AsyncConnection, identifier: UUID) -> tuple[int, ImportAnswer]:
             shown = _shown(front, await work(tx), dry_run=False)
             await front.audit.record(
                 tx,
@@ -73,12 +73,12 @@ class ImportController(Controller):
                 action="balances.imported",
                 target=str(identifier),
                 detail={
-                    "rows": str(shown["rows"]),
-                    "imported": str(shown["imported"]),
-                    "already": str(shown["already"]),
-                    "refused": str(len(shown["refused"])),
+                    "rows": str(shown.rows),
+                    "imported": str(shown.imported),
+                    "already": str(shown.already),
+                    "refused": str(len(shown.refused)),
                     "references": sorted({opening.reference for opening in openings})[:20],
-                    "sums": shown["sums"],
+                    "sums": [one.model_dump(mode="json") for one in shown.sums],
                 },
             )
             return 200, shown
@@ -89,6 +89,7 @@ class ImportController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=book,
+            answers=ImportAnswer,
         )
 
 
@@ -129,22 +130,23 @@ def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | R
     )
 
 
-def _shown(front: Front, found: Reconciliation, *, dry_run: bool) -> dict[str, Any]:
+def _shown(front: Front, found: Reconciliation, *, dry_run: bool) -> ImportAnswer:
     imported, after = found.imported(), found.after()
 
-    def sums(key: SumKey) -> dict[str, str]:
-        parts = {"before": found.before.get(key, 0), "imported": imported.get(key, 0), "after": after[key]}
-        return {
-            "asset": key.asset,
-            "bucket": key.bucket,
-            **{n: front.wire(key.asset, v) for n, v in parts.items()},
-        }
+    def sums(key: SumKey) -> SumAnswer:
+        return SumAnswer(
+            asset=key.asset,
+            bucket=key.bucket,
+            before=front.wire(key.asset, found.before.get(key, 0)),
+            imported=front.wire(key.asset, imported.get(key, 0)),
+            after=front.wire(key.asset, after[key]),
+        )
 
-    return {
-        "dry_run": dry_run,
-        "rows": found.rows,
-        "imported": len(found.new),
-        "already": len(found.already),
-        "refused": [{"row": one.number, "code": one.code, "detail": one.detail} for one in found.refused],
-        "sums": [sums(key) for key in sorted(after)],
-    }
+    return ImportAnswer(
+        dry_run=dry_run,
+        rows=found.rows,
+        imported=len(found.new),
+        already=len(found.already),
+        refused=[RefusedRowAnswer(row=one.number, code=one.code, detail=one.detail) for one in found.refused],
+        sums=[sums(key) for key in sorted(after)],
+    )

@@ -3,10 +3,10 @@
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from prizewire_contracts.text import Ascii, Line, Memo, Name, Reason
-from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
+from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, only
 
 __all__ = [
     "DestinationBody",
@@ -25,6 +25,16 @@ _STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 
 class EntryBody(Body):
     """The round that the player enters: by its id, or by the match that it is about."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"match_source": "/games/arena", "match_id": "final-7"}],
+            "oneOf": [
+                only("round_id", without=("match_source", "match_id")),
+                only("match_source", "match_id", without=("round_id",)),
+            ],
+        }
+    )
 
     round_id: UUID | None = Field(
         None, description="The round's id.", examples=["5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"]
@@ -47,6 +57,16 @@ class EntryBody(Body):
 class WithdrawalBody(Body):
     """When winnings of an asset are to be withdrawn: at a threshold, or on a schedule."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"schedule": "weekly", "hour_utc": 6, "minimum": "10.00"}],
+            "oneOf": [
+                only("threshold", without=("schedule", "minimum")),
+                only("schedule", without=("threshold",)),
+            ],
+        }
+    )
+
     threshold: Decimal | None = Field(
         None, description="As soon as this much is there, all of it goes.", examples=["100.00"]
     )
@@ -59,7 +79,9 @@ class WithdrawalBody(Body):
     minimum: Decimal | None = Field(
         None, description="On a schedule: less than this stays in the wallet.", examples=["10.00"]
     )
-    method_id: UUID | None = Field(None, description="A method of the player; without it, the default one.")
+    method_id: UUID | None = Field(
+        None, description="A method of the player; without it, the default one.", examples=[None]
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -96,7 +118,7 @@ class FundingWithdrawalBody(Body):
 class DestinationBody(Body):
     """Where an operator's payout goes, in clear."""
 
-    type: Literal["stellar"] = Field(description="The type of rail.")
+    type: Literal["stellar"] = Field(description="The type of rail.", examples=["stellar"])
     address: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")] = Field(
         examples=[_STELLAR_EXAMPLE]
     )

@@ -10,13 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page, page_limit
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_contracts.text import Reason
 from prizewire_rewards.domain.commands import WriteOff
 from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.domain.views import ReceivableView
-from prizewire_rewards.entrypoints.http.examples import prizes as examples
-from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.entrypoints.answers.receivables import ReceivableAnswer
+from prizewire_rewards.entrypoints.http.codes import refusing
+from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, time_cursor
 from prizewire_rewards.handlers.receivables import write_off
 
 __all__ = ["ReceivableController", "WriteOffBody"]
@@ -41,7 +43,6 @@ class ReceivableController(Controller):
     @get(
         guards=[require(*_READERS)],
         summary="What players owe or owed, newest first",
-        responses=examples.RECEIVABLES,
     )
     async def listing(
         self,
@@ -51,7 +52,7 @@ class ReceivableController(Controller):
         still_open: Annotated[bool, QueryParameter(name="open")] = False,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> Page:
+    ) -> PageOf[ReceivableAnswer]:
         """Every debt with what became of it; of one player, or only those that are still open."""
         size = page_limit(limit)
         before = time_cursor(cursor)
@@ -61,14 +62,14 @@ class ReceivableController(Controller):
             )
         )
         last = [found[-1].opened_at.isoformat(), str(found[-1].id)] if found else None
-        return pages_of([_shown(front, view) for view in found], limit=size, cursor=last)
+        return page_of([_shown(front, view) for view in found], limit=size, cursor=last)
 
     @post(
         "/{receivable_id:uuid}/write-off",
         guards=[require(Role.APPROVER)],
         status_code=200,
         summary="Give up what is still open of a debt",
-        responses=examples.WRITTEN_OFF,
+        refusals=refusing("own_receivable", "receivable_unknown", "receivable_closed"),
     )
     async def give_up(
         self,
@@ -78,11 +79,11 @@ class ReceivableController(Controller):
         data: JSONBody[WriteOffBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[ReceivableAnswer]:
         """Nothing more is taken from the player's credits for it. Nobody gives up their own."""
         actor = request.user.subject
 
-        async def work(tx: AsyncConnection, _identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, _identifier: UUID) -> tuple[int, ReceivableAnswer]:
             command = WriteOff(receivable_id=receivable_id, actor=actor, reason=data.reason)
             given_up = await write_off(command, work=front.works.of(tx), now=front.clock.now())
             shown = _shown(front, given_up)
@@ -92,7 +93,7 @@ class ReceivableController(Controller):
                 action="receivable.written_off",
                 target=str(receivable_id),
                 reason=data.reason,
-                detail=shown,
+                detail=shown.model_dump(mode="json"),
             )
             return 200, shown
 
@@ -102,22 +103,23 @@ class ReceivableController(Controller):
             key=key,
             body=data.model_dump(mode="json"),
             work=work,
+            answers=ReceivableAnswer,
         )
 
 
-def _shown(front: Front, debt: ReceivableView | Receivable) -> dict[str, Any]:
-    return {
-        "receivable_id": str(debt.id),
-        "player": debt.player,
-        "asset": debt.asset,
-        "amount": front.wire(debt.asset, debt.amount),
-        "open": front.wire(debt.asset, debt.open),
-        "recovered": front.wire(debt.asset, debt.recovered),
-        "written_off": front.wire(debt.asset, debt.written_off),
-        "lifted": front.wire(debt.asset, debt.lifted),
-        "restored": front.wire(debt.asset, debt.restored),
-        "campaign": str(debt.campaign) if debt.campaign else None,
-        "reference": debt.reference,
-        "correlation_id": debt.correlation_id,
-        "opened_at": debt.opened_at.isoformat(),
-    }
+def _shown(front: Front, debt: ReceivableView | Receivable) -> ReceivableAnswer:
+    return ReceivableAnswer(
+        receivable_id=debt.id,
+        player=debt.player,
+        asset=debt.asset,
+        amount=front.wire(debt.asset, debt.amount),
+        open=front.wire(debt.asset, debt.open),
+        recovered=front.wire(debt.asset, debt.recovered),
+        written_off=front.wire(debt.asset, debt.written_off),
+        lifted=front.wire(debt.asset, debt.lifted),
+        restored=front.wire(debt.asset, debt.restored),
+        campaign=debt.campaign,
+        reference=debt.reference,
+        correlation_id=debt.correlation_id,
+        opened_at=debt.opened_at,
+    )
