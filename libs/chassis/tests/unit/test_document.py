@@ -6,6 +6,7 @@ import pytest
 from litestar import Litestar, Response, get, post, put
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Stream
 from pydantic import BaseModel, ConfigDict, Field
 
 from prizewire_chassis.auth import TokenReader, require
@@ -225,6 +226,45 @@ def test_models_are_described_with_all_their_bounds() -> None:
     }
     assert examples == {"200": {"code": "ab"}, "201": {"inner": {"code": "ab"}}}
     assert set(schemas) == {"Narrow", "NarrowAnswer", "Other", "Problem"}
+
+
+class Either(BaseModel):
+    """A body that needs one of two members, and a member with an example of its own."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["code"]}, {"required": ["name"]}]})
+
+    code: str | None = Field(None, examples=["abc"])
+    name: str | None = None
+    scores: dict[str, int] = Field(examples=[{"points": 3}])
+    inner: Inner = Field(Inner(kind="usual"), examples=[{"kind": "rare"}])
+
+
+def test_a_body_with_alternatives_shows_its_members() -> None:
+    """What the alternatives say beside the members is no example; a member's own example goes before that of its model."""
+
+    @post("/either")
+    async def either(data: JSONBody[Either]) -> None: ...
+
+    app = build_app(service="test", controllers=[either], health=Health(), tokens=READER)
+    shown = openapi_document(app)["paths"]["/either"]["post"]["requestBody"]["content"]["application/json"]
+    assert shown["example"] == {"code": "abc", "scores": {"points": 3}, "inner": {"kind": "rare"}}
+
+
+def test_answers_that_are_not_json_have_their_media_type() -> None:
+    """Without its parameters; text is a string, bytes have no schema."""
+
+    @get("/rows.csv", media_type="text/csv; charset=utf-8; header=present")
+    async def rows() -> Stream: ...
+
+    @get("/paper.pdf", media_type="application/pdf")
+    async def paper() -> Response[bytes]: ...
+
+    app = build_app(service="test", controllers=[rows, paper], health=Health(), tokens=READER)
+    paths = openapi_document(app)["paths"]
+    assert paths["/rows.csv"]["get"]["responses"]["200"]["content"] == {
+        "text/csv": {"schema": {"type": "string"}}
+    }
+    assert paths["/paper.pdf"]["get"]["responses"]["200"]["content"] == {"application/pdf": {"schema": {}}}
 
 
 def test_an_example_of_an_answer_keeps_its_nulls() -> None:

@@ -32,6 +32,7 @@ async def typed(data: JSONBody[dict[str, int]]) -> dict[str, int]:
 class Purse(BaseModel):
     amount: str
     places: Annotated[list[int], Field(max_length=3)] = []
+    share: Annotated[int, Field(strict=True)] = 1
 
 
 @post("/purse")
@@ -200,6 +201,17 @@ async def test_a_number_that_is_too_large_is_told_from_other_mistakes(client, am
     answer = await client.post("/purse", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.json()["errors"][0]["field"] == "amount"
+
+
+@pytest.mark.parametrize(
+    ("share", "status"),
+    [(2, 201), ("2", 400), (True, 400), (2.0, 400)],
+    ids=["number", "text", "truth", "float"],
+)
+async def test_a_strict_member_takes_no_other_type(client, share, status):
+    """Neither text of digits nor a truth value stands for a number where a body says so."""
+    answer = await client.post("/purse", json={"amount": "1.00", "share": share})
+    assert answer.status_code == status
 
 
 async def test_unknown_routes_and_methods_have_codes(client):

@@ -1,5 +1,6 @@
 """What is refused before any route sees it, how often one may ask, and what every answer carries."""
 
+from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -16,10 +17,18 @@ from prizewire_chassis.metrics import HTTP_REFUSED
 from prizewire_chassis.testing import make_token, token_reader
 
 
+class Colour(StrEnum):
+    RED = "red"
+
+
 @get("/things/{name:str}")
 async def thing(
-    name: FromPath[str], kind: FromQuery[str | None] = None, size: FromQuery[int | None] = None
+    name: FromPath[str],
+    kind: FromQuery[str | None] = None,
+    size: FromQuery[int | None] = None,
+    colour: FromQuery[Colour | None] = None,
 ) -> dict[str, Any]:
+    del colour
     return {"name": name, "kind": kind, "size": size}
 
 
@@ -79,6 +88,7 @@ def bearer(subject: str = "ana") -> dict[str, str]:
         ("/things/a?size=null", "invalid_request"),
         ("/things/a?size=NULL", "invalid_request"),
         ("/pages?size=null", "invalid_request"),
+        ("/things/a?colour=null", "invalid_request"),
         ("/things/a?staus=x", "parameter_unknown"),
         ("/things/a?name=x", "parameter_unknown"),
         ("/mine?x", "parameter_unknown"),
@@ -100,7 +110,7 @@ async def test_null_is_a_text_where_a_parameter_takes_text(client):
 async def test_an_unknown_parameter_is_named_with_the_known_ones(client):
     """Whoever misspelt a filter is told so, and does not take the whole list for the answer."""
     answer = await client.get("/things/a?staus=x")
-    assert answer.json()["detail"] == "this route has no query parameter 'staus'; it has: kind, size"
+    assert answer.json()["detail"] == "this route has no query parameter 'staus'; it has: colour, kind, size"
     assert (await client.get("/things/caf%C3%A9?kind=x")).json()["kind"] == "x"
 
 

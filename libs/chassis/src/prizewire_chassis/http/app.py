@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
@@ -101,6 +102,8 @@ def build_app(
         ],
         before_send=[add_headers],
         request_class=StrictRequest,
+        # None leaves it to each member of a body whether text of digits stands for a number
+        plugins=[PydanticPlugin(validate_strict=None)],  # type: ignore[arg-type] # pydantic takes None
         cors_config=_cors(cors_origins),
         exception_handlers={
             Problem: _problem,

@@ -88,7 +88,9 @@ def _made(app: Litestar) -> dict[str, Any]:
             responses = operation.setdefault("responses", {})
             responses.pop("400", None)
             for response in responses.values():
-                _add_examples(response.get("content", {}), schemas)
+                if "content" in response:
+                    response["content"] = _described(response["content"])
+                    _add_examples(response["content"], schemas)
             for status, codes in possible_refusals(handler, operation).items():
                 responses[str(status)] = _problem_response(status, codes, path=path)
             if not handler.resolve_guards():
@@ -139,6 +141,20 @@ def _describe_body(operation: Mapping[str, Any], schemas: Mapping[str, Any], *, 
     _add_examples(body.get("content", {}), schemas)
 
 
+def _described(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What an answer holds, by media type. A document names media types without their parameters, and what is not JSON is
+    text, or bytes without a schema.
+    """
+    found: dict[str, Any] = {}
+    for name, media in content.items():
+        media_type = name.partition(";")[0].strip()
+        if media_type.endswith("json"):
+            found[media_type] = media
+        else:
+            found[media_type] = {"schema": {"type": "string"} if media_type.startswith("text/") else {}}
+    return found
+
+
 def _add_examples(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
     for media in content.values():
         if "example" not in media and "examples" not in media:
@@ -178,18 +194,25 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     for name in ("example", "const", "default"):
         if schema.get(name) is not None:
             return schema[name]
+    if "$ref" in schema:
+        return _example(schemas[schema["$ref"].rsplit("/", 1)[-1]], schemas)
     if "enum" in schema:
         return schema["enum"][0]
-    for alternatives in ("oneOf", "anyOf"):
-        for one in schema.get(alternatives, ()):
-            if one.get("type") != "null" and (found := _example(one, schemas)) is not _NOTHING:
-                return found
     if schema.get("type") == "array":
         item = _example(schema.get("items", {}), schemas)
         return _NOTHING if item is _NOTHING else [item]
     if "properties" not in schema:
-        return _NOTHING
+        return _example_of_one(schema, schemas)
     parts = {name: _example(part, schemas) for name, part in schema["properties"].items()}
     if any(parts.get(name, _NOTHING) is _NOTHING for name in schema.get("required", ())):
         return _NOTHING
     return {name: part for name, part in parts.items() if part is not _NOTHING}
+
+
+def _example_of_one(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """An example of the first alternative that has one and is not null."""
+    for alternatives in ("oneOf", "anyOf"):
+        for one in schema.get(alternatives, ()):
+            if one.get("type") != "null" and (found := _example(one, schemas)) is not _NOTHING:
+                return found
+    return _NOTHING

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
@@ -245,8 +246,11 @@ def _parameter(handler: BaseRouteHandler, name: str) -> FieldDefinition | None:
 
 
 def _takes_text(field: FieldDefinition | None) -> bool:
-    """Whether a parameter may be any text; one that is found nowhere may."""
-    return field is None or field.is_subclass_of(str) or field.has_inner_subclass_of(str)
+    """Whether a parameter may be any text; one that is found nowhere may. A value of an enumeration is not any text."""
+    if field is None:
+        return True
+    kinds = [field.annotation, *(one.annotation for one in field.inner_types)]
+    return any(isinstance(one, type) and issubclass(one, str) and not issubclass(one, Enum) for one in kinds)
 
 
 def _json_routes(app: Litestar) -> frozenset[tuple[str, str]]:
