@@ -66,7 +66,8 @@ Short = Annotated[str, StringConstraints(max_length=128, pattern=r"^[!-~]*$")]
 CorrelationId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+"""A number: neither text of digits nor a truth value stands for one."""
 
 
 class Data(BaseModel):

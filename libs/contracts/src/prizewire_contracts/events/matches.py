@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from prizewire_contracts.envelope import Data, Envelope, Name, Score, Version
 from prizewire_contracts.text import EventReason
@@ -31,11 +31,20 @@ RESULTS_PER_PART_MAX = 2_000
 class PlayerResult(Data):
     """One player's result: the place (1 is best; equal places are ties), or named scores, or both."""
 
-    player: Name
-    place: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["place"], "properties": {"place": {"type": "integer"}}},
+                {"required": ["scores"], "properties": {"scores": {"minProperties": 1}}},
+            ]
+        }
+    )
+
+    player: Annotated[Name, Field(examples=["ann"])]
+    place: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(None, examples=[1])
     scores: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], Score], Field(max_length=8)
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=dict, examples=[{"points": "8.5"}])
 
     @model_validator(mode="after")
     def _has_a_result(self) -> "PlayerResult":
