@@ -64,7 +64,7 @@ class Documented:
         self, *, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> str | None:
         """What is not as documented, as a sentence."""
-        if path.startswith(_UNDOCUMENTED):
+        if path.startswith(_UNDOCUMENTED) or path.endswith("/schema"):
             return None
         media_type = headers.get("content-type", "").partition(";")[0].strip()
         operation = self._document["paths"].get(path, {}).get("get" if method == "head" else method)

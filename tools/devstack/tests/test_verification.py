@@ -59,7 +59,7 @@ class Installation:
                 return httpx.Response(200, json={"checks": self.checks[service]})
             case ["rounds", "ended"]:
                 since = datetime.fromisoformat(query["since"]) if "since" in query else None
-                found = sorted(self.ended.values(), key=lambda one: str(one["ended_at"]))
+                found = sorted(self.ended.values(), key=lambda one: str(one["ended_at"]), reverse=True)
                 found = [one for one in found if since is None or when(one) >= since]
                 start = int(query.get("cursor", 0))
                 end = start + self.page_limit
@@ -229,7 +229,7 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
     for _ in range(2):
         found = verify(api, memory=memory)
         [broken] = found.broken
-        assert [breach.split(":")[0] for breach in broken.breaches] == ["round r1", "round r2"]
+        assert [breach.split(":")[0] for breach in broken.breaches] == ["round r2", "round r1"]
         assert broken.looked_at == 302
     installation.end("r1", days_ago=2)
     [broken] = verify(api, memory=memory).broken
@@ -253,7 +253,7 @@ def test_the_command_keeps_what_it_found(run: Any, installation: Installation, t
     installation.asked.clear()
     run("--memory", str(kept), "--all")
     run()
-    assert installation.asked == ["r1", "r2"] * 2
+    assert installation.asked == ["r2", "r1"] * 2
     kept.write_text("{}")
     with pytest.raises(DevstackError, match="delete it"):
         run("--memory", str(kept))

@@ -187,8 +187,8 @@ class Queries(Protocol):
     async def competition(self, competition_id: str) -> Competition | None:
         """One competition with its rule in force."""
 
-    async def competition_page(self, *, after: str, limit: int) -> list[Competition]:
-        """Competitions in the order of their ids, those past ``after``."""
+    async def competition_page(self, *, before: tuple[datetime, str] | None, limit: int) -> list[Competition]:
+        """Competitions, newest first, those made ``before`` this (time, id)."""
 
     async def rule(self, competition_id: str, version: int) -> Rule | None:
         """One rule version."""
@@ -211,9 +211,11 @@ class Queries(Protocol):
         """How many rounds wait for parts of a result since ``until`` or longer."""
 
     async def ended_page(
-        self, *, since: datetime | None, after: tuple[datetime, UUID] | None, limit: int
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[EndedRound]:
-        """Settled rounds in the order in which they ended, those that ended at ``since`` or later; void ones too."""
+        """Settled rounds that ended at ``since`` or later and ``before`` this (time, id), the last one first; void ones
+        too.
+        """
 
     async def refused_count(self) -> int:
         """How many rounds are refused."""
@@ -260,8 +262,10 @@ class SourceTokens(Protocol):
     async def source_of(self, digest: bytes, *, now: datetime) -> tuple[str, str] | None:
         """The source of the token with this SHA-256 and who issued it, while it is valid."""
 
-    async def page(self, *, source: str | None, after: UUID | None, limit: int) -> list[SourceToken]:
-        """Tokens in the order of their ids, those past ``after``."""
+    async def page(
+        self, *, source: str | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[SourceToken]:
+        """Tokens, newest first, those made ``before`` this (time, id)."""
 
 
 class EventSink(Protocol):

@@ -42,6 +42,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_settlement.app import build
 from prizewire_settlement.settings import Settings
 from services.settlement.tests.fakes import CAMPAIGN, KEY, NOW, SOURCE
+from tests.documented import Documented
 
 
 def open_runtime(urls: DatabaseUrls, *, now: datetime, **more: Any) -> Runtime:
@@ -306,7 +307,7 @@ async def open_service(make_database: DatabaseFactory) -> AsyncIterator[Opener]:
             runtime = open_runtime(urls, now=now, **more)
             stack.push_async_callback(runtime.db.close)
             service = Service(runtime, await build(runtime), urls)
-            transport = ASGITransport(app=service.app())
+            transport = ASGITransport(app=Documented(service.app()))
             service.client = await stack.enter_async_context(
                 AsyncClient(transport=transport, base_url="http://settlement.test")
             )

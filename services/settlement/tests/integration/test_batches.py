@@ -42,7 +42,7 @@ async def test_a_match_is_settled_with_the_default_fees(service: Service) -> Non
     assert (settled.final, settled.final_at, settled.part, settled.parts) == (True, NOW, 1, 1)
     body = await service.round()
     assert body["state"] == "FINALIZED"
-    assert [step["to"] for step in body["transitions"]] == [
+    assert [step["to_state"] for step in body["transitions"]] == [
         "OPEN",
         "CLOSED",
         "RESOLVED",

@@ -23,6 +23,15 @@ from services.settlement.tests.integration.conftest import (
 ROUTE = "/api/competitions"
 
 
+def holds(got: Any, body: Any) -> bool:
+    """Whether an answer has every member of a body."""
+    if isinstance(body, dict):
+        return all(name in got and holds(got[name], value) for name, value in body.items())
+    if isinstance(body, list):
+        return len(got) == len(body) and all(map(holds, got, body))
+    return bool(got == body)
+
+
 async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) -> None:
     """A table with points: version 1, the default fees, everything else in the words of the request."""
     service: Service = await open_service()
@@ -41,8 +50,7 @@ async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) 
     got = (await service.client.get(f"{ROUTE}/cup", headers=service.as_("operator"))).json()
     assert got == made.json()
     assert (got["rule_version"], got["platform_fee_bps"], got["organizer_fee_bps"]) == (1, 1_000, 500)
-    for name, value in body.items():
-        assert got[name] == value, name
+    assert holds(got, body)
     assert got["fees"] == {"platform": "10.00", "organizer": "5.00", "net": "85.00"}
 
 
@@ -73,9 +81,9 @@ async def test_percentages_are_taken_for_each_place(open_service: Opener) -> Non
     )
     assert made.status_code == 201, made.text
     assert made.json()["template"]["table"] == [
-        {"places": "1", "percent_total": "80"},
-        {"places": "2", "percent_total": "0"},
-        {"places": "3-6", "percent_total": "10"},
+        {"places": "1", "percent_total": "80", "amount_each": None},
+        {"places": "2", "percent_total": "0", "amount_each": None},
+        {"places": "3-6", "percent_total": "10", "amount_each": None},
     ]
     both = [{"places": "1", "percent_each": "80", "percent_total": "80"}]
     nothing = [{"places": "1", "amount_each": "0.00"}]
@@ -91,10 +99,10 @@ async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
     put = await service.client.put(f"{ROUTE}/cup", json=body, headers=service.as_("admin"))
     assert (put.status_code, put.json()["rule_version"], put.json()["name"]) == (200, 2, "Cup II")
     first = (await service.client.get(f"{ROUTE}/cup/rules/1", headers=service.as_("admin"))).json()
-    assert first["template"] == {"name": "top3"}
+    assert first["template"] == {"name": "top3", "table": None, "per_point": None}
     listed = (await service.client.get(ROUTE, headers=service.as_("admin"))).json()
     assert [(one["id"], one["rule_version"]) for one in listed["items"]] == [("cup", 2)]
-    assert listed["items"][0]["template"] == {"table": [{"places": "1-4", "percent_total": "62.5"}]}
+    assert holds(listed["items"][0]["template"], body["template"])
 
 
 async def test_every_change_is_audited(service: Service) -> None:
@@ -132,7 +140,9 @@ async def test_every_change_is_audited(service: Service) -> None:
         ({"platform_fee_bps": 100.5}, 400, "invalid_request"),
         ({"rank_by": {"by": "score"}}, 400, "invalid_request"),
         ({"dispute_window_s": -1}, 400, "invalid_request"),
-        ({"dispute_window_s": 10**12}, 422, "dispute_window_invalid"),
+        ({"dispute_window_s": 366 * 86_400 + 1}, 400, "invalid_request"),
+        ({"dispute_window_s": "60"}, 400, "invalid_request"),
+        ({"platform_fee_bps": True}, 400, "invalid_request"),
         ({"id": "a/b"}, 400, "invalid_request"),
         ({"id": None}, 400, "invalid_request"),
         ({"id": "cup"}, 409, "competition_exists"),
@@ -195,6 +205,9 @@ async def test_what_is_not_there_is_404(service: Service) -> None:
     del body["id"]
     missing = await service.client.put(f"{ROUTE}/unheard", json=body, headers=admin)
     assert (missing.status_code, missing.json()["code"]) == (404, "competition_unknown")
+    body["id"] = "other"
+    other = await service.client.put(f"{ROUTE}/cup", json=body, headers=admin)
+    assert (other.status_code, other.json()["code"]) == (422, "id_mismatch")
     for path in (
         f"{ROUTE}/unheard",
         f"{ROUTE}/cup/rules/9",
@@ -237,6 +250,28 @@ async def test_rounds_are_listed_newest_first_with_filters_and_pages(service: Se
         "/api/rounds?match_id=%00",
     ):
         assert (await service.client.get(path, headers=headers)).status_code == 400, path
+
+
+async def test_competitions_are_listed_newest_first(service: Service) -> None:
+    """In pages, each of them once; those that were made at the same moment by their ids."""
+    for name in ("b", "a", "z"):
+        service.clock.advance(timedelta(seconds=name != "z"))
+        await service.create(id=name)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        query = {"limit": "1", **({"cursor": cursor} if cursor else {})}
+        page = (await service.client.get(ROUTE, params=query, headers=service.as_("admin"))).json()
+        seen += [one["id"] for one in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == ["z", "a", "b", "cup"]
+    for values in (["2026-05-01T12:00:00", "a"], ["2026-05-01T12:00:00Z", 1], ["soon", "a"], ["a"]):
+        wrong = await service.client.get(
+            ROUTE, params={"cursor": encode_cursor(values)}, headers=service.as_("admin")
+        )
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "cursor_invalid")
 
 
 @pytest.mark.parametrize(
@@ -374,44 +409,3 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     ).json()
     assert len(body["checks"]) == 11
     assert all(check["ok"] for check in body["checks"])
-
-
-async def test_openapi_shows_every_route_by_example(service: Service) -> None:
-    """The document at /schema has every route, and an example of each answer and of each field of each body."""
-    document = (await service.client.get("/schema/openapi.json")).json()
-    own = {path: item for path, item in document["paths"].items() if not path.startswith("/api/services/")}
-    assert {
-        "/api/competitions",
-        "/api/competitions/{competition_id}",
-        "/api/competitions/{competition_id}/rules/{version}",
-        "/api/rounds",
-        "/api/rounds/ended",
-        "/api/rounds/{round_id}",
-        "/api/rounds/{round_id}/lines",
-        "/api/rounds/{round_id}/resettle",
-        "/api/rounds/{round_id}/resolve",
-        "/api/matches",
-        "/api/matches/{match_id}/end",
-        "/api/matches/{match_id}/entries",
-        "/api/source-tokens",
-        "/api/source-tokens/{token_id}",
-        "/api/source-tokens/{token_id}/rotate",
-    } <= set(own)
-    silent = []
-    for path, item in own.items():
-        for method, operation in item.items():
-            answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
-            for answer in answers:
-                shown = answer["content"].get("application/json", {"examples": "a file"}).get("examples")
-                silent += [] if shown else [f"{method} {path}: the answer"]
-            if "requestBody" in operation:
-                schema = operation["requestBody"]["content"]["application/json"]["schema"]
-                name = schema.get("$ref", "").rpartition("/")[2]
-                fields = document["components"]["schemas"][name]["properties"] if name else {"body": schema}
-                # a field that is a body of its own shows the fields of that
-                silent += [
-                    f"{method} {path}: {name}"
-                    for name, one in fields.items()
-                    if "examples" not in one and "$ref" not in str(one)
-                ]
-    assert silent == []

@@ -102,7 +102,7 @@ REFUSED_EVENTS: dict[str, tuple[bytes, int, str]] = {
     "other source": (match_event("completed", source="/games/go"), 403, "source_not_allowed"),
     "unknown competition": (
         match_event("completed", data={"competition": "unheard"}),
-        404,
+        422,
         "competition_unknown",
     ),
     "unknown type": (match_event("celebrated"), 400, "unknown_type"),
@@ -113,7 +113,7 @@ REFUSED_EVENTS: dict[str, tuple[bytes, int, str]] = {
     "another match": (match_event("completed", subject="m2"), 400, "schema_invalid"),
     "player twice": (match_event("completed", data={"results": results("a", "a")}), 422, "duplicate_player"),
     "early correction": (match_event("corrected"), 409, "result_missing"),
-    "no fee": (match_event("entered", data={"player": "ann"}), 409, "entry_not_offered"),
+    "no fee": (match_event("entered", data={"player": "ann"}), 422, "entry_not_offered"),
 }
 
 
@@ -295,17 +295,21 @@ async def test_a_token_ends(service: Service, token: str) -> None:
     assert "source_token.rotated" in actions
 
 
-async def test_tokens_are_paged(service: Service) -> None:
-    """Every token once."""
-    made = {(await make_token(service, f"/games/{n}"))["id"] for n in range(5)}
+async def test_tokens_are_listed_newest_first(service: Service) -> None:
+    """In pages, every token once; those that were made at the same moment by their ids."""
+    made = []
+    for moment in range(3):
+        pair = [(await make_token(service, f"/games/{moment}"))["id"] for _ in range(2)]
+        made += sorted(pair)
+        service.clock.advance(timedelta(seconds=1))
     seen: list[str] = []
     cursor: str | None = None
     while True:
-        query = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        query = {"limit": "1", **({"cursor": cursor} if cursor else {})}
         page = (await service.client.get(TOKENS, params=query, headers=service.as_("admin"))).json()
         seen += [one["id"] for one in page["items"]]
         if (cursor := page["next_cursor"]) is None:
             break
-    assert sorted(seen) == sorted(made)
+    assert seen == made[::-1]
     bad = await service.client.get(f"{TOKENS}?cursor=nonsense", headers=service.as_("admin"))
     assert bad.status_code == 400

@@ -168,8 +168,8 @@ async def ended(service: Service, **query: Any) -> list[dict[str, Any]]:
             return found
 
 
-async def test_rounds_are_listed_as_they_end(service: Service) -> None:
-    """Final and void ones in the order of their ends; a late correction ends a round again, open rounds are left out."""
+async def test_rounds_that_ended_are_listed_the_last_one_first(service: Service) -> None:
+    """Final and void ones by the time of their ends; a late correction ends a round again, open rounds are left out."""
     await service.create(id="slow", dispute_window_s=3_600)
     await service.take(
         match_event("completed"),
@@ -184,19 +184,20 @@ async def test_rounds_are_listed_as_they_end(service: Service) -> None:
     assert (await decide(service, "resolve", body)).status_code == 200
     ids = {name: str(subject_of(name)) for name in ("m1", "m2", "m3")}
     found = await ended(service)
-    assert [one["round_id"] for one in found] == [ids["m2"], ids["m3"], ids["m1"]]
+    assert [one["round_id"] for one in found] == [ids["m1"], ids["m3"], ids["m2"]]
     assert [(one["state"], one["settlement_version"], one["prizes"]) for one in found] == [
-        ("FINALIZED", 1, 3),
-        ("VOIDED", 1, 3),
         ("FINALIZED", 2, 1),
+        ("VOIDED", 1, 3),
+        ("FINALIZED", 1, 3),
     ]
     assert [(one["gross"], one["prizes_total"], one["asset"]) for one in found][::2] == [
-        ("100.00", "85.00", "EURC"),
         ("100.00", "42.50", "EURC"),
+        ("100.00", "85.00", "EURC"),
     ]
     later = await ended(service, since=since.isoformat())
-    assert [one["round_id"] for one in later] == [ids["m3"], ids["m1"]]
-    bare = await service.client.get(
-        "/api/rounds/ended", params={"since": "2026-05-01T12:00:00"}, headers=service.as_("operator")
-    )
-    assert (bare.status_code, bare.json()["code"]) == (400, "invalid_request")
+    assert [one["round_id"] for one in later] == [ids["m1"], ids["m3"]]
+    for since in ("2026-05-01T12:00:00", "1777636800", "yesterday", "0001-01-01T00:00:00+14:00"):
+        wrong = await service.client.get(
+            "/api/rounds/ended", params={"since": since}, headers=service.as_("operator")
+        )
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "period_invalid"), since

@@ -61,7 +61,7 @@ async def test_a_final_round_is_corrected_late(service: Service) -> None:
     assert isinstance(event, RoundCorrectedEvent)
     assert (event.data.final, event.data.settlement_version) == (True, 2)
     assert event.data.final_at == settled.data.final_at
-    steps = [step["to"] for step in (await service.round())["transitions"]]
+    steps = [step["to_state"] for step in (await service.round())["transitions"]]
     assert steps[-3:] == ["RESOLVED", "SETTLED", "FINALIZED"]
     assert await service.breaches() == {}
 

@@ -39,7 +39,7 @@ class FakeQueries:
     async def rule(self, competition_id: str, version: int) -> Rule | None:
         return self.rules.get((competition_id, version))
 
-    async def competition_page(self, *, after: str, limit: int) -> list[Competition]:
+    async def competition_page(self, *, before: tuple[datetime, str] | None, limit: int) -> list[Competition]:
         raise AssertionError("a preview reads one rule")
 
     async def round_page(

@@ -88,7 +88,7 @@ def compare(api: Api, *, since: datetime | None, now: datetime) -> Agreement:
         booked = _booked(api, chunk)
         odd += [one for one in chunk if _difference(one, booked.get(one["round_id"]), now=now)]
         looked_at += len(chunk)
-        newest = _ended_at(chunk[-1])
+        newest = newest or _ended_at(chunk[0])  # the one that ended last comes first
     breaches = _those_that_stay(api, odd, now=now)
     if newest is None:
         return Agreement(looked_at=0, breaches=(), sound_until=since)

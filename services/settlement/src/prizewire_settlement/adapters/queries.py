@@ -45,9 +45,10 @@ class PostgresQueries:
         row = (await self._tx.execute(_COMPETITION, {"id": competition_id})).one_or_none()
         return None if row is None else self._rules.competition(row)
 
-    async def competition_page(self, *, after: str, limit: int) -> list[Competition]:
+    async def competition_page(self, *, before: tuple[datetime, str] | None, limit: int) -> list[Competition]:
         """See the port."""
-        rows = await self._tx.execute(_COMPETITION_PAGE, {"after": after, "limit": limit})
+        at, name = before if before is not None else (None, None)
+        rows = await self._tx.execute(_COMPETITION_PAGE, {"at": at, "id": name, "limit": limit})
         return [self._rules.competition(row) for row in rows]
 
     async def rule(self, competition_id: str, version: int) -> Rule | None:
@@ -142,10 +143,10 @@ class PostgresQueries:
         return found
 
     async def ended_page(
-        self, *, since: datetime | None, after: tuple[datetime, UUID] | None, limit: int
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[EndedRound]:
         """See the port."""
-        at, found = after if after is not None else (None, None)
+        at, found = before if before is not None else (None, None)
         rows = await self._tx.execute(_ENDED, {"since": since, "at": at, "id": found, "limit": limit})
         return [
             EndedRound(
@@ -213,7 +214,9 @@ _COMPETITION = text(
 _COMPETITION_PAGE = text(
     f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
-    "WHERE c.id > :after ORDER BY c.id LIMIT :limit"
+    "WHERE CAST(:at AS timestamptz) IS NULL "
+    "OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS text)) "
+    "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"
 )
 _RULE = text(
     f"SELECT {RULE_COLUMNS} FROM competition_rules r WHERE r.competition_id = :id AND r.version = :version"  # noqa: S608 - see above
@@ -250,8 +253,8 @@ _ENDED = text(
     "WHERE t.to_state IN ('FINALIZED', 'VOIDED') "
     "AND (CAST(:since AS timestamptz) IS NULL OR t.at >= CAST(:since AS timestamptz)) "
     "AND (CAST(:at AS timestamptz) IS NULL "
-    "OR (t.at, t.round_id) > (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
-    "ORDER BY t.at, t.round_id LIMIT :limit"
+    "OR (t.at, t.round_id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY t.at DESC, t.round_id DESC LIMIT :limit"
 )
 _REFUSED_COUNT = text("SELECT count(*) FROM rounds WHERE refused_at IS NOT NULL")
 _LINES_OF = text(

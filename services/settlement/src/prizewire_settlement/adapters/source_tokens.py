@@ -11,8 +11,6 @@ from prizewire_settlement.ports import SourceToken
 
 __all__ = ["PostgresSourceTokens"]
 
-_NIL: Final = UUID(int=0)
-
 
 class PostgresSourceTokens:
     """The port ``SourceTokens`` over one transaction."""
@@ -41,9 +39,12 @@ class PostgresSourceTokens:
         found = (await self._tx.execute(_SOURCE_OF, {"digest": digest, "now": now})).one_or_none()
         return None if found is None else (found.source, found.created_by)
 
-    async def page(self, *, source: str | None, after: UUID | None, limit: int) -> list[SourceToken]:
+    async def page(
+        self, *, source: str | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[SourceToken]:
         """See the port."""
-        rows = await self._tx.execute(_PAGE, {"source": source, "after": after or _NIL, "limit": limit})
+        at, found = before if before is not None else (None, None)
+        rows = await self._tx.execute(_PAGE, {"source": source, "at": at, "id": found, "limit": limit})
         return [_token(row) for row in rows]
 
 
@@ -66,6 +67,8 @@ _SOURCE_OF = text(
     "SELECT source, created_by FROM source_tokens WHERE digest = :digest AND expires_at > :now AND revoked_at IS NULL"
 )
 _PAGE = text(
-    f"SELECT {_NAMES} FROM source_tokens WHERE id > :after "  # noqa: S608 - see above
-    "AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text)) ORDER BY id LIMIT :limit"
+    f"SELECT {_NAMES} FROM source_tokens WHERE (CAST(:at AS timestamptz) IS NULL "  # noqa: S608 - see above
+    "OR (created_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "AND (CAST(:source AS text) IS NULL OR source = CAST(:source AS text)) "
+    "ORDER BY created_at DESC, id DESC LIMIT :limit"
 )

@@ -49,6 +49,7 @@ Table(
     Column("created_by", Text, nullable=False),
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
+    Index("competitions_recent", "created_at", "id"),
 )
 Table(
     "competition_rules",
@@ -254,6 +255,7 @@ Table(
     Column("expires_at", _moment, nullable=False),
     Column("revoked_at", _moment),
     UniqueConstraint("digest", name="source_tokens_digest"),
+    Index("source_tokens_recent", "created_at", "id"),
 )
 
 APPEND_ONLY: Final = (

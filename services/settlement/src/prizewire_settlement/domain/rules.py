@@ -31,7 +31,11 @@ from prizewire_settlement.domain.prizes import PERCENT_WHOLE, plan_of
 
 __all__ = [
     "BPS_PER_PERCENT",
+    "DISPUTE_WINDOW_S_MAX",
+    "KEYS_PER_SOURCE_MAX",
     "PLACES_MAX",
+    "RANGES_MAX",
+    "SOURCES_MAX",
     "TEMPLATES",
     "check_campaign",
     "check_rule",

@@ -1,229 +1,407 @@
-"""What settlement's routes answer. Amounts are decimal strings in the competition's asset."""
+"""What settlement's routes answer about rounds, matches and tokens of sources."""
 
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
+
+from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_money import Amount as Money
-from prizewire_settlement.domain.model import (
-    Competition,
-    Line,
-    Refusal,
-    Round,
-    Rule,
-    Settlement,
-    Transition,
+from prizewire_settlement.domain.model import Line, Refusal, Round, Rule, Settlement, Transition
+from prizewire_settlement.domain.prizes import Prizes
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.entrypoints.rule_answers import (
+    AmountText,
+    Asset,
+    Campaign,
+    CompetitionName,
+    PlayerName,
+    RuleVersion,
+    SourceName,
+    money,
 )
-from prizewire_settlement.domain.prizes import plan_of
-from prizewire_settlement.domain.results import score_to_text
-from prizewire_settlement.domain.rules import percent_to_text, places_to_text
-from prizewire_settlement.ports import EndedRound
+from prizewire_settlement.ports import EndedRound, SourceToken
 
 __all__ = [
-    "competition_json",
-    "ended_json",
-    "fees_json",
-    "line_json",
-    "money",
-    "refusal_json",
-    "round_json",
-    "rule_json",
-    "settlement_json",
-    "transition_json",
+    "DecisionAnswer",
+    "EndedAnswer",
+    "LineAnswer",
+    "NewTokenAnswer",
+    "PreviewAnswer",
+    "RefusalAnswer",
+    "ReportAnswer",
+    "RotatedTokenAnswer",
+    "RoundAnswer",
+    "RoundDetailAnswer",
+    "SettlementAnswer",
+    "TokenAnswer",
+    "TransitionAnswer",
+    "WaitingAnswer",
+    "ended_answer",
+    "line_answer",
+    "preview_answer",
+    "refusal_answer",
+    "report_answer",
+    "round_answer",
+    "settlement_answer",
+    "token_answer",
+    "transition_answer",
+]
+
+_MatchId = Annotated[str, Field(examples=["4711"])]
+_CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]
+_SettlementVersion = Annotated[
+    int, Field(description="Which settlement of the round, from 1. 0 before the first.", examples=[1])
+]
+_ResultVersion = Annotated[
+    int | None, Field(description="The version of the result that counts. Null without one.", examples=[1])
+]
+_WaitingSince = Annotated[
+    Moment | None,
+    Field(
+        description="When the first part of a result arrived of which other parts are missing. Null if none is missing.",
+        examples=[None],
+    ),
 ]
 
 
-def money(rule: Rule, minor: int) -> str:
-    """An amount in the rule's asset as it travels."""
-    return Money(rule.asset, minor).to_wire()
+class RoundAnswer(AnswerModel):
+    """A round: one match of a competition, from its opening to its final settlement."""
+
+    id: Id
+    competition: CompetitionName
+    source: SourceName
+    match_id: _MatchId
+    correlation_id: _CorrelationId
+    rule_version: RuleVersion
+    state: Annotated[RoundState, Field(examples=["SETTLED"])]
+    settlement_version: _SettlementVersion
+    result_version: _ResultVersion
+    final_at: Annotated[
+        Moment | None, Field(description="When the dispute window ends. Null before a settlement.")
+    ]
+    waiting_since: _WaitingSince
+    refused_at: Annotated[
+        Moment | None,
+        Field(description="When rewards refused the newest settlement for good.", examples=[None]),
+    ]
+    created_at: Moment
+    updated_at: Moment
 
 
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """A rule in the words of ``CompetitionBody``, with its version."""
-    template: dict[str, Any]
-    if rule.template is not None:
-        template = {"name": rule.template}
-    else:
-        template = {
-            "table": [
-                {
-                    "places": places_to_text(entry),
-                    **(
-                        {"percent_total": percent_to_text(entry.percent_total)}
-                        if entry.percent_total is not None
-                        else {"amount_each": money(rule, entry.amount_each or 0)}
-                    ),
-                }
-                for entry in rule.places
-            ]
-        }
-        points = rule.per_point
-        if points is not None:
-            template["per_point"] = {
-                "score": points.score,
-                "per": score_to_text(points.per),
-                "amount": money(rule, points.amount),
-                "overflow": points.overflow,
-            }
-    by = rule.rank_by
-    return {
-        "rule_version": rule.version,
-        "campaign": rule.campaign,
-        "asset": rule.asset.code,
-        "gross_prize": money(rule, rule.gross),
-        "platform_fee_bps": rule.platform_bps,
-        "organizer_fee_bps": rule.organizer_bps,
-        "organizer_player": rule.organizer_player,
-        "fees": fees_json(rule),
-        "template": template,
-        "ties": {"policy": rule.ties}
-        if rule.tie_break is None
-        else {
-            "policy": rule.ties,
-            "score": rule.tie_break.score,
-            "order": "desc" if rule.tie_break.descending else "asc",
-        },
-        "unclaimed": rule.unclaimed,
-        "rank_by": {"by": "place"}
-        if by.score is None
-        else {"by": "score", "score": by.score, "order": "desc" if by.descending else "asc"},
-        "sources": [
-            {
-                "source": source.source,
-                "keys": [
-                    {
-                        "keyid": key.keyid,
-                        "public_key": key.public_key,
-                        "not_before": key.not_before,
-                        "not_after": key.not_after,
-                    }
-                    for key in source.keys
-                ],
-            }
-            for source in rule.sources
-        ],
-        "dispute_window_s": int(rule.dispute_window.total_seconds()),
-        "entry_fee": None
-        if rule.entry_fee is None
-        else {
-            "amount": Money(rule.entry_fee.asset, rule.entry_fee.amount).to_wire(),
-            "asset": rule.entry_fee.asset.code,
-        },
-    }
+class WaitingAnswer(AnswerModel):
+    """A result of which parts are missing."""
+
+    result_version: Annotated[int, Field(examples=[1])]
+    parts: Annotated[int, Field(description="How many parts it has.", examples=[3])]
+    missing: Annotated[
+        list[int], Field(description="The numbers of the parts that are missing.", examples=[[2]])
+    ]
 
 
-def fees_json(rule: Rule) -> dict[str, Any]:
-    """What the rule's fees come to, whatever the result, and what they leave."""
-    fees = plan_of(rule).fees
-    return {
-        "platform": money(rule, fees.platform),
-        "organizer": money(rule, fees.organizer),
-        "net": money(rule, fees.net),
-    }
+class RefusalAnswer(AnswerModel):
+    """Why rewards can never book a settlement."""
+
+    settlement_version: Annotated[int, Field(examples=[1])]
+    part: Annotated[
+        int, Field(description="The part of the settlement that was refused first.", examples=[1])
+    ]
+    code: Annotated[str, Field(description="A stable code.", examples=["asset_mismatch"])]
+    detail: Annotated[str, Field(examples=["the campaign is in another asset"])]
+    at: Moment
 
 
-def competition_json(competition: Competition) -> dict[str, Any]:
-    """A competition with its rule in force."""
-    return {
-        "id": competition.id,
-        "name": competition.name,
-        **rule_json(competition.rule),
-        "created_by": competition.created_by,
-        "created_at": competition.created_at,
-        "updated_at": competition.updated_at,
-    }
+class TransitionAnswer(AnswerModel):
+    """One step of a round."""
+
+    seq: Annotated[int, Field(description="From 1.", examples=[4])]
+    from_state: Annotated[RoundState, Field(description="NEW before the first step.", examples=["RESOLVED"])]
+    to_state: Annotated[RoundState, Field(examples=["SETTLED"])]
+    cause: Annotated[
+        str,
+        Field(
+            description="The type of the event, the name of the job, or `admin.resolve`.",
+            examples=["prizewire.match.completed.v1"],
+        ),
+    ]
+    cause_id: Annotated[
+        str | None, Field(description="The id of the event or the request.", examples=["chess-4711-result"])
+    ]
+    actor: Annotated[
+        str, Field(description="The source, the service or the person behind it.", examples=["/games/chess"])
+    ]
+    reason: Annotated[str | None, Field(description="What the person wrote.", examples=[None])]
+    correlation_id: _CorrelationId
+    at: Moment
 
 
-def round_json(found: Round) -> dict[str, Any]:
+class FeesAnswer(AnswerModel):
+    """The fees on a gross prize, each with the basis points from which it follows."""
+
+    platform: Annotated[AmountText, Field(examples=["10.00"])]
+    platform_bps: Annotated[int, Field(description="Of the gross prize.", examples=[1_000])]
+    organizer: Annotated[AmountText, Field(examples=["5.00"])]
+    organizer_bps: Annotated[int, Field(description="Of the gross prize.", examples=[500])]
+    organizer_player: Annotated[
+        PlayerName | None,
+        Field(description="Who gets the organizer's fee. Null if nobody does.", examples=["org"]),
+    ]
+
+
+class SettlementAnswer(AnswerModel):
+    """A settlement without its lines: gross = fees + net, and net = lines + unclaimed."""
+
+    settlement_version: Annotated[int, Field(examples=[1])]
+    rule_version: RuleVersion
+    campaign: Campaign
+    asset: Asset
+    gross: AmountText
+    fees: FeesAnswer
+    net: Annotated[AmountText, Field(examples=["85.00"])]
+    unclaimed: Annotated[AmountText, Field(description="What no player gets.", examples=["17.00"])]
+    lines_total: Annotated[int, Field(description="How many prizes there are.", examples=[2])]
+    final: Annotated[bool, Field(description="Whether it was final when it was made.", examples=[False])]
+    final_at: Annotated[Moment, Field(description="When the dispute window ends.")]
+    settled_at: Moment
+    reason: Annotated[str | None, Field(description="Why it differs from the one before.", examples=[None])]
+
+
+class LineAnswer(AnswerModel):
+    """One prize."""
+
+    line: Annotated[int, Field(description="From 1.", examples=[1])]
+    player: PlayerName
+    place: Annotated[int, Field(examples=[1])]
+    amount: Annotated[AmountText, Field(examples=["42.50"])]
+
+
+class RoundDetailAnswer(RoundAnswer):
+    """A round with its history, its newest settlement and the first 1,000 lines of that."""
+
+    waiting: Annotated[WaitingAnswer | None, Field(description="Null if no part of a result is missing.")]
+    refused: Annotated[
+        RefusalAnswer | None, Field(description="Null unless rewards refuses the newest settlement.")
+    ]
+    transitions: list[TransitionAnswer]
+    settlement: Annotated[SettlementAnswer | None, Field(description="Null before the first settlement.")]
+    lines: list[LineAnswer]
+
+
+class DecisionAnswer(RoundAnswer):
+    """A round after an admin's decision."""
+
+    changed: Annotated[bool, Field(description="False if every line stays as it was.", examples=[True])]
+    settlement: Annotated[SettlementAnswer | None, Field(description="Null if it was never settled.")]
+
+
+class EndedAnswer(AnswerModel):
+    """A round that ended, with the sums of its newest settlement."""
+
+    round_id: Id
+    state: Annotated[RoundState, Field(description="FINALIZED or VOIDED.", examples=["FINALIZED"])]
+    ended_at: Moment
+    settlement_version: Annotated[int, Field(examples=[1])]
+    refused: Annotated[bool, Field(description="Whether rewards refuses the settlement.", examples=[False])]
+    campaign: Campaign
+    asset: Asset
+    gross: AmountText
+    prizes: Annotated[int, Field(description="How many prizes there are.", examples=[2])]
+    prizes_total: Annotated[AmountText, Field(description="The sum of the prizes.", examples=["68.00"])]
+
+
+class PreviewAnswer(AnswerModel):
+    """What a result would pay."""
+
+    competition: CompetitionName
+    rule_version: Annotated[
+        int | None, Field(description="Null if the rule came with the request.", examples=[1])
+    ]
+    asset: Asset
+    gross: AmountText
+    fees: FeesAnswer
+    net: Annotated[AmountText, Field(examples=["85.00"])]
+    unclaimed: Annotated[AmountText, Field(description="What no player gets.", examples=["17.00"])]
+    lines: list[LineAnswer]
+
+
+class ReportAnswer(AnswerModel):
+    """A report was applied, or had been applied before; and where its round stands."""
+
+    event_id: Annotated[str, Field(examples=["chess-4711-result"])]
+    round_id: Id
+    match_id: _MatchId
+    correlation_id: _CorrelationId
+    state: Annotated[RoundState, Field(examples=["SETTLED"])]
+    result_version: _ResultVersion
+    settlement_version: _SettlementVersion
+    waiting_since: _WaitingSince
+
+
+class TokenAnswer(AnswerModel):
+    """An API token of a source, without its text."""
+
+    id: Id
+    source: SourceName
+    label: Annotated[str, Field(examples=["eu-west, blue"])]
+    created_by: Annotated[str, Field(examples=["ada"])]
+    created_at: Moment
+    expires_at: Annotated[Moment, Field(examples=["2026-07-30T12:00:00Z"])]
+    revoked_at: Annotated[Moment | None, Field(examples=[None])]
+
+
+class NewTokenAnswer(TokenAnswer):
+    """A token just made. Its text is shown only here, once."""
+
+    token: Annotated[
+        str | None,
+        Field(
+            description="The text to send as Bearer token. Keep it: it cannot be read again. Null where the request is "
+            "repeated under its Idempotency-Key, since the text is not kept.",
+            examples=["pws_…"],
+        ),
+    ]
+
+
+class RotatedTokenAnswer(NewTokenAnswer):
+    """The successor of a token, and the former with the time at which it ends."""
+
+    former: TokenAnswer
+
+
+def round_answer(found: Round) -> RoundAnswer:
     """A round without its history."""
-    return {
-        "id": str(found.id),
-        "competition": found.competition,
-        "source": found.source,
-        "match_id": found.match_id,
-        "correlation_id": found.correlation_id,
-        "rule_version": found.rule_version,
-        "state": found.state,
-        "settlement_version": found.settlement_version,
-        "result_version": found.result_version,
-        "final_at": found.final_at,
-        "waiting_since": found.waiting_since,
-        "refused_at": found.refused_at,
-        "created_at": found.created_at,
-        "updated_at": found.updated_at,
-    }
+    return RoundAnswer(
+        id=found.id,
+        competition=found.competition,
+        source=found.source,
+        match_id=found.match_id,
+        correlation_id=found.correlation_id,
+        rule_version=found.rule_version,
+        state=found.state,
+        settlement_version=found.settlement_version,
+        result_version=found.result_version,
+        final_at=found.final_at,
+        waiting_since=found.waiting_since,
+        refused_at=found.refused_at,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+    )
 
 
-def ended_json(ended: EndedRound) -> dict[str, Any]:
+def ended_answer(ended: EndedRound) -> EndedAnswer:
     """A round that ended, with the sums of its newest settlement."""
     asset = ended.asset
-    return {
-        "round_id": str(ended.round.id),
-        "state": ended.round.state,
-        "ended_at": ended.ended_at,
-        "settlement_version": ended.round.settlement_version,
-        "refused": ended.round.refused_at is not None,
-        "campaign": str(ended.campaign),
-        "asset": asset.code,
-        "gross": Money(asset, ended.gross).to_wire(),
-        "prizes": ended.lines_total,
-        "prizes_total": Money(asset, ended.prizes).to_wire(),
-    }
+    return EndedAnswer(
+        round_id=ended.round.id,
+        state=ended.round.state,
+        ended_at=ended.ended_at,
+        settlement_version=ended.round.settlement_version,
+        refused=ended.round.refused_at is not None,
+        campaign=ended.campaign,
+        asset=asset.code,
+        gross=Money(asset, ended.gross).to_wire(),
+        prizes=ended.lines_total,
+        prizes_total=Money(asset, ended.prizes).to_wire(),
+    )
 
 
-def refusal_json(refusal: Refusal) -> dict[str, Any]:
+def refusal_answer(refusal: Refusal) -> RefusalAnswer:
     """Why rewards can never book a settlement."""
-    return {
-        "settlement_version": refusal.version,
-        "part": refusal.part,
-        "code": refusal.code,
-        "detail": refusal.detail,
-        "at": refusal.at,
-    }
+    return RefusalAnswer(
+        settlement_version=refusal.version,
+        part=refusal.part,
+        code=refusal.code,
+        detail=refusal.detail,
+        at=refusal.at,
+    )
 
 
-def transition_json(step: Transition) -> dict[str, Any]:
+def transition_answer(step: Transition) -> TransitionAnswer:
     """One step of a round."""
-    return {
-        "seq": step.seq,
-        "from": step.before,
-        "to": step.after,
-        "cause": step.cause.kind,
-        "cause_id": step.cause.id,
-        "actor": step.cause.actor,
-        "reason": step.cause.reason,
-        "correlation_id": step.correlation_id,
-        "at": step.at,
-    }
+    return TransitionAnswer(
+        seq=step.seq,
+        from_state=step.before,
+        to_state=step.after,
+        cause=step.cause.kind,
+        cause_id=step.cause.id,
+        actor=step.cause.actor,
+        reason=step.cause.reason,
+        correlation_id=step.correlation_id,
+        at=step.at,
+    )
 
 
-def settlement_json(settlement: Settlement, *, lines_total: int) -> dict[str, Any]:
+def settlement_answer(settlement: Settlement, *, lines_total: int) -> SettlementAnswer:
     """A settlement without its lines."""
     rule, fees = settlement.rule, settlement.fees
-    return {
-        "settlement_version": settlement.version,
-        "rule_version": rule.version,
-        "campaign": str(rule.campaign),
-        "asset": rule.asset.code,
-        "gross": money(rule, fees.gross),
-        "fees": {
-            "platform": money(rule, fees.platform),
-            "organizer": money(rule, fees.organizer),
-            "organizer_player": rule.organizer_player,
-        },
-        "net": money(rule, fees.net),
-        "unclaimed": money(rule, settlement.unclaimed),
-        "lines_total": lines_total,
-        "final": settlement.final,
-        "final_at": settlement.final_at,
-        "settled_at": settlement.settled_at,
-        "reason": settlement.cause.reason,
-    }
+    return SettlementAnswer(
+        settlement_version=settlement.version,
+        rule_version=rule.version,
+        campaign=rule.campaign,
+        asset=rule.asset.code,
+        gross=money(rule, fees.gross),
+        fees=_fees(rule, platform=fees.platform, organizer=fees.organizer),
+        net=money(rule, fees.net),
+        unclaimed=money(rule, settlement.unclaimed),
+        lines_total=lines_total,
+        final=settlement.final,
+        final_at=settlement.final_at,
+        settled_at=settlement.settled_at,
+        reason=settlement.cause.reason,
+    )
 
 
-def line_json(line: Line, *, rule: Rule) -> dict[str, Any]:
+def preview_answer(rule: Rule, prizes: Prizes) -> PreviewAnswer:
+    """What a result would pay under a rule."""
+    fees = prizes.fees
+    return PreviewAnswer(
+        competition=rule.competition,
+        rule_version=rule.version or None,
+        asset=rule.asset.code,
+        gross=money(rule, fees.gross),
+        fees=_fees(rule, platform=fees.platform, organizer=fees.organizer),
+        net=money(rule, fees.net),
+        unclaimed=money(rule, prizes.unclaimed),
+        lines=[line_answer(line, rule=rule) for line in prizes.lines],
+    )
+
+
+def _fees(rule: Rule, *, platform: int, organizer: int) -> FeesAnswer:
+    return FeesAnswer(
+        platform=money(rule, platform),
+        platform_bps=rule.platform_bps,
+        organizer=money(rule, organizer),
+        organizer_bps=rule.organizer_bps,
+        organizer_player=rule.organizer_player,
+    )
+
+
+def line_answer(line: Line, *, rule: Rule) -> LineAnswer:
     """One prize."""
-    return {
-        "line": line.line,
-        "player": line.player,
-        "place": line.place,
-        "amount": money(rule, line.amount),
-    }
+    return LineAnswer(line=line.line, player=line.player, place=line.place, amount=money(rule, line.amount))
+
+
+def report_answer(found: Round, *, event_id: str) -> ReportAnswer:
+    """Where a round stands after a report."""
+    return ReportAnswer(
+        event_id=event_id,
+        round_id=found.id,
+        match_id=found.match_id,
+        correlation_id=found.correlation_id,
+        state=found.state,
+        result_version=found.result_version,
+        settlement_version=found.settlement_version,
+        waiting_since=found.waiting_since,
+    )
+
+
+def token_answer(token: SourceToken) -> TokenAnswer:
+    """A token without its text."""
+    return TokenAnswer(
+        id=token.id,
+        source=token.source,
+        label=token.label,
+        created_by=token.created_by,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        revoked_at=token.revoked_at,
+    )

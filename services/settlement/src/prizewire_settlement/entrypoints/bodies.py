@@ -1,11 +1,12 @@
 """What settlement's routes take. Amounts are decimal strings in the competition's asset."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from prizewire_contracts.envelope import Amount, AssetCode, Digest, Score, Timestamp
 from prizewire_contracts.text import PRINTABLE_OR_EMPTY, Ascii, Line, Name, Word
@@ -27,16 +28,24 @@ from prizewire_settlement.domain.model import (
 )
 from prizewire_settlement.domain.results import score_from_text
 from prizewire_settlement.domain.rules import (
+    DISPUTE_WINDOW_S_MAX,
+    KEYS_PER_SOURCE_MAX,
+    RANGES_MAX,
+    SOURCES_MAX,
     percent_from_text,
     places_from_text,
     template_places,
 )
 
-__all__ = ["CompetitionBody"]
+__all__ = ["CompetitionBody", "NewCompetitionBody"]
 
 CompetitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
+BasisPoints = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+_IS_NULL: Final[JsonDict] = {"type": "null"}
+_IS_GIVEN: Final[JsonDict] = {"not": _IS_NULL}
 
 
 class _Body(BaseModel):
@@ -60,7 +69,9 @@ class SourceBody(_Body):
     """Who may report matches; without keys, unsigned reports are taken."""
 
     source: Ascii = Field(examples=["/games/chess"])
-    keys: Annotated[list[KeyBody], Field(max_length=10)] = Field(default_factory=list, examples=[[]])
+    keys: Annotated[list[KeyBody], Field(max_length=KEYS_PER_SOURCE_MAX)] = Field(
+        default_factory=list, examples=[[]]
+    )
 
 
 Cell = Annotated[str, StringConstraints(max_length=40, pattern=PRINTABLE_OR_EMPTY)]
@@ -72,18 +83,18 @@ class RowBody(_Body):
     together, ``percent_each`` for each of them, or ``amount_each``. Answers name the total.
     """
 
-    places: Cell
-    percent_total: Cell | None = None
-    percent_each: Cell | None = None
-    amount_each: Amount | None = None
+    places: Cell = Field(examples=["1"])
+    percent_total: Cell | None = Field(None, examples=["60"])
+    percent_each: Cell | None = Field(None, examples=[None])
+    amount_each: Amount | None = Field(None, examples=[None])
 
 
 class PointsBody(_Body):
     """``amount`` for every whole ``per`` of the named score."""
 
-    score: ScoreName
-    per: Score
-    amount: Amount
+    score: ScoreName = Field(examples=["points"])
+    per: Score = Field(examples=["0.5"])
+    amount: Amount = Field(examples=["3500.00"])
     overflow: Overflow = Field(
         Overflow.REFUSE,
         description="Where points come to more than the places leave of the net prize: refuse the result, or let the "
@@ -97,8 +108,26 @@ class TemplateBody(_Body):
     wanted.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["name"],
+                    "properties": {"name": _IS_GIVEN, "table": _IS_NULL, "per_point": _IS_NULL},
+                },
+                {
+                    "properties": {"name": _IS_NULL},
+                    "anyOf": [
+                        {"required": ["table"], "properties": {"table": _IS_GIVEN}},
+                        {"required": ["per_point"], "properties": {"per_point": _IS_GIVEN}},
+                    ],
+                },
+            ]
+        }
+    )
+
     name: Word | None = Field(None, description="A named template.", examples=["top5"])
-    table: Annotated[list[RowBody], Field(max_length=1_000)] | None = Field(
+    table: Annotated[list[RowBody], Field(max_length=RANGES_MAX)] | None = Field(
         None,
         description="Rows of places, from the first on without a gap; either percentages or amounts.",
         examples=[
@@ -126,6 +155,24 @@ class TiesBody(_Body):
     place, or ``break`` them by a named score, which then every player must have; who is equal in it as well splits.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["policy", "score"],
+                    "properties": {"policy": {"const": "break"}, "score": _IS_GIVEN},
+                },
+                {
+                    "properties": {
+                        "policy": {"enum": ["split", "refuse"]},
+                        "score": _IS_NULL,
+                        "order": _IS_NULL,
+                    }
+                },
+            ]
+        }
+    )
+
     policy: TiePolicy = Field(TiePolicy.SPLIT, examples=["split", "break"])
     score: ScoreName | None = Field(
         None, description="With break: the score that parts them.", examples=["buchholz"]
@@ -148,8 +195,20 @@ class TiesBody(_Body):
 class RankBody(_Body):
     """By the stated place, or by a named score."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["by", "score"],
+                    "properties": {"by": {"const": "score"}, "score": _IS_GIVEN},
+                },
+                {"properties": {"by": {"const": "place"}, "score": _IS_NULL}},
+            ]
+        }
+    )
+
     by: Literal["place", "score"] = Field("place", examples=["place"])
-    score: ScoreName | None = Field(None, examples=["points"])
+    score: ScoreName | None = Field(None, examples=[None])
     order: Literal["desc", "asc"] = Field("desc", examples=["desc"])
 
     @model_validator(mode="after")
@@ -167,10 +226,9 @@ class EntryFeeBody(_Body):
     asset: AssetCode = Field(examples=["EURC"])
 
 
-class CompetitionBody(_Body):
-    """A competition and its rule."""
+class _RuleBody(_Body):
+    """A competition's name and rule."""
 
-    id: CompetitionId | None = Field(None, examples=["cup"])
     name: Line = Field(examples=["Cup"])
     campaign: UUID = Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])
     asset: AssetCode = Field(examples=["EURC"])
@@ -200,8 +258,12 @@ class CompetitionBody(_Body):
         examples=["pool"],
     )
     rank_by: RankBody = Field(RankBody(), examples=[{"by": "place"}])
-    sources: list[SourceBody] = Field(examples=[[{"source": "/games/chess", "keys": []}]])
-    dispute_window_s: Annotated[int, Field(ge=0)] = Field(0, examples=[86_400])
+    sources: Annotated[list[SourceBody], Field(max_length=SOURCES_MAX)] = Field(
+        examples=[[{"source": "/games/chess", "keys": []}]]
+    )
+    dispute_window_s: Annotated[int, Field(strict=True, ge=0, le=DISPUTE_WINDOW_S_MAX)] = Field(
+        0, description="Seconds from a settlement until it is final.", examples=[86_400]
+    )
     entry_fee: EntryFeeBody | None = Field(None, examples=[{"amount": "2.50", "asset": "EURC"}])
 
     def rule(
@@ -253,7 +315,7 @@ class CompetitionBody(_Body):
                 Source(source=one.source, keys=tuple(_key(key, source=one.source) for key in one.keys))
                 for one in self.sources
             ),
-            dispute_window=timedelta(seconds=min(self.dispute_window_s, 10**9)),
+            dispute_window=timedelta(seconds=self.dispute_window_s),
             entry_fee=None if self.entry_fee is None else _entry_fee(self.entry_fee, assets),
         )
 
@@ -261,6 +323,18 @@ class CompetitionBody(_Body):
         if self.organizer_fee_bps is not None:
             return self.organizer_fee_bps
         return 0 if self.organizer_player is None else usual
+
+
+class CompetitionBody(_RuleBody):
+    """A competition and its rule."""
+
+    id: CompetitionId | None = Field(None, description="As in the path, where it is given.", examples=[None])
+
+
+class NewCompetitionBody(_RuleBody):
+    """A competition to create, and its rule."""
+
+    id: CompetitionId = Field(examples=["cup"])
 
 
 def _asset(code: str, assets: AssetRegistry, *, field: str) -> Asset:

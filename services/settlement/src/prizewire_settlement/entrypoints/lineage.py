@@ -10,13 +10,12 @@ from prizewire_settlement.domain.model import PlayerResult, Refusal, ResultPart,
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.states import EDGES
 from prizewire_settlement.entrypoints.answers import (
-    line_json,
-    money,
-    refusal_json,
-    rule_json,
-    settlement_json,
-    transition_json,
+    line_answer,
+    refusal_answer,
+    settlement_answer,
+    transition_answer,
 )
+from prizewire_settlement.entrypoints.rule_answers import money, rule_parts
 from prizewire_settlement.ports import Queries, RoundRecord
 
 __all__ = ["lineage_over"]
@@ -92,7 +91,7 @@ def _step(step: Transition) -> LineageEntry:
         kind=f"round.{step.after.lower()}",
         id=str(step.round_id),
         summary=f"{step.before} → {step.after}: {step.cause.reason or _REASONS[step.before, step.after]}",
-        detail=transition_json(step),
+        detail=transition_answer(step).model_dump(mode="json"),
     )
 
 
@@ -103,7 +102,7 @@ def _refusal(refusal: Refusal) -> LineageEntry:
         kind="round.refused",
         id=f"{refusal.round_id}/{refusal.version}",
         summary=f"rewards can never book settlement {refusal.version}, {refusal.code}: {refusal.detail}",
-        detail={**refusal_json(refusal), "event_id": refusal.event_id},
+        detail={**refusal_answer(refusal).model_dump(mode="json"), "event_id": refusal.event_id},
     )
 
 
@@ -118,8 +117,8 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         id=f"{settlement.round_id}/{settlement.version}",
         summary=f"{'' if settlement.version == 1 else 'anew: ' if settlement.anew else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
-            **settlement_json(settlement, lines_total=total),
-            "rule": {name: value for name, value in rule_json(rule).items() if name != "sources"},
-            "lines": [line_json(line, rule=rule) for line in settlement.lines[:_SHOWN_MAX]],
+            **settlement_answer(settlement, lines_total=total).model_dump(mode="json"),
+            "rule": rule_parts(rule).model_dump(mode="json", exclude={"sources"}),
+            "lines": [line_answer(line, rule=rule).model_dump() for line in settlement.lines[:_SHOWN_MAX]],
         },
     )

@@ -10,25 +10,27 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_settlement.domain.errors import RuleInvalid
 from prizewire_settlement.domain.model import Competition, Rule
-from prizewire_settlement.entrypoints.answers import (
-    competition_json,
-    rule_json,
-)
-from prizewire_settlement.entrypoints.bodies import (
-    CompetitionBody,
-)
-from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.bodies import CompetitionBody, NewCompetitionBody
+from prizewire_settlement.entrypoints.http.codes import CAMPAIGN_CODES, NO_COMPETITION, RULE_CODES
 from prizewire_settlement.entrypoints.http.parts import (
     HttpParts,
     answered,
-    bad_cursor,
     competition_missing,
+    id_mismatch,
+    named_place_of,
     readers,
     unusable,
     writers,
+)
+from prizewire_settlement.entrypoints.rule_answers import (
+    CompetitionAnswer,
+    RuleAnswer,
+    competition_answer,
+    rule_answer,
 )
 from prizewire_settlement.handlers.competitions import create_competition, replace_rule
 from prizewire_settlement.ports import Campaigns, CompetitionStore
@@ -42,10 +44,8 @@ class _Writes:
 
     parts: HttpParts
 
-    async def create(self, body: CompetitionBody, caller: Principal) -> dict[str, Any]:
+    async def create(self, body: NewCompetitionBody, caller: Principal) -> CompetitionAnswer:
         """A competition with version 1 of its rule."""
-        if body.id is None:
-            raise Problem(status=400, code="invalid_request", detail="id: a competition needs one")
         rule = self._rule(body, body.id)
 
         async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
@@ -60,10 +60,12 @@ class _Writes:
 
         return await self._write(change, actor=caller.subject, action="competition.created")
 
-    async def replace(self, competition_id: str, body: CompetitionBody, caller: Principal) -> dict[str, Any]:
+    async def replace(
+        self, competition_id: str, body: CompetitionBody, caller: Principal
+    ) -> CompetitionAnswer:
         """The next version of a competition's rule."""
         if body.id is not None and body.id != competition_id:
-            raise Problem(status=400, code="invalid_request", detail="id: it differs from the path")
+            raise id_mismatch(body.id, wanted=competition_id)
         rule = self._rule(body, competition_id)
 
         async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
@@ -78,7 +80,7 @@ class _Writes:
 
         return await self._write(change, actor=caller.subject, action="competition.rule_changed")
 
-    def _rule(self, body: CompetitionBody, competition_id: str) -> Rule:
+    def _rule(self, body: CompetitionBody | NewCompetitionBody, competition_id: str) -> Rule:
         try:
             return body.rule(
                 competition_id,
@@ -95,7 +97,7 @@ class _Writes:
         *,
         actor: str,
         action: str,
-    ) -> dict[str, Any]:
+    ) -> CompetitionAnswer:
         async def work(tx: AsyncConnection) -> Competition:
             parts = self.parts
             changed = await change(parts.store(tx), parts.campaigns(tx), parts.clock.now())
@@ -104,7 +106,7 @@ class _Writes:
             )
             return changed
 
-        return competition_json(await answered(self.parts.db.run(work)))
+        return competition_answer(await answered(self.parts.db.run(work)))
 
 
 def _audited(rule: Rule) -> dict[str, Any]:
@@ -134,75 +136,66 @@ def competition_controller(parts: HttpParts) -> type[Controller]:
             "/",
             guards=[writers],
             summary="Create a competition with version 1 of its rule",
-            responses=examples.COMPETITION_CREATED,
+            refusals={409: ("competition_exists",), 422: (*RULE_CODES, *CAMPAIGN_CODES)},
         )
         async def create(
-            self, data: JSONBody[CompetitionBody], request: Request[Any, Any, Any]
-        ) -> dict[str, Any]:
+            self, data: JSONBody[NewCompetitionBody], request: Request[Any, Any, Any]
+        ) -> CompetitionAnswer:
             return await writes.create(data, request.user)
 
         @put(
             "/{competition_id:str}",
             guards=[writers],
             summary="Put a new rule version into force",
-            responses=examples.COMPETITION,
+            refusals={**NO_COMPETITION, 422: (*RULE_CODES, *CAMPAIGN_CODES)},
         )
         async def replace(
             self,
             competition_id: FromPath[str],
             data: JSONBody[CompetitionBody],
             request: Request[Any, Any, Any],
-        ) -> dict[str, Any]:
+        ) -> CompetitionAnswer:
             return await writes.replace(competition_id, data, request.user)
 
-        @get(
-            "/",
-            guards=[readers],
-            summary="Competitions with their rules in force",
-            responses=examples.COMPETITIONS,
-        )
+        @get("/", guards=[readers], summary="Competitions with their rules in force, newest first")
         async def many(
             self, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
-        ) -> Page:
-            after = decode_cursor(cursor, length=1) or [""]
-            if not isinstance(after[0], str) or "\x00" in after[0]:
-                raise bad_cursor()
+        ) -> PageOf[CompetitionAnswer]:
             size = page_limit(limit)
             async with parts.db.transaction() as tx:
-                found = await parts.queries(tx).competition_page(after=after[0], limit=size)
-            return {
-                "items": [competition_json(one) for one in found],
-                "next_cursor": encode_cursor([found[-1].id]) if len(found) == size else None,
-            }
+                found = await parts.queries(tx).competition_page(before=named_place_of(cursor), limit=size)
+            last = [found[-1].created_at.isoformat(), found[-1].id] if len(found) == size else None
+            return PageOf(
+                items=[competition_answer(one) for one in found],
+                next_cursor=encode_cursor(last) if last else None,
+            )
 
         @get(
             "/{competition_id:str}",
             guards=[readers],
             summary="One competition with its rule in force",
-            responses=examples.COMPETITION,
+            refusals=NO_COMPETITION,
         )
-        async def one(self, competition_id: FromPath[str]) -> dict[str, Any]:
-            if "\x00" in competition_id:
-                raise competition_missing(competition_id)
+        async def one(self, competition_id: FromPath[str]) -> CompetitionAnswer:
             async with parts.db.transaction() as tx:
                 found = await parts.queries(tx).competition(competition_id)
             if found is None:
                 raise competition_missing(competition_id)
-            return competition_json(found)
+            return competition_answer(found)
 
         @get(
             "/{competition_id:str}/rules/{version:int}",
             guards=[readers],
             summary="One rule version",
-            responses=examples.RULE,
+            refusals=NO_COMPETITION,
         )
-        async def rule(self, competition_id: FromPath[str], version: FromPath[int]) -> dict[str, Any]:
-            if "\x00" in competition_id or not 1 <= version < 2**31:
+        async def rule(self, competition_id: FromPath[str], version: FromPath[int]) -> RuleAnswer:
+            if not 1 <= version < 2**31:
                 raise competition_missing(competition_id)
             async with parts.db.transaction() as tx:
                 found = await parts.queries(tx).rule(competition_id, version)
             if found is None:
                 raise competition_missing(competition_id)
-            return {"id": found.competition, **rule_json(found)}
+            return rule_answer(found)
 
     return CompetitionController

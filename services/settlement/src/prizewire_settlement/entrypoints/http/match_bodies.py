@@ -1,12 +1,21 @@
 """What game servers and admins send about matches. Results are those of the events, word for word."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
-from prizewire_contracts.envelope import CorrelationId, Version
-from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX, PlayerResult
-from prizewire_contracts.text import Ascii, Label, Name, Reason
+from prizewire_contracts.envelope import CorrelationId, HexSignature, Timestamp, Version
+from prizewire_contracts.events.matches import (
+    RESULTS_PER_PART_MAX,
+    MatchClosed,
+    MatchCompleted,
+    MatchCorrected,
+    MatchEntered,
+    MatchOpened,
+    MatchVoided,
+    PlayerResult,
+)
+from prizewire_contracts.text import Ascii, EventLine, Label, Name, Reason
 from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.domain.rules import PLACES_MAX
 
@@ -15,6 +24,7 @@ __all__ = [
     "RESULT_BYTES_MAX",
     "EndBody",
     "EntryBody",
+    "EventBody",
     "ResettleBody",
     "ResolveBody",
     "RotateBody",
@@ -42,6 +52,18 @@ class _Body(BaseModel):
 class ResolveBody(_Body):
     """What an admin decides: ``results`` that stand from now on, or ``void``; and why."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["results"],
+                    "properties": {"results": {"type": "array"}, "void": {"type": "null"}},
+                },
+                {"required": ["void"], "properties": {"void": {"const": True}, "results": {"type": "null"}}},
+            ]
+        }
+    )
+
     reason: Reason = Field(
         description="Why; it stands in the history, the event and the audit log.",
         examples=["the judges disqualified a player"],
@@ -54,7 +76,7 @@ class ResolveBody(_Body):
     void: Literal[True] | None = Field(
         None,
         description="The round does not count; only before it is final, or while rewards refuses its settlement.",
-        examples=[True],
+        examples=[None],
     )
 
     @model_validator(mode="after")
@@ -86,7 +108,9 @@ class EndBody(_Body):
     part: Version = Field(
         1, description="Which part of a large result this is; the order does not matter.", examples=[1]
     )
-    parts: Version = Field(1, description=f"How many parts it has, at most {PARTS_MAX}.", examples=[1])
+    parts: Annotated[int, Field(strict=True, ge=1, le=PARTS_MAX)] = Field(
+        1, description="How many parts it has.", examples=[1]
+    )
     correlation_id: CorrelationId | None = Field(
         None,
         description="Where the match has one; else it is derived from source and match.",
@@ -113,15 +137,67 @@ class TokenBody(_Body):
         description="The CloudEvents source that may report with it.", examples=["/games/chess"]
     )
     label: Label = Field("", description="For people: where it is used.", examples=["eu-west, blue"])
-    valid_days: Annotated[int, Field(ge=1)] = Field(90, description="How long it counts.", examples=[90])
+    valid_days: Annotated[int, Field(strict=True, ge=1)] = Field(
+        90, description="How long it counts.", examples=[90]
+    )
 
 
 class RotateBody(_Body):
     """A successor for a token, which counts for a while yet."""
 
-    valid_days: Annotated[int, Field(ge=1)] = Field(
+    valid_days: Annotated[int, Field(strict=True, ge=1)] = Field(
         90, description="How long the successor counts.", examples=[90]
     )
-    overlap_s: Annotated[int, Field(ge=0, le=30 * 86_400)] = Field(
+    overlap_s: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)] = Field(
         3_600, description="How long the former still counts, in seconds.", examples=[3_600]
     )
+
+
+class EventBody(BaseModel):
+    """A match event as on prizewire.matches.v1: CloudEvents 1.0, structured JSON, signed where the competition lists keys for
+    its source. A result, or a correction, of more than 2,000 players comes in parts (`part` of `parts`), each an event with a
+    request and a key of its own, and counts once all are here. Other attributes are allowed.
+    """
+
+    specversion: Literal["1.0"] = Field(examples=["1.0"])
+    id: EventLine = Field(
+        description="Names the event for its source. The same id has one effect.",
+        examples=["chess-4711-result"],
+    )
+    source: Ascii = Field(description="The source of the token.", examples=["/games/chess"])
+    type: Literal[
+        "prizewire.match.opened.v1",
+        "prizewire.match.entered.v1",
+        "prizewire.match.closed.v1",
+        "prizewire.match.completed.v1",
+        "prizewire.match.corrected.v1",
+        "prizewire.match.voided.v1",
+    ] = Field(examples=["prizewire.match.completed.v1"])
+    time: Timestamp = Field(examples=["2026-05-01T12:00:00Z"])
+    subject: Name = Field(description="The match id, as in `data`.", examples=["4711"])
+    datacontenttype: Literal["application/json"] = Field("application/json", examples=["application/json"])
+    correlationid: CorrelationId | None = Field(
+        None,
+        description="Else it is derived from source and match.",
+        examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
+    )
+    keyid: Ascii | None = Field(None, description="The key that signed it.", examples=["chess-1"])
+    signature: HexSignature | None = Field(
+        None,
+        description="Ed25519 over the event without `signature` and `traceparent`, as on Kafka.",
+        examples=["5f" * 64],
+    )
+    data: MatchCompleted | MatchCorrected | MatchEntered | MatchOpened | MatchClosed | MatchVoided = Field(
+        description="Of the event's type.",
+        examples=[{"match_id": "4711", "competition": "cup", "results": _RESULTS[0]}],
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _unread(cls, value: Any, handler: ModelWrapValidatorHandler["EventBody"]) -> "EventBody":
+        """The event is read as it came, which its signature covers; this model is for the document."""
+        del handler
+        if not isinstance(value, dict):
+            msg = "an event is a JSON object"
+            raise ValueError(msg)  # noqa: TRY004 - pydantic takes ValueError for what is refused
+        return cls.model_construct()  # type: ignore[call-arg] # nothing of it is read

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final
 
 import orjson
 from litestar import Controller, Request, Response, post
-from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,30 +12,25 @@ from prizewire_chassis.auth import Principal, machines
 from prizewire_chassis.http import Problem
 from prizewire_chassis.idempotency import check_key, idempotent
 from prizewire_chassis.inbox import Incoming, Refusal
-from prizewire_contracts.events.matches import RESULTS_PER_PART_MAX
 from prizewire_contracts.ids import http_id, round_id
-from prizewire_settlement.domain.model import Round
-from prizewire_settlement.domain.rounds import PARTS_MAX
-from prizewire_settlement.entrypoints.http import examples
-from prizewire_settlement.entrypoints.http.match_bodies import PART_BYTES_MAX, EndBody, EntryBody
-from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, refused
+from prizewire_settlement.entrypoints.answers import ReportAnswer, report_answer
+from prizewire_settlement.entrypoints.http.codes import ADMISSION_CODES, RESULT_CODES, UNREADABLE_CODES
+from prizewire_settlement.entrypoints.http.match_bodies import PART_BYTES_MAX, EndBody, EntryBody, EventBody
+from prizewire_settlement.entrypoints.http.parts import HttpParts, RequiredKey, refused
 from prizewire_settlement.metrics import REFUSED
 
 __all__ = ["match_controller"]
 
 _COMPLETED: Final = "prizewire.match.completed.v1"
 _ENTERED: Final = "prizewire.match.entered.v1"
-CloudEvent = Annotated[
-    dict[str, Any],
-    Body(
-        title="CloudEvent",
-        description="A match event as on prizewire.matches.v1: CloudEvents 1.0, structured JSON, signed where the "
-        f"competition lists keys for its source. A result, or a correction, of more than {RESULTS_PER_PART_MAX:,} players "
-        f"comes in parts (`part` of `parts`, at most {PARTS_MAX}), each an event with a request and a key of its own, and "
-        "counts once all are here.",
-        examples=[Example(value=examples.MATCH_EVENT)],
-    ),
-]
+CloudEvent = Annotated[EventBody, Body(title="CloudEvent")]
+_STATE_CODES: Final = (
+    "correlation_mismatch",
+    "event_mismatch",
+    "id_conflict",
+    "illegal_transition",
+    "subject_parked",
+)
 
 
 def match_controller(parts: HttpParts) -> type[Controller]:
@@ -54,15 +48,20 @@ def match_controller(parts: HttpParts) -> type[Controller]:
             "/",
             status_code=202,
             summary="Report a match event",
-            responses=examples.REPORTED,
+            refusals={
+                400: UNREADABLE_CODES,
+                403: ADMISSION_CODES,
+                409: (*_STATE_CODES, "dispute_window_passed", "result_conflict", "result_missing"),
+                422: ("competition_unknown", "entry_not_offered", *RESULT_CODES),
+            },
             request_max_body_size=PART_BYTES_MAX,
         )
         async def report(
             self,
             data: CloudEvent,
             request: Request[Any, Any, Any],
-            idempotency_key: IdempotencyKey = None,
-        ) -> Response[Any]:
+            idempotency_key: RequiredKey = None,
+        ) -> Response[ReportAnswer]:
             del data  # for the document; the event is read as it came, which its signature covers
             incoming = intake.read(await request.body(), sender=request.user)
             route = "POST /api/matches"
@@ -72,7 +71,13 @@ def match_controller(parts: HttpParts) -> type[Controller]:
             "/{match_id:str}/end",
             status_code=202,
             summary="Report a match's result, or a part of it, unsigned",
-            responses=examples.REPORTED,
+            refusals={
+                400: ("schema_invalid",),
+                403: ("source_not_allowed", "signature_missing"),
+                409: (*_STATE_CODES, "result_conflict"),
+                413: ("message_too_large",),
+                422: ("competition_unknown", *RESULT_CODES),
+            },
             request_max_body_size=PART_BYTES_MAX,
         )
         async def end(
@@ -80,8 +85,8 @@ def match_controller(parts: HttpParts) -> type[Controller]:
             match_id: FromPath[str],
             data: JSONBody[EndBody],
             request: Request[Any, Any, Any],
-            idempotency_key: IdempotencyKey = None,
-        ) -> Response[Any]:
+            idempotency_key: RequiredKey = None,
+        ) -> Response[ReportAnswer]:
             return await intake.fact(
                 _COMPLETED,
                 data.model_dump(mode="json"),
@@ -95,15 +100,20 @@ def match_controller(parts: HttpParts) -> type[Controller]:
             "/{match_id:str}/entries",
             status_code=202,
             summary="Report that a player enters a match, unsigned",
-            responses=examples.REPORTED,
+            refusals={
+                400: ("schema_invalid",),
+                403: ("source_not_allowed", "signature_missing"),
+                409: _STATE_CODES,
+                422: ("competition_unknown", "entry_not_offered"),
+            },
         )
         async def enter(
             self,
             match_id: FromPath[str],
             data: JSONBody[EntryBody],
             request: Request[Any, Any, Any],
-            idempotency_key: IdempotencyKey = None,
-        ) -> Response[Any]:
+            idempotency_key: RequiredKey = None,
+        ) -> Response[ReportAnswer]:
             return await intake.fact(
                 _ENTERED,
                 data.model_dump(mode="json"),
@@ -146,7 +156,7 @@ class _Intake:
         sender: Principal,
         route: str,
         key: str | None,
-    ) -> Response[Any]:
+    ) -> Response[ReportAnswer]:
         """A report that is not an event yet: it becomes one, whose id follows from source, route and key."""
         named = {name: value for name, value in body.items() if name != "correlation_id"}
         event = {
@@ -166,7 +176,7 @@ class _Intake:
 
     async def take(
         self, incoming: Incoming, *, route: str, key: str | None, body: dict[str, Any]
-    ) -> Response[Any]:
+    ) -> Response[ReportAnswer]:
         """Apply it once for this source, route and key.
 
         Raises:
@@ -175,7 +185,7 @@ class _Intake:
         parts = self._parts
         event = incoming.event
 
-        async def attempt(tx: AsyncConnection) -> Response[Any]:
+        async def attempt(tx: AsyncConnection) -> Response[ReportAnswer]:
             async def work(_: object) -> tuple[int, Any]:
                 refusal = await parts.processor.offer(tx, parts.spec, incoming)
                 if refusal is not None:
@@ -183,7 +193,7 @@ class _Intake:
                 subject = round_id(source=event.source, match_id=event.data.match_id)
                 found = (await parts.rounds(tx).rounds([subject])).get(subject)
                 assert found is not None, "an event without a refusal has its round"
-                return 202, _reported(found, event_id=event.id)
+                return 202, report_answer(found, event_id=event.id).model_dump(mode="json")
 
             answer = await idempotent(
                 tx,
@@ -195,7 +205,9 @@ class _Intake:
                 work=work,
             )
             headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-            return Response(answer.body, status_code=answer.status, headers=headers)
+            return Response(
+                ReportAnswer.model_validate(answer.body), status_code=answer.status, headers=headers
+            )
 
         return await parts.db.run(attempt)
 
@@ -203,16 +215,3 @@ class _Intake:
 def _problem(refusal: Refusal) -> Problem:
     REFUSED.labels(refusal.code).inc()
     return refused(refusal.code, refusal.detail)
-
-
-def _reported(found: Round, *, event_id: str) -> dict[str, Any]:
-    return {
-        "event_id": event_id,
-        "round_id": str(found.id),
-        "match_id": found.match_id,
-        "correlation_id": found.correlation_id,
-        "state": found.state,
-        "result_version": found.result_version,
-        "settlement_version": found.settlement_version,
-        "waiting_since": found.waiting_since,
-    }

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from litestar.params import HeaderParameter, QueryParameter
@@ -15,9 +15,10 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem, decode_cursor
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
-from prizewire_contracts.text import PRINTABLE
+from prizewire_contracts.text import PRINTABLE, is_printable
 from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.errors import DecisionRefused, ReportRefused, RoundMissing, RuleInvalid
+from prizewire_settlement.entrypoints.http.codes import status_of
 from prizewire_settlement.handlers.competitions import CompetitionExists, CompetitionMissing
 from prizewire_settlement.ports import (
     Campaigns,
@@ -31,10 +32,13 @@ from prizewire_settlement.ports import (
 __all__ = [
     "HttpParts",
     "IdempotencyKey",
+    "RequiredKey",
     "Words",
     "answered",
     "bad_cursor",
     "competition_missing",
+    "id_mismatch",
+    "named_place_of",
     "place_of",
     "readers",
     "refused",
@@ -45,39 +49,11 @@ __all__ = [
 
 T = TypeVar("T")
 Words = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        required=False,
-        description="1 to 255 letters, digits, colons, underscores or hyphens; the same key has one effect.",
-    ),
-]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
+RequiredKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=True)]
+"""A request without it is refused with 400 ``idempotency_key_required``."""
 writers = require(Role.ADMIN)
 readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
-
-_STATUS: Final = {
-    "message_too_large": 413,
-    "competition_unknown": 404,
-    "source_not_allowed": 403,
-    "signature_missing": 403,
-    "signature_invalid": 403,
-    "key_not_trusted": 403,
-    "id_conflict": 409,
-    "correlation_mismatch": 409,
-    "event_mismatch": 409,
-    "result_conflict": 409,
-    "result_missing": 409,
-    "illegal_transition": 409,
-    "dispute_window_passed": 409,
-    "subject_parked": 409,
-    "entry_not_offered": 409,
-    "duplicate_player": 422,
-    "score_missing": 422,
-    "tie_refused": 422,
-    "invalid_amount": 422,
-}
-"""The status of a refusal; what is not here could not be read, and is 400."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +99,7 @@ async def answered(work: Awaitable[T]) -> T:
 
 def refused(code: str, detail: str) -> Problem:
     """A report that was not applied."""
-    return Problem(status=_STATUS.get(code, 400), code=code, detail=detail)
+    return Problem(status=status_of(code), code=code, detail=detail)
 
 
 def unusable(error: RuleInvalid) -> Problem:
@@ -137,13 +113,19 @@ def competition_missing(competition_id: str) -> Problem:
     return Problem(status=404, code="competition_unknown", detail=detail)
 
 
+def id_mismatch(given: str, *, wanted: str, field: str = "id") -> Problem:
+    """A body about another competition than the path's."""
+    detail = f"the body names the competition {given}, the path {wanted}: leave {field} out, or name the same"
+    return Problem(status=422, code="id_mismatch", detail=detail, field=field)
+
+
 def round_missing(round_id: object) -> Problem:
     """A round that is not there."""
     return Problem(status=404, code="round_unknown", detail=f"there is no round {round_id}")
 
 
 def bad_cursor() -> Problem:
-    """A cursor that is none of ours."""
+    """A cursor that the route did not give."""
     return Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
 
 
@@ -153,13 +135,28 @@ def place_of(cursor: str | None) -> tuple[datetime, UUID] | None:
     Raises:
         Problem: 400 ``cursor_invalid``.
     """
+    found = named_place_of(cursor)
+    if found is None:
+        return None
+    try:
+        return found[0], UUID(found[1])
+    except ValueError:
+        raise bad_cursor() from None
+
+
+def named_place_of(cursor: str | None) -> tuple[datetime, str] | None:
+    """The (time, name) sort key inside a cursor.
+
+    Raises:
+        Problem: 400 ``cursor_invalid``.
+    """
     values = decode_cursor(cursor, length=2)
     if values is None:
         return None
     try:
-        at, found = datetime.fromisoformat(values[0]), UUID(values[1])
-    except (TypeError, ValueError, AttributeError):
+        at, name = datetime.fromisoformat(values[0]), values[1]
+    except (TypeError, ValueError):
         raise bad_cursor() from None
-    if at.tzinfo is None:
+    if at.tzinfo is None or not isinstance(name, str) or not is_printable(name):
         raise bad_cursor()
-    return at, found
+    return at, name

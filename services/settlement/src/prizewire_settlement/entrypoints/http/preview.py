@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Controller, post
 from litestar.params import FromPath, JSONBody
@@ -18,17 +18,13 @@ from prizewire_money import AssetRegistry
 from prizewire_settlement.domain.errors import ReportRefused, RuleInvalid
 from prizewire_settlement.domain.model import PlayerResult, Rule
 from prizewire_settlement.domain.results import score_from_text
-from prizewire_settlement.entrypoints.answers import (
-    line_json,
-    money,
-)
-from prizewire_settlement.entrypoints.bodies import (
-    CompetitionBody,
-)
-from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.answers import PreviewAnswer, preview_answer
+from prizewire_settlement.entrypoints.bodies import CompetitionBody
+from prizewire_settlement.entrypoints.http.codes import NO_COMPETITION, RESULT_CODES, RULE_CODES
 from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, RESULTS_MAX
+from prizewire_settlement.entrypoints.http.parts import competition_missing, id_mismatch
 from prizewire_settlement.handlers.competitions import CompetitionMissing
-from prizewire_settlement.handlers.preview import Preview, known_rule, preview
+from prizewire_settlement.handlers.preview import known_rule, preview
 from prizewire_settlement.ports import Queries
 
 __all__ = ["PreviewBody", "PreviewParts", "preview_controller"]
@@ -41,7 +37,16 @@ class PreviewBody(BaseModel):
     ``rule_version`` names another, or ``rule`` brings one that is not stored.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"rule": {"type": "null"}}},
+                {"properties": {"rule_version": {"type": "null"}}},
+            ]
+        },
+    )
 
     results: Annotated[list[ResultBody], Field(min_length=1, max_length=RESULTS_MAX)] = Field(
         description=f"Each player with the stated place, or named scores, or both; at most {RESULTS_MAX:,}, as many as a "
@@ -52,10 +57,12 @@ class PreviewBody(BaseModel):
         ],
     )
     rule_version: Version | None = Field(
-        None, description="A stored version of the competition's rule.", examples=[3]
+        None, description="A stored version of the competition's rule.", examples=[1]
     )
     rule: CompetitionBody | None = Field(
-        None, description="A rule as it would be put; then the competition need not exist."
+        None,
+        description="A rule as it would be put; then the competition need not exist.",
+        examples=[None],
     )
 
     @model_validator(mode="after")
@@ -79,16 +86,14 @@ class PreviewParts:
     async def rule_of(self, competition_id: str, body: PreviewBody) -> Rule:
         """The rule that a body asks for."""
         if body.rule is not None:
-            if body.rule.id not in (None, competition_id):
-                raise Problem(status=400, code="invalid_request", detail="rule.id: it differs from the path")
+            if body.rule.id is not None and body.rule.id != competition_id:
+                raise id_mismatch(body.rule.id, wanted=competition_id, field="rule.id")
             return body.rule.rule(
                 competition_id,
                 assets=self.assets,
                 platform_fee_bps=self.platform_fee_bps,
                 organizer_fee_bps=self.organizer_fee_bps,
             )
-        if "\x00" in competition_id:
-            raise CompetitionMissing(competition_id)
         async with self.db.transaction() as tx:
             return await known_rule(
                 queries=self.queries(tx), competition_id=competition_id, version=body.rule_version
@@ -107,22 +112,22 @@ def preview_controller(parts: PreviewParts) -> type[Controller]:
             guards=[_readers],
             status_code=200,
             summary="What a result would pay, to the minor unit, without effect",
-            responses=examples.PREVIEW,
+            refusals={**NO_COMPETITION, 422: (*RULE_CODES, *RESULT_CODES)},
             request_max_body_size=RESULT_BYTES_MAX,
         )
-        async def show(self, competition_id: FromPath[str], data: JSONBody[PreviewBody]) -> dict[str, Any]:
+        async def show(self, competition_id: FromPath[str], data: JSONBody[PreviewBody]) -> PreviewAnswer:
             try:
                 rule = await parts.rule_of(competition_id, data)
-                return _preview_json(preview(rule=rule, results=[_result(one) for one in data.results]))
+                found = preview(rule=rule, results=[_result(one) for one in data.results])
             except CompetitionMissing:
-                detail = f"there is no competition {competition_id}, or no such version of its rule"
-                raise Problem(status=404, code="competition_unknown", detail=detail) from None
+                raise competition_missing(competition_id) from None
             except RuleInvalid as error:
                 raise Problem(
                     status=422, code=error.code, detail=error.detail, field=f"rule.{error.field}"
                 ) from None
             except ReportRefused as refused:
                 raise Problem(status=422, code=refused.reason, detail=refused.detail) from None
+            return preview_answer(found.rule, found.prizes)
 
     return PreviewController
 
@@ -131,24 +136,3 @@ def _result(body: ResultBody) -> PlayerResult:
     return PlayerResult(
         body.player, body.place, {name: score_from_text(text) for name, text in body.scores.items()}
     )
-
-
-def _preview_json(found: Preview) -> dict[str, Any]:
-    """``rule_version`` is null where the rule is not stored."""
-    rule, prizes = found.rule, found.prizes
-    return {
-        "competition": rule.competition,
-        "rule_version": rule.version or None,
-        "asset": rule.asset.code,
-        "gross": money(rule, prizes.fees.gross),
-        "fees": {
-            "platform": money(rule, prizes.fees.platform),
-            "platform_bps": rule.platform_bps,
-            "organizer": money(rule, prizes.fees.organizer),
-            "organizer_bps": rule.organizer_bps,
-            "organizer_player": rule.organizer_player,
-        },
-        "net": money(rule, prizes.fees.net),
-        "unclaimed": money(rule, prizes.unclaimed),
-        "lines": [line_json(line, rule=rule) for line in prizes.lines],
-    }

@@ -10,24 +10,32 @@ from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.idempotency import idempotent
 from prizewire_settlement.domain.model import ResultPart, Settlement
 from prizewire_settlement.domain.results import document_of, hash_of
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.entrypoints.answers import (
-    line_json,
-    refusal_json,
-    round_json,
-    settlement_json,
-    transition_json,
+    DecisionAnswer,
+    LineAnswer,
+    RefusalAnswer,
+    RoundAnswer,
+    RoundDetailAnswer,
+    SettlementAnswer,
+    WaitingAnswer,
+    line_answer,
+    refusal_answer,
+    round_answer,
+    settlement_answer,
+    transition_answer,
 )
 from prizewire_settlement.entrypoints.consumers import players_of
-from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.http.codes import CAMPAIGN_CODES, NO_ROUND, RESULT_CODES
 from prizewire_settlement.entrypoints.http.match_bodies import RESULT_BYTES_MAX, ResettleBody, ResolveBody
 from prizewire_settlement.entrypoints.http.parts import (
     HttpParts,
-    IdempotencyKey,
+    RequiredKey,
     Words,
     answered,
     bad_cursor,
@@ -51,7 +59,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
         path = "/api/rounds"
         tags = ["rounds"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/", guards=[readers], summary="Rounds, newest first", responses=examples.ROUNDS)
+        @get("/", guards=[readers], summary="Rounds, newest first")
         async def many(
             self,
             *,
@@ -66,7 +74,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             ] = False,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
-        ) -> Page:
+        ) -> PageOf[RoundAnswer]:
             size = page_limit(limit)
             wanted = RoundFilter(
                 competition=competition,
@@ -78,46 +86,46 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             async with parts.db.transaction() as tx:
                 found = await parts.queries(tx).round_page(wanted, after=place_of(cursor), limit=size)
             last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
-            return {
-                "items": [round_json(one) for one in found],
-                "next_cursor": encode_cursor(last) if last else None,
-            }
+            return PageOf(
+                items=[round_answer(one) for one in found],
+                next_cursor=encode_cursor(last) if last else None,
+            )
 
         @get(
             "/{round_id:uuid}",
             guards=[readers],
             summary="One round with its steps, its settlement and the first 1,000 lines",
-            responses=examples.ROUND,
+            refusals=NO_ROUND,
         )
-        async def one(self, round_id: FromPath[UUID]) -> dict[str, Any]:
+        async def one(self, round_id: FromPath[UUID]) -> RoundDetailAnswer:
             async with parts.db.transaction() as tx:
                 record = await parts.queries(tx).round(round_id)
             if record is None:
                 raise round_missing(round_id)
             newest = record.settlements[-1] if record.settlements else None
-            return {
-                **round_json(record.round),
-                "waiting": waiting_json(record.parts, standing=record.round.result_version),
-                "refused": refused_json(record),
-                "transitions": [transition_json(step) for step in record.transitions],
-                "settlement": _newest_json(record, newest),
-                "lines": []
+            return RoundDetailAnswer(
+                **dict(round_answer(record.round)),
+                waiting=_waiting(record.parts, standing=record.round.result_version),
+                refused=_refused(record),
+                transitions=[transition_answer(step) for step in record.transitions],
+                settlement=_newest(record, newest),
+                lines=[]
                 if newest is None
-                else [line_json(line, rule=newest.rule) for line in newest.lines],
-            }
+                else [line_answer(line, rule=newest.rule) for line in newest.lines],
+            )
 
         @get(
             "/{round_id:uuid}/lines",
             guards=[readers],
             summary="All lines of a round's newest settlement",
-            responses=examples.LINES,
+            refusals=NO_ROUND,
         )
         async def lines(
             self,
             round_id: FromPath[UUID],
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
-        ) -> Page:
+        ) -> PageOf[LineAnswer]:
             size = page_limit(limit)
             after = decode_cursor(cursor, length=1) or [0]
             if not isinstance(after[0], int) or not 0 <= after[0] < 2**31:
@@ -128,16 +136,17 @@ def round_controller(parts: HttpParts) -> type[Controller]:
                 detail = f"there is no settled round {round_id}"
                 raise Problem(status=404, code="round_unknown", detail=detail)
             rule, page = found
-            return {
-                "items": [line_json(line, rule=rule) for line in page],
-                "next_cursor": encode_cursor([page[-1].line]) if len(page) == size else None,
-            }
+            return PageOf(
+                items=[line_answer(line, rule=rule) for line in page],
+                next_cursor=encode_cursor([page[-1].line]) if len(page) == size else None,
+            )
 
         @get(
             "/{round_id:uuid}/lines.csv",
             guards=[readers],
             summary="All lines of a round's newest settlement as CSV",
             media_type=CSV_TYPE,
+            refusals=NO_ROUND,
         )
         async def lines_as_csv(self, round_id: FromPath[UUID]) -> Stream:
             async with parts.db.transaction() as tx:
@@ -157,7 +166,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             guards=[writers],
             status_code=200,
             summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
-            responses=examples.RESOLVED,
+            refusals={**NO_ROUND, 409: ("illegal_transition",), 422: RESULT_CODES},
             request_max_body_size=RESULT_BYTES_MAX,
         )
         async def resolve(
@@ -165,8 +174,8 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             round_id: FromPath[UUID],
             data: JSONBody[ResolveBody],
             request: Request[Any, Any, Any],
-            idempotency_key: IdempotencyKey = None,
-        ) -> Response[Any]:
+            idempotency_key: RequiredKey = None,
+        ) -> Response[DecisionAnswer]:
             return await _resolve(parts, round_id, data, caller=request.user, key=idempotency_key)
 
         @post(
@@ -174,15 +183,19 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             guards=[writers],
             status_code=200,
             summary="Settle a refused round anew, under the rule that its competition has in force",
-            responses=examples.RESETTLED,
+            refusals={
+                **NO_ROUND,
+                409: ("entry_fee_changed", "round_not_refused", "rule_unchanged"),
+                422: (*CAMPAIGN_CODES, *RESULT_CODES),
+            },
         )
         async def resettle(
             self,
             round_id: FromPath[UUID],
             data: JSONBody[ResettleBody],
             request: Request[Any, Any, Any],
-            idempotency_key: IdempotencyKey = None,
-        ) -> Response[Any]:
+            idempotency_key: RequiredKey = None,
+        ) -> Response[DecisionAnswer]:
             return await _resettle(parts, round_id, data, caller=request.user, key=idempotency_key)
 
     return RoundController
@@ -190,7 +203,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
 
 async def _resolve(
     parts: HttpParts, round_id: UUID, body: ResolveBody, *, caller: Principal, key: str | None
-) -> Response[Any]:
+) -> Response[DecisionAnswer]:
     results = None if body.results is None else players_of(body.results)
 
     async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
@@ -218,7 +231,7 @@ async def _resolve(
 
 async def _resettle(
     parts: HttpParts, round_id: UUID, body: ResettleBody, *, caller: Principal, key: str | None
-) -> Response[Any]:
+) -> Response[DecisionAnswer]:
     async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
         resolved = await resettle_round(
             round_id=round_id,
@@ -255,11 +268,11 @@ async def _decide(
     sent: dict[str, Any],
     caller: Principal,
     key: str | None,
-) -> Response[Any]:
+) -> Response[DecisionAnswer]:
     """Carry out an admin's decision once for its key, and answer the round after it."""
     done: list[tuple[Resolved, int]] = []
 
-    async def attempt(tx: AsyncConnection) -> Response[Any]:
+    async def attempt(tx: AsyncConnection) -> Response[DecisionAnswer]:
         done.clear()
 
         async def work(request_id: UUID) -> tuple[int, Any]:
@@ -268,11 +281,12 @@ async def _decide(
             assert record is not None
             newest = record.settlements[-1] if record.settlements else None
             done.append((resolved, 0 if newest is None else record.lines_total[newest.version]))
-            return 200, {
-                **round_json(record.round),
-                "changed": resolved.changed,
-                "settlement": _newest_json(record, newest),
-            }
+            decision = DecisionAnswer(
+                **dict(round_answer(record.round)),
+                changed=resolved.changed,
+                settlement=_newest(record, newest),
+            )
+            return 200, decision.model_dump(mode="json")
 
         answer = await idempotent(
             tx,
@@ -284,7 +298,9 @@ async def _decide(
             work=work,
         )
         headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-        return Response(answer.body, status_code=answer.status, headers=headers)
+        return Response(
+            DecisionAnswer.model_validate(answer.body), status_code=answer.status, headers=headers
+        )
 
     answer = await answered(parts.db.run(attempt))
     for resolved, lines in done:
@@ -331,21 +347,21 @@ def _count(resolved: Resolved, lines: int) -> None:
         LINES.inc(lines)
 
 
-def _newest_json(record: RoundRecord, newest: Settlement | None) -> dict[str, Any] | None:
+def _newest(record: RoundRecord, newest: Settlement | None) -> SettlementAnswer | None:
     if newest is None:
         return None
-    return settlement_json(newest, lines_total=record.lines_total[newest.version])
+    return settlement_answer(newest, lines_total=record.lines_total[newest.version])
 
 
-def refused_json(record: RoundRecord) -> dict[str, Any] | None:
+def _refused(record: RoundRecord) -> RefusalAnswer | None:
     """Why rewards can never book the round's newest settlement; None where it does not refuse it."""
     if record.round.refused_at is None:
         return None
     newest = record.round.settlement_version
-    return next((refusal_json(one) for one in record.refusals if one.version == newest), None)
+    return next((refusal_answer(one) for one in record.refusals if one.version == newest), None)
 
 
-def waiting_json(heads: Sequence[ResultPart], *, standing: int | None) -> dict[str, Any] | None:
+def _waiting(heads: Sequence[ResultPart], *, standing: int | None) -> WaitingAnswer | None:
     """The newest result of which parts wait, and the numbers of those that are missing."""
     waiting = [
         head
@@ -362,8 +378,8 @@ def waiting_json(heads: Sequence[ResultPart], *, standing: int | None) -> dict[s
         for head in waiting
         if (head.result_version, head.parts) == (newest.result_version, newest.parts)
     }
-    return {
-        "result_version": newest.result_version,
-        "parts": newest.parts,
-        "missing": [part for part in range(1, newest.parts + 1) if part not in here],
-    }
+    return WaitingAnswer(
+        result_version=newest.result_version,
+        parts=newest.parts,
+        missing=[part for part in range(1, newest.parts + 1) if part not in here],
+    )

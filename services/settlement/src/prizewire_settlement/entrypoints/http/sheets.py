@@ -6,21 +6,15 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+from prizewire_chassis.http.cells import safe_cell
 from prizewire_settlement.domain.model import Line, Rule
-from prizewire_settlement.entrypoints.answers import money
+from prizewire_settlement.entrypoints.rule_answers import money
 
-__all__ = ["CSV_TYPE", "lines_csv", "safe_cell"]
+__all__ = ["CSV_TYPE", "lines_csv"]
 
 CSV_TYPE: Final = "text/csv; header=present"
 _HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
 _ROWS_AT_ONCE: Final = 2_000
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet may evaluate, full-width forms included (OWASP, "CSV Injection")."""
-
-
-def safe_cell(text: str) -> str:
-    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 async def lines_csv(

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -11,11 +11,18 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import Problem, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.idempotency import Answer, idempotent
-from prizewire_settlement.entrypoints.http import examples
+from prizewire_settlement.entrypoints.answers import (
+    NewTokenAnswer,
+    RotatedTokenAnswer,
+    TokenAnswer,
+    token_answer,
+)
+from prizewire_settlement.entrypoints.http.codes import NO_TOKEN
 from prizewire_settlement.entrypoints.http.match_bodies import RotateBody, TokenBody
-from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, Words, bad_cursor, writers
+from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, Words, place_of, writers
 from prizewire_settlement.handlers.source_tokens import (
     PREFIX,
     TokenEnded,
@@ -29,6 +36,7 @@ from prizewire_settlement.ports import SourceToken
 __all__ = ["source_token_controller"]
 
 _RANDOM_BYTES = 32
+_Shown = TypeVar("_Shown", bound=NewTokenAnswer)
 
 
 def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901 - a list of routes
@@ -39,13 +47,13 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
         guards = [writers]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["source tokens"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @post("/", summary="Make a token for one source", responses=examples.TOKEN_CREATED)
+        @post("/", summary="Make a token for one source", refusals={422: ("validity_too_long",)})
         async def create(
             self,
             data: JSONBody[TokenBody],
             request: Request[Any, Any, Any],
             key: IdempotencyKey = None,
-        ) -> Response[dict[str, Any]]:
+        ) -> Response[NewTokenAnswer]:
             """With an Idempotency-Key a repeated request makes no second token, and is answered with ``token: null``,
             since its text is not kept.
             """
@@ -64,33 +72,34 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
                     )
                     await make_token(token=token, secret=secret, store=parts.tokens(tx))
                     await _audit(parts, tx, "source_token.created", token, actor)
-                    return 201, _token_json(token)
+                    return 201, token_answer(token).model_dump(mode="json")
 
                 return await _once(
                     tx, actor=actor, route="POST /api/source-tokens", key=key, data=data, now=now, make=make
                 )
 
-            return _shown_once(await parts.db.run(attempt), secret)
+            return _shown_once(NewTokenAnswer, await parts.db.run(attempt), secret)
 
-        @get("/", summary="Tokens, without their text", responses=examples.TOKENS)
+        @get("/", summary="Tokens, without their text, newest first")
         async def many(
             self,
             source: Words = None,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
-        ) -> Page:
+        ) -> PageOf[TokenAnswer]:
             size = page_limit(limit)
             async with parts.db.transaction() as tx:
-                found = await parts.tokens(tx).page(source=source, after=_after(cursor), limit=size)
-            return {
-                "items": [_token_json(token) for token in found],
-                "next_cursor": encode_cursor([str(found[-1].id)]) if len(found) == size else None,
-            }
+                found = await parts.tokens(tx).page(source=source, before=place_of(cursor), limit=size)
+            last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
+            return PageOf(
+                items=[token_answer(token) for token in found],
+                next_cursor=encode_cursor(last) if last else None,
+            )
 
         @post(
             "/{token_id:uuid}/rotate",
             summary="Make a token's successor; both count for a while",
-            responses=examples.TOKEN_ROTATED,
+            refusals={**NO_TOKEN, 409: ("token_ended",), 422: ("validity_too_long",)},
         )
         async def rotate(
             self,
@@ -98,7 +107,7 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
             data: JSONBody[RotateBody],
             request: Request[Any, Any, Any],
             key: IdempotencyKey = None,
-        ) -> Response[dict[str, Any]]:
+        ) -> Response[RotatedTokenAnswer]:
             """As for making one: under one Idempotency-Key there is one successor, whose text is shown once."""
             now, actor, secret = parts.clock.now(), request.user.subject, _secret()
             validity = _validity(parts, data.valid_days)
@@ -116,7 +125,10 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
                         now=now,
                     )
                     await _audit(parts, tx, "source_token.rotated", successor, actor, former=str(former.id))
-                    return 201, {**_token_json(successor), "former": _token_json(former)}
+                    return 201, {
+                        **token_answer(successor).model_dump(mode="json"),
+                        "former": token_answer(former).model_dump(mode="json"),
+                    }
 
                 return await _once(
                     tx,
@@ -129,7 +141,7 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
                 )
 
             try:
-                return _shown_once(await parts.db.run(attempt), secret)
+                return _shown_once(RotatedTokenAnswer, await parts.db.run(attempt), secret)
             except TokenMissing:
                 raise _missing(token_id) from None
             except TokenEnded:
@@ -140,9 +152,9 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
             "/{token_id:uuid}",
             status_code=200,
             summary="Revoke a token at once",
-            responses=examples.TOKEN_REVOKED,
+            refusals=NO_TOKEN,
         )
-        async def revoke(self, token_id: FromPath[UUID], request: Request[Any, Any, Any]) -> dict[str, Any]:
+        async def revoke(self, token_id: FromPath[UUID], request: Request[Any, Any, Any]) -> TokenAnswer:
             now, actor = parts.clock.now(), request.user.subject
 
             async def work(tx: AsyncConnection) -> SourceToken:
@@ -151,7 +163,7 @@ def source_token_controller(parts: HttpParts) -> type[Controller]:  # noqa: C901
                 return revoked
 
             try:
-                return _token_json(await parts.db.run(work))
+                return token_answer(await parts.db.run(work))
             except TokenMissing:
                 raise _missing(token_id) from None
 
@@ -176,10 +188,10 @@ async def _once(
     return await idempotent(tx, actor=actor, route=route, key=key, body=body, now=now, work=make)
 
 
-def _shown_once(answer: Answer, secret: str) -> Response[dict[str, Any]]:
+def _shown_once(kind: type[_Shown], answer: Answer, secret: str) -> Response[_Shown]:
     headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-    token = None if answer.replayed else secret
-    return Response({**answer.body, "token": token}, status_code=answer.status, headers=headers)
+    shown = kind.model_validate({**answer.body, "token": None if answer.replayed else secret})
+    return Response(shown, status_code=answer.status, headers=headers)
 
 
 def _secret() -> str:
@@ -198,28 +210,6 @@ async def _audit(
 ) -> None:
     detail = {"source": token.source, "label": token.label, "expires_at": token.expires_at.isoformat()}
     await parts.audit.record(tx, actor=actor, action=action, target=str(token.id), detail={**detail, **more})
-
-
-def _token_json(token: SourceToken) -> dict[str, Any]:
-    return {
-        "id": str(token.id),
-        "source": token.source,
-        "label": token.label,
-        "created_by": token.created_by,
-        "created_at": token.created_at.isoformat(),
-        "expires_at": token.expires_at.isoformat(),
-        "revoked_at": None if token.revoked_at is None else token.revoked_at.isoformat(),
-    }
-
-
-def _after(cursor: str | None) -> UUID | None:
-    values = decode_cursor(cursor, length=1)
-    if values is None:
-        return None
-    try:
-        return UUID(values[0])
-    except (TypeError, ValueError, AttributeError):
-        raise bad_cursor() from None
 
 
 def _missing(token_id: UUID) -> Problem:
