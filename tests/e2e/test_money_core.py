@@ -2,11 +2,19 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+from confluent_kafka import Producer
+
+from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.encode import sign_raw
+from prizewire_contracts.topics import PAYOUTS
+from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.api import Api
 from prizewire_devstack.declarations import make_competition, once_known
 from prizewire_devstack.stack import Stack
+from prizewire_devstack.verification import verify
 from prizewire_devstack.waiting import eventually_sync
 from tests.crowd import Crowd
 from tests.scene import ASSET, SOURCE
@@ -47,6 +55,27 @@ def wallet(crowd: Crowd, player: str) -> dict[str, Any]:
 
 def balances(crowd: Crowd, bucket: str, *players: str) -> list[str]:
     return [wallet(crowd, player).get(bucket, NOTHING) for player in players]
+
+
+def said(crowd: Crowd, kind: str, data: dict[str, Any], *, version: int) -> None:
+    """Publish what payouts says of a top-up, signed with its key: no rail of this stack takes top-ups."""
+    raw = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": "/prizewire/payouts",
+        "type": kind,
+        "time": datetime.now(UTC).isoformat(),
+        "subject": data["topup_id"],
+        "datacontenttype": "application/json",
+        "correlationid": data["topup_id"],
+        "aggregateversion": version,
+        "data": data,
+    }
+    key = MessageKey.from_json(crowd.stack.keyring.message_key_file("payouts").read_text())
+    producer = Producer({**crowd.stack.kafka.login("payouts").librdkafka(), "acks": "all"})
+    event = sign_raw(topic=PAYOUTS.name, raw=raw, key=key)
+    producer.produce(PAYOUTS.name, key=data["topup_id"].encode(), value=canonical_bytes(event))
+    assert producer.flush(30) == 0
 
 
 def top_up(crowd: Crowd, player: str, amount: str) -> None:
@@ -165,6 +194,35 @@ def test_what_was_spent_is_owed_and_recovered(full_stack: Stack) -> None:
     assert crowd.breaches() == []
 
 
+def test_charged_back_money_buys_no_other_entry(full_stack: Stack) -> None:
+    """A top-up of 20.00, an entry for 15.00, all of it disputed: the void of the match pays the debt first."""
+    fee = {"entry_fee": {"amount": "15.00", "asset": ASSET}}
+    crowd = make(full_stack, "charge", **WINDOW, **fee)
+    voided, (player, *_) = crowd.match(0)
+    session = {
+        "topup_id": str(uuid4()),
+        "player": player,
+        "asset": ASSET,
+        "amount": "20.00",
+        "rail": "stripe",
+    }
+    said(crowd, "prizewire.topup.completed.v1", {**session, "reference": "pay_1"}, version=1)
+    eventually_sync(lambda: balances(crowd, "topup", player) == ["20.00"], deadline_s=30)
+    report(crowd, "opened", voided)
+    report(crowd, "entered", voided, player=player)
+    eventually_sync(lambda: balances(crowd, "topup", player) == ["5.00"], deadline_s=30)
+    said(crowd, "prizewire.topup.disputed.v1", {**session, "reversal_ref": "dp_1"}, version=2)
+    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == ["15.00"], deadline_s=30)
+    report(crowd, "voided", voided, reason="power cut")
+    eventually_sync(lambda: [one["open"] for one in receivables(crowd, player)] == [NOTHING], deadline_s=30)
+    assert balances(crowd, "topup", player) == [NOTHING]
+    another, _ = crowd.match(1)
+    report(crowd, "opened", another)
+    report(crowd, "entered", another, player=player)
+    eventually_sync(lambda: ("refused", "insufficient_balance") in entries(crowd, player), deadline_s=30)
+    assert crowd.breaches() == []
+
+
 def test_a_prize_to_be_claimed_is_claimed_once(full_stack: Stack) -> None:
     """Final prizes wait for their players; claimed twice they are credited once."""
     crowd = make(full_stack, "claim", delivery="claim")
@@ -265,3 +323,10 @@ def unmended(api: Api) -> list[str]:
         one["breaches"] for one in checks if one["name"] == "settlement.refused_rounds_are_mended"
     )
     return found
+
+
+def test_all_of_it_is_verified(full_stack: Stack) -> None:
+    """What `prizewire verify` says once rounds were refused, prizes fell short and money was charged back."""
+    with Api(base_url=full_stack.url, token=full_stack.token("admin", "operator")) as api:
+        found = verify(api, signer_url=full_stack.service_url("signer"))
+    assert (found.silent, found.broken) == ((), ())

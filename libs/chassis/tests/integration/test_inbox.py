@@ -131,18 +131,20 @@ async def test_hostile_text_is_stored(db, processor, make_spec):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "state"),
     [
-        ("time", "0001-01-01T00:00:00+14:00"),
-        ("time", "9999-12-31T23:59:59-14:00"),
-        ("id", "a\u0000b"),
-        ("subject", "a\u0000b"),
+        ("time", "0001-01-01T00:00:00+14:00", "dead"),
+        ("time", "9999-12-31T23:59:59-14:00", "dead"),
+        ("id", "a\u0000b", "parked"),
+        ("subject", "a\u0000b", "dead"),
     ],
 )
-async def test_a_malformed_attribute_is_dead_and_stops_nobody(
-    db, processor, make_spec, outbox, clock, name, value
+async def test_a_malformed_attribute_is_set_aside_and_stops_nobody(
+    db, processor, make_spec, outbox, clock, name, value, state
 ):
-    """A moment outside the calendar, or a NUL where a name should be, is dead at once; the batch goes on."""
+    """A moment outside the calendar, or a NUL where a name should be, is set aside at once; the batch goes on. Only what
+    has a signature and a subject is parked.
+    """
     payout, fine = uuid4(), held(outbox, uuid4(), 1)
     attributes = {
         "time": clock.now().isoformat(),
@@ -157,7 +159,7 @@ async def test_a_malformed_attribute_is_dead_and_stops_nobody(
     )  # fmt: skip
     await asyncio.wait_for(processor.process(make_spec(), records(forged, fine, topic=TOPIC)), timeout=20)
     assert await effects(db) == [fine.event_id]
-    assert await stuck_rows(db) == [("dead", "schema_invalid")]
+    assert await stuck_rows(db) == [(state, "schema_invalid")]
 
 
 async def test_a_message_that_breaks_the_decoder_is_dead(db, processor, make_spec, outbox, monkeypatch):

@@ -3,14 +3,17 @@
 from dataclasses import replace
 from uuid import uuid4
 
+import orjson
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
+from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, signed_poison, stuck_rows
 from prizewire_chassis.inbox import Refusal, VersionRule
+from prizewire_chassis.inbox import processor as processor_module
 from prizewire_chassis.stuck_events import NotReplayable
-from prizewire_chassis.testing import records
+from prizewire_chassis.testing import make_key, records
 from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.events.payouts import PayoutApproved, PayoutApprovedEvent
 
 
@@ -172,3 +175,42 @@ async def test_a_type_of_no_concern_leaves_no_trace(db, processor, handler, make
         assert [tuple(row) for row in rows] == [(head.event_id, "event_mismatch")]
         rows = await tx.execute(text("SELECT event_id FROM inbox"))
         assert [row.event_id for row in rows] == [head.event_id]
+
+
+@pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.HIGHEST, VersionRule.NONE])
+async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subject(
+    db, processor, make_spec, make_stuck, outbox, clock, monkeypatch, rule
+):
+    """It is a breach, nothing newer goes past it, other subjects go on; once its consumer can read it, all are applied."""
+    payout, spec = uuid4(), make_spec(rule)
+    one, three, other = held(outbox, payout, 1), held(outbox, payout, 3), held(outbox, uuid4(), 1)
+    poison = signed_poison(outbox, payout, 2)
+    await processor.process(spec, records(one, poison, three, other, topic=TOPIC))
+    assert await effects(db) == [one.event_id, other.event_id]
+    assert await stuck_rows(db) == [("parked", "schema_invalid"), ("parked", "subject_parked")]
+    stuck = make_stuck(spec)
+    async with db.transaction() as tx:
+        [breach] = await stuck.parked(tx)
+    assert str(payout) in breach
+    [head, _] = await stuck.page(after=0, limit=2)
+    assert (await stuck.replay(head["id"], actor="op")).reason == "schema_invalid"
+    readable = held(outbox, payout, 2)
+    decode = processor_module.decode
+    monkeypatch.setattr(
+        processor_module,
+        "decode",
+        lambda *, value, **others: decode(value=readable.value if value == poison else value, **others),
+    )
+    answer = await stuck.replay(head["id"], actor="op")
+    assert (answer.state, answer.reason, answer.released) == ("replayed", None, 1)
+    assert await effects(db) == [event.event_id for event in (one, other, readable, three)]
+
+
+async def test_a_later_version_of_a_type_waits_for_its_reader(db, processor, make_spec, outbox):
+    """A producer that was updated first is not taken for a forger: what it signed is parked."""
+    raw = orjson.loads(held(outbox, uuid4(), 1).value) | {"type": "prizewire.payout.held.v2"}
+    signed = sign_raw(topic=TOPIC, raw=raw, key=make_key("payouts"))
+    forged = {**signed, "id": str(uuid4())}
+    messages = records(orjson.dumps(signed), orjson.dumps(forged), topic=TOPIC)
+    await processor.process(make_spec(), messages)
+    assert await stuck_rows(db) == [("parked", "unsupported_version"), ("dead", "unsupported_version")]

@@ -108,12 +108,12 @@ def decode(
 
 
 def vouched_place(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
-    """(type, source, subject, version) of a message whose producer signed it, whatever else is wrong with it; None
-    where nobody vouches for these four.
+    """(type, source, subject, version) of a message whose producer signed it, whatever else is wrong with it, its type's
+    version included; None where nobody vouches for these four.
     """
     try:
         raw = orjson.loads(value)
-        model = _model(topic, raw)
+        model = _model_of_any_version(topic, raw)
         check_canonical(raw)
         source, subject, version = raw["source"], raw["subject"], raw["aggregateversion"]
         named = isinstance(subject, str) and is_printable(subject) and type(version) is int
@@ -161,6 +161,14 @@ def _model(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:
     if stem in known and version.startswith("v"):
         raise EventRefused(RefusalCode.UNSUPPORTED_VERSION, f"{kind} is not served", raw=raw)
     raise EventRefused(RefusalCode.UNKNOWN_TYPE, f"{topic.name} carries no {kind[:128]}", raw=raw)
+
+
+def _model_of_any_version(topic: Topic, raw: dict[str, Any]) -> type[Envelope]:
+    """The model of a type, or of another version of it: all versions of a type have one producer."""
+    kind: str = raw["type"]
+    stem = kind.rpartition(".")[0]
+    siblings = [model for name, model in topic.models.items() if name.rpartition(".")[0] == stem]
+    return topic.models.get(kind) or (siblings[0] if siblings else _model(topic, raw))
 
 
 def _first_error(error: ValidationError) -> str:

@@ -13,6 +13,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, after_commit, fetch, is_transient, later
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.conflicts import record_conflicts
+from prizewire_chassis.inbox.keeping import in_chunks, kept_event, kept_message
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
@@ -96,7 +97,7 @@ class BatchProcessor:
         started = time.perf_counter()
         BATCH_SIZE.labels(spec.name).observe(len(records))
         decoded = [self._decode(spec, record) for record in records]
-        for chunk in _chunks(decoded):
+        for chunk in in_chunks(decoded):
             await self._insist(spec, chunk)
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
@@ -106,10 +107,11 @@ class BatchProcessor:
         try:
             found = decode(topic=spec.topic, value=record.value, trust=self._trust, bytes_max=bytes_max)
         except EventRefused as refused:
-            return _refused(spec, record, refused)
+            return kept_message(spec, record, refused, trust=self._trust)
         except Exception as error:  # noqa: BLE001 - one message must not stop its partition for ever
             _log.exception("message broke the decoder", consumer=spec.name, offset=record.offset)
-            return _refused(spec, record, EventRefused(RefusalCode.HANDLER_ERROR, repr(error)))
+            broken = EventRefused(RefusalCode.HANDLER_ERROR, repr(error))
+            return kept_message(spec, record, broken, trust=self._trust)
         return Incoming(
             found.event,
             found.raw,
@@ -167,7 +169,7 @@ class BatchProcessor:
         park = not isinstance(error, AdmissionFailed)
         cause = error if park else error.__cause__
         _log.error("event set aside", consumer=spec.name, event_id=item.event.id, error=repr(cause))
-        stuck = _stuck(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
+        stuck = kept_event(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
         await self._insist(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
@@ -207,7 +209,7 @@ class BatchProcessor:
         for index, refusal in sorted(refusals.items()):
             item = items[index]
             if isinstance(item, Incoming) and item.replay_of is None:
-                stuck.append(_stuck(spec, item, refusal))
+                stuck.append(kept_event(spec, item, refusal))
         if stuck:
             stuck.sort(key=lambda entry: (entry.partition, entry.offset))
             await record_stuck(tx, stuck, now=self._clock.now())
@@ -349,58 +351,8 @@ class BatchProcessor:
         """
         item = self._decode(spec, entry)
         if isinstance(item, Stuck):
-            return Refusal(RefusalCode(item.reason), item.detail)
+            return Refusal(RefusalCode(item.reason), item.detail, park=item.state == "parked")
         refusals = await self._in_transaction(tx, spec, [replace(item, replay_of=entry.state)], Taken())
         refusal = refusals.get(0)
         EVENTS.labels(spec.name, "replayed" if refusal is None else "replay_refused").inc()
         return refusal
-
-
-def _chunks(items: "Sequence[Incoming | Stuck]") -> "list[list[Incoming | Stuck]]":
-    """Keep two different events under one id out of one transaction: whether the first counts is known only when
-    it was applied.
-    """
-    chunks: list[list[Incoming | Stuck]] = [[]]
-    hashes: dict[tuple[str, str], bytes] = {}
-    for item in items:
-        if isinstance(item, Incoming):
-            if hashes.get(item.key, item.hash) != item.hash:
-                chunks.append([])
-                hashes.clear()
-            hashes[item.key] = item.hash
-        chunks[-1].append(item)
-    return [chunk for chunk in chunks if chunk]
-
-
-def _refused(spec: ConsumerSpec, record: Record, refused: EventRefused) -> Stuck:
-    stuck = Stuck.of_refused(
-        consumer=spec.name,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        value=record.value or b"",
-        refused=refused,
-    )
-    correlation = spec.correlation(named=stuck.correlation_id, source=stuck.source, subject=stuck.subject)
-    return replace(stuck, correlation_id=correlation)
-
-
-def _stuck(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
-    return Stuck(
-        consumer=spec.name,
-        topic=item.topic,
-        partition=item.partition,
-        offset=item.offset,
-        event_id=item.event.id,
-        source=item.event.source,
-        subject=item.event.subject,
-        type=item.event.type,
-        version=item.event.aggregateversion,
-        correlation_id=spec.correlation(
-            named=item.event.correlationid, source=item.event.source, subject=item.event.subject
-        ),
-        state="parked" if refusal.park else "dead",
-        reason=str(refusal.code),
-        detail=refusal.detail,
-        value=item.value,
-    )
