@@ -357,7 +357,7 @@ async def test_a_cancel_works_once_the_poison_before_it_is_discarded(rig: Rig) -
     payout_id = await rig.request(await rig.method())
     await rig.feed(rig.cancel_asked(payout_id, reason="stop\x00"))
     await rig.feed(rig.cancel_asked(payout_id, version=3))
-    assert await rig.stuck() == [("dead", "schema_invalid"), ("parked", "version_gap")]
+    assert await rig.stuck() == [("parked", "schema_invalid"), ("parked", "subject_parked")]
     assert (await rig.payout(payout_id)).state == "approved"
 
     async def record(tx: AsyncConnection, stuck_id: int, answer: ReplayAnswer) -> None:
@@ -370,4 +370,4 @@ async def test_a_cancel_works_once_the_poison_before_it_is_discarded(rig: Rig) -
     )
     assert (answer.holds_money, answer.released) == (False, 1)
     assert await rig.told(payout_id) == ["payout.approved", "payout.cancelled"]
-    assert await rig.stuck() == [("discarded", "schema_invalid"), ("replayed", "version_gap")]
+    assert await rig.stuck() == [("discarded", "schema_invalid"), ("replayed", "subject_parked")]
