@@ -150,6 +150,25 @@ def test_a_parameter_that_may_be_left_out_is_not_null() -> None:
     }
 
 
+def test_answers_that_are_no_json_have_their_media_type() -> None:
+    """Without its parameters: text as a string, bytes without a schema."""
+
+    @get("/table", media_type="text/csv; charset=utf-8; header=present")
+    async def table() -> Stream:
+        return Stream(iter(()))
+
+    @get("/paper", media_type="application/pdf")
+    async def paper() -> Response[bytes]:
+        return Response(b"")
+
+    app = build_app(service="test", controllers=[table, paper], health=Health(), tokens=READER)
+    paths = openapi_document(app)["paths"]
+    assert paths["/table"]["get"]["responses"]["200"]["content"] == {
+        "text/csv": {"schema": {"type": "string"}}
+    }
+    assert paths["/paper"]["get"]["responses"]["200"]["content"] == {"application/pdf": {"schema": {}}}
+
+
 @pytest.mark.parametrize("refusals", [{499: ("x",)}, {409: ("x", "x")}])
 def test_refusals_that_cannot_be_are_a_mistake(refusals: dict[int, tuple[str, ...]]) -> None:
     """A status without a meaning, or a code twice."""
