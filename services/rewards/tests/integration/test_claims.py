@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -149,6 +149,11 @@ SUSPICIONS: dict[str, RiskThresholds] = {
 }
 
 
+def in_utc(moment: datetime) -> str:
+    """A moment as answers show it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 async def suspect(rig: Rig, rule: str) -> Match:
     """A round whose winner ann meets one rule."""
     settings = CampaignSettings(claim=PLAIN.claim, risk=SUSPICIONS[rule])
@@ -173,7 +178,8 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
         answer = await post(rig, "ann", path)
         await watch.run()
     assert answer.status_code == 200
-    deadline = (rig.clock.now() + timedelta(seconds=600)).isoformat()
+    deadline = rig.clock.now() + timedelta(seconds=600)
+    [claim] = await rig.rows("SELECT opened_at FROM claims WHERE player = 'ann'")
     told = {
         "reward_id": path,
         "round_id": str(match.round_id),
@@ -182,7 +188,14 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
         "asset": "USDC",
         "amount": "60.00",
         "state": "held",
-        "deadline": deadline,
+        "deadline": in_utc(deadline),
+        "correlation_id": match.correlation_id,
+        "opened_at": in_utc(claim["opened_at"]),
+        "claimed_at": None,
+        "decided_at": None,
+        "decided_by": None,
+        "reason": None,
+        "findings": None,
     }
     assert answer.json() == told
     async with rig.client("ann") as ann:
@@ -214,7 +227,9 @@ async def test_an_operator_who_won_sees_what_every_winner_sees(rig: Rig) -> None
     async with rig.client("ann", "player", "operator", "admin") as ann:
         seen = (await ann.get(f"/api/claims/{path}")).json()
         listed = (await ann.get("/api/claims", params={"state": "held"})).json()["items"]
-    assert "findings" not in seen
+    assert [seen[name] for name in ("claimed_at", "decided_at", "decided_by", "reason", "findings")] == [
+        None
+    ] * 5
     assert listed == [seen]
     answer = await post(rig, "ann", f"{path}/release", "operator", reason="mine")
     assert (answer.status_code, answer.json()["code"]) == (403, "own_claim")

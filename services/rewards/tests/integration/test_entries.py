@@ -1,6 +1,7 @@
 """Entry fees: charged once, out of the right bucket, and earned or given back when the round ends."""
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import orjson
@@ -137,6 +138,22 @@ async def test_fifty_first_entries_at_once_pay_once(rig: Rig, match: Match) -> N
     assert {answer.status_code for answer in answers} == {201}
     assert await rig.winnings("ann") == 9_500
     assert len(await rig.events("entry.paid")) == 1
+
+
+async def test_a_key_names_one_entry(rig: Rig, match: Match) -> None:
+    """The same request under the same key gets the stored answer; another round under it is a conflict and is not paid."""
+    await rich(rig, "ann", winnings="100.00")
+    other = Match(match.campaign, [("bob", "1.00")])
+    await rig.feed(rig.settlements, opened(match), opened(other))
+    same = key()
+    async with rig.client("ann") as ann:
+        bodies = [{"round_id": str(one.round_id)} for one in (match, match, other)]
+        answers = [await ann.post("/api/wallet/entries", json=body, headers=same) for body in bodies]
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+    assert answers[1].json() == answers[0].json()
+    assert answers[1].headers["idempotency-replayed"] == "true"
+    assert answers[2].json()["code"] == "idempotency_conflict"
+    assert await rig.winnings("ann") == 9_500
 
 
 async def test_one_wallet_pays_as_many_entries_as_it_covers(rig: Rig) -> None:
@@ -489,6 +506,31 @@ async def test_a_player_sees_their_own_entries(rig: Rig, match: Match) -> None:
         assert (await olga.get("/api/wallet/entries", params={"player": "ann"})).json()["items"] == [mine]
         lineage = (await olga.get(f"/api/services/rewards/lineage/{match.correlation_id}")).json()["entries"]
     assert [entry["kind"] for entry in lineage] == ["entry", "entry_state", "transfer"]
+
+
+async def test_entries_are_listed_newest_first(rig: Rig) -> None:
+    """By the time at which they were asked for first, page by page; one that is tried again keeps its place."""
+    await rich(rig, "ann", topup="5.00")
+    campaign = await rig.campaign(funded=100_000)
+    matches = [Match(campaign, [("bob", "1.00")]) for _ in range(5)]
+    for match in matches:
+        rig.clock.advance(timedelta(minutes=1))
+        await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
+    await rich(rig, "ann", topup="5.00")
+    async with rig.client("ann") as ann:
+        body = {"round_id": str(matches[1].round_id)}
+        tried = (await ann.post("/api/wallet/entries", json=body, headers=key())).json()
+        seen: list[dict[str, str]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await ann.get("/api/wallet/entries", params={"limit": "2", **cursor})).json()
+            seen += page["items"]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+    assert [one["round_id"] for one in seen] == [str(match.round_id) for match in reversed(matches)]
+    assert [one["entered_at"] for one in seen] == sorted((one["entered_at"] for one in seen), reverse=True)
+    assert tried in seen
 
 
 @pytest.mark.parametrize(

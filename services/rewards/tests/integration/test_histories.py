@@ -167,6 +167,9 @@ async def test_time_asset_and_correlation_narrow_a_history(rig: Rig) -> None:
         naive = await ann.get("/api/transactions/my", params={"from": "2026-03-01T00:00:00"})
         wrong = await ann.get("/api/transactions/my", params={"from": "soon"})
         unknown = await ann.get("/api/transactions/my", params={"asset": "NOPE"})
+        pages = [await ann.get("/api/transactions/my", params={"page": page}) for page in (0, 201, 200)]
+    assert [answer.status_code for answer in pages] == [400, 400, 200]
+    assert pages[0].json()["code"] == "page_invalid"
     assert (naive.status_code, naive.json()["code"]) == (400, "period_invalid")
     assert wrong.json()["detail"].startswith("from is a date")
     assert (unknown.status_code, unknown.json()["code"]) == (400, "asset_unknown")
@@ -218,8 +221,8 @@ async def test_a_wallet_tells_what_is_held(rig: Rig) -> None:
     await as_owner(
         rig,
         "ALTER TABLE rewards DISABLE TRIGGER USER",
-        "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id) "
-        "SELECT gen_random_uuid(), gen_random_uuid(), 1, 1, w.player, 1, w.asset, w.amount, w.state, gen_random_uuid() "
+        "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, settled_at) "
+        "SELECT gen_random_uuid(), gen_random_uuid(), 1, 1, w.player, 1, w.asset, w.amount, w.state, gen_random_uuid(), now() "
         "FROM (VALUES ('ann', 'USDC', 700, 'held'), ('ann', 'USDC', 50, 'claimable'), ('ann', 'USDC', 9, 'expired'), "
         "('cyd', 'EURC', 125, 'held'), ('dan', 'EURC', 125, 'rejected')) AS w(player, asset, amount, state)",
     )
@@ -256,7 +259,7 @@ async def test_an_export_holds_what_the_listing_holds(rig: Rig) -> None:
 
 
 async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
-    """A wrong filter is a problem, not a broken file; so is a page of an export."""
+    """A wrong filter is a problem, not a broken file. An export has no pages."""
     async with rig.client("ann") as ann:
         for query, code in (
             ({"type": "nonsense"}, "type_unknown"),
@@ -264,8 +267,8 @@ async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
             ({"to": "9999-12-31"}, "period_invalid"),
             ({"from": "0001-01-01"}, "period_invalid"),
             ({"asset": "NOPE"}, "asset_unknown"),
-            ({"limit": "5"}, "export_unpaged"),
-            ({"page": "2"}, "export_unpaged"),
+            ({"limit": "5"}, "parameter_unknown"),
+            ({"page": "2"}, "parameter_unknown"),
         ):
             answer = await ann.get("/api/wallet/transactions.csv", params=query)
             assert (answer.status_code, answer.json()["code"]) == (400, code)
@@ -330,8 +333,8 @@ async def test_a_statement_goes_from_opening_to_closing(rig: Rig) -> None:
     ("changes", "code"),
     [
         ({"asset": "NOPE"}, "asset_unknown"),
-        ({"to": "2026-03-01T00:00:00Z"}, "period_invalid"),
         ({"from": "2026-03-01T00:00:00"}, "period_invalid"),
+        ({"to": "0.5"}, "period_invalid"),
         ({"from": "yesterday"}, "period_invalid"),
         ({"from": "9999-12-31T00:00:00Z"}, "period_invalid"),
         ({"from": "0001-01-01"}, "period_invalid"),
@@ -347,13 +350,15 @@ async def test_a_wrong_statement_is_refused(rig: Rig, changes: dict[str, str], c
 
 
 async def test_a_statement_that_is_too_long_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says where the rest is to be had."""
+    """It says where the rest is to be had; and a period must have a length."""
     await one_of_each(rig)
     monkeypatch.setattr("prizewire_rewards.entrypoints.http.exports.STATEMENT_ENTRIES_MAX", 9)
     query = {"asset": "USDC", "from": "2026-03-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
     async with rig.client("ann") as ann:
         answer = await ann.get("/api/wallet/statement.pdf", params=query)
-    assert (answer.status_code, answer.json()["code"]) == (400, "statement_too_long")
+        empty = await ann.get("/api/wallet/statement.pdf", params={**query, "to": query["from"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "statement_too_long")
+    assert (empty.status_code, empty.json()["code"]) == (422, "period_empty")
 
 
 @pytest.fixture(scope="module")

@@ -168,6 +168,22 @@ async def test_a_player_requests_a_payout_and_cancels_it(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+async def test_fifty_payout_requests_with_one_key_debit_once(rig: Rig) -> None:
+    """The same key asks for one payout; with another amount it is a conflict."""
+    campaign = await rig.campaign(funded=10_000)
+    await rig.settle(Match(campaign, [("ann", "100.00")]))
+    await rig.feed(rig.payouts, method_event("ann"))
+    path, body, same = "/api/wallet/payout-request", {"asset": "USDC", "amount": "1.00"}, key()
+    async with rig.client("ann") as ann:
+        answers = await asyncio.gather(*(ann.post(path, json=body, headers=same) for _ in range(50)))
+        other = await ann.post(path, json={**body, "amount": "2.00"}, headers=same)
+    assert {answer.status_code for answer in answers} == {202}
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    assert await rig.winnings("ann") == 9_900
+    assert len(await rig.events("payout.requested")) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -50,7 +50,6 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("ada", "GET", "/api/transactions/all", {"player": "$player"}, None),
     ("ada", "GET", "/api/transactions/admin/all", {}, None),
     ("player", "GET", "/api/transactions/{transfer_id}", {}, None),
-    ("olga", "GET", "/api/transactions/{transfer_id}", {}, None),
     ("player", "GET", "/api/rewards", {}, None),
     ("olga", "GET", "/api/rewards/rounds", {"ids": "$round"}, None),
     ("olga", "POST", "/api/rewards/{reward_id}/release", {}, REASON),

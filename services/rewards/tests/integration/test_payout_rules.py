@@ -262,7 +262,7 @@ async def test_a_failed_withdrawal_is_told_and_tried_the_next_day(rig: Rig) -> N
     assert await due(rig) == ["no_payout_method"]
     assert await due(rig) == []
     item = await shown(rig)
-    assert (item["note"], item["next_at"]) == ("no_payout_method", "2026-03-02T00:00:00+00:00")
+    assert (item["note"], item["next_at"]) == ("no_payout_method", "2026-03-02T00:00:00Z")
     await rig.feed(rig.payouts, method_event("ann"))
     rig.clock.advance(timedelta(hours=11, minutes=59))
     assert await due(rig) == []
@@ -287,7 +287,7 @@ async def test_a_schedule_asks_once_at_each_due_moment(rig: Rig) -> None:
     rig.clock.advance(timedelta(days=5, hours=1))
     assert await due(rig) == [None]
     assert await rig.winnings("ann") == 0
-    assert (await shown(rig))["next_at"] == "2026-03-07T18:00:00+00:00"
+    assert (await shown(rig))["next_at"] == "2026-03-07T18:00:00Z"
     assert len(await rig.events("payout.requested")) == 1
 
 
@@ -325,7 +325,7 @@ async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
     assert (item["threshold"], item["schedule"], item["next_at"]) == (
         None,
         "monthly",
-        "2026-04-01T03:00:00+00:00",
+        "2026-04-01T03:00:00Z",
     )
     assert await due(rig) == []
     async with rig.client("ann") as ann:

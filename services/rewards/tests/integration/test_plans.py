@@ -1,6 +1,7 @@
 """Plans of the hot statements, over tables that have grown: whatever a batch looks up, it finds by an index."""
 
 from typing import NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -51,6 +52,8 @@ BATCHES = 30
 MATCHES = 60
 WALLETS = 5_000
 PLAYED = 80
+LISTED_MAX = 100
+"""Rows that may be found through a table's indexes for a page of three prizes."""
 FOUND_MAX = 500
 """Rows that may be found through a table's indexes for one match of eight prizes; a walk over the past finds some thousand
 ."""
@@ -166,6 +169,37 @@ async def nothing_walked(urls: DatabaseUrls, before: dict[str, Counted]) -> None
     found = {name: after[name].found - before[name].found for name in GROWING}
     walked = {name: count for name, count in found.items() if count > PLAYED * FOUND_MAX}
     assert walked == {}, "an index was walked where a few rows were asked for"
+
+
+async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> None:
+    """The newest prizes of everybody and of one player, and what follows a cursor: however many there are."""
+    before = await counters(grown)
+    rig = await Rig.open(grown)
+    asked = 0
+    async with rig.client("olga", "operator") as olga:
+        for query in ({}, {"player": "p31"}, {"correlation_id": played(uuid4(), 7).correlation_id}):
+            cursor: dict[str, str] = {}
+            for _ in range(5):
+                answer = await olga.get("/api/rewards", params={"limit": "3", **query, **cursor})
+                page = answer.json()
+                asked += 1
+                assert page["items"], query
+                if page["next_cursor"] is None:
+                    break
+                cursor = {"cursor": page["next_cursor"]}
+        await olga.get("/api/wallet/entries", params={"player": "p31"})
+    await rig.close()
+
+    async def told() -> bool:
+        """Sessions report what they did when they end."""
+        now = await counters(grown)
+        return now["rounds"].found - before["rounds"].found >= asked
+
+    await eventually(told)
+    after = await counters(grown)
+    for name in ("rewards", "rounds", "entries"):
+        assert after[name].scans == before[name].scans, name
+        assert after[name].found - before[name].found <= asked * LISTED_MAX, name
 
 
 async def test_a_scan_would_be_seen(grown: DatabaseUrls) -> None:

@@ -1,8 +1,13 @@
 """What a prize is said to be, and what of it its player really got."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+import pytest
+
+from prizewire_chassis.http import encode_cursor
 from prizewire_rewards.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event
 
@@ -88,3 +93,63 @@ async def test_what_is_not_in_winnings_yet_is_waiting_or_short(rig: Rig) -> None
         "8.00",
     ]
     assert await rig.breaches() == []
+
+
+async def test_prizes_are_listed_newest_first(rig: Rig) -> None:
+    """Page by page, each once: the round that was settled last first, in a round the lines in their order. It is the same
+    for a player and for everybody, also where a correction gave a prize later.
+    """
+    campaign = await rig.campaign(funded=1_000_000)
+    matches = []
+    for number in range(4):
+        rig.clock.advance(timedelta(minutes=1))
+        players = ["ann", "bob", "cid"] if number % 2 else ["cid", "ann"]
+        matches.append(Match(campaign, [(player, "1.00") for player in players], final=False))
+        await rig.settle(matches[-1])
+    rig.clock.advance(timedelta(minutes=1))
+    lines = [("cid", "0.50"), ("ann", "0.50"), ("bob", "1.00")]
+    await rig.feed(rig.settlements, *matches[0].corrected(lines, at=2))
+    wanted = [(str(match.round_id), player) for match in reversed(matches) for player, _ in match.lines]
+    for who, query, mine in (
+        ("olga", {}, {"ann", "bob", "cid"}),
+        ("olga", {"player": "bob"}, {"bob"}),
+        ("ann", {}, {"ann"}),
+        ("olga", {"correlation_id": matches[3].correlation_id}, {"ann", "bob", "cid"}),
+    ):
+        expected = [
+            (round_id, player)
+            for round_id, player in wanted
+            if player in mine and ("correlation_id" not in query or round_id == wanted[0][0])
+        ]
+        for limit in (1, 2, 3, 200):
+            assert await pages(rig, who, {"limit": str(limit), **query}) == expected, (who, query, limit)
+
+
+async def pages(rig: Rig, who: str, query: dict[str, str]) -> list[tuple[str, str]]:
+    """(round, player) of all prizes, page by page."""
+    seen: list[tuple[str, str]] = []
+    cursor: dict[str, str] = {}
+    async with rig.client(who, "operator" if who == "olga" else "player") as client:
+        while True:
+            page = (await client.get("/api/rewards", params={**query, **cursor})).json()
+            seen += [(item["round_id"], item["player"]) for item in page["items"]]
+            if page["next_cursor"] is None:
+                return seen
+            cursor = {"cursor": page["next_cursor"]}
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        ["2026-03-01T00:00:00", str(UUID(int=1)), 1],
+        ["2026-03-01T00:00:00Z", str(UUID(int=1)), "1"],
+        ["2026-03-01T00:00:00Z", str(UUID(int=1)), 2**31],
+        ["2026-03-01T00:00:00Z", 1, 1],
+        ["2026-03-01T00:00:00Z", str(UUID(int=1))],
+    ],
+)
+async def test_a_made_up_cursor_of_prizes_is_refused(rig: Rig, cursor: list[object]) -> None:
+    """Neither another shape nor another type reaches the database."""
+    async with rig.client("ann") as ann:
+        answer = await ann.get("/api/rewards", params={"cursor": encode_cursor(cursor)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor_invalid")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -79,7 +80,8 @@ class EntryRound:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One player's entry into one round. ``from_topup`` and ``from_winnings`` make ``amount`` where it was paid, and
-    are zero where it was refused; ``code`` says why it was refused or closed. ``version`` counts its events.
+    are zero where it was refused; ``code`` says why it was refused or closed. ``entered_at`` is when it was first asked
+    for. ``version`` counts its events.
     """
 
     id: UUID
@@ -91,6 +93,7 @@ class Entry:
     amount: int
     state: EntryState
     correlation_id: str
+    entered_at: datetime
     from_topup: int = 0
     from_winnings: int = 0
     code: str | None = None

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.ledger import TransferType
+from prizewire_rewards.domain.states import PayoutState, RewardState
 from prizewire_rewards.domain.statuses import Status
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "PayoutFee",
     "PayoutView",
     "Position",
+    "PrizePosition",
     "ReceivableView",
     "RewardView",
     "RoundSums",
@@ -143,7 +145,7 @@ class PayoutFee(NamedTuple):
 
     asset: str
     amount: str
-    borne_by: str
+    borne_by: Literal["player", "recipient", "platform"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,14 @@ class Position(NamedTuple):
 
     at: datetime
     seq: int
+
+
+class PrizePosition(NamedTuple):
+    """Where a prize stands in a listing: by when its round was settled, then by round and line."""
+
+    settled_at: datetime
+    round_id: UUID
+    line: int
 
 
 SCAN_MAX: Final = 2_000
@@ -227,7 +237,7 @@ class PayoutView:
     asset: str
     amount: int
     fee: int
-    state: str
+    state: PayoutState
     method_id: UUID | None
     campaign: UUID | None
     round_id: UUID | None
@@ -286,11 +296,12 @@ class RewardView:
     waiting: int
     short: int
     owed: int
-    state: str
+    state: RewardState
     note: str | None
     payout_id: UUID | None
     transfer_id: UUID | None
     correlation_id: str
+    settled_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

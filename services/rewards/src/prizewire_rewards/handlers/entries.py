@@ -91,14 +91,16 @@ async def enter(commands: Sequence[EntryCommand], *, heard: Heard, work: Work, n
     entering = [command for command in commands if isinstance(command, EnterRound)]
     entries = await work.entries.lock({command.entry_id for command in entering}) if entering else {}
     balances = await work.ledger.lock_balances(_wallets_of(entering)) if entering else {}
-    clerk = _Clerk(rounds=heard.rounds, final=heard.final, entries=entries, wallets=_Wallets(balances))
+    clerk = _Clerk(
+        rounds=heard.rounds, final=heard.final, entries=entries, wallets=_Wallets(balances), now=now
+    )
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
             clerk.apply(command)
         except Refused as refused:
             refusals[index] = refused
-    await clerk.save(work=work, now=now)
+    await clerk.save(work=work)
     return Entered(refusals, clerk.reached, clerk.rounds)
 
 
@@ -133,6 +135,7 @@ async def enter_by_player(*, round_id: UUID, player: str, work: Work, now: datet
         final=frozenset(),
         entries=await work.entries.lock([command.entry_id]),
         wallets=_Wallets(await work.ledger.lock_balances(_wallets_of([command]))),
+        now=now,
     )
     try:
         clerk.apply(command)
@@ -142,7 +145,7 @@ async def enter_by_player(*, round_id: UUID, player: str, work: Work, now: datet
     if entry.state is not EntryState.PAID:
         held = clerk.wallets.held(player, round_.asset)
         raise InsufficientBalance(asset=round_.asset, balance=held, amount=round_.fee, of="wallet's contents")
-    await clerk.save(work=work, now=now)
+    await clerk.save(work=work)
     return entry, clerk.reached
 
 
@@ -278,11 +281,13 @@ class _Clerk:
         final: frozenset[UUID],
         entries: Mapping[UUID, Entry],
         wallets: _Wallets,
+        now: datetime,
     ) -> None:
         self.entries = dict(entries)
         self.wallets = wallets
         self.rounds = dict(rounds)
         self._final = final
+        self._now = now
         self._changed_rounds: set[UUID] = set()
         self._events: list[EntryMoved] = []
         self._transitions: list[Transition] = []
@@ -308,8 +313,9 @@ class _Clerk:
         else:
             self._enter(command)
 
-    async def save(self, *, work: Work, now: datetime) -> None:
+    async def save(self, *, work: Work) -> None:
         """Post, store and publish what was decided."""
+        now = self._now
         if self._changed_rounds:
             await work.entries.save_rounds(
                 [self.rounds[key] for key in sorted(self._changed_rounds)], now=now
@@ -377,6 +383,7 @@ class _Clerk:
             amount=command.amount,
             state=state,
             correlation_id=command.round.correlation_id,
+            entered_at=self._now if known is None else known.entered_at,
             from_topup=split[0],
             from_winnings=split[1],
             code=code,

@@ -105,10 +105,12 @@ class MoneyQueries(Protocol):
         """Funding accounts with their balances, by name; or one of them."""
         ...
 
-    async def round_entries(self, *, player: str, limit: int, after: UUID | None) -> list[Entry]:
-        """A player's entries by id, those after one."""
+    async def round_entries(
+        self, *, player: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[Entry]:
+        """A player's entries, newest first, those before a (time, id)."""
         ...
 
     async def withdrawals(self, player: str) -> list[AutoWithdrawal]:
-        """A player's wishes for automatic withdrawal, by asset."""
+        """A player's wishes for automatic withdrawal, newest first."""
         ...

@@ -15,6 +15,7 @@ from prizewire_rewards.domain.views import (
     EntryFilter,
     EntryPage,
     PayoutView,
+    PrizePosition,
     ReceivableView,
     RewardView,
     RoundSums,
@@ -72,9 +73,9 @@ class Queries(MoneyQueries, FeeQueries, Protocol):
         round_id: UUID | None,
         correlation_id: str | None,
         limit: int,
-        after: tuple[UUID, int] | None,
+        after: PrizePosition | None,
     ) -> list[RewardView]:
-        """Prizes by round and line, those after a (round, line)."""
+        """Prizes of the round that was settled last first, by round and line, those after a position."""
         ...
 
     async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.domain.entries import Entry, EntryEnd, EntryRound, EntryState
 
-__all__ = ["SqlEntries", "entry_of"]
+__all__ = ["SqlEntries", "list_entries"]
 
 
 class SqlEntries:
@@ -44,12 +44,12 @@ class SqlEntries:
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Entry]:
         """Entries that exist, locked in the order of their ids."""
         rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
-        return {row.id: entry_of(row) for row in rows}
+        return {row.id: _entry_of(row) for row in rows}
 
     async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
         """Paid entries of these rounds, locked."""
         rows = await self._tx.execute(_LOCK_PAID, {"rounds": list(rounds), "limit": limit})
-        return [entry_of(row) for row in rows]
+        return [_entry_of(row) for row in rows]
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
         """Store new entries and what became of locked ones."""
@@ -73,8 +73,16 @@ def _round_of(row: Any) -> EntryRound:
     )
 
 
-def entry_of(row: Any) -> Entry:
-    """An entry as its row has it."""
+async def list_entries(
+    tx: AsyncConnection, *, player: str, limit: int, before: tuple[datetime, UUID] | None
+) -> list[Entry]:
+    """A player's entries, newest first, those before a (time, id)."""
+    at, entry_id = before if before is not None else (None, None)
+    rows = await tx.execute(_LISTED, {"player": player, "limit": limit, "at": at, "id": entry_id})
+    return [_entry_of(row) for row in rows]
+
+
+def _entry_of(row: Any) -> Entry:
     values = {name: getattr(row, name) for name, _ in _ENTRY}
     return Entry(**{**values, "state": EntryState(row.state)})
 
@@ -105,6 +113,7 @@ _ENTRY: tuple[tuple[str, str], ...] = (
     ("code", "text"),
     ("correlation_id", "text"),
     ("version", "int"),
+    ("entered_at", "timestamptz"),
 )
 _LOCK_ROUNDS = Read("SELECT * FROM entry_rounds WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 _LOCK_CLOSING = text("SELECT * FROM entry_rounds WHERE closing ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED")
@@ -124,10 +133,15 @@ _LOCK_PAID = text(
     "SELECT * FROM entries WHERE round_id = ANY (CAST(:rounds AS uuid[])) AND state = 'paid' "
     "ORDER BY id LIMIT :limit FOR UPDATE"
 )
+_LISTED = text(
+    "SELECT * FROM entries WHERE player = :player "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (entered_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY entered_at DESC, id DESC LIMIT :limit"
+)
 _COLUMNS = ", ".join(name for name, _ in _ENTRY)
 _SAVE = text(
-    f"INSERT INTO entries AS e ({_COLUMNS}, entered_at, changed_at) "  # noqa: S608 - our own columns
-    "SELECT u.*, CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest("
+    f"INSERT INTO entries AS e ({_COLUMNS}, changed_at) "  # noqa: S608 - our own columns
+    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest("
     + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _ENTRY)
     + ") AS u ON CONFLICT (id) DO UPDATE SET from_topup = excluded.from_topup, "
     "from_winnings = excluded.from_winnings, state = excluded.state, code = excluded.code, "

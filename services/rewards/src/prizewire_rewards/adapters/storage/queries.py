@@ -11,19 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
-from prizewire_rewards.adapters.storage.entries import entry_of
+from prizewire_rewards.adapters.storage.entries import list_entries
 from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
 from prizewire_rewards.adapters.storage.funding import wish_of
 from prizewire_rewards.adapters.storage.histories import entry_page, one_entry, statement_of
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
+from prizewire_rewards.adapters.storage.prizes import PARTS, list_prizes
 from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.fees import FeeBalance, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.statement import BUCKETS, Statement
-from prizewire_rewards.domain.states import BOOKED_REWARDS, GONE_REWARDS, RewardState
+from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.domain.views import (
     SHEET_AMOUNTS,
     BalanceSheet,
@@ -33,6 +34,7 @@ from prizewire_rewards.domain.views import (
     EntryPage,
     FundingView,
     PayoutView,
+    PrizePosition,
     ReceivableView,
     RewardView,
     RoundSums,
@@ -145,13 +147,14 @@ class SqlQueries:
         """See the port."""
         return await fee_balances(self._tx, assets=list(self._assets))
 
-    async def round_entries(self, *, player: str, limit: int, after: UUID | None) -> list[RoundEntry]:
-        """A player's entries by id."""
-        rows = await self._tx.execute(_ROUND_ENTRIES, {"player": player, "limit": limit, "after": after})
-        return [entry_of(row) for row in rows]
+    async def round_entries(
+        self, *, player: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[RoundEntry]:
+        """A player's entries, newest first."""
+        return await list_entries(self._tx, player=player, limit=limit, before=before)
 
     async def withdrawals(self, player: str) -> list[AutoWithdrawal]:
-        """A player's wishes for automatic withdrawal, by asset."""
+        """A player's wishes for automatic withdrawal, newest first."""
         return [wish_of(row) for row in await self._tx.execute(_WITHDRAWALS, {"player": player})]
 
     async def rewards(
@@ -161,22 +164,17 @@ class SqlQueries:
         round_id: UUID | None,
         correlation_id: str | None,
         limit: int,
-        after: tuple[UUID, int] | None,
+        after: PrizePosition | None,
     ) -> list[RewardView]:
-        """Prizes by round and line."""
-        after_round, after_line = after if after is not None else (None, None)
-        rows = await self._tx.execute(
-            _REWARDS,
-            {
-                "player": player,
-                "round_id": round_id,
-                "correlation_id": correlation_id,
-                "limit": limit,
-                "after_round": after_round,
-                "after_line": after_line,
-            },
+        """Prizes, those of the round that was settled last first."""
+        return await list_prizes(
+            self._tx,
+            player=player,
+            round_id=round_id,
+            correlation_id=correlation_id,
+            limit=limit,
+            after=after,
         )
-        return [_reward_of(row) for row in rows]
 
     async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:
         """What is booked of these rounds."""
@@ -264,7 +262,7 @@ def _payout_of(row: Any) -> PayoutView:
         asset=row.asset,
         amount=row.amount,
         fee=row.fee,
-        state=row.state,
+        state=PayoutState(row.state),
         method_id=row.method_id,
         campaign=row.campaign,
         round_id=row.round_id,
@@ -272,27 +270,6 @@ def _payout_of(row: Any) -> PayoutView:
         requested_at=row.requested_at,
         changed_at=row.changed_at,
         outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
-    )
-
-
-def _reward_of(row: Any) -> RewardView:
-    return RewardView(
-        id=row.id,
-        round_id=row.round_id,
-        line=row.line,
-        player=row.player,
-        place=row.place,
-        asset=row.asset,
-        amount=row.amount,
-        credited=row.booked if row.state == RewardState.CREDITED else 0,
-        waiting=row.booked if row.state != RewardState.CREDITED else 0,
-        short=row.missing,
-        owed=int(row.owed),
-        state=row.state,
-        note=row.note,
-        payout_id=row.payout_id,
-        transfer_id=row.transfer_id,
-        correlation_id=row.correlation_id,
     )
 
 
@@ -345,14 +322,6 @@ _SHEET = text(
     "FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool CROSS JOIN net n CROSS JOIN held h "
     "WHERE c.id = :id"
 )
-_BOOKED = ", ".join(f"'{state}'" for state in sorted(BOOKED_REWARDS))
-_GONE = ", ".join(f"'{state}'" for state in sorted(GONE_REWARDS))
-# What has its money, and what waits for it; the same as Reward.booked and Reward.missing.
-_PARTS = (
-    f"CASE WHEN x.state IN ({_BOOKED}) THEN x.amount - x.short ELSE 0 END AS booked, "
-    f"CASE WHEN x.line < 0 OR x.state IN ({_GONE}) THEN 0 WHEN x.state IN ({_BOOKED}) THEN x.short "
-    "ELSE x.amount END AS missing"
-)
 # One walk over the player's rewards gives both what is final and what is held; who has but a held prize has no wallet yet.
 _BALANCES = text(
     "WITH buckets AS (SELECT asset, "  # noqa: S608 - our own words
@@ -365,7 +334,7 @@ _BALANCES = text(
     "debts AS (SELECT asset, sum(open) AS owed FROM receivables WHERE player = :player AND open > 0 GROUP BY asset), "
     "prizes AS (SELECT x.asset, sum(x.booked) FILTER (WHERE x.state = 'credited') AS earned, "
     "sum(x.booked) FILTER (WHERE x.state IN ('held', 'claimable')) AS held, sum(x.missing) AS short "
-    f"FROM (SELECT asset, state, {_PARTS} FROM rewards x WHERE x.player = :player) x GROUP BY x.asset) "
+    f"FROM (SELECT asset, state, {PARTS} FROM rewards x WHERE x.player = :player) x GROUP BY x.asset) "
     "SELECT asset, coalesce(b.winnings, 0) AS winnings, coalesce(b.topup, 0) AS topup, "
     "coalesce(b.pending, 0) AS pending, coalesce(p.held, 0) AS held, coalesce(w.amount, 0) AS payout_pending, "
     "coalesce(p.earned, 0) AS lifetime_earnings, coalesce(p.short, 0) AS short, coalesce(d.owed, 0) AS owed "
@@ -385,17 +354,6 @@ _RECEIVABLES = text(
     "AND (CAST(:at AS timestamptz) IS NULL OR (r.opened_at, r.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
     "ORDER BY r.opened_at DESC, r.id DESC LIMIT :limit"
 )
-_REWARDS = text(
-    f"SELECT x.*, {_PARTS}, r.correlation_id, coalesce((SELECT sum(d.open) FROM receivables d "  # noqa: S608 - our own words
-    "WHERE d.reference = CAST(x.round_id AS text) AND d.player = x.player AND d.campaign = r.campaign "
-    "AND d.amount - d.recovered - d.lifted - d.restored > 0), 0) AS owed "
-    "FROM rewards x JOIN rounds r ON r.id = x.round_id "
-    "WHERE (CAST(:player AS text) IS NULL OR x.player = :player) "
-    "AND (CAST(:round_id AS uuid) IS NULL OR x.round_id = :round_id) "
-    "AND (CAST(:correlation_id AS text) IS NULL OR r.correlation_id = :correlation_id) "
-    "AND (CAST(:after_round AS uuid) IS NULL OR (x.round_id, x.line) > (CAST(:after_round AS uuid), CAST(:after_line AS int))) "
-    "ORDER BY x.round_id, x.line LIMIT :limit"
-)
 _ROUND_SUMS = text(
     "SELECT d.id AS round_id, d.settlement_version, d.state, d.final, d.campaign, d.asset, d.gross, d.settled_at, "
     "s.prizes, s.prizes_total FROM rounds d CROSS JOIN LATERAL (SELECT count(*) AS prizes, "
@@ -408,8 +366,4 @@ _FUNDINGS = text(
     "FROM funding_accounts f LEFT JOIN ledger_accounts a ON a.kind = 'funding' AND a.owner = f.name "
     "AND a.asset = f.asset WHERE CAST(:name AS text) IS NULL OR f.name = :name ORDER BY f.created_at DESC, f.name"
 )
-_ROUND_ENTRIES = text(
-    "SELECT * FROM entries WHERE player = :player AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) "
-    "ORDER BY id LIMIT :limit"
-)
-_WITHDRAWALS = text("SELECT * FROM auto_withdrawals WHERE player = :player ORDER BY asset")
+_WITHDRAWALS = text("SELECT * FROM auto_withdrawals WHERE player = :player ORDER BY created_at DESC, asset")

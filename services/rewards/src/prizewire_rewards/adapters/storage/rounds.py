@@ -64,9 +64,15 @@ class SqlRounds(SqlStaging):
             },
         )
         if rewards:
-            await self._append(rewards, {head.round_id: head.asset for head in heads})
+            await self._append(
+                rewards,
+                assets={head.round_id: head.asset for head in heads},
+                settled={head.round_id: now for head in heads},
+            )
 
-    async def _append(self, rewards: Sequence[Reward], asset_of: Mapping[UUID, str]) -> None:
+    async def _append(
+        self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str], settled: Mapping[UUID, datetime]
+    ) -> None:
         lines = [reward.line for reward in rewards]
         await later(
             self._tx,
@@ -78,7 +84,8 @@ class SqlRounds(SqlStaging):
                 "lines": [line.line for line in lines],
                 "players": [line.player for line in lines],
                 "places": [line.place for line in lines],
-                "assets": [asset_of[reward.round_id] for reward in rewards],
+                "assets": [assets[reward.round_id] for reward in rewards],
+                "settled_ats": [settled[reward.round_id] for reward in rewards],
                 "amounts": [line.amount for line in lines],
                 "states": [reward.state for reward in rewards],
                 "transfers": [reward.transfer_id for reward in rewards],
@@ -142,7 +149,9 @@ class SqlRounds(SqlStaging):
         """Store prizes that came into being after their rounds."""
         if not rewards:
             return
-        await self._append(rewards, assets)
+        ids = sorted({reward.round_id for reward in rewards})
+        settled = {row.id: row.settled_at for row in await self._tx.execute(_SETTLED_AT, {"ids": ids})}
+        await self._append(rewards, assets=assets, settled=settled)
         later = [reward for reward in rewards if reward.version > 1 or reward.short]
         if later:
             # A prize is born with the first version and nothing short, as nearly all are.
@@ -345,12 +354,14 @@ _ADD = Write(
 )
 _REWARD = Write(
     "rewards",
-    "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, note, payout_id) "
+    "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, note, payout_id, "
+    "settled_at) "
     "SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:rounds AS uuid[]), CAST(:parts AS int[]), "
     "CAST(:lines AS int[]), CAST(:players AS text[]), CAST(:places AS int[]), CAST(:assets AS text[]), "
     "CAST(:amounts AS bigint[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), CAST(:notes AS text[]), "
-    "CAST(:payouts AS uuid[]))",
+    "CAST(:payouts AS uuid[]), CAST(:settled_ats AS timestamptz[]))",
 )
+_SETTLED_AT = text("SELECT id, settled_at FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "
     "version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:finals AS boolean[]), "

@@ -61,7 +61,7 @@ entries = Table(
     Column("changed_at", MOMENT, nullable=False),
     Index("entries_round", "round_id", "player", unique=True),
     Index("entries_paid", "round_id", "id", postgresql_where=text("state = 'paid'")),
-    Index("entries_player", "player", "id"),
+    Index("entries_listed", "player", "entered_at", "id"),
     Index("entries_correlation", "correlation_id"),
 )
 topups = Table(

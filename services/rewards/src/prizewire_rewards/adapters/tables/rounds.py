@@ -59,6 +59,7 @@ rounds = Table(
     CheckConstraint("short >= 0 AND (short = 0 OR state <> 'unfunded')", name="rounds_short"),
     Index("rounds_correlation", "correlation_id"),
     Index("rounds_campaign", "campaign", "state"),
+    Index("rounds_settled", "settled_at", "id"),
     Index(
         "rounds_waiting",
         "campaign",
@@ -85,6 +86,7 @@ rewards = Table(
     Column("short", BigInteger, nullable=False, server_default=text("0")),
     Column("settlement_version", Integer, nullable=False, server_default=text("1")),
     Column("payout_ordinal", Integer, nullable=False, server_default=text("1")),
+    Column("settled_at", MOMENT, nullable=False),
     CheckConstraint("amount > 0", name="rewards_amount"),
     CheckConstraint("short BETWEEN 0 AND amount", name="rewards_short"),
     CheckConstraint(
@@ -100,6 +102,7 @@ rewards = Table(
     Index("rewards_short", "round_id", "line", postgresql_where=text("short > 0")),
     Index("rewards_held", "round_id", postgresql_where=text("state = 'held'")),
     Index("rewards_player", "player", "round_id"),
+    Index("rewards_listed", "player", "settled_at", "round_id"),
     Index("rewards_payout", "payout_id", unique=True, postgresql_where=text("payout_id IS NOT NULL")),
 )
 staged_parts = Table(

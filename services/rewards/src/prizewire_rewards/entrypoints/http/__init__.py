@@ -14,7 +14,7 @@ from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.entrypoints.http.held import HeldController
 from prizewire_rewards.entrypoints.http.imports import ImportController
-from prizewire_rewards.entrypoints.http.listing import provide_history
+from prizewire_rewards.entrypoints.http.listing import provide_history, provide_paging
 from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
 from prizewire_rewards.entrypoints.http.rounds import RoundController
@@ -53,5 +53,6 @@ def build_routes(front: Front) -> Router:
         dependencies={
             "front": Provide(lambda: front, sync_to_thread=False),
             "history": Provide(provide_history, sync_to_thread=False),
+            "paging": Provide(provide_paging, sync_to_thread=False),
         },
     )

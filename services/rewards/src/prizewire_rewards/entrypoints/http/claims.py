@@ -11,17 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import Page, Problem, page_limit
+from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http.answers import PageOf
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.claims import CLAIM_LIVE, Claim, ClaimState
 from prizewire_rewards.domain.risk import RULES
+from prizewire_rewards.entrypoints.answers.claims import ClaimAnswer, FindingAnswer
 from prizewire_rewards.entrypoints.http.bodies import DecisionBody
-from prizewire_rewards.entrypoints.http.examples import prizes as examples
-from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, pages_of, time_cursor
+from prizewire_rewards.entrypoints.http.codes import refusing
+from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, page_of, time_cursor
 from prizewire_rewards.handlers.claims import Claimed, claim, decide_claim
 
 __all__ = ["ClaimController"]
 
+_DECISION = refusing("claim_unknown", "own_claim", "claim_not_held")
 _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
 
 
@@ -31,7 +34,7 @@ class ClaimController(Controller):
     path = "/api/claims"
     tags = ["claims"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Claims, last opened first", responses=examples.CLAIMS)
+    @get(guards=[require()], summary="Claims, newest first")
     async def listing(
         self,
         *,
@@ -42,7 +45,7 @@ class ClaimController(Controller):
         player: FromQuery[str | None] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> Page:
+    ) -> PageOf[ClaimAnswer]:
         """The caller's prizes to be claimed; operators and admins see everybody's, with what the risk rules found."""
         size = page_limit(limit)
         before = time_cursor(cursor)
@@ -57,16 +60,16 @@ class ClaimController(Controller):
             )
         )
         last = [found[-1].opened_at.isoformat(), str(found[-1].reward_id)] if found else None
-        return pages_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
+        return page_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
 
-    @get("/{reward_id:uuid}", guards=[require()], summary="One claim", responses=examples.CLAIM)
+    @get("/{reward_id:uuid}", guards=[require()], summary="One claim", refusals=refusing("claim_unknown"))
     async def one(
         self,
         *,
         front: NamedDependency[Front],
         reward_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> ClaimAnswer:
         """Its player sees state and deadline; operators and admins what each rule saw, and its threshold."""
         return _shown(front, await _known(front, reward_id, request.user), request.user)
 
@@ -77,7 +80,7 @@ class ClaimController(Controller):
         summary="Claim a prize",
         description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
         "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
-        responses=examples.CLAIM_MADE,
+        refusals=refusing("claim_unknown", "claim_expired", "claim_final"),
     )
     async def make(
         self,
@@ -86,10 +89,10 @@ class ClaimController(Controller):
         reward_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[ClaimAnswer]:
         """Claim one's own prize."""
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, dict[str, Any]]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, ClaimAnswer]:
             del identifier  # a claim has the id of its prize
             done = await claim(
                 reward_id,
@@ -107,6 +110,7 @@ class ClaimController(Controller):
             key=key,
             body={"reward_id": str(reward_id)},
             work=work,
+            answers=ClaimAnswer,
         )
         front.release()
         return answer
@@ -116,7 +120,7 @@ class ClaimController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Release a held claim",
-        responses=examples.CLAIM_RELEASED,
+        refusals=_DECISION,
     )
     async def release(
         self,
@@ -126,7 +130,7 @@ class ClaimController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[ClaimAnswer]:
         """Credit the prize. Nobody decides their own claim."""
         return await _decide(front, reward_id, data, request.user, key, release=True)
 
@@ -135,7 +139,7 @@ class ClaimController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Refuse a held claim",
-        responses=examples.CLAIM_REJECTED,
+        refusals=_DECISION,
     )
     async def reject(
         self,
@@ -145,15 +149,15 @@ class ClaimController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[ClaimAnswer]:
         """Give the prize back to the pool. Nobody decides their own claim."""
         return await _decide(front, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
     front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
-) -> Response[dict[str, Any]]:
-    async def decide(tx: AsyncConnection) -> tuple[dict[str, Any], str | None]:
+) -> Response[ClaimAnswer]:
+    async def decide(tx: AsyncConnection) -> tuple[ClaimAnswer, str | None]:
         done = await decide_claim(
             reward_id,
             release=release,
@@ -167,7 +171,14 @@ async def _decide(
         return _for_operator(front, done.claim), done.claim.correlation_id
 
     return await front.decided(
-        reward_id, on="claim", release=release, data=data, principal=user, key=key, decide=decide
+        reward_id,
+        on="claim",
+        release=release,
+        data=data,
+        principal=user,
+        key=key,
+        decide=decide,
+        answers=ClaimAnswer,
     )
 
 
@@ -188,42 +199,48 @@ async def _known(front: Front, reward_id: UUID, user: Principal) -> Claim:
     return found
 
 
-def _shown(front: Front, one: Claim, user: Principal) -> dict[str, Any]:
+def _shown(front: Front, one: Claim, user: Principal) -> ClaimAnswer:
     """What the caller may see; an operator who won a prize sees of it what every winner does."""
     overseer = user.has(*OVERSEERS) and one.player != user.player
     return _for_operator(front, one) if overseer else _for_player(front, one)
 
 
-def _for_player(front: Front, one: Claim) -> dict[str, Any]:
-    return {
-        "reward_id": str(one.reward_id),
-        "round_id": str(one.round_id),
-        "campaign": str(one.campaign),
-        "player": one.player,
-        "asset": one.asset,
-        "amount": front.wire(one.asset, one.amount),
-        "state": one.state.value,
-        "deadline": one.deadline.isoformat() if one.state in CLAIM_LIVE else None,
-    }
+def _for_player(front: Front, one: Claim) -> ClaimAnswer:
+    return ClaimAnswer(
+        reward_id=one.reward_id,
+        round_id=one.round_id,
+        campaign=one.campaign,
+        player=one.player,
+        asset=one.asset,
+        amount=front.wire(one.asset, one.amount),
+        state=one.state,
+        deadline=one.deadline if one.state in CLAIM_LIVE else None,
+        correlation_id=one.correlation_id,
+        opened_at=one.opened_at,
+        claimed_at=None,
+        decided_at=None,
+        decided_by=None,
+        reason=None,
+        findings=None,
+    )
 
 
-def _for_operator(front: Front, one: Claim) -> dict[str, Any]:
-    return {
-        **_for_player(front, one),
-        "correlation_id": one.correlation_id,
-        "opened_at": one.opened_at.isoformat(),
-        "claimed_at": one.claimed_at and one.claimed_at.isoformat(),
-        "decided_at": one.decided_at and one.decided_at.isoformat(),
-        "decided_by": one.decided_by,
-        "reason": one.reason,
-        "findings": [
-            {
-                "rule": finding.rule.value,
-                "verdict": finding.verdict.value,
-                "saw": finding.saw,
-                "threshold": finding.threshold,
-                "explanation": _EXPLANATIONS[finding.rule],
-            }
-            for finding in one.findings
-        ],
-    }
+def _for_operator(front: Front, one: Claim) -> ClaimAnswer:
+    return _for_player(front, one).model_copy(
+        update={
+            "claimed_at": one.claimed_at,
+            "decided_at": one.decided_at,
+            "decided_by": one.decided_by,
+            "reason": one.reason,
+            "findings": [
+                FindingAnswer(
+                    rule=finding.rule,
+                    verdict=finding.verdict,
+                    saw=finding.saw,
+                    threshold=finding.threshold,
+                    explanation=_EXPLANATIONS[finding.rule],
+                )
+                for finding in one.findings
+            ],
+        }
+    )

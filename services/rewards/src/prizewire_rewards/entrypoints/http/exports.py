@@ -17,19 +17,24 @@ from litestar.response import Stream
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
+from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_money import Asset
 from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import CATEGORY_OF, Entry, EntryFilter, EntryPage
 from prizewire_rewards.entrypoints.http.front import Front, player_of
 from prizewire_rewards.entrypoints.http.listing import (
+    FILTER_REFUSALS,
     HistoryFilters,
     HistoryQuery,
     arrives_of,
     direction_of,
     fees_of,
     filter_of,
-    moment_of,
+)
+from prizewire_rewards.entrypoints.http.parameters import (
+    ASSET_PATTERN,
+    PlayerFilter,
 )
 
 __all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController", "safe_cell"]
@@ -43,8 +48,14 @@ STATEMENT_ENTRIES_MAX: Final = 2_000
 _FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
 _CONTROL: Final = ("\t", "\r", "\n")
 _CSV: Final = "text/csv; charset=utf-8; header=present"
-_BEGIN = "The statement begins at this moment, with its time zone; of a date at its beginning in UTC."
-_END = "It ends before this moment, with its time zone; of a date before its beginning in UTC."
+_BEGIN = (
+    "The statement begins here: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
+_END = (
+    "It ends before this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
 
 
 def safe_cell(text: str) -> str:
@@ -100,11 +111,8 @@ async def _export(front: Front, query: HistoryFilters, *, player: str | None) ->
     """Every entry that the filters mean, newest first. What is wrong with the filters is said before the first row.
 
     Raises:
-        Problem: as ``filter_of``, or 400 ``export_unpaged``.
+        Problem: as ``filter_of``.
     """
-    if query.limit is not None or query.page is not None or query.cursor is not None:
-        detail = "an export holds every entry: it takes no limit, page or cursor"
-        raise Problem(status=400, code="export_unpaged", detail=detail)
     wanted = replace(filter_of(front, query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ)
     row_of: Callable[[Entry], Sequence[str]]
     columns: Sequence[str]
@@ -155,6 +163,7 @@ class WalletExportController(Controller):
         guards=[require()],
         summary="The whole history as CSV, newest first",
         media_type=_CSV,
+        refusals={400: FILTER_REFUSALS},
     )
     async def transactions(
         self,
@@ -162,7 +171,7 @@ class WalletExportController(Controller):
         front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
         history: HistoryQuery,
-        player: FromQuery[str | None] = None,
+        player: PlayerFilter = None,
     ) -> Stream:
         """All entries that the filters of the listing mean, with a header, by RFC 4180."""
         return await _export(front, history, player=player_of(request.user, player))
@@ -170,26 +179,34 @@ class WalletExportController(Controller):
     @get(
         "/statement.pdf",
         guards=[require()],
-        summary="A statement in one asset over a period, as PDF",
+        summary="A statement in one asset over a period, as PDF, oldest entry first",
         media_type="application/pdf",
+        refusals={400: ("asset_unknown", "period_invalid"), 422: ("period_empty", "statement_too_long")},
     )
     async def statement(
         self,
         *,
         front: NamedDependency[Front],
         request: Request[Principal, Any, Any],
-        asset: FromQuery[str],
-        since: Annotated[str, QueryParameter(name="from", description=_BEGIN)],
-        until: Annotated[str, QueryParameter(name="to", description=_END)],
-        player: FromQuery[str | None] = None,
+        asset: Annotated[
+            str,
+            QueryParameter(
+                name="asset", description="An asset's code.", schema_extra={"pattern": ASSET_PATTERN}
+            ),
+        ],
+        since: Annotated[str, QueryParameter(name="from", description=_BEGIN, schema_extra=MOMENT_SCHEMA)],
+        until: Annotated[str, QueryParameter(name="to", description=_END, schema_extra=MOMENT_SCHEMA)],
+        player: PlayerFilter = None,
     ) -> Response[bytes]:
-        """Opening balance, entries, closing balance, and totals by category. Longer ones are to be had as CSV."""
+        """Opening balance, entries from the oldest to the newest with the balance after each, closing balance, and totals
+        by category. A longer history is to be had as CSV.
+        """
         owner = player_of(request.user, player)
         of = front.asset(asset, status=400)
         begin, end = moment_of(since, name="from"), moment_of(until, name="to")
         if not begin < end:
             detail = "a statement's period begins before it ends"
-            raise Problem(status=400, code="period_invalid", detail=detail)
+            raise Problem(status=422, code="period_empty", detail=detail)
         found = await front.read(
             lambda queries: queries.statement(
                 player=owner, asset=of.code, since=begin, until=end, limit=STATEMENT_ENTRIES_MAX
@@ -197,7 +214,7 @@ class WalletExportController(Controller):
         )
         if found is None:
             detail = f"the period has more than {STATEMENT_ENTRIES_MAX} entries: ask for a shorter one, or for the CSV"
-            raise Problem(status=400, code="statement_too_long", detail=detail)
+            raise Problem(status=422, code="statement_too_long", detail=detail)
         document = await asyncio.to_thread(_rendered, found, of)
         name = f"statement-{of.code}-{begin:%Y%m%d}-{end:%Y%m%d}.pdf"
         return Response(
@@ -218,6 +235,7 @@ class TransactionExportController(Controller):
         guards=[require(Role.ADMIN)],
         summary="Every transfer as CSV, newest first; or one player's",
         media_type=_CSV,
+        refusals={400: FILTER_REFUSALS},
     )
     async def everything(
         self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None

@@ -28,7 +28,6 @@ __all__ = [
     "OVERSEERS",
     "Front",
     "IdempotencyKey",
-    "offset_of",
     "page_of",
     "pages_of",
     "player_of",
@@ -43,8 +42,6 @@ IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", r
 """The header of every request that moves money. Without it the request is refused with ``idempotency_key_required``."""
 
 OVERSEERS = (Role.OPERATOR, Role.ADMIN)
-OFFSET_MAX = 10_000
-"""Earlier systems' ``page`` is an offset; deep listings use the cursor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,17 +284,3 @@ def time_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
 def _cursor_invalid() -> Problem:
     detail = "the cursor is not one that this route gave"
     return Problem(status=400, code="cursor_invalid", detail=detail)
-
-
-def offset_of(*, page: int | None, limit: int) -> int:
-    """The offset of an earlier system's page number, counted from 1.
-
-    Raises:
-        Problem: 400 ``page_invalid``.
-    """
-    if page is None:
-        return 0
-    offset = (page - 1) * limit
-    if page < 1 or offset > OFFSET_MAX:
-        raise Problem(status=400, code="page_invalid", detail="page counts from 1; go deeper by cursor")
-    return offset

@@ -9,12 +9,15 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
+from prizewire_rewards.entrypoints.answers.held import DecidedRewardAnswer
 from prizewire_rewards.entrypoints.http.bodies import DecisionBody
-from prizewire_rewards.entrypoints.http.examples import prizes as examples
+from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey
 from prizewire_rewards.handlers.held import reject_held, release_held
 
 __all__ = ["HeldController"]
+
+_DECISION = refusing("reward_unknown", "own_reward", "reward_not_held", "round_busy")
 
 
 class HeldController(Controller):
@@ -28,7 +31,7 @@ class HeldController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Release a held prize",
-        responses=examples.REWARD_RELEASED,
+        refusals=_DECISION,
     )
     async def release(
         self,
@@ -38,7 +41,7 @@ class HeldController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[DecidedRewardAnswer]:
         """Let it go the way of the others of its round. Nobody decides on their own prize."""
         return await _decide(front, reward_id, data, request.user, key, release=True)
 
@@ -47,7 +50,7 @@ class HeldController(Controller):
         guards=[require(*OVERSEERS)],
         status_code=200,
         summary="Refuse a held prize",
-        responses=examples.REWARD_REJECTED,
+        refusals=_DECISION,
     )
     async def reject(
         self,
@@ -57,17 +60,17 @@ class HeldController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[dict[str, Any]]:
+    ) -> Response[DecidedRewardAnswer]:
         """Give its money back to the pool. Nobody decides on their own prize."""
         return await _decide(front, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
     front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
-) -> Response[dict[str, Any]]:
+) -> Response[DecidedRewardAnswer]:
     handler = release_held if release else reject_held
 
-    async def decide(tx: AsyncConnection) -> tuple[dict[str, Any], str | None]:
+    async def decide(tx: AsyncConnection) -> tuple[DecidedRewardAnswer, str | None]:
         reward, _ = await handler(
             reward_id,
             actor=user.subject,
@@ -76,8 +79,15 @@ async def _decide(
             tools=front.tools,
             now=front.clock.now(),
         )
-        return {"reward_id": str(reward.id), "state": reward.state, "note": reward.note}, None
+        return DecidedRewardAnswer(reward_id=reward.id, state=reward.state, note=reward.note), None
 
     return await front.decided(
-        reward_id, on="reward", release=release, data=data, principal=user, key=key, decide=decide
+        reward_id,
+        on="reward",
+        release=release,
+        data=data,
+        principal=user,
+        key=key,
+        decide=decide,
+        answers=DecidedRewardAnswer,
     )

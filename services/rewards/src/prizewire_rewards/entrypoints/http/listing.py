@@ -1,15 +1,17 @@
 """Listing transfers: one set of filters for players and admins."""
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor, page_limit
-from prizewire_rewards.domain.ledger import TransferType
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_rewards.domain.ledger import Kind, TransferType
 from prizewire_rewards.domain.statuses import Status, types_with
 from prizewire_rewards.domain.views import (
     CATEGORY_OF,
@@ -21,29 +23,54 @@ from prizewire_rewards.domain.views import (
     Position,
     types_of,
 )
-from prizewire_rewards.entrypoints.http.front import Front, offset_of
+from prizewire_rewards.entrypoints.answers.transactions import (
+    AccountAnswer,
+    Bucket,
+    Direction,
+    LedgerTransferAnswer,
+    PayoutFeeAnswer,
+    PlayerTransferAnswer,
+)
+from prizewire_rewards.entrypoints.http.front import Front
+from prizewire_rewards.entrypoints.http.parameters import ASSET_PATTERN
 
 __all__ = [
+    "FILTER_REFUSALS",
+    "PAGE_REFUSALS",
     "HistoryFilters",
+    "HistoryPage",
+    "HistoryPaging",
     "HistoryQuery",
     "arrives_of",
     "direction_of",
-    "entry_of",
     "fees_of",
     "filter_of",
-    "list_entries",
-    "moment_of",
+    "ledger_page",
+    "ledger_transfer",
+    "player_page",
+    "player_transfer",
+    "provide_history",
+    "provide_paging",
 ]
 
 _WALLET = "wallet:"
+_BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
 PAGES_SCAN_MAX = 50_000
 """Entries among which an earlier system's page by number is looked for, where it has a filter."""
-_TYPES = f"A type of transfer, or one of {', '.join(Category)}."
-_STATUSES = f"One of {', '.join(Status)}."
-_FROM = "No earlier than this moment, with its time zone; of a date its beginning in UTC."
-_TO = "Earlier than this moment, with its time zone; of a date its beginning in UTC."
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_EARLIEST, _LATEST = 1970, 9998
+PAGE_MAX = 200
+"""The last page by number: of the largest pages it lies within what is looked through. Deeper ones are found by cursor."""
+FILTER_REFUSALS = ("asset_unknown", "type_unknown", "status_unknown", "period_invalid")
+"""What filters are refused with: 400."""
+PAGE_REFUSALS = (*FILTER_REFUSALS, "page_invalid")
+_TYPES = "A type of transfer or a category. Of one player's, `credit` and `debit` are the direction."
+_FROM = (
+    "No earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
+_TO = (
+    "Earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +85,12 @@ class HistoryFilters:
     since: str | None
     until: str | None
     correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPaging:
+    """Which page of a history: by cursor, or by number as earlier systems count."""
+
     cursor: str | None
     limit: int | None
     page: int | None
@@ -65,20 +98,34 @@ class HistoryFilters:
 
 def provide_history(
     *,
-    type_: Annotated[str | None, QueryParameter(name="type", description=_TYPES)] = None,
-    status: Annotated[str | None, QueryParameter(name="status", description=_STATUSES)] = None,
-    asset: Annotated[str | None, QueryParameter(name="asset", description="An asset's code.")] = None,
-    since: Annotated[str | None, QueryParameter(name="from", description=_FROM)] = None,
-    until: Annotated[str | None, QueryParameter(name="to", description=_TO)] = None,
+    type_: Annotated[
+        str | None,
+        QueryParameter(
+            name="type", description=_TYPES, schema_extra={"enum": sorted({*TransferType, *Category})}
+        ),
+    ] = None,
+    status: Annotated[
+        str | None,
+        QueryParameter(
+            name="status",
+            description="What became of the entry's money.",
+            schema_extra={"enum": sorted(Status)},
+        ),
+    ] = None,
+    asset: Annotated[
+        str | None,
+        QueryParameter(name="asset", description="An asset's code.", schema_extra={"pattern": ASSET_PATTERN}),
+    ] = None,
+    since: Annotated[
+        str | None,
+        QueryParameter(name="from", description=_FROM, schema_extra=MOMENT_SCHEMA),
+    ] = None,
+    until: Annotated[
+        str | None,
+        QueryParameter(name="to", description=_TO, schema_extra=MOMENT_SCHEMA),
+    ] = None,
     correlation_id: Annotated[
         str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
-    ] = None,
-    cursor: Annotated[
-        str | None, QueryParameter(name="cursor", description="What a page gave as next_cursor.")
-    ] = None,
-    limit: Annotated[int | None, QueryParameter(name="limit", description="1 to 200; else 50.")] = None,
-    page: Annotated[
-        int | None, QueryParameter(name="page", description="As earlier systems count, from 1; not deep.")
     ] = None,
 ) -> HistoryFilters:
     """The filters of a request."""
@@ -89,17 +136,31 @@ def provide_history(
         since=since,
         until=until,
         correlation_id=correlation_id,
-        cursor=cursor,
-        limit=limit,
-        page=page,
     )
 
 
+def provide_paging(
+    *,
+    cursor: Annotated[str | None, QueryParameter(name="cursor")] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    page: Annotated[
+        int | None,
+        QueryParameter(
+            name="page",
+            description="As earlier systems count, from 1. Further pages are found by cursor.",
+            schema_extra={"minimum": 1, "maximum": PAGE_MAX},
+        ),
+    ] = None,
+) -> HistoryPaging:
+    """The page that a request asks for."""
+    return HistoryPaging(cursor=cursor, limit=limit, page=page)
+
+
 def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
-    """What a request asks for, of one player's wallets or of everything.
+    """What a request asks for, of one player's wallets or of everything, from the beginning of the list.
 
     Raises:
-        Problem: 400 ``asset_unknown``, ``type_unknown``, ``status_unknown``, ``period_invalid``, ``page_invalid`` or ``cursor_invalid``.
+        Problem: 400 with one of ``FILTER_REFUSALS``.
     """
     if query.asset is not None:
         front.asset(query.asset, status=400)
@@ -119,12 +180,9 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
         status = Status(query.status)
         alike = types_with(status)
         types = alike if types is None else types & alike
-    offset = offset_of(page=query.page, limit=limit)
     return EntryFilter(
         limit=limit,
-        before=_position(query.cursor),
-        offset=offset,
-        scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
+        scan=SCAN_MAX,
         player=player,
         types=types,
         status=status,
@@ -136,20 +194,54 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
     )
 
 
-async def list_entries(front: Front, query: HistoryFilters, *, player: str | None) -> Page:
-    """One page of transfers, newest first; of one player's wallets, or of everything. A page with filters may be short,
-    even empty, before the last: it looks through a bounded part of the history, and its cursor goes on there.
+async def player_page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str
+) -> PageOf[PlayerTransferAnswer]:
+    """One page of a player's history, newest first. A page with filters may be short, even empty, before the last: it
+    looks through a bounded part of the history, and its cursor goes on there.
 
     Raises:
-        Problem: 400 ``limit_invalid``, or as ``filter_of``.
+        Problem: 400 ``limit_invalid``, ``cursor_invalid``, or one of ``PAGE_REFUSALS``.
     """
-    wanted = filter_of(front, query, player=player, limit=page_limit(query.limit))
+    entries, following = await _page(front, query, paging, player=player)
+    return PageOf(
+        items=[player_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+    )
+
+
+async def ledger_page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+) -> PageOf[LedgerTransferAnswer]:
+    """One page of transfers with both accounts, newest first: of one player's wallets, or of everything.
+
+    Raises:
+        Problem: as ``player_page``.
+    """
+    entries, following = await _page(front, query, paging, player=player)
+    return PageOf(
+        items=[ledger_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+    )
+
+
+async def _page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+) -> tuple[Sequence[Entry], str | None]:
+    size = page_limit(paging.limit)
+    offset = 0
+    if paging.page is not None:
+        if not 1 <= paging.page <= PAGE_MAX:
+            detail = f"page is between 1 and {PAGE_MAX}: further ones are found by cursor"
+            raise Problem(status=400, code="page_invalid", detail=detail)
+        offset = (paging.page - 1) * size
+    wanted = replace(
+        filter_of(front, query, player=player, limit=size),
+        before=_position(paging.cursor),
+        offset=offset,
+        scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
+    )
     found = await front.read(lambda queries: queries.entries(wanted))
     resume = found.resume
-    return {
-        "items": [entry_of(front, entry, player=player) for entry in found.entries],
-        "next_cursor": None if resume is None else encode_cursor([resume.at.isoformat(), resume.seq]),
-    }
+    return found.entries, None if resume is None else encode_cursor([resume.at.isoformat(), resume.seq])
 
 
 def _position(cursor: str | None) -> Position | None:
@@ -166,53 +258,47 @@ def _position(cursor: str | None) -> Position | None:
     return Position(at, values[1])
 
 
-def moment_of(text: str, *, name: str) -> datetime:
-    """A moment with its time zone, or the beginning of a date in UTC; from 1970 to 9998, so that no time zone leads out of
-    the calendar.
-
-    Raises:
-        Problem: 400 ``period_invalid``.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-        if _DATE.fullmatch(text):
-            found = found.replace(tzinfo=UTC)
-        elif found.tzinfo is None:
-            detail = f"{name} names no time zone: end it with Z, or with an offset such as +02:00"
-            raise Problem(status=400, code="period_invalid", detail=detail)
-        found = found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        found = None
-    if found is None or not _EARLIEST <= found.year <= _LATEST:
-        detail = f"{name} is a date such as 2026-01-31 or a moment such as 2026-01-31T12:00:00Z, from {_EARLIEST} to {_LATEST}"
-        raise Problem(status=400, code="period_invalid", detail=detail)
-    return found
+def player_transfer(front: Front, entry: Entry, *, player: str) -> PlayerTransferAnswer:
+    """A transfer from the side of a player whose wallet it touches."""
+    direction, bucket = direction_of(entry, player=player)
+    return PlayerTransferAnswer(**_shown(front, entry), direction=direction, bucket=bucket)
 
 
-def entry_of(front: Front, entry: Entry, *, player: str | None) -> dict[str, Any]:
-    """A transfer as JSON; for a player with direction and bucket, for an admin with both accounts."""
-    shown: dict[str, Any] = {
-        "id": str(entry.id),
-        "type": entry.type,
-        "category": CATEGORY_OF[TransferType(entry.type)],
+def ledger_transfer(front: Front, entry: Entry, *, player: str | None) -> LedgerTransferAnswer:
+    """A transfer with both accounts, and the side of a player if one is named."""
+    direction, bucket = (None, None) if player is None else direction_of(entry, player=player)
+    return LedgerTransferAnswer(
+        **_shown(front, entry),
+        debit=AccountAnswer(kind=Kind(entry.debit_kind), owner=entry.debit_owner),
+        credit=AccountAnswer(kind=Kind(entry.credit_kind), owner=entry.credit_owner),
+        cause=entry.cause,
+        direction=direction,
+        bucket=bucket,
+    )
+
+
+def _shown(front: Front, entry: Entry) -> dict[str, Any]:
+    """The members that every answer of a transfer has."""
+    type_ = TransferType(entry.type)
+    fees = None
+    if entry.payout is not None:
+        fees = [
+            PayoutFeeAnswer(asset=fee.asset, amount=fee.amount, borne_by=fee.borne_by)
+            for fee in fees_of(front, entry)
+        ]
+    return {
+        "id": entry.id,
+        "type": type_,
+        "category": CATEGORY_OF[type_],
         "status": entry.status,
         "asset": entry.asset,
         "amount": front.wire(entry.asset, entry.amount),
-        "at": entry.at.isoformat(),
+        "at": entry.at,
         "correlation_id": entry.correlation_id,
-        "group_id": str(entry.group),
-        "fees": None if entry.payout is None else [fee._asdict() for fee in fees_of(front, entry)],
+        "group_id": entry.group,
+        "fees": fees,
         "arrives": arrives_of(front, entry),
     }
-    if player is None:
-        accounts = {
-            "debit": {"kind": entry.debit_kind, "owner": entry.debit_owner},
-            "credit": {"kind": entry.credit_kind, "owner": entry.credit_owner},
-            "cause": entry.cause,
-        }
-        return {**shown, **accounts}
-    direction, bucket = direction_of(entry, player=player)
-    return {**shown, "direction": direction, "bucket": bucket}
 
 
 def fees_of(front: Front, entry: Entry) -> list[PayoutFee]:
@@ -240,14 +326,16 @@ def arrives_of(front: Front, entry: Entry) -> str | None:
     return front.wire(entry.asset, left)
 
 
-def direction_of(entry: Entry, *, player: str) -> tuple[str, str]:
+def direction_of(entry: Entry, *, player: str) -> tuple[Direction, Bucket]:
     """Whether an entry is a credit or a debit to the player, and of which bucket; from one bucket to another it is the
     credit that is shown.
     """
     credited = entry.credit_owner == player and entry.credit_kind.startswith(_WALLET)
-    bucket = entry.credit_kind if credited else entry.debit_kind
-    return "credit" if credited else "debit", bucket.removeprefix(_WALLET)
+    bucket = _BUCKET_OF[entry.credit_kind if credited else entry.debit_kind]
+    return "credit" if credited else "debit", bucket
 
 
 HistoryQuery = NamedDependency[HistoryFilters]
 """What a route with a history asks for, provided by ``provide_history``."""
+HistoryPage = NamedDependency[HistoryPaging]
+"""Which page of it, provided by ``provide_paging``."""

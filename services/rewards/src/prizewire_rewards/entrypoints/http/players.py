@@ -7,18 +7,21 @@ from typing import Any, Literal
 
 from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
-from pydantic import AwareDatetime, Field
+from litestar.params import JSONBody
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
+from prizewire_contracts.envelope import Timestamp
 from prizewire_contracts.text import EventReason, is_name
 from prizewire_rewards.domain.commands import TellPlayers
 from prizewire_rewards.domain.players import KycState, PlayerFacts
+from prizewire_rewards.entrypoints.answers.players import PlayerAnswer
 from prizewire_rewards.entrypoints.http.bodies import Body
-from prizewire_rewards.entrypoints.http.examples import prizes as examples
+from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front
+from prizewire_rewards.entrypoints.http.parameters import PlayerInPath
 from prizewire_rewards.handlers.players import forget_player, tell_players
 
 __all__ = ["PlayerController"]
@@ -30,7 +33,7 @@ Identifier = EventReason
 class PlayerBody(Body):
     """Facts of a player; what is left out stays as it is known."""
 
-    registered_at: AwareDatetime | None = Field(
+    registered_at: Timestamp | None = Field(
         None, description="When the account was made.", examples=["2024-01-05T10:00:00Z"]
     )
     kyc_state: Literal["none", "pending", "verified", "rejected"] | None = Field(
@@ -54,9 +57,9 @@ class PlayerController(Controller):
         "/{player:str}",
         guards=[require(*OVERSEERS)],
         summary="What is known of a player",
-        responses=examples.PLAYER,
+        refusals=refusing("player_unknown"),
     )
-    async def one(self, *, front: NamedDependency[Front], player: FromPath[str]) -> dict[str, Any]:
+    async def one(self, *, front: NamedDependency[Front], player: PlayerInPath) -> PlayerAnswer:
         """Each fact with the moment at which it was told. Of device and address only that they are known."""
         facts = await front.read(lambda queries: queries.player(player))
         if facts is None:
@@ -68,16 +71,16 @@ class PlayerController(Controller):
         "/{player:str}",
         guards=[require(Role.ADMIN)],
         summary="Tell facts of a player",
-        responses=examples.PLAYER,
+        refusals={400: ("player_invalid",)},
     )
     async def tell(
         self,
         *,
         front: NamedDependency[Front],
-        player: FromPath[str],
+        player: PlayerInPath,
         data: JSONBody[PlayerBody],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
+    ) -> PlayerAnswer:
         """Keep what is said, as told now. Raw values of device and address are hashed and forgotten."""
         if not is_name(player):
             raise Problem(
@@ -85,7 +88,7 @@ class PlayerController(Controller):
             )
         now = front.clock.now()
 
-        async def change(tx: AsyncConnection) -> dict[str, Any]:
+        async def change(tx: AsyncConnection) -> PlayerAnswer:
             known = await tell_players(
                 TellPlayers(told=(_told(front, player, data, now=now),)), work=front.works.of(tx), now=now
             )
@@ -100,9 +103,14 @@ class PlayerController(Controller):
 
         return await front.attempt(change)
 
-    @delete("/{player:str}", guards=[require(Role.ADMIN)], summary="Erase what is known of a player")
+    @delete(
+        "/{player:str}",
+        guards=[require(Role.ADMIN)],
+        summary="Erase what is known of a player",
+        refusals=refusing("player_unknown"),
+    )
     async def forget(
-        self, *, front: NamedDependency[Front], player: FromPath[str], request: Request[Principal, Any, Any]
+        self, *, front: NamedDependency[Front], player: PlayerInPath, request: Request[Principal, Any, Any]
     ) -> None:
         """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why."""
 
@@ -127,18 +135,15 @@ def _told(front: Front, player: str, data: PlayerBody, *, now: datetime) -> Play
     )
 
 
-def _shown(facts: PlayerFacts) -> dict[str, Any]:
-    def at(moment: datetime | None) -> str | None:
-        return None if moment is None else moment.isoformat()
-
-    return {
-        "player": facts.player,
-        "registered_at": at(facts.registered_at),
-        "registered_at_told": at(facts.registered_at_told),
-        "kyc_state": facts.kyc_state and facts.kyc_state.value,
-        "kyc_state_told": at(facts.kyc_state_told),
-        "device_known": facts.device_hash is not None,
-        "device_told": at(facts.device_hash_told),
-        "address_known": facts.address_hash is not None,
-        "address_told": at(facts.address_hash_told),
-    }
+def _shown(facts: PlayerFacts) -> PlayerAnswer:
+    return PlayerAnswer(
+        player=facts.player,
+        registered_at=facts.registered_at,
+        registered_at_told=facts.registered_at_told,
+        kyc_state=facts.kyc_state,
+        kyc_state_told=facts.kyc_state_told,
+        device_known=facts.device_hash is not None,
+        device_told=facts.device_hash_told,
+        address_known=facts.address_hash is not None,
+        address_told=facts.address_hash_told,
+    )

@@ -1,5 +1,6 @@
 """``/api/transactions`` and ``/api/rewards``."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,11 +9,25 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page, Problem, decode_cursor, page_limit
-from prizewire_rewards.domain.views import Entry, RewardView
-from prizewire_rewards.entrypoints.http.examples import prizes, wallets
-from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, pages_of
-from prizewire_rewards.entrypoints.http.listing import HistoryQuery, entry_of, list_entries
+from prizewire_chassis.http import Problem, decode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_rewards.domain.views import Entry, PrizePosition, RewardView
+from prizewire_rewards.entrypoints.answers.transactions import (
+    LedgerTransferAnswer,
+    PlayerTransferAnswer,
+    RewardAnswer,
+)
+from prizewire_rewards.entrypoints.http.codes import refusing
+from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, page_of
+from prizewire_rewards.entrypoints.http.listing import (
+    PAGE_REFUSALS,
+    HistoryPage,
+    HistoryQuery,
+    ledger_page,
+    ledger_transfer,
+    player_page,
+    player_transfer,
+)
 
 __all__ = ["RewardController", "TransactionController"]
 
@@ -23,40 +38,57 @@ class TransactionController(Controller):
     path = "/api/transactions"
     tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get("/my", guards=[require()], summary="My history, newest first", responses=wallets.HISTORY)
+    @get("/my", guards=[require()], summary="My history, newest first", refusals={400: PAGE_REFUSALS})
     async def mine(
-        self, *, front: NamedDependency[Front], request: Request[Principal, Any, Any], history: HistoryQuery
-    ) -> Page:
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        history: HistoryQuery,
+        paging: HistoryPage,
+    ) -> PageOf[PlayerTransferAnswer]:
         """The caller's wallets, all buckets and assets."""
-        return await list_entries(front, history, player=request.user.player)
+        return await player_page(front, history, paging, player=request.user.player)
 
     @get(
         ["/all", "/admin/all"],
         guards=[require(Role.ADMIN)],
         summary="Every transfer, newest first; or one player's",
-        responses=wallets.TRANSFERS,
+        refusals={400: PAGE_REFUSALS},
     )
     async def everything(
-        self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None
-    ) -> Page:
-        """Both accounts of each transfer are named."""
-        return await list_entries(front, history, player=player)
+        self,
+        *,
+        front: NamedDependency[Front],
+        history: HistoryQuery,
+        paging: HistoryPage,
+        player: FromQuery[str | None] = None,
+    ) -> PageOf[LedgerTransferAnswer]:
+        """Both accounts of each transfer are named; with `player` also the side of that player."""
+        return await ledger_page(front, history, paging, player=player)
 
-    @get("/{transfer_id:uuid}", guards=[require()], summary="One transfer", responses=wallets.TRANSFER)
+    @get(
+        "/{transfer_id:uuid}",
+        guards=[require()],
+        summary="One transfer",
+        refusals=refusing("transfer_unknown"),
+    )
     async def one(
         self,
         *,
         front: NamedDependency[Front],
         transfer_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-    ) -> dict[str, Any]:
-        """A transfer that touches the caller's wallets; operators and admins see any."""
+    ) -> PlayerTransferAnswer | LedgerTransferAnswer:
+        """A transfer that touches the caller's wallets, from their side; operators and admins see any, with both accounts."""
         entry = await front.read(lambda queries: queries.entry(transfer_id))
         overseer = request.user.has(*OVERSEERS)
         if entry is None or not (overseer or _concerns(entry, request.user.player)):
             detail = f"there is no transfer {transfer_id}"
             raise Problem(status=404, code="transfer_unknown", detail=detail)
-        return entry_of(front, entry, player=None if overseer else request.user.player)
+        if overseer:
+            return ledger_transfer(front, entry, player=None)
+        return player_transfer(front, entry, player=request.user.player)
 
 
 class RewardController(Controller):
@@ -65,7 +97,7 @@ class RewardController(Controller):
     path = "/api/rewards"
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
-    @get(guards=[require()], summary="Prizes by round and line", responses=prizes.REWARDS)
+    @get(guards=[require()], summary="Prizes, those of the round that was settled last first")
     async def rewards(
         self,
         *,
@@ -76,32 +108,41 @@ class RewardController(Controller):
         player: FromQuery[str | None] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
-    ) -> Page:
-        """The caller's prizes; operators and admins see everybody's."""
+    ) -> PageOf[RewardAnswer]:
+        """The caller's prizes; operators and admins see everybody's. Those of one round are in the order of their lines."""
         size = page_limit(limit)
         owner = player if request.user.has(*OVERSEERS) else request.user.player
+        after = _after(cursor)
         found = await front.read(
             lambda queries: queries.rewards(
                 player=owner,
                 round_id=round_id,
                 correlation_id=correlation_id,
                 limit=size,
-                after=_after(cursor),
+                after=after,
             )
         )
-        last = [str(found[-1].round_id), found[-1].line] if found else None
-        return pages_of([_reward(front, view) for view in found], limit=size, cursor=last)
+        last = [found[-1].settled_at.isoformat(), str(found[-1].round_id), found[-1].line] if found else None
+        return page_of([_reward(front, view) for view in found], limit=size, cursor=last)
 
 
-def _after(cursor: str | None) -> tuple[UUID, int] | None:
-    values = decode_cursor(cursor, length=2)
+def _after(cursor: str | None) -> PrizePosition | None:
+    values = decode_cursor(cursor, length=3)
     if values is None:
         return None
     try:
-        return UUID(values[0]), int(values[1])
+        position = PrizePosition(datetime.fromisoformat(values[0]), UUID(values[1]), values[2])
     except (TypeError, ValueError, AttributeError):
+        position = None
+    if (
+        position is None
+        or position.settled_at.tzinfo is None
+        or type(position.line) is not int
+        or abs(position.line) >= 2**31
+    ):
         detail = "the cursor is not one that this route gave"
-        raise Problem(status=400, code="cursor_invalid", detail=detail) from None
+        raise Problem(status=400, code="cursor_invalid", detail=detail)
+    return position
 
 
 def _concerns(entry: Entry, player: str) -> bool:
@@ -115,22 +156,23 @@ def _concerns(entry: Entry, player: str) -> bool:
     )
 
 
-def _reward(front: Front, view: RewardView) -> dict[str, Any]:
-    return {
-        "reward_id": str(view.id),
-        "round_id": str(view.round_id),
-        "line": view.line if view.line > 0 else None,
-        "player": view.player,
-        "place": view.place,
-        "amount": front.wire(view.asset, view.amount),
-        "credited": front.wire(view.asset, view.credited),
-        "waiting": front.wire(view.asset, view.waiting),
-        "short": front.wire(view.asset, view.short),
-        "owed": front.wire(view.asset, view.owed),
-        "asset": view.asset,
-        "state": view.state,
-        "note": view.note,
-        "payout_id": str(view.payout_id) if view.payout_id else None,
-        "transfer_id": str(view.transfer_id) if view.transfer_id else None,
-        "correlation_id": view.correlation_id,
-    }
+def _reward(front: Front, view: RewardView) -> RewardAnswer:
+    return RewardAnswer(
+        reward_id=view.id,
+        round_id=view.round_id,
+        line=view.line if view.line > 0 else None,
+        player=view.player,
+        place=view.place,
+        amount=front.wire(view.asset, view.amount),
+        credited=front.wire(view.asset, view.credited),
+        waiting=front.wire(view.asset, view.waiting),
+        short=front.wire(view.asset, view.short),
+        owed=front.wire(view.asset, view.owed),
+        asset=view.asset,
+        state=view.state,
+        note=view.note,
+        payout_id=view.payout_id,
+        transfer_id=view.transfer_id,
+        correlation_id=view.correlation_id,
+        settled_at=view.settled_at,
+    )

@@ -1,0 +1,177 @@
+"""Transfers and prizes, as the routes answer them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prizewire_chassis.http.answers import AnswerModel, Id, Moment
+from prizewire_rewards.domain.ledger import Kind, TransferType
+from prizewire_rewards.domain.states import RewardState
+from prizewire_rewards.domain.statuses import Status
+from prizewire_rewards.domain.views import Category
+from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
+
+__all__ = [
+    "AccountAnswer",
+    "LedgerTransferAnswer",
+    "PayoutFeeAnswer",
+    "PlayerTransferAnswer",
+    "RewardAnswer",
+    "TransferAnswer",
+]
+
+Direction = Literal["credit", "debit"]
+Bucket = Literal["winnings", "topup", "pending"]
+
+
+class PayoutFeeAnswer(AnswerModel):
+    """One fee of a payout."""
+
+    asset: AssetCode
+    amount: Money
+    borne_by: Annotated[
+        Literal["player", "recipient", "platform"],
+        Field(
+            description="`player`: a rule took it from the amount. `recipient`: the rail took it from what arrives. "
+            "`platform`: the player is charged nothing.",
+            examples=["player"],
+        ),
+    ]
+
+
+class TransferAnswer(AnswerModel):
+    """What every answer shows of a transfer."""
+
+    id: Id
+    type: Annotated[TransferType, Field(description="Why money moved.", examples=["prize_credited"])]
+    category: Annotated[Category, Field(description="The kind of the type.", examples=["reward"])]
+    status: Annotated[
+        Status, Field(description="What became of the money, as it is now.", examples=["completed"])
+    ]
+    asset: AssetCode
+    amount: Money
+    at: Moment
+    correlation_id: CorrelationId
+    group_id: Annotated[
+        Id, Field(description="The same in transfers that were booked for the same reason at once.")
+    ]
+    fees: Annotated[
+        list[PayoutFeeAnswer] | None,
+        Field(
+            description="Of a payout's request: what it costs. Null for all other transfers.", examples=[None]
+        ),
+    ]
+    arrives: Annotated[
+        Money | None,
+        Field(
+            description="Of a payout's request: what arrives once the fees are taken. Null where it ended without "
+            "effect, and for all other transfers.",
+            examples=[None],
+        ),
+    ]
+
+
+class PlayerTransferAnswer(TransferAnswer):
+    """A transfer from the side of one player."""
+
+    direction: Annotated[
+        Direction,
+        Field(
+            description="Whether the player gets or gives. Between two buckets it is `credit`.",
+            examples=["credit"],
+        ),
+    ]
+    bucket: Annotated[Bucket, Field(description="The player's bucket that moved.", examples=["winnings"])]
+
+
+class AccountAnswer(AnswerModel):
+    """An account of the ledger."""
+
+    kind: Annotated[Kind, Field(examples=["wallet:winnings"])]
+    owner: Annotated[
+        str,
+        Field(description="A player, or the id or name of what the account belongs to.", examples=["ann"]),
+    ]
+
+
+class LedgerTransferAnswer(TransferAnswer):
+    """A transfer with both accounts."""
+
+    debit: Annotated[AccountAnswer, Field(description="The account that gives.")]
+    credit: Annotated[AccountAnswer, Field(description="The account that gets.")]
+    cause: Annotated[
+        str,
+        Field(
+            description="What brought the transfer about.",
+            examples=["round/67d20d3b-65b1-575d-9ac8-55bf598fbc8d"],
+        ),
+    ]
+    direction: Annotated[
+        Direction | None,
+        Field(
+            description="In a listing of one player: whether the player gets or gives. Else null.",
+            examples=[None],
+        ),
+    ]
+    bucket: Annotated[
+        Bucket | None,
+        Field(description="In a listing of one player: the bucket that moved. Else null.", examples=[None]),
+    ]
+
+
+class RewardAnswer(AnswerModel):
+    """A prize. `credited`, `waiting` and `short` make its `amount`; they are zero once it was taken back, expired or was
+    rejected.
+    """
+
+    reward_id: Id
+    round_id: Id
+    line: Annotated[
+        int | None,
+        Field(
+            description="The line of the settlement. Null where a correction took the prize away.",
+            examples=[1],
+        ),
+    ]
+    player: Player
+    place: Annotated[int, Field(description="The player's place, from 1.", examples=[1])]
+    amount: Money
+    credited: Annotated[Money, Field(description="What of the prize is in winnings.", examples=["30.00"])]
+    waiting: Annotated[
+        Money,
+        Field(
+            description="What of the prize is pending, held by a rule, or to be claimed.", examples=["0.00"]
+        ),
+    ]
+    short: Annotated[
+        Money, Field(description="What of the prize waits for money in the pool.", examples=["12.50"])
+    ]
+    owed: Annotated[
+        Money,
+        Field(
+            description="What the player still owes of what a correction took back too late.",
+            examples=["0.00"],
+        ),
+    ]
+    asset: AssetCode
+    state: Annotated[RewardState, Field(examples=["credited"])]
+    note: Annotated[
+        str | None,
+        Field(
+            description="A stable code where something keeps the prize from going on, such as the cap that holds it.",
+            examples=[None],
+        ),
+    ]
+    payout_id: Annotated[
+        Id | None,
+        Field(description="The payout of a prize that is delivered directly.", examples=[None]),
+    ]
+    transfer_id: Annotated[
+        Id | None,
+        Field(
+            description="The transfer that booked the prize last. Null before it has its money.",
+            examples=["54a89aab-8bcb-8fed-825e-699161d00001"],
+        ),
+    ]
+    correlation_id: CorrelationId
+    settled_at: Annotated[Moment, Field(description="When the prize's round was settled first.")]
