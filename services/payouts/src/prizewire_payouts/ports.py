@@ -46,14 +46,19 @@ class MethodRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutFilter:
-    """Which payouts a list is asked for; None asks for all. ``after`` is the last one of the page before."""
+    """Which payouts a list is asked for; None asks for all. They were requested at or after ``since`` and earlier than
+    ``until``. ``before`` is the last one of the page before.
+    """
 
     states: tuple[str, ...] = ()
     player: str | None = None
     correlation_id: str | None = None
     rail: str | None = None
     asset: str | None = None
-    after: tuple[datetime, UUID] | None = None
+    method_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: tuple[datetime, UUID] | None = None
     offset: int = 0
     limit: int = 50
 
@@ -70,7 +75,11 @@ class Store(Protocol):
         ...
 
     async def list_payouts(self, wanted: PayoutFilter) -> list[Payout]:
-        """A page of payouts, oldest request first."""
+        """A page of payouts, newest request first."""
+        ...
+
+    async def has_rail(self, rail: str) -> bool:
+        """Whether any payout was routed to a rail of this name."""
         ...
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Payout]:
@@ -134,7 +143,7 @@ class Store(Protocol):
         ...
 
     async def pauses(self) -> list[Pause]:
-        """Pauses in force."""
+        """Pauses in force, newest first."""
         ...
 
     async def save_pause(self, pause: Pause) -> None:

@@ -12,7 +12,7 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_money import Amount
-from prizewire_payouts.domain.model import Payout
+from prizewire_payouts.domain.model import PauseScope, Payout
 from prizewire_payouts.entrypoints.consumers import HintsConsumer, hints_spec
 from prizewire_payouts.handlers.methods import remove
 from prizewire_payouts.handlers.outcomes import Answer, record_answers, take_watched
@@ -328,11 +328,11 @@ async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:
     assert (await rig.payout(payout_id)).state == "paid"
 
 
-async def paused_for(rig: Rig, scope: str, value: str) -> UUID:
+async def paused_for(rig: Rig, scope: PauseScope, value: str) -> UUID:
     async def work(store: Store) -> UUID:
         made = await pause(
             store, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op",
-            known={"rail": {"fake", "stellar"}, "asset": {"EURC", "USDC"}}, now=rig.clock.now(),
+            known={PauseScope.RAIL: {"fake", "stellar"}, PauseScope.ASSET: {"EURC", "USDC"}}, now=rig.clock.now(),
         )  # fmt: skip
         return made.pause_id
 
@@ -355,7 +355,11 @@ async def test_a_pause_holds_new_payments_and_drains_sent_ones(rig: Rig) -> None
     waiting = await rig.request(method)
     campaign = (await rig.payout(waiting)).campaign
     assert campaign is not None
-    for scope, value in (("rail", "fake"), ("asset", "EURC"), ("campaign", campaign)):
+    for scope, value in (
+        (PauseScope.RAIL, "fake"),
+        (PauseScope.ASSET, "EURC"),
+        (PauseScope.CAMPAIGN, campaign),
+    ):
         paused = await paused_for(rig, scope, value)
         await rig.submit()
         assert (await rig.payout(waiting)).state == "approved"

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.domain.change import Change
-from prizewire_payouts.domain.model import Attempt, Method, MethodState, Pause, Payout
+from prizewire_payouts.domain.model import Attempt, Method, MethodState, Pause, PauseScope, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
 __all__ = [
@@ -280,7 +280,7 @@ def pause_from(row: Row[Any]) -> Pause:
     """A pause as stored."""
     return Pause(
         pause_id=row.pause_id,
-        scope=row.scope,
+        scope=PauseScope(row.scope),
         value=row.value,
         reason=row.reason,
         paused_by=row.paused_by,

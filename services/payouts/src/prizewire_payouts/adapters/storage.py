@@ -14,6 +14,7 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import AssetRegistry
 from prizewire_payouts.adapters import rows, tables
 from prizewire_payouts.adapters import statements as sql
+from prizewire_payouts.adapters.listing import listing
 from prizewire_payouts.adapters.messages import method_event, payout_events
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
@@ -64,26 +65,13 @@ class PostgresStore:
 
     async def list_payouts(self, wanted: PayoutFilter) -> list[Payout]:
         """See the port."""
+        return await self._payouts(listing(wanted))
+
+    async def has_rail(self, rail: str) -> bool:
+        """See the port."""
         table = tables.payouts
-        query = select(table).order_by(table.c.requested_at, table.c.payout_id)
-        query = query.limit(wanted.limit).offset(wanted.offset)
-        if wanted.states:
-            query = query.where(table.c.state.in_(wanted.states))
-        for column, value in (
-            (table.c.player, wanted.player),
-            (table.c.correlation_id, wanted.correlation_id),
-            (table.c.rail, wanted.rail),
-            (table.c.asset, wanted.asset),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if wanted.after is not None:
-            moment, last = wanted.after
-            query = query.where(
-                (table.c.requested_at > moment)
-                | ((table.c.requested_at == moment) & (table.c.payout_id > last))
-            )
-        return await self._payouts(query)
+        found = await self._tx.execute(select(table.c.payout_id).where(table.c.rail == rail).limit(1))
+        return found.one_or_none() is not None
 
     async def lock_approved(self, *, rail: str, now: datetime, limit: int) -> list[Payout]:
         """See the port."""
@@ -320,7 +308,9 @@ class PostgresStore:
         """See the port."""
         table = tables.pauses
         query = (
-            select(table).where(table.c.resumed_at.is_(None)).order_by(table.c.paused_at, table.c.pause_id)
+            select(table)
+            .where(table.c.resumed_at.is_(None))
+            .order_by(table.c.paused_at.desc(), table.c.pause_id.desc())
         )
         return [rows.pause_from(row) for row in await self._tx.execute(query)]
 

@@ -160,6 +160,9 @@ payouts = Table(
     Index("payouts_player", "player", "requested_at"),
     Index("payouts_listing", "requested_at", "payout_id"),
     Index("payouts_state", "state", "requested_at"),
+    Index("payouts_rail", "rail", "requested_at", "payout_id"),
+    Index("payouts_asset", "asset", "requested_at", "payout_id"),
+    Index("payouts_method", "method_id", "requested_at", "payout_id"),
 )
 
 payout_transitions = Table(

@@ -8,7 +8,7 @@ PayoutError                     payout_error
 ├── CancelRefused               not_cancellable
 ├── ReviewNotFound              review_not_found
 ├── ReviewRefused               (a tree of codes: see domain/stellar/review.py)
-└── PauseRefused                pause_scope_unknown | pause_not_found
+└── PauseRefused                pause_value_unknown | pause_not_found
 
 Each carries a stable ``code``. None is worth a retry with the same input.
 """

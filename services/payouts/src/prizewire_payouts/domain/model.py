@@ -11,7 +11,7 @@ from prizewire_money import Amount
 from prizewire_payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
-__all__ = ["Attempt", "Method", "MethodState", "Pause", "Payout"]
+__all__ = ["Attempt", "Method", "MethodState", "Pause", "PauseScope", "Payout"]
 
 
 class MethodState(StrEnum):
@@ -19,6 +19,14 @@ class MethodState(StrEnum):
 
     ACTIVE = "active"
     REMOVED = "removed"
+
+
+class PauseScope(StrEnum):
+    """What a pause is for."""
+
+    RAIL = "rail"
+    ASSET = "asset"
+    CAMPAIGN = "campaign"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +165,7 @@ class Pause:
     """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
 
     pause_id: UUID
-    scope: str
+    scope: PauseScope
     value: str
     reason: str
     paused_by: str

@@ -6,33 +6,29 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_payouts.domain.errors import PauseRefused
-from prizewire_payouts.domain.model import Pause
+from prizewire_payouts.domain.model import Pause, PauseScope
 from prizewire_payouts.ports import Store
 
 __all__ = ["pause", "resume"]
-
-SCOPES = ("rail", "asset", "campaign")
 
 
 async def pause(
     store: Store,
     *,
     pause_id: UUID,
-    scope: str,
+    scope: PauseScope,
     value: str,
     reason: str,
     by: str,
-    known: Mapping[str, Collection[str]],
+    known: Mapping[PauseScope, Collection[str]],
     now: datetime,
 ) -> Pause:
     """Start no payment of this rail, asset or campaign any more. One that is paused already stays as it is. ``known``
     holds the rails and assets that there are; campaigns are known to rewards only, by a UUID.
 
     Raises:
-        PauseRefused: ``pause_scope_unknown`` or ``pause_value_unknown``.
+        PauseRefused: ``pause_value_unknown``.
     """
-    if scope not in SCOPES:
-        raise PauseRefused("pause_scope_unknown", f"a pause is for one of {', '.join(SCOPES)}")
     value = _existing(scope, value, known)
     for one in await store.pauses():
         if (one.scope, one.value) == (scope, value):
@@ -42,7 +38,7 @@ async def pause(
     return new
 
 
-def _existing(scope: str, value: str, known: Mapping[str, Collection[str]]) -> str:
+def _existing(scope: PauseScope, value: str, known: Mapping[PauseScope, Collection[str]]) -> str:
     """What is to be paused, as payments name it: a pause of nothing would be taken for one that works."""
     if scope in known:
         if value in known[scope]:

@@ -20,6 +20,7 @@ from prizewire_payouts.handlers.stellar.ports import RpcUnavailable
 from prizewire_payouts.ports import Store
 from services.payouts.tests.integration.stellar.conftest import CHANNEL_KEYS, PLAYER_KEYS, Sandbox, World
 from services.payouts.tests.integration.stellar.lived import LivedWorld
+from tests.documented import Documented
 
 FOREVER = 1_000_000
 CENT = 100_000
@@ -101,7 +102,7 @@ async def office(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIte
         health=Health(),
         tokens=token_reader(),
     )
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar types its scope more narrowly
+    transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as client:
         yield Office(world, client, parts)
     await world.close()
@@ -263,21 +264,21 @@ async def test_who_may_not_decide(office: Office) -> None:
     behind = await office.file(review_id, who="ron", outcome="failed")
     assert (behind.status_code, behind.json()["code"]) == (403, "decider_is_party")
     incomplete = await office.file(review_id, outcome="succeeded")
-    assert incomplete.status_code == 400
+    assert (incomplete.status_code, incomplete.json()["code"]) == (422, "evidence_incomplete")
     filed = (await office.file(review_id, outcome="failed", tx_hash=foreign)).json()["evidence"][0]
     second = await office.file(review_id, who="peter", outcome="failed")
     assert (second.status_code, second.json()["code"]) == (409, "evidence_open")
     said = {"outcome": "failed", "tx_hash": foreign}
     evidence_id = filed["evidence_id"]
     same = await office.confirm(review_id, evidence_id, who="olga", **said)
-    assert (same.status_code, same.json()["code"]) == (409, "same_person")
+    assert (same.status_code, same.json()["code"]) == (403, "same_person")
     path = f"{review_id}/evidence/{evidence_id}/confirm"
     operator = await office.post(path, said, who="peter", role="operator")
     assert operator.status_code == 403
     other = await office.confirm(review_id, evidence_id, outcome="failed")
     assert (other.status_code, other.json()["code"]) == (409, "evidence_contradicted")
     unknown = await office.confirm(review_id, str(uuid4()), **said)
-    assert (unknown.status_code, unknown.json()["code"]) == (409, "evidence_not_open")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "evidence_not_found")
     nothing = await office.file(999_999, outcome="failed")
     assert (nothing.status_code, nothing.json()["code"]) == (404, "review_not_found")
     assert await office.audited() == [("olga", "stellar.evidence_filed")]

@@ -292,7 +292,7 @@ def confirmation(review: Review, **changes: Any) -> str | None:
         ({"outcome": _O.SUCCEEDED}, "evidence_contradicted"),
         ({"tx_hash": MINE}, "evidence_contradicted"),
         ({"tx_hash": None}, "evidence_contradicted"),
-        ({"evidence_id": UUID(int=8)}, "evidence_not_open"),
+        ({"evidence_id": UUID(int=8)}, "evidence_not_found"),
     ],
 )
 def test_second_person(changes: dict[str, Any], code: str | None) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Settlement",
     "check_confirmer",
     "check_filer",
+    "open_evidence",
     "weigh",
 ]
 
@@ -193,18 +194,30 @@ def check_confirmer(
     """The evidence that this person may confirm as the second one, found to be what they say.
 
     Raises:
-        ReviewRefused: ``not_in_review``, ``decider_is_party``, ``evidence_not_open`` (decided before, or unknown),
+        ReviewRefused: ``not_in_review``, ``decider_is_party``, ``evidence_not_found``, ``evidence_not_open``,
             ``same_person`` or ``evidence_contradicted``.
     """
     _check_open(review, by)
-    evidence = review.open
-    if evidence is None or evidence.evidence_id != evidence_id:
-        raise ReviewRefused("evidence_not_open", "this evidence does not wait for a confirmation any more")
+    evidence = open_evidence(review=review, evidence_id=evidence_id)
     if by == evidence.filed_by:
         raise ReviewRefused("same_person", "who filed evidence does not confirm it")
     if (outcome, tx_hash) != (evidence.outcome, evidence.tx_hash):
         raise ReviewRefused("evidence_contradicted", "the evidence says something else than is confirmed")
     return evidence
+
+
+def open_evidence(*, review: Review, evidence_id: UUID) -> Evidence:
+    """The evidence of this id, which waits for a second person.
+
+    Raises:
+        ReviewRefused: ``evidence_not_found``, or ``evidence_not_open`` where it was decided before.
+    """
+    found = next((one for one in review.evidence if one.evidence_id == evidence_id), None)
+    if found is None:
+        raise ReviewRefused("evidence_not_found", f"transaction {review.attempt_id} has no such evidence")
+    if found.state is not EvidenceState.FILED:
+        raise ReviewRefused("evidence_not_open", f"this evidence is {found.state} already")
+    return found
 
 
 def _check_open(review: Review, by: str) -> None:
@@ -231,10 +244,12 @@ def weigh(
     applied: from then on even a mistake cannot let one of them pay. None asks for no such wait.
 
     Raises:
-        ReviewRefused: ``slot_not_consumed``, ``review_too_early``, ``ledger_contradicts`` (the ledger shows another
+        ReviewRefused: ``evidence_incomplete``, ``slot_not_consumed``, ``review_too_early``, ``ledger_contradicts`` (the ledger shows another
             outcome), ``evidence_not_of_slot`` (the transaction is on the ledger, on another slot), or
             ``facts_mismatch`` (it paid something else than the payouts that wait, or nothing of them).
     """
+    if outcome is ReviewOutcome.SUCCEEDED and (tx_hash is None or ledger is None):
+        raise ReviewRefused("evidence_incomplete", "payments that were made have a tx_hash and a ledger")
     if word.sequence is not None and word.sequence < review.sequence:
         raise ReviewRefused("slot_not_consumed", "the channel's sequence number is still below the slot's")
     if after_s is not None and word.close_time <= max(one.max_time for one in review.digests) + after_s:

@@ -4,23 +4,40 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post, put
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from pydantic import BaseModel, ConfigDict
+from litestar.di import Provide
+from litestar.params import FromPath, JSONBody, QueryParameter
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page
+from prizewire_chassis.http.answers import Items, PageOf
+from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts import text
-from prizewire_payouts.domain.model import Pause
-from prizewire_payouts.entrypoints.http.listing import page_of
-from prizewire_payouts.entrypoints.http.parts import HttpParts, act, shown_parties, shown_payout
+from prizewire_contracts.parties import PartyRole
+from prizewire_payouts.domain.model import Pause, PauseScope
+from prizewire_payouts.entrypoints.answers.payouts import (
+    DecisionAnswer,
+    PauseAnswer,
+    PayoutAnswer,
+    decision_answer,
+    pause_answer,
+)
+from prizewire_payouts.entrypoints.http.listing import (
+    LISTING_REFUSALS,
+    PAGE_MAX,
+    ListingQuery,
+    filters_of,
+    page_of,
+)
+from prizewire_payouts.entrypoints.http.parts import HttpParts, Key, RequiredKey, act
 from prizewire_payouts.handlers.approval import Decision, approve_payout, cancel_payout, reject_payout
 from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.ports import Store
 
 __all__ = ["admin_controller", "pauses_controller"]
 
-_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
+_NO_PAYOUT: Refusals = {404: ("payout_not_found",)}
+_PARTIES = tuple(f"approver_is_{role}" for role in PartyRole)
 
 
 class Approval(BaseModel):
@@ -28,7 +45,7 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    note: text.Reason | None = None
+    note: text.Reason | None = Field(None, examples=["checked with the organizer"])
 
 
 class Reason(BaseModel):
@@ -36,7 +53,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: text.Reason
+    reason: text.Reason = Field(examples=["the organizer takes the result back"])
 
 
 class NewPause(BaseModel):
@@ -44,9 +61,12 @@ class NewPause(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scope: text.Word
-    value: text.Name
-    reason: text.Reason
+    scope: PauseScope = Field(examples=["campaign"])
+    value: text.Name = Field(
+        description="The rail's name, the asset's code, or the campaign's id, which is a UUID.",
+        examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"],
+    )
+    reason: text.Reason = Field(examples=["the organizer asks to wait"])
 
 
 def admin_controller(parts: HttpParts) -> type[Controller]:
@@ -57,44 +77,48 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
         guards = [require(Role.OPERATOR, Role.APPROVER, Role.ADMIN)]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["payouts admin"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/", summary="Payouts, oldest first, by state, player, rail, asset or correlation id")
-        async def list_payouts(  # noqa: PLR0917 - Litestar calls it by keyword, one argument a query parameter
+        @get(
+            "/",
+            summary="Payouts, newest first; of one player, or of everybody",
+            dependencies={"wanted": Provide(filters_of(parts), sync_to_thread=False)},
+            refusals={400: (*LISTING_REFUSALS[400], "page_invalid")},
+        )
+        async def list_payouts(
             self,
-            states: Annotated[str | None, QueryParameter(name="state")] = None,
-            player: FromQuery[str | None] = None,
-            correlation_id: FromQuery[str | None] = None,
-            rail: FromQuery[str | None] = None,
-            asset: FromQuery[str | None] = None,
-            cursor: FromQuery[str | None] = None,
-            limit: FromQuery[int | None] = None,
-            page: FromQuery[int | None] = None,
-        ) -> Page:
-            return await page_of(
-                parts,
-                cursor=cursor,
-                limit=limit,
-                page=page,
-                states=states,
-                player=player,
-                correlation_id=correlation_id,
-                rail=rail,
-                asset=asset,
-            )
+            wanted: ListingQuery,
+            player: Annotated[
+                str | None,
+                QueryParameter(description="Whose payouts.", min_length=1, max_length=text.NAME_LENGTH_MAX),
+            ] = None,
+            page: Annotated[
+                int | None,
+                QueryParameter(
+                    description="As earlier systems count, from 1. A cursor goes before it.",
+                    schema_extra={"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
+                ),
+            ] = None,
+        ) -> PageOf[PayoutAnswer]:
+            return await page_of(parts, wanted, player=player, page=page)
 
         @put(
             "/{payout_id:uuid}/approve",
             status_code=202,
             guards=[require(Role.APPROVER, Role.ADMIN)],
             summary="Approve a payout that is held",
+            refusals={
+                **_NO_PAYOUT,
+                403: _PARTIES,
+                409: ("not_held", "already_approved", "intent_expired"),
+            },
         )
         async def approve(
             self,
             payout_id: FromPath[UUID],
             data: JSONBody[Approval],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+            key: Key = None,
+        ) -> Response[DecisionAnswer]:
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, DecisionAnswer]:
                 decision = await approve_payout(
                     store,
                     payout_id=payout_id,
@@ -105,10 +129,11 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
                     now=parts.clock.now(),
                 )
                 await _noted(tx, request.user, "payout.approved", decision, data.note)
-                return 202, _shown(decision)
+                return 202, decision_answer(decision.payout, approvers=decision.approvers)
 
             return await act(
                 parts,
+                DecisionAnswer,
                 actor=request.user,
                 route=f"PUT /api/admin/payouts/{payout_id}/approve",
                 key=key,
@@ -122,15 +147,16 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
             status_code=202,
             guards=[require(Role.APPROVER, Role.ADMIN)],
             summary="Reject a payout that is held",
+            refusals={**_NO_PAYOUT, 403: _PARTIES, 409: ("not_held",)},
         )
         async def reject(
             self,
             payout_id: FromPath[UUID],
             data: JSONBody[Reason],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+            key: Key = None,
+        ) -> Response[DecisionAnswer]:
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, DecisionAnswer]:
                 decision = await reject_payout(
                     store,
                     payout_id=payout_id,
@@ -139,10 +165,11 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
                     now=parts.clock.now(),
                 )
                 await _noted(tx, request.user, "payout.rejected", decision, data.reason)
-                return 202, _shown(decision)
+                return 202, decision_answer(decision.payout, approvers=decision.approvers)
 
             return await act(
                 parts,
+                DecisionAnswer,
                 actor=request.user,
                 route=f"PUT /api/admin/payouts/{payout_id}/reject",
                 key=key,
@@ -151,15 +178,20 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
                 work=work,
             )
 
-        @post("/{payout_id:uuid}/cancel", status_code=202, summary="Ask for a payout to be cancelled")
+        @post(
+            "/{payout_id:uuid}/cancel",
+            status_code=202,
+            summary="Ask for a payout to be cancelled",
+            refusals={**_NO_PAYOUT, 409: ("not_cancellable",)},
+        )
         async def cancel(
             self,
             payout_id: FromPath[UUID],
             data: JSONBody[Reason],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+            key: RequiredKey = None,
+        ) -> Response[DecisionAnswer]:
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, DecisionAnswer]:
                 decision = await cancel_payout(
                     store,
                     payout_id=payout_id,
@@ -168,10 +200,11 @@ def admin_controller(parts: HttpParts) -> type[Controller]:
                     now=parts.clock.now(),
                 )
                 await _noted(tx, request.user, "payout.cancel_asked", decision, data.reason)
-                return 202, _shown(decision)
+                return 202, decision_answer(decision.payout, approvers=decision.approvers)
 
             return await act(
                 parts,
+                DecisionAnswer,
                 actor=request.user,
                 route=f"POST /api/admin/payouts/{payout_id}/cancel",
                 key=key,
@@ -209,17 +242,23 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
         guards = [require(Role.OPERATOR, Role.ADMIN)]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["payouts admin"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/", summary="Pauses in force")
-        async def list_pauses(self) -> Page:
+        @get("/", summary="Pauses in force, newest first")
+        async def list_pauses(self) -> Items[PauseAnswer]:
             async with parts.db.transaction() as tx:
                 found = await parts.store(tx).pauses()
-            return {"items": [_shown_pause(one) for one in found], "next_cursor": None}
+            return Items(items=[pause_answer(one) for one in found])
 
-        @post("/", summary="Start no new payment of a rail, an asset or a campaign")
+        @post(
+            "/",
+            summary="Start no new payment of a rail, an asset or a campaign",
+            refusals={422: ("pause_value_unknown",)},
+        )
         async def create(
-            self, data: JSONBody[NewPause], request: Request[Principal, Any, Any], key: _Key = None
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, store: Store, identifier: UUID | None) -> tuple[int, Any]:
+            self, data: JSONBody[NewPause], request: Request[Principal, Any, Any], key: RequiredKey = None
+        ) -> Response[PauseAnswer]:
+            async def work(
+                tx: AsyncConnection, store: Store, identifier: UUID | None
+            ) -> tuple[int, PauseAnswer]:
                 assert identifier is not None
                 made = await pause(
                     store,
@@ -229,37 +268,39 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
                     reason=data.reason,
                     by=request.user.subject,
                     known={
-                        "rail": {rail.name for rail in parts.rails},
-                        "asset": set(parts.assets),
+                        PauseScope.RAIL: {rail.name for rail in parts.rails},
+                        PauseScope.ASSET: set(parts.assets),
                     },
                     now=parts.clock.now(),
                 )
                 await _noted(tx, request.user, "payouts.paused", made, data.reason)
-                return 201, _shown_pause(made)
+                return 201, pause_answer(made)
 
             return await act(
                 parts,
+                PauseAnswer,
                 actor=request.user,
                 route="POST /api/admin/payouts/pauses",
                 key=key,
-                body=data.model_dump(),
+                body=data.model_dump(mode="json"),
                 key_required=True,
                 work=work,
             )
 
-        @delete("/{pause_id:uuid}", status_code=200, summary="Resume")
+        @delete("/{pause_id:uuid}", status_code=200, summary="Resume", refusals={404: ("pause_not_found",)})
         async def lift(
             self, pause_id: FromPath[UUID], request: Request[Principal, Any, Any]
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, Any]:
+        ) -> Response[PauseAnswer]:
+            async def work(tx: AsyncConnection, store: Store, _: UUID | None) -> tuple[int, PauseAnswer]:
                 lifted = await resume(
                     store, pause_id=pause_id, by=request.user.subject, now=parts.clock.now()
                 )
                 await _noted(tx, request.user, "payouts.resumed", lifted, None)
-                return 200, _shown_pause(lifted)
+                return 200, pause_answer(lifted)
 
             return await act(
                 parts,
+                PauseAnswer,
                 actor=request.user,
                 route=f"DELETE /api/admin/payouts/pauses/{pause_id}",
                 key=None,
@@ -281,21 +322,3 @@ def pauses_controller(parts: HttpParts) -> type[Controller]:
         )
 
     return PausesController
-
-
-def _shown(decision: Decision) -> dict[str, Any]:
-    payout = decision.payout
-    return {**shown_payout(payout), **shown_parties(payout), "approvers": list(decision.approvers)}
-
-
-def _shown_pause(made: Pause) -> dict[str, Any]:
-    return {
-        "id": str(made.pause_id),
-        "scope": made.scope,
-        "value": made.value,
-        "reason": made.reason,
-        "paused_by": made.paused_by,
-        "paused_at": made.paused_at.isoformat(),
-        "resumed_by": made.resumed_by,
-        "resumed_at": None if made.resumed_at is None else made.resumed_at.isoformat(),
-    }

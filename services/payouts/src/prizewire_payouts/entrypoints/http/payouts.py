@@ -4,12 +4,15 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get
-from litestar.params import FromPath, FromQuery
+from litestar.di import Provide
+from litestar.params import FromPath
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page, Problem
-from prizewire_payouts.entrypoints.http.listing import page_of
-from prizewire_payouts.entrypoints.http.parts import HttpParts, shown_parties, shown_payout
+from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import PageOf
+from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, PayoutDetailAnswer, detail_answer
+from prizewire_payouts.entrypoints.http.listing import LISTING_REFUSALS, ListingQuery, filters_of, page_of
+from prizewire_payouts.entrypoints.http.parts import HttpParts
 
 __all__ = ["payouts_controller"]
 
@@ -24,19 +27,25 @@ def payouts_controller(parts: HttpParts) -> type[Controller]:
         guards = [require(Role.PLAYER, *_STAFF)]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["payouts"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/", summary="Your payouts, oldest first")
+        @get(
+            "/",
+            summary="Your payouts, newest first",
+            dependencies={"wanted": Provide(filters_of(parts), sync_to_thread=False)},
+            refusals=LISTING_REFUSALS,
+        )
         async def own(
-            self,
-            request: Request[Principal, Any, Any],
-            cursor: FromQuery[str | None] = None,
-            limit: FromQuery[int | None] = None,
-        ) -> Page:
-            return await page_of(parts, cursor=cursor, limit=limit, player=request.user.player)
+            self, wanted: ListingQuery, request: Request[Principal, Any, Any]
+        ) -> PageOf[PayoutAnswer]:
+            return await page_of(parts, wanted, player=request.user.player)
 
-        @get("/{payout_id:uuid}", summary="One payout with its attempts and proof")
+        @get(
+            "/{payout_id:uuid}",
+            summary="One payout with its attempts and proof",
+            refusals={404: ("payout_not_found",)},
+        )
         async def one(
             self, payout_id: FromPath[UUID], request: Request[Principal, Any, Any]
-        ) -> dict[str, Any]:
+        ) -> PayoutDetailAnswer:
             async with parts.db.transaction() as tx:
                 store = parts.store(tx)
                 payout = await store.payout(payout_id)
@@ -45,7 +54,6 @@ def payouts_controller(parts: HttpParts) -> type[Controller]:
                     # one answer for both: ids of others are not to be probed
                     raise Problem(status=404, code="payout_not_found", detail="you have no such payout")
                 attempts = await store.attempts(payout_id)
-            parties = shown_parties(payout) if user.has(*_STAFF) else {}
-            return {**shown_payout(payout, attempts=attempts), **parties}
+            return detail_answer(payout, attempts=attempts, for_staff=user.has(*_STAFF))
 
     return PayoutsController

@@ -6,23 +6,27 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
-from litestar.params import FromPath, HeaderParameter, JSONBody
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from litestar.params import FromPath, JSONBody
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Page, Problem
+from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import Items
+from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import Reason
 from prizewire_payouts.domain.errors import ReviewNotFound
-from prizewire_payouts.domain.stellar.review import (
-    Evidence,
-    LedgerWord,
-    Review,
-    ReviewOutcome,
-    Settlement,
-)
+from prizewire_payouts.domain.stellar.review import LedgerWord, Review, ReviewOutcome
 from prizewire_payouts.domain.stellar.states import AttemptState
-from prizewire_payouts.entrypoints.http.parts import HttpParts, act, problem
+from prizewire_payouts.entrypoints.answers.members import TxHash
+from prizewire_payouts.entrypoints.answers.reviews import (
+    ReviewAnswer,
+    SettledAnswer,
+    review_answer,
+    settled_answer,
+    settlement_answer,
+)
+from prizewire_payouts.entrypoints.http.parts import HttpParts, RequiredKey, act, problem
 from prizewire_payouts.handlers.stellar.ports import ChainRpc, Reviews, RpcUnavailable
 from prizewire_payouts.handlers.stellar.reviewing import (
     EVIDENCE_GRACE_S,
@@ -35,15 +39,15 @@ from prizewire_payouts.ports import Store
 
 __all__ = ["ReviewParts", "reviews_controller"]
 
-_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
-_Hash = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9a-f]{64}$",
-        examples=["3389e9f0f1a65f19736cacf544c2e825313e8447f569233bb8db39aa607c8889"],
-    ),
-]
 _PATH = "/api/admin/payouts/reviews"
+_NO_REVIEW: Refusals = {404: ("review_not_found",)}
+_WEIGHED = (
+    "slot_not_consumed",
+    "ledger_contradicts",
+    "evidence_not_of_slot",
+    "facts_mismatch",
+)
+"""What the ledger, as all nodes show it, has against evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +67,10 @@ class NewEvidence(BaseModel):
     outcome: ReviewOutcome = Field(
         description="succeeded: the payments were made; failed: none of them was.", examples=["succeeded"]
     )
-    tx_hash: _Hash | None = Field(
+    tx_hash: TxHash | None = Field(
         None, description="The transaction that consumed the slot; needed where the payments were made."
     )
-    ledger: Annotated[int, Field(ge=1, lt=2**31)] | None = Field(
+    ledger: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = Field(
         None,
         description="The ledger it stands in; needed where the payments were made.",
         examples=[52_417_301],
@@ -80,12 +84,6 @@ class NewEvidence(BaseModel):
         examples=["The nodes' memory does not reach back to the send"],
     )
 
-    @model_validator(mode="after")
-    def _complete(self) -> "NewEvidence":
-        if self.outcome is ReviewOutcome.SUCCEEDED and (self.tx_hash is None or self.ledger is None):
-            raise ValueError("payments that were made have a tx_hash and a ledger")
-        return self
-
 
 class Confirmation(BaseModel):
     """The second person's word, which repeats what is confirmed."""
@@ -93,7 +91,7 @@ class Confirmation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     outcome: ReviewOutcome = Field(description="As in the evidence.", examples=["succeeded"])
-    tx_hash: _Hash | None = Field(None, description="As in the evidence.")
+    tx_hash: TxHash | None = Field(None, description="As in the evidence.")
     note: Reason | None = Field(None, examples=["Seen in a second archive"])
 
 
@@ -163,27 +161,43 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
         guards = [require(Role.OPERATOR, Role.APPROVER, Role.ADMIN)]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["payouts admin"]  # noqa: RUF012 - Litestar reads a plain list
 
-        @get("/", summary="Stellar transactions that wait for two persons' decision, oldest first")
-        async def list_reviews(self) -> Page:
+        @get("/", summary="Stellar transactions that wait for two persons' decision, newest first")
+        async def list_reviews(self) -> Items[ReviewAnswer]:
             async with parts.db.transaction() as tx:
                 found = await desk.reviews(tx).open()
-            return {"items": [_shown(one) for one in found], "next_cursor": None}
+            return Items(items=[review_answer(one) for one in found])
 
-        @get("/{review_id:int}", summary="A transaction that is or was in review, with all evidence")
-        async def one(self, review_id: FromPath[int]) -> dict[str, Any]:
-            return _shown(await desk.find(review_id))
+        @get(
+            "/{review_id:int}",
+            summary="A transaction that is or was in review, with all evidence",
+            refusals=_NO_REVIEW,
+        )
+        async def one(self, review_id: FromPath[int]) -> ReviewAnswer:
+            return review_answer(await desk.find(review_id))
 
-        @post("/{review_id:int}/evidence", summary="File evidence, as the first of two persons")
+        @post(
+            "/{review_id:int}/evidence",
+            summary="File evidence, as the first of two persons",
+            refusals={
+                **_NO_REVIEW,
+                403: ("decider_is_party",),
+                409: ("not_in_review", "evidence_open", *_WEIGHED),
+                422: ("evidence_incomplete",),
+                503: ("chain_unavailable",),
+            },
+        )
         async def file(
             self,
             review_id: FromPath[int],
             data: JSONBody[NewEvidence],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
+            key: RequiredKey = None,
+        ) -> Response[ReviewAnswer]:
             word = await desk.ask(review_id, data.tx_hash)
 
-            async def work(tx: AsyncConnection, _: Store, identifier: UUID | None) -> tuple[int, Any]:
+            async def work(
+                tx: AsyncConnection, _: Store, identifier: UUID | None
+            ) -> tuple[int, ReviewAnswer]:
                 assert identifier is not None
                 review = await file_evidence(
                     desk.reviews(tx),
@@ -207,10 +221,11 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
                     reason=data.reason,
                     detail=detail,
                 )
-                return 201, _shown(review)
+                return 201, review_answer(review)
 
             return await act(
                 parts,
+                ReviewAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence",
                 key=key,
@@ -224,6 +239,18 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             status_code=200,
             guards=[require(Role.APPROVER, Role.ADMIN)],
             summary="Confirm evidence, as the second of two persons: it is settled at once",
+            refusals={
+                404: ("review_not_found", "evidence_not_found"),
+                403: ("decider_is_party", "same_person"),
+                409: (
+                    "not_in_review",
+                    "evidence_not_open",
+                    "evidence_contradicted",
+                    "review_too_early",
+                    *_WEIGHED,
+                ),
+                503: ("chain_unavailable",),
+            },
         )
         async def confirm(
             self,
@@ -231,11 +258,11 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             evidence_id: FromPath[UUID],
             data: JSONBody[Confirmation],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
+            key: RequiredKey = None,
+        ) -> Response[SettledAnswer]:
             word = await desk.ask(review_id, data.tx_hash)
 
-            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, Any]:
+            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, SettledAnswer]:
                 review, settlement = await confirm_evidence(
                     desk.reviews(tx),
                     attempt_id=review_id,
@@ -248,7 +275,10 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
                     grace_s=review_parts.grace_s,
                     now=parts.clock.now(),
                 )
-                detail = {"evidence_id": str(evidence_id), **_settled(settlement)}
+                detail = {
+                    "evidence_id": str(evidence_id),
+                    **settlement_answer(settlement).model_dump(mode="json"),
+                }
                 await desk.note(
                     tx,
                     request.user,
@@ -257,10 +287,11 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
                     reason=data.note,
                     detail=detail,
                 )
-                return 200, {**_shown(review), "settlement": _settled(settlement)}
+                return 200, settled_answer(review, settlement)
 
             return await act(
                 parts,
+                SettledAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence/{evidence_id}/confirm",
                 key=key,
@@ -273,6 +304,7 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             "/{review_id:int}/evidence/{evidence_id:uuid}/refuse",
             status_code=200,
             summary="Take evidence back, or say that it is not believed",
+            refusals={404: ("review_not_found", "evidence_not_found"), 409: ("evidence_not_open",)},
         )
         async def refuse(
             self,
@@ -280,9 +312,9 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             evidence_id: FromPath[UUID],
             data: JSONBody[Doubt],
             request: Request[Principal, Any, Any],
-            key: _Key = None,
-        ) -> Response[Any]:
-            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, Any]:
+            key: RequiredKey = None,
+        ) -> Response[ReviewAnswer]:
+            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, ReviewAnswer]:
                 review = await refuse_evidence(
                     desk.reviews(tx),
                     attempt_id=review_id,
@@ -300,10 +332,11 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
                     reason=data.reason,
                     detail=detail,
                 )
-                return 200, _shown(review)
+                return 200, review_answer(review)
 
             return await act(
                 parts,
+                ReviewAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence/{evidence_id}/refuse",
                 key=key,
@@ -317,65 +350,3 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
 
 def _said(outcome: ReviewOutcome, tx_hash: str | None, ledger: int | None) -> dict[str, Any]:
     return {"outcome": str(outcome), "tx_hash": tx_hash, "ledger": ledger}
-
-
-def _settled(settlement: Settlement) -> dict[str, Any]:
-    return {
-        **_said(settlement.outcome, settlement.tx_hash, settlement.ledger),
-        "slot_closed_as": settlement.result,
-        "seen_on_ledger": settlement.seen,
-        "paid": len(settlement.paid),
-        # payments, by provider key, of that transaction which had ended before: somebody must look at these
-        "unsettled": [str(one) for one in settlement.unsettled],
-    }
-
-
-def _shown(review: Review) -> dict[str, Any]:
-    return {
-        "review_id": review.attempt_id,
-        "state": str(review.state),
-        "kind": str(review.kind),
-        "channel": review.account,
-        "sequence": str(review.sequence),
-        "slot_id": str(review.slot_id),
-        "tx_hash": review.tx_hash,
-        "in_review_since": review.since.isoformat(),
-        "why": review.why,
-        "transactions": [
-            {
-                "tx_hash": one.tx_hash,
-                "kind": str(one.kind),
-                "state": str(one.state),
-                "max_time": one.max_time,
-                "payments": len(one.operations),
-            }
-            for one in review.digests
-        ],
-        "payouts": [
-            {
-                "payout_id": str(one.payout_id),
-                "player": one.player,
-                "asset": one.asset,
-                "amount": one.amount,
-                "destination": one.facts.destination,
-                "memo": one.memo or None,
-            }
-            for one in review.held
-        ],
-        "evidence": [_shown_evidence(one) for one in review.evidence],
-    }
-
-
-def _shown_evidence(one: Evidence) -> dict[str, Any]:
-    return {
-        "evidence_id": str(one.evidence_id),
-        "state": str(one.state),
-        **_said(one.outcome, one.tx_hash, one.ledger),
-        "evidence": one.found,
-        "reason": one.reason,
-        "filed_by": one.filed_by,
-        "filed_at": one.filed_at.isoformat(),
-        "decided_by": one.decided_by,
-        "decided_at": None if one.decided_at is None else one.decided_at.isoformat(),
-        "note": one.note,
-    }

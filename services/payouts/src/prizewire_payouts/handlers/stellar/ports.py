@@ -184,7 +184,7 @@ class Reviews(Protocol):
     """Transactions that wait for two persons, inside one transaction of the caller."""
 
     async def open(self) -> list[Review]:
-        """What is in review now, oldest first."""
+        """What is in review now, newest first."""
         ...
 
     async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:

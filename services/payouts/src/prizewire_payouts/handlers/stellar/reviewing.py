@@ -19,6 +19,7 @@ from prizewire_payouts.domain.stellar.review import (
     Settlement,
     check_confirmer,
     check_filer,
+    open_evidence,
     weigh,
 )
 from prizewire_payouts.handlers.stellar.ports import ChainRpc, Reviews, RpcUnavailable
@@ -149,11 +150,10 @@ async def refuse_evidence(
 
     Raises:
         ReviewNotFound: there is none.
-        ReviewRefused: ``evidence_not_open``.
+        ReviewRefused: see ``open_evidence``.
     """
     review = await _locked(reviews, attempt_id)
-    if review.open is None or review.open.evidence_id != evidence_id:
-        raise ReviewRefused("evidence_not_open", "this evidence does not wait for a confirmation any more")
+    open_evidence(review=review, evidence_id=evidence_id)
     await reviews.decide(evidence_id, state=EvidenceState.REFUSED, by=by, note=note, now=now)
     return await _locked(reviews, attempt_id)
 

@@ -38,7 +38,7 @@ _REVIEWS = (
     "SELECT at, cause FROM stellar_transitions WHERE attempt_id = a.attempt_id AND to_state = 'review' "
     "ORDER BY id DESC LIMIT 1) t ON true "
 )
-_OPEN = text(_REVIEWS + "WHERE a.state = 'review' ORDER BY a.attempt_id")
+_OPEN = text(_REVIEWS + "WHERE a.state = 'review' ORDER BY t.at DESC, a.attempt_id DESC")
 _ONE = text(_REVIEWS + "WHERE a.attempt_id = :attempt")
 _LOCK = text("SELECT 1 FROM stellar_attempts WHERE attempt_id = :attempt FOR UPDATE")
 _DIGESTS = text(
@@ -69,7 +69,7 @@ class SqlReviews:
         self._assets = assets
 
     async def open(self) -> list[Review]:
-        """What is in review now, oldest first."""
+        """What is in review now, newest first."""
         return [await self._review(row) for row in (await self._tx.execute(_OPEN)).all()]
 
     async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:

@@ -1,0 +1,34 @@
+"""The query behind lists of payouts."""
+
+from typing import Any
+
+from sqlalchemy import Select, select, tuple_
+
+from prizewire_payouts.adapters.tables import payouts
+from prizewire_payouts.ports import PayoutFilter
+
+__all__ = ["listing"]
+
+
+def listing(wanted: PayoutFilter) -> Select[Any]:
+    """A page of payouts, newest request first; of one moment the greater id first."""
+    columns = payouts.c
+    query = select(payouts).order_by(columns.requested_at.desc(), columns.payout_id.desc())
+    if wanted.states:
+        query = query.where(columns.state.in_(wanted.states))
+    for column, value in (
+        (columns.player, wanted.player),
+        (columns.correlation_id, wanted.correlation_id),
+        (columns.rail, wanted.rail),
+        (columns.asset, wanted.asset),
+        (columns.method_id, wanted.method_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(columns.requested_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(columns.requested_at < wanted.until)
+    if wanted.before is not None:
+        query = query.where(tuple_(columns.requested_at, columns.payout_id) < tuple_(*wanted.before))
+    return query.limit(wanted.limit).offset(wanted.offset)

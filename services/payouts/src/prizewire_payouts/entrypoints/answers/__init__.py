@@ -1,0 +1,1 @@
+"""What payouts' routes answer."""

@@ -1,0 +1,47 @@
+"""Members that several answers and bodies have."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+__all__ = [
+    "ADDRESS_EXAMPLE",
+    "AssetCode",
+    "CorrelationId",
+    "DecimalAmount",
+    "MaskedMemo",
+    "PersonName",
+    "RailName",
+    "TxHash",
+]
+
+ADDRESS_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+"""An account that stands in the Stellar documentation."""
+DecimalAmount = Annotated[
+    str,
+    Field(
+        pattern=r"^(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?$",
+        description="In units of the asset, with all its decimals.",
+        examples=["12.50"],
+    ),
+]
+"""An amount as decimal text."""
+AssetCode = Annotated[str, Field(examples=["EURC"])]
+CorrelationId = Annotated[
+    str,
+    Field(
+        description="The same in all services for what follows from one match.",
+        examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
+    ),
+]
+RailName = Annotated[str, Field(description="The rail, as it is configured.", examples=["stellar"])]
+PersonName = Annotated[str, Field(description="The subject of a token.", examples=["olga"])]
+MaskedMemo = Annotated[str, Field(description="The memo, masked.", examples=["77…"])]
+TxHash = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{64}$",
+        examples=["3389e9f0f1a65f19736cacf544c2e825313e8447f569233bb8db39aa607c8889"],
+    ),
+]
+"""The hash of a transaction on a chain."""
