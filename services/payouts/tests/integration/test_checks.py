@@ -1,0 +1,151 @@
+"""Each check of `prizewire verify` tells what was broken behind the service's back."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+
+from prizewire_chassis.db import Database
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_payouts.adapters.checks import CHECKS
+from prizewire_payouts.domain.invariants import Invariant
+from services.payouts.tests.rig import Rig
+
+_EFFECT, _OPEN, _PATHS = (
+    Invariant.AT_MOST_ONE_EFFECT,
+    Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY,
+    Invariant.HISTORIES_ARE_PATHS,
+)
+_STEP = (
+    "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
+    "SELECT payout_id, '{}', '{}', 'x', 'x', correlation_id, changed_at FROM payouts WHERE state = '{}'"
+)
+_APPROVAL = (
+    "INSERT INTO approvals (payout_id, hold_no, approver, at) SELECT payout_id, 1, '{}', now() FROM payouts "
+    "WHERE state = 'held'"
+)
+BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
+    "paid without an effect": (
+        ("UPDATE attempts SET state = 'no_effect'",),
+        {_EFFECT: "is paid with 0 effects"},
+    ),
+    "an effect of what is not paid": (
+        (
+            "UPDATE payouts SET state = 'approved' WHERE state = 'paid'",
+            _STEP.format("paid", "approved", "approved"),
+        ),
+        {_EFFECT: "is approved with 1 effects", _PATHS: "a history holds paid → approved"},
+    ),
+    "a reversal of what is paid": (
+        ("UPDATE attempts SET state = 'reversed'",),
+        {_EFFECT: "is paid with 0 effects and 1 reversals"},
+    ),
+    "an open attempt of what is paid": (
+        (
+            (
+                "INSERT INTO attempts (payout_id, attempt_no, rail, provider_key, request_hash, state, opened_at, changed_at) "
+                "SELECT payout_id, 2, rail, gen_random_uuid(), 'x', 'accepted', opened_at, changed_at FROM attempts"
+            ),
+            "UPDATE payouts SET attempts = 2 WHERE state = 'paid'",
+        ),
+        {_OPEN: "is paid with an open attempt"},
+    ),
+    "attempts that are not counted": (
+        ("UPDATE payouts SET attempts = 2 WHERE state = 'paid'",),
+        {_OPEN: "are not counted 1…n"},
+    ),
+    "attempts with a gap": (
+        ("UPDATE attempts SET attempt_no = 2",),
+        {_OPEN: "are not counted 1…n"},
+    ),
+    "a state without its step": (
+        ("UPDATE payouts SET state = 'approved' WHERE state = 'held'",),
+        {_PATHS: "does not lead to approved"},
+    ),
+    "no history": (
+        ("DELETE FROM payout_transitions WHERE to_state = 'held'",),
+        {_PATHS: "does not lead to held"},
+    ),
+    "a history with a gap": (
+        ("DELETE FROM payout_transitions WHERE to_state = 'submitting'",),
+        {_PATHS: "does not lead to paid"},
+    ),
+    "a step that is not declared": (
+        (_STEP.format("held", "paid", "held"), _STEP.format("paid", "held", "held")),
+        {_PATHS: "a history holds paid → held"},
+    ),
+    "an end without the signer's word": (
+        (
+            "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+            _STEP.format("held", "closing_rejected", "held"),
+            _STEP.format("closing_rejected", "rejected", "held"),
+            "UPDATE payouts SET state = 'rejected', needs_closure = true WHERE state = 'held'",
+        ),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "two defaults": (
+        ("DROP INDEX payout_methods_default", "UPDATE payout_methods SET is_default = true"),
+        {Invariant.ONE_DEFAULT_METHOD: "ana has two default methods"},
+    ),
+    "an approval by who asked for it": (
+        (_APPROVAL.format("rewards"),),
+        {Invariant.NO_PARTY_APPROVES: "approved by rewards, a party of it"},
+    ),
+    "an approval by who is paid": (
+        (_APPROVAL.format("ana"),),
+        {Invariant.NO_PARTY_APPROVES: "approved by ana, a party of it"},
+    ),
+    "an approval by who is behind the money": (
+        ('UPDATE payouts SET sources = \'[["reporter", "ron"]]\'', _APPROVAL.format("ron")),
+        {Invariant.NO_PARTY_APPROVES: "approved by ron, a party of it"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def lived(make_database: DatabaseFactory) -> AsyncIterator[Database]:
+    """One payout that is paid, one that is held, and a second method; seen by the owner of the tables."""
+    rig = Rig(make_database("payouts", migrated=True))
+    method = await rig.method()
+    await rig.request(method)
+    await rig.submit()
+    await rig.request(method, amount="5000.00")
+    await rig.method(account="other")
+    owner = Database(rig.urls.migration, application_name="test-owner", pool_size=1)
+    yield owner
+    await owner.close()
+    await rig.close()
+
+
+async def told(lived: Database, statements: tuple[str, ...]) -> dict[Invariant, str]:
+    """What the checks say after these statements, which are then undone."""
+    async with lived.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        for table in ("payouts", "attempts", "approvals", "payout_transitions", "payout_methods"):
+            await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for statement in statements:
+            await connection.execute(text(statement))
+        found = {Invariant(check.name): await check.run(connection) for check in CHECKS}
+        await connection.rollback()
+    return {name: " ".join(breaches) for name, breaches in found.items() if breaches}
+
+
+async def test_nothing_is_told_of_what_is_sound(lived: Database) -> None:
+    """No check has anything to say, and there is something to look at for each."""
+    assert await told(lived, ()) == {}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_what_is_broken_is_told(lived: Database, name: str) -> None:
+    """By the check that it belongs to, and by no other."""
+    statements, expected = BROKEN[name]
+    found = await told(lived, statements)
+    assert found.keys() == expected.keys()
+    for invariant, said in expected.items():
+        assert said in found[invariant]
+
+
+def test_each_check_is_tried() -> None:
+    """A check that is added comes with its breach."""
+    tried = {invariant for _, expected in BROKEN.values() for invariant in expected}
+    assert tried == {Invariant(check.name) for check in CHECKS} == set(Invariant)
