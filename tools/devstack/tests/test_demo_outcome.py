@@ -448,3 +448,14 @@ def test_an_unsettled_match_is_never_good(services: Services) -> None:
     outcome = judged(services)
     bare = replace(outcome, standings=(Standing(prizes=(), settled=False),), delivered=0)
     assert not bare.good
+
+
+def test_of_several_payouts_of_a_player_the_newest_one_stands(services: Services) -> None:
+    """Payouts are listed newest first: what failed before does not hide what was paid since."""
+    services.payouts += [
+        {**one, "payout_id": "earlier", "state": "failed", "tx_hash": None} for one in services.payouts
+    ]
+    api = cast("Api", services)
+    found = standing(api, services.cup, refusals=Refusals(api))
+    assert {prize.status for prize in found.prizes} == {"paid"}
+    assert "earlier" not in {prize.payout_id for prize in found.prizes}

@@ -70,10 +70,9 @@ def standing(api: Api, tournament: Tournament, *, refusals: Refusals) -> Standin
     settled = api.get(f"/api/rounds/{rounds[0]['id']}")
     fees = settled["settlement"]["fees"]
     rewards = {item["player"]: item for item in api.items("/api/rewards", round_id=rounds[0]["id"])}
-    payouts = {
-        item["player"]: item
-        for item in api.items("/api/admin/payouts", correlation_id=tournament.correlation_id)
-    }
+    # newest first: of several payouts of one player the newest one stands
+    found = list(api.items("/api/admin/payouts", correlation_id=tournament.correlation_id))
+    payouts = {item["player"]: item for item in reversed(found)}
     prizes = tuple(
         _prize(line, rewards.get(line["player"]), payouts.get(line["player"]), tournament)
         for line in settled["lines"]
