@@ -17,7 +17,7 @@ from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedE
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.testing import eventually
-from prizewire_payouts.adapters.stellar.store.answers import REFUSALS_MAX
+from prizewire_payouts.adapters.stellar.store.answers import REFUSALS_MAX, WAIT_MAX
 from prizewire_payouts.domain.stellar.model import AccountQuery, Attempt
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan
@@ -302,6 +302,27 @@ async def test_payouts_that_must_wait_do_not_hold_their_batch(world: World) -> N
     await world.run_until(lambda: world.settled(made))
     assert world.paid() == expected(made)
     assert await world.breaches() == []
+
+
+async def test_payout_waits_until_the_moment_that_the_signer_names(world: World) -> None:
+    """It is not asked for before, and no refusal is counted; a moment that is far away is asked about after two hours."""
+    made = await many(world, 3)
+    soon, far, free = (one.payout_id for one in made)
+    begun = int(world.clock.now().timestamp())
+    world.signer.free_at.update({soon: begun + 600, far: begun + 30 * 86_400})
+    world.signer.refuse.update(dict.fromkeys((soon, far), "payout_waits"))
+    await world.submit(made)
+    await world.run_until(lambda: world.settled(made[2:]))
+    found = await world.rows(
+        "SELECT payout_id, due_at, refusals FROM stellar_payments WHERE state = 'queued'"
+    )
+    due = {row.payout_id: row.due_at.timestamp() for row in found}
+    assert due.keys() == {soon, far}
+    assert due[soon] == begun + 600
+    assert begun <= due[far] - WAIT_MAX.total_seconds() <= world.clock.now().timestamp()
+    assert {row.refusals for row in found} == {0}
+    asked = [{item.payout_id for item in request.items} for request in world.signer.requests]
+    assert asked == [{soon, far, free}, {free}]
 
 
 async def test_payout_that_stays_bound_elsewhere_waits_longer(world: World) -> None:
