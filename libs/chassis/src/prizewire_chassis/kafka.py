@@ -1,4 +1,4 @@
-"""Kafka as every service uses it: batches in, an idempotent producer out, SASL/SCRAM under both."""
+"""Kafka as every service uses it: batches in, a producer that waits for all replicas out, SASL/SCRAM under both."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -15,6 +15,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
 
+from prizewire_chassis.assignment import DurableOffsets, Subscribed
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
@@ -62,7 +63,11 @@ def build_broker(settings: ServiceSettings) -> KafkaBroker:
 
 
 def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
-    """The relay's producer: idempotent, acknowledged by all in-sync replicas, batched."""
+    """The relay's producer: acknowledged by all in-sync replicas, batched, one request for a partition at a time.
+
+    It is not idempotent: a producer id is known to whoever reads a topic, and a stranger's record under it in a topic that
+    several may write stops the producer, or makes the broker drop what it sends (decision 26). Consumers have an inbox.
+    """
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
         client_id=f"{settings.kafka_sasl_username}-relay",
@@ -71,7 +76,7 @@ def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
         sasl_plain_username=settings.kafka_sasl_username,
         sasl_plain_password=settings.kafka_sasl_password.get_secret_value(),
         ssl_context=_ssl_context(settings),
-        enable_idempotence=True,
+        enable_idempotence=False,
         acks="all",
         linger_ms=2,
         max_batch_size=256 * 1024,
@@ -89,15 +94,6 @@ async def _bare_parser(records: Records, original: OriginalParser) -> KafkaMessa
 
 async def _raw_decoder(message: KafkaMessage) -> Any:
     return message.raw_message
-
-
-class Subscribed(Protocol):
-    """A subscriber of FastStream's, as far as it is measured."""
-
-    @property
-    def consumer(self) -> AIOKafkaConsumer | None:
-        """The client, once it was started."""
-        ...
 
 
 def poll_age(subscriber: Subscribed) -> Callable[[], float]:
@@ -170,7 +166,9 @@ class Offsets:
 
 
 @contextmanager
-def _nothing_ahead(consumer: AIOKafkaConsumer | None, records: Sequence[ConsumerRecord]) -> Iterator[None]:
+def _nothing_ahead(
+    consumer: AIOKafkaConsumer | None, records: Sequence[ConsumerRecord], *, start: DurableOffsets
+) -> Iterator[None]:
     """While a batch is worked on, nothing is fetched, so that the next one holds all that came meanwhile.
 
     The client fetches ahead once, and not again before that is consumed (aiokafka 0.14, ``Fetcher``): the next batch would
@@ -184,17 +182,18 @@ def _nothing_ahead(consumer: AIOKafkaConsumer | None, records: Sequence[Consumer
     try:
         yield
     finally:
-        consumer.resume(*consumer.paused())
+        consumer.resume(*consumer.paused() - start.seeking)
 
 
 def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> Offsets:
     """Consume ``spec.topic`` in batches; Kafka hears of a batch after its transaction, and delivers it again on failure.
     Answers what tells it.
     """
+    start = DurableOffsets(spec, processor)
 
     async def consume(records: Sequence[ConsumerRecord]) -> None:
         try:
-            with _nothing_ahead(subscriber.consumer, records):
+            with _nothing_ahead(subscriber.consumer, records, start=start):
                 await processor.process(spec, records)
         except BaseException:
             offsets.rewind(records)
@@ -217,7 +216,9 @@ def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor
         fetch_max_wait_ms=100,
         session_timeout_ms=10_000,
         max_poll_interval_ms=300_000,
+        listener=start,
     )
+    start.watch(subscriber)
     offsets = Offsets(subscriber)
     subscriber(consume)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))

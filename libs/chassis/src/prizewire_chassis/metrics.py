@@ -20,6 +20,7 @@ __all__ = [
     "REFUSED",
     "RELAYED",
     "RETRIES",
+    "REWOUND",
     "STUCK",
     "TOKEN_KEYS",
     "TOKEN_KEY_READS",
@@ -46,6 +47,12 @@ RETRIES = Counter(
 CONSUMER_POLL_AGE = Gauge(
     "prizewire_consumer_poll_age_seconds",
     "Time since a broker last answered a fetch of this process's consumer; since its start where none has.",
+    ["consumer"],
+)
+REWOUND = Counter(
+    "prizewire_consumer_rewound_total",
+    "Messages taken in again since Kafka's offset of the group was ahead of the database: it was moved by somebody, or the "
+    "database was restored.",
     ["consumer"],
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])

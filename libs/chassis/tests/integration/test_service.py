@@ -11,8 +11,9 @@ import asyncpg
 import httpx
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from litestar import get
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from prizewire_chassis.auth import Role, require
@@ -97,17 +98,34 @@ async def _ready(client: httpx.AsyncClient) -> bool:
         return False
 
 
+def login_of(kafka_server, principal: str) -> dict[str, str]:
+    """How a client logs in."""
+    login = kafka_server.login(principal)
+    return {
+        "bootstrap_servers": login.bootstrap_servers,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": login.username,
+        "sasl_plain_password": login.password,
+    }
+
+
+async def sent(kafka_server, events) -> None:
+    """Publish events of payouts."""
+    producer = AIOKafkaProducer(**login_of(kafka_server, "payouts"))
+    await producer.start()
+    for event in events:
+        await producer.send_and_wait(PAYOUTS.name, key=event.key, value=event.value)
+    await producer.stop()
+
+
 def auth(*roles: str) -> dict[str, str]:
     return {"authorization": f"Bearer {make_token(subject='p1', roles=roles)}"}
 
 
 async def test_messages_become_effects_and_headers_cannot_stop_them(service, db, kafka_server, outbox):
     """Events from real Kafka are applied once, even with record headers that are not text."""
-    login = kafka_server.login("payouts")
-    producer = AIOKafkaProducer(
-        bootstrap_servers=login.bootstrap_servers, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username=login.username, sasl_plain_password=login.password, enable_idempotence=True,
-    )  # fmt: skip
+    producer = AIOKafkaProducer(**login_of(kafka_server, "payouts"))
     await producer.start()
     wanted = []
     for _ in range(20):
@@ -201,15 +219,7 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
         for version in (1, 2, 3)
     ]  # fmt: skip
     mine = {event.event_id for event in events}
-    login = kafka_server.login("payouts")
-    producer = AIOKafkaProducer(
-        bootstrap_servers=login.bootstrap_servers, security_protocol="SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username=login.username, sasl_plain_password=login.password, enable_idempotence=True,
-    )  # fmt: skip
-    await producer.start()
-    for event in events:
-        await producer.send_and_wait(PAYOUTS.name, key=event.key, value=event.value)
-    await producer.stop()
+    await sent(kafka_server, events)
     seen: list[str] = []
 
     async def away(tx, batch):
@@ -242,6 +252,42 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
         await eventually(all_are, deadline_s=30)
         await process.stop()
         assert await applied() == [event.event_id for event in events]
+
+
+async def test_a_group_whose_offsets_were_moved_misses_nothing(settings, db, handler, kafka_server, outbox):
+    """Whoever has the login of a service may join its group, read and commit: the service begins where its database
+    ends, takes in all of it, and tells how much Kafka was ahead.
+    """
+    payout = uuid4()
+    events = [
+        outbox.event(
+            PayoutHeldEvent, PayoutHeld(payout_id=payout, reason="x"), subject=str(payout), version=version,
+            correlation_id=str(payout),
+        )
+        for version in (1, 2, 3)
+    ]  # fmt: skip
+    await sent(kafka_server, events)
+    group = f"rewards.test-{uuid4().hex[:8]}"
+    thief = AIOKafkaConsumer(
+        PAYOUTS.name, group_id=group, enable_auto_commit=False, **login_of(kafka_server, "rewards")
+    )
+    await thief.start()
+    await eventually(lambda: len(thief.assignment()) == PAYOUTS.partitions, deadline_s=30)
+    await thief.commit(await thief.end_offsets(thief.assignment()))
+    await thief.stop()
+    async with open_runtime(settings, service="rewards") as runtime:
+        spec = ConsumerSpec(group, PAYOUTS, handler, strict)
+        process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers"}))
+        await process.start()
+
+        async def all_are() -> bool:
+            async with db.transaction() as tx:
+                rows = await tx.execute(text("SELECT event_id FROM effects ORDER BY n"))
+                return {event.event_id for event in events} <= {row.event_id for row in rows}
+
+        await eventually(all_are, deadline_s=30)
+        await process.stop()
+    assert REGISTRY.get_sample_value("prizewire_consumer_rewound_total", {"consumer": group}) >= len(events)
 
 
 async def test_what_the_last_run_of_a_job_records_is_sent(settings, db, kafka_server):

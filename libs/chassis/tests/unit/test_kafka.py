@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 from faststream import AckPolicy
 
+from prizewire_chassis.assignment import DurableOffsets
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.kafka import (
     BATCH_RECORDS_MAX,
@@ -35,10 +36,10 @@ def settings(tmp_path) -> ServiceSettings:
     )
 
 
-async def test_the_producer_is_idempotent_and_waits_for_all_replicas(settings):
-    """The broker drops what a retry repeats, and acknowledges only what every replica in sync holds."""
+async def test_the_producer_has_no_id_and_waits_for_all_replicas(settings):
+    """Nobody can stop it by writing under its producer id, and only what every replica in sync holds is acknowledged."""
     producer = build_producer(settings)
-    assert producer._txn_manager is not None
+    assert producer._txn_manager is None
     assert producer._sender._acks == -1
 
 
@@ -212,3 +213,46 @@ async def test_each_consumer_is_measured_once_it_is_subscribed(settings):
 
     subscribe(build_broker(settings), ConsumerSpec("rewards.measured", PAYOUTS, handler), processor=None)
     assert 0 <= CONSUMER_POLL_AGE.labels("rewards.measured").collect()[0].samples[0].value < 60
+
+
+class Assigned:
+    """A client that writes down what is asked of it, and a database that answers at the second question."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, object]] = []
+        self.consumer = self
+        self.stopping = False
+        self._answers = iter((ConnectionRefusedError("away"), {0: 7}))
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.asked.append(("pause", set(places)))
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.asked.append(("resume", set(places)))
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.asked.append(("seek", (place.partition, offset)))
+
+    async def committed(self, place: TopicPartition) -> int:
+        return 9
+
+    async def next_offsets(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, int]:
+        self.asked.append(("read", partitions))
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_nothing_is_fetched_before_the_database_says_where_to_begin():
+    """Partitions are paused first, and go on once each was moved; one that the database does not know begins anew."""
+    world = Assigned()
+    spec = ConsumerSpec("rewards.payouts", PAYOUTS, handler=None)
+    start = DurableOffsets(spec, world, pause_s=0.0)
+    start.watch(world)
+    places = {TopicPartition(PAYOUTS.name, number) for number in (0, 1)}
+    await start.on_partitions_assigned(places)
+    seeks = {entry for what, entry in world.asked if what == "seek"}
+    assert seeks == {(0, 7), (1, 0)}
+    assert [what for what, _ in world.asked] == ["pause", "read", "read", "seek", "seek", "resume"]
+    assert start.seeking == set()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ from prizewire_chassis.inbox.keeping import in_chunks, kept_event, kept_message
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
+    OFFSETS,
     OFFSETS_UPSERT,
     inbox_hashes,
 )
@@ -87,6 +88,12 @@ class BatchProcessor:
     def stop(self) -> None:
         """Make retries give up with ``Stopping``; a transaction under way is finished."""
         self._stopping.set()
+
+    async def next_offsets(self, spec: ConsumerSpec, partitions: Collection[int]) -> dict[int, int]:
+        """The offset behind what was taken in of each of these partitions; one of which nothing was is left out."""
+        names = {"consumer": spec.name, "topic": spec.topic.name, "partitions": sorted(partitions)}
+        async with self._db.transaction() as tx:
+            return {row.partition: row.next_offset for row in await fetch(tx, OFFSETS, names)}
 
     async def process(self, spec: ConsumerSpec, records: Sequence[Record]) -> None:
         """Take in ``records``, in their order; returns when all of them are durable in one of their four ends.

@@ -10,6 +10,7 @@ from prizewire_chassis.db import Read, Write, fetch
 __all__ = [
     "INBOX_FORGET",
     "INBOX_INSERT",
+    "OFFSETS",
     "OFFSETS_UPSERT",
     "VERSIONS",
     "VERSIONS_UPSERT",
@@ -62,6 +63,10 @@ VERSIONS_UPSERT = Write(
     "AS u(source, subject, version) "
     "ON CONFLICT (consumer, source, subject) DO UPDATE SET version = excluded.version "
     "WHERE applied_versions.version < excluded.version RETURNING 1",
+)
+OFFSETS = Read(
+    "SELECT partition, next_offset FROM consumer_offsets "
+    "WHERE consumer = :consumer AND topic = :topic AND partition = ANY(CAST(:partitions AS int[]))"
 )
 OFFSETS_UPSERT = Write(
     "consumer_offsets",
