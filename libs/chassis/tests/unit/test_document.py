@@ -14,7 +14,6 @@ from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.answers import AnswerModel, Id, PageOf
 from prizewire_chassis.http.document import openapi_document
-from prizewire_chassis.http.examples import answer, page
 from prizewire_chassis.idempotency import KEY_PATTERN
 
 READER = TokenReader(keys=None, issuer="i", audience="a")
@@ -284,26 +283,6 @@ def test_answers_that_are_not_json_have_their_media_type() -> None:
         "text/csv": {"schema": {"type": "string"}}
     }
     assert paths["/paper.pdf"]["get"]["responses"]["200"]["content"] == {"application/pdf": {"schema": {}}}
-
-
-def test_an_example_of_an_answer_keeps_its_nulls() -> None:
-    """Of both examples, and of pages: a member that is null is there all the same."""
-
-    @get("/answer", responses=answer({"a": None}, description="one", also=("other", {"a": {"b": None}})))
-    async def single() -> dict[str, str]:
-        return {}
-
-    @get("/page", responses=page({"a": None}, "many"))
-    async def several() -> dict[str, str]:
-        return {}
-
-    made = build_app(service="test", controllers=[single, several], health=Health(), tokens=READER)
-    values = [
-        one["value"]
-        for item in openapi_document(made)["paths"].values()
-        for one in item["get"]["responses"]["200"]["content"]["application/json"]["examples"].values()
-    ]
-    assert values == [{"a": None}, {"a": {"b": None}}, {"items": [{"a": None}], "next_cursor": None}]
 
 
 def test_a_body_says_how_large_it_may_be() -> None:

@@ -1,7 +1,7 @@
 """HTTP as every service serves it: routes of its own beside health, metrics, lineage, stuck events and checks."""
 
 from prizewire_chassis.http.app import build_app
-from prizewire_chassis.http.paging import Page, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.parts import Check, Lineage, LineageEntry, rows_of
 from prizewire_chassis.problems import Problem
 
@@ -9,7 +9,6 @@ __all__ = [
     "Check",
     "Lineage",
     "LineageEntry",
-    "Page",
     "Problem",
     "build_app",
     "decode_cursor",

@@ -2,23 +2,16 @@
 
 import base64
 import binascii
-from typing import Any, TypedDict
+from typing import Any
 
 import orjson
 
 from prizewire_chassis.problems import Problem
 
-__all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "Page", "decode_cursor", "encode_cursor", "page_limit"]
+__all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "decode_cursor", "encode_cursor", "page_limit"]
 
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
-
-
-class Page(TypedDict):
-    """One page: ``next_cursor`` is None on the last."""
-
-    items: list[Any]
-    next_cursor: str | None
 
 
 def page_limit(limit: int | None) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from litestar import Response
@@ -14,7 +14,7 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
-from prizewire_chassis.http import Page, Problem, decode_cursor, encode_cursor
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor
 from prizewire_chassis.http.answers import AnswerModel, PageOf
 from prizewire_chassis.idempotency import idempotent
 from prizewire_money import Amount, Asset, InvalidAmount
@@ -29,7 +29,6 @@ __all__ = [
     "Front",
     "IdempotencyKey",
     "page_of",
-    "pages_of",
     "player_of",
     "refused",
     "time_cursor",
@@ -64,7 +63,6 @@ class Front:
         async with self.db.transaction() as tx:
             return await question(self.queries(tx))
 
-    @overload
     async def once(
         self,
         *,
@@ -74,63 +72,27 @@ class Front:
         body: dict[str, Any],
         work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Answer]]],
         answers: type[Answer],
-    ) -> Response[Answer]: ...
-
-    @overload
-    async def once(
-        self,
-        *,
-        principal: Principal,
-        route: str,
-        key: str | None,
-        body: dict[str, Any],
-        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, dict[str, Any]]]],
-    ) -> Response[Any]: ...
-
-    async def once(
-        self,
-        *,
-        principal: Principal,
-        route: str,
-        key: str | None,
-        body: dict[str, Any],
-        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Any]]],
-        answers: type[AnswerModel] | None = None,
-    ) -> Response[Any]:
+    ) -> Response[Answer]:
         """Do something that moves money at most once for this caller, route and key. ``work`` answers the status and
         the model ``answers``; what is stored under the key is its JSON.
         """
-        return await self._once(
-            principal=principal, route=route, key=key, body=body, work=work, answers=answers
-        )
 
-    async def _once(
-        self,
-        *,
-        principal: Principal,
-        route: str,
-        key: str | None,
-        body: dict[str, Any],
-        work: Callable[[AsyncConnection, UUID], Awaitable[tuple[int, Any]]],
-        answers: type[AnswerModel] | None,
-    ) -> Response[Any]:
-        async def attempt(tx: AsyncConnection) -> Response[Any]:
+        async def attempt(tx: AsyncConnection) -> Response[Answer]:
             now = self.clock.now()
 
             async def do(identifier: UUID) -> tuple[int, Any]:
                 status, made = await work(tx, identifier)
-                return status, made.model_dump(mode="json") if isinstance(made, AnswerModel) else made
+                return status, made.model_dump(mode="json")
 
             answer = await idempotent(
                 tx, actor=principal.subject, route=route, key=key, body=body, now=now, work=do
             )
             headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-            shown = answer.body if answers is None else answers.model_validate(answer.body)
+            shown = answers.model_validate(answer.body)
             return Response(shown, status_code=answer.status, headers=headers)
 
         return await self.attempt(attempt)
 
-    @overload
     async def decided(
         self,
         reward_id: UUID,
@@ -142,39 +104,13 @@ class Front:
         key: str | None,
         decide: Callable[[AsyncConnection], Awaitable[tuple[Answer, str | None]]],
         answers: type[Answer],
-    ) -> Response[Answer]: ...
-
-    @overload
-    async def decided(
-        self,
-        reward_id: UUID,
-        *,
-        on: str,
-        release: bool,
-        data: DecisionBody,
-        principal: Principal,
-        key: str | None,
-        decide: Callable[[AsyncConnection], Awaitable[tuple[dict[str, Any], str | None]]],
-    ) -> Response[Any]: ...
-
-    async def decided(
-        self,
-        reward_id: UUID,
-        *,
-        on: str,
-        release: bool,
-        data: DecisionBody,
-        principal: Principal,
-        key: str | None,
-        decide: Callable[[AsyncConnection], Awaitable[tuple[Any, str | None]]],
-        answers: type[AnswerModel] | None = None,
-    ) -> Response[Any]:
+    ) -> Response[Answer]:
         """Let an operator release or reject ``on`` (a ``claim``, or a held ``reward``), once and audited. ``decide``
         answers what is shown of it (the model ``answers``), and its correlation id. What was rejected may pay rounds that wait.
         """
         what = "release" if release else "reject"
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, Any]:
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, Answer]:
             del identifier  # what is decided on has an id already
             shown, correlation_id = await decide(tx)
             await self.audit.record(
@@ -187,7 +123,7 @@ class Front:
             )
             return 200, shown
 
-        answer = await self._once(
+        answer = await self.once(
             principal=principal,
             route=f"POST /api/{on}s/{{reward_id}}/{what}",
             key=key,
@@ -255,12 +191,6 @@ def page_of(items: Sequence[T], *, limit: int, cursor: list[Any] | None) -> Page
     """A page; ``cursor`` is the sort key of its last row, used when the page is full."""
     full = len(items) == limit and cursor is not None
     return PageOf(items=list(items), next_cursor=encode_cursor(cursor) if full and cursor else None)
-
-
-def pages_of(items: Sequence[Any], *, limit: int, cursor: list[Any] | None) -> Page:
-    """A page; ``cursor`` is the sort key of its last row, used when the page is full."""
-    full = len(items) == limit and cursor is not None
-    return {"items": list(items), "next_cursor": encode_cursor(cursor) if full and cursor else None}
 
 
 def time_cursor(cursor: str | None) -> tuple[datetime, UUID] | None:
