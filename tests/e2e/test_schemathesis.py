@@ -56,7 +56,7 @@ def run(stack: Stack, service: str, *, directory: Path) -> subprocess.CompletedP
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("service", ["webhooks", "settlement", "payouts"])
+@pytest.mark.parametrize("service", ["webhooks", "settlement", "payouts", "rewards"])
 def test_a_service_answers_as_documented(stack: Stack, service: str, tmp_path: Path) -> None:
     """Examples and systematic coverage of every operation, valid and invalid; the summary is printed."""
     done = run(stack, service, directory=tmp_path)

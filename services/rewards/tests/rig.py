@@ -70,6 +70,7 @@ from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.handlers.receivables import open_receivable
 from prizewire_rewards.ports import Tools
 from prizewire_rewards.settings import RewardsSettings
+from tests.documented import Documented
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NETWORK = "Standalone Network ; Prizewire Tests"
@@ -455,7 +456,7 @@ class Rig:
         if player is not None:
             token = make_token(subject=player, roles=roles or ("player",))
             headers["authorization"] = f"Bearer {token}"
-        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # Litestar is an ASGI application
+        transport = httpx.ASGITransport(app=Documented(app))
         return httpx.AsyncClient(transport=transport, base_url="http://rewards", headers=headers)
 
     async def close(self) -> None:

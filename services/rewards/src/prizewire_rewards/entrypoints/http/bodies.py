@@ -114,4 +114,6 @@ class OpeningsBody(Body):
             ]
         ]
     )
-    dry_run: bool = Field(True, description="Say what would be booked, and book nothing.", examples=[True])
+    dry_run: bool = Field(
+        True, strict=True, description="Say what would be booked, and book nothing.", examples=[True]
+    )

@@ -18,8 +18,8 @@ __all__ = [
     "WithdrawBody",
 ]
 
-Seconds = Annotated[int, Field(ge=1, le=SPAN_S_MAX)]
-Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=SPAN_S_MAX)]
+Count = Annotated[int, Field(strict=True, ge=1, le=COUNT_MAX)]
 
 
 class CapsBody(Body):
@@ -66,7 +66,7 @@ class RiskBody(Body):
     new_account_s: Seconds | None = Field(
         None, description="Players registered for less than this are held.", examples=[604_800]
     )
-    collusion_winners: Annotated[int, Field(ge=2, le=COUNT_MAX)] | None = Field(
+    collusion_winners: Annotated[int, Field(strict=True, ge=2, le=COUNT_MAX)] | None = Field(
         None,
         description="So many winners of one round who share a device or an address are held.",
         examples=[2],

@@ -73,7 +73,7 @@ class WithdrawalBody(Body):
     schedule: Literal["daily", "weekly", "monthly"] | None = Field(
         None, description="Every day, on Mondays, or on the first of the month.", examples=["weekly"]
     )
-    hour_utc: Annotated[int, Field(ge=0, le=23)] = Field(
+    hour_utc: Annotated[int, Field(strict=True, ge=0, le=23)] = Field(
         0, description="The hour of the schedule, UTC.", examples=[6]
     )
     minimum: Decimal | None = Field(
