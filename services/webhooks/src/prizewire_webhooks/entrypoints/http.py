@@ -52,6 +52,7 @@ _STATUS = {
     errors.RailUnknown.code: 404,
     errors.TooManySubscriptions.code: 409,
     errors.ProviderEventConflict.code: 409,
+    errors.IllegalTransition.code: 409,
 }
 _NO_SUBSCRIPTION: Refusals = {404: ("subscription_not_found",)}
 
@@ -216,7 +217,7 @@ def subscription_controller(
         @delete(
             "/{subscription_id:uuid}",
             summary="End a subscription; what waits for it is dropped",
-            refusals={**_NO_SUBSCRIPTION, 422: ("illegal_transition",)},
+            refusals={**_NO_SUBSCRIPTION, 409: ("illegal_transition",)},
         )
         async def remove(self, subscription_id: FromPath[UUID], request: Request[Any, Any, Any]) -> None:
             user: Principal = request.user
