@@ -60,6 +60,20 @@ async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
     )
 
 
+async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
+    """Settings say who gets how much, so their writer stands beside who made and who funded the campaign."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    async with rig.client("sid", "admin") as client:
+        answer = await client.put(
+            f"/api/campaigns/{campaign}/settings", json={"caps": {"per_player": "100.00"}}
+        )
+        assert answer.status_code == 200, answer.text
+    await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
+    everybody = behind(("rule_writer", "ada"), ("rule_writer", "sid"), ("reporter", "bob"))
+    assert told(await last_asked(rig)) == (everybody, [])
+
+
 async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
     """Money of one person stays marked when other money joins it; the whole leaves with all parties, and comes back so."""
     campaign = await rig.campaign(funded=100_000)
