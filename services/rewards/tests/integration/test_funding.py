@@ -188,7 +188,7 @@ async def test_a_payment_to_a_player_does_not_end_an_operators_payout(funded: Ri
     [
         ({"amount": "1000.01"}, 422, "insufficient_balance"),
         ({"amount": "0.00"}, 422, "amount_not_positive"),
-        ({"funding_account": "nobody"}, 404, "funding_unknown"),
+        ({"funding_account": "nobody"}, 422, "funding_unknown"),
         ({"destination": {"type": "stellar", "address": ADDRESS[:-1] + "M"}}, 422, "address_invalid"),
         ({"destination": {"type": "stellar", "address": ADDRESS, "memo": "ü" * 20}}, 422, "memo_too_long"),
         ({"destination": {"type": "fake", "address": "somebody"}}, 400, "invalid_request"),

@@ -146,6 +146,31 @@ async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytes
     assert not any(alone for player, _, alone in found if player == "bob")
 
 
+async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prize is credited only then, and still by that person's word."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "50.00"), ("bob", "30.00")], final=False)
+    with monkeypatch.context() as capped:
+        capped.setattr(CapBook, "held", lambda *_: {2: "cap_player"})
+        await settle(rig, match, ADA_ALONE)
+    async with rig.db.transaction() as tx:
+        await release_held(
+            match.reward_id("bob"),
+            actor="rita",
+            reason="fine",
+            work=rig.works.of(tx),
+            tools=rig.tools,
+            now=rig.clock.now(),
+        )
+    assert await kept(rig, "bob") == []
+    await rig.feed(rig.settlements, match.finalized(version=2))
+    assert await rig.winnings("bob") == 3_000
+    rows = await rig.rows("SELECT player FROM wallet_parties WHERE (role, subject) = ('releaser', 'rita')")
+    assert "bob" in {row["player"] for row in rows}
+
+
 async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
     """What the player is credited from then on stays with them by that person's word."""
     debt = await rig.owe("ann", 500)
