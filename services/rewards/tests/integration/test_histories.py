@@ -21,7 +21,6 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.statuses import Status, types_with
 from prizewire_rewards.domain.views import SCAN_MAX, Category, EntryFilter, Position
-from prizewire_rewards.entrypoints.http.exports import safe_cell
 from services.rewards.tests.rig import START, Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, open_account
 
@@ -274,19 +273,6 @@ async def test_an_export_says_what_is_wrong_before_it_begins(rig: Rig) -> None:
             assert (answer.status_code, answer.json()["code"]) == (400, code)
         assert (await ann.get("/api/wallet/transactions.csv", params={"player": "bob"})).status_code == 403
         assert (await ann.get("/api/transactions/all.csv")).status_code == 403
-
-
-SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\u207c", "\u2212")
-HIDDEN = ("", " ", "\u3000", "\xa0", "\ufeff", "\u200b", "\x00", "\x1b", " \t\r\n", "\u2028")
-
-
-@pytest.mark.parametrize("begin", [*(hidden + sign for hidden in HIDDEN for sign in SIGNS), "\t", "\r", "\n"])
-def test_no_cell_is_a_formula(begin: str) -> None:
-    """What a spreadsheet would evaluate begins with an apostrophe; anything else stays as it is."""
-    assert safe_cell(f"{begin}cmd|' /C calc'!A0") == f"'{begin}cmd|' /C calc'!A0"
-    for harmless in ("ann", " ann", "\u3000ann", "a=1", "1-2", "\uff11"):
-        assert safe_cell(harmless) == harmless
-    assert safe_cell("") == ""
 
 
 async def test_a_player_named_like_a_formula_is_exported_as_text(rig: Rig) -> None:

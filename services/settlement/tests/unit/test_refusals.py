@@ -234,6 +234,24 @@ async def test_a_refusal_marks_only_the_newest_settlement(world: FakeWorld) -> N
     assert [refusal.version for refusal in world.refusals] == [1, 2]
 
 
+async def test_a_refusal_does_not_mark_a_voided_round(world: FakeWorld) -> None:
+    """Nothing of it is paid any more; the refusal is remembered all the same."""
+    await apply(world, completed(), voided())
+    assert world.round_of("m1").state is RoundState.VOIDED
+    assert (await refuse(world)).refused == []
+    assert world.round_of("m1").refused_at is None
+    assert [refusal.version for refusal in world.refusals] == [1]
+
+
+async def test_who_reported_the_result_stays_a_party(world: FakeWorld) -> None:
+    """A round that is settled anew names the reporter of its result beside the person who settled it."""
+    await apply(world, completed(reporter="ben"))
+    await refuse(world)
+    mend(world)
+    await resettle(world)
+    assert [one.reporters for one in world.settled] == [("ben",), ("ada", "ben")]
+
+
 async def test_a_correction_takes_the_mark_away(world: FakeWorld) -> None:
     """It is a settlement of its own, which rewards has not judged yet."""
     await apply(world, completed())

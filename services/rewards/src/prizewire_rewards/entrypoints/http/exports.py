@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from litestar.response import Stream
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
+from prizewire_chassis.http.cells import safe_cell
 from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_money import Asset
 from prizewire_rewards.domain.ledger import TransferType
@@ -37,7 +37,7 @@ from prizewire_rewards.entrypoints.http.parameters import (
     PlayerFilter,
 )
 
-__all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController", "safe_cell"]
+__all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController"]
 
 ROWS_PER_READ: Final = 2_000
 """Rows that are read, written and forgotten at a time, in a transaction of their own: a slow reader at the other end
@@ -45,8 +45,6 @@ holds back neither memory nor the database's vacuum.
 """
 SCAN_PER_READ: Final = 20_000
 STATEMENT_ENTRIES_MAX: Final = 2_000
-_FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
-_CONTROL: Final = ("\t", "\r", "\n")
 _CSV: Final = "text/csv; charset=utf-8; header=present"
 _BEGIN = (
     "The statement begins here: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
@@ -56,16 +54,6 @@ _END = (
     "It ends before this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
 )
-
-
-def safe_cell(text: str) -> str:
-    """A cell that a spreadsheet shows and does not evaluate: what begins like a formula, or with a control character, gets
-    an apostrophe before it (OWASP, "CSV Injection"). Signs of other widths count (＝), and what does not show is looked
-    past: a spreadsheet may do both.
-    """  # noqa: RUF002 - the sign in question
-    first = next((char for char in text if unicodedata.category(char)[0] not in "CZ"), "")
-    evaluated = unicodedata.normalize("NFKC", first)[:1] in _FORMULA
-    return f"'{text}" if evaluated or text.startswith(_CONTROL) else text
 
 
 def _common(front: Front, entry: Entry) -> tuple[str, ...]:
