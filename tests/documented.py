@@ -38,12 +38,13 @@ class Documented:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started: Message | None = None
         body = b""
+        """Of JSON the whole, of anything else the beginning: it may be long."""
 
         async def keep(message: Message) -> None:
             nonlocal started, body
             if message["type"] == "http.response.start":
                 started = message
-            elif message["type"] == "http.response.body":
+            elif message["type"] == "http.response.body" and (not body or _is_json(started)):
                 body += message.get("body", b"")
             await send(message)
 
@@ -94,6 +95,11 @@ class Documented:
                 None if schema is None else Draft202012Validator({**schema, **self._strict})
             )
         return self._validators[key]
+
+
+def _is_json(started: Message | None) -> bool:
+    headers = () if started is None else started.get("headers", ())
+    return any(name.lower() == b"content-type" and b"json" in value for name, value in headers)
 
 
 def _closed(schema: Any) -> Any:
