@@ -10,9 +10,8 @@ from prizewire_chassis.http.parts import Check, rows_of
 from prizewire_chassis.jobs import STAND_BACK_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
-from prizewire_chassis.stuck_events import StuckEvents
 
-__all__ = ["audit_check", "checks_job", "parked_check"]
+__all__ = ["audit_check", "checks_job"]
 
 SHARE_MAX = 20
 """A check that takes long is asked less often: it rests for so many times as long as it took."""
@@ -22,11 +21,6 @@ _log = get_logger(__name__)
 def audit_check(service: str) -> Check:
     """The check of a service's audit chain."""
     return Check("audit.chain", partial(verify_chain, service=service), count=rows_of("audit_log"))
-
-
-def parked_check(stuck: StuckEvents) -> Check:
-    """The check that no authentic event lies unapplied: it stays a breach until the event is replayed or given up."""
-    return Check("events.none_is_parked", stuck.parked, count=stuck.parked_count)
 
 
 def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> Job:

@@ -7,7 +7,7 @@ of the same (consumer, source, subject) queue behind it in ``subject_parked``. `
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -36,9 +36,6 @@ __all__ = [
 
 ID_MAX = 2**63 - 1
 """Ids are bigints."""
-PARKED_GRACE = timedelta(minutes=5)
-"""How long an event may be parked for a reason that passes by itself."""
-BREACHES_MAX = 50
 _log = get_logger(__name__)
 
 
@@ -218,24 +215,6 @@ class StuckEvents:
             released += 1
         return released
 
-    async def parked(self, tx: AsyncConnection) -> list[str]:
-        """The parked events that do not go on by themselves, as sentences: each head with what waits behind it. One that
-        is parked for a passing reason (a gap in versions, what its consumer names) counts once it is older than
-        ``PARKED_GRACE``.
-        """
-        passing = {"version_gap", "subject_parked"}.union(*(spec.passing for spec in self.specs.values()))
-        since = self.clock.now() - PARKED_GRACE
-        rows = await tx.execute(_STAYING, {"passing": sorted(passing), "since": since, "limit": BREACHES_MAX})
-        return [
-            f"stuck event {row.id}, {row.type} of {row.subject}, is parked since {row.recorded_at}, {row.reason}: "
-            f"{row.detail}; {row.behind} more wait behind it"
-            for row in rows
-        ]
-
-    async def parked_count(self, tx: AsyncConnection) -> int:
-        """How many events are parked."""
-        return int((await tx.execute(_PARKED_COUNT)).scalar_one())
-
     async def release(self) -> bool:
         """Replay parked heads that no longer need to wait: a filled gap, a subject whose head went on, or what their
         consumer says is ready.
@@ -379,13 +358,6 @@ _BROKE = text(
 )
 _COUNTS = text(
     "SELECT state, count(*) AS n FROM stuck_events WHERE state IN ('dead', 'parked') GROUP BY state"
-)
-_PARKED_COUNT = text("SELECT count(*) FROM stuck_events WHERE state = 'parked'")
-_STAYING = text(
-    "SELECT * FROM (SELECT DISTINCT ON (consumer, source, subject) id, type, subject, reason, detail, recorded_at, "
-    "count(*) OVER (PARTITION BY consumer, source, subject) - 1 AS behind FROM stuck_events WHERE state = 'parked' "
-    "ORDER BY consumer, source, subject, id) h "
-    "WHERE NOT (h.reason = ANY(CAST(:passing AS text[])) AND h.recorded_at > :since) ORDER BY h.id LIMIT :limit"
 )
 _RELEASABLE = text(
     "WITH heads AS (SELECT DISTINCT ON (consumer, source, subject) * FROM stuck_events WHERE state = 'parked' "

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, signed_poison, stuck_rows
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
+from prizewire_chassis.stuck_checks import contradicting, parked
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import make_key, records
 from prizewire_contracts.codes import RefusalCode
@@ -82,6 +83,8 @@ async def test_a_version_used_for_another_event_leaves_a_trace(db, processor, ma
     assert await stuck_rows(db) == [("dead", "version_conflict")]
     async with db.transaction() as tx:
         (row,) = await tx.execute(text("SELECT * FROM audit_log"))
+        [breach] = await contradicting(tx)
+    assert str(payout) in breach
     assert (row.actor, row.action, row.target) == (spec.name, "event.version_conflict", str(payout))
     assert (row.detail["event_id"], row.detail["version"]) == (other.event_id, 2)
 
@@ -190,7 +193,7 @@ async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subje
     assert await stuck_rows(db) == [("parked", "schema_invalid"), ("parked", "subject_parked")]
     stuck = make_stuck(spec)
     async with db.transaction() as tx:
-        [breach] = await stuck.parked(tx)
+        [breach] = await parked(stuck, tx)
     assert str(payout) in breach
     [head, _] = await stuck.page(after=0, limit=2)
     assert (await stuck.replay(head["id"], actor="op")).reason == "schema_invalid"

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.metrics import EVENTS
-from prizewire_chassis.stuck_events import PARKED_GRACE, NotReplayable, PlaceTaken
+from prizewire_chassis.stuck_checks import PARKED_GRACE, parked, stuck_checks
+from prizewire_chassis.stuck_events import NotReplayable, PlaceTaken
 from prizewire_chassis.testing import records
 from prizewire_contracts.codes import RefusalCode
 
@@ -233,14 +234,14 @@ async def test_a_parked_event_is_a_breach_until_it_is_applied(
     await processor.process(spec, records(head, follower, *others, topic=TOPIC))
     stuck = make_stuck(spec)
     async with db.transaction() as tx:
-        [breach] = await stuck.parked(tx)
-        assert await stuck.parked_count(tx) == 2
+        [breach] = await parked(stuck, tx)
+        assert [await check.count(tx) for check in stuck_checks(stuck)] == [2, 0]
     assert f"of {payout}, is parked since" in breach
     assert breach.endswith("event_mismatch: another amount; 1 more wait behind it")
     handler.refuse.clear()
     await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
     async with db.transaction() as tx:
-        assert await stuck.parked(tx) == []
+        assert await parked(stuck, tx) == []
 
 
 async def test_what_waits_for_a_passing_reason_is_a_breach_once_it_is_old(
@@ -253,7 +254,7 @@ async def test_what_waits_for_a_passing_reason_is_a_breach_once_it_is_old(
     await processor.process(spec, records(early, held(outbox, uuid4(), 3), topic=TOPIC))
     stuck = make_stuck(spec)
     async with db.transaction() as tx:
-        assert await stuck.parked(tx) == []
+        assert await parked(stuck, tx) == []
     clock.advance(PARKED_GRACE)
     async with db.transaction() as tx:
-        assert len(await stuck.parked(tx)) == 2
+        assert len(await parked(stuck, tx)) == 2

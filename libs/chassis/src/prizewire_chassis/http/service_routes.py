@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.checks import audit_check, parked_check
+from prizewire_chassis.checks import audit_check
 from prizewire_chassis.db import Database
 from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
@@ -30,6 +30,7 @@ from prizewire_chassis.http.service_answers import (
     StuckEventSummary,
 )
 from prizewire_chassis.problems import Problem
+from prizewire_chassis.stuck_checks import stuck_checks
 from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
@@ -62,7 +63,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
     """
     operator = [require(Role.OPERATOR, Role.ADMIN)]
     discards = Discards(stuck=stuck, audit=audit)
-    every_check = [*checks, parked_check(stuck), audit_check(service)]
+    every_check = [*checks, *stuck_checks(stuck), audit_check(service)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"

@@ -1,0 +1,70 @@
+"""What stuck events say of a service's invariants."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http.parts import Check
+from prizewire_chassis.stuck_events import StuckEvents
+
+__all__ = ["PARKED_GRACE", "contradicting", "parked", "stuck_checks"]
+
+PARKED_GRACE: Final = timedelta(minutes=5)
+"""How long an event may be parked for a reason that passes by itself."""
+BREACHES_MAX: Final = 50
+
+
+def stuck_checks(stuck: StuckEvents) -> list[Check]:
+    """The checks that no authentic event lies unapplied, and that none contradicts another one that was applied. Each
+    stays a breach until the event is replayed or discarded.
+    """
+    return [
+        Check("events.none_is_parked", partial(parked, stuck), count=partial(_counted, "parked")),
+        Check("events.none_contradicts", contradicting, count=partial(_counted, "dead")),
+    ]
+
+
+async def parked(stuck: StuckEvents, tx: AsyncConnection) -> list[str]:
+    """The parked events that do not go on by themselves, as sentences: each head with what waits behind it. One that
+    is parked for a passing reason (a gap in versions, what its consumer names) counts once it is older than
+    ``PARKED_GRACE``.
+    """
+    passing = {"version_gap", "subject_parked"}.union(*(spec.passing for spec in stuck.specs.values()))
+    since = stuck.clock.now() - PARKED_GRACE
+    rows = await tx.execute(_STAYING, {"passing": sorted(passing), "since": since, "limit": BREACHES_MAX})
+    return [
+        f"stuck event {row.id}, {row.type} of {row.subject}, is parked since {row.recorded_at}, {row.reason}: "
+        f"{row.detail}; {row.behind} more wait behind it"
+        for row in rows
+    ]
+
+
+async def contradicting(tx: AsyncConnection) -> list[str]:
+    """The events of producers whose version was applied with another event, as sentences: one of the two is not its
+    producer's, or its producer lost its memory.
+    """
+    rows = await tx.execute(_CONTRADICTING, {"limit": BREACHES_MAX})
+    return [
+        f"stuck event {row.id}, {row.type} of {row.subject} by {row.source}, contradicts what was applied: {row.detail}"
+        for row in rows
+    ]
+
+
+async def _counted(state: str, tx: AsyncConnection) -> int:
+    return int((await tx.execute(_COUNT, {"state": state})).scalar_one())
+
+
+_COUNT = text("SELECT count(*) FROM stuck_events WHERE state = :state")
+_CONTRADICTING = text(
+    "SELECT id, type, subject, source, detail FROM stuck_events WHERE state = 'dead' AND reason = 'version_conflict' "
+    "ORDER BY id LIMIT :limit"
+)
+_STAYING = text(
+    "SELECT * FROM (SELECT DISTINCT ON (consumer, source, subject) id, type, subject, reason, detail, recorded_at, "
+    "count(*) OVER (PARTITION BY consumer, source, subject) - 1 AS behind FROM stuck_events WHERE state = 'parked' "
+    "ORDER BY consumer, source, subject, id) h "
+    "WHERE NOT (h.reason = ANY(CAST(:passing AS text[])) AND h.recorded_at > :since) ORDER BY h.id LIMIT :limit"
+)
