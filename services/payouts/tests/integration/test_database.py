@@ -119,3 +119,50 @@ async def test_checks_see_what_is_broken(rig: Rig) -> None:
     breaches = " ".join(await rig.breaches())
     assert "with 0 effects" in breaches
     assert "not counted" in breaches
+
+
+async def test_the_database_counts_approvals(rig: Rig) -> None:
+    """No update sends off a payout that waits for two approvers before two persons have approved this hold."""
+    payout_id = await rig.request(await rig.method(), amount="10000.01")
+    where = f"WHERE payout_id = '{payout_id}'"
+    approve = f"UPDATE payouts SET state = 'approved', rail = 'fake', due_at = now() {where}"
+    assert "has 0 of 2 approvals" in await refused(rig, approve)
+    for change in ("approvers_needed = 0", "approvers_needed = 0, hold_no = hold_no + 1"):
+        said = await refused(rig, f"UPDATE payouts SET state = 'approved', {change} {where}")
+        assert "needs 2 approvers, and not 0" in said
+    for change in ("hold_no = 0", "hold_no = hold_no + 1", "hold_no = hold_no + 2, state = 'approved'"):
+        assert "does not become hold" in await refused(rig, f"UPDATE payouts SET {change} {where}")
+    assert "does not change" in await refused(rig, f"UPDATE payouts SET rail = 'other' {where}")
+    vote = f"INSERT INTO approvals (payout_id, hold_no, approver, at) VALUES ('{payout_id}', {{}}, '{{}}', now())"
+    async with rig.db.transaction() as tx:
+        await tx.execute(text(vote.format(1, "ann")))
+        await tx.execute(text(vote.format(2, "bob")))
+    assert "has 1 of 2 approvals" in await refused(rig, approve)
+    for column in ("amount_minor = 1", "asset = 'XLM'", "player = 'eve'", "method_id = NULL", "rail_type = 'x'"):
+        assert "permission denied" in await refused(rig, f"UPDATE payouts SET {column} {where}")
+
+
+async def test_what_was_closed_is_not_sent_without_its_approvals(rig: Rig) -> None:
+    """The way over a close that was refused leads to no rail either."""
+    payout_id = await rig.request(await rig.method(), amount="10000.01")
+    where = f"WHERE payout_id = '{payout_id}'"
+    async with rig.db.transaction() as tx:
+        for state in ("closing_cancelled", "unknown"):
+            await tx.execute(text(f"UPDATE payouts SET state = '{state}' {where}"))
+    said = await refused(rig, f"UPDATE payouts SET state = 'approved' {where}")
+    assert "has 0 of 2 approvals" in said
+
+
+async def test_a_payout_goes_to_no_rail_of_another_type(rig: Rig) -> None:
+    """A rail that was written into an approved payout, and cannot carry it, gets nothing to pay."""
+    method = await rig.method(
+        kind="stellar", address="GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
+    )
+    payout_id = await rig.request(method)
+    async with rig.db.transaction() as tx:
+        await tx.execute(
+            text("UPDATE payouts SET rail = 'fake', due_at = requested_at WHERE payout_id = :id"), {"id": payout_id}
+        )
+    await rig.submit()
+    payout = await rig.payout(payout_id)
+    assert (payout.state, payout.code, payout.attempts) == ("closing_failed", "rail_unsupported", 0)

@@ -11,14 +11,14 @@ from prizewire_payouts.domain.states import PayoutState
 from prizewire_payouts.domain.steps import close
 from prizewire_payouts.ports import Rail
 
-__all__ = ["choose", "route"]
+__all__ = ["choose", "route", "serves"]
 
 
 def choose(*, payout: Payout, rails: Sequence[Rail]) -> str | PayoutCode:
     """The first rail, in the order of the configuration, that can carry this payout; else the code that says why
     none can.
     """
-    fits = [rail for rail in rails if _serves(rail.capabilities, payout)]
+    fits = [rail for rail in rails if serves(rail.capabilities, payout)]
     if not fits:
         return PayoutCode.RAIL_UNSUPPORTED
     for rail in fits:
@@ -27,7 +27,8 @@ def choose(*, payout: Payout, rails: Sequence[Rail]) -> str | PayoutCode:
     return PayoutCode.LIMIT_EXCEEDED
 
 
-def _serves(capabilities: Capabilities, payout: Payout) -> bool:
+def serves(capabilities: Capabilities, payout: Payout) -> bool:
+    """Whether a rail of these capabilities carries payouts of this kind, whatever the amount."""
     return (
         capabilities.type == payout.rail_type
         and payout.method_type in capabilities.method_types

@@ -16,6 +16,7 @@ from prizewire_payouts.domain.model import Attempt, Method, MethodState, Payout
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 from prizewire_payouts.domain.steps import close, tell_expiry
+from prizewire_payouts.handlers.routing import serves
 from prizewire_payouts.ports import Rail, Store, Vault
 
 __all__ = ["commit_attempts"]
@@ -27,7 +28,7 @@ async def commit_attempts(
     """Take up to ``limit`` due payouts of ``rail`` and commit an attempt for each.
 
     What may be called once this transaction has committed comes back. A payout whose intent has expired is held,
-    one whose method is gone or does not fit any more is given up.
+    one whose method is gone or does not fit any more, or that was given to a rail which cannot carry it, is given up.
     """
     payouts = await store.lock_approved(rail=rail.name, now=now, limit=limit)
     methods = await store.methods({payout.method_id for payout in payouts if payout.method_id is not None})
@@ -40,7 +41,11 @@ async def commit_attempts(
         if not payout.intent_alive(now=now):
             tell_expiry(change=change, cause=cause, now=now)
             continue
-        found = _details(payout, methods, vault)
+        found = (
+            _details(payout, methods, vault)
+            if serves(rail.capabilities, payout)
+            else PayoutCode.RAIL_UNSUPPORTED
+        )
         if isinstance(found, PayoutCode):
             close(
                 change=change,
