@@ -48,6 +48,8 @@ class RefusalCode(StrEnum):
     DIGEST_MISMATCH = "digest_mismatch"
     EVENT_MISMATCH = "event_mismatch"
     CLOSURE_INVALID = "closure_invalid"
+    AMOUNT_TOO_LARGE = "amount_too_large"
+    FEE_TOO_LARGE = "fee_too_large"
     SUBJECT_PARKED = "subject_parked"
     HANDLER_ERROR = "handler_error"
 

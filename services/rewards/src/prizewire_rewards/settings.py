@@ -24,7 +24,7 @@ class RewardsSettings(ApiSettings):
     )
     payout_rules_file: Path | None = Field(
         None,
-        description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset; no rules if unset.",
+        description="payout-rules.yaml: minimum, maximum, daily limit and fee of payouts by asset, and the most that a rail may charge; no rules if unset.",
     )
     parts_wait_s: int = Field(
         900,

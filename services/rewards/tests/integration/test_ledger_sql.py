@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_devstack.testing import DatabaseFactory
+from prizewire_rewards.adapters.storage.checks import sum_up
+from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.domain.ledger import KINDS, Account, Kind
 from services.rewards.tests.rig import START, Match, Rig
 from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
@@ -264,3 +266,54 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
     assert await funded.breaches() == [found for found in await funded.breaches() if "granted" in found], (
         "the pool of this test has no campaign; nothing else may be off"
     )
+
+
+async def test_no_more_comes_in_than_the_limit(rig: Rig) -> None:
+    """Over all ways in, an asset takes 2^62 minor units; at the limit, checks and roll-ups go on."""
+    topup = Account(Kind.TOPUP, "ann", "USDC")
+    opening = Account(Kind.EXTERNAL_IN, "opening:winnings", "USDC")
+    async with rig.db.transaction() as tx:
+        for account in (POOL, WORLD, WINNINGS, topup, opening):
+            await open_account(tx, account)
+        await insert(tx, "topup_credited", WORLD, topup, 2**61)
+        await insert(tx, "opening_balance", opening, WINNINGS, 2**61)
+    for type_, debit, credit in (
+        ("topup_credited", WORLD, topup),
+        ("opening_balance", opening, WINNINGS),
+        ("campaign_funded", WORLD, POOL),
+    ):
+        state, message = await refused(rig, lambda tx, a=type_, b=debit, c=credit: insert(tx, a, b, c, 1))
+        assert (state, "came in" in message) == ("23514", True)
+    async with rig.db.transaction() as tx:
+        assert await roll_up(tx, rows_max=100) == 2
+    assert await rig.balance(Kind.EXTERNAL_IN, "world") == -(2**61)
+
+
+async def test_an_account_without_a_bound_keeps_the_limit(rig: Rig) -> None:
+    """What rails charge has no other side that could run out: the limit of an account is what stops it."""
+    charged, treasury = Account(Kind.RAIL_FEES, "fake", "XLM"), Account(Kind.TREASURY, "fake", "XLM")
+    async with rig.db.transaction() as tx:
+        for account in (charged, treasury):
+            await open_account(tx, account)
+        await insert(tx, "rail_fee", charged, treasury, 2**62)
+        await roll_up(tx, rows_max=100)
+    state, message = await refused(rig, lambda tx: insert(tx, "rail_fee", charged, treasury, 1))
+    assert (state, "would pass" in message) == ("23514", True)
+
+
+async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
+    """Movements that nobody has folded yet are not held to the limit; sums of them still are exact."""
+    charged, treasury = Account(Kind.RAIL_FEES, "fake", "XLM"), Account(Kind.TREASURY, "fake", "XLM")
+    async with rig.db.transaction() as tx:
+        for account in (charged, treasury):
+            await open_account(tx, account)
+        for _ in range(4):
+            await insert(tx, "rail_fee", charged, treasury, 2**62)
+    assert await rig.balance(Kind.TREASURY, "fake", "XLM") == 2**64
+    async with rig.db.transaction() as tx:
+        assert await roll_up(tx, rows_max=100) == 8
+    for _ in range(2):
+        async with rig.db.transaction() as tx:
+            await sum_up(tx, rows_max=100)
+    assert await rig.balance(Kind.RAIL_FEES, "fake", "XLM") == -(2**64)
+    assert await rig.breaches() == []

@@ -90,6 +90,27 @@ async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[
     assert await rig.breaches() == []
 
 
+@pytest.mark.parametrize(
+    ("fee", "asset", "books"),
+    [
+        ("900000000000.0000000", "XLM", False),
+        ("100.0000001", "XLM", False),
+        ("100.0000000", "XLM", True),
+        ("500.01", "USDC", False),
+        ("500.00", "USDC", True),
+    ],
+)
+async def test_a_rails_fee_has_a_bound(rig: Rig, fee: str, asset: str, books: bool) -> None:
+    """At most 100 units, or, in the payout's own asset, what was paid: the event of a larger one waits for a person."""
+    payout = await requested(rig)
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00", fee=fee, fee_asset=asset))
+    assert await rig.stuck() == ([] if books else [("parked", "fee_too_large")])
+    assert await state_of(rig, payout) == ("paid" if books else "requested")
+    charged = await rig.balance(Kind.RAIL_FEES, "stellar-main", asset)
+    assert charged == (-int(fee.replace(".", "")) if books else 0)
+    assert await rig.breaches() == []
+
+
 async def test_an_unknown_payout_is_parked(rig: Rig) -> None:
     """Nothing was requested, so nothing can be paid or given back."""
     await rig.feed(rig.payouts, paid_event(uuid4(), player="ann", amount="1.00"))

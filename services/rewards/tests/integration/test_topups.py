@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.domain.ledger import Account, Kind
 from services.rewards.tests.money import TopupSession, entered, opened, top_up
 from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, method_event
@@ -75,6 +76,32 @@ async def test_points_and_nothing_cannot_be_paid_in(rig: Rig, changes: dict[str,
     await rig.feed(rig.payouts, TopupSession().completed(**changes))
     assert await rig.stuck() == [("parked", "event_mismatch")]
     assert await rig.rows("SELECT 1 FROM topups") == []
+
+
+async def test_top_ups_beyond_the_limit_are_parked(rig: Rig) -> None:
+    """They leave half of what may come in to admins, so funding and imports of the asset go on."""
+    half = 2**61
+    many = f"{half // 100}.{half % 100:02}"
+    await rig.feed(rig.payouts, *(TopupSession("eve", amount="92000000000000000.00").completed() for _ in range(3)))
+    assert await rig.stuck() == [("parked", "amount_too_large")] * 3
+    await rig.feed(rig.payouts, TopupSession("eve", amount=many).completed(), TopupSession(amount="0.01").completed())
+    assert await rig.stuck() == [("parked", "amount_too_large")] * 4
+    assert (await topup(rig, "eve"), await topup(rig)) == (half, 0)
+    await rig.campaign(funded=100)
+    async with rig.db.transaction() as tx:
+        await roll_up(tx, rows_max=100)
+    assert await rig.breaches() == []
+
+
+async def test_a_dispute_that_is_won_keeps_the_limit(rig: Rig) -> None:
+    """Each time that a session comes back, it comes in once more."""
+    half = 2**61
+    session = await top_up(rig, "ann", f"{half // 100}.{half % 100:02}")
+    await rig.feed(rig.payouts, session.reversal("disputed", "d1", "0.01"))
+    await rig.feed(rig.payouts, session.reversal("dispute_won", "d1", "0.01"))
+    assert await rig.stuck() == [("parked", "amount_too_large")]
+    assert await topup(rig) == half - 1
+    assert await rig.breaches() == []
 
 
 async def test_only_payouts_tells_of_top_ups(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule
 from prizewire_contracts import ids
 from prizewire_rewards.domain.commands import CreditTopup, ReverseTopup, TopupCommand, WinDispute
 from prizewire_rewards.domain.topups import ReversalKind
-from prizewire_rewards.handlers.topups import Booked, apply_topup_events
+from prizewire_rewards.handlers.topups import Booked, apply_topup_events, lock_intakes
 from prizewire_rewards.ports import Work
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.purses import PEOPLE
@@ -118,7 +118,8 @@ class TopupRules(Walk):
         now = self.tick()
 
         async def take(work: Work) -> Booked:
-            return await apply_topup_events(commands, work=work, tools=self.tools, now=now)
+            came_in = await lock_intakes(commands, work=work)
+            return await apply_topup_events(commands, came_in=came_in, work=work, tools=self.tools, now=now)
 
         codes = {at: problem.code for at, problem in self.run(take).refusals.items()}
         assert codes == ({len(commands) - 1: "event_mismatch"} if refused else {})

@@ -28,7 +28,7 @@ from prizewire_rewards.domain.topups import ReversalKind
 from prizewire_rewards.handlers.entries import close_entries, enter, look_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.payouts import apply_payout_events
-from prizewire_rewards.handlers.topups import apply_topup_events
+from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes
 from prizewire_rewards.handlers.withdrawals import ask_withdrawal, withdraw_next
 from prizewire_rewards.ports import Work
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner, MemoryStore
@@ -53,7 +53,11 @@ class Story:
         return self.store.books.balance(account)
 
     def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
-        return self.run(lambda work: apply_topup_events(commands, work=work, tools=TOOLS, now=START))
+        async def told(work: Work) -> Any:
+            came_in = await lock_intakes(commands, work=work)
+            return await apply_topup_events(commands, came_in=came_in, work=work, tools=TOOLS, now=START)
+
+        return self.run(told)
 
     def credit(self, amount: int) -> Any:
         return self.topup(CreditTopup(**self._said(amount, "pay"), correlation_id=str(self.session)))

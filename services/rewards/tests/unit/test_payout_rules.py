@@ -146,6 +146,8 @@ players:
     fee: {flat: "0.25", bps: 150, borne_by: player}
 operators:
   EURC: {maximum: "5000.00"}
+rail_fees:
+  EURC: "2.50"
 """
 
 
@@ -157,6 +159,9 @@ def test_rules_are_read_from_their_file(tmp_path: Path) -> None:
     assert rules.of_player("USDC") == RULE
     assert rules.of_player("EURC") == PayoutRule()
     assert rules.of_operator("EURC") == PayoutRule(maximum=500_000)
+    assert rules.rail_fee_max(ASSETS["EURC"], paid_in="USDC", paid=100_000) == 250
+    assert rules.rail_fee_max(ASSETS["EURC"], paid_in="EURC", paid=100_000) == 100_000
+    assert rules.rail_fee_max(ASSETS["USDC"], paid_in="USDC", paid=1) == 10_000
     path.write_text("")
     assert load_payout_rules(path, assets=ASSETS).players == {}
 
@@ -177,6 +182,8 @@ def test_rules_are_read_from_their_file(tmp_path: Path) -> None:
         ("players: {USDC: {maximum: '1.00', fee: {flat: '1.00', borne_by: player}}}", "players.USDC"),
         ("players: {USDC: {fee: {bps: 10000, borne_by: player}}}", "players.USDC.fee.bps"),
         ("players: {USDC: {fee: {bps: 1}}}", "players.USDC.fee.borne_by"),
+        ("rail_fees: {USDC: '2.505'}", "rail_fees.USDC"),
+        ("rail_fees: {SEASON: '2'}", "SEASON"),
         ("operators: {USDC: {daily_limit: '1.00'}}", "operators.USDC.daily_limit"),
         ("players: {", "YAML"),
     ],

@@ -39,6 +39,7 @@ class _OperatorRule(_Document):
 class _Rules(_Document):
     players: dict[str, _PlayerRule] = Field(default_factory=dict)
     operators: dict[str, _OperatorRule] = Field(default_factory=dict)
+    rail_fees: dict[str, str] = Field(default_factory=dict)
 
 
 def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
@@ -65,6 +66,10 @@ def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
         operators={
             code: _bounded(rule, asset=_asset(code, assets), place=f"operators.{code}")
             for code, rule in document.operators.items()
+        },
+        rail_fees={
+            code: _minor(most, _asset(code, assets), f"rail_fees.{code}") or 0
+            for code, most in document.rail_fees.items()
         },
     )
 

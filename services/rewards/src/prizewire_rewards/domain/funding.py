@@ -12,6 +12,7 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
 __all__ = [
     "INTAKE_MAX",
+    "TOPUP_INTAKE_MAX",
     "Destination",
     "FundingAccount",
     "added_move",
@@ -21,7 +22,10 @@ __all__ = [
 ]
 
 INTAKE_MAX: Final = 2**62
-"""What may come in from outside in one asset, in all: no sum of an account, nor of all of them, can pass 64 bits."""
+"""What may come in from outside in one asset, in all: no sum of an account, nor of all of them, can pass 64 bits. The
+database refuses more (``ledger_intake_limit``)."""
+TOPUP_INTAKE_MAX: Final = INTAKE_MAX // 2
+"""A top-up is refused where more than this would have come in: what events say never uses up what admins may fund."""
 
 _VERSIONS: Final = {6 << 3: (35, "account"), 12 << 3: (43, "muxed")}
 """Version byte → length with checksum and kind: G… and M… of SEP-23 (stellar-protocol, ecosystem/sep-0023.md)."""
@@ -47,15 +51,15 @@ class Destination:
     memo: str | None
 
 
-def check_intake(asset: Asset, *, came_in: int, amount: int) -> None:
-    """Whether ``amount`` may come in from outside beside all that ``came_in`` so far.
+def check_intake(asset: Asset, *, came_in: int, amount: int, most: int = INTAKE_MAX) -> None:
+    """Whether ``amount`` may come in from outside beside all that ``came_in`` so far, up to ``most``.
 
     Raises:
         InvalidRequest: ``amount_too_large``.
     """
-    if came_in + amount > INTAKE_MAX:
+    if came_in + amount > most:
         detail = (
-            f"{asset.tell(amount)} is too much: at most {asset.tell(INTAKE_MAX)} may come in, and {asset.tell(came_in)} "
+            f"{asset.tell(amount)} is too much: at most {asset.tell(most)} may come in, and {asset.tell(came_in)} "
             "did so far"
         )
         raise InvalidRequest("amount_too_large", detail)

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from prizewire_money import Asset
 from prizewire_rewards.domain.errors import InvalidRequest
 
 __all__ = ["FeeBearer", "PayoutRule", "PayoutRules"]
 
 BPS: Final = 10_000
+RAIL_FEE_MAX_UNITS: Final = 100
+"""The most that a rail may charge for one payout, in units of the fee's asset, where no rule says otherwise."""
 
 
 class FeeBearer(StrEnum):
@@ -81,6 +84,8 @@ class PayoutRules:
 
     players: Mapping[str, PayoutRule] = field(default_factory=dict)
     operators: Mapping[str, PayoutRule] = field(default_factory=dict)
+    rail_fees: Mapping[str, int] = field(default_factory=dict)
+    """The most that a rail may charge the platform for one payout, in minor units, by the asset of the fee."""
 
     def of_player(self, asset: str) -> PayoutRule:
         """The rule of a player's payout in this asset."""
@@ -89,3 +94,11 @@ class PayoutRules:
     def of_operator(self, asset: str) -> PayoutRule:
         """The rule of an operator's payout in this asset."""
         return self.operators.get(asset, UNBOUNDED)
+
+    def rail_fee_max(self, asset: Asset, *, paid_in: str, paid: int) -> int:
+        """The most that a rail may charge in ``asset`` for a payout of ``paid`` in ``paid_in``: what the rule says, else
+        100 units; in the payout's own asset also as much as was paid.
+        """
+        unit: int = 10**asset.decimals
+        most = self.rail_fees.get(asset.code, RAIL_FEE_MAX_UNITS * unit)
+        return max(most, paid) if asset.code == paid_in else most

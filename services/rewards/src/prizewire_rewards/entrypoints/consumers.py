@@ -31,7 +31,13 @@ from prizewire_rewards.domain.model import Line, Method, Settlement
 from prizewire_rewards.domain.parties import sorted_parties
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.counts import count_booked
-from prizewire_rewards.entrypoints.intake import read_commands, read_entries, take_entries, take_topups
+from prizewire_rewards.entrypoints.intake import (
+    read_commands,
+    read_entries,
+    read_topups,
+    take_entries,
+    take_topups,
+)
 from prizewire_rewards.entrypoints.money_events import ENTRY_TYPES, TOPUP_TYPES
 from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 from prizewire_rewards.entrypoints.works import Works
@@ -107,6 +113,7 @@ def build_specs(
     async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
         refused: dict[int, Refused] = {}
         work, now = works.of(tx), clock.now()
+        topups = await read_topups(incoming, refused=refused, work=work, assets=tools.assets)
         found: tuple[list[PayoutEvent], list[int]] = read_commands(
             incoming,
             _METHOD_TYPES | _PAYOUT_TYPES,
@@ -118,7 +125,7 @@ def build_specs(
             done = await apply_payout_events(commands, work=work, tools=tools, now=now)
             refused.update({places[index]: problem for index, problem in done.refusals.items()})
             after_commit(tx, partial(_count_ended, done.reached))
-        await take_topups(tx, incoming, refused=refused, work=work, tools=tools, now=now)
+        await take_topups(tx, topups, refused=refused, work=work, tools=tools, now=now)
         return _refusals(tx, refused)
 
     return [

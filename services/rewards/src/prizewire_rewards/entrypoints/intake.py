@@ -24,10 +24,18 @@ from prizewire_rewards.entrypoints.money_events import (
     topup_command,
 )
 from prizewire_rewards.handlers.entries import Heard, close_entries, enter, look_up
-from prizewire_rewards.handlers.topups import apply_topup_events
+from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["EntryBatch", "read_commands", "read_entries", "take_entries", "take_topups"]
+__all__ = [
+    "EntryBatch",
+    "TopupBatch",
+    "read_commands",
+    "read_entries",
+    "read_topups",
+    "take_entries",
+    "take_topups",
+]
 
 Command = TypeVar("Command")
 Ends = Mapping[int, tuple[UUID, EntryEnd]]
@@ -42,6 +50,15 @@ class EntryBatch:
     places: Sequence[int]
     ends: Ends
     heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class TopupBatch:
+    """What a batch holds of top-ups: commands with their places, and what had come in before, by asset."""
+
+    commands: Sequence[TopupCommand]
+    places: Sequence[int]
+    came_in: Mapping[str, int]
 
 
 async def read_entries(
@@ -99,9 +116,24 @@ async def take_entries(
         after_commit(tx, partial(metrics.count_entries, closed))
 
 
+async def read_topups(
+    incoming: Sequence[Incoming], *, refused: MutableMapping[int, Refused], work: Work, assets: AssetRegistry
+) -> TopupBatch:
+    """Read what is said of top-ups, and lock what comes in before any account is locked; what cannot be read is added to
+    ``refused``.
+    """
+
+    def read(_: int, item: Incoming) -> TopupCommand | None:
+        return topup_command(item, assets=assets)
+
+    found: tuple[list[TopupCommand], list[int]] = read_commands(incoming, TOPUP_TYPES, read, refused)
+    commands, places = found
+    return TopupBatch(commands, places, await lock_intakes(commands, work=work))
+
+
 async def take_topups(
     tx: AsyncConnection,
-    incoming: Sequence[Incoming],
+    batch: TopupBatch,
     *,
     refused: MutableMapping[int, Refused],
     work: Work,
@@ -109,15 +141,11 @@ async def take_topups(
     now: datetime,
 ) -> None:
     """Book what is said of top-ups; what cannot be booked is added to ``refused``."""
-
-    def read(_: int, item: Incoming) -> TopupCommand | None:
-        return topup_command(item, assets=tools.assets)
-
-    found: tuple[list[TopupCommand], list[int]] = read_commands(incoming, TOPUP_TYPES, read, refused)
-    commands, places = found
-    if commands:
-        done = await apply_topup_events(commands, work=work, tools=tools, now=now)
-        refused.update({places[index]: problem for index, problem in done.refusals.items()})
+    if batch.commands:
+        done = await apply_topup_events(
+            batch.commands, came_in=batch.came_in, work=work, tools=tools, now=now
+        )
+        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
         after_commit(tx, partial(metrics.count_topups, done.booked))
 
 

@@ -2,6 +2,7 @@
 
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.funding import INTAKE_MAX
 
 __all__ = ["asset_of", "minor_of", "same_subject"]
 
@@ -32,9 +33,13 @@ def minor_of(asset: Asset, amount: str) -> int:
     """Minor units of a decimal text.
 
     Raises:
-        Refused: ``invalid_amount``.
+        Refused: ``invalid_amount``; ``amount_too_large``: no account of the ledger may hold so much.
     """
     try:
-        return Amount.parse(asset, amount).minor
+        minor = Amount.parse(asset, amount).minor
     except InvalidAmount as error:
         raise Refused("invalid_amount", str(error)) from None
+    if minor > INTAKE_MAX:
+        detail = f"{asset.tell(minor)} is more than {asset.tell(INTAKE_MAX)}, the most that an account may hold"
+        raise Refused("amount_too_large", detail)
+    return minor

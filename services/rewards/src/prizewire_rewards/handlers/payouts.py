@@ -252,6 +252,12 @@ class _Clerk:
             raise Refused("event_mismatch", "the player is not that of the intent")
         if command.fee and command.fee_asset not in self._tools.assets:
             raise Refused("asset_unknown", f"there is no asset {command.fee_asset} to book the rail's fee in")
+        if command.fee:
+            asset = self._tools.assets[command.fee_asset]
+            most = self._tools.payout_rules.rail_fee_max(asset, paid_in=payout.asset, paid=payout.pay_amount)
+            if command.fee > most:
+                detail = f"{asset.tell(command.fee)} is more than {asset.tell(most)}, the most that a rail may charge"
+                raise Refused("fee_too_large", detail)
         moves = paid_moves(payout, rail=command.rail, fee=command.fee, fee_asset=command.fee_asset)
         paid = replace(payout, state=state, rail=command.rail, outcome=command.outcome)
         self._book(payout, paid, moves, cause=command.cause)

@@ -1,14 +1,15 @@
 """Top-ups, as payouts tells of them: credited once, taken back at most as far, restored where a dispute is won."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.domain.booking import credits_of
 from prizewire_rewards.domain.commands import CreditTopup, ReverseTopup, TopupCommand, WinDispute
-from prizewire_rewards.domain.errors import Refused
+from prizewire_rewards.domain.errors import InvalidRequest, Refused
 from prizewire_rewards.domain.events import TopupMoved
+from prizewire_rewards.domain.funding import TOPUP_INTAKE_MAX, check_intake
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.topups import Reversal, ReversalKind, Topup, credited_move, reversed_move
 from prizewire_rewards.handlers.crediting import Credited, follow_up
@@ -16,7 +17,7 @@ from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import lift_receivable, open_receivable
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Booked", "apply_topup_events"]
+__all__ = ["Booked", "apply_topup_events", "lock_intakes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,24 @@ class Booked:
     booked: dict[str, int] = field(default_factory=dict)
 
 
+async def lock_intakes(commands: Sequence[TopupCommand], *, work: Work) -> dict[str, int]:
+    """What has come in from outside so far in each asset that the commands bring money into, locked. Like fundings and
+    imports, it comes before any wallet is locked.
+    """
+    assets = {command.asset for command in commands if not isinstance(command, ReverseTopup)}
+    return {asset: await work.ledger.lock_intake(asset) for asset in sorted(assets)}
+
+
 async def apply_topup_events(
-    commands: Sequence[TopupCommand], *, work: Work, tools: Tools, now: datetime
+    commands: Sequence[TopupCommand],
+    *,
+    came_in: Mapping[str, int],
+    work: Work,
+    tools: Tools,
+    now: datetime,
 ) -> Booked:
-    """Book what providers said of top-ups, each event once and held to the session that it names.
+    """Book what providers said of top-ups, each event once and held to the session that it names. ``came_in`` is what
+    ``lock_intakes`` answered in this transaction.
 
     Credits of a batch take a fixed number of statements; refunds and disputes are booked one by one.
     """
@@ -44,7 +59,8 @@ async def apply_topup_events(
             for bucket in (Kind.TOPUP, Kind.WINNINGS)
         }
         await work.ledger.lock_balances(wallets)
-    clerk = _Clerk(topups, await work.topups.reversals(keys) if keys else {}, work=work, tools=tools, now=now)
+    reversals = await work.topups.reversals(keys) if keys else {}
+    clerk = _Clerk(topups, reversals, came_in=came_in, work=work, tools=tools, now=now)
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
@@ -63,6 +79,7 @@ class _Clerk:
         topups: dict[UUID, Topup],
         reversals: dict[tuple[str, str], Reversal],
         *,
+        came_in: Mapping[str, int],
         work: Work,
         tools: Tools,
         now: datetime,
@@ -70,6 +87,7 @@ class _Clerk:
         self.booked: dict[str, int] = {}
         self._topups = topups
         self._reversals = reversals
+        self._came_in = dict(came_in)
         self._work = work
         self._tools = tools
         self._now = now
@@ -83,7 +101,8 @@ class _Clerk:
         """Book one event.
 
         Raises:
-            Refused: ``event_mismatch``: it does not fit what is known of the session, refund or dispute.
+            Refused: ``event_mismatch``: it does not fit what is known of the session, refund or dispute;
+                ``amount_too_large``: more would come in than may.
         """
         if command.amount <= 0:
             raise Refused("event_mismatch", "nothing was paid or taken back")
@@ -130,6 +149,7 @@ class _Clerk:
             return
         if not self._tools.assets[command.asset].redeemable:
             raise Refused("event_mismatch", f"{command.asset} cannot be paid in")
+        self._check_intake(command.asset, amount=command.amount)
         topup = Topup(
             id=command.topup_id,
             player=command.player,
@@ -206,6 +226,7 @@ class _Clerk:
         if known.won:
             return
         restored = min(command.amount, known.booked)
+        self._check_intake(topup.asset, amount=restored)
         cause = f"topup/{topup.id}/{command.rail}/{command.reference}/won"
         lifted = 0
         if known.receivable_id is not None:
@@ -225,8 +246,17 @@ class _Clerk:
         )
         await self._flush()
 
+    def _check_intake(self, asset: str, *, amount: int) -> None:
+        try:
+            check_intake(
+                self._tools.assets[asset], came_in=self._came_in[asset], amount=amount, most=TOPUP_INTAKE_MAX
+            )
+        except InvalidRequest as error:
+            raise Refused(error.code, error.detail) from None
+
     def _pay_in(self, topup: Topup, *, amount: int, cause: str) -> None:
         """Credit a wallet. Debts of top-ups are taken from it once it is posted."""
+        self._came_in[topup.asset] += amount
         moves = [credited_move(topup, amount=amount)]
         self._journal.add(moves, cause=cause, correlation_id=topup.correlation_id)
         self._credited.extend(Credited(credit, cause, topup.correlation_id) for credit in credits_of(moves))

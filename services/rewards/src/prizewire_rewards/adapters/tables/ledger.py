@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -36,6 +37,9 @@ __all__ = [
 
 WALLETS_ONLY = "{side}_kind LIKE 'wallet:%'"
 """Predicate of the partial indexes that serve wallets' histories; queries repeat it word for word."""
+
+MOST = 2**62
+"""The most minor units that an account may hold, and that may come into an asset."""
 
 kinds = Table(
     "ledger_kinds",
@@ -67,6 +71,7 @@ accounts = Table(
     ForeignKeyConstraint(["kind", "bound"], ["ledger_kinds.kind", "ledger_kinds.bound"]),
     UniqueConstraint("kind", "owner", "asset"),
     CheckConstraint("(bound = 'none') = (balance IS NULL)", name="ledger_accounts_kept"),
+    CheckConstraint(f"balance BETWEEN -{MOST} AND {MOST}", name="ledger_accounts_limit"),
     CheckConstraint("bound <> 'floor' OR balance >= 0", name="ledger_accounts_floor"),
     CheckConstraint("bound <> 'ceiling' OR balance <= 0", name="ledger_accounts_ceiling"),
     postgresql_with={"fillfactor": "70"},
@@ -119,13 +124,13 @@ rollups = Table(
     "ledger_rollups",
     metadata,
     Column("account", Uuid, ForeignKey("ledger_accounts.id"), primary_key=True),
-    Column("balance", BigInteger, nullable=False),
+    Column("balance", Numeric, nullable=False),
 )
 sums = Table(
     "ledger_sums",
     metadata,
     Column("account", Uuid, primary_key=True),
-    Column("total", BigInteger, nullable=False),
+    Column("total", Numeric, nullable=False),
     Index("ledger_sums_zero", "account", postgresql_where=text("total = 0")),
 )
 checkpoint = Table(
