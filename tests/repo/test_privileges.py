@@ -10,7 +10,13 @@ from pkgutil import iter_modules
 import pytest
 
 from prizewire_chassis import db
+from prizewire_chassis.db.database import CONNECTIONS_MAX
 from prizewire_chassis.db.privileges import CHASSIS, FILE, Rights, read_privileges
+from prizewire_devstack.components.postgres import (
+    OWNER_CONNECTIONS_MAX,
+    RUNTIME_CONNECTIONS_MAX,
+    SETTINGS,
+)
 from tests.repo.house import Repository
 
 SCHEMAS = {
@@ -69,3 +75,11 @@ def test_what_migrations_make_stands_in_the_table_of_privileges(repository: Repo
     tables = read_privileges(folder / "migrations" / FILE).tables
     missing = unnamed(list(statements(folder)), tables)
     assert missing == [], f"say in services/{service}/migrations/{FILE} what the service may do with them"
+
+
+def test_no_role_can_take_all_connections() -> None:
+    """The pools of a service fit into its role's limit, and the roles of all services into the server."""
+    reserved = 3  # PostgreSQL keeps these for superusers (superuser_reserved_connections)
+    assert CONNECTIONS_MAX < RUNTIME_CONNECTIONS_MAX
+    every = len(SERVICES) * (RUNTIME_CONNECTIONS_MAX + OWNER_CONNECTIONS_MAX)
+    assert every <= int(SETTINGS["max_connections"]) - reserved

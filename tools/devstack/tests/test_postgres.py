@@ -5,7 +5,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from prizewire_devstack.components.postgres import DatabaseUrls, PostgresServer, RolePasswords
+from prizewire_devstack.components.postgres import (
+    OWNER_CONNECTIONS_MAX,
+    RUNTIME_CONNECTIONS_MAX,
+    DatabaseUrls,
+    PostgresServer,
+    RolePasswords,
+)
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
 from prizewire_devstack.testing import DatabaseFactory
@@ -65,6 +71,17 @@ async def test_a_service_cannot_enter_another_services_database(make_database: D
         await execute(url, "SELECT 1")
 
 
+@pytest.mark.parametrize("database", ["postgres", "template1"])
+async def test_a_service_has_no_way_into_the_servers_own_databases(
+    make_database: DatabaseFactory, database: str
+) -> None:
+    """Neither of its two roles connects to what every server has."""
+    urls = make_database("signer")
+    for url in (urls.runtime, urls.migration):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await execute(url.rsplit("/", 1)[0] + "/" + database, "SELECT 1")
+
+
 async def test_a_wrong_password_is_refused(ledger_database: DatabaseUrls) -> None:
     """Passwords count on the loopback too."""
     with pytest.raises(asyncpg.InvalidPasswordError):
@@ -80,7 +97,9 @@ async def test_every_call_makes_a_database_of_its_own(make_database: DatabaseFac
 
 
 async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
-    """After SIGKILL the server comes back on the same port and directory with what was committed."""
+    """After SIGKILL the server comes back on the same port and directory with what was committed. Its roles hold only so
+    many connections.
+    """
     supervisor = Supervisor()
     server = PostgresServer(
         data_dir=tmp_path / "data",
@@ -93,6 +112,8 @@ async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
         server.start()
         urls = server.ensure_service("settlement", passwords=PASSWORDS)
         assert server.run_sql("SHOW fsync") == "on"
+        await _holds_at_most(urls.runtime, RUNTIME_CONNECTIONS_MAX)
+        await _holds_at_most(urls.migration, OWNER_CONNECTIONS_MAX)
         await execute(urls.migration, "CREATE TABLE rounds (id int)")
         await execute(urls.runtime, "INSERT INTO rounds VALUES (1)")
         server.kill()
@@ -106,3 +127,13 @@ async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:
         assert [row["id"] for row in rows] == [1, 2]
     finally:
         supervisor.stop_all()
+
+
+async def _holds_at_most(url: str, most: int) -> None:
+    held = [await asyncpg.connect(url) for _ in range(most)]
+    try:
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            await asyncpg.connect(url)
+    finally:
+        for connection in held:
+            await connection.close()

@@ -96,6 +96,7 @@ def postgres_server(
         supervisor=devstack_supervisor,
         log_file=devstack_directory / "logs" / "postgres.log",
         settings=THROWAWAY_SETTINGS,
+        limited=False,
     )
     server.start()
     yield server

@@ -13,11 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from prizewire_chassis.db.transaction import Transaction
 
-__all__ = ["Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
+__all__ = ["CONNECTIONS_MAX", "Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
 
 T = TypeVar("T")
 
+POOL_SIZE = 8
 SEEKING_POOL_SIZE = 6
+OVERFLOW = 2
+CONNECTIONS_MAX = POOL_SIZE + SEEKING_POOL_SIZE + 2 * OVERFLOW
+"""The most connections that one process of a service holds; its role's CONNECTION LIMIT is above it."""
 _SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -31,7 +35,7 @@ class Database:
     ``url`` is ``postgresql://role:password@host:port/database``; asyncpg drives it under SQLAlchemy Core.
     """
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, application_name: str, pool_size: int = POOL_SIZE) -> None:
         self._url = make_url(url).set(drivername="postgresql+asyncpg")
         self._name = application_name
         self.engine = self._engine(pool_size, {})
@@ -44,7 +48,7 @@ class Database:
         return create_async_engine(
             self._url,
             pool_size=pool_size,
-            max_overflow=2,
+            max_overflow=OVERFLOW,
             pool_timeout=30,
             pool_pre_ping=False,
             # transactions are begun and ended by ``Transaction``, in one way for all that is sent in them

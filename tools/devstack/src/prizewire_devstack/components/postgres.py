@@ -48,6 +48,13 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_lock_waits": "on",
     "log_min_duration_statement": "1000",
 }
+RUNTIME_CONNECTIONS_MAX: Final = 20
+"""How many connections a runtime role may hold: what the pools of one process take (`CONNECTIONS_MAX` in the chassis)
+and two more. All roles together stay below `max_connections`, so no service's login shuts another service out. A
+service that runs as several processes needs a larger limit.
+"""
+OWNER_CONNECTIONS_MAX: Final = 3
+"""How many an owner may hold: migrations use one."""
 THROWAWAY_SETTINGS: Final[Mapping[str, str]] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -109,8 +116,14 @@ def service_urls(
 _ROLE_SQL: Final = """
 SELECT 'CREATE ROLE "{role}" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec
-ALTER ROLE "{role}" PASSWORD '{password}';
+ALTER ROLE "{role}" PASSWORD '{password}' CONNECTION LIMIT {connections};
 """
+
+_MAINTENANCE_SQL: Final = """
+REVOKE ALL ON DATABASE postgres FROM PUBLIC;
+REVOKE ALL ON DATABASE template1 FROM PUBLIC;
+"""
+"""The databases that every server has are no place for services: by default everybody may connect to them."""
 
 _DATABASE_SQL: Final = """
 SELECT 'CREATE DATABASE "{database}" OWNER "{owner}" TEMPLATE "{template}"'
@@ -129,10 +142,11 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
 """
 
 
-def _roles_sql(service: str, passwords: RolePasswords) -> str:
-    return _ROLE_SQL.format(role=service, password=passwords.runtime) + _ROLE_SQL.format(
-        role=owner_of(service), password=passwords.owner
-    )
+def _roles_sql(service: str, passwords: RolePasswords, *, limited: bool) -> str:
+    runtime, owner = (RUNTIME_CONNECTIONS_MAX, OWNER_CONNECTIONS_MAX) if limited else (-1, -1)
+    return _ROLE_SQL.format(
+        role=service, password=passwords.runtime, connections=runtime
+    ) + _ROLE_SQL.format(role=owner_of(service), password=passwords.owner, connections=owner)
 
 
 def _database_sql(service: str, database: str, template: str) -> str:
@@ -157,7 +171,10 @@ class PostgresServer:
         supervisor: Supervisor,
         log_file: Path,
         settings: Mapping[str, str] | None = None,
+        limited: bool = True,
     ) -> None:
+        """`limited`: each role may hold only so many connections; not so where tests share roles among databases."""
+        self._limited = limited
         self.data_dir = data_dir
         self.port = port
         self._superuser_password = superuser_password
@@ -292,7 +309,8 @@ class PostgresServer:
     ) -> DatabaseUrls:
         """Make a service's roles and its database where they are missing; a template's content is copied."""
         name = database or service
-        self.run_sql(_roles_sql(service, passwords) + _database_sql(service, name, template))
+        roles = _roles_sql(service, passwords, limited=self._limited)
+        self.run_sql(_MAINTENANCE_SQL + roles + _database_sql(service, name, template))
         if template == "template0":
             self.run_sql(_privileges_sql(service), database=name)
         return self.urls(service, passwords=passwords, database=name)
