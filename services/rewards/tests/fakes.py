@@ -158,6 +158,13 @@ class _Ledger(_Port):
     async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
         self.store.books.post(transfers)
 
+    async def document(
+        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+    ) -> None:
+        assert len(transfers) == len(references)
+        assert actor
+        assert all(references)
+
     async def lock_balance(self, account: Account) -> int:
         return self.store.books.balance(account)
 

@@ -58,6 +58,7 @@ async def insert(
         "credit_kind": credit.kind,
         "asset": debit.asset,
         "amount": amount,
+        "cause": "test",
         "correlation": "test",
         "at": START,
         **changes,
@@ -66,7 +67,7 @@ async def insert(
         text(
             "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, "
             "credit_kind, asset, amount, cause, correlation_id, at) VALUES (:id, :group, :type, :debit, "
-            ":debit_kind, :credit, :credit_kind, :asset, :amount, 'test', :correlation, :at)"
+            ":debit_kind, :credit, :credit_kind, :asset, :amount, :cause, :correlation, :at)"
         ),
         values,
     )

@@ -138,7 +138,13 @@ async def test_the_database_counts_approvals(rig: Rig) -> None:
         await tx.execute(text(vote.format(1, "ann")))
         await tx.execute(text(vote.format(2, "bob")))
     assert "has 1 of 2 approvals" in await refused(rig, approve)
-    for column in ("amount_minor = 1", "asset = 'XLM'", "player = 'eve'", "method_id = NULL", "rail_type = 'x'"):
+    for column in (
+        "amount_minor = 1",
+        "asset = 'XLM'",
+        "player = 'eve'",
+        "method_id = NULL",
+        "rail_type = 'x'",
+    ):
         assert "permission denied" in await refused(rig, f"UPDATE payouts SET {column} {where}")
 
 
@@ -161,7 +167,8 @@ async def test_a_payout_goes_to_no_rail_of_another_type(rig: Rig) -> None:
     payout_id = await rig.request(method)
     async with rig.db.transaction() as tx:
         await tx.execute(
-            text("UPDATE payouts SET rail = 'fake', due_at = requested_at WHERE payout_id = :id"), {"id": payout_id}
+            text("UPDATE payouts SET rail = 'fake', due_at = requested_at WHERE payout_id = :id"),
+            {"id": payout_id},
         )
     await rig.submit()
     payout = await rig.payout(payout_id)

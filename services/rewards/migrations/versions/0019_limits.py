@@ -82,10 +82,10 @@ SUMS = (
 # names), as the service has it. An account without a bound keeps no balance to lock: what was folded, and what this
 # statement adds, is held to the limit.
 GUARD = (
-    f"""
+    """
     CREATE FUNCTION ledger_limit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, public, pg_temp AS $$
-    DECLARE most CONSTANT numeric := {MOST}; one record; came_in numeric;
+    DECLARE most CONSTANT numeric := 4611686018427387904; one record; came_in numeric;
     BEGIN
         FOR one IN
             SELECT p.asset, sum(p.amount) AS amount FROM posted p WHERE p.debit_kind = 'external_in'

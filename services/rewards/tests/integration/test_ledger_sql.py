@@ -1,6 +1,7 @@
 """What the database itself refuses, asked in SQL and not through our code."""
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -10,7 +11,8 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.adapters.storage.checks import sum_up
 from prizewire_rewards.adapters.storage.ledger import roll_up
 from prizewire_rewards.domain.ledger import KINDS, Account, Kind
-from services.rewards.tests.rig import START, Match, Rig
+from services.rewards.tests.integration.test_payouts import requested
+from services.rewards.tests.rig import START, Match, Rig, paid_event, payout_event
 from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
 
 POOL = Account(Kind.POOL, "p", "USDC")
@@ -263,8 +265,13 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
             await tx.execute(text("SELECT ledger_roll_up(1)"))
     assert await funded.rows("SELECT * FROM ledger_deltas") == []
     assert await funded.balance(Kind.EXTERNAL_IN, "world") == before == -123
-    assert await funded.breaches() == [found for found in await funded.breaches() if "granted" in found], (
-        "the pool of this test has no campaign; nothing else may be off"
+    others = [
+        found
+        for found in await funded.breaches()
+        if not found.startswith(("granted_within_funded: ", "money_is_documented: "))
+    ]
+    assert others == [], (
+        "the pool of this test has no campaign, and nobody is on record; nothing else may be off"
     )
 
 
@@ -317,3 +324,58 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
             await sum_up(tx, rows_max=100)
     assert await rig.balance(Kind.RAIL_FEES, "fake", "XLM") == -(2**64)
     assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "debit", "credit", "cause"),
+    [
+        ("opening_balance", Account(Kind.EXTERNAL_IN, "opening:winnings", "USDC"), WINNINGS, "import/x"),
+        (
+            "opening_balance",
+            Account(Kind.EXTERNAL_IN, "opening:winnings", "USDC"),
+            WINNINGS,
+            f"opening/{uuid4()}",
+        ),
+        ("campaign_funded", WORLD, POOL, f"fund/{uuid4()}"),
+        ("funding_added", WORLD, Account(Kind.FUNDING, "main", "USDC"), f"funding/{uuid4()}"),
+        ("topup_credited", WORLD, Account(Kind.TOPUP, "ann", "USDC"), f"topup/{uuid4()}"),
+        ("payout_returned", Account(Kind.TREASURY, "fake", "USDC"), WINNINGS, f"payout/{uuid4()}"),
+    ],
+)
+async def test_money_without_a_document_is_told(
+    rig: Rig, type_: str, debit: Account, credit: Account, cause: str
+) -> None:
+    """Whoever has the service's login can write a transfer; the checks name it, with what it gave to whom."""
+    async with rig.db.transaction() as tx:
+        for account in (debit, credit):
+            await open_account(tx, account)
+        made = await insert(tx, type_, debit, credit, 90_000_000, cause=cause)
+    told = [found for found in await rig.breaches() if found.startswith("money_is_documented: ")]
+    assert len(told) == 1
+    assert f"transfer {made} ({type_}) of 90000000 USDC to {credit.kind} of {credit.owner}" in told[0]
+
+
+async def test_a_second_return_of_a_payout_is_told(rig: Rig) -> None:
+    """A payout that came back once explains one transfer, of its own amount, to its own player."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        payout_event(
+            payout, "returned", version=2, amount="500.00", return_ref="r", asset="USDC", fee="0.00"
+        ),
+    )
+    assert await rig.breaches() == []
+    [row] = await rig.rows("SELECT correlation_id FROM payouts")
+    treasury = Account(Kind.TREASURY, "stellar-main", "USDC")
+    async with rig.db.transaction() as tx:
+        await insert(
+            tx,
+            "payout_returned",
+            treasury,
+            WINNINGS,
+            50_000,
+            cause=f"payout/{payout}",
+            correlation=row["correlation_id"],
+        )
+    assert any("it came back more than once" in found for found in await rig.breaches())

@@ -82,9 +82,13 @@ async def test_top_ups_beyond_the_limit_are_parked(rig: Rig) -> None:
     """They leave half of what may come in to admins, so funding and imports of the asset go on."""
     half = 2**61
     many = f"{half // 100}.{half % 100:02}"
-    await rig.feed(rig.payouts, *(TopupSession("eve", amount="92000000000000000.00").completed() for _ in range(3)))
+    await rig.feed(
+        rig.payouts, *(TopupSession("eve", amount="92000000000000000.00").completed() for _ in range(3))
+    )
     assert await rig.stuck() == [("parked", "amount_too_large")] * 3
-    await rig.feed(rig.payouts, TopupSession("eve", amount=many).completed(), TopupSession(amount="0.01").completed())
+    await rig.feed(
+        rig.payouts, TopupSession("eve", amount=many).completed(), TopupSession(amount="0.01").completed()
+    )
     assert await rig.stuck() == [("parked", "amount_too_large")] * 4
     assert (await topup(rig, "eve"), await topup(rig)) == (half, 0)
     await rig.campaign(funded=100)

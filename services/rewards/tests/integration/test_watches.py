@@ -75,6 +75,7 @@ async def tamper(rig: Rig, *statements: str) -> None:
         "topups",
         "topup_reversals",
         "receivables",
+        "money_in",
     )
     off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in tables]
     await as_owner(rig, *off, *statements)
@@ -100,6 +101,15 @@ BREAKS = [
     (
         Invariant.TOPUPS_ADD_UP,
         "UPDATE topup_reversals SET taken = taken - 1; UPDATE topups SET reversed = 499",
+    ),
+    (Invariant.MONEY_IS_DOCUMENTED, "DELETE FROM money_in"),
+    (Invariant.MONEY_IS_DOCUMENTED, "UPDATE money_in SET amount = amount + 1"),
+    (Invariant.MONEY_IS_DOCUMENTED, "UPDATE money_in SET id = gen_random_uuid()"),
+    (Invariant.MONEY_IS_DOCUMENTED, "UPDATE topups SET player = 'eve'"),
+    (Invariant.MONEY_IS_DOCUMENTED, "UPDATE topups SET correlation_id = 'other'"),
+    (
+        Invariant.MONEY_IS_DOCUMENTED,
+        "UPDATE ledger_transfers SET cause = 'round/x/1' WHERE type = 'prize_reserved'",
     ),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE payouts SET state = 'failed'"),
     (Invariant.TRANSITIONS_UNBROKEN, "UPDATE entries SET state = 'earned'"),

@@ -317,12 +317,15 @@ class CreateFunding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveFunding:
-    """Money into a funding account from outside, or out of it again. ``id`` follows from the idempotency key."""
+    """Money into a funding account from outside, or out of it again. ``id`` follows from the idempotency key;
+    ``reference`` is for people.
+    """
 
     id: UUID
     name: str
     amount: int
     actor: str
+    reference: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

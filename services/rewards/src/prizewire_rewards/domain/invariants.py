@@ -55,6 +55,10 @@ class Invariant(StrEnum):
     FEES_ADD_UP = "fees_add_up"
     """Each withdrawal of fees that was approved has left once, by its amount, and none that was not; no fees are below
     zero."""
+    MONEY_IS_DOCUMENTED = "money_is_documented"
+    """What came in from outside, back from a rail, out of a pool, or back to whoever had paid it, is explained by its
+    document: the record of a person, a top-up, a payout, a round or an entry, which says the same; and every record of a
+    person was booked."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every campaign, round, payout, claim and entry ends in its present state."""
 

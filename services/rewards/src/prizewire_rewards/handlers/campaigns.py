@@ -90,6 +90,9 @@ async def fund_campaign(command: FundCampaign, *, work: Work, tools: Tools, now:
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
     journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
     await work.ledger.post(journal.transfers, now=now)
+    await work.ledger.document(
+        journal.transfers, actor=command.actor, references=[command.reference], now=now
+    )
     await work.parties.add_source(campaign_source(campaign.id), (PartyRole.FUNDER, command.actor))
     campaign = replace(
         campaign,

@@ -12,7 +12,7 @@ from prizewire_rewards.domain.funding import (
     check_intake,
     withdrawn_move,
 )
-from prizewire_rewards.domain.ledger import Account, Kind, Move
+from prizewire_rewards.domain.ledger import Account, Kind, Move, Transfer
 from prizewire_rewards.domain.model import Payout
 from prizewire_rewards.domain.parties import Behind, funding_source
 from prizewire_rewards.handlers.crediting import make_operator_payout
@@ -53,7 +53,8 @@ async def add_funding(command: MoveFunding, *, work: Work, tools: Tools, now: da
     _positive(command.amount)
     came_in = await work.ledger.lock_intake(account.asset)
     check_intake(tools.assets[account.asset], came_in=came_in, amount=command.amount)
-    await _move(command, added_move(account, amount=command.amount), work=work, now=now)
+    posted = await _move(command, added_move(account, amount=command.amount), work=work, now=now)
+    await work.ledger.document(posted, actor=command.actor, references=[command.reference], now=now)
     await work.parties.add_source(funding_source(account.name), (PartyRole.FUNDER, command.actor))
     return account
 
@@ -123,7 +124,8 @@ async def _covered(account: FundingAccount, amount: int, *, work: Work) -> None:
         raise InsufficientBalance(asset=account.asset, balance=balance, amount=amount, of="account's funds")
 
 
-async def _move(command: MoveFunding, move: Move, *, work: Work, now: datetime) -> None:
+async def _move(command: MoveFunding, move: Move, *, work: Work, now: datetime) -> list[Transfer]:
     journal = Journal()
     journal.add([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
     await work.ledger.post(journal.transfers, now=now)
+    return journal.transfers

@@ -75,4 +75,6 @@ async def _book(openings: Sequence[Opening], *, actor: str, work: Work, tools: T
             Credited(credit, cause, correlation_id, behind=behind) for credit in credits_of([move])
         )
     await work.ledger.post(journal.transfers, now=now)
+    references = [opening.reference for opening in openings]
+    await work.ledger.document(journal.transfers, actor=actor, references=references, now=now)
     await follow_up(credited, work=work, tools=tools, now=now)

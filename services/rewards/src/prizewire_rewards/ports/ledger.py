@@ -24,6 +24,12 @@ class Ledger(Protocol):
         """
         ...
 
+    async def document(
+        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+    ) -> None:
+        """Keep who let the money of each transfer in from outside, and by which reference."""
+        ...
+
     async def lock_balance(self, account: Account) -> int:
         """A kept balance, its account locked until the transaction ends; 0 where there is no account."""
         ...

@@ -144,9 +144,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "{owner}" IN SCHEMA public
 
 def _roles_sql(service: str, passwords: RolePasswords, *, limited: bool) -> str:
     runtime, owner = (RUNTIME_CONNECTIONS_MAX, OWNER_CONNECTIONS_MAX) if limited else (-1, -1)
-    return _ROLE_SQL.format(
-        role=service, password=passwords.runtime, connections=runtime
-    ) + _ROLE_SQL.format(role=owner_of(service), password=passwords.owner, connections=owner)
+    return _ROLE_SQL.format(role=service, password=passwords.runtime, connections=runtime) + _ROLE_SQL.format(
+        role=owner_of(service), password=passwords.owner, connections=owner
+    )
 
 
 def _database_sql(service: str, database: str, template: str) -> str:

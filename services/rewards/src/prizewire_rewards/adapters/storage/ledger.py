@@ -64,6 +64,27 @@ class SqlLedger:
             },
         )
 
+    async def document(
+        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+    ) -> None:
+        """See the port."""
+        await later(
+            self._tx,
+            _DOCUMENT,
+            {
+                "ids": [transfer.id for transfer in transfers],
+                "types": [transfer.type for transfer in transfers],
+                "accounts": [account_id(transfer.credit) for transfer in transfers],
+                "assets": [transfer.credit.asset for transfer in transfers],
+                "amounts": [transfer.amount for transfer in transfers],
+                "references": list(references),
+                "causes": [transfer.cause for transfer in transfers],
+                "correlations": [transfer.correlation_id for transfer in transfers],
+                "actor": actor,
+                "now": now,
+            },
+        )
+
     async def lock_balance(self, account: Account) -> int:
         """A kept balance, its account locked; 0 where there is none."""
         rows = await fetch(self._tx, _LOCK, {"ids": [account_id(account)]})
@@ -104,6 +125,13 @@ POST = Write(
     "CAST(:types AS text[]), CAST(:debits AS uuid[]), CAST(:debit_kinds AS text[]), CAST(:credits AS uuid[]), "
     "CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:causes AS text[]), "
     "CAST(:correlations AS text[])) AS u",
+)
+_DOCUMENT = Write(
+    "money_in",
+    "INSERT INTO money_in (id, type, account, asset, amount, reference, cause, correlation_id, actor, at) "
+    "SELECT u.*, CAST(:actor AS text), CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), "
+    "CAST(:types AS text[]), CAST(:accounts AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
+    "CAST(:references AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u",
 )
 _LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
 _LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from prizewire_rewards.adapters.storage.document_checks import DOCUMENT_QUESTION
 from prizewire_rewards.adapters.storage.money_checks import MONEY_QUESTIONS
 from prizewire_rewards.domain.invariants import Invariant
 
@@ -224,6 +225,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         """,
     ),
     **{name: Question(*asked) for name, asked in MONEY_QUESTIONS.items()},
+    Invariant.MONEY_IS_DOCUMENTED: Question(*DOCUMENT_QUESTION),
     Invariant.TRANSITIONS_UNBROKEN: Question(
         "campaigns, rounds, payouts, claims and entries",
         _MACHINES,

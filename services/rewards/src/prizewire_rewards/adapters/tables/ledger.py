@@ -23,6 +23,7 @@ from sqlalchemy import (
 from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, cause_columns, metadata
 
 __all__ = [
+    "DOCUMENTED",
     "WALLETS_ONLY",
     "accounts",
     "checkpoint",
@@ -38,6 +39,11 @@ __all__ = [
 WALLETS_ONLY = "{side}_kind LIKE 'wallet:%'"
 """Predicate of the partial indexes that serve wallets' histories; queries repeat it word for word."""
 
+DOCUMENTED = (
+    "debit_kind IN ('external_in', 'pool', 'treasury', 'payout_pending', 'entry_fee_escrow:winnings', "
+    "'entry_fee_escrow:topup')"
+)
+"""Predicate of the partial index of transfers that are held to their documents; queries repeat it word for word."""
 MOST = 2**62
 """The most minor units that an account may hold, and that may come into an asset."""
 
@@ -98,6 +104,7 @@ transfers = Table(
     CheckConstraint("amount > 0", name="ledger_transfers_amount"),
     CheckConstraint("debit_account <> credit_account", name="ledger_transfers_two_legs"),
     Index("ledger_transfers_correlation", "correlation_id"),
+    Index("ledger_transfers_documented", "id", postgresql_where=text(DOCUMENTED)),
     Index(
         "ledger_transfers_wallet_credits",
         "credit_account",

@@ -14,7 +14,13 @@ from sqlalchemy import (
     text,
 )
 
-from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, match_columns, metadata
+from prizewire_rewards.adapters.tables.base import (
+    MOMENT,
+    asset_column,
+    cause_columns,
+    match_columns,
+    metadata,
+)
 
 __all__ = [
     "auto_withdrawals",
@@ -22,6 +28,7 @@ __all__ = [
     "entry_rounds",
     "fee_withdrawals",
     "funding_accounts",
+    "money_in",
     "topup_reversals",
     "topups",
 ]
@@ -107,6 +114,18 @@ funding_accounts = Table(
     asset_column(),
     Column("created_by", Text, nullable=False),
     Column("created_at", MOMENT, nullable=False),
+)
+money_in = Table(
+    "money_in",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("account", Uuid, nullable=False),
+    asset_column(),
+    Column("amount", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    *cause_columns(),
 )
 fee_withdrawals = Table(
     "fee_withdrawals",

@@ -231,7 +231,10 @@ async def _move(
     amount = front.minor(front.asset(view.asset), data.amount)
 
     async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
-        command = MoveFunding(id=identifier, name=name, amount=amount, actor=principal.subject)
+        said = data.reason if isinstance(data, FundingWithdrawalBody) else data.reference
+        command = MoveFunding(
+            id=identifier, name=name, amount=amount, actor=principal.subject, reference=said
+        )
         await move(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
         await front.audit.record(
             tx,

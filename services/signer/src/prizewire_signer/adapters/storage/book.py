@@ -368,7 +368,7 @@ _LIMITS_RESERVE = text(
     "AS u(asset, amount, ceiling) WHERE u.amount <= u.ceiling ORDER BY u.asset "
     "ON CONFLICT (scope, key, window_start, asset) DO UPDATE "
     "SET used_minor = limit_use.used_minor + excluded.used_minor, ceiling_minor = excluded.ceiling_minor "
-    "WHERE limit_use.used_minor + excluded.used_minor <= excluded.ceiling_minor RETURNING asset"
+    "WHERE CAST(limit_use.used_minor AS numeric) + excluded.used_minor <= excluded.ceiling_minor RETURNING asset"
 )
 _COUNTS_INSERT = text(
     "INSERT INTO limit_counts (payout_id, slot_id, day, asset, amount_minor, again) "
