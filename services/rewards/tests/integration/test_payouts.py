@@ -93,7 +93,7 @@ async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[
 @pytest.mark.parametrize(
     ("fee", "asset", "books"),
     [
-        ("900000000000.0000000", "XLM", False),
+        ("90000000000.0000000", "XLM", False),
         ("100.0000001", "XLM", False),
         ("100.0000000", "XLM", True),
         ("500.01", "USDC", False),
