@@ -73,7 +73,7 @@ def make_rule(**changes: Any) -> Rule:
         "rank_by": RankBy(),
         "sources": (Source(source=SOURCE),),
         "dispute_window": timedelta(0),
-        "written_by": "olga",
+        "writers": ("olga",),
     }
     return Rule(**{**values, **changes})
 

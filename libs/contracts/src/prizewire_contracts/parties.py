@@ -17,7 +17,7 @@ class PartyRole(StrEnum):
     FUNDER = "funder"
     """Booked money into the campaign or funding account that pays."""
     RULE_WRITER = "rule_writer"
-    """Wrote the rule version that the round was settled under, or settings of the campaign."""
+    """Wrote the rule version that the round was settled under, an earlier one, or settings of the campaign."""
     REPORTER = "reporter"
     """Reported, resolved or corrected the result that stands over HTTP, or issued the source token that did."""
     IMPORTER = "importer"
@@ -40,19 +40,23 @@ class Party(NamedTuple):
 
 
 _NAMES_PAYEE = frozenset({PartyRole.REPORTER, PartyRole.IMPORTER})
-_DECIDES = _NAMES_PAYEE | {PartyRole.RULE_WRITER, PartyRole.RELEASER}
+_DECIDES = _NAMES_PAYEE | {PartyRole.RELEASER}
 
 
 def one_person(parties: Iterable[Party]) -> str | None:
     """The person who alone said who is paid how much, or None where two persons or a game server did.
 
-    Rule writers, reporters, importers and releasers decide; at least one of them must be a person who names players.
-    A funder is no second person: whoever fills a pool has not looked at who is paid out of it.
+    Reporters, importers and releasers decide; at least one of them must be a person who names players. A rule writer is a
+    second person only where none of the rule's writers is the one who decided: which version of a rule decides how much is
+    not known here, and a second writer may have changed no more than a name. A funder is no second person: whoever fills
+    a pool has not looked at who is paid out of it.
     """
     known = list(parties)
     deciders = {party.subject for party in known if party.role in _DECIDES}
+    writers = {party.subject for party in known if party.role is PartyRole.RULE_WRITER}
     named = any(party.role in _NAMES_PAYEE for party in known)
-    return next(iter(deciders)) if named and len(deciders) == 1 else None
+    alone = named and len(deciders) == 1 and (not writers or deciders <= writers)
+    return next(iter(deciders)) if alone else None
 
 
 def distinct(parties: Iterable[Party]) -> tuple[Party, ...]:

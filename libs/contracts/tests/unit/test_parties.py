@@ -15,6 +15,9 @@ R = PartyRole
         ([(R.RULE_WRITER, "ada"), (R.REPORTER, "ada")], "ada"),
         ([(R.RULE_WRITER, "ada"), (R.REPORTER, "bob")], None),
         ([(R.FUNDER, "ada"), (R.RULE_WRITER, "ada")], None),
+        ([(R.RULE_WRITER, "ada"), (R.RULE_WRITER, "bob"), (R.REPORTER, "ada")], "ada"),
+        ([(R.RULE_WRITER, "ada"), (R.RULE_WRITER, "bob"), (R.REPORTER, "cyd")], None),
+        ([(R.RULE_WRITER, "ada"), (R.RULE_WRITER, "bob"), (R.REPORTER, "ada"), (R.REPORTER, "bob")], None),
         ([(R.FUNDER, "bob"), (R.RULE_WRITER, "ada"), (R.REPORTER, "ada")], "ada"),
         ([(R.RULE_WRITER, "ada"), (R.REPORTER, "ada"), (R.RELEASER, "bob")], None),
         ([(R.RULE_WRITER, "ada"), (R.RELEASER, "ada")], None),
@@ -27,7 +30,7 @@ R = PartyRole
 def test_one_person_is_named_only_where_nobody_else_decided(
     parties: list[tuple[PartyRole, str]], alone: str | None
 ) -> None:
-    """A funder is no second person, a game server is one, and so is whoever released the prize."""
+    """A funder is no second person, nor is a second writer; a game server is one, and so is whoever released the prize."""
     assert one_person([Party(role, subject) for role, subject in parties]) == alone
 
 

@@ -206,3 +206,28 @@ async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
     )
     await ask(rig, 2_000)
     assert "reporter" in await kept(rig)
+
+
+async def test_an_organizers_fee_is_the_rule_writers_word(rig: Rig) -> None:
+    """The rule alone names the payee: whoever wrote it, also where a game server reported, or two persons wrote it."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.feed(rig.payouts, method_event("olaf"))
+    one = [{"role": "rule_writer", "subject": "ada"}]
+    two = [*one, {"role": "rule_writer", "subject": "eve"}, {"role": "reporter", "subject": "bob"}]
+    fee = {"organizer": "9.00", "organizer_player": "olaf"}
+    await settle(rig, Match(campaign, [("ann", "1.00")], **fee), one)
+    assert await alone(rig, "ann") == []
+    await ask(rig, 900, "olaf")
+    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada")), ["ada"])
+    late = Match(campaign, [("ann", "1.00")], final=False, **fee)
+    await settle(rig, late, two)
+    await rig.feed(rig.settlements, late.finalized())
+    assert await alone(rig, "ann") == []
+    await ask(rig, 900, "olaf")
+    everybody = behind(("rule_writer", "ada"), ("rule_writer", "eve"), ("reporter", "bob"))
+    assert told(await last_asked(rig)) == (everybody, ["ada", "eve"])
+
+
+async def alone(rig: Rig, player: str) -> list[str]:
+    rows = await rig.rows("SELECT DISTINCT subject FROM wallet_parties WHERE player = :p AND alone", p=player)
+    return sorted(row["subject"] for row in rows)

@@ -94,7 +94,7 @@ def full_rule() -> Rule:
         sources=(Source(source=SOURCE, keys=(source_key(KEY),)), Source(source="/games/go")),
         dispute_window=HOUR,
         entry_fee=EntryFee(asset=EURC, amount=2**61),
-        written_by="olga",
+        writers=("olga",),
     )
 
 
@@ -105,7 +105,7 @@ async def test_competitions_come_back_whole(stores: tuple[Store, Keeper]) -> Non
     async with keeper() as store:
         assert [await store.create(one) for one in made] == [True, True]
         assert await store.create(made[0]) is False
-    changed = make_competition(make_rule(version=2, gross=5, written_by="ada"))
+    changed = make_competition(make_rule(version=2, gross=5, writers=("ada", "olga")))
     async with keeper() as store:
         assert await store.lock("cup") == made[0]
         await store.replace(changed, by="ada")

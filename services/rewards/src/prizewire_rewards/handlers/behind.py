@@ -1,4 +1,7 @@
-"""Who is behind a prize: rule, result and release decide who gets it; the campaign's money and settings make it possible."""
+"""Who is behind a prize: rule, result and release decide who gets it; the campaign's money and settings make it possible.
+
+An organizer's fee is paid to whom the rule names: no result and no release decides on it.
+"""
 
 from collections.abc import Iterable
 
@@ -7,7 +10,7 @@ from prizewire_contracts.parties import PartyRole, one_person
 from prizewire_rewards.domain.model import Campaign, Settlement
 from prizewire_rewards.domain.parties import Behind, Party, sorted_parties
 
-__all__ = ["behind_of", "behind_prize"]
+__all__ = ["behind_of", "behind_organizer_fee", "behind_prize"]
 
 
 def behind_of(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -> Behind:
@@ -24,3 +27,11 @@ def behind_prize(settlement: Settlement, campaign: Campaign, *, released_by: str
     if released_by is not None:
         deciders.append((PartyRole.RELEASER, released_by))
     return behind_of(deciders, others=[*releasers, *campaign.parties])
+
+
+def behind_organizer_fee(settlement: Settlement, campaign: Campaign) -> Behind:
+    """The parties of an organizer's fee. The rule alone names who gets it: each of its writers is taken for the one person
+    who did, because which of them named the organizer is not known here.
+    """
+    writers = {subject for role, subject in settlement.parties if role == PartyRole.RULE_WRITER}
+    return Behind(sorted_parties([*settlement.parties, *campaign.parties]), tuple(sorted(writers)))

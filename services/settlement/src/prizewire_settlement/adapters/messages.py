@@ -182,8 +182,7 @@ def _settled(event: RoundSettled, settlement: Settlement, rendered: _Rendered) -
 
 
 def _parties(settlement: Settlement) -> list[dict[str, str]]:
-    """Who wrote the rule, and who reported the result that stands."""
-    writer = settlement.rule.written_by
-    parties = [] if writer is None else [Party(PartyRole.RULE_WRITER, writer)]
+    """Who wrote the rule, in this version or an earlier one, and who reported the result that stands."""
+    parties = [Party(PartyRole.RULE_WRITER, writer) for writer in settlement.rule.writers]
     parties += [Party(PartyRole.REPORTER, reporter) for reporter in settlement.reporters]
     return [{"role": role.value, "subject": subject} for role, subject in parties]

@@ -28,7 +28,8 @@ RULE_COLUMNS: Final = (
     "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
     "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.tie_score, r.tie_descending, r.unclaimed, "
     "r.rank_score, r.rank_descending, r.sources, r.dispute_window_s, r.entry_asset, r.entry_amount, "
-    "r.created_by AS written_by"
+    'ARRAY(SELECT DISTINCT w.created_by COLLATE "C" FROM competition_rules w '
+    "WHERE w.competition_id = r.competition_id AND w.version <= r.version ORDER BY 1) AS writers"
 )
 COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
 _KEPT_MAX: Final = 2_048
@@ -95,7 +96,7 @@ class RuleReader:
             entry_fee=None
             if row.entry_asset is None
             else EntryFee(asset=self._assets[row.entry_asset], amount=row.entry_amount),
-            written_by=row.written_by,
+            writers=tuple(row.writers),
         )
 
 

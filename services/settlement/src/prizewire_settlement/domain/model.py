@@ -152,7 +152,8 @@ class TieBreak:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One version of a competition's rule; it never changes. ``tie_break`` goes with the policy ``break`` alone;
-    ``written_by`` is who put it into force, None for a rule that is not stored.
+    ``writers`` are all who put this version or an earlier one into force, each once and sorted; empty for a rule that is
+    not stored.
     """
 
     competition: str
@@ -173,7 +174,7 @@ class Rule:
     sources: tuple[Source, ...]
     dispute_window: timedelta
     entry_fee: EntryFee | None = None
-    written_by: str | None = None
+    writers: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         """By name alone: a table of places may be long, and rules are looked up for every match."""

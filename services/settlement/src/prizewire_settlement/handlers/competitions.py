@@ -38,7 +38,7 @@ async def create_competition(
     made = Competition(
         id=rule.competition,
         name=name,
-        rule=replace(rule, version=1, written_by=actor),
+        rule=replace(rule, version=1, writers=(actor,)),
         created_by=actor,
         created_at=now,
         updated_at=now,
@@ -68,7 +68,8 @@ async def replace_rule(
     known = await store.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)
-    written = replace(rule, version=known.rule.version + 1, written_by=actor)
+    writers = tuple(sorted({*known.rule.writers, actor}))
+    written = replace(rule, version=known.rule.version + 1, writers=writers)
     changed = replace(known, name=name, rule=written, updated_at=now)
     await store.replace(changed, by=actor)
     return changed

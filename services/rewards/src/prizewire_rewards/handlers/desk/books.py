@@ -27,7 +27,7 @@ from prizewire_rewards.domain.states import (
     RoundState,
     step,
 )
-from prizewire_rewards.handlers.behind import behind_prize
+from prizewire_rewards.handlers.behind import behind_organizer_fee, behind_prize
 from prizewire_rewards.handlers.claims import open_claims
 from prizewire_rewards.handlers.crediting import NO_PAYOUT_METHOD, Credited, DirectPrize, FollowUp, follow_up
 from prizewire_rewards.handlers.desk.following import close_lost, recount_changed, watch_levels
@@ -245,12 +245,16 @@ class Books:
             )
             if state is RewardState.CLAIMABLE:
                 self._claims.setdefault(round_id, set()).add(reward_id)
-        behind = behind_prize(settlement, self._deliveries[settlement.campaign], released_by=released_by)
-        for credit in credits_of(moves):
-            prize = None
-            if direct and credit.ordinal:
-                prize = DirectPrize(settlement.campaign, rewards[by_line[credit.ordinal]])
-            self._credited.append(Credited(credit, source, correlation_id, prize, behind))
+        campaign = self._deliveries[settlement.campaign]
+        behind = behind_prize(settlement, campaign, released_by=released_by)
+        of_fee = behind_organizer_fee(settlement, campaign)
+        for move in moves:
+            for credit in credits_of([move]):
+                prize = None
+                if direct and credit.ordinal:
+                    prize = DirectPrize(settlement.campaign, rewards[by_line[credit.ordinal]])
+                who = of_fee if move.type is TransferType.ORGANIZER_FEE else behind
+                self._credited.append(Credited(credit, source, correlation_id, prize, who))
         return posted
 
     async def save(self, *, work: Work, tools: Tools, now: datetime) -> Booked:
