@@ -52,6 +52,9 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("player", "GET", "/api/transactions/{transfer_id}", {}, None),
     ("player", "GET", "/api/rewards", {}, None),
     ("olga", "GET", "/api/rewards/rounds", {"ids": "$round"}, None),
+    ("olga", "GET", "/api/rewards/rounds/booked", {}, None),
+    ("olga", "GET", "/api/rewards/payouts", {"ids": "$payout"}, None),
+    ("olga", "GET", "/api/rewards/payouts/asked", {}, None),
     ("olga", "POST", "/api/rewards/{reward_id}/release", {}, REASON),
     ("olga", "POST", "/api/rewards/{reward_id}/reject", {}, REASON),
     ("player", "POST", "/api/claims/{reward_id}", {}, None),
@@ -145,6 +148,7 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
     values = {
         "campaign_id": named["campaign"],
         "payout_id": named["payout"],
+        "payout": str(named["payout"]),
         "transfer_id": named["transfer"],
         "receivable_id": debt.id,
         "withdrawal_id": filed[0],

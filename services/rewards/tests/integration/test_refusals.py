@@ -1,14 +1,18 @@
 """A settlement that can never be booked is refused for good: told once, parked never, and mended by a later version."""
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from prizewire_contracts.canonical import canonical_hash
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.domain.ledger import Kind
+from prizewire_rewards.domain.model import Delivery
 from services.rewards.tests.money import entered, entry_of, opened, top_up, voided
-from services.rewards.tests.rig import ASSETS, Match, Rig
+from services.rewards.tests.rig import ASSETS, Match, Rig, method_event, paid_event
 
 LINES = [("ann", "10.00"), ("bob", "5.00")]
 
@@ -171,3 +175,62 @@ async def test_the_sums_of_rounds_are_shown(rig: Rig) -> None:
     names = ("state", "final", "settlement_version", "gross", "prizes", "prizes_total")
     assert [shown[ids[0]][name] for name in names] == ["final", True, 1, "15.00", 2, "15.00"]
     assert [shown[ids[1]][name] for name in names] == ["final", True, 2, "15.00", 1, "4.00"]
+
+
+async def pages(rig: Rig, path: str, **query: str) -> list[dict[str, Any]]:
+    """Every item, read in pages of one."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    async with rig.client("olga", "operator") as client:
+        while True:
+            params: dict[str, Any] = {"limit": 1, **query} | ({"cursor": cursor} if cursor else {})
+            answer = await client.get(path, params=params)
+            assert answer.status_code == 200, answer.text
+            found += answer.json()["items"]
+            cursor = answer.json()["next_cursor"]
+            if cursor is None:
+                return found
+
+
+async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
+    """With the head that they were settled by; a correction brings a round to the front again."""
+    campaign = await rig.campaign(funded=100_000)
+    first = Match(campaign, LINES, organizer="1.00", organizer_player="club")
+    second = Match(campaign, LINES)
+    await rig.settle(first)
+    rig.clock.advance(timedelta(minutes=1))
+    await rig.settle(second)
+    rig.clock.advance(timedelta(minutes=1))
+    since = rig.clock.now().isoformat()
+    await rig.feed(rig.settlements, *first.corrected([("bob", "4.00")], at=2))
+    found = await pages(rig, "/api/rewards/rounds/booked")
+    assert [one["round_id"] for one in found] == [str(first.round_id), str(second.round_id)]
+    assert [(one["settlement_version"], one["gross"]) for one in found] == [(2, "16.00"), (1, "15.00")]
+    assert (found[0]["organizer_player"], found[0]["organizer_fee"]) == ("club", "1.00")
+    assert found[0]["digest"] == canonical_hash([[1, "bob", 1, "4.00"]]).hex()
+    later = await pages(rig, "/api/rewards/rounds/booked", since=since)
+    assert [one["round_id"] for one in later] == [str(first.round_id)]
+
+
+async def test_payouts_that_were_asked_for_are_listed_by_their_last_change(rig: Rig) -> None:
+    """And told by their ids; the fee is taken off."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
+    await rig.settle(Match(campaign, [("ann", "6.00")]))
+    rig.clock.advance(timedelta(minutes=1))
+    await rig.settle(Match(campaign, [("bob", "7.00")]))
+    found = await pages(rig, "/api/rewards/payouts/asked")
+    names = ("player", "asset", "amount", "state")
+    assert [[one[name] for name in names] for one in found] == [
+        ["bob", "USDC", "7.00", "requested"],
+        ["ann", "USDC", "6.00", "requested"],
+    ]
+    rig.clock.advance(timedelta(minutes=1))
+    since = rig.clock.now().isoformat()
+    await rig.feed(rig.payouts, paid_event(found[1]["payout_id"], player="ann", amount="6.00"))
+    [changed] = await pages(rig, "/api/rewards/payouts/asked", since=since)
+    assert (changed["player"], changed["state"]) == ("ann", "paid")
+    async with rig.client("olga", "operator") as client:
+        ids = f"{changed['payout_id']},{uuid4()}"
+        known = await client.get("/api/rewards/payouts", params={"ids": ids})
+    assert known.json()["items"] == [changed]

@@ -181,6 +181,21 @@ class EndedRound:
     lines_total: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledRound:
+    """A round with the figures of its newest settlement. ``digest`` is that of its lines, as events carry it."""
+
+    round: Round
+    campaign: UUID
+    asset: Asset
+    gross: int
+    platform_fee: int
+    organizer_fee: int
+    organizer_player: str | None
+    unclaimed: int
+    digest: str
+
+
 class Queries(Protocol):
     """What people look at, inside one transaction."""
 
@@ -215,6 +230,11 @@ class Queries(Protocol):
     ) -> list[EndedRound]:
         """Settled rounds that ended at ``since`` or later and ``before`` this (time, id), the last one first; void ones
         too.
+        """
+
+    async def settled(self, ids: Sequence[UUID]) -> list[SettledRound]:
+        """Those of the rounds that were settled, in whatever state they are, by id. The lines of one round at a time are
+        in memory.
         """
 
     async def refused_count(self) -> int:

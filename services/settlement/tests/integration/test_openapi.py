@@ -34,6 +34,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("admin", "POST", "/api/rounds/{round_id}/resettle", {"reason": "a wrong campaign"}),
     ("operator", "GET", "/api/rounds", None),
     ("operator", "GET", "/api/rounds/ended", None),
+    ("operator", "GET", "/api/rounds/settled", None),
     ("operator", "GET", "/api/rounds/{round_id}", None),
     ("operator", "GET", "/api/rounds/{round_id}/lines", None),
     ("operator", "GET", "/api/rounds/{round_id}/lines.csv", None),
@@ -94,7 +95,10 @@ async def test_every_route_answers_as_documented(open_service: Opener) -> None:
     people["source"] = {"authorization": f"Bearer {made.json()['token']}"}
     for who, method, path, body in CALLS:
         headers = {**people[who], "idempotency-key": uuid4().hex}
-        real = await service.client.request(method, path.format(**values), json=body, headers=headers)
+        query = {"ids": str(values["round_id"])} if path.endswith("/settled") else None
+        real = await service.client.request(
+            method, path.format(**values), params=query, json=body, headers=headers
+        )
         assert real.is_success, f"{method} {path}: {real.text}"
 
 

@@ -201,3 +201,38 @@ async def test_rounds_that_ended_are_listed_the_last_one_first(service: Service)
             "/api/rounds/ended", params={"since": since}, headers=service.as_("operator")
         )
         assert (wrong.status_code, wrong.json()["code"]) == (400, "period_invalid"), since
+
+
+async def test_what_was_settled_of_rounds_is_told_by_their_ids(service: Service) -> None:
+    """In whatever state they are, with the digest that the events carry; unknown and unsettled ones are left out."""
+    await service.create(id="slow", dispute_window_s=3_600)
+    await service.take(
+        match_event("completed"),
+        match_event("completed", "m2", data={"competition": "slow"}),
+        match_event("opened", "m3"),
+        match_event("opened", "m4"),
+        match_event("voided", "m4"),
+    )
+    ids = [str(subject_of(name)) for name in ("m1", "m2", "m3", "m4", "m9")]
+    answer = await service.client.get(
+        "/api/rounds/settled", params={"ids": ",".join(ids)}, headers=service.as_("operator")
+    )
+    assert answer.status_code == 200, answer.text
+    found = {one["round_id"]: one for one in answer.json()["items"]}
+    assert set(found) == set(ids[:2])
+    told = {
+        str(event.data.round_id): event.data
+        for event in await service.events()
+        if isinstance(event, RoundSettledEvent)
+    }
+    assert [found[one]["state"] for one in ids[:2]] == ["FINALIZED", "SETTLED"]
+    for one in ids[:2]:
+        data, shown = told[one], found[one]
+        assert shown["digest"] == data.digest
+        assert (shown["gross"], shown["unclaimed"]) == (data.gross, data.unclaimed)
+        assert shown["organizer_fee"] == data.fees.organizer
+        assert shown["settlement_version"] == 1
+    wrong = await service.client.get(
+        "/api/rounds/settled", params={"ids": "r1"}, headers=service.as_("operator")
+    )
+    assert wrong.status_code == 400

@@ -321,6 +321,38 @@ class RoundSums:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BookedRound:
+    """The head of a booked round as it stands, and when it last changed."""
+
+    round_id: UUID
+    settlement_version: int
+    state: str
+    final: bool
+    campaign: UUID
+    asset: str
+    gross: int
+    platform_fee: int
+    organizer_fee: int
+    organizer_player: str | None
+    unclaimed: int
+    digest: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPayout:
+    """A payout that was asked for, as it stands. ``amount`` is what its payee gets: the fee is taken off."""
+
+    payout_id: UUID
+    player: str | None
+    asset: str
+    amount: int
+    state: str
+    requested_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSheet:
     """Where a campaign's money is by the ledger: ``available``, ``reserved``, ``claimable`` and ``payout_pending`` are
     balances, all others sums of the transfers that its rounds and its directly requested payouts caused. ``funded`` is the

@@ -9,7 +9,9 @@ from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import (
+    AskedPayout,
     BalanceSheet,
+    BookedRound,
     CampaignView,
     Entry,
     EntryFilter,
@@ -76,6 +78,22 @@ class Queries(MoneyQueries, FeeQueries, Protocol):
         after: PrizePosition | None,
     ) -> list[RewardView]:
         """Prizes of the round that was settled last first, by round and line, those after a position."""
+        ...
+
+    async def changed_rounds(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[BookedRound]:
+        """Booked rounds that changed at ``since`` or later, the last change first, those before a (time, id)."""
+        ...
+
+    async def changed_payouts(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[AskedPayout]:
+        """Payouts that changed at ``since`` or later, the last change first, those before a (time, id)."""
+        ...
+
+    async def asked_payouts(self, ids: Sequence[UUID]) -> list[AskedPayout]:
+        """These payouts, those that were asked for."""
         ...
 
     async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:

@@ -19,9 +19,10 @@ from prizewire_settlement.adapters.rows import (
     transition_of,
 )
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.adapters.settled import settled_rounds
 from prizewire_settlement.domain.model import Competition, Line, PlayerResult, Round, Rule
 from prizewire_settlement.domain.results import results_of
-from prizewire_settlement.ports import EndedRound, Incomplete, RoundFilter, RoundRecord
+from prizewire_settlement.ports import EndedRound, Incomplete, RoundFilter, RoundRecord, SettledRound
 
 __all__ = ["LINES_IN_LINEAGE_MAX", "LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
 
@@ -160,6 +161,10 @@ class PostgresQueries:
             )
             for row in rows
         ]
+
+    async def settled(self, ids: Sequence[UUID]) -> list[SettledRound]:
+        """See the port."""
+        return await settled_rounds(self._tx, ids, asset_of=self._rules.asset)
 
     async def refused_count(self) -> int:
         """See the port."""

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
+from prizewire_rewards.adapters.storage.compared import asked_payouts, changed_payouts, changed_rounds
 from prizewire_rewards.adapters.storage.entries import list_entries
 from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
 from prizewire_rewards.adapters.storage.funding import wish_of
@@ -27,7 +28,9 @@ from prizewire_rewards.domain.statement import BUCKETS, Statement
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.domain.views import (
     SHEET_AMOUNTS,
+    AskedPayout,
     BalanceSheet,
+    BookedRound,
     CampaignView,
     Entry,
     EntryFilter,
@@ -175,6 +178,22 @@ class SqlQueries:
             limit=limit,
             after=after,
         )
+
+    async def changed_rounds(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[BookedRound]:
+        """Booked rounds by their last change, newest first."""
+        return await changed_rounds(self._tx, since=since, before=before, limit=limit)
+
+    async def changed_payouts(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[AskedPayout]:
+        """Payouts by their last change, newest first."""
+        return await changed_payouts(self._tx, since=since, before=before, limit=limit)
+
+    async def asked_payouts(self, ids: Sequence[UUID]) -> list[AskedPayout]:
+        """These payouts, those that were asked for."""
+        return await asked_payouts(self._tx, ids)
 
     async def round_sums(self, ids: Sequence[UUID]) -> list[RoundSums]:
         """What is booked of these rounds."""

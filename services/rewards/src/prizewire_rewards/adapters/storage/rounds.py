@@ -96,12 +96,12 @@ class SqlRounds(SqlStaging):
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
-        del now  # moments of change are in the history
         heads = [round_.settlement for round_ in rounds]
         corrected = any(head.settlement_version > 1 for head in heads)
         await self._tx.execute(
             _SAVE,
             {
+                "now": now,
                 "ids": [head.round_id for head in heads],
                 "states": [round_.state for round_ in rounds],
                 "finals": [head.final for head in heads],
@@ -347,9 +347,9 @@ _REFUSE = text(
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = Write(
     "rounds",
-    f"INSERT INTO rounds ({_BORN}, parties, settled_at) "  # noqa: S608 - our own columns
+    f"INSERT INTO rounds ({_BORN}, parties, settled_at, changed_at) "  # noqa: S608 - our own columns
     f"SELECT {', '.join('u.' + name for name in _BORN.split(', '))}, CAST(u.parties AS jsonb), "
-    f"CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
+    f"CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
     f"CAST(:queue_positions AS bigint[]), CAST(:versions AS int[]), CAST(:parties AS text[])) AS u({_BORN}, parties)",
 )
 _REWARD = Write(
@@ -364,7 +364,7 @@ _REWARD = Write(
 _SETTLED_AT = text("SELECT id, settled_at FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "
-    "version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:finals AS boolean[]), "
+    "version = u.version, changed_at = CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:finals AS boolean[]), "
     "CAST(:queue_positions AS bigint[]), CAST(:shorts AS bigint[]), CAST(:versions AS int[])) "
     "AS u(id, state, final, queue_position, short, version) WHERE r.id = u.id"
 )

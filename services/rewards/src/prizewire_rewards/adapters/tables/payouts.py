@@ -50,6 +50,7 @@ payouts = Table(
     CheckConstraint("returned BETWEEN 0 AND amount", name="payouts_returned"),
     Index("payouts_player", "player", "requested_at"),
     Index("payouts_correlation", "correlation_id"),
+    Index("payouts_changed", "changed_at", "id"),
     Index("payouts_round", "round_id", "player", postgresql_where=text("round_id IS NOT NULL")),
     Index("payouts_campaign", "campaign", "state", postgresql_where=text("campaign IS NOT NULL")),
     Index(

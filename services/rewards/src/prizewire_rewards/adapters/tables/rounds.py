@@ -55,11 +55,13 @@ rounds = Table(
     Column("settled_at", MOMENT, nullable=False),
     Column("short", BigInteger, nullable=False, server_default=text("0")),
     Column("parties", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("changed_at", MOMENT, nullable=False),
     CheckConstraint("(state = 'unfunded' OR short > 0) = (queue_position IS NOT NULL)", name="rounds_queued"),
     CheckConstraint("short >= 0 AND (short = 0 OR state <> 'unfunded')", name="rounds_short"),
     Index("rounds_correlation", "correlation_id"),
     Index("rounds_campaign", "campaign", "state"),
     Index("rounds_settled", "settled_at", "id"),
+    Index("rounds_changed", "changed_at", "id"),
     Index(
         "rounds_waiting",
         "campaign",

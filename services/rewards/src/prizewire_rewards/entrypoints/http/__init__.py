@@ -17,7 +17,7 @@ from prizewire_rewards.entrypoints.http.imports import ImportController
 from prizewire_rewards.entrypoints.http.listing import provide_history, provide_paging
 from prizewire_rewards.entrypoints.http.players import PlayerController
 from prizewire_rewards.entrypoints.http.receivables import ReceivableController
-from prizewire_rewards.entrypoints.http.rounds import RoundController
+from prizewire_rewards.entrypoints.http.rounds import AskedPayoutController, RoundController
 from prizewire_rewards.entrypoints.http.transactions import RewardController, TransactionController
 from prizewire_rewards.entrypoints.http.wallets import WalletController
 from prizewire_rewards.entrypoints.http.withdrawals import WithdrawalController
@@ -33,6 +33,7 @@ def build_routes(front: Front) -> Router:
         TransactionController,
         RewardController,
         RoundController,
+        AskedPayoutController,
         HeldController,
         EntryController,
         WithdrawalController,

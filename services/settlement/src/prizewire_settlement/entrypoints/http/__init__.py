@@ -7,6 +7,7 @@ from prizewire_settlement.entrypoints.http.ended import ended_controller
 from prizewire_settlement.entrypoints.http.matches import match_controller
 from prizewire_settlement.entrypoints.http.parts import HttpParts
 from prizewire_settlement.entrypoints.http.rounds import round_controller
+from prizewire_settlement.entrypoints.http.settled import settled_controller
 from prizewire_settlement.entrypoints.http.source_tokens import source_token_controller
 
 __all__ = ["HttpParts", "build_controllers"]
@@ -18,6 +19,7 @@ def build_controllers(parts: HttpParts) -> list[ControllerRouterHandler]:
         competition_controller(parts),
         round_controller(parts),
         ended_controller(parts),
+        settled_controller(parts),
         match_controller(parts),
         source_token_controller(parts),
     ]
