@@ -30,6 +30,7 @@ from prizewire_payouts.entrypoints.http import (
     HttpParts,
     ReviewParts,
     admin_controller,
+    known_controller,
     methods_controller,
     pauses_controller,
     payouts_controller,
@@ -211,6 +212,7 @@ class _Root:
             pauses_controller(parts),
             *chain.controllers(parts),
             admin_controller(parts),
+            known_controller(parts),
         ]
 
     def consumer(self, policy: ApprovalPolicy) -> ConsumerSpec:

@@ -47,10 +47,11 @@ class MethodRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutFilter:
     """Which payouts a list is asked for; None asks for all. They were requested at or after ``since`` and earlier than
-    ``until``. ``before`` is the last one of the page before.
+    ``until``. ``before`` is the last one of the page before; no ``ids`` ask for all.
     """
 
     states: tuple[str, ...] = ()
+    ids: tuple[UUID, ...] = ()
     player: str | None = None
     correlation_id: str | None = None
     rail: str | None = None

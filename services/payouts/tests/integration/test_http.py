@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from prizewire_chassis.testing import make_token, token_reader
 from prizewire_payouts.domain.model import Method
 from prizewire_payouts.entrypoints.http import (
     admin_controller,
+    known_controller,
     methods_controller,
     pauses_controller,
     payouts_controller,
@@ -33,7 +34,14 @@ Client = httpx.AsyncClient
 async def client(rig: Rig) -> AsyncIterator[Client]:
     parts = rig.http
     controllers = [
-        make(parts) for make in (methods_controller, payouts_controller, pauses_controller, admin_controller)
+        make(parts)
+        for make in (
+            methods_controller,
+            payouts_controller,
+            pauses_controller,
+            admin_controller,
+            known_controller,
+        )
     ]
     tokens = token_reader()
     app = build_app(service="payouts", controllers=controllers, health=Health(), tokens=tokens)
@@ -417,6 +425,23 @@ async def test_lists_are_newest_first(rig: Rig, client: Client) -> None:
         rig.clock.advance(timedelta(seconds=1))
     paused = (await client.get("/api/admin/payouts/pauses", headers=staff)).json()["items"]
     assert [item["id"] for item in paused] == made
+
+
+async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
+    """Whom they pay how much; those that are not known are left out."""
+    method = await rig.method("ana")
+    intents = [rig.intent(method) for _ in range(3)]
+    await rig.feed(*(rig.requested(method, intent) for intent in intents))
+    ids = [intent.payout_id for intent in intents[:2]]
+    path, staff = "/api/admin/payouts/known", as_("op", "operator")
+    answer = await client.get(path, params={"ids": ",".join([*ids, str(uuid4())])}, headers=staff)
+    found = {one["payout_id"]: one for one in answer.json()["items"]}
+    assert set(found) == set(ids)
+    assert {(one["player"], one["amount"], one["state"]) for one in found.values()} == {
+        ("ana", intents[0].pay_amount, "approved")
+    }
+    assert (await client.get(path, params={"ids": "p1"}, headers=staff)).status_code == 400
+    assert (await client.get(path, params={"ids": ids[0]}, headers=as_("ana"))).status_code == 403
 
 
 async def test_lists_are_filtered(rig: Rig, client: Client) -> None:

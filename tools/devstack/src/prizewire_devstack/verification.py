@@ -1,6 +1,7 @@
 """Whether everything holds that must: each service's own invariants, asked over HTTP, and what two of them must agree on."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -8,8 +9,9 @@ from typing import Any, Final
 import httpx
 
 from prizewire_devstack import tracing
-from prizewire_devstack.agreement import Agreement, Memory, compare
+from prizewire_devstack.agreement import Memory, compare
 from prizewire_devstack.api import Api
+from prizewire_devstack.comparisons import COMPARISONS
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
@@ -19,7 +21,6 @@ TIMEOUT_S: Final = 600.0
 """A service's checks look at everything that it has, however long that takes."""
 SIGNER_DEADLINE_S: Final = 20.0
 """The signer looks at its invariants by itself; so long it may take to have done so once."""
-AGREEMENT: Final = "settlement and rewards"
 _SIGNER_GAUGE: Final = re.compile(
     r'^prizewire_signer_breaches\{invariant="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
@@ -67,10 +68,10 @@ class Verification:
 
 
 def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = None) -> Verification:
-    """Ask every service for its invariants; hold the rounds of settlement that ended against rewards; and where
-    ``signer_url`` says where the signer's metrics are, read its own.
+    """Ask every service for its invariants; hold the rounds and payouts of settlement, rewards and payouts against each
+    other (``COMPARISONS``); and where ``signer_url`` says where the signer's metrics are, read its own.
 
-    All rounds are compared; where there is a ``memory``, those that it does not know to be sound.
+    Everything is compared; where there is a ``memory``, what it does not know to be sound.
 
     Raises:
         ApiError: a service refused to answer.
@@ -96,12 +97,7 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
         own = _signer(signer_url)
         verdicts += own
         silent += [] if own else ["signer"]
-    if not {"settlement", "rewards"}.intersection(silent):
-        since = None if memory is None else memory.read()
-        agreed = compare(api, since=since, now=datetime.now(UTC))
-        verdicts.append(_agreement(agreed))
-        if memory is not None and agreed.sound_until is not None:
-            memory.write(agreed.sound_until)
+    verdicts += _agreements(api, memory=memory, silent=silent)
     return Verification(verdicts=tuple(verdicts), silent=tuple(silent))
 
 
@@ -133,12 +129,24 @@ def _signer(url: str) -> list[Verdict]:
     ]
 
 
-def _agreement(found: Agreement) -> Verdict:
-    """Whether rewards has, for each round that ended, what settlement settled."""
-    return Verdict(
-        service=AGREEMENT,
-        invariant="prizes_are_those_settled",
-        ok=not found.breaches,
-        breaches=found.breaches,
-        looked_at=found.looked_at,
-    )
+def _agreements(api: Api, *, memory: Memory | None, silent: Sequence[str]) -> list[Verdict]:
+    """Whether services agree, each comparison whose services answer. What is found sound is remembered."""
+    found = []
+    for name, (services, comparison) in COMPARISONS.items():
+        if services.intersection(silent):
+            continue
+        now = datetime.now(UTC)
+        since = None if memory is None else memory.read(name)
+        agreed = compare(comparison(api, since, now), since=since, now=now)
+        if memory is not None and agreed.sound_until is not None:
+            memory.write(name, agreed.sound_until)
+        found.append(
+            Verdict(
+                service=" and ".join(one for one in SERVICES_WITH_API if one in services),
+                invariant=name,
+                ok=not agreed.breaches,
+                breaches=agreed.breaches,
+                looked_at=agreed.looked_at,
+            )
+        )
+    return found

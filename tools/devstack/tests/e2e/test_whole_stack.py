@@ -117,11 +117,16 @@ def test_every_match_leaves_a_trace_in_all_five_services(full_stack: Stack, outc
 
 
 def test_everything_holds_after_the_demonstration(full_stack: Stack, outcome: dict[str, Any]) -> None:
-    """Each service has looked at its invariants, and settlement and rewards agree on every round."""
+    """Each service has looked at its invariants; settlement, rewards and payouts agree on every round and payout."""
     found = answered(full_stack, "verify")
     assert found["ok"], found
-    assert {one["service"] for one in found["checks"]} == {*SERVICES, "settlement and rewards"}
-    assert found["checks"][-1]["looked_at"] >= len(outcome["tournaments"])
+    pairs = {"settlement and rewards", "rewards and payouts"}
+    assert {one["service"] for one in found["checks"]} == {*SERVICES, *pairs}
+    compared = {one["invariant"]: one["looked_at"] for one in found["checks"] if one["service"] in pairs}
+    assert min(compared["prizes_are_those_settled"], compared["rounds_were_settled"]) >= len(
+        outcome["tournaments"]
+    )
+    assert min(compared["payouts_are_known"], compared["payouts_were_asked_for"]) > 0
     assert f"{len(found['checks'])} invariants hold." in prizewire(full_stack, "verify")
 
 

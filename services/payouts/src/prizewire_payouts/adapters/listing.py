@@ -16,6 +16,8 @@ def listing(wanted: PayoutFilter) -> Select[Any]:
     query = select(payouts).order_by(columns.requested_at.desc(), columns.payout_id.desc())
     if wanted.states:
         query = query.where(columns.state.in_(wanted.states))
+    if wanted.ids:
+        query = query.where(columns.payout_id.in_(wanted.ids))
     for column, value in (
         (columns.player, wanted.player),
         (columns.correlation_id, wanted.correlation_id),

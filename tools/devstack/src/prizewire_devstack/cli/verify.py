@@ -20,19 +20,21 @@ MEMORY_NAME: Final = "verified.json"
 
 
 @click.command(name="verify")
-@click.option("--all", "every", is_flag=True, help="Compare every round, also those found sound before.")
+@click.option(
+    "--all", "every", is_flag=True, help="Compare every round and payout, also those found sound before."
+)
 @click.option(
     "--memory",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to keep up to when every round was found sound; on the local stack it is kept by itself.",
+    help="Where to keep up to when everything was found sound; on the local stack it is kept by itself.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(every: bool, file: Path | None, as_json: bool) -> int:
     """Run every service's checks, one line each; exit code 1 on a breach, or when a service does not answer.
 
-    Every round that ended is compared between settlement and rewards. What was found sound once is skipped; what was
-    not stays a breach until it is mended.
+    Rounds are compared between settlement and rewards, payouts between rewards and payouts, in both directions. What was
+    found sound once is skipped; what was not stays a breach until it is mended.
 
     The signer, which serves no checks, is read by its metrics where they can be reached: on the local stack.
     """

@@ -21,11 +21,13 @@ from prizewire_payouts.entrypoints.answers.members import (
 
 __all__ = [
     "DecisionAnswer",
+    "KnownPayoutAnswer",
     "PauseAnswer",
     "PayoutAnswer",
     "PayoutDetailAnswer",
     "decision_answer",
     "detail_answer",
+    "known_payout_answer",
     "pause_answer",
     "payout_answer",
 ]
@@ -106,6 +108,19 @@ class PayoutAnswer(AnswerModel):
     paid_at: Moment | None
 
 
+class KnownPayoutAnswer(AnswerModel):
+    """Whom a payout pays how much, and where it stands."""
+
+    payout_id: Id
+    player: Annotated[
+        str | None, Field(description="Who is paid. Null for an operator's payout.", examples=["ana"])
+    ]
+    asset: AssetCode
+    amount: DecimalAmount
+    state: Annotated[PayoutState, Field(examples=["paid"])]
+    requested_at: Moment
+
+
 class AttemptAnswer(AnswerModel):
     """One attempt at one rail."""
 
@@ -171,6 +186,18 @@ class PauseAnswer(AnswerModel):
 def payout_answer(payout: Payout) -> PayoutAnswer:
     """A payout as its owner and operators see it."""
     return PayoutAnswer(**_members(payout))
+
+
+def known_payout_answer(payout: Payout) -> KnownPayoutAnswer:
+    """Whom a payout pays how much, and where it stands."""
+    return KnownPayoutAnswer(
+        payout_id=payout.payout_id,
+        player=payout.player,
+        asset=payout.amount.asset.code,
+        amount=payout.amount.to_wire(),
+        state=payout.state,
+        requested_at=payout.requested_at,
+    )
 
 
 def detail_answer(payout: Payout, *, attempts: Sequence[Attempt], for_staff: bool) -> PayoutDetailAnswer:

@@ -1,0 +1,194 @@
+"""What settlement, rewards and payouts must agree on, in both directions.
+
+- Of every round that ended, the prizes that rewards has are those settled.
+- Every round that rewards booked is one that settlement settled, with the same figures and lines.
+- Every payout that rewards asked for is known to payouts, to the same payee with the same amount.
+- Every payout that payouts has was asked for by rewards, likewise.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from prizewire_devstack.agreement import SETTLE_DOWN, Item, Listed
+from prizewire_devstack.api import Api
+
+__all__ = ["COMPARISONS", "PAYOUT_GRACE", "Comparison"]
+
+PAYOUT_GRACE: Final = timedelta(minutes=5)
+"""How long a payout may be on its way to payouts. Less than what is compared again in any case."""
+LINES_PER_PART: Final = 1_000
+"""Rounds of more lines are booked in chunks."""
+COMPARED: Final = ("settlement_version", "campaign", "asset", "gross", "prizes", "prizes_total")
+"""What both services say of a round that ended, and must say alike."""
+COMPARED_HEADS: Final = (
+    "campaign",
+    "asset",
+    "gross",
+    "platform_fee",
+    "organizer_fee",
+    "organizer_player",
+    "unclaimed",
+    "digest",
+)
+"""What both services say of a settlement, and must say alike."""
+COMPARED_PAYOUTS: Final = ("player", "asset", "amount")
+"""What both services say of a payout, and must say alike."""
+CLOSED: Final = frozenset({"paid", "failed", "rejected", "cancelled", "returned"})
+"""States of a payout in which its money has moved, or moves back."""
+
+Comparison = Callable[[Api, datetime | None, datetime], Listed]
+"""One direction over these services, of what is as young as the first moment or younger; the second one is now."""
+
+
+def settled_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
+    """What settlement ended, held against rewards."""
+    return Listed(
+        name="prizes_are_those_settled",
+        key="round_id",
+        at="ended_at",
+        items=_items(api, "/api/rounds/ended", since=since),
+        ask=lambda ids: _known(api, "/api/rewards/rounds", "round_id", ids),
+        differs=lambda ended, booked: _of_ended(ended, booked, now=now),
+    )
+
+
+def booked_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
+    """What rewards booked, held against settlement, which is never behind."""
+    del now
+    return Listed(
+        name="rounds_were_settled",
+        key="round_id",
+        at="changed_at",
+        items=_items(api, "/api/rewards/rounds/booked", since=since),
+        ask=lambda ids: _known(api, "/api/rounds/settled", "round_id", ids),
+        differs=_of_booked,
+    )
+
+
+def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
+    """What rewards asked to be paid, held against payouts."""
+    return Listed(
+        name="payouts_are_known",
+        key="payout_id",
+        at="changed_at",
+        items=_items(api, "/api/rewards/payouts/asked", since=since),
+        ask=lambda ids: _known(api, "/api/admin/payouts/known", "payout_id", ids),
+        differs=lambda asked, known: _of_asked(asked, known, now=now),
+    )
+
+
+def taken_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
+    """What payouts took, held against rewards, which is never behind."""
+    del now
+    begin = None if since is None else since.isoformat()
+    return Listed(
+        name="payouts_were_asked_for",
+        key="payout_id",
+        at="requested_at",
+        items=api.items("/api/admin/payouts", **{"from": begin}),
+        ask=lambda ids: _known(api, "/api/rewards/payouts", "payout_id", ids),
+        differs=_of_taken,
+    )
+
+
+COMPARISONS: Final[Mapping[str, tuple[frozenset[str], Comparison]]] = {
+    "prizes_are_those_settled": (frozenset({"settlement", "rewards"}), settled_rounds),
+    "rounds_were_settled": (frozenset({"settlement", "rewards"}), booked_rounds),
+    "payouts_are_known": (frozenset({"rewards", "payouts"}), asked_payouts),
+    "payouts_were_asked_for": (frozenset({"rewards", "payouts"}), taken_payouts),
+}
+"""Every comparison by its name, with the services that it asks."""
+
+
+def _items(api: Api, path: str, *, since: datetime | None) -> Iterator[dict[str, Any]]:
+    return api.items(path, since=None if since is None else since.isoformat())
+
+
+def _known(api: Api, path: str, key: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {str(one[key]): one for one in api.get(path, ids=",".join(ids))["items"]}
+
+
+def _of_ended(ended: Item, booked: Item | None, *, now: datetime) -> str | None:
+    """What rewards has otherwise than settlement, as a sentence; None where both agree, or where a round of many lines has
+    ended so lately that it may still be at work.
+    """
+    said = _contradiction(ended, booked)
+    if said is None:
+        return None
+    large = ended["prizes"] > LINES_PER_PART or (booked is not None and booked["state"] == "booking")
+    if large and booked is not None and datetime.fromisoformat(ended["ended_at"]) > now - SETTLE_DOWN:
+        return None
+    return f"round {ended['round_id']}: {said}"
+
+
+def _contradiction(ended: Item, booked: Item | None) -> str | None:
+    if ended["state"] == "VOIDED":
+        gone = booked is None or booked["state"] == "voided"
+        return None if gone else f"settlement voided it, rewards has it as {booked and booked['state']}"
+    if ended["refused"]:
+        return f"rewards refused settlement {ended['settlement_version']} for good: resettle it, or void it"
+    settled = f"settled {ended['prizes']} prizes of {ended['prizes_total']} {ended['asset']}"
+    if booked is None:
+        return f"{settled}, rewards has nothing"
+    if booked["state"] == "booking":
+        return f"{settled}, rewards is still booking them"
+    if not booked["final"]:
+        return f"{settled}, rewards does not know that they are final"
+    for name in COMPARED:
+        if ended[name] != booked[name]:
+            return f"{settled}, rewards has {booked['prizes']} of {booked['prizes_total']} {booked['asset']} ({name} differs)"
+    return None
+
+
+def _of_booked(booked: Item, settled: Item | None) -> str | None:
+    """What settlement does not know of a booked round. A settlement that rewards has not booked yet is no difference: the
+    rounds that ended show whether it comes.
+    """
+    version = booked["settlement_version"]
+    has = f"round {booked['round_id']}: rewards booked settlement {version} of {booked['gross']} {booked['asset']}"
+    if settled is None:
+        return f"{has}, settlement never settled the round"
+    if settled["settlement_version"] < version:
+        return f"{has}, settlement has only version {settled['settlement_version']}"
+    if booked["state"] == "voided":
+        return (
+            None
+            if settled["state"] == "VOIDED"
+            else f"{has} and voided it, settlement has it as {settled['state']}"
+        )
+    if booked["final"] and settled["state"] not in {"FINALIZED", "VOIDED"}:
+        return f"{has} as final, settlement has it as {settled['state']}"
+    if settled["settlement_version"] > version:
+        return None
+    for name in COMPARED_HEADS:
+        if booked[name] != settled[name]:
+            return f"{has}, settlement says otherwise ({name} differs)"
+    return None
+
+
+def _of_asked(asked: Item, known: Item | None, *, now: datetime) -> str | None:
+    has = f"payout {asked['payout_id']}: rewards asked for {asked['amount']} {asked['asset']}"
+    if known is None:
+        if datetime.fromisoformat(asked["requested_at"]) > now - PAYOUT_GRACE:
+            return None
+        return f"{has}, payouts does not know it"
+    if (name := _other_terms(asked, known)) is not None:
+        return f"{has}, payouts says otherwise ({name} differs)"
+    ended = asked["state"] in CLOSED
+    same = asked["state"] == known["state"] or (asked["state"], known["state"]) == ("paid", "returned")
+    if ended and not same:
+        return f"{has} and has it as {asked['state']}, payouts has it as {known['state']}"
+    return None
+
+
+def _of_taken(taken: Item, asked: Item | None) -> str | None:
+    has = f"payout {taken['payout_id']}: payouts has it with {taken['amount']} {taken['asset']}"
+    if asked is None:
+        return f"{has}, rewards never asked for it"
+    name = _other_terms(taken, asked)
+    return None if name is None else f"{has}, rewards says otherwise ({name} differs)"
+
+
+def _other_terms(one: Item, other: Item) -> str | None:
+    return next((name for name in COMPARED_PAYOUTS if one[name] != other[name]), None)
