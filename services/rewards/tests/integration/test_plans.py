@@ -179,7 +179,9 @@ async def nothing_walked(urls: DatabaseUrls, before: dict[str, Counted]) -> None
 
 
 async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> None:
-    """The newest prizes of everybody and of one player, and what follows a cursor: however many there are."""
+    """The newest prizes of everybody and of one player, rounds and payouts by their last change, and what follows a
+    cursor: however many there are.
+    """
     before = await counters(grown)
     rig = await Rig.open(grown)
     asked = 0
@@ -196,6 +198,14 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
                 cursor = {"cursor": page["next_cursor"]}
         answer = await olga.get("/api/wallet/entries", params={"limit": "3", "player": "past-7"})
         assert len(answer.json()["items"]) == 3
+        for path in ("/api/rewards/rounds/booked", "/api/rewards/payouts/asked"):
+            place: dict[str, str] = {}
+            for _ in range(5):
+                answer = await olga.get(path, params={"limit": "3", "since": "2026-01-01", **place})
+                page = answer.json()
+                asked += 1
+                assert len(page["items"]) == 3, path
+                place = {"cursor": page["next_cursor"]}
     await rig.close()
 
     async def told() -> bool:
@@ -205,7 +215,7 @@ async def test_listings_read_no_more_than_their_page(grown: DatabaseUrls) -> Non
 
     await eventually(told)
     after = await counters(grown)
-    for name in ("rewards", "rounds", "entries"):
+    for name in ("rewards", "rounds", "entries", "payouts"):
         assert after[name].scans == before[name].scans, name
         assert after[name].found - before[name].found <= asked * LISTED_MAX, name
 
