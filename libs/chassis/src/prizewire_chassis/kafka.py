@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -16,10 +16,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLScram512
 
 from prizewire_chassis.assignment import DurableOffsets, Subscribed
+from prizewire_chassis.health import Health
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
+from prizewire_chassis.polls import PolledConsumer, poll_age, poll_probe
+from prizewire_chassis.record_batches import read_within_bounds
 from prizewire_chassis.settings import ServiceSettings
+from prizewire_contracts.decode import SENT_BYTES_MAX
 
 __all__ = ["Offsets", "build_broker", "build_producer", "subscribe"]
 
@@ -40,8 +44,19 @@ def _ssl_context(settings: ServiceSettings) -> ssl.SSLContext | None:
     return ssl.create_default_context(cafile=settings.kafka_ca_file)
 
 
+class _Broker(KafkaBroker):
+    """A broker whose consumers remember how their polls end."""
+
+    async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
+        builder = await super()._connect()
+        assert isinstance(builder, partial), "FastStream builds its consumers in another way"
+        self.config.broker_config.builder = partial(PolledConsumer, **builder.keywords)
+        return self.config.broker_config.builder
+
+
 def build_broker(settings: ServiceSettings) -> KafkaBroker:
     """A FastStream broker for consuming. Its own producer is not used: events leave through the outbox."""
+    read_within_bounds()
     context = _ssl_context(settings)
     security: BaseSecurity = SASLScram512(
         username=settings.kafka_sasl_username,
@@ -49,7 +64,7 @@ def build_broker(settings: ServiceSettings) -> KafkaBroker:
         use_ssl=context is not None,
         ssl_context=context,
     )
-    return KafkaBroker(
+    return _Broker(
         settings.kafka_bootstrap_servers.split(","),
         client_id=settings.kafka_sasl_username,
         security=security,
@@ -80,7 +95,7 @@ def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
         acks="all",
         linger_ms=2,
         max_batch_size=256 * 1024,
-        max_request_size=1_100_000,
+        max_request_size=SENT_BYTES_MAX,
         request_timeout_ms=15_000,
     )
 
@@ -96,24 +111,6 @@ async def _raw_decoder(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
-def poll_age(subscriber: Subscribed) -> Callable[[], float]:
-    """A function that answers the seconds since a broker last answered a fetch, or since now where none has yet.
-
-    An empty answer counts: a quiet topic is no failure. aiokafka stamps answers by the machine's clock.
-    """
-    last = time.time()
-
-    def age() -> float:
-        nonlocal last
-        consumer = subscriber.consumer
-        if consumer is not None:
-            stamps = [consumer.last_poll_timestamp(partition) for partition in consumer.assignment()]
-            last = max([last, *(stamp / 1000 for stamp in stamps if stamp is not None)])
-        return max(0.0, time.time() - last)
-
-    return age
-
-
 class Offsets:
     """Tells Kafka how far a consumer group has come, behind the database and beside the next batch.
 
@@ -121,7 +118,7 @@ class Offsets:
     batch before the next one begins: after a crash it delivers again what it had not heard of.
     """
 
-    def __init__(self, subscriber: "Subscribed", *, every_s: float = 0.2) -> None:
+    def __init__(self, subscriber: Subscribed, *, every_s: float = 0.2) -> None:
         self._subscriber = subscriber
         self._every_s = every_s
         self._reached: dict[TopicPartition, int] = {}
@@ -185,9 +182,11 @@ def _nothing_ahead(
         consumer.resume(*consumer.paused() - start.seeking)
 
 
-def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor) -> Offsets:
+def subscribe(
+    broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor, health: Health | None = None
+) -> Offsets:
     """Consume ``spec.topic`` in batches; Kafka hears of a batch after its transaction, and delivers it again on failure.
-    Answers what tells it.
+    ``health`` is told whether the consumer's loop polls. Answers what tells Kafka.
     """
     start = DurableOffsets(spec, processor)
 
@@ -222,4 +221,6 @@ def subscribe(broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor
     offsets = Offsets(subscriber)
     subscriber(consume)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
+    if health is not None:
+        health.add(f"consumer {spec.name}", poll_probe(subscriber))
     return offsets

@@ -46,7 +46,8 @@ RETRIES = Counter(
 )
 CONSUMER_POLL_AGE = Gauge(
     "prizewire_consumer_poll_age_seconds",
-    "Time since a broker last answered a fetch of this process's consumer; since its start where none has.",
+    "Time since this process's consumer last polled without an error, or a broker last answered its fetches, if that is "
+    "longer ago; since its start where neither was.",
     ["consumer"],
 )
 REWOUND = Counter(

@@ -1,10 +1,12 @@
-"""Messages that were not applied: kept whole, listed, shown, replayed, discarded. There is no dead-letter topic.
+"""Messages that were not applied: kept, listed, shown, replayed, discarded. There is no dead-letter topic. A message is
+kept whole, unless it was refused for its size or could not be read: of those the first ``KEPT_BYTES_MAX`` are kept.
 
 ``dead``: refused before it touched state; parks nothing. ``parked``: authentic, but not applicable; later events
 of the same (consumer, source, subject) queue behind it in ``subject_parked``. ``replayed``: applied since.
 ``discarded``: given up by a person, see ``discards``.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,13 +19,16 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, Read, fetch, is_transient
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import STUCK
+from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import EventRefused
 
 if TYPE_CHECKING:
     from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 
 __all__ = [
+    "CUT_REASONS",
     "ID_MAX",
+    "KEPT_BYTES_MAX",
     "NotReplayable",
     "PlaceTaken",
     "ReplayAnswer",
@@ -36,6 +41,10 @@ __all__ = [
 
 ID_MAX = 2**63 - 1
 """Ids are bigints."""
+KEPT_BYTES_MAX = 64 * 1024
+"""What is kept of a message that is too large; Kafka holds the whole of it for as long as its topic keeps messages."""
+CUT_REASONS = frozenset({str(RefusalCode.MESSAGE_TOO_LARGE), str(RefusalCode.BATCH_UNREADABLE)})
+"""With these only the beginning is kept, so that the message cannot be judged anew."""
 _log = get_logger(__name__)
 
 
@@ -81,6 +90,16 @@ class Stuck:
         )
 
 
+def _cut(entry: Stuck) -> Stuck:
+    """The entry as it is stored."""
+    if entry.reason not in CUT_REASONS:
+        return entry
+    digest = hashlib.sha256(entry.value).hexdigest()
+    kept = entry.value[:KEPT_BYTES_MAX]
+    detail = f"{entry.detail}; kept: {len(kept)} of {len(entry.value)} bytes with SHA-256 {digest}"
+    return replace(entry, value=kept, detail=detail)
+
+
 class PlaceTaken(Exception):
     """Where a message should be kept, another one is parked: the topic was made anew, or the database is a copy."""
 
@@ -121,6 +140,7 @@ async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: da
     Raises:
         PlaceTaken: another message is parked there; storing nothing would lose this one.
     """
+    entries = [_cut(entry) for entry in entries]
     columns = (*_FIELDS[1:], "value")
     rows = {
         "consumer": entries[0].consumer,

@@ -1,7 +1,10 @@
 """A real database with nothing but the chassis' tables and one table of effects."""
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,10 +23,12 @@ from prizewire_chassis.db.schema import (
 )
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.settings import ApiSettings
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_chassis.testing import ManualClock, make_key, make_trust
+from prizewire_chassis.testing import ManualClock, make_key, make_trust, token_jwks
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
+from prizewire_devstack.ports import choose
 
 if TYPE_CHECKING:
     from prizewire_devstack.components.postgres import DatabaseUrls
@@ -128,3 +133,34 @@ def make_stuck(db: Database, processor: BatchProcessor, clock: ManualClock) -> C
         return StuckEvents(db=db, processor=processor, specs=[spec], clock=clock)
 
     return make
+
+
+@pytest.fixture
+def settings(db, kafka_server, keyring, tmp_path: Path) -> ApiSettings:
+    """Rewards' principal, since it may read the payouts topic."""
+    login = kafka_server.login("rewards")
+    key = make_key("rewards")
+    seed_file = tmp_path / "key.json"
+    seed = hashlib.sha256(b"test rewards").hexdigest()
+    seed_file.write_text(json.dumps({"keyid": key.keyid, "private_key": seed}))
+    seed_file.chmod(0o600)
+    jwks_file = tmp_path / "jwks.json"
+    jwks_file.write_text(json.dumps(token_jwks()))
+    trust = tmp_path / "trust.json"
+    entry = {
+        "keyid": make_key("payouts").keyid, "service": "payouts", "uses": ["event"],
+        "public_key": make_key("payouts").public_key,
+        "not_before": "2000-01-01T00:00:00+00:00", "not_after": "2100-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    trust.write_text(json.dumps({"keys": [entry]}))
+    return ApiSettings(
+        database_url=db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+        kafka_bootstrap_servers=login.bootstrap_servers,
+        kafka_sasl_username=login.username,
+        kafka_sasl_password=login.password,
+        http_port=choose(taken=set()),
+        checks_interval_s=1,
+        message_key_file=seed_file,
+        trust_file=trust,
+        jwt_jwks_file=jwks_file,
+    )

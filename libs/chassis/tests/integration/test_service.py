@@ -1,10 +1,8 @@
 """A whole service over the chassis: Kafka in, transaction, outbox, Kafka out, HTTP, and a shutdown that drains."""
 
 import asyncio
-import json
 import os
 import signal
-from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -22,45 +20,10 @@ from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Built, open_runtime, serve
 from prizewire_chassis.lifecycle.process import _Process
-from prizewire_chassis.settings import ApiSettings
-from prizewire_chassis.testing import make_key, make_token, token_jwks
+from prizewire_chassis.testing import make_token
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.ports import choose
 from prizewire_devstack.testing import eventually
-
-
-@pytest.fixture
-def settings(db, kafka_server, keyring, tmp_path: Path) -> ApiSettings:
-    """Rewards' principal, since it may read the payouts topic."""
-    login = kafka_server.login("rewards")
-    key = make_key("rewards")
-    seed_file = tmp_path / "key.json"
-    import hashlib
-
-    seed = hashlib.sha256(b"test rewards").hexdigest()
-    seed_file.write_text(json.dumps({"keyid": key.keyid, "private_key": seed}))
-    seed_file.chmod(0o600)
-    jwks_file = tmp_path / "jwks.json"
-    jwks_file.write_text(json.dumps(token_jwks()))
-    trust = tmp_path / "trust.json"
-    entry = {
-        "keyid": make_key("payouts").keyid, "service": "payouts", "uses": ["event"],
-        "public_key": make_key("payouts").public_key,
-        "not_before": "2000-01-01T00:00:00+00:00", "not_after": "2100-01-01T00:00:00+00:00",
-    }  # fmt: skip
-    trust.write_text(json.dumps({"keys": [entry]}))
-    return ApiSettings(
-        database_url=db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
-        kafka_bootstrap_servers=login.bootstrap_servers,
-        kafka_sasl_username=login.username,
-        kafka_sasl_password=login.password,
-        http_port=choose(taken=set()),
-        checks_interval_s=1,
-        message_key_file=seed_file,
-        trust_file=trust,
-        jwt_jwks_file=jwks_file,
-    )
 
 
 @get("/api/boom", guards=[require(Role.PLAYER)])

@@ -2,23 +2,25 @@
 
 import asyncio
 from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, KafkaError
 from faststream import AckPolicy
 
 from prizewire_chassis.assignment import DurableOffsets
+from prizewire_chassis.health import Health
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.kafka import (
     BATCH_RECORDS_MAX,
     Offsets,
     build_broker,
     build_producer,
-    poll_age,
     subscribe,
 )
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
+from prizewire_chassis.polls import POLL_AGE_MAX_S, PolledConsumer, poll_age
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.testing import eventually
@@ -189,7 +191,9 @@ async def test_nothing_is_fetched_ahead_of_a_batch_that_is_not_full(settings, co
 async def test_the_age_of_the_last_poll_grows_while_no_broker_answers(monkeypatch):
     """Counted from the start, from the newest answer of any partition, and on from there when partitions are lost."""
     now = 1_000.0
-    monkeypatch.setattr("prizewire_chassis.kafka.time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(
+        "prizewire_chassis.polls.time", SimpleNamespace(time=lambda: now, monotonic=lambda: now)
+    )
     stamps: dict[int, int | None] = {0: None, 1: None}
     consumer = SimpleNamespace(assignment=lambda: set(stamps), last_poll_timestamp=stamps.get)
     subscriber = SimpleNamespace(consumer=None)
@@ -256,3 +260,69 @@ async def test_nothing_is_fetched_before_the_database_says_where_to_begin():
     assert seeks == {(0, 7), (1, 0)}
     assert [what for what, _ in world.asked] == ["pause", "read", "read", "seek", "seek", "resume"]
     assert start.seeking == set()
+
+
+class Clock:
+    """Stands for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_a_consumer_whose_polls_raise_is_not_ready(settings, monkeypatch):
+    """The loop of FastStream goes on after an error, and after a poll that answered for another partition: the age rises
+    all the same, and falls once no poll has raised for a while. A loop that ended polls no more.
+    """
+    clock = Clock()
+    monkeypatch.setattr("prizewire_chassis.polls.time", clock)
+    raising = [True]
+    polled = []
+
+    async def fetched(partitions, seconds, max_records):
+        await asyncio.sleep(0)
+        polled.append(seconds)
+        clock.now += 8
+        if raising[0] and len(polled) % 2:
+            raise KafkaError("as a fetch does")
+        return {}
+
+    broker = build_broker(settings)
+    health = Health()
+    health.started = True
+    spec = ConsumerSpec("rewards.raising", PAYOUTS, None)
+    subscribe(broker, spec, SimpleNamespace(stopping=False), health)
+    (subscriber,) = broker.subscribers
+    assert await health.failing() == {}
+    await broker.connect()
+    subscriber.consumer = consumer = subscriber.builder(group_id=spec.name)
+    assert isinstance(consumer, PolledConsumer)
+    monkeypatch.setattr(consumer, "_coordinator", SimpleNamespace(check_errors=lambda: None))
+    monkeypatch.setattr(consumer, "_fetcher", SimpleNamespace(fetched_records=fetched))
+    monkeypatch.setattr(consumer, "assignment", set)
+    age = poll_age(subscriber)
+    monkeypatch.setattr("anyio.sleep", AsyncMock())
+    subscriber.running = True
+
+    async def loop_until(condition) -> None:
+        task = asyncio.create_task(subscriber._run_consume_loop(consumer))
+        await eventually(condition, deadline_s=20)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    await loop_until(lambda: clock.now > 1_000 + 2 * POLL_AGE_MAX_S)
+    assert await health.failing() == {"consumer rewards.raising": "ConsumerStalled"}
+    assert age() > POLL_AGE_MAX_S
+    raising.clear()
+    raising.append(False)
+    done = len(polled) + 10
+    await loop_until(lambda: len(polled) > done)
+    assert await health.failing() == {}
+    clock.now += POLL_AGE_MAX_S + 1
+    assert await health.failing() == {"consumer rewards.raising": "ConsumerStalled"}
+    consumer._closed = True

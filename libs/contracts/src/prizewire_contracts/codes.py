@@ -18,6 +18,7 @@ class RefusalCode(StrEnum):
     NOT_JSON = "not_json"
     NOT_CLOUDEVENT = "not_cloudevent"
     MESSAGE_TOO_LARGE = "message_too_large"
+    BATCH_UNREADABLE = "batch_unreadable"
     UNKNOWN_TYPE = "unknown_type"
     UNSUPPORTED_VERSION = "unsupported_version"
     FLOAT_REFUSED = "float_refused"

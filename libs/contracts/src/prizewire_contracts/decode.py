@@ -16,10 +16,12 @@ from prizewire_contracts.text import is_printable
 from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
 
-__all__ = ["MESSAGE_BYTES_MAX", "Decoded", "EventRefused", "decode", "vouched_place"]
+__all__ = ["MESSAGE_BYTES_MAX", "SENT_BYTES_MAX", "Decoded", "EventRefused", "decode", "vouched_place"]
 
 MESSAGE_BYTES_MAX = 1_000_000
 """Larger messages are refused; Kafka's own default limit is a little above."""
+SENT_BYTES_MAX = 1_100_000
+"""What a service sends at most: a message beyond this was not sent by one."""
 _NUMBER_CODES = {code.value: code for code in (RefusalCode.FLOAT_REFUSED, RefusalCode.NUMBER_OUT_OF_RANGE)}
 
 
@@ -109,8 +111,10 @@ def decode(
 
 def vouched_place(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
     """(type, source, subject, version) of a message whose producer signed it, whatever else is wrong with it, its type's
-    version included; None where nobody vouches for these four.
+    version included; None where nobody vouches for these four, as for what is larger than a service can send.
     """
+    if len(value) > SENT_BYTES_MAX:
+        return None
     try:
         raw = orjson.loads(value)
         model = _model_of_any_version(topic, raw)

@@ -1,14 +1,30 @@
 """How a message that cannot be applied is kept, and which messages of a batch share a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal
+from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Unreadable
 from prizewire_chassis.stuck_events import Stuck
 from prizewire_contracts.decode import EventRefused, vouched_place
 from prizewire_contracts.trust import TrustStore
 
-__all__ = ["in_chunks", "kept_event", "kept_message"]
+__all__ = ["PORTION_BYTES_MAX", "in_chunks", "in_portions", "kept_event", "kept_message"]
+
+PORTION_BYTES_MAX = 4 * 1024 * 1024
+"""How many bytes of messages are decoded, and kept if they are refused, in one go; a single message may have more."""
+
+
+def in_portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Split a batch so that neither its decoded messages nor one INSERT of them take more memory or time than is there."""
+    begin = size = 0
+    for place, record in enumerate(records):
+        weight = len(record.value or b"")
+        if place > begin and size + weight > PORTION_BYTES_MAX:
+            yield records[begin:place]
+            begin, size = place, 0
+        size += weight
+    if begin < len(records):
+        yield records[begin:]
 
 
 def in_chunks(items: Sequence[Incoming | Stuck]) -> list[list[Incoming | Stuck]]:
@@ -46,6 +62,8 @@ def kept_message(spec: ConsumerSpec, record: Record, refused: EventRefused, *, t
         value=record.value or b"",
         refused=refused,
     )
+    if isinstance(record.value, Unreadable):
+        return stuck
     place = vouched_place(topic=spec.topic, value=stuck.value, trust=trust)
     if place is not None and _concerned(spec, place[0]):
         kind, source, subject, version = place

@@ -13,7 +13,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, after_commit, fetch, is_transient, later
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.conflicts import record_conflicts
-from prizewire_chassis.inbox.keeping import in_chunks, kept_event, kept_message
+from prizewire_chassis.inbox.keeping import in_chunks, in_portions, kept_event, kept_message
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
@@ -29,12 +29,13 @@ from prizewire_chassis.inbox.types import (
     Record,
     Refusal,
     Stopping,
+    Unreadable,
     VersionRule,
 )
 from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
-from prizewire_chassis.stuck_events import Stuck, record_stuck
+from prizewire_chassis.stuck_events import CUT_REASONS, Stuck, record_stuck
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore
@@ -103,14 +104,17 @@ class BatchProcessor:
         """
         started = time.perf_counter()
         BATCH_SIZE.labels(spec.name).observe(len(records))
-        decoded = [self._decode(spec, record) for record in records]
-        for chunk in in_chunks(decoded):
-            await self._insist(spec, chunk)
+        for portion in in_portions(records):
+            for chunk in in_chunks([self._decode(spec, record) for record in portion]):
+                await self._insist(spec, chunk)
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
     def _decode(
         self, spec: ConsumerSpec, record: Record, *, bytes_max: int = MESSAGE_BYTES_MAX
     ) -> "Incoming | Stuck":
+        if isinstance(record.value, Unreadable):
+            unreadable = EventRefused(RefusalCode.BATCH_UNREADABLE, record.value.detail)
+            return kept_message(spec, record, unreadable, trust=self._trust)
         try:
             found = decode(topic=spec.topic, value=record.value, trust=self._trust, bytes_max=bytes_max)
         except EventRefused as refused:
@@ -356,6 +360,8 @@ class BatchProcessor:
 
         Answers None when it was applied or turned out to be without effect, else why it is stuck still.
         """
+        if entry.reason in CUT_REASONS:
+            return Refusal(RefusalCode(entry.reason), entry.detail, park=entry.state == "parked")
         item = self._decode(spec, entry)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail, park=item.state == "parked")

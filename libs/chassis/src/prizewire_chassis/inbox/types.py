@@ -20,6 +20,7 @@ __all__ = [
     "Record",
     "Refusal",
     "Stopping",
+    "Unreadable",
     "VersionRule",
     "never",
     "strict",
@@ -48,6 +49,20 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """The message; None on a tombstone."""
         ...
+
+
+class Unreadable(bytes):
+    """The value of a record that stands for messages which cannot be read: what Kafka holds of them, and why in
+    ``detail``. No message has this type, whatever its bytes are.
+    """
+
+    detail: str
+
+    def __new__(cls, value: bytes, detail: str) -> "Unreadable":
+        """Name the bytes that Kafka holds, and why they cannot be read."""
+        made = super().__new__(cls, value)
+        made.detail = detail
+        return made
 
 
 @dataclass(frozen=True, slots=True)

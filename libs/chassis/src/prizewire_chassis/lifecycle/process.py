@@ -130,7 +130,7 @@ class _Process:
         if "consumers" in self.roles and built.specs:
             self.broker = build_broker(settings)
             for spec in built.specs:
-                self.offsets.append(subscribe(self.broker, spec, runtime.processor))
+                self.offsets.append(subscribe(self.broker, spec, runtime.processor, runtime.health))
             await wait_for_kafka("kafka consumers", self.broker.start)
         runtime.health.started = True
 
