@@ -60,9 +60,13 @@ def signed(outbox, topic):
 
 
 @pytest.fixture
-def consuming(settings, topic, handler, processor: BatchProcessor):
+def spec(topic, handler) -> ConsumerSpec:
+    return ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", topic, handler, never)
+
+
+@pytest.fixture
+def consuming(settings, spec: ConsumerSpec, processor: BatchProcessor):
     """A context in which the topic is consumed, each time by the same group."""
-    spec = ConsumerSpec(f"rewards.test-{uuid4().hex[:8]}", topic, handler, never)
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
@@ -131,7 +135,7 @@ async def test_bombs_are_dead_entries_and_what_is_behind_them_is_applied(db, con
 
 
 async def test_a_message_that_is_too_large_is_kept_by_its_beginning(
-    db, consuming, signed, send, make_stuck, make_spec
+    db, consuming, signed, send, make_stuck, spec
 ):
     """Its length and SHA-256 are in the detail; replaying it says again why it is dead."""
     large = bytes(range(256)) * (5 * MIB // 256)
@@ -151,9 +155,7 @@ async def test_a_message_that_is_too_large_is_kept_by_its_beginning(
         f"{KEPT_BYTES_MAX} of {len(large)} bytes with SHA-256 {hashlib.sha256(large).hexdigest()}"
         in row.detail
     )
-    async with db.transaction() as tx:
-        await tx.execute(text("UPDATE stuck_events SET consumer = 'test.payouts'"))
-    answer = await make_stuck(make_spec()).replay(row.id, actor="op")
+    answer = await make_stuck(spec).replay(row.id, actor="op")
     assert (answer.state, answer.reason, answer.detail) == ("dead", "message_too_large", row.detail)
 
 

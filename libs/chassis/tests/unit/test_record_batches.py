@@ -93,10 +93,12 @@ def test_a_bomb_is_not_unpacked(codec):
     """64 MiB are not made where 1 MiB is allowed, nor is one byte too many."""
     packed = memoryview(COMPRESS[codec](b"\0" * (64 * MIB)))
     tracemalloc.start()
-    with pytest.raises(CannotUnpack) as refused:
-        unpack(number(codec), packed, bytes_max=MIB)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        with pytest.raises(CannotUnpack) as refused:
+            unpack(number(codec), packed, bytes_max=MIB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert refused.value.produced <= MIB + 1
     assert peak < 4 * MIB
     with pytest.raises(CannotUnpack):
