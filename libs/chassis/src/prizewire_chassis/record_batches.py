@@ -3,7 +3,7 @@
 aiokafka unpacks a batch to whatever size its sender chose, and raises out of ``getmany`` what it cannot read. So one small
 message could take all memory, or stop a consumer on all its partitions; what the same call had already taken from other
 partitions was lost. ``Batches`` stands for aiokafka's ``MemoryRecords``: it bounds what a batch unpacks to, and puts one
-``Unreadable`` in the place of what cannot be read. See docs/decisions/0028-a-record-batch-is-read-within-bounds.md.
+``Unreadable`` in the place of what cannot be read. See docs/decisions/0030-a-record-batch-is-read-within-bounds.md.
 """
 
 import struct
