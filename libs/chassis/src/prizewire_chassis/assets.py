@@ -12,7 +12,17 @@ from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.settings import ConfigurationError, load_assets
 from prizewire_money import AssetRegistry, MoneyError
 
-__all__ = ["check_assets", "read_assets", "store_assets"]
+__all__ = ["amount_sql", "check_assets", "read_assets", "store_assets"]
+
+
+def amount_sql(amount: str, asset: str) -> str:
+    """SQL of an amount as people read it, such as ``229.43 USDC``, from SQL of its minor units and of its asset's code.
+    An asset that the database does not know has minor units only.
+    """
+    return (
+        f"coalesce((SELECT CAST({amount} AS numeric) * CAST('1e-' || k.decimals AS numeric) || ' ' || k.code "  # noqa: S608 - our own columns
+        f"FROM assets k WHERE k.code = {asset}), {amount} || ' minor units of ' || {asset})"
+    )
 
 
 def read_assets(path: Path) -> AssetRegistry:

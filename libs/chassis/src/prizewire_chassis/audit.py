@@ -8,13 +8,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
+from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
+from prizewire_chassis.problems import Problem
 from prizewire_contracts.canonical import canonical_hash
+from prizewire_contracts.encode import source_of
 from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
-from prizewire_contracts.ids import derive
+from prizewire_contracts.ids import derive, event_id
 from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 
 __all__ = ["GENESIS", "Audit", "link_hash", "verify_chain"]
+
+_log = get_logger(__name__)
 
 GENESIS = "0" * 64
 """``prev_hash`` of the first record."""
@@ -55,10 +60,22 @@ class Audit:
 
         Records of one service queue behind each other (a transaction lock), so that the chain has no fork:
         call it late in the transaction.
+
+        Raises:
+            Problem: ``audit_chain_broken`` (503): the outbox holds the event of a record that is newer than the newest of
+                the table. Nothing that is audited can be done until the record is restored.
         """
         await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('prizewire.audit'))"))
         last = (await tx.execute(_LAST)).one_or_none()
         sequence = 1 if last is None else last.sequence + 1
+        if await _published(tx, service=self._service, sequence=sequence):
+            _log.error("audit chain broken", missing=sequence, action=action, actor=actor)
+            raise Problem(
+                status=503,
+                code="audit_chain_broken",
+                detail=f"audit record {sequence} is missing from the database, although it was published: restore it from a "
+                "backup or from the topic of audit records before anything that is audited is done",
+            )
         correlation = correlation_id or str(derive("audit", self._service))
         now = self._clock.now()
         record: dict[str, Any] = {
@@ -100,7 +117,11 @@ class Audit:
 
 
 async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
-    """Breaches of the chain: a changed row, a missing one, a fork. Empty when it is whole."""
+    """Breaches of the chain: a changed row, a missing one, a fork. Empty when it is whole.
+
+    The newest record has no other behind it that would miss it. Its event in the outbox does, for as long as the outbox
+    keeps what it published.
+    """
     breaches: list[str] = []
     previous = GENESIS
     expected = 1
@@ -121,7 +142,17 @@ async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
         if row.sequence != expected or row.prev_hash != previous or row.hash != _hashed(record).hash:
             breaches.append(f"audit record {row.sequence} breaks the chain")
         previous, expected = row.hash, row.sequence + 1
+    if await _published(tx, service=service, sequence=expected):
+        breaches.append(
+            f"audit record {expected} is missing at the end of the chain, although it was published"
+        )
     return breaches
+
+
+async def _published(tx: AsyncConnection, *, service: str, sequence: int) -> bool:
+    """Whether the outbox holds the event of a record."""
+    identifier = event_id(source=source_of(service), subject=service, version=sequence, kind=_KIND)
+    return (await tx.execute(_EVENT, {"id": str(identifier)})).one_or_none() is not None
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -129,6 +160,8 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 _LAST = text("SELECT sequence, hash FROM audit_log ORDER BY sequence DESC LIMIT 1")
+_KIND: str = AuditRecordedEvent.model_fields["type"].default
+_EVENT = text("SELECT 1 FROM outbox WHERE event_id = :id")
 _APPEND = text(
     "INSERT INTO audit_log (sequence, at, actor, action, target, reason, detail, correlation_id, prev_hash, hash) "
     "VALUES (:sequence, :at, :actor, :action, :target, :reason, CAST(:detail AS jsonb), :correlation_id, "

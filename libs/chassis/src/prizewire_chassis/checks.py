@@ -4,14 +4,19 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.db import Database
 from prizewire_chassis.http.parts import Check, rows_of
 from prizewire_chassis.jobs import STAND_BACK_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
+from prizewire_chassis.stuck_checks import stuck_checks
+from prizewire_chassis.stuck_events import StuckEvents
 
-__all__ = ["audit_check", "checks_job"]
+__all__ = ["audit_check", "checks_job", "common_checks", "outbox_check"]
 
 SHARE_MAX = 20
 """A check that takes long is asked less often: it rests for so many times as long as it took."""
@@ -21,6 +26,29 @@ _log = get_logger(__name__)
 def audit_check(service: str) -> Check:
     """The check of a service's audit chain."""
     return Check("audit.chain", partial(verify_chain, service=service), count=rows_of("audit_log"))
+
+
+def outbox_check() -> Check:
+    """The check that every event that is still to be published is there: the relay would pass over one that is not."""
+    return Check("outbox.waiting_is_there", _waiting_is_there, count=rows_of("outbox_waiting"))
+
+
+def common_checks(*, service: str, stuck: StuckEvents) -> list[Check]:
+    """The checks that every service has."""
+    return [*stuck_checks(stuck), outbox_check(), audit_check(service)]
+
+
+async def _waiting_is_there(tx: AsyncConnection) -> list[str]:
+    return [
+        f"event {row.id} of the outbox was not published, and is missing"
+        for row in await tx.execute(_MISSING)
+    ]
+
+
+_MISSING = text(
+    "SELECT w.id FROM outbox_waiting w WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = w.id) "
+    "ORDER BY w.id LIMIT 100"
+)
 
 
 def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> Job:

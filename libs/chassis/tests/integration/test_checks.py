@@ -1,11 +1,14 @@
 """The checks of a service as a job."""
 
+from uuid import uuid4
+
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
+from libs.chassis.tests.integration.inbox_rig import held
 from prizewire_chassis import checks
-from prizewire_chassis.checks import checks_job
+from prizewire_chassis.checks import checks_job, outbox_check
 from prizewire_chassis.http import Check, rows_of
 
 
@@ -73,6 +76,21 @@ async def test_a_check_that_takes_long_rests_long(db, monkeypatch):
     now[0] += 60
     await job.run()
     assert asked[-2:] == ["slow", "quick"]
+
+
+async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
+    """One that was deleted before it was published is told; the others are not."""
+    async with db.transaction() as tx:
+        await outbox.add(tx, [held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)])
+    check = outbox_check()
+    async with db.transaction() as tx:
+        assert await check.run(tx) == []
+        assert await check.count(tx) == 2
+    async with owner.transaction() as tx:
+        await tx.execute(text("DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)"))
+    async with db.transaction() as tx:
+        [breach] = await check.run(tx)
+    assert breach.endswith("of the outbox was not published, and is missing")
 
 
 async def test_rows_are_counted(db):

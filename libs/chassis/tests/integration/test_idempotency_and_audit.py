@@ -7,6 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from prizewire_chassis.audit import GENESIS, Audit, link_hash, verify_chain
 from prizewire_chassis.auth import Role
@@ -182,6 +183,24 @@ async def test_a_changed_audit_row_shows(db, owner, audit, tampering, found):
     assert await breaches(db) == [f"audit record {sequence} breaks the chain" for sequence in found]
 
 
+@pytest.mark.parametrize("newest", [5, 1])
+async def test_a_missing_newest_record_shows_and_refuses_the_next(db, owner, audit, newest):
+    """The event of a record that was deleted from the end of the chain lies in the outbox: the check tells of it, and what
+    would take its number is refused with a code.
+    """
+    await five_records(db, audit)
+    await tamper(owner, f"DELETE FROM audit_log WHERE sequence >= {newest}")
+    assert await breaches(db) == [
+        f"audit record {newest} is missing at the end of the chain, although it was published"
+    ]
+    with capture_logs() as lines, pytest.raises(Problem) as refused:
+        async with db.transaction() as tx:
+            await audit.record(tx, actor="op", action="x.done", target="6")
+    assert (refused.value.status, refused.value.code) == (503, "audit_chain_broken")
+    assert f"audit record {newest} is missing" in refused.value.detail
+    assert [(line["event"], line["missing"]) for line in lines] == [("audit chain broken", newest)]
+
+
 def hashed(record: dict[str, object]) -> str:
     """The hash that a record on the topic would have."""
     return link_hash(AuditRecorded.model_validate({**record, "hash": GENESIS}).model_dump(mode="json"))
@@ -218,7 +237,10 @@ async def test_a_hole_with_mended_links_shows(db, owner, audit):
         "DELETE FROM audit_log WHERE sequence IN (2, 4, 5)",
         f"UPDATE audit_log SET prev_hash = '{first}', hash = '{hashed(record)}' WHERE sequence = 3",
     )
-    assert await breaches(db) == ["audit record 3 breaks the chain"]
+    assert await breaches(db) == [
+        "audit record 3 breaks the chain",
+        "audit record 4 is missing at the end of the chain, although it was published",
+    ]
 
 
 async def test_another_services_records_are_no_chain_of_ours(db, audit):

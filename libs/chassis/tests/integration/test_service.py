@@ -142,6 +142,7 @@ async def test_doors(service):
         {"name": "sums", "ok": False, "breaches": ["one is off"], "looked_at": None},
         {"name": "events.none_is_parked", "ok": True, "breaches": [], "looked_at": 0},
         {"name": "events.none_contradicts", "ok": True, "breaches": [], "looked_at": 0},
+        {"name": "outbox.waiting_is_there", "ok": True, "breaches": [], "looked_at": 0},
         {"name": "audit.chain", "ok": True, "breaches": [], "looked_at": 0},
     ]
     lineage = (await client.get("/api/services/rewards/lineage/c-9", headers=auth("admin"))).json()

@@ -90,7 +90,7 @@ def test_every_failure_names_its_codes() -> None:
         "403": ["forbidden"],
         "404": ["thing_not_found", "not_found"],
         "429": ["rate_limited", "too_many_bad_tokens"],
-        "503": ["unavailable", "storage_full"],
+        "503": ["unavailable", "storage_full", "audit_chain_broken"],
     }
     assert codes_of(document, "/things", "post") == {
         "400": [
@@ -112,7 +112,7 @@ def test_every_failure_names_its_codes() -> None:
         "415": ["media_type_unsupported"],
         "422": ["thing_refused"],
         "429": ["rate_limited"],
-        "503": ["unavailable", "storage_full"],
+        "503": ["unavailable", "storage_full", "audit_chain_broken"],
     }
     refused = document["paths"]["/things"]["post"]["responses"]["422"]
     found = refused["content"]["application/problem+json"]

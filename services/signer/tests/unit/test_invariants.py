@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from prizewire_money import Asset
 from prizewire_signer.domain.invariants import (
     CHECK_NAMES,
     DayUse,
@@ -14,6 +15,7 @@ from prizewire_signer.domain.invariants import (
 )
 
 PAYOUT, SLOT, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
+USDC = Asset("USDC", 2, True)
 
 
 def test_live_digests_on_two_slots_are_a_breach() -> None:
@@ -30,16 +32,16 @@ def test_signature_without_its_approval_is_a_breach() -> None:
 
 
 def test_limit_that_does_not_add_up_is_a_breach() -> None:
-    """More used than allowed, or another sum than the payouts make."""
-    assert limits_kept([DayUse("day", "USDC", "2030-01-01", 5, 5, 5)]) == []
-    assert (
-        len(
-            limits_kept(
-                [DayUse("day", "USDC", "2030-01-01", 6, 6, 5), DayUse("day", "USDC", "2030-01-01", 4, 5, 5)]
-            )
-        )
-        == 2
-    )
+    """More used than allowed, or another sum than the payouts make; told in units of the asset."""
+    assert limits_kept([DayUse("day", USDC, "2030-01-01", 500, 500, 500)]) == []
+    broken = [
+        DayUse("day", USDC, "2030-01-01", 600, 600, 500),
+        DayUse("day", USDC, "2030-01-01", 400, 500, 500),
+    ]
+    assert limits_kept(broken) == [
+        "USDC on 2030-01-01 (day): 6.00 USDC reserved, 6.00 USDC counted, at most 5.00 USDC",
+        "USDC on 2030-01-01 (day): 4.00 USDC reserved, 5.00 USDC counted, at most 5.00 USDC",
+    ]
 
 
 def test_watermark_beside_its_answers() -> None:

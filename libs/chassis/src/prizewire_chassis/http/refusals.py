@@ -170,6 +170,12 @@ _GENERAL: Final = (
         when="always",
         detail="the disk of the service's database is full; send the request again once there is room",
     ),
+    _General(
+        status=503,
+        code="audit_chain_broken",
+        when="always",
+        detail="audit record 17 is missing from the database, although it was published: restore it",
+    ),
 )
 _DETAILS: Final = {one.code: one.detail for one in _GENERAL}
 

@@ -113,7 +113,7 @@ class DiscardedAnswer(AnswerModel):
 class CheckAnswer(AnswerModel):
     """An invariant, checked now."""
 
-    name: Annotated[str, Field(examples=["audit_chain"])]
+    name: Annotated[str, Field(examples=["audit.chain"])]
     ok: Annotated[bool, Field(examples=[True])]
     breaches: Annotated[list[str], Field(description="At most 50, as sentences.", examples=[[]])]
     looked_at: Annotated[

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.checks import audit_check
+from prizewire_chassis.checks import common_checks
 from prizewire_chassis.db import Database
 from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
@@ -30,7 +30,6 @@ from prizewire_chassis.http.service_answers import (
     StuckEventSummary,
 )
 from prizewire_chassis.problems import Problem
-from prizewire_chassis.stuck_checks import stuck_checks
 from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
@@ -56,14 +55,14 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
     checks: Sequence[Check],
     audit: Audit,
 ) -> type[Controller]:
-    """The controller under ``/api/services/<service>``. To the service's own checks come those of its parked events
-    and of its audit chain.
+    """The controller under ``/api/services/<service>``. To the service's own checks come those of its parked events,
+    of its outbox and of its audit chain.
 
     The OpenAPI document is for everybody; all else is for operators and admins.
     """
     operator = [require(Role.OPERATOR, Role.ADMIN)]
     discards = Discards(stuck=stuck, audit=audit)
-    every_check = [*checks, *stuck_checks(stuck), audit_check(service)]
+    every_check = [*checks, *common_checks(service=service, stuck=stuck)]
 
     class ServiceController(Controller):
         path = f"/api/services/{service}"

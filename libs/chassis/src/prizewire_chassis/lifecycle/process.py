@@ -15,7 +15,7 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from prizewire_chassis.auth import TokenReader
-from prizewire_chassis.checks import audit_check, checks_job
+from prizewire_chassis.checks import checks_job, common_checks
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.limits import Limits
 from prizewire_chassis.http.protocol import limited_protocol
@@ -28,7 +28,6 @@ from prizewire_chassis.lifecycle.waiting import STOP_SIGNALS, wait_for_database,
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
-from prizewire_chassis.stuck_checks import stuck_checks
 from prizewire_chassis.stuck_events import StuckEvents
 
 __all__ = ["HTTP_KEEP_ALIVE_S", "ROLES", "http_config", "serve"]
@@ -119,8 +118,7 @@ class _Process:
                     db=runtime.db,
                     checks=[
                         *(() if built.checks_watched else built.checks),
-                        *stuck_checks(stuck),
-                        audit_check(runtime.service),
+                        *common_checks(service=runtime.service, stuck=stuck),
                     ],
                     interval_s=settings.checks_interval_s,
                 ),

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from prizewire_money import Asset
+
 __all__ = [
     "CHECK_NAMES",
     "DayUse",
@@ -43,7 +45,7 @@ class DayUse:
     """
 
     scope: str
-    asset: str
+    asset: Asset
     day: str
     used: int
     counted: int
@@ -75,7 +77,8 @@ def signatures_approved(rows: Iterable[SignedDigest]) -> list[str]:
 def limits_kept(rows: Iterable[DayUse]) -> list[str]:
     """What a day's row says is what was counted that day, and never above its ceiling."""
     return [
-        f"{row.asset} on {row.day} ({row.scope}): {row.used} reserved, {row.counted} counted, at most {row.ceiling}"
+        f"{row.asset.code} on {row.day} ({row.scope}): {row.asset.tell(row.used)} reserved, "
+        f"{row.asset.tell(row.counted)} counted, at most {row.asset.tell(row.ceiling)}"
         for row in rows
         if row.used != row.counted or row.used > row.ceiling
     ]
