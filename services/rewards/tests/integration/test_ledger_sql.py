@@ -352,7 +352,7 @@ async def test_money_without_a_document_is_told(
         made = await insert(tx, type_, debit, credit, 90_000_000, cause=cause)
     told = [found for found in await rig.breaches() if found.startswith("money_is_documented: ")]
     assert len(told) == 1
-    assert f"transfer {made} ({type_}) of 90000000 USDC to {credit.kind} of {credit.owner}" in told[0]
+    assert f"transfer {made} ({type_}) of 900000.00 USDC to {credit.kind} of {credit.owner}" in told[0]
 
 
 async def test_a_second_return_of_a_payout_is_told(rig: Rig) -> None:

@@ -229,7 +229,7 @@ async def test_what_moved_lately_is_looked_at_outside_its_turn(rig: Rig) -> None
     campaign = await rig.campaign(funded=5_000)
     await tamper(rig, f"UPDATE ledger_accounts SET balance = balance + 7 WHERE owner = '{campaign}'")
     [breach] = (await look(rig, watch)).breaches
-    assert f"pool of {campaign} in USDC holds 5007, its transfers make 5000" in breach
+    assert f"pool of {campaign} holds 50.07 USDC, its transfers make 50.00 USDC" in breach
 
 
 async def test_a_checkpoint_too_far_behind_is_said(rig: Rig) -> None:

@@ -28,14 +28,14 @@ class Invariant(StrEnum):
     and stand in states that fit the round's. While it is being booked its reserve holds at least the rest.
     """
     CLAIMABLE_IS_OWED = "claimable_is_owed"
-    """What a campaign's winners can claim is what their claimable prizes make."""
+    """What a campaign's winners can claim is what their claimable prizes with an open or held claim make."""
     RECEIVABLES_ADD_UP = "receivables_add_up"
     """What a player owes by the ledger is the sum of their open receivables, and clearing holds what was opened and
     neither recovered, lifted nor restored.
     """
     PRIZES_AS_BOOKED = "prizes_as_booked"
     """What a round's prizes are said to have, credited and pending, is what the ledger gave to wallets for the round, less
-    what could not be taken back and is a debt.
+    what could not be taken back and is a debt: for the round and for each player of it.
     """
     PARTS_COME = "parts_come"
     """No part of a settlement waits for the others longer than it may."""
@@ -61,6 +61,14 @@ class Invariant(StrEnum):
     person was booked."""
     TRANSITIONS_UNBROKEN = "transitions_unbroken"
     """The history of every campaign, round, payout, claim and entry ends in its present state."""
+    ACCOUNTS_OWNED = "accounts_owned"
+    """Every account of a pool, claims, a reserve, a payout, an entry or funding belongs to a row that exists, in its
+    asset."""
+    TRANSFERS_DOCUMENTED = "transfers_documented"
+    """Every transfer names a document that exists (a round with the player's prize, a claim, a payout, an entry, a top-up,
+    a debt, a withdrawal of fees) and agrees with it in amount, asset and player."""
+    HISTORIES_OWNED = "histories_owned"
+    """Every history belongs to a campaign, round, payout, claim or entry that exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import amount_sql
 from prizewire_chassis.http import Check
 from prizewire_rewards.adapters.storage.questions import ACCOUNTS, QUESTIONS, Question
 from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
@@ -43,14 +44,14 @@ PARTS_WAIT_S = 900
 
 
 # A sum over all accounts; what moved is not read.
-_ASSETS = """
-    SELECT NULL AS id, format('all accounts in %s sum to %s', asset, sum(balance))
-    FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0
+_ASSETS = f"""
+    SELECT NULL AS id, format('all accounts in %s sum to %s', b.asset, {amount_sql("b.total", "b.asset")})
+    FROM (SELECT asset, sum(balance) AS total FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0) b
 """
 
 # One statement, so that sums, checkpoint, transfers after it and balances are of one moment. Accounts that moved after
 # the checkpoint are always among those that are looked at.
-_SINCE_CHECKPOINT = """
+_SINCE_CHECKPOINT = f"""
     WITH tail AS MATERIALIZED (
         SELECT leg.account, sum(leg.delta) AS total FROM (
             SELECT debit_account AS account, -amount AS delta FROM ledger_transfers
@@ -59,8 +60,8 @@ _SINCE_CHECKPOINT = """
             WHERE seq > (SELECT seq FROM ledger_checkpoint)
         ) leg GROUP BY leg.account
     ), these AS MATERIALIZED (SELECT unnest(CAST(:ids AS uuid[])) AS id UNION SELECT account FROM tail)
-    SELECT b.id, format('%s of %s in %s holds %s, its transfers make %s', b.kind, b.owner, b.asset, b.balance,
-                        coalesce(s.total, 0) + coalesce(t.total, 0))
+    SELECT b.id, format('%s of %s holds %s, its transfers make %s', b.kind, b.owner, {amount_sql("b.balance", "b.asset")},
+                        {amount_sql("(coalesce(s.total, 0) + coalesce(t.total, 0))", "b.asset")})
     FROM these JOIN ledger_balances b ON b.id = these.id
     LEFT JOIN ledger_sums s ON s.account = b.id LEFT JOIN tail t ON t.account = b.id
     WHERE b.balance <> coalesce(s.total, 0) + coalesce(t.total, 0)
@@ -78,6 +79,7 @@ _TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
 _BALANCES = text(
     "SELECT id, kind, owner, asset, balance FROM ledger_balances WHERE id = ANY (CAST(:ids AS uuid[]))"
 )
+_TELL = text(f"SELECT {amount_sql('CAST(:amount AS numeric)', 'CAST(:asset AS text)')}")
 _SUM_UP = text("SELECT summed, behind FROM ledger_sum_up(:rows_max)")
 # A plan that was made while the tables were small must not turn into scans.
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
@@ -93,8 +95,7 @@ class Slice(NamedTuple):
 async def _slice(tx: AsyncConnection, subjects: str, *, after: UUID, weight: int) -> Slice:
     rows = await tx.execute(
         text(
-            f"SELECT id, weight FROM ({subjects}) s "  # noqa: S608 - our own tables
-            "WHERE id > CAST(:after AS uuid) ORDER BY id LIMIT :limit"
+            f"SELECT id, weight FROM ({subjects}) s WHERE id > CAST(:after AS uuid) ORDER BY id LIMIT :limit"
         ),
         {"after": after, "limit": weight + 1},
     )
@@ -151,11 +152,20 @@ async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[
         for row in await tx.execute(_BALANCES, {"ids": ids}):
             total = sums.pop(row.id, 0)
             if row.balance != total:
-                found.append(
-                    f"{row.kind} of {row.owner} in {row.asset} holds {row.balance}, its transfers make {total}"
-                )
-    found += [f"account {account} is not open, its transfers make {total}" for account, total in sums.items()]
+                holds, makes = [await _tell(tx, amount, row.asset) for amount in (row.balance, total)]
+                found.append(f"{row.kind} of {row.owner} holds {holds}, its transfers make {makes}")
+                if len(found) == BREACHES_MAX:
+                    return found
+    found += [
+        f"account {account} is not open, its transfers make {total} minor units"
+        for account, total in sums.items()
+    ]
     return found[:BREACHES_MAX]
+
+
+async def _tell(tx: AsyncConnection, amount: int, asset: str) -> str:
+    """An amount of minor units as people read it."""
+    return str((await tx.execute(_TELL, {"amount": amount, "asset": asset})).scalar_one())
 
 
 _LATE = """
@@ -214,7 +224,7 @@ def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
 
 async def _count(tx: AsyncConnection, *, subjects: str) -> int:
     """How many there are; by then most were looked at."""
-    return int((await tx.execute(text(f"SELECT count(*) FROM ({subjects}) s"))).scalar_one())  # noqa: S608 - our own tables
+    return int((await tx.execute(text(f"SELECT count(*) FROM ({subjects}) s"))).scalar_one())
 
 
 async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:

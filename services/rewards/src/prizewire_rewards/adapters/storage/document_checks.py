@@ -8,6 +8,7 @@ must have that as well.
 
 from typing import Final
 
+from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.adapters.tables.ledger import DOCUMENTED
 
 __all__ = ["DOCUMENT_QUESTION"]
@@ -16,8 +17,8 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
     "transfers with documents",
     f"SELECT id, 1 AS weight FROM ledger_transfers WHERE {DOCUMENTED} UNION ALL SELECT id, 1 FROM money_in",  # noqa: S608 - our own words
     f"""
-    SELECT t.id, format('transfer %s (%s) of %s %s to %s of %s, caused by %s: %s', t.id, t.type, t.amount, t.asset,
-                        t.credit_kind, c.owner, t.cause, w.wrong)
+    SELECT t.id, format('transfer %s (%s) of %s to %s of %s, caused by %s: %s', t.id, t.type,
+                        {amount_sql("t.amount", "t.asset")}, t.credit_kind, c.owner, t.cause, w.wrong)
     FROM ledger_transfers t
     JOIN ledger_accounts c ON c.id = t.credit_account
     JOIN ledger_accounts d ON d.id = t.debit_account
@@ -36,7 +37,7 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
             WHEN m.id IS NULL THEN 'no record says who let it in'
             WHEN (m.type, m.account, m.asset, m.amount, m.cause, m.correlation_id)
                  <> (t.type, t.credit_account, t.asset, t.amount, t.cause, t.correlation_id)
-            THEN format('%s is on record with %s as %s by %s', m.actor, m.amount, m.reference, m.cause) END
+            THEN format('%s is on record with %s as %s by %s', m.actor, {amount_sql("m.amount", "m.asset")}, m.reference, m.cause) END
         WHEN t.type = 'topup_credited' THEN CASE
             WHEN u.id IS NULL THEN 'there is no such top-up'
             WHEN (u.player, u.asset, u.correlation_id) <> (c.owner, t.asset, t.correlation_id)
@@ -47,7 +48,7 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
                  OR t.amount <> CASE t.type WHEN 'payout_returned' THEN p.returned ELSE p.amount END
                  OR (t.type = 'payout_given_back' AND d.owner <> CAST(p.id AS text))
             THEN format('the payout of %s is %s over %s, and %s came back', coalesce(p.player, p.funding_account),
-                        p.state, p.amount, p.returned)
+                        p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.returned", "p.asset")})
             WHEN t.type = 'payout_returned' AND EXISTS (
                 SELECT 1 FROM ledger_transfers o WHERE o.correlation_id = t.correlation_id AND o.type = t.type
                 AND o.cause = t.cause AND o.id <> t.id)
@@ -65,8 +66,8 @@ DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
     ) w
     WHERE t.id = ANY (CAST(:ids AS uuid[])) AND t.{DOCUMENTED} AND w.wrong IS NOT NULL
     UNION ALL
-    SELECT m.id, format('%s is on record with %s %s as %s by %s, which was never booked', m.actor, m.amount, m.asset,
-                        m.reference, m.cause)
+    SELECT m.id, format('%s is on record with %s as %s by %s, which was never booked', m.actor,
+                        {amount_sql("m.amount", "m.asset")}, m.reference, m.cause)
     FROM money_in m WHERE m.id = ANY (CAST(:ids AS uuid[]))
       AND NOT EXISTS (SELECT 1 FROM ledger_transfers t WHERE t.id = m.id)
     """,  # noqa: S608 - our own words

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.domain.invariants import Invariant
 
 __all__ = ["MONEY_QUESTIONS"]
@@ -10,9 +11,13 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
     Invariant.ENTRIES_IN_ESCROW: (
         "entries",
         "SELECT id, 1 AS weight FROM entries",
-        """
-        SELECT e.id, format('entry %s is %s (%s from top-ups, %s from winnings), and holds %s and %s', e.id, e.state,
-                            e.from_topup, e.from_winnings, coalesce(t.balance, 0), coalesce(w.balance, 0))
+        f"""
+        SELECT e.id, format('entry %s is %s (%s from top-ups, %s from winnings), and holds %s and %s; its round is %s',
+                            e.id, e.state, {amount_sql("e.from_topup", "e.asset")},
+                            {amount_sql("e.from_winnings", "e.asset")},
+                            {amount_sql("coalesce(t.balance, 0)", "e.asset")},
+                            {amount_sql("coalesce(w.balance, 0)", "e.asset")},
+                            CASE WHEN r.id IS NULL THEN 'missing' ELSE coalesce(r.ended_as, 'not ended') END)
         FROM entries e
         LEFT JOIN ledger_accounts t
             ON t.kind = 'entry_fee_escrow:topup' AND t.owner = CAST(e.id AS text) AND t.asset = e.asset
@@ -28,9 +33,10 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
     Invariant.FEES_ADD_UP: (
         "withdrawals of fees",
         "SELECT id, 1 AS weight FROM fee_withdrawals",
-        """
-        SELECT w.id, format('withdrawal of fees %s of %s is %s, and %s have left by it; %s are there', w.id, w.amount,
-                            w.state, l.gone, b.least)
+        f"""
+        SELECT w.id, format('withdrawal of fees %s of %s is %s, and %s has left by it; the least account of fees holds %s',
+                            w.id, {amount_sql("w.amount", "w.asset")}, w.state, {amount_sql("l.gone", "w.asset")},
+                            {amount_sql("b.least", "w.asset")})
         FROM fee_withdrawals w
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(amount), 0) AS gone FROM ledger_transfers
@@ -47,9 +53,11 @@ MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
     Invariant.TOPUPS_ADD_UP: (
         "top-ups",
         "SELECT id, 1 AS weight FROM topups",
-        """
+        f"""
         SELECT t.id, format('top-up %s: %s credited, %s reversed; its reversals make %s, the ledger credited %s and took %s',
-                            t.id, t.credited, t.reversed, v.total, l.credited, l.taken)
+                            t.id, {amount_sql("t.credited", "t.asset")}, {amount_sql("t.reversed", "t.asset")},
+                            {amount_sql("v.total", "t.asset")}, {amount_sql("l.credited", "t.asset")},
+                            {amount_sql("l.taken", "t.asset")})
         FROM topups t
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(taken + owed - restored), 0) AS total, coalesce(sum(taken), 0) AS taken,

@@ -2,8 +2,10 @@
 
 from typing import Final, NamedTuple
 
+from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.adapters.storage.document_checks import DOCUMENT_QUESTION
 from prizewire_rewards.adapters.storage.money_checks import MONEY_QUESTIONS
+from prizewire_rewards.adapters.storage.owner_checks import OWNER_QUESTIONS
 from prizewire_rewards.domain.invariants import Invariant
 
 __all__ = ["ACCOUNTS", "QUESTIONS", "Question"]
@@ -29,8 +31,8 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.BOUNDS_HOLD: Question(
         "accounts",
         ACCOUNTS,
-        """
-        SELECT id, format('%s of %s in %s holds %s', kind, owner, asset, balance) FROM ledger_accounts
+        f"""
+        SELECT id, format('%s of %s holds %s', kind, owner, {amount_sql("balance", "asset")}) FROM ledger_accounts
         WHERE id = ANY (CAST(:ids AS uuid[]))
           AND ((bound = 'floor' AND balance < 0) OR (bound = 'ceiling' AND balance > 0))
         """,
@@ -39,10 +41,12 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.GRANTED_WITHIN_FUNDED: Question(
         "campaigns",
         "SELECT id, 1 AS weight FROM campaigns",
-        """
+        f"""
         SELECT c.id, format('campaign %s: funded %s, granted %s, withdrawn %s, the pool holds %s, %s came in, '
-                            '%s went out, %s rounds wait of %s', c.id, c.funded, c.granted, c.withdrawn,
-                            coalesce(a.balance, 0), f.total, f.out, q.waiting, c.queued)
+                            '%s went out, %s rounds wait of %s', c.id, {amount_sql("c.funded", "c.asset")},
+                            {amount_sql("c.granted", "c.asset")}, {amount_sql("c.withdrawn", "c.asset")},
+                            {amount_sql("coalesce(a.balance, 0)", "c.asset")}, {amount_sql("f.total", "c.asset")},
+                            {amount_sql("f.out", "c.asset")}, q.waiting, c.queued)
         FROM campaigns c LEFT JOIN ledger_accounts a ON a.id = c.pool
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(t.amount) FILTER (WHERE t.type = 'campaign_funded'), 0) AS total,
@@ -63,9 +67,13 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.ROUNDS_ADD_UP: Question(
         "rounds",
         "SELECT id, lines_total + 1 AS weight FROM rounds",
-        """
-        SELECT r.id, format('round %s (%s): reserve %s of %s, lines %s of %s, short %s of %s', r.id, r.state,
-                            coalesce(a.balance, 0), x.kept + r.fees, x.total, r.net - r.unclaimed, x.short, r.short)
+        f"""
+        SELECT r.id, format('round %s (%s): its reserve holds %s and should hold %s; its %s lines of %s make %s and should '
+                            'make %s; its lines wait for %s, the round for %s; %s lines are in a state that does not fit',
+                            r.id, r.state, {amount_sql("coalesce(a.balance, 0)", "r.asset")},
+                            {amount_sql("x.kept + r.fees", "r.asset")}, x.standing, r.lines_total,
+                            {amount_sql("x.total", "r.asset")}, {amount_sql("r.net - r.unclaimed", "r.asset")},
+                            {amount_sql("x.short", "r.asset")}, {amount_sql("r.short", "r.asset")}, x.astray + x.strays)
         FROM (
             SELECT *, CASE state WHEN 'reserved' THEN platform_fee + organizer_fee ELSE 0 END AS fees FROM rounds
         ) r LEFT JOIN ledger_accounts a
@@ -78,10 +86,10 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                    coalesce(sum(w.short) FILTER (WHERE w.line > 0), 0) AS short,
                    count(*) FILTER (WHERE w.line < 0 AND w.state NOT IN ('reversed', 'expired', 'rejected')) AS strays,
                    count(*) FILTER (WHERE w.line > 0 AND NOT w.state = ANY (CASE r.state
-                       WHEN 'final' THEN '{credited,claimable,held,expired,rejected}'::text[]
-                       WHEN 'reserved' THEN '{pending,held,rejected}'::text[]
-                       WHEN 'voided' THEN '{reversed,rejected}'::text[]
-                       ELSE '{unfunded}'::text[] END)
+                       WHEN 'final' THEN '{{credited,claimable,held,expired,rejected}}'::text[]
+                       WHEN 'reserved' THEN '{{pending,held,rejected}}'::text[]
+                       WHEN 'voided' THEN '{{reversed,rejected}}'::text[]
+                       ELSE '{{unfunded}}'::text[] END)
                        AND NOT (w.state = 'unfunded' AND w.short = w.amount AND r.state IN ('reserved', 'final'))
                    ) AS astray
             FROM rewards w WHERE w.round_id = r.id
@@ -98,52 +106,63 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.CLAIMABLE_IS_OWED: Question(
         "campaigns",
         "SELECT id, 1 AS weight FROM campaigns",
-        """
-        SELECT c.id, format('campaign %s: %s can be claimed, its claimable prizes make %s', c.id,
-                            coalesce(a.balance, 0), x.total)
+        f"""
+        SELECT c.id, format('campaign %s: %s can be claimed, its claimable prizes with an open claim make %s', c.id,
+                            {amount_sql("coalesce(a.balance, 0)", "c.asset")}, {amount_sql("x.total", "c.asset")})
         FROM campaigns c LEFT JOIN ledger_accounts a
             ON a.kind = 'claimable' AND a.owner = CAST(c.id AS text) AND a.asset = c.asset
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(w.amount - w.short), 0) AS total FROM rounds r JOIN rewards w ON w.round_id = r.id
+            JOIN claims k ON k.reward_id = w.id AND k.state IN ('open', 'held')
             WHERE r.campaign = c.id AND w.state = 'claimable'
         ) x
         WHERE c.id = ANY (CAST(:ids AS uuid[])) AND c.delivery = 'claim' AND coalesce(a.balance, 0) <> x.total
         """,
     ),
-    # Every transfer of a round has "round/ID" at the beginning of its cause, those of its claims too.
+    # Every transfer of a round has "round/ID" at the beginning of its cause, those of its claims too. A player whose sums
+    # agree is left out, so a round has a row for each player who was changed.
     Invariant.PRIZES_AS_BOOKED: Question(
         "rounds",
         "SELECT id, lines_total + 1 AS weight FROM rounds",
-        """
-        SELECT r.id, format('round %s: prizes are credited %s and pending %s, and %s was not taken back; the ledger gave '
-                            '%s to winnings and %s to pending', r.id, x.credited, x.pending, d.unpaid, t.won, t.pending)
+        f"""
+        SELECT r.id, format('round %s: prizes of %s are credited %s and pending %s, and %s was not taken back; the ledger '
+                            'gave %s to winnings and %s to pending', r.id, x.player, {amount_sql("x.credited", "r.asset")},
+                            {amount_sql("x.pending", "r.asset")}, {amount_sql("x.unpaid", "r.asset")},
+                            {amount_sql("x.won", "r.asset")}, {amount_sql("x.waiting", "r.asset")})
         FROM rounds r CROSS JOIN LATERAL (
-            SELECT coalesce(sum(w.amount - w.short) FILTER (WHERE w.state = 'credited'), 0) AS credited,
-                   coalesce(sum(w.amount - w.short) FILTER (WHERE w.state = 'pending'), 0) AS pending
-            FROM rewards w WHERE w.round_id = r.id
-        ) x CROSS JOIN LATERAL (
-            SELECT coalesce(sum(v.amount - v.lifted - v.restored), 0) AS unpaid FROM receivables v
-            WHERE v.correlation_id = r.correlation_id AND v.reference = CAST(r.id AS text) AND v.campaign = r.campaign
-        ) d CROSS JOIN LATERAL (
-            SELECT coalesce(sum(l.amount) FILTER (WHERE l.credit_kind = 'wallet:winnings'), 0)
-                   - coalesce(sum(l.amount) FILTER (WHERE l.debit_kind = 'wallet:winnings'), 0) AS won,
-                   coalesce(sum(l.amount) FILTER (WHERE l.credit_kind = 'wallet:pending'), 0)
-                   - coalesce(sum(l.amount) FILTER (WHERE l.debit_kind = 'wallet:pending'), 0) AS pending
-            FROM ledger_transfers l WHERE l.correlation_id = r.correlation_id
-              AND split_part(l.cause, '/', 1) = 'round' AND split_part(l.cause, '/', 2) = CAST(r.id AS text)
-              AND l.type IN ('prize_pending', 'prize_credited', 'prize_matured', 'prize_reversed', 'claim_opened',
-                             'claim_paid')
-        ) t
-        WHERE r.id = ANY (CAST(:ids AS uuid[])) AND (x.credited + d.unpaid <> t.won OR x.pending <> t.pending)
+            SELECT s.player, sum(s.credited) AS credited, sum(s.pending) AS pending, sum(s.unpaid) AS unpaid,
+                   sum(s.won) AS won, sum(s.waiting) AS waiting
+            FROM (
+                SELECT w.player, CASE w.state WHEN 'credited' THEN w.amount - w.short ELSE 0 END AS credited,
+                       CASE w.state WHEN 'pending' THEN w.amount - w.short ELSE 0 END AS pending,
+                       0 AS unpaid, 0 AS won, 0 AS waiting
+                FROM rewards w WHERE w.round_id = r.id AND w.state IN ('credited', 'pending')
+                UNION ALL
+                SELECT v.player, 0, 0, v.amount - v.lifted - v.restored, 0, 0 FROM receivables v
+                WHERE v.correlation_id = r.correlation_id AND v.reference = CAST(r.id AS text) AND v.campaign = r.campaign
+                UNION ALL
+                SELECT g.owner, 0, 0, 0, CASE g.kind WHEN 'wallet:winnings' THEN l.delta ELSE 0 END,
+                       CASE g.kind WHEN 'wallet:pending' THEN l.delta ELSE 0 END
+                FROM ledger_transfers t
+                CROSS JOIN LATERAL (VALUES (t.credit_account, t.amount), (t.debit_account, -t.amount)) l(account, delta)
+                JOIN ledger_accounts g ON g.id = l.account AND g.kind IN ('wallet:winnings', 'wallet:pending')
+                WHERE t.correlation_id = r.correlation_id
+                  AND split_part(t.cause, '/', 1) = 'round' AND split_part(t.cause, '/', 2) = CAST(r.id AS text)
+                  AND t.type IN ('prize_pending', 'prize_credited', 'prize_matured', 'prize_reversed', 'claim_opened',
+                                 'claim_paid')
+            ) s GROUP BY s.player
+            HAVING sum(s.credited) + sum(s.unpaid) <> sum(s.won) OR sum(s.pending) <> sum(s.waiting)
+        ) x
+        WHERE r.id = ANY (CAST(:ids AS uuid[]))
         """,
     ),
     # An account of what players owe is looked at with its player; that of clearing with all that was ever opened.
     Invariant.RECEIVABLES_ADD_UP: Question(
         "accounts of debts",
         "SELECT id, 1 AS weight FROM ledger_accounts WHERE kind IN ('receivable', 'clearing')",
-        """
-        SELECT b.id, format('%s of %s in %s holds %s, its receivables make %s', b.kind, b.owner, b.asset, b.balance,
-                            x.total)
+        f"""
+        SELECT b.id, format('%s of %s holds %s, its receivables make %s', b.kind, b.owner,
+                            {amount_sql("b.balance", "b.asset")}, {amount_sql("x.total", "b.asset")})
         FROM ledger_balances b CROSS JOIN LATERAL (
             SELECT coalesce(sum(CASE b.kind WHEN 'receivable' THEN -r.open ELSE r.open + r.written_off - r.restored END), 0) AS total
             FROM receivables r WHERE r.asset = b.asset AND (b.kind = 'clearing' OR r.player = b.owner)
@@ -155,7 +174,8 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         "claims",
         "SELECT reward_id AS id, 1 AS weight FROM claims",
         """
-        SELECT c.reward_id, format('the claim of %s by %s is %s, the prize %s', c.reward_id, c.player, c.state, w.state)
+        SELECT c.reward_id, format('the claim of prize %s by %s is %s, the prize is %s', c.reward_id, c.player, c.state,
+                                   coalesce(format('%s and of %s', w.state, w.player), 'missing'))
         FROM claims c LEFT JOIN rewards w ON w.id = c.reward_id
         WHERE c.reward_id = ANY (CAST(:ids AS uuid[]))
           AND (w.id IS NULL OR w.player <> c.player OR w.round_id <> c.round_id
@@ -166,9 +186,11 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.CAPS_ADD_UP: Question(
         "campaigns",
         "SELECT id, 1 AS weight FROM campaigns",
-        """
-        SELECT c.id, format('campaign %s: %s of %s %s counts %s, its prizes make %s', c.id, b.cap, b.player, b.day,
-                            b.used, b.total)
+        f"""
+        SELECT c.id, format('campaign %s: %s of %s %s counts %s, its prizes make %s', c.id, b.cap,
+                            CASE b.player WHEN '' THEN 'all players' ELSE b.player END,
+                            CASE b.day WHEN '' THEN 'for all days' ELSE 'on ' || b.day END,
+                            {amount_sql("b.used", "c.asset")}, {amount_sql("b.total", "c.asset")})
         FROM campaigns c CROSS JOIN LATERAL (
             SELECT coalesce(u.cap, s.cap) AS cap, coalesce(u.player, s.player) AS player,
                    coalesce(u.day, s.day) AS day, coalesce(u.used, 0) AS used, coalesce(s.total, 0) AS total
@@ -187,7 +209,9 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         "prizes",
         "SELECT id, 1 AS weight FROM rewards",
         """
-        SELECT w.id, format('reward %s of %s and payout %s do not fit, it has %s of %s', w.id, w.player, w.payout_id,
+        SELECT w.id, format('reward %s of %s and payout %s do not fit: %s; it has %s payouts and should have %s', w.id,
+                            w.player, w.payout_id, CASE WHEN p.id IS NULL THEN 'the payout is missing'
+                            ELSE format('the payout is of %s', coalesce(p.player, 'nobody')) END,
                             n.payouts, w.payout_ordinal)
         FROM rewards w LEFT JOIN payouts p ON p.id = w.payout_id
         CROSS JOIN LATERAL (
@@ -203,9 +227,11 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
     Invariant.PAYOUTS_CONSISTENT: Question(
         "payouts",
         "SELECT id, 1 AS weight FROM payouts",
-        """
+        f"""
         SELECT p.id, format('payout %s is %s over %s with a fee of %s, and holds %s; %s went to its rail, %s to the fees',
-                            p.id, p.state, p.amount, p.fee, coalesce(a.balance, 0), t.paid, t.fee)
+                            p.id, p.state, {amount_sql("p.amount", "p.asset")}, {amount_sql("p.fee", "p.asset")},
+                            {amount_sql("coalesce(a.balance, 0)", "p.asset")}, {amount_sql("t.paid", "p.asset")},
+                            {amount_sql("t.fee", "p.asset")})
         FROM payouts p LEFT JOIN ledger_accounts a
             ON a.kind = 'payout_pending' AND a.owner = CAST(p.id AS text) AND a.asset = p.asset
         CROSS JOIN LATERAL (
@@ -224,13 +250,14 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                OR (p.state = 'returned') <> (p.returned > 0))
         """,
     ),
-    **{name: Question(*asked) for name, asked in MONEY_QUESTIONS.items()},
+    **{name: Question(*asked) for name, asked in (MONEY_QUESTIONS | OWNER_QUESTIONS).items()},
     Invariant.MONEY_IS_DOCUMENTED: Question(*DOCUMENT_QUESTION),
     Invariant.TRANSITIONS_UNBROKEN: Question(
         "campaigns, rounds, payouts, claims and entries",
         _MACHINES,
         """
-        SELECT s.id, format('%s %s is %s, its history ends in %s', s.machine, s.id, s.state, t.to_state)
+        SELECT s.id, format('%s %s is %s, its history %s', s.machine, s.id, s.state,
+                            coalesce('ends in ' || t.to_state, 'is missing'))
         FROM (
             SELECT 'campaign' AS machine, id, state FROM campaigns
             UNION ALL SELECT 'round', id, state FROM rounds
