@@ -7,8 +7,11 @@ from functools import partial
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.assets import amount_sql
+from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
+from prizewire_money import Asset
 
 __all__ = ["ABOUT", "CHECKS", "results_whole"]
 
@@ -57,6 +60,39 @@ async def _settled_without_event(tx: AsyncConnection) -> list[str]:
     return breaches[:_BREACHES_MAX]
 
 
+async def _lines_as_sent(tx: AsyncConnection) -> list[str]:
+    """The lines of every settlement make the digest that its events carry, as long as the outbox keeps these."""
+    assets = {row.code: Asset(row.code, row.decimals, row.redeemable) for row in await tx.execute(_ASSETS)}
+    rows = await tx.stream(_SENT)
+    source = source_of("settlement")
+    breaches: list[str] = []
+    async for chunk in rows.partitions(_SETTLEMENTS_AT_ONCE):
+        sent = {
+            str(
+                event_id(
+                    source=source,
+                    subject=str(row.round_id),
+                    version=row.first_event,
+                    kind=_SETTLED if row.first else _CORRECTED,
+                )
+            ): row
+            for row in chunk
+        }
+        for found in await tx.execute(_DIGESTS, {"ids": list(sent)}):
+            row = sent[found.event_id]
+            render = assets[row.asset].render
+            lines = await tx.execute(_LINES, {"id": row.round_id, "version": row.version})
+            made = canonical_hash(
+                [[one.line, one.player, one.place, render(one.amount)] for one in lines]
+            ).hex()
+            if made != found.digest:
+                breaches.append(
+                    f"the lines of settlement {row.version} of round {row.round_id} make the digest {made}, its event "
+                    f"{found.event_id} carries {found.digest}"
+                )
+    return breaches[:_BREACHES_MAX]
+
+
 async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
     """Rounds that wait for a part of their result since ``until`` or longer: somebody has to send it, or to decide."""
     rows = await tx.execute(
@@ -69,9 +105,23 @@ async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
     return [row.breach for row in rows]
 
 
-_LINES_SUM_TO_NET = """
-SELECT format('settlement %s of round %s: %s lines of %s, net %s, unclaimed %s, but %s lines of %s',
-    s.version, s.round_id, s.lines_total, s.net - s.unclaimed, s.net, s.unclaimed, l.n, l.total) AS breach
+_SETTLEMENTS_AT_ONCE = 1_000
+_ASSETS = text("SELECT code, decimals, redeemable FROM assets")
+_SENT = text(
+    "SELECT round_id, version, version = 1 OR anew AS first, first_event, asset FROM settlements "
+    "WHERE settled_at > (SELECT max(created_at) FROM outbox) - interval '13 days'"
+)
+_DIGESTS = text(
+    "SELECT event_id, CAST(convert_from(value, 'UTF8') AS jsonb) #>> '{data,digest}' AS digest FROM outbox "
+    "WHERE event_id = ANY(CAST(:ids AS text[]))"
+)
+_LINES = text(
+    "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version ORDER BY line"
+)
+_LINES_SUM_TO_NET = f"""
+SELECT format('settlement %s of round %s: net %s, unclaimed %s, so its %s lines should make %s; there are %s, which make %s',
+    s.version, s.round_id, {amount_sql("s.net", "s.asset")}, {amount_sql("s.unclaimed", "s.asset")}, s.lines_total,
+    {amount_sql("(s.net - s.unclaimed)", "s.asset")}, l.n, {amount_sql("l.total", "s.asset")}) AS breach
 FROM settlements s
 CROSS JOIN LATERAL (
     SELECT count(*) AS n, coalesce(sum(amount), 0) AS total FROM settlement_lines l
@@ -80,10 +130,13 @@ CROSS JOIN LATERAL (
 WHERE l.n <> s.lines_total OR l.total + s.unclaimed <> s.net
 """
 _FEES_FOLLOW_THE_RULE = """
-SELECT format('settlement %s of round %s does not follow rule %s of %s', s.version, s.round_id, s.rule_version,
-    d.competition_id) AS breach
+SELECT CASE WHEN d.id IS NULL THEN format('settlement %s is of round %s, which is missing', s.version, s.round_id)
+    WHEN r.version IS NULL THEN format('settlement %s of round %s follows rule %s of %s, which is missing', s.version,
+        s.round_id, s.rule_version, d.competition_id)
+    ELSE format('settlement %s of round %s does not follow rule %s of %s', s.version, s.round_id, s.rule_version,
+        d.competition_id) END AS breach
 FROM settlements s
-JOIN rounds d ON d.id = s.round_id
+LEFT JOIN rounds d ON d.id = s.round_id
 LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version
 WHERE r.version IS NULL OR s.gross <> r.gross OR s.campaign <> r.campaign OR s.asset <> r.asset
     OR s.gross <> s.platform_fee + s.organizer_fee + s.net
@@ -102,8 +155,12 @@ WHERE a.from_state IS NULL OR t.seq <> coalesce(t.before_seq, 0) + 1
     OR t.from_state <> coalesce(t.before, 'NEW')
 """
 _STATE_IS_THE_LAST_STEP = """
-SELECT format('round %s is %s after %s steps, its history ends with %s after %s', coalesce(d.id, t.round_id),
-    d.state, d.state_seq, t.to_state, t.seq) AS breach
+SELECT CASE
+    WHEN d.id IS NULL THEN format('round %s is missing, its history ends with %s after %s steps', t.round_id, t.to_state,
+        t.seq)
+    WHEN t.round_id IS NULL THEN format('round %s is %s after %s steps, its history is missing', d.id, d.state, d.state_seq)
+    ELSE format('round %s is %s after %s steps, its history ends with %s after %s steps', d.id, d.state, d.state_seq,
+        t.to_state, t.seq) END AS breach
 FROM rounds d
 FULL JOIN (
     SELECT DISTINCT ON (round_id) round_id, seq, to_state FROM round_transitions ORDER BY round_id, seq DESC
@@ -111,16 +168,26 @@ FULL JOIN (
 WHERE d.state IS DISTINCT FROM t.to_state OR d.state_seq IS DISTINCT FROM t.seq
 """
 _SETTLED_IS_SETTLED_ONCE = """
-SELECT format('round %s is %s with %s settlements of %s', d.id, d.state, count(s.version), d.settlement_version)
-    AS breach
+SELECT format('round %s is %s and was settled %s times, of which %s settlements are there', d.id, d.state,
+    d.settlement_version, count(s.version)) AS breach
 FROM rounds d LEFT JOIN settlements s ON s.round_id = d.id
 GROUP BY d.id
 HAVING count(s.version) <> d.settlement_version
     OR (d.state IN ('SETTLED', 'FINALIZED')) <> (d.settlement_version > 0 AND d.state <> 'VOIDED')
 """
-_ENTRIES_FOLLOW_THE_RULE = """
-SELECT format('entry %s of round %s: %s %s, but rule %s asks %s %s', e.id, e.round_id, e.amount, e.asset,
-    d.rule_version, r.entry_amount, r.entry_asset) AS breach
+_LINES_HAVE_SETTLEMENTS = """
+SELECT format('lines of settlement %s of round %s are there, the settlement is missing', l.version, l.round_id) AS breach
+FROM settlement_lines l
+WHERE l.line = 1 AND NOT EXISTS (
+    SELECT 1 FROM settlements s WHERE s.round_id = l.round_id AND s.version = l.version
+)
+"""
+_ENTRIES_FOLLOW_THE_RULE = f"""
+SELECT CASE WHEN d.id IS NULL THEN format('entry %s is of round %s, which is missing', e.id, e.round_id)
+    WHEN r.version IS NULL THEN format('entry %s of round %s: rule %s, which it follows, is missing', e.id, e.round_id,
+        d.rule_version)
+    ELSE format('entry %s of round %s costs %s, rule %s asks for %s', e.id, e.round_id, {amount_sql("e.amount", "e.asset")},
+        d.rule_version, coalesce({amount_sql("r.entry_amount", "r.entry_asset")}, 'nothing')) END AS breach
 FROM entries e
 LEFT JOIN rounds d ON d.id = e.round_id
 LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = d.rule_version
@@ -137,6 +204,8 @@ WHERE d.refused_at IS NOT NULL ORDER BY d.refused_at
 
 CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.lines_sum_to_net": partial(_breaches, statement=_LINES_SUM_TO_NET),
+    "settlement.lines_are_those_sent": _lines_as_sent,
+    "settlement.lines_have_their_settlement": partial(_breaches, statement=_LINES_HAVE_SETTLEMENTS),
     "settlement.fees_follow_the_rule": partial(_breaches, statement=_FEES_FOLLOW_THE_RULE),
     "settlement.history_is_a_path": partial(_breaches, statement=_HISTORY_IS_A_PATH),
     "settlement.state_is_the_last_step": partial(_breaches, statement=_STATE_IS_THE_LAST_STEP),
@@ -149,6 +218,7 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
 
 ABOUT = {
     "settlement.lines_sum_to_net": "settlements",
+    "settlement.lines_have_their_settlement": "settlement_lines",
     "settlement.fees_follow_the_rule": "settlements",
     "settlement.history_is_a_path": "round_transitions",
     "settlement.state_is_the_last_step": "rounds",
