@@ -6,15 +6,18 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.db import Database
+from prizewire_devstack.components.postgres import PostgresServer, owner_of
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_payouts.adapters.checks import CHECKS
 from prizewire_payouts.domain.invariants import Invariant
 from services.payouts.tests.rig import Rig
 
-_EFFECT, _OPEN, _PATHS = (
+_EFFECT, _OPEN, _PATHS, _AMOUNTS, _MISSING = (
     Invariant.AT_MOST_ONE_EFFECT,
     Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY,
     Invariant.HISTORIES_ARE_PATHS,
+    Invariant.AMOUNTS_AS_ASKED,
+    Invariant.PAYOUTS_EXIST,
 )
 _STEP = (
     "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
@@ -48,7 +51,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
             ),
             "UPDATE payouts SET attempts = 2 WHERE state = 'paid'",
         ),
-        {_OPEN: "is paid with an open attempt"},
+        {_OPEN: "is paid with an open attempt", _AMOUNTS: "attempt 2 of payout"},
     ),
     "attempts that are not counted": (
         ("UPDATE payouts SET attempts = 2 WHERE state = 'paid'",),
@@ -56,7 +59,25 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
     ),
     "attempts with a gap": (
         ("UPDATE attempts SET attempt_no = 2",),
-        {_OPEN: "are not counted 1…n"},
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "less than was paid": (
+        ("UPDATE payouts SET amount_minor = amount_minor - 1 WHERE state = 'paid'",),
+        {_AMOUNTS: "was made for something else than"},
+    ),
+    "less than the intent says, and an intent that says so": (
+        (
+            "UPDATE payouts SET amount_minor = 1, intent = jsonb_set(intent, '{pay_amount}', '\"0.01\"') WHERE state = 'paid'",
+        ),
+        {_AMOUNTS: "attempt 1 of payout"},
+    ),
+    "another amount than is to be approved": (
+        ("UPDATE payouts SET amount_minor = amount_minor + 1 WHERE state = 'held'",),
+        {_AMOUNTS: "is over 5000.01 USDC, its intent over 5000.00 USDC"},
+    ),
+    "a payout that is gone": (
+        ("SET LOCAL session_replication_role = replica", "DELETE FROM payouts WHERE state = 'paid'"),
+        {_MISSING: "is missing, its history is there"},
     ),
     "a state without its step": (
         ("UPDATE payouts SET state = 'approved' WHERE state = 'held'",),
@@ -103,9 +124,12 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
 
 
 @pytest.fixture(scope="module")
-async def lived(make_database: DatabaseFactory) -> AsyncIterator[Database]:
-    """One payout that is paid, one that is held, and a second method; seen by the owner of the tables."""
+async def lived(make_database: DatabaseFactory, postgres_server: PostgresServer) -> AsyncIterator[Database]:
+    """One payout that is paid, one that is held, and a second method; seen by the owner of the tables, who may go past
+    foreign keys too.
+    """
     rig = Rig(make_database("payouts", migrated=True))
+    postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("payouts")}"')
     method = await rig.method()
     await rig.request(method)
     await rig.submit()

@@ -4,7 +4,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http.parts import Check, rows_of
+from prizewire_money import Amount, Asset
 from prizewire_payouts.domain.invariants import Invariant
+from prizewire_payouts.handlers.submit import request_hash
 
 __all__ = ["CHECKS"]
 
@@ -38,6 +40,23 @@ _PATHS = text(
 _EDGES = text(
     "SELECT DISTINCT t.from_state, t.to_state FROM payout_transitions t "
     "LEFT JOIN payouts_state_edges e USING (from_state, to_state) WHERE e.to_state IS NULL"
+)
+# An intent that was renewed is not the one that former attempts were made for: it was issued after the request came.
+_ASKED = text(
+    "SELECT p.payout_id, p.asset, p.amount_minor, p.intent, a.attempt_no, a.rail, CASE "
+    "WHEN to_timestamp(CAST(p.intent ->> 'issued_at' AS bigint)) <= p.requested_at THEN a.request_hash END AS request_hash "
+    "FROM payouts p LEFT JOIN attempts a USING (payout_id)"
+)
+_ASSETS = text("SELECT code, decimals, redeemable FROM assets")
+_AT_ONCE = 1_000
+_BREACHES_MAX = 100
+_ORPHANS = text(
+    "SELECT 'attempt' AS what, payout_id FROM attempts x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) "
+    "UNION SELECT 'approval', payout_id FROM approvals x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) "
+    "UNION SELECT 'history', payout_id FROM payout_transitions x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) LIMIT 100"
 )
 _CLOSED = text(
     "SELECT payout_id FROM payouts WHERE needs_closure AND closure IS NULL "
@@ -75,6 +94,39 @@ async def _histories(tx: AsyncConnection) -> list[str]:
     return breaches + [f"a history holds {row[0]} → {row[1]}" for row in await tx.execute(_EDGES)]
 
 
+async def _amounts(tx: AsyncConnection) -> list[str]:
+    assets = {row.code: Asset(row.code, row.decimals, row.redeemable) for row in await tx.execute(_ASSETS)}
+    breaches: dict[str, None] = {}
+    rows = await tx.stream(_ASKED)
+    async for chunk in rows.partitions(_AT_ONCE):
+        for row in chunk:
+            amount = Amount(assets[row.asset], row.amount_minor)
+            asked = f"{row.intent['pay_amount']} {row.intent['pay_asset']}"
+            told = assets[row.asset].tell(row.amount_minor)
+            if told != asked:
+                breaches[f"payout {row.payout_id} is over {told}, its intent over {asked}"] = None
+            if row.request_hash is not None and row.request_hash != request_hash(
+                payout_id=row.payout_id,
+                attempt_no=row.attempt_no,
+                rail=row.rail,
+                amount=amount,
+                intent=row.intent,
+            ):
+                breaches[
+                    f"attempt {row.attempt_no} of payout {row.payout_id} was made for something else than {told} over "
+                    f"{row.rail} and the payout's intent"
+                ] = None
+        if len(breaches) >= _BREACHES_MAX:
+            break
+    return list(breaches)[:_BREACHES_MAX]
+
+
+async def _orphans(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row.payout_id} is missing, its {row.what} is there" for row in await tx.execute(_ORPHANS)
+    ]
+
+
 async def _closures(tx: AsyncConnection) -> list[str]:
     return [f"payout {row[0]} ended without the signer's closure" for row in await tx.execute(_CLOSED)]
 
@@ -94,6 +146,8 @@ CHECKS = (
     Check(Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY, _open_attempts, count=rows_of("attempts")),
     Check(Invariant.HISTORIES_ARE_PATHS, _histories, count=rows_of("payout_transitions")),
     Check(Invariant.CLOSURES_ARE_STORED, _closures, count=rows_of("payouts")),
+    Check(Invariant.AMOUNTS_AS_ASKED, _amounts, count=rows_of("payouts")),
+    Check(Invariant.PAYOUTS_EXIST, _orphans, count=rows_of("payout_transitions")),
     Check(Invariant.ONE_DEFAULT_METHOD, _methods, count=rows_of("payout_methods")),
     Check(Invariant.NO_PARTY_APPROVES, _approvals, count=rows_of("approvals")),
 )

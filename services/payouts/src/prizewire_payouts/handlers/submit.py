@@ -10,6 +10,7 @@ from uuid import UUID
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutInstruction
+from prizewire_money import Amount
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import Submitted
 from prizewire_payouts.domain.model import Attempt, Method, MethodState, Payout
@@ -19,7 +20,7 @@ from prizewire_payouts.domain.steps import close, tell_expiry
 from prizewire_payouts.handlers.routing import serves
 from prizewire_payouts.ports import Rail, Store, Vault
 
-__all__ = ["commit_attempts"]
+__all__ = ["commit_attempts", "request_hash"]
 
 
 async def commit_attempts(
@@ -93,7 +94,13 @@ def _open(
             attempt_no=number,
             rail=rail.name,
             provider_key=key,
-            request_hash=_request_hash(payout, number, rail.name),
+            request_hash=request_hash(
+                payout_id=payout.payout_id,
+                attempt_no=number,
+                rail=rail.name,
+                amount=payout.amount,
+                intent=payout.intent,
+            ),
             state=AttemptState.OPENED,
             provider_ref=None,
             code=None,
@@ -125,7 +132,9 @@ def _open(
     )
 
 
-def _request_hash(payout: Payout, number: int, rail: str) -> str:
+def request_hash(
+    *, payout_id: UUID, attempt_no: int, rail: str, amount: Amount, intent: Mapping[str, Any]
+) -> str:
     """What was asked, without the details: the intent binds those."""
-    asked = [str(payout.payout_id), number, rail, payout.amount.asset.code, payout.amount.to_wire()]
-    return hashlib.sha256(json.dumps([*asked, payout.intent], sort_keys=True).encode()).hexdigest()
+    asked = [str(payout_id), attempt_no, rail, amount.asset.code, amount.to_wire()]
+    return hashlib.sha256(json.dumps([*asked, intent], sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Database
 from services.payouts.tests.integration.stellar.conftest import PLAYER_KEYS, World
 
-_PAYMENTS, _SLOTS, _QUARANTINE = (
+_AMOUNTS, _PAYMENTS, _SLOTS, _QUARANTINE = (
+    "stellar_amounts_as_asked",
     "stellar_payments_match_transactions",
     "stellar_payout_on_one_open_slot",
     "stellar_no_channel_in_quarantine",
@@ -41,6 +42,18 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "paid by a transaction that paid nobody": (
         ("UPDATE stellar_attempts SET kind = 'void_slot'",),
         {_PAYMENTS: "is paid without a transaction"},
+    ),
+    "another amount than the payout's and the transaction's": (
+        ("UPDATE stellar_payments SET amount_minor = amount_minor + 1, stroops = stroops + 100000",),
+        {_AMOUNTS: "which is not its amount"},
+    ),
+    "a stroop more than the transaction pays": (
+        ("UPDATE stellar_payments SET stroops = stroops + 1",),
+        {_AMOUNTS: "transaction"},
+    ),
+    "another destination than the transaction's": (
+        ("UPDATE stellar_payments SET destination = account || 'X'",),
+        {_AMOUNTS: "its operation in transaction"},
     ),
     "applied and not paid": (
         ("UPDATE stellar_payments SET state = 'no_effect', code = 'x'",),
