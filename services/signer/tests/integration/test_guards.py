@@ -57,7 +57,7 @@ async def owner_url(make_database: DatabaseFactory) -> AsyncIterator[str]:
         ("UPDATE payouts SET state = 'free', slot_id = NULL WHERE state = 'bound'", "not free to leave"),
         ("UPDATE payouts SET free_at = 'infinity' WHERE state = 'bound'", "may still pay payout"),
         ("UPDATE payouts SET state = 'bound' WHERE state = 'paid'", "payouts: paid -> bound is not allowed"),
-        ("UPDATE slots SET state = 'failed' WHERE state <> 'open'",),
+        ("UPDATE slots SET state = 'failed' WHERE state <> 'open'", "slots: .* -> failed is not allowed"),
         (
             "UPDATE signing_work SET state = 'queued', tx_hash = NULL",
             "signing_work: .* -> queued is not allowed",
