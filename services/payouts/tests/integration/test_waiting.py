@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome
 from prizewire_payouts.adapters.measures import measure
-from prizewire_payouts.entrypoints.http.parts import shown_payout
+from prizewire_payouts.entrypoints.answers.payouts import payout_answer
 from prizewire_payouts.handlers.approval import approve_payout
 from prizewire_payouts.ports import Store
 from services.payouts.tests.integration.test_lifecycle import on_chain, paid, said
@@ -33,8 +33,8 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     assert payout.due_at is not None
     wait = payout.due_at - rig.clock.now()
     assert timedelta(hours=1) <= wait <= timedelta(hours=1, minutes=5)
-    shown = shown_payout(payout)
-    assert (shown["next_attempt_at"], shown["attempts_waived"]) == (payout.due_at.isoformat(), 1)
+    shown = payout_answer(payout)
+    assert (shown.next_attempt_at, shown.attempts_waived) == (payout.due_at, 1)
     await measure(rig.db, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 1
     await rig.submit("stellar")
