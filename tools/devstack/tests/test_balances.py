@@ -39,7 +39,9 @@ class FakeService:
         for number, row in enumerate(body["rows"]):
             name = (row["player"], row["asset"], row["bucket"], row["reference"])
             amount = Decimal(row["amount"])
-            if known.setdefault(name, amount) != amount:
+            if amount <= 0:
+                refused.append({"row": number, "code": "amount_not_positive", "detail": "above zero"})
+            elif known.setdefault(name, amount) != amount:
                 refused.append({"row": number, "code": "amount_changed", "detail": f"not {amount}"})
             elif name in self.booked:
                 already += 1
@@ -51,8 +53,8 @@ class FakeService:
             self.booked = was
         sums = [
             {
-                "asset": asset, "bucket": bucket, "before": str(before.get((asset, bucket), 0)),
-                "imported": str(total - before.get((asset, bucket), 0)), "after": str(total),
+                "asset": asset, "bucket": bucket, "before": str(before.get((asset, bucket), Decimal("0.00"))),
+                "imported": str(total - before.get((asset, bucket), Decimal("0.00"))), "after": str(total),
             }
             for (asset, bucket), total in after.items()
         ]  # fmt: skip
@@ -99,7 +101,7 @@ def test_a_dry_run_comes_first_and_alone(run: Any, service: FakeService) -> None
         {
             "asset": "USDC",
             "bucket": "winnings",
-            "before": "0",
+            "before": "0.00",
             "imported": "1.50",
             "after": "1.50",
             "reconciles": True,
@@ -134,6 +136,21 @@ def test_a_key_counts_once_in_a_file(run: Any, service: FakeService) -> None:
     assert len(set(keys)) == 2
     digit = "eve,USDC,winnings,5,arena\n"
     assert run(HEAD + digit * 2)[1]["repeated"] == 1
+
+
+def test_refused_rows_are_told_in_the_order_of_the_file(run: Any) -> None:
+    """Also those that the file itself contradicts. What is not above zero is refused for that, and no other row is held
+    against it.
+    """
+    zero, negative, other = (ANN.replace("1.50", amount) for amount in ("0.00", "-1.00", "2.00"))
+    code, report = run(HEAD + zero + ANN + other + negative)
+    assert (code, report["imported"], report["refused"]) == (1, 1, 3)
+    assert [(one["line"], one["code"]) for one in report["refusals"]] == [
+        (2, "amount_not_positive"),
+        (4, "amount_changed"),
+        (5, "amount_not_positive"),
+    ]
+    assert report["refusals"][1]["detail"] == "ann stands twice under arena: with 1.50 and with 2.00"
 
 
 def test_json_lines_say_the_same_as_csv(run: Any) -> None:
@@ -185,12 +202,18 @@ def test_a_file_that_cannot_be_read_is_told_by_its_line(run: Any, name: str, tex
 
 @pytest.mark.parametrize(
     ("amount", "told"),
-    [("0.0000000", "0"), ("0", "0"), ("12.5000000", "12.5000000"), ("0.0000001", "0.0000001")],
+    [
+        ("0.0000000", "0.0000000"),
+        ("0", "0"),
+        ("0.00", "0.00"),
+        ("12.5000000", "12.5000000"),
+        ("0.0000001", "0.0000001"),
+    ],
 )
 def test_sums_are_told_without_exponents(amount: str, told: str) -> None:
     """An asset with seven decimals has sums that a Decimal would write with an exponent."""
     assert balances.plain(Decimal(amount)) == told
     report = balances.Report(dry_run=False)
     report.sums["XLM", "winnings"] = balances.SumOf(Decimal("0.0000000"), Decimal(amount), Decimal(amount))
-    assert report.to_json()["sums"][0]["before"] == "0"
+    assert report.to_json()["sums"][0]["before"] == "0.0000000"
     assert report.to_json()["sums"][0]["after"] == told

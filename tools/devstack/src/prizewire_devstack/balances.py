@@ -97,7 +97,7 @@ class Report:
             "already": self.already,
             "repeated": self.repeated,
             "refused": self.refused_count,
-            "refusals": [one._asdict() for one in self.refused],
+            "refusals": [one._asdict() for one in sorted(self.refused)],
             "sums": [
                 {
                     "asset": asset,
@@ -185,35 +185,42 @@ def send(api: Api, rows: Iterable[Row], *, apply: bool) -> Report:
 
 
 def _each_once(rows: Iterable[Row], report: Report) -> Iterator[Row]:
-    """Each key once: a dry run books nothing that a later batch could be held against."""
-    seen: dict[bytes, str] = {}
+    """Each key once: a dry run books nothing that a later batch could be held against. An amount that can never be
+    booked is left to the service to refuse, and no other row is held against it.
+    """
+    seen: dict[bytes, tuple[Decimal, str]] = {}
     for row in rows:
         report.rows += 1
         values = row.values
+        amount = _bookable(values["amount"])
+        if amount is None:
+            yield row
+            continue
         key = json.dumps([values[name] for name in ("player", "asset", "bucket", "reference")])
         digest = blake2b(key.encode(), digest_size=16).digest()
-        amount = _normal(values["amount"])
         known = seen.get(digest)
         if known is None:
-            seen[digest] = amount
+            seen[digest] = (amount, values["amount"])
             yield row
-        elif known == amount:
+        elif known[0] == amount:
             report.repeated += 1
         else:
             detail = (
-                f"{values['player']} stands twice under {values['reference']}: with {known} and with {amount}"
+                f"{values['player']} stands twice under {values['reference']}: with {known[1]} and with "
+                f"{values['amount']}"
             )
             report.refuse(RefusedRow(row.line, "amount_changed", detail))
 
 
 def plain(amount: Decimal) -> str:
-    """An amount for people: digits and a point, never an exponent; nothing is ``0``."""
-    return f"{amount:f}" if amount else "0"
+    """An amount for people: digits and a point with the decimals that it came with, never an exponent."""
+    return f"{amount:f}"
 
 
-def _normal(amount: str) -> str:
-    """The same text for the same number; what is no number is left to the service to refuse."""
+def _bookable(amount: str) -> Decimal | None:
+    """The amount that a text is; None where it is no number above zero."""
     try:
-        return f"{Decimal(amount).normalize():f}"
+        number = Decimal(amount)
     except InvalidOperation:
-        return amount
+        return None
+    return number if number.is_finite() and number > 0 else None

@@ -62,7 +62,7 @@ def render(report: balances.Report, *, applied: bool) -> None:
         )
     if report.sums:
         console.print(table)
-    for refused in report.refused:
+    for refused in sorted(report.refused):
         click.echo(f"line {refused.line}: {refused.code}: {printable(refused.detail)}")
     if report.refused_count > len(report.refused):
         click.echo(f"and {report.refused_count - len(report.refused)} more")
