@@ -35,6 +35,8 @@ def home(tmp_path: Path) -> Home:
             processes={"settlement": record_of(os.getpid())},
             ready=True,
             left_out=("rewards",),
+            settings={"webhooks": {"WEBHOOKS_ALLOW_LOOPBACK": "false", "WEBHOOKS_MINE": "it's mine"}},
+            log_level="DEBUG",
         )
     )
     return made
@@ -57,7 +59,9 @@ def test_nothing_that_a_service_requires_is_missing(service: str, home: Home) ->
     printed = json.loads(env(home, service, "--json").stdout)
     required = {row["name"] for row in settings_of(service) if row["required"]}
     assert {name for name in required if name not in printed and f"{name}_FILE" not in printed} == set()
-    given = local_environment(service, home=home, root=repository_root(), ports=PORTS)
+    given = local_environment(
+        service, home=home, root=repository_root(), ports=PORTS, log_level="DEBUG"
+    ) | home.running().settings.get(service, {})
     assert printed == {name: value for name, value in given.items() if name not in PASSED_ON}
 
 
@@ -71,6 +75,14 @@ def test_a_shell_reads_exactly_what_was_meant(home: Home) -> None:
         check=True,
     )
     assert done.stdout == str(home.root / "trust.json")
+
+
+def test_settings_of_the_running_stack_are_printed(home: Home) -> None:
+    """What was set at its start stands over what the local stack would set, for that service alone."""
+    printed = json.loads(env(home, "webhooks", "--json").stdout)
+    assert (printed["WEBHOOKS_ALLOW_LOOPBACK"], printed["WEBHOOKS_MINE"]) == ("false", "it's mine")
+    assert printed["LOG_LEVEL"] == "DEBUG"
+    assert "WEBHOOKS_MINE" not in json.loads(env(home, "rewards", "--json").stdout)
 
 
 def test_the_owner_is_named_only_where_a_migration_needs_it(home: Home) -> None:

@@ -88,6 +88,9 @@ class RunRecord:
     ready: bool = False
     left_out: tuple[str, ...] = ()
     """Services that somebody runs by hand, or not at all."""
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Variables by service that were set at the start, over those of the local stack."""
+    log_level: str = "INFO"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +239,8 @@ class Home:
             processes={name: ProcessRecord(**record) for name, record in raw["processes"].items()},
             ready=raw["ready"],
             left_out=tuple(raw.get("left_out", ())),
+            settings=raw.get("settings", {}),
+            log_level=raw.get("log_level", "INFO"),
         )
 
     def running(self) -> RunRecord:

@@ -16,15 +16,22 @@ from prizewire_devstack.stack.environment import local_environment
 @click.option("--migrate", is_flag=True, help="With the owner's database URL, which `migrate` needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(service: str, migrate: bool, as_json: bool) -> None:
-    """Print what SERVICE reads on the running stack as export lines, its local keys and passwords included.
+    """Print what SERVICE reads on the running stack as export lines, its local keys and passwords included, and the
+    settings that the stack was started with.
 
     For `eval "$(prizewire env SERVICE)"` in a shell of its own; `prizewire up --without SERVICE` leaves it its port.
     """
     home = Home.default()
     run = home.running()
     environment = local_environment(
-        service, home=home, root=repository_root(), ports=run.ports, migrate=migrate
+        service,
+        home=home,
+        root=repository_root(),
+        ports=run.ports,
+        log_level=run.log_level,
+        migrate=migrate,
     )
+    environment |= run.settings.get(service, {})
     printed = {name: value for name, value in environment.items() if name not in PASSED_ON}
     if as_json:
         click.echo(json.dumps(printed))

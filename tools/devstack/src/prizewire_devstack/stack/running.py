@@ -355,6 +355,8 @@ class Stack:
                 processes=self.supervisor.records(),
                 ready=ready,
                 left_out=self.options.left_out,
+                settings={name: dict(own) for name, own in self.options.extra_environment.items()},
+                log_level=self.options.log_level,
             )
         )
 
