@@ -369,10 +369,12 @@ async def test_cancel_over_http_is_idempotent(rig: Rig, client: Client) -> None:
 
 async def test_a_player_sees_only_their_payouts(rig: Rig, client: Client) -> None:
     """A payout of somebody else answers as if it did not exist."""
-    payout_id = await rig.request(await rig.method())
+    payout_id = await rig.request(await rig.method(), debit_amount="13.00")
     await rig.submit()
     own = await client.get(f"/api/payouts/{payout_id}", headers=as_("ana"))
-    assert (own.json()["state"], own.json()["amount"], len(own.json()["attempt_list"])) == (
+    assert (own.json()["debit_amount"], own.json()["player_fee"]) == ("13.00", "0.50")
+    assert (own.json()["rail_fee"], own.json()["rail_fee_borne_by"]) == ("0.00", "platform")
+    assert (own.json()["state"], own.json()["pay_amount"], len(own.json()["attempt_list"])) == (
         "paid",
         "12.50",
         1,

@@ -256,6 +256,18 @@ async def test_a_paid_payout_may_come_back_once(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+async def test_a_look_at_the_rail_is_no_change(rig: Rig) -> None:
+    """While nothing comes back, the payout changed last when it was paid."""
+    payout_id = await rig.request(await rig.method())
+    await rig.submit()
+    before = await rig.payout(payout_id)
+    for _ in range(3):
+        await rig.watch()
+    after = await rig.payout(payout_id)
+    assert after.polls > before.polls
+    assert (after.state, after.changed_at) == ("paid", before.changed_at)
+
+
 async def test_a_method_removed_since_is_not_paid(rig: Rig) -> None:
     """A request that was valid once fails when its method is gone by the time it would be sent."""
     method = await rig.method()

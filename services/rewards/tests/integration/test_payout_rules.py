@@ -108,7 +108,7 @@ async def test_requests_at_once_do_not_pass_the_limit_together(ruled: Rig) -> No
 async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig) -> None:
     """The wallet gives what was asked for, the intent pays less, and the difference goes to the fees."""
     answer = (await ask(ruled, "100.00")).json()
-    assert (answer["fee"], answer["pay_amount"]) == ("1.75", "98.25")
+    assert (answer["player_fee"], answer["pay_amount"]) == ("1.75", "98.25")
     payout = UUID(answer["payout_id"])
     [asked] = await ruled.events("payout.requested")
     intent = asked["data"]["intent"]

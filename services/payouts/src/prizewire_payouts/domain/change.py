@@ -79,9 +79,9 @@ class Change:
         self.payout = replace(self.payout, state=to, code=code, changed_at=now, **fields)
         self.touched = True
 
-    def set(self, *, now: datetime, **fields: Any) -> None:
-        """Change fields without a step."""
-        self.payout = replace(self.payout, changed_at=now, **fields)
+    def set(self, **fields: Any) -> None:
+        """Change fields without a step; ``changed_at`` stays the moment of the last step."""
+        self.payout = replace(self.payout, **fields)
         self.touched = True
 
     def open_attempt(self, *, attempt: Attempt) -> None:

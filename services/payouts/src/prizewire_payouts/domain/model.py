@@ -140,6 +140,11 @@ class Payout:
     one_person: tuple[str, ...] = ()
 
     @property
+    def debit(self) -> Amount:
+        """What rewards took for it, as the intent says: ``amount`` and what a rule took from the player."""
+        return Amount.parse(self.amount.asset, self.intent["debit_amount"])
+
+    @property
     def parties(self) -> tuple[Party, ...]:
         """Who may not decide on it: filer, payee, and everybody behind its money and its destination."""
         payee = () if self.player is None else (("payee", self.player),)

@@ -83,7 +83,7 @@ def tell_expiry(*, change: Change, cause: str, now: datetime) -> None:
         needed = max(payout.approvers_needed, 1)
         hold(change=change, terms=Hold(reason=INTENT_EXPIRED, approvers=needed), cause=cause, now=now)
     elif payout.state is PayoutState.HELD and not payout.expiry_told:
-        change.set(now=now, expiry_told=True)
+        change.set(expiry_told=True)
         change.emit(event=Held(reason=INTENT_EXPIRED), cause=cause, now=now)
 
 
@@ -161,7 +161,7 @@ def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetim
     if payout.state in FINAL or payout.state is PayoutState.PAID:
         raise CancelRefused(f"the payout is {payout.state}")
     if payout.state in _NO_ATTEMPT_OPEN:
-        change.set(now=now, cancel_asked_by=by, cancel_reason=reason)
+        change.set(cancel_asked_by=by, cancel_reason=reason)
         close(
             change=change,
             to=PayoutState.CLOSING_CANCELLED,
@@ -174,7 +174,7 @@ def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetim
     elif payout.state in _ATTEMPT_OPEN and payout.cancel_asked_by is None:
         # the worker that looks next asks the rail to cancel; an outcome under way is not disturbed
         due = payout.due_at if payout.state is PayoutState.SUBMITTING else now
-        change.set(now=now, cancel_asked_by=by, cancel_reason=reason, due_at=due)
+        change.set(cancel_asked_by=by, cancel_reason=reason, due_at=due)
 
 
 def close(

@@ -25,7 +25,7 @@ async def take_closed(store: Store, *, payout_id: UUID, closure: str, cause: str
     if payout.state in CLOSING:
         finish_closing(change=change, closure=closure, cause=cause, actor="signer", now=now)
     elif payout.closure is None and payout.state not in FINAL:
-        change.set(now=now, closure=closure)
+        change.set(closure=closure)
     if change.touched:
         await store.save([change])
     return True

@@ -84,7 +84,7 @@ async def take_watched(
                 to=AttemptState.AMBIGUOUS, cause=cause, now=now, code=PayoutCode.OUTCOME_UNKNOWN
             )
             _to_unknown(change, attempt, code=PayoutCode.OUTCOME_UNKNOWN, cause=cause, now=now)
-        change.set(now=now, due_at=now + schedule.lease, polls=payout.polls + 1)
+        change.set(due_at=now + schedule.lease, polls=payout.polls + 1)
         wish = payout.cancel_asked_by is not None and payout.cancel_answer is None
         looks.append(
             Look(
@@ -157,7 +157,7 @@ class _Judgement:
         if payout.state not in _OPEN:
             return f"{outcome} while the payout is {payout.state}" if moved else None
         if self.answer.cancel_answer is not None:
-            self.change.set(now=self.now, cancel_answer=self.answer.cancel_answer)
+            self.change.set(cancel_answer=self.answer.cancel_answer)
         if attempt.state not in ATTEMPT_OPEN and outcome is not Outcome.NO_EFFECT:
             self._look_later()
             return f"{outcome} for an attempt that was proved without effect" if moved else None
@@ -311,12 +311,12 @@ class _Judgement:
             assert payout.paid_at is not None
             watched = now < payout.paid_at + self.schedule.returns_watched
             due = now + self.schedule.look_again_in(polls=payout.polls) if watched else None
-            change.set(now=now, due_at=due)
+            change.set(due_at=due)
             unsaid = result.outcome is Outcome.NO_EFFECT
             return "no effect for a payment that was proved" if unsaid else None
         amount = result.amount if result.amount is not None else payout.amount
         if result.return_ref is None or amount > payout.amount or amount.minor <= 0:
-            change.set(now=now, due_at=now + self.schedule.poll_max)
+            change.set(due_at=now + self.schedule.poll_max)
             return "a return without a reference, or of more than was paid"
         zero = payout.amount - payout.amount
         change.move_attempt(to=AttemptState.REVERSED, cause=self._cause, now=now, answer=self._answer())
@@ -353,7 +353,7 @@ class _Judgement:
             return
         wait = self.schedule.look_again_in(polls=max(payout.polls, 1))
         wait = max(wait, timedelta(seconds=self._result.retry_after_s or 0))
-        self.change.set(now=self.now, due_at=self.now + wait)
+        self.change.set(due_at=self.now + wait)
 
     def _answer(self) -> Mapping[str, Any]:
         """What is kept of the rail's answer: no personal detail."""

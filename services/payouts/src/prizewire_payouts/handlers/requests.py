@@ -79,7 +79,7 @@ def _take(
             # it ended while the wish was on its way: that is an answer, not a fault
             return None
         return None
-    return _renew(command, change, rules=rules, now=now)
+    return _renew(command, change, rules=rules)
 
 
 def _repeated(command: RequestPayout, payout: Payout) -> Rejection | None:
@@ -184,7 +184,7 @@ def _terms_wrong(command: RequestPayout | RenewIntent, rules: Rules) -> str | No
     return None
 
 
-def _renew(command: RenewIntent, change: Change, *, rules: Rules, now: datetime) -> Rejection | None:
+def _renew(command: RenewIntent, change: Change, *, rules: Rules) -> Rejection | None:
     payout = change.payout
     if (wrong := _terms_wrong(command, rules)) is not None:
         return Rejection(code=RefusalCode.INTENT_INVALID, detail=wrong)
@@ -199,7 +199,6 @@ def _renew(command: RenewIntent, change: Change, *, rules: Rules, now: datetime)
     if command.terms.expires_at <= payout.intent_expires_at:
         return None
     change.set(
-        now=now,
         intent=command.terms.json,
         intent_signature=command.terms.signature,
         intent_expires_at=command.terms.expires_at,

@@ -50,4 +50,4 @@ def route(*, change: Change, rails: Sequence[Rail], cause: str, now: datetime) -
     if isinstance(chosen, PayoutCode):
         close(change=change, to=PayoutState.CLOSING_FAILED, code=chosen, cause=cause, actor="router", now=now)
     else:
-        change.set(now=now, rail=chosen)
+        change.set(rail=chosen)

@@ -98,7 +98,7 @@ def known_elsewhere(api: Api, tournaments: Sequence[Tournament]) -> Known:
 
     def ask(code: str) -> Counter[tuple[str, int]]:
         return Counter(
-            (item["tx_hash"], _minor(item["amount"], code))
+            (item["tx_hash"], _minor(item["pay_amount"], code))
             for item in api.items("/api/admin/payouts", state=PAID, asset=code)
             if item["correlation_id"] not in own and item["tx_hash"] is not None
         )

@@ -69,7 +69,24 @@ class PayoutAnswer(AnswerModel):
     ]
     reason: Annotated[str | None, Field(description="Why, in a person's words.", examples=[None])]
     asset: AssetCode
-    amount: DecimalAmount
+    pay_amount: Annotated[
+        DecimalAmount,
+        Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["12.50"]),
+    ]
+    debit_amount: Annotated[
+        DecimalAmount,
+        Field(
+            description="What left the player's wallet, or the funding account, for this payout.",
+            examples=["13.00"],
+        ),
+    ]
+    player_fee: Annotated[
+        DecimalAmount,
+        Field(
+            description="What a payout rule took from the player, in units of `asset`. It is not the rail's fee.",
+            examples=["0.50"],
+        ),
+    ]
     method_id: Annotated[Id | None, Field(description="The payout method. Null for an operator's payout.")]
     method_type: Annotated[str, Field(description="The type of the destination.", examples=["stellar"])]
     rail: Annotated[RailName | None, Field(description="Null before a rail was chosen.")]
@@ -98,13 +115,24 @@ class PayoutAnswer(AnswerModel):
     tx_hash: _ChainHash
     ledger: _Ledger
     proof: Annotated[ProofAnswer | None, Field(description="Null unless it was paid.")]
-    fee: Annotated[
+    rail_fee: Annotated[
         DecimalAmount | None,
-        Field(description="What the rail took for it, in units of `fee_asset`. Null before it was paid."),
+        Field(
+            description="What the rail charged for the payment, in units of `rail_fee_asset`. Null before it was paid. "
+            "`rail_fee_borne_by` says who bears it."
+        ),
     ]
-    fee_asset: AssetCode | None
+    rail_fee_asset: AssetCode | None
+    rail_fee_borne_by: Annotated[
+        str | None,
+        Field(
+            description="`platform`: all of `pay_amount` arrives. `recipient`: the rail takes its fee from what arrives. "
+            "Null before it was paid.",
+            examples=["platform"],
+        ),
+    ]
     requested_at: Moment
-    changed_at: Moment
+    changed_at: Annotated[Moment, Field(description="When it came to its present state.")]
     paid_at: Moment | None
 
 
@@ -261,7 +289,9 @@ def _members(payout: Payout) -> dict[str, Any]:
         "code": payout.code,
         "reason": payout.reason,
         "asset": payout.amount.asset.code,
-        "amount": payout.amount.to_wire(),
+        "pay_amount": payout.amount.to_wire(),
+        "debit_amount": payout.debit.to_wire(),
+        "player_fee": (payout.debit - payout.amount).to_wire(),
         "method_id": payout.method_id,
         "method_type": payout.method_type,
         "rail": payout.rail,
@@ -282,8 +312,9 @@ def _members(payout: Payout) -> dict[str, Any]:
         )
         if proof
         else None,
-        "fee": None if payout.fee is None else payout.fee.to_wire(),
-        "fee_asset": None if payout.fee is None else payout.fee.asset.code,
+        "rail_fee": None if payout.fee is None else payout.fee.to_wire(),
+        "rail_fee_borne_by": payout.fee_borne_by,
+        "rail_fee_asset": None if payout.fee is None else payout.fee.asset.code,
         "requested_at": payout.requested_at,
         "changed_at": payout.changed_at,
         "paid_at": payout.paid_at,

@@ -19,10 +19,14 @@ __all__ = [
 
 State = Annotated[PayoutState, Field(examples=["requested"])]
 Arrives = Annotated[
-    Money, Field(description="What is to arrive: the amount less `fee`.", examples=["125.00"])
+    Money, Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["125.00"])
 ]
 Fee = Annotated[
-    Money, Field(description="What a rule of payouts takes out of the amount.", examples=["0.50"])
+    Money,
+    Field(
+        description="What a payout rule takes out of `debit_amount`. It is not the rail's fee.",
+        examples=["0.50"],
+    ),
 ]
 
 
@@ -63,7 +67,7 @@ class PayoutAskedAnswer(AnswerModel):
 
     payout_id: Id
     state: State
-    fee: Fee
+    player_fee: Fee
     pay_amount: Arrives
 
 
@@ -110,8 +114,8 @@ class PayoutAnswer(AnswerModel):
     payout_id: Id
     player: Player
     asset: AssetCode
-    amount: Annotated[Money, Field(description="What left the wallet.", examples=["125.50"])]
-    fee: Fee
+    debit_amount: Annotated[Money, Field(description="What left the wallet.", examples=["125.50"])]
+    player_fee: Fee
     pay_amount: Arrives
     state: Annotated[PayoutState, Field(examples=["paid"])]
     method_id: Annotated[

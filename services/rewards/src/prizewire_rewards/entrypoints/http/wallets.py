@@ -119,7 +119,7 @@ class WalletController(Controller):
             return 202, PayoutAskedAnswer(
                 payout_id=payout.id,
                 state=payout.state,
-                fee=front.wire(payout.asset, payout.fee),
+                player_fee=front.wire(payout.asset, payout.fee),
                 pay_amount=front.wire(payout.asset, payout.pay_amount),
             )
 
@@ -204,8 +204,8 @@ def _payout(front: Front, view: PayoutView, *, player: str) -> PayoutAnswer:
         payout_id=view.id,
         player=player,
         asset=view.asset,
-        amount=front.wire(view.asset, view.amount),
-        fee=front.wire(view.asset, view.fee),
+        debit_amount=front.wire(view.asset, view.amount),
+        player_fee=front.wire(view.asset, view.fee),
         pay_amount=front.wire(view.asset, view.amount - view.fee),
         state=view.state,
         method_id=view.method_id,
