@@ -29,7 +29,7 @@ MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
 
 def refusal(rule: PayoutRule, amount: int, *, today: int = 0) -> str | None:
     try:
-        rule.check(amount=amount, asked_today=today)
+        rule.check(ASSETS["USDC"], amount=amount, asked_today=today)
     except InvalidRequest as error:
         return error.code
     return None
@@ -50,6 +50,25 @@ def refusal(rule: PayoutRule, amount: int, *, today: int = 0) -> str | None:
 def test_bounds_hold_to_the_minor_unit(amount: int, today: int, code: str | None) -> None:
     """Each bound is within what is allowed, one more is not."""
     assert refusal(RULE, amount, today=today) == code
+
+
+@pytest.mark.parametrize(
+    ("amount", "today", "said"),
+    [
+        (999, 0, "9.99 USDC is too little: at least 10.00 USDC is paid out"),
+        (50_001, 0, "500.01 USDC is too much: at most 500.00 USDC is paid out at once"),
+        (
+            50_000,
+            30_001,
+            "500.00 USDC is too much: at most 800.00 USDC is paid out in a day (UTC), and 300.01 USDC was",
+        ),
+    ],
+)
+def test_a_refusal_says_the_limit_in_units_of_the_asset(amount: int, today: int, said: str) -> None:
+    """With the amount that passed it."""
+    with pytest.raises(InvalidRequest) as caught:
+        RULE.check(ASSETS["USDC"], amount=amount, asked_today=today)
+    assert caught.value.detail.startswith(said)
 
 
 def test_a_fee_that_leaves_nothing_is_no_payout() -> None:

@@ -43,8 +43,8 @@ class PayoutRule:
             return 0
         return self.fee_flat + amount * self.fee_bps // BPS
 
-    def check(self, *, amount: int, asked_today: int) -> None:
-        """Hold one payout of ``amount`` to the bounds; ``asked_today`` was asked for before.
+    def check(self, asset: Asset, *, amount: int, asked_today: int) -> None:
+        """Hold one payout of ``amount`` to the bounds of ``asset``; ``asked_today`` was asked for before.
 
         Raises:
             InvalidRequest: ``amount_not_positive``, ``amount_below_minimum`` (also where the fee would leave nothing),
@@ -53,15 +53,22 @@ class PayoutRule:
         if amount <= 0:
             raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
         if amount < self.minimum:
-            raise InvalidRequest("amount_below_minimum", "the amount is below the least that is paid out")
-        if amount <= self.fee(amount=amount):
-            raise InvalidRequest("amount_below_minimum", "the fee would leave nothing of this amount")
+            detail = f"{asset.tell(amount)} is too little: at least {asset.tell(self.minimum)} is paid out"
+            raise InvalidRequest("amount_below_minimum", detail)
+        if amount <= (fee := self.fee(amount=amount)):
+            detail = f"the fee of {asset.tell(fee)} would leave nothing of {asset.tell(amount)}"
+            raise InvalidRequest("amount_below_minimum", detail)
         if self.maximum is not None and amount > self.maximum:
-            raise InvalidRequest(
-                "amount_above_maximum", "the amount is above the most that is paid out at once"
+            detail = (
+                f"{asset.tell(amount)} is too much: at most {asset.tell(self.maximum)} is paid out at once"
             )
+            raise InvalidRequest("amount_above_maximum", detail)
         if self.daily_limit is not None and asked_today + amount > self.daily_limit:
-            raise InvalidRequest("daily_limit_exceeded", "the amount would pass what is paid out in a day")
+            detail = (
+                f"{asset.tell(amount)} is too much: at most {asset.tell(self.daily_limit)} is paid out in a day (UTC), and "
+                f"{asset.tell(asked_today)} was asked for before"
+            )
+            raise InvalidRequest("daily_limit_exceeded", detail)
 
     def most(self, *, balance: int, asked_today: int) -> int:
         """As much of ``balance`` as the bounds let go at once; it may still be too little."""

@@ -90,7 +90,8 @@ async def request_operator_payout(
     """
     check_destination(command.destination)
     account = await _account(command.funding_account, work=work)
-    tools.payout_rules.of_operator(account.asset).check(amount=command.amount, asked_today=0)
+    rule = tools.payout_rules.of_operator(account.asset)
+    rule.check(tools.assets[account.asset], amount=command.amount, asked_today=0)
     await _covered(account, command.amount, work=work)
     payout = make_operator_payout(
         payout_id=command.id,

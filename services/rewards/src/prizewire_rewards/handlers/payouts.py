@@ -86,7 +86,7 @@ async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, no
     if command.pay_asset is not None and command.pay_asset != asset.code:
         raise InvalidRequest("quote_required", "another asset is paid out only at a quoted rate")
     rule = tools.payout_rules.of_player(asset.code)
-    rule.check(amount=command.amount, asked_today=0)
+    rule.check(asset, amount=command.amount, asked_today=0)
     method = await _method_of(command, work=work)
     balance = await work.ledger.lock_balance(Account(Kind.WINNINGS, command.player, asset.code))
     if balance < command.amount:
@@ -94,7 +94,7 @@ async def request_payout(command: RequestPayout, *, work: Work, tools: Tools, no
     if rule.daily_limit is not None:
         # The lock of the wallet keeps others of this player's requests from being counted past each other.
         asked = await work.payouts.asked_since(player=command.player, asset=asset.code, since=day_of(now))
-        rule.check(amount=command.amount, asked_today=asked)
+        rule.check(asset, amount=command.amount, asked_today=asked)
     wallet = Account(Kind.WINNINGS, command.player, asset.code)
     behind = await work.parties.of_wallet(wallet)
     if balance == command.amount and behind.parties:
