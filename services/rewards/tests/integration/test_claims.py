@@ -71,6 +71,23 @@ async def states(rig: Rig) -> dict[str, tuple[str, str]]:
     return {row["player"]: (row["state"], row["prize"]) for row in rows}
 
 
+async def test_a_claim_says_why_it_ended(rig: Rig) -> None:
+    """A prize that a correction took away was not refused, and one that nobody claimed was neither."""
+    match = await claimable(rig, ("ann", "60.00"), ("bob", "40.00"))
+    await rig.feed(rig.settlements, *match.corrected([("bob", "40.00")], at=2))
+    rig.clock.advance(timedelta(hours=2))
+    async with rig.db.transaction() as tx:
+        await expire_due(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+    shown = {}
+    for player in ("ann", "bob"):
+        async with rig.client(player) as client:
+            [shown[player]] = (await client.get("/api/claims")).json()["items"]
+    assert {player: (one["state"], one["code"]) for player, one in shown.items()} == {
+        "ann": ("rejected", "corrected"),
+        "bob": ("expired", "not_claimed"),
+    }
+
+
 async def test_final_prizes_wait_to_be_claimed(rig: Rig) -> None:
     """Nothing is credited; each prize has an open claim with a deadline, told once, and its money in one account."""
     match = await claimable(rig)

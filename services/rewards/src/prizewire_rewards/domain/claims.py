@@ -12,7 +12,11 @@ from uuid import UUID
 
 from prizewire_rewards.domain.risk import Finding
 
-__all__ = ["CLAIM_EDGES", "CLAIM_LIVE", "CLAIM_START", "Claim", "ClaimState"]
+__all__ = ["CLAIM_EDGES", "CLAIM_LIVE", "CLAIM_START", "CLAIM_SYSTEM", "Claim", "ClaimCode", "ClaimState"]
+
+
+CLAIM_SYSTEM: Final = "rewards"
+"""Who decided where no person did."""
 
 
 class ClaimState(StrEnum):
@@ -28,6 +32,19 @@ class ClaimState(StrEnum):
     """Refused, or taken back by a correction; the money is back in the pool."""
     EXPIRED = "expired"
     """Not claimed in time; the money is back in the pool."""
+
+
+class ClaimCode(StrEnum):
+    """Why a claim waits or ended without money, as its player and events are told."""
+
+    UNDER_REVIEW = "under_review"
+    """A person decides."""
+    REFUSED = "refused"
+    """A risk rule or a person refused it."""
+    CORRECTED = "corrected"
+    """A correction of the result took the prize away."""
+    NOT_CLAIMED = "not_claimed"
+    """Nobody claimed the prize in time."""
 
 
 CLAIM_START: Final = frozenset({ClaimState.OPEN})
@@ -80,3 +97,24 @@ class Claim:
     reason: str | None = None
     findings: tuple[Finding, ...] = ()
     version: int = 1
+
+    @property
+    def code(self) -> ClaimCode | None:
+        """Why it waits or ended without money; None while it is open, and once it was credited. Only a correction is told
+        from other refusals: what a rule or a person found is not for the player.
+        """
+        if self.state is ClaimState.REJECTED and self.corrected:
+            return ClaimCode.CORRECTED
+        return _CODES.get(self.state)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a correction ended it. A person may give the same word as a reason, so the decider counts too."""
+        return self.decided_by == CLAIM_SYSTEM and self.reason == ClaimCode.CORRECTED
+
+
+_CODES: Final[Mapping[ClaimState, ClaimCode]] = {
+    ClaimState.HELD: ClaimCode.UNDER_REVIEW,
+    ClaimState.REJECTED: ClaimCode.REFUSED,
+    ClaimState.EXPIRED: ClaimCode.NOT_CLAIMED,
+}

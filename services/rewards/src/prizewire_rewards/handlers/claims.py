@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import AtDeadline
-from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_LIVE, Claim, ClaimState
+from prizewire_rewards.domain.claims import (
+    CLAIM_EDGES,
+    CLAIM_LIVE,
+    CLAIM_SYSTEM,
+    Claim,
+    ClaimCode,
+    ClaimState,
+)
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import ClaimMoved, Event
 from prizewire_rewards.domain.model import Campaign, Reward, Settlement, Transition
@@ -27,8 +34,8 @@ __all__ = [
     "pass_deadlines",
 ]
 
-SYSTEM = "rewards"
-CORRECTED = "corrected"
+SYSTEM = CLAIM_SYSTEM
+CORRECTED = ClaimCode.CORRECTED
 DEADLINE_PASSED = "deadline_passed"
 AT_ONCE_MAX = 200
 """Claims that a job ends in one transaction, so that nobody waits long for their campaign."""

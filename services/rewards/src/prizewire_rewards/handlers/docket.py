@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.domain.booking import claim_move, credits_of, unclaimed_move
-from prizewire_rewards.domain.claims import CLAIM_EDGES, Claim, ClaimState
+from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_SYSTEM, Claim, ClaimCode, ClaimState
 from prizewire_rewards.domain.events import CampaignChanged, ClaimMoved, Event, RewardsMoved, Told
 from prizewire_rewards.domain.ledger import Move
 from prizewire_rewards.domain.model import Campaign, Reward, Round, Transition
@@ -22,10 +22,10 @@ from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["REFUSED", "UNCLAIMED", "UNDER_REVIEW", "Docket"]
 
-SYSTEM = "rewards"
-UNDER_REVIEW = "under_review"
-REFUSED = "refused"
-UNCLAIMED = "not_claimed"
+SYSTEM = CLAIM_SYSTEM
+UNDER_REVIEW = ClaimCode.UNDER_REVIEW
+REFUSED = ClaimCode.REFUSED
+UNCLAIMED = ClaimCode.NOT_CLAIMED
 """What everybody is told of a claim: never more, whatever the reason."""
 _TOLD = {
     RewardState.CREDITED: Told.RELEASED,

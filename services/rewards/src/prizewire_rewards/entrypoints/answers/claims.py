@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
-from prizewire_rewards.domain.claims import ClaimState
+from prizewire_rewards.domain.claims import ClaimCode, ClaimState
 from prizewire_rewards.domain.risk import RuleName, Verdict
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
@@ -37,6 +37,14 @@ class ClaimAnswer(AnswerModel):
     asset: AssetCode
     amount: Annotated[Money, Field(examples=["2600.00"])]
     state: Annotated[ClaimState, Field(examples=["held"])]
+    code: Annotated[
+        ClaimCode | None,
+        Field(
+            description="Why it waits or ended without money. `corrected`: a correction of the result took the prize away. "
+            "`refused`: it was reviewed and refused. Null while it is open, and once it was credited.",
+            examples=["under_review"],
+        ),
+    ]
     deadline: Annotated[
         Moment | None,
         Field(

@@ -214,6 +214,7 @@ def _for_player(front: Front, one: Claim) -> ClaimAnswer:
         asset=one.asset,
         amount=front.wire(one.asset, one.amount),
         state=one.state,
+        code=one.code,
         deadline=one.deadline if one.state in CLAIM_LIVE else None,
         correlation_id=one.correlation_id,
         opened_at=one.opened_at,
