@@ -78,7 +78,7 @@ class Services:
                 "correlation_id": cup.correlation_id,
                 "state": "paid",
                 "rail": cup.players[player].rail,
-                "amount": value,
+                "pay_amount": value,
                 "tx_hash": HASH if cup.players[player].rail == "stellar" else None,
                 "ledger": 7,
                 "proof": {"reference": "r-1"},
@@ -262,9 +262,9 @@ def test_payments_of_other_runs_stand_in_a_line_of_their_own(services: Services)
     """An interrupted run's prizes, paid meanwhile, are not this run's, even in the same transaction to the same player."""
     others = [Payment(OTHER, "GSOMEBODY", "USDC", 500), Payment(HASH, "GADA", "USDC", 700)]
     services.elsewhere = [
-        {"correlation_id": "an-earlier-match", "tx_hash": OTHER, "amount": "0.0000500"},
-        {"correlation_id": "an-earlier-match", "tx_hash": HASH, "amount": "0.0000700"},
-        {"correlation_id": services.cup.correlation_id, "tx_hash": HASH, "amount": "106.25"},
+        {"correlation_id": "an-earlier-match", "tx_hash": OTHER, "pay_amount": "0.0000500"},
+        {"correlation_id": "an-earlier-match", "tx_hash": HASH, "pay_amount": "0.0000700"},
+        {"correlation_id": services.cup.correlation_id, "tx_hash": HASH, "pay_amount": "106.25"},
     ]
     outcome = judged(services, payments=[*PAYMENTS, *others])
     assert outcome.good, told(outcome)

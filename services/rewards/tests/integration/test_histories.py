@@ -3,9 +3,11 @@
 import asyncio
 import csv
 import io
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +20,8 @@ from sqlalchemy import event
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.adapters.storage import histories
 from prizewire_rewards.adapters.storage.ledger import account_id
-from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.ledger import EDGES, Account, Kind
+from prizewire_rewards.domain.statement import BUCKETS
 from prizewire_rewards.domain.statuses import Status, types_with
 from prizewire_rewards.domain.views import SCAN_MAX, Category, EntryFilter, Position
 from services.rewards.tests.rig import START, Match, Rig, method_event
@@ -117,6 +120,88 @@ async def test_every_category_finds_its_entries(rig: Rig) -> None:
         of_all = await listed(rig, "/api/transactions/all", who="boss", roles=("admin",), type=category.value)
         assert of_all, category
         assert {one["category"] for one in of_all} == {category.value}
+
+
+def by_bucket(entries: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
+    """What entries, of the listing or the CSV, leave in each bucket of each asset."""
+    held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for one in entries:
+        amount = Decimal(one["amount"])
+        if one["from_bucket"]:
+            held[one["asset"], one["from_bucket"]] -= amount
+        if one["to_bucket"]:
+            held[one["asset"], one["to_bucket"]] += amount
+    return dict(held)
+
+
+async def every_edge(rig: Rig, asset: str) -> None:
+    """A history of ann's with every kind of transfer that the ledger lets touch a wallet, each of another amount."""
+
+    def account(kind: Kind) -> Account:
+        return Account(kind, "ann" if kind in BUCKETS else "x", asset)
+
+    edges = [edge for edge in EDGES if {edge.debit, edge.credit} & set(BUCKETS)]
+    assert len(edges) == 22
+    filled = (
+        ("campaign_funded", Kind.EXTERNAL_IN, Kind.POOL, 1_000_000),
+        ("prize_reserved", Kind.POOL, Kind.RESERVED, 900_000),
+        ("opening_balance", Kind.EXTERNAL_IN, Kind.WINNINGS, 500_000),
+        ("topup_credited", Kind.EXTERNAL_IN, Kind.TOPUP, 300_000),
+        ("prize_pending", Kind.RESERVED, Kind.PENDING, 200_000),
+        ("claim_opened", Kind.RESERVED, Kind.CLAIMABLE, 100_000),
+        ("payout_requested", Kind.WINNINGS, Kind.PAYOUT_PENDING, 50_000),
+        ("entry_fee_held", Kind.WINNINGS, Kind.ESCROW_WINNINGS, 50_000),
+        ("entry_fee_held", Kind.TOPUP, Kind.ESCROW_TOPUP, 50_000),
+    )
+    for type_, debit, credit, amount in filled:
+        await post(rig, type_, account(debit), account(credit), amount)
+    for number, edge in enumerate(edges):
+        await post(rig, edge.type, account(edge.debit), account(edge.credit), 1 + 7 * number)
+
+
+async def test_a_history_adds_up_to_the_wallet(rig: Rig) -> None:
+    """By bucket and asset, in the listing, the CSV and the statement, over every transfer that touches a wallet. What
+    moves between two buckets is neither credit nor debit, so that both together make the wallet.
+    """
+    for asset in ("USDC", "EURC"):
+        await every_edge(rig, asset)
+    shown = await listed(rig, "/api/wallet/transactions")
+    of_admin = await listed(rig, "/api/transactions/all", who="boss", roles=("admin",), player="ann")
+    async with rig.client("ann") as ann:
+        wallet = (await ann.get("/api/wallet")).json()["balances"]
+        text = (await ann.get("/api/wallet/transactions.csv")).text
+        period = {"from": "2020-01-01", "to": "2030-01-01"}
+        statements = {
+            asset: (await ann.get("/api/wallet/statement.pdf", params={"asset": asset, **period})).content
+            for asset in ("USDC", "EURC")
+        }
+    exported = list(csv.DictReader(io.StringIO(text, newline="")))
+    held = {
+        (one["asset"], bucket): Decimal(one[bucket])
+        for one in wallet
+        for bucket in ("winnings", "topup", "pending")
+    }
+    assert len(held) == 6
+    assert all(held.values())
+    for entries in (shown, exported, of_admin):
+        assert by_bucket(entries) == held
+        for asset in ("USDC", "EURC"):
+            whole = sum(
+                Decimal(one["amount"]) * {"credit": 1, "debit": -1, "internal": 0}[one["direction"]]
+                for one in entries
+                if one["asset"] == asset
+            )
+            assert whole == sum(value for (of, _), value in held.items() if of == asset)
+        [matured] = [one for one in entries if one["type"] == "prize_matured" and one["asset"] == "USDC"]
+        assert (matured["direction"], matured["from_bucket"], matured["to_bucket"]) == (
+            "internal",
+            "pending",
+            "winnings",
+        )
+    for asset, document in statements.items():
+        written = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
+        for bucket, name in (("winnings", "Winnings"), ("topup", "Top-ups"), ("pending", "Pending prizes")):
+            assert f"{name} 0.00 {held[asset, bucket]}" in written
 
 
 async def test_every_status_finds_its_entries(rig: Rig) -> None:

@@ -37,8 +37,8 @@ WHEREABOUTS: Final = (
 BUCKETS: Final = ("winnings", "topup", "pending")
 CREDITED: Final = frozenset({"pending", "credited"})
 """States of a reward whose money is in its player's wallet, as long as no payout was requested."""
-WITHIN_A_WALLET: Final = frozenset({"prize_matured"})
-"""Transfers from one bucket to another, which a history shows once."""
+SIGNS: Final = {"credit": 1, "debit": -1, "internal": 0}
+"""What an entry of a history does to the whole wallet; `internal` moves from one bucket to another."""
 PARALLEL_REQUESTS: Final = 8
 SETTLED_DEADLINE_S: Final = 5.0
 """How long sums that do not match are asked for again."""
@@ -206,10 +206,7 @@ def _wallet(
     asset = assets[code]
     history = of_run = 0
     for entry in api.items("/api/wallet/transactions", player=player, asset=code):
-        if entry["type"] in WITHIN_A_WALLET:
-            continue
-        minor = Amount.parse(asset, entry["amount"]).minor
-        signed = minor if entry["direction"] == "credit" else -minor
+        signed = SIGNS[entry["direction"]] * Amount.parse(asset, entry["amount"]).minor
         history += signed
         of_run += signed if entry["correlation_id"] in run else 0
     balances = api.get("/api/wallet", player=player)["balances"]

@@ -20,7 +20,7 @@ __all__ = [
     "TransferAnswer",
 ]
 
-Direction = Literal["credit", "debit"]
+Direction = Literal["credit", "debit", "internal"]
 Bucket = Literal["winnings", "topup", "pending"]
 
 
@@ -77,11 +77,26 @@ class PlayerTransferAnswer(TransferAnswer):
     direction: Annotated[
         Direction,
         Field(
-            description="Whether the player gets or gives. Between two buckets it is `credit`.",
+            description="`credit`: money comes into the wallet. `debit`: money leaves it. `internal`: it moves from one "
+            "bucket of the wallet to another. Credits less debits are what the whole wallet holds.",
             examples=["credit"],
         ),
     ]
-    bucket: Annotated[Bucket, Field(description="The player's bucket that moved.", examples=["winnings"])]
+    from_bucket: Annotated[
+        Bucket | None,
+        Field(
+            description="The player's bucket that gives the amount. Null where it comes from outside the wallet.",
+            examples=[None],
+        ),
+    ]
+    to_bucket: Annotated[
+        Bucket | None,
+        Field(
+            description="The player's bucket that gets the amount. Null where it leaves the wallet. Of a bucket, the "
+            "amounts that it gets less those that it gives are what it holds.",
+            examples=["winnings"],
+        ),
+    ]
 
 
 class AccountAnswer(AnswerModel):
@@ -109,13 +124,24 @@ class LedgerTransferAnswer(TransferAnswer):
     direction: Annotated[
         Direction | None,
         Field(
-            description="In a listing of one player: whether the player gets or gives. Else null.",
+            description="In a listing of one player: whether money comes into the wallet, leaves it, or moves from one "
+            "bucket to another (`internal`). Else null.",
             examples=[None],
         ),
     ]
-    bucket: Annotated[
+    from_bucket: Annotated[
         Bucket | None,
-        Field(description="In a listing of one player: the bucket that moved. Else null.", examples=[None]),
+        Field(
+            description="In a listing of one player: the bucket that gives the amount, if one does. Else null.",
+            examples=[None],
+        ),
+    ]
+    to_bucket: Annotated[
+        Bucket | None,
+        Field(
+            description="In a listing of one player: the bucket that gets the amount, if one does. Else null.",
+            examples=[None],
+        ),
     ]
 
 

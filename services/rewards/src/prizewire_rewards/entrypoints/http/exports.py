@@ -28,9 +28,9 @@ from prizewire_rewards.entrypoints.http.listing import (
     HistoryFilters,
     HistoryQuery,
     arrives_of,
-    direction_of,
     fees_of,
     filter_of,
+    side_of,
 )
 from prizewire_rewards.entrypoints.http.parameters import (
     ASSET_PATTERN,
@@ -72,15 +72,15 @@ def _common(front: Front, entry: Entry) -> tuple[str, ...]:
 
 
 _COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "fees", "arrives")
-_OF_PLAYER: Final = (*_COMMON, "direction", "bucket", "correlation_id", "group_id")
+_OF_PLAYER: Final = (*_COMMON, "direction", "from_bucket", "to_bucket", "correlation_id", "group_id")
 _OF_ALL: Final = (
     *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",
 )  # fmt: skip
 
 
 def _row_of_player(front: Front, entry: Entry, *, player: str) -> tuple[str, ...]:
-    direction, bucket = direction_of(entry, player=player)
-    return (*_common(front, entry), direction, bucket, entry.correlation_id, str(entry.group))
+    side = [word or "" for word in side_of(entry, player=player)]
+    return (*_common(front, entry), *side, entry.correlation_id, str(entry.group))
 
 
 def _row_of_all(front: Front, entry: Entry) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
@@ -41,8 +41,8 @@ __all__ = [
     "HistoryPage",
     "HistoryPaging",
     "HistoryQuery",
+    "WalletSide",
     "arrives_of",
-    "direction_of",
     "fees_of",
     "filter_of",
     "ledger_page",
@@ -51,9 +51,9 @@ __all__ = [
     "player_transfer",
     "provide_history",
     "provide_paging",
+    "side_of",
 ]
 
-_WALLET = "wallet:"
 _BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
 PAGES_SCAN_MAX = 50_000
 """Entries among which an earlier system's page by number is looked for, where it has a filter."""
@@ -62,7 +62,10 @@ PAGE_MAX = 200
 FILTER_REFUSALS = ("asset_unknown", "type_unknown", "status_unknown", "period_invalid")
 """What filters are refused with: 400."""
 PAGE_REFUSALS = (*FILTER_REFUSALS, "page_invalid")
-_TYPES = "A type of transfer or a category. Of one player's, `credit` and `debit` are the direction."
+_TYPES = (
+    "A type of transfer or a category. Of one player's, `credit` finds what a bucket gets and `debit` what a bucket "
+    "gives: an entry between two buckets is found by both."
+)
 _FROM = (
     "No earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
@@ -94,6 +97,14 @@ class HistoryPaging:
     cursor: str | None
     limit: int | None
     page: int | None
+
+
+class WalletSide(NamedTuple):
+    """What a transfer does to one player's wallet."""
+
+    direction: Direction
+    from_bucket: Bucket | None
+    to_bucket: Bucket | None
 
 
 def provide_history(
@@ -260,20 +271,23 @@ def _position(cursor: str | None) -> Position | None:
 
 def player_transfer(front: Front, entry: Entry, *, player: str) -> PlayerTransferAnswer:
     """A transfer from the side of a player whose wallet it touches."""
-    direction, bucket = direction_of(entry, player=player)
-    return PlayerTransferAnswer(**_shown(front, entry), direction=direction, bucket=bucket)
+    direction, from_bucket, to_bucket = side_of(entry, player=player)
+    return PlayerTransferAnswer(
+        **_shown(front, entry), direction=direction, from_bucket=from_bucket, to_bucket=to_bucket
+    )
 
 
 def ledger_transfer(front: Front, entry: Entry, *, player: str | None) -> LedgerTransferAnswer:
     """A transfer with both accounts, and the side of a player if one is named."""
-    direction, bucket = (None, None) if player is None else direction_of(entry, player=player)
+    side = None if player is None else side_of(entry, player=player)
     return LedgerTransferAnswer(
         **_shown(front, entry),
         debit=AccountAnswer(kind=Kind(entry.debit_kind), owner=entry.debit_owner),
         credit=AccountAnswer(kind=Kind(entry.credit_kind), owner=entry.credit_owner),
         cause=entry.cause,
-        direction=direction,
-        bucket=bucket,
+        direction=None if side is None else side.direction,
+        from_bucket=None if side is None else side.from_bucket,
+        to_bucket=None if side is None else side.to_bucket,
     )
 
 
@@ -326,13 +340,17 @@ def arrives_of(front: Front, entry: Entry) -> str | None:
     return front.wire(entry.asset, left)
 
 
-def direction_of(entry: Entry, *, player: str) -> tuple[Direction, Bucket]:
-    """Whether an entry is a credit or a debit to the player, and of which bucket; from one bucket to another it is the
-    credit that is shown.
-    """
-    credited = entry.credit_owner == player and entry.credit_kind.startswith(_WALLET)
-    bucket = _BUCKET_OF[entry.credit_kind if credited else entry.debit_kind]
-    return "credit" if credited else "debit", bucket
+def side_of(entry: Entry, *, player: str) -> WalletSide:
+    """What an entry does to a player's wallet: it takes its amount from one bucket, gives it to one, or both."""
+    from_bucket = _bucket_of(entry.debit_kind) if entry.debit_owner == player else None
+    to_bucket = _bucket_of(entry.credit_kind) if entry.credit_owner == player else None
+    if from_bucket is not None and to_bucket is not None:
+        return WalletSide("internal", from_bucket, to_bucket)
+    return WalletSide("debit" if to_bucket is None else "credit", from_bucket, to_bucket)
+
+
+def _bucket_of(kind: str) -> Bucket | None:
+    return _BUCKET_OF.get(kind)
 
 
 HistoryQuery = NamedDependency[HistoryFilters]
