@@ -39,6 +39,10 @@ class Verdict:
     ok: bool
     breaches: tuple[str, ...] = ()
     looked_at: int | None = None
+    compared_since: str | None = None
+    """Of a comparison: what was before this moment was found sound by an earlier run and not compared again. None where
+    everything was compared.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +151,7 @@ def _agreements(api: Api, *, memory: Memory | None, silent: Sequence[str]) -> li
                 ok=not agreed.breaches,
                 breaches=agreed.breaches,
                 looked_at=agreed.looked_at,
+                compared_since=None if since is None else since.isoformat(),
             )
         )
     return found

@@ -1,6 +1,7 @@
 """`prizewire verify`: whether everything holds that must."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from prizewire_devstack.home import Home
 from prizewire_devstack.texts import printable
 from prizewire_devstack.verification import TIMEOUT_S, Verification, verify
 
+ROUNDS_COMPARED: Final = "prizes_are_those_settled"
+"""The invariant that compares the rounds that ended."""
 MEMORY_NAME: Final = "verified.json"
 """The file in the state directory of a local stack."""
 
@@ -71,4 +74,20 @@ def render(found: Verification) -> None:
     if found.silent:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif found.good:
-        console.print(f"{len(found.verdicts)} invariants hold.", highlight=False)
+        console.print(
+            f"{len(found.verdicts)} invariants hold{_compared(found)}.", highlight=False, soft_wrap=True
+        )
+
+
+def _compared(found: Verification) -> str:
+    """How many rounds were compared between settlement and rewards, and which were not compared again."""
+    for one in found.verdicts:
+        if one.invariant == ROUNDS_COMPARED:
+            rounds = (
+                "1 round that ended was" if one.looked_at == 1 else f"{one.looked_at} rounds that ended were"
+            )
+            if one.compared_since is None:
+                return f"; {rounds} compared, which are all"
+            since = datetime.fromisoformat(one.compared_since)
+            return f"; {rounds} compared, none from before {since:%Y-%m-%dT%H:%M:%SZ}, found sound then (--all compares all)"
+    return ""
