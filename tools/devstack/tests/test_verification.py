@@ -81,7 +81,7 @@ class Installation:
     def pay(self, name: str, *, days_ago: float, **changes: Any) -> None:
         """A payout that was asked for so long ago, and taken; ``changes`` say otherwise of what rewards has."""
         at = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
-        both = {"payout_id": name, "player": "ann", "asset": "EURC", "amount": "2.00", "requested_at": at}
+        both = {"payout_id": name, "player": "ann", "asset": "EURC", "pay_amount": "2.00", "requested_at": at}
         self.wanted[name] = {**both, "state": "paid", "changed_at": at, **changes}
         self.taken[name] = {**both, "state": "paid"}
 
@@ -176,7 +176,26 @@ def test_everything_holds(run: Any) -> None:
         [service, "sums", "ok", "7"] for service in SERVICES_WITH_API
     ]
     assert "prizes_are_those_settled" in said
-    assert "8 invariants hold." in said
+    assert "8 invariants hold; 2 rounds that ended were compared, which are all." in said
+
+
+def test_rounds_that_were_not_compared_again_are_told(
+    run: Any, installation: Installation, tmp_path: Path
+) -> None:
+    """The last line says how many rounds were compared and from which mark on; with --all there is none."""
+    kept = ("--memory", str(tmp_path / "kept.json"))
+    run(*kept)
+    mark = when(installation.ended["r2"])
+    code, said = run(*kept)
+    assert code == 0
+    assert f"1 round that ended was compared, none from before {mark:%Y-%m-%dT%H:%M:%SZ}" in said
+    [found] = [
+        one
+        for one in json.loads(run(*kept, "--json")[1])["checks"]
+        if one["invariant"] == "prizes_are_those_settled"
+    ]
+    assert (found["looked_at"], found["compared_since"]) == (1, mark.isoformat())
+    assert "2 rounds that ended were compared, which are all." in run(*kept, "--all")[1]
 
 
 def test_a_breach_is_told_and_counted(run: Any, installation: Installation) -> None:
@@ -190,7 +209,7 @@ def test_a_breach_is_told_and_counted(run: Any, installation: Installation) -> N
     found = json.loads(said)
     assert (code, found["ok"]) == (1, False)
     assert {"service": "payouts", "invariant": "sums", "ok": False, "breaches": ["payout 7 is paid twice"],
-            "looked_at": 7} in found["checks"]  # fmt: skip
+            "looked_at": 7, "compared_since": None} in found["checks"]  # fmt: skip
 
 
 def test_a_service_that_does_not_answer_fails_it(run: Any, installation: Installation) -> None:
@@ -346,7 +365,7 @@ def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) 
     [
         ({"state": "requested"}, None, ["payouts_are_known"], "payouts does not know it"),
         (None, {}, ["payouts_were_asked_for"], "rewards never asked for it"),
-        ({"amount": "3.00"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "amount differs"),
+        ({"pay_amount": "3.00"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "pay_amount differs"),
         ({"player": "bob"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "player differs"),
         ({"asset": "USDC"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "asset differs"),
         ({}, {"state": "held"}, ["payouts_are_known"], "payouts has it as held"),

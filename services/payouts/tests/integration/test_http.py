@@ -439,7 +439,7 @@ async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
     answer = await client.get(path, params={"ids": ",".join([*ids, str(uuid4())])}, headers=staff)
     found = {one["payout_id"]: one for one in answer.json()["items"]}
     assert set(found) == set(ids)
-    assert {(one["player"], one["amount"], one["state"]) for one in found.values()} == {
+    assert {(one["player"], one["pay_amount"], one["state"]) for one in found.values()} == {
         ("ana", intents[0].pay_amount, "approved")
     }
     assert (await client.get(path, params={"ids": "p1"}, headers=staff)).status_code == 400

@@ -32,7 +32,7 @@ COMPARED_HEADS: Final = (
     "digest",
 )
 """What both services say of a settlement, and must say alike."""
-COMPARED_PAYOUTS: Final = ("player", "asset", "amount")
+COMPARED_PAYOUTS: Final = ("player", "asset", "pay_amount")
 """What both services say of a payout, and must say alike."""
 CLOSED: Final = frozenset({"paid", "failed", "rejected", "cancelled", "returned"})
 """States of a payout in which its money has moved, or moves back."""
@@ -168,7 +168,7 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
 
 
 def _of_asked(asked: Item, known: Item | None, *, now: datetime) -> str | None:
-    has = f"payout {asked['payout_id']}: rewards asked for {asked['amount']} {asked['asset']}"
+    has = f"payout {asked['payout_id']}: rewards asked for {asked['pay_amount']} {asked['asset']}"
     if known is None:
         if datetime.fromisoformat(asked["requested_at"]) > now - PAYOUT_GRACE:
             return None
@@ -183,7 +183,7 @@ def _of_asked(asked: Item, known: Item | None, *, now: datetime) -> str | None:
 
 
 def _of_taken(taken: Item, asked: Item | None) -> str | None:
-    has = f"payout {taken['payout_id']}: payouts has it with {taken['amount']} {taken['asset']}"
+    has = f"payout {taken['payout_id']}: payouts has it with {taken['pay_amount']} {taken['asset']}"
     if asked is None:
         return f"{has}, rewards never asked for it"
     name = _other_terms(taken, asked)

@@ -144,7 +144,7 @@ class KnownPayoutAnswer(AnswerModel):
         str | None, Field(description="Who is paid. Null for an operator's payout.", examples=["ana"])
     ]
     asset: AssetCode
-    amount: DecimalAmount
+    pay_amount: Annotated[DecimalAmount, Field(description="What is paid out.", examples=["12.50"])]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     requested_at: Moment
 
@@ -222,7 +222,7 @@ def known_payout_answer(payout: Payout) -> KnownPayoutAnswer:
         payout_id=payout.payout_id,
         player=payout.player,
         asset=payout.amount.asset.code,
-        amount=payout.amount.to_wire(),
+        pay_amount=payout.amount.to_wire(),
         state=payout.state,
         requested_at=payout.requested_at,
     )

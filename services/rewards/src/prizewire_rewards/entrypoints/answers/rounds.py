@@ -63,7 +63,7 @@ class AskedPayoutAnswer(AnswerModel):
     payout_id: Id
     player: Annotated[Player | None, Field(description="Null for an operator's payout.", examples=["ann"])]
     asset: AssetCode
-    amount: Annotated[Money, Field(description="What its payee gets, the fee taken off.")]
+    pay_amount: Annotated[Money, Field(description="What is paid out: the player's fee is taken off.")]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     requested_at: Moment
     changed_at: Annotated[Moment, Field(description="When it was asked for or last changed.")]

@@ -144,7 +144,7 @@ def _asked(front: Front, found: AskedPayout) -> AskedPayoutAnswer:
         payout_id=found.payout_id,
         player=found.player,
         asset=found.asset,
-        amount=front.wire(found.asset, found.amount),
+        pay_amount=front.wire(found.asset, found.amount),
         state=PayoutState(found.state),
         requested_at=found.requested_at,
         changed_at=found.changed_at,
