@@ -220,7 +220,7 @@ async def test_payouts_that_were_asked_for_are_listed_by_their_last_change(rig: 
     rig.clock.advance(timedelta(minutes=1))
     await rig.settle(Match(campaign, [("bob", "7.00")]))
     found = await pages(rig, "/api/rewards/payouts/asked")
-    names = ("player", "asset", "amount", "state")
+    names = ("player", "asset", "pay_amount", "state")
     assert [[one[name] for name in names] for one in found] == [
         ["bob", "USDC", "7.00", "requested"],
         ["ann", "USDC", "6.00", "requested"],
