@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.database import sqlstate
-from prizewire_chassis.settings import ConfigurationError, load_assets
+from prizewire_chassis.settings import ConfigurationError, NotMigrated, load_assets
 from prizewire_money import AssetRegistry, MoneyError
 
 __all__ = ["amount_sql", "check_assets", "read_assets", "store_assets"]
@@ -61,7 +61,8 @@ async def check_assets(database: Database, assets: AssetRegistry, *, file: str) 
 
     Raises:
         ConfigurationError: the file changes an asset that the database knows, no longer names it, or names one that the
-            database does not know; or the database has no tables yet.
+            database does not know.
+        NotMigrated: the database has no tables yet.
         DBAPIError: the database is away.
     """
     try:
@@ -70,7 +71,7 @@ async def check_assets(database: Database, assets: AssetRegistry, *, file: str) 
     except DBAPIError as error:
         if sqlstate(error) != _NO_SUCH_TABLE:
             raise
-        raise ConfigurationError("the database has no tables yet: run the command `migrate`") from None
+        raise NotMigrated("it has no tables yet: run the command `migrate`") from None
 
 
 def _compare(assets: AssetRegistry, stored: Iterable[Any], *, file: str) -> None:

@@ -13,7 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prizewire_chassis.keys import UnsafeKeyFile, read_secret_of
 from prizewire_money import AssetRegistry
 
-__all__ = ["BY_FILE_ONLY", "ApiSettings", "ConfigurationError", "ServiceSettings", "load_assets"]
+__all__ = [
+    "BY_FILE_ONLY",
+    "ApiSettings",
+    "ConfigurationError",
+    "NotMigrated",
+    "ServiceSettings",
+    "load_assets",
+]
 
 
 BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
@@ -23,6 +30,10 @@ _OF_KEYS = re.compile(r"(key|secret|secrets)_file")
 
 class ConfigurationError(Exception):
     """The service must not start like this. The message is a sentence for the operator."""
+
+
+class NotMigrated(Exception):
+    """The service's database is there, and its migrations were not run yet. The message is a sentence for the operator."""
 
 
 class ServiceSettings(BaseSettings):

@@ -202,12 +202,16 @@ async def test_a_database_that_refuses_for_good_ends_the_start(
     assert "hush" not in sentence
 
 
-async def test_a_database_without_tables_ends_the_start(place: Place, urls: DatabaseUrls) -> None:
-    """The sentence says which command makes them."""
+async def test_a_database_without_tables_is_waited_for(place: Place, urls: DatabaseUrls) -> None:
+    """The line says which command makes them; once it was run, the service goes on."""
     serving = await place.start("serve", "--roles", "http", runtime=urls.runtime)
-    assert await asyncio.wait_for(serving.wait(), DEADLINE_S) == 2
-    [sentence] = place.log("serve").read_text().splitlines()
-    assert sentence == "settlement: the database has no tables yet: run the command `migrate`"
+    await place.said("serve", "it has no tables yet: run the command `migrate`")
+    assert not await place.ready()
+    assert serving.returncode is None
+    migrating = await place.start("migrate", runtime=urls.runtime, migration=urls.migration)
+    assert await asyncio.wait_for(migrating.wait(), DEADLINE_S) == 0, place.log("migrate").read_text()
+    await eventually(place.ready, deadline_s=DEADLINE_S)
+    assert "Traceback" not in place.log("serve").read_text()
 
 
 async def test_a_wrong_setting_is_told_before_the_database_answers(place: Place) -> None:

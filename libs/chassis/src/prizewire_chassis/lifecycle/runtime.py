@@ -92,7 +92,8 @@ async def check_database(runtime: Runtime, built: Built) -> None:
     """See that the database answers, and that it knows the service's assets as they are.
 
     Raises:
-        ConfigurationError: it has no tables yet, or the assets differ.
+        ConfigurationError: the assets differ.
+        NotMigrated: it has no tables yet.
         Exception: what the driver raises while the database is away.
     """
     await runtime.db.ping()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from prizewire_chassis.db import is_transient
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.settings import ConfigurationError
+from prizewire_chassis.settings import ConfigurationError, NotMigrated
 
 __all__ = ["STOP_SIGNALS", "unless_stopped", "wait_for_database", "wait_for_kafka"]
 
@@ -47,7 +47,7 @@ async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str)
             raise
         except Exception as error:  # noqa: BLE001 - drivers raise many kinds while a database is away
             reason = _reason(error)
-            if not is_transient(error):
+            if not is_transient(error) and not isinstance(error, NotMigrated):
                 raise ConfigurationError(
                     f"the database does not take the connection of {setting}: {reason}"
                 ) from None
