@@ -149,4 +149,6 @@ async def test_verify_sees_fees_that_left_without_approval(earned: Rig) -> None:
     async with earned.db.transaction() as tx:
         await open_account(tx, world)
         await insert(tx, "fee_withdrawn", fees, world, 700, correlation=identifier)
-    assert any("is filed, and 700 have left by it" in breach for breach in await earned.breaches())
+    assert any(
+        "of 7.00 USDC is filed, and 7.00 USDC has left by it" in breach for breach in await earned.breaches()
+    )
