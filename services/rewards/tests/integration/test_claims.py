@@ -187,7 +187,7 @@ async def suspect(rig: Rig, rule: str) -> Match:
 async def test_whatever_holds_a_claim_the_player_hears_the_same(
     rig: Rig, rule: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """State and deadline, and nothing else: not in the answer, the events, or the log. Operators see it all."""
+    """State, code and deadline, and nothing else: not in the answer, the events, or the log. Operators see it all."""
     match = await suspect(rig, rule)
     path = str(match.reward_id("ann"))
     watch = next(job for job in rig.built.jobs if job.name == "invariants")
@@ -205,6 +205,7 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
         "asset": "USDC",
         "amount": "60.00",
         "state": "held",
+        "code": "under_review",
         "deadline": in_utc(deadline),
         "correlation_id": match.correlation_id,
         "opened_at": in_utc(claim["opened_at"]),
