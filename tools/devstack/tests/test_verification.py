@@ -143,6 +143,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
 
     monkeypatch.setattr("prizewire_devstack.api.httpx.Client", over_nothing)
     monkeypatch.setattr(agreement, "AGREED_DEADLINE_S", 0.01)
+    monkeypatch.setattr(verification, "ANSWER_DEADLINE_S", 0.01)
     monkeypatch.setenv(URL_VARIABLE, "http://prizewire.test")
     monkeypatch.setenv(TOKEN_VARIABLE, "token")
     return made
@@ -220,6 +221,25 @@ def test_a_service_that_does_not_answer_fails_it(run: Any, installation: Install
     assert "webhooks does not answer" in said
     installation.down.add("rewards")
     assert json.loads(run("--json")[1])["silent"] == ["rewards", "webhooks"]
+
+
+def test_a_service_that_answers_in_a_moment_is_asked_again(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its database was restarted, and its first answers are 503."""
+    monkeypatch.setattr(verification, "ANSWER_DEADLINE_S", 20.0)
+    honest = installation.answer
+    refusals = [httpx.Response(503, json={"code": "unavailable", "detail": "away"})] * 2
+
+    def later(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/services/settlement/checks" and refusals:
+            return refusals.pop()
+        return honest(request)
+
+    monkeypatch.setattr(installation, "answer", later)
+    with Api(base_url="http://prizewire.test", token="token") as patient:
+        assert verify(patient).good
+    assert refusals == []
 
 
 @pytest.mark.parametrize(
@@ -452,7 +472,9 @@ def test_the_command_keeps_what_it_found(run: Any, installation: Installation, t
 
 def test_the_signer_is_read_by_its_metrics(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """It serves no checks; a gauge above zero is a breach, and silence is no good news."""
-    said = {"text": 'prizewire_signer_breaches{invariant="limits_kept"} 0.0\nother{invariant="x"} 3.0\n'}
+    audited = 'prizewire_invariant_breaches{name="audit.chain"} 0.0\n'
+    kept = 'prizewire_signer_breaches{invariant="limits_kept"} 0.0\nother{invariant="x"} 3.0\n'
+    said = {"text": kept + audited}
     monkeypatch.setattr(verification.httpx, "get", lambda *_, **__: httpx.Response(200, text=said["text"]))
     found = verify(api, signer_url="http://signer.test")
     assert Verdict(service="signer", invariant="limits_kept", ok=True) in found.verdicts
@@ -461,8 +483,9 @@ def test_the_signer_is_read_by_its_metrics(api: Api, monkeypatch: pytest.MonkeyP
     said["text"] += parked
     [broken] = verify(api, signer_url="http://signer.test").broken
     assert broken.invariant == "events.none_is_parked"
-    said["text"] = 'prizewire_signer_breaches{invariant="limits_kept"} 2.0\n'
+    said["text"] = 'prizewire_signer_breaches{invariant="limits_kept"} 2.0\n' + audited
     assert not verify(api, signer_url="http://signer.test").good
     monkeypatch.setattr(verification, "SIGNER_DEADLINE_S", 0.01)
-    said["text"] = ""
-    assert verify(api, signer_url="http://signer.test").silent == ("signer",)
+    for looked_at_in_part in ("", kept, audited):
+        said["text"] = looked_at_in_part
+        assert verify(api, signer_url="http://signer.test").silent == ("signer",)

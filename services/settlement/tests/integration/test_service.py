@@ -238,7 +238,7 @@ async def published(
 async def test_the_example_of_a_game_server_reports_a_result(
     process: Process, keyring: Keyring, tmp_path: Path
 ) -> None:
-    """Key and public entry by `prizewire source keygen`, a token by an admin, then the script as it stands: settled, once."""
+    """Key and public entry by `prizewire source keygen`, a token by an admin, then the script as it stands, twice: settled, once."""
     key_file = tmp_path / "chess.key"
     made = CliRunner().invoke(source_command, ["keygen", str(key_file), "--keyid", "chess-1"])
     body = competition_body(sources=[{"source": SOURCE, "keys": [json.loads(made.output)]}])
@@ -254,17 +254,24 @@ async def test_the_example_of_a_game_server_reports_a_result(
         "KEY_FILE": str(key_file),
     }
     script = repository_root() / "examples" / "game_server" / "report.py"
-    for _ in range(2):
-        told = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
-            [sys.executable, str(script), "4711", "cup", "ann", "bob", "cyd"],
+
+    def report(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(script), *arguments],
             env=environment,
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
             timeout=60,
         )
-        # the same attempt again has another time: its key is used, and the result stands
-        assert told.returncode == 0 or "409" in told.stderr, told.stderr
+
+    for _ in range(2):
+        told = report("4711", "cup", "ann", "bob", "cyd")
+        assert told.returncode == 0, told.stderr
+    assert (refused := report("4712", "none", "ann", "bob")).returncode == 1
+    assert refused.stderr.startswith("422 competition_unknown: ")
+    assert "MATCH_ID COMPETITION PLAYER" in report().stderr
     assert await process.count("settlements") == 1
     assert await process.count("stuck_events WHERE subject = '4711'") == 0
 

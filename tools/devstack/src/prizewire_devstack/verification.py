@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 
 from prizewire_devstack import tracing
 from prizewire_devstack.agreement import Memory, compare
-from prizewire_devstack.api import Api
+from prizewire_devstack.api import Api, ApiError
 from prizewire_devstack.comparisons import COMPARISONS
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
@@ -19,8 +19,12 @@ __all__ = ["TIMEOUT_S", "Verdict", "Verification", "verify"]
 
 TIMEOUT_S: Final = 600.0
 """A service's checks look at everything that it has, however long that takes."""
-SIGNER_DEADLINE_S: Final = 20.0
+ANSWER_DEADLINE_S: Final = 5.0
+"""So long a service is asked again that could not answer, such as one whose database was restarted."""
+SIGNER_DEADLINE_S: Final = 40.0
 """The signer looks at its invariants by itself; so long it may take to have done so once."""
+SIGNER_LAST: Final = "audit.chain"
+"""The last of the checks that every service has: where its gauge is set, the others are."""
 _SIGNER_GAUGE: Final = re.compile(
     r'^prizewire_signer_breaches\{invariant="([^"]+)"\} ([0-9.e+]+)$', re.MULTILINE
 )
@@ -83,9 +87,7 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
         DevstackError: the installation as a whole does not answer.
     """
     silent: list[str] = []
-    answers = tracing.ask_each(
-        SERVICES_WITH_API, lambda service: api.get(f"/api/services/{service}/checks")["checks"], silent=silent
-    )
+    answers = tracing.ask_each(SERVICES_WITH_API, lambda service: _checks(api, service), silent=silent)
     verdicts = [
         Verdict(
             service=service,
@@ -105,6 +107,25 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
     return Verification(verdicts=tuple(verdicts), silent=tuple(silent))
 
 
+def _checks(api: Api, service: str) -> list[dict[str, Any]]:
+    """A service's checks, asked again for a while if it cannot answer."""
+    path = f"/api/services/{service}/checks"
+
+    def asked() -> Any:
+        try:
+            return api.get(path)
+        except ApiError as error:
+            if not error.unanswered:
+                raise
+            return None
+
+    try:
+        answer = eventually_sync(asked, deadline_s=ANSWER_DEADLINE_S)
+    except NotInTimeError:
+        answer = api.get(path)
+    return cast("list[dict[str, Any]]", answer["checks"])
+
+
 def _signer(url: str) -> list[Verdict]:
     """The signer serves no checks, but tells in its metrics what its own looks found; none when it does not answer."""
     found: list[tuple[str, float]] = []
@@ -114,9 +135,9 @@ def _signer(url: str) -> list[Verdict]:
             text = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
         except httpx.TransportError:
             return False
-        own = _SIGNER_GAUGE.findall(text)
-        found[:] = [(name, float(value)) for name, value in (*own, *_EVERY_GAUGE.findall(text))]
-        return bool(own)
+        own, every = _SIGNER_GAUGE.findall(text), _EVERY_GAUGE.findall(text)
+        found[:] = [(name, float(value)) for name, value in (*own, *every)]
+        return bool(own) and SIGNER_LAST in dict(every)
 
     try:
         eventually_sync(told, deadline_s=SIGNER_DEADLINE_S)
