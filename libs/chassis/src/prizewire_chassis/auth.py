@@ -19,6 +19,8 @@ __all__ = [
     "OWN_PROOF",
     "ApiTokens",
     "Authentication",
+    "Machines",
+    "People",
     "Principal",
     "Role",
     "TokenReader",
@@ -173,24 +175,53 @@ class Authentication(AbstractAuthenticationMiddleware):
         return Principal(subject, frozenset(), machine=True, issued_by=issued_by)
 
 
-def require(*roles: Role) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
-    """A guard that lets callers with any of ``roles`` pass; without roles, any authenticated caller."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """A guard that lets callers with any of ``roles`` pass; without roles, any person with a token."""
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    roles: frozenset[Role]
+
+    @property
+    def sentence(self) -> str:
+        """Whom the route is for."""
+        return f"this route is for: {', '.join(sorted(self.roles)) or 'people'}"
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        """Refuse others.
+
+        Raises:
+            Problem: 401 ``unauthenticated``, 403 ``forbidden``.
+        """
         user: Principal | None = connection.scope.get("user")
         if user is None:
             raise Problem(status=401, code="unauthenticated", detail="this route needs a bearer token")
-        if user.machine or (roles and not user.has(*roles)):
-            wanted = ", ".join(sorted(roles)) or "people"
-            raise Problem(status=403, code="forbidden", detail=f"this route is for: {wanted}")
-
-    return guard
+        if user.machine or (self.roles and not user.has(*self.roles)):
+            raise Problem(status=403, code="forbidden", detail=self.sentence)
 
 
-def machines(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+@dataclass(frozen=True, slots=True)
+class Machines:
     """A guard that lets callers with an API token of this service pass, and no people."""
-    user: Principal | None = connection.scope.get("user")
-    if user is None:
-        raise Problem(status=401, code="unauthenticated", detail="this route needs an API token")
-    if not user.machine:
-        raise Problem(status=403, code="forbidden", detail="this route is for systems with an API token")
+
+    sentence: str = "this route is for systems with an API token"
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        """Refuse others.
+
+        Raises:
+            Problem: 401 ``unauthenticated``, 403 ``forbidden``.
+        """
+        user: Principal | None = connection.scope.get("user")
+        if user is None:
+            raise Problem(status=401, code="unauthenticated", detail="this route needs an API token")
+        if not user.machine:
+            raise Problem(status=403, code="forbidden", detail=self.sentence)
+
+
+def require(*roles: Role) -> People:
+    """The guard of a route for people with any of ``roles``; without roles, for any of them."""
+    return People(frozenset(roles))
+
+
+machines = Machines()
+"""The guard of a route for systems."""

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 from litestar.response import Stream
 from pydantic import BaseModel, ConfigDict, Field
 
-from prizewire_chassis.auth import TokenReader, require
+from prizewire_chassis.auth import Role, TokenReader, machines, require
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.http.answers import AnswerModel, Id, PageOf
@@ -53,6 +53,16 @@ async def one(thing_id: FromPath[str]) -> dict[str, str]:
     return {"id": thing_id}
 
 
+@get("/ours", guards=[require(), require(Role.OPERATOR, Role.ADMIN)], description="Shows ours.")
+async def ours() -> None:
+    pass
+
+
+@get("/reports", guards=[machines])
+async def reports() -> None:
+    pass
+
+
 @post("/things", refusals={400: ("idempotency_key_required",), 422: ("thing_refused",)})
 async def made(
     data: JSONBody[Shown],
@@ -67,7 +77,9 @@ async def bare(data: JSONBody[Bare]) -> None:
 
 
 def application() -> Litestar:
-    return build_app(service="test", controllers=[one, made, bare], health=Health(), tokens=READER)
+    return build_app(
+        service="test", controllers=[one, ours, reports, made, bare], health=Health(), tokens=READER
+    )
 
 
 def codes_of(document: dict[str, Any], path: str, method: str) -> dict[str, list[str]]:
@@ -119,6 +131,30 @@ def test_every_failure_names_its_codes() -> None:
     assert found["schema"]["allOf"][0] == {"$ref": "#/components/schemas/Problem"}
     assert found["example"]["title"] == "Cannot be done"
     assert found["example"]["code"] == "thing_refused"
+
+
+def test_a_route_says_who_may_call_it_and_with_which_token() -> None:
+    """The innermost guard counts: in the description, in the example of 403, and by the security scheme."""
+    document = openapi_document(application())
+
+    def shown(path: str) -> tuple[str | None, str, Any]:
+        operation = document["paths"][path]["get"]
+        refused = operation["responses"]["403"]["content"]["application/problem+json"]["example"]
+        return operation.get("description"), refused["detail"], operation.get("security")
+
+    assert shown("/ours") == (
+        "Shows ours.\n\nThis route is for: admin, operator.",
+        "this route is for: admin, operator",
+        None,
+    )
+    assert shown("/things/{thing_id}")[1] == "this route is for: people"
+    assert shown("/reports") == (
+        "This route is for systems with an API token.",
+        "this route is for systems with an API token",
+        [{"apiToken": []}],
+    )
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "apiToken"}
+    assert document["paths"]["/bare"]["put"]["security"] == []
 
 
 def test_an_idempotency_key_that_is_needed_is_shown_so() -> None:

@@ -8,9 +8,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
+from prizewire_chassis.auth import Machines
 from prizewire_chassis.http.models import describe_models
 from prizewire_chassis.http.paging import LIMIT_DEFAULT, LIMIT_MAX
-from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, possible_refusals
+from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, guards_of, possible_refusals
 from prizewire_chassis.idempotency import KEY_PATTERN
 from prizewire_chassis.problems import TITLES
 
@@ -55,6 +56,13 @@ _PROBLEM: Final[Mapping[str, Any]] = {
 }
 
 
+_API_TOKEN: Final[Mapping[str, Any]] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token that this service gave out to a system.",
+}
+
+
 class DocumentPlugin(JsonRenderPlugin):
     """Serves the document as ``openapi_document`` makes it."""
 
@@ -93,9 +101,22 @@ def _made(app: Litestar) -> dict[str, Any]:
                     _add_examples(response["content"], schemas)
             for status, codes in possible_refusals(handler, operation).items():
                 responses[str(status)] = _problem_response(status, codes, path=path)
-            if not handler.resolve_guards():
-                operation["security"] = []
+            _describe_callers(operation, document, handler)
     return document
+
+
+def _describe_callers(operation: dict[str, Any], document: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Say who may call a route, and with which kind of token."""
+    guards = guards_of(handler)
+    if not guards:
+        operation["security"] = []
+        return
+    said = guards[-1].sentence
+    said = f"{said[0].upper()}{said[1:]}."
+    operation["description"] = f"{operation['description']}\n\n{said}" if "description" in operation else said
+    if isinstance(guards[-1], Machines):
+        document["components"].setdefault("securitySchemes", {})["apiToken"] = dict(_API_TOKEN)
+        operation["security"] = [{"apiToken": []}]
 
 
 def _handlers(app: Litestar) -> dict[tuple[str, str], HTTPRouteHandler]:

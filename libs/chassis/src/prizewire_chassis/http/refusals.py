@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from litestar.handlers import HTTPRouteHandler
 
-__all__ = ["IDEMPOTENCY_HEADER", "MEANINGS", "Refusals", "possible_refusals"]
+from prizewire_chassis.auth import Machines, People
+
+__all__ = ["IDEMPOTENCY_HEADER", "MEANINGS", "Refusals", "guards_of", "possible_refusals"]
 
 Refusals = Mapping[int, Sequence[str]]
 """Stable codes by HTTP status."""
@@ -195,12 +197,24 @@ def possible_refusals(
             msg = f"{handler}: refusals of status {status} are not usable: {codes}"
             raise ValueError(msg)
         found[status] = [(code, _DETAILS.get(code, code.replace("_", " "))) for code in codes]
+    details = {"forbidden": _guard_of(handler)}
     for one in _GENERAL:
         if one.when in takes:
             same = found.setdefault(one.status, [])
             if one.code not in dict(same):
-                same.append((one.code, one.detail))
+                same.append((one.code, details.get(one.code) or one.detail))
     return dict(sorted(found.items()))
+
+
+def guards_of(handler: HTTPRouteHandler) -> list[People | Machines]:
+    """The guards of a route, the outermost first."""
+    return [one for one in handler.resolve_guards() if isinstance(one, People | Machines)]
+
+
+def _guard_of(handler: HTTPRouteHandler) -> str | None:
+    """Whom the innermost guard lets pass, as a sentence."""
+    guards = guards_of(handler)
+    return guards[-1].sentence if guards else None
 
 
 def _takes(handler: HTTPRouteHandler, operation: Mapping[str, Any]) -> set[str]:
