@@ -32,6 +32,14 @@ ASSETS = AssetRegistry({"USDC": Asset("USDC", 2, redeemable=True)})
 PRIZES = {"ada": "106.25", "boris": "63.75", "chiyo": "42.50"}
 CLUB = "blitz-club"
 ROUND = {"round_id": "r-1", "settlement_version": 1, "campaign": "c-1", "asset": "USDC", "gross": "250.00"}
+HEAD = {
+    **ROUND,
+    "platform_fee": "25.00",
+    "organizer_fee": "12.50",
+    "organizer_player": CLUB,
+    "unclaimed": "0.00",
+}
+AT = "2026-05-01T12:00:00+00:00"
 HASH = "ab" * 32
 OTHER = "cd" * 32
 
@@ -78,7 +86,10 @@ class Services:
                 "correlation_id": cup.correlation_id,
                 "state": "paid",
                 "rail": cup.players[player].rail,
+                "asset": "USDC",
                 "pay_amount": value,
+                "requested_at": AT,
+                "changed_at": AT,
                 "tx_hash": HASH if cup.players[player].rail == "stellar" else None,
                 "ledger": 7,
                 "proof": {"reference": "r-1"},
@@ -107,6 +118,10 @@ class Services:
                     "prizes_total": f"{total}",
                 }
                 return {"items": [{**ROUND, **booked}]}
+            case ["rounds", "settled"]:
+                return {"items": [{**HEAD, "digest": HASH, "state": "FINALIZED"}]}
+            case ["rewards", "payouts"] | ["admin", "payouts", "known"]:
+                return {"items": self.payouts}
             case ["rounds", _]:
                 fees = {"platform": "25.00", "organizer": "12.50", "organizer_player": CLUB}
                 lines = [
@@ -125,8 +140,12 @@ class Services:
                 wanted = query["correlation_id"]
                 return [item for item in self.stuck[service] if item["correlation_id"] == wanted]
             case ["rounds", "ended"]:
-                ended = {"ended_at": "2026-05-01T12:00:00+00:00", "refused": None, "state": "FINALIZED"}
+                ended = {"ended_at": AT, "refused": None, "state": "FINALIZED"}
                 return iter([{**ended, **ROUND, "prizes": 3, "prizes_total": "212.50"}])
+            case ["rewards", "rounds", "booked"]:
+                return iter([{**HEAD, "digest": HASH, "state": "booked", "final": True, "changed_at": AT}])
+            case ["rewards", "payouts", "asked"]:
+                return iter(self.payouts)
             case ["rounds"]:
                 return [{"id": "r-1", "state": "SETTLED"}] if self.settled else []
             case ["rewards"]:
@@ -144,7 +163,7 @@ class Services:
             case ["admin", "payouts"] if "from" in query:
                 return []
             case ["admin", "payouts"]:
-                return self.elsewhere if "state" in query else self.payouts
+                return iter(self.elsewhere if "state" in query else self.payouts)
         raise AssertionError(path)
 
 
