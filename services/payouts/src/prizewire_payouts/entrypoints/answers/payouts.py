@@ -65,7 +65,12 @@ class PayoutAnswer(AnswerModel):
     ]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     code: Annotated[
-        str | None, Field(description="Why it is held, unknown, waiting or ended.", examples=[None])
+        str | None,
+        Field(
+            description="Why it is held, unknown, waiting or ended: a code of docs/payout-codes.md, or of the policy that "
+            "holds it.",
+            examples=[None],
+        ),
     ]
     reason: Annotated[str | None, Field(description="Why, in a person's words.", examples=[None])]
     asset: AssetCode
