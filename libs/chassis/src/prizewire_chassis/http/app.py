@@ -16,7 +16,6 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import ValidationError
 
 from prizewire_chassis.auth import ApiTokens, TokenReader
 from prizewire_chassis.db import is_transient, sqlstate
@@ -25,11 +24,11 @@ from prizewire_chassis.http.document import DocumentPlugin
 from prizewire_chassis.http.head import Application
 from prizewire_chassis.http.headers import add_headers, request_id_of
 from prizewire_chassis.http.intake import Intake, StrictRequest
+from prizewire_chassis.http.invalid import invalid_request
 from prizewire_chassis.http.limits import LimitedAuthentication, Limits
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
-from prizewire_contracts.canonical import is_out_of_range
 from prizewire_contracts.codes import RefusalCode
 
 __all__ = ["build_app"]
@@ -192,23 +191,7 @@ def _problem(request: Request[Any, Any, Any], error: Problem) -> Response[dict[s
 
 
 def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
-    found = error.extra if isinstance(error.extra, list) else []
-    errors = [
-        {"field": str(item.get("key", "")), "message": str(item.get("message", ""))}
-        for item in found
-        if isinstance(item, dict)
-    ]
-    detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors) or "the request is not valid"
-    code = RefusalCode.NUMBER_OUT_OF_RANGE if _names_too_large_number(error) else "invalid_request"
-    return _render(request, Problem(status=400, code=code, detail=detail, errors=errors))
-
-
-def _names_too_large_number(error: ValidationException) -> bool:
-    """Whether what the models refused is a number that no JSON here may hold."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ValidationError):
-        cause = cause.__cause__
-    return cause is not None and any(is_out_of_range(one["input"]) for one in cause.errors())
+    return _render(request, invalid_request(request, error))
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
