@@ -159,6 +159,19 @@ def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:
         apply(installation, changed)
 
 
+def test_a_name_of_several_campaigns_is_told(installation: Installation) -> None:
+    """One that has ended is passed over; of two that go on none is chosen, and both ids are named."""
+    for number, state in enumerate(("draft", "ended", "active"), 1):
+        installation.campaigns[f"id-{number}"] = {
+            "id": f"id-{number}", "name": "cup", "state": state, "asset": "USDC", "delivery": "direct", "funded": 0,
+        }  # fmt: skip
+    with pytest.raises(DevstackError, match="Several campaigns are named cup: id-1 and id-3"):
+        apply(installation, DOCUMENT)
+    installation.campaigns["id-1"]["state"] = "ended"
+    apply(installation, DOCUMENT)
+    assert installation.competitions["cup"]["campaign"] == "id-3"
+
+
 def test_an_unknown_campaign_is_named(installation: Installation) -> None:
     """A typing error in a competition's campaign creates nothing."""
     changed = copy.deepcopy(DOCUMENT)

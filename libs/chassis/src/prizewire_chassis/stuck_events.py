@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -35,6 +36,7 @@ __all__ = [
     "ReplayRecorder",
     "Stuck",
     "StuckEvents",
+    "StuckState",
     "parked_heads",
     "record_stuck",
 ]
@@ -46,6 +48,15 @@ KEPT_BYTES_MAX = 64 * 1024
 CUT_REASONS = frozenset({str(RefusalCode.MESSAGE_TOO_LARGE), str(RefusalCode.BATCH_UNREADABLE)})
 """With these only the beginning is kept, so that the message cannot be judged anew."""
 _log = get_logger(__name__)
+
+
+class StuckState(StrEnum):
+    """What became of a message that was not applied."""
+
+    DEAD = "dead"
+    PARKED = "parked"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

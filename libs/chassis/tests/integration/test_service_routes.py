@@ -122,6 +122,7 @@ async def test_a_number_past_all_ids_is_no_event(client):
         ("/stuck-events/0", {}, 404),
         ("/stuck-events", {"correlation_id": "a\x00b"}, 400),
         ("/stuck-events", {"state": "a\x00b"}, 400),
+        ("/stuck-events", {"state": "lost"}, 400),
     ],
 )
 async def test_foreign_arguments_are_the_callers_mistake(client, path, params, status):

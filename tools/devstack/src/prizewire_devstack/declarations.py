@@ -21,7 +21,7 @@ competitions:
 ```
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -106,17 +106,42 @@ def apply(api: Api, document: Mapping[str, Any], *, local_key: Mapping[str, str]
 
     Raises:
         ApiError: a service refused.
-        DevstackError: a competition names an unknown campaign or key.
+        DevstackError: a competition names an unknown campaign or key, or a name is that of several campaigns.
     """
-    campaigns: dict[str, dict[str, Any]] = {}
-    for campaign in api.items("/api/campaigns"):
-        campaigns[campaign["name"]] = campaign
+    campaigns = _by_name(api.items("/api/campaigns"), names=_campaign_names(document))
     changes = [_apply_campaign(api, declared, campaigns) for declared in document.get("campaigns") or []]
     changes += [
         _apply_competition(api, declared, campaigns, local_key)
         for declared in document.get("competitions") or []
     ]
     return changes
+
+
+def _campaign_names(document: Mapping[str, Any]) -> set[str]:
+    """The campaigns that a document speaks of."""
+    declared = {one["name"] for one in document.get("campaigns") or []}
+    return declared | {one["campaign"] for one in document.get("competitions") or []}
+
+
+def _by_name(campaigns: Iterable[dict[str, Any]], *, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The campaign of each name: the one that has not ended, or the newest of those that have.
+
+    Raises:
+        DevstackError: one of ``names`` is that of several campaigns that have not ended.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for campaign in campaigns:
+        found.setdefault(campaign["name"], []).append(campaign)
+    chosen = {}
+    for name, same in found.items():
+        going_on = [one for one in same if one["state"] != "ended"]
+        if len(going_on) > 1 and name in names:
+            ids = " and ".join(sorted(str(one["id"]) for one in going_on))
+            raise DevstackError(
+                f"Several campaigns are named {name}: {ids}. Name the campaign of a competition by its id, or end the others."
+            )
+        chosen[name] = (going_on or same)[0]
+    return chosen
 
 
 def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict[str, Any]]) -> Change:

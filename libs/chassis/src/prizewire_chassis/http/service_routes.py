@@ -30,7 +30,7 @@ from prizewire_chassis.http.service_answers import (
     StuckEventSummary,
 )
 from prizewire_chassis.problems import Problem
-from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents
+from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents, StuckState
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
 
@@ -84,7 +84,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
             self,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
-            stuck_state: Annotated[str | None, QueryParameter(name="state")] = None,
+            stuck_state: Annotated[StuckState | None, QueryParameter(name="state")] = None,
             correlation_id: FromQuery[str | None] = None,
         ) -> PageOf[StuckEventSummary]:
             after = _after(cursor)
