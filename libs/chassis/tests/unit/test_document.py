@@ -157,6 +157,12 @@ def test_a_route_says_who_may_call_it_and_with_which_token() -> None:
     assert document["paths"]["/bare"]["put"]["security"] == []
 
 
+def test_a_success_is_described_without_promising_a_link() -> None:
+    """The words of HTTP's own registry speak of a URL that follows, which no answer here has."""
+    made = openapi_document(application())["paths"]["/things"]["post"]["responses"]["201"]
+    assert made["description"] == "It was made, and is shown as it is now."
+
+
 def test_an_idempotency_key_that_is_needed_is_shown_so() -> None:
     """With the pattern that it must match."""
     parameters = openapi_document(application())["paths"]["/things"]["post"]["parameters"]

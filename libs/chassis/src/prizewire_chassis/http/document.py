@@ -1,6 +1,7 @@
 """A service's OpenAPI document: Litestar's, with an example on each body and answer, and with the problems of each route."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from litestar import Litestar, Request
@@ -56,6 +57,12 @@ _PROBLEM: Final[Mapping[str, Any]] = {
 }
 
 
+_DONE: Final[Mapping[str, str]] = {
+    "200": "Done, or what was asked for.",
+    "201": "It was made, and is shown as it is now.",
+    "202": "It was taken in, and is done in a moment.",
+    "204": "Done. There is nothing to show.",
+}
 _API_TOKEN: Final[Mapping[str, Any]] = {
     "type": "http",
     "scheme": "bearer",
@@ -95,7 +102,9 @@ def _made(app: Litestar) -> dict[str, Any]:
             _describe_body(operation, schemas, limit=handler.resolve_request_max_body_size())
             responses = operation.setdefault("responses", {})
             responses.pop("400", None)
-            for response in responses.values():
+            for status, response in responses.items():
+                if response["description"] == HTTPStatus(int(status)).description:
+                    response["description"] = _DONE.get(status, response["description"])
                 if "content" in response:
                     response["content"] = _described(response["content"])
                     _add_examples(response["content"], schemas)

@@ -62,9 +62,26 @@ class NewSubscription(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[!-~]+$")]
-    event_types: Annotated[list[Line], Field(min_length=1, max_length=50)]
-    description: Reason | None = None
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            pattern=r"^[!-~]+$",
+            description="Where deliveries go: HTTPS, and a public address outside development.",
+            examples=["https://studio.example/hooks/prizewire"],
+        ),
+    ]
+    event_types: Annotated[
+        list[Line],
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Short names, or full ones. The refusal of an unknown one lists all.",
+            examples=[["payout.paid", "payout.failed"]],
+        ),
+    ]
+    description: Annotated[Reason | None, Field(examples=["prizes of the spring cup"])] = None
 
 
 async def _once(

@@ -21,7 +21,10 @@ from prizewire_devstack.home import Home
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(roles: tuple[str, ...], player: str | None, hours: int, as_json: bool) -> None:
-    """Print a token for the local stack: --player alone makes a player's, --role admin an administrator's."""
+    """Print a token for the local stack: --player alone makes a player's, --role admin an administrator's.
+
+    Without both it is a token of the operator `operator-1`.
+    """
     chosen = roles or (("player",) if player else ("operator",))
     subject = player or f"{chosen[0]}-1"
     keyring = Keyring(home=Home.default())
