@@ -341,6 +341,7 @@ async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) 
     await owner.close()
     assert {name.removeprefix("settlement.") for name in await service.breaches()} == {
         "lines_sum_to_net",
+        "lines_are_those_sent",
         "fees_follow_the_rule",
         "history_is_a_path",
         "state_is_the_last_step",

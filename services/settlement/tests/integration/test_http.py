@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.event import listen, remove
 
 from prizewire_chassis.http import encode_cursor
+from prizewire_settlement.adapters.checks import CHECKS
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
 from services.settlement.tests.integration.conftest import (
     Opener,
@@ -407,5 +408,15 @@ async def test_the_checks_are_served_and_hold(service: Service) -> None:
     body = (
         await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))
     ).json()
-    assert len(body["checks"]) == 11
+    every_services = {
+        "events.none_is_parked",
+        "events.none_contradicts",
+        "outbox.waiting_is_there",
+        "audit.chain",
+    }
+    assert {check["name"] for check in body["checks"]} == {
+        *CHECKS,
+        "settlement.results_are_whole",
+        *every_services,
+    }
     assert all(check["ok"] for check in body["checks"])
