@@ -30,6 +30,7 @@ from prizewire_rail_fake.journal import Entry
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender
 from prizewire_webhooks.adapters.secrets import SecretBox
 from prizewire_webhooks.domain.decisions import LEASE
+from prizewire_webhooks.domain.invariants import Invariant
 from prizewire_webhooks.entrypoints.jobs import Deliverer
 from services.webhooks.tests.conftest import ANY_TARGET, STORES, paid_event
 from services.webhooks.tests.fakes import Receiver
@@ -138,7 +139,13 @@ async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver:
 
     await eventually(told)
     checks = (await service.client.get("/api/services/webhooks/checks")).json()["checks"]
-    assert len(checks) == 6
+    every_services = {
+        "events.none_is_parked",
+        "events.none_contradicts",
+        "outbox.waiting_is_there",
+        "audit.chain",
+    }
+    assert {check["name"] for check in checks} == {*Invariant, *every_services}
     assert [check for check in checks if not check["ok"]] == []
     metrics = (await service.client.get("/metrics")).text
     assert 'prizewire_webhook_attempts_total{outcome="delivered"}' in metrics

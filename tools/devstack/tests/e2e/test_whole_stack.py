@@ -127,7 +127,7 @@ def test_everything_holds_after_the_demonstration(full_stack: Stack, outcome: di
         outcome["tournaments"]
     )
     assert min(compared["payouts_are_known"], compared["payouts_were_asked_for"]) > 0
-    assert f"{len(found['checks'])} invariants hold." in prizewire(full_stack, "verify")
+    assert f"{len(found['checks'])} invariants hold; " in prizewire(full_stack, "verify")
 
 
 def test_opening_balances_are_imported_once(full_stack: Stack, tmp_path: Path) -> None:
