@@ -61,7 +61,9 @@ def test_two_thousand_matches_flow_while_services_are_killed(crowd: Crowd) -> No
 
 @pytest.mark.timeout(600)
 def test_everything_again_from_offset_0_changes_nothing(crowd: Crowd) -> None:
-    """Groups that lost their offsets consume their topics from the beginning: no row is added anywhere."""
+    """Groups whose offsets are lost, in Kafka and in the databases, consume their topics from the beginning: no row is
+    added anywhere.
+    """
     stack = crowd.stack
     eventually_sync(_quiet(stack), deadline_s=60)
     for service in CORE:
@@ -71,6 +73,7 @@ def test_everything_again_from_offset_0_changes_nothing(crowd: Crowd) -> None:
     for future in admin.delete_consumer_groups(list(GROUPS.values())).values():
         future.result(timeout=30)
     for service in CORE:
+        stack.postgres.run_sql("DELETE FROM consumer_offsets", database=service)
         stack.restart(service)
     eventually_sync(_caught_up(stack), deadline_s=DEADLINE_S, poll_s=0.5)
     eventually_sync(_quiet(stack), deadline_s=60)
