@@ -65,12 +65,25 @@ class Installation:
             self._answers[key] = answer
         return answer
 
-    def put(self, path: str, body: Mapping[str, Any]) -> None:
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
         if path.endswith("/settings"):
             self.campaigns[path.split("/")[3]].update(body)
-            return
+            return None
         name = path.rsplit("/", 1)[1]
-        self.competitions[name] = {**body, "rule_version": self.competitions[name]["rule_version"] + 1}
+        before = self.competitions[name]
+        said = self._told(dict(body))
+        if any(before.get(field) != value for field, value in said.items()):
+            self.competitions[name] = {**said, "rule_version": before["rule_version"] + 1}
+        return copy.deepcopy(self.competitions[name])
+
+    @staticmethod
+    def _told(body: dict[str, Any]) -> dict[str, Any]:
+        """A rule as settlement answers it: percentages of a single place are those of all places."""
+        table = body.get("template", {}).get("table")
+        if table is None:
+            return body
+        rows = [{"places": row["places"], "percent_total": row.get("percent_each")} for row in table]
+        return {**body, "template": {"table": rows}}
 
     def _act(self, path: str, body: dict[str, Any]) -> Any:
         parts = path.split("/")[2:]
@@ -79,7 +92,7 @@ class Installation:
             self.campaigns[made["id"]] = made
             return copy.deepcopy(made)
         if parts == ["competitions"]:
-            self.competitions[body["id"]] = {**body, "rule_version": 1, "dispute_window_s": 0}
+            self.competitions[body["id"]] = {**self._told(body), "rule_version": 1, "dispute_window_s": 0}
             return None
         campaign = self.campaigns[parts[1]]
         if parts[2] == "fund":
@@ -118,6 +131,18 @@ def test_applying_again_changes_nothing(installation: Installation) -> None:
     assert installation.competitions["cup"]["rule_version"] == 1
 
 
+def test_the_same_rule_in_other_words_changes_nothing(installation: Installation) -> None:
+    """Settlement answers percentages for each place as those of all places: no version is added, and none is told."""
+    declared = copy.deepcopy(DOCUMENT)
+    table = [{"places": "1", "percent_each": "80"}]
+    declared["competitions"][0]["template"] = {"table": table}
+    assert apply(installation, declared)[1] == ("competition", "created")
+    assert apply(installation, declared)[1] == ("competition", "unchanged")
+    table[0]["percent_each"] = "70"
+    assert apply(installation, declared)[1] == ("competition", "changed")
+    assert installation.competitions["cup"]["rule_version"] == 2
+
+
 def test_a_changed_rule_is_a_new_version(installation: Installation) -> None:
     """Only what differs is sent."""
     apply(installation, DOCUMENT)
@@ -134,6 +159,10 @@ def test_settings_are_sent_with_the_campaign_and_when_they_change(installation: 
     apply(installation, declared)
     assert installation.campaigns["id-cup"]["caps"] == {"per_player": "5.00"}
     assert apply(installation, declared)[0] == ("campaign", "unchanged")
+    installation.campaigns["id-cup"]["claim"] = {"expires_s": 60, "at_deadline": "reject"}
+    declared["campaigns"][0] |= {"low_water": "2", "claim": {"expires_s": 60, "at_deadline": "reject"}}
+    assert apply(installation, declared)[0] == ("campaign", "unchanged"), "the same amount in other words"
+    declared["campaigns"][0]["low_water"] = "2.00"
     assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
     declared["campaigns"][0]["caps"] = {"per_player": "6.00"}
     assert apply(installation, declared)[0] == ("campaign", "changed")

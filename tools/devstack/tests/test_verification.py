@@ -249,6 +249,7 @@ def test_a_service_that_answers_in_a_moment_is_asked_again(
         ({}, {"prizes": 3}, "prizes differs"),
         ({}, {"asset": "USDC"}, "asset differs"),
         ({}, {"gross": "5.00"}, "gross differs"),
+        ({}, {"campaign": "x"}, "campaign differs"),
         ({"settlement_version": 2}, {}, "settlement_version differs"),
         ({}, None, "rewards has nothing"),
         ({}, {"final": False}, "does not know that they are final"),
@@ -311,6 +312,16 @@ def test_a_large_round_has_time_to_be_booked(api: Api, installation: Installatio
     assert kept < when(installation.ended["r3"])
 
 
+def test_a_large_round_that_rewards_does_not_know_is_told_at_once(
+    api: Api, installation: Installation
+) -> None:
+    """Only a round that is being booked has time."""
+    installation.end("r3", days_ago=0, prizes=5_000)
+    installation.booked["r3"] = None
+    [broken] = verify(api).broken
+    assert "rewards has nothing" in broken.breaches[0]
+
+
 def test_no_breach_is_forgotten_behind_newer_rounds(
     api: Api, installation: Installation, tmp_path: Path
 ) -> None:
@@ -349,6 +360,8 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
         ({"digest": "x"}, {}, "digest differs"),
         ({"gross": "3000.00"}, {}, "gross differs"),
         ({"campaign": "x"}, {}, "campaign differs"),
+        ({"asset": "USDC"}, {}, "asset differs"),
+        ({"platform_fee": "0.50"}, {}, "platform_fee differs"),
         ({"organizer_player": "thief"}, {}, "organizer_player differs"),
         ({"organizer_fee": "1.00"}, {}, "organizer_fee differs"),
         ({"unclaimed": "1.00"}, {}, "unclaimed differs"),
@@ -388,7 +401,10 @@ def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) 
         ({"pay_amount": "3.00"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "pay_amount differs"),
         ({"player": "bob"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "player differs"),
         ({"asset": "USDC"}, {}, ["payouts_are_known", "payouts_were_asked_for"], "asset differs"),
-        ({}, {"state": "held"}, ["payouts_are_known"], "payouts has it as held"),
+        *[
+            ({"state": ended}, {"state": "held"}, ["payouts_are_known"], "payouts has it as held")
+            for ended in ("paid", "failed", "rejected", "cancelled", "returned")
+        ],
     ],
 )
 def test_rewards_and_payouts_must_agree(

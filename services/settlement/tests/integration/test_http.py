@@ -86,6 +86,10 @@ async def test_percentages_are_taken_for_each_place(open_service: Opener) -> Non
         {"places": "2", "percent_total": "0", "amount_each": None},
         {"places": "3-6", "percent_total": "10", "amount_each": None},
     ]
+    for again in (table, [{"places": "1", "percent_total": "80.0"}, *table[1:]]):
+        body = competition_body(template={"table": again})
+        put = await service.client.put(f"{ROUTE}/cup", json=body, headers=service.as_("admin"))
+        assert (put.status_code, put.json()) == (200, made.json()), "the same rule in other words"
     both = [{"places": "1", "percent_each": "80", "percent_total": "80"}]
     nothing = [{"places": "1", "amount_each": "0.00"}]
     for table_, status in ((both, 422), (nothing, 200)):
@@ -107,10 +111,11 @@ async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
 
 
 async def test_every_change_is_audited(service: Service) -> None:
-    """Who changed which competition, and which keys may now report its matches."""
-    await service.client.put(
-        f"{ROUTE}/cup", json=competition_body(), headers=service.as_("admin", subject="ada")
-    )
+    """Who changed which competition, and which keys may now report its matches; what changed nothing is no change."""
+    for name in ("Cup", "Cup II", "Cup II"):
+        await service.client.put(
+            f"{ROUTE}/cup", json=competition_body(name=name), headers=service.as_("admin", subject="ada")
+        )
     rows = await service.rows("SELECT actor, action, target, detail FROM audit_log ORDER BY sequence")
     assert [(row.actor, row.action, row.target) for row in rows] == [
         ("olga", "competition.created", "cup"),

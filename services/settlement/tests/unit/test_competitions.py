@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from prizewire_settlement.domain.errors import RuleInvalid
-from prizewire_settlement.domain.model import Campaign, CampaignState
+from prizewire_settlement.domain.model import Campaign, CampaignState, Competition
 from prizewire_settlement.handlers.competitions import (
     CompetitionExists,
     CompetitionMissing,
@@ -21,7 +21,7 @@ async def test_rules_are_versioned() -> None:
     made = await create_competition(
         store=world, campaigns=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
     )
-    changed = await replace_rule(
+    changed, written = await replace_rule(
         store=world,
         campaigns=world,
         name="Cup 2",
@@ -29,9 +29,33 @@ async def test_rules_are_versioned() -> None:
         actor="olga",
         now=NOW + timedelta(1),
     )
+    assert written
     assert (made.rule.version, changed.rule.version) == (1, 2)
     assert world.versions["cup", 1].gross == 10_000
     assert (changed.name, changed.created_at, changed.updated_at) == ("Cup 2", NOW, NOW + timedelta(1))
+
+
+async def test_the_rule_in_force_is_no_new_version() -> None:
+    """The same name and rule, said again by somebody else, write nothing: no version, no writer, no time of a change."""
+    world = FakeWorld()
+    made = await create_competition(
+        store=world, campaigns=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
+    )
+
+    async def say(name: str) -> tuple[Competition, bool]:
+        return await replace_rule(
+            store=world,
+            campaigns=world,
+            name=name,
+            rule=make_rule(version=0),
+            actor="ada",
+            now=NOW + timedelta(1),
+        )
+
+    assert await say("Cup") == (made, False)
+    assert list(world.versions) == [("cup", 1)]
+    renamed, written = await say("Renamed")
+    assert (renamed.rule.version, renamed.rule.writers, written) == (2, ("ada", "olga"), True)
 
 
 async def test_an_id_is_taken_once() -> None:

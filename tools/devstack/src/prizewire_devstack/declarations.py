@@ -23,6 +23,8 @@ competitions:
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from operator import eq
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -159,7 +161,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
                 f"The campaign {name} exists with {field} {campaign[field]}, which cannot be changed to "
                 f"{declared[field]}: give the campaign another name."
             )
-    if not _holds(campaign, settings):
+    if not _holds(campaign, settings, equal=_same_setting):
         api.put(f"/api/campaigns/{campaign['id']}/settings", settings)
         action = "changed"
     funded_before = campaign.get("funded")
@@ -202,8 +204,10 @@ def _apply_competition(
         return Change(kind="competition", name=name, id=name, action="created")
     if _holds(before, body):
         return Change(kind="competition", name=name, id=name, action="unchanged")
-    once_known(lambda: api.put(path, body))
-    return Change(kind="competition", name=name, id=name, action="changed")
+    # Settlement knows the rule in force in other words too, such as percentages for each place or for all of them.
+    after = once_known(lambda: api.put(path, body))
+    action = "changed" if after["rule_version"] != before["rule_version"] else "unchanged"
+    return Change(kind="competition", name=name, id=name, action=action)
 
 
 def make_competition(api: Api, body: Mapping[str, Any]) -> Any:
@@ -261,10 +265,21 @@ def _source(declared: Mapping[str, Any], local_key: Mapping[str, str] | None) ->
     return {"source": declared["source"], "keys": keys}
 
 
-def _holds(current: Any, declared: Any) -> bool:
+def _holds(current: Any, declared: Any, *, equal: Callable[[Any, Any], bool] = eq) -> bool:
     """Say whether what is there says all that is declared; defaults that the service added do not count."""
     if isinstance(declared, Mapping) and isinstance(current, Mapping):
-        return all(name in current and _holds(current[name], value) for name, value in declared.items())
+        return all(
+            name in current and _holds(current[name], value, equal=equal) for name, value in declared.items()
+        )
     if isinstance(declared, list) and isinstance(current, list):
-        return len(current) == len(declared) and all(map(_holds, current, declared))
-    return bool(current == declared)
+        pairs = zip(current, declared, strict=False)
+        return len(current) == len(declared) and all(_holds(*pair, equal=equal) for pair in pairs)
+    return bool(equal(current, declared))
+
+
+def _same_setting(current: Any, declared: Any) -> bool:
+    """Compare a setting of a campaign. Texts that are numbers are amounts: ``100`` is answered as ``100.00``."""
+    try:
+        return Decimal(current) == Decimal(declared)
+    except (TypeError, ValueError, InvalidOperation):
+        return bool(current == declared)

@@ -153,9 +153,30 @@ def test_an_unknown_correlation_id_is_said(full_stack: Stack) -> None:
     assert answered(full_stack, "trace", "nobody-knows", code=1)["steps"] == []
 
 
-def test_applying_an_example_twice_changes_nothing(full_stack: Stack) -> None:
+IN_OTHER_WORDS = """
+campaigns:
+  - {name: in-other-words, asset: USDC, delivery: wallet, low_water: "5", caps: {per_player: "7.5"}}
+competitions:
+  - id: in-other-words
+    name: In other words
+    campaign: in-other-words
+    asset: USDC
+    gross_prize: "100"
+    template: {table: [{places: "1", percent_each: "40"}, {places: "2-3", percent_each: "30.0"}]}
+    sources: [{source: /game-servers/local, keys: [local]}]
+"""
+"""Percentages of single places and amounts without their decimals, which the services answer in another form."""
+
+
+@pytest.mark.parametrize("other_words", [False, True])
+def test_applying_a_file_twice_changes_nothing(
+    full_stack: Stack, tmp_path: Path, *, other_words: bool
+) -> None:
     """What the services answer is compared with what the file says."""
     file = "examples/candidates-2024/prizewire.yaml"
+    if other_words:
+        file = str(tmp_path / "prizewire.yaml")
+        Path(file).write_text(IN_OTHER_WORDS)
     first, second = (answered(full_stack, "apply", file)["changes"] for _ in range(2))
     assert [change["action"] for change in first] == ["created", "created"]
     assert [change["action"] for change in second] == ["unchanged", "unchanged"]

@@ -56,8 +56,11 @@ async def replace_rule(
     rule: Rule,
     actor: str,
     now: datetime,
-) -> Competition:
+) -> tuple[Competition, bool]:
     """Put a new rule version into force. Rounds that have begun keep theirs.
+
+    The name and rule that are in force already write nothing, in whatever form they were given: a repeated request adds
+    no version. Answers the competition, and whether anything was written.
 
     Raises:
         RuleInvalid: the rule makes no sense, or rewards could never book its prizes.
@@ -68,8 +71,11 @@ async def replace_rule(
     known = await store.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)
+    same = replace(rule, version=known.rule.version, writers=known.rule.writers)
+    if (name, same) == (known.name, known.rule):
+        return known, False
     writers = tuple(sorted({*known.rule.writers, actor}))
     written = replace(rule, version=known.rule.version + 1, writers=writers)
     changed = replace(known, name=name, rule=written, updated_at=now)
     await store.replace(changed, by=actor)
-    return changed
+    return changed, True

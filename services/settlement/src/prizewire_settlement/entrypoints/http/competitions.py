@@ -37,6 +37,9 @@ from prizewire_settlement.ports import Campaigns, CompetitionStore
 
 __all__ = ["competition_controller"]
 
+_Changed = tuple[Competition, bool]
+"""A competition, and whether anything was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Writes:
@@ -48,8 +51,8 @@ class _Writes:
         """A competition with version 1 of its rule."""
         rule = self._rule(body, body.id)
 
-        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
-            return await create_competition(
+        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> _Changed:
+            made = await create_competition(
                 store=store,
                 campaigns=campaigns,
                 name=body.name,
@@ -57,18 +60,19 @@ class _Writes:
                 actor=caller.subject,
                 now=now,
             )
+            return made, True
 
         return await self._write(change, actor=caller.subject, action="competition.created")
 
     async def replace(
         self, competition_id: str, body: CompetitionBody, caller: Principal
     ) -> CompetitionAnswer:
-        """The next version of a competition's rule."""
+        """The next version of a competition's rule; the version in force where the body says the same."""
         if body.id is not None and body.id != competition_id:
             raise id_mismatch(body.id, wanted=competition_id)
         rule = self._rule(body, competition_id)
 
-        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> Competition:
+        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> _Changed:
             return await replace_rule(
                 store=store,
                 campaigns=campaigns,
@@ -93,18 +97,19 @@ class _Writes:
 
     async def _write(
         self,
-        change: Callable[[CompetitionStore, Campaigns, datetime], Awaitable[Competition]],
+        change: Callable[[CompetitionStore, Campaigns, datetime], Awaitable[_Changed]],
         *,
         actor: str,
         action: str,
     ) -> CompetitionAnswer:
         async def work(tx: AsyncConnection) -> Competition:
             parts = self.parts
-            changed = await change(parts.store(tx), parts.campaigns(tx), parts.clock.now())
-            await self.parts.audit.record(
-                tx, actor=actor, action=action, target=changed.id, detail=_audited(changed.rule)
-            )
-            return changed
+            competition, written = await change(parts.store(tx), parts.campaigns(tx), parts.clock.now())
+            if written:
+                await parts.audit.record(
+                    tx, actor=actor, action=action, target=competition.id, detail=_audited(competition.rule)
+                )
+            return competition
 
         return competition_answer(await answered(self.parts.db.run(work)))
 
