@@ -1,0 +1,366 @@
+"""Every transfer is held to the document that its cause names: none of its figures can be changed past the guards untold."""
+
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Database
+from prizewire_devstack.components.postgres import PostgresServer, owner_of
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_rewards.adapters.storage import checks
+from prizewire_rewards.domain.invariants import Invariant
+from prizewire_rewards.domain.ledger import EDGES, Account, Kind, TransferType
+from services.rewards.tests.integration.test_missing_rows import lived
+from services.rewards.tests.moves import move_everything
+from services.rewards.tests.rig import Rig
+from services.rewards.tests.sql import insert, open_account
+
+
+@pytest.fixture(scope="module")
+async def books(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+    """A service that has moved money in every way that there is."""
+    rig = await Rig.open(make_database("rewards", migrated=True))
+    await lived(rig)
+    await move_everything(rig)
+    assert await rig.stuck() == []
+    yield rig
+    await rig.close()
+
+
+@pytest.fixture
+async def owner(books: Rig, postgres_server: PostgresServer) -> AsyncIterator[AsyncConnection]:
+    """A connection past all triggers and foreign keys, as a superuser has it; its changes are undone."""
+    postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("rewards")}"')
+    database = Database(books.urls.migration, application_name="test-owner", pool_size=1)
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        yield connection
+        await connection.rollback()
+    await database.close()
+
+
+_DOCUMENTED, _WITH_DOCUMENT, _AS_BOOKED = (
+    Invariant.TRANSFERS_DOCUMENTED,
+    Invariant.MONEY_IS_DOCUMENTED,
+    Invariant.PRIZES_AS_BOOKED,
+)
+_OTHER = (
+    "UPDATE ledger_transfers SET {side}_account = (SELECT a.id FROM ledger_accounts a JOIN ledger_accounts o "
+    "ON o.id = {side}_account AND a.kind = o.kind AND a.asset = o.asset WHERE a.owner = 'thief') WHERE id = :id"
+)
+CHANGES: Final[dict[str, str]] = {
+    "amount": "UPDATE ledger_transfers SET amount = amount + 1 WHERE id = :id",
+    "asset": "UPDATE ledger_transfers SET asset = 'EURC' WHERE id = :id",
+    "debit": _OTHER.format(side="debit"),
+    "credit": _OTHER.format(side="credit"),
+    "cause": (
+        "UPDATE ledger_transfers SET cause = regexp_replace(cause, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', "
+        "CAST(gen_random_uuid() AS text)) WHERE id = :id"
+    ),
+    "correlation": "UPDATE ledger_transfers SET correlation_id = 'other' WHERE id = :id",
+}
+"""What can be changed of a transfer; an account becomes one of the same kind and asset that belongs to a thief."""
+ONE_OWNER: Final = ("external_in", "external_out", "write_off", "clearing", "fees", "entry_fees", "rail_fees")
+"""Kinds of accounts whose owner no document names."""
+WITH_MONEY_IN: Final = {
+    "campaign_funded",
+    "funding_added",
+    "opening_balance",
+    "campaign_withdrawn",
+    "funding_withdrawn",
+}
+"""Types that ``transfers_documented`` leaves to ``money_is_documented`` and to the sums of campaigns and accounts."""
+PRIZES: Final = {name for name in TransferType if name.startswith(("prize_", "claim_"))} | {
+    "platform_fee",
+    "organizer_fee",
+}
+"""Types whose amounts are held to the prizes by the sums of rounds and players."""
+NOT_DOCUMENTED: Final = {
+    *((name, "amount") for name in PRIZES),
+    ("organizer_fee", "credit"),
+    ("rail_fee", "amount"),
+    ("rail_fee", "asset"),
+    ("rail_fee", "credit"),
+    # the accounts name these documents, whatever the cause says
+    *((name, "cause") for name in ("entry_fee_earned", "entry_fee_held", "entry_fee_refunded")),
+    *((name, "cause") for name in ("payout_paid", "payout_requested", "payout_given_back")),
+}
+"""What ``transfers_documented`` does not see of a transfer. The balances and the sums of rounds do."""
+NOT_WITH_DOCUMENT: Final = {
+    ("prize_reserved", "amount"),
+    ("entry_fee_refunded", "amount"),
+    ("topup_credited", "amount"),
+    ("payout_returned", "debit"),
+}
+"""What ``money_is_documented`` does not see of the transfers that it looks at. ``transfers_documented`` or sums do."""
+LOOKED_AT: Final = {
+    "campaign_funded",
+    "funding_added",
+    "topup_credited",
+    "payout_returned",
+    "payout_given_back",
+    "prize_reserved",
+    "entry_fee_refunded",
+}
+"""The types that ``money_is_documented`` looks at."""
+
+
+class Moved(NamedTuple):
+    """One transfer of each way that money moved."""
+
+    id: UUID
+    type: str
+    debit_kind: str
+    credit_kind: str
+
+
+async def moved(tx: AsyncConnection) -> list[Moved]:
+    rows = await tx.execute(
+        text(
+            "SELECT DISTINCT ON (type, debit_kind, credit_kind) id, type, debit_kind, credit_kind FROM ledger_transfers "
+            "ORDER BY type, debit_kind, credit_kind, seq"
+        )
+    )
+    return [Moved(*row) for row in rows]
+
+
+async def ask(tx: AsyncConnection, name: Invariant) -> str:
+    """What the check of this name says now."""
+    found = await checks._check_slices(tx, question=checks.QUESTIONS[name])
+    return " | ".join(found)
+
+
+async def open_thieves(tx: AsyncConnection) -> None:
+    """An account of each kind that belongs to nobody."""
+    await tx.execute(
+        text(
+            "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) SELECT gen_random_uuid(), "
+            "kind, 'thief', code, bound, CASE WHEN bound = 'none' THEN NULL ELSE 0 END, now() FROM ledger_kinds, "
+            "(VALUES ('USDC'), ('XLM')) AS assets(code)"
+        )
+    )
+
+
+async def test_money_has_moved_in_every_way(books: Rig, owner: AsyncConnection) -> None:
+    """All checks hold, and what this file tries was tried with each type of transfer but these."""
+    assert await books.breaches() == []
+    left = {edge.type for edge in EDGES} - {one.type for one in await moved(owner)}
+    assert left == {"campaign_withdrawn", "funding_withdrawn", "opening_balance", "payout_fee"}
+
+
+async def test_each_figure_of_a_transfer_is_held_to_its_document(owner: AsyncConnection) -> None:
+    """Amount, asset, payer, payee and cause: what one question does not see is named above, with who sees it."""
+    await open_thieves(owner)
+    unseen: list[tuple[str, str, str]] = []
+    for one in await moved(owner):
+        for change, statement in CHANGES.items():
+            kind = {"debit": one.debit_kind, "credit": one.credit_kind}.get(change)
+            if kind in ONE_OWNER:
+                continue
+            nested = await owner.begin_nested()
+            assert (await owner.execute(text(statement), {"id": one.id})).rowcount == 1
+            expected = set()
+            if (
+                one.type not in WITH_MONEY_IN
+                and (one.type, change) not in NOT_DOCUMENTED
+                and change != "correlation"
+            ):
+                expected.add(_DOCUMENTED)
+            if one.type in LOOKED_AT and (one.type, change) not in NOT_WITH_DOCUMENT:
+                expected.add(_WITH_DOCUMENT)
+            for name in (_DOCUMENTED, _WITH_DOCUMENT):
+                told = str(one.id) in await ask(owner, name)
+                if told is not (name in expected):
+                    unseen.append((name, " ".join(one[1:]), f"{change} {told}"))
+            await nested.rollback()
+    assert unseen == []
+
+
+async def test_each_type_of_transfer_needs_a_document(owner: AsyncConnection) -> None:
+    """A transfer along any edge whose cause names nothing is told, whatever else it would move."""
+    made: dict[str, str] = {}
+    for edge in EDGES:
+        if edge.type in WITH_MONEY_IN:
+            continue
+        debit, credit = (Account(kind, str(uuid4()), "USDC") for kind in (edge.debit, edge.credit))
+        for account in (debit, credit):
+            await open_account(owner, account)
+        transfer = await insert(owner, edge.type, debit, credit, 1, cause=f"x/{uuid4()}")
+        made[str(transfer)] = edge.type
+    told = ""
+    for made_id in made:
+        told += str(await checks._ask(owner, checks.QUESTIONS[_DOCUMENTED].breaches, ids=[UUID(made_id)]))
+    assert {kind for made_id, kind in made.items() if made_id not in told} == set()
+
+
+_ACCOUNT_GONE = (
+    "DELETE FROM ledger_accounts WHERE id = (SELECT {side}_account FROM ledger_transfers "
+    "WHERE type = 'entry_fee_held' AND debit_kind = 'wallet:winnings' LIMIT 1)"
+)
+DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
+    "a withdrawal of fees that nobody approved": (
+        "UPDATE fee_withdrawals SET state = 'rejected'",
+        _DOCUMENTED,
+        "there is no approved withdrawal of fees",
+    ),
+    "money that left by a withdrawal that nobody approved": (
+        "UPDATE fee_withdrawals SET state = 'rejected'",
+        Invariant.FEES_ADD_UP,
+        "is rejected, and 7.00 USDC has left by it",
+    ),
+    "another withdrawal than was approved": (
+        "UPDATE fee_withdrawals SET amount = amount + 1 WHERE source = 'platform'",
+        Invariant.FEES_ADD_UP,
+        "of 7.01 USDC is approved, and 7.00 USDC has left by it",
+    ),
+    "more fees that left than there were": (
+        "INSERT INTO ledger_deltas (account, delta) SELECT id, -9000000 FROM ledger_accounts WHERE kind = 'entry_fees'",
+        Invariant.FEES_ADD_UP,
+        "the least account of fees holds -",
+    ),
+    "a dispute that was not won": (
+        "UPDATE topup_reversals SET won = false, restored = 0, lifted = 0 WHERE won",
+        _DOCUMENTED,
+        "(topup_credited, ",
+    ),
+    "another reversal of a top-up": (
+        "UPDATE topup_reversals SET reference = reference || 'x' WHERE NOT won",
+        _DOCUMENTED,
+        "(topup_reversed, ",
+    ),
+    "another won dispute": (
+        "UPDATE topup_reversals SET reference = reference || 'x' WHERE won",
+        _DOCUMENTED,
+        "(topup_credited, ",
+    ),
+    "a claim of another round": (
+        "UPDATE claims SET round_id = gen_random_uuid() WHERE state = 'expired'",
+        _DOCUMENTED,
+        "(claim_expired, ",
+    ),
+    "a claim that was refused and is gone": (
+        "DELETE FROM claims WHERE player = 'wim'",
+        _DOCUMENTED,
+        "(claim_rejected, ",
+    ),
+    "a prize of another round": (
+        "UPDATE rewards SET round_id = gen_random_uuid() WHERE player = 'tom'",
+        _DOCUMENTED,
+        "(prize_credited, 10.00 USDC",
+    ),
+    "more in the escrow of top-ups": (
+        "UPDATE ledger_accounts SET balance = balance + 1 WHERE kind = 'entry_fee_escrow:topup' AND balance > 0",
+        Invariant.ENTRIES_IN_ESCROW,
+        "5.00 USDC from top-ups, 0.00 USDC from winnings), and holds 5.01 USDC and 0.00 USDC",
+    ),
+    "more in the escrow of winnings": (
+        "UPDATE ledger_accounts SET balance = balance + 1 WHERE kind = 'entry_fee_escrow:winnings'",
+        Invariant.ENTRIES_IN_ESCROW,
+        "is earned (3.00 USDC from top-ups, 2.00 USDC from winnings), and holds 0.00 USDC and 0.01 USDC",
+    ),
+    "an entry without its round": (
+        "DELETE FROM entry_rounds",
+        Invariant.ENTRIES_IN_ESCROW,
+        "its round is missing",
+    ),
+    "an entry whose round has ended": (
+        "UPDATE entry_rounds SET open = false, ended_as = 'earned' WHERE ended_as IS NULL",
+        Invariant.ENTRIES_IN_ESCROW,
+        "its round is earned",
+    ),
+    "a top-up that was reversed otherwise": (
+        "UPDATE topups SET reversed = reversed - 1 WHERE player = 'dan'",
+        Invariant.TOPUPS_ADD_UP,
+        "20.00 USDC credited, 4.99 USDC reversed; its reversals make 5.00 USDC",
+    ),
+    "a reversal that took otherwise": (
+        "UPDATE topup_reversals SET taken = taken - 1, owed = owed + 1 WHERE reference = 'dp_zed'",
+        Invariant.TOPUPS_ADD_UP,
+        "its reversals make 20.00 USDC, the ledger credited 20.00 USDC and took 5.00 USDC",
+    ),
+    "a top-up that was credited otherwise": (
+        "UPDATE topups SET credited = credited + 1 WHERE player = 'dan'",
+        Invariant.TOPUPS_ADD_UP,
+        "20.01 USDC credited, 5.00 USDC reversed",
+    ),
+    "an opening that was never booked": (
+        (
+            "INSERT INTO money_in SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid()))).* "
+            "FROM money_in m LIMIT 1"
+        ),
+        _WITH_DOCUMENT,
+        "which was never booked",
+    ),
+    "money that came in without a record": (
+        "DELETE FROM money_in",
+        _WITH_DOCUMENT,
+        "no record says who let it in",
+    ),
+    **{
+        f"another {column} on record": (
+            f"UPDATE money_in SET {column} = {value} WHERE type = 'funding_added'",
+            _WITH_DOCUMENT,
+            "(funding_added) of 10.00 USDC",
+        )
+        for column, value in (
+            ("type", "'campaign_funded'"),
+            ("account", "gen_random_uuid()"),
+            ("asset", "'EURC'"),
+            ("amount", "amount + 1"),
+            ("cause", "'funding/x'"),
+            ("correlation_id", "'x'"),
+        )
+    },
+}
+for _kind in ("pool", "claimable", "reserved", "payout_pending", "funding", "entry_fee_escrow:topup",
+              "entry_fee_escrow:winnings"):  # fmt: skip
+    DOCUMENTS |= {
+        f"{_kind} of nobody": (
+            f"UPDATE ledger_accounts SET owner = gen_random_uuid() WHERE kind = '{_kind}'",
+            Invariant.ACCOUNTS_OWNED,
+            f"{_kind} of ",
+        ),
+        f"{_kind} in another asset": (
+            f"UPDATE ledger_accounts SET asset = 'EURC' WHERE kind = '{_kind}'",
+            Invariant.ACCOUNTS_OWNED,
+            f"{_kind} of ",
+        ),
+    }
+for _side in ("debit", "credit"):
+    DOCUMENTS[f"a {_side}ed account that is gone"] = (
+        _ACCOUNT_GONE.format(side=_side),
+        _DOCUMENTED,
+        "an account that is missing",
+    )
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_each_document_is_held_to_its_transfers(owner: AsyncConnection, name: str) -> None:
+    """What is changed behind the service's back is told by its question, in words that name it."""
+    statement, invariant, said = DOCUMENTS[name]
+    assert (await owner.execute(text(statement))).rowcount > 0
+    assert said in await ask(owner, invariant)
+
+
+async def test_entries_of_a_round_that_is_closing_may_wait(owner: AsyncConnection) -> None:
+    """Their chunks have their turn one after the other."""
+    statement = (
+        "UPDATE entry_rounds SET open = false, ended_as = 'earned', closing = true WHERE ended_as IS NULL"
+    )
+    assert (await owner.execute(text(statement))).rowcount > 0
+    assert await ask(owner, Invariant.ENTRIES_IN_ESCROW) == ""
+
+
+async def test_a_fee_that_a_payout_does_not_bear_is_told(owner: AsyncConnection) -> None:
+    """Also where the payout is there."""
+    payout = (
+        await owner.execute(text("SELECT id FROM payouts WHERE state = 'requested' LIMIT 1"))
+    ).scalar_one()
+    debit, credit = Account(Kind.PAYOUT_PENDING, str(payout), "USDC"), Account(Kind.FEES, "platform", "USDC")
+    await insert(owner, "payout_fee", debit, credit, 1, cause=f"payout/{payout}")
+    assert "(payout_fee, 0.01 USDC" in await ask(owner, _DOCUMENTED)

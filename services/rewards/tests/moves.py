@@ -1,0 +1,119 @@
+"""Money that moves in nearly every way that the ledger allows, for tests of what explains it."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.handlers.claims import expire_due
+from services.rewards.tests.integration.test_claims import HOLDS_ALL, PLAIN, make
+from services.rewards.tests.integration.test_funding import payout_body
+from services.rewards.tests.money import TopupSession, entered, opened, top_up, voided
+from services.rewards.tests.rig import Match, Rig, closed_event, closure_of
+
+__all__ = ["move_everything"]
+
+
+async def move_everything(rig: Rig) -> None:
+    """Corrected prizes, claims that ended, entries, debts, and a payout out of the funding account ``ops``, which is there."""
+    for more in (prizes, claims, entries, debts, operators):
+        await more(rig)
+
+
+async def prizes(rig: Rig) -> None:
+    """Prizes that became final, were corrected before and after, and were voided; with fees and something unclaimed."""
+    campaign = await rig.campaign(funded=100_000)
+    waited = Match(
+        campaign,
+        [("rex", "10.00"), ("sue", "3.00")],
+        platform="2.00",
+        organizer="1.00",
+        organizer_player="club",
+        unclaimed="0.50",
+        final=False,
+    )
+    final = Match(campaign, [("tom", "10.00")])
+    void = Match(campaign, [("una", "4.00")], final=False)
+    await rig.settle(waited, final, void)
+    await rig.feed(
+        rig.settlements,
+        *waited.corrected([("rex", "8.00")], at=2),
+        waited.finalized(version=3),
+        *final.corrected([("una", "10.00")], at=2),
+        void.voided(at=2),
+    )
+
+
+async def claims(rig: Rig) -> None:
+    """A claim that expired and one that was refused."""
+    late = Match(
+        await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=PLAIN),
+        [("val", "2.00")],
+        final=False,
+    )
+    held = Match(
+        await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=HOLDS_ALL), [("wim", "3.00")]
+    )
+    await rig.settle(late, held)
+    await rig.feed(rig.settlements, late.finalized())
+    await make(rig, held, "wim")
+    async with rig.client("olga", "operator") as olga:
+        path = f"/api/claims/{held.reward_id('wim')}/reject"
+        answer = await olga.post(path, json={"reason": "bot"}, headers={"Idempotency-Key": uuid4().hex})
+    assert answer.is_success, answer.text
+    rig.clock.advance(timedelta(hours=2))
+    async with rig.db.transaction() as tx:
+        await expire_due(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+
+
+async def entries(rig: Rig) -> None:
+    """Entries that were paid out of both buckets, given back and earned; of what was earned something has left."""
+    campaign = await rig.campaign(funded=100_000)
+    for player in ("xia", "yan"):
+        await rig.settle(Match(campaign, [(player, "10.00")]))
+        await top_up(rig, player, "3.00")
+    back, earned = Match(campaign, []), Match(campaign, [], final=False)
+    await rig.feed(rig.settlements, opened(back), entered(back, "xia", version=2), voided(back, version=3))
+    await rig.feed(rig.settlements, opened(earned), entered(earned, "yan", version=2))
+    await rig.feed(rig.settlements, *earned.events(at=3), earned.finalized(version=4))
+    key = {"Idempotency-Key": "entry-fees"}
+    async with (
+        rig.client("ada", "admin", "approver") as ada,
+        rig.client("boris", "admin", "approver") as boris,
+    ):
+        body = {"source": "entry_fees", "asset": "USDC", "amount": "1.00", "reference": "wire"}
+        filed = await ada.post("/api/fee-withdrawals", json=body, headers=key)
+        path = f"/api/fee-withdrawals/{filed.json()['withdrawal_id']}/approve"
+        assert (await boris.post(path, headers=key)).is_success
+
+
+async def debts(rig: Rig) -> None:
+    """Debts that were recovered to a pool, outside, and from a top-up; and one that was given up, and restored."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("zoe", "20.00")]))
+    await rig.owe("zac", 1_000, campaign=campaign)
+    await rig.owe("zac", 200)
+    await rig.settle(Match(campaign, [("zac", "15.00")]))
+    sessions = {player: await top_up(rig, player, "20.00") for player in ("zed", "zia")}
+    for player, session in sessions.items():
+        match = Match(campaign, [])
+        await rig.feed(
+            rig.settlements, opened(match, fee="15.00"), entered(match, player, version=2, fee="15.00")
+        )
+        await rig.feed(rig.payouts, session.reversal("disputed", f"dp_{player}", "20.00"))
+    await rig.feed(rig.payouts, TopupSession("zed", amount="20.00").completed())
+    [debt] = await rig.rows("SELECT id FROM receivables WHERE player = 'zia'")
+    async with rig.client("paul", "approver") as paul:
+        path = f"/api/receivables/{debt['id']}/write-off"
+        answer = await paul.post(path, json={"reason": "gone"}, headers={"Idempotency-Key": "k"})
+    assert answer.is_success, answer.text
+    await rig.feed(rig.payouts, sessions["zia"].reversal("dispute_won", "dp_zia", "20.00"))
+
+
+async def operators(rig: Rig) -> None:
+    """A payout out of a funding account that failed."""
+    async with rig.client("olga", "operator") as olga:
+        body = payout_body(funding_account="ops", amount="5.00")
+        answer = await olga.post("/api/payouts/create", json=body, headers={"Idempotency-Key": "ops"})
+    assert answer.is_success, answer.text
+    payout = UUID(answer.json()["payout_id"])
+    await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure_of(payout)))
