@@ -54,6 +54,7 @@ EURC = ASSETS["EURC"]
 POLICY = ApprovalPolicy(
     version=3,
     automatic_up_to={"EURC": Amount(EURC, 100_000)},
+    automatic_in_day={"EURC": Amount(EURC, 1_000_000_000)},
     two_above={"EURC": Amount(EURC, 1_000_000)},
 )
 SCHEDULE = Schedule(
@@ -89,8 +90,9 @@ class Rig:
     and whose answers a test writes.
     """
 
-    def __init__(self, urls: DatabaseUrls) -> None:
+    def __init__(self, urls: DatabaseUrls, *, policy: ApprovalPolicy = POLICY) -> None:
         self.urls = urls
+        self.policy = policy
         self.db = Database(urls.runtime, application_name="test-payouts")
         self.clock = ManualClock(START)
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
@@ -109,7 +111,7 @@ class Rig:
         self.spec: ConsumerSpec = rewards_spec(
             RewardsConsumer(
                 store=self.transactions.store,
-                rules=Rules(network=NETWORK, policy=POLICY, rails=self.rails),
+                rules=Rules(network=NETWORK, policy=policy, rails=self.rails),
                 trust=self.trust,
                 assets=ASSETS,
                 clock=self.clock,
@@ -147,7 +149,7 @@ class Rig:
             audit=self.audit,
             clock=self.clock,
             vault=self.vault,
-            policy=POLICY,
+            policy=self.policy,
             rails=self.rails,
             assets=ASSETS,
             address_kind=partial(stellar_address_kind, own={OWN}),

@@ -92,7 +92,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         await chain.close()
 
     async def gauge(now: datetime) -> None:
-        await measure(runtime.db, now=now)
+        await measure(runtime.db, automatic_in_day=policy.automatic_in_day, now=now)
 
     housekeeping = housekeeping_job(
         transactions=transactions, rails=rails, clock=runtime.clock, measure=gauge

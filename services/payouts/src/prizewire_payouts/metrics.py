@@ -4,6 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 __all__ = [
     "ATTEMPT_STEPS",
+    "AUTOMATIC_USED",
     "HOLDS",
     "METHODS",
     "OLDEST_UNKNOWN",
@@ -22,6 +23,11 @@ ATTEMPT_STEPS = Counter(
     "prizewire_attempt_steps_total", "Steps that attempts took, by the state reached.", ["to"]
 )
 HOLDS = Counter("prizewire_payout_holds_total", "Holds of payouts, by the reason.", ["reason"])
+AUTOMATIC_USED = Gauge(
+    "prizewire_payouts_automatic_used_ratio",
+    "Used part of the present UTC day's limit of what goes without a person, by asset.",
+    ["asset"],
+)
 PAYOUTS = Gauge("prizewire_payouts", "Payouts that have not ended, by state.", ["state"])
 PAYOUTS_WAITING = Gauge(
     "prizewire_payouts_waiting",

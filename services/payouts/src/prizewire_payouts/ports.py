@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from prizewire_contracts.rails import Capabilities, RewardPayoutProvider
+from prizewire_money import Amount, Asset
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import MethodChanged
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
@@ -121,6 +122,16 @@ class Store(Protocol):
 
     async def add_approval(self, *, payout: Payout, approver: str, note: str | None, now: datetime) -> None:
         """Note one approval of the present hold."""
+        ...
+
+    async def lock_automatic_use(self, *, day: date, assets: Iterable[Asset]) -> dict[str, Amount]:
+        """By asset code, what was approved without a person on this day (UTC). Nobody else approves in these assets
+        without a person before this transaction has ended.
+        """
+        ...
+
+    async def add_automatic_use(self, *, day: date, taken: Mapping[str, Amount]) -> None:
+        """Count what this transaction approves without a person; the assets are locked."""
         ...
 
     async def save(self, changes: Sequence[Change]) -> None:

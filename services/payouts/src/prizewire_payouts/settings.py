@@ -25,6 +25,11 @@ class PayoutSettings(ApiSettings):
         "",
         description="CODE=AMOUNT comma list: payouts up to this go without a person. An asset not named is held.",
     )
+    payouts_auto_approve_per_day: str = Field(
+        "",
+        description="CODE=AMOUNT comma list: the most that goes without a person within a day (UTC), over all rails. "
+        "Needed for each asset of PAYOUTS_AUTO_APPROVE_UP_TO. What would pass it is held.",
+    )
     payouts_two_approvers_above: str = Field(
         "", description="CODE=AMOUNT comma list: above this two distinct approvers must agree."
     )
@@ -75,11 +80,21 @@ def approval_policy(settings: PayoutSettings, *, assets: AssetRegistry) -> Appro
     """The limits of the settings.
 
     Raises:
-        ValueError: a limit cannot be read; the sentence names the setting.
+        ValueError: a limit cannot be read, or one of the two automatic limits of an asset is missing; the sentence
+            names the setting.
     """
+    up_to = _limits("PAYOUTS_AUTO_APPROVE_UP_TO", settings.payouts_auto_approve_up_to, assets)
+    in_day = _limits("PAYOUTS_AUTO_APPROVE_PER_DAY", settings.payouts_auto_approve_per_day, assets)
+    for code in sorted(up_to.keys() ^ in_day.keys()):
+        given, missing = "PAYOUTS_AUTO_APPROVE_UP_TO", "PAYOUTS_AUTO_APPROVE_PER_DAY"
+        if code in in_day:
+            given, missing = missing, given
+        msg = f"{given} names {code} and {missing} does not: {code} needs a limit in both, or in neither"
+        raise ValueError(msg)
     return ApprovalPolicy(
         version=settings.payouts_policy_version,
-        automatic_up_to=_limits("PAYOUTS_AUTO_APPROVE_UP_TO", settings.payouts_auto_approve_up_to, assets),
+        automatic_up_to=up_to,
+        automatic_in_day=in_day,
         two_above=_limits("PAYOUTS_TWO_APPROVERS_ABOVE", settings.payouts_two_approvers_above, assets),
     )
 

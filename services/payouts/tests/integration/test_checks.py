@@ -19,6 +19,7 @@ _EFFECT, _OPEN, _PATHS, _AMOUNTS, _MISSING = (
     Invariant.AMOUNTS_AS_ASKED,
     Invariant.PAYOUTS_EXIST,
 )
+_COUNTED = Invariant.AUTOMATIC_IS_COUNTED
 _STEP = (
     "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
     "SELECT payout_id, '{}', '{}', 'x', 'x', correlation_id, changed_at FROM payouts WHERE state = '{}'"
@@ -63,21 +64,29 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
     ),
     "less than was paid": (
         ("UPDATE payouts SET amount_minor = amount_minor - 1 WHERE state = 'paid'",),
-        {_AMOUNTS: "was made for something else than"},
+        {_AMOUNTS: "was made for something else than", _COUNTED: "payouts over 12.49 EURC"},
     ),
     "less than the intent says, and an intent that says so": (
         (
             "UPDATE payouts SET amount_minor = 1, intent = jsonb_set(intent, '{pay_amount}', '\"0.01\"') WHERE state = 'paid'",
         ),
-        {_AMOUNTS: "attempt 1 of payout"},
+        {_AMOUNTS: "attempt 1 of payout", _COUNTED: "payouts over 0.01 EURC"},
     ),
     "another amount than is to be approved": (
         ("UPDATE payouts SET amount_minor = amount_minor + 1 WHERE state = 'held'",),
         {_AMOUNTS: "is over 5000.01 EURC, its intent over 5000.00 EURC"},
     ),
+    "less counted than was approved": (
+        ("UPDATE automatic_use SET used_minor = used_minor - 1",),
+        {_COUNTED: "were approved without a person, and 12.49 EURC are counted"},
+    ),
+    "a day that is not counted": (
+        ("DELETE FROM automatic_use",),
+        {_COUNTED: "were approved without a person, and 0.00 EURC are counted"},
+    ),
     "a payout that is gone": (
         ("SET LOCAL session_replication_role = replica", "DELETE FROM payouts WHERE state = 'paid'"),
-        {_MISSING: "is missing, its history is there"},
+        {_MISSING: "is missing, its history is there", _COUNTED: "payouts over 0.00 EURC"},
     ),
     "a state without its step": (
         ("UPDATE payouts SET state = 'approved' WHERE state = 'held'",),
@@ -145,7 +154,14 @@ async def told(lived: Database, statements: tuple[str, ...]) -> dict[Invariant, 
     """What the checks say after these statements, which are then undone."""
     async with lived.engine.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
-        for table in ("payouts", "attempts", "approvals", "payout_transitions", "payout_methods"):
+        for table in (
+            "payouts",
+            "attempts",
+            "approvals",
+            "payout_transitions",
+            "payout_methods",
+            "automatic_use",
+        ):
             await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         for statement in statements:
             await connection.execute(text(statement))

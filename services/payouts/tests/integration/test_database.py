@@ -173,3 +173,16 @@ async def test_a_payout_goes_to_no_rail_of_another_type(rig: Rig) -> None:
     await rig.submit()
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code, payout.attempts) == ("closing_failed", "rail_unsupported", 0)
+
+
+async def test_the_count_of_a_day_only_rises(rig: Rig) -> None:
+    """Neither the service nor the owner of the table makes room in a day that is used up."""
+    await rig.request(await rig.method())
+    lower = "UPDATE automatic_use SET used_minor = used_minor - 1"
+    for owner in (False, True):
+        assert "only rises" in await refused(rig, lower, owner=owner)
+    for change in ("day = day - 1", "asset = 'XLM'"):
+        assert "permission denied" in await refused(rig, f"UPDATE automatic_use SET {change}")
+        assert "only rises" in await refused(rig, f"UPDATE automatic_use SET {change}", owner=True)
+    assert "permission denied" in await refused(rig, "DELETE FROM automatic_use")
+    assert "only rises" in await refused(rig, "DELETE FROM automatic_use", owner=True)

@@ -216,6 +216,8 @@ async def told_in_order(kafka_server: KafkaServer, wanted: set[str]) -> None:
         ({"PAYOUTS_SIGN_WITH_HOT_KEY": "true"}, "chain keys live in the signer"),
         ({"PRIZEWIRE_ENVIRONMENT": "production"}, "may not run in production"),
         ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC"}, "PAYOUTS_AUTO_APPROVE_UP_TO"),
+        ({"PAYOUTS_AUTO_APPROVE_UP_TO": "EURC=5.00"}, "PAYOUTS_AUTO_APPROVE_PER_DAY does not"),
+        ({"PAYOUTS_AUTO_APPROVE_PER_DAY": "EURC=5.00"}, "PAYOUTS_AUTO_APPROVE_UP_TO does not"),
         ({"RAILS_FILE": "no-such-file.yaml"}, "RAILS_FILE"),
         ({"PAYOUTS_MAX_ATTEMPTS": "none"}, "PAYOUTS_MAX_ATTEMPTS"),
     ],

@@ -35,7 +35,7 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     assert timedelta(hours=1) <= wait <= timedelta(hours=1, minutes=5)
     shown = payout_answer(payout)
     assert (shown.next_attempt_at, shown.attempts_waived) == (payout.due_at, 1)
-    await measure(rig.db, now=rig.clock.now())
+    await measure(rig.db, automatic_in_day=POLICY.automatic_in_day, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 1
     await rig.submit("stellar")
     assert len(rig.chain.created) == 1, "not before its time"
@@ -43,7 +43,7 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     rig.chain.answers.append(paid())
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "paid"
-    await measure(rig.db, now=rig.clock.now())
+    await measure(rig.db, automatic_in_day=POLICY.automatic_in_day, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 0
     assert await rig.told(payout_id) == [
         "payout.approved",

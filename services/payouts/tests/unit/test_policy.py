@@ -16,7 +16,7 @@ from prizewire_payouts.domain.commands import Allowed
 from prizewire_payouts.domain.errors import MethodError
 from prizewire_payouts.domain.methods import allows, mask, read_details
 from prizewire_payouts.domain.model import Method, MethodState
-from prizewire_payouts.domain.policy import ApprovalPolicy
+from prizewire_payouts.domain.policy import ApprovalPolicy, DayAllowance
 from prizewire_payouts.ports import OpenedDetails
 from services.payouts.tests.rig import ADDRESS, ASSETS, EURC, POLICY, SCHEDULE
 
@@ -95,9 +95,28 @@ def test_without_a_limit_nothing_goes_by_itself() -> None:
     found = POLICY.decide(amount=Amount(ASSETS["XLM"], 1))
     assert found is not None
     assert (found.reason, found.approvers) == ("no_automatic_limit", 1)
-    assert (
-        ApprovalPolicy(version=1, automatic_up_to={}, two_above={}).decide(amount=Amount(EURC, 1)) is not None
-    )
+    nothing = ApprovalPolicy(version=1, automatic_up_to={}, automatic_in_day={}, two_above={})
+    assert nothing.decide(amount=Amount(EURC, 1)) is not None
+
+
+@given(st.integers(0, 200), st.lists(st.integers(1, 120)))
+def test_a_day_lets_out_no_more_than_its_limit(used: int, amounts: list[int]) -> None:
+    """What fits is taken, in order, and what does not fit leaves room for what is smaller."""
+    allowance = DayAllowance(most={"EURC": Amount(EURC, 100)}, used={"EURC": Amount(EURC, used)})
+    left = 100 - used
+    for minor in amounts:
+        fits = minor <= left
+        assert allowance.take(amount=Amount(EURC, minor)) is fits
+        left -= minor if fits else 0
+    taken = 100 - used - left
+    assert allowance.taken == ({"EURC": Amount(EURC, taken)} if taken else {})
+
+
+def test_an_asset_without_a_limit_of_the_day_has_no_allowance() -> None:
+    """Nor has one whose use was not asked for."""
+    one = Amount(EURC, 1)
+    assert not DayAllowance(most={}, used={"EURC": Amount.zero(EURC)}).take(amount=one)
+    assert not DayAllowance(most={"EURC": Amount(EURC, 100)}, used={}).take(amount=one)
 
 
 @given(st.integers(1, 10_000), st.uuids())

@@ -65,6 +65,13 @@ _CLOSED = text(
 _DEFAULTS = text(
     "SELECT player FROM payout_methods WHERE is_default GROUP BY player HAVING count(*) > 1 LIMIT 100"
 )
+_AUTOMATIC = text(
+    "SELECT day, asset, coalesce(u.used_minor, 0) AS counted, coalesce(s.approved, 0) AS approved FROM automatic_use u "
+    "FULL JOIN (SELECT CAST(t.at AT TIME ZONE 'UTC' AS date) AS day, p.asset, sum(p.amount_minor) AS approved "
+    "FROM payout_transitions t JOIN payouts p USING (payout_id) "
+    "WHERE t.from_state = 'requested' AND t.to_state = 'approved' AND t.actor = 'policy' GROUP BY 1, 2) s USING (day, asset) "
+    "WHERE coalesce(u.used_minor, 0) <> coalesce(s.approved, 0) ORDER BY day, asset LIMIT 100"
+)
 _BY_PARTIES = text(
     "SELECT a.payout_id, a.approver FROM approvals a JOIN payouts p USING (payout_id) "
     "WHERE a.approver = p.filed_by OR a.approver = p.player "
@@ -135,6 +142,15 @@ async def _methods(tx: AsyncConnection) -> list[str]:
     return [f"{row[0]} has two default methods" for row in await tx.execute(_DEFAULTS)]
 
 
+async def _automatic(tx: AsyncConnection) -> list[str]:
+    assets = {row.code: Asset(row.code, row.decimals, row.redeemable) for row in await tx.execute(_ASSETS)}
+    return [
+        f"on {row.day} payouts over {assets[row.asset].tell(int(row.approved))} were approved without a person, and "
+        f"{assets[row.asset].tell(row.counted)} are counted"
+        for row in await tx.execute(_AUTOMATIC)
+    ]
+
+
 async def _approvals(tx: AsyncConnection) -> list[str]:
     return [
         f"payout {row[0]} was approved by {row[1]}, a party of it" for row in await tx.execute(_BY_PARTIES)
@@ -149,6 +165,7 @@ CHECKS = (
     Check(Invariant.AMOUNTS_AS_ASKED, _amounts, count=rows_of("payouts")),
     Check(Invariant.PAYOUTS_EXIST, _orphans, count=rows_of("payout_transitions")),
     Check(Invariant.ONE_DEFAULT_METHOD, _methods, count=rows_of("payout_methods")),
+    Check(Invariant.AUTOMATIC_IS_COUNTED, _automatic, count=rows_of("automatic_use")),
     Check(Invariant.NO_PARTY_APPROVES, _approvals, count=rows_of("approvals")),
 )
 """Checked by `GET /api/services/payouts/checks`."""

@@ -5,12 +5,14 @@ from sqlalchemy import TextClause, text
 from prizewire_payouts.adapters import rows, tables
 
 __all__ = [
+    "ADD_AUTOMATIC_USE",
     "INSERT_ATTEMPTS",
     "INSERT_ATTEMPT_STEPS",
     "INSERT_PAYOUTS",
     "INSERT_STEPS",
     "LATEST_ATTEMPTS",
     "LOCK_APPROVED",
+    "LOCK_AUTOMATIC_USE",
     "LOCK_EXPIRED",
     "LOCK_UNROUTED",
     "LOCK_WATCHED",
@@ -88,6 +90,17 @@ LATEST_ATTEMPTS = text(
     "SELECT DISTINCT ON (a.payout_id) "  # noqa: S608 - column names of our own
     + ", ".join(f"a.{column.name}" for column in tables.attempts.c)
     + " FROM attempts a WHERE a.payout_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payout_id, a.attempt_no DESC"
+)
+# An insert that meets a row waits for the transaction that holds it, and answers what that one left.
+LOCK_AUTOMATIC_USE = text(
+    "INSERT INTO automatic_use AS a (day, asset) SELECT CAST(:day AS date), u.asset "
+    "FROM unnest(CAST(:assets AS text[])) AS u(asset) ORDER BY u.asset "
+    "ON CONFLICT (day, asset) DO UPDATE SET used_minor = a.used_minor RETURNING asset, used_minor"
+)
+ADD_AUTOMATIC_USE = text(
+    "UPDATE automatic_use a SET used_minor = a.used_minor + u.minor "
+    "FROM unnest(CAST(:assets AS text[]), CAST(:minor AS bigint[])) AS u(asset, minor) "
+    "WHERE a.day = CAST(:day AS date) AND a.asset = u.asset"
 )
 SHARED = text(
     "SELECT destination_mac, count(DISTINCT player) AS players FROM payout_methods "

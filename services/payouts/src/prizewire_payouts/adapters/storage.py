@@ -1,7 +1,7 @@
 """The store over PostgreSQL: a fixed number of statements for any number of payouts, events included."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Database, after_commit
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
-from prizewire_money import AssetRegistry
+from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.adapters import rows, tables
 from prizewire_payouts.adapters import statements as sql
 from prizewire_payouts.adapters.listing import listing
@@ -141,6 +141,24 @@ class PostgresStore:
                 payout_id=payout.payout_id, hold_no=payout.hold_no, approver=approver, note=note, at=now
             )
         )
+
+    async def lock_automatic_use(self, *, day: date, assets: Iterable[Asset]) -> dict[str, Amount]:
+        """See the port."""
+        by_code = {asset.code: asset for asset in assets}
+        if not by_code:
+            return {}
+        found = await self._tx.execute(sql.LOCK_AUTOMATIC_USE, {"day": day, "assets": sorted(by_code)})
+        return {row.asset: Amount(by_code[row.asset], row.used_minor) for row in found}
+
+    async def add_automatic_use(self, *, day: date, taken: Mapping[str, Amount]) -> None:
+        """See the port."""
+        if taken:
+            codes = sorted(taken)
+            minor = [taken[code].minor for code in codes]
+            found = await self._tx.execute(
+                sql.ADD_AUTOMATIC_USE, {"day": day, "assets": codes, "minor": minor}
+            )
+            assert found.rowcount == len(codes), "the assets were not locked"
 
     async def save(self, changes: Sequence[Change]) -> None:
         """See the port."""

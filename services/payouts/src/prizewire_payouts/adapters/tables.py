@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -32,6 +33,7 @@ __all__ = [
     "approvals",
     "attempt_transitions",
     "attempts",
+    "automatic_use",
     "chassis",
     "metadata",
     "method_changes",
@@ -230,6 +232,18 @@ approvals = Table(
     Column("note", Text),
     Column("at", _moment, nullable=False),
     PrimaryKeyConstraint("payout_id", "hold_no", "approver"),
+)
+
+automatic_use = Table(
+    "automatic_use",
+    metadata,
+    Column("day", Date, nullable=False),  # UTC
+    Column("asset", Text, nullable=False),
+    Column(
+        "used_minor", BigInteger, nullable=False, server_default="0"
+    ),  # approved without a person; only rises
+    PrimaryKeyConstraint("day", "asset"),
+    CheckConstraint("used_minor >= 0", name="automatic_use_minor"),
 )
 
 pauses = Table(

@@ -22,5 +22,7 @@ class Invariant(StrEnum):
     """Every attempt, approval and step of a history belongs to a payout that exists."""
     ONE_DEFAULT_METHOD = "payout_methods_one_default"
     """A player has at most one default method."""
+    AUTOMATIC_IS_COUNTED = "payout_automatic_use_is_counted"
+    """What was approved without a person on a day, in an asset, is what that day's limit counts as used."""
     NO_PARTY_APPROVES = "payout_approvals_by_no_party"
     """Nobody approved a payout who filed it, is paid by it, or is behind its money or destination."""

@@ -2,13 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from prizewire_money import Amount
 
-__all__ = ["METHOD_BY_STAFF", "ONE_PERSON", "ApprovalPolicy", "Hold", "Schedule"]
+__all__ = [
+    "ABOVE_DAY_LIMIT",
+    "METHOD_BY_STAFF",
+    "ONE_PERSON",
+    "ApprovalPolicy",
+    "DayAllowance",
+    "Hold",
+    "Schedule",
+    "day_of",
+]
 
+ABOVE_DAY_LIMIT = "above_day_limit"
+"""The reason of a hold: the day's limit of what goes without a person would be passed."""
 METHOD_BY_STAFF = "method_registered_by_staff"
 """The reason of a hold: somebody else than the player named the destination."""
 ONE_PERSON = "one_person_chain"
@@ -27,14 +38,23 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
-    """Limits by asset code. An asset without an automatic limit is always held; one without a second limit
-    never needs two approvers. What an operator asks for, what goes to a method that staff registered, and money of
-    which one person alone said who is paid always wait for somebody else. ``version`` is told with each approval.
+    """Limits by asset code. An asset without an automatic limit, or without a limit of the day, is always held; one
+    without a second limit never needs two approvers. What an operator asks for, what goes to a method that staff
+    registered, and money of which one person alone said who is paid always wait for somebody else. ``version`` is told
+    with each approval.
+
+    ``automatic_in_day`` is the most that goes without a person within one day (UTC), over all rails.
     """
 
     version: int
     automatic_up_to: Mapping[str, Amount]
+    automatic_in_day: Mapping[str, Amount]
     two_above: Mapping[str, Amount]
+
+    def approvers(self, *, amount: Amount) -> int:
+        """How many persons must agree where one must."""
+        second = self.two_above.get(amount.asset.code)
+        return 2 if second is not None and amount > second else 1
 
     def decide(
         self,
@@ -44,22 +64,46 @@ class ApprovalPolicy:
         registered_by_staff: bool = False,
         by_one_person: bool = False,
     ) -> Hold | None:
-        """None where the payout may go by itself, else what it waits for."""
-        code = amount.asset.code
-        second = self.two_above.get(code)
-        approvers = 2 if second is not None and amount > second else 1
+        """None where the payout may go by itself, as far as the day's allowance reaches; else what it waits for."""
+        approvers = self.approvers(amount=amount)
         if by_operator:
             return Hold(reason="filed_by_operator", approvers=approvers)
         if registered_by_staff:
             return Hold(reason=METHOD_BY_STAFF, approvers=approvers)
         if by_one_person:
             return Hold(reason=ONE_PERSON, approvers=approvers)
-        limit = self.automatic_up_to.get(code)
+        limit = self.automatic_up_to.get(amount.asset.code)
         if limit is None:
             return Hold(reason="no_automatic_limit", approvers=approvers)
         if amount > limit:
             return Hold(reason="above_automatic_limit", approvers=approvers)
         return None
+
+
+def day_of(now: datetime) -> date:
+    """The day (UTC) whose limit counts at this moment."""
+    return now.astimezone(UTC).date()
+
+
+class DayAllowance:
+    """What may still go without a person on one day, by asset code. ``used`` is what was approved without one before, of
+    the assets that are asked for; any other asset has no allowance. ``taken`` collects what is approved now, and is to
+    be stored in the same transaction. Nothing is given back, also where a payout ends without effect.
+    """
+
+    def __init__(self, *, most: Mapping[str, Amount], used: Mapping[str, Amount]) -> None:
+        self._left = {code: most[code] - amount for code, amount in used.items() if code in most}
+        self.taken: dict[str, Amount] = {}
+
+    def take(self, *, amount: Amount) -> bool:
+        """Take this much if it fits."""
+        code = amount.asset.code
+        left = self._left.get(code)
+        if left is None or amount > left:
+            return False
+        self._left[code] = left - amount
+        self.taken[code] = self.taken.get(code, Amount.zero(amount.asset)) + amount
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

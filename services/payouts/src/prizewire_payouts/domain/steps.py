@@ -8,7 +8,7 @@ from prizewire_payouts.domain.errors import ApprovalRefused, CancelRefused
 from prizewire_payouts.domain.events import Approved, CloseAsked, Ended, Held
 from prizewire_payouts.domain.model import Payout
 from prizewire_payouts.domain.parties import first_role
-from prizewire_payouts.domain.policy import ApprovalPolicy, Hold
+from prizewire_payouts.domain.policy import ABOVE_DAY_LIMIT, ApprovalPolicy, DayAllowance, Hold
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState, final_of
 
 __all__ = [
@@ -36,8 +36,12 @@ _NO_ATTEMPT_OPEN = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutSta
 _ATTEMPT_OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
 
 
-def first_decision(*, change: Change, policy: ApprovalPolicy, cause: str, now: datetime) -> None:
-    """Approve a fresh payout by policy, or hold it for approvers or for a living intent."""
+def first_decision(
+    *, change: Change, policy: ApprovalPolicy, allowance: DayAllowance, cause: str, now: datetime
+) -> None:
+    """Approve a fresh payout by policy, or hold it for approvers or for a living intent. Only what is approved here is
+    taken from the day's allowance.
+    """
     payout = change.payout
     terms = policy.decide(
         amount=payout.amount,
@@ -47,6 +51,8 @@ def first_decision(*, change: Change, policy: ApprovalPolicy, cause: str, now: d
     )
     if not payout.intent_alive(now=now):
         terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
+    if terms is None and not allowance.take(amount=payout.amount):
+        terms = Hold(reason=ABOVE_DAY_LIMIT, approvers=policy.approvers(amount=payout.amount))
     if terms is None:
         approve(change=change, policy=policy, approvers=(), cause=cause, actor="policy", now=now)
     else:

@@ -12,7 +12,7 @@ from prizewire_payouts.domain.errors import CancelRefused
 from prizewire_payouts.domain.methods import allows, method_type_for_rail
 from prizewire_payouts.domain.model import Method, Payout
 from prizewire_payouts.domain.parties import REGISTRANT, Party
-from prizewire_payouts.domain.policy import ApprovalPolicy
+from prizewire_payouts.domain.policy import ApprovalPolicy, DayAllowance, day_of
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState
 from prizewire_payouts.domain.steps import ask_cancel, first_decision
 from prizewire_payouts.handlers.routing import route
@@ -41,13 +41,34 @@ async def take_commands(
     methods = await store.methods(
         {c.method_id for c in commands if isinstance(c, RequestPayout) and c.method_id is not None}
     )
+    allowance = await _allowance(store, commands, changes, policy=rules.policy, now=now)
     rejections: dict[int, Rejection] = {}
     for index, command in enumerate(commands):
-        rejection = _take(command, changes, methods, rules=rules, now=now)
+        rejection = _take(command, changes, methods, rules=rules, allowance=allowance, now=now)
         if rejection is not None:
             rejections[index] = rejection
+    await store.add_automatic_use(day=day_of(now), taken=allowance.taken)
     await store.save([change for change in changes.values() if change.touched])
     return rejections
+
+
+async def _allowance(
+    store: Store,
+    commands: Sequence[Command],
+    changes: Mapping[UUID, Change],
+    *,
+    policy: ApprovalPolicy,
+    now: datetime,
+) -> DayAllowance:
+    """What is left of the day for the assets of which one of these commands might be approved without a person."""
+    amounts = [
+        command.terms.amount
+        for command in commands
+        if isinstance(command, RequestPayout) and command.payout_id not in changes
+    ]
+    assets = {amount.asset.code: amount.asset for amount in amounts if policy.decide(amount=amount) is None}
+    used = await store.lock_automatic_use(day=day_of(now), assets=assets.values())
+    return DayAllowance(most=policy.automatic_in_day, used=used)
 
 
 def _take(
@@ -56,6 +77,7 @@ def _take(
     methods: Mapping[UUID, Method],
     *,
     rules: Rules,
+    allowance: DayAllowance,
     now: datetime,
 ) -> Rejection | None:
     change = changes.get(command.payout_id)
@@ -66,7 +88,7 @@ def _take(
         if isinstance(found, Rejection):
             return found
         change = changes[command.payout_id] = Change(found, is_new=True, touched=True)
-        first_decision(change=change, policy=rules.policy, cause=command.cause, now=now)
+        first_decision(change=change, policy=rules.policy, allowance=allowance, cause=command.cause, now=now)
         route(change=change, rails=rules.rails, cause=command.cause, now=now)
         return None
     if change is None:

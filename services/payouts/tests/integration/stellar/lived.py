@@ -76,7 +76,7 @@ class LivedWorld(World):
         await owner.close()
         await self.rows(
             "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
-            "SELECT payout_id, 'requested', 'approved', 'test', 'policy', correlation_id, :now FROM payouts "
+            "SELECT payout_id, 'requested', 'approved', 'test', 'test', correlation_id, :now FROM payouts "
             "WHERE payout_id = :id RETURNING 1",
             id=made.payout_id,
             now=self.clock.now(),

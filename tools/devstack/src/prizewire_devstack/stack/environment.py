@@ -17,6 +17,8 @@ from prizewire_devstack.home import Home
 from prizewire_devstack.ports import LOOPBACK
 
 AUTO_APPROVE_UP_TO: Final = "EURC=1000000.00,USDC=1000000.00,XLM=1000000.0000000"
+AUTO_APPROVE_PER_DAY: Final = "EURC=100000000.00,USDC=100000000.00,XLM=100000000.0000000"
+"""More than demonstration and benches pay in a day."""
 TWO_APPROVERS_ABOVE: Final = "EURC=2000000.00,USDC=2000000.00"
 """Larger payouts wait for a person, the largest for two: the demonstration has some of each."""
 
@@ -72,6 +74,7 @@ def _for_payouts(around: Surroundings) -> dict[str, str]:
         "STELLAR_ASSETS": _stellar_assets(around),
         "PAYOUTS_LIVE_EXECUTION": "true",
         "PAYOUTS_AUTO_APPROVE_UP_TO": AUTO_APPROVE_UP_TO,
+        "PAYOUTS_AUTO_APPROVE_PER_DAY": AUTO_APPROVE_PER_DAY,
         "PAYOUTS_TWO_APPROVERS_ABOVE": TWO_APPROVERS_ABOVE,
         "PAYOUTS_CONFIRM_POLL_MS": str(CONFIRM_POLL_MS),
         "METHOD_ENCRYPTION_KEY_FILE": str(around.keyring.method_encryption_key_file),
