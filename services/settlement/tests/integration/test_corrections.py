@@ -11,6 +11,7 @@ from prizewire_settlement.metrics import ROUNDS_CORRECTED, ROUNDS_VOIDED
 from services.settlement.tests.integration.conftest import (
     Opener,
     Service,
+    competition_body,
     line_amounts,
     match_event,
     results,
@@ -135,6 +136,33 @@ async def test_a_waiting_correction_is_judged_by_when_it_came(service: Service) 
     await service.take(late)
     assert await service.stuck() == [("replayed", "result_missing"), ("dead", "dispute_window_passed")]
     assert (await service.round())["settlement_version"] == 2
+
+
+async def test_only_what_disputes_a_round_holds_its_end(service: Service) -> None:
+    """A correction of which a part is missing does. A parked correction of another match does not, nor of a match of
+    another source with the same id, nor a dead event.
+    """
+    other_source = "/games/go"
+    sources = [*competition_body()["sources"], {"source": other_source}]
+    await service.create(id="slow", dispute_window_s=60, sources=sources)
+    part = {**SWAPPED, "part": 1, "parts": 2, "results": results("bob")}
+    await service.take(
+        match_event("completed", "disputed", data=SLOW),
+        match_event("corrected", "disputed", data=part),
+        match_event("corrected", "m2", data=SLOW),
+        match_event("corrected", "m1", source=other_source, key=None, data=SLOW),
+        match_event("completed", "m1", data=SLOW),
+        match_event("completed", "m1", data={**SLOW, "results": results("eve")}),
+    )
+    assert await service.stuck() == [
+        ("parked", "result_missing"),
+        ("parked", "result_missing"),
+        ("dead", "result_conflict"),
+    ]
+    service.clock.advance(timedelta(minutes=2))
+    await service.finalize()
+    rows = await service.rows("SELECT match_id, state FROM rounds ORDER BY match_id")
+    assert [tuple(row) for row in rows] == [("disputed", "SETTLED"), ("m1", "FINALIZED")]
 
 
 async def test_a_void_is_told_with_its_reason(service: Service) -> None:

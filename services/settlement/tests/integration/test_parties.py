@@ -58,6 +58,25 @@ async def test_every_reporter_of_a_result_in_parts_is_named(service: Service) ->
     assert told(settled) == [("rule_writer", "olga"), ("reporter", "ada"), ("reporter", "bob")]
 
 
+async def test_who_sent_a_part_again_answers_for_it(service: Service) -> None:
+    """What the former sender had said does not count any more."""
+
+    def part(number: int, player: str) -> bytes:
+        placed = [{"player": player, "place": number}]
+        return match_event("completed", data={"results": placed, "part": number, "parts": 2})
+
+    ada = (await make_token(service))["token"]
+    answer = await service.client.post(
+        "/api/source-tokens", json={"source": match_source()}, headers=service.as_("admin", subject="bob")
+    )
+    bob = answer.json()["token"]
+    assert (await report(service, ada, part(1, "ann"), key="k1")).status_code == 202
+    assert (await report(service, bob, part(1, "eve"), key="k2")).status_code == 202
+    await service.take(part(2, "cyd"))
+    (settled,) = [event for event in await service.events() if hasattr(event.data, "parties")]
+    assert told(settled) == [("rule_writer", "olga"), ("reporter", "bob")]
+
+
 async def test_a_round_names_every_writer_up_to_its_rule_version(service: Service) -> None:
     """A change of the name alone replaces no writer; rounds that have begun have no writer of later versions."""
     await service.take(match_event("opened"))

@@ -18,6 +18,7 @@ from services.settlement.tests.integration.conftest import (
     refused_event,
     subject_of,
 )
+from services.settlement.tests.integration.test_database import refusal, step
 
 OTHER = "11111111-2222-4333-8444-555555555555"
 WHY = {"reason": "the rule named a wrong campaign"}
@@ -152,6 +153,30 @@ async def test_the_database_lets_only_refused_rounds_change_their_rule(
             await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def test_one_refusal_allows_one_other_rule(service: Service) -> None:
+    """A refused round takes no other rule without a settlement, and none with another end of its window; once it is
+    settled anew, it takes no further rule and is not voided.
+    """
+    await service.take(match_event("completed"))
+    assert (await put(service, gross_prize="200.00")).status_code == 200
+    await service.know(refused_event())
+    error = await refusal(service, "UPDATE rounds SET rule_version = 2")
+    assert "what a round is bound to does not change" in str(error)
+    error = await refusal(service, OTHER_FIGURES.replace(" final_at,", " final_at + interval '1 s',"))
+    assert "settlement 2 of round" in str(error)
+    assert (await decide(service, "resettle", WHY)).json()["settlement_version"] == 2
+    assert (await put(service, gross_prize="300.00")).status_code == 200
+    error = await refusal(service, "UPDATE rounds SET rule_version = 3, settlement_version = 3")
+    assert "what a round is bound to does not change" in str(error)
+    figures = OTHER_FIGURES.replace("round_id, 2, 2,", "round_id, 3, 3,") + " WHERE version = 2"
+    assert "settlement 3 of round" in str(await refusal(service, figures))
+    [last] = await service.rows("SELECT max(seq) AS seq FROM round_transitions")
+    void = step(last.seq + 1, "FINALIZED", "VOIDED", match="m1").replace(
+        "'x', 'x', 'x', 'x', now()", "'admin.resolve', 'x', 'x', 'x', now(), 'x'"
+    )
+    assert "from FINALIZED to VOIDED is not allowed" in str(await refusal(service, void))
 
 
 async def ended(service: Service, **query: Any) -> list[dict[str, Any]]:

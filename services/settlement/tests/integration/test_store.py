@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,11 +16,21 @@ from prizewire_contracts.ids import round_id
 from prizewire_devstack.testing import eventually
 from prizewire_money import Asset, AssetRegistry
 from prizewire_settlement.adapters import storage
+from prizewire_settlement.adapters.campaigns import PostgresCampaigns
 from prizewire_settlement.adapters.competitions import Competitions
 from prizewire_settlement.adapters.rules import RuleReader
 from prizewire_settlement.adapters.storage import Rounds
 from prizewire_settlement.domain.commands import MatchReport
-from prizewire_settlement.domain.model import EntryFee, PerPoint, PlaceRange, RankBy, Rule, Source, TiePolicy
+from prizewire_settlement.domain.model import (
+    CampaignState,
+    EntryFee,
+    PerPoint,
+    PlaceRange,
+    RankBy,
+    Rule,
+    Source,
+    TiePolicy,
+)
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
 from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
@@ -33,6 +44,7 @@ from services.settlement.tests.fakes import (
     completed,
     corrected,
     entered,
+    make_campaign,
     make_competition,
     make_rule,
     opened,
@@ -281,3 +293,15 @@ async def test_rounds_and_competitions_are_held_by_one_at_a_time(open_service: O
                 async with transaction(service, lock_timeout_ms=50) as (others, other_keeper):
                     await (others.rounds(ids("m1")) if what == "round" else other_keeper.lock("cup"))
             assert sqlstate(error.value) == LOCK_NOT_AVAILABLE
+
+
+async def test_an_older_state_of_a_campaign_is_not_kept(open_service: Opener) -> None:
+    """Whatever order its events come in, a campaign that has ended stays so."""
+    service: Service = await open_service()
+    found = make_campaign(state=CampaignState.ENDED, version=7)
+    async with service.db.transaction() as tx:
+        store = PostgresCampaigns(tx)
+        await store.keep([found])
+        for version in (3, 7):
+            await store.keep([replace(found, state=CampaignState.ACTIVE, version=version)])
+        assert await store.campaign(found.id) == found
