@@ -83,7 +83,7 @@ class Installation:
         at = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
         both = {"payout_id": name, "player": "ann", "asset": "EURC", "pay_amount": "2.00", "requested_at": at}
         self.wanted[name] = {**both, "state": "paid", "changed_at": at, **changes}
-        self.taken[name] = {**both, "state": "paid"}
+        self.taken[name] = {**both, "state": "paid", "stored_at": at}
 
     def page(self, of: dict[str, Any], at: str, query: httpx.QueryParams) -> httpx.Response:
         """A page of what is there, the newest first."""
@@ -122,8 +122,8 @@ class Installation:
                 return self.page(self.wanted, "changed_at", query)
             case ["rewards", "payouts"]:
                 return self.those(self.wanted, query)
-            case ["admin", "payouts"]:
-                return self.page(self.taken, "requested_at", query)
+            case ["admin", "payouts", "known", "changed"]:
+                return self.page(self.taken, "stored_at", query)
             case ["admin", "payouts", "known"]:
                 return self.those(self.taken, query)
         raise AssertionError(request.url)
@@ -405,6 +405,16 @@ def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) 
             ({"state": ended}, {"state": "held"}, ["payouts_are_known"], "payouts has it as held")
             for ended in ("paid", "failed", "rejected", "cancelled", "returned")
         ],
+        *[
+            (
+                {"state": "requested"},
+                {"state": ended},
+                ["payouts_were_asked_for"],
+                "rewards has it as requested",
+            )
+            for ended in ("paid", "failed", "rejected", "cancelled", "returned")
+        ],
+        ({"state": "paid"}, {"state": "returned"}, ["payouts_were_asked_for"], "rewards has it as paid"),
     ],
 )
 def test_rewards_and_payouts_must_agree(
@@ -430,13 +440,16 @@ def test_rewards_and_payouts_must_agree(
 
 
 def test_a_payout_may_be_on_its_way(api: Api, installation: Installation, tmp_path: Path) -> None:
-    """For a while it is no breach that payouts does not know it, nor is it remembered as sound; a return may be, too."""
+    """For a while it is no breach that payouts does not know it, nor is it remembered as sound; an end or a return may be
+    on its way back, too.
+    """
     installation.pay("p1", days_ago=0, state="requested")
     installation.taken["p1"] = None
     installation.pay("p2", days_ago=1)
     returned = installation.taken["p2"]
     assert returned is not None
-    returned["state"] = "returned"
+    returned |= {"state": "returned", "stored_at": datetime.now(UTC).isoformat()}
+    installation.pay("p3", days_ago=0, state="cancel_requested")
     memory = Memory(tmp_path / "kept.json")
     assert verify(api, memory=memory).good
     kept, asked = memory.read("payouts_are_known"), installation.wanted["p1"]

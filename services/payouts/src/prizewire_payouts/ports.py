@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from prizewire_contracts.rails import Capabilities, RewardPayoutProvider
@@ -19,6 +19,7 @@ __all__ = [
     "PayoutFilter",
     "Rail",
     "Store",
+    "StoredPayout",
     "Transactions",
     "Vault",
 ]
@@ -65,6 +66,13 @@ class PayoutFilter:
     limit: int = 50
 
 
+class StoredPayout(NamedTuple):
+    """A payout, and when the database stored it last."""
+
+    payout: Payout
+    stored_at: datetime
+
+
 class Store(Protocol):
     """Everything of payouts, within one transaction. Rows come locked where the name says so, in id order."""
 
@@ -78,6 +86,14 @@ class Store(Protocol):
 
     async def list_payouts(self, wanted: PayoutFilter) -> list[Payout]:
         """A page of payouts, newest request first."""
+        ...
+
+    async def list_stored(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[StoredPayout]:
+        """A page of the payouts that were stored at ``since`` or later, the last change first; those before a
+        (time, id). Who writes a row cannot choose its time.
+        """
         ...
 
     async def has_rail(self, rail: str) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -444,6 +445,31 @@ async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
     }
     assert (await client.get(path, params={"ids": "p1"}, headers=staff)).status_code == 400
     assert (await client.get(path, params={"ids": ids[0]}, headers=as_("ana"))).status_code == 403
+
+
+async def test_payouts_are_listed_by_their_last_change(rig: Rig, client: Client) -> None:
+    """By the database's clock, whatever time a writer gives; page by page, from a moment on, for staff alone."""
+    method = await rig.method("ana")
+    ids = [str(await rig.request(method)) for _ in range(3)]
+    path, staff = "/api/admin/payouts/known/changed", as_("op", "operator")
+    owner = await asyncpg.connect(rig.urls.migration)
+    early = "requested_at - interval '1 year'"
+    chosen = f"changed_at = {early}, stored_at = {early}"
+    await owner.execute(f"UPDATE payouts SET {chosen} WHERE payout_id = '{ids[0]}'")
+    await owner.close()
+    first = (await client.get(path, params={"limit": 2}, headers=staff)).json()
+    rest = await client.get(path, params={"limit": 2, "cursor": first["next_cursor"]}, headers=staff)
+    found = [*first["items"], *rest.json()["items"]]
+    assert [one["payout_id"] for one in found] == [ids[0], ids[2], ids[1]]
+    assert {(one["player"], one["state"]) for one in found} == {("ana", "approved")}
+    since = {"since": found[0]["stored_at"]}
+    later = (await client.get(path, params=since, headers=staff)).json()["items"]
+    assert [one["payout_id"] for one in later] == [ids[0]]
+    assert (await client.get(path, params={"since": "soon"}, headers=staff)).json()[
+        "code"
+    ] == "period_invalid"
+    assert (await client.get(path, params={"cursor": "x"}, headers=staff)).json()["code"] == "cursor_invalid"
+    assert (await client.get(path, headers=as_("ana"))).status_code == 403
 
 
 async def test_lists_are_filtered(rig: Rig, client: Client) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.dialects import postgresql
 
-from prizewire_payouts.adapters.listing import listing
+from prizewire_payouts.adapters.listing import listing, stored_listing
 from prizewire_payouts.domain.states import CLOSING
 from prizewire_payouts.ports import PayoutFilter
 from services.payouts.tests.rig import START, Rig
@@ -31,6 +31,7 @@ async def grow(rig: Rig) -> UUID:
         "player": "'player-' || n % 500",
         "correlation_id": "'match-' || n",
         "method_id": "NULL",
+        "stored_at": "requested_at - n * interval '1 minute'",
     }
     past = {
         **common,
@@ -87,12 +88,17 @@ async def test_every_filter_of_a_list_is_answered_through_an_index(rig: Rig) -> 
         PayoutFilter(since=START - timedelta(days=9), until=START - timedelta(days=8)),
         PayoutFilter(until=START - timedelta(days=299)),
     ]
+    queries = {str(wanted): listing(wanted) for wanted in wishes}
+    for since, before in ((None, None), (START - timedelta(days=9), None), (None, back)):
+        queries[f"stored from {since}, before {before}"] = stored_listing(
+            since=since, before=before, limit=50
+        )
     found: dict[str, str] = {}
-    for wanted in wishes:
-        query = listing(wanted).compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    for wanted, listed in queries.items():
+        query = listed.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
         (row,) = await rig.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {str(query).replace(':', chr(92) + ':')}")
         for step in steps_of(row[0][0]["Plan"]):
             read = step["Actual Rows"] + step.get("Rows Removed by Filter", 0)
             if step["Node Type"] == "Seq Scan" or read > READ_MAX:
-                found[str(wanted)] = f"{step['Node Type']} of {read} rows"
+                found[wanted] = f"{step['Node Type']} of {read} rows"
     assert found == {}

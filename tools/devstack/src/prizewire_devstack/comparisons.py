@@ -3,7 +3,7 @@
 - Of every round that ended, the prizes that rewards has are those settled.
 - Every round that rewards booked is one that settlement settled, with the same figures and lines.
 - Every payout that rewards asked for is known to payouts, to the same payee with the same amount.
-- Every payout that payouts has was asked for by rewards, likewise.
+- Every payout that payouts has was asked for by rewards, likewise, and rewards knows of its end.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,9 @@ from prizewire_devstack.api import Api
 __all__ = ["COMPARISONS", "PAYOUT_GRACE", "Comparison"]
 
 PAYOUT_GRACE: Final = timedelta(minutes=5)
-"""How long a payout may be on its way to payouts. Less than what is compared again in any case."""
+"""How long a payout may be on its way to payouts, and its end on the way back. Less than what is compared again in any
+case.
+"""
 LINES_PER_PART: Final = 1_000
 """Rounds of more lines are booked in chunks."""
 COMPARED: Final = ("settlement_version", "campaign", "asset", "gross", "prizes", "prizes_total")
@@ -79,16 +81,14 @@ def asked_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
 
 
 def taken_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
-    """What payouts took, held against rewards, which is never behind."""
-    del now
-    begin = None if since is None else since.isoformat()
+    """What payouts took, held against rewards, which is behind only with ends."""
     return Listed(
         name="payouts_were_asked_for",
         key="payout_id",
-        at="requested_at",
-        items=api.items("/api/admin/payouts", **{"from": begin}),
+        at="stored_at",
+        items=_items(api, "/api/admin/payouts/known/changed", since=since),
         ask=lambda ids: _known(api, "/api/rewards/payouts", "payout_id", ids),
-        differs=_of_taken,
+        differs=lambda taken, asked: _of_taken(taken, asked, now=now),
     )
 
 
@@ -182,12 +182,16 @@ def _of_asked(asked: Item, known: Item | None, *, now: datetime) -> str | None:
     return None
 
 
-def _of_taken(taken: Item, asked: Item | None) -> str | None:
+def _of_taken(taken: Item, asked: Item | None, *, now: datetime) -> str | None:
     has = f"payout {taken['payout_id']}: payouts has it with {taken['pay_amount']} {taken['asset']}"
     if asked is None:
         return f"{has}, rewards never asked for it"
-    name = _other_terms(taken, asked)
-    return None if name is None else f"{has}, rewards says otherwise ({name} differs)"
+    if (name := _other_terms(taken, asked)) is not None:
+        return f"{has}, rewards says otherwise ({name} differs)"
+    late = datetime.fromisoformat(taken["stored_at"]) <= now - PAYOUT_GRACE
+    if late and taken["state"] in CLOSED and taken["state"] != asked["state"]:
+        return f"{has} and has it as {taken['state']}, rewards has it as {asked['state']}"
+    return None
 
 
 def _other_terms(one: Item, other: Item) -> str | None:

@@ -1,13 +1,15 @@
-"""The query behind lists of payouts."""
+"""The queries behind lists of payouts."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, select, tuple_
 
 from prizewire_payouts.adapters.tables import payouts
 from prizewire_payouts.ports import PayoutFilter
 
-__all__ = ["listing"]
+__all__ = ["listing", "stored_listing"]
 
 
 def listing(wanted: PayoutFilter) -> Select[Any]:
@@ -34,3 +36,16 @@ def listing(wanted: PayoutFilter) -> Select[Any]:
     if wanted.before is not None:
         query = query.where(tuple_(columns.requested_at, columns.payout_id) < tuple_(*wanted.before))
     return query.limit(wanted.limit).offset(wanted.offset)
+
+
+def stored_listing(
+    *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+) -> Select[Any]:
+    """A page of payouts that were stored at ``since`` or later, the last change first; those before a (time, id)."""
+    columns = payouts.c
+    query = select(payouts).order_by(columns.stored_at.desc(), columns.payout_id.desc())
+    if since is not None:
+        query = query.where(columns.stored_at >= since)
+    if before is not None:
+        query = query.where(tuple_(columns.stored_at, columns.payout_id) < tuple_(*before))
+    return query.limit(limit)

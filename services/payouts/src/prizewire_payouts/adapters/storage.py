@@ -14,13 +14,13 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_money import Amount, Asset, AssetRegistry
 from prizewire_payouts.adapters import rows, tables
 from prizewire_payouts.adapters import statements as sql
-from prizewire_payouts.adapters.listing import listing
+from prizewire_payouts.adapters.listing import listing, stored_listing
 from prizewire_payouts.adapters.messages import method_event, payout_events
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS
-from prizewire_payouts.ports import MethodRecord, PayoutFilter, Store
+from prizewire_payouts.ports import MethodRecord, PayoutFilter, Store, StoredPayout
 
 __all__ = ["PostgresStore", "PostgresTransactions"]
 
@@ -66,6 +66,13 @@ class PostgresStore:
     async def list_payouts(self, wanted: PayoutFilter) -> list[Payout]:
         """See the port."""
         return await self._payouts(listing(wanted))
+
+    async def list_stored(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[StoredPayout]:
+        """See the port."""
+        found = await self._tx.execute(stored_listing(since=since, before=before, limit=limit))
+        return [StoredPayout(rows.payout_from(row, self._assets), row.stored_at) for row in found]
 
     async def has_rail(self, rail: str) -> bool:
         """See the port."""

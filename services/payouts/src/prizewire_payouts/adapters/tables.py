@@ -149,6 +149,9 @@ payouts = Table(
     Column("returned_minor", BigInteger),
     Column("requested_at", _moment, nullable=False),
     Column("changed_at", _moment, nullable=False),
+    Column(
+        "stored_at", _moment, nullable=False, server_default=text("now()")
+    ),  # by the database, at each write
     CheckConstraint("amount_minor > 0", name="payouts_amount"),
     CheckConstraint("returned_minor <= amount_minor", name="payouts_returned"),
     CheckConstraint("attempts_waived BETWEEN 0 AND attempts", name="payouts_attempts_waived"),
@@ -165,6 +168,7 @@ payouts = Table(
     Index("payouts_rail", "rail", "requested_at", "payout_id"),
     Index("payouts_asset", "asset", "requested_at", "payout_id"),
     Index("payouts_method", "method_id", "requested_at", "payout_id"),
+    Index("payouts_stored", "stored_at", "payout_id"),
 )
 
 payout_transitions = Table(

@@ -152,6 +152,12 @@ class KnownPayoutAnswer(AnswerModel):
     pay_amount: Annotated[DecimalAmount, Field(description="What is paid out.", examples=["12.50"])]
     state: Annotated[PayoutState, Field(examples=["paid"])]
     requested_at: Moment
+    stored_at: Annotated[
+        Moment | None,
+        Field(
+            description="When the database stored its last change. Null where payouts are asked for by their ids."
+        ),
+    ]
 
 
 class AttemptAnswer(AnswerModel):
@@ -221,7 +227,7 @@ def payout_answer(payout: Payout) -> PayoutAnswer:
     return PayoutAnswer(**_members(payout))
 
 
-def known_payout_answer(payout: Payout) -> KnownPayoutAnswer:
+def known_payout_answer(payout: Payout, *, stored_at: datetime | None = None) -> KnownPayoutAnswer:
     """Whom a payout pays how much, and where it stands."""
     return KnownPayoutAnswer(
         payout_id=payout.payout_id,
@@ -230,6 +236,7 @@ def known_payout_answer(payout: Payout) -> KnownPayoutAnswer:
         pay_amount=payout.amount.to_wire(),
         state=payout.state,
         requested_at=payout.requested_at,
+        stored_at=stored_at,
     )
 
 

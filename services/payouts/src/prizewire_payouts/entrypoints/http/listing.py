@@ -18,7 +18,7 @@ from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, payout_a
 from prizewire_payouts.entrypoints.http.parts import HttpParts
 from prizewire_payouts.ports import PayoutFilter, Store
 
-__all__ = ["LISTING_REFUSALS", "PAGE_MAX", "ListingQuery", "filters_of", "page_of"]
+__all__ = ["LISTING_REFUSALS", "PAGE_MAX", "ListingQuery", "cursor_place", "filters_of", "page_of"]
 
 PAGE_MAX = 10_000
 LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
@@ -140,7 +140,7 @@ async def page_of(
         method_id=query.method_id,
         since=None if query.since is None else moment_of(query.since, name="from"),
         until=None if query.until is None else moment_of(query.until, name="to"),
-        before=_before(query.cursor),
+        before=cursor_place(query.cursor),
         offset=0 if page is None or query.cursor is not None else (page - 1) * size,
         limit=size,
     )
@@ -176,7 +176,12 @@ def _states(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _before(cursor: str | None) -> tuple[datetime, UUID] | None:
+def cursor_place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The time and the id at which a page ended.
+
+    Raises:
+        Problem: 400 ``cursor_invalid``.
+    """
     values = decode_cursor(cursor, length=2)
     if values is None:
         return None
