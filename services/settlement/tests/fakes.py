@@ -28,6 +28,7 @@ from prizewire_settlement.domain.model import (
     Rule,
     Settlement,
     Source,
+    SourceChange,
     SourceKey,
     TiePolicy,
     Transition,
@@ -125,6 +126,7 @@ class FakeWorld:
 
     kept: dict[str, Competition] = field(default_factory=dict)
     versions: dict[tuple[str, int], Rule] = field(default_factory=dict)
+    wrote: dict[tuple[str, int], str] = field(default_factory=dict)
     held: dict[UUID, Round] = field(default_factory=dict)
     steps: list[Transition] = field(default_factory=list)
     stored: dict[UUID, dict[tuple[int, int], ResultPart]] = field(default_factory=dict)
@@ -136,8 +138,9 @@ class FakeWorld:
     refusals: list[Refusal] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
-    def add(self, competition: Competition) -> None:
+    def add(self, competition: Competition, *, by: str = "olga") -> None:
         self.kept[competition.id] = competition
+        self.wrote[competition.id, competition.rule.version] = by
         self.versions[competition.id, competition.rule.version] = competition.rule
 
     async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
@@ -147,6 +150,19 @@ class FakeWorld:
     async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
         self.calls.append("rules")
         return {key: self.versions[key] for key in wanted}
+
+    async def source_changes(
+        self, wanted: Collection[tuple[str, int, int]]
+    ) -> dict[str, tuple[SourceChange, ...]]:
+        self.calls.append("source_changes")
+        return {
+            name: tuple(
+                SourceChange(number, self.versions[name, number].sources, self.wrote[name, number])
+                for number in range(after + 1, until + 1)
+                if self.versions[name, number].sources != self.versions[name, number - 1].sources
+            )
+            for name, after, until in wanted
+        }
 
     async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
         self.calls.append("rounds")
@@ -229,7 +245,7 @@ class FakeWorld:
         return self.kept.get(competition_id)
 
     async def replace(self, competition: Competition, *, by: str) -> None:
-        self.add(competition)
+        self.add(competition, by=by)
 
     def round_of(self, match_id: str, source: str = SOURCE) -> Round:
         return self.held[round_id(source=source, match_id=match_id)]

@@ -17,9 +17,13 @@ class PartyRole(StrEnum):
     FUNDER = "funder"
     """Booked money into the campaign or funding account that pays."""
     RULE_WRITER = "rule_writer"
-    """Wrote the rule version that the round was settled under, an earlier one, or settings of the campaign."""
+    """Wrote the rule version that the round was settled under, an earlier one, a later one that changed sources or keys
+    before the result was admitted, or settings of the campaign.
+    """
     REPORTER = "reporter"
-    """Reported, resolved or corrected the result that stands over HTTP, or issued the source token that did."""
+    """Resolved or corrected the round, issued the source token that reported the result that stands, or let it in by a
+    change of the rule's sources or keys after the match began.
+    """
     IMPORTER = "importer"
     """Imported an opening balance."""
     RELEASER = "releaser"

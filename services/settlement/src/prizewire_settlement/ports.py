@@ -19,6 +19,7 @@ from prizewire_settlement.domain.model import (
     Round,
     Rule,
     Settlement,
+    SourceChange,
     Transition,
 )
 from prizewire_settlement.domain.rounds import Step
@@ -76,6 +77,13 @@ class RoundStore(Protocol):
 
     async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
         """Rule versions by (competition, version)."""
+
+    async def source_changes(
+        self, wanted: Collection[tuple[str, int, int]]
+    ) -> dict[str, tuple[SourceChange, ...]]:
+        """Rule versions that changed the sources or their keys, in their order, by competition: those after the first
+        number and up to the second of each (competition, after, up to). A competition stands once in ``wanted``.
+        """
 
     async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
         """Those that exist, locked in the order of their ids until the transaction ends."""

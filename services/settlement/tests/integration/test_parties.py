@@ -92,5 +92,22 @@ async def test_a_round_names_every_writer_up_to_its_rule_version(service: Servic
     assert told(new) == [("rule_writer", "eve"), ("rule_writer", "olga")]
 
 
+async def test_who_takes_keys_out_of_the_rule_answers_for_what_is_let_in(service: Service) -> None:
+    """A match begins under a rule with keys; another admin takes them out, and an unsigned result is taken in."""
+    await service.take(match_event("opened"), match_event("opened", "m2"))
+    changed = await service.client.put(
+        "/api/competitions/cup",
+        json=competition_body(sources=[{"source": match_source()}]),
+        headers=service.as_("admin", subject="eve"),
+    )
+    assert changed.status_code == 200, changed.text
+    await service.take(match_event("completed", key=None), match_event("completed", "m2"))
+    unsigned, signed = [event for event in await service.events() if hasattr(event.data, "parties")]
+    writers = [("rule_writer", "eve"), ("rule_writer", "olga")]
+    assert told(unsigned) == [*writers, ("reporter", "eve")]
+    assert told(signed) == writers
+    assert [event.data.rule_version for event in (unsigned, signed)] == [1, 1]
+
+
 def match_source() -> str:
     return str(competition_body()["sources"][0]["source"])

@@ -29,6 +29,7 @@ from prizewire_settlement.domain.model import (
     RankBy,
     Rule,
     Source,
+    SourceChange,
     TiePolicy,
 )
 from prizewire_settlement.domain.states import RoundState
@@ -128,6 +129,25 @@ async def test_competitions_come_back_whole(stores: tuple[Store, Keeper]) -> Non
             ("cup", 1): made[0].rule,
             ("full", 1): made[1].rule,
         }
+
+
+async def test_changes_of_sources_are_found_by_version(stores: tuple[Store, Keeper]) -> None:
+    """Those whose sources or keys differ from the version before, inside the bounds; a rename is none."""
+    rounds, keeper = stores
+    keyed, another = Source(source=SOURCE, keys=(source_key(KEY),)), Source(source="/games/go")
+    async with keeper() as store:
+        assert await store.create(make_competition(make_rule(sources=(keyed,))))
+        assert await store.create(make_competition(full_rule()))
+        for version, (by, source) in enumerate(
+            [("ada", keyed), ("bob", another), ("cyd", another), ("eve", keyed)], start=2
+        ):
+            changed = make_competition(make_rule(version=version, sources=(source,)))
+            await store.replace(changed, by=by)
+    async with rounds() as found:
+        bob, eve = SourceChange(3, (another,), "bob"), SourceChange(5, (keyed,), "eve")
+        assert await found.source_changes([("cup", 1, 5)]) == {"cup": (bob, eve)}
+        assert (await found.source_changes([("cup", 1, 4), ("full", 0, 0)]))["cup"] == (bob,)
+        assert (await found.source_changes([("cup", 3, 5)]))["cup"] == (eve,)
 
 
 class Events:

@@ -22,6 +22,7 @@ from services.settlement.tests.fakes import (
     apply,
     closed,
     completed,
+    corrected,
     make_competition,
     make_rule,
     opened,
@@ -349,3 +350,111 @@ async def test_rounds_become_final_when_the_window_has_passed() -> None:
 def test_a_refusal_says_its_reason() -> None:
     """The error's text begins with the code that people search for."""
     assert str(ReportRefused(Reason.TIE_REFUSED, "why")).startswith("tie_refused")
+
+
+def changed(world: FakeWorld, version: int, *sources: Source, by: str) -> None:
+    """Version ``version`` of the cup's rule, with these sources."""
+    writers = tuple(sorted({*world.versions["cup", version - 1].writers, by}))
+    world.add(make_competition(make_rule(version=version, sources=sources, writers=writers)), by=by)
+
+
+KEYED = Source(source=SOURCE, keys=(source_key(KEY),))
+OPEN = Source(source=SOURCE)
+
+
+async def test_who_lets_a_result_in_for_a_match_that_has_begun_answers_for_it(world: FakeWorld) -> None:
+    """The rule's keys are taken out after the match was opened: the writer of that version is a rule writer, and the one
+    who reported the unsigned result. Who only renames the competition afterwards is neither.
+    """
+    world.add(make_competition(make_rule(sources=(KEYED,))))
+    await apply(world, opened(signed_by=KEY))
+    changed(world, 2, OPEN, by="mallory")
+    changed(world, 3, OPEN, by="bob")
+    assert reasons(await apply(world, completed())) == {}
+    (settled,) = world.settled
+    assert (settled.rule.version, settled.rule.writers) == (1, ("mallory", "olga"))
+    assert settled.reporters == ("mallory",)
+    assert world.versions["cup", 1].writers == ("olga",)
+
+
+@pytest.mark.parametrize(
+    ("later", "signed_by", "reporter", "writers"),
+    [
+        pytest.param([(KEYED, "bob")], KEY, None, ("olga",), id="renamed alone"),
+        pytest.param(
+            [(OPEN, "mallory")], KEY, None, ("mallory", "olga"), id="signed as the round's rule asks"
+        ),
+        pytest.param(
+            [(Source(source=SOURCE, keys=(source_key(OTHER_KEY),)), "mallory")],
+            OTHER_KEY,
+            "mallory",
+            ("mallory", "olga"),
+            id="another key",
+        ),
+        pytest.param(
+            [(Source(source=SOURCE, keys=(source_key(OTHER_KEY),)), "bob"), (KEYED, "mallory")],
+            KEY,
+            "mallory",
+            ("bob", "mallory", "olga"),
+            id="a key that was taken out stands again",
+        ),
+        pytest.param(
+            [(OPEN, "mallory"), (KEYED, "bob")],
+            KEY,
+            None,
+            ("bob", "mallory", "olga"),
+            id="keys that were taken out stand again",
+        ),
+    ],
+)
+async def test_the_version_since_which_a_result_is_admitted_names_who_answers(
+    world: FakeWorld,
+    later: list[tuple[Source, str]],
+    signed_by: Any,
+    reporter: str | None,
+    writers: tuple[str, ...],
+) -> None:
+    """Nobody where the round's own rule admits it and no version since refused it."""
+    world.add(make_competition(make_rule(sources=(KEYED,))))
+    await apply(world, opened(signed_by=KEY))
+    for version, (source, by) in enumerate(later, start=2):
+        changed(world, version, source, by=by)
+    assert reasons(await apply(world, completed(signed_by=signed_by))) == {}
+    (settled,) = world.settled
+    assert settled.reporters == (() if reporter is None else (reporter,))
+    assert settled.rule.writers == writers
+
+
+async def test_who_lets_in_a_source_is_a_writer_beside_its_reporter(world: FakeWorld) -> None:
+    """A token's issuer stays the reporter; with the same person as later writer, one person alone reported."""
+    world.add(make_competition(make_rule(sources=(KEYED,))))
+    await apply(world, opened(signed_by=KEY))
+    changed(world, 2, OPEN, by="mallory")
+    await apply(world, completed(reporter="ada"))
+    (settled,) = world.settled
+    assert (settled.rule.writers, settled.reporters) == (("mallory", "olga"), ("ada",))
+
+
+async def test_parts_keep_who_let_them_in(world: FakeWorld) -> None:
+    """A part that was let in while the keys were out, and another after they stand again: both in one result."""
+    world.add(make_competition(make_rule(sources=(KEYED,))))
+    await apply(world, opened(signed_by=KEY))
+    changed(world, 2, OPEN, by="mallory")
+    await apply(world, completed(parts=2, results=placed("eve")))
+    changed(world, 3, KEYED, by="ada")
+    second = [PlayerResult("bob", 2, {})]
+    await apply(world, completed(event_id="m1-2", part=2, parts=2, results=tuple(second), signed_by=KEY))
+    (settled,) = world.settled
+    assert (settled.rule.writers, settled.reporters) == (("ada", "mallory", "olga"), ("mallory",))
+
+
+async def test_a_correction_is_let_in_as_a_result_is(world: FakeWorld) -> None:
+    """Its writers and reporter are those of the correction's own admission."""
+    world.add(make_competition(make_rule(sources=(KEYED,), dispute_window=timedelta(hours=1))))
+    await apply(world, completed(signed_by=KEY))
+    rule = make_rule(version=2, sources=(OPEN,), dispute_window=timedelta(hours=1))
+    world.add(make_competition(rule), by="mallory")
+    await apply(world, corrected(results=placed("eve")))
+    first, second = world.settled
+    assert (first.rule.writers, first.reporters) == (("olga",), ())
+    assert (second.rule.writers, second.reporters) == (("mallory", "olga"), ("mallory",))

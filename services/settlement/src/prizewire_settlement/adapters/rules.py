@@ -1,6 +1,6 @@
 """Rules between their rows and the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from prizewire_settlement.domain.model import (
     RankBy,
     Rule,
     Source,
+    SourceChange,
     SourceKey,
     TieBreak,
     TiePolicy,
@@ -57,6 +58,10 @@ class RuleReader:
         """An asset of a settlement, which is one of a rule."""
         return self._assets[code]
 
+    def source_change(self, row: Any) -> SourceChange:
+        """The change of sources of a row with version, sources and created_by."""
+        return SourceChange(row.version, _sources(row.sources), row.created_by)
+
     def competition(self, row: Any) -> Competition:
         """The competition of a row with ``COMPETITION_COLUMNS``."""
         return Competition(
@@ -91,7 +96,7 @@ class RuleReader:
             else TieBreak(score=row.tie_score, descending=row.tie_descending),
             unclaimed=Unclaimed(row.unclaimed),
             rank_by=RankBy(score=row.rank_score, descending=row.rank_descending),
-            sources=tuple(_source(entry) for entry in row.sources),
+            sources=_sources(row.sources),
             dispute_window=timedelta(seconds=row.dispute_window_s),
             entry_fee=None
             if row.entry_asset is None
@@ -156,6 +161,10 @@ def rule_values(rule: Rule) -> dict[str, Any]:
 def _points(entry: Mapping[str, Any]) -> PerPoint:
     # Rules from before the choice refused.
     return PerPoint(**{**entry, "overflow": Overflow(entry.get("overflow", Overflow.REFUSE))})
+
+
+def _sources(entries: Iterable[Mapping[str, Any]]) -> tuple[Source, ...]:
+    return tuple(_source(entry) for entry in entries)
 
 
 def _source(entry: Mapping[str, Any]) -> Source:

@@ -21,6 +21,7 @@ from prizewire_settlement.domain.model import (
     Round,
     Rule,
     Settlement,
+    SourceChange,
 )
 from prizewire_settlement.domain.results import results_of
 from prizewire_settlement.ports import Changes
@@ -56,6 +57,20 @@ class Rounds:
             _RULES, {"ids": [name for name, _ in ordered], "versions": [version for _, version in ordered]}
         )
         return {(row.competition_id, row.version): self._rules.rule(row) for row in rows}
+
+    async def source_changes(
+        self, wanted: Collection[tuple[str, int, int]]
+    ) -> dict[str, tuple[SourceChange, ...]]:
+        """See the port."""
+        names, afters, ends = zip(*sorted(wanted), strict=True)
+        values = {"ids": list(names), "afters": list(afters), "ends": list(ends)}
+        found: dict[str, tuple[SourceChange, ...]] = {}
+        for row in await self._tx.execute(_SOURCE_CHANGES, values):
+            found[row.competition_id] = (
+                *found.get(row.competition_id, ()),
+                self._rules.source_change(row),
+            )
+        return found
 
     async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
         """See the port."""
@@ -277,6 +292,15 @@ _RULES = text(
     f"SELECT {RULE_COLUMNS} FROM competition_rules r "  # noqa: S608 - see above
     "JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS u(id, version) "
     "ON r.competition_id = u.id AND r.version = u.version"
+)
+_SOURCE_CHANGES = text(
+    "SELECT competition_id, version, sources, created_by FROM ("
+    "SELECT r.competition_id, r.version, r.sources, r.created_by, u.after, lag(r.sources) OVER older AS before "
+    "FROM competition_rules r "
+    "JOIN unnest(CAST(:ids AS text[]), CAST(:afters AS int[]), CAST(:ends AS int[])) AS u(id, after, until) "
+    "ON r.competition_id = u.id AND r.version BETWEEN u.after AND u.until "
+    "WINDOW older AS (PARTITION BY r.competition_id ORDER BY r.version)) c "
+    "WHERE version > after AND sources IS DISTINCT FROM before ORDER BY competition_id, version"
 )
 _LOCK = Read(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above

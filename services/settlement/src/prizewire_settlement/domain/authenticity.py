@@ -1,12 +1,12 @@
 """Whether a report may be believed: a forged result is the cheapest theft."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prizewire_settlement.domain.commands import MatchReport
 from prizewire_settlement.domain.errors import Reason, ReportRefused
-from prizewire_settlement.domain.model import Competition
+from prizewire_settlement.domain.model import Competition, Source, SourceChange
 
-__all__ = ["authenticate"]
+__all__ = ["authenticate", "let_in_by"]
 
 
 def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]) -> Competition:
@@ -26,14 +26,42 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
     competition = competitions.get(report.competition)
     if competition is None:
         raise ReportRefused(Reason.COMPETITION_UNKNOWN, f"there is no competition {report.competition!r}")
-    for source in competition.rule.sources:
+    _check_source(report, competition.rule.sources)
+    return competition
+
+
+def let_in_by(*, report: MatchReport, bound: Sequence[Source], changes: Sequence[SourceChange]) -> str | None:
+    """Who let in a report that is admitted: the writer of the version since which its source and signature are good.
+
+    ``bound`` are the sources of the rule that the round keeps, ``changes`` the later ones up to the rule in force, in
+    their order. None where they are good since the rule that the round keeps.
+    """
+    writer: str | None = None
+    admitted = _is_admitted(report, bound)
+    for change in changes:
+        before, admitted = admitted, _is_admitted(report, change.sources)
+        if admitted and not before:
+            writer = change.by
+    return writer
+
+
+def _is_admitted(report: MatchReport, sources: Sequence[Source]) -> bool:
+    try:
+        _check_source(report, sources)
+    except ReportRefused:
+        return False
+    return True
+
+
+def _check_source(report: MatchReport, sources: Sequence[Source]) -> None:
+    for source in sources:
         if source.source == report.source:
             break
     else:
         detail = f"{report.source} may not report matches of {report.competition}"
         raise ReportRefused(Reason.SOURCE_NOT_ALLOWED, detail)
     if not source.keys:
-        return competition
+        return
     if report.keyid is None:
         raise ReportRefused(Reason.SIGNATURE_MISSING, f"{report.source} must sign its reports")
     for key in source.keys:
@@ -47,4 +75,3 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
     refused = report.proof.refused(public_key=key.public_key)
     if refused is not None:
         raise ReportRefused(*refused)
-    return competition

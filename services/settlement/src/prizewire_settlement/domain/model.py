@@ -28,6 +28,7 @@ __all__ = [
     "Rule",
     "Settlement",
     "Source",
+    "SourceChange",
     "SourceKey",
     "TieBreak",
     "TiePolicy",
@@ -181,6 +182,14 @@ class Rule:
         return hash((self.competition, self.version))
 
 
+class SourceChange(NamedTuple):
+    """A rule version whose sources or their keys are not those of the version before it, and who wrote it."""
+
+    version: int
+    sources: tuple[Source, ...]
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Competition:
     """A competition and its rule in force."""
@@ -205,8 +214,8 @@ class PlayerResult(NamedTuple):
 class ResultPart:
     """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that,
     ``players`` their number. ``reason`` is a correction's, None in a first result. Without ``results`` it is the head
-    of a part whose document was not asked for. ``reporter`` is the person who reported or decided it, None where a game
-    server did over Kafka.
+    of a part whose document was not asked for. ``reporter`` is the person who reported or decided it, or who let it in by
+    a later rule version (``authenticity.let_in_by``); None where a game server reported it over Kafka.
     """
 
     round_id: UUID

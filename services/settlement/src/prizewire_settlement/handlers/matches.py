@@ -1,12 +1,12 @@
 """A batch of match reports: authenticate, then lock, decide in order, save once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts.ids import entry_id, match_correlation_id, round_id
-from prizewire_settlement.domain.authenticity import authenticate
+from prizewire_settlement.domain.authenticity import authenticate, let_in_by
 from prizewire_settlement.domain.commands import (
     Completed,
     Corrected,
@@ -17,7 +17,15 @@ from prizewire_settlement.domain.commands import (
 )
 from prizewire_settlement.domain.errors import ReportRefused
 from prizewire_settlement.domain.events import RoundEvent, RoundVoided
-from prizewire_settlement.domain.model import Competition, Line, PlayerResult, ResultPart, Round, Rule
+from prizewire_settlement.domain.model import (
+    Competition,
+    Line,
+    PlayerResult,
+    ResultPart,
+    Round,
+    Rule,
+    SourceChange,
+)
 from prizewire_settlement.domain.rounds import (
     NOTHING,
     Step,
@@ -60,13 +68,15 @@ class Applied:
 @dataclass(slots=True)
 class _Loaded:
     """The state that a batch decides on; it moves forward with every report. ``lines`` are those of settlements that
-    the batch itself made, ``entered`` the players of rounds that the batch's entries belong to.
+    the batch itself made, ``entered`` the players of rounds that the batch's entries belong to, ``changes`` are the rule
+    versions that changed sources, by competition, as far back as the batch's results need them.
     """
 
     rounds: dict[UUID, Round]
     rules: dict[tuple[str, int], Rule]
     parts: dict[UUID, dict[tuple[int, int], ResultPart]]
     entered: dict[UUID, set[str]]
+    changes: Mapping[str, Sequence[SourceChange]]
     now: datetime
     lines_per_part: int
     lines: dict[UUID, tuple[Line, ...]] = field(default_factory=dict)
@@ -146,7 +156,14 @@ async def _load(
         if isinstance(report, Entered) and subject in rounds
     }
     entered = await store.entered(entering) if entering else {}
-    return _Loaded(rounds, rules, parts, entered, now, lines_per_part)
+    begun: dict[str, tuple[int, int]] = {}
+    for _, subject, _, competition in believed:
+        if subject in completed and rounds[subject].competition == competition.id:
+            first, _ = begun.get(competition.id, (competition.rule.version, 0))
+            begun[competition.id] = (min(first, rounds[subject].rule_version), competition.rule.version)
+    stale = [(name, first, last) for name, (first, last) in begun.items() if first < last]
+    changes = await store.source_changes(stale) if stale else {}
+    return _Loaded(rounds, rules, parts, entered, changes, now, lines_per_part)
 
 
 async def _decide(
@@ -181,7 +198,7 @@ async def _decide(
 
 
 async def _decide_result(report: Completed, current: Round, loaded: _Loaded, store: RoundStore) -> Step:
-    rule = loaded.rules[current.competition, current.rule_version]
+    report, rule = _answered(report, current, loaded)
     known = loaded.parts.get(current.id, {})
     now = loaded.now
     if isinstance(report, Corrected):
@@ -217,6 +234,21 @@ async def _decide_result(report: Completed, current: Round, loaded: _Loaded, sto
         now=now,
         lines_per_part=loaded.lines_per_part,
     )
+
+
+def _answered(report: Completed, current: Round, loaded: _Loaded) -> tuple[Completed, Rule]:
+    """The result with who answers for it, and the round's rule with everybody who wrote what let results in since: sources
+    and keys are those in force, whatever rule the round keeps.
+    """
+    rule = loaded.rules[current.competition, current.rule_version]
+    changes = [one for one in loaded.changes.get(current.competition, ()) if one.version > rule.version]
+    if not changes:
+        return report, rule
+    if report.reporter is None:
+        writer = let_in_by(report=report, bound=rule.sources, changes=changes)
+        report = replace(report, reporter=writer)
+    writers = {*rule.writers, *(change.by for change in changes)}
+    return report, replace(rule, writers=tuple(sorted(writers)))
 
 
 async def _whole(
