@@ -28,6 +28,17 @@ _APPROVAL = (
     "INSERT INTO approvals (payout_id, hold_no, approver, at) SELECT payout_id, 1, '{}', now() FROM payouts "
     "WHERE state = 'held'"
 )
+_ATTEMPT = (
+    "INSERT INTO attempts (payout_id, attempt_no, rail, provider_key, request_hash, state, opened_at, changed_at) "
+    "SELECT payout_id, 2, rail, gen_random_uuid(), 'x', '{}', opened_at, changed_at FROM attempts"
+)
+_TWO_ATTEMPTS = "UPDATE payouts SET attempts = 2 WHERE state = 'paid'"
+_REPLICA = "SET LOCAL session_replication_role = replica"
+_ENDED = (
+    "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+    _STEP.format("held", "closing_rejected", "held"),
+    _STEP.format("closing_rejected", "rejected", "held"),
+)
 BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
     "paid without an effect": (
         ("UPDATE attempts SET state = 'no_effect'",),
@@ -44,19 +55,44 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
         ("UPDATE attempts SET state = 'reversed'",),
         {_EFFECT: "is paid with 0 effects and 1 reversals"},
     ),
-    "an open attempt of what is paid": (
-        (
-            (
-                "INSERT INTO attempts (payout_id, attempt_no, rail, provider_key, request_hash, state, opened_at, changed_at) "
-                "SELECT payout_id, 2, rail, gen_random_uuid(), 'x', 'accepted', opened_at, changed_at FROM attempts"
-            ),
-            "UPDATE payouts SET attempts = 2 WHERE state = 'paid'",
-        ),
-        {_OPEN: "is paid with an open attempt", _AMOUNTS: "attempt 2 of payout"},
+    "two effects of what is paid": (
+        (_ATTEMPT.format("effected"), _TWO_ATTEMPTS),
+        {_EFFECT: "is paid with 2 effects and 0 reversals", _AMOUNTS: "attempt 2 of payout"},
     ),
+    "a reversal beside the effect": (
+        (_ATTEMPT.format("reversed"), _TWO_ATTEMPTS),
+        {_EFFECT: "is paid with 1 effects and 1 reversals", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "a return without a reversal": (
+        (
+            _STEP.format("paid", "returned", "paid"),
+            "UPDATE payouts SET state = 'returned' WHERE state = 'paid'",
+            "UPDATE attempts SET state = 'no_effect'",
+        ),
+        {_EFFECT: "is returned with 0 effects and 0 reversals"},
+    ),
+    "a payment without an attempt": (
+        ("DELETE FROM attempts", "UPDATE payouts SET attempts = 0"),
+        {_EFFECT: "is paid with 0 effects"},
+    ),
+    **{
+        f"an attempt that is {state}, of what is paid": (
+            (_ATTEMPT.format(state), _TWO_ATTEMPTS),
+            {_OPEN: "is paid with an open attempt", _AMOUNTS: "attempt 2 of payout"},
+        )
+        for state in ("opened", "sent", "accepted", "ambiguous")
+    },
     "attempts that are not counted": (
-        ("UPDATE payouts SET attempts = 2 WHERE state = 'paid'",),
+        (_TWO_ATTEMPTS,),
         {_OPEN: "are not counted 1…n"},
+    ),
+    "attempts that are gone": (
+        ("DELETE FROM attempts",),
+        {_EFFECT: "is paid with 0 effects", _OPEN: "are not counted 1…n"},
+    ),
+    "a first attempt that is gone": (
+        ("UPDATE attempts SET attempt_no = 2", _TWO_ATTEMPTS),
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
     ),
     "attempts with a gap": (
         ("UPDATE attempts SET attempt_no = 2",),
@@ -85,8 +121,34 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
         {_COUNTED: "were approved without a person, and 0.00 EURC are counted"},
     ),
     "a payout that is gone": (
-        ("SET LOCAL session_replication_role = replica", "DELETE FROM payouts WHERE state = 'paid'"),
+        (_REPLICA, "DELETE FROM payouts WHERE state = 'paid'"),
         {_MISSING: "is missing, its history is there", _COUNTED: "payouts over 0.00 EURC"},
+    ),
+    "a payout that is gone with its history": (
+        (
+            _REPLICA,
+            "DELETE FROM payout_transitions WHERE payout_id IN (SELECT payout_id FROM attempts)",
+            "DELETE FROM payouts WHERE state = 'paid'",
+        ),
+        {_MISSING: "is missing, its attempt is there", _COUNTED: "payouts over 0.00 EURC"},
+    ),
+    "a payout that is gone, and was approved": (
+        (
+            _REPLICA,
+            _APPROVAL.format("paul"),
+            "DELETE FROM payout_transitions WHERE to_state = 'held'",
+            "DELETE FROM payouts WHERE state = 'held'",
+        ),
+        {_MISSING: "is missing, its approval is there"},
+    ),
+    "an intent that was renewed": (
+        (
+            (
+                "UPDATE payouts SET intent = jsonb_set(intent, '{issued_at}', "
+                "to_jsonb(CAST(extract(epoch FROM requested_at) AS bigint) + 60)) WHERE state = 'paid'"
+            ),
+        ),
+        {},
     ),
     "a state without its step": (
         ("UPDATE payouts SET state = 'approved' WHERE state = 'held'",),
@@ -104,14 +166,43 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
         (_STEP.format("held", "paid", "held"), _STEP.format("paid", "held", "held")),
         {_PATHS: "a history holds paid → held"},
     ),
+    "a history that begins in the middle": (
+        ("UPDATE payout_transitions SET from_state = 'approved' WHERE to_state = 'held'",),
+        {_PATHS: "does not lead to held"},
+    ),
     "an end without the signer's word": (
+        (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = true WHERE state = 'held'"),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "a cancel without the signer's word": (
         (
             "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
-            _STEP.format("held", "closing_rejected", "held"),
-            _STEP.format("closing_rejected", "rejected", "held"),
-            "UPDATE payouts SET state = 'rejected', needs_closure = true WHERE state = 'held'",
+            _STEP.format("held", "closing_cancelled", "held"),
+            _STEP.format("closing_cancelled", "cancelled", "held"),
+            "UPDATE payouts SET state = 'cancelled', needs_closure = true WHERE state = 'held'",
         ),
         {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "a failure without the signer's word": (
+        (
+            "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+            _STEP.format("held", "approved", "held"),
+            _STEP.format("approved", "closing_failed", "held"),
+            _STEP.format("closing_failed", "failed", "held"),
+            "UPDATE payouts SET state = 'failed', needs_closure = true WHERE state = 'held'",
+        ),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "an end that needs no word of the signer": (
+        (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = false WHERE state = 'held'"),
+        {},
+    ),
+    "an end with the signer's word": (
+        (
+            *_ENDED,
+            "UPDATE payouts SET state = 'rejected', needs_closure = true, closure = '{}' WHERE state = 'held'",
+        ),
+        {},
     ),
     "two defaults": (
         ("DROP INDEX payout_methods_default", "UPDATE payout_methods SET is_default = true"),
@@ -177,7 +268,7 @@ async def test_nothing_is_told_of_what_is_sound(lived: Database) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 async def test_what_is_broken_is_told(lived: Database, name: str) -> None:
-    """By the check that it belongs to, and by no other."""
+    """By the check that it belongs to, and by no other; what is as it may be is told by none."""
     statements, expected = BROKEN[name]
     found = await told(lived, statements)
     assert found.keys() == expected.keys()
