@@ -132,6 +132,27 @@ def test_a_bomb_is_one_record_and_what_follows_is_read(codec):
     assert read(behind, at=11) == ([(11, b"behind")], 12)
 
 
+def xerial(*blocks: bytes) -> bytes:
+    """Framed snappy data: a header, then blocks as they stand here."""
+    return b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1) + b"".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "why"),
+    [
+        (7, b"x", "codec 7 is not known"),
+        (1, gzip.compress(b"one") + gzip.compress(b"two"), "not one whole gzip member"),
+        (2, xerial(b"\0\0"), "a snappy block has no length"),
+        (2, xerial(struct.pack(">i", 9), b"\0" * 8), "a snappy block of 9 bytes is not there"),
+        (2, xerial(struct.pack(">i", 0)), "a snappy block of 0 bytes is not there"),
+    ],
+)
+def test_data_that_is_not_whole_is_refused_with_the_reason(codec, data, why):
+    """Neither an unknown codec nor what is missing or too much is passed over."""
+    with pytest.raises(CannotUnpack, match=why):
+        unpack(codec, memoryview(data))
+
+
 def unreadable() -> dict[str, bytes]:
     """Batches that a broker may hold, and no client can read."""
     honest = batch(b"one", b"two", codec="gzip", base=5)
@@ -150,6 +171,16 @@ def unreadable() -> dict[str, bytes]:
     }
 
 
+WHY = {
+    "a codec that does not exist": "codec 7 is not known",
+    "too many records": f"at most {RECORDS_MAX} records are taken",
+    "less than no records": f"at most {RECORDS_MAX} records are taken",
+    "a checksum that is wrong": "cannot be read: checksum ",
+    "an old format": "record format 1 is not served",
+    "a header that is cut off": "record format 2 is not served",
+}
+
+
 @pytest.mark.parametrize("kind", unreadable())
 def test_what_cannot_be_read_stops_nothing(kind):
     """Whatever a batch holds: nothing is raised, one record says so, and the reader goes on."""
@@ -161,6 +192,7 @@ def test_what_cannot_be_read_stops_nothing(kind):
     assert [value for _, value in found if isinstance(value, Unreadable)] == [raw] or (
         kind == "more records than there are" and reached == 7
     )
+    assert WHY.get(kind, "") in " ".join(getattr(value, "detail", "") for _, value in found)
     assert reached in (6, 7)
     last = struct.pack(">q", reached)
     assert read(last + batch(b"behind")[8:], at=reached) == ([(reached, b"behind")], reached + 1)
@@ -195,3 +227,5 @@ def test_a_batch_that_is_not_whole_waits():
     assert batches.next_batch() is None
     assert batches.size_in_bytes() == len(raw) - 1
     assert not Batches(None).has_next()
+    for length in (-20, 0, 4):
+        assert not Batches(struct.pack(">qi", 5, length) + bytes(64)).has_next(), "no batch is so short"

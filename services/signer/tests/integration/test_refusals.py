@@ -1,11 +1,13 @@
 """What is refused before it becomes a request: counted by kind, told as a signed event, and on record, bounded."""
 
+import asyncio
 from datetime import timedelta
 
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import MessagesRefusedEvent
 from prizewire_contracts.ids import refusals_id
-from prizewire_signer.adapters.storage.refusals import TELL_EVERY
+from prizewire_devstack.testing import eventually
+from prizewire_signer.adapters.storage.refusals import DETAIL_MAX, TELL_EVERY
 from services.signer.tests.fakes import close_requested, intent, request, slot_closed
 from services.signer.tests.integration.conftest import Signer
 
@@ -68,3 +70,44 @@ async def test_parked_words_are_told_and_what_is_gone_is_not(signer: Signer) -> 
     signer.clock.advance(TELL_EVERY)
     assert await tell(signer) == 0
     assert await sums(signer) == {}
+
+
+async def test_a_kind_that_comes_again_is_told_at_once(signer: Signer) -> None:
+    """After its sum was told as gone; what grows later waits for the period from then on."""
+    await forge(signer, 1)
+    assert await tell(signer) == 1
+    await signer.rows("UPDATE stuck_events SET state = 'replayed' RETURNING 1")
+    signer.clock.advance(TELL_EVERY)
+    assert await tell(signer) == 0
+    await forge(signer, 1)
+    assert await tell(signer) == 1
+    assert await sums(signer) == {("dead", "key_not_trusted"): 1}
+    await forge(signer, 1)
+    assert await tell(signer) == 0, "told a moment ago"
+    signer.clock.advance(TELL_EVERY)
+    assert await tell(signer) == 1
+    assert len(await signer.answers()) == 4
+
+
+async def test_what_a_forger_wrote_is_told_short_and_printable(signer: Signer) -> None:
+    """A detail may repeat what the message said."""
+    await forge(signer, 1)
+    await signer.rows("UPDATE stuck_events SET detail = E'\\x1b[2J' || repeat('x', 500) RETURNING 1")
+    await tell(signer)
+    (kind,) = (await signer.answers())[-1].data.kinds
+    assert kind.detail == "?[2J" + "x" * (DETAIL_MAX - 4)
+
+
+async def test_one_at_a_time_tells(signer: Signer) -> None:
+    """Of two processes that find the same refusals one tells them, and the other finds nothing new."""
+    await forge(signer, 1)
+    async with signer.db.transaction() as tx:
+        assert await signer.records.refusals(tx).tell(now=signer.clock.now()) == 1
+        second = asyncio.create_task(tell(signer))
+
+        async def waits() -> bool:
+            return bool(await signer.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+        await eventually(waits)
+    assert await second == 0
+    assert len(await signer.answers()) == 1
