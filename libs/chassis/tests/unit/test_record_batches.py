@@ -146,6 +146,7 @@ def xerial(*blocks: bytes) -> bytes:
         (2, xerial(struct.pack(">i", 9), b"\0" * 8), "a snappy block of 9 bytes is not there"),
         (2, xerial(struct.pack(">i", 0)), "a snappy block of 0 bytes is not there"),
     ],
+    ids=["codec", "second gzip member", "no length", "longer block", "empty block"],
 )
 def test_data_that_is_not_whole_is_refused_with_the_reason(codec, data, why):
     """Neither an unknown codec nor what is missing or too much is passed over."""

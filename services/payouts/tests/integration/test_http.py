@@ -381,7 +381,9 @@ async def test_a_player_sees_only_their_payouts(rig: Rig, client: Client) -> Non
         1,
     )
     assert own.json()["proof"]["reference"]
-    assert (await client.get(f"/api/payouts/{payout_id}", headers=as_("eve"))).status_code == 404
+    missing = await client.get(f"/api/payouts/{payout_id}", headers=as_("eve"))
+    assert (missing.status_code, missing.json()["code"]) == (404, "payout_not_found")
+    assert "has not arrived here yet" in missing.json()["detail"]
     assert (await client.get(f"/api/payouts/{payout_id}", headers=as_("op", "operator"))).status_code == 200
     assert (await client.get("/api/admin/payouts", headers=as_("ana"))).status_code == 403
     assert (await client.get("/api/payouts", headers=as_("eve"))).json()["items"] == []

@@ -14,6 +14,7 @@ Each carries a stable ``code``. None is worth a retry with the same input.
 """
 
 __all__ = [
+    "ON_ITS_WAY",
     "ApprovalRefused",
     "CancelRefused",
     "IllegalTransition",
@@ -41,6 +42,12 @@ class IllegalTransition(PayoutError):
         super().__init__(f"{machine}: {old} -> {new} is not allowed")
         self.old = old
         self.new = new
+
+
+ON_ITS_WAY = (
+    ": if it was requested a moment ago, its request has not arrived here yet; ask again in a few seconds"
+)
+"""What is said of a payout that is not found: rewards answers a request before payouts has heard of it."""
 
 
 class PayoutNotFound(PayoutError):

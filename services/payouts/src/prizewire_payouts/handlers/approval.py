@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_payouts.domain.change import Change
-from prizewire_payouts.domain.errors import PayoutNotFound
+from prizewire_payouts.domain.errors import ON_ITS_WAY, PayoutNotFound
 from prizewire_payouts.domain.model import Payout
 from prizewire_payouts.domain.policy import ApprovalPolicy
 from prizewire_payouts.domain.steps import approve, ask_cancel, check_approver, reject
@@ -86,5 +86,5 @@ async def cancel_payout(store: Store, *, payout_id: UUID, by: str, reason: str, 
 async def _locked(store: Store, payout_id: UUID) -> Change:
     payout = (await store.lock_payouts([payout_id])).get(payout_id)
     if payout is None:
-        raise PayoutNotFound(f"there is no payout {payout_id}")
+        raise PayoutNotFound(f"there is no payout {payout_id}{ON_ITS_WAY}")
     return Change(payout)

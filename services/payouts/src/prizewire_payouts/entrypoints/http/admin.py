@@ -63,7 +63,9 @@ class NewPause(BaseModel):
 
     scope: PauseScope = Field(examples=["campaign"])
     value: text.Name = Field(
-        description="The rail's name, the asset's code, or the campaign's id, which is a UUID.",
+        description="The rail's name, the asset's code, or the campaign's id, which is a UUID. An unknown rail or asset "
+        "is refused. Which campaigns there are is known to rewards only, so that any UUID is taken: look it up with "
+        "`GET /api/campaigns/{id}` first.",
         examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"],
     )
     reason: text.Reason = Field(examples=["the organizer asks to wait"])

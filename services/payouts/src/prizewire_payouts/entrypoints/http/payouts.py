@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
 from prizewire_chassis.http.answers import PageOf
+from prizewire_payouts.domain.errors import ON_ITS_WAY
 from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, PayoutDetailAnswer, detail_answer
 from prizewire_payouts.entrypoints.http.listing import LISTING_REFUSALS, ListingQuery, filters_of, page_of
 from prizewire_payouts.entrypoints.http.parts import HttpParts
@@ -52,7 +53,8 @@ def payouts_controller(parts: HttpParts) -> type[Controller]:
                 user = request.user
                 if payout is None or not (user.has(*_STAFF) or payout.player == user.player):
                     # one answer for both: ids of others are not to be probed
-                    raise Problem(status=404, code="payout_not_found", detail="you have no such payout")
+                    detail = f"you have no payout {payout_id}{ON_ITS_WAY}"
+                    raise Problem(status=404, code="payout_not_found", detail=detail)
                 attempts = await store.attempts(payout_id)
             return detail_answer(payout, attempts=attempts, for_staff=user.has(*_STAFF))
 

@@ -25,7 +25,9 @@ class FundingAnswer(AnswerModel):
 
 
 class OperatorPayoutAnswer(AnswerModel):
-    """A payout out of a funding account, which waits for another person's approval."""
+    """A payout out of a funding account, which waits for another person's approval. Payouts hears of it by an event: until
+    then `GET /api/payouts/{payout_id}` answers 404.
+    """
 
     payout_id: Id
     state: Annotated[PayoutState, Field(examples=["requested"])]

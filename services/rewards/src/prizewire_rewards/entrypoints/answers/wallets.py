@@ -63,7 +63,7 @@ class WalletAnswer(AnswerModel):
 
 
 class PayoutAskedAnswer(AnswerModel):
-    """A payout was requested."""
+    """A payout was requested. Payouts hears of it by an event: until then `GET /api/payouts/{payout_id}` answers 404."""
 
     payout_id: Id
     state: State
