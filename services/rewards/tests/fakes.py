@@ -14,6 +14,7 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.caps import CapKey, CapLine
 from prizewire_rewards.domain.claims import Claim, ClaimState
+from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState
 from prizewire_rewards.domain.entries import Entry, EntryRound, EntryState
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.fees import FeeSource, FeeWithdrawal, WithdrawalState, source_account
@@ -110,6 +111,7 @@ class MemoryStore:
     reversals: dict[tuple[str, str], Reversal] = field(default_factory=dict)
     fundings: dict[str, FundingAccount] = field(default_factory=dict)
     fee_withdrawals: dict[UUID, FeeWithdrawal] = field(default_factory=dict)
+    disownments: dict[UUID, Disownment] = field(default_factory=dict)
     wishes: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
     asked: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
@@ -138,6 +140,7 @@ class MemoryStore:
             topups=_Topups(self),
             fundings=_Fundings(self),
             fees=_Fees(self),
+            disownments=_Disownments(self),
             withdrawals=_Withdrawals(self),
             receivables=_Receivables(self),
             openings=_Openings(self),
@@ -261,6 +264,10 @@ def _waiting(store: MemoryStore, campaign: UUID) -> list[Round]:
 class _Rounds(_Port):
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
         return {key: self.store.rounds[key] for key in ids if key in self.store.rounds}
+
+    async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
+        wanted = set(ids)
+        return await self.lock(wanted), await _Disownments(self.store).disowned(wanted)
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
         return _waiting(self.store, campaign)[:limit]
@@ -550,14 +557,27 @@ class _Entries(_Port):
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Entry]:
         return {key: self.store.entries[key] for key in ids if key in self.store.entries}
 
-    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
-        wanted = set(rounds)
+    async def lock_unclosed(
+        self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
+    ) -> list[Entry]:
+        wanted, gone = set(rounds), set(disowned)
         found = [
             entry
             for entry in self.store.entries.values()
-            if entry.round_id in wanted and entry.state is EntryState.PAID
+            if (entry.round_id in wanted and entry.state is EntryState.PAID)
+            or (entry.round_id in gone and self._is_earned(entry))
         ]
         return sorted(found, key=lambda entry: entry.id)[:limit]
+
+    async def earned(self, round_id: UUID) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for entry in self.store.entries.values():
+            if entry.round_id == round_id and self._is_earned(entry):
+                found[entry.asset] = found.get(entry.asset, 0) + entry.amount
+        return found
+
+    def _is_earned(self, entry: Entry) -> bool:
+        return entry.state is EntryState.EARNED and self.store.assets[entry.asset].redeemable
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
         self.store.entries.update({entry.id: entry for entry in entries})
@@ -601,6 +621,60 @@ class _Fees(_Port):
             withdrawal.state is not WithdrawalState.APPROVED or withdrawal.decided_by != withdrawal.filed_by
         )
         self.store.fee_withdrawals[withdrawal.id] = withdrawal
+
+
+class _Disownments(_Port):
+    async def add(self, disownment: Disownment) -> bool:
+        for known in self.store.disownments.values():
+            if known.round_id == disownment.round_id and known.state is not DisownmentState.REJECTED:
+                return False
+        self.store.disownments[disownment.id] = disownment
+        return True
+
+    async def lock(self, identifier: UUID) -> Disownment | None:
+        return self.store.disownments.get(identifier)
+
+    async def decide(self, disownment: Disownment) -> None:
+        assert self.store.disownments[disownment.id].state is DisownmentState.FILED
+        assert (
+            disownment.state is not DisownmentState.APPROVED or disownment.decided_by != disownment.filed_by
+        )
+        self.store.disownments[disownment.id] = disownment
+
+    async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
+        if any(
+            one.round_id == round_id and one.line.player == subject for one in self.store.rewards.values()
+        ):
+            return Concern.PRIZE
+        round_ = self.store.rounds.get(round_id)
+        if round_ is not None and round_.settlement.organizer_player == subject:
+            return Concern.ORGANIZER
+        entries = [one for one in self.store.entries.values() if one.round_id == round_id]
+        if any(one.player == subject and one.state is not EntryState.REFUSED for one in entries):
+            return Concern.ENTRY
+        if round_ is None:
+            return None
+        kept = self.store.source_parties.get(campaign_source(round_.settlement.campaign), set())
+        parties = {*round_.settlement.parties, *kept}
+        return Concern.PARTY if any(name == subject for _, name in parties) else None
+
+    async def knows(self, round_id: UUID) -> bool:
+        return (
+            round_id in self.store.entry_rounds
+            or any(key == round_id for key, _ in self.store.parts)
+            or round_id in self.store.refused
+        )
+
+    async def stop_births(self) -> None:
+        """Nothing happens at once here."""
+
+    async def disowned(self, rounds: Iterable[UUID]) -> frozenset[UUID]:
+        wanted = set(rounds)
+        return frozenset(
+            one.round_id
+            for one in self.store.disownments.values()
+            if one.state is DisownmentState.APPROVED and one.round_id in wanted
+        )
 
 
 class _Withdrawals(_Port):

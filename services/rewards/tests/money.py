@@ -9,7 +9,7 @@ from prizewire_contracts import ids
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_rewards.domain.entries import EntryEnd
 from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.handlers.entries import close_entries
+from prizewire_rewards.handlers.entry_ends import close_entries
 from services.rewards.tests.rig import Match, Rig
 
 __all__ = ["TopupSession", "closed", "end", "entered", "entry_of", "opened", "top_up", "voided"]

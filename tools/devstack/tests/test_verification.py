@@ -256,6 +256,7 @@ def test_a_service_that_answers_in_a_moment_is_asked_again(
         ({}, {"state": "booking"}, "still booking"),
         ({"refused": True}, None, "refused settlement 1 for good"),
         ({"state": "VOIDED"}, {}, "settlement voided it"),
+        ({}, {"state": "voided", "prizes": 0, "prizes_total": "0.00"}, "prizes differs"),
     ],
 )
 def test_settlement_and_rewards_must_agree(
@@ -382,6 +383,13 @@ def test_rewards_books_what_settlement_settled(
     assert broken.invariant == "rounds_were_settled"
     assert broken.breaches[0].startswith("round forged: ")
     assert said in broken.breaches[0]
+
+
+def test_a_disowned_round_is_no_breach(api: Api, installation: Installation) -> None:
+    """Settlement never settled it, and nothing of it is booked any more."""
+    installation.book("forged", days_ago=3, state="voided")
+    installation.settled["forged"] = None
+    assert verify(api).good
 
 
 def test_a_later_settlement_is_on_its_way(api: Api, installation: Installation) -> None:

@@ -111,6 +111,7 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         audit=runtime.audit,
         release=jobs.releasing.wake,
+        work_on=jobs.working.wake,
         hasher=hasher,
     )
     sources = _player_sources(settings)

@@ -66,6 +66,11 @@ LINES_BOOKED = Counter(
 FEE_WITHDRAWALS = Counter(
     "prizewire_rewards_fee_withdrawals_total", "Withdrawals of fees that were decided on.", ["outcome"]
 )
+DISOWNMENTS = Counter(
+    "prizewire_rewards_disownments_total",
+    "Disownments of rounds, by what became of them: filed, approved or rejected. An approved one took a round back.",
+    ["outcome"],
+)
 PAYOUTS_REQUESTED = Counter(
     "prizewire_rewards_payouts_requested_total", "Payouts requested, by who filed them.", ["by"]
 )

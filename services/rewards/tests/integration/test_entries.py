@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from prizewire_rewards.domain.entries import EntryEnd
 from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.handlers import entries as handler
-from prizewire_rewards.handlers.entries import close_next
+from prizewire_rewards.handlers import entry_ends as handler
+from prizewire_rewards.handlers.entry_ends import close_next
 from services.rewards.tests.money import closed, end, entered, entry_of, opened, top_up, voided
 from services.rewards.tests.rig import Match, Rig
 from services.rewards.tests.sql import refused, refused_to_the_owner

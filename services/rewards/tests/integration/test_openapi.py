@@ -13,7 +13,7 @@ from services.rewards.tests.money import opened
 from services.rewards.tests.rig import Match, Rig, paid_event
 from tests.openapi import faults_of, shown
 
-PEOPLE = {"ada": ("admin",), "olga": ("operator",), "apo": ("approver",)}
+PEOPLE = {"ada": ("admin",), "bea": ("admin",), "olga": ("operator",), "apo": ("approver",)}
 DESTINATION = {"type": "stellar", "address": "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"}
 REASON = {"reason": "seen"}
 
@@ -85,6 +85,11 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("apo", "POST", "/api/fee-withdrawals/{withdrawal_id}/reject", {}, REASON),
     ("olga", "GET", "/api/fee-withdrawals", {}, None),
     ("olga", "GET", "/api/fee-withdrawals/{withdrawal_id}", {}, None),
+    ("ada", "POST", "/api/round-disownments", {}, {"round_id": "$forged", **REASON}),
+    ("bea", "POST", "/api/round-disownments/{disownment_id}/approve", {}, None),
+    ("bea", "POST", "/api/round-disownments/{disownment_id}/reject", {}, REASON),
+    ("olga", "GET", "/api/round-disownments", {}, None),
+    ("olga", "GET", "/api/round-disownments/{disownment_id}", {}, None),
     (
         "olga",
         "POST",
@@ -145,6 +150,16 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
             headers = {"Idempotency-Key": uuid4().hex}
             made = await client.post("/api/fee-withdrawals", json=body, headers=headers)
             filed.append(made.json()["withdrawal_id"])
+        forged = [Match(await rig.campaign(funded=10_000), [(player, "1.00")]) for _ in range(3)]
+        await rig.settle(*forged)
+        disowned = []
+        for one in forged[1:]:
+            made = await client.post(
+                "/api/round-disownments",
+                json={"round_id": str(one.round_id), **REASON},
+                headers={"Idempotency-Key": uuid4().hex},
+            )
+            disowned.append(made.json()["disownment_id"])
     values = {
         "campaign_id": named["campaign"],
         "payout_id": named["payout"],
@@ -152,6 +167,8 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "transfer_id": named["transfer"],
         "receivable_id": debt.id,
         "withdrawal_id": filed[0],
+        "disownment_id": disowned[0],
+        "forged": str(forged[0].round_id),
         "asset": "USDC",
         "name": "marketing",
         "player": player,
@@ -164,6 +181,7 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
         "POST /api/rewards/{reward_id}/release": {"reward_id": capped.reward_id(player)},
         "POST /api/rewards/{reward_id}/reject": {"reward_id": capped.reward_id(other)},
         "POST /api/fee-withdrawals/{withdrawal_id}/reject": {"withdrawal_id": filed[1]},
+        "POST /api/round-disownments/{disownment_id}/reject": {"disownment_id": disowned[1]},
         "POST /api/claims/{reward_id}/reject": {"reward_id": reviewed.reward_id(other)},
     }
 
@@ -199,7 +217,9 @@ async def test_every_route_answers_as_documented(rig: Rig) -> None:
         for who, method, path, query, body in CALLS:
             values = {**named[""], **named.get(f"{method} {path}", {})}
             params = {key: values.get(value.removeprefix("$"), value) for key, value in query.items()}
-            sent = {"round_id": values["entered"]} if body == {"round_id": "$entered"} else body
+            sent = body
+            if body is not None and str(body.get("round_id", "")).startswith("$"):
+                sent = {**body, "round_id": values[body["round_id"].removeprefix("$")]}
             real = await clients[who].request(
                 method,
                 path.format(**values),

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
+from prizewire_rewards.domain.disownments import DISOWNMENT_EDGES, DISOWNMENT_START
 from prizewire_rewards.domain.entries import ENTRY_EDGES, ENTRY_START
 from prizewire_rewards.domain.fees import WITHDRAWAL_EDGES, WITHDRAWAL_START
 from prizewire_rewards.domain.states import (
@@ -29,6 +30,7 @@ ONLY_IN_THE_DATABASE = {
     "fee_withdrawals_state_edges",
     "payouts_state_edges",
     "rewards_state_edges",
+    "round_disownments_state_edges",
     "rounds_state_edges",
 }
 
@@ -43,6 +45,7 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
         "claims": {*CLAIM_EDGES, *(("", state) for state in CLAIM_START)},
         "entries": {*ENTRY_EDGES, *(("", state) for state in ENTRY_START)},
         "fee_withdrawals": {*WITHDRAWAL_EDGES, *(("", state) for state in WITHDRAWAL_START)},
+        "round_disownments": {*DISOWNMENT_EDGES, *(("", state) for state in DISOWNMENT_START)},
     }
     for table, edges in domain.items():
         rows = await rig.rows(f"SELECT from_state, to_state FROM {table}_state_edges")

@@ -33,14 +33,15 @@ from prizewire_rewards.domain.errors import RewardsError
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.model import Delivery, Method
 from prizewire_rewards.domain.players import KycState, PlayerFacts
-from prizewire_rewards.handlers import entries as entry_handlers
+from prizewire_rewards.handlers import entry_ends as entry_handlers
 from prizewire_rewards.handlers.campaigns import (
     change_campaign,
     create_campaign,
     fund_campaign,
     release_next,
 )
-from prizewire_rewards.handlers.entries import close_entries, close_next, look_up
+from prizewire_rewards.handlers.entries import look_up
+from prizewire_rewards.handlers.entry_ends import close_entries, close_next
 from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.handlers.payouts import apply_payout_events
 from prizewire_rewards.handlers.players import tell_players

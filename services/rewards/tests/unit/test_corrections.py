@@ -130,7 +130,7 @@ def test_a_void_takes_everything_but_what_is_gone() -> None:
         reward(3, 10, RewardState.REJECTED),
         reward(4, 5, RewardState.PENDING, short=2),
     ]
-    taken = void_back(rewards, settlement=replace(HEAD, final=False))
+    taken = void_back(rewards, settlement=replace(HEAD, final=False), winnings={})
     assert taken.came_back == 30 + 20 + 3
     assert [one.state for one in taken.rewards] == [
         RewardState.REVERSED,

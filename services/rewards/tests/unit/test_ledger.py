@@ -9,6 +9,7 @@ import pytest
 from prizewire_rewards.domain.ledger import (
     EDGES,
     KINDS,
+    OF_DISOWNED,
     Account,
     Bound,
     Kind,
@@ -33,8 +34,8 @@ def migration_of(name: str) -> ModuleType:
 
 
 def whither(start: Kind, *, redeemable: bool) -> set[str]:
-    """Kinds that money of an asset can come to from ``start``."""
-    open_to = [edge for edge in EDGES if redeemable or not edge.redeemable]
+    """Kinds that money of an asset can come to from ``start``, while no round is disowned."""
+    open_to = [edge for edge in EDGES if (redeemable or not edge.redeemable) and edge.type not in OF_DISOWNED]
     return set(reachable(start=start, edges=[(edge.debit, edge.credit) for edge in open_to]))
 
 
@@ -47,7 +48,8 @@ def test_entry_fees_never_reach_a_pool() -> None:
 
 def test_escrowed_entry_fees_never_reach_a_pool() -> None:
     """Nor do they while they wait for their match. What was refunded is the player's own again, and no fee."""
-    kept = [(edge.debit, edge.credit) for edge in EDGES if edge.type is not TransferType.ENTRY_FEE_REFUNDED]
+    refunds = {TransferType.ENTRY_FEE_REFUNDED, TransferType.ENTRY_FEE_REVERSED}
+    kept = [(edge.debit, edge.credit) for edge in EDGES if edge.type not in refunds]
     for escrow in (Kind.ESCROW_WINNINGS, Kind.ESCROW_TOPUP):
         assert set(reachable(start=escrow, edges=kept)) == {Kind.ENTRY_FEES, Kind.EXTERNAL_OUT}
     assert whither(Kind.ESCROW_TOPUP, redeemable=True) == {
@@ -63,6 +65,18 @@ def test_fees_lead_out_and_nowhere_else() -> None:
     for kind in (Kind.FEES, Kind.ENTRY_FEES):
         assert whither(kind, redeemable=True) == {Kind.EXTERNAL_OUT}
     assert not whither(Kind.FEES, redeemable=False)
+
+
+def test_a_disownment_takes_fees_back_to_where_they_came_from() -> None:
+    """Fees of a round go to its reserve, an entry's to the wallet that paid it; nothing else leads out of either."""
+    back = {(edge.type, edge.debit, edge.credit) for edge in EDGES if edge.type in OF_DISOWNED}
+    assert back == {
+        (TransferType.PLATFORM_FEE_REVERSED, Kind.FEES, Kind.RESERVED),
+        (TransferType.ORGANIZER_FEE_REVERSED, Kind.FEES, Kind.RESERVED),
+        (TransferType.ORGANIZER_FEE_REVERSED, Kind.WINNINGS, Kind.RESERVED),
+        (TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.WINNINGS),
+        (TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.TOPUP),
+    }
 
 
 def test_the_walk_sees_a_forbidden_path() -> None:
@@ -81,6 +95,7 @@ def test_points_are_never_refunded() -> None:
     """Everything that is called a payout, a refund or a rail's needs a redeemable asset."""
     words = {"payout", "refunded", "rail", "claim", "fx"}
     assert all(edge.redeemable for edge in EDGES if words & set(edge.type.split("_")))
+    assert all(edge.redeemable for edge in EDGES if edge.type is TransferType.ENTRY_FEE_REVERSED)
 
 
 def test_top_ups_are_never_paid_out() -> None:
@@ -138,7 +153,7 @@ def test_deltas_of_a_batch_close() -> None:
 def test_the_migrations_are_a_literal_copy() -> None:
     """Kinds and edges in the database are those of the domain, whichever migration brought them."""
     first, second = migration_of("0001_first"), migration_of("0004_ways_of_money")
-    later = ("0012_debts_of_buckets", "0017_fee_withdrawals")
+    later = ("0012_debts_of_buckets", "0017_fee_withdrawals", "0022_disownments")
     brought = [first, second, *(migration_of(name) for name in later)]
     kinds = [tuple(line.split()) for one in (first, second) for line in one.KINDS.strip().splitlines()]
     assert dict(kinds) == {str(kind): str(bound) for kind, bound in KINDS.items()}

@@ -25,7 +25,8 @@ from prizewire_rewards.domain.entries import EntryEnd, EntryRound, EntryState
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Method
 from prizewire_rewards.domain.topups import ReversalKind
-from prizewire_rewards.handlers.entries import close_entries, enter, look_up
+from prizewire_rewards.handlers.entries import enter, look_up
+from prizewire_rewards.handlers.entry_ends import close_entries
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.payouts import apply_payout_events
 from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes

@@ -148,7 +148,9 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
     version = booked["settlement_version"]
     has = f"round {booked['round_id']}: rewards booked settlement {version} of {booked['gross']} {booked['asset']}"
     if settled is None:
-        return f"{has}, settlement never settled the round"
+        # Two admins disowned it, so nothing of it is booked any more.
+        gone = booked["state"] == "voided"
+        return None if gone else f"{has}, settlement never settled the round"
     if settled["settlement_version"] < version:
         return f"{has}, settlement has only version {settled['settlement_version']}"
     if booked["state"] == "voided":

@@ -38,6 +38,7 @@ _TABLE: Final = (
     Route(prefix="/api/players", service="rewards"),
     Route(prefix="/api/fee-withdrawals", service="rewards"),
     Route(prefix="/api/fees", service="rewards"),
+    Route(prefix="/api/round-disownments", service="rewards"),
     Route(prefix="/api/funding-accounts", service="rewards"),
     Route(prefix="/api/payouts/create", service="rewards"),
     Route(prefix="/api/receivables", service="rewards"),

@@ -183,8 +183,12 @@ def pay_short(rewards: Iterable[Reward], *, settlement: Settlement, budget: int,
     return paid
 
 
-def void_back(rewards: Iterable[Reward], *, settlement: Settlement) -> Taken:
-    """Take everything back out of pending; what is held lies in the reserve already."""
+def void_back(
+    rewards: Iterable[Reward], *, settlement: Settlement, winnings: MutableMapping[str, int]
+) -> Taken:
+    """Take everything back: from pending, from what is still to be claimed, or, of a round that was final, from the
+    ``winnings`` as far as they reach (lowered by what is taken). What is held lies in the reserve already.
+    """
     taken = Taken()
     for reward in rewards:
         if reward.state in _LEAVES or reward.state is RewardState.REVERSED:
@@ -192,7 +196,7 @@ def void_back(rewards: Iterable[Reward], *, settlement: Settlement) -> Taken:
             continue
         booked = reward.booked
         if booked:
-            _take(reward, booked, settlement=settlement, winnings={}, taken=taken)
+            _take(reward, booked, settlement=settlement, winnings=winnings, taken=taken)
         state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.REVERSED)
         after = reward._replace(state=state, short=0, note=None)
         taken.reversed.append(after)

@@ -21,6 +21,7 @@ __all__ = [
     "earned_moves",
     "held_moves",
     "refunded_moves",
+    "reversed_moves",
     "split_fee",
 ]
 
@@ -46,6 +47,7 @@ ENTRY_EDGES: Final[Mapping[tuple[EntryState, EntryState], str]] = {
     (EntryState.PAID, EntryState.EARNED): "its round is final",
     (EntryState.PAID, EntryState.REFUNDED): "its round was voided",
     (EntryState.PAID, EntryState.CLOSED): "its round was voided, and points are never refunded",
+    (EntryState.EARNED, EntryState.REFUNDED): "its round was disowned",
 }
 
 
@@ -55,14 +57,14 @@ class EntryEnd(StrEnum):
     EARNED = "earned"
     """The round is final: fees are revenue."""
     REFUNDED = "refunded"
-    """The round was voided: fees go back to the buckets they came from, unless they were paid in points."""
+    """The round was voided or disowned: fees go back to the buckets they came from, unless they were paid in points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRound:
     """What rewards knows of a round that players enter. ``asset`` and ``fee`` are None where entering is free;
-    ``open`` says whether players may still enter by themselves; ``end`` is set once and for ever; ``closing`` says
-    that entries are still to follow it.
+    ``open`` says whether players may still enter by themselves; ``end`` is set once and for ever, unless a disownment
+    turns ``earned`` into ``refunded``; ``closing`` says that entries are still to follow it.
     """
 
     round_id: UUID
@@ -146,4 +148,13 @@ def refunded_moves(entry: Entry) -> list[Move]:
     return [
         Move(TransferType.ENTRY_FEE_REFUNDED, escrow, wallet, amount, ordinal)
         for ordinal, (amount, wallet, escrow) in enumerate(_buckets(entry))
+    ]
+
+
+def reversed_moves(entry: Entry) -> list[Move]:
+    """An earned fee goes back to the very buckets that it came from: its round was disowned."""
+    revenue = Account(Kind.ENTRY_FEES, PLATFORM, entry.asset)
+    return [
+        Move(TransferType.ENTRY_FEE_REVERSED, revenue, wallet, amount, ordinal)
+        for ordinal, (amount, wallet, _) in enumerate(_buckets(entry))
     ]

@@ -55,6 +55,10 @@ class Invariant(StrEnum):
     FEES_ADD_UP = "fees_add_up"
     """Each withdrawal of fees that was approved has left once, by its amount, and none that was not; no fees are below
     zero."""
+    DISOWNED_GONE = "disowned_rounds_are_gone"
+    """A round that two admins disowned is voided, but for the lines that are still taken back; its fees went back as they
+    had been taken, but for what an organizer owes; and none of its entries is paid, nor earned in a redeemable asset. A fee
+    goes back for a disowned round only."""
     MONEY_IS_DOCUMENTED = "money_is_documented"
     """What came in from outside, back from a rail, out of a pool, or back to whoever had paid it, is explained by its
     document: the record of a person, a top-up, a payout, a round or an entry, which says the same; and every record of a

@@ -17,6 +17,7 @@ __all__ = [
     "EDGES",
     "EDGE_OF",
     "KINDS",
+    "OF_DISOWNED",
     "REDEEMABLE_ONLY",
     "Account",
     "Bound",
@@ -65,13 +66,15 @@ class Kind(StrEnum):
     PAYOUT_PENDING = "payout_pending"
     """What one payout request holds until the rail has answered. Owner: the payout id."""
     FEES = "fees"
-    """Fees kept from prizes. Owner: ``platform`` or ``organizer``."""
+    """Fees kept from prizes. They lead out, or back to the reserve of their own round where it was disowned. Owner:
+    ``platform`` or ``organizer``."""
     ESCROW_WINNINGS = "entry_fee_escrow:winnings"
     """An entry fee paid from winnings, until its match counts. Owner: the entry's id."""
     ESCROW_TOPUP = "entry_fee_escrow:topup"
     """An entry fee paid from a top-up, until its match counts. Owner: the entry's id."""
     ENTRY_FEES = "entry_fees"
-    """Entry fees earned. Revenue: it leads out, and never to a pool. Owner: ``platform``."""
+    """Entry fees earned. Revenue: it leads out, and never to a pool; back to its player only where the entry's round was
+    disowned. Owner: ``platform``."""
     FUNDING = "funding"
     """A named account for operators' payouts. Owner: its name."""
     RECEIVABLE = "receivable"
@@ -133,6 +136,8 @@ class TransferType(StrEnum):
     CLAIM_REJECTED = "claim_rejected"
     PLATFORM_FEE = "platform_fee"
     ORGANIZER_FEE = "organizer_fee"
+    PLATFORM_FEE_REVERSED = "platform_fee_reversed"
+    ORGANIZER_FEE_REVERSED = "organizer_fee_reversed"
     RECEIVABLE_OPENED = "receivable_opened"
     RECEIVABLE_RECOVERED = "receivable_recovered"
     RECEIVABLE_SETTLED = "receivable_settled"
@@ -141,6 +146,7 @@ class TransferType(StrEnum):
     ENTRY_FEE_HELD = "entry_fee_held"
     ENTRY_FEE_REFUNDED = "entry_fee_refunded"
     ENTRY_FEE_EARNED = "entry_fee_earned"
+    ENTRY_FEE_REVERSED = "entry_fee_reversed"
     ENTRY_FEE_WITHDRAWN = "entry_fee_withdrawn"
     FEE_WITHDRAWN = "fee_withdrawn"
     PAYOUT_REQUESTED = "payout_requested"
@@ -188,6 +194,9 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.PLATFORM_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.FEES, ANY_ASSET),
     Edge(TransferType.ORGANIZER_FEE, Kind.RESERVED, Kind.WINNINGS, ANY_ASSET),
+    Edge(TransferType.PLATFORM_FEE_REVERSED, Kind.FEES, Kind.RESERVED, ANY_ASSET),
+    Edge(TransferType.ORGANIZER_FEE_REVERSED, Kind.FEES, Kind.RESERVED, ANY_ASSET),
+    Edge(TransferType.ORGANIZER_FEE_REVERSED, Kind.WINNINGS, Kind.RESERVED, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_OPENED, Kind.RECEIVABLE, Kind.CLEARING, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.POOL, ANY_ASSET),
     Edge(TransferType.RECEIVABLE_RECOVERED, Kind.WINNINGS, Kind.EXTERNAL_OUT, ANY_ASSET),
@@ -201,6 +210,8 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.ENTRY_FEE_REFUNDED, Kind.ESCROW_TOPUP, Kind.TOPUP, REDEEMABLE_ONLY),
     Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_WINNINGS, Kind.ENTRY_FEES, ANY_ASSET),
     Edge(TransferType.ENTRY_FEE_EARNED, Kind.ESCROW_TOPUP, Kind.ENTRY_FEES, ANY_ASSET),
+    Edge(TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.WINNINGS, REDEEMABLE_ONLY),
+    Edge(TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.TOPUP, REDEEMABLE_ONLY),
     Edge(TransferType.ENTRY_FEE_WITHDRAWN, Kind.ENTRY_FEES, Kind.EXTERNAL_OUT, ANY_ASSET),
     Edge(TransferType.FEE_WITHDRAWN, Kind.FEES, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
     Edge(TransferType.PAYOUT_REQUESTED, Kind.WINNINGS, Kind.PAYOUT_PENDING, REDEEMABLE_ONLY),
@@ -220,6 +231,17 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(TransferType.FUNDING_WITHDRAWN, Kind.FUNDING, Kind.EXTERNAL_OUT, REDEEMABLE_ONLY),
 )
 
+OF_DISOWNED: Final = frozenset(
+    {
+        TransferType.PLATFORM_FEE_REVERSED,
+        TransferType.ORGANIZER_FEE_REVERSED,
+        TransferType.ENTRY_FEE_REVERSED,
+    }
+)
+"""What takes fees back with a disowned round. The accounts of fees mix the money of all rounds, so the edges alone do not
+say where a fee came from: the database lets each of these go only where two admins disowned the round, and an entry's
+only to the bucket that paid it.
+"""
 EDGE_OF: Final[Mapping[tuple[TransferType, Kind, Kind], Edge]] = {
     (edge.type, edge.debit, edge.credit): edge for edge in EDGES
 }

@@ -112,7 +112,11 @@ ROUND_EDGES: Final[Mapping[tuple[RoundState, RoundState], str]] = {
     (RoundState.UNFUNDED, RoundState.VOIDED): "it does not count; it held nothing",
     (RoundState.RESERVED, RoundState.VOIDED): "it does not count; everything goes back to the pool",
     (RoundState.RESERVED, RoundState.BOOKING): "its many lines mature, change or go back in chunks",
-    (RoundState.FINAL, RoundState.BOOKING): "a late correction changes its many lines in chunks",
+    (
+        RoundState.FINAL,
+        RoundState.BOOKING,
+    ): "a late correction changes its many lines in chunks, or a disownment takes them back",
+    (RoundState.FINAL, RoundState.VOIDED): "two admins disowned it; everything goes back to the pool",
     (RoundState.BOOKING, RoundState.RESERVED): "the last chunk is booked, the dispute window is open",
     (RoundState.BOOKING, RoundState.FINAL): "the last chunk is booked, the dispute window has passed",
     (RoundState.BOOKING, RoundState.VOIDED): "the last chunk went back",
@@ -150,8 +154,8 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
     (RewardState.CLAIMABLE, RewardState.CREDITED): "claimed, and the risk rules or an operator agreed",
     (RewardState.CLAIMABLE, RewardState.EXPIRED): "not claimed in time",
     (RewardState.CLAIMABLE, RewardState.REJECTED): "the claim was refused",
-    (RewardState.CLAIMABLE, RewardState.REVERSED): "a correction took it back",
-    (RewardState.CREDITED, RewardState.REVERSED): "a late correction took it back",
+    (RewardState.CLAIMABLE, RewardState.REVERSED): "a correction or a disownment took it back",
+    (RewardState.CREDITED, RewardState.REVERSED): "a late correction or a disownment took it back",
     (
         RewardState.REVERSED,
         RewardState.UNFUNDED,

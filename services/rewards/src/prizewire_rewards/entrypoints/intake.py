@@ -23,7 +23,8 @@ from prizewire_rewards.entrypoints.money_events import (
     entry_ends,
     topup_command,
 )
-from prizewire_rewards.handlers.entries import Heard, close_entries, enter, look_up
+from prizewire_rewards.handlers.entries import Heard, enter, look_up
+from prizewire_rewards.handlers.entry_ends import close_entries
 from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes
 from prizewire_rewards.ports import Tools, Work
 

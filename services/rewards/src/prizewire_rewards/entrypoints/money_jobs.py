@@ -11,7 +11,7 @@ from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.entries import EntryState
 from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.entries import close_next
+from prizewire_rewards.handlers.entry_ends import close_next
 from prizewire_rewards.handlers.withdrawals import Tried, withdraw_next
 from prizewire_rewards.ports import Tools
 

@@ -1,4 +1,4 @@
-"""Entry fees: taken when a player enters a round, held until it ends, then earned or given back.
+"""Entry fees: taken when a player enters a round, and held until it ends.
 
 An entry that the wallet did not cover is refused, and may be tried again, by event or by the player, as long as its
 round is open. Entries of a round that has ended are refused for good.
@@ -11,18 +11,13 @@ from typing import Final
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.booking import credits_of
 from prizewire_rewards.domain.commands import CloseEntry, EnterRound, EntryCommand, OpenEntry
 from prizewire_rewards.domain.entries import (
     ENTRY_EDGES,
-    NOT_REFUNDABLE,
     Entry,
-    EntryEnd,
     EntryRound,
     EntryState,
-    earned_moves,
     held_moves,
-    refunded_moves,
     split_fee,
 )
 from prizewire_rewards.domain.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
@@ -30,16 +25,11 @@ from prizewire_rewards.domain.events import EntryMoved
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Transition
 from prizewire_rewards.domain.states import step
-from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
-from prizewire_rewards.ports import Tools, Work
+from prizewire_rewards.ports import Work
 
-__all__ = ["Entered", "Heard", "close_entries", "close_next", "enter", "enter_by_player", "look_up"]
+__all__ = ["Entered", "Heard", "Reached", "cause_of", "counted", "enter", "enter_by_player", "look_up"]
 
-CLOSED_INLINE_MAX: Final = 200
-"""Entries that are closed in the transaction that ends their round; where there are more, a job closes them all."""
-CLOSED_AT_ONCE_MAX: Final = 1_000
-"""Entries that the job closes in one transaction."""
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"
 
@@ -149,90 +139,13 @@ async def enter_by_player(*, round_id: UUID, player: str, work: Work, now: datet
     return entry, clerk.reached
 
 
-async def close_entries(
-    rounds: Mapping[UUID, EntryEnd], *, work: Work, tools: Tools, now: datetime
-) -> Reached:
-    """End rounds for their entries, in the transaction that ends them for their prizes. A few entries are closed at
-    once, many by a job. What has ended once stays so; a round that is voided before anybody entered is remembered.
-    """
-    known = await work.entries.lock_rounds(rounds)
-    ending: dict[UUID, EntryRound] = {}
-    for round_id, end in rounds.items():
-        round_ = known.get(round_id)
-        if round_ is None:
-            if end is EntryEnd.EARNED:
-                continue
-            round_ = EntryRound(round_id=round_id)
-        if round_.end is None:
-            ending[round_id] = replace(round_, open=False, end=end, closing=True)
-    if not ending:
-        return {}
-    found = await work.entries.lock_paid(ending, limit=CLOSED_INLINE_MAX + 1)
-    reached: Reached = {}
-    if len(found) <= CLOSED_INLINE_MAX:
-        reached = await _close(found, rounds=ending, work=work, tools=tools, now=now)
-        ending = {key: replace(round_, closing=False) for key, round_ in ending.items()}
-    await work.entries.save_rounds(list(ending.values()), now=now)
-    return reached
-
-
-async def close_next(*, work: Work, tools: Tools, now: datetime) -> Reached | None:
-    """Close some entries of one round that has ended; None when no round waits for it."""
-    round_ = await work.entries.lock_closing()
-    if round_ is None:
-        return None
-    found = await work.entries.lock_paid([round_.round_id], limit=CLOSED_AT_ONCE_MAX)
-    reached = await _close(found, rounds={round_.round_id: round_}, work=work, tools=tools, now=now)
-    if len(found) < CLOSED_AT_ONCE_MAX:
-        await work.entries.save_rounds([replace(round_, closing=False)], now=now)
-    return reached
-
-
-async def _close(
-    entries: Sequence[Entry],
-    *,
-    rounds: Mapping[UUID, EntryRound],
-    work: Work,
-    tools: Tools,
-    now: datetime,
-) -> Reached:
-    if not entries:
-        return {}
-    journal = Journal()
-    credited: list[Credited] = []
-    closed: list[Entry] = []
-    transitions: list[Transition] = []
-    for entry in entries:
-        end = rounds[entry.round_id].end
-        refunds = end is EntryEnd.REFUNDED and tools.assets[entry.asset].redeemable
-        if refunds:
-            state, moves, code = EntryState.REFUNDED, refunded_moves(entry), None
-        elif end is EntryEnd.REFUNDED:
-            state, moves, code = EntryState.CLOSED, earned_moves(entry), NOT_REFUNDABLE
-        else:
-            state, moves, code = EntryState.EARNED, earned_moves(entry), None
-        state = step(edges=ENTRY_EDGES, was=entry.state, to=state)
-        moved = replace(entry, state=state, code=code, version=entry.version + 1)
-        cause = _cause(moved)
-        journal.add(moves, cause=cause, correlation_id=entry.correlation_id)
-        credited.extend(Credited(credit, cause, entry.correlation_id) for credit in credits_of(moves))
-        closed.append(moved)
-        transitions.append(
-            Transition("entry", entry.id, entry.state, state, f"round/{entry.round_id}", entry.correlation_id)
-        )
-    await work.ledger.post(journal.transfers, now=now)
-    await follow_up(credited, work=work, tools=tools, now=now)
-    await work.entries.save(closed, now=now)
-    await work.history.add(transitions, now=now)
-    await work.messages.publish([EntryMoved(entry=entry) for entry in closed])
-    return _counted(closed)
-
-
-def _cause(entry: Entry) -> str:
+def cause_of(entry: Entry) -> str:
+    """The cause of what an entry's step moves."""
     return f"entry/{entry.id}/{entry.version}"
 
 
-def _counted(entries: Iterable[Entry]) -> Reached:
+def counted(entries: Iterable[Entry]) -> Reached:
+    """How many entries are in each state."""
     found: dict[EntryState, int] = {}
     for entry in entries:
         found[entry.state] = found.get(entry.state, 0) + 1
@@ -296,7 +209,7 @@ class _Clerk:
     @property
     def reached(self) -> Reached:
         """How many entries reached each state."""
-        return _counted(event.entry for event in self._events)
+        return counted(event.entry for event in self._events)
 
     def apply(self, command: EntryCommand) -> None:
         """Take in one fact.
@@ -362,7 +275,7 @@ class _Clerk:
             self._say(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
             return
         entry = self._say(command, known, state=EntryState.PAID, split=split)
-        self._journal.add(held_moves(entry), cause=_cause(entry), correlation_id=entry.correlation_id)
+        self._journal.add(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
 
     def _say(
         self,

@@ -28,6 +28,7 @@ from prizewire_rewards.handlers.desk.changes import (
     settle_shortage,
     take_from_players,
 )
+from prizewire_rewards.handlers.desk.disowning import owe_missing
 from prizewire_rewards.handlers.desk.means import Means, means_of
 from prizewire_rewards.ports import Tools, Work
 
@@ -328,8 +329,11 @@ class _Chunk:
     async def _void(self) -> None:
         task, desk = self.task, self.desk
         rewards = await self._load()
-        taken = void_back(rewards, settlement=self.round.settlement)
-        desk.post(self.round.settlement, taken.moves, step_name="/void")
+        settlement = self.round.settlement
+        means = await means_of(settlement, rewards, {}, work=self.work)
+        taken = void_back(rewards, settlement=settlement, winnings=means.winnings)
+        desk.post(settlement, taken.moves, step_name="/void")
+        owe_missing(desk, settlement, taken.shortfalls, means=means, cause=task.cause)
         desk.rewards[task.round_id] = taken.rewards
         if taken.reversed:
             desk.tell(task.round_id, Told.REVERSED, cause=task.cause, these=taken.reversed)

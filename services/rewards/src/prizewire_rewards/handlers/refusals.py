@@ -17,12 +17,18 @@ from prizewire_rewards.ports import Work
 __all__ = ["RefusalBook"]
 
 FIRST_VERSION = 1
+NONE_DISOWNED: frozenset[UUID] = frozenset()
 
 
 class RefusalBook:
-    """The refused versions of rounds that were never booked, and those of this transaction."""
+    """The refused versions of rounds that were never booked, and those of this transaction. ``disowned`` are rounds of
+    which nothing is ever booked.
+    """
 
-    def __init__(self, known: Mapping[UUID, Sequence[int]]) -> None:
+    def __init__(
+        self, known: Mapping[UUID, Sequence[int]], *, disowned: frozenset[UUID] = NONE_DISOWNED
+    ) -> None:
+        self._disowned = disowned
         self._known = {key: list(versions) for key, versions in known.items()}
         self._fresh: list[RefusedRound] = []
 
@@ -33,6 +39,7 @@ class RefusalBook:
         *,
         rounds: Mapping[UUID, Round],
         work: Work,
+        disowned: frozenset[UUID] = NONE_DISOWNED,
     ) -> "RefusalBook":
         """What was refused before of the rounds of ``commands`` that are not among the booked ``rounds``.
 
@@ -50,7 +57,7 @@ class RefusalBook:
             else:
                 wanted.add(head.round_id)
         unknown = wanted - settled - rounds.keys()
-        return cls(await work.rounds.refused(unknown) if unknown else {})
+        return cls(await work.rounds.refused(unknown) if unknown else {}, disowned=disowned)
 
     @property
     def rounds(self) -> Iterable[UUID]:
@@ -68,6 +75,10 @@ class RefusalBook:
     def refuses(self, round_id: UUID, *, version: int) -> bool:
         """Whether this version of the round was refused."""
         return version in self._known.get(round_id, ())
+
+    def disowns(self, round_id: UUID) -> bool:
+        """Whether two admins disowned the round."""
+        return round_id in self._disowned
 
     def refuse(self, command: SettleRound, problem: NeverBookable) -> None:
         """Refuse the version of ``command`` for good."""

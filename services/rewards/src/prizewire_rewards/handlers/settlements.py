@@ -52,19 +52,19 @@ async def apply_settlements(
     The number of statements does not grow with the rounds of one part that are settled and made final. Corrections,
     voids and rounds of several parts are taken one by one, between what came before and after them.
     """
-    campaigns, rounds = await _lock(commands, work=work)
+    campaigns, rounds, disowned = await _lock(commands, work=work)
     runs = _runs(commands, rounds)
     done = Settled()
     if len(runs) == 1 and runs[0][0]:
-        await _book(runs[0][1], campaigns, rounds, done=done, work=work, tools=tools, now=now)
+        await _book(runs[0][1], campaigns, rounds, disowned, done=done, work=work, tools=tools, now=now)
         return done
     for plain, batch in runs:
-        campaigns, rounds = await _lock([command for _, command in batch], work=work)
+        campaigns, rounds, disowned = await _lock([command for _, command in batch], work=work)
         if plain:
-            await _book(batch, campaigns, rounds, done=done, work=work, tools=tools, now=now)
+            await _book(batch, campaigns, rounds, disowned, done=done, work=work, tools=tools, now=now)
             continue
         [(index, command)] = batch
-        refusals = await RefusalBook.open([command], rounds=rounds, work=work)
+        refusals = await RefusalBook.open([command], rounds=rounds, disowned=disowned, work=work)
         if _is_settled_of_refused(command, refusals):
             done.unbooked.add(index)
             continue
@@ -89,14 +89,15 @@ async def apply_settlements(
 
 async def _lock(
     commands: Sequence[RoundCommand], *, work: Work
-) -> tuple[dict[UUID, Campaign], dict[UUID, Round]]:
-    """Everything that a batch concerns, in the order of locks."""
+) -> tuple[dict[UUID, Campaign], dict[UUID, Round], frozenset[UUID]]:
+    """Everything that a batch concerns, in the order of locks, and which of its rounds were disowned."""
     wanted = {command.settlement.campaign for command in commands if isinstance(command, SettleRound)}
     voided = {command.round_id for command in commands if isinstance(command, VoidRound)}
     if voided:
         wanted |= set((await work.rounds.campaigns_of(voided)).values())
     campaigns = await work.campaigns.lock(wanted)
-    return campaigns, await work.rounds.lock({_round_of(command) for command in commands})
+    rounds, disowned = await work.rounds.lock_settled({_round_of(command) for command in commands})
+    return campaigns, rounds, disowned
 
 
 def _round_of(command: RoundCommand) -> UUID:
@@ -132,6 +133,7 @@ async def _book(
     batch: _Batch,
     campaigns: Mapping[UUID, Campaign],
     rounds: Mapping[UUID, Round],
+    disowned: frozenset[UUID],
     *,
     done: Settled,
     work: Work,
@@ -144,7 +146,9 @@ async def _book(
     rewards = await work.rounds.rewards(finalized) if finalized else {}
     others = {rounds[key].settlement.campaign for key in finalized} - campaigns.keys()
     deliveries = {**campaigns, **(await work.campaigns.load(others) if others else {})}
-    refusals = await RefusalBook.open((command for _, command in batch), rounds=rounds, work=work)
+    refusals = await RefusalBook.open(
+        (command for _, command in batch), rounds=rounds, disowned=disowned, work=work
+    )
     told = {key: count for key in refusals.rounds if (count := refusals.count(key))}
     desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards, told=told)
     caps = await CapBook.open(
@@ -197,6 +201,8 @@ def _settle(command: SettleRound, *, desk: Desk, caps: CapBook, tools: Tools, re
 
 def _check_first(command: SettleRound, *, desk: Desk, refusals: RefusalBook) -> None:
     head = command.settlement
+    if refusals.disowns(head.round_id):
+        raise Refused("illegal_transition", f"round {head.round_id} was disowned: it is never booked")
     first = refusals.next_version(head.round_id)
     if head.settlement_version != first:
         detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"

@@ -13,7 +13,9 @@ class FeeWithdrawals(Protocol):
     """Withdrawals of fees in one transaction."""
 
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
-        """What lies there (minor units). Nobody else withdraws of it until the transaction ends."""
+        """What lies there (minor units), less what a job still gives back of disowned rounds. Nobody else withdraws of it
+        until the transaction ends.
+        """
         ...
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:

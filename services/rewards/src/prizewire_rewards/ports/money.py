@@ -37,8 +37,14 @@ class Entries(Protocol):
         """Entries that exist, locked in the order of their ids."""
         ...
 
-    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
-        """Paid entries of these rounds, by id, locked; at most ``limit``."""
+    async def lock_unclosed(
+        self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
+    ) -> list[Entry]:
+        """Paid entries of these rounds, locked; of those that are ``disowned``, earned ones of redeemable assets too."""
+        ...
+
+    async def earned(self, round_id: UUID) -> dict[str, int]:
+        """What the earned entries of a round make, by redeemable asset (minor units)."""
         ...
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:

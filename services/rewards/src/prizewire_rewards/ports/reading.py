@@ -23,13 +23,14 @@ from prizewire_rewards.domain.views import (
     RoundSums,
     WalletBalance,
 )
+from prizewire_rewards.ports.disownments import DisownmentQueries
 from prizewire_rewards.ports.fees import FeeQueries
 from prizewire_rewards.ports.money import MoneyQueries
 
 __all__ = ["Queries"]
 
 
-class Queries(MoneyQueries, FeeQueries, Protocol):
+class Queries(MoneyQueries, FeeQueries, DisownmentQueries, Protocol):
     """What people read. Nothing is decided from it."""
 
     async def campaigns(self, *, limit: int, before: tuple[datetime, UUID] | None) -> list[CampaignView]:

@@ -27,6 +27,10 @@ class Rounds(Protocol):
         """Those that exist, locked in the order of their ids."""
         ...
 
+    async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
+        """Those that exist, locked in the order of their ids, and those of the ids that two admins disowned."""
+        ...
+
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
         """The rounds of a locked campaign that wait for money, longest first, locked."""
         ...

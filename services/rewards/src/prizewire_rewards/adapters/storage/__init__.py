@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.adapters.storage.campaigns import SqlCampaigns
 from prizewire_rewards.adapters.storage.caps import SqlCaps
 from prizewire_rewards.adapters.storage.claims import SqlClaims
+from prizewire_rewards.adapters.storage.disownments import SqlDisownments
 from prizewire_rewards.adapters.storage.entries import SqlEntries
 from prizewire_rewards.adapters.storage.fees import SqlFeeWithdrawals
 from prizewire_rewards.adapters.storage.funding import SqlFundings, SqlWithdrawals
@@ -40,6 +41,7 @@ def work_of(tx: AsyncConnection, *, messages: Messages) -> Work:
         topups=SqlTopups(tx),
         fundings=SqlFundings(tx),
         fees=SqlFeeWithdrawals(tx),
+        disownments=SqlDisownments(tx),
         withdrawals=SqlWithdrawals(tx),
         receivables=SqlReceivables(tx),
         openings=SqlOpenings(tx),

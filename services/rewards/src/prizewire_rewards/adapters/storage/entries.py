@@ -46,10 +46,17 @@ class SqlEntries:
         rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
         return {row.id: _entry_of(row) for row in rows}
 
-    async def lock_paid(self, rounds: Iterable[UUID], *, limit: int) -> list[Entry]:
-        """Paid entries of these rounds, locked."""
-        rows = await self._tx.execute(_LOCK_PAID, {"rounds": list(rounds), "limit": limit})
-        return [_entry_of(row) for row in rows]
+    async def lock_unclosed(
+        self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
+    ) -> list[Entry]:
+        """Paid entries of these rounds, locked; of those that are ``disowned``, earned ones of redeemable assets too."""
+        values = {"rounds": list(rounds), "disowned": list(disowned), "limit": limit}
+        return [_entry_of(row) for row in await self._tx.execute(_LOCK_UNCLOSED, values)]
+
+    async def earned(self, round_id: UUID) -> dict[str, int]:
+        """What the earned entries of a round make, by redeemable asset."""
+        rows = await self._tx.execute(_EARNED, {"round": round_id})
+        return {row.asset: int(row.total) for row in rows}
 
     async def save(self, entries: Sequence[Entry], *, now: datetime) -> None:
         """Store new entries and what became of locked ones."""
@@ -129,9 +136,16 @@ _SAVE_ROUNDS = text(
 )
 _FINAL = text("SELECT id FROM rounds WHERE id = ANY (CAST(:ids AS uuid[])) AND (final OR state = 'voided')")
 _LOCK = text("SELECT * FROM entries WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
-_LOCK_PAID = text(
-    "SELECT * FROM entries WHERE round_id = ANY (CAST(:rounds AS uuid[])) AND state = 'paid' "
-    "ORDER BY id LIMIT :limit FOR UPDATE"
+_LOCK_UNCLOSED = text(
+    "SELECT * FROM entries WHERE id IN ("
+    "SELECT id FROM entries WHERE round_id = ANY (CAST(:rounds AS uuid[])) AND state = 'paid' "
+    "UNION ALL SELECT e.id FROM entries e JOIN assets a ON a.code = e.asset AND a.redeemable "
+    "WHERE e.round_id = ANY (CAST(:disowned AS uuid[])) AND e.state = 'earned' "
+    "ORDER BY id LIMIT :limit) AND state IN ('paid', 'earned') ORDER BY id FOR UPDATE"
+)
+_EARNED = text(
+    "SELECT e.asset, sum(e.amount) AS total FROM entries e JOIN assets a ON a.code = e.asset AND a.redeemable "
+    "WHERE e.round_id = :round AND e.state = 'earned' GROUP BY e.asset ORDER BY e.asset"
 )
 _LISTED = text(
     "SELECT * FROM entries WHERE player = :player "

@@ -26,11 +26,16 @@ class SqlFeeWithdrawals:
         self._tx = tx
 
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
-        """What lies there; nobody else withdraws of it until the transaction ends."""
+        """What lies there, less what a job still gives back of disowned rounds; nobody else withdraws of it until the
+        transaction ends.
+        """
         account = account_id(source_account(source, asset))
         await self._tx.execute(_LOCK_ACCOUNT, {"account": account})
         found = (await self._tx.execute(_BALANCE, {"account": account})).scalar_one_or_none()
-        return int(found or 0)
+        promised = 0
+        if source is FeeSource.ENTRY_FEES:
+            promised = (await self._tx.execute(_PROMISED, {"asset": asset})).scalar_one()
+        return int(found or 0) - int(promised)
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
         """Store a new one."""
@@ -97,6 +102,12 @@ _LOCK_ACCOUNT = text(
 )
 # A statement of its own: it sees what the lock's last holder left.
 _BALANCE = text("SELECT balance FROM ledger_balances WHERE id = :account")
+_PROMISED = text(
+    "SELECT coalesce(sum(e.amount), 0) FROM entry_rounds r "
+    "JOIN round_disownments d ON d.round_id = r.id AND d.state = 'approved' "
+    "JOIN entries e ON e.round_id = r.id AND e.state = 'earned' AND e.asset = :asset "
+    "JOIN assets a ON a.code = e.asset AND a.redeemable WHERE r.closing"
+)
 _ADD = text(
     f"INSERT INTO fee_withdrawals ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)})"  # noqa: S608 - our own columns
 )

@@ -203,6 +203,21 @@ def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     return LineageEntry(row.filed_at, SERVICE, "fee_withdrawal", str(row.id), summary, detail)
 
 
+def _disownment(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+    del assets  # it names no amount
+    detail = {
+        "round_id": str(row.round_id),
+        "state": row.state,
+        "reason": row.reason,
+        "filed_by": row.filed_by,
+        "decided_by": row.decided_by,
+        "decision": row.decision,
+    }
+    decided = f"{row.state} by {row.decided_by}" if row.decided_by else "waits for another admin"
+    summary = f"disownment of the round filed by {row.filed_by}: {decided}"
+    return LineageEntry(row.filed_at, SERVICE, "disownment", str(row.id), summary, detail)
+
+
 _ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
@@ -231,6 +246,10 @@ _REFUSALS = text(
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
+_DISOWNMENTS = text(
+    "SELECT * FROM round_disownments WHERE round_id IN (SELECT id FROM rounds WHERE correlation_id = :id "
+    "UNION SELECT round_id FROM entries WHERE correlation_id = :id) ORDER BY filed_at, id LIMIT :limit"
+)
 _FEE_WITHDRAWALS = text(
     "SELECT * FROM fee_withdrawals WHERE CAST(id AS text) = :id ORDER BY filed_at, id LIMIT :limit"
 )
@@ -242,6 +261,7 @@ _KINDS = (
     ("rounds", _ROUNDS, _round),
     ("corrections", _CORRECTIONS, _correction),
     ("refused settlements", _REFUSALS, _refusal),
+    ("disownments", _DISOWNMENTS, _disownment),
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),

@@ -61,6 +61,11 @@ _ENTRY: Final = f"""
         AND CASE t.type WHEN 'entry_fee_held' THEN d.owner = e.player
                         WHEN 'entry_fee_refunded' THEN c.owner = e.player ELSE true END)
 """
+_REVERSED_ENTRY: Final = f"""
+    EXISTS (SELECT 1 FROM entries e WHERE e.id = {_NAMED} AND e.asset = t.asset AND e.state = 'refunded'
+        AND c.owner = e.player
+        AND t.amount = CASE t.credit_kind WHEN 'wallet:topup' THEN e.from_topup ELSE e.from_winnings END)
+"""
 _FEE_WITHDRAWAL: Final = f"""
     EXISTS (SELECT 1 FROM fee_withdrawals w WHERE w.id = {_NAMED} AND w.asset = t.asset AND w.amount = t.amount
         AND w.state = 'approved')
@@ -91,6 +96,7 @@ _ROUND: Final = f"""
         AND (t.debit_kind NOT IN ('pool', 'claimable') OR d.owner = CAST(r.campaign AS text))
         AND (t.credit_kind NOT IN ('pool', 'claimable') OR c.owner = CAST(r.campaign AS text))
         AND (t.type = 'organizer_fee'
+             OR (t.type = 'organizer_fee_reversed' AND d.owner IN (r.organizer_player, 'organizer'))
              OR ((t.debit_kind NOT LIKE 'wallet:%'
                   OR EXISTS (SELECT 1 FROM rewards w WHERE w.round_id = r.id AND w.player = d.owner))
                  AND (t.credit_kind NOT LIKE 'wallet:%'
@@ -103,6 +109,7 @@ _DOCUMENTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("payout", ("payout_requested", "payout_given_back", "payout_paid", "payout_fee"), _PAYOUT),
     ("paid payout", ("payout_returned", "rail_fee"), _PAID_PAYOUT),
     ("entry", ("entry_fee_held", "entry_fee_refunded", "entry_fee_earned"), _ENTRY),
+    ("refunded entry", ("entry_fee_reversed",), _REVERSED_ENTRY),
     ("approved withdrawal of fees", ("fee_withdrawn", "entry_fee_withdrawn"), _FEE_WITHDRAWAL),
     ("top-up", ("topup_credited", "topup_reversed"), _TOPUP),
     (
@@ -132,6 +139,8 @@ _DOCUMENTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
             "claim_rejected",
             "platform_fee",
             "organizer_fee",
+            "platform_fee_reversed",
+            "organizer_fee_reversed",
         ),
         _ROUND,
     ),

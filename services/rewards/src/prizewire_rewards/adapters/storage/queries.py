@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
 from prizewire_rewards.adapters.storage.compared import asked_payouts, changed_payouts, changed_rounds
+from prizewire_rewards.adapters.storage.disownments import disownment, disownments
 from prizewire_rewards.adapters.storage.entries import list_entries
 from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
 from prizewire_rewards.adapters.storage.funding import wish_of
@@ -20,6 +21,7 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.prizes import PARTS, list_prizes
 from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.disownments import Disownment, DisownmentState
 from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.fees import FeeBalance, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.domain.ledger import Account
@@ -149,6 +151,16 @@ class SqlQueries:
     async def fee_balances(self) -> list[FeeBalance]:
         """See the port."""
         return await fee_balances(self._tx, assets=list(self._assets))
+
+    async def disownments(
+        self, *, state: DisownmentState | None, limit: int, before: tuple[datetime, UUID] | None
+    ) -> list[Disownment]:
+        """See the port."""
+        return await disownments(self._tx, state=state, limit=limit, before=before)
+
+    async def disownment(self, identifier: UUID) -> Disownment | None:
+        """See the port."""
+        return await disownment(self._tx, identifier)
 
     async def round_entries(
         self, *, player: str, limit: int, before: tuple[datetime, UUID] | None
@@ -323,8 +335,8 @@ _SHEET = text(
     "leg AS (SELECT debit_account AS account, debit_kind AS kind, type, asset, -amount AS delta FROM moved "
     "UNION ALL SELECT credit_account, credit_kind, type, asset, amount FROM moved), "
     "net AS (SELECT "
-    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'platform_fee'), 0) AS platform_fees, "
-    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type = 'organizer_fee'), 0) AS organizer_fees, "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type LIKE 'platform_fee%'), 0) AS platform_fees, "
+    "coalesce(sum(delta) FILTER (WHERE kind = 'fees' AND type LIKE 'organizer_fee%'), 0) AS organizer_fees, "
     "coalesce(sum(delta) FILTER (WHERE kind LIKE 'wallet:%'), 0) AS wallets, "
     "coalesce(sum(delta) FILTER (WHERE kind = 'treasury'), 0) AS paid FROM leg), "
     "held AS (SELECT coalesce(sum(b.balance) FILTER (WHERE b.kind = 'reserved'), 0) AS reserved, "

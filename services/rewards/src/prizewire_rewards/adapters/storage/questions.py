@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from prizewire_chassis.assets import amount_sql
+from prizewire_rewards.adapters.storage.disownment_checks import DISOWNMENT_QUESTION
 from prizewire_rewards.adapters.storage.document_checks import DOCUMENT_QUESTION
 from prizewire_rewards.adapters.storage.money_checks import MONEY_QUESTIONS
 from prizewire_rewards.adapters.storage.owner_checks import OWNER_QUESTIONS
@@ -88,7 +89,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
                    count(*) FILTER (WHERE w.line > 0 AND NOT w.state = ANY (CASE r.state
                        WHEN 'final' THEN '{{credited,claimable,held,expired,rejected}}'::text[]
                        WHEN 'reserved' THEN '{{pending,held,rejected}}'::text[]
-                       WHEN 'voided' THEN '{{reversed,rejected}}'::text[]
+                       WHEN 'voided' THEN '{{reversed,rejected,expired}}'::text[]
                        ELSE '{{unfunded}}'::text[] END)
                        AND NOT (w.state = 'unfunded' AND w.short = w.amount AND r.state IN ('reserved', 'final'))
                    ) AS astray
@@ -251,6 +252,7 @@ QUESTIONS: Final[dict[Invariant, Question]] = {
         """,
     ),
     **{name: Question(*asked) for name, asked in (MONEY_QUESTIONS | OWNER_QUESTIONS).items()},
+    Invariant.DISOWNED_GONE: Question(*DISOWNMENT_QUESTION),
     Invariant.MONEY_IS_DOCUMENTED: Question(*DOCUMENT_QUESTION),
     Invariant.TRANSITIONS_UNBROKEN: Question(
         "campaigns, rounds, payouts, claims and entries",

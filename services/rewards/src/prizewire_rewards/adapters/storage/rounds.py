@@ -30,6 +30,12 @@ class SqlRounds(SqlStaging):
         rows = await fetch(self._tx, _LOCK, {"ids": sorted(set(ids))})
         return {row.id: _round_of(row) for row in rows}
 
+    async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
+        """Those that exist, locked in the order of their ids, and those of the ids that two admins disowned."""
+        rows = await fetch(self._tx, _LOCK_SETTLED, {"ids": sorted(set(ids))})
+        disowned = frozenset(row.asked for row in rows if row.disowned)
+        return {row.id: _round_of(row) for row in rows if row.id is not None}, disowned
+
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
         """Waiting rounds of a locked campaign, longest first, locked."""
         rows = await self._tx.execute(_LOCK_QUEUE, {"campaign": campaign, "limit": limit})
@@ -310,6 +316,13 @@ _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _HEAD)
 _LOCK = Read(
     "SELECT *, CAST(parties AS text) AS parties_json FROM rounds "
     "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"
+)
+_LOCK_SETTLED = Read(
+    "SELECT u.id AS asked, d.id IS NOT NULL AS disowned, r.* FROM unnest(CAST(:ids AS uuid[])) u(id) LEFT JOIN ("
+    "SELECT *, CAST(parties AS text) AS parties_json FROM rounds "
+    "WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE) r ON r.id = u.id "
+    "LEFT JOIN round_disownments d ON d.round_id = u.id AND d.state = 'approved' "
+    "WHERE r.id IS NOT NULL OR d.id IS NOT NULL"
 )
 _LOCK_QUEUE = text(
     "SELECT *, CAST(parties AS text) AS parties_json FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "

@@ -25,7 +25,16 @@ from prizewire_rewards.adapters.tables.base import (
     metadata,
 )
 
-__all__ = ["corrections", "rewards", "round_refusals", "round_work", "rounds", "staged_lines", "staged_parts"]
+__all__ = [
+    "corrections",
+    "disownments",
+    "rewards",
+    "round_refusals",
+    "round_work",
+    "rounds",
+    "staged_lines",
+    "staged_parts",
+]
 
 rounds = Table(
     "rounds",
@@ -183,4 +192,19 @@ corrections = Table(
     *cause_columns(),
     PrimaryKeyConstraint("round_id", "settlement_version"),
     Index("corrections_correlation", "correlation_id"),
+)
+disownments = Table(
+    "round_disownments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("round_id", Uuid, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("filed_by", Text, nullable=False),
+    Column("filed_at", MOMENT, nullable=False),
+    Column("decided_by", Text),
+    Column("decided_at", MOMENT),
+    Column("decision", Text),
+    Index("round_disownments_listed", "filed_at", "id"),
+    Index("round_disownments_one", "round_id", unique=True, postgresql_where=text("state <> 'rejected'")),
 )

@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from prizewire_rewards.entrypoints.http.campaigns import CampaignController
 from prizewire_rewards.entrypoints.http.claims import ClaimController
+from prizewire_rewards.entrypoints.http.disownments import DisownmentController
 from prizewire_rewards.entrypoints.http.entries import EntryController
 from prizewire_rewards.entrypoints.http.exports import TransactionExportController, WalletExportController
 from prizewire_rewards.entrypoints.http.fees import FeeController, FeeWithdrawalController
@@ -34,6 +35,7 @@ def build_routes(front: Front) -> Router:
         RewardController,
         RoundController,
         AskedPayoutController,
+        DisownmentController,
         HeldController,
         EntryController,
         WithdrawalController,

@@ -45,8 +45,8 @@ OVERSEERS = (Role.OPERATOR, Role.ADMIN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """Everything a controller needs. ``release`` wakes the job that books waiting rounds; ``hasher`` makes hashes of
-    what must not be stored.
+    """Everything a controller needs. ``release`` wakes the job that books waiting rounds, ``work_on`` the one that
+    works on large ones; ``hasher`` makes hashes of what must not be stored.
     """
 
     db: Database
@@ -56,6 +56,7 @@ class Front:
     clock: Clock
     audit: Audit
     release: Callable[[], None]
+    work_on: Callable[[], None]
     hasher: PlayerHasher
 
     async def read(self, question: Callable[[Queries], Awaitable[T]]) -> T:

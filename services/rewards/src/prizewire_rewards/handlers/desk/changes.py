@@ -7,18 +7,16 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_rewards.domain.booking import pool_of, prize_move, reserve_of
 from prizewire_rewards.domain.corrections import Paid, Taken, pay_short, take_back, void_back
-from prizewire_rewards.domain.errors import Refused
-from prizewire_rewards.domain.events import PayoutCancelAsked, Told
+from prizewire_rewards.domain.errors import IllegalTransition, Refused
+from prizewire_rewards.domain.events import Told
 from prizewire_rewards.domain.ledger import Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Reward, Round, Settlement
 from prizewire_rewards.domain.parties import with_releasers
 from prizewire_rewards.domain.states import (
     ACCEPTS_PRIZES,
-    PAYOUT_EDGES,
     REWARD_EDGES,
     ROUND_EDGES,
     CampaignState,
-    PayoutState,
     RewardState,
     RoundState,
     step,
@@ -27,7 +25,8 @@ from prizewire_rewards.handlers.desk.books import Booked
 from prizewire_rewards.handlers.desk.desk import Desk
 from prizewire_rewards.handlers.desk.large import begin_paying
 from prizewire_rewards.handlers.desk.means import Means
-from prizewire_rewards.handlers.receivables import Debt, take_less
+from prizewire_rewards.handlers.desk.owing import ask_cancels, owe_shortfalls
+from prizewire_rewards.handlers.receivables import take_less
 
 __all__ = [
     "check_correction",
@@ -98,15 +97,17 @@ def pay_lines(
 
 
 def void(desk: Desk, round_id: UUID, *, cause: str) -> None:
-    """Give back everything that a round took. It must not be final.
+    """Give back everything that a round took. It must not be final: only a disownment takes a final round back.
 
     Raises:
         IllegalTransition: it is final, or voided already.
     """
     round_ = desk.rounds[round_id]
+    if round_.state is RoundState.FINAL:
+        raise IllegalTransition(was=round_.state, to=RoundState.VOIDED)
     settlement = round_.settlement
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
-    taken = void_back(desk.rewards[round_id], settlement=settlement)
+    taken = void_back(desk.rewards[round_id], settlement=settlement, winnings={})
     if round_.state is not RoundState.UNFUNDED:
         rest = settlement.platform_fee + settlement.organizer_fee + taken.came_back
         give_back(desk, settlement, before=taken.moves, rest=rest, step_name="/void")
@@ -263,28 +264,18 @@ def take_from_players(
     round_id = settlement.round_id
     taken = take_back(rewards, lines=lines, settlement=settlement, winnings=means.winnings, funded=funded)
     desk.post(settlement, taken.moves)
-    source = f"correction/{round_id}/{settlement.settlement_version}"
-    for shortfall in taken.shortfalls:
-        for payout in means.to_cancel(shortfall.player, amount=shortfall.amount, round_id=round_id):
-            state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED)
-            asked = replace(payout, state=state, version=payout.version + 1)
-            desk.change_payout(payout, asked, cause=cause)
-            desk.announce(
-                PayoutCancelAsked(
-                    payout=asked, by=CORRECTION, reason=f"round {round_id} was corrected", cause=cause
-                )
-            )
-        desk.owe(
-            Debt(
-                player=shortfall.player,
-                asset=settlement.asset,
-                amount=shortfall.amount,
-                campaign=settlement.campaign,
-                cause=source,
-                reference=str(round_id),
-                correlation_id=settlement.correlation_id,
-            )
+    if taken.shortfalls:
+        ask_cancels(
+            desk,
+            settlement,
+            taken.shortfalls,
+            means=means,
+            by=CORRECTION,
+            what="was corrected",
+            cause=cause,
         )
+        source = f"correction/{round_id}/{settlement.settlement_version}"
+        owe_shortfalls(desk, settlement, taken.shortfalls, source=source, reference=str(round_id))
     return taken
 
 

@@ -26,13 +26,14 @@ async def close_lost(
     work: Work,
     now: datetime,
 ) -> list[Event]:
-    """End the claims of prizes that a correction took back; nothing else takes away what can be claimed."""
+    """End the claims of prizes that a correction or a disownment took back; nothing else takes away what can be claimed."""
     closed: list[Event] = []
     for round_id, rewards in changed.items():
         head = rounds[round_id].settlement
-        if head.settlement_version > 1 and deliveries[head.campaign].delivery is Delivery.CLAIM:
+        if head.final and deliveries[head.campaign].delivery is Delivery.CLAIM:
             gone = [reward for reward in rewards if reward.state is RewardState.REVERSED]
-            closed += await close_claims(gone, work=work, now=now)
+            if gone:
+                closed += await close_claims(gone, work=work, now=now)
     return closed
 
 

@@ -1,6 +1,6 @@
 """What a correction of a final round needs to know of the players that lose something: loaded and locked beforehand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -39,10 +39,17 @@ class Means:
 
 
 async def means_of(
-    settlement: Settlement, rewards: Sequence[Reward], lines: Mapping[str, Line], *, work: Work
+    settlement: Settlement,
+    rewards: Sequence[Reward],
+    lines: Mapping[str, Line],
+    *,
+    work: Work,
+    others: Collection[str] = (),
 ) -> Means:
-    """Lock what the players have who lose some of what was credited to them, and what those owe who gain."""
-    losing: set[str] = set()
+    """Lock what the players have who lose some of what was credited to them, and what those owe who gain. ``others``
+    lose something else that was credited.
+    """
+    losing = set(others)
     gaining: set[str] = set()
     for reward in rewards:
         player = reward.line.player

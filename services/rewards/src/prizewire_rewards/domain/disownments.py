@@ -1,0 +1,137 @@
+"""Disowned rounds: two admins decide that settlement never settled a round, and what it booked is taken back."""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from prizewire_rewards.domain.booking import ORGANIZER, PLATFORM, reserve_of
+from prizewire_rewards.domain.corrections import Shortfall
+from prizewire_rewards.domain.errors import InvalidRequest
+from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
+from prizewire_rewards.domain.model import Settlement
+
+__all__ = [
+    "DISOWNMENT_EDGES",
+    "DISOWNMENT_START",
+    "Concern",
+    "Disownment",
+    "DisownmentState",
+    "FeesBack",
+    "decided",
+    "fees_back",
+]
+
+
+class DisownmentState(StrEnum):
+    """Where a disownment stands; the values are those on the wire."""
+
+    FILED = "filed"
+    """Nothing has moved; another admin decides."""
+    APPROVED = "approved"
+    """The round is taken back, and nothing is booked under its id any more."""
+    REJECTED = "rejected"
+    """The round stays as it is. It may be filed again."""
+
+
+DISOWNMENT_START: Final = frozenset({DisownmentState.FILED})
+DISOWNMENT_EDGES: Final[Mapping[tuple[DisownmentState, DisownmentState], str]] = {
+    (DisownmentState.FILED, DisownmentState.APPROVED): "another admin than the filer approved",
+    (DisownmentState.FILED, DisownmentState.REJECTED): "another admin refused it, or the filer took it back",
+}
+
+
+class Concern(StrEnum):
+    """Why a person does not decide about a round."""
+
+    PRIZE = "has a prize of it"
+    ORGANIZER = "gets its organizer's fee"
+    ENTRY = "has entered it"
+    PARTY = "is a party of it or of its campaign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disownment:
+    """One person's word that settlement never settled ``round_id``, and what another person decided about it. ``reason``
+    is the filer's; ``decision`` is why it was rejected.
+    """
+
+    id: UUID
+    round_id: UUID
+    reason: str
+    filed_by: str
+    filed_at: datetime
+    state: DisownmentState = DisownmentState.FILED
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    decision: str | None = None
+
+
+def decided(
+    disownment: Disownment,
+    *,
+    approved: bool,
+    by: str,
+    decision: str | None,
+    concern: Concern | None,
+    now: datetime,
+) -> Disownment:
+    """A disownment that a person has decided on. ``concern`` is why the person may not, unless they take back their own.
+
+    Raises:
+        InvalidRequest: ``disownment_final``: it is decided; ``own_disownment``: who files does not approve;
+            ``decider_is_party``: who has a prize of the round, or is a party of it, does not decide.
+    """
+    if disownment.state is not DisownmentState.FILED:
+        raise InvalidRequest(
+            "disownment_final", f"the disownment is {disownment.state} by {disownment.decided_by}"
+        )
+    own = by == disownment.filed_by
+    if approved and own:
+        raise InvalidRequest("own_disownment", f"{by} filed this disownment: another admin has to approve it")
+    if concern is not None and not own:
+        raise InvalidRequest(
+            "decider_is_party",
+            f"{by} {concern}: an admin whom round {disownment.round_id} does not concern has to decide",
+        )
+    return replace(
+        disownment,
+        state=DisownmentState.APPROVED if approved else DisownmentState.REJECTED,
+        decided_by=by,
+        decided_at=now,
+        decision=decision,
+    )
+
+
+class FeesBack(NamedTuple):
+    """What taking a round's fees back comes to: ``came_back`` lies in its reserve then; ``shortfall`` is what the
+    organizer no longer has of theirs.
+    """
+
+    moves: list[Move]
+    came_back: int
+    shortfall: Shortfall | None
+
+
+def fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]) -> FeesBack:
+    """Take the fees of a final round back into its reserve. A fee that an organizer was credited comes out of their
+    ``winnings`` as far as they reach (lowered by what is taken); the accounts of fees have to reach.
+    """
+    asset, reserve = settlement.asset, reserve_of(settlement)
+    moves: list[Move] = []
+    shortfall = None
+    if settlement.platform_fee:
+        kept = Account(Kind.FEES, PLATFORM, asset)
+        moves.append(Move(TransferType.PLATFORM_FEE_REVERSED, kept, reserve, settlement.platform_fee))
+    there, owner = settlement.organizer_fee, settlement.organizer_player
+    if owner is not None:
+        there = min(there, winnings.get(owner, 0))
+        winnings[owner] = winnings.get(owner, 0) - there
+        if there < settlement.organizer_fee:
+            shortfall = Shortfall(owner, settlement.organizer_fee - there)
+    if there:
+        kept = Account(Kind.FEES, ORGANIZER, asset) if owner is None else Account(Kind.WINNINGS, owner, asset)
+        moves.append(Move(TransferType.ORGANIZER_FEE_REVERSED, kept, reserve, there))
+    return FeesBack(moves, sum(move.amount for move in moves), shortfall)

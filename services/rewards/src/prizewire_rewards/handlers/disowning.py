@@ -1,0 +1,166 @@
+"""Disownments: one admin says that settlement never settled a round, and another one has it taken back.
+
+A disownment needs no event of settlement: whoever had settlement's key may have used up every version of the round, so
+that nothing which settlement says can stand above it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.domain.commands import VoidRound
+from prizewire_rewards.domain.disownments import Disownment, DisownmentState, decided
+from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.fees import FeeSource
+from prizewire_rewards.domain.model import Round
+from prizewire_rewards.domain.states import RoundState
+from prizewire_rewards.handlers.desk import Booked, Desk, means_of
+from prizewire_rewards.handlers.desk.disowning import check_disownable, disown, disown_later
+from prizewire_rewards.handlers.entries import Reached
+from prizewire_rewards.handlers.entry_ends import disown_entries
+from prizewire_rewards.handlers.refusals import RefusalBook
+from prizewire_rewards.ports import Tools, Work
+
+__all__ = ["DecideDisownment", "Disowned", "decide_disownment", "file_disownment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideDisownment:
+    """A person's decision about a disownment; ``reason`` is why it is rejected."""
+
+    id: UUID
+    approved: bool
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disowned:
+    """What became of a disownment, with what was booked and what became of entries, for metrics."""
+
+    disownment: Disownment
+    booked: Booked = field(default_factory=Booked)
+    reached: Reached = field(default_factory=dict)
+
+
+async def file_disownment(disownment: Disownment, *, work: Work) -> Disownment:
+    """Say that settlement never settled a round. Nothing moves before another admin approves.
+
+    Raises:
+        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it; ``round_voided``: there is nothing
+            to take back; ``disownment_exists``: one is filed or approved already.
+    """
+    round_id = disownment.round_id
+    round_ = (await work.rounds.lock([round_id])).get(round_id)
+    if round_ is None and not await work.disownments.knows(round_id):
+        raise InvalidRequest("round_unknown", f"there is no round {round_id}")
+    if round_ is not None and round_.state is RoundState.VOIDED:
+        raise InvalidRequest("round_voided", f"round {round_id} was voided: there is nothing to take back")
+    if not await work.disownments.add(disownment):
+        raise InvalidRequest(
+            "disownment_exists", f"a disownment of round {round_id} is filed or approved already"
+        )
+    return disownment
+
+
+async def decide_disownment(
+    command: DecideDisownment, *, work: Work, tools: Tools, now: datetime
+) -> Disowned:
+    """Approve a disownment, which takes the round back and closes its id for ever, or reject it.
+
+    Raises:
+        NotFound: ``disownment_unknown``.
+        InvalidRequest: ``disownment_final``, ``own_disownment`` or ``decider_is_party``; on approval also
+            ``round_voided``, ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back.
+    """
+    filed = await work.disownments.lock(command.id)
+    if filed is None:
+        raise NotFound("disownment_unknown", f"there is no disownment {command.id}")
+    after = decided(
+        filed,
+        approved=command.approved,
+        by=command.actor,
+        decision=command.reason,
+        concern=await work.disownments.concern(filed.round_id, subject=command.actor),
+        now=now,
+    )
+    # Before anything moves: the database lets a final round go only where it finds the approval.
+    await work.disownments.decide(after)
+    if after.state is not DisownmentState.APPROVED:
+        return Disowned(disownment=after)
+    return await _take_back(after, work=work, tools=tools, now=now)
+
+
+async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: datetime) -> Disowned:
+    round_id = disownment.round_id
+    entered = (await work.entries.lock_rounds([round_id])).get(round_id)
+    booked = Booked()
+    if not await work.rounds.campaigns_of([round_id]):
+        await work.disownments.stop_births()
+    campaigns = await work.campaigns.lock((await work.rounds.campaigns_of([round_id])).values())
+    round_ = (await work.rounds.lock([round_id])).get(round_id)
+    if round_ is None:
+        await _unstage(round_id, work=work)
+    else:
+        pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
+        check_disownable(round_, pending)
+        await _check_fees(round_, work=work, tools=tools)
+        whole = not round_.large and not pending
+        rewards = (await work.rounds.rewards([round_id]))[round_id] if whole else []
+        owner = round_.settlement.organizer_player
+        means = await means_of(
+            round_.settlement,
+            rewards,
+            {},
+            work=work,
+            others=[owner] if owner is not None and round_.state is RoundState.FINAL else (),
+        )
+        desk = Desk(
+            campaigns=campaigns, deliveries=campaigns, rounds={round_id: round_}, rewards={round_id: rewards}
+        )
+        cause = f"disownment/{disownment.id}"
+        if whole:
+            disown(desk, round_, means=means, cause=cause)
+        else:
+            disown_later(desk, round_, pending, means=means, cause=cause)
+        booked = await desk.save(work=work, tools=tools, now=now)
+    for asset, amount in (await work.entries.earned(round_id)).items():
+        await _check_reach(FeeSource.ENTRY_FEES, asset, amount, round_id, work=work, tools=tools)
+    reached = await disown_entries(round_id, known=entered, work=work, tools=tools, now=now)
+    return Disowned(disownment=disownment, booked=booked, reached=reached)
+
+
+async def _unstage(round_id: UUID, *, work: Work) -> None:
+    """Forget the parts of a settlement that never became whole."""
+    void = VoidRound(round_id=round_id, cause="")
+    refusals = await RefusalBook.open([void], rounds={}, work=work)
+    await work.rounds.unstage((round_id, refusals.next_version(round_id)))
+
+
+async def _check_fees(round_: Round, *, work: Work, tools: Tools) -> None:
+    """See that the fees of a final round are still there, but for those that an organizer was credited."""
+    if round_.state is not RoundState.FINAL:
+        return
+    head = round_.settlement
+    if head.platform_fee:
+        await _check_reach(
+            FeeSource.PLATFORM, head.asset, head.platform_fee, head.round_id, work=work, tools=tools
+        )
+    if head.organizer_fee and head.organizer_player is None:
+        await _check_reach(
+            FeeSource.ORGANIZER, head.asset, head.organizer_fee, head.round_id, work=work, tools=tools
+        )
+
+
+async def _check_reach(
+    source: FeeSource, asset: str, amount: int, round_id: UUID, *, work: Work, tools: Tools
+) -> None:
+    balance = await work.fees.lock_balance(source, asset)
+    if balance >= amount:
+        return
+    wire = tools.assets[asset].render
+    raise InvalidRequest(
+        "insufficient_fees",
+        f"{wire(amount)} {asset} of {source} fees go back with round {round_id}, and {wire(max(balance, 0))} are there: "
+        f"{wire(amount - max(balance, 0))} were withdrawn. Fees come in with other rounds only: approve again then",
+    )

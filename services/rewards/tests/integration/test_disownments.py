@@ -1,0 +1,437 @@
+"""A forged round is taken back by two admins: unfunded, pending, final, large, or known by its entries alone."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from prizewire_devstack.testing import eventually
+from prizewire_rewards.domain.ledger import Account, Kind
+from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.handlers import entry_ends
+from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment
+from services.rewards.tests.money import entered, entry_of, opened, top_up
+from services.rewards.tests.rig import Match, Rig, method_event
+from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
+
+ROUTE = "/api/round-disownments"
+
+
+async def call(
+    rig: Rig, path: str, body: Any = None, *, by: str = "ada", role: str = "admin"
+) -> httpx.Response:
+    async with rig.client(by, role) as client:
+        return await client.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
+
+
+async def read(rig: Rig, path: str) -> Any:
+    async with rig.client("olga", "operator") as client:
+        return (await client.get(path)).json()
+
+
+async def filed(rig: Rig, round_id: UUID) -> str:
+    answer = await call(rig, ROUTE, {"round_id": str(round_id), "reason": "settlement never settled it"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["disownment_id"])
+
+
+async def approve(rig: Rig, identifier: str, *, by: str = "boris") -> httpx.Response:
+    return await call(rig, f"{ROUTE}/{identifier}/approve", by=by)
+
+
+async def disown(rig: Rig, match: Match) -> None:
+    """Two admins disown the round."""
+    done = await approve(rig, await filed(rig, match.round_id))
+    assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
+
+
+async def state_of(rig: Rig, match: Match) -> str:
+    [row] = await rig.rows("SELECT state FROM rounds WHERE id = :id", id=match.round_id)
+    return str(row["state"])
+
+
+async def books(rig: Rig) -> dict[tuple[str, str], int]:
+    """Every balance of pools, reserves, fees and wallets that is not zero."""
+    rows = await rig.rows(
+        "SELECT kind, owner, balance FROM ledger_balances WHERE balance <> 0 AND kind NOT IN ('external_in')"
+    )
+    return {(row["kind"], row["owner"]): int(row["balance"]) for row in rows}
+
+
+async def history_of(rig: Rig, player: str) -> tuple[list[str], int]:
+    """The types of the entries in a player's history, newest first, and their sum in minor units."""
+    async with rig.client(player) as client:
+        items = (await client.get("/api/wallet/transactions")).json()["items"]
+    signs = {"credit": 1, "debit": -1, "internal": 0}
+    total = sum(Decimal(one["amount"]) * signs[one["direction"]] for one in items)
+    return [one["type"] for one in items], int(total * 100)
+
+
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("per_part", [None, 1])
+async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, per_part: int | None) -> None:
+    """It is larger than its pool, so its campaign can be neither withdrawn from nor ended; disowned, both can."""
+    campaign = await rig.campaign(funded=1_000)
+    lines = [("ann", "60.00"), ("bob", "30.00")]
+    match = Match(campaign, lines, platform="1.00", final=final, lines_per_part=per_part)
+    await rig.settle(match)
+    await rig.work_on()
+    assert (await call(rig, f"/api/campaigns/{campaign}/end")).json()["code"] == "campaign_has_unfunded"
+    before = await books(rig)
+
+    identifier = await filed(rig, match.round_id)
+    assert await state_of(rig, match) == "unfunded"
+    own = await approve(rig, identifier, by="ada")
+    assert (own.status_code, own.json()["code"]) == (403, "own_disownment")
+    done = await approve(rig, identifier)
+    assert (done.status_code, done.json()["decided_by"]) == (200, "boris"), done.text
+    await rig.work_on()
+
+    assert await state_of(rig, match) == "voided"
+    assert await rig.rows("SELECT state, queued FROM campaigns") == [{"state": "active", "queued": 0}]
+    assert await books(rig) == before
+    told = [line for event in await rig.events("reward.reversed") for line in event["data"]["lines"]]
+    assert [(line["player"], line["amount"]) for line in told] == lines
+    [kept] = (await read(rig, ROUTE))["items"]
+    assert kept == done.json() == await read(rig, f"{ROUTE}/{identifier}")
+    body = {"amount": "10.00", "reason": "the round was forged"}
+    assert (await call(rig, f"/api/campaigns/{campaign}/withdraw", body)).status_code == 201
+    assert (await call(rig, f"/api/campaigns/{campaign}/end")).status_code == 200
+    audited = await rig.rows(
+        "SELECT action, actor FROM audit_log WHERE target = :id ORDER BY sequence", id=str(match.round_id)
+    )
+    assert [tuple(row.values()) for row in audited] == [
+        ("round_disownment.filed", "ada"),
+        ("round_disownment.approved", "boris"),
+    ]
+    lineage = await read(rig, f"/api/services/rewards/lineage/{match.correlation_id}")
+    assert "disownment" in {entry["kind"] for entry in lineage["entries"]}
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("per_part", [None, 1])
+async def test_a_pending_round_is_disowned(rig: Rig, per_part: int | None) -> None:
+    """Everything that it reserved is back in the pool, and the next round in the queue is paid of it."""
+    campaign = await rig.campaign(funded=10_000)
+    match = Match(
+        campaign, [("ann", "60.00"), ("bob", "30.00")], platform="1.00", final=False, lines_per_part=per_part
+    )
+    await rig.settle(match)
+    await rig.work_on()
+    honest = Match(campaign, [("cam", "95.00")])
+    await rig.settle(honest)
+    await disown(rig, match)
+    await rig.work_on()
+    assert await rig.release() == 1
+    assert await books(rig) == {("pool", str(campaign)): 500, ("wallet:winnings", "cam"): 9_500}
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("per_part", [None, 1])
+async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None:
+    """Prizes and both fees go back; what a player and the organizer no longer have is owed, and payouts of it are asked
+    to cancel. After that all is as before the forged round, but for what was spent.
+    """
+    campaign = await rig.campaign(funded=20_000)
+    await rig.settle(Match(campaign, [("dee", "5.00")], platform="1.00"))
+    before = await books(rig)
+    match = Match(
+        campaign,
+        [("ann", "60.00"), ("bob", "30.00"), ("cam", "2.00")],
+        platform="3.00",
+        organizer="2.00",
+        organizer_player="org",
+        lines_per_part=per_part,
+    )
+    await rig.settle(match)
+    await rig.work_on()
+    for player, amount in (("ann", "45.00"), ("org", "1.50")):
+        await rig.feed(rig.payouts, method_event(player))
+        async with rig.client(player) as client:
+            asked = await client.post(
+                "/api/wallet/payout-request",
+                json={"asset": "USDC", "amount": amount},
+                headers={"Idempotency-Key": uuid4().hex},
+            )
+            assert asked.status_code == 202, asked.text
+    await disown(rig, match)
+    await rig.work_on(limit=1)
+
+    assert await state_of(rig, match) == "voided"
+    debts = await rig.rows("SELECT player, amount FROM receivables ORDER BY player")
+    assert [tuple(row.values()) for row in debts] == [("ann", 4_500), ("org", 150)]
+    now = await books(rig)
+    assert now.pop(("pool", str(campaign))) == before.pop(("pool", str(campaign))) - 4_650
+    spent = {
+        key: value for key, value in now.items() if key[0] not in ("payout_pending", "receivable", "clearing")
+    }
+    assert spent == before
+    for player, fee in (("org", True), ("bob", False), ("ann", False)):
+        types, total = await history_of(rig, player)
+        assert ("organizer_fee_reversed" in types) is fee
+        assert total == await rig.winnings(player)
+    asked_back = await rig.events("payout.cancel_requested")
+    assert {one["data"]["by"] for one in asked_back} == {"rewards:disownment"}
+    assert len(asked_back) == 2
+    assert await rig.breaches() == []
+
+
+async def test_a_disownment_ends_open_claims_and_releases_nothing_held(rig: Rig) -> None:
+    """What could be claimed is taken back with its claim; a claimed prize comes out of the wallet."""
+    campaign = await rig.campaign(funded=10_000, delivery=Delivery.CLAIM)
+    match = Match(campaign, [("ann", "60.00"), ("bob", "30.00")])
+    await rig.settle(match)
+    assert (await call(rig, f"/api/claims/{match.reward_id('bob')}", by="bob", role="player")).is_success
+    assert await rig.winnings("bob") == 3_000
+    await disown(rig, match)
+    assert await books(rig) == {("pool", str(campaign)): 10_000}
+    [claim] = await rig.rows("SELECT state, reason FROM claims WHERE player = 'ann'")
+    assert claim == {"state": "rejected", "reason": "corrected"}
+    late = await call(rig, f"/api/claims/{match.reward_id('ann')}", by="ann", role="player")
+    assert (late.status_code, late.json()["code"]) == (409, "claim_final")
+    assert await rig.breaches() == []
+
+
+async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
+    """The approval is refused with what is missing, and nothing of it happens; other rounds' fees let it pass."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "60.00")], platform="3.00", organizer="2.00")
+    await rig.settle(match)
+    for source in ("platform", "organizer"):
+        body = {"source": source, "asset": "USDC", "amount": "2.00", "reference": "wire"}
+        made = await call(rig, "/api/fee-withdrawals", body)
+        path = f"/api/fee-withdrawals/{made.json()['withdrawal_id']}/approve"
+        assert (await call(rig, path, by="boris")).status_code == 200
+    identifier = await filed(rig, match.round_id)
+    short = await approve(rig, identifier)
+    assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
+    assert "3.00 USDC of platform fees" in short.json()["detail"]
+    assert "2.00 were withdrawn" in short.json()["detail"]
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["state"] == "filed"
+    assert await state_of(rig, match) == "final"
+    assert await rig.winnings("ann") == 6_000
+    await rig.settle(Match(campaign, [("bob", "1.00")], platform="2.00", organizer="2.00"))
+    assert (await approve(rig, identifier)).status_code == 200
+    assert await rig.balance(Kind.FEES, "platform") == 0
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("inline", [200, 0])
+async def test_earned_entry_fees_go_back_to_their_buckets(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, inline: int
+) -> None:
+    """Those of a forged final round come out of the entry fees, a debt of the player first; other rounds' stay."""
+    monkeypatch.setattr(entry_ends, "CLOSED_INLINE_MAX", inline)
+    monkeypatch.setattr(entry_ends, "CLOSED_AT_ONCE_MAX", 1)
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
+    await top_up(rig, "ann", "3.00")
+    honest, match = Match(campaign, [("ann", "1.00")]), Match(campaign, [("cam", "20.00")])
+    await rig.feed(rig.settlements, opened(honest), entered(honest, "bob", version=2), *honest.events(at=3))
+    await close_all(rig)
+    before = await books(rig)
+    await rig.feed(
+        rig.settlements,
+        opened(match),
+        *(entered(match, player, version=at) for at, player in ((2, "ann"), (3, "bob"))),
+        *match.events(at=4),
+    )
+    await close_all(rig)
+    assert await rig.balance(Kind.ENTRY_FEES, "platform") == 1_500
+    await disown(rig, match)
+    if not inline:
+        body = {"source": "entry_fees", "asset": "USDC", "amount": "5.01", "reference": "wire"}
+        promised = await call(rig, "/api/fee-withdrawals", body)
+        assert promised.json()["code"] == "insufficient_balance"
+    await close_all(rig)
+    assert await books(rig) == before
+    assert await rig.balance(Kind.TOPUP, "ann") == 300
+    for player, buckets in (("ann", 2), ("bob", 1)):
+        types, total = await history_of(rig, player)
+        assert types[:buckets] == ["entry_fee_reversed"] * buckets
+        assert total == await rig.winnings(player) + await rig.balance(Kind.TOPUP, player)
+    told = await rig.events("entry.refunded")
+    assert sorted(one["subject"] for one in told) == sorted(
+        str(entry_of(match, player)) for player in ("ann", "bob")
+    )
+    assert await rig.breaches() == []
+
+
+async def close_all(rig: Rig) -> None:
+    """Close entries until no round waits for it, as the job does."""
+    while True:
+        async with rig.db.transaction() as tx:
+            done = await entry_ends.close_next(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+        if done is None:
+            return
+
+
+async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None:
+    """The approval is refused, the round stays as it is; earned points are never refunded."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")])
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), *match.events(at=3))
+    body = {"source": "entry_fees", "asset": "USDC", "amount": "1.00", "reference": "wire"}
+    made = await call(rig, "/api/fee-withdrawals", body)
+    path = f"/api/fee-withdrawals/{made.json()['withdrawal_id']}/approve"
+    assert (await call(rig, path, by="boris")).status_code == 200
+    short = await approve(rig, await filed(rig, match.round_id))
+    assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
+    assert "1.00 were withdrawn" in short.json()["detail"]
+    assert await rig.winnings("cam") == 2_000
+    assert await rig.breaches() == []
+
+
+async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
+    """Their fees go back; no later entry is charged, and no later settlement of the round is booked."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
+    before = await books(rig)
+    match = Match(campaign, [("cam", "20.00")])
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
+    assert await rig.winnings("ann") == 500
+    await disown(rig, match)
+    assert await books(rig) == before
+    await rig.feed(rig.settlements, entered(match, "bob", version=3))
+    assert await books(rig) == before
+    assert (await rig.rows("SELECT code FROM entries WHERE player = 'bob'")) == [{"code": "round_ended"}]
+    await rig.feed(rig.settlements, *match.events(at=4))
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await books(rig) == before
+    assert await rig.rows("SELECT 1 FROM rounds WHERE id = :id", id=match.round_id) == []
+    assert await rig.breaches() == []
+
+
+async def test_parts_that_never_became_whole_are_forgotten(rig: Rig) -> None:
+    """A forged settlement of which parts are missing is disowned, and its last part books nothing."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "10.00"), ("bob", "10.00")], lines_per_part=1)
+    first, second = match.events()
+    await rig.feed(rig.settlements, first)
+    await disown(rig, match)
+    assert await rig.rows("SELECT 1 FROM staged_parts") == []
+    await rig.feed(rig.settlements, second)
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.breaches() == []
+
+
+async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
+    """A later correction or entry changes nothing, a later void and finality have no effect, and it is filed no more."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "10.00")])
+    await rig.settle(match)
+    await disown(rig, match)
+    before = await books(rig)
+    await rig.feed(
+        rig.settlements, match.voided(at=2), match.finalized(version=3), entered(match, "ann", version=4)
+    )
+    assert await rig.stuck() == []
+    await rig.feed(rig.settlements, *match.corrected([("bob", "10.00")], at=5))
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert (await state_of(rig, match), await books(rig)) == ("voided", before)
+    again = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"})
+    assert (again.status_code, again.json()["code"]) == (409, "round_voided")
+    assert await rig.breaches() == []
+
+
+async def test_who_decides_about_a_round(rig: Rig) -> None:
+    """Neither who filed it, nor who has a prize of it, its organizer's fee, an entry, or is a party of it."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("eve", "10.00")]))
+    match = Match(campaign, [("ann", "10.00")], organizer="1.00", organizer_player="org", final=False)
+    parties = [{"role": "reporter", "subject": "rita"}]
+    await rig.feed(
+        rig.settlements, opened(match), entered(match, "eve", version=2), *match.events(at=3, parties=parties)
+    )
+    identifier = await filed(rig, match.round_id)
+    for person in ("ann", "org", "eve", "rita", "admin"):
+        for path, body in (("approve", None), ("reject", {"reason": "mine"})):
+            answer = await call(rig, f"{ROUTE}/{identifier}/{path}", body, by=person)
+            assert (answer.status_code, answer.json()["code"]) == (403, "decider_is_party"), person
+    twice = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"}, by="boris")
+    assert (twice.status_code, twice.json()["code"]) == (409, "disownment_exists")
+    back = await call(rig, f"{ROUTE}/{identifier}/reject", {"reason": "settlement has it"})
+    assert (back.status_code, back.json()["decision"]) == (200, "settlement has it")
+    late = await approve(rig, identifier)
+    assert (late.status_code, late.json()["code"]) == (409, "disownment_final")
+    assert await state_of(rig, match) == "reserved"
+    assert (await read(rig, f"{ROUTE}?state=filed"))["items"] == []
+    rig.clock.advance(timedelta(seconds=1))
+    second = await filed(rig, match.round_id)
+    assert [one["disownment_id"] for one in (await read(rig, ROUTE))["items"]] == [second, identifier]
+    unknown = await call(rig, ROUTE, {"round_id": str(uuid4()), "reason": "which"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "round_unknown")
+    assert await rig.breaches() == []
+
+
+async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -> None:
+    """Whoever writes by hand neither voids a final round nor moves its fees, and one person cannot approve by SQL."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")], platform="3.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), *match.events(at=3))
+    for table, change in (
+        ("rounds", "state = 'voided'"),
+        ("entries", "state = 'refunded'"),
+        ("entry_rounds", "ended_as = 'refunded'"),
+    ):
+        state, said = await refused_to_the_owner(rig, f"UPDATE {table} SET {change}")
+        assert (state, "have not disowned it" in said) == ("23514", True), said
+    fees, reserve = (
+        Account(Kind.FEES, "platform", "USDC"),
+        Account(Kind.RESERVED, str(match.round_id), "USDC"),
+    )
+    revenue, wallet = Account(Kind.ENTRY_FEES, "platform", "USDC"), Account(Kind.WINNINGS, "ann", "USDC")
+    told = {"correlation": match.correlation_id}
+
+    async def a_fee(tx: Any) -> None:
+        await insert(
+            tx, "platform_fee_reversed", fees, reserve, 300, cause=f"round/{match.round_id}/1", **told
+        )
+
+    async def an_entry(tx: Any) -> None:
+        cause = f"entry/{entry_of(match, 'ann')}/9"
+        await insert(tx, "entry_fee_reversed", revenue, wallet, 500, cause=cause, **told)
+
+    async def to_a_pool(tx: Any) -> None:
+        pool = Account(Kind.POOL, "x", "USDC")
+        await open_account(tx, pool)
+        await insert(tx, "entry_fee_reversed", revenue, pool, 1)
+
+    for attempt, state in ((a_fee, "23514"), (an_entry, "23514"), (to_a_pool, "23503")):
+        assert (await refused(rig, attempt))[0] == state
+    await filed(rig, match.round_id)
+    for change in ("state = 'approved', decided_by = 'ada', decided_at = filed_at", "reason = 'other'"):
+        state, _ = await refused_to_the_owner(rig, f"UPDATE round_disownments SET {change}")
+        assert state == "23514"
+    assert (await refused_to_the_owner(rig, "DELETE FROM round_disownments"))[0] == "23000"
+    await approve(rig, (await read(rig, ROUTE))["items"][0]["disownment_id"])
+    for attempt in (a_fee, an_entry):
+        assert (await refused(rig, attempt))[0] == "23514"
+    assert await rig.breaches() == []
+
+
+async def test_a_settlement_that_comes_with_the_approval_is_not_booked(rig: Rig) -> None:
+    """It looked for a disownment before there was one; the database lets it be tried again, and it is refused then."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("cam", "20.00")], final=False)
+    await rig.feed(rig.settlements, opened(match))
+    identifier = await filed(rig, match.round_id)
+    command = DecideDisownment(id=UUID(identifier), approved=True, actor="boris", reason=None)
+    async with rig.db.transaction() as tx:
+        await decide_disownment(command, work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+        coming = asyncio.create_task(rig.feed(rig.settlements, *match.events(at=2)))
+        await eventually(lambda: waiting_for_a_lock(rig))
+    await coming
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.rows("SELECT 1 FROM rounds") == []
+    assert await rig.breaches() == []
+
+
+async def waiting_for_a_lock(rig: Rig) -> bool:
+    return bool(await rig.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))
