@@ -26,6 +26,7 @@ from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.adapters.addresses import stellar_address_kind
 from prizewire_payouts.adapters.checks import CHECKS
 from prizewire_payouts.adapters.closing import Lifecycle
+from prizewire_payouts.adapters.intents import SignedIntents
 from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.adapters.vault import DetailsVault
 from prizewire_payouts.domain.methods import read_details
@@ -104,6 +105,7 @@ class Rig:
         self.chain = ScriptedProvider()
         self.rails = [_rail(self.chain), _rail(self.fake)]
         self.trust = make_trust()
+        self.intents = SignedIntents(trust=self.trust)
         self.lifecycle = Lifecycle(
             transactions=self.transactions, schedule=SCHEDULE, clock=self.clock, wake=lambda: None
         )
@@ -135,6 +137,7 @@ class Rig:
             rail=rail,
             transactions=self.transactions,
             vault=self.vault,
+            intents=self.intents,
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),

@@ -19,6 +19,7 @@ from prizewire_money import AssetRegistry, MoneyError
 from prizewire_payouts.adapters.addresses import stellar_address_kind
 from prizewire_payouts.adapters.checks import CHECKS
 from prizewire_payouts.adapters.closing import Lifecycle
+from prizewire_payouts.adapters.intents import SignedIntents
 from prizewire_payouts.adapters.lineage import PayoutLineage
 from prizewire_payouts.adapters.measures import measure
 from prizewire_payouts.adapters.rails import RailEntry, build_rails, read_rails
@@ -186,6 +187,7 @@ class _Root:
                 rail=rail,
                 transactions=self.transactions,
                 vault=self.vault,
+                intents=SignedIntents(trust=self.runtime.trust),
                 schedule=times,
                 clock=self.runtime.clock,
                 call_timeout=timedelta(milliseconds=self.settings.payouts_call_timeout_ms),

@@ -14,6 +14,7 @@ from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
 
 __all__ = [
     "AddressCheck",
+    "IntentCheck",
     "MethodRecord",
     "OpenedDetails",
     "PayoutFilter",
@@ -228,6 +229,14 @@ class Vault(Protocol):
 
     def commitment(self, *, opened: OpenedDetails) -> str:
         """Hex SHA-256 that binds an intent to these details without telling them."""
+        ...
+
+
+class IntentCheck(Protocol):
+    """Whether rewards signed for a payout as it is stored."""
+
+    def __call__(self, payout: Payout, method: Method | None) -> bool:
+        """Whether the intent is signed, and names this payout, payee, amount and destination."""
         ...
 
 

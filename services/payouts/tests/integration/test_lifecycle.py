@@ -50,7 +50,13 @@ async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
 
     async def take(store: Store) -> list[PayoutInstruction]:
         return await commit_attempts(
-            store, rail=found, vault=rig.vault, schedule=SCHEDULE, now=rig.clock.now(), limit=10
+            store,
+            rail=found,
+            vault=rig.vault,
+            intents=rig.intents,
+            schedule=SCHEDULE,
+            now=rig.clock.now(),
+            limit=10,
         )
 
     return await rig.transactions.run(take)
@@ -266,6 +272,33 @@ async def test_a_look_at_the_rail_is_no_change(rig: Rig) -> None:
     after = await rig.payout(payout_id)
     assert after.polls > before.polls
     assert (after.state, after.changed_at) == ("paid", before.changed_at)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "amount_minor = 999900",
+        """amount_minor = 999900, intent = intent || '{"pay_amount": "9999.00", "debit_amount": "9999.00"}'""",
+        "player = 'eve', method_id = :other",
+        "intent_signature = (SELECT intent_signature FROM payouts WHERE player = 'eve')",
+        "intent = '{}'",
+    ],
+)
+async def test_what_rewards_did_not_sign_is_not_paid(rig: Rig, change: str) -> None:
+    """Whoever writes a payout's row, with approvals or without: the rail is not called."""
+    other = await rig.method("eve")
+    await rig.request(other)
+    payout_id = await rig.request(await rig.method("ana"))
+    owner = await asyncpg.connect(rig.urls.migration)
+    await owner.execute("ALTER TABLE payouts DISABLE TRIGGER USER")
+    chosen = change.replace(":other", f"'{other.method_id}'")
+    await owner.execute(f"UPDATE payouts SET {chosen} WHERE payout_id = '{payout_id}'")
+    await owner.execute("ALTER TABLE payouts ENABLE TRIGGER USER")
+    await owner.close()
+    await rig.submit()
+    (row,) = await rig.rows("SELECT state, code FROM payouts WHERE payout_id = :id", id=payout_id)
+    assert tuple(row) == ("failed", "intent_invalid")
+    assert rig.journal.effects(payout_id) == 0
 
 
 async def test_a_method_removed_since_is_not_paid(rig: Rig) -> None:

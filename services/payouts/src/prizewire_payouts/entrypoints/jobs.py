@@ -22,7 +22,7 @@ from prizewire_payouts.handlers.housekeeping import reroute, tell_expired
 from prizewire_payouts.handlers.outcomes import Answer, Look, Surprise, record_answers, take_watched
 from prizewire_payouts.handlers.submit import commit_attempts
 from prizewire_payouts.metrics import RAIL_CALLS, RAIL_SECONDS, SURPRISES
-from prizewire_payouts.ports import Rail, Store, Transactions, Vault
+from prizewire_payouts.ports import IntentCheck, Rail, Store, Transactions, Vault
 
 __all__ = ["RailWorker", "housekeeping_job"]
 
@@ -71,6 +71,7 @@ class RailWorker:
         rail: Rail,
         transactions: Transactions,
         vault: Vault,
+        intents: IntentCheck,
         schedule: Schedule,
         clock: Clock,
         call_timeout: timedelta,
@@ -79,6 +80,7 @@ class RailWorker:
         self._rail = rail
         self._transactions = transactions
         self._vault = vault
+        self._intents = intents
         self._schedule = schedule
         self._clock = clock
         self._call_timeout = call_timeout
@@ -107,7 +109,13 @@ class RailWorker:
 
             async def take(store: Store) -> list[PayoutInstruction]:
                 return await commit_attempts(
-                    store, rail=self._rail, vault=self._vault, schedule=self._schedule, now=now, limit=room
+                    store,
+                    rail=self._rail,
+                    vault=self._vault,
+                    intents=self._intents,
+                    schedule=self._schedule,
+                    now=now,
+                    limit=room,
                 )
 
             instructions = await self._transactions.run(take)

@@ -18,18 +18,26 @@ from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 from prizewire_payouts.domain.steps import close, tell_expiry
 from prizewire_payouts.handlers.routing import serves
-from prizewire_payouts.ports import Rail, Store, Vault
+from prizewire_payouts.ports import IntentCheck, Rail, Store, Vault
 
 __all__ = ["commit_attempts", "request_hash"]
 
 
 async def commit_attempts(
-    store: Store, *, rail: Rail, vault: Vault, schedule: Schedule, now: datetime, limit: int
+    store: Store,
+    *,
+    rail: Rail,
+    vault: Vault,
+    intents: IntentCheck,
+    schedule: Schedule,
+    now: datetime,
+    limit: int,
 ) -> list[PayoutInstruction]:
     """Take up to ``limit`` due payouts of ``rail`` and commit an attempt for each.
 
     What may be called once this transaction has committed comes back. A payout whose intent has expired is held,
-    one whose method is gone or does not fit any more, or that was given to a rail which cannot carry it, is given up.
+    one whose method is gone or does not fit any more, that was given to a rail which cannot carry it, or for which rewards
+    did not sign, is given up.
     """
     payouts = await store.lock_approved(rail=rail.name, now=now, limit=limit)
     methods = await store.methods({payout.method_id for payout in payouts if payout.method_id is not None})
@@ -43,7 +51,7 @@ async def commit_attempts(
             tell_expiry(change=change, cause=cause, now=now)
             continue
         found = (
-            _details(payout, methods, vault)
+            _details(payout, methods, vault, intents)
             if serves(rail.capabilities, payout)
             else PayoutCode.RAIL_UNSUPPORTED
         )
@@ -62,10 +70,14 @@ async def commit_attempts(
     return instructions
 
 
-def _details(payout: Payout, methods: Mapping[UUID, Method], vault: Vault) -> Mapping[str, Any] | PayoutCode:
+def _details(
+    payout: Payout, methods: Mapping[UUID, Method], vault: Vault, intents: IntentCheck
+) -> Mapping[str, Any] | PayoutCode:
+    method = None if payout.method_id is None else methods.get(payout.method_id)
+    if not intents(payout, method):
+        return PayoutCode.INTENT_INVALID
     if payout.method_id is None:
         return {"address": payout.address, "memo": payout.memo}
-    method = methods.get(payout.method_id)
     if method is None or method.state is MethodState.REMOVED:
         return PayoutCode.METHOD_UNKNOWN
     if (method.address, method.memo, method.player) != (payout.address, payout.memo, payout.player):

@@ -48,6 +48,7 @@ class LivedWorld(World):
             rail=Rail(name="stellar", capabilities=provider.capabilities(), provider=provider),
             transactions=self.transactions,
             vault=vault,
+            intents=lambda payout, method: True,  # the signer checks its own
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),
