@@ -1,6 +1,7 @@
 """The doors of every service: who may pass, how much may come in, and how little an error tells."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -81,11 +82,28 @@ async def approvers() -> None:
     return
 
 
+@get("/things/{thing_id:uuid}/parts/{number:int}")
+async def part(thing_id: FromPath[UUID], number: FromPath[int]) -> dict[str, str]:
+    return {"part": f"{thing_id} {number}"}
+
+
 @pytest.fixture
 async def client():
     app = build_app(
         service="test",
-        controllers=[length, typed, purse, broken, away, raised, anybody, approvers, own_proof, systems],
+        controllers=[
+            length,
+            typed,
+            purse,
+            broken,
+            away,
+            raised,
+            anybody,
+            approvers,
+            own_proof,
+            systems,
+            part,
+        ],
         health=Health(),
         tokens=token_reader(),
         api_tokens=ApiTokens(prefix="api_", read=system_of),
@@ -218,6 +236,32 @@ async def test_unknown_routes_and_methods_have_codes(client):
     """What is not there is said as problem details too."""
     assert (await client.get("/nowhere")).json()["code"] == "not_found"
     assert (await client.get("/length")).json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/things/abc/parts/7", "in the path, thing_id is a UUID such as"),
+        (f"/things/{UUID(int=1)}/parts/x", "in the path, number is a whole number, not 'x'"),
+        ("/things/abc/parts/x", "not 'abc'; number is a whole number, not 'x'"),
+    ],
+)
+async def test_an_id_of_another_form_is_named_with_its_form(client, path, said):
+    """A path that only lacks the form of its ids is still not found; the answer says what form they have."""
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/things/abc/parts", "/things/abc/pieces/x", f"/things/{UUID(int=1)}"])
+async def test_a_path_that_no_route_has_is_plainly_not_found(client, path):
+    """Whatever its ids are."""
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (
+        404,
+        "not_found",
+        "Not Found",
+    )
 
 
 @pytest.mark.parametrize(

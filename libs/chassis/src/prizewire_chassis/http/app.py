@@ -26,6 +26,7 @@ from prizewire_chassis.http.headers import add_headers, request_id_of
 from prizewire_chassis.http.intake import Intake, StrictRequest
 from prizewire_chassis.http.invalid import invalid_request
 from prizewire_chassis.http.limits import LimitedAuthentication, Limits
+from prizewire_chassis.http.path_ids import wrong_path_id
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
@@ -42,12 +43,13 @@ asyncpg says the same of what it cannot encode).
 _NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
 _log = get_logger(__name__)
+_NOT_FOUND = 404
 _TOO_LARGE = 413
 _CODES = {
     400: "invalid_request",
     401: "unauthenticated",
     403: "forbidden",
-    404: "not_found",
+    _NOT_FOUND: "not_found",
     405: "method_not_allowed",
     _TOO_LARGE: "body_too_large",
 }
@@ -197,6 +199,8 @@ def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Res
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     code = _CODES.get(error.status_code, "http_error")
     detail = error.detail
+    if error.status_code == _NOT_FOUND:
+        detail = wrong_path_id(request.app, request.scope["path"]) or detail
     if error.status_code == _TOO_LARGE and isinstance(request.route_handler, HTTPRouteHandler):
         limit = request.route_handler.resolve_request_max_body_size()
         detail = f"the body is larger than the {limit} bytes that this route takes"
