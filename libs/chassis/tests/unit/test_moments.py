@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from jsonschema import Draft202012Validator
 
-from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of, period_of
 from prizewire_chassis.problems import Problem
 
 SCHEMA = Draft202012Validator(MOMENT_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -52,3 +52,21 @@ def test_anything_else_is_refused_by_its_name(text: str) -> None:
         moment_of(text, name="until")
     assert (refused.value.status, refused.value.code) == (400, "period_invalid")
     assert not SCHEMA.is_valid(text)
+
+
+def test_a_period_may_be_open() -> None:
+    """Each end may be left out; with both, the first is earlier."""
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    assert period_of(None, None) == (None, None)
+    assert period_of("2026-01-01", None) == (begin, None)
+    assert period_of(None, "2026-01-02") == (None, end)
+    assert period_of("2026-01-01", "2026-01-02") == (begin, end)
+
+
+@pytest.mark.parametrize("until", ["2026-01-31", "2026-01-30T23:59:59Z", "2026-01-31T02:00:00+02:00"])
+def test_a_period_begins_before_it_ends(until: str) -> None:
+    """The refusal names both values."""
+    with pytest.raises(Problem, match="from 2026-01-31 is not before to") as refused:
+        period_of("2026-01-31", until)
+    assert (refused.value.status, refused.value.code) == (400, "period_invalid")
+    assert until in str(refused.value)

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from prizewire_chassis.problems import Problem
 
-__all__ = ["MOMENT_SCHEMA", "moment_of"]
+__all__ = ["END_SCHEMA", "MOMENT_SCHEMA", "moment_of", "period_of"]
 
 _EARLIEST: Final = 1970
 _LATEST: Final = 9998
@@ -27,6 +27,11 @@ MOMENT_SCHEMA: Final[Mapping[str, Any]] = {
     "examples": ["2026-01-31", "2026-01-31T12:00:00Z"],
 }
 """What ``moment_of`` takes, as JSON Schema."""
+END_SCHEMA: Final[Mapping[str, Any]] = {
+    **MOMENT_SCHEMA,
+    "examples": ["2026-02-28", "2026-02-28T12:00:00Z"],
+}
+"""The same for the end of a period, with examples that are later."""
 
 
 def moment_of(text: str, *, name: str) -> datetime:
@@ -55,3 +60,25 @@ def moment_of(text: str, *, name: str) -> datetime:
         )
         raise Problem(status=400, code="period_invalid", detail=detail)
     return found
+
+
+@overload
+def period_of(since: str, until: str) -> tuple[datetime, datetime]: ...
+
+
+@overload
+def period_of(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]: ...
+
+
+def period_of(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The moments in UTC that the parameters ``from`` and ``to`` say; None where one is left out.
+
+    Raises:
+        Problem: 400 ``period_invalid``: one of them is no moment, or ``from`` is not before ``to``.
+    """
+    begin = None if since is None else moment_of(since, name="from")
+    end = None if until is None else moment_of(until, name="to")
+    if begin is not None and end is not None and not begin < end:
+        detail = f"from {since} is not before to {until}: name an earlier from or a later to"
+        raise Problem(status=400, code="period_invalid", detail=detail)
+    return begin, end

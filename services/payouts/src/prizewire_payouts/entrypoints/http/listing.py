@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 
 from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.answers import PageOf
-from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_payouts.domain.states import CLOSING, PayoutState
 from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, payout_answer
@@ -95,8 +95,8 @@ def filters_of(parts: HttpParts) -> Callable[..., Filters]:
             str | None,
             QueryParameter(
                 name="to",
-                description="Requested earlier than this moment. A date is its beginning in UTC.",
-                schema_extra=dict(MOMENT_SCHEMA),
+                description="Requested earlier than this moment, which is after `from`. A date is its beginning in UTC.",
+                schema_extra=dict(END_SCHEMA),
             ),
         ] = None,
         cursor: Annotated[str | None, QueryParameter()] = None,
@@ -131,6 +131,7 @@ async def page_of(
         raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {PAGE_MAX}")
     if query.asset is not None and query.asset not in parts.assets:
         raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {query.asset}")
+    begin, end = period_of(query.since, query.until)
     wanted = PayoutFilter(
         states=_states(query.states),
         player=player,
@@ -138,8 +139,8 @@ async def page_of(
         rail=query.rail,
         asset=query.asset,
         method_id=query.method_id,
-        since=None if query.since is None else moment_of(query.since, name="from"),
-        until=None if query.until is None else moment_of(query.until, name="to"),
+        since=begin,
+        until=end,
         before=cursor_place(query.cursor),
         offset=0 if page is None or query.cursor is not None else (page - 1) * size,
         limit=size,

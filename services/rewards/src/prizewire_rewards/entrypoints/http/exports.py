@@ -17,7 +17,7 @@ from litestar.response import Stream
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
 from prizewire_chassis.http.cells import safe_cell
-from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_money import Asset
 from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.statement import Statement
@@ -51,7 +51,7 @@ _BEGIN = (
     "1970 to 9998."
 )
 _END = (
-    "It ends before this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "It ends before this, which is after `from`: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
 )
 
@@ -169,7 +169,7 @@ class WalletExportController(Controller):
         guards=[require()],
         summary="A statement in one asset over a period, as PDF, oldest entry first",
         media_type="application/pdf",
-        refusals={400: ("asset_unknown", "period_invalid"), 422: ("period_empty", "statement_too_long")},
+        refusals={400: ("asset_unknown", "period_invalid"), 422: ("statement_too_long",)},
     )
     async def statement(
         self,
@@ -183,7 +183,7 @@ class WalletExportController(Controller):
             ),
         ],
         since: Annotated[str, QueryParameter(name="from", description=_BEGIN, schema_extra=MOMENT_SCHEMA)],
-        until: Annotated[str, QueryParameter(name="to", description=_END, schema_extra=MOMENT_SCHEMA)],
+        until: Annotated[str, QueryParameter(name="to", description=_END, schema_extra=END_SCHEMA)],
         player: PlayerFilter = None,
     ) -> Response[bytes]:
         """Opening balance, entries from the oldest to the newest with the balance after each, closing balance, and totals
@@ -191,10 +191,7 @@ class WalletExportController(Controller):
         """
         owner = player_of(request.user, player)
         of = front.asset(asset, status=400)
-        begin, end = moment_of(since, name="from"), moment_of(until, name="to")
-        if not begin < end:
-            detail = "a statement's period begins before it ends"
-            raise Problem(status=422, code="period_empty", detail=detail)
+        begin, end = period_of(since, until)
         found = await front.read(
             lambda queries: queries.statement(
                 player=owner, asset=of.code, since=begin, until=end, limit=STATEMENT_ENTRIES_MAX

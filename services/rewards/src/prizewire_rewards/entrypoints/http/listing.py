@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 
 from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
 from prizewire_chassis.http.answers import PageOf
-from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_rewards.domain.ledger import Kind, TransferType
 from prizewire_rewards.domain.statuses import Status, types_with
 from prizewire_rewards.domain.views import (
@@ -71,7 +71,7 @@ _FROM = (
     "1970 to 9998."
 )
 _TO = (
-    "Earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "Earlier than this, which is after `from`: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
     "1970 to 9998."
 )
 
@@ -133,7 +133,7 @@ def provide_history(
     ] = None,
     until: Annotated[
         str | None,
-        QueryParameter(name="to", description=_TO, schema_extra=MOMENT_SCHEMA),
+        QueryParameter(name="to", description=_TO, schema_extra=END_SCHEMA),
     ] = None,
     correlation_id: Annotated[
         str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
@@ -191,6 +191,7 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
         status = Status(query.status)
         alike = types_with(status)
         types = alike if types is None else types & alike
+    begin, end = period_of(query.since, query.until)
     return EntryFilter(
         limit=limit,
         scan=SCAN_MAX,
@@ -199,8 +200,8 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
         status=status,
         asset=query.asset,
         side=side,
-        since=None if query.since is None else moment_of(query.since, name="from"),
-        until=None if query.until is None else moment_of(query.until, name="to"),
+        since=begin,
+        until=end,
         correlation_id=query.correlation_id,
     )
 
