@@ -15,7 +15,7 @@ __all__ = ["move_everything"]
 
 async def move_everything(rig: Rig) -> None:
     """Corrected prizes, claims that ended, entries, debts, and a payout out of the funding account ``ops``, which is there."""
-    for more in (prizes, claims, entries, debts, operators):
+    for more in (prizes, claims, entries, disowned, debts, operators):
         await more(rig)
 
 
@@ -84,6 +84,28 @@ async def entries(rig: Rig) -> None:
         filed = await ada.post("/api/fee-withdrawals", json=body, headers=key)
         path = f"/api/fee-withdrawals/{filed.json()['withdrawal_id']}/approve"
         assert (await boris.post(path, headers=key)).is_success
+
+
+async def disowned(rig: Rig) -> None:
+    """Final rounds, with and without an organizer and with an earned entry, that two admins took back."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("uma", "10.00")]))
+    await top_up(rig, "uma", "3.00")
+    forged = [
+        Match(campaign, [("vic", "5.00")], platform="2.00", organizer="1.00", organizer_player=organizer)
+        for organizer in ("guild", None)
+    ]
+    first, second = forged
+    await rig.feed(rig.settlements, opened(first), entered(first, "uma", version=2), *first.events(at=3))
+    await rig.settle(second)
+    async with rig.client("ada", "admin") as ada, rig.client("boris", "admin") as boris:
+        for match in forged:
+            key = {"Idempotency-Key": uuid4().hex}
+            body = {"round_id": str(match.round_id), "reason": "never settled"}
+            filed = await ada.post("/api/round-disownments", json=body, headers=key)
+            path = f"/api/round-disownments/{filed.json()['disownment_id']}/approve"
+            answer = await boris.post(path, headers=key)
+            assert answer.is_success, answer.text
 
 
 async def debts(rig: Rig) -> None:

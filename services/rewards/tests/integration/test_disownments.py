@@ -8,8 +8,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from prizewire_devstack.testing import eventually
+from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.handlers import entry_ends
@@ -180,7 +182,7 @@ async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None
     assert await rig.breaches() == []
 
 
-async def test_a_disownment_ends_open_claims_and_releases_nothing_held(rig: Rig) -> None:
+async def test_a_disownment_ends_open_claims(rig: Rig) -> None:
     """What could be claimed is taken back with its claim; a claimed prize comes out of the wallet."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.CLAIM)
     match = Match(campaign, [("ann", "60.00"), ("bob", "30.00")])
@@ -194,6 +196,61 @@ async def test_a_disownment_ends_open_claims_and_releases_nothing_held(rig: Rig)
     late = await call(rig, f"/api/claims/{match.reward_id('ann')}", by="ann", role="player")
     assert (late.status_code, late.json()["code"]) == (409, "claim_final")
     assert await rig.breaches() == []
+
+
+async def test_held_prizes_go_back_too(rig: Rig) -> None:
+    """What a cap keeps back lies in the reserve: it goes to the pool, and what counted for the cap counts no more."""
+    settings = CampaignSettings(caps=Caps(per_player=5_000))
+    campaign = await rig.campaign(funded=10_000, settings=settings)
+    match = Match(campaign, [("ann", "60.00"), ("bob", "30.00")])
+    await rig.settle(match)
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 6_000
+    await disown(rig, match)
+    assert await books(rig) == {("pool", str(campaign)): 10_000}
+    late = await call(rig, f"/api/rewards/{match.reward_id('ann')}/release", {"reason": "seen"}, by="olga")
+    assert (late.status_code, late.json()["code"]) == (409, "reward_not_held")
+    await rig.settle(Match(campaign, [("bob", "50.00")]))
+    assert await rig.winnings("bob") == 5_000
+    assert await rig.breaches() == []
+
+
+async def test_earned_points_are_not_refunded(rig: Rig) -> None:
+    """Prizes in points go back to the pool with the fees; an entry that was paid in points stays earned."""
+    campaign = await rig.campaign(funded=1_000, asset="SEASON")
+    zero = {"asset": "SEASON", "platform": "0", "organizer": "0", "unclaimed": "0"}
+    await rig.settle(Match(campaign, [("ann", "50")], **zero))
+    before = await books(rig)
+    match = Match(campaign, [("cam", "20")], **{**zero, "platform": "3"})
+    await rig.feed(
+        rig.settlements,
+        opened(match, fee="5", asset="SEASON"),
+        entered(match, "ann", version=2, fee="5", asset="SEASON"),
+        *match.events(at=3),
+    )
+    await disown(rig, match)
+    after = await books(rig)
+    assert after.pop(("entry_fees", "platform")) == 5
+    assert after == {**before, ("wallet:winnings", "ann"): 45}
+    assert await rig.rows("SELECT state FROM entries") == [{"state": "earned"}]
+    assert await rig.breaches() == []
+
+
+async def test_verify_sees_a_disowned_round_that_is_not_gone(rig: Rig) -> None:
+    """Whoever writes an approval by hand takes nothing back, and the check says what is left."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")], platform="3.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), *match.events(at=3))
+    await filed(rig, match.round_id)
+    assert await rig.breaches() == []
+    change = "UPDATE round_disownments SET state = 'approved', decided_by = 'eve', decided_at = filed_at"
+    async with rig.db.transaction() as tx:
+        await tx.execute(text(change))
+    [breach] = await rig.breaches()
+    assert (
+        "is approved: the round is final, of its fees 3.00 USDC were taken and 0.00 USDC came back" in breach
+    )
+    assert "1 of its entries have their fee taken" in breach
 
 
 async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:

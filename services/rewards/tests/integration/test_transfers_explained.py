@@ -78,8 +78,10 @@ WITH_MONEY_IN: Final = {
 PRIZES: Final = {name for name in TransferType if name.startswith(("prize_", "claim_"))} | {
     "platform_fee",
     "organizer_fee",
+    "platform_fee_reversed",
+    "organizer_fee_reversed",
 }
-"""Types whose amounts are held to the prizes by the sums of rounds and players."""
+"""Types whose amounts are held to the prizes by the sums of rounds and players, and of disowned rounds."""
 NOT_DOCUMENTED: Final = {
     *((name, "amount") for name in PRIZES),
     ("organizer_fee", "credit"),
@@ -287,6 +289,26 @@ DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
         "UPDATE topups SET credited = credited + 1 WHERE player = 'dan'",
         Invariant.TOPUPS_ADD_UP,
         "20.01 USDC credited, 5.00 USDC reversed",
+    ),
+    "a disowned round that is not voided": (
+        "UPDATE rounds SET state = 'final' WHERE id IN (SELECT round_id FROM round_disownments)",
+        Invariant.DISOWNED_GONE,
+        "is approved: the round is final",
+    ),
+    "a fee of a disowned round that did not come back": (
+        "DELETE FROM ledger_transfers WHERE type = 'platform_fee_reversed'",
+        Invariant.DISOWNED_GONE,
+        "of its fees 3.00 USDC were taken and 1.00 USDC came back or are owed",
+    ),
+    "an entry of a disowned round that is earned": (
+        "UPDATE entries SET state = 'earned' WHERE round_id IN (SELECT round_id FROM round_disownments)",
+        Invariant.DISOWNED_GONE,
+        "and 1 of its entries have their fee taken",
+    ),
+    "fees that came back without an approval": (
+        "UPDATE round_disownments SET state = 'rejected'",
+        Invariant.DISOWNED_GONE,
+        "is rejected: the round is voided",
     ),
     "an opening that was never booked": (
         (
