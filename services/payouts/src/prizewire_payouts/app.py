@@ -31,6 +31,7 @@ from prizewire_payouts.entrypoints.http import (
     HttpParts,
     ReviewParts,
     admin_controller,
+    announcing_controller,
     known_controller,
     methods_controller,
     pauses_controller,
@@ -215,6 +216,7 @@ class _Root:
             *chain.controllers(parts),
             admin_controller(parts),
             known_controller(parts),
+            announcing_controller(parts),
         ]
 
     def consumer(self, policy: ApprovalPolicy) -> ConsumerSpec:

@@ -187,6 +187,31 @@ async def test_a_payout_ends_once(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+@pytest.mark.parametrize("end", ["paid", "returned", "failed"])
+async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> None:
+    """In the same words, under later versions; in other words it is parked."""
+    payout = await requested(rig)
+    returned: dict[str, Any] = {"return_ref": "r", "asset": "USDC", "fee": "0.00", "amount": "500.00"}
+
+    def told(version: int) -> list[bytes]:
+        if end == "failed":
+            return [closed_event(payout, "failed", closure=closure_of(payout), version=version)]
+        events = [paid_event(payout, player="ann", amount="500.00", version=version)]
+        if end == "returned":
+            events.append(payout_event(payout, "returned", version=version + 1, **returned))
+        return events
+
+    await rig.feed(rig.payouts, *told(1))
+    before = (await state_of(rig, payout), await rig.winnings("ann"))
+    await rig.feed(rig.payouts, *told(len(told(1)) + 1))
+    assert await rig.stuck() == []
+    assert (await state_of(rig, payout), await rig.winnings("ann")) == before
+    assert await rig.breaches() == []
+    other = paid_event(payout, player="ann", amount="500.00", version=2 * len(told(1)) + 1, rail="other")
+    await rig.feed(rig.payouts, other)
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+
+
 async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
     """What came back is credited; more than was paid is parked."""
     payout = await requested(rig)

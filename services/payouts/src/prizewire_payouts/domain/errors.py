@@ -6,6 +6,7 @@ PayoutError                     payout_error
 ├── MethodError                 (a tree of codes: see domain/methods.py)
 ├── ApprovalRefused             approver_is_<role> | already_approved | intent_expired | not_held
 ├── CancelRefused               not_cancellable
+├── NotEnded                    not_ended
 ├── ReviewNotFound              review_not_found
 ├── ReviewRefused               (a tree of codes: see domain/stellar/review.py)
 └── PauseRefused                pause_value_unknown | pause_not_found
@@ -19,6 +20,7 @@ __all__ = [
     "CancelRefused",
     "IllegalTransition",
     "MethodError",
+    "NotEnded",
     "PauseRefused",
     "PayoutError",
     "PayoutNotFound",
@@ -76,6 +78,12 @@ class CancelRefused(PayoutError):
     """The payout has ended; there is nothing left to cancel."""
 
     code = "not_cancellable"
+
+
+class NotEnded(PayoutError):
+    """The payout has not ended; there is no end to tell."""
+
+    code = "not_ended"
 
 
 class ReviewNotFound(PayoutError):

@@ -243,6 +243,8 @@ class _Clerk:
             self._returned(payout, command)
 
     def _paid(self, payout: Payout, command: MarkPaid) -> None:
+        if _is_known(payout, command):
+            return
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.PAID)
         if (command.asset, command.amount) != (payout.asset, payout.pay_amount):
             raise Refused("event_mismatch", "asset or amount is not that of the intent")
@@ -263,6 +265,8 @@ class _Clerk:
         self._book(payout, paid, moves, cause=command.cause)
 
     def _closed(self, payout: Payout, command: ClosePayout) -> None:
+        if payout.state is command.to:
+            return  # told again
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=command.to)
         if SIGNER_RAILS.intersection(payout.rail_types) and (
             command.closure is None or not self._tools.closures.verifies(command.closure, payout_id=payout.id)
@@ -283,6 +287,13 @@ class _Clerk:
         self.renewed.append(IntentRenewed(payout=renewed, cause=command.cause))
 
     def _returned(self, payout: Payout, command: MarkReturned) -> None:
+        told = (command.asset, command.amount, command.return_ref)
+        if payout.state is PayoutState.RETURNED and told == (
+            payout.asset,
+            payout.returned,
+            (payout.outcome or {}).get("return_ref"),
+        ):
+            return  # told again
         state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.RETURNED)
         if command.asset != payout.asset or not 0 < command.amount <= payout.pay_amount:
             raise Refused("event_mismatch", "what came back is not at most what was paid")
@@ -302,3 +313,14 @@ class _Clerk:
         self.transitions.append(
             Transition("payout", payout.id, was.state, payout.state, cause, payout.correlation_id)
         )
+
+
+def _is_known(payout: Payout, paid: MarkPaid) -> bool:
+    """Whether a payment is told again that is booked already, in the same words."""
+    booked = (payout.asset, payout.pay_amount, payout.rail, payout.player)
+    told = (paid.asset, paid.amount, paid.rail, paid.player)
+    outcome = {key: value for key, value in (payout.outcome or {}).items() if key != "return_ref"}
+    return payout.state in _PAID and (told, paid.outcome) == (booked, outcome)
+
+
+_PAID = frozenset({PayoutState.PAID, PayoutState.RETURNED})
