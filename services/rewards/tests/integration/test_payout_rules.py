@@ -113,6 +113,10 @@ async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig)
     [asked] = await ruled.events("payout.requested")
     intent = asked["data"]["intent"]
     assert (intent["debit_amount"], intent["pay_amount"]) == ("100.00", "98.25")
+    async with ruled.client("olga", "operator") as olga:
+        for path, query in (("/asked", {}), ("", {"ids": str(payout)})):
+            [compared] = (await olga.get(f"/api/rewards/payouts{path}", params=query)).json()["items"]
+            assert compared["pay_amount"] == "98.25", "what payouts has of it"
     assert await ruled.balance(Kind.PAYOUT_PENDING, payout) == 10_000
     assert await ruled.balance(Kind.FEES, "platform") == 0
     await ruled.feed(ruled.payouts, paid_event(payout, player="ann", amount="98.25"))

@@ -195,7 +195,7 @@ async def pages(rig: Rig, path: str, **query: str) -> list[dict[str, Any]]:
 async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
     """With the head that they were settled by; a correction brings a round to the front again."""
     campaign = await rig.campaign(funded=100_000)
-    first = Match(campaign, LINES, organizer="1.00", organizer_player="club")
+    first = Match(campaign, LINES, platform="2.00", organizer="1.00", organizer_player="club")
     second = Match(campaign, LINES)
     await rig.settle(first)
     rig.clock.advance(timedelta(minutes=1))
@@ -205,7 +205,9 @@ async def test_booked_rounds_are_listed_by_their_last_change(rig: Rig) -> None:
     await rig.feed(rig.settlements, *first.corrected([("bob", "4.00")], at=2))
     found = await pages(rig, "/api/rewards/rounds/booked")
     assert [one["round_id"] for one in found] == [str(first.round_id), str(second.round_id)]
-    assert [(one["settlement_version"], one["gross"]) for one in found] == [(2, "16.00"), (1, "15.00")]
+    assert [(one["settlement_version"], one["gross"]) for one in found] == [(2, "18.00"), (1, "15.00")]
+    names = ("campaign", "asset", "platform_fee", "unclaimed", "final")
+    assert [found[0][name] for name in names] == [str(campaign), "USDC", "2.00", "11.00", True]
     assert (found[0]["organizer_player"], found[0]["organizer_fee"]) == ("club", "1.00")
     assert found[0]["digest"] == canonical_hash([[1, "bob", 1, "4.00"]]).hex()
     later = await pages(rig, "/api/rewards/rounds/booked", since=since)
