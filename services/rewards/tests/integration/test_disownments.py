@@ -182,6 +182,34 @@ async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None
     assert await rig.breaches() == []
 
 
+@pytest.mark.parametrize("funded", [20_000, 0])
+@pytest.mark.parametrize("final", [True, False])
+async def test_a_round_whose_lines_are_at_work_is_disowned(rig: Rig, final: bool, funded: int) -> None:
+    """What is not final, or waits for money, goes back once its lines are through; a final round is tried again then."""
+    campaign = await rig.campaign(funded=funded)
+    match = Match(
+        campaign, [("ann", "60.00"), ("bob", "30.00")], platform="2.00", final=final, lines_per_part=1
+    )
+    await rig.settle(match)
+    before = {("pool", str(campaign)): funded} if funded else {}
+    identifier = await filed(rig, match.round_id)
+    answer = await approve(rig, identifier)
+    if final and funded:
+        assert (answer.status_code, answer.json()["code"]) == (409, "round_busy")
+        await rig.work_on()
+        answer = await approve(rig, identifier)
+    assert answer.status_code == 200, answer.text
+    await rig.fund(campaign, 20_000)
+    assert await rig.release() == 0
+    await rig.work_on(limit=1)
+    assert await rig.release() == 0
+    assert await state_of(rig, match) == "voided"
+    assert await books(rig) == {("pool", str(campaign)): before.get(("pool", str(campaign)), 0) + 20_000}
+    assert await rig.rows("SELECT state, queued FROM campaigns") == [{"state": "active", "queued": 0}]
+    assert await rig.rows("SELECT 1 FROM round_work") == []
+    assert await rig.breaches() == []
+
+
 async def test_a_disownment_ends_open_claims(rig: Rig) -> None:
     """What could be claimed is taken back with its claim; a claimed prize comes out of the wallet."""
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.CLAIM)
