@@ -1,20 +1,22 @@
 """Where a consumer begins in a partition that it is given: behind what its database holds, whatever Kafka says."""
 
 import asyncio
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Reached
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import REWOUND
+from prizewire_chassis.metrics import OFFSETS_WRONG, REWOUND
 
 __all__ = ["DurableOffsets", "Subscribed"]
 
 _PAUSE_S_MAX: Final = 5.0
-_ASK_MAX_S: Final = 5.0
+_ASK_MAX_S: Final = 10.0
 _log = get_logger(__name__)
 
 
@@ -27,11 +29,27 @@ class Subscribed(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The message before a stored offset, which is read once more and compared: its offset, its SHA-256, and the log's
+    first and next offset at the assignment.
+    """
+
+    offset: int
+    hash: bytes
+    first: int
+    end: int
+
+
 class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Moves each assigned partition to the offset that the database holds, or to its beginning where it holds none.
 
     Kafka's own offsets of the group are a copy: whoever may join the group can move them, and a database that was restored
     is older than they are. What comes a second time has no effect, what is passed over would be lost.
+
+    The database's offset can be wrong as well: Kafka was restored from a backup, a topic was made anew, or somebody raised
+    the number. So it counts only within the log, and only if the log holds the message before it that was taken in last:
+    reading begins at that message, and ``checked`` compares it. Else the partition is read from its beginning.
     """
 
     def __init__(self, spec: ConsumerSpec, processor: BatchProcessor, *, pause_s: float = 0.2) -> None:
@@ -39,8 +57,11 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._processor = processor
         self._pause_s = pause_s
         self._subscriber: Subscribed | None = None
+        self._last: dict[TopicPartition, _Last] = {}
         self.seeking: set[TopicPartition] = set()
         """Partitions that are paused until it is known where they begin."""
+        self.failing = False
+        """Whether the last try to learn where to begin failed; its partitions are paused, and it is tried again."""
 
     def watch(self, subscriber: Subscribed) -> None:
         """Name the subscriber that will have the client."""
@@ -50,33 +71,122 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         """Nothing: what was taken in is stored with its batch."""
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Seek. Nothing is fetched before it is done, however long the database is away."""
+        """Seek. Nothing is fetched before it is done, however long the database is away. Whatever raises is tried again:
+        aiokafka would go on, and the partitions would stay paused.
+        """
         consumer = None if self._subscriber is None else self._subscriber.consumer
         if consumer is None or not assigned:
             return
         self.seeking = set(assigned)
-        consumer.pause(*assigned)  # before anything is awaited: the client begins to fetch meanwhile
-        stored = await self._stored(assigned)
-        if stored is None:
-            return
-        for place in sorted(assigned):
-            await self._tell_if_behind(consumer, place, stored.get(place.partition, 0))
-        for place in assigned:
-            consumer.seek(place, stored.get(place.partition, 0))
-        self.seeking = set()
-        consumer.resume(*assigned)
-
-    async def _stored(self, assigned: Collection[TopicPartition]) -> dict[int, int] | None:
-        """The offsets of the database; None when the service stops first."""
         tries = 0
         while not self._processor.stopping:
             try:
-                return await self._processor.next_offsets(self._spec, {place.partition for place in assigned})
+                consumer.pause(*assigned)  # before anything is awaited: the client begins to fetch meanwhile
+                await self._begin(consumer, assigned)
+                consumer.resume(*assigned)
             except Exception as error:  # noqa: BLE001 - a consumer that began elsewhere would lose events
                 tries += 1
-                _log.warning("offsets not read", consumer=self._spec.name, tries=tries, error=repr(error))
+                self.failing = True
+                _log.error(
+                    "a consumer cannot begin; its partitions stay paused, and it tries again",
+                    consumer=self._spec.name,
+                    partitions=sorted(place.partition for place in assigned),
+                    tries=tries,
+                    error=repr(error),
+                )
                 await asyncio.sleep(min(_PAUSE_S_MAX, self._pause_s * 2.0 ** min(tries, 6)))
-        return None
+            else:
+                self.seeking = set()
+                self.failing = False
+                return
+
+    async def checked(self, records: Sequence[ConsumerRecord]) -> Sequence[ConsumerRecord]:
+        """The records of a batch that are to be taken in. Left out are messages before a stored offset that were read to
+        compare them, and partitions that turn out to be another log: these are read from their beginning.
+        """
+        if not self._last:
+            return records
+        lasts = dict(self._last)
+        right: set[TopicPartition] = set()
+        wrong: set[TopicPartition] = set()
+        for place, last in lasts.items():
+            mine = [record for record in records if record.partition == place.partition]
+            found = next((record for record in mine if record.offset == last.offset), None)
+            if found is not None and hashlib.sha256(found.value or b"").digest() == last.hash:
+                right.add(place)
+            elif found is not None or any(record.offset < last.offset for record in mine):
+                wrong.add(place)
+        for place in sorted(wrong):
+            last = lasts[place]
+            await self._from_the_beginning(place, last.offset + 1, last.first, last.end, "other_message")
+        # Nothing is awaited from here on: a batch that fails before is delivered again, and compared again.
+        consumer = None if self._subscriber is None else self._subscriber.consumer
+        for place in right | wrong:
+            if self._last.get(place) is not lasts[place]:
+                continue  # assigned anew meanwhile, and moved by that
+            del self._last[place]
+            if place in wrong and consumer is not None:
+                consumer.seek(place, lasts[place].first)
+        refused = {place.partition for place in wrong}
+        compared = {(place.partition, lasts[place].offset) for place in right}
+        return [
+            record
+            for record in records
+            if record.partition not in refused and (record.partition, record.offset) not in compared
+        ]
+
+    async def _begin(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
+        self._last = {}
+        stored = await self._processor.reached(self._spec, {place.partition for place in assigned})
+        firsts = await asyncio.wait_for(consumer.beginning_offsets(list(assigned)), timeout=_ASK_MAX_S)
+        ends = await asyncio.wait_for(consumer.end_offsets(list(assigned)), timeout=_ASK_MAX_S)
+        starts = {
+            place: await self._start(consumer, place, stored, firsts[place], ends[place])
+            for place in sorted(assigned)
+        }
+        for place, offset in starts.items():
+            consumer.seek(place, offset)
+
+    async def _start(
+        self,
+        consumer: AIOKafkaConsumer,
+        place: TopicPartition,
+        stored: Mapping[int, Reached],
+        first: int,
+        end: int,
+    ) -> int:
+        """The offset at which reading begins in a log that begins at ``first`` and whose next offset is ``end``."""
+        known = stored.get(place.partition)
+        if known is not None and known.next_offset > end:
+            await self._from_the_beginning(place, known.next_offset, first, end, "past_end")
+            return first
+        if known is not None and known.next_offset > first and known.last_hash is None:
+            await self._from_the_beginning(place, known.next_offset, first, end, "no_hash")
+            return first
+        if known is not None and known.next_offset < first:
+            await self._from_the_beginning(place, known.next_offset, first, end, "deleted")
+            return first
+        await self._tell_if_behind(consumer, place, first if known is None else known.next_offset)
+        if known is None or known.last_hash is None or known.next_offset == first:
+            return first
+        self._last[place] = _Last(known.next_offset - 1, known.last_hash, first, end)
+        return known.next_offset - 1
+
+    async def _from_the_beginning(
+        self, place: TopicPartition, offset: int, first: int, end: int, reason: str
+    ) -> None:
+        OFFSETS_WRONG.labels(self._spec.name, reason).inc()
+        _log.error(
+            "the database's offset is not of kafka's log; the partition is read from its beginning",
+            consumer=self._spec.name,
+            topic=place.topic,
+            partition=place.partition,
+            reason=reason,
+            database=offset,
+            kafka_first=first,
+            kafka_next=end,
+        )
+        await self._processor.begin_again(self._spec, partition=place.partition, offset=first)
 
     async def _tell_if_behind(self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
         try:

@@ -191,13 +191,16 @@ def subscribe(
     start = DurableOffsets(spec, processor)
 
     async def consume(records: Sequence[ConsumerRecord]) -> None:
+        fresh = records
         try:
             with _nothing_ahead(subscriber.consumer, records, start=start):
-                await processor.process(spec, records)
+                fresh = await start.checked(records)
+                if fresh:
+                    await processor.process(spec, fresh)
         except BaseException:
-            offsets.rewind(records)
+            offsets.rewind(fresh)
             raise
-        offsets.reached(records)
+        offsets.reached(fresh)
         if processor.stopping:
             await offsets.tell()
 
@@ -222,5 +225,5 @@ def subscribe(
     subscriber(consume)
     CONSUMER_POLL_AGE.labels(spec.name).set_function(poll_age(subscriber))
     if health is not None:
-        health.add(f"consumer {spec.name}", poll_probe(subscriber))
+        health.add(f"consumer {spec.name}", poll_probe(subscriber, start))
     return offsets

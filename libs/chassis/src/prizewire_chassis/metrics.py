@@ -15,6 +15,7 @@ __all__ = [
     "HTTP_REQUESTS",
     "HTTP_SECONDS",
     "JOB_FAILURES",
+    "OFFSETS_WRONG",
     "OUTBOX_AGE",
     "OUTBOX_WAITING",
     "REFUSED",
@@ -55,6 +56,13 @@ REWOUND = Counter(
     "Messages taken in again since Kafka's offset of the group was ahead of the database: it was moved by somebody, or the "
     "database was restored.",
     ["consumer"],
+)
+OFFSETS_WRONG = Counter(
+    "prizewire_consumer_offsets_wrong_total",
+    "Partitions whose stored offset was not of the topic's log, by reason: past_end (behind the log's end), other_message "
+    "(the log holds another message before it), no_hash (the message before it is not known), deleted (messages behind it "
+    "were deleted before they were taken in). They are read from the beginning.",
+    ["consumer", "reason"],
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
 DISCARDED = Counter(

@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from prizewire_chassis.assignment import Subscribed
+from prizewire_chassis.assignment import DurableOffsets, Subscribed
 
 __all__ = [
     "POLL_AGE_MAX_S",
+    "ConsumerPaused",
     "ConsumerStalled",
     "PolledConsumer",
     "Polls",
@@ -26,6 +27,10 @@ partition raises and another answers has a good poll now and then.
 
 class ConsumerStalled(Exception):
     """The consumer's loop raises, has ended, or works on one batch for ``POLL_AGE_MAX_S`` already."""
+
+
+class ConsumerPaused(Exception):
+    """The consumer could not learn where to begin in its partitions: they are paused, and it tries again."""
 
 
 class Polls:
@@ -96,12 +101,14 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
     return age
 
 
-def poll_probe(subscriber: Subscribed) -> Callable[[], Awaitable[None]]:
-    """A probe of readiness. It looks at the loop only: while Kafka is away, polls end without an error, and a service
-    stays ready.
+def poll_probe(subscriber: Subscribed, start: DurableOffsets) -> Callable[[], Awaitable[None]]:
+    """A probe of readiness. It looks at the loop, and whether the consumer knows where to begin. While Kafka is away, polls
+    end without an error, and a service stays ready.
     """
 
     async def probe() -> None:
+        if start.failing:
+            raise ConsumerPaused
         if _age_of_polls(subscriber) > POLL_AGE_MAX_S:
             raise ConsumerStalled
 

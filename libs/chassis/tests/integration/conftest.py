@@ -20,6 +20,7 @@ from prizewire_chassis.db.schema import (
     create_chassis_schema_v1,
     create_chassis_schema_v2,
     create_chassis_schema_v3,
+    create_chassis_schema_v4,
 )
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.outbox import Outbox
@@ -41,6 +42,7 @@ def _create(connection: Connection) -> None:
     create_chassis_schema_v1(operations)
     create_chassis_schema_v2(operations)
     create_chassis_schema_v3(operations)
+    create_chassis_schema_v4(operations)
     connection.execute(
         text("CREATE TABLE effects (n bigint GENERATED ALWAYS AS IDENTITY, event_id text, note text)")
     )

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 from libs.chassis.tests.integration.conftest import Scripted
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.db.database import sqlstate
-from prizewire_chassis.inbox import Refusal, VersionRule
+from prizewire_chassis.inbox import Reached, Refusal, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
 from prizewire_chassis.inbox.statements import INBOX_FORGET
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
@@ -108,19 +109,26 @@ async def test_unreadable_messages_are_kept_whole(db, processor, make_spec, make
 
 
 async def test_offsets_are_stored_with_the_batch(db, processor, make_spec, outbox):
-    """The next offset of each partition is in the database, and never goes back."""
+    """The next offset of each partition is in the database, with the hash of the message before it, also where that
+    partition begins again.
+    """
     spec = make_spec()
     batch = [
         FakeRecord(TOPIC, 1, 41, held(outbox, uuid4(), 1).value),
         FakeRecord(TOPIC, 2, 7, held(outbox, uuid4(), 1).value),
     ]
     await processor.process(spec, batch)
-    await processor.process(spec, [FakeRecord(TOPIC, 1, 12, held(outbox, uuid4(), 1).value)])
-    async with db.transaction() as tx:
-        rows = await tx.execute(
-            text("SELECT partition, next_offset FROM consumer_offsets ORDER BY partition")
-        )
-        assert [tuple(row) for row in rows] == [(1, 42), (2, 8)]
+    reached = {
+        record.partition: Reached(record.offset + 1, sha256(record.value).digest()) for record in batch
+    }
+    assert await processor.reached(spec, {0, 1, 2}) == reached
+    await processor.begin_again(spec, partition=1, offset=3)
+    reached[1] = Reached(3, None)
+    assert await processor.reached(spec, {1, 2}) == reached
+    stuck = FakeRecord(TOPIC, 1, 12, b"no event" * 20_000)
+    await processor.process(spec, [FakeRecord(TOPIC, 1, 11, held(outbox, uuid4(), 1).value), stuck])
+    reached[1] = Reached(13, sha256(stuck.value).digest())
+    assert await processor.reached(spec, {1, 2}) == reached
 
 
 async def test_hostile_text_is_stored(db, processor, make_spec):

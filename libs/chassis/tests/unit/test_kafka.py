@@ -1,6 +1,7 @@
 """How Kafka is spoken to: nothing acknowledged too early, nothing sent twice by a retry, nothing skipped."""
 
 import asyncio
+from hashlib import sha256
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
@@ -8,10 +9,12 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaError
 from faststream import AckPolicy
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from prizewire_chassis.assignment import DurableOffsets
 from prizewire_chassis.health import Health
-from prizewire_chassis.inbox import ConsumerSpec
+from prizewire_chassis.inbox import ConsumerSpec, Reached
 from prizewire_chassis.kafka import (
     BATCH_RECORDS_MAX,
     Offsets,
@@ -20,7 +23,7 @@ from prizewire_chassis.kafka import (
     subscribe,
 )
 from prizewire_chassis.metrics import CONSUMER_POLL_AGE
-from prizewire_chassis.polls import POLL_AGE_MAX_S, PolledConsumer, poll_age
+from prizewire_chassis.polls import POLL_AGE_MAX_S, ConsumerPaused, PolledConsumer, poll_age, poll_probe
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.testing import eventually
@@ -226,7 +229,20 @@ class Assigned:
         self.asked: list[tuple[str, object]] = []
         self.consumer = self
         self.stopping = False
-        self._answers = iter((ConnectionRefusedError("away"), {0: 7}))
+        self.stored = {0: Reached(7, sha256(b"six").digest())}
+        self.first, self.end = 0, 9
+        self.failures: dict[str, Exception] = {"read": ConnectionRefusedError("away")}
+        self.failing_seen: list[bool] = []
+        self.start: DurableOffsets | None = None
+
+    def _fail(self, what: str) -> None:
+        if self.start is not None:
+            self.failing_seen.append(self.start.failing)
+        if what in self.failures:
+            raise self.failures.pop(what)
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(PAYOUTS.name, number) for number in (0, 1)}
 
     def pause(self, *places: TopicPartition) -> None:
         self.asked.append(("pause", set(places)))
@@ -235,31 +251,152 @@ class Assigned:
         self.asked.append(("resume", set(places)))
 
     def seek(self, place: TopicPartition, offset: int) -> None:
+        self._fail("seek")
         self.asked.append(("seek", (place.partition, offset)))
+
+    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        self._fail("beginning")
+        return dict.fromkeys(places, self.first)
+
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, self.end)
 
     async def committed(self, place: TopicPartition) -> int:
         return 9
 
-    async def next_offsets(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, int]:
+    async def reached(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, Reached]:
         self.asked.append(("read", partitions))
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        self._fail("read")
+        return self.stored
+
+    async def begin_again(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+        self._fail("begin")
+        self.asked.append(("begin", (partition, offset)))
+        self.stored[partition] = Reached(offset, None)
+
+    def sought(self) -> set[object]:
+        return {entry for what, entry in self.asked if what == "seek"}
 
 
-async def test_nothing_is_fetched_before_the_database_says_where_to_begin():
-    """Partitions are paused first, and go on once each was moved; one that the database does not know begins anew."""
-    world = Assigned()
-    spec = ConsumerSpec("rewards.payouts", PAYOUTS, handler=None)
-    start = DurableOffsets(spec, world, pause_s=0.0)
-    start.watch(world)
-    places = {TopicPartition(PAYOUTS.name, number) for number in (0, 1)}
-    await start.on_partitions_assigned(places)
-    seeks = {entry for what, entry in world.asked if what == "seek"}
-    assert seeks == {(0, 7), (1, 0)}
-    assert [what for what, _ in world.asked] == ["pause", "read", "read", "seek", "seek", "resume"]
+@pytest.fixture
+def world() -> Assigned:
+    return Assigned()
+
+
+@pytest.fixture
+def start(world: Assigned) -> DurableOffsets:
+    world.start = DurableOffsets(ConsumerSpec("rewards.begins", PAYOUTS, handler=None), world, pause_s=0.0)
+    world.start.watch(world)
+    return world.start
+
+
+def wrong_offsets(reason: str) -> float:
+    labels = {"consumer": "rewards.begins", "reason": reason}
+    return REGISTRY.get_sample_value("prizewire_consumer_offsets_wrong_total", labels) or 0.0
+
+
+async def test_nothing_is_fetched_before_the_database_says_where_to_begin(world, start):
+    """Partitions are paused first, and go on once each was moved: to the message before the stored offset, which is
+    compared; one that the database does not know begins anew.
+    """
+    await start.on_partitions_assigned(world.assignment())
+    assert world.sought() == {(0, 6), (1, 0)}
+    asked = [what for what, _ in world.asked]
+    assert asked == ["pause", "read", "pause", "read", "seek", "seek", "resume"]
     assert start.seeking == set()
+
+
+@pytest.mark.parametrize("what", ["read", "beginning", "seek", "begin"])
+async def test_whatever_raises_at_an_assignment_is_tried_again(world, start, what):
+    """The client goes on after an exception, and the partitions would stay paused: meanwhile the consumer is not ready."""
+    world.failures = {what: ValueError("unforeseen")}
+    world.end = 5
+    probe = poll_probe(world, start)
+    await start.on_partitions_assigned(world.assignment())
+    assert world.failures == {}
+    assert True in world.failing_seen
+    assert world.asked[-1][0] == "resume"
+    await probe()
+    start.failing = True
+    with pytest.raises(ConsumerPaused):
+        await probe()
+
+
+@pytest.mark.parametrize(
+    ("reached", "first", "end", "reason"),
+    [
+        (Reached(10, b"h"), 0, 9, "past_end"),
+        (Reached(10**9, b"h"), 2, 9, "past_end"),
+        (Reached(2**63 - 1, None), 0, 0, "past_end"),
+        (Reached(7, None), 0, 9, "no_hash"),
+        (Reached(3, b"h"), 5, 9, "deleted"),
+        (Reached(9, b"h"), 0, 9, None),
+        (Reached(5, b"h"), 5, 9, None),
+        (Reached(0, None), 0, 0, None),
+        (None, 5, 9, None),
+    ],
+)
+async def test_an_offset_that_is_not_of_the_log_begins_at_its_beginning(
+    world, start, reached, first, end, reason
+):
+    """It is told and counted, and the stored offset is set to where reading begins."""
+    world.failures = {}
+    world.stored = {} if reached is None else {0: reached}
+    world.first, world.end = first, end
+    before = 0.0 if reason is None else wrong_offsets(reason)
+    with capture_logs() as lines:
+        await start.on_partitions_assigned({TopicPartition(PAYOUTS.name, 0)})
+    begun = [entry for what, entry in world.asked if what == "begin"]
+    if reason is None:
+        assert begun == []
+        wanted = 8 if reached == Reached(9, b"h") else first
+        assert world.sought() == {(0, wanted)}
+        return
+    assert world.sought() == {(0, first)}
+    assert begun == [(0, first)]
+    assert wrong_offsets(reason) == before + 1
+    line = next(line for line in lines if line["log_level"] == "error")
+    assert (line["topic"], line["partition"], line["reason"]) == (PAYOUTS.name, 0, reason)
+    assert (line["database"], line["kafka_first"], line["kafka_next"]) == (reached.next_offset, first, end)
+
+
+def messages(*known: tuple[int, int, bytes]) -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(topic=PAYOUTS.name, partition=partition, offset=offset, value=value)
+        for partition, offset, value in known
+    ]
+
+
+async def test_the_message_before_a_stored_offset_is_compared_and_left_out(world, start):
+    """Once; a partition whose message does not come is taken in meanwhile."""
+    world.failures = {}
+    world.stored[1] = Reached(4, sha256(b"three").digest())
+    await start.on_partitions_assigned(world.assignment())
+    batch = messages((0, 6, b"six"), (0, 7, b"seven"), (1, 8, b"eight"))
+    assert await start.checked(batch) == batch[1:]
+    again = messages((0, 6, b"six"))
+    assert await start.checked(again) == again
+    assert not [entry for what, entry in world.asked if what == "begin"]
+
+
+@pytest.mark.parametrize("found", [(6, b"another"), (0, b"zero")])
+async def test_another_message_before_a_stored_offset_is_another_log(world, start, found):
+    """A log that was made anew and has grown past the stored offset, or that ends before it by now: nothing of it is taken
+    in before it is read from its beginning. A failure meanwhile leaves all as it was.
+    """
+    world.failures = {}
+    await start.on_partitions_assigned(world.assignment())
+    before, world.asked = wrong_offsets("other_message"), []
+    batch = messages((0, *found), (0, 7, b"seven"), (1, 0, b"mine"))
+    world.failures = {"begin": OSError("away")}
+    with pytest.raises(OSError, match="away"):
+        await start.checked(batch)
+    assert world.asked == []
+    assert await start.checked(batch) == batch[2:]
+    assert world.asked == [("begin", (0, 0)), ("seek", (0, 0))]
+    assert wrong_offsets("other_message") == before + 2
+    again = messages((0, 0, b"zero"), (0, 6, b"another"))
+    assert await start.checked(again) == again
 
 
 class Clock:

@@ -1,5 +1,6 @@
 """The service as a process: migrate, serve, Kafka in and out, SIGTERM."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -90,8 +91,8 @@ async def running(
 async def pass_over_what_is_there(kafka_server: KafkaServer, database: DatabaseUrls) -> None:
     """Let the service's consumers begin behind what tests of other services left on the shared broker."""
     begins = text(
-        "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
-        "VALUES (:consumer, :topic, :partition, :offset, now())"
+        "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, last_hash, updated_at) "
+        "VALUES (:consumer, :topic, :partition, :offset, :hash, now())"
     )
     db = Database(database.runtime, application_name="rewards-test", pool_size=1)
     consumer = AIOKafkaConsumer(**client_of(kafka_server, "rewards"), group_id=None)
@@ -99,11 +100,20 @@ async def pass_over_what_is_there(kafka_server: KafkaServer, database: DatabaseU
     try:
         for name, topic in CONSUMERS.items():
             places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-            ends = await consumer.end_offsets(places)
-            async with db.transaction() as tx:
-                for place, offset in ends.items():
-                    values = {"topic": place.topic, "partition": place.partition, "offset": offset}
-                    await tx.execute(begins, {"consumer": name, **values})
+            ends = {place: end for place, end in (await consumer.end_offsets(places)).items() if end}
+            for place, offset in ends.items():
+                consumer.assign([place])
+                consumer.seek(place, offset - 1)
+                last = await consumer.getone()
+                values = {
+                    "consumer": name,
+                    "topic": place.topic,
+                    "partition": place.partition,
+                    "offset": offset,
+                    "hash": hashlib.sha256(last.value or b"").digest(),
+                }
+                async with db.transaction() as tx:
+                    await tx.execute(begins, values)
     finally:
         await consumer.stop()
         await db.close()

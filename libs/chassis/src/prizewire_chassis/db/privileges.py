@@ -48,7 +48,9 @@ CHASSIS: Final = Privileges(
         "applied_versions": Rights(insert=True, update=("version",), fixed=("consumer", "source", "subject")),
         "audit_log": Rights(insert=True),
         "consumer_offsets": Rights(
-            insert=True, update=("next_offset", "updated_at"), fixed=("consumer", "topic", "partition")
+            insert=True,
+            update=("next_offset", "last_hash", "updated_at"),
+            fixed=("consumer", "topic", "partition"),
         ),
         "idempotency_keys": Rights(
             insert=True,

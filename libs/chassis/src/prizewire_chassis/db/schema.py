@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from prizewire_chassis.db import schema_v1, schema_v2, schema_v3
+from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4
 
 __all__ = [
     "SEARCH_PATH",
@@ -11,6 +11,7 @@ __all__ = [
     "create_chassis_schema_v1",
     "create_chassis_schema_v2",
     "create_chassis_schema_v3",
+    "create_chassis_schema_v4",
     "fix_search_path",
     "guard_transitions",
     "runtime_role",
@@ -46,6 +47,12 @@ def create_chassis_schema_v2(op: Any) -> None:
 def create_chassis_schema_v3(op: Any) -> None:
     """Bring the chassis' tables from the second version to the third; for one further migration of every service."""
     for statement in schema_v3.STATEMENTS:
+        op.execute(statement)
+
+
+def create_chassis_schema_v4(op: Any) -> None:
+    """Bring the chassis' tables from the third version to the fourth; for one further migration of every service."""
+    for statement in schema_v4.STATEMENTS:
         op.execute(statement)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Identity,
@@ -27,7 +28,7 @@ __all__ = ["ChassisTables", "chassis_tables"]
 class ChassisTables:
     """``inbox``: events that were taken in, by (consumer, source, event id), with the hash of their body.
     ``applied_versions``: the last version of each subject that a consumer applied. ``consumer_offsets``: the
-    next offset of each partition, for recovery. ``outbox``: events on their way to Kafka. ``stuck_events``: dead
+    next offset of each partition and the hash of the message before it, for recovery. ``outbox``: events on their way to Kafka. ``stuck_events``: dead
     and parked messages, whole. ``idempotency_keys``: answers by key. ``audit_log``: the hash chain. ``assets``: as
     they were at the first start that knew them.
     """
@@ -72,7 +73,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
         Column("partition", Integer, nullable=False),
         Column("next_offset", BigInteger, nullable=False),
         Column("updated_at", moment, nullable=False),
+        Column("last_hash", LargeBinary),
         PrimaryKeyConstraint("consumer", "topic", "partition"),
+        CheckConstraint("next_offset >= 0", name="consumer_offsets_next_offset_check"),
     )
     outbox = Table(
         "outbox",

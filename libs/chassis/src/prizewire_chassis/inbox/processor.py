@@ -1,6 +1,7 @@
 """Taking in batches: live from Kafka, and again from the stuck events."""
 
 import asyncio
+import hashlib
 import random
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
     OFFSETS,
+    OFFSETS_BEGIN,
     OFFSETS_UPSERT,
     inbox_hashes,
 )
@@ -26,6 +28,7 @@ from prizewire_chassis.inbox.types import (
     OFFERED,
     ConsumerSpec,
     Incoming,
+    Reached,
     Record,
     Refusal,
     Stopping,
@@ -90,11 +93,18 @@ class BatchProcessor:
         """Make retries give up with ``Stopping``; a transaction under way is finished."""
         self._stopping.set()
 
-    async def next_offsets(self, spec: ConsumerSpec, partitions: Collection[int]) -> dict[int, int]:
-        """The offset behind what was taken in of each of these partitions; one of which nothing was is left out."""
+    async def reached(self, spec: ConsumerSpec, partitions: Collection[int]) -> dict[int, Reached]:
+        """How far each of these partitions was taken in; one of which nothing was is left out."""
         names = {"consumer": spec.name, "topic": spec.topic.name, "partitions": sorted(partitions)}
         async with self._db.transaction() as tx:
-            return {row.partition: row.next_offset for row in await fetch(tx, OFFSETS, names)}
+            rows = await fetch(tx, OFFSETS, names)
+        return {row.partition: Reached(row.next_offset, row.last_hash) for row in rows}
+
+    async def begin_again(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+        """Store that a partition is read from ``offset`` on, whatever was stored before."""
+        row = {"consumer": spec.name, "topic": spec.topic.name, "partition": partition, "offset": offset}
+        async with self._db.transaction() as tx:
+            await tx.execute(OFFSETS_BEGIN, {**row, "now": self._clock.now()})
 
     async def process(self, spec: ConsumerSpec, records: Sequence[Record]) -> None:
         """Take in ``records``, in their order; returns when all of them are durable in one of their four ends.
@@ -316,10 +326,11 @@ class BatchProcessor:
     async def _store_offsets(
         self, tx: AsyncConnection, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]"
     ) -> None:
-        reached: dict[tuple[str, int], int] = {}
+        reached: dict[tuple[str, int], Incoming | Stuck] = {}
         for item in items:
             place = (item.topic, item.partition)
-            reached[place] = max(reached.get(place, 0), item.offset + 1)
+            if place not in reached or reached[place].offset < item.offset:
+                reached[place] = item
         ordered = sorted(reached)
         await later(
             tx,
@@ -328,7 +339,8 @@ class BatchProcessor:
                 "consumer": spec.name,
                 "topics": [topic for topic, _ in ordered],
                 "partitions": [partition for _, partition in ordered],
-                "offsets": [reached[place] for place in ordered],
+                "offsets": [reached[place].offset + 1 for place in ordered],
+                "hashes": [hashlib.sha256(reached[place].value).digest() for place in ordered],
                 "now": self._clock.now(),
             },
         )

@@ -11,6 +11,7 @@ __all__ = [
     "INBOX_FORGET",
     "INBOX_INSERT",
     "OFFSETS",
+    "OFFSETS_BEGIN",
     "OFFSETS_UPSERT",
     "VERSIONS",
     "VERSIONS_UPSERT",
@@ -65,15 +66,20 @@ VERSIONS_UPSERT = Write(
     "WHERE applied_versions.version < excluded.version RETURNING 1",
 )
 OFFSETS = Read(
-    "SELECT partition, next_offset FROM consumer_offsets "
+    "SELECT partition, next_offset, last_hash FROM consumer_offsets "
     "WHERE consumer = :consumer AND topic = :topic AND partition = ANY(CAST(:partitions AS int[]))"
 )
 OFFSETS_UPSERT = Write(
     "consumer_offsets",
-    "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, updated_at) "
-    "SELECT CAST(:consumer AS text), u.topic, u.partition, u.next_offset, CAST(:now AS timestamptz) "
-    "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[])) "
-    "AS u(topic, partition, next_offset) "
-    "ON CONFLICT (consumer, topic, partition) DO UPDATE "
-    "SET next_offset = greatest(consumer_offsets.next_offset, excluded.next_offset), updated_at = excluded.updated_at",
+    "INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, last_hash, updated_at) "
+    "SELECT CAST(:consumer AS text), u.topic, u.partition, u.next_offset, u.last_hash, CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), "
+    "CAST(:hashes AS bytea[])) AS u(topic, partition, next_offset, last_hash) "
+    "ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, "
+    "last_hash = excluded.last_hash, updated_at = excluded.updated_at",
+)
+"""The stored offset may fall: an offset that is too low costs time, one that is too high loses messages."""
+OFFSETS_BEGIN = text(
+    "UPDATE consumer_offsets SET next_offset = :offset, last_hash = NULL, updated_at = CAST(:now AS timestamptz) "
+    "WHERE consumer = :consumer AND topic = :topic AND partition = :partition"
 )

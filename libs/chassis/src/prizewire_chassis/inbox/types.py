@@ -17,6 +17,7 @@ __all__ = [
     "ConsumerSpec",
     "Handler",
     "Incoming",
+    "Reached",
     "Record",
     "Refusal",
     "Stopping",
@@ -49,6 +50,16 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """The message; None on a tombstone."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a consumer has taken in a partition: the offset that comes next, and the SHA-256 of the message before it;
+    None where nothing was taken in since the partition was begun.
+    """
+
+    next_offset: int
+    last_hash: bytes | None
 
 
 class Unreadable(bytes):
