@@ -232,6 +232,10 @@ class _Campaigns(_Port):
         self.store.settings[campaign.id, campaign.settings_version] = campaign.settings
         self.store.campaigns[campaign.id] = campaign
 
+    async def settings(self, campaign: UUID, versions: Iterable[int]) -> dict[int, CampaignSettings]:
+        known = {version: self.store.settings.get((campaign, version)) for version in versions}
+        return {version: one for version, one in known.items() if one is not None}
+
     async def next_with_queue(self) -> UUID | None:
         at_work = {task.round_id for task in self.store.work_rows}
         for campaign in map(self._with_pool, self.store.campaigns.values()):
@@ -712,6 +716,10 @@ class _Parties(_Port):
 
     async def of_source(self, source: str) -> tuple[Party, ...]:
         return sorted_parties(self.store.source_parties.get(source, ()))
+
+    async def of_sources(self, sources: Iterable[str]) -> dict[str, tuple[Party, ...]]:
+        kept = self.store.source_parties
+        return {source: sorted_parties(kept[source]) for source in set(sources) if source in kept}
 
     async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
         for wallet, behind in credited:

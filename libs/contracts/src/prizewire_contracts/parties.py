@@ -27,7 +27,9 @@ class PartyRole(StrEnum):
     IMPORTER = "importer"
     """Imported an opening balance."""
     RELEASER = "releaser"
-    """Released a held prize, approved a held claim, or gave up a debt that would have been taken from the wallet."""
+    """Released a held prize, approved a held claim, told or erased facts of the player by hand that a claim was judged by, or
+    gave up a debt that would have been taken from the wallet.
+    """
     FILER = "filer"
     """Asked for the payout."""
     PAYEE = "payee"

@@ -130,7 +130,11 @@ RISK_FINDINGS = Counter(
     "What risk rules found in claims, by rule and by what it asks for.",
     ["rule", "verdict"],
 )
-LINES_HELD = Counter("prizewire_rewards_lines_held_total", "Prize lines that a cap held, by cap.", ["cap"])
+LINES_HELD = Counter(
+    "prizewire_rewards_lines_held_total",
+    "Prize lines that were held, by cap, or own_settings for a winner who wrote the caps.",
+    ["cap"],
+)
 PLAYER_EVENTS_REFUSED = Counter(
     "prizewire_rewards_player_events_refused_total",
     "Events about players that were not believed, by refusal code: a source that may not tell this, or did not sign it.",

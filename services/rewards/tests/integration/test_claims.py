@@ -470,6 +470,79 @@ async def test_a_deadline_without_a_decision_follows_the_campaigns_rule(
     assert await rig.breaches() == []
 
 
+async def set_settings(rig: Rig, match: Match, who: str, **body: Any) -> None:
+    async with rig.client(who, "admin") as admin:
+        answer = await admin.put(f"/api/campaigns/{match.campaign}/settings", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def deadlines(rig: Rig) -> int:
+    async with rig.db.transaction() as tx:
+        done = await pass_deadlines(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+    return 0 if done is None else len(done.claims)
+
+
+async def findings_of(rig: Rig, player: str) -> list[str]:
+    [row] = await rig.rows(
+        "SELECT jsonb_path_query_array(findings, '$[*].rule') AS rules FROM claims WHERE player = :p",
+        p=player,
+    )
+    return [str(rule) for rule in row["rules"]]
+
+
+async def test_a_claim_is_judged_by_the_settings_it_was_opened_under(rig: Rig) -> None:
+    """Whoever takes a rule out makes it easier for claims to come alone; a new rule counts at once."""
+    match = await claimable(rig, settings=HOLDS_ALL)
+    await set_settings(rig, match, "sid", risk={"kyc_above": "50.00"})
+    await make(rig, match, "ann")
+    await make(rig, match, "bob")
+    assert await states(rig) == {"ann": ("held", "claimable"), "bob": ("held", "claimable")}
+    assert (await findings_of(rig, "ann"), await findings_of(rig, "bob")) == (["kyc", "amount"], ["amount"])
+    later = Match(match.campaign, [("cyd", "50.00")])
+    await rig.settle(later)
+    await make(rig, later, "cyd")
+    assert (await states(rig))["cyd"] == ("approved", "credited")
+    assert await rig.breaches() == []
+
+
+async def test_a_deadline_releases_what_it_released_when_the_claim_was_opened(rig: Rig) -> None:
+    """Settings that release, and ask for a decision sooner, come too late for claims that are open."""
+    match = await claimable(rig, settings=HOLDS_ALL)
+    easier = {"expires_s": 3600, "review_deadline_s": 60, "at_deadline": "release"}
+    await set_settings(rig, match, "sid", claim=easier, risk={"amount": "0.01"})
+    await make(rig, match, "ann")
+    rig.clock.advance(timedelta(seconds=599))
+    assert await deadlines(rig) == 0
+    rig.clock.advance(timedelta(seconds=1))
+    assert await deadlines(rig) == 1
+    assert (await states(rig))["ann"] == ("rejected", "rejected")
+    assert await rig.winnings("ann") == 0
+
+
+async def test_who_wrote_the_settings_does_not_decide_their_own_claim_by_them(rig: Rig) -> None:
+    """Held though no rule is set, and refused at a deadline that releases others' claims: somebody else releases it."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
+    match = Match(campaign, [("ann", "60.00"), ("bob", "40.00")])
+    easy = {"expires_s": 3600, "review_deadline_s": 600, "at_deadline": "release"}
+    await set_settings(rig, match, "ann", claim=easy)
+    await set_settings(rig, match, "sid", claim=easy, low_water="1.00")
+    await rig.settle(match)
+    await make(rig, match, "ann")
+    await make(rig, match, "bob")
+    assert await states(rig) == {"ann": ("held", "claimable"), "bob": ("approved", "credited")}
+    assert await findings_of(rig, "ann") == ["own_settings"]
+    rig.clock.advance(timedelta(seconds=600))
+    assert await deadlines(rig) == 1
+    assert (await states(rig))["ann"] == ("rejected", "rejected")
+    other = Match(campaign, [("ann", "10.00")])
+    await rig.settle(other)
+    await make(rig, other, "ann")
+    path = f"{other.reward_id('ann')}/release"
+    assert (await post(rig, "ann", path, "operator", reason="mine")).json()["code"] == "own_claim"
+    assert (await post(rig, "olga", path, "operator", reason="looked at")).status_code == 200
+    assert await rig.winnings("ann") == 1_000
+
+
 async def test_a_held_claim_does_not_expire(rig: Rig) -> None:
     """Whoever claimed in time does not lose the prize to a slow review."""
     match = await claimable(

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from prizewire_rewards.domain.campaign_settings import CampaignSettings, RiskThresholds
 from prizewire_rewards.domain.commands import RequestPayout, WriteOff
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.handlers.caps import CapBook
@@ -169,6 +170,28 @@ async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
     assert await rig.winnings("bob") == 3_000
     rows = await rig.rows("SELECT player FROM wallet_parties WHERE (role, subject) = ('releaser', 'rita')")
     assert "bob" in {row["player"] for row in rows}
+
+
+async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: Rig) -> None:
+    """As one who releases it is, and no second person: the money of one person stays marked."""
+    campaign = await rig.campaign(
+        funded=100_000,
+        delivery=Delivery.CLAIM,
+        settings=CampaignSettings(risk=RiskThresholds(kyc_above=1)),
+    )
+    await rig.feed(rig.payouts, method_event("ann"))
+    match = Match(campaign, [("ann", "20.00"), ("bob", "10.00")])
+    await settle(rig, match, ADA_ALONE)
+    async with rig.client("mia", "admin") as admin:
+        assert (await admin.put("/api/players/ann", json={"kyc_state": "verified"})).status_code == 200
+    async with rig.client("ann") as client:
+        answer = await client.post(
+            f"/api/claims/{match.reward_id('ann')}", headers={"Idempotency-Key": uuid4().hex}
+        )
+    assert answer.json()["state"] == "approved"
+    await ask(rig, 2_000)
+    everybody = behind(("rule_writer", "ada"), ("reporter", "ada"), ("releaser", "mia"))
+    assert told(await last_asked(rig)) == (everybody, ["ada"])
 
 
 async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:

@@ -176,7 +176,8 @@ async def test_a_refused_body_does_not_repeat_what_it_said(rig: Rig) -> None:
         ("PUT", "operator", 403),
         ("PUT", "player", 403),
         ("DELETE", "operator", 403),
-        ("DELETE", "admin", 404),
+        ("PUT", "admin", 403),
+        ("DELETE", "admin", 403),
     ],
 )
 async def test_who_may_do_what(rig: Rig, method: str, role: str, status: int) -> None:
@@ -184,6 +185,27 @@ async def test_who_may_do_what(rig: Rig, method: str, role: str, status: int) ->
     async with rig.client("ann", role) as client:
         answer = await client.request(method, "/api/players/ann", json={} if method == "PUT" else None)
     assert answer.status_code == status
+
+
+async def test_nobody_tells_facts_of_their_own(rig: Rig) -> None:
+    """Neither tells nor erases: who wins does not say by what their claim is judged. Others may, and answer for it."""
+    await rig.feed(rig.players, player_event("ann", device_hash=sha256(DEVICE)))
+    async with rig.client("ann", "admin") as ann:
+        told = await ann.put("/api/players/ann", json={"kyc_state": "verified"})
+        erased = await ann.delete("/api/players/ann")
+    assert [(answer.status_code, answer.json()["code"]) for answer in (told, erased)] == [
+        (403, "own_facts")
+    ] * 2
+    assert (await known(rig, "ann"))["kyc_state"] is None
+    assert await rig.rows("SELECT 1 FROM source_parties WHERE source = 'player/ann'") == []
+    async with rig.client("boss", "admin") as admin:
+        assert (await admin.put("/api/players/ann", json={"kyc_state": "verified"})).status_code == 200
+    async with rig.client("eve", "admin") as admin:
+        assert (await admin.delete("/api/players/ann")).status_code == 204
+    rows = await rig.rows(
+        "SELECT role, subject FROM source_parties WHERE source = 'player/ann' ORDER BY subject"
+    )
+    assert [(row["role"], row["subject"]) for row in rows] == [("releaser", "boss"), ("releaser", "eve")]
 
 
 async def test_what_is_known_can_be_erased(rig: Rig) -> None:

@@ -86,6 +86,18 @@ def test_what_a_cap_holds_exactly_passes_and_one_unit_more_is_held_whole(cap: st
     assert bench.held(campaign, settled(campaign, ("ann", 1))) == [{1: code}]
 
 
+def test_who_wrote_the_settings_is_held_whatever_the_caps_say() -> None:
+    """Their line counts with nothing and is released by somebody else; a funder's is looked at as any other."""
+    campaign, bench = campaign_with(per_player=1_000), Bench()
+    campaign = replace(campaign, parties=(("funder", "bob"), ("rule_writer", "ann")))
+    without = replace(campaign, settings=CampaignSettings())
+    for one in (campaign, without):
+        assert bench.held(one, settled(one, ("ann", 1), ("bob", 1))) == [{1: "own_settings"}]
+    assert bench.used(campaign, CapCode.PLAYER, "ann") == 0
+    never = replace(without, capped=False)
+    assert bench.held(never, settled(never, ("ann", 1))) == [{}]
+
+
 def test_a_held_line_leaves_room_for_those_after_it() -> None:
     """Lines are looked at in their order, and what is held does not count."""
     campaign, bench = campaign_with(per_campaign=1_000), Bench()

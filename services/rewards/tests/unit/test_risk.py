@@ -8,7 +8,7 @@ import pytest
 from prizewire_money import Asset
 from prizewire_rewards.domain.campaign_settings import RiskThresholds, Velocity
 from prizewire_rewards.domain.players import KycState
-from prizewire_rewards.domain.risk import RULES, Facts, RuleName, Verdict, assess, verdict_of
+from prizewire_rewards.domain.risk import RULES, Facts, RuleName, Verdict, assess, together, verdict_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WEEK_S = 7 * 86_400
@@ -54,6 +54,7 @@ def test_a_clean_claim_is_not_held() -> None:
         ({"kyc_state": None, "amount": 5_001}, [(RuleName.KYC, Verdict.HOLD)]),
         ({"kyc_state": KycState.PENDING}, [(RuleName.KYC, Verdict.HOLD)]),
         ({"kyc_state": KycState.REJECTED, "amount": 1}, [(RuleName.KYC, Verdict.REJECT)]),
+        ({"wrote_settings": True}, [(RuleName.OWN_SETTINGS, Verdict.HOLD)]),
     ],
 )
 def test_each_rule_holds_from_its_threshold_on(
@@ -73,12 +74,31 @@ def test_a_rule_without_a_threshold_is_not_asked(field: str) -> None:
         registered_at=NOW,
         kyc_state=KycState.REJECTED,
         sharing=("bob", "cid"),
+        wrote_settings=True,
     )
     assert {rule for rule, _ in found(suspect)} == set(RuleName)
     off = {"new_account_s": "new_account", "collusion_winners": "collusion", "kyc_above": "kyc"}.get(
         field, field
     )
     assert {rule for rule, _ in found(suspect, replace(STRICT, **{field: None}))} == set(RuleName) - {off}
+
+
+def test_settings_of_ones_own_are_looked_at_where_no_threshold_is_set() -> None:
+    """Whoever wrote the settings may have set no thresholds."""
+    own = replace(CLEAN, wrote_settings=True)
+    assert found(own, RiskThresholds()) == [(RuleName.OWN_SETTINGS, Verdict.HOLD)]
+
+
+def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
+    """In the rules' order; what only one of them finds counts."""
+    large = replace(CLEAN, amount=50_000, recent=3)
+    strict = assess(facts=large, thresholds=RiskThresholds(amount=20_000), now=NOW)
+    other = assess(facts=large, thresholds=replace(STRICT, amount=30_000), now=NOW)
+    both = together([strict, other])
+    assert [finding.rule for finding in both] == [RuleName.VELOCITY, RuleName.AMOUNT]
+    assert both[1] == strict[0]
+    assert together([strict, ()]) == strict
+    assert together([(), ()]) == ()
 
 
 def test_a_refusal_outweighs_a_hold() -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import Caps
 
-__all__ = ["CapCode", "CapKey", "CapLine", "broken_cap", "keys_of"]
+__all__ = ["OWN_SETTINGS", "CapCode", "CapKey", "CapLine", "broken_cap", "keys_of"]
 
 
 class CapCode(StrEnum):
@@ -18,6 +18,10 @@ class CapCode(StrEnum):
     PLAYER_DAY = "cap_player_day"
     CAMPAIGN_DAY = "cap_campaign_day"
     CAMPAIGN = "cap_campaign"
+
+
+OWN_SETTINGS: Final = "own_settings"
+"""Why a line of a campaign with caps is held that no cap holds: its player wrote settings of the campaign."""
 
 
 class CapKey(NamedTuple):

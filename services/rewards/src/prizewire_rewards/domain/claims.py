@@ -78,7 +78,8 @@ class Claim:
     """One prize to be claimed. ``deadline`` is when it expires, or, once held, when a decision is due.
 
     ``amount`` (minor units) is the prize's. ``findings`` are for operators alone; ``decided_by`` is a person, or the
-    service where a rule decided; ``version`` counts the claim's events.
+    service where a rule decided; ``version`` counts the claim's events; ``settings_version`` is that of the campaign's
+    settings when it was opened first.
     """
 
     reward_id: UUID
@@ -97,6 +98,7 @@ class Claim:
     reason: str | None = None
     findings: tuple[Finding, ...] = ()
     version: int = 1
+    settings_version: int = 1
 
     @property
     def code(self) -> ClaimCode | None:

@@ -11,6 +11,8 @@ __all__ = [
     "Party",
     "campaign_source",
     "funding_source",
+    "player_source",
+    "settings_writers",
     "sorted_parties",
     "with_releasers",
 ]
@@ -43,6 +45,16 @@ def campaign_source(campaign: UUID) -> str:
 def funding_source(name: str) -> str:
     """The name under which the parties of a funding account are kept."""
     return f"funding/{name}"
+
+
+def player_source(player: str) -> str:
+    """The name under which those are kept who told or erased facts of a player by hand."""
+    return f"player/{player}"
+
+
+def settings_writers(campaign: Iterable[Party]) -> frozenset[str]:
+    """Who made the campaign or ever changed its settings, among its parties."""
+    return frozenset(subject for role, subject in campaign if role == "rule_writer")
 
 
 def with_releasers(new: Iterable[Party], known: Iterable[Party]) -> tuple[Party, ...]:

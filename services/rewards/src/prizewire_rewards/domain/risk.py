@@ -1,10 +1,10 @@
 """Risk rules: what makes a claim wait for a person, or fail. A table, each rule with its reason for operators.
 
-Pure: what the rules look at was gathered before. A rule is asked where its campaign sets its threshold. Nothing of
-what a rule found is ever told to a player.
+Pure: what the rules look at was gathered before. A rule is asked where its campaign sets its threshold, and that of own
+settings always. Nothing of what a rule found is ever told to a player.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from prizewire_money import Amount, Asset
 from prizewire_rewards.domain.campaign_settings import RiskThresholds
 from prizewire_rewards.domain.players import KycState
 
-__all__ = ["RULES", "Facts", "Finding", "Rule", "RuleName", "Verdict", "assess", "verdict_of"]
+__all__ = ["RULES", "Facts", "Finding", "Rule", "RuleName", "Verdict", "assess", "together", "verdict_of"]
 
 
 class RuleName(StrEnum):
@@ -25,6 +25,7 @@ class RuleName(StrEnum):
     NEW_ACCOUNT = "new_account"
     COLLUSION = "collusion"
     KYC = "kyc"
+    OWN_SETTINGS = "own_settings"
 
 
 class Verdict(StrEnum):
@@ -38,7 +39,8 @@ class Verdict(StrEnum):
 class Facts:
     """What the rules look at. ``recent`` counts the player's other claims and prizes inside the window of velocity, at
     most as many as its threshold; ``sharing`` are other winners of the round with the player's device or address.
-    ``amount`` is minor units of ``asset``, as thresholds are.
+    ``amount`` is minor units of ``asset``, as thresholds are. ``wrote_settings`` says that the player made the campaign or
+    ever changed its settings.
     """
 
     asset: Asset
@@ -47,6 +49,7 @@ class Facts:
     registered_at: datetime | None
     kyc_state: KycState | None
     sharing: Sequence[str]
+    wrote_settings: bool = False
 
 
 class Finding(NamedTuple):
@@ -119,6 +122,13 @@ def _kyc(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, 
     return f"{_said(facts, facts.amount)} with an identity check that is {state}", asked, Verdict.HOLD
 
 
+def _own_settings(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, str, Verdict] | None:
+    del thresholds, now
+    if not facts.wrote_settings:
+        return None
+    return "the player wrote settings of the campaign", "written by others alone", Verdict.HOLD
+
+
 def _said(facts: Facts, minor: int) -> str:
     return f"{Amount(facts.asset, minor).to_wire()} {facts.asset.code}"
 
@@ -133,6 +143,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(RuleName.NEW_ACCOUNT, "Accounts made shortly before a prize are often made for it.", _new_account),
     Rule(RuleName.VELOCITY, "Many prizes in a short time may be automated or bought.", _velocity),
     Rule(RuleName.AMOUNT, "Large prizes are looked at by a person.", _amount),
+    Rule(RuleName.OWN_SETTINGS, "Nobody sets the rules by which their own claim is judged.", _own_settings),
 )
 """In the order of their weight: the first that found something names the class of the hold."""
 
@@ -143,6 +154,15 @@ def assess(*, facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[
     return tuple(
         Finding(name, answer[2], answer[0], answer[1]) for name, answer in found if answer is not None
     )
+
+
+def together(judged: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """What was found under several thresholds, each rule once, in the rules' order: of one rule the first finding."""
+    first: dict[RuleName, Finding] = {}
+    for findings in judged:
+        for finding in findings:
+            first.setdefault(finding.rule, finding)
+    return tuple(first[rule.name] for rule in RULES if rule.name in first)
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict | None:

@@ -20,13 +20,21 @@ def behind_of(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -> Beh
     return Behind(sorted_parties([*deciders, *others]), () if alone is None else (alone,))
 
 
-def behind_prize(settlement: Settlement, campaign: Campaign, *, released_by: str | None = None) -> Behind:
-    """The parties of a prize. Who released another prize of the round did not look at this one, and is no second person."""
+def behind_prize(
+    settlement: Settlement,
+    campaign: Campaign,
+    *,
+    released_by: str | None = None,
+    told_by: Iterable[Party] = (),
+) -> Behind:
+    """The parties of a prize. Who released another prize of the round did not look at this one, and is no second person.
+    Nor are those of ``told_by``, who told facts of the winner by hand that its claim was judged by.
+    """
     releasers = [party for party in settlement.parties if party[0] == PartyRole.RELEASER]
     deciders = [party for party in settlement.parties if party[0] != PartyRole.RELEASER]
     if released_by is not None:
         deciders.append((PartyRole.RELEASER, released_by))
-    return behind_of(deciders, others=[*releasers, *campaign.parties])
+    return behind_of(deciders, others=[*releasers, *told_by, *campaign.parties])
 
 
 def behind_organizer_fee(settlement: Settlement, campaign: Campaign) -> Behind:

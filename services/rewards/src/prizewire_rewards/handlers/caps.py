@@ -5,14 +5,15 @@ database anything. Everything is done under the campaigns' locks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.caps import CapCode, CapKey, CapLine, broken_cap, keys_of
+from prizewire_rewards.domain.caps import OWN_SETTINGS, CapKey, CapLine, broken_cap, keys_of
 from prizewire_rewards.domain.model import Campaign, Line, Reward, Settlement
+from prizewire_rewards.domain.parties import settings_writers
 from prizewire_rewards.domain.states import RewardState
 from prizewire_rewards.ports import Work
 
@@ -62,7 +63,8 @@ class CapBook:
         return cls(campaigns, day, await work.caps.lock(keys), known)
 
     def held(self, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
-        """Count a round's lines in their order; answers the code of each that a cap holds, by line number.
+        """Count a round's lines in their order; answers the code of each that a cap holds, by line number. Lines of those
+        who made the campaign or ever changed its settings are held whatever the caps say now.
 
         A held line does not count. A line that counts already, as one of a correction may, counts with its new amount,
         on the day on which it was settled first, and is not held.
@@ -71,8 +73,9 @@ class CapBook:
         if not campaign.capped:
             return {}
         found: dict[int, str] = {}
+        writers = settings_writers(campaign.parties)
         for line in lines:
-            code = self._broken(campaign, settlement, line)
+            code = self._broken(campaign, settlement, line, writers=writers)
             if code is None:
                 self.count(settlement, line)
             else:
@@ -100,9 +103,13 @@ class CapBook:
                 [self.lines[key] for key in sorted(self.counted)],
             )
 
-    def _broken(self, campaign: Campaign, settlement: Settlement, line: Line) -> CapCode | None:
+    def _broken(
+        self, campaign: Campaign, settlement: Settlement, line: Line, *, writers: Collection[str]
+    ) -> str | None:
         if _reward_id(settlement, line) in self.lines:
             return None
+        if line.player in writers:
+            return OWN_SETTINGS
         return broken_cap(
             caps=campaign.settings.caps,
             used=self.used,

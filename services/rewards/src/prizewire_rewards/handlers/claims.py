@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from prizewire_rewards.domain.campaign_settings import AtDeadline
+from prizewire_rewards.domain.campaign_settings import AtDeadline, RiskThresholds
 from prizewire_rewards.domain.claims import (
     CLAIM_EDGES,
     CLAIM_LIVE,
@@ -17,7 +17,7 @@ from prizewire_rewards.domain.claims import (
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import ClaimMoved, Event
 from prizewire_rewards.domain.model import Campaign, Reward, Settlement, Transition
-from prizewire_rewards.domain.risk import Facts, Finding, Verdict, assess, verdict_of
+from prizewire_rewards.domain.risk import Facts, Finding, Verdict, assess, together, verdict_of
 from prizewire_rewards.domain.states import RewardState, step
 from prizewire_rewards.handlers.docket import Docket
 from prizewire_rewards.ports import Tools, Work
@@ -78,12 +78,19 @@ async def open_claims(
         was = known.get(reward.id)
         if was is not None and was.state in CLAIM_LIVE:
             continue
-        opened = _opened(reward, settlement=settlement, deadline=deadline, now=now)
+        opened = _opened(reward, settlement=settlement, campaign=campaign, deadline=deadline, now=now)
         if was is None:
             new.append(opened)
         else:
             step(edges=CLAIM_EDGES, was=was.state, to=ClaimState.OPEN)
-            again.append(replace(opened, opened_at=was.opened_at, version=was.version + 1))
+            again.append(
+                replace(
+                    opened,
+                    opened_at=was.opened_at,
+                    version=was.version + 1,
+                    settings_version=was.settings_version,
+                )
+            )
         before = "" if was is None else was.state
         history.append(
             Transition(
@@ -148,13 +155,13 @@ async def claim(reward_id: UUID, *, player: str, work: Work, tools: Tools, now: 
         raise InvalidRequest("claim_expired", "the prize was not claimed in time")
     if wanted.state is not ClaimState.OPEN:
         raise InvalidRequest("claim_final", f"the claim is {wanted.state}")
-    settings = docket.campaign.settings
-    findings = await _judge(wanted, campaign=docket.campaign, work=work, tools=tools, now=now)
+    findings = await _judge(wanted, docket=docket, work=work, tools=tools, now=now)
     verdict = verdict_of(findings)
     if verdict is Verdict.REJECT:
         ended = docket.refuse(wanted, actor=SYSTEM, reason=findings[0].rule, findings=findings)
     elif verdict is Verdict.HOLD:
-        deadline = now + timedelta(seconds=settings.claim.review_deadline_s)
+        review_s = max(settings.claim.review_deadline_s for settings in docket.terms(wanted))
+        deadline = now + timedelta(seconds=review_s)
         ended = docket.hold(wanted, actor=SYSTEM, deadline=deadline, findings=findings)
     else:
         ended = docket.approve(wanted, actor=SYSTEM)
@@ -163,10 +170,20 @@ async def claim(reward_id: UUID, *, player: str, work: Work, tools: Tools, now: 
 
 
 async def _judge(
-    wanted: Claim, *, campaign: Campaign, work: Work, tools: Tools, now: datetime
+    wanted: Claim, *, docket: Docket, work: Work, tools: Tools, now: datetime
 ) -> tuple[Finding, ...]:
-    """Gather only what the campaign's rules ask for, and ask them."""
-    risk = campaign.settings.risk
+    """Ask the campaign's rules, with the thresholds of the claim's opening and with those in force."""
+    wrote = docket.wrote_settings(wanted.player)
+    found: list[tuple[Finding, ...]] = []
+    for settings in docket.terms(wanted):
+        facts = await _facts(wanted, risk=settings.risk, work=work, tools=tools, now=now)
+        facts = replace(facts, wrote_settings=wrote)
+        found.append(assess(facts=facts, thresholds=settings.risk, now=now))
+    return together(found)
+
+
+async def _facts(wanted: Claim, *, risk: RiskThresholds, work: Work, tools: Tools, now: datetime) -> Facts:
+    """Gather only what the rules with these thresholds ask for."""
     recent = 0
     if risk.velocity is not None:
         since = now - timedelta(seconds=risk.velocity.window_s)
@@ -181,7 +198,7 @@ async def _judge(
         if risk.collusion_winners is not None
         else []
     )
-    facts = Facts(
+    return Facts(
         asset=tools.assets[wanted.asset],
         amount=wanted.amount,
         recent=recent,
@@ -189,7 +206,6 @@ async def _judge(
         kyc_state=None if known is None else known.kyc_state,
         sharing=sharing,
     )
-    return assess(facts=facts, thresholds=risk, now=now)
 
 
 async def decide_claim(
@@ -236,15 +252,23 @@ async def expire_due(*, work: Work, tools: Tools, now: datetime) -> Ended | None
 
 
 async def pass_deadlines(*, work: Work, tools: Tools, now: datetime) -> Ended | None:
-    """Do with held claims that nobody decided in time as their campaign says; None when there are none."""
+    """Do with held claims that nobody decided in time as their campaign says; None when there are none. Released is what
+    its settings released when the claim was opened and release now, unless its player wrote settings of the campaign.
+    """
     found = await work.claims.due(ClaimState.HELD, now=now, limit=AT_ONCE_MAX)
     if not found:
         return None
     docket = await Docket.open(found, work=work, now=now)
-    release = docket.campaign.settings.claim.at_deadline is AtDeadline.RELEASE
-    decide = docket.approve if release else docket.refuse
+
+    def decide(one: Claim) -> Claim:
+        release = not docket.wrote_settings(one.player) and all(
+            settings.claim.at_deadline is AtDeadline.RELEASE for settings in docket.terms(one)
+        )
+        end = docket.approve if release else docket.refuse
+        return end(one, actor=SYSTEM, reason=DEADLINE_PASSED)
+
     ended = [
-        decide(one, actor=SYSTEM, reason=DEADLINE_PASSED)
+        decide(one)
         for one in docket.claims.copy().values()
         if one.state is ClaimState.HELD and one.deadline <= now
     ]
@@ -252,7 +276,9 @@ async def pass_deadlines(*, work: Work, tools: Tools, now: datetime) -> Ended | 
     return Ended(docket.campaign.id, ended)
 
 
-def _opened(reward: Reward, *, settlement: Settlement, deadline: datetime, now: datetime) -> Claim:
+def _opened(
+    reward: Reward, *, settlement: Settlement, campaign: Campaign, deadline: datetime, now: datetime
+) -> Claim:
     return Claim(
         reward_id=reward.id,
         round_id=reward.round_id,
@@ -264,6 +290,7 @@ def _opened(reward: Reward, *, settlement: Settlement, deadline: datetime, now: 
         state=ClaimState.OPEN,
         deadline=deadline,
         opened_at=now,
+        settings_version=campaign.settings_version,
     )
 
 

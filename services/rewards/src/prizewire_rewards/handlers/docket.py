@@ -1,16 +1,18 @@
 """Claims of one campaign, locked and decided in one transaction: in memory first, saved together."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.domain.booking import claim_move, credits_of, unclaimed_move
+from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_SYSTEM, Claim, ClaimCode, ClaimState
 from prizewire_rewards.domain.events import CampaignChanged, ClaimMoved, Event, RewardsMoved, Told
 from prizewire_rewards.domain.ledger import Move
 from prizewire_rewards.domain.model import Campaign, Reward, Round, Transition
+from prizewire_rewards.domain.parties import player_source, settings_writers
 from prizewire_rewards.domain.pools import watch_level
 from prizewire_rewards.domain.risk import Finding
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, REWARD_EDGES, CampaignState, RewardState, step
@@ -42,6 +44,15 @@ class _Moved:
     state: RewardState
 
 
+@dataclass(frozen=True, slots=True)
+class _Approved:
+    """A claim whose prize went to its winner, and the person who decided, where one did."""
+
+    claim: Claim
+    posted: "_Posted"
+    released_by: str | None
+
+
 class Docket:
     """Locked claims with their campaign, rounds and prizes."""
 
@@ -52,15 +63,17 @@ class Docket:
         rounds: dict[UUID, Round],
         rewards: dict[UUID, Reward],
         claims: dict[UUID, Claim],
+        opened_under: Mapping[int, CampaignSettings],
         now: datetime,
     ) -> None:
         self.campaign = campaign
         self.claims = claims
+        self._opened_under = opened_under
         self._rounds = rounds
         self._rewards = rewards
         self._now = now
         self._journal = Journal()
-        self._credited: list[Credited] = []
+        self._approved: list[_Approved] = []
         self._transitions: list[Transition] = []
         self._moved: list[_Moved] = []
         self._told: list[ClaimMoved] = []
@@ -76,17 +89,37 @@ class Docket:
         ids = [claim.reward_id for claim in found]
         claims = await work.claims.lock(ids)
         rewards = await work.rounds.prizes(ids)
-        return cls(campaign=campaigns[campaign_id], rounds=rounds, rewards=rewards, claims=claims, now=now)
+        campaign = campaigns[campaign_id]
+        earlier = {claim.settings_version for claim in claims.values()} - {campaign.settings_version}
+        opened_under = await work.campaigns.settings(campaign_id, earlier) if earlier else {}
+        return cls(
+            campaign=campaign,
+            rounds=rounds,
+            rewards=rewards,
+            claims=claims,
+            opened_under=opened_under,
+            now=now,
+        )
+
+    def terms(self, claim: Claim) -> tuple[CampaignSettings, ...]:
+        """The settings that a claim is judged by: those under which it was opened, and those in force where they are
+        others. The stricter of the two counts: nobody makes it easier for a claim that is there.
+        """
+        now = self.campaign.settings
+        if claim.settings_version == self.campaign.settings_version:
+            return (now,)
+        return (self._opened_under[claim.settings_version], now)
+
+    def wrote_settings(self, player: str) -> bool:
+        """Whether the player made the campaign or ever changed its settings."""
+        return player in settings_writers(self.campaign.parties)
 
     def approve(self, claim: Claim, *, actor: str, reason: str | None = None) -> Claim:
         """The prize goes into the winner's wallet."""
         decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
         posted = self._post(decided, claim_move(claim), RewardState.CREDITED)
         released_by = None if actor == SYSTEM else actor
-        settlement = self._rounds[claim.round_id].settlement
-        behind = behind_prize(settlement, self.campaign, released_by=released_by)
-        for credit in credits_of([posted.move]):
-            self._credited.append(Credited(credit, posted.cause, claim.correlation_id, behind=behind))
+        self._approved.append(_Approved(claim, posted, released_by))
         return decided
 
     def refuse(
@@ -132,7 +165,8 @@ class Docket:
         netted = 0
         if self._journal.transfers:
             await work.ledger.post(self._journal.transfers, now=self._now)
-            followed = await follow_up(self._credited, work=work, tools=tools, now=self._now)
+            credited = await self._credited(work)
+            followed = await follow_up(credited, work=work, tools=tools, now=self._now)
             netted = followed.netted
         if self._moved:
             rewards = [self._rewards[moved.claim.reward_id] for moved in self._moved]
@@ -143,6 +177,26 @@ class Docket:
             await work.history.add(self._transitions, now=self._now)
             await work.messages.publish(events)
         return netted
+
+    async def _credited(self, work: Work) -> list[Credited]:
+        """What approved claims credited, with who is behind it. Who told facts by hand is read last: whose facts a claim
+        was judged by is then here.
+        """
+        sources = {player_source(one.claim.player) for one in self._approved}
+        told_by = await work.parties.of_sources(sources) if sources else {}
+        found: list[Credited] = []
+        for one in self._approved:
+            behind = behind_prize(
+                self._rounds[one.claim.round_id].settlement,
+                self.campaign,
+                released_by=one.released_by,
+                told_by=told_by.get(player_source(one.claim.player), ()),
+            )
+            found += [
+                Credited(credit, one.posted.cause, one.claim.correlation_id, behind=behind)
+                for credit in credits_of([one.posted.move])
+            ]
+        return found
 
     def _decide(
         self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None

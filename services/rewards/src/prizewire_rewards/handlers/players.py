@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
+from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.domain.commands import TellPlayers
-from prizewire_rewards.domain.errors import NotFound
+from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.parties import player_source
 from prizewire_rewards.domain.players import PlayerFacts, newest
 from prizewire_rewards.ports import Work
 
-__all__ = ["forget_player", "tell_players"]
+__all__ = ["forget_player", "tell_by_hand", "tell_players"]
 
 
 async def tell_players(command: TellPlayers, *, work: Work, now: datetime) -> dict[str, PlayerFacts]:
@@ -27,11 +29,32 @@ async def tell_players(command: TellPlayers, *, work: Work, now: datetime) -> di
     return known
 
 
-async def forget_player(player: str, *, work: Work) -> None:
-    """Erase what is known of a player for risk rules. Money and prizes stay: they are the ledger's.
+async def tell_by_hand(told: PlayerFacts, *, actor: str, work: Work, now: datetime) -> PlayerFacts:
+    """Keep what a person told of a player; answers what is known afterwards. Whoever tells facts is a party of what the
+    player's claims credit from then on, as one who releases a claim is.
 
     Raises:
+        InvalidRequest: ``own_facts``: nobody tells facts of their own player id.
+    """
+    await _answer_for(told.player, actor=actor, work=work)
+    known = await tell_players(TellPlayers(told=(told,)), work=work, now=now)
+    return known[told.player]
+
+
+async def forget_player(player: str, *, actor: str, work: Work) -> None:
+    """Erase what is known of a player for risk rules. Money and prizes stay: they are the ledger's. Whoever erases facts
+    is a party as one who tells them is.
+
+    Raises:
+        InvalidRequest: ``own_facts``: nobody erases facts of their own player id.
         NotFound: ``player_unknown``.
     """
+    await _answer_for(player, actor=actor, work=work)
     if not await work.players.forget(player):
         raise NotFound("player_unknown", f"nothing is known of a player {player}")
+
+
+async def _answer_for(player: str, *, actor: str, work: Work) -> None:
+    if player == actor:
+        raise InvalidRequest("own_facts", f"somebody else must tell or erase what is known of {player}")
+    await work.parties.add_source(player_source(player), (PartyRole.RELEASER, actor))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.model import Campaign
 
 __all__ = ["Campaigns"]
@@ -37,6 +38,10 @@ class Campaigns(Protocol):
 
     async def keep_settings(self, campaign: Campaign, *, actor: str, now: datetime) -> None:
         """Store the settings of a locked or new campaign under their version, for good."""
+        ...
+
+    async def settings(self, campaign: UUID, versions: Iterable[int]) -> dict[int, CampaignSettings]:
+        """The settings of a campaign by version."""
         ...
 
     async def next_with_queue(self) -> UUID | None:

@@ -147,6 +147,11 @@ class SqlCampaigns:
         await self._tx.execute(_SET, values)
         await self._tx.execute(_KEEP, values)
 
+    async def settings(self, campaign: UUID, versions: Iterable[int]) -> dict[int, CampaignSettings]:
+        """See the port."""
+        values = {"id": campaign, "versions": sorted(set(versions))}
+        return {row.version: settings_of(row.document) for row in await self._tx.execute(_SETTINGS, values)}
+
     async def next_with_queue(self) -> UUID | None:
         """A campaign whose longest-waiting round its pool covers."""
         found: UUID | None = (await self._tx.execute(_NEXT)).scalar_one_or_none()
@@ -178,6 +183,10 @@ _SAVE = Write(
     "CAST(:granteds AS bigint[]), CAST(:queueds AS int[]), CAST(:queue_tails AS bigint[]), "
     "CAST(:versions AS int[]), CAST(:lows AS boolean[])) "
     "AS u(id, state, granted, queued, queue_tail, version, low) WHERE c.id = u.id",
+)
+_SETTINGS = text(
+    "SELECT version, CAST(settings AS text) AS document FROM campaign_settings "
+    "WHERE campaign = :id AND version = ANY (CAST(:versions AS int[]))"
 )
 _SET = text(
     "UPDATE campaigns SET settings = CAST(:settings AS jsonb), settings_version = :settings_version, "

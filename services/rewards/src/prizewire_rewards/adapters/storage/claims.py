@@ -126,6 +126,7 @@ def _claim_of(row: Any) -> Claim:
         reason=row.reason,
         findings=tuple(findings),
         version=row.version,
+        settings_version=row.settings_version,
     )
 
 
@@ -138,6 +139,7 @@ _BORN: tuple[tuple[str, str], ...] = (
     ("deadline", "timestamptz"),
     ("opened_at", "timestamptz"),
     ("version", "int"),
+    ("settings_version", "int"),
 )
 _DECIDED: tuple[tuple[str, str], ...] = (
     ("state", "text"),

@@ -1,6 +1,6 @@
 """Who is behind money, over PostgreSQL. A wallet keeps each party once, however many credits it gets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import orjson
 from sqlalchemy import text
@@ -38,6 +38,13 @@ class SqlParties:
         """See the port."""
         return parties_of((await self._tx.execute(_OF_SOURCE, {"source": source})).scalar_one())
 
+    async def of_sources(self, sources: Iterable[str]) -> dict[str, tuple[Party, ...]]:
+        """See the port."""
+        found: dict[str, tuple[Party, ...]] = {}
+        for row in await self._tx.execute(_OF_SOURCES, {"sources": sorted(set(sources))}):
+            found[row.source] = (*found.get(row.source, ()), (row.role, row.subject))
+        return found
+
     async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
         """See the port."""
         rows = sorted(
@@ -70,6 +77,10 @@ _ADD_SOURCE = text(
     "INSERT INTO source_parties (source, role, subject) VALUES (:source, :role, :subject) ON CONFLICT DO NOTHING"
 )
 _OF_SOURCE = text("SELECT parties_of(:source)")
+_OF_SOURCES = text(
+    "SELECT source, role, subject FROM source_parties WHERE source = ANY (CAST(:sources AS text[])) "
+    "ORDER BY source, role, subject"
+)
 _KEEP = Write(
     "wallet_parties",
     "INSERT INTO wallet_parties (player, asset, role, subject, alone) "

@@ -24,6 +24,7 @@ claims = Table(
     Column("rule", Text),
     Column("findings", JSONB, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("settings_version", Integer, nullable=False),
     CheckConstraint("(state IN ('open', 'held')) = (decided_at IS NULL)", name="claims_decided"),
     CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="claims_decider"),
     CheckConstraint("decided_by <> player OR decided_by = 'rewards'", name="claims_own"),

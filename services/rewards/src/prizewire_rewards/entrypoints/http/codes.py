@@ -17,6 +17,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "decider_is_party": 403,
     "own_claim": 403,
     "own_disownment": 403,
+    "own_facts": 403,
     "own_fee_withdrawal": 403,
     "own_receivable": 403,
     "own_reward": 403,

@@ -15,14 +15,13 @@ from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
 from prizewire_contracts.envelope import Timestamp
 from prizewire_contracts.text import EventReason, is_name
-from prizewire_rewards.domain.commands import TellPlayers
 from prizewire_rewards.domain.players import KycState, PlayerFacts
 from prizewire_rewards.entrypoints.answers.players import PlayerAnswer
 from prizewire_rewards.entrypoints.http.bodies import Body
 from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front
 from prizewire_rewards.entrypoints.http.parameters import PlayerInPath
-from prizewire_rewards.handlers.players import forget_player, tell_players
+from prizewire_rewards.handlers.players import forget_player, tell_by_hand
 
 __all__ = ["PlayerController"]
 
@@ -71,7 +70,7 @@ class PlayerController(Controller):
         "/{player:str}",
         guards=[require(Role.ADMIN)],
         summary="Tell facts of a player",
-        refusals={400: ("player_invalid",)},
+        refusals={400: ("player_invalid",), **refusing("own_facts")},
     )
     async def tell(
         self,
@@ -81,7 +80,9 @@ class PlayerController(Controller):
         data: JSONBody[PlayerBody],
         request: Request[Principal, Any, Any],
     ) -> PlayerAnswer:
-        """Keep what is said, as told now. Raw values of device and address are hashed and forgotten."""
+        """Keep what is said, as told now. Raw values of device and address are hashed and forgotten. Nobody tells facts of
+        their own player id.
+        """
         if not is_name(player):
             raise Problem(
                 status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
@@ -89,9 +90,8 @@ class PlayerController(Controller):
         now = front.clock.now()
 
         async def change(tx: AsyncConnection) -> PlayerAnswer:
-            known = await tell_players(
-                TellPlayers(told=(_told(front, player, data, now=now),)), work=front.works.of(tx), now=now
-            )
+            told = _told(front, player, data, now=now)
+            known = await tell_by_hand(told, actor=request.user.subject, work=front.works.of(tx), now=now)
             await front.audit.record(
                 tx,
                 actor=request.user.subject,
@@ -99,7 +99,7 @@ class PlayerController(Controller):
                 target=player,
                 detail={"facts": sorted(data.model_fields_set), "kyc_state": data.kyc_state},
             )
-            return _shown(known[player])
+            return _shown(known)
 
         return await front.attempt(change)
 
@@ -107,15 +107,17 @@ class PlayerController(Controller):
         "/{player:str}",
         guards=[require(Role.ADMIN)],
         summary="Erase what is known of a player",
-        refusals=refusing("player_unknown"),
+        refusals=refusing("player_unknown", "own_facts"),
     )
     async def forget(
         self, *, front: NamedDependency[Front], player: PlayerInPath, request: Request[Principal, Any, Any]
     ) -> None:
-        """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why."""
+        """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why. Nobody erases facts of
+        their own player id.
+        """
 
         async def change(tx: AsyncConnection) -> None:
-            await forget_player(player, work=front.works.of(tx))
+            await forget_player(player, actor=request.user.subject, work=front.works.of(tx))
             await front.audit.record(tx, actor=request.user.subject, action="player.forgotten", target=player)
 
         await front.attempt(change)
