@@ -15,6 +15,8 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
 from prizewire_chassis.stuck_checks import stuck_checks
 from prizewire_chassis.stuck_events import StuckEvents
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX
+from prizewire_contracts.topics import TOPICS
 
 __all__ = ["audit_check", "checks_job", "common_checks", "outbox_check"]
 
@@ -28,26 +30,45 @@ def audit_check(service: str) -> Check:
     return Check("audit.chain", partial(verify_chain, service=service), count=rows_of("audit_log"))
 
 
-def outbox_check() -> Check:
-    """The check that every event that is still to be published is there: the relay would pass over one that is not."""
-    return Check("outbox.waiting_is_there", _waiting_is_there, count=rows_of("outbox_waiting"))
+def outbox_check(service: str) -> Check:
+    """The check that every event that is still to be published is there, since the relay would pass over one that is not,
+    and that Kafka can take it from this service, since everything waits behind one that it does not take.
+    """
+    topics = [topic.name for topic in TOPICS if service in topic.producers]
+    return Check(
+        "outbox.waiting_is_there", partial(_waiting_is_there, topics=topics), count=rows_of("outbox_waiting")
+    )
 
 
 def common_checks(*, service: str, stuck: StuckEvents) -> list[Check]:
     """The checks that every service has."""
-    return [*stuck_checks(stuck), outbox_check(), audit_check(service)]
+    return [*stuck_checks(stuck), outbox_check(service), audit_check(service)]
 
 
-async def _waiting_is_there(tx: AsyncConnection) -> list[str]:
-    return [
+async def _waiting_is_there(tx: AsyncConnection, *, topics: Sequence[str]) -> list[str]:
+    missing = [
         f"event {row.id} of the outbox was not published, and is missing"
         for row in await tx.execute(_MISSING)
     ]
+    values = {"topics": topics, "most": MESSAGE_BYTES_MAX}
+    refused = [
+        f"event {row.id} of the outbox ({row.event_id}, {row.size} bytes, topic {row.topic!r}) cannot be published, and "
+        f"nothing behind it leaves: its topic must be one that this service writes, with at most {MESSAGE_BYTES_MAX} bytes"
+        for row in await tx.execute(_REFUSED, values)
+    ]
+    return missing + refused
 
 
 _MISSING = text(
     "SELECT w.id FROM outbox_waiting w WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = w.id) "
     "ORDER BY w.id LIMIT 100"
+)
+
+
+_REFUSED = text(
+    "SELECT o.id, o.event_id, left(o.topic, 200) AS topic, octet_length(o.value) AS size "
+    "FROM outbox_waiting w JOIN outbox o ON o.id = w.id "
+    "WHERE o.topic <> ALL(CAST(:topics AS text[])) OR octet_length(o.value) > :most ORDER BY o.id LIMIT 100"
 )
 
 

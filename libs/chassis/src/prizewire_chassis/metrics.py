@@ -17,6 +17,7 @@ __all__ = [
     "JOB_FAILURES",
     "OFFSETS_WRONG",
     "OUTBOX_AGE",
+    "OUTBOX_BLOCKED",
     "OUTBOX_WAITING",
     "REFUSED",
     "RELAYED",
@@ -75,6 +76,11 @@ OUTBOX_WAITING = Gauge(
     "prizewire_outbox_waiting", "Events committed and not yet published, counted up to 100,000."
 )
 OUTBOX_AGE = Gauge("prizewire_outbox_age_seconds", "Age of the oldest event that waits in the outbox.")
+OUTBOX_BLOCKED = Gauge(
+    "prizewire_outbox_blocked",
+    "1 while the event that is next to leave the outbox is refused for what it is, and everything waits behind it; else 0. "
+    "Of the process that relays.",
+)
 JOB_FAILURES = Counter("prizewire_job_failures_total", "Runs of a periodic job that raised.", ["job"])
 BREACHES = Gauge(
     "prizewire_invariant_breaches",

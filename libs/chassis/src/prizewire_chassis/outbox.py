@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database, Write, after_commit, is_transient, later
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING, RELAYED
+from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_BLOCKED, OUTBOX_WAITING, RELAYED
 from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
 from prizewire_contracts.trust import MessageKey
@@ -125,7 +126,7 @@ _INSERT = Write(
 _TAKE = (
     "WITH next AS MATERIALIZED (SELECT id FROM outbox_waiting ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED), "
     "taken AS (DELETE FROM outbox_waiting w USING next WHERE w.id = next.id) "
-    "SELECT o.id, o.topic, o.key, o.value FROM next "
+    "SELECT o.id, o.topic, o.key, o.value, o.event_id FROM next "
     "CROSS JOIN LATERAL (SELECT * FROM outbox o WHERE o.id = next.id LIMIT 1) o ORDER BY o.id"
 )
 _PUT_BACK = "INSERT INTO outbox_waiting (id) SELECT unnest(CAST($1 AS bigint[]))"
@@ -201,24 +202,54 @@ class Relay:
             rows = await connection.fetch(_TAKE, _BATCH)
             if not rows:
                 return 0
-            sends = [
-                await self._producer.send(topic, key=key, value=value, headers=HEADERS)
-                for _, topic, key, value in rows
-            ]
-            results = await asyncio.gather(*sends, return_exceptions=True)
-            delivered: list[int] = []
-            failure: BaseException | None = None
-            for row, result in zip(rows, results, strict=True):
-                if isinstance(result, BaseException):
-                    failure = result
-                    break
-                delivered.append(row["id"])
-            if failure is not None:
-                await connection.execute(_PUT_BACK, [row["id"] for row in rows[len(delivered) :]])
-        RELAYED.inc(len(delivered))
-        if failure is not None:
+            results = await self._send(rows)
+            failed = next((place for place, result in enumerate(results) if result is not None), None)
+            if failed is not None:
+                await connection.execute(_PUT_BACK, [row["id"] for row in rows[failed:]])
+        RELAYED.inc(len(rows) if failed is None else failed)
+        failure = None if failed is None else results[failed]
+        if failed is not None and failure is not None:
+            _tell_not_sent(rows[failed], failure)
             raise failure
-        return len(delivered)
+        OUTBOX_BLOCKED.set(0)
+        return len(rows)
+
+    async def _send(self, rows: Sequence[asyncpg.Record]) -> list[BaseException | None]:
+        """What became of each row, None where it was delivered; the last is one that could not even be handed over."""
+        sends = []
+        refused: list[BaseException | None] = []
+        for row in rows:
+            try:
+                sends.append(
+                    await self._producer.send(
+                        row["topic"], key=row["key"], value=row["value"], headers=HEADERS
+                    )
+                )
+            except Exception as error:  # noqa: BLE001 - those before it are on their way already
+                refused = [error]
+                break
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        delivered = [result if isinstance(result, BaseException) else None for result in results]
+        return delivered + refused
+
+
+def _tell_not_sent(row: asyncpg.Record, error: BaseException) -> None:
+    """Name the event that everything waits behind. One that Kafka refuses for what it is needs a person."""
+    refused = isinstance(error, KafkaError) and (
+        isinstance(error, UnknownTopicOrPartitionError) or not error.retriable
+    )
+    OUTBOX_BLOCKED.set(int(refused))
+    _log.log(
+        logging.ERROR if refused else logging.WARNING,
+        "kafka refuses an event of the outbox; nothing behind it leaves"
+        if refused
+        else "event of the outbox not sent; it is tried again",
+        id=row["id"],
+        topic=row["topic"],
+        event_id=row["event_id"],
+        bytes=len(row["value"]),
+        error=repr(error),
+    )
 
 
 async def measure_waiting(db: Database, *, clock: Clock) -> bool:

@@ -6,10 +6,11 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.inbox_rig import held
+from libs.chassis.tests.integration.inbox_rig import TOPIC, held
 from prizewire_chassis import checks
 from prizewire_chassis.checks import checks_job, outbox_check
 from prizewire_chassis.http import Check, rows_of
+from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 
 
 def breaches(name):
@@ -82,7 +83,7 @@ async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
     """One that was deleted before it was published is told; the others are not."""
     async with db.transaction() as tx:
         await outbox.add(tx, [held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)])
-    check = outbox_check()
+    check = outbox_check("payouts")
     async with db.transaction() as tx:
         assert await check.run(tx) == []
         assert await check.count(tx) == 2
@@ -91,6 +92,28 @@ async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
     async with db.transaction() as tx:
         [breach] = await check.run(tx)
     assert breach.endswith("of the outbox was not published, and is missing")
+
+
+@pytest.mark.parametrize(
+    ("topic", "size"),
+    [("prizewire.nowhere.v1", 10), ("prizewire.rewards.v1", 10), (TOPIC, MESSAGE_BYTES_MAX + 1)],
+)
+async def test_an_event_that_kafka_does_not_take_is_told(db, outbox, topic, size):
+    """A topic that is unknown or of another service, or too many bytes: the sentence names the row."""
+    insert = (
+        "WITH made AS (INSERT INTO outbox (topic, key, value, event_id, created_at) VALUES "
+        "(:topic, 'k', convert_to(repeat('x', :size), 'UTF8'), 'e-1', now()) RETURNING id) "
+        "INSERT INTO outbox_waiting (id) SELECT id FROM made"
+    )
+    async with db.transaction() as tx:
+        await outbox.add(tx, [held(outbox, uuid4(), 1)])
+        await tx.execute(text(insert), {"topic": topic, "size": size})
+        number = (await tx.execute(text("SELECT id FROM outbox WHERE event_id = 'e-1'"))).scalar_one()
+    async with db.transaction() as tx:
+        [breach] = await outbox_check("payouts").run(tx)
+    assert breach.startswith(
+        f"event {number} of the outbox (e-1, {size} bytes, topic {topic!r}) cannot be published"
+    )
 
 
 async def test_rows_are_counted(db):

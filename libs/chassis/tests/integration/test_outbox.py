@@ -6,12 +6,17 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from prizewire_chassis import outbox as outbox_module
+from prizewire_chassis.kafka import build_producer
 from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING
 from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
+from prizewire_contracts.decode import SENT_BYTES_MAX
+from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_devstack.testing import eventually
 
@@ -140,6 +145,67 @@ async def test_what_follows_a_failed_send_is_sent_again_behind_it(db, outbox, ev
         await relay.stop()
     assert producer.sent == [batch[0], batch[1], batch[3], batch[4], batch[2], batch[3], batch[4]]
     assert "relay interrupted" in [line["event"] for line in lines]
+
+
+@pytest.mark.parametrize("bad", [("topic", "prizewire.nowhere.v1"), ("value", b"x" * (SENT_BYTES_MAX + 1))])
+async def test_an_event_that_kafka_refuses_is_named_and_not_overtaken(
+    db, owner, settings, outbox, events, clock, make_topic, bad
+):
+    """What is before it leaves once; it and what is behind it stay, until it is mended."""
+    topic, (column, value) = make_topic(partitions=1), bad
+    stored = [
+        EncodedEvent(
+            topic=topic, key=event.key, value=event.value, event_id=event.event_id, kind=event.kind,
+            subject=event.subject,
+        )
+        for event in events(3)
+    ]  # fmt: skip
+    async with db.transaction() as tx:
+        await outbox.add(tx, stored)
+    wanted = getattr(stored[1], column)
+    change = text(f"UPDATE outbox SET {column} = :value WHERE event_id = :id")
+    async with owner.transaction() as tx:
+        await tx.execute(change, {"value": value, "id": stored[1].event_id})
+    producer = build_producer(settings)
+    producer.client._request_timeout_ms = 500
+    await producer.start()
+    relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
+
+    def told() -> list[dict[str, object]]:
+        return [line for line in lines if line["event"].startswith("kafka refuses an event of the outbox")]
+
+    with capture_logs() as lines:
+        relay.start()
+        await eventually(lambda: len(told()) > 1, deadline_s=60)
+    assert {(line["log_level"], line["event_id"]) for line in told()} == {("error", stored[1].event_id)}
+    assert await waiting(db) == 2
+    assert REGISTRY.get_sample_value("prizewire_outbox_blocked") == 1
+    async with owner.transaction() as tx:
+        await tx.execute(change, {"value": wanted, "id": stored[1].event_id})
+
+    async def empty() -> bool:
+        return await waiting(db) == 0
+
+    await eventually(empty, deadline_s=60)
+    await relay.stop()
+    assert REGISTRY.get_sample_value("prizewire_outbox_blocked") == 0
+    consumer = AIOKafkaConsumer(topic, auto_offset_reset="earliest", **login_of(settings))
+    async with consumer:
+        arrived = [(await consumer.getone()).value for _ in stored]
+        assert arrived == [event.value for event in stored]
+        assert await consumer.end_offsets([TopicPartition(topic, 0)]) == {TopicPartition(topic, 0): 3}
+    await producer.stop()
+
+
+def login_of(settings) -> dict[str, str]:
+    """How a client logs in."""
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": settings.kafka_sasl_username,
+        "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+    }
 
 
 async def test_a_second_relay_sends_nothing_beside_the_first(db, outbox, events, clock):
