@@ -35,6 +35,8 @@ class Installation:
         self.settled: dict[str, dict[str, Any] | None] = {}
         self.wanted: dict[str, dict[str, Any] | None] = {}
         self.taken: dict[str, dict[str, Any] | None] = {}
+        self.entries: dict[str, dict[str, Any] | None] = {}
+        self.terms: dict[str, dict[str, Any] | None] = {}
         self.asked: list[str] = []
         self.page_limit = 200
         self.end("r1", days_ago=2)
@@ -85,6 +87,14 @@ class Installation:
         self.wanted[name] = {**both, "state": "paid", "changed_at": at, **changes}
         self.taken[name] = {**both, "state": "paid", "stored_at": at}
 
+    def enter(self, name: str, *, days_ago: float, **changes: Any) -> None:
+        """An earned entry into the round ``name`` that is final; ``changes`` say otherwise of what rewards took."""
+        at = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
+        both = {"round_id": name, "asset": "EURC"}
+        entry = {"entry_id": f"e-{name}", "player": "ann", "amount": "2.00", "state": "earned"}
+        self.entries[name] = {**both, **entry, "changed_at": at, **changes}
+        self.terms[name] = {**both, "fee": "2.00", "state": "FINALIZED"}
+
     def page(self, of: dict[str, Any], at: str, query: httpx.QueryParams) -> httpx.Response:
         """A page of what is there, the newest first."""
         begin = query.get("since", query.get("from"))
@@ -104,29 +114,32 @@ class Installation:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
-        match request.url.path.split("/")[2:]:
-            case ["services", service, "checks"]:
-                if service in self.down:
-                    return httpx.Response(502, json={"code": "service_unreachable", "detail": "away"})
-                return httpx.Response(200, json={"checks": self.checks[service]})
-            case ["rounds", "ended"]:
-                return self.page(self.ended, "ended_at", query)
-            case ["rewards", "rounds"]:
+        pages = {
+            "rounds/ended": (self.ended, "ended_at"),
+            "rewards/rounds/booked": (self.heads, "changed_at"),
+            "rewards/rounds/entries": (self.entries, "changed_at"),
+            "rewards/payouts/asked": (self.wanted, "changed_at"),
+            "admin/payouts/known/changed": (self.taken, "stored_at"),
+        }
+        by_ids = {
+            "rewards/rounds": self.booked,
+            "rounds/settled": self.settled,
+            "rounds/entry-terms": self.terms,
+            "rewards/payouts": self.wanted,
+            "admin/payouts/known": self.taken,
+        }
+        path = request.url.path.removeprefix("/api/")
+        if path in pages:
+            return self.page(*pages[path], query)
+        if path in by_ids:
+            if path == "rewards/rounds":
                 self.asked += query["ids"].split(",")
-                return self.those(self.booked, query)
-            case ["rewards", "rounds", "booked"]:
-                return self.page(self.heads, "changed_at", query)
-            case ["rounds", "settled"]:
-                return self.those(self.settled, query)
-            case ["rewards", "payouts", "asked"]:
-                return self.page(self.wanted, "changed_at", query)
-            case ["rewards", "payouts"]:
-                return self.those(self.wanted, query)
-            case ["admin", "payouts", "known", "changed"]:
-                return self.page(self.taken, "stored_at", query)
-            case ["admin", "payouts", "known"]:
-                return self.those(self.taken, query)
-        raise AssertionError(request.url)
+            return self.those(by_ids[path], query)
+        kind, service, checks = path.split("/")
+        assert (kind, checks) == ("services", "checks"), request.url
+        if service in self.down:
+            return httpx.Response(502, json={"code": "service_unreachable", "detail": "away"})
+        return httpx.Response(200, json={"checks": self.checks[service]})
 
 
 def when(ended: dict[str, Any]) -> datetime:
@@ -177,7 +190,7 @@ def test_everything_holds(run: Any) -> None:
         [service, "sums", "ok", "7"] for service in SERVICES_WITH_API
     ]
     assert "prizes_are_those_settled" in said
-    assert "8 invariants hold; 2 rounds that ended were compared, which are all." in said
+    assert "9 invariants hold; 2 rounds that ended were compared, which are all." in said
 
 
 def test_rounds_that_were_not_compared_again_are_told(
@@ -445,6 +458,40 @@ def test_rewards_and_payouts_must_agree(
     for one in broken:
         assert one.breaches[0].startswith("payout p1: ")
         assert said in one.breaches[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "terms", "said"),
+    [
+        ({}, None, "settlement does not know round r1"),
+        ({"state": "paid"}, None, "settlement does not know round r1"),
+        ({"amount": "900.00"}, {}, "settlement asks for 2.00 EURC"),
+        ({"asset": "USDC"}, {}, "settlement asks for 2.00 EURC"),
+        ({}, {"fee": None, "asset": None}, "settlement asks for no fee"),
+        ({}, {"state": "OPEN"}, "settlement has round r1 as OPEN"),
+        ({"state": "paid"}, {"state": "OPEN"}, None),
+        ({"state": "refused"}, None, None),
+        ({"state": "refunded"}, None, None),
+        ({"state": "closed"}, {"state": "VOIDED"}, None),
+    ],
+)
+def test_entries_are_into_rounds_of_settlement(
+    api: Api,
+    installation: Installation,
+    entry: dict[str, Any],
+    terms: dict[str, Any] | None,
+    said: str | None,
+) -> None:
+    """For their fee; what holds no fee needs none."""
+    installation.enter("r0", days_ago=1)
+    assert verify(api).good
+    installation.enter("r1", days_ago=1, **entry)
+    known = installation.terms["r1"]
+    installation.terms["r1"] = None if terms is None or known is None else {**known, **terms}
+    broken = verify(api).broken
+    assert [one.invariant for one in broken] == ([] if said is None else ["entries_are_into_rounds"])
+    if said is not None:
+        assert said in broken[0].breaches[0]
 
 
 def test_a_payout_may_be_on_its_way(api: Api, installation: Installation, tmp_path: Path) -> None:

@@ -79,6 +79,29 @@ async def test_the_fee_is_taken_from_top_ups_first(rig: Rig, match: Match) -> No
     assert await rig.breaches() == []
 
 
+async def test_entries_are_listed_by_their_last_change(rig: Rig, match: Match) -> None:
+    """For who compares them with settlement: page by page, and from a moment on."""
+    for player in ("ann", "bob"):
+        await rich(rig, player, topup="5.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
+    rig.clock.advance(timedelta(minutes=1))
+    since = rig.clock.now().isoformat()
+    await rig.feed(rig.settlements, entered(match, "bob", version=3))
+    path = "/api/rewards/rounds/entries"
+    async with rig.client("olga", "operator") as client:
+        first = (await client.get(path, params={"limit": "1"})).json()
+        rest = (await client.get(path, params={"cursor": first["next_cursor"]})).json()
+        later = (await client.get(path, params={"since": since})).json()
+        wrong = await client.get(path, params={"since": "soon"})
+    found = [*first["items"], *rest["items"]]
+    names = ("player", "asset", "amount", "state", "round_id")
+    assert [[one[name] for name in names] for one in found] == [
+        [player, found[0]["asset"], "5.00", "paid", str(match.round_id)] for player in ("bob", "ann")
+    ]
+    assert [one["player"] for one in later["items"]] == ["bob"]
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "period_invalid")
+
+
 async def test_a_wallet_that_does_not_cover_the_fee_pays_nothing(rig: Rig, match: Match) -> None:
     """The entry is refused whole, and what follows the event in its round goes on."""
     await rich(rig, "ann", winnings="1.00", topup="3.99")

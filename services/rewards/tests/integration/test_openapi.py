@@ -53,6 +53,7 @@ CALLS: list[tuple[str, str, str, dict[str, str], Any]] = [
     ("player", "GET", "/api/rewards", {}, None),
     ("olga", "GET", "/api/rewards/rounds", {"ids": "$round"}, None),
     ("olga", "GET", "/api/rewards/rounds/booked", {}, None),
+    ("olga", "GET", "/api/rewards/rounds/entries", {}, None),
     ("olga", "GET", "/api/rewards/payouts", {"ids": "$payout"}, None),
     ("olga", "GET", "/api/rewards/payouts/asked", {}, None),
     ("olga", "POST", "/api/rewards/{reward_id}/release", {}, REASON),

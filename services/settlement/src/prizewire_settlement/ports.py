@@ -30,6 +30,7 @@ __all__ = [
     "Changes",
     "CompetitionStore",
     "EndedRound",
+    "EntryTerms",
     "EventSink",
     "Incomplete",
     "Queries",
@@ -190,6 +191,18 @@ class EndedRound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryTerms:
+    """A round, and what the rule that it is bound to asks of whoever enters it: ``fee`` in minor units of ``asset``, both
+    None where entering is free.
+    """
+
+    round_id: UUID
+    state: RoundState
+    asset: Asset | None
+    fee: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettledRound:
     """A round with the figures of its newest settlement. ``digest`` is that of its lines, as events carry it."""
 
@@ -244,6 +257,9 @@ class Queries(Protocol):
         """Those of the rounds that were settled, in whatever state they are, by id. The lines of one round at a time are
         in memory.
         """
+
+    async def entry_terms(self, ids: Sequence[UUID]) -> list[EntryTerms]:
+        """Those of the rounds that are known, in whatever state they are, by id."""
 
     async def refused_count(self) -> int:
         """How many rounds are refused."""

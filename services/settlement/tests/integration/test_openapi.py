@@ -35,6 +35,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("operator", "GET", "/api/rounds", None),
     ("operator", "GET", "/api/rounds/ended", None),
     ("operator", "GET", "/api/rounds/settled", None),
+    ("operator", "GET", "/api/rounds/entry-terms", None),
     ("operator", "GET", "/api/rounds/{round_id}", None),
     ("operator", "GET", "/api/rounds/{round_id}/lines", None),
     ("operator", "GET", "/api/rounds/{round_id}/lines.csv", None),
@@ -95,7 +96,7 @@ async def test_every_route_answers_as_documented(open_service: Opener) -> None:
     people["source"] = {"authorization": f"Bearer {made.json()['token']}"}
     for who, method, path, body in CALLS:
         headers = {**people[who], "idempotency-key": uuid4().hex}
-        query = {"ids": str(values["round_id"])} if path.endswith("/settled") else None
+        query = {"ids": str(values["round_id"])} if path.endswith(("/settled", "/entry-terms")) else None
         real = await service.client.request(
             method, path.format(**values), params=query, json=body, headers=headers
         )

@@ -228,6 +228,24 @@ async def test_rounds_that_ended_are_listed_the_last_one_first(service: Service)
         assert (wrong.status_code, wrong.json()["code"]) == (400, "period_invalid"), since
 
 
+async def test_what_it_costs_to_enter_rounds_is_told_by_their_ids(service: Service) -> None:
+    """By the rule that a round is bound to; unknown ones are left out."""
+    await service.create(id="free")
+    await service.create(id="paid", entry_fee={"asset": "EURC", "amount": "2.50"})
+    await service.take(
+        match_event("opened", "m1", data={"competition": "free"}),
+        match_event("opened", "m2", data={"competition": "paid"}),
+    )
+    ids = [str(subject_of(name)) for name in ("m1", "m2", "m9")]
+    answer = await service.client.get(
+        "/api/rounds/entry-terms", params={"ids": ",".join(ids)}, headers=service.as_("operator")
+    )
+    assert {one["round_id"]: (one["state"], one["asset"], one["fee"]) for one in answer.json()["items"]} == {
+        ids[0]: ("OPEN", None, None),
+        ids[1]: ("OPEN", "EURC", "2.50"),
+    }
+
+
 async def test_what_was_settled_of_rounds_is_told_by_their_ids(service: Service) -> None:
     """In whatever state they are, with the digest that the events carry; unknown and unsettled ones are left out."""
     await service.create(id="slow", dispute_window_s=3_600)

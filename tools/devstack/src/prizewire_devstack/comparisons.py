@@ -2,6 +2,7 @@
 
 - Of every round that ended, the prizes that rewards has are those settled.
 - Every round that rewards booked is one that settlement settled, with the same figures and lines.
+- Every entry that rewards took is into a round that settlement knows, for its fee.
 - Every payout that rewards asked for is known to payouts, to the same payee with the same amount.
 - Every payout that payouts has was asked for by rewards, likewise, and rewards knows of its end.
 """
@@ -39,6 +40,9 @@ COMPARED_PAYOUTS: Final = ("player", "asset", "pay_amount")
 CLOSED: Final = frozenset({"paid", "failed", "rejected", "cancelled", "returned"})
 """States of a payout in which its money has moved, or moves back."""
 
+HOLDS_FEES: Final = frozenset({"paid", "earned"})
+"""States of an entry in which its fee is taken."""
+
 Comparison = Callable[[Api, datetime | None, datetime], Listed]
 """One direction over these services, of what is as young as the first moment or younger; the second one is now."""
 
@@ -65,6 +69,19 @@ def booked_rounds(api: Api, since: datetime | None, now: datetime) -> Listed:
         items=_items(api, "/api/rewards/rounds/booked", since=since),
         ask=lambda ids: _known(api, "/api/rounds/settled", "round_id", ids),
         differs=_of_booked,
+    )
+
+
+def taken_entries(api: Api, since: datetime | None, now: datetime) -> Listed:
+    """What rewards took for entries, held against settlement, which is never behind."""
+    del now
+    return Listed(
+        name="entries_are_into_rounds",
+        key="round_id",
+        at="changed_at",
+        items=_items(api, "/api/rewards/rounds/entries", since=since),
+        ask=lambda ids: _known(api, "/api/rounds/entry-terms", "round_id", ids),
+        differs=_of_entry,
     )
 
 
@@ -95,6 +112,7 @@ def taken_payouts(api: Api, since: datetime | None, now: datetime) -> Listed:
 COMPARISONS: Final[Mapping[str, tuple[frozenset[str], Comparison]]] = {
     "prizes_are_those_settled": (frozenset({"settlement", "rewards"}), settled_rounds),
     "rounds_were_settled": (frozenset({"settlement", "rewards"}), booked_rounds),
+    "entries_are_into_rounds": (frozenset({"settlement", "rewards"}), taken_entries),
     "payouts_are_known": (frozenset({"rewards", "payouts"}), asked_payouts),
     "payouts_were_asked_for": (frozenset({"rewards", "payouts"}), taken_payouts),
 }
@@ -166,6 +184,21 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
     for name in COMPARED_HEADS:
         if booked[name] != settled[name]:
             return f"{has}, settlement says otherwise ({name} differs)"
+    return None
+
+
+def _of_entry(entry: Item, terms: Item | None) -> str | None:
+    """What settlement does not know of an entry that holds money, or held it to its end."""
+    if entry["state"] not in HOLDS_FEES:
+        return None
+    took = f"entry {entry['entry_id']}: rewards took {entry['amount']} {entry['asset']} of {entry['player']}"
+    if terms is None:
+        return f"{took}, settlement does not know round {entry['round_id']}"
+    if (entry["amount"], entry["asset"]) != (terms["fee"], terms["asset"]):
+        asks = "no fee" if terms["fee"] is None else f"{terms['fee']} {terms['asset']}"
+        return f"{took}, settlement asks for {asks} in round {entry['round_id']}"
+    if entry["state"] == "earned" and terms["state"] != "FINALIZED":
+        return f"{took} for good, settlement has round {entry['round_id']} as {terms['state']}"
     return None
 
 

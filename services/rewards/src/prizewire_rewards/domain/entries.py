@@ -14,6 +14,7 @@ __all__ = [
     "ENTRY_EDGES",
     "ENTRY_START",
     "NOT_REFUNDABLE",
+    "ChangedEntry",
     "Entry",
     "EntryEnd",
     "EntryRound",
@@ -100,6 +101,19 @@ class Entry:
     from_winnings: int = 0
     code: str | None = None
     version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedEntry:
+    """What an entry took, and when that changed last: to be compared with what settlement says of its round."""
+
+    entry_id: UUID
+    round_id: UUID
+    player: str
+    asset: str
+    amount: int
+    state: EntryState
+    changed_at: datetime
 
 
 def split_fee(*, amount: int, topup: int, winnings: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.entries import ChangedEntry
 from prizewire_rewards.domain.players import PlayerFacts
 from prizewire_rewards.domain.statement import Statement
 from prizewire_rewards.domain.views import (
@@ -91,6 +92,12 @@ class Queries(MoneyQueries, FeeQueries, DisownmentQueries, Protocol):
         self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
     ) -> list[AskedPayout]:
         """Payouts that changed at ``since`` or later, the last change first, those before a (time, id)."""
+        ...
+
+    async def changed_entries(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[ChangedEntry]:
+        """Entries that changed at ``since`` or later, the last change first, those before a (time, id)."""
         ...
 
     async def asked_payouts(self, ids: Sequence[UUID]) -> list[AskedPayout]:

@@ -22,7 +22,15 @@ from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMN
 from prizewire_settlement.adapters.settled import settled_rounds
 from prizewire_settlement.domain.model import Competition, Line, PlayerResult, Round, Rule
 from prizewire_settlement.domain.results import results_of
-from prizewire_settlement.ports import EndedRound, Incomplete, RoundFilter, RoundRecord, SettledRound
+from prizewire_settlement.domain.states import RoundState
+from prizewire_settlement.ports import (
+    EndedRound,
+    EntryTerms,
+    Incomplete,
+    RoundFilter,
+    RoundRecord,
+    SettledRound,
+)
 
 __all__ = ["LINES_IN_LINEAGE_MAX", "LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
 
@@ -166,6 +174,18 @@ class PostgresQueries:
         """See the port."""
         return await settled_rounds(self._tx, ids, asset_of=self._rules.asset)
 
+    async def entry_terms(self, ids: Sequence[UUID]) -> list[EntryTerms]:
+        """See the port."""
+        return [
+            EntryTerms(
+                round_id=row.id,
+                state=RoundState(row.state),
+                asset=None if row.entry_asset is None else self._rules.asset(row.entry_asset),
+                fee=row.entry_amount,
+            )
+            for row in await self._tx.execute(_ENTRY_TERMS, {"ids": list(ids)})
+        ]
+
     async def refused_count(self) -> int:
         """See the port."""
         found: int = (await self._tx.execute(_REFUSED_COUNT)).scalar_one()
@@ -295,4 +315,9 @@ _LINES = text(
 _LINE_PAGE = text(
     "SELECT line, player, place, amount FROM settlement_lines "
     "WHERE round_id = :id AND version = :version AND line > :after ORDER BY line LIMIT :limit"
+)
+_ENTRY_TERMS = text(
+    "SELECT d.id, d.state, r.entry_asset, r.entry_amount FROM rounds d JOIN competition_rules r "
+    "ON r.competition_id = d.competition_id AND r.version = d.rule_version "
+    "WHERE d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id"
 )

@@ -1,4 +1,4 @@
-"""What is compared with other services: booked rounds and payouts that were asked for, the last change first."""
+"""What is compared with other services: booked rounds, entries, and payouts asked for, the last change first."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,9 +8,10 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_rewards.domain.entries import ChangedEntry, EntryState
 from prizewire_rewards.domain.views import AskedPayout, BookedRound
 
-__all__ = ["asked_payouts", "changed_payouts", "changed_rounds"]
+__all__ = ["asked_payouts", "changed_entries", "changed_payouts", "changed_rounds"]
 
 Place = tuple[datetime, UUID]
 """Time and id of a row."""
@@ -30,6 +31,15 @@ async def changed_payouts(
     """A page of the payouts that changed at ``since`` or later."""
     statement, values = _page(_PAYOUT, since, before, limit)
     return [AskedPayout(**row) for row in (await tx.execute(statement, values)).mappings()]
+
+
+async def changed_entries(
+    tx: AsyncConnection, *, since: datetime | None, before: Place | None, limit: int
+) -> list[ChangedEntry]:
+    """A page of the entries that changed at ``since`` or later."""
+    statement, values = _page(_ENTRY, since, before, limit)
+    rows = (await tx.execute(statement, values)).mappings()
+    return [ChangedEntry(**{**row, "state": EntryState(row["state"])}) for row in rows]
 
 
 async def asked_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[AskedPayout]:
@@ -58,4 +68,5 @@ _ROUND = (
     "organizer_player, unclaimed, digest, changed_at FROM rounds"
 )
 _PAYOUT = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, changed_at FROM payouts"
+_ENTRY = "SELECT id AS entry_id, round_id, player, asset, amount, state, changed_at FROM entries"
 _PAYOUTS_OF = text(f"{_PAYOUT} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id")

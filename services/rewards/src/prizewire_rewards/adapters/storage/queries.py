@@ -11,7 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.adapters.storage.campaigns import settings_of
 from prizewire_rewards.adapters.storage.claims import SqlClaims, list_claims
-from prizewire_rewards.adapters.storage.compared import asked_payouts, changed_payouts, changed_rounds
+from prizewire_rewards.adapters.storage.compared import (
+    asked_payouts,
+    changed_entries,
+    changed_payouts,
+    changed_rounds,
+)
 from prizewire_rewards.adapters.storage.disownments import disownment, disownments
 from prizewire_rewards.adapters.storage.entries import list_entries
 from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
@@ -22,6 +27,7 @@ from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.prizes import PARTS, list_prizes
 from prizewire_rewards.domain.claims import Claim
 from prizewire_rewards.domain.disownments import Disownment, DisownmentState
+from prizewire_rewards.domain.entries import ChangedEntry
 from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.fees import FeeBalance, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.domain.ledger import Account
@@ -202,6 +208,12 @@ class SqlQueries:
     ) -> list[AskedPayout]:
         """Payouts by their last change, newest first."""
         return await changed_payouts(self._tx, since=since, before=before, limit=limit)
+
+    async def changed_entries(
+        self, *, since: datetime | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[ChangedEntry]:
+        """Entries by their last change, newest first."""
+        return await changed_entries(self._tx, since=since, before=before, limit=limit)
 
     async def asked_payouts(self, ids: Sequence[UUID]) -> list[AskedPayout]:
         """These payouts, those that were asked for."""

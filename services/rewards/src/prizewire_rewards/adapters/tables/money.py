@@ -70,6 +70,7 @@ entries = Table(
     Index("entries_paid", "round_id", "id", postgresql_where=text("state = 'paid'")),
     Index("entries_listed", "player", "entered_at", "id"),
     Index("entries_correlation", "correlation_id"),
+    Index("entries_changed", "changed_at", "id"),
 )
 topups = Table(
     "topups",

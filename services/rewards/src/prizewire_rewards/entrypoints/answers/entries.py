@@ -8,7 +8,7 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.entries import EntryState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = ["EntryAnswer"]
+__all__ = ["ChangedEntryAnswer", "EntryAnswer"]
 
 
 class EntryAnswer(AnswerModel):
@@ -33,3 +33,15 @@ class EntryAnswer(AnswerModel):
     ]
     correlation_id: CorrelationId
     entered_at: Annotated[Moment, Field(description="When the entry was asked for first.")]
+
+
+class ChangedEntryAnswer(AnswerModel):
+    """What an entry took, to be compared with what it costs to enter its round."""
+
+    entry_id: Id
+    round_id: Id
+    player: Player
+    asset: AssetCode
+    amount: Annotated[Money, Field(description="The fee.", examples=["2.50"])]
+    state: Annotated[EntryState, Field(examples=["earned"])]
+    changed_at: Annotated[Moment, Field(description="When it was made or last changed.")]

@@ -14,8 +14,10 @@ from prizewire_chassis.auth import require
 from prizewire_chassis.http import page_limit
 from prizewire_chassis.http.answers import Items, PageOf
 from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_rewards.domain.entries import ChangedEntry
 from prizewire_rewards.domain.states import PayoutState, RoundState
 from prizewire_rewards.domain.views import AskedPayout, BookedRound, RoundSums
+from prizewire_rewards.entrypoints.answers.entries import ChangedEntryAnswer
 from prizewire_rewards.entrypoints.answers.rounds import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, page_of, time_cursor
 
@@ -76,6 +78,29 @@ class RoundController(Controller):
         last = [found[-1].changed_at.isoformat(), str(found[-1].round_id)] if found else None
         return page_of([_booked(front, one) for one in found], limit=size, cursor=last)
 
+    @get(
+        "/entries",
+        guards=[require(*OVERSEERS)],
+        summary="Entries into rounds, the last change first",
+        refusals={400: ("period_invalid",)},
+    )
+    async def entries(
+        self,
+        *,
+        front: NamedDependency[Front],
+        since: _Since = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[ChangedEntryAnswer]:
+        """An entry that changes while the pages are read comes to the front, and is not met again."""
+        size = page_limit(limit)
+        begin, before = _moment(since), time_cursor(cursor)
+        found = await front.read(
+            lambda queries: queries.changed_entries(since=begin, before=before, limit=size)
+        )
+        last = [found[-1].changed_at.isoformat(), str(found[-1].entry_id)] if found else None
+        return page_of([_entry(front, one) for one in found], limit=size, cursor=last)
+
 
 class AskedPayoutController(Controller):
     """Payouts that were asked for."""
@@ -135,6 +160,18 @@ def _booked(front: Front, found: BookedRound) -> BookedRoundAnswer:
         organizer_player=found.organizer_player,
         unclaimed=wire(found.unclaimed),
         digest=found.digest,
+        changed_at=found.changed_at,
+    )
+
+
+def _entry(front: Front, found: ChangedEntry) -> ChangedEntryAnswer:
+    return ChangedEntryAnswer(
+        entry_id=found.entry_id,
+        round_id=found.round_id,
+        player=found.player,
+        asset=found.asset,
+        amount=front.wire(found.asset, found.amount),
+        state=found.state,
         changed_at=found.changed_at,
     )
 

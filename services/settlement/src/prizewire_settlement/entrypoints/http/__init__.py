@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from prizewire_settlement.entrypoints.http.competitions import competition_controller
 from prizewire_settlement.entrypoints.http.ended import ended_controller
+from prizewire_settlement.entrypoints.http.entry_terms import entry_terms_controller
 from prizewire_settlement.entrypoints.http.matches import match_controller
 from prizewire_settlement.entrypoints.http.parts import HttpParts
 from prizewire_settlement.entrypoints.http.rounds import round_controller
@@ -20,6 +21,7 @@ def build_controllers(parts: HttpParts) -> list[ControllerRouterHandler]:
         round_controller(parts),
         ended_controller(parts),
         settled_controller(parts),
+        entry_terms_controller(parts),
         match_controller(parts),
         source_token_controller(parts),
     ]

@@ -10,11 +10,11 @@ from prizewire_chassis.http.answers import Items
 from prizewire_settlement.entrypoints.http.parts import HttpParts, readers
 from prizewire_settlement.entrypoints.settled_answers import SettledAnswer, settled_answer
 
-__all__ = ["settled_controller"]
+__all__ = ["RoundIds", "ids_of", "settled_controller"]
 
 ROUNDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_Ids = Annotated[
+RoundIds = Annotated[
     str,
     QueryParameter(
         name="ids",
@@ -22,6 +22,11 @@ _Ids = Annotated[
         description=f"Round ids, separated by commas; at most {ROUNDS_MAX}.",
     ),
 ]
+
+
+def ids_of(text: str) -> list[UUID]:
+    """The ids that a ``RoundIds`` names, each once."""
+    return sorted({UUID(one) for one in text.split(",")})
 
 
 def settled_controller(parts: HttpParts) -> type[Controller]:
@@ -37,10 +42,9 @@ def settled_controller(parts: HttpParts) -> type[Controller]:
             summary="What was settled of rounds: state, settlement version, figures, digest of the lines",
             description="Rounds that are not known or were never settled are left out.",
         )
-        async def settled(self, ids: _Ids) -> Items[SettledAnswer]:
-            wanted = sorted({UUID(one) for one in ids.split(",")})
+        async def settled(self, ids: RoundIds) -> Items[SettledAnswer]:
             async with parts.db.transaction() as tx:
-                found = await parts.queries(tx).settled(wanted)
+                found = await parts.queries(tx).settled(ids_of(ids))
             return Items(items=[settled_answer(one) for one in found])
 
     return SettledController
