@@ -1,10 +1,13 @@
 """What a result would pay, over HTTP and a real PostgreSQL."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from prizewire_settlement.adapters.tables import metadata
+from prizewire_settlement.entrypoints.http import preview as routes
 from services.settlement.tests.examples import load_example
 from services.settlement.tests.integration.conftest import (
     Service,
@@ -63,6 +66,28 @@ async def test_a_preview_pays_what_the_match_then_pays(service: Service) -> None
     made = settled["settlement"]
     same = ("asset", "gross", "fees", "net", "unclaimed", "rule_version")
     assert [made[name] for name in same] == [shown[name] for name in same]
+
+
+async def test_a_preview_does_not_hold_up_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a result is worked out, other requests are answered."""
+    begun, go_on = threading.Event(), threading.Event()
+    work_out = routes.preview
+
+    def slowly(**given: Any) -> Any:
+        begun.set()
+        assert go_on.wait(timeout=30)
+        return work_out(**given)
+
+    monkeypatch.setattr(routes, "preview", slowly)
+    asked = asyncio.create_task(ask(service, {"results": results("ann", "bob")}))
+    try:
+        assert await asyncio.to_thread(begun.wait, 30)
+        listed = await service.client.get("/api/competitions", headers=service.as_("operator"))
+        assert listed.status_code == 200
+        assert not asked.done()
+    finally:
+        go_on.set()
+    assert (await asked).status_code == 200
 
 
 async def test_a_preview_has_no_effect(service: Service) -> None:

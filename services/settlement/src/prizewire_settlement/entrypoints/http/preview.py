@@ -1,7 +1,8 @@
 """``POST /api/competitions/{id}/preview``: what a result would pay, line by line, without effect."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from litestar import Controller, post
@@ -82,6 +83,8 @@ class PreviewParts:
     queries: Callable[[AsyncConnection], Queries]
     platform_fee_bps: int
     organizer_fee_bps: int
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """A large result takes a second of processor time: one is worked out at a time, beside the event loop."""
 
     async def rule_of(self, competition_id: str, body: PreviewBody) -> Rule:
         """The rule that a body asks for."""
@@ -118,7 +121,8 @@ def preview_controller(parts: PreviewParts) -> type[Controller]:
         async def show(self, competition_id: FromPath[str], data: JSONBody[PreviewBody]) -> PreviewAnswer:
             try:
                 rule = await parts.rule_of(competition_id, data)
-                found = preview(rule=rule, results=[_result(one) for one in data.results])
+                async with parts.turn:
+                    return await asyncio.to_thread(_worked_out, rule, data.results)
             except CompetitionMissing:
                 raise competition_missing(competition_id) from None
             except RuleInvalid as error:
@@ -127,9 +131,13 @@ def preview_controller(parts: PreviewParts) -> type[Controller]:
                 ) from None
             except ReportRefused as refused:
                 raise Problem(status=422, code=refused.reason, detail=refused.detail) from None
-            return preview_answer(found.rule, found.prizes)
 
     return PreviewController
+
+
+def _worked_out(rule: Rule, results: list[ResultBody]) -> PreviewAnswer:
+    found = preview(rule=rule, results=[_result(one) for one in results])
+    return preview_answer(found.rule, found.prizes)
 
 
 def _result(body: ResultBody) -> PlayerResult:
