@@ -19,7 +19,6 @@ from prizewire_devstack.ports import choose
 from prizewire_money import Amount, Asset
 
 USDC = Asset("USDC", 2, redeemable=True)
-NOW = datetime.now(UTC)
 
 
 def books(**changed: int) -> Sum:
@@ -81,10 +80,11 @@ def test_only_deliveries_with_a_good_signature_count() -> None:
     service = Webhooks()
     with subscribed(cast("Api", service)) as receiver:
         body = orjson.dumps({"type": "prizewire.payout.paid.v1", "data": {"correlation_id": "c-1"}}).decode()
-        signature = Webhook(receiver.secret).sign("msg-1", NOW, body)
+        now = datetime.now(UTC)
+        signature = Webhook(receiver.secret).sign("msg-1", now, body)
         headers = {
             "webhook-id": "msg-1",
-            "webhook-timestamp": str(int(NOW.timestamp())),
+            "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": signature,
         }
         for _ in range(2):

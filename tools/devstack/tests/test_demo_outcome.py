@@ -158,8 +158,8 @@ class Services:
                     }
                     for player, value in self.owed.items()
                 ]
-            case ["admin", "payouts"] if "from" in query:
-                return []
+            case ["rewards", "rounds", "entries"] | ["admin", "payouts", "known", "changed"]:
+                return iter([])
             case ["admin", "payouts"]:
                 return iter(self.elsewhere if "state" in query else self.payouts)
         raise AssertionError(path)
