@@ -35,6 +35,8 @@ WAITING_COUNTED_MAX = 100_000
 _BATCH = 500
 _PURGE_ROWS = 5_000
 _IDLE_S = 0.5
+_SILENT_MAX_S = 30.0
+"""How long the relay's connection may be silent, in seconds. PostgreSQL then closes it, and another process relays."""
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
 
@@ -182,6 +184,8 @@ class Relay:
                 await connection.invalidate()
 
     async def _relay_on(self, connection: Connection) -> None:
+        # a process that freezes between two batches must not keep the lock
+        await connection.execute(f"SET idle_session_timeout = {round(_SILENT_MAX_S * 1000)}")
         while not await self._lock(connection):
             if self._stopping:
                 return

@@ -11,8 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from prizewire_chassis.db import after_commit, copy_rows
-from prizewire_chassis.db.database import sqlstate
+from prizewire_chassis.db import Database, after_commit, copy_rows
+from prizewire_chassis.db.database import is_transient, sqlstate
 from prizewire_chassis.db.schema import append_only, fix_search_path, guard_transitions
 
 
@@ -111,6 +111,51 @@ async def test_a_commit_that_fails_is_no_commit(db, owner):
             await tx.execute(text("INSERT INTO effects (event_id) VALUES ('a'), ('a')"))
     assert sqlstate(refused.value) == "23505"
     assert seen == []
+
+
+@pytest.fixture
+async def brief(urls, db):
+    """A database whose transactions take at most half a second."""
+    database = Database(urls.runtime, application_name="brief", transaction_max_s=0.5)
+    yield database
+    await database.close()
+
+
+async def test_a_process_that_freezes_within_a_statement_frees_its_locks(db, brief):
+    """Asyncpg sends Parse and Flush, and then Bind and Sync. Between them PostgreSQL's idle timeouts do not run: the limit
+    of the transaction ends it.
+    """
+    await attempt(db, "INSERT INTO effects (event_id) VALUES ('a')")
+    take = text("UPDATE effects SET note = :note WHERE event_id = 'a'")
+    with pytest.raises(DBAPIError):
+        async with brief.transaction() as frozen:
+            await frozen.execute(take, {"note": "frozen"})
+            await frozen.driver.prepare("SELECT note FROM effects")
+            async with db.transaction() as other:
+                state = text(
+                    "SELECT state, wait_event FROM pg_stat_activity WHERE application_name = 'brief'"
+                )
+                assert tuple((await other.execute(state)).one()) == ("active", "ClientRead")
+                await other.execute(take, {"note": "other"})
+    async with db.transaction() as tx:
+        assert (await tx.execute(text("SELECT note FROM effects"))).scalar_one() == "other"
+
+
+async def test_a_transaction_that_takes_too_long_is_ended_and_may_be_tried_again(brief):
+    """The error says that it passes: a batch is delivered again, and nothing is set aside."""
+    with pytest.raises(DBAPIError) as ended:
+        await attempt(brief, "SELECT pg_sleep(30)")
+    assert is_transient(ended.value)
+    await attempt(brief, "SELECT 1")
+
+
+async def test_what_reads_whole_tables_may_take_longer(brief):
+    """A transaction without limit outlasts it, and the next one on its connection has the limit again."""
+    async with brief.transaction(limited=False) as tx:
+        await tx.execute(text("SELECT pg_sleep(1)"))
+        limit = (await tx.execute(text("SHOW transaction_timeout"))).scalar_one()
+    async with brief.transaction() as tx:
+        assert (limit, (await tx.execute(text("SHOW transaction_timeout"))).scalar_one()) == ("0", "500ms")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from prizewire_chassis import outbox as outbox_module
 from prizewire_chassis.kafka import build_producer
 from prizewire_chassis.metrics import OUTBOX_AGE, OUTBOX_WAITING
-from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
+from prizewire_chassis.outbox import Outbox, Relay, measure_waiting, purge_published
+from prizewire_chassis.testing import make_key
 from prizewire_contracts.decode import SENT_BYTES_MAX
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
@@ -94,6 +95,32 @@ async def test_logs_name_what_was_recorded(db, outbox, events):
         async with db.transaction() as tx:
             await outbox.add(tx, events(2))
     assert [(line["event"], line["correlation_id"]) for line in lines] == [("event recorded", "c")] * 2
+
+
+async def test_the_relay_of_a_frozen_process_is_replaced(db, outbox, events, clock, monkeypatch):
+    """Its connection is silent, so PostgreSQL closes it and another process takes the lock."""
+    monkeypatch.setattr(outbox_module, "_SILENT_MAX_S", 0.3)
+    thawed, asleep = asyncio.Event(), asyncio.Event()
+
+    class Frozen(Outbox):
+        async def waiting(self, *, timeout_s: float) -> None:
+            asleep.set()
+            await thawed.wait()
+
+    first, second = FakeProducer(), FakeProducer()
+    silent = Frozen(service="payouts", key=make_key("payouts"), clock=clock)
+    frozen = Relay(db=db, outbox=silent, producer=first, clock=clock)
+    frozen.start()
+    await asyncio.wait_for(asleep.wait(), timeout=10)
+    relay = Relay(db=db, outbox=outbox, producer=second, clock=clock)
+    relay.start()
+    batch = events(2)
+    async with db.transaction() as tx:
+        await outbox.add(tx, batch)
+    await eventually(lambda: len(second.sent) == 2, deadline_s=20)
+    thawed.set()
+    await asyncio.gather(relay.stop(), frozen.stop())
+    assert (first.sent, second.sent) == ([], [event.value for event in batch])
 
 
 async def test_an_id_that_commits_late_is_not_lost(db, outbox, events, clock):

@@ -22,7 +22,10 @@ SEEKING_POOL_SIZE = 6
 OVERFLOW = 2
 CONNECTIONS_MAX = POOL_SIZE + SEEKING_POOL_SIZE + 2 * OVERFLOW
 """The most connections that one process of a service holds; its role's CONNECTION LIMIT is above it."""
+TRANSACTION_MAX_S = 120.0
+"""The longest that a transaction may take, in seconds. PostgreSQL then ends it and its connection."""
 _SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_UNLIMITED = text("SET LOCAL transaction_timeout = 0")
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
 _TRANSIENT_CLASSES = ("08", "53", "57P")
@@ -35,9 +38,17 @@ class Database:
     ``url`` is ``postgresql://role:password@host:port/database``; asyncpg drives it under SQLAlchemy Core.
     """
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = POOL_SIZE) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str,
+        pool_size: int = POOL_SIZE,
+        transaction_max_s: float = TRANSACTION_MAX_S,
+    ) -> None:
         self._url = make_url(url).set(drivername="postgresql+asyncpg")
         self._name = application_name
+        self._transaction_max_ms = round(transaction_max_s * 1000)
         self.engine = self._engine(pool_size, {})
         self.seeking = self._engine(SEEKING_POOL_SIZE, _SEEK)
         """For batches, jobs and the relay, all of whose statements find rows by their keys: plans that read whole tables are
@@ -61,17 +72,23 @@ class Database:
                 "server_settings": {
                     "application_name": self._name,
                     "jit": "off",
-                    # a process that freezes inside a transaction must not hold its locks until it is missed
+                    # A process that freezes inside a transaction must not keep its locks.
                     "idle_in_transaction_session_timeout": "30000",
+                    # The timeout above does not run between the messages of one statement, where asyncpg has sent
+                    # Parse and Flush and not yet Bind and Sync, nor within COPY (protocol, "Extended Query").
+                    "transaction_timeout": str(self._transaction_max_ms),
                     **settings,
                 },
             },
         )
 
     @asynccontextmanager
-    async def transaction(self, *, seeking: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, *, seeking: bool = False, limited: bool = True
+    ) -> AsyncIterator[AsyncConnection]:
         """One READ COMMITTED transaction: committed at the exit, rolled back on any exception. ``seeking``: every
-        statement finds its rows by keys.
+        statement finds its rows by keys. ``limited``: it takes ``transaction_max_s`` at most; only what reads whole tables
+        and locks no rows is not limited.
 
         Callbacks given to ``after_commit`` run once the commit has been confirmed.
         """
@@ -83,6 +100,8 @@ class Database:
             info[_CALLBACKS] = callbacks
             try:
                 async with connection.begun():
+                    if not limited:
+                        await connection.execute(_UNLIMITED)
                     yield connection
             finally:
                 info.pop(_CALLBACKS, None)
