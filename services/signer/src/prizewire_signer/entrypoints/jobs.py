@@ -123,7 +123,7 @@ def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
     """Runs every invariant's check and keeps the gauges; a breach is an error in the log."""
 
     async def run() -> bool:
-        async with db.transaction() as tx:
+        async with db.transaction(limited=False) as tx:
             now = clock.now()
             breaches = await records.breaches(tx, now)
             state = await records.queue(tx, now)
