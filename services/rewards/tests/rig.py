@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -435,8 +435,11 @@ class Rig:
         rig.settlements, rig.payouts, rig.players = rig.built.specs
         return rig
 
-    def client(self, player: str | None = None, *roles: str) -> httpx.AsyncClient:
-        """The service's HTTP, as ``player`` (or a person of that name with ``roles``), or as nobody."""
+    @cached_property
+    def app(self) -> Documented:
+        """The service's HTTP application. It is made once: to make it and its document keeps the processor for a second,
+        in which nothing else of the test goes on, and connections that are being opened time out.
+        """
         stuck = StuckEvents(db=self.db, processor=self.processor, specs=self.built.specs, clock=self.clock)
         about = service_controller(
             service="rewards",
@@ -452,11 +455,15 @@ class Rig:
             health=Health(),
             tokens=token_reader(),
         )
+        return Documented(app)
+
+    def client(self, player: str | None = None, *roles: str) -> httpx.AsyncClient:
+        """The service's HTTP, as ``player`` (or a person of that name with ``roles``), or as nobody."""
         headers = {}
         if player is not None:
             token = make_token(subject=player, roles=roles or ("player",))
             headers["authorization"] = f"Bearer {token}"
-        transport = httpx.ASGITransport(app=Documented(app))
+        transport = httpx.ASGITransport(app=self.app)
         return httpx.AsyncClient(transport=transport, base_url="http://rewards", headers=headers)
 
     async def close(self) -> None:
