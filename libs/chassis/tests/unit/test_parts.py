@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from litestar import Litestar
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prizewire_chassis.db import is_transient
 from prizewire_chassis.health import Health
@@ -28,6 +29,7 @@ from prizewire_devstack.testing import eventually
         (asyncpg.TooManyConnectionsError("too many"), True),
         (ConnectionRefusedError(), True),
         (TimeoutError(), True),
+        (PoolTimeout("no connection of the pool became free"), True),
         (DBAPIError("x", {}, asyncpg.ConnectionDoesNotExistError("gone"), connection_invalidated=True), True),
         (asyncpg.UniqueViolationError("duplicate"), False),
         (asyncpg.CheckViolationError("negative"), False),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from prizewire_chassis.db.transaction import Transaction
@@ -184,7 +185,9 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may well succeed later: the database is away, restarting, overloaded or in conflict."""
+    """Whether the same work may well succeed later: the database is away, restarting, overloaded or in conflict, or no
+    connection of the pool became free in time.
+    """
     state = sqlstate(error)
     if state is not None:
         return state in _CONFLICTS or state.startswith(_TRANSIENT_CLASSES)
@@ -201,6 +204,7 @@ def is_transient(error: BaseException) -> bool:
         asyncpg.InterfaceError,
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
+        PoolTimeout,
     )
     if any(isinstance(item, transient) for item in chain):
         return True
