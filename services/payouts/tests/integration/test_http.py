@@ -451,27 +451,6 @@ async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
     assert (await client.get(path, params={"ids": ids[0]}, headers=as_("ana"))).status_code == 403
 
 
-async def test_an_end_is_told_again(rig: Rig, client: Client) -> None:
-    """By an admin, with a reason, under the next version; a payout that has not ended has none to tell."""
-    payout_id = await rig.request(await rig.method("ana"))
-    path, body = f"/api/admin/payouts/{payout_id}/announce", {"reason": "discarded by mistake"}
-    headers = {**as_("boss", "admin"), "idempotency-key": "a-1"}
-    early = await client.post(path, json=body, headers=headers)
-    assert (early.status_code, early.json()["code"]) == (409, "not_ended")
-    await rig.submit()
-    asked = {**as_("op", "operator"), "idempotency-key": "a-1"}
-    assert (await client.post(path, json=body, headers=asked)).status_code == 403
-    for _ in range(2):
-        answer = await client.post(path, json=body, headers={**headers, "idempotency-key": "a-2"})
-        assert (answer.status_code, answer.json()["state"]) == (202, "paid")
-    *_, first, again = await rig.events(payout_id)
-    assert (first.type, again.type, again.version) == ("payout.paid", "payout.paid", first.version + 1)
-    assert again.data == first.data
-    assert await rig.breaches() == []
-    missing = await client.post(f"/api/admin/payouts/{uuid4()}/announce", json=body, headers=headers)
-    assert (missing.status_code, missing.json()["code"]) == (404, "payout_not_found")
-
-
 async def test_payouts_are_listed_by_their_last_change(rig: Rig, client: Client) -> None:
     """By the database's clock, whatever time a writer gives; page by page, from a moment on, for staff alone."""
     method = await rig.method("ana")
