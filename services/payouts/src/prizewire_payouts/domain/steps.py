@@ -5,7 +5,7 @@ from datetime import datetime
 
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.errors import ApprovalRefused, CancelRefused
-from prizewire_payouts.domain.events import Approved, CloseAsked, Ended, Held
+from prizewire_payouts.domain.events import Approved, CloseAsked, Ended, Held, Paid
 from prizewire_payouts.domain.model import Payout
 from prizewire_payouts.domain.parties import first_role
 from prizewire_payouts.domain.policy import ABOVE_DAY_LIMIT, ApprovalPolicy, DayAllowance, Hold
@@ -25,6 +25,7 @@ __all__ = [
     "hold",
     "reject",
     "tell_expiry",
+    "tell_paid",
 ]
 
 INTENT_EXPIRED = "intent_expired"
@@ -229,6 +230,28 @@ def finish_closing(*, change: Change, closure: str | None, cause: str, actor: st
     change.emit(
         event=Ended(state=final, code=code, attempts=payout.attempts, closure=closure), cause=cause, now=now
     )
+
+
+def tell_paid(*, change: Change, cause: str, now: datetime) -> None:
+    """Tell that the payout was paid, with the proof that is stored with it."""
+    payout = change.payout
+    assert payout.rail is not None
+    assert payout.fee is not None
+    assert payout.fee_borne_by is not None
+    assert payout.proof is not None
+    assert payout.paid_at is not None
+    event = Paid(
+        attempt_no=payout.attempts,
+        rail=payout.rail,
+        rail_type=payout.rail_type,
+        player=payout.player,
+        amount=payout.amount,
+        fee=payout.fee,
+        fee_borne_by=payout.fee_borne_by,
+        proof=payout.proof,
+        paid_at=payout.paid_at,
+    )
+    change.emit(event=event, cause=cause, now=now)
 
 
 def close_refused(*, change: Change, cause: str, now: datetime, due_at: datetime) -> None:

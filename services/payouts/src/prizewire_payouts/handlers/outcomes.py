@@ -9,11 +9,11 @@ from uuid import UUID
 from prizewire_contracts.codes import PayoutCode, RetryDecision, decision_for
 from prizewire_contracts.rails import Outcome, PayoutReference, ProviderResult
 from prizewire_payouts.domain.change import Change
-from prizewire_payouts.domain.events import Paid, Pending, Returned, Unknown
+from prizewire_payouts.domain.events import Pending, Returned, Unknown
 from prizewire_payouts.domain.model import Attempt
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
-from prizewire_payouts.domain.steps import CANCELLED_BY_PLAYER, close, tell_expiry
+from prizewire_payouts.domain.steps import CANCELLED_BY_PLAYER, close, tell_expiry, tell_paid
 from prizewire_payouts.ports import Rail, Store
 
 __all__ = ["Answer", "Look", "Surprise", "record_answers", "take_watched"]
@@ -291,18 +291,7 @@ class _Judgement:
             ends_as=None,
             due_at=now + self.schedule.look_again_in(polls=1) if watched else None,
         )
-        event = Paid(
-            attempt_no=attempt.attempt_no,
-            rail=self.rail.name,
-            rail_type=payout.rail_type,
-            player=payout.player,
-            amount=payout.amount,
-            fee=fee,
-            fee_borne_by=self._result.fee_borne_by,
-            proof=proof,
-            paid_at=now,
-        )
-        change.emit(event=event, cause=self._cause, now=now)
+        tell_paid(change=change, cause=self._cause, now=now)
 
     def _turned(self) -> str | None:
         """A payment that was proved may come back; anything else said of it changes nothing."""
