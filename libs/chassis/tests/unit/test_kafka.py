@@ -262,6 +262,7 @@ class Assigned:
         return dict.fromkeys(places, self.end)
 
     async def committed(self, place: TopicPartition) -> int:
+        self._fail("committed")
         return 9
 
     async def reached(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, Reached]:
@@ -397,6 +398,131 @@ async def test_another_message_before_a_stored_offset_is_another_log(world, star
     assert wrong_offsets("other_message") == before + 2
     again = messages((0, 0, b"zero"), (0, 6, b"another"))
     assert await start.checked(again) == again
+
+
+async def test_what_comes_of_other_partitions_compares_nothing(world, start):
+    """The same offset in another partition is another message."""
+    world.failures = {}
+    await start.on_partitions_assigned(world.assignment())
+    elsewhere = messages((1, 6, b"another"), (1, 2, b"two"))
+    assert await start.checked(elsewhere) == elsewhere
+    assert not [entry for what, entry in world.asked if what == "begin"]
+    mine = messages((0, 6, b"six"), (0, 7, b"seven"))
+    assert await start.checked(mine) == mine[1:]
+
+
+async def test_a_new_assignment_forgets_what_was_to_be_compared(world, start):
+    """The database was restored meanwhile, and knows nothing of the partition: its log is read from its beginning."""
+    world.failures = {}
+    await start.on_partitions_assigned(world.assignment())
+    world.stored = {}
+    await start.on_partitions_assigned(world.assignment())
+    batch = messages((0, 0, b"zero"), (0, 6, b"another"))
+    assert await start.checked(batch) == batch
+    assert not [entry for what, entry in world.asked if what == "begin"]
+
+
+async def test_a_new_assignment_during_a_comparison_stays(world, start, monkeypatch):
+    """The partition was moved by it, and its own message is compared next."""
+    world.failures = {}
+    await start.on_partitions_assigned(world.assignment())
+    world.asked = []
+
+    async def begin_again(spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+        world.stored = {0: Reached(9, sha256(b"eight").digest())}
+        await start.on_partitions_assigned({TopicPartition(PAYOUTS.name, 0)})
+
+    monkeypatch.setattr(world, "begin_again", begin_again)
+    assert await start.checked(messages((0, 6, b"another"))) == []
+    assert world.sought() == {(0, 8)}
+    batch = messages((0, 8, b"eight"), (0, 9, b"nine"))
+    assert await start.checked(batch) == batch[1:]
+
+
+@pytest.mark.parametrize("error", [None, KafkaError("away"), TimeoutError()])
+async def test_an_offset_of_kafka_ahead_of_the_database_is_told_and_not_believed(world, start, error):
+    """Reading begins where the database says; where Kafka does not know its own offset, nothing is told of it."""
+    world.failures = {} if error is None else {"committed": error}
+    labels = {"consumer": "rewards.begins"}
+    before = REGISTRY.get_sample_value("prizewire_consumer_rewound_total", labels) or 0.0
+    with capture_logs() as lines:
+        await start.on_partitions_assigned({TopicPartition(PAYOUTS.name, 0)})
+    assert world.sought() == {(0, 6)}
+    assert [what for what, _ in world.asked].count("read") == 1
+    told = [(line["kafka"], line["database"]) for line in lines if "kafka" in line]
+    assert told == ([(9, 7)] if error is None else [])
+    after = REGISTRY.get_sample_value("prizewire_consumer_rewound_total", labels) or 0.0
+    assert after - before == (2 if error is None else 0)
+
+
+@pytest.mark.parametrize("what", ["beginning_offsets", "end_offsets", "committed"])
+async def test_a_broker_that_does_not_answer_holds_up_no_assignment(world, start, monkeypatch, what):
+    """It is asked again, and what it is only asked for a warning is left out."""
+    monkeypatch.setattr("prizewire_chassis.assignment._ASK_MAX_S", 0.01)
+    world.failures = {}
+    answers, silent = getattr(world, what), [True]
+
+    async def ask(places: object) -> object:
+        while silent and silent.pop():
+            await asyncio.Event().wait()
+        return await answers(places)
+
+    monkeypatch.setattr(world, what, ask)
+    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=60)
+    assert world.sought() == {(0, 6), (1, 0)}
+    assert [what for what, _ in world.asked].count("read") == (1 if what == "committed" else 2)
+
+
+async def test_a_stop_ends_the_tries_of_an_assignment(world, start, monkeypatch):
+    """The partitions stay paused, so that nothing is taken in from a wrong place."""
+
+    async def away(*_: object) -> dict[int, Reached]:
+        world.stopping = True
+        raise ConnectionRefusedError("away")
+
+    world.failures = {}
+    monkeypatch.setattr(world, "reached", away)
+    await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=60)
+    assert [what for what, _ in world.asked] == ["pause"]
+    assert start.failing
+
+
+async def test_a_batch_that_ends_during_an_assignment_leaves_its_partitions_paused(settings):
+    """They go on once it is known where they begin."""
+    broker = build_broker(settings)
+    known, working, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Processor:
+        stopping = False
+
+        async def process(self, *_: object) -> None:
+            working.set()
+            await done.wait()
+
+        async def reached(self, *_: object) -> dict[int, Reached]:
+            await known.wait()
+            return {}
+
+    subscribe(broker, ConsumerSpec("rewards.payouts", PAYOUTS, None), processor=Processor())
+    (subscriber,) = broker.subscribers
+    subscriber.consumer = consumer = FakeConsumer(0, 1)
+    consumer.beginning_offsets = consumer.end_offsets = AsyncMock(
+        side_effect=lambda places: dict.fromkeys(places, 0)
+    )
+    consumer.committed, consumer.commit = AsyncMock(return_value=None), AsyncMock()
+    (call,) = subscriber.calls
+    batch = asyncio.create_task(call.handler._original_call(records((0, 1))))
+    await working.wait()
+    start = subscriber._listener
+    moving = {TopicPartition("t", 1)}
+    assigning = asyncio.create_task(start.on_partitions_assigned(moving))
+    await eventually(lambda: start.seeking == moving, deadline_s=20)
+    done.set()
+    await batch
+    assert consumer.paused() == moving
+    known.set()
+    await assigning
+    assert consumer.paused() == set()
 
 
 class Clock:
