@@ -18,7 +18,7 @@ from prizewire_rewards.handlers import entry_ends
 from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment
 from services.rewards.tests.money import entered, entry_of, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
-from services.rewards.tests.sql import insert, open_account, refused, refused_to_the_owner
+from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
 
 ROUTE = "/api/round-disownments"
 
@@ -499,6 +499,128 @@ async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -
     for attempt in (a_fee, an_entry):
         assert (await refused(rig, attempt))[0] == "23514"
     assert await rig.breaches() == []
+
+
+async def test_a_disownment_is_written_once_and_decided_once(rig: Rig) -> None:
+    """Not even the owner of the tables changes what was filed, leaves out who decided and when, or takes a row away."""
+    match = Match(await rig.campaign(funded=100_000), [("ann", "10.00")])
+    await rig.settle(match)
+    identifier = await filed(rig, match.round_id)
+    moment = "filed_at + interval '1 second'"
+    for change, said in (
+        ("id = gen_random_uuid()", "does not change"),
+        ("round_id = gen_random_uuid()", "does not change"),
+        ("reason = 'other'", "does not change"),
+        ("filed_by = 'eve'", "does not change"),
+        (f"filed_at = {moment}", "does not change"),
+        (f"state = 'approved', decided_by = 'ada', decided_at = {moment}", "round_disownments_two_persons"),
+        ("state = 'rejected'", "round_disownments_decided"),
+        (f"decided_by = 'eve', decided_at = {moment}", "round_disownments_decided"),
+        ("state = 'rejected', decided_by = 'eve'", "round_disownments_decided_at"),
+        ("state = 'gone', decided_by = 'eve', decided_at = filed_at", "filed -> gone is not allowed"),
+    ):
+        state, why = await refused_to_the_owner(rig, f"UPDATE round_disownments SET {change}")
+        assert (state, said in why) == ("23514", True), (change, why)
+    for values, said in (
+        ("'', 'filed', 'ada', NULL, NULL", "round_disownments_reason"),
+        ("'forged', 'approved', 'ada', 'boris', now()", "-> approved is not allowed"),
+        ("'forged', 'filed', 'ada', 'boris', now()", "round_disownments_decided"),
+    ):
+        state, why = await refused_to_the_owner(
+            rig,
+            "INSERT INTO round_disownments (id, round_id, reason, state, filed_by, decided_by, decided_at, filed_at) "
+            f"VALUES (gen_random_uuid(), gen_random_uuid(), {values}, now())",
+        )
+        assert (state, said in why) == ("23514", True), (values, why)
+    for statement in ("DELETE FROM round_disownments", "TRUNCATE round_disownments"):
+        assert (await refused_to_the_owner(rig, statement))[0] == "23000"
+    assert (await approve(rig, identifier)).status_code == 200
+    state, why = await refused_to_the_owner(rig, "UPDATE round_disownments SET state = 'rejected'")
+    assert (state, "approved -> rejected is not allowed" in why) == ("23514", True), why
+
+
+async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
+    """By an approved disownment of their own round alone: to whom they came from, no more than was taken, and no second
+    time. There is enough in the accounts of fees for all of it.
+    """
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "20.00"), ("bob", "20.00")]))
+    match, other, honest = (
+        Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00") for _ in range(3)
+    )
+    for one in (match, other, honest):
+        await rig.feed(
+            rig.settlements, opened(one), entered(one, "ann", version=2), *with_more(one, "bob", version=3)
+        )
+    reserve = Account(Kind.RESERVED, str(match.round_id), "USDC")
+    ann, bob = (Account(Kind.WINNINGS, player, "USDC") for player in ("ann", "bob"))
+    topped_up = Account(Kind.TOPUP, "ann", "USDC")
+    platform, organizer = (Account(Kind.FEES, owner, "USDC") for owner in ("platform", "organizer"))
+    revenue = Account(Kind.ENTRY_FEES, "platform", "USDC")
+    own, foreign = {"correlation": match.correlation_id}, {"correlation": honest.correlation_id}
+    by_round = f"round/{match.round_id}/9"
+    by_entry = f"entry/{entry_of(match, 'ann')}/9"
+
+    def moving(type_: str, debit: Account, credit: Account, amount: int, **told: str) -> Any:
+        async def move(tx: Any) -> None:
+            await open_account(tx, credit)
+            await insert(tx, type_, debit, credit, amount, **told)
+
+        return move
+
+    right = {
+        "platform": moving("platform_fee_reversed", platform, reserve, 300, cause=by_round, **own),
+        "organizer": moving("organizer_fee_reversed", organizer, reserve, 200, cause=by_round, **own),
+        "entry": moving("entry_fee_reversed", revenue, ann, 500, cause=by_entry, **own),
+    }
+    wrong = {
+        "too much of the platform": moving(
+            "platform_fee_reversed", platform, reserve, 301, cause=by_round, **own
+        ),
+        "too much of the organizer": moving(
+            "organizer_fee_reversed", organizer, reserve, 201, cause=by_round, **own
+        ),
+        "told of another match": moving(
+            "platform_fee_reversed", platform, reserve, 300, cause=by_round, **foreign
+        ),
+        "because of another round": moving(
+            "platform_fee_reversed", platform, reserve, 300, cause=f"round/{honest.round_id}/9", **foreign
+        ),
+        "because of nothing": moving("platform_fee_reversed", platform, reserve, 300, cause="x", **own),
+        "too much of an entry": moving("entry_fee_reversed", revenue, ann, 501, cause=by_entry, **own),
+        "too little of an entry": moving("entry_fee_reversed", revenue, ann, 499, cause=by_entry, **own),
+        "into the other bucket": moving("entry_fee_reversed", revenue, topped_up, 500, cause=by_entry, **own),
+        "to another player": moving("entry_fee_reversed", revenue, bob, 500, cause=by_entry, **own),
+        "an entry told of another match": moving(
+            "entry_fee_reversed", revenue, ann, 500, cause=by_entry, **foreign
+        ),
+        "an entry of another round": moving(
+            "entry_fee_reversed", revenue, ann, 500, cause=f"entry/{entry_of(honest, 'ann')}/9", **foreign
+        ),
+    }
+
+    async def is_refused(name: str, move: Any) -> None:
+        state, why = await refused(rig, move)
+        assert (state, "no disownment takes this back" in why) == ("23514", True), (name, why)
+
+    for one in (match, other):
+        await filed(rig, one.round_id)
+    approved = "UPDATE round_disownments SET state = 'approved', decided_by = 'eve', decided_at = filed_at"
+    await as_owner(rig, f"{approved} WHERE round_id = '{other.round_id}'")
+    for name, move in (right | wrong).items():
+        await is_refused(name, move)
+    await as_owner(rig, f"{approved} WHERE round_id = '{match.round_id}'")
+    for name, move in wrong.items():
+        await is_refused(name, move)
+    for name, move in right.items():
+        async with rig.db.transaction() as tx:
+            await move(tx)
+        await is_refused(f"{name} for a second time", move)
+
+
+def with_more(match: Match, player: str, *, version: int) -> list[bytes]:
+    """One more entry, and the settlement."""
+    return [entered(match, player, version=version), *match.events(at=version + 1)]
 
 
 async def test_a_settlement_that_comes_with_the_approval_is_not_booked(rig: Rig) -> None:
