@@ -18,6 +18,7 @@ from prizewire_settlement.domain.model import (
     Campaign,
     CampaignState,
     Competition,
+    Disownment,
     Entry,
     Line,
     PlayerResult,
@@ -136,6 +137,7 @@ class FakeWorld:
     disputed: set[tuple[str, str]] = field(default_factory=set)
     campaigns: dict[UUID, Campaign] = field(default_factory=lambda: {CAMPAIGN: make_campaign()})
     refusals: list[Refusal] = field(default_factory=list)
+    disownments: dict[UUID, Disownment] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def add(self, competition: Competition, *, by: str = "olga") -> None:
@@ -222,6 +224,12 @@ class FakeWorld:
         self.settled += changes.settlements
         self.entries += changes.entries
         self.refusals += changes.refusals
+        for one in changes.disownments:
+            self.disownments.setdefault(one.round_id, one)
+        for key in changes.born & self.disownments.keys():
+            at, born = self.disownments[key].at, self.held[key]
+            refused_at = born.refused_at if born.state is RoundState.VOIDED else at
+            self.held[key] = replace(born, refused_at=refused_at, disowned_at=at)
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
         self.calls.append("publish")

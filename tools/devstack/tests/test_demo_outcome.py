@@ -140,7 +140,7 @@ class Services:
                 wanted = query["correlation_id"]
                 return [item for item in self.stuck[service] if item["correlation_id"] == wanted]
             case ["rounds", "ended"]:
-                ended = {"ended_at": AT, "refused": None, "state": "FINALIZED"}
+                ended = {"ended_at": AT, "refused": False, "disowned": False, "state": "FINALIZED"}
                 return iter([{**ended, **ROUND, "prizes": 3, "prizes_total": "212.50"}])
             case ["rewards", "rounds", "booked"]:
                 return iter([{**HEAD, "digest": HASH, "state": "booked", "final": True, "changed_at": AT}])

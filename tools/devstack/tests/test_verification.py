@@ -54,7 +54,8 @@ class Installation:
             "prizes": 2,
             "prizes_total": "3.00",
         }
-        told = {**both, "state": "FINALIZED", "ended_at": at.isoformat(), "refused": False, **changes}
+        marks = {"refused": False, "disowned": False}
+        told = {**both, "state": "FINALIZED", "ended_at": at.isoformat(), **marks, **changes}
         self.ended[name] = told
         self.booked[name] = {**both, "state": "final", "final": True, "settled_at": at.isoformat()}
         self.book(name, days_ago=days_ago)
@@ -267,7 +268,8 @@ def test_a_service_that_answers_in_a_moment_is_asked_again(
         ({}, None, "rewards has nothing"),
         ({}, {"final": False}, "does not know that they are final"),
         ({}, {"state": "booking"}, "still booking"),
-        ({"refused": True}, None, "refused settlement 1 for good"),
+        ({"refused": True}, None, "refused settlement 1 for good: resettle it, or void it"),
+        ({"refused": True, "disowned": True}, {"state": "voided"}, "settlement has it as final: void it"),
         ({"state": "VOIDED"}, {}, "settlement voided it"),
         ({}, {"state": "voided", "prizes": 0, "prizes_total": "0.00"}, "prizes differs"),
     ],
@@ -382,6 +384,7 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
         ({}, {"state": "SETTLED"}, "settlement has it as SETTLED"),
         ({}, {"state": "SETTLED", "settlement_version": 2}, "settlement has it as SETTLED"),
         ({"state": "voided"}, {}, "settlement has it as FINALIZED"),
+        ({"state": "voided", "settlement_version": 2}, {}, "settlement has it as FINALIZED"),
     ],
 )
 def test_rewards_books_what_settlement_settled(
@@ -402,6 +405,21 @@ def test_a_disowned_round_is_no_breach(api: Api, installation: Installation) -> 
     """Settlement never settled it, and nothing of it is booked any more."""
     installation.book("forged", days_ago=3, state="voided")
     installation.settled["forged"] = None
+    assert verify(api).good
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_disowned_round_that_settlement_voided_is_no_breach(
+    api: Api, installation: Installation, version: int
+) -> None:
+    """Also where what rewards booked was a forged version that settlement never had."""
+    installation.end("r1", days_ago=2, state="VOIDED", disowned=True)
+    installation.book("r1", days_ago=2, state="voided", settlement_version=version)
+    booked, settled = installation.booked["r1"], installation.settled["r1"]
+    assert booked is not None
+    assert settled is not None
+    booked |= {"state": "voided", "settlement_version": version}
+    settled |= {"state": "VOIDED"}
     assert verify(api).good
 
 

@@ -19,6 +19,8 @@ MONEY_EVENTS: Final = frozenset(
         "round.finalized",
         "round.voided",
         "round.refused",
+        # without it a disowned round stays final in settlement, and its players unpaid
+        "round.disowned",
         # payouts pays by these; without a renewed intent a payout waits
         "payout.requested",
         "payout.intent_renewed",

@@ -51,6 +51,12 @@ async def disown(rig: Rig, match: Match) -> None:
     assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
 
 
+async def told_of(rig: Rig, match: Match) -> list[dict[str, Any]]:
+    """What settlement is told of the disowned round."""
+    events = await rig.events("round.disowned")
+    return [event for event in events if event["data"]["round_id"] == str(match.round_id)]
+
+
 async def state_of(rig: Rig, match: Match) -> str:
     [row] = await rig.rows("SELECT state FROM rounds WHERE id = :id", id=match.round_id)
     return str(row["state"])
@@ -373,7 +379,7 @@ async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None
 
 
 async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
-    """Their fees go back; no later entry is charged, and no later settlement of the round is booked."""
+    """Their fees go back, once; no later entry is charged, and no later settlement of the round is booked."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
     before = await books(rig)
@@ -385,7 +391,10 @@ async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
     await rig.feed(rig.settlements, entered(match, "bob", version=3))
     assert await books(rig) == before
     assert (await rig.rows("SELECT code FROM entries WHERE player = 'bob'")) == [{"code": "round_ended"}]
-    await rig.feed(rig.settlements, *match.events(at=4))
+    assert [event["correlationid"] for event in await told_of(rig, match)] == [match.correlation_id]
+    await rig.feed(rig.settlements, match.voided(at=4))
+    assert (await rig.stuck(), await books(rig)) == ([], before)
+    await rig.feed(rig.settlements, *match.events(at=5))
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert await books(rig) == before
     assert await rig.rows("SELECT 1 FROM rounds WHERE id = :id", id=match.round_id) == []
@@ -400,6 +409,7 @@ async def test_parts_that_never_became_whole_are_forgotten(rig: Rig) -> None:
     await rig.feed(rig.settlements, first)
     await disown(rig, match)
     assert await rig.rows("SELECT 1 FROM staged_parts") == []
+    assert [event["correlationid"] for event in await told_of(rig, match)] == [match.correlation_id]
     await rig.feed(rig.settlements, second)
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert await rig.breaches() == []
@@ -411,6 +421,10 @@ async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
     match = Match(campaign, [("ann", "10.00")])
     await rig.settle(match)
     await disown(rig, match)
+    [event] = await told_of(rig, match)
+    [disownment] = (await read(rig, ROUTE))["items"]
+    assert (event["subject"], event["aggregateversion"]) == (disownment["disownment_id"], 1)
+    assert event["data"]["reason"] == disownment["reason"]
     before = await books(rig)
     await rig.feed(
         rig.settlements, match.voided(at=2), match.finalized(version=3), entered(match, "ann", version=4)

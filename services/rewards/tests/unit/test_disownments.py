@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign, SettleRound
+from prizewire_rewards.domain.commands import (
+    ChangeCampaign,
+    CreateCampaign,
+    FundCampaign,
+    SettleRound,
+    VoidRound,
+)
 from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState, decided
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.events import RoundDisowned
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Settlement
 from prizewire_rewards.domain.states import CampaignState, RoundState
@@ -189,3 +196,40 @@ async def test_what_is_not_there_is_not_disowned() -> None:
     command = DecideDisownment(id=uuid4(), approved=True, actor="boris", reason=None)
     with pytest.raises(NotFound):
         await decide_disownment(command, work=store.work(), tools=TOOLS, now=START)
+
+
+def disowned_of(store: MemoryStore) -> list[tuple[UUID, str]]:
+    """What was told of disowned rounds: their ids and correlation ids."""
+    events = [event for event in store.published if isinstance(event, RoundDisowned)]
+    return [(event.disownment.round_id, event.correlation_id) for event in events]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_settlement_is_told_and_may_void_the_round(parts: int) -> None:
+    """Once the disownment is approved; the void that follows changes nothing, also while lines are still taken back."""
+    store = await funded(Delivery.WALLET)
+    round_id = await settle(store, [30, 20, 10], fees=(5, 0), organizer=None, final=True, parts=parts)
+    disownment = replace(DISOWNMENT, round_id=round_id)
+    await file_disownment(disownment, work=store.work())
+    assert disowned_of(store) == []
+    command = DecideDisownment(id=disownment.id, approved=True, actor="boris", reason=None)
+    await decide_disownment(command, work=store.work(), tools=TOOLS, now=START)
+    correlation_id = store.rounds[round_id].settlement.correlation_id
+    assert disowned_of(store) == [(round_id, correlation_id)]
+    void = VoidRound(round_id=round_id, cause="void")
+    for _ in range(2):
+        done = await apply_settlements([void], work=store.work(), tools=TOOLS, now=START)
+        assert (done.refusals, done.booked.voided) == ({}, 0)
+        await work_through(store)
+    assert store.rounds[round_id].state is RoundState.VOIDED
+    assert store.books.balance(POOL) == FUNDED
+
+
+async def test_settlement_is_not_told_of_what_was_rejected() -> None:
+    """The round stays as it is."""
+    store = await funded(Delivery.WALLET)
+    round_id = await settle(store, [30], fees=(0, 0), organizer=None, final=True, parts=1)
+    await file_disownment(replace(DISOWNMENT, round_id=round_id), work=store.work())
+    command = DecideDisownment(id=DISOWNMENT.id, approved=False, actor="boris", reason="it is honest")
+    await decide_disownment(command, work=store.work(), tools=TOOLS, now=START)
+    assert disowned_of(store) == []

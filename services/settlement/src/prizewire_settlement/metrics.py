@@ -29,7 +29,7 @@ RESULTS_INCOMPLETE_AGE = Gauge(
 )
 ROUNDS_REFUSED = Gauge(
     "prizewire_settlement_rounds_refused",
-    "Rounds whose newest settlement rewards can never book. Anything but zero needs an admin.",
+    "Rounds whose newest settlement rewards can never book, or that it disowned. Anything but zero needs an admin.",
 )
 LINES = Counter("prizewire_settlement_lines_total", "Prize lines of settled and corrected rounds.")
 ROUNDS_FINALIZED = Counter(

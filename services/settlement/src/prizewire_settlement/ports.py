@@ -11,6 +11,7 @@ from prizewire_settlement.domain.events import RoundEvent
 from prizewire_settlement.domain.model import (
     Campaign,
     Competition,
+    Disownment,
     Entry,
     Line,
     PlayerResult,
@@ -44,7 +45,9 @@ __all__ = [
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch does to rounds. ``born`` are the ids in ``rounds`` that had no row before."""
+    """What a batch does to rounds. ``born`` are the ids in ``rounds`` that had no row before; ``disownments`` may be of
+    rounds that nobody reported yet.
+    """
 
     rounds: dict[UUID, Round] = field(default_factory=dict)
     born: set[UUID] = field(default_factory=set)
@@ -53,6 +56,7 @@ class Changes:
     settlements: list[Settlement] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    disownments: list[Disownment] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
         """Add what follows from one report to what followed from those before it."""
@@ -110,7 +114,8 @@ class RoundStore(Protocol):
 
     async def save(self, changes: Changes) -> None:
         """Write everything. A round that another transaction began at the same time fails the transaction as a
-        serialization failure: the whole batch is then decided again.
+        serialization failure: the whole batch is then decided again. A round that was disowned before it had a row is
+        stored as a disowned one. Of each round the first disownment is kept.
         """
 
 
@@ -154,7 +159,7 @@ class RoundFilter:
 class RoundRecord:
     """A round with its history. ``settlements`` come with their first lines; ``lines_total`` counts all of them
     by settlement version. ``parts`` are the heads of the result parts that are here, by version and part; ``refusals``
-    are all that there ever were, by settlement version.
+    are all that there ever were, by settlement version; ``disownment`` is None unless rewards disowned the round.
     """
 
     round: Round
@@ -163,6 +168,7 @@ class RoundRecord:
     settlements: tuple[Settlement, ...]
     lines_total: dict[int, int]
     refusals: tuple[Refusal, ...] = ()
+    disownment: Disownment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

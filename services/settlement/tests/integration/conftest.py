@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -171,6 +171,17 @@ def refused_event(
         "detail": "the campaign is in another asset",
     }
     return rewards_event("round.refused", found, version=at, **data)
+
+
+def disowned_event(match_id: str = "m1", **changes: Any) -> bytes:
+    """``round.disowned`` of the round of a match."""
+    disownment = changes.pop("subject", uuid4())
+    data = {
+        "round_id": str(subject_of(match_id)),
+        "disownment_id": str(disownment),
+        "reason": "it was forged",
+    }
+    return rewards_event("round.disowned", disownment, **{**data, **changes})
 
 
 @dataclass

@@ -13,6 +13,7 @@ from services.settlement.tests.integration.conftest import (
     Service,
     campaign_event,
     competition_body,
+    disowned_event,
     line_amounts,
     match_event,
     refused_event,
@@ -130,6 +131,71 @@ async def test_refusals_that_do_not_fit(service: Service) -> None:
     await service.know(refused_event("m9"))
     assert await service.count("round_refusals") == 1
     assert await service.stuck() == [("parked", "event_mismatch")]
+
+
+async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: Service) -> None:
+    """State, list, check, metric and lineage show it, also of a round that rewards refused before; told twice it changes
+    nothing.
+    """
+    await service.take(match_event("completed"), match_event("completed", "m2"))
+    await service.know(refused_event(), disowned_event())
+    await service.know(disowned_event(reason="told again"))
+    shown = await service.round()
+    assert (shown["disowned"]["reason"], shown["state"]) == ("it was forged", "FINALIZED")
+    assert await listed(service, refused=True) == ["m1"]
+    [breach] = (await service.breaches())["settlement.refused_rounds_are_mended"]
+    assert breach.endswith("void it")
+    assert "two admins disowned it" in breach
+    await service.job("rounds.refused")
+    assert ROUNDS_REFUSED._value.get() == 1
+    marks = {one["round_id"]: (one["refused"], one["disowned"]) for one in await ended(service)}
+    assert marks == {str(subject_of("m1")): (True, True), str(subject_of("m2")): (False, False)}
+    story = await service.client.get(
+        "/api/services/settlement/lineage/corr-m1", headers=service.as_("operator")
+    )
+    assert "round.disowned" in [entry["kind"] for entry in story.json()["entries"]]
+
+    body = {"reason": "seen", "results": [{"player": "bob", "place": 1}]}
+    for what, sent in (("resettle", WHY), ("resolve", body)):
+        answer = await decide(service, what, sent, key=what)
+        assert (answer.status_code, answer.json()["code"]) == (409, "round_disowned"), what
+    answer = await decide(service, "resolve", {"void": True, **WHY}, key="void")
+    assert (answer.status_code, answer.json()["state"]) == (200, "VOIDED")
+    assert isinstance((await service.events())[-1], RoundVoidedEvent)
+    shown = await service.round()
+    assert (shown["refused_at"], shown["disowned_at"] is None) == (None, False)
+    assert (await service.breaches(), await service.stuck()) == ({}, [])
+
+
+async def test_a_round_that_is_disowned_before_it_is_reported(service: Service) -> None:
+    """Nothing is parked; a round that is reported later becomes a disowned one, and an admin voids it."""
+    await service.know(disowned_event("m1"), disowned_event("m1", reason="again"), disowned_event("m2"))
+    assert (await service.count("round_disownments"), await service.stuck()) == (2, [])
+    await service.take(match_event("completed"), match_event("voided", "m2"))
+    shown = await service.round()
+    assert (shown["state"], shown["disowned"]["reason"]) == ("FINALIZED", "it was forged")
+    assert await listed(service, refused=True) == ["m1"]
+    answer = await decide(service, "resolve", {"void": True, **WHY})
+    assert (answer.status_code, answer.json()["state"]) == (200, "VOIDED")
+    assert await service.breaches() == {}
+
+
+async def test_a_disownment_of_another_subject_is_dead(service: Service) -> None:
+    """Its id is its subject."""
+    await service.take(match_event("completed"))
+    await service.know(disowned_event(disownment_id=OTHER))
+    assert await service.stuck() == [("dead", "event_mismatch")]
+    assert (await service.round())["disowned"] is None
+
+
+async def test_the_database_keeps_that_a_round_is_disowned(service: Service) -> None:
+    """No round is marked without a disownment, and none that is marked loses it."""
+    await service.take(match_event("completed"))
+    error = await refusal(service, "UPDATE rounds SET disowned_at = now()")
+    assert "what a round is bound to does not change" in str(error)
+    await service.know(disowned_event())
+    error = await refusal(service, "UPDATE rounds SET disowned_at = NULL")
+    assert "what a round is bound to does not change" in str(error)
 
 
 OTHER_RULE = "UPDATE rounds SET rule_version = 2, settlement_version = 2, version = 2"

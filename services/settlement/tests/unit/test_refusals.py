@@ -1,7 +1,9 @@
 """Rounds whose settlement rewards can never book: marked, settled anew under a mended rule, or voided. Over fakes."""
 
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,20 +16,29 @@ from prizewire_settlement.domain.errors import (
     RuleInvalid,
 )
 from prizewire_settlement.domain.events import RoundCorrected, RoundFinalized, RoundSettled, RoundVoided
-from prizewire_settlement.domain.model import CampaignState, EntryFee, Refusal
+from prizewire_settlement.domain.model import (
+    CampaignState,
+    Disownment,
+    EntryFee,
+    PlayerResult,
+    Refusal,
+    Round,
+)
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.handlers.finality import finalize_due
-from prizewire_settlement.handlers.refusals import Taken, keep_campaigns, take_refusals
+from prizewire_settlement.handlers.refusals import Taken, keep_campaigns, take_disownments, take_refusals
 from prizewire_settlement.handlers.resolution import Resolved, resettle_round, resolve_round
 from services.settlement.tests.fakes import (
     EURC,
     NOW,
     FakeWorld,
     apply,
+    closed,
     completed,
     corrected,
     make_campaign,
     make_competition,
+    opened,
     paid,
     placed,
     reasons,
@@ -84,10 +95,10 @@ async def resettle(
     )
 
 
-async def resolve_void(world: FakeWorld) -> Resolved:
+async def resolve(world: FakeWorld, results: tuple[PlayerResult, ...] | None) -> Resolved:
     return await resolve_round(
         round_id=world.round_of("m1").id,
-        results=None,
+        results=results,
         reason="nobody can pay it",
         actor="ada",
         request_id=uuid4(),
@@ -96,6 +107,10 @@ async def resolve_void(world: FakeWorld) -> Resolved:
         now=NOW,
         lines_per_part=1_000,
     )
+
+
+async def resolve_void(world: FakeWorld) -> Resolved:
+    return await resolve(world, None)
 
 
 @pytest.mark.parametrize(("competition", "state"), [("cup", "SETTLED"), ("fast", "FINALIZED")])
@@ -272,3 +287,61 @@ async def test_of_a_campaign_the_newest_version_counts(world: FakeWorld) -> None
     ended = make_campaign(id=OTHER, state=CampaignState.ENDED, version=3)
     await keep_campaigns([ended, make_campaign(id=OTHER, version=2)], store=world)
     assert world.campaigns[OTHER] == ended
+
+
+async def disown(world: FakeWorld, round_id: UUID) -> list[Round | None]:
+    disownment = Disownment(
+        round_id=round_id, id=uuid4(), reason="a version of it was forged", event_id="d", at=NOW
+    )
+    return [found for found, _ in await take_disownments([disownment], store=world)]
+
+
+async def code_of(decision: Coroutine[Any, Any, Resolved]) -> str:
+    with pytest.raises(DecisionRefused) as refused:
+        await decision
+    return refused.value.code
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("competition", ["cup", "fast"])
+async def test_a_disowned_round_can_only_be_voided(world: FakeWorld, competition: str, refused: bool) -> None:
+    """Settled or final, refused before or not: it is neither settled anew, corrected nor made final; an admin voids it."""
+    await apply(world, completed(competition=competition))
+    round_id = world.round_of("m1").id
+    if refused:
+        await refuse(world)
+    await disown(world, round_id)
+    assert (world.round_of("m1").refused_at, world.round_of("m1").disowned_at) == (NOW, NOW)
+    mend(world, competition)
+    assert await code_of(resettle(world)) == "round_disowned"
+    assert await code_of(resolve(world, placed("bob", "ann"))) == "round_disowned"
+    late = await apply(world, corrected(competition=competition))
+    assert late.refused[0].reason is Reason.ILLEGAL_TRANSITION
+    assert not late.refused[0].park
+    assert await world.due(now=NOW + 2 * HOUR, limit=9) == []
+    done = await resolve_void(world)
+    assert (done.after.state, done.after.refused_at, done.after.disowned_at) == (RoundState.VOIDED, None, NOW)
+    assert type(world.published[-1]) is RoundVoided
+    assert await disown(world, round_id) == [world.round_of("m1")]
+    assert world.round_of("m1").refused_at is None
+
+
+async def test_a_disowned_round_without_a_result_is_voided_by_its_game_server(world: FakeWorld) -> None:
+    """It takes neither players nor a result any more, and a void of its match."""
+    await apply(world, opened())
+    await disown(world, world.round_of("m1").id)
+    for report in (closed(), completed()):
+        assert (await apply(world, report)).refused[0].reason is Reason.ILLEGAL_TRANSITION
+    assert (await apply(world, voided())).refused == {}
+    assert (world.round_of("m1").state, world.round_of("m1").refused_at) == (RoundState.VOIDED, None)
+
+
+async def test_a_round_that_is_disowned_before_it_is_reported(world: FakeWorld) -> None:
+    """Most forged rounds are unknown to settlement. One that is reported later can only be voided, too."""
+    await apply(world, completed(competition="fast"))
+    round_id = world.round_of("m1").id
+    fresh = FakeWorld(kept=world.kept, versions=world.versions, wrote=world.wrote)
+    assert await disown(fresh, round_id) == [None]
+    await apply(fresh, completed(competition="fast"))
+    assert (fresh.round_of("m1").disowned_at, fresh.round_of("m1").refused_at) == (NOW, NOW)
+    assert (await resolve_void(fresh)).after.state is RoundState.VOIDED

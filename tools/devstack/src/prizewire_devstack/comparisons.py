@@ -144,6 +144,8 @@ def _contradiction(ended: Item, booked: Item | None) -> str | None:
     if ended["state"] == "VOIDED":
         gone = booked is None or booked["state"] == "voided"
         return None if gone else f"settlement voided it, rewards has it as {booked and booked['state']}"
+    if ended["disowned"]:
+        return "two admins disowned it in rewards, settlement has it as final: void it"
     if ended["refused"]:
         return f"rewards refused settlement {ended['settlement_version']} for good: resettle it, or void it"
     settled = f"settled {ended['prizes']} prizes of {ended['prizes_total']} {ended['asset']}"
@@ -169,14 +171,14 @@ def _of_booked(booked: Item, settled: Item | None) -> str | None:
         # Two admins disowned it, so nothing of it is booked any more.
         gone = booked["state"] == "voided"
         return None if gone else f"{has}, settlement never settled the round"
-    if settled["settlement_version"] < version:
-        return f"{has}, settlement has only version {settled['settlement_version']}"
     if booked["state"] == "voided":
         return (
             None
             if settled["state"] == "VOIDED"
             else f"{has} and voided it, settlement has it as {settled['state']}"
         )
+    if settled["settlement_version"] < version:
+        return f"{has}, settlement has only version {settled['settlement_version']}"
     if booked["final"] and settled["state"] not in {"FINALIZED", "VOIDED"}:
         return f"{has} as final, settlement has it as {settled['state']}"
     if settled["settlement_version"] > version:

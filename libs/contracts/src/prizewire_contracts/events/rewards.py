@@ -1,7 +1,7 @@
 """``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
 
 Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*`` and ``round.refused``, the
-reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
+disownment id for ``round.disowned``, the reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
 """
 
 from enum import StrEnum
@@ -67,6 +67,8 @@ __all__ = [
     "RewardReversedEvent",
     "RewardState",
     "RewardsEvent",
+    "RoundDisowned",
+    "RoundDisownedEvent",
     "RoundRefusal",
     "RoundRefused",
     "RoundRefusedEvent",
@@ -170,6 +172,16 @@ class RoundRefused(Data):
     part: Version
     code: RoundRefusal
     detail: EventReason
+
+
+class RoundDisowned(Data):
+    """Two admins disowned a round: everything that rewards booked of it is taken back, and nothing of it is ever booked
+    again. Settlement may not have such a round. One that it has can only be voided. ``reason`` is that of the admin who filed the disownment.
+    """
+
+    round_id: UUID
+    disownment_id: UUID
+    reason: EventReason
 
 
 class CampaignWithdrawn(Data):
@@ -329,6 +341,13 @@ class RoundRefusedEvent(FromRewards):
     data: RoundRefused
 
 
+class RoundDisownedEvent(FromRewards):
+    """Envelope of ``round.disowned``."""
+
+    type: Literal["prizewire.round.disowned.v1"] = "prizewire.round.disowned.v1"
+    data: RoundDisowned
+
+
 RewardsEvent = Annotated[
     CampaignCreatedEvent
     | CampaignStateChangedEvent
@@ -342,6 +361,7 @@ RewardsEvent = Annotated[
     | RewardExpiredEvent
     | RewardReversedEvent
     | RoundRefusedEvent
+    | RoundDisownedEvent
     | ClaimOpenedEvent
     | ClaimHeldEvent
     | ClaimApprovedEvent

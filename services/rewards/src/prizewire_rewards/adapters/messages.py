@@ -33,6 +33,7 @@ from prizewire_rewards.domain.events import (
     PoolLow,
     ReceivableChanged,
     RewardsMoved,
+    RoundDisowned,
     RoundRefused,
     Told,
     TopupMoved,
@@ -68,12 +69,14 @@ class OutboxMessages:
         """Put events into the outbox, in this order, with one statement."""
         await self._outbox.add(self._tx, [self._encode(event) for event in events])
 
-    def _encode(self, event: Event) -> EncodedEvent:  # noqa: C901 - one case for each event
+    def _encode(self, event: Event) -> EncodedEvent:  # noqa: C901, PLR0912 - one case for each event
         match event:
             case RewardsMoved():
                 return self._rewards(event)
             case RoundRefused():
                 return self._refused(event)
+            case RoundDisowned():
+                return self._disowned(event)
             case ReceivableChanged():
                 return self._receivable(event)
             case PayoutAsked():
@@ -155,6 +158,22 @@ class OutboxMessages:
             version=refused.version,
             correlation_id=head.correlation_id,
             causation_id=refused.cause,
+        )
+
+    def _disowned(self, event: RoundDisowned) -> EncodedEvent:
+        disownment = event.disownment
+        data = wire.RoundDisowned(
+            round_id=disownment.round_id,
+            disownment_id=disownment.id,
+            reason=printable(disownment.reason),
+        )
+        return self._outbox.event(
+            wire.RoundDisownedEvent,
+            data,
+            subject=str(disownment.id),
+            version=1,
+            correlation_id=event.correlation_id,
+            causation_id=None,
         )
 
     def _claim(self, event: ClaimMoved) -> EncodedEvent:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from prizewire_rewards.domain.claims import Claim
+from prizewire_rewards.domain.disownments import Disownment
 from prizewire_rewards.domain.entries import Entry
 from prizewire_rewards.domain.model import Campaign, Payout, Receivable, RefusedRound, Reward, Settlement
 from prizewire_rewards.domain.topups import Topup
@@ -28,6 +29,7 @@ __all__ = [
     "PoolLow",
     "ReceivableChanged",
     "RewardsMoved",
+    "RoundDisowned",
     "RoundRefused",
     "Told",
     "TopupMoved",
@@ -191,6 +193,14 @@ class RoundRefused:
     refused: RefusedRound
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundDisowned:
+    """Two admins disowned a round, and it was taken back."""
+
+    disownment: Disownment
+    correlation_id: str
+
+
 Event = (
     CampaignChanged
     | CampaignFunded
@@ -201,6 +211,7 @@ Event = (
     | ReceivableChanged
     | RewardsMoved
     | RoundRefused
+    | RoundDisowned
     | PayoutAsked
     | PayoutCancelAsked
     | IntentRenewed

@@ -1,7 +1,8 @@
 """Disownments: one admin says that settlement never settled a round, and another one has it taken back.
 
 A disownment needs no event of settlement: whoever had settlement's key may have used up every version of the round, so
-that nothing which settlement says can stand above it.
+that nothing which settlement says can stand above it. Settlement is told of each one that is approved: it may have settled the round,
+and then has to void it.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from uuid import UUID
 from prizewire_rewards.domain.commands import VoidRound
 from prizewire_rewards.domain.disownments import Disownment, DisownmentState, decided
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
+from prizewire_rewards.domain.events import RoundDisowned
 from prizewire_rewards.domain.fees import FeeSource
 from prizewire_rewards.domain.model import Round
 from prizewire_rewards.domain.states import RoundState
@@ -100,8 +102,10 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
     campaigns = await work.campaigns.lock((await work.rounds.campaigns_of([round_id])).values())
     round_ = (await work.rounds.lock([round_id])).get(round_id)
     if round_ is None:
-        await _unstage(round_id, work=work)
+        staged = await _unstage(round_id, work=work)
+        correlation_id = staged or ("" if entered is None else entered.correlation_id) or str(round_id)
     else:
+        correlation_id = round_.settlement.correlation_id
         pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
         check_disownable(round_, pending)
         await _check_fees(round_, work=work, tools=tools)
@@ -127,14 +131,18 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
     for asset, amount in (await work.entries.earned(round_id)).items():
         await _check_reach(FeeSource.ENTRY_FEES, asset, amount, round_id, work=work, tools=tools)
     reached = await disown_entries(round_id, known=entered, work=work, tools=tools, now=now)
+    await work.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
     return Disowned(disownment=disownment, booked=booked, reached=reached)
 
 
-async def _unstage(round_id: UUID, *, work: Work) -> None:
-    """Forget the parts of a settlement that never became whole."""
+async def _unstage(round_id: UUID, *, work: Work) -> str | None:
+    """Forget the parts of a settlement that never became whole; answers their correlation id."""
     void = VoidRound(round_id=round_id, cause="")
     refusals = await RefusalBook.open([void], rounds={}, work=work)
-    await work.rounds.unstage((round_id, refusals.next_version(round_id)))
+    key = (round_id, refusals.next_version(round_id))
+    staged = (await work.rounds.staged([key])).get(key)
+    await work.rounds.unstage(key)
+    return None if staged is None else staged.head.correlation_id
 
 
 async def _check_fees(round_: Round, *, work: Work, tools: Tools) -> None:

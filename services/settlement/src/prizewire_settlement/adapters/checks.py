@@ -195,8 +195,11 @@ WHERE (e.amount, e.asset) IS DISTINCT FROM (r.entry_amount, r.entry_asset)
 """
 
 _REFUSED_ARE_MENDED = """
-SELECT format('round %s of match %s: rewards refused settlement %s at %s, %s: resettle it, or void it', d.id, d.match_id,
-    d.settlement_version, d.refused_at, r.code) AS breach
+SELECT CASE WHEN d.disowned_at IS NOT NULL
+    THEN format('round %s of match %s: two admins disowned it in rewards, told at %s: void it', d.id, d.match_id,
+        d.disowned_at)
+    ELSE format('round %s of match %s: rewards refused settlement %s at %s, %s: resettle it, or void it', d.id, d.match_id,
+        d.settlement_version, d.refused_at, r.code) END AS breach
 FROM rounds d
 LEFT JOIN round_refusals r ON r.round_id = d.id AND r.settlement_version = d.settlement_version
 WHERE d.refused_at IS NOT NULL ORDER BY d.refused_at

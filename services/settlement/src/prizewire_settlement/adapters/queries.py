@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_settlement.adapters.rows import (
     PART_COLUMNS,
     ROUND_COLUMNS,
+    disownment_of,
     line_of,
     part_of,
     refusal_of,
@@ -209,6 +210,12 @@ class PostgresQueries:
             lines.setdefault((row.round_id, row.version), []).append(line_of(row))
         settled = (await self._tx.execute(_SETTLEMENTS_OF, ids)).all()
         refusals = [refusal_of(row) for row in await self._tx.execute(_REFUSALS_OF, ids)]
+        disowned = {"ids": [found.id for found in rounds if found.disowned_at is not None]}
+        disownments = (
+            {row.round_id: disownment_of(row) for row in await self._tx.execute(_DISOWNMENTS_OF, disowned)}
+            if disowned["ids"]
+            else {}
+        )
         return [
             RoundRecord(
                 round=found,
@@ -226,6 +233,7 @@ class PostgresQueries:
                 ),
                 lines_total={row.version: row.lines_total for row in settled if row.round_id == found.id},
                 refusals=tuple(refusal for refusal in refusals if refusal.round_id == found.id),
+                disownment=disownments.get(found.id),
             )
             for found in rounds
         ]
@@ -269,6 +277,7 @@ _SETTLEMENTS_OF = text(
 _REFUSALS_OF = text(
     "SELECT * FROM round_refusals WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, settlement_version"
 )
+_DISOWNMENTS_OF = text("SELECT * FROM round_disownments WHERE round_id = ANY(CAST(:ids AS uuid[]))")
 _ENDED = text(
     f"SELECT {', '.join(f'd.{name}' for name in ROUND_COLUMNS.split(', '))}, t.at AS ended_at, "  # noqa: S608 - see above
     "s.campaign AS settled_campaign, s.asset AS settled_asset, s.gross AS settled_gross, "

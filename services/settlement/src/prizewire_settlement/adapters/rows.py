@@ -5,6 +5,7 @@ from typing import Any, Final
 from prizewire_money import FeeSplit
 from prizewire_settlement.domain.model import (
     Cause,
+    Disownment,
     Line,
     Refusal,
     ResultPart,
@@ -18,6 +19,7 @@ from prizewire_settlement.domain.states import RoundState
 __all__ = [
     "PART_COLUMNS",
     "ROUND_COLUMNS",
+    "disownment_of",
     "line_of",
     "part_of",
     "refusal_of",
@@ -28,7 +30,7 @@ __all__ = [
 
 ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
-    "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at"
+    "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at, disowned_at"
 )
 
 PART_COLUMNS: Final = (
@@ -61,6 +63,7 @@ def round_of(row: Any) -> Round:
         updated_at=row.updated_at,
         waiting_since=row.waiting_since,
         refused_at=row.refused_at,
+        disowned_at=row.disowned_at,
     )
 
 
@@ -74,6 +77,13 @@ def refusal_of(row: Any) -> Refusal:
         detail=row.detail,
         event_id=row.event_id,
         at=row.at,
+    )
+
+
+def disownment_of(row: Any) -> Disownment:
+    """The disownment of a row of ``round_disownments``."""
+    return Disownment(
+        round_id=row.round_id, id=row.disownment_id, reason=row.reason, event_id=row.event_id, at=row.at
     )
 
 

@@ -14,6 +14,7 @@ from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RULE_COLUMN
 from prizewire_settlement.domain.errors import Reason
 from prizewire_settlement.domain.model import (
     Competition,
+    Disownment,
     Line,
     PlayerResult,
     Refusal,
@@ -110,6 +111,8 @@ class Rounds:
 
     async def save(self, changes: Changes) -> None:
         """See the port."""
+        if changes.disownments:
+            await self._save_disownments(changes.disownments)
         await self._save_transitions(changes)
         if changes.parts:
             await self._save_parts(list(changes.parts.values()))
@@ -129,6 +132,9 @@ class Rounds:
             await later(self._tx, _ENTRIES, _columns(changes.entries, _ENTRY))
         if changes.refusals:
             await self._save_refusals(changes.refusals)
+
+    async def _save_disownments(self, disownments: list[Disownment]) -> None:
+        await later(self._tx, _DISOWNMENTS, _columns(disownments, _DISOWNMENT))
 
     async def _save_refusals(self, refusals: list[Refusal]) -> None:
         await later(self._tx, _REFUSALS, _columns(refusals, _REFUSAL))
@@ -208,6 +214,7 @@ _ROUND: Final[tuple[_Column, ...]] = (
     ("updated_at", "timestamptz", lambda r: r.updated_at),
     ("waiting_since", "timestamptz", lambda r: r.waiting_since),
     ("refused_at", "timestamptz", lambda r: r.refused_at),
+    ("disowned_at", "timestamptz", lambda r: r.disowned_at),
 )
 _PART: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda p: p.round_id),
@@ -265,6 +272,13 @@ _REFUSAL: Final[tuple[_Column, ...]] = (
     ("detail", "text", lambda r: r.detail),
     ("event_id", "text", lambda r: r.event_id),
     ("at", "timestamptz", lambda r: r.at),
+)
+_DISOWNMENT: Final[tuple[_Column, ...]] = (
+    ("round_id", "uuid", lambda d: d.round_id),
+    ("disownment_id", "uuid", lambda d: d.id),
+    ("reason", "text", lambda d: d.reason),
+    ("event_id", "text", lambda d: d.event_id),
+    ("at", "timestamptz", lambda d: d.at),
 )
 
 
@@ -344,9 +358,12 @@ _TRANSITIONS = Write(
     "ORDER BY u.round_id, u.seq",
     raced=["round_transitions_pkey"],
 )
+# Rewards may have disowned a round before anybody reported it: then it is disowned from its first row on.
 _ROUNDS_INSERT = Write(
     "rounds",
-    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT * FROM {_rows(_ROUND)} ORDER BY u.id",  # noqa: S608 - see above
+    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT {', '.join(f'u.{name}' for name, _, _ in _ROUND[:-2])}, "  # noqa: S608 - see above
+    "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END, x.at "
+    f"FROM {_rows(_ROUND)} LEFT JOIN round_disownments x ON x.round_id = u.id ORDER BY u.id",
     raced=["rounds_pkey", "rounds_one_per_match"],
 )
 _ROUNDS_UPDATE = Write(
@@ -354,7 +371,7 @@ _ROUNDS_UPDATE = Write(
     "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
     "settlement_version = u.settlement_version, result_version = u.result_version, final_at = u.final_at, "
     "rule_version = u.rule_version, updated_at = u.updated_at, waiting_since = u.waiting_since, "
-    f"refused_at = u.refused_at FROM {_rows(_ROUND)} WHERE rounds.id = u.id",
+    f"refused_at = u.refused_at, disowned_at = u.disowned_at FROM {_rows(_ROUND)} WHERE rounds.id = u.id",
 )
 _RESULTS = Write(
     "round_results",
@@ -378,6 +395,11 @@ _REFUSALS = Write(
     "round_refusals",
     f"INSERT INTO round_refusals ({_names(_REFUSAL)}) SELECT * FROM {_rows(_REFUSAL)}",  # noqa: S608 - see above
     raced=["round_refusals_pkey"],
+)
+_DISOWNMENTS = Write(
+    "round_disownments",
+    f"INSERT INTO round_disownments ({_names(_DISOWNMENT)}) SELECT * FROM {_rows(_DISOWNMENT)} "  # noqa: S608 - see above
+    "ON CONFLICT (round_id) DO NOTHING",
 )
 _LINES = Write(
     "settlement_lines",

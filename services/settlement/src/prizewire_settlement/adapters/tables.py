@@ -117,6 +117,7 @@ Table(
     Column("updated_at", _moment, nullable=False),
     Column("waiting_since", _moment),
     Column("refused_at", _moment),
+    Column("disowned_at", _moment),
     UniqueConstraint("match_id", "source", name="rounds_one_per_match"),
     ForeignKeyConstraint(
         ["competition_id", "rule_version"],
@@ -211,6 +212,15 @@ Table(
     PrimaryKeyConstraint("round_id", "settlement_version"),
 )
 Table(
+    "round_disownments",
+    metadata,
+    Column("round_id", UUID(as_uuid=True), primary_key=True),
+    Column("disownment_id", UUID(as_uuid=True), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+)
+Table(
     "campaigns",
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True),
@@ -266,5 +276,6 @@ APPEND_ONLY: Final = (
     "settlement_lines",
     "entries",
     "round_refusals",
+    "round_disownments",
 )
 """Tables that refuse UPDATE, DELETE and TRUNCATE."""

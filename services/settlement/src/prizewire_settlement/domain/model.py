@@ -15,6 +15,7 @@ __all__ = [
     "CampaignState",
     "Cause",
     "Competition",
+    "Disownment",
     "Entry",
     "EntryFee",
     "Line",
@@ -260,13 +261,28 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disownment:
+    """Rewards' word that two admins disowned a round: it took back what it had of the round, and never books it again.
+    ``id`` is the disownment's in rewards, ``event_id`` the event that says so, ``at`` when it was taken in.
+    """
+
+    round_id: UUID
+    id: UUID
+    reason: str
+    event_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One match as settlement sees it.
 
     ``state_seq`` counts the transitions, ``version`` the events that were published about it; ``rule_version``
     is the rule in force when the round began, and stays, unless a refused round is settled anew under another;
     ``result_version`` names the result that stands; ``waiting_since`` is when the first part came of a result or correction that is not whole yet; ``refused_at`` is
-    when rewards refused the newest settlement for good, None once the round is settled again or voided.
+    when rewards refused the newest settlement for good, None once the round is settled again or voided;
+    ``disowned_at`` is when rewards said that two admins disowned the round, which stays: ``refused_at`` is set with it,
+    and only a void clears that.
     """
 
     id: UUID
@@ -285,6 +301,7 @@ class Round:
     updated_at: datetime
     waiting_since: datetime | None = None
     refused_at: datetime | None = None
+    disowned_at: datetime | None = None
 
 
 class Transition(NamedTuple):

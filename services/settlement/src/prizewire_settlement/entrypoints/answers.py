@@ -6,7 +6,7 @@ from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_money import Amount as Money
-from prizewire_settlement.domain.model import Line, Refusal, Round, Rule, Settlement, Transition
+from prizewire_settlement.domain.model import Disownment, Line, Refusal, Round, Rule, Settlement, Transition
 from prizewire_settlement.domain.prizes import Prizes
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.entrypoints.rule_answers import (
@@ -23,6 +23,7 @@ from prizewire_settlement.ports import EndedRound, SourceToken
 
 __all__ = [
     "DecisionAnswer",
+    "DisownedAnswer",
     "EndedAnswer",
     "LineAnswer",
     "NewTokenAnswer",
@@ -36,6 +37,7 @@ __all__ = [
     "TokenAnswer",
     "TransitionAnswer",
     "WaitingAnswer",
+    "disowned_answer",
     "ended_answer",
     "line_answer",
     "preview_answer",
@@ -82,7 +84,18 @@ class RoundAnswer(AnswerModel):
     waiting_since: _WaitingSince
     refused_at: Annotated[
         Moment | None,
-        Field(description="When rewards refused the newest settlement for good.", examples=[None]),
+        Field(
+            description="When rewards refused the newest settlement for good, or disowned the round. Null once it is settled "
+            "again or voided.",
+            examples=[None],
+        ),
+    ]
+    disowned_at: Annotated[
+        Moment | None,
+        Field(
+            description="When rewards told that two admins disowned the round: only a void is left. Null if none did.",
+            examples=[None],
+        ),
     ]
     created_at: Moment
     updated_at: Moment
@@ -107,6 +120,16 @@ class RefusalAnswer(AnswerModel):
     ]
     code: Annotated[str, Field(description="A stable code.", examples=["asset_mismatch"])]
     detail: Annotated[str, Field(examples=["the campaign is in another asset"])]
+    at: Moment
+
+
+class DisownedAnswer(AnswerModel):
+    """Why rewards books nothing of a round any more."""
+
+    disownment_id: Annotated[Id, Field(description="Its id in `/api/round-disownments` of rewards.")]
+    reason: Annotated[
+        str, Field(description="Why two admins disowned it.", examples=["verify: its version was forged"])
+    ]
     at: Moment
 
 
@@ -181,6 +204,9 @@ class RoundDetailAnswer(RoundAnswer):
     refused: Annotated[
         RefusalAnswer | None, Field(description="Null unless rewards refuses the newest settlement.")
     ]
+    disowned: Annotated[
+        DisownedAnswer | None, Field(description="Null unless two admins disowned the round in rewards.")
+    ]
     transitions: list[TransitionAnswer]
     settlement: Annotated[SettlementAnswer | None, Field(description="Null before the first settlement.")]
     lines: list[LineAnswer]
@@ -200,7 +226,13 @@ class EndedAnswer(AnswerModel):
     state: Annotated[RoundState, Field(description="FINALIZED or VOIDED.", examples=["FINALIZED"])]
     ended_at: Moment
     settlement_version: Annotated[int, Field(examples=[1])]
-    refused: Annotated[bool, Field(description="Whether rewards refuses the settlement.", examples=[False])]
+    refused: Annotated[
+        bool,
+        Field(description="Whether rewards refuses the settlement, or disowned the round.", examples=[False]),
+    ]
+    disowned: Annotated[
+        bool, Field(description="Whether two admins disowned the round in rewards.", examples=[False])
+    ]
     campaign: Campaign
     asset: Asset
     gross: AmountText
@@ -282,6 +314,7 @@ def round_answer(found: Round) -> RoundAnswer:
         final_at=found.final_at,
         waiting_since=found.waiting_since,
         refused_at=found.refused_at,
+        disowned_at=found.disowned_at,
         created_at=found.created_at,
         updated_at=found.updated_at,
     )
@@ -296,6 +329,7 @@ def ended_answer(ended: EndedRound) -> EndedAnswer:
         ended_at=ended.ended_at,
         settlement_version=ended.round.settlement_version,
         refused=ended.round.refused_at is not None,
+        disowned=ended.round.disowned_at is not None,
         campaign=ended.campaign,
         asset=asset.code,
         gross=Money(asset, ended.gross).to_wire(),
@@ -313,6 +347,11 @@ def refusal_answer(refusal: Refusal) -> RefusalAnswer:
         detail=refusal.detail,
         at=refusal.at,
     )
+
+
+def disowned_answer(disownment: Disownment) -> DisownedAnswer:
+    """Why rewards books nothing of a round any more."""
+    return DisownedAnswer(disownment_id=disownment.id, reason=disownment.reason, at=disownment.at)
 
 
 def transition_answer(step: Transition) -> TransitionAnswer:

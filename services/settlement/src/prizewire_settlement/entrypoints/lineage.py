@@ -6,10 +6,18 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import Lineage, LineageEntry
-from prizewire_settlement.domain.model import PlayerResult, Refusal, ResultPart, Settlement, Transition
+from prizewire_settlement.domain.model import (
+    Disownment,
+    PlayerResult,
+    Refusal,
+    ResultPart,
+    Settlement,
+    Transition,
+)
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.states import EDGES
 from prizewire_settlement.entrypoints.answers import (
+    disowned_answer,
     line_answer,
     refusal_answer,
     settlement_answer,
@@ -53,6 +61,8 @@ def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
         yield _settlement(settlement, record)
     for refusal in record.refusals:
         yield _refusal(refusal)
+    if record.disownment is not None:
+        yield _disownment(record.disownment)
 
 
 def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ...]) -> LineageEntry:
@@ -103,6 +113,17 @@ def _refusal(refusal: Refusal) -> LineageEntry:
         id=f"{refusal.round_id}/{refusal.version}",
         summary=f"rewards can never book settlement {refusal.version}, {refusal.code}: {refusal.detail}",
         detail={**refusal_answer(refusal).model_dump(mode="json"), "event_id": refusal.event_id},
+    )
+
+
+def _disownment(disownment: Disownment) -> LineageEntry:
+    return LineageEntry(
+        at=disownment.at,
+        service="settlement",
+        kind="round.disowned",
+        id=str(disownment.round_id),
+        summary=f"two admins disowned the round in rewards: {disownment.reason}",
+        detail={**disowned_answer(disownment).model_dump(mode="json"), "event_id": disownment.event_id},
     )
 
 

@@ -1,4 +1,6 @@
-"""``prizewire.rewards.v1``: which campaigns there are, and which settlements rewards can never book."""
+"""``prizewire.rewards.v1``: which campaigns there are, which settlements rewards can never book, and which rounds it
+disowned.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -12,11 +14,11 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_chassis.logging import get_logger
 from prizewire_contracts.codes import RefusalCode
-from prizewire_contracts.events.rewards import CampaignChanged, RoundRefused
+from prizewire_contracts.events.rewards import CampaignChanged, RoundDisowned, RoundRefused
 from prizewire_contracts.topics import REWARDS
 from prizewire_settlement.domain import model
 from prizewire_settlement.domain.model import Campaign, CampaignState, Round
-from prizewire_settlement.handlers.refusals import keep_campaigns, take_refusals
+from prizewire_settlement.handlers.refusals import keep_campaigns, take_disownments, take_refusals
 from prizewire_settlement.ports import Campaigns, RoundStore
 
 __all__ = ["REWARDS_CONSUMER", "rewards_spec"]
@@ -28,6 +30,7 @@ _TYPES: Final = frozenset(
         "prizewire.campaign.created.v1",
         "prizewire.campaign.state_changed.v1",
         "prizewire.round.refused.v1",
+        "prizewire.round.disowned.v1",
     }
 )
 _log = get_logger(__name__)
@@ -52,8 +55,13 @@ def rewards_spec(
         answer = {
             index: Refusal(RefusalCode.EVENT_MISMATCH, said, park=False) for index, said in mismatches.items()
         }
+        now = clock.now()
+        disowned = [
+            _disownment(item, now=now) for _, item in sound if isinstance(item.event.data, RoundDisowned)
+        ]
+        if disowned:
+            after_commit(tx, partial(_tell, await take_disownments(disowned, store=store(tx))))
         if refused:
-            now = clock.now()
             taken = await take_refusals([_refusal(item, now=now) for _, item in refused], store=store(tx))
             after_commit(tx, partial(_warn, taken.refused))
             for place, said in taken.misfits.items():
@@ -72,7 +80,10 @@ def _version_rule(event_type: str) -> VersionRule:
 def _mismatch(item: Incoming) -> str | None:
     """Versions are counted by subject, so an event must speak of its own."""
     data = item.event.data
-    about = data.campaign if isinstance(data, CampaignChanged) else data.round_id
+    if isinstance(data, CampaignChanged):
+        about = data.campaign
+    else:
+        about = data.disownment_id if isinstance(data, RoundDisowned) else data.round_id
     return None if item.event.subject == str(about) else f"the subject {item.event.subject} is not {about}"
 
 
@@ -97,6 +108,30 @@ def _refusal(item: Incoming, *, now: datetime) -> model.Refusal:
         event_id=item.event.id,
         at=now,
     )
+
+
+def _disownment(item: Incoming, *, now: datetime) -> model.Disownment:
+    data = item.event.data
+    return model.Disownment(
+        round_id=data.round_id, id=data.disownment_id, reason=data.reason, event_id=item.event.id, at=now
+    )
+
+
+def _tell(taken: Sequence[tuple[Round | None, model.Disownment]]) -> None:
+    for found, disownment in taken:
+        about = {"round_id": str(disownment.round_id), "disownment_id": str(disownment.id)}
+        if found is None:
+            _log.info("rewards disowned a round that settlement does not have", **about)
+            continue
+        log = _log.info if found.refused_at is None else _log.error
+        log(
+            "rewards disowned a round",
+            **about,
+            match_id=found.match_id,
+            correlation_id=found.correlation_id,
+            state=found.state,
+            reason=disownment.reason,
+        )
 
 
 def _warn(refused: Sequence[tuple[Round, model.Refusal]]) -> None:

@@ -1,14 +1,16 @@
-"""What rewards says to settlement: which campaigns there are, and which settlements it can never book."""
+"""What rewards says to settlement: which campaigns there are, which settlements it can never book, and which rounds it
+disowned.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from prizewire_settlement.domain.model import Campaign, Refusal, Round
+from prizewire_settlement.domain.model import Campaign, Disownment, Refusal, Round
 from prizewire_settlement.domain.rounds import Step
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.ports import Campaigns, Changes, RoundStore
 
-__all__ = ["Taken", "keep_campaigns", "take_refusals"]
+__all__ = ["Taken", "keep_campaigns", "take_disownments", "take_refusals"]
 
 
 @dataclass(slots=True)
@@ -51,4 +53,28 @@ async def take_refusals(refusals: Sequence[Refusal], *, store: RoundStore) -> Ta
         changes.take(Step(round=moved, refusal=refusal))
     if changes.rounds:
         await store.save(changes)
+    return taken
+
+
+async def take_disownments(
+    disownments: Sequence[Disownment], *, store: RoundStore
+) -> list[tuple[Round | None, Disownment]]:
+    """Mark disowned rounds, so that an admin may void them even where they are final, and remember every disownment.
+
+    Answers each with its round; None where settlement has no such round, as of most forged ones. One that is reported
+    later is disowned from its first report on. A voided round stays as it is.
+    """
+    rounds = await store.rounds({disownment.round_id for disownment in disownments})
+    taken: list[tuple[Round | None, Disownment]] = []
+    changes = Changes(disownments=list(disownments))
+    for disownment in disownments:
+        current = rounds.get(disownment.round_id)
+        if current is not None and current.disowned_at is None:
+            at = disownment.at
+            voided = current.state is RoundState.VOIDED
+            current = replace(current, refused_at=None if voided else at, disowned_at=at, updated_at=at)
+            rounds[current.id] = current
+            changes.take(Step(round=current))
+        taken.append((current, disownment))
+    await store.save(changes)
     return taken

@@ -17,6 +17,7 @@ from prizewire_settlement.domain.rounds import (
     void,
 )
 from prizewire_settlement.domain.rules import check_campaign
+from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.ports import Campaigns, Changes, EventSink, RoundStore
 
 __all__ = ["Resolved", "resettle_round", "resolve_round"]
@@ -49,6 +50,7 @@ async def resolve_round(
 
     Raises:
         RoundMissing: there is no such round.
+        DecisionRefused: ``round_disowned`` for results of a round that rewards disowned.
         ReportRefused: ``illegal_transition`` for a voided round, or to void a final one that rewards does not refuse;
             or what the rule cannot rank or pay.
     """
@@ -59,6 +61,7 @@ async def resolve_round(
     if results is None:
         step = void(current=current, cause=cause, now=now)
     else:
+        _check_not_disowned(current)
         step = await _let_stand(
             tuple(results), current, cause, store=store, now=now, lines_per_part=lines_per_part
         )
@@ -87,7 +90,7 @@ async def resettle_round(
 
     Raises:
         RoundMissing: there is no such round.
-        DecisionRefused: ``round_not_refused``; ``rule_unchanged`` where the rule in force is the one that was refused;
+        DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one that was refused;
             ``entry_fee_changed`` where it asks its players for something else than they owe.
         RuleInvalid: rewards could never book the prizes of the rule in force either.
         ReportRefused: what the rule in force cannot rank or pay.
@@ -95,6 +98,7 @@ async def resettle_round(
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(str(round_id))
+    _check_not_disowned(current)
     if current.refused_at is None or current.result_version is None:
         raise DecisionRefused("round_not_refused", f"rewards does not refuse round {round_id}")
     rule = (await store.competitions([current.competition]))[current.competition].rule
@@ -122,6 +126,16 @@ async def resettle_round(
     await store.save(changes)
     await events.publish(step.events)
     return Resolved(current, step.round, changed=True)
+
+
+def _check_not_disowned(current: Round) -> None:
+    if current.disowned_at is None or current.state is RoundState.VOIDED:
+        return
+    detail = (
+        f"two admins disowned round {current.id} in rewards, which books nothing of it any more: void it, and have match "
+        f"{current.match_id} reported under another id"
+    )
+    raise DecisionRefused("round_disowned", detail)
 
 
 def _check_mended(rule: Rule, *, was: Rule) -> None:

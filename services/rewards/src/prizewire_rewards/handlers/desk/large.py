@@ -114,14 +114,17 @@ def finalize_later(
 
 
 def void_later(desk: Desk, round_: Round, pending: Sequence[RoundWork], *, cause: str) -> None:
-    """Give back everything that a large round took, once all that waits there is done.
+    """Give back everything that a large round took, once all that waits there is done. Nothing follows where that is to
+    be done already: settlement voids a round that was disowned.
 
     Raises:
-        Refused: it is or will be final, or voided.
+        Refused: it is or will be final.
     """
     standing = standing_of(round_, pending)
-    if standing.voided or (standing.final and round_.state is not RoundState.UNFUNDED):
-        raise Refused("illegal_transition", "the round is final or voided")
+    if standing.voided:
+        return
+    if standing.final and round_.state is not RoundState.UNFUNDED:
+        raise Refused("illegal_transition", "the round is final")
     desk.work_on(
         RoundWork(
             round_id=round_.settlement.round_id, version=standing.version, phase=Phase.VOID, cause=cause

@@ -62,7 +62,8 @@ def check_binding(*, report: MatchReport, known: Round) -> None:
     A report without a correlation id takes the round's: it does not name another one.
 
     Raises:
-        ReportRefused: ``correlation_mismatch``, or ``event_mismatch`` for another competition.
+        ReportRefused: ``correlation_mismatch``; ``event_mismatch`` for another competition; ``illegal_transition`` for
+            anything but a void of a round that rewards disowned: it books nothing of it any more.
     """
     if report.correlation_id is not None and report.correlation_id != known.correlation_id:
         detail = f"match {report.match_id} is bound to {known.correlation_id}, not to {report.correlation_id}"
@@ -70,6 +71,10 @@ def check_binding(*, report: MatchReport, known: Round) -> None:
     if report.competition != known.competition:
         detail = f"match {report.match_id} belongs to {known.competition}, not to {report.competition}"
         raise ReportRefused(Reason.EVENT_MISMATCH, detail)
+    disowned = known.disowned_at is not None and known.state is not RoundState.VOIDED
+    if disowned and not isinstance(report, Voided):
+        detail = f"rewards disowned the round of match {report.match_id} and never books it: report it under another match id"
+        raise ReportRefused(Reason.ILLEGAL_TRANSITION, detail)
 
 
 def begin(*, report: MatchReport, round_id: UUID, correlation_id: str, rule: Rule, now: datetime) -> Round:

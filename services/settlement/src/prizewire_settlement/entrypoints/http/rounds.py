@@ -24,6 +24,7 @@ from prizewire_settlement.entrypoints.answers import (
     RoundDetailAnswer,
     SettlementAnswer,
     WaitingAnswer,
+    disowned_answer,
     line_answer,
     refusal_answer,
     round_answer,
@@ -70,7 +71,10 @@ def round_controller(parts: HttpParts) -> type[Controller]:
                 bool, QueryParameter(description="Only rounds that wait for parts of a result.")
             ] = False,
             refused: Annotated[
-                bool, QueryParameter(description="Only rounds whose settlement rewards can never book.")
+                bool,
+                QueryParameter(
+                    description="Only rounds whose settlement rewards can never book, or that it disowned."
+                ),
             ] = False,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
@@ -107,6 +111,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
                 **dict(round_answer(record.round)),
                 waiting=_waiting(record.parts, standing=record.round.result_version),
                 refused=_refused(record),
+                disowned=None if record.disownment is None else disowned_answer(record.disownment),
                 transitions=[transition_answer(step) for step in record.transitions],
                 settlement=_newest(record, newest),
                 lines=[]
@@ -166,7 +171,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             guards=[writers],
             status_code=200,
             summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
-            refusals={**NO_ROUND, 409: ("illegal_transition",), 422: RESULT_CODES},
+            refusals={**NO_ROUND, 409: ("illegal_transition", "round_disowned"), 422: RESULT_CODES},
             request_max_body_size=RESULT_BYTES_MAX,
         )
         async def resolve(
@@ -185,7 +190,7 @@ def round_controller(parts: HttpParts) -> type[Controller]:
             summary="Settle a refused round anew, under the rule that its competition has in force",
             refusals={
                 **NO_ROUND,
-                409: ("entry_fee_changed", "round_not_refused", "rule_unchanged"),
+                409: ("entry_fee_changed", "round_disowned", "round_not_refused", "rule_unchanged"),
                 422: (*CAMPAIGN_CODES, *RESULT_CODES),
             },
         )
