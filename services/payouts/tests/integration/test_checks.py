@@ -141,6 +141,18 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
         ),
         {_MISSING: "is missing, its approval is there"},
     ),
+    "an intent without its members": (
+        ("UPDATE payouts SET intent = '{}' WHERE state = 'paid'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
+    "an intent that is none": (
+        ("UPDATE payouts SET intent = 'null' WHERE state = 'held'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
+    "an intent of no moment": (
+        ("UPDATE payouts SET intent = jsonb_set(intent, '{issued_at}', '\"soon\"') WHERE state = 'held'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
     "an intent that was renewed": (
         (
             (

@@ -451,6 +451,52 @@ async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
     assert (await client.get(path, params={"ids": ids[0]}, headers=as_("ana"))).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "intent",
+    [
+        "'{}'",
+        "'null'",
+        "'[1]'",
+        "intent - 'debit_amount'",
+        """intent || '{"debit_amount": 13}'""",
+        """intent || '{"debit_amount": "much"}'""",
+        """intent || '{"debit_amount": "-1.00"}'""",
+        """intent || '{"debit_amount": "12.49"}'""",
+    ],
+)
+async def test_a_payout_whose_intent_was_changed_hides_no_other(
+    rig: Rig, client: Client, intent: str
+) -> None:
+    """In lists, by its id, and for who decides: what its row says is shown, what only its intent says is not."""
+    method = await rig.method()
+    payout_id = await rig.request(method, amount="5000.00")
+    await rig.feed(rig.cancel_asked(await rig.request(method)))
+    other = await rig.request(method)
+    owner = await asyncpg.connect(rig.urls.migration)
+    await owner.execute("ALTER TABLE payouts DISABLE TRIGGER USER")
+    await owner.execute(f"UPDATE payouts SET intent = {intent} WHERE payout_id = '{payout_id}'")
+    await owner.close()
+    staff, mine, path = as_("op", "operator"), as_("ana"), f"/api/payouts/{payout_id}"
+    for answer in (
+        await client.get("/api/admin/payouts", headers=staff),
+        await client.get("/api/payouts", headers=mine),
+    ):
+        shown = {one["payout_id"]: one for one in answer.json()["items"]}
+        assert (len(shown), shown[str(other)]["debit_amount"]) == (3, "12.50")
+        changed = shown[str(payout_id)]
+        assert (changed["pay_amount"], changed["state"]) == ("5000.00", "held")
+        assert (changed["debit_amount"], changed["player_fee"]) == (None, None)
+    for headers in (staff, mine):
+        answer = await client.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["player_fee"]) == (200, None)
+    known = await client.get("/api/admin/payouts/known", params={"ids": str(payout_id)}, headers=staff)
+    assert known.json()["items"][0]["pay_amount"] == "5000.00"
+    refused = await client.put(
+        f"/api/admin/payouts/{payout_id}/reject", json={"reason": "changed"}, headers=as_("pat", "approver")
+    )
+    assert (refused.status_code, refused.json()["state"]) == (202, "rejected")
+
+
 async def test_payouts_are_listed_by_their_last_change(rig: Rig, client: Client) -> None:
     """By the database's clock, whatever time a writer gives; page by page, from a moment on, for staff alone."""
     method = await rig.method("ana")

@@ -282,6 +282,7 @@ async def test_a_look_at_the_rail_is_no_change(rig: Rig) -> None:
         "player = 'eve', method_id = :other",
         "intent_signature = (SELECT intent_signature FROM payouts WHERE player = 'eve')",
         "intent = '{}'",
+        "intent = 'null'",
     ],
 )
 async def test_what_rewards_did_not_sign_is_not_paid(rig: Rig, change: str) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http.parts import Check, rows_of
 from prizewire_money import Amount, Asset
+from prizewire_payouts.adapters.intents import read_intent
 from prizewire_payouts.domain.invariants import Invariant
 from prizewire_payouts.handlers.submit import request_hash
 
@@ -43,8 +44,7 @@ _EDGES = text(
 )
 # An intent that was renewed is not the one that former attempts were made for: it was issued after the request came.
 _ASKED = text(
-    "SELECT p.payout_id, p.asset, p.amount_minor, p.intent, a.attempt_no, a.rail, CASE "
-    "WHEN to_timestamp(CAST(p.intent ->> 'issued_at' AS bigint)) <= p.requested_at THEN a.request_hash END AS request_hash "
+    "SELECT p.payout_id, p.asset, p.amount_minor, p.intent, p.requested_at, a.attempt_no, a.rail, a.request_hash "
     "FROM payouts p LEFT JOIN attempts a USING (payout_id)"
 )
 _ASSETS = text("SELECT code, decimals, redeemable FROM assets")
@@ -107,12 +107,17 @@ async def _amounts(tx: AsyncConnection) -> list[str]:
     rows = await tx.stream(_ASKED)
     async for chunk in rows.partitions(_AT_ONCE):
         for row in chunk:
+            intent = read_intent(row.intent)
+            if intent is None:
+                breaches[f"payout {row.payout_id} holds no intent that can be read: it was changed"] = None
+                continue
             amount = Amount(assets[row.asset], row.amount_minor)
-            asked = f"{row.intent['pay_amount']} {row.intent['pay_asset']}"
+            asked = f"{intent.pay_amount} {intent.pay_asset}"
             told = assets[row.asset].tell(row.amount_minor)
             if told != asked:
                 breaches[f"payout {row.payout_id} is over {told}, its intent over {asked}"] = None
-            if row.request_hash is not None and row.request_hash != request_hash(
+            as_asked = row.request_hash is not None and intent.issued_at <= row.requested_at.timestamp()
+            if as_asked and row.request_hash != request_hash(
                 payout_id=row.payout_id,
                 attempt_no=row.attempt_no,
                 rail=row.rail,

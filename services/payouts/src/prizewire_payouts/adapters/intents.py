@@ -11,9 +11,17 @@ from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_payouts.domain.model import Method, Payout
 
-__all__ = ["SignedIntents"]
+__all__ = ["SignedIntents", "read_intent"]
 
 _INTENT: Final = TypeAdapter(Intent)
+
+
+def read_intent(stored: object) -> Intent | None:
+    """The intent that a payout's row holds, signed or not; None where it is none."""
+    try:
+        return _INTENT.validate_json(orjson.dumps(stored), strict=True)
+    except (ValidationError, orjson.JSONEncodeError):
+        return None
 
 
 class SignedIntents:
@@ -29,8 +37,10 @@ class SignedIntents:
         """Whether the intent is signed, and names this payout, payee, amount and destination."""
         if payout.rail_type in SIGNER_RAILS:
             return True
+        intent = read_intent(dict(payout.intent))
+        if intent is None:
+            return False
         try:
-            intent = _INTENT.validate_json(orjson.dumps(dict(payout.intent)), strict=True)
             self._trust.verify(
                 keyid=intent.key_id,
                 service="rewards",
@@ -39,7 +49,7 @@ class SignedIntents:
                 signature=payout.intent_signature,
                 at=datetime.fromtimestamp(intent.issued_at, UTC),
             )
-        except (ValidationError, NotTrusted, ValueError, OverflowError, OSError):
+        except (NotTrusted, ValueError, OverflowError, OSError):
             return False
         return _named(intent) == _stored(payout) and any(
             (way.rail, way.destination, way.memo) == (payout.rail_type, payout.address, payout.memo)

@@ -183,7 +183,8 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
         memo=row.memo,
         filed_by=row.filed_by,
         reward_ids=tuple(UUID(value) for value in row.reward_ids),
-        intent=row.intent,
+        # what is no object was written behind the service: like an empty one, nobody signed it
+        intent=row.intent if isinstance(row.intent, dict) else {},
         intent_signature=row.intent_signature,
         intent_expires_at=row.intent_expires_at,
         needs_closure=row.needs_closure,

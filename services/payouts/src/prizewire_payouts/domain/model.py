@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from prizewire_money import Amount
+from prizewire_money import Amount, InvalidAmount
 from prizewire_payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
@@ -140,9 +140,15 @@ class Payout:
     one_person: tuple[str, ...] = ()
 
     @property
-    def debit(self) -> Amount:
-        """What rewards took for it, as the intent says: ``amount`` and what a rule took from the player."""
-        return Amount.parse(self.amount.asset, self.intent["debit_amount"])
+    def debit(self) -> Amount | None:
+        """What rewards took for it, as the intent says: ``amount`` and what a rule took from the player. None where the
+        intent says no such amount: it was changed in the database.
+        """
+        try:
+            found = Amount.parse(self.amount.asset, self.intent.get("debit_amount"))
+        except InvalidAmount:
+            return None
+        return found if found >= self.amount else None
 
     @property
     def parties(self) -> tuple[Party, ...]:

@@ -79,16 +79,18 @@ class PayoutAnswer(AnswerModel):
         Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["12.50"]),
     ]
     debit_amount: Annotated[
-        DecimalAmount,
+        DecimalAmount | None,
         Field(
-            description="What left the player's wallet, or the funding account, for this payout.",
+            description="What left the player's wallet, or the funding account, for this payout. Null where the stored "
+            "intent does not say it: it was changed in the database, `prizewire verify` tells how, and it is not paid.",
             examples=["13.00"],
         ),
     ]
     player_fee: Annotated[
-        DecimalAmount,
+        DecimalAmount | None,
         Field(
-            description="What a payout rule took from the player, in units of `asset`. It is not the rail's fee.",
+            description="What a payout rule took from the player, in units of `asset`. It is not the rail's fee. Null where "
+            "`debit_amount` is.",
             examples=["0.50"],
         ),
     ]
@@ -292,7 +294,7 @@ def _parties(payout: Payout) -> list[PartyAnswer]:
 
 def _members(payout: Payout) -> dict[str, Any]:
     """The members of ``PayoutAnswer``, which the longer answers share."""
-    proof = payout.proof or {}
+    proof, debit = payout.proof or {}, payout.debit
     return {
         "payout_id": payout.payout_id,
         "correlation_id": payout.correlation_id,
@@ -302,8 +304,8 @@ def _members(payout: Payout) -> dict[str, Any]:
         "reason": payout.reason,
         "asset": payout.amount.asset.code,
         "pay_amount": payout.amount.to_wire(),
-        "debit_amount": payout.debit.to_wire(),
-        "player_fee": (payout.debit - payout.amount).to_wire(),
+        "debit_amount": None if debit is None else debit.to_wire(),
+        "player_fee": None if debit is None else (debit - payout.amount).to_wire(),
         "method_id": payout.method_id,
         "method_type": payout.method_type,
         "rail": payout.rail,
