@@ -554,8 +554,8 @@ async def test_a_disownment_is_written_once_and_decided_once(rig: Rig) -> None:
 
 
 async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
-    """By an approved disownment of their own round alone: to whom they came from, no more than was taken, and no second
-    time. There is enough in the accounts of fees for all of it.
+    """By an approved disownment of their own round alone, without which it stays final as well: to whom they came from, no
+    more than was taken, and no second time. There is enough in the accounts of fees for all of it.
     """
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("ann", "20.00"), ("bob", "20.00")]))
@@ -623,6 +623,13 @@ async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:
     await as_owner(rig, f"{approved} WHERE round_id = '{other.round_id}'")
     for name, move in (right | wrong).items():
         await is_refused(name, move)
+    for change in (
+        f"rounds SET state = 'voided' WHERE id = '{match.round_id}'",
+        f"entries SET state = 'refunded' WHERE round_id = '{match.round_id}'",
+        f"entry_rounds SET ended_as = 'refunded' WHERE id = '{match.round_id}'",
+    ):
+        state, why = await refused_to_the_owner(rig, f"UPDATE {change}")
+        assert (state, "have not disowned it" in why) == ("23514", True), (change, why)
     await as_owner(rig, f"{approved} WHERE round_id = '{match.round_id}'")
     for name, move in wrong.items():
         await is_refused(name, move)
