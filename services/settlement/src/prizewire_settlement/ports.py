@@ -115,7 +115,7 @@ class RoundStore(Protocol):
     async def save(self, changes: Changes) -> None:
         """Write everything. A round that another transaction began at the same time fails the transaction as a
         serialization failure: the whole batch is then decided again. A round that was disowned before it had a row is
-        stored as a disowned one. Of each round the first disownment is kept.
+        stored as a disowned one. Of each settlement the first refusal is kept, of each round the first disownment.
         """
 
 

@@ -124,10 +124,12 @@ async def test_finality_waits_for_the_mending(service: Service) -> None:
 
 
 async def test_refusals_that_do_not_fit(service: Service) -> None:
-    """Of an unknown settlement it is parked; told twice it changes nothing; of another subject it is dead."""
+    """Of an unknown settlement it is parked; told again it changes nothing, also by another event."""
     await service.take(match_event("completed"))
     once = refused_event()
     await service.know(once, once)
+    await service.know(refused_event(at=2, code="campaign_ended"), refused_event(at=3))
+    assert (await service.round())["refused"]["code"] == "asset_mismatch"
     await service.know(refused_event("m9"))
     assert await service.count("round_refusals") == 1
     assert await service.stuck() == [("parked", "event_mismatch")]
@@ -139,6 +141,7 @@ async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: S
     """
     await service.take(match_event("completed"), match_event("completed", "m2"))
     await service.know(refused_event(), disowned_event())
+    service.clock.advance(timedelta(minutes=1))
     await service.know(disowned_event(reason="told again"))
     shown = await service.round()
     assert (shown["disowned"]["reason"], shown["state"]) == ("it was forged", "FINALIZED")

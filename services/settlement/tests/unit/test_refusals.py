@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -289,9 +289,9 @@ async def test_of_a_campaign_the_newest_version_counts(world: FakeWorld) -> None
     assert world.campaigns[OTHER] == ended
 
 
-async def disown(world: FakeWorld, round_id: UUID) -> list[Round | None]:
+async def disown(world: FakeWorld, round_id: UUID, *, at: datetime = NOW) -> list[Round | None]:
     disownment = Disownment(
-        round_id=round_id, id=uuid4(), reason="a version of it was forged", event_id="d", at=NOW
+        round_id=round_id, id=uuid4(), reason="a version of it was forged", event_id="d", at=at
     )
     return [found for found, _ in await take_disownments([disownment], store=world)]
 
@@ -322,8 +322,8 @@ async def test_a_disowned_round_can_only_be_voided(world: FakeWorld, competition
     done = await resolve_void(world)
     assert (done.after.state, done.after.refused_at, done.after.disowned_at) == (RoundState.VOIDED, None, NOW)
     assert type(world.published[-1]) is RoundVoided
-    assert await disown(world, round_id) == [world.round_of("m1")]
-    assert world.round_of("m1").refused_at is None
+    assert await disown(world, round_id, at=NOW + HOUR) == [done.after]
+    assert world.round_of("m1") == done.after
 
 
 async def test_a_disowned_round_without_a_result_is_voided_by_its_game_server(world: FakeWorld) -> None:

@@ -393,8 +393,8 @@ _ENTRIES = Write(
 )
 _REFUSALS = Write(
     "round_refusals",
-    f"INSERT INTO round_refusals ({_names(_REFUSAL)}) SELECT * FROM {_rows(_REFUSAL)}",  # noqa: S608 - see above
-    raced=["round_refusals_pkey"],
+    f"INSERT INTO round_refusals ({_names(_REFUSAL)}) SELECT * FROM {_rows(_REFUSAL)} "  # noqa: S608 - see above
+    "ON CONFLICT (round_id, settlement_version) DO NOTHING",
 )
 _DISOWNMENTS = Write(
     "round_disownments",
