@@ -16,7 +16,7 @@ from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.handlers import entry_ends
 from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment
-from services.rewards.tests.money import entered, entry_of, opened, top_up
+from services.rewards.tests.money import closed, entered, entry_of, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
 
@@ -434,8 +434,32 @@ async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert (await state_of(rig, match), await books(rig)) == ("voided", before)
     again = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"})
-    assert (again.status_code, again.json()["code"]) == (409, "round_voided")
+    assert (again.status_code, again.json()["code"]) == (409, "disownment_exists")
     assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("forged", ["voided", "closed"])
+@pytest.mark.parametrize("booked", [True, False])
+async def test_a_round_whose_version_was_forged_is_disowned(rig: Rig, booked: bool, forged: str) -> None:
+    """A forged void or another event made settlement's own one dead: nothing is to be taken back, and settlement is told
+    all the same.
+    """
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "10.00")], final=False)
+    if booked:
+        await rig.settle(match)
+    at = 2 if booked else 1
+    before = {("pool", str(campaign)): 100_000}
+    event = match.voided(at=at) if forged == "voided" else closed(match, version=at)
+    honest = match.finalized(version=at) if booked else match.events(at=at)[0]
+    await rig.feed(rig.settlements, event)
+    await rig.feed(rig.settlements, honest)
+    assert await rig.stuck() == [("dead", "version_conflict")]
+    await disown(rig, match)
+    assert len(await told_of(rig, match)) == 1
+    await rig.feed(rig.settlements, match.voided(at=at + 1))
+    assert (await rig.stuck(), await books(rig)) == ([("dead", "version_conflict")], before)
+    assert not [breach for breach in await rig.breaches() if "none_contradicts" not in breach]
 
 
 async def test_who_decides_about_a_round(rig: Rig) -> None:

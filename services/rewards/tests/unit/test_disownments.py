@@ -233,3 +233,16 @@ async def test_settlement_is_not_told_of_what_was_rejected() -> None:
     command = DecideDisownment(id=DISOWNMENT.id, approved=False, actor="boris", reason="it is honest")
     await decide_disownment(command, work=store.work(), tools=TOOLS, now=START)
     assert disowned_of(store) == []
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_a_voided_round_is_disowned_without_effect(parts: int) -> None:
+    """The void may have been forged: nothing is taken back twice, also while its lines are at work, and settlement is told."""
+    store = await funded(Delivery.WALLET)
+    round_id = await settle(store, [30, 20, 10], fees=(5, 0), organizer=None, final=False, parts=parts)
+    void = VoidRound(round_id=round_id, cause="forged")
+    assert not (await apply_settlements([void], work=store.work(), tools=TOOLS, now=START)).refusals
+    await disown(store, round_id)
+    assert [found for found, _ in disowned_of(store)] == [round_id]
+    assert store.rounds[round_id].state is RoundState.VOIDED
+    assert store.books.balance(POOL) == FUNDED

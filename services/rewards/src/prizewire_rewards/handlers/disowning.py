@@ -5,6 +5,7 @@ that nothing which settlement says can stand above it. Settlement is told of eac
 and then has to void it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -14,10 +15,10 @@ from prizewire_rewards.domain.disownments import Disownment, DisownmentState, de
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import RoundDisowned
 from prizewire_rewards.domain.fees import FeeSource
-from prizewire_rewards.domain.model import Round
+from prizewire_rewards.domain.model import Campaign, Round
 from prizewire_rewards.domain.states import RoundState
 from prizewire_rewards.handlers.desk import Booked, Desk, means_of
-from prizewire_rewards.handlers.desk.disowning import check_disownable, disown, disown_later
+from prizewire_rewards.handlers.desk.disowning import disown, disown_later, is_to_take_back
 from prizewire_rewards.handlers.entries import Reached
 from prizewire_rewards.handlers.entry_ends import disown_entries
 from prizewire_rewards.handlers.refusals import RefusalBook
@@ -49,15 +50,13 @@ async def file_disownment(disownment: Disownment, *, work: Work) -> Disownment:
     """Say that settlement never settled a round. Nothing moves before another admin approves.
 
     Raises:
-        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it; ``round_voided``: there is nothing
-            to take back; ``disownment_exists``: one is filed or approved already.
+        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it, and refused no event of it;
+            ``disownment_exists``: one is filed or approved already.
     """
     round_id = disownment.round_id
     round_ = (await work.rounds.lock([round_id])).get(round_id)
     if round_ is None and not await work.disownments.knows(round_id):
         raise InvalidRequest("round_unknown", f"there is no round {round_id}")
-    if round_ is not None and round_.state is RoundState.VOIDED:
-        raise InvalidRequest("round_voided", f"round {round_id} was voided: there is nothing to take back")
     if not await work.disownments.add(disownment):
         raise InvalidRequest(
             "disownment_exists", f"a disownment of round {round_id} is filed or approved already"
@@ -73,7 +72,7 @@ async def decide_disownment(
     Raises:
         NotFound: ``disownment_unknown``.
         InvalidRequest: ``disownment_final``, ``own_disownment`` or ``decider_is_party``; on approval also
-            ``round_voided``, ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back.
+            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back.
     """
     filed = await work.disownments.lock(command.id)
     if filed is None:
@@ -106,33 +105,49 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
         correlation_id = staged or ("" if entered is None else entered.correlation_id) or str(round_id)
     else:
         correlation_id = round_.settlement.correlation_id
-        pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
-        check_disownable(round_, pending)
-        await _check_fees(round_, work=work, tools=tools)
-        whole = not round_.large and not pending
-        rewards = (await work.rounds.rewards([round_id]))[round_id] if whole else []
-        owner = round_.settlement.organizer_player
-        means = await means_of(
-            round_.settlement,
-            rewards,
-            {},
-            work=work,
-            others=[owner] if owner is not None and round_.state is RoundState.FINAL else (),
+        booked = await _take_prizes(
+            round_, campaigns, cause=f"disownment/{disownment.id}", work=work, tools=tools, now=now
         )
-        desk = Desk(
-            campaigns=campaigns, deliveries=campaigns, rounds={round_id: round_}, rewards={round_id: rewards}
-        )
-        cause = f"disownment/{disownment.id}"
-        if whole:
-            disown(desk, round_, means=means, cause=cause)
-        else:
-            disown_later(desk, round_, pending, means=means, cause=cause)
-        booked = await desk.save(work=work, tools=tools, now=now)
     for asset, amount in (await work.entries.earned(round_id)).items():
         await _check_reach(FeeSource.ENTRY_FEES, asset, amount, round_id, work=work, tools=tools)
     reached = await disown_entries(round_id, known=entered, work=work, tools=tools, now=now)
     await work.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
     return Disowned(disownment=disownment, booked=booked, reached=reached)
+
+
+async def _take_prizes(
+    round_: Round,
+    campaigns: Mapping[UUID, Campaign],
+    *,
+    cause: str,
+    work: Work,
+    tools: Tools,
+    now: datetime,
+) -> Booked:
+    """Take back what a booked round took, at once or by work on its lines."""
+    round_id = round_.settlement.round_id
+    pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
+    if not is_to_take_back(round_, pending):
+        return Booked()
+    await _check_fees(round_, work=work, tools=tools)
+    whole = not round_.large and not pending
+    rewards = (await work.rounds.rewards([round_id]))[round_id] if whole else []
+    owner = round_.settlement.organizer_player
+    means = await means_of(
+        round_.settlement,
+        rewards,
+        {},
+        work=work,
+        others=[owner] if owner is not None and round_.state is RoundState.FINAL else (),
+    )
+    desk = Desk(
+        campaigns=campaigns, deliveries=campaigns, rounds={round_id: round_}, rewards={round_id: rewards}
+    )
+    if whole:
+        disown(desk, round_, means=means, cause=cause)
+    else:
+        disown_later(desk, round_, pending, means=means, cause=cause)
+    return await desk.save(work=work, tools=tools, now=now)
 
 
 async def _unstage(round_id: UUID, *, work: Work) -> str | None:

@@ -30,7 +30,9 @@ class Disownments(Protocol):
         ...
 
     async def knows(self, round_id: UUID) -> bool:
-        """Whether anything is known of a round that was never booked: entries, parts of a settlement, or a refused one."""
+        """Whether anything is known of a round that was never booked: entries, parts of a settlement, a refused one, or an
+        event of settlement that was not applied.
+        """
         ...
 
     async def stop_births(self) -> None:

@@ -110,5 +110,6 @@ _CONCERN = text(
 _KNOWS = text(
     "SELECT EXISTS (SELECT 1 FROM entry_rounds WHERE id = :id) "
     "OR EXISTS (SELECT 1 FROM staged_parts WHERE round_id = :id) "
-    "OR EXISTS (SELECT 1 FROM round_refusals WHERE round_id = :id)"
+    "OR EXISTS (SELECT 1 FROM round_refusals WHERE round_id = :id) "
+    "OR EXISTS (SELECT 1 FROM stuck_events WHERE subject = CAST(CAST(:id AS uuid) AS text))"
 )

@@ -49,7 +49,6 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "receivable_closed": 409,
     "reward_not_held": 409,
     "round_busy": 409,
-    "round_voided": 409,
     # 422: it is well formed, but a rule forbids it.
     "address_invalid": 422,
     "amount_above_maximum": 422,

@@ -32,7 +32,7 @@ class DisownmentBody(Body):
     """A round that settlement never settled."""
 
     round_id: UUID = Field(
-        description="The round. Rewards has prizes or entries of it.",
+        description="The round. Rewards has prizes or entries of it, voided it, or refused an event of it.",
         examples=["0c2b9cd5-6b6d-5b4d-8f40-7ed0f5b44a3e"],
     )
     reason: Line = Field(
@@ -80,7 +80,7 @@ class DisownmentController(Controller):
     @post(
         guards=[require(Role.ADMIN)],
         summary="Say that settlement never settled a round, for another admin to approve",
-        refusals=refusing("round_unknown", "round_voided", "disownment_exists"),
+        refusals=refusing("round_unknown", "disownment_exists"),
     )
     async def file(
         self,
@@ -125,7 +125,6 @@ class DisownmentController(Controller):
             "decider_is_party",
             "disownment_unknown",
             "disownment_final",
-            "round_voided",
             "round_busy",
             "insufficient_fees",
         ),

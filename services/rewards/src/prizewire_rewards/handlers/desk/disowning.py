@@ -17,24 +17,24 @@ from prizewire_rewards.handlers.desk.large import standing_of
 from prizewire_rewards.handlers.desk.means import Means
 from prizewire_rewards.handlers.desk.owing import ask_cancels, owe_shortfalls
 
-__all__ = ["check_disownable", "disown", "disown_later", "owe_missing"]
+__all__ = ["disown", "disown_later", "is_to_take_back", "owe_missing"]
 
 DISOWNMENT: Final = "rewards:disownment"
 
 
-def check_disownable(round_: Round, pending: Sequence[RoundWork]) -> None:
-    """See that a round can be taken back now.
+def is_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> bool:
+    """Whether a round has anything to be taken back: nothing once it is voided, or will be by work that waits.
 
     Raises:
-        InvalidRequest: ``round_voided``: there is nothing to take back; ``round_busy``: lines of a final round are being
-            booked, so its fees may still lie in its reserve.
+        InvalidRequest: ``round_busy``: lines of a final round are being booked, so its fees may still lie in its reserve.
     """
     standing = standing_of(round_, pending)
-    round_id = round_.settlement.round_id
     if standing.voided:
-        raise InvalidRequest("round_voided", f"round {round_id} was voided: there is nothing to take back")
+        return False
     if pending and standing.final and round_.state is not RoundState.UNFUNDED:
+        round_id = round_.settlement.round_id
         raise InvalidRequest("round_busy", f"the lines of round {round_id} are being booked: try again")
+    return True
 
 
 def disown(desk: Desk, round_: Round, *, means: Means, cause: str) -> None:
