@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from prizewire_money import Amount
 from prizewire_payouts.entrypoints.http import admin_controller, announcing_controller
 from services.payouts.tests.integration.test_closing import answer, tell
 from services.payouts.tests.integration.test_closing import failed as closing
-from services.payouts.tests.integration.test_lifecycle import commit_only, on_chain, paid, said
+from services.payouts.tests.integration.test_lifecycle import TX_HASH, commit_only, on_chain, paid, said
 from services.payouts.tests.rig import EURC, Rig
 from tests.documented import Documented
 
@@ -160,6 +161,7 @@ async def test_each_end_is_told_in_the_same_words(
     payout_id = await make(rig, client)
     before, stored = await rig.events(payout_id), await rows_of(rig)
     firsts = [event for event in before if event.type in types]
+    rig.clock.advance(timedelta(hours=1))
     last = max(event.version for event in before if event.type.startswith("payout."))
     answered = await announce(client, payout_id)
     assert (answered.status_code, answered.json()["state"]) == (202, types[-1].removeprefix("payout."))
@@ -173,6 +175,34 @@ async def test_each_end_is_told_in_the_same_words(
     assert await rig.breaches() == []
     again = await announce(client, payout_id)
     assert (again.status_code, len(await rig.events(payout_id))) == (202, len(before) + 2 * len(types))
+
+
+async def test_a_payment_is_told_as_it_was_made(rig: Rig, client: Client) -> None:
+    """With the attempt that paid, what the rail took and from whom, its proof, and when that was: at first and again."""
+    expected = (
+        (paid_one, {"attempt_no": 1, "fee": "0.03", "fee_borne_by": "recipient"}),
+        (paid_at_the_second_attempt, {"attempt_no": 2, "fee": "0.00", "fee_borne_by": "platform"}),
+    )
+    for make, members in expected:
+        payout_id = await make(rig, client)
+        at = rig.clock.now().isoformat().replace("+00:00", "Z")
+        rig.clock.advance(timedelta(hours=1))
+        assert (await announce(client, payout_id)).status_code == 202
+        *_, first, again = await rig.events(payout_id)
+        for event in (first, again):
+            assert event.type == "payout.paid"
+            assert event.data == {
+                "payout_id": str(payout_id),
+                "rail": "stellar",
+                "rail_type": "stellar",
+                "player": "ana",
+                "asset": "EURC",
+                "amount": "12.50",
+                "fee_asset": "EURC",
+                "proof": {"tx_hash": TX_HASH, "ledger": 41, "op": 0, "reference": None},
+                "paid_at": at,
+                **members,
+            }
 
 
 @pytest.mark.parametrize("make", [held, approved, submitting, pending, unknown, waits_for_the_signer])
