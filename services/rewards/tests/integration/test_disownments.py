@@ -1,6 +1,7 @@
 """A forged round is taken back by two admins: unfunded, pending, final, large, or known by its entries alone."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -468,9 +469,9 @@ async def test_who_decides_about_a_round(rig: Rig) -> None:
     await rig.settle(Match(campaign, [("eve", "10.00")]))
     match = Match(campaign, [("ann", "10.00")], organizer="1.00", organizer_player="org", final=False)
     parties = [{"role": "reporter", "subject": "rita"}]
-    await rig.feed(
-        rig.settlements, opened(match), entered(match, "eve", version=2), *match.events(at=3, parties=parties)
-    )
+    # zoe has no money: the entry is refused, and the round does not concern her
+    entries = [entered(match, player, version=at) for at, player in ((2, "eve"), (3, "zoe"))]
+    await rig.feed(rig.settlements, opened(match), *entries, *match.events(at=4, parties=parties))
     identifier = await filed(rig, match.round_id)
     for person in ("ann", "org", "eve", "rita", "admin"):
         for path, body in (("approve", None), ("reject", {"reason": "mine"})):
@@ -489,7 +490,104 @@ async def test_who_decides_about_a_round(rig: Rig) -> None:
     assert [one["disownment_id"] for one in (await read(rig, ROUTE))["items"]] == [second, identifier]
     unknown = await call(rig, ROUTE, {"round_id": str(uuid4()), "reason": "which"})
     assert (unknown.status_code, unknown.json()["code"]) == (422, "round_unknown")
+    assert (await approve(rig, second, by="zoe")).status_code == 200
     assert await rig.breaches() == []
+
+
+async def test_a_disownment_that_is_only_filed_stops_nothing(rig: Rig) -> None:
+    """What settlement says meanwhile is booked, and a void that comes before the approval leaves nothing to take back."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")], final=False)
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
+    identifier = await filed(rig, match.round_id)
+    await rig.feed(rig.settlements, *match.events(at=3))
+    assert await rig.stuck() == []
+    assert await state_of(rig, match) == "reserved"
+    await rig.feed(rig.settlements, match.voided(at=4))
+    assert await rig.stuck() == []
+    before = await books(rig)
+    late = await approve(rig, identifier)
+    assert (late.status_code, late.json()["code"]) == (409, "round_voided")
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["state"] == "filed"
+    assert await books(rig) == before
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("known_by", ["a refusal", "a part"])
+async def test_what_was_never_booked_is_disowned_too(rig: Rig, known_by: str) -> None:
+    """A round that rewards knows by a settlement which it refused, or by a part of one: its id is closed."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(uuid4(), [("cam", "20.00")])
+    if known_by == "a part":
+        match = Match(campaign, [("cam", "20.00"), ("bob", "20.00")], lines_per_part=1)
+    first, *_ = match.events()
+    await rig.feed(rig.settlements, first)
+    await disown(rig, match)
+    mended = replace(match, campaign=campaign, lines=[("cam", "20.00")], lines_per_part=None, version=2)
+    await rig.feed(rig.settlements, *mended.events(at=2))
+    assert await rig.stuck() == [("parked", "illegal_transition")]
+    assert await rig.rows("SELECT 1 FROM rounds") == []
+    assert await rig.breaches() == []
+
+
+async def test_two_decisions_at_once_are_one(rig: Rig) -> None:
+    """The second one waits for the first, and finds it decided."""
+    match = Match(await rig.campaign(funded=100_000), [("ann", "10.00")])
+    await rig.settle(match)
+    identifier = await filed(rig, match.round_id)
+    command = DecideDisownment(id=UUID(identifier), approved=True, actor="boris", reason=None)
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with rig.db.transaction() as tx:
+        await decide_disownment(command, work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+        second = asyncio.create_task(call(rig, f"{ROUTE}/{identifier}/reject", {"reason": "no"}, by="cleo"))
+
+        async def waits() -> bool:
+            return second.done() or bool(await rig.rows(waiting))
+
+        await eventually(waits, deadline_s=60)
+        assert not second.done()
+    refused_ = await second
+    assert (refused_.status_code, refused_.json()["code"]) == (409, "disownment_final")
+    assert await state_of(rig, match) == "voided"
+    assert await rig.breaches() == []
+
+
+async def test_fees_that_were_withdrawn_do_not_go_back_by_hand(rig: Rig) -> None:
+    """Below zero is nothing to take from, whoever approved; as much as there is goes."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), *match.events(at=3))
+    for source in ("platform", "organizer", "entry_fees"):
+        body = {"source": source, "asset": "USDC", "amount": "1.00", "reference": "wire"}
+        made = await call(rig, "/api/fee-withdrawals", body)
+        path = f"/api/fee-withdrawals/{made.json()['withdrawal_id']}/approve"
+        assert (await call(rig, path, by="boris")).status_code == 200
+    await filed(rig, match.round_id)
+    approved = "UPDATE round_disownments SET state = 'approved', decided_by = 'eve', decided_at = filed_at"
+    await as_owner(rig, approved)
+    reserve = Account(Kind.RESERVED, str(match.round_id), "USDC")
+    wallet = Account(Kind.WINNINGS, "ann", "USDC")
+    by_round, by_entry = f"round/{match.round_id}/9", f"entry/{entry_of(match, 'ann')}/9"
+
+    def moving(type_: str, debit: Account, credit: Account, amount: int, cause: str) -> Any:
+        async def move(tx: Any) -> None:
+            await insert(tx, type_, debit, credit, amount, cause=cause, correlation=match.correlation_id)
+
+        return move
+
+    for type_, kind, owner, amount, credit, cause in (
+        ("platform_fee_reversed", Kind.FEES, "platform", 300, reserve, by_round),
+        ("organizer_fee_reversed", Kind.FEES, "organizer", 200, reserve, by_round),
+        ("entry_fee_reversed", Kind.ENTRY_FEES, "platform", 500, wallet, by_entry),
+    ):
+        debit = Account(kind, owner, "USDC")
+        state, why = await refused(rig, moving(type_, debit, credit, amount, cause))
+        assert (state, "more fees in USDC would leave than there are" in why) == ("23514", True), why
+    platform = Account(Kind.FEES, "platform", "USDC")
+    async with rig.db.transaction() as tx:
+        await moving("platform_fee_reversed", platform, reserve, 200, by_round)(tx)
 
 
 async def test_the_database_takes_back_only_what_two_admins_disowned(rig: Rig) -> None:
