@@ -214,6 +214,24 @@ async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> No
     assert await rig.stuck() == [("parked", "event_mismatch")]
 
 
+@pytest.mark.parametrize("changes", [{"return_ref": "other"}, {"amount": "499.00"}, {"asset": "EURC"}])
+async def test_a_return_that_is_told_again_in_other_words_is_parked(
+    rig: Rig, changes: dict[str, str]
+) -> None:
+    """It would be a second return of the same payment."""
+    payout = await requested(rig)
+    first = {"return_ref": "r", "asset": "USDC", "amount": "500.00", "fee": "0.00"}
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        payout_event(payout, "returned", version=2, **first),
+        payout_event(payout, "returned", version=3, **{**first, **changes}),
+    )
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert await rig.winnings("ann") == 50_000
+    assert await rig.breaches() == []
+
+
 async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
     """What came back is credited; more than was paid is parked."""
     payout = await requested(rig)
