@@ -179,6 +179,13 @@ async def test_killed_while_it_pays_it_pays_each_once(
         assert sum(entry["kind"] == "payout.paid" for entry in lineage) == PAYOUTS_N
         checks = (await client.get("/api/services/payouts/checks")).json()["checks"]
         assert all(check["ok"] for check in checks)
+        # the sum of 1.25 to 60.25 EURC, of the 100000000.00 that the local stack lets pass in a day
+        ratio = f'prizewire_payouts_automatic_used_ratio{{asset="EURC"}} {184_500 / 10_000_000_000}'
+
+        async def measured() -> bool:
+            return ratio in (await client.get("/metrics")).text
+
+        await eventually(measured, deadline_s=60)
     assert running.end(signal.SIGTERM) == 0
     assert "ana's account" not in running.log.read_text()
     book.close()
