@@ -1,6 +1,7 @@
 """A forged round is taken back by two admins: unfunded, pending, final, large, or known by its entries alone."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,11 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db.transaction import send_now
+from prizewire_chassis.inbox import Incoming, Refusal
+from prizewire_chassis.testing import records
 from prizewire_devstack.testing import eventually
 from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
 from prizewire_rewards.domain.ledger import Account, Kind
@@ -313,6 +318,22 @@ async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+async def test_an_organizers_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
+    """Where nobody was credited them, they have to be there as those of the platform have."""
+    match = Match(await rig.campaign(funded=100_000), [("ann", "60.00")], organizer="2.00")
+    await rig.settle(match)
+    body = {"source": "organizer", "asset": "USDC", "amount": "0.50", "reference": "wire"}
+    made = await call(rig, "/api/fee-withdrawals", body)
+    path = f"/api/fee-withdrawals/{made.json()['withdrawal_id']}/approve"
+    assert (await call(rig, path, by="boris")).status_code == 200
+    short = await approve(rig, await filed(rig, match.round_id))
+    assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
+    assert "2.00 USDC of organizer fees" in short.json()["detail"]
+    assert "0.50 were withdrawn" in short.json()["detail"]
+    assert await state_of(rig, match) == "final"
+    assert await rig.breaches() == []
+
+
 @pytest.mark.parametrize("inline", [200, 0])
 async def test_earned_entry_fees_go_back_to_their_buckets(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, inline: int
@@ -511,6 +532,24 @@ async def test_a_disownment_that_is_only_filed_stops_nothing(rig: Rig) -> None:
     late = await approve(rig, identifier)
     assert (late.status_code, late.json()["state"]) == (200, "approved")
     assert await books(rig) == before
+    assert await rig.breaches() == []
+
+
+async def test_entries_are_earned_while_a_disownment_is_only_filed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job goes on entry by entry, and takes none of them twice."""
+    monkeypatch.setattr(entry_ends, "CLOSED_INLINE_MAX", 0)
+    monkeypatch.setattr(entry_ends, "CLOSED_AT_ONCE_MAX", 1)
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00"), ("bob", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")])
+    entries = [entered(match, player, version=at) for at, player in ((2, "ann"), (3, "bob"))]
+    await rig.feed(rig.settlements, opened(match), *entries, *match.events(at=4))
+    await filed(rig, match.round_id)
+    await close_all(rig)
+    assert [row["state"] for row in await rig.rows("SELECT state FROM entries")] == ["earned", "earned"]
+    assert await rig.balance(Kind.ENTRY_FEES, "platform") == 1_000
     assert await rig.breaches() == []
 
 
@@ -787,6 +826,36 @@ async def test_a_settlement_that_comes_with_the_approval_is_not_booked(rig: Rig)
     assert failed_for_now() == before + 1
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert await rig.rows("SELECT 1 FROM rounds") == []
+    assert await rig.breaches() == []
+
+
+async def test_an_approval_that_comes_with_a_settlement_takes_it_back(rig: Rig) -> None:
+    """It found no round, and waits for what is being booked: then it finds the round."""
+    campaign = await rig.campaign(funded=100_000)
+    before = await books(rig)
+    match = Match(uuid4(), [("cam", "20.00")], final=False)
+    await rig.feed(rig.settlements, *match.events())
+    identifier = await filed(rig, match.round_id)
+    booked, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        refusals = await rig.settlements.handler(tx, events)
+        await send_now(tx)
+        booked.set()
+        await may_commit.wait()
+        return refusals
+
+    mended = replace(match, campaign=campaign, version=2)
+    batch = records(*mended.events(at=2), topic=rig.settlements.topic.name, start=90_000)
+    coming = asyncio.create_task(rig.processor.process(replace(rig.settlements, handler=slowly), batch))
+    await asyncio.wait_for(booked.wait(), timeout=60)
+    approving = asyncio.create_task(approve(rig, identifier))
+    await eventually(lambda: waiting_for_a_lock(rig), deadline_s=60)
+    may_commit.set()
+    await coming
+    assert (await approving).status_code == 200
+    assert await rig.stuck() == []
+    assert (await state_of(rig, match), await books(rig)) == ("voided", before)
     assert await rig.breaches() == []
 
 
