@@ -286,7 +286,7 @@ def test_whichever_row_finds_out_first_it_is_a_race() -> None:
         for write in writes
         if write.parts[0].startswith("INSERT") and "ON CONFLICT" not in write.parts[0]
     ]
-    assert len(plain) == 6
+    assert len(plain) == 5
     for write in plain:
         assert f"{write.table}_pkey" in write.raced, write.table
 
