@@ -14,7 +14,7 @@ from prizewire_devstack.components.postgres import (
 )
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
-from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.testing import DatabaseFactory, Databases, eventually
 
 PASSWORDS = RolePasswords(runtime="runtime-password", owner="owner-password")
 
@@ -94,6 +94,22 @@ async def test_every_call_makes_a_database_of_its_own(make_database: DatabaseFac
     await execute(first.migration, "CREATE TABLE only_here (id int)")
     with pytest.raises(asyncpg.UndefinedTableError):
         await execute(second.runtime, "SELECT * FROM only_here")
+
+
+async def test_databases_are_dropped_after_their_test(
+    devstack_databases: Databases, postgres_server: PostgresServer
+) -> None:
+    """Also while somebody is connected: a session has no thousand databases to remove at its end."""
+    with devstack_databases.dropped_at_the_end() as make:
+        urls = make("rewards")
+        connection = await asyncpg.connect(urls.runtime)
+
+    def gone() -> bool:
+        found = postgres_server.run_sql(f"SELECT count(*) FROM pg_database WHERE datname = '{urls.name}'")
+        return found == "0"
+
+    await eventually(gone, deadline_s=30)
+    connection.terminate()
 
 
 async def test_committed_rows_survive_a_kill_and_a_stop(tmp_path: Path) -> None:

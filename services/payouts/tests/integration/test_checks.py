@@ -236,11 +236,13 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
 
 
 @pytest.fixture(scope="module")
-async def lived(make_database: DatabaseFactory, postgres_server: PostgresServer) -> AsyncIterator[Database]:
+async def lived(
+    make_module_database: DatabaseFactory, postgres_server: PostgresServer
+) -> AsyncIterator[Database]:
     """One payout that is paid, one that is held, and a second method; seen by the owner of the tables, who may go past
     foreign keys too.
     """
-    rig = Rig(make_database("payouts", migrated=True))
+    rig = Rig(make_module_database("payouts", migrated=True))
     postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("payouts")}"')
     method = await rig.method()
     await rig.request(method)

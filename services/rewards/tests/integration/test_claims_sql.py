@@ -24,9 +24,9 @@ SETTINGS = CampaignSettings(
 
 
 @pytest.fixture(scope="module")
-async def shared(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """An open, a held and an approved claim, for tests whose every write is refused."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     await played(rig)
     yield rig
     await rig.close()

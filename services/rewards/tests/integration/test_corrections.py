@@ -416,8 +416,8 @@ async def test_every_order_of_what_can_happen(rig_of_orders: Rig, order: tuple[s
 
 
 @pytest.fixture(scope="module")
-async def rig_of_orders(make_database: Any) -> Any:
+async def rig_of_orders(make_module_database: Any) -> Any:
     """One database for all orders: each has players and a campaign of its own."""
-    made = await Rig.open(make_database("rewards", migrated=True))
+    made = await Rig.open(make_module_database("rewards", migrated=True))
     yield made
     await made.close()

@@ -441,9 +441,9 @@ async def test_a_statement_that_is_too_long_is_refused(rig: Rig, monkeypatch: py
 
 
 @pytest.fixture(scope="module")
-async def long_rig(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+async def long_rig(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """A service in which ann has a million entries, a second apart, and bob a few."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     winnings, topup = (Account(kind, "ann", "USDC") for kind in (Kind.WINNINGS, Kind.TOPUP))
     bob, world = Account(Kind.WINNINGS, "bob", "USDC"), Account(Kind.EXTERNAL_IN, "world", "USDC")
     async with rig.db.transaction() as tx:

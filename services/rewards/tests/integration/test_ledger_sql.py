@@ -38,9 +38,9 @@ async def funded(rig: Rig) -> Rig:
 
 
 @pytest.fixture(scope="module")
-async def shared(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """A ledger for tests whose every write is refused."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     yield await with_funds(rig)
     await rig.close()
 

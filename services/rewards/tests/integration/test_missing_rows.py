@@ -211,9 +211,9 @@ async def lived(rig: Rig) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-async def books(make_database: DatabaseFactory) -> AsyncIterator[tuple[Rig, dict[str, object]]]:
+async def books(make_module_database: DatabaseFactory) -> AsyncIterator[tuple[Rig, dict[str, object]]]:
     """A service that has done all of this, and ids by name."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     yield rig, await lived(rig)
     await rig.close()
 

@@ -21,9 +21,9 @@ from services.rewards.tests.sql import insert, open_account
 
 
 @pytest.fixture(scope="module")
-async def books(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+async def books(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """A service that has moved money in every way that there is."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     await lived(rig)
     await move_everything(rig)
     assert await rig.stuck() == []

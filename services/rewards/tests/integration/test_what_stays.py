@@ -18,9 +18,9 @@ WORLD = Account(Kind.EXTERNAL_IN, "world", "USDC")
 
 
 @pytest.fixture(scope="module")
-async def shared(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
+async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
     """A paid-out round, for tests whose every write is refused."""
-    rig = await Rig.open(make_database("rewards", migrated=True))
+    rig = await Rig.open(make_module_database("rewards", migrated=True))
     campaign = await rig.campaign(funded=10_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await rig.settle(Match(campaign, [("ann", "60.00")], organizer="1.00", organizer_player="club"))

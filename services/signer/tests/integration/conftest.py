@@ -169,9 +169,9 @@ async def signer(open_signer: Callable[..., Signer]) -> Signer:
 
 
 @pytest.fixture(scope="module")
-async def threatened(make_database: DatabaseFactory) -> AsyncIterator[Signer]:
+async def threatened(make_module_database: DatabaseFactory) -> AsyncIterator[Signer]:
     """One signer for all attacks of a module: each leaves nothing behind, so they may share it."""
-    urls = make_database("signer", migrated=True)
+    urls = make_module_database("signer", migrated=True)
     db = Database(urls.runtime, application_name="signer-test", pool_size=4)
     yield Signer(db)
     await db.close()

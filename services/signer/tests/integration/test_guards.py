@@ -24,9 +24,9 @@ OTHER_SLOT = "(SELECT slot_id FROM slots s WHERE s.slot_id <> payouts.slot_id LI
 
 
 @pytest.fixture(scope="module")
-async def owner_url(make_database: DatabaseFactory) -> AsyncIterator[str]:
+async def owner_url(make_module_database: DatabaseFactory) -> AsyncIterator[str]:
     """A signer's database: a payout bound on an open slot, and a slot of two digests that closed with payouts paid."""
-    urls = make_database("signer", migrated=True)
+    urls = make_module_database("signer", migrated=True)
     db = Database(urls.runtime, application_name="signer-test", pool_size=4)
     signer = Signer(db)
 

@@ -13,9 +13,11 @@ import itertools
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pytest
 
@@ -24,6 +26,7 @@ from prizewire_devstack.waiting import NotInTimeError, eventually, eventually_sy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from prizewire_devstack.components.kafka import KafkaServer
     from prizewire_devstack.components.keys import Keyring
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from prizewire_devstack.components.processes import Supervisor
     from prizewire_devstack.stack import Stack
 
-__all__ = ["DatabaseFactory", "NotInTimeError", "eventually", "eventually_sync"]
+__all__ = ["DatabaseFactory", "Databases", "NotInTimeError", "eventually", "eventually_sync"]
 
 THROWAWAY_TOPICS = "test."
 
@@ -104,33 +107,87 @@ def postgres_server(
 
 
 @pytest.fixture(scope="session")
-def make_database(
+def devstack_databases(
     postgres_server: PostgresServer, keyring: Keyring, devstack_directory: Path
-) -> DatabaseFactory:
-    """A function that makes a fresh database, and the two roles, for a service."""
-    numbers = itertools.count(1)
-    templates: dict[str, str] = {}
+) -> Iterator[Databases]:
+    """What makes and drops the session's databases."""
+    with Databases(server=postgres_server, keyring=keyring, directory=devstack_directory) as databases:
+        yield databases
 
-    def template_of(service: str) -> str:
-        if service not in templates:
-            name = f"{service}_template"
-            urls = postgres_server.ensure_service(
-                service, passwords=keyring.role_passwords(service), database=name
-            )
-            _migrate(service, urls, keyring=keyring, directory=devstack_directory)
-            templates[service] = name
-        return templates[service]
 
-    def make(service: str, *, migrated: bool = False) -> DatabaseUrls:
-        database = f"{service}_{next(numbers)}"
-        passwords = keyring.role_passwords(service)
+@pytest.fixture
+def make_database(devstack_databases: Databases) -> Iterator[DatabaseFactory]:
+    """A function that makes a fresh database, and the two roles, for a service. It is dropped after the test."""
+    with devstack_databases.dropped_at_the_end() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_module_database(devstack_databases: Databases) -> Iterator[DatabaseFactory]:
+    """As `make_database`, for fixtures that all tests of a module share. It is dropped after the module."""
+    with devstack_databases.dropped_at_the_end() as make:
+        yield make
+
+
+class Databases:
+    """Databases of tests on one server.
+
+    They are dropped as soon as their tests are over, beside the tests that follow. A database is some 500 files: while they
+    are new they cost little to remove, and a thousand databases at the end of a session cost many minutes.
+    """
+
+    def __init__(self, *, server: PostgresServer, keyring: Keyring, directory: Path) -> None:
+        self._server = server
+        self._keyring = keyring
+        self._directory = directory
+        self._numbers = itertools.count(1)
+        self._templates: dict[str, str] = {}
+        self._dropping = ThreadPoolExecutor(max_workers=1)
+        self._drops: list[Future[str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._dropping.shutdown()
+        for drop in self._drops:
+            drop.result()
+
+    @contextmanager
+    def dropped_at_the_end(self) -> Iterator[DatabaseFactory]:
+        """A function that makes databases, which are dropped at the exit."""
+        made: list[str] = []
+
+        def make(service: str, *, migrated: bool = False) -> DatabaseUrls:
+            urls = self._make(service, migrated=migrated)
+            made.append(urls.name)
+            return urls
+
+        try:
+            yield make
+        finally:
+            drops = "".join(f'DROP DATABASE "{name}" WITH (FORCE);\n' for name in made)
+            if drops:
+                self._drops.append(self._dropping.submit(self._server.run_sql, drops))
+
+    def _make(self, service: str, *, migrated: bool) -> DatabaseUrls:
+        database = f"{service}_{next(self._numbers)}"
+        passwords = self._keyring.role_passwords(service)
         if migrated:
-            return postgres_server.copy_database(
-                service, passwords=passwords, database=database, template=template_of(service)
+            return self._server.copy_database(
+                service, passwords=passwords, database=database, template=self._template_of(service)
             )
-        return postgres_server.ensure_service(service, passwords=passwords, database=database)
+        return self._server.ensure_service(service, passwords=passwords, database=database)
 
-    return make
+    def _template_of(self, service: str) -> str:
+        if service not in self._templates:
+            name = f"{service}_template"
+            urls = self._server.ensure_service(
+                service, passwords=self._keyring.role_passwords(service), database=name
+            )
+            _migrate(service, urls, keyring=self._keyring, directory=self._directory)
+            self._templates[service] = name
+        return self._templates[service]
 
 
 def _migrate(service: str, urls: DatabaseUrls, *, keyring: Keyring, directory: Path) -> None:

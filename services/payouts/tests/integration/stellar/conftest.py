@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -546,23 +547,35 @@ def reference_of(instruction: PayoutInstruction) -> PayoutReference:
     )
 
 
-@pytest.fixture(scope="session")
-def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Iterator[Callable[..., World]]:
+@pytest.fixture
+def make_world(make_database: DatabaseFactory, sandbox: Sandbox) -> Callable[..., World]:
     """A function that makes a world over a fresh database."""
+    return partial(_make_world, make_database, sandbox)
 
-    def make(
-        *, valid_s: float = 60, linger_ms: int = 0, digests_max: int = 32, kind: type[World] = World
-    ) -> World:
-        urls = make_database("payouts", migrated=True)
-        tuning = Tuning(
-            linger=timedelta(milliseconds=linger_ms),
-            valid=timedelta(seconds=valid_s),
-            idle=timedelta(milliseconds=200),
-            digests_max=digests_max,
-        )
-        return kind(database_url=urls.runtime, migration_url=urls.migration, sandbox=sandbox, tuning=tuning)
 
-    return make
+@pytest.fixture(scope="module")
+def make_module_world(make_module_database: DatabaseFactory, sandbox: Sandbox) -> Callable[..., World]:
+    """As `make_world`, for a world that all tests of a module share."""
+    return partial(_make_world, make_module_database, sandbox)
+
+
+def _make_world(
+    make_database: DatabaseFactory,
+    sandbox: Sandbox,
+    *,
+    valid_s: float = 60,
+    linger_ms: int = 0,
+    digests_max: int = 32,
+    kind: type[World] = World,
+) -> World:
+    urls = make_database("payouts", migrated=True)
+    tuning = Tuning(
+        linger=timedelta(milliseconds=linger_ms),
+        valid=timedelta(seconds=valid_s),
+        idle=timedelta(milliseconds=200),
+        digests_max=digests_max,
+    )
+    return kind(database_url=urls.runtime, migration_url=urls.migration, sandbox=sandbox, tuning=tuning)
 
 
 @pytest.fixture

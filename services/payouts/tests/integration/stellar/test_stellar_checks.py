@@ -71,9 +71,9 @@ BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 
 
 @pytest.fixture(scope="module")
-async def paid(make_world: Callable[..., World]) -> AsyncIterator[World]:
+async def paid(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
     """A world with one payment that was made."""
-    world = make_world()
+    world = make_module_world()
     await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
 
     async def done() -> bool:

@@ -53,9 +53,9 @@ async def test_declared_tables_are_the_migrated_ones(leased: World) -> None:
 
 
 @pytest.fixture(scope="module")
-async def leased(make_world: Callable[..., World]) -> AsyncIterator[World]:
+async def leased(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
     """A world with one lease that nobody builds; what is refused leaves it as it was."""
-    world = make_world()
+    world = make_module_world()
     await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
     assert (await world.store.lease(now=world.clock.now())).taken
     yield world
