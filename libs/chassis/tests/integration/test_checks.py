@@ -9,6 +9,7 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, held
 from prizewire_chassis import checks
 from prizewire_chassis.checks import checks_job, outbox_check
+from prizewire_chassis.db import Database
 from prizewire_chassis.http import Check, rows_of
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 
@@ -48,6 +49,19 @@ async def test_a_check_that_fails_does_not_keep_the_others_from_their_turn(db):
         await job.run()
     assert breaches("after") == 1
     assert breaches("broken") is None
+
+
+async def test_a_check_may_take_longer_than_other_transactions(urls, db):
+    """It reads whole tables, and no limit ends it."""
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+
+    async def long(tx):
+        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        return ["read"]
+
+    await checks_job(db=brief, checks=[Check("long", long)], interval_s=1).run()
+    await brief.close()
+    assert breaches("long") == 1
 
 
 async def test_a_check_that_takes_long_rests_long(db, monkeypatch):

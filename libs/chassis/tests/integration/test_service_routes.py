@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_poison
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import build_app, encode_cursor
+from prizewire_chassis.http import Check, build_app, encode_cursor
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
 from prizewire_chassis.testing import make_token, records, token_reader
@@ -66,6 +67,27 @@ async def test_every_route_is_for_operators(client, method, path):
     assert (await client.request(method, ROOT + path)).status_code == 401
     for role in ("player", "organizer", "approver"):
         assert (await client.request(method, ROOT + path, headers=auth(role))).status_code == 403
+
+
+async def test_checks_may_take_longer_than_other_transactions(urls, db, make_stuck, spec, outbox, clock):
+    """They read whole tables, and no limit ends them."""
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+
+    async def long(tx):
+        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        return []
+
+    about = service_controller(
+        service="payouts", db=brief, stuck=make_stuck(spec), lineage=_no_lineage, checks=[Check("long", long)],
+        audit=Audit(service="payouts", outbox=outbox, clock=clock),
+    )  # fmt: skip
+    app = build_app(service="payouts", controllers=[about], health=Health(), tokens=token_reader())
+    transport = httpx.ASGITransport(app=Documented(app))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as opened:
+        answer = await opened.get(f"{ROOT}/checks", headers=auth("operator"))
+    await brief.close()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["checks"][0] == {"name": "long", "ok": True, "breaches": [], "looked_at": None}
 
 
 async def test_a_replay_is_audited(client, db, processor, handler, spec, outbox):

@@ -1,20 +1,25 @@
 """The way from a request to a signed answer, and what the database remembers of it."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from stellar_sdk import TransactionEnvelope
 
+from prizewire_chassis.db import Database
 from prizewire_contracts.events.signing import (
     SigningCompletedEvent,
     SigningRefusedEvent,
     SigningRequested,
 )
+from prizewire_devstack.testing import DatabaseFactory
 from prizewire_signer.domain.errors import BackendCode, BackendError
 from prizewire_signer.domain.model import AssetLimits
+from prizewire_signer.entrypoints.jobs import check_job
 from services.signer.tests.fakes import (
     CHANNELS,
     MARGIN_S,
@@ -46,6 +51,21 @@ CLEAN: dict[str, list[str]] = {
     "limits_kept": [],
     "answers_counted": [],
 }
+
+
+async def test_checks_may_take_longer_than_other_transactions(make_database: DatabaseFactory) -> None:
+    """They read whole tables, and no limit ends them."""
+    urls = make_database("signer", migrated=True)
+    brief = Database(urls.runtime, application_name="brief", transaction_max_s=0.3)
+    signer = Signer(brief)
+
+    async def long(tx: AsyncConnection, now: datetime) -> Mapping[str, list[str]]:
+        await tx.execute(text("SELECT pg_sleep(0.6)"))
+        return await signer.records.breaches(tx, now)
+
+    records = replace(signer.records, breaches=long)
+    assert await check_job(db=brief, clock=signer.clock, records=records).run() is False
+    await brief.close()
 
 
 async def test_request_that_fits_is_signed_by_channel_and_treasury(signer: Signer) -> None:

@@ -1,7 +1,8 @@
 """``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
 
 Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*`` and ``round.refused``, the
-disownment id for ``round.disowned``, the reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up id for ``wallet.*``, the payout id for ``payout.*``.
+disownment id for ``round.disowned``, the reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up
+id for ``wallet.*``, the payout id for ``payout.*``.
 """
 
 from enum import StrEnum
@@ -176,7 +177,8 @@ class RoundRefused(Data):
 
 class RoundDisowned(Data):
     """Two admins disowned a round: everything that rewards booked of it is taken back, and nothing of it is ever booked
-    again. Settlement may not have such a round. One that it has can only be voided. ``reason`` is that of the admin who filed the disownment.
+    again. Settlement may not have such a round. One that it has can only be voided. ``reason`` is that of the admin who
+    filed the disownment.
     """
 
     round_id: UUID

@@ -66,7 +66,7 @@ def build_jobs(
     async def invariants() -> bool:
         covered: dict[str, str] = {}
         for watch in watches:
-            async with db.transaction(limited=False) as tx:
+            async with db.transaction() as tx:
                 seen = await watch.look(tx)
             metrics.BREACHES.labels(watch.name).set(len(seen.breaches))
             metrics.WATCHED.labels(watch.name).inc(seen.looked_at)

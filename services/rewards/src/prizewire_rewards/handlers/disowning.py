@@ -1,8 +1,8 @@
 """Disownments: one admin says that settlement never settled a round, and another one has it taken back.
 
 A disownment needs no event of settlement: whoever had settlement's key may have used up every version of the round, so
-that nothing which settlement says can stand above it. Settlement is told of each one that is approved: it may have settled the round,
-and then has to void it.
+that nothing which settlement says can stand above it. Settlement is told of each one that is approved: it may have settled
+the round, and then has to void it.
 """
 
 from collections.abc import Mapping

@@ -359,10 +359,13 @@ _TRANSITIONS = Write(
     raced=["round_transitions_pkey"],
 )
 # Rewards may have disowned a round before anybody reported it: then it is disowned from its first row on.
+_BORN: Final = {
+    "refused_at": "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END",
+    "disowned_at": "x.at",
+}
 _ROUNDS_INSERT = Write(
     "rounds",
-    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT {', '.join(f'u.{name}' for name, _, _ in _ROUND[:-2])}, "  # noqa: S608 - see above
-    "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END, x.at "
+    f"INSERT INTO rounds ({_names(_ROUND)}) SELECT {', '.join(_BORN.get(name, f'u.{name}') for name, _, _ in _ROUND)} "  # noqa: S608 - see above
     f"FROM {_rows(_ROUND)} LEFT JOIN round_disownments x ON x.round_id = u.id ORDER BY u.id",
     raced=["rounds_pkey", "rounds_one_per_match"],
 )

@@ -90,8 +90,8 @@ async def resettle_round(
 
     Raises:
         RoundMissing: there is no such round.
-        DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one that was refused;
-            ``entry_fee_changed`` where it asks its players for something else than they owe.
+        DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one
+            that was refused; ``entry_fee_changed`` where it asks its players for something else than they owe.
         RuleInvalid: rewards could never book the prizes of the rule in force either.
         ReportRefused: what the rule in force cannot rank or pay.
     """
