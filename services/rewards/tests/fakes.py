@@ -418,6 +418,9 @@ class _Payouts(_Port):
         found = [p for p in self.store.payouts.values() if p.player in wanted and p.asset == asset]
         return [payout for payout in reversed(found) if payout.state in _OPEN]
 
+    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+        assert {payout.id for payout in await self.lock_open(players, asset=asset)} <= {p.id for p in known}
+
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         assert not self.store.payouts.keys() & {payout.id for payout in payouts}
         self.store.asked.update({payout.id: now for payout in payouts})

@@ -19,10 +19,12 @@ from prizewire_chassis.inbox import Incoming, Refusal
 from prizewire_chassis.testing import records
 from prizewire_devstack.testing import eventually
 from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
+from prizewire_rewards.domain.commands import RequestPayout
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.handlers import entry_ends
 from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment
+from prizewire_rewards.handlers.payouts import request_payout
 from services.rewards.tests.money import closed, entered, entry_of, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
@@ -308,7 +310,7 @@ async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
     short = await approve(rig, identifier)
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
     assert "3.00 USDC of platform fees" in short.json()["detail"]
-    assert "2.00 were withdrawn" in short.json()["detail"]
+    assert "2.00 are missing" in short.json()["detail"]
     assert (await read(rig, f"{ROUTE}/{identifier}"))["state"] == "filed"
     assert await state_of(rig, match) == "final"
     assert await rig.winnings("ann") == 6_000
@@ -329,7 +331,7 @@ async def test_an_organizers_fees_that_were_withdrawn_keep_a_final_round(rig: Ri
     short = await approve(rig, await filed(rig, match.round_id))
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
     assert "2.00 USDC of organizer fees" in short.json()["detail"]
-    assert "0.50 were withdrawn" in short.json()["detail"]
+    assert "0.50 are missing" in short.json()["detail"]
     assert await state_of(rig, match) == "final"
     assert await rig.breaches() == []
 
@@ -396,7 +398,7 @@ async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None
     assert (await call(rig, path, by="boris")).status_code == 200
     short = await approve(rig, await filed(rig, match.round_id))
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
-    assert "1.00 were withdrawn" in short.json()["detail"]
+    assert "1.00 are missing" in short.json()["detail"]
     assert await rig.winnings("cam") == 2_000
     assert await rig.breaches() == []
 
@@ -861,3 +863,34 @@ async def test_an_approval_that_comes_with_a_settlement_takes_it_back(rig: Rig) 
 
 async def waiting_for_a_lock(rig: Rig) -> bool:
     return bool(await rig.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"))
+
+
+@pytest.mark.parametrize("way", ["disownment", "correction"])
+async def test_a_payout_that_is_asked_for_meanwhile_is_asked_to_cancel(rig: Rig, way: str) -> None:
+    """The winnings are taken back while their payout is being asked for: whoever waits for them sees that payout too."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "60.00")])
+    await rig.settle(match)
+    await rig.feed(rig.payouts, method_event("ann"))
+    identifier = await filed(rig, match.round_id)
+    async with rig.db.transaction() as asking:
+        command = RequestPayout(id=uuid4(), player="ann", asset="USDC", amount=6_000, method_id=None)
+        await request_payout(command, work=rig.works.of(asking), tools=rig.tools, now=rig.clock.now())
+        await send_now(asking)
+        if way == "disownment":
+            taking = asyncio.create_task(approve(rig, identifier))
+        else:
+            taking = asyncio.create_task(rig.feed(rig.settlements, *match.corrected([], at=2)))
+        await eventually(lambda: waiting_for_a_row(rig), deadline_s=60)
+    await taking
+    states = await rig.rows("SELECT state FROM payouts")
+    assert [row["state"] for row in states] == ["cancel_requested"]
+    assert await rig.balance(Kind.RECEIVABLE, "ann") == -6_000
+    assert await rig.stuck() == []
+    assert await rig.breaches() == []
+
+
+async def waiting_for_a_row(rig: Rig) -> bool:
+    return bool(
+        await rig.rows("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')")
+    )

@@ -185,5 +185,5 @@ async def _check_reach(
     raise InvalidRequest(
         "insufficient_fees",
         f"{wire(amount)} {asset} of {source} fees go back with round {round_id}, and {wire(max(balance, 0))} are there: "
-        f"{wire(amount - max(balance, 0))} were withdrawn. Fees come in with other rounds only: approve again then",
+        f"{wire(amount - max(balance, 0))} are missing. Fees come in with other rounds only: approve again then",
     )

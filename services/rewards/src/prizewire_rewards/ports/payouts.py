@@ -21,6 +21,15 @@ class Payouts(Protocol):
         """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
         ...
 
+    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+        """See that these players have no open payout but the ``known`` ones. The caller holds the locks of their winnings,
+        so that none comes after this.
+
+        Raises:
+            Conflict: one came while the caller waited for these locks. The whole work is to be done again.
+        """
+        ...
+
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         """Store new ones."""
         ...

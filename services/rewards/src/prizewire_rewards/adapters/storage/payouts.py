@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from prizewire_chassis.db import Conflict
 from prizewire_rewards.adapters.storage.parties import parties_json, parties_of
 from prizewire_rewards.domain.model import Payout
 from prizewire_rewards.domain.parties import Behind
@@ -36,6 +37,17 @@ class SqlPayouts:
         rows = (await self._tx.execute(_LOCK_OPEN, {"players": sorted(set(players)), "asset": asset})).all()
         latest = sorted(rows, key=lambda row: (row.requested_at, row.id), reverse=True)
         return [_payout_of(row) for row in latest]
+
+    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+        """See the port."""
+        values = {
+            "players": sorted(set(players)),
+            "asset": asset,
+            "known": [payout.id for payout in known],
+        }
+        fresh = (await self._tx.execute(_NEW, values)).scalars().all()
+        if fresh:
+            raise Conflict(f"payout {fresh[0]} was asked for meanwhile")
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         """Store new ones."""
@@ -134,6 +146,10 @@ _LOCK_OPEN = text(
     f"{_WHOLE} "
     "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
     "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
+)
+_NEW = text(
+    "SELECT id FROM payouts WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
+    "AND state IN ('requested', 'cancel_requested') AND id <> ALL (CAST(:known AS uuid[])) ORDER BY id LIMIT 1"
 )
 _ADD = text(
     f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, parties, one_person, requested_at, changed_at) "  # noqa: S608 - our own columns

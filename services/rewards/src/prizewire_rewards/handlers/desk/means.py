@@ -48,6 +48,9 @@ async def means_of(
 ) -> Means:
     """Lock what the players have who lose some of what was credited to them, and what those owe who gain. ``others``
     lose something else that was credited.
+
+    Raises:
+        Conflict: a player who loses something asked for a payout meanwhile.
     """
     losing = set(others)
     gaining: set[str] = set()
@@ -65,6 +68,8 @@ async def means_of(
     wallets = {Account(Kind.WINNINGS, player, asset): player for player in losing | gaining}
     if wallets and settlement.final:
         balances = await work.ledger.lock_balances(wallets)
+        if losing:
+            await work.payouts.see_none_new(losing, asset=asset, known=means.payouts)
         means.winnings = {player: balances.get(wallet, 0) for wallet, player in wallets.items()}
         if gaining:
             for debt in await work.receivables.lock_of(str(settlement.round_id), players=gaining):
