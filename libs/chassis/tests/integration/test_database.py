@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from prizewire_chassis.db import Database, after_commit, copy_rows
 from prizewire_chassis.db.database import is_transient, sqlstate
 from prizewire_chassis.db.schema import append_only, fix_search_path, guard_transitions
+from prizewire_devstack.testing import eventually
 
 
 def raising(state: str, *, times: int):
@@ -137,6 +138,8 @@ async def test_a_process_that_freezes_within_a_statement_frees_its_locks(db, bri
                 )
                 assert tuple((await other.execute(state)).one()) == ("active", "ClientRead")
                 await other.execute(take, {"note": "other"})
+            # it wakes up: what it sends now is lost with its connection
+            await eventually(frozen.driver.is_closed, deadline_s=30)
     async with db.transaction() as tx:
         assert (await tx.execute(text("SELECT note FROM effects"))).scalar_one() == "other"
 
