@@ -145,6 +145,9 @@ async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: S
     await service.know(disowned_event(reason="told again"))
     shown = await service.round()
     assert (shown["disowned"]["reason"], shown["state"]) == ("it was forged", "FINALIZED")
+    assert (shown["refused"], shown["refused_at"]) == (None, None)
+    assert shown["disowned"]["at"] == shown["disowned_at"]
+    assert shown["final_at"] is not None, "it was final before it was disowned"
     assert await listed(service, refused=True) == ["m1"]
     [breach] = (await service.breaches())["settlement.refused_rounds_are_mended"]
     assert breach.endswith("void it")
@@ -167,7 +170,22 @@ async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: S
     assert isinstance((await service.events())[-1], RoundVoidedEvent)
     shown = await service.round()
     assert (shown["refused_at"], shown["disowned_at"] is None) == (None, False)
+    assert (shown["final_at"], shown["settlement"]["final_at"]) == (None, None)
     assert (await service.breaches(), await service.stuck()) == ({}, [])
+
+
+async def test_a_round_that_is_disowned_inside_its_window_never_becomes_final(service: Service) -> None:
+    """It names no time of finality, neither before nor after it is voided."""
+    await service.create(id="slow", dispute_window_s=60)
+    await service.take(match_event("completed", data={"competition": "slow"}))
+    shown = await service.round()
+    assert shown["final_at"] == shown["settlement"]["final_at"] is not None
+    await service.know(disowned_event())
+    shown = await service.round()
+    assert (shown["state"], shown["final_at"], shown["settlement"]["final_at"]) == ("SETTLED", None, None)
+    await decide(service, "resolve", {"void": True, **WHY})
+    shown = await service.round()
+    assert (shown["state"], shown["final_at"], shown["settlement"]["final_at"]) == ("VOIDED", None, None)
 
 
 async def test_a_round_that_is_disowned_before_it_is_reported(service: Service) -> None:

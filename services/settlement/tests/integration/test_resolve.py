@@ -73,6 +73,9 @@ async def test_a_settled_round_is_corrected_and_voided(service: Service) -> None
     assert (await resolve(service, SWAPPED)).json()["settlement_version"] == 2
     voided = await resolve(service, VOID, key="k2")
     assert (voided.json()["state"], voided.json()["changed"]) == ("VOIDED", True)
+    assert (voided.json()["final_at"], voided.json()["settlement"]["final_at"]) == (None, None)
+    listed = await service.client.get("/api/rounds?match_id=m1", headers=service.as_("operator"))
+    assert [one["final_at"] for one in listed.json()["items"]] == [None]
     event = (await service.events())[-1]
     assert isinstance(event, RoundVoidedEvent)
     assert event.data.reason == "power cut"

@@ -281,8 +281,9 @@ class Round:
     is the rule in force when the round began, and stays, unless a refused round is settled anew under another;
     ``result_version`` names the result that stands; ``waiting_since`` is when the first part came of a result or correction that is not whole yet; ``refused_at`` is
     when rewards refused the newest settlement for good, None once the round is settled again or voided;
-    ``disowned_at`` is when rewards said that two admins disowned the round, which stays: ``refused_at`` is set with it,
-    and only a void clears that.
+    ``disowned_at`` is when rewards said that two admins disowned the round, which stays: ``refused_at`` is set with it
+    as the mark of a round that waits for a decision, and only a void clears that. ``final_at`` is the end of the dispute
+    window that its settlement named, and stays.
     """
 
     id: UUID
@@ -302,6 +303,13 @@ class Round:
     waiting_since: datetime | None = None
     refused_at: datetime | None = None
     disowned_at: datetime | None = None
+
+    @property
+    def never_final(self) -> bool:
+        """Whether the round is voided, or was disowned before it was final: ``final_at`` never comes to pass then."""
+        return self.state is RoundState.VOIDED or (
+            self.disowned_at is not None and self.state is not RoundState.FINALIZED
+        )
 
 
 class Transition(NamedTuple):

@@ -64,6 +64,13 @@ _WaitingSince = Annotated[
         examples=[None],
     ),
 ]
+_FinalAt = Annotated[
+    Moment | None,
+    Field(
+        description="When the dispute window ends or ended. Null before a settlement, and for a round that never becomes "
+        "final: one that was voided, or disowned before it was final."
+    ),
+]
 
 
 class RoundAnswer(AnswerModel):
@@ -78,22 +85,21 @@ class RoundAnswer(AnswerModel):
     state: Annotated[RoundState, Field(examples=["SETTLED"])]
     settlement_version: _SettlementVersion
     result_version: _ResultVersion
-    final_at: Annotated[
-        Moment | None, Field(description="When the dispute window ends. Null before a settlement.")
-    ]
+    final_at: _FinalAt
     waiting_since: _WaitingSince
     refused_at: Annotated[
         Moment | None,
         Field(
-            description="When rewards refused the newest settlement for good, or disowned the round. Null once it is settled "
-            "again or voided.",
+            description="When rewards refused the newest settlement for good. Null once the round is settled again, voided "
+            "or disowned.",
             examples=[None],
         ),
     ]
     disowned_at: Annotated[
         Moment | None,
         Field(
-            description="When rewards told that two admins disowned the round: only a void is left. Null if none did.",
+            description="When settlement took in that two admins disowned the round in rewards: only a void is left. Null if "
+            "nobody did.",
             examples=[None],
         ),
     ]
@@ -183,7 +189,7 @@ class SettlementAnswer(AnswerModel):
     unclaimed: Annotated[AmountText, Field(description="What no player gets.", examples=["17.00"])]
     lines_total: Annotated[int, Field(description="How many prizes there are.", examples=[2])]
     final: Annotated[bool, Field(description="Whether it was final when it was made.", examples=[False])]
-    final_at: Annotated[Moment, Field(description="When the dispute window ends.")]
+    final_at: _FinalAt
     settled_at: Moment
     reason: Annotated[str | None, Field(description="Why it differs from the one before.", examples=[None])]
 
@@ -202,7 +208,8 @@ class RoundDetailAnswer(RoundAnswer):
 
     waiting: Annotated[WaitingAnswer | None, Field(description="Null if no part of a result is missing.")]
     refused: Annotated[
-        RefusalAnswer | None, Field(description="Null unless rewards refuses the newest settlement.")
+        RefusalAnswer | None,
+        Field(description="Null unless rewards refuses the newest settlement. Null for a disowned round."),
     ]
     disowned: Annotated[
         DisownedAnswer | None, Field(description="Null unless two admins disowned the round in rewards.")
@@ -311,9 +318,9 @@ def round_answer(found: Round) -> RoundAnswer:
         state=found.state,
         settlement_version=found.settlement_version,
         result_version=found.result_version,
-        final_at=found.final_at,
+        final_at=None if found.never_final else found.final_at,
         waiting_since=found.waiting_since,
-        refused_at=found.refused_at,
+        refused_at=None if found.disowned_at is not None else found.refused_at,
         disowned_at=found.disowned_at,
         created_at=found.created_at,
         updated_at=found.updated_at,
@@ -369,8 +376,10 @@ def transition_answer(step: Transition) -> TransitionAnswer:
     )
 
 
-def settlement_answer(settlement: Settlement, *, lines_total: int) -> SettlementAnswer:
-    """A settlement without its lines."""
+def settlement_answer(
+    settlement: Settlement, *, lines_total: int, never_final: bool = False
+) -> SettlementAnswer:
+    """A settlement without its lines. Of a round that is ``never_final`` it names no time at which that is final."""
     rule, fees = settlement.rule, settlement.fees
     return SettlementAnswer(
         settlement_version=settlement.version,
@@ -383,7 +392,7 @@ def settlement_answer(settlement: Settlement, *, lines_total: int) -> Settlement
         unclaimed=money(rule, settlement.unclaimed),
         lines_total=lines_total,
         final=settlement.final,
-        final_at=settlement.final_at,
+        final_at=None if never_final else settlement.final_at,
         settled_at=settlement.settled_at,
         reason=settlement.cause.reason,
     )

@@ -122,7 +122,7 @@ def _disownment(disownment: Disownment) -> LineageEntry:
         service="settlement",
         kind="round.disowned",
         id=str(disownment.round_id),
-        summary=f"two admins disowned the round in rewards: {disownment.reason}",
+        summary=f"two admins disowned the round in rewards by disownment {disownment.id}: {disownment.reason}",
         detail={**disowned_answer(disownment).model_dump(mode="json"), "event_id": disownment.event_id},
     )
 

@@ -355,12 +355,14 @@ def _count(resolved: Resolved, lines: int) -> None:
 def _newest(record: RoundRecord, newest: Settlement | None) -> SettlementAnswer | None:
     if newest is None:
         return None
-    return settlement_answer(newest, lines_total=record.lines_total[newest.version])
+    return settlement_answer(
+        newest, lines_total=record.lines_total[newest.version], never_final=record.round.never_final
+    )
 
 
 def _refused(record: RoundRecord) -> RefusalAnswer | None:
-    """Why rewards can never book the round's newest settlement; None where it does not refuse it."""
-    if record.round.refused_at is None:
+    """Why rewards can never book the round's newest settlement; None where it does not refuse it, or disowned the round."""
+    if record.round.refused_at is None or record.round.disowned_at is not None:
         return None
     newest = record.round.settlement_version
     return next((refusal_answer(one) for one in record.refusals if one.version == newest), None)
