@@ -60,7 +60,11 @@ async def test_fees_leave_when_another_person_approves(earned: Rig) -> None:
     [kept] = (await read(earned, ROUTE))["items"]
     assert kept == done.json() == await read(earned, f"{ROUTE}/{identifier}")
     told = await read(earned, f"/api/services/rewards/lineage/{identifier}")
-    assert [entry["kind"] for entry in told["entries"]] == ["fee_withdrawal", "transfer"]
+    assert [(entry["kind"], entry["summary"].split(" fees ")[-1]) for entry in told["entries"][:2]] == [
+        ("fee_withdrawal", "filed by ada"),
+        ("fee_withdrawal_approved", "approved by boris"),
+    ]
+    assert [entry["kind"] for entry in told["entries"][2:]] == ["transfer"]
     audited = await earned.rows(
         "SELECT action, actor FROM audit_log WHERE target = :id ORDER BY sequence", id=identifier
     )

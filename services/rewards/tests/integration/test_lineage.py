@@ -1,7 +1,15 @@
-"""A lineage is bounded, and says where it was cut."""
+"""A lineage is bounded and says where it was cut; each of its steps says what was true at its time."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
 
 from prizewire_rewards.adapters.storage.lineage import lineage_of
 from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.handlers.receivables import lift_receivable
+from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import ASSETS, Match, Rig, method_event
 
 
@@ -39,10 +47,128 @@ async def test_a_correction_and_what_it_leaves_owing_are_told(rig: Rig) -> None:
     assert (corrected.id, corrected.detail["settlement_version"]) == (str(match.round_id), 2)
     assert "a mistake" in corrected.summary
     [owed] = [entry for entry in told if entry.kind == "receivable"]
-    assert (owed.detail["amount"], owed.detail["recovered"], owed.detail["open"]) == (
-        "50.00",
+    assert (owed.summary, owed.detail["now"]["recovered"], owed.detail["now"]["open"]) == (
+        "ann owes 50.00 USDC",
         "20.00",
         "30.00",
     )
     moved = [entry.detail["type"] for entry in told if entry.kind == "transfer"]
     assert {"receivable_opened", "receivable_recovered", "receivable_settled"} <= set(moved)
+
+
+async def told_of(rig: Rig, correlation_id: str) -> list[tuple[Any, ...]]:
+    """The steps of a lineage without what their details say of the present."""
+    async with rig.db.transaction() as tx:
+        told = await lineage_of(tx, correlation_id, assets=ASSETS)
+    return [
+        (
+            one.at,
+            one.kind,
+            one.id,
+            one.summary,
+            {name: said for name, said in one.detail.items() if name != "now"},
+        )
+        for one in told
+    ]
+
+
+async def send(rig: Rig, path: str, body: Any, *, by: str = "ada", role: str = "admin") -> Any:
+    async with rig.client(by, role) as client:
+        answer = await client.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("end", ["approve", "reject"])
+async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
+    """A correction, a payout that is asked to cancel, and a disownment that is decided add steps at their own times, and
+    change none that is told already.
+    """
+    campaign = await rig.campaign(funded=90_000)
+    match = Match(campaign, [("ann", "50.00")])
+    await top_up(rig, "eve", "20.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "eve", version=2), *match.events(at=3))
+    await rig.feed(rig.payouts, method_event("ann"))
+    await send(rig, "/api/wallet/payout-request", {"asset": "USDC", "amount": "50.00"}, by="ann", role="player")
+    before = await told_of(rig, match.correlation_id)
+    rig.clock.advance(timedelta(hours=1))
+    await rig.feed(rig.settlements, *match.corrected([("bob", "40.00"), ("cam", "10.00")], at=4))
+    corrected = await told_of(rig, match.correlation_id)
+    assert corrected[: len(before)] == before
+    assert {step[0] for step in corrected[len(before) :]} == {rig.clock.now()}
+
+    rig.clock.advance(timedelta(hours=1))
+    body = {"round_id": str(match.round_id), "reason": "it was forged"}
+    filed = await send(rig, "/api/round-disownments", body)
+    waiting = await told_of(rig, match.correlation_id)
+    assert waiting[: len(corrected)] == corrected
+    [step] = waiting[len(corrected) :]
+    assert step[1:4] == (
+        "disownment",
+        filed["disownment_id"],
+        "disownment of the round filed by ada: it was forged",
+    )
+
+    rig.clock.advance(timedelta(hours=1))
+    reason = {"reason": "it was not"} if end == "reject" else None
+    await send(rig, f"/api/round-disownments/{filed['disownment_id']}/{end}", reason, by="boris")
+    decided = await told_of(rig, match.correlation_id)
+    assert decided[: len(waiting)] == waiting
+    [step] = [step for step in decided[len(waiting) :] if step[1].startswith("disownment")]
+    ended = "approved" if end == "approve" else "rejected"
+    assert step[:2] == (rig.clock.now(), f"disownment_{ended}")
+    assert step[3] == f"disownment of the round {ended} by boris"
+
+
+async def test_every_step_of_a_debt_is_told_at_its_time(rig: Rig) -> None:
+    """What is recovered, written off, lifted or restored is a step of its own, with what was open after it."""
+    campaign = await rig.campaign(funded=90_000)
+    debt = await rig.owe("ann", 5_000, campaign=campaign)
+    other = await rig.owe("bob", 1_000, campaign=campaign)
+    seen = [rig.clock.now()]
+
+    def later() -> None:
+        rig.clock.advance(timedelta(hours=1))
+        seen.append(rig.clock.now())
+
+    later()
+    await rig.settle(Match(campaign, [("ann", "20.00")]))
+    later()
+    async with rig.db.transaction() as tx:
+        await lift_receivable(debt.id, amount=1_000, work=rig.works.of(tx), now=rig.clock.now())
+    later()
+    await send(rig, f"/api/receivables/{debt.id}/write-off", {"reason": "closed"}, by="eve", role="approver")
+    later()
+    async with rig.db.transaction() as tx:
+        await lift_receivable(debt.id, amount=500, work=rig.works.of(tx), now=rig.clock.now())
+    told = [step for step in await told_of(rig, debt.correlation_id) if step[2] == str(debt.id)]
+    assert [step[0] for step in told] == seen
+    assert [(step[1], step[3]) for step in told] == [
+        ("receivable", "ann owes 50.00 USDC"),
+        ("receivable_recovered", "20.00 USDC of what ann owes recovered, 30.00 open"),
+        ("receivable_lifted", "10.00 USDC of what ann owes lifted, 20.00 open"),
+        ("receivable_written_off", "20.00 USDC of what ann owes written off, 0.00 open"),
+        ("receivable_restored", "5.00 USDC restored, written off before of what ann owed, 0.00 open"),
+    ]
+    assert [step[1] for step in await told_of(rig, other.correlation_id) if step[2] == str(other.id)] == [
+        "receivable"
+    ]
+
+
+async def test_what_was_told_of_a_top_up_stays(rig: Rig) -> None:
+    """A dispute, and its being won, are steps at their own times."""
+    session = await top_up(rig, "ann", "20.00")
+    steps = [
+        (session.reversal("disputed", "dp_1", "5.00"), "dispute dp_1 of 5.00 USDC: 5.00 taken back, 0.00 owed"),
+        (session.reversal("dispute_won", "dp_1", "5.00"), "dispute dp_1 won: 5.00 USDC restored"),
+    ]
+    before = await told_of(rig, str(session.id))
+    for event, summary in steps:
+        rig.clock.advance(timedelta(hours=1))
+        await rig.feed(rig.payouts, event)
+        after = await told_of(rig, str(session.id))
+        assert after[: len(before)] == before
+        new = after[len(before) :]
+        assert {step[0] for step in new} == {rig.clock.now()}
+        assert summary in [step[3] for step in new]
+        before = after

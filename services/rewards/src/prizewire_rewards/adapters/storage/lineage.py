@@ -1,7 +1,10 @@
 """Rewards' steps of a correlation id: entries, top-ups, rounds and their corrections, transfers, debts, payout requests,
 state changes.
+
+Every step says what happened at its time. What may have changed since stands in its detail under ``now``.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +26,7 @@ async def lineage_of(
 ) -> list[LineageEntry]:
     """Every step in order of time; within one moment rounds come before the transfers and payouts they caused.
 
-    Of each kind the first ``entries_max`` are told; where there are more, the last entry, of the kind ``more``, says
+    Of each kind the first ``entries_max`` rows are told; where there are more, the last entry, of the kind ``more``, says
     of what.
     """
     entries: list[tuple[datetime, int, LineageEntry]] = []
@@ -32,7 +35,7 @@ async def lineage_of(
         rows = (await tx.execute(statement, {"id": correlation_id, "limit": entries_max + 1})).all()
         if len(rows) > entries_max:
             cut.append(plural)
-        entries.extend((entry.at, rank, entry) for entry in (told(row, assets) for row in rows[:entries_max]))
+        entries.extend((entry.at, rank, entry) for row in rows[:entries_max] for entry in told(row, assets))
     found = [entry for _, _, entry in sorted(entries, key=lambda item: (item[0], item[1]))]
     if cut:
         summary = f"there are more {' and '.join(cut)} than the first {entries_max} told here"
@@ -45,32 +48,38 @@ def _wire(row: Row[Any], amount: int, assets: AssetRegistry) -> str:
     return Amount(assets[row.asset], amount).to_wire()
 
 
-def _round(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    corrected = row.corrected_first
     detail = {
         "match_id": row.match_id,
         "competition": row.competition,
         "campaign": str(row.campaign),
         "rule_version": row.rule_version,
-        "settlement_version": row.settlement_version,
+        "settlement_version": row.settlement_version if corrected is None else corrected - 1,
         "asset": row.asset,
         "gross": _wire(row, row.gross, assets),
         "net": _wire(row, row.net, assets),
-        "short": _wire(row, row.short, assets),
-        "lines": row.lines_total,
-        "state": row.state,
+        "now": {
+            "state": row.state,
+            "settlement_version": row.settlement_version,
+            "lines": row.lines_total,
+            "short": _wire(row, row.short, assets),
+        },
     }
-    summary = f"round of {row.match_id}: {detail['gross']} {row.asset} in {row.lines_total} prizes"
-    return LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
+    summary = (
+        f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} for its players"
+    )
+    yield LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
 
 
-def _step(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _step(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     del assets  # a step has no amount
     summary = f"{row.machine} {row.from_state or 'new'} → {row.to_state}"
     detail = {"from": row.from_state, "to": row.to_state, "cause": row.cause}
-    return LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
+    yield LineageEntry(row.at, SERVICE, f"{row.machine}_state", str(row.subject), summary, detail)
 
 
-def _transfer(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _transfer(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "type": row.type,
         "debit": f"{row.debit_kind} {row.debit_owner}",
@@ -80,10 +89,10 @@ def _transfer(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
         "group": str(row.group_id),
     }
     summary = f"{row.type}: {detail['amount']} {row.asset} from {detail['debit']} to {detail['credit']}"
-    return LineageEntry(row.at, SERVICE, "transfer", str(row.id), summary, detail)
+    yield LineageEntry(row.at, SERVICE, "transfer", str(row.id), summary, detail)
 
 
-def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _payout(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "player": row.player,
         "funding_account": row.funding_account,
@@ -91,57 +100,62 @@ def _payout(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
         "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
         "fee": _wire(row, row.fee, assets),
-        "state": row.state,
-        "intent_signature": row.intent_signature,
         "rails": list(row.rail_types),
+        "now": {
+            "state": row.state,
+            "intent_signature": row.intent_signature,
+            "intent_issued_at": row.intent["issued_at"],
+        },
     }
     whose = f"to {row.player}" if row.player else f"out of {row.funding_account}"
     summary = f"payout of {detail['amount']} {row.asset} {whose} requested, intent signed"
-    return LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
+    yield LineageEntry(row.requested_at, SERVICE, "payout_request", str(row.id), summary, detail)
 
 
-def _entry(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _entry(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "round_id": str(row.round_id),
         "player": row.player,
         "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
-        "from_topup": _wire(row, row.from_topup, assets),
-        "from_winnings": _wire(row, row.from_winnings, assets),
-        "state": row.state,
-        "code": row.code,
+        "now": {
+            "state": row.state,
+            "code": row.code,
+            "from_topup": _wire(row, row.from_topup, assets),
+            "from_winnings": _wire(row, row.from_winnings, assets),
+        },
     }
-    summary = f"entry of {row.player} for {detail['amount']} {row.asset}: {row.state}"
-    return LineageEntry(row.entered_at, SERVICE, "entry", str(row.id), summary, detail)
+    summary = f"entry of {row.player} asked for, fee {detail['amount']} {row.asset}"
+    yield LineageEntry(row.entered_at, SERVICE, "entry", str(row.id), summary, detail)
 
 
-def _topup(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _topup(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "player": row.player,
         "asset": row.asset,
         "credited": _wire(row, row.credited, assets),
-        "reversed": _wire(row, row.reversed, assets),
         "rail": row.rail,
         "reference": row.reference,
+        "now": {"reversed": _wire(row, row.reversed, assets)},
     }
     summary = f"top-up of {detail['credited']} {row.asset} by {row.player} over {row.rail}"
-    return LineageEntry(row.credited_at, SERVICE, "topup", str(row.id), summary, detail)
+    yield LineageEntry(row.credited_at, SERVICE, "topup", str(row.id), summary, detail)
 
 
-def _reversal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
-    detail = {
-        "topup_id": str(row.topup_id),
-        "kind": row.kind,
-        "asked": _wire(row, row.asked, assets),
-        "taken": _wire(row, row.taken, assets),
-        "owed": _wire(row, row.owed, assets),
-        "restored": _wire(row, row.restored, assets),
-    }
-    summary = f"{row.kind} {row.reference} of {detail['asked']} {row.asset}"
-    return LineageEntry(row.reversed_at, SERVICE, "topup_reversal", row.reference, summary, detail)
+def _reversal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    of = {"topup_id": str(row.topup_id), "kind": row.kind, "asset": row.asset}
+    asked, restored = _wire(row, row.asked, assets), _wire(row, row.restored, assets)
+    taken, owed = _wire(row, row.taken, assets), _wire(row, row.owed, assets)
+    detail = {**of, "asked": asked, "taken": taken, "owed": owed}
+    summary = f"{row.kind} {row.reference} of {asked} {row.asset}: {taken} taken back, {owed} owed"
+    yield LineageEntry(row.reversed_at, SERVICE, "topup_reversal", row.reference, summary, detail)
+    if row.won:
+        detail = {**of, "restored": restored, "lifted": _wire(row, row.lifted, assets)}
+        summary = f"{row.kind} {row.reference} won: {restored} {row.asset} restored"
+        yield LineageEntry(row.changed_at, SERVICE, "topup_restored", row.reference, summary, detail)
 
 
-def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _correction(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     detail = {
         "settlement_version": row.settlement_version,
         "lines": row.lines_total,
@@ -151,10 +165,10 @@ def _correction(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
         "cause": row.cause,
     }
     summary = f"corrected to {row.lines_total} prizes as settlement {row.settlement_version}: {row.reason}"
-    return LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
+    yield LineageEntry(row.at, SERVICE, "correction", str(row.round_id), summary, detail)
 
 
-def _refusal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _refusal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     del assets  # nothing of it moved
     detail = {
         "settlement_version": row.settlement_version,
@@ -168,57 +182,71 @@ def _refusal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
     summary = (
         f"settlement {row.settlement_version} of {row.match_id} refused for good, {row.code}: {row.detail}"
     )
-    return LineageEntry(row.at, SERVICE, "round_refused", str(row.round_id), summary, detail)
+    yield LineageEntry(row.at, SERVICE, "round_refused", str(row.round_id), summary, detail)
 
 
-def _receivable(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
-    amounts = {
-        name: _wire(row, getattr(row, name), assets)
-        for name in ("amount", "open", "recovered", "written_off", "lifted", "restored")
-    }
+def _receivable(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    names = ("open", "recovered", "written_off", "lifted", "restored")
     detail = {
         "player": row.player,
         "asset": row.asset,
-        **amounts,
-        "reference": row.reference,
-        "cause": row.cause,
-    }
-    summary = f"{row.player} owes {amounts['amount']} {row.asset}, of which {amounts['open']} is open"
-    return LineageEntry(row.opened_at, SERVICE, "receivable", str(row.id), summary, detail)
-
-
-def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
-    detail = {
-        "source": row.source,
-        "asset": row.asset,
         "amount": _wire(row, row.amount, assets),
         "reference": row.reference,
-        "state": row.state,
-        "filed_by": row.filed_by,
-        "decided_by": row.decided_by,
-        "reason": row.reason,
+        "cause": row.cause,
+        "now": {name: _wire(row, getattr(row, name), assets) for name in names},
     }
-    decided = f"{row.state} by {row.decided_by}" if row.decided_by else "waits for another person"
-    summary = f"withdrawal of {detail['amount']} {row.asset} of {row.source} fees filed by {row.filed_by}: {decided}"
-    return LineageEntry(row.filed_at, SERVICE, "fee_withdrawal", str(row.id), summary, detail)
+    summary = f"{row.player} owes {detail['amount']} {row.asset}"
+    yield LineageEntry(row.opened_at, SERVICE, "receivable", str(row.id), summary, detail)
 
 
-def _disownment(row: Row[Any], assets: AssetRegistry) -> LineageEntry:
+def _owed_less(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    """One step of a receivable, with what of it was open after it."""
+    amount, left = _wire(row, row.amount, assets), _wire(row, row.left_open, assets)
+    said = {
+        "receivable_recovered": f"{amount} {row.asset} of what {row.player} owes recovered",
+        "receivable_settled": f"{amount} {row.asset} of what {row.player} owes lifted",
+        "receivable_written_off": f"{amount} {row.asset} of what {row.player} owes written off",
+        "receivable_restored": f"{amount} {row.asset} restored, written off before of what {row.player} owed",
+    }[row.what]
+    kind = "receivable_lifted" if row.what == "receivable_settled" else row.what
+    detail = {"player": row.player, "asset": row.asset, "amount": amount, "open": left, "cause": row.cause}
+    yield LineageEntry(row.at, SERVICE, kind, str(row.id), f"{said}, {left} open", detail)
+
+
+def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    amount = _wire(row, row.amount, assets)
+    of = {"source": row.source, "asset": row.asset, "amount": amount, "reference": row.reference}
+    what = f"withdrawal of {amount} {row.asset} of {row.source} fees"
+    detail = {**of, "filed_by": row.filed_by}
+    summary = f"{what} filed by {row.filed_by}"
+    yield LineageEntry(row.filed_at, SERVICE, "fee_withdrawal", str(row.id), summary, detail)
+    if row.decided_at is not None:
+        detail = {**of, "decided_by": row.decided_by, "reason": row.reason}
+        summary = f"{what} {row.state} by {row.decided_by}"
+        kind = f"fee_withdrawal_{row.state}"
+        yield LineageEntry(row.decided_at, SERVICE, kind, str(row.id), summary, detail)
+
+
+def _disownment(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     del assets  # it names no amount
-    detail = {
-        "round_id": str(row.round_id),
-        "state": row.state,
-        "reason": row.reason,
-        "filed_by": row.filed_by,
-        "decided_by": row.decided_by,
-        "decision": row.decision,
-    }
-    decided = f"{row.state} by {row.decided_by}" if row.decided_by else "waits for another admin"
-    summary = f"disownment of the round filed by {row.filed_by}: {decided}"
-    return LineageEntry(row.filed_at, SERVICE, "disownment", str(row.id), summary, detail)
+    detail = {"round_id": str(row.round_id), "reason": row.reason, "filed_by": row.filed_by}
+    summary = f"disownment of the round filed by {row.filed_by}: {row.reason}"
+    yield LineageEntry(row.filed_at, SERVICE, "disownment", str(row.id), summary, detail)
+    if row.decided_at is not None:
+        detail = {
+            "round_id": str(row.round_id),
+            "decided_by": row.decided_by,
+            "decision": row.decision,
+        }
+        summary = f"disownment of the round {row.state} by {row.decided_by}"
+        kind = f"disownment_{row.state}"
+        yield LineageEntry(row.decided_at, SERVICE, kind, str(row.id), summary, detail)
 
 
-_ROUNDS = text("SELECT * FROM rounds WHERE correlation_id = :id ORDER BY settled_at, id LIMIT :limit")
+_ROUNDS = text(
+    "SELECT r.*, (SELECT min(c.settlement_version) FROM corrections c WHERE c.round_id = r.id) AS corrected_first "
+    "FROM rounds r WHERE r.correlation_id = :id ORDER BY r.settled_at, r.id LIMIT :limit"
+)
 _STEPS = text(
     "SELECT t.* FROM transitions t WHERE t.subject IN ("
     "SELECT id FROM rounds WHERE correlation_id = :id UNION SELECT id FROM payouts WHERE correlation_id = :id "
@@ -246,6 +274,16 @@ _REFUSALS = text(
 _RECEIVABLES = text(
     "SELECT * FROM receivables WHERE correlation_id = :id ORDER BY opened_at, id LIMIT :limit"
 )
+# The transfers of each step of a receivable have a cause of their own: its id and its version after the step.
+_OWED_LESS = text(
+    "SELECT s.*, r.player, r.asset, r.amount - CAST(sum(CASE s.what WHEN 'receivable_restored' THEN 0 "
+    "ELSE s.amount END) OVER (PARTITION BY r.id ORDER BY s.seq) AS bigint) AS left_open FROM ("
+    "SELECT min(t.type) AS what, max(t.amount) AS amount, t.cause, min(t.at) AS at, min(t.seq) AS seq, "
+    "CAST(split_part(t.cause, '/', 2) AS uuid) AS id FROM ledger_transfers t "
+    "WHERE t.correlation_id = :id AND t.type IN ('receivable_recovered', 'receivable_settled', "
+    "'receivable_written_off', 'receivable_restored') GROUP BY t.cause) s "
+    "JOIN receivables r ON r.id = s.id ORDER BY s.seq LIMIT :limit"
+)
 _DISOWNMENTS = text(
     "SELECT * FROM round_disownments WHERE round_id IN (SELECT id FROM rounds WHERE correlation_id = :id "
     "UNION SELECT round_id FROM entries WHERE correlation_id = :id) ORDER BY filed_at, id LIMIT :limit"
@@ -265,5 +303,6 @@ _KINDS = (
     ("state changes", _STEPS, _step),
     ("transfers", _TRANSFERS, _transfer),
     ("receivables", _RECEIVABLES, _receivable),
+    ("steps of receivables", _OWED_LESS, _owed_less),
     ("payout requests", _PAYOUTS, _payout),
 )
