@@ -12,6 +12,7 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_money import Amount
+from prizewire_payouts.adapters.lineage import PayoutLineage
 from prizewire_payouts.domain.model import PauseScope, Payout
 from prizewire_payouts.entrypoints.consumers import HintsConsumer, hints_spec
 from prizewire_payouts.handlers.methods import remove
@@ -20,7 +21,7 @@ from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.handlers.submit import commit_attempts
 from prizewire_payouts.ports import Store
 from prizewire_rail_fake import Scenario
-from services.payouts.tests.rig import ADDRESS, EURC, SCHEDULE, Rig
+from services.payouts.tests.rig import ADDRESS, ASSETS, EURC, SCHEDULE, Rig
 
 AMOUNT = Amount(EURC, 1250)
 TX_HASH = "ab" * 32
@@ -111,6 +112,24 @@ async def test_pending_is_followed_until_it_is_paid(rig: Rig) -> None:
         "payout.paid",
     ]
     assert rig.journal.effects(payout_id) == 1
+
+
+async def test_a_step_of_an_attempt_tells_nothing_that_came_later(rig: Rig) -> None:
+    """The lineage shows the rail's reference from the step on that brought it, and not before."""
+    rig.fake.scenario = Scenario.PENDING
+    payout_id = await rig.request(await rig.method())
+    await rig.submit()
+    for _ in range(3):
+        await rig.watch()
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        told = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+    assert payout.provider_ref is not None
+    assert [(one.kind, one.detail["provider_ref"]) for one in told if one.kind.startswith("attempt.")] == [
+        ("attempt.sent", None),
+        ("attempt.accepted", payout.provider_ref),
+        ("attempt.effected", payout.provider_ref),
+    ]
 
 
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(rig: Rig) -> None:

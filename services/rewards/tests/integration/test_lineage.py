@@ -89,7 +89,9 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     await top_up(rig, "eve", "20.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "eve", version=2), *match.events(at=3))
     await rig.feed(rig.payouts, method_event("ann"))
-    await send(rig, "/api/wallet/payout-request", {"asset": "USDC", "amount": "50.00"}, by="ann", role="player")
+    await send(
+        rig, "/api/wallet/payout-request", {"asset": "USDC", "amount": "50.00"}, by="ann", role="player"
+    )
     before = await told_of(rig, match.correlation_id)
     rig.clock.advance(timedelta(hours=1))
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00"), ("cam", "10.00")], at=4))
@@ -159,7 +161,10 @@ async def test_what_was_told_of_a_top_up_stays(rig: Rig) -> None:
     """A dispute, and its being won, are steps at their own times."""
     session = await top_up(rig, "ann", "20.00")
     steps = [
-        (session.reversal("disputed", "dp_1", "5.00"), "dispute dp_1 of 5.00 USDC: 5.00 taken back, 0.00 owed"),
+        (
+            session.reversal("disputed", "dp_1", "5.00"),
+            "dispute dp_1 of 5.00 USDC: 5.00 taken back, 0.00 owed",
+        ),
         (session.reversal("dispute_won", "dp_1", "5.00"), "dispute dp_1 won: 5.00 USDC restored"),
     ]
     before = await told_of(rig, str(session.id))

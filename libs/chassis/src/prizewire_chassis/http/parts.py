@@ -13,7 +13,9 @@ __all__ = ["Check", "Lineage", "LineageEntry", "rows_of"]
 
 @dataclass(frozen=True, slots=True)
 class LineageEntry:
-    """One step on the way of a correlation id, as its owner recorded it. ``detail`` is JSON."""
+    """One step on the way of a correlation id, as its owner recorded it. ``summary`` and ``detail`` say what was true at
+    ``at``; what is told of the present stands in ``detail`` under ``now``. ``detail`` is JSON.
+    """
 
     at: datetime
     service: str

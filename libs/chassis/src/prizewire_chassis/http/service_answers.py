@@ -29,7 +29,14 @@ class LineageStep(AnswerModel):
     kind: Annotated[str, Field(examples=["round.settled"])]
     id: Annotated[str, Field(description="What the step is about.", examples=["4711"])]
     summary: Annotated[str, Field(description="The step as a sentence.", examples=["round 4711: settled"])]
-    detail: Annotated[dict[str, Any], Field(description="Facts that depend on `kind`.", examples=[{}])]
+    detail: Annotated[
+        dict[str, Any],
+        Field(
+            description="Facts that depend on `kind`, as they were at `at`. Those under `now`, where it is there, are as "
+            "they are when the lineage is asked for.",
+            examples=[{}],
+        ),
+    ]
 
 
 class LineageAnswer(AnswerModel):

@@ -1,16 +1,21 @@
 """The lifecycle's part of a correlation id's way: every step of its payouts and of their attempts."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http.parts import LineageEntry
 from prizewire_money import Amount, AssetRegistry
+from prizewire_payouts.domain.states import AttemptState
 
 __all__ = ["PayoutLineage"]
 
 SERVICE = "payouts"
+_REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
+"""The steps of an attempt that store a reference of its rail."""
 _PAYOUTS = text(
     "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
     "code, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
@@ -38,7 +43,7 @@ class PayoutLineage:
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
         entries += [_step(row, payouts[row.payout_id]) for row in await tx.execute(_STEPS, wanted)]
-        entries += [_attempt(row) for row in await tx.execute(_ATTEMPTS, wanted)]
+        entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all())
         return sorted(entries, key=lambda entry: entry.at)
 
     def _requested(self, row: Row[Any]) -> LineageEntry:
@@ -78,12 +83,22 @@ def _step(row: Row[Any], payout: Row[Any]) -> LineageEntry:
     )
 
 
-def _attempt(row: Row[Any]) -> LineageEntry:
+def _attempts(rows: Sequence[Row[Any]]) -> Iterator[LineageEntry]:
+    """The steps of attempts, in their order. A rail's reference stands from the step on that brought it."""
+    referred: set[tuple[UUID, int]] = set()
+    for row in rows:
+        key = (row.payout_id, row.attempt_no)
+        if row.to_state in _REFERRED:
+            referred.add(key)
+        yield _attempt(row, provider_ref=row.provider_ref if key in referred else None)
+
+
+def _attempt(row: Row[Any], *, provider_ref: str | None) -> LineageEntry:
     detail = {
         "payout_id": str(row.payout_id),
         "attempt_no": row.attempt_no,
         "rail": row.rail,
-        "provider_ref": row.provider_ref,
+        "provider_ref": provider_ref,
         "cause": row.cause,
         "code": row.code,
     }

@@ -66,9 +66,7 @@ def _round(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
             "short": _wire(row, row.short, assets),
         },
     }
-    summary = (
-        f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} for its players"
-    )
+    summary = f"round of {row.match_id}: {detail['gross']} {row.asset} gross, {detail['net']} {row.asset} for its players"
     yield LineageEntry(row.settled_at, SERVICE, "round", str(row.id), summary, detail)
 
 
