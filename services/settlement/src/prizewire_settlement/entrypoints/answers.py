@@ -1,4 +1,4 @@
-"""What settlement's routes answer about rounds, matches and tokens of sources."""
+"""What settlement's routes answer about rounds and matches."""
 
 from typing import Annotated
 
@@ -19,22 +19,19 @@ from prizewire_settlement.entrypoints.rule_answers import (
     SourceName,
     money,
 )
-from prizewire_settlement.ports import EndedRound, SourceToken
+from prizewire_settlement.ports import EndedRound
 
 __all__ = [
     "DecisionAnswer",
     "DisownedAnswer",
     "EndedAnswer",
     "LineAnswer",
-    "NewTokenAnswer",
     "PreviewAnswer",
     "RefusalAnswer",
     "ReportAnswer",
-    "RotatedTokenAnswer",
     "RoundAnswer",
     "RoundDetailAnswer",
     "SettlementAnswer",
-    "TokenAnswer",
     "TransitionAnswer",
     "WaitingAnswer",
     "disowned_answer",
@@ -45,7 +42,6 @@ __all__ = [
     "report_answer",
     "round_answer",
     "settlement_answer",
-    "token_answer",
     "transition_answer",
 ]
 
@@ -275,37 +271,6 @@ class ReportAnswer(AnswerModel):
     waiting_since: _WaitingSince
 
 
-class TokenAnswer(AnswerModel):
-    """An API token of a source, without its text."""
-
-    id: Id
-    source: SourceName
-    label: Annotated[str, Field(examples=["eu-west, blue"])]
-    created_by: Annotated[str, Field(examples=["ada"])]
-    created_at: Moment
-    expires_at: Annotated[Moment, Field(examples=["2026-07-30T12:00:00Z"])]
-    revoked_at: Annotated[Moment | None, Field(examples=[None])]
-
-
-class NewTokenAnswer(TokenAnswer):
-    """A token just made. Its text is shown only here, once."""
-
-    token: Annotated[
-        str | None,
-        Field(
-            description="The text to send as Bearer token. Keep it: it cannot be read again. Null where the request is "
-            "repeated under its Idempotency-Key, since the text is not kept.",
-            examples=["pws_…"],
-        ),
-    ]
-
-
-class RotatedTokenAnswer(NewTokenAnswer):
-    """The successor of a token, and the former with the time at which it ends."""
-
-    former: TokenAnswer
-
-
 def round_answer(found: Round) -> RoundAnswer:
     """A round without its history."""
     return RoundAnswer(
@@ -439,17 +404,4 @@ def report_answer(found: Round, *, event_id: str) -> ReportAnswer:
         result_version=found.result_version,
         settlement_version=found.settlement_version,
         waiting_since=found.waiting_since,
-    )
-
-
-def token_answer(token: SourceToken) -> TokenAnswer:
-    """A token without its text."""
-    return TokenAnswer(
-        id=token.id,
-        source=token.source,
-        label=token.label,
-        created_by=token.created_by,
-        created_at=token.created_at,
-        expires_at=token.expires_at,
-        revoked_at=token.revoked_at,
     )

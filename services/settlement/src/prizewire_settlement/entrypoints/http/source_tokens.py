@@ -14,15 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http import Problem, encode_cursor, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.idempotency import Answer, idempotent
-from prizewire_settlement.entrypoints.answers import (
+from prizewire_settlement.entrypoints.http.codes import NO_TOKEN
+from prizewire_settlement.entrypoints.http.match_bodies import RotateBody, TokenBody
+from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, Words, place_of, writers
+from prizewire_settlement.entrypoints.token_answers import (
     NewTokenAnswer,
     RotatedTokenAnswer,
     TokenAnswer,
     token_answer,
 )
-from prizewire_settlement.entrypoints.http.codes import NO_TOKEN
-from prizewire_settlement.entrypoints.http.match_bodies import RotateBody, TokenBody
-from prizewire_settlement.entrypoints.http.parts import HttpParts, IdempotencyKey, Words, place_of, writers
 from prizewire_settlement.handlers.source_tokens import (
     PREFIX,
     TokenEnded,
