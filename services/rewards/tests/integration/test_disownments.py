@@ -310,13 +310,36 @@ async def test_fees_that_were_withdrawn_keep_a_final_round(rig: Rig) -> None:
     short = await approve(rig, identifier)
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
     assert "3.00 USDC of platform fees" in short.json()["detail"]
-    assert "2.00 are missing" in short.json()["detail"]
+    assert "2.00 USDC are missing" in short.json()["detail"]
     assert (await read(rig, f"{ROUTE}/{identifier}"))["state"] == "filed"
     assert await state_of(rig, match) == "final"
     assert await rig.winnings("ann") == 6_000
     await rig.settle(Match(campaign, [("bob", "1.00")], platform="2.00", organizer="2.00"))
     assert (await approve(rig, identifier)).status_code == 200
     assert await rig.balance(Kind.FEES, "platform") == 0
+    assert await rig.breaches() == []
+
+
+async def test_every_account_of_fees_that_does_not_reach_is_named(rig: Rig) -> None:
+    """An operator sees all gaps in one refusal, with the account, the asset and what is missing of each."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "10.00")]))
+    match = Match(campaign, [("cam", "20.00")], platform="3.00", organizer="2.00")
+    await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2), *match.events(at=3))
+    for source, amount in (("platform", "0.50"), ("organizer", "0.75"), ("entry_fees", "1.00")):
+        body = {"source": source, "asset": "USDC", "amount": amount, "reference": "wire"}
+        made = await call(rig, "/api/fee-withdrawals", body)
+        path = f"/api/fee-withdrawals/{made.json()['withdrawal_id']}/approve"
+        assert (await call(rig, path, by="boris")).status_code == 200
+    short = await approve(rig, await filed(rig, match.round_id))
+    assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
+    for gap in (
+        "3.00 USDC of platform fees go back, 2.50 USDC are there: 0.50 USDC are missing",
+        "2.00 USDC of organizer fees go back, 1.25 USDC are there: 0.75 USDC are missing",
+        "5.00 USDC of entry fees go back, 4.00 USDC are there: 1.00 USDC are missing",
+    ):
+        assert gap in short.json()["detail"]
+    assert await state_of(rig, match) == "final"
     assert await rig.breaches() == []
 
 
@@ -331,7 +354,7 @@ async def test_an_organizers_fees_that_were_withdrawn_keep_a_final_round(rig: Ri
     short = await approve(rig, await filed(rig, match.round_id))
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
     assert "2.00 USDC of organizer fees" in short.json()["detail"]
-    assert "0.50 are missing" in short.json()["detail"]
+    assert "0.50 USDC are missing" in short.json()["detail"]
     assert await state_of(rig, match) == "final"
     assert await rig.breaches() == []
 
@@ -398,7 +421,7 @@ async def test_entry_fees_that_were_withdrawn_are_not_refunded(rig: Rig) -> None
     assert (await call(rig, path, by="boris")).status_code == 200
     short = await approve(rig, await filed(rig, match.round_id))
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
-    assert "1.00 are missing" in short.json()["detail"]
+    assert "1.00 USDC are missing" in short.json()["detail"]
     assert await rig.winnings("cam") == 2_000
     assert await rig.breaches() == []
 

@@ -34,6 +34,11 @@ class FeeSource(StrEnum):
     ENTRY_FEES = "entry_fees"
     """What players paid to enter, once it is earned."""
 
+    @property
+    def told(self) -> str:
+        """The source in a sentence: ``platform fees``, ``organizer fees`` or ``entry fees``."""
+        return f"{self.value.removesuffix('_fees')} fees"
+
 
 class WithdrawalState(StrEnum):
     """Where a withdrawal of fees stands; the values are those on the wire."""

@@ -5,7 +5,7 @@ that nothing which settlement says can stand above it. Settlement is told of eac
 the round, and then has to void it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from prizewire_rewards.domain.disownments import Disownment, DisownmentState, de
 from prizewire_rewards.domain.errors import InvalidRequest, NotFound
 from prizewire_rewards.domain.events import RoundDisowned
 from prizewire_rewards.domain.fees import FeeSource
-from prizewire_rewards.domain.model import Campaign, Round
+from prizewire_rewards.domain.model import Campaign, Round, RoundWork
 from prizewire_rewards.domain.states import RoundState
 from prizewire_rewards.handlers.desk import Booked, Desk, means_of
 from prizewire_rewards.handlers.desk.disowning import disown, disown_later, is_to_take_back
@@ -25,6 +25,9 @@ from prizewire_rewards.handlers.refusals import RefusalBook
 from prizewire_rewards.ports import Tools, Work
 
 __all__ = ["DecideDisownment", "Disowned", "decide_disownment", "file_disownment"]
+
+GoingBack = tuple[FeeSource, str, int]
+"""Whose fees go back, their asset, and how much in minor units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,8 @@ async def decide_disownment(
     Raises:
         NotFound: ``disownment_unknown``.
         InvalidRequest: ``disownment_final``, ``own_disownment`` or ``decider_is_party``; on approval also
-            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back.
+            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back. It names every account
+            of fees that does not reach.
     """
     filed = await work.disownments.lock(command.id)
     if filed is None:
@@ -100,16 +104,20 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
         await work.disownments.stop_births()
     campaigns = await work.campaigns.lock((await work.rounds.campaigns_of([round_id])).values())
     round_ = (await work.rounds.lock([round_id])).get(round_id)
+    pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
+    takes = round_ is not None and is_to_take_back(round_, pending)
+    going_back = _fees_of(round_) if round_ is not None and takes else []
+    for asset, amount in (await work.entries.earned(round_id)).items():
+        going_back.append((FeeSource.ENTRY_FEES, asset, amount))
+    await _check_reach(going_back, round_id, work=work, tools=tools)
     if round_ is None:
         staged = await _unstage(round_id, work=work)
         correlation_id = staged or ("" if entered is None else entered.correlation_id) or str(round_id)
     else:
         correlation_id = round_.settlement.correlation_id
-        booked = await _take_prizes(
-            round_, campaigns, cause=f"disownment/{disownment.id}", work=work, tools=tools, now=now
-        )
-    for asset, amount in (await work.entries.earned(round_id)).items():
-        await _check_reach(FeeSource.ENTRY_FEES, asset, amount, round_id, work=work, tools=tools)
+    if round_ is not None and takes:
+        cause = f"disownment/{disownment.id}"
+        booked = await _take_prizes(round_, pending, campaigns, cause=cause, work=work, tools=tools, now=now)
     reached = await disown_entries(round_id, known=entered, work=work, tools=tools, now=now)
     await work.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
     return Disowned(disownment=disownment, booked=booked, reached=reached)
@@ -117,6 +125,7 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
 
 async def _take_prizes(
     round_: Round,
+    pending: Sequence[RoundWork],
     campaigns: Mapping[UUID, Campaign],
     *,
     cause: str,
@@ -126,10 +135,6 @@ async def _take_prizes(
 ) -> Booked:
     """Take back what a booked round took, at once or by work on its lines."""
     round_id = round_.settlement.round_id
-    pending = (await work.rounds.pending_work([round_id])).get(round_id, ())
-    if not is_to_take_back(round_, pending):
-        return Booked()
-    await _check_fees(round_, work=work, tools=tools)
     whole = not round_.large and not pending
     rewards = (await work.rounds.rewards([round_id]))[round_id] if whole else []
     owner = round_.settlement.organizer_player
@@ -160,30 +165,30 @@ async def _unstage(round_id: UUID, *, work: Work) -> str | None:
     return None if staged is None else staged.head.correlation_id
 
 
-async def _check_fees(round_: Round, *, work: Work, tools: Tools) -> None:
-    """See that the fees of a final round are still there, but for those that an organizer was credited."""
+def _fees_of(round_: Round) -> list[GoingBack]:
+    """The fees that leave the accounts of fees for the reserve of a final round: those that no organizer was credited."""
     if round_.state is not RoundState.FINAL:
-        return
+        return []
     head = round_.settlement
-    if head.platform_fee:
-        await _check_reach(
-            FeeSource.PLATFORM, head.asset, head.platform_fee, head.round_id, work=work, tools=tools
-        )
-    if head.organizer_fee and head.organizer_player is None:
-        await _check_reach(
-            FeeSource.ORGANIZER, head.asset, head.organizer_fee, head.round_id, work=work, tools=tools
-        )
+    organizer_fee = head.organizer_fee if head.organizer_player is None else 0
+    of = ((FeeSource.PLATFORM, head.platform_fee), (FeeSource.ORGANIZER, organizer_fee))
+    return [(source, head.asset, amount) for source, amount in of if amount]
 
 
-async def _check_reach(
-    source: FeeSource, asset: str, amount: int, round_id: UUID, *, work: Work, tools: Tools
-) -> None:
-    balance = await work.fees.lock_balance(source, asset)
-    if balance >= amount:
-        return
-    wire = tools.assets[asset].render
-    raise InvalidRequest(
-        "insufficient_fees",
-        f"{wire(amount)} {asset} of {source} fees go back with round {round_id}, and {wire(max(balance, 0))} are there: "
-        f"{wire(amount - max(balance, 0))} are missing. Fees come in with other rounds only: approve again then",
-    )
+async def _check_reach(going_back: Sequence[GoingBack], round_id: UUID, *, work: Work, tools: Tools) -> None:
+    """See that each account of fees holds what goes back out of it. All of them are looked at before one is refused."""
+    gaps = []
+    for source, asset, amount in going_back:
+        balance = await work.fees.lock_balance(source, asset)
+        if balance < amount:
+            wire, there = tools.assets[asset].render, max(balance, 0)
+            gaps.append(
+                f"{wire(amount)} {asset} of {source.told} go back, {wire(there)} {asset} are there: "
+                f"{wire(amount - there)} {asset} are missing"
+            )
+    if gaps:
+        raise InvalidRequest(
+            "insufficient_fees",
+            f"fees that go back with round {round_id} were withdrawn. {'; '.join(gaps)}. "
+            "Fees come in with other rounds only: approve again then",
+        )

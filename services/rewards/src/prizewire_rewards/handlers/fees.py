@@ -68,5 +68,5 @@ async def _covered(withdrawal: FeeWithdrawal, *, work: Work) -> None:
     balance = await work.fees.lock_balance(withdrawal.source, withdrawal.asset)
     if balance < withdrawal.amount:
         raise InsufficientBalance(
-            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=f"{withdrawal.source} fees"
+            asset=withdrawal.asset, balance=balance, amount=withdrawal.amount, of=withdrawal.source.told
         )
