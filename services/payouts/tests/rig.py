@@ -238,9 +238,11 @@ class Rig:
         }
         return self.event("payout.requested", data, version=version, key=key, subject=subject)
 
-    def cancel_asked(self, payout_id: UUID | str, *, version: int = 2, reason: str = "stop") -> bytes:
-        """The player's wish to have a payout cancelled, as rewards tells it."""
-        data = {"payout_id": str(payout_id), "by": "ana", "reason": reason}
+    def cancel_asked(
+        self, payout_id: UUID | str, *, version: int = 2, reason: str = "stop", **changes: Any
+    ) -> bytes:
+        """The player's wish to have a payout cancelled, as rewards tells it, but for ``changes``."""
+        data = {"payout_id": str(payout_id), "by": "ana", "reason": reason, **changes}
         return self.event("payout.cancel_requested", data, version=version)
 
     def renewal(self, intent: Intent) -> bytes:

@@ -268,11 +268,17 @@ def paid_event(payout_id: UUID, *, player: str, amount: str, version: int = 1, *
 
 
 def closed_event(
-    payout_id: UUID, what: str, *, closure: str | None, version: int = 1, code: str = "tx_failed"
+    payout_id: UUID,
+    what: str,
+    *,
+    closure: str | None,
+    version: int = 1,
+    code: str = "tx_failed",
+    **changes: Any,
 ) -> bytes:
     """``payout.failed``, ``rejected`` or ``cancelled``."""
     wrapped = None if closure is None else {"event": closure}
-    return payout_event(payout_id, what, version=version, code=code, attempts=1, closure=wrapped)
+    return payout_event(payout_id, what, version=version, code=code, attempts=1, closure=wrapped, **changes)
 
 
 def closure_of(payout_id: UUID, *, key: str = "signer", counter: int = 1) -> str:

@@ -98,7 +98,10 @@ class PayoutCode(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     PROVIDER_REJECTED = "provider_rejected"
+    CANCELLED = "cancelled"
     CANCELLED_BY_PLAYER = "cancelled_by_player"
+    CANCELLED_BY_OPERATOR = "cancelled_by_operator"
+    WINNINGS_TAKEN_BACK = "winnings_taken_back"
     REJECTED_BY_APPROVER = "rejected_by_approver"
     NOT_SUPPORTED = "not_supported"
 
@@ -129,7 +132,10 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
     PayoutCode.ATTEMPTS_EXHAUSTED: RetryDecision.GIVE_UP,
     PayoutCode.IDEMPOTENCY_CONFLICT: RetryDecision.GIVE_UP,
     PayoutCode.PROVIDER_REJECTED: RetryDecision.GIVE_UP,
+    PayoutCode.CANCELLED: RetryDecision.GIVE_UP,
     PayoutCode.CANCELLED_BY_PLAYER: RetryDecision.GIVE_UP,
+    PayoutCode.CANCELLED_BY_OPERATOR: RetryDecision.GIVE_UP,
+    PayoutCode.WINNINGS_TAKEN_BACK: RetryDecision.GIVE_UP,
     PayoutCode.REJECTED_BY_APPROVER: RetryDecision.GIVE_UP,
     PayoutCode.NOT_SUPPORTED: RetryDecision.GIVE_UP,
 }

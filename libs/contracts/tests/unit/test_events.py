@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from uuid import UUID
 
 import orjson
@@ -16,6 +17,7 @@ from prizewire_contracts.decode import EventRefused, decode
 from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.envelope import CONTENT_TYPE
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
+from prizewire_contracts.events.rewards import PayoutCancelRequested
 from prizewire_contracts.money_events import MONEY_EVENTS, OTHER_EVENTS, holds_money
 from prizewire_contracts.rails import SIGNER_RAILS, RailType
 from prizewire_contracts.topics import AUDIT, MATCHES, PAYOUTS, TOPICS, topic_of
@@ -272,6 +274,14 @@ def test_game_servers_signatures_use_the_same_mechanism():
         with pytest.raises(NotTrusted) as refused:
             verify_raw(topic=MATCHES.name, raw=broken, public_key=public_key)
         assert refused.value.code == code
+
+
+def test_a_cancel_names_a_code_of_payouts():
+    """What a cancel says is what the payout ends with; where it says nothing, its player asked."""
+    codes = get_args(PayoutCancelRequested.model_fields["code"].annotation)
+    assert set(codes) <= set(PayoutCode)
+    said = PayoutCancelRequested(payout_id=PAYOUT, by="ann", reason="stop")
+    assert said.code == PayoutCode.CANCELLED_BY_PLAYER
 
 
 def test_every_payout_code_has_a_decision():

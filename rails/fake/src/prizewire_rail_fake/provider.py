@@ -198,7 +198,7 @@ class FakeProvider:
         """See `RewardPayoutProvider`."""
         if self._is_out(self.scenario):
             return CancelOutcome.UNKNOWN
-        entry = await asyncio.to_thread(self._close_key, reference, PayoutCode.CANCELLED_BY_PLAYER, now)
+        entry = await asyncio.to_thread(self._close_key, reference, PayoutCode.CANCELLED, now)
         if entry.state == "pending":
             turned = await asyncio.to_thread(
                 self.journal.turn,
@@ -206,7 +206,7 @@ class FakeProvider:
                 old="pending",
                 new="refused",
                 at=now,
-                code=PayoutCode.CANCELLED_BY_PLAYER,
+                code=PayoutCode.CANCELLED,
             )
             entry = turned or entry
             self._announce(entry)

@@ -365,6 +365,7 @@ async def test_cancel_over_http_is_idempotent(rig: Rig, client: Client) -> None:
     first = await client.post(path, json=body, headers=as_("op", "operator", key="c1"))
     again = await client.post(path, json=body, headers=as_("op", "operator", key="c1"))
     assert (first.status_code, first.json()["state"]) == (202, "cancelled")
+    assert (first.json()["code"], first.json()["reason"]) == ("cancelled_by_operator", "fraud")
     assert first.json() == again.json()
     late = await client.post(path, json=body, headers=as_("op", "operator", key="c2"))
     assert (late.status_code, late.json()["code"]) == (409, "not_cancellable")

@@ -371,11 +371,15 @@ async def test_a_cancel_while_the_rail_works_needs_its_proof(rig: Rig) -> None:
     rig.fake.scenario = Scenario.PENDING
     payout_id = await rig.request(await rig.method())
     await rig.submit()
-    await rig.feed(rig.cancel_asked(payout_id))
+    await rig.feed(rig.cancel_asked(payout_id, code="winnings_taken_back", reason="the first"))
+    await rig.feed(rig.cancel_asked(payout_id, version=3, reason="the second"))
     assert (await rig.payout(payout_id)).state == "pending"
     await rig.watch()
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.cancel_answer) == ("cancelled", CancelOutcome.CANCELLED)
+    assert (payout.code, payout.reason) == ("winnings_taken_back", "the first")
+    [attempt] = await rig.rows("SELECT code FROM attempts WHERE payout_id = :id", id=payout_id)
+    assert attempt.code == "cancelled"
     assert rig.journal.effects() == 0
     assert await rig.breaches() == []
 

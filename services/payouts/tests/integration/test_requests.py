@@ -220,6 +220,32 @@ async def test_cancel_before_anything_was_sent(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
+@pytest.mark.parametrize("code", ["cancelled_by_player", "winnings_taken_back", None])
+async def test_a_cancelled_payout_says_who_wanted_it(rig: Rig, code: str | None) -> None:
+    """The code of the wish is the code of the payout, and travels with its reason; a wish without one is the player's."""
+    method = await rig.method()
+    payout_id = await rig.request(method)
+    said = {} if code is None else {"code": code}
+    await rig.feed(rig.cancel_asked(payout_id, reason="round 7 was corrected", **said))
+    expected = code or "cancelled_by_player"
+    payout = await rig.payout(payout_id)
+    assert (payout.code, payout.reason) == (expected, "round 7 was corrected")
+    told = (await rig.events(payout_id))[-1].data
+    assert (told["code"], told["reason"]) == (expected, "round 7 was corrected")
+    steps = await rig.rows(
+        "SELECT code FROM payout_transitions WHERE payout_id = :id AND to_state = 'cancelled'", id=payout_id
+    )
+    assert [row.code for row in steps] == [expected]
+
+
+async def test_an_unknown_code_of_a_cancel_is_refused(rig: Rig) -> None:
+    """Rewards speaks for the player and for itself, and for nobody else."""
+    payout_id = await rig.request(await rig.method())
+    await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_operator"))
+    assert [code for _, code in await rig.stuck()] == ["schema_invalid"]
+    assert (await rig.payout(payout_id)).state == "approved"
+
+
 async def test_request_and_cancel_in_one_batch(rig: Rig) -> None:
     """Two events of one payout in one batch are applied in their order."""
     method = await rig.method()

@@ -191,6 +191,7 @@ async def test_an_open_payout_of_the_prize_is_asked_to_stop(rig: Rig) -> None:
     await rig.feed(rig.settlements, *match.corrected([("ann", "10.00")], at=2))
     [asked] = await rig.events("payout.cancel_requested")
     assert (asked["subject"], asked["data"]["by"]) == (str(payout), "rewards:correction")
+    assert asked["data"]["code"] == "winnings_taken_back"
     assert await rig.balance(Kind.RECEIVABLE, "ann") == -3_000
     assert await rig.breaches() == []
     await rig.feed(rig.payouts, closed_event(payout, "cancelled", closure=closure_of(payout)))

@@ -193,6 +193,7 @@ async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None
         assert total == await rig.winnings(player)
     asked_back = await rig.events("payout.cancel_requested")
     assert {one["data"]["by"] for one in asked_back} == {"rewards:disownment"}
+    assert {one["data"]["code"] for one in asked_back} == {"winnings_taken_back"}
     assert len(asked_back) == 2
     assert await rig.breaches() == []
 

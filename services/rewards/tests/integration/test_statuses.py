@@ -59,10 +59,28 @@ async def test_a_payout_without_effect_says_how_it_ended(rig: Rig, status: str) 
     """It waits until then; and it cost nothing."""
     payout = await request(rig)
     await in_all(rig, "payout_requested", "pending")
-    await rig.feed(rig.payouts, closed_event(payout, status, closure=closure_of(payout)))
+    assert (await history(rig))["payout_requested"]["code"] is None
+    ended = closed_event(
+        payout, status, closure=closure_of(payout), code="winnings_taken_back", reason="round 7 was corrected"
+    )
+    await rig.feed(rig.payouts, ended)
     await in_all(rig, "payout_requested", status)
-    shown = (await history(rig))["payout_requested"]
-    assert (shown["fees"], shown["arrives"]) == ([], None)
+    shown = await history(rig)
+    assert (shown["payout_requested"]["fees"], shown["payout_requested"]["arrives"]) == ([], None)
+    assert shown["payout_requested"]["code"] == "winnings_taken_back"
+    assert shown["payout_given_back"]["code"] is None
+    assert (await exported(rig))["payout_requested"]["code"] == "winnings_taken_back"
+    async with rig.client("ann") as ann:
+        [asked] = (await ann.get("/api/wallet/payout-requests")).json()["items"]
+        query = {"asset": "USDC", "from": "2020-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"}
+        document = (await ann.get("/api/wallet/statement.pdf", params=query)).content
+    assert (asked["state"], asked["outcome"]["code"], asked["outcome"]["reason"]) == (
+        status,
+        "winnings_taken_back",
+        "round 7 was corrected",
+    )
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
+    assert f"payout requested, {status} (winnings_taken_back)" in text
 
 
 async def test_a_paid_payout_shows_its_fee_and_who_bears_it(rig: Rig) -> None:

@@ -66,7 +66,7 @@ class PayoutRules(Walk):
             )  # fmt: skip
         else:
             command = ClosePayout(
-                payout_id=payout, to=PayoutState.FAILED, code="x", closure="tombstone", cause="p"
+                payout_id=payout, to=PayoutState.FAILED, code="x", reason=None, closure="tombstone", cause="p"
             )
         done = self.run(lambda work: apply_payout_events([command], work=work, tools=self.tools, now=now))
         if pays:

@@ -20,7 +20,7 @@ from prizewire_contracts.envelope import (
     Timestamp,
     Version,
 )
-from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, Memo, Word
+from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, EventReason, Memo, Word
 
 __all__ = [
     "Closure",
@@ -139,11 +139,14 @@ class Closure(Data):
 
 
 class PayoutClosed(_Payout):
-    """Ended without effect. ``closure`` is there whenever the intent allowed a rail that the signer serves."""
+    """Ended without effect, as ``code`` says; ``reason`` says why in a person's words, where somebody gave one. ``closure``
+    is there whenever the intent allowed a rail that the signer serves.
+    """
 
     code: Word
     attempts: Annotated[int, Field(ge=0)]
     closure: Closure | None
+    reason: EventReason | None = None
 
 
 class PayoutReturned(_Payout):

@@ -223,11 +223,15 @@ class PayoutRequested(Data):
 
 
 class PayoutCancelRequested(Data):
-    """Somebody wants a payout stopped. Payouts decides."""
+    """Somebody wants a payout stopped. Payouts decides. ``by`` is the person, or the part of rewards; ``code`` says who wants
+    it, and is the code of the payout if it ends as cancelled: its player, or rewards itself, because a correction or a
+    disownment takes the winnings back. An event without ``code`` is the player's.
+    """
 
     payout_id: UUID
     by: EventLine
     reason: EventReason
+    code: Literal["cancelled_by_player", "winnings_taken_back"] = "cancelled_by_player"
 
 
 class PayoutIntentRenewed(Data):

@@ -88,7 +88,11 @@ def _contract(payout: Payout, fact: Fact) -> tuple[type[Envelope], BaseModel]:
         case Ended():
             closure = None if event.closure is None else contract.Closure(event=event.closure)
             return _ENDED[event.state], contract.PayoutClosed(
-                payout_id=key, code=event.code, attempts=event.attempts, closure=closure
+                payout_id=key,
+                code=event.code,
+                reason=event.reason,
+                attempts=event.attempts,
+                closure=closure,
             )
         case Returned():
             return contract.PayoutReturnedEvent, contract.PayoutReturned(

@@ -129,6 +129,7 @@ payouts = Table(
     Column("reason", Text),  # in a person's words
     Column("ends_as", Text),  # the closing it goes back to once a refused close is proved without effect
     Column("cancel_asked_by", Text),
+    Column("cancel_code", Text),
     Column("cancel_reason", Text),
     Column("cancel_answer", Text),
     Column("hold_no", Integer, nullable=False),
@@ -156,6 +157,7 @@ payouts = Table(
     CheckConstraint("returned_minor <= amount_minor", name="payouts_returned"),
     CheckConstraint("attempts_waived BETWEEN 0 AND attempts", name="payouts_attempts_waived"),
     CheckConstraint("state <> 'paid' OR paid_at IS NOT NULL", name="payouts_paid_at"),
+    CheckConstraint("(cancel_asked_by IS NULL) = (cancel_code IS NULL)", name="payouts_cancel_code"),
     CheckConstraint(
         "NOT needs_closure OR state NOT IN ('failed', 'rejected', 'cancelled') OR closure IS NOT NULL",
         name="payouts_closure",

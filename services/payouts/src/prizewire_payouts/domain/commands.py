@@ -68,11 +68,12 @@ class RequestPayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskCancel:
-    """Somebody wants a payout stopped."""
+    """Somebody wants a payout stopped. ``code`` says who: the payout's code once it is cancelled."""
 
     payout_id: UUID
     cause: str
     by: str
+    code: str
     reason: str
 
 

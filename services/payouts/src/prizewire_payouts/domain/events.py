@@ -84,10 +84,13 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Ended without effect, as ``state`` says; ``closure`` is the signer's signed event where one is needed."""
+    """Ended without effect, as ``state`` and ``code`` say, and ``reason`` where a person gave one; ``closure`` is the
+    signer's signed event where one is needed.
+    """
 
     state: PayoutState
     code: str
+    reason: str | None
     attempts: int
     closure: str | None
 

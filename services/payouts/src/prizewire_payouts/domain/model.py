@@ -119,6 +119,7 @@ class Payout:
     reason: str | None = None
     ends_as: PayoutState | None = None
     cancel_asked_by: str | None = None
+    cancel_code: str | None = None
     cancel_reason: str | None = None
     cancel_answer: str | None = None
     hold_no: int = 0

@@ -12,7 +12,6 @@ from prizewire_payouts.domain.policy import ABOVE_DAY_LIMIT, ApprovalPolicy, Day
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState, final_of
 
 __all__ = [
-    "CANCELLED_BY_PLAYER",
     "INTENT_EXPIRED",
     "REJECTED_BY_APPROVER",
     "approve",
@@ -20,6 +19,7 @@ __all__ = [
     "check_approver",
     "close",
     "close_refused",
+    "ended",
     "finish_closing",
     "first_decision",
     "hold",
@@ -30,7 +30,6 @@ __all__ = [
 
 INTENT_EXPIRED = "intent_expired"
 """The reason on ``payout.held`` that asks rewards to renew the intent."""
-CANCELLED_BY_PLAYER = "cancelled_by_player"
 REJECTED_BY_APPROVER = "rejected_by_approver"
 
 _NO_ATTEMPT_OPEN = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
@@ -156,10 +155,12 @@ def reject(*, change: Change, approver: str, reason: str, cause: str, now: datet
     )
 
 
-def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetime) -> None:
-    """Cancel at once where nothing was sent; else note the wish, and the proof of no effect will end it.
+def ask_cancel(*, change: Change, by: str, code: str, reason: str, cause: str, now: datetime) -> None:
+    """Cancel at once where nothing was sent; else note the wish, and the proof of no effect will end it. ``code`` says who
+    wants the cancel, and is the payout's code once it is cancelled.
 
-    A second wish, and one that comes while the payout is closing already, changes nothing.
+    A second wish, and one that comes while the payout is closing already, changes nothing. Where the player, an operator
+    and a correction all ask, the payout keeps the code and the reason of the first.
 
     Raises:
         CancelRefused: the payout has ended.
@@ -168,11 +169,11 @@ def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetim
     if payout.state in FINAL or payout.state is PayoutState.PAID:
         raise CancelRefused(f"the payout is {payout.state}")
     if payout.state in _NO_ATTEMPT_OPEN:
-        change.set(cancel_asked_by=by, cancel_reason=reason)
+        change.set(cancel_asked_by=by, cancel_code=code, cancel_reason=reason)
         close(
             change=change,
             to=PayoutState.CLOSING_CANCELLED,
-            code=CANCELLED_BY_PLAYER,
+            code=code,
             reason=reason,
             cause=cause,
             actor=by,
@@ -181,7 +182,7 @@ def ask_cancel(*, change: Change, by: str, reason: str, cause: str, now: datetim
     elif payout.state in _ATTEMPT_OPEN and payout.cancel_asked_by is None:
         # the worker that looks next asks the rail to cancel; an outcome under way is not disturbed
         due = payout.due_at if payout.state is PayoutState.SUBMITTING else now
-        change.set(cancel_asked_by=by, cancel_reason=reason, due_at=due)
+        change.set(cancel_asked_by=by, cancel_code=code, cancel_reason=reason, due_at=due)
 
 
 def close(
@@ -225,10 +226,18 @@ def finish_closing(*, change: Change, closure: str | None, cause: str, actor: st
     assert closure is not None or not payout.needs_closure
     final = final_of(closing=payout.state)
     change.move(to=final, cause=cause, actor=actor, code=payout.code, now=now, closure=closure)
-    code = payout.code
-    assert code is not None
-    change.emit(
-        event=Ended(state=final, code=code, attempts=payout.attempts, closure=closure), cause=cause, now=now
+    change.emit(event=ended(payout=change.payout), cause=cause, now=now)
+
+
+def ended(*, payout: Payout) -> Ended:
+    """What is told of the end of a payout that had no effect."""
+    assert payout.code is not None
+    return Ended(
+        state=payout.state,
+        code=payout.code,
+        reason=payout.reason,
+        attempts=payout.attempts,
+        closure=payout.closure,
     )
 
 

@@ -105,7 +105,9 @@ class RewardsConsumer:
             return Refusal(RefusalCode.EVENT_MISMATCH, "the subject is not the payout id")
         if isinstance(event, PayoutCancelRequestedEvent):
             data = event.data
-            return AskCancel(payout_id=data.payout_id, cause=event.id, by=data.by, reason=data.reason)
+            return AskCancel(
+                payout_id=data.payout_id, cause=event.id, by=data.by, code=data.code, reason=data.reason
+            )
         if isinstance(event, PayoutIntentRenewedEvent):
             terms = self._terms(event.data.intent, event.data.intent_signature)
             if isinstance(terms, Refusal):

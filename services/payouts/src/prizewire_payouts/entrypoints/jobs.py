@@ -209,7 +209,7 @@ class RailWorker:
             if look.cancel:
                 said = await self._cancel(look)
             if said == CancelOutcome.CANCELLED:
-                result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED_BY_PLAYER)
+                result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED)
             else:
                 with correlated(payout_id=str(reference.payout_id)):
                     result = await self._call(

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.errors import ON_ITS_WAY, NotEnded, PayoutNotFound
-from prizewire_payouts.domain.events import Ended, Returned
+from prizewire_payouts.domain.events import Returned
 from prizewire_payouts.domain.model import Payout
 from prizewire_payouts.domain.states import PayoutState
-from prizewire_payouts.domain.steps import tell_paid
+from prizewire_payouts.domain.steps import ended, tell_paid
 from prizewire_payouts.ports import Store
 
 __all__ = ["announce_end"]
@@ -36,9 +36,7 @@ async def announce_end(store: Store, *, payout_id: UUID, by: str, now: datetime)
 def _tell_end(change: Change, *, cause: str, now: datetime) -> None:
     payout = change.payout
     if payout.state in _WITHOUT_EFFECT:
-        assert payout.code is not None
-        ended = Ended(state=payout.state, code=payout.code, attempts=payout.attempts, closure=payout.closure)
-        change.emit(event=ended, cause=cause, now=now)
+        change.emit(event=ended(payout=payout), cause=cause, now=now)
         return
     if payout.state not in _PAID:
         raise NotEnded(f"the payout is {payout.state}: only the end of a payout is told again")

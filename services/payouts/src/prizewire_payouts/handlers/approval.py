@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from prizewire_contracts.codes import PayoutCode
 from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.errors import ON_ITS_WAY, PayoutNotFound
 from prizewire_payouts.domain.model import Payout
@@ -70,14 +71,21 @@ async def reject_payout(
 
 
 async def cancel_payout(store: Store, *, payout_id: UUID, by: str, reason: str, now: datetime) -> Decision:
-    """Ask for a cancel: at once where nothing was sent, else once the rail has proved that nothing moved.
+    """Ask for a cancel as an operator: at once where nothing was sent, else once the rail has proved that nothing moved.
 
     Raises:
         PayoutNotFound: there is none.
         CancelRefused: it has ended.
     """
     change = await _locked(store, payout_id)
-    ask_cancel(change=change, by=by, reason=reason, cause=f"cancel:{by}", now=now)
+    ask_cancel(
+        change=change,
+        by=by,
+        code=PayoutCode.CANCELLED_BY_OPERATOR,
+        reason=reason,
+        cause=f"cancel:{by}",
+        now=now,
+    )
     if change.touched:
         await store.save([change])
     return Decision(payout=change.payout, approvers=())

@@ -13,7 +13,7 @@ from prizewire_payouts.domain.events import Pending, Returned, Unknown
 from prizewire_payouts.domain.model import Attempt
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutState
-from prizewire_payouts.domain.steps import CANCELLED_BY_PLAYER, close, tell_expiry, tell_paid
+from prizewire_payouts.domain.steps import close, tell_expiry, tell_paid
 from prizewire_payouts.ports import Rail, Store
 
 __all__ = ["Answer", "Look", "Surprise", "record_answers", "take_watched"]
@@ -229,8 +229,8 @@ class _Judgement:
             )
         if payout.ends_as is not None:
             self._close(payout.ends_as, payout.code or code)
-        elif payout.cancel_asked_by is not None:
-            self._close(PayoutState.CLOSING_CANCELLED, CANCELLED_BY_PLAYER, reason=payout.cancel_reason)
+        elif payout.cancel_code is not None:
+            self._close(PayoutState.CLOSING_CANCELLED, payout.cancel_code, reason=payout.cancel_reason)
         elif decision is RetryDecision.GIVE_UP:
             self._close(PayoutState.CLOSING_FAILED, code)
         elif decision is RetryDecision.HOLD:

@@ -96,7 +96,14 @@ def _take(
         return Rejection(code=RefusalCode.ILLEGAL_TRANSITION, detail=detail, park=True)
     if isinstance(command, AskCancel):
         try:
-            ask_cancel(change=change, by=command.by, reason=command.reason, cause=command.cause, now=now)
+            ask_cancel(
+                change=change,
+                by=command.by,
+                code=command.code,
+                reason=command.reason,
+                cause=command.cause,
+                now=now,
+            )
         except CancelRefused:
             # it ended while the wish was on its way: that is an answer, not a fault
             return None

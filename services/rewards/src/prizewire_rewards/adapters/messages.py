@@ -247,7 +247,9 @@ class OutboxMessages:
         payout = event.payout
         return self._outbox.event(
             wire.PayoutCancelRequestedEvent,
-            wire.PayoutCancelRequested(payout_id=payout.id, by=event.by, reason=event.reason),
+            wire.PayoutCancelRequested(
+                payout_id=payout.id, by=event.by, code=event.code, reason=event.reason
+            ),
             subject=str(payout.id),
             version=payout.version,
             correlation_id=payout.correlation_id,

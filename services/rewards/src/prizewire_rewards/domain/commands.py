@@ -101,11 +101,14 @@ class MarkPaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosePayout:
-    """A payout ended without effect. ``closure`` is the signer's tombstone as it came, to be verified."""
+    """A payout ended without effect, as ``code`` says, and ``reason`` where a person gave one. ``closure`` is the signer's
+    tombstone as it came, to be verified.
+    """
 
     payout_id: UUID
     to: PayoutState
     code: str
+    reason: str | None
     closure: str | None
     cause: str
 

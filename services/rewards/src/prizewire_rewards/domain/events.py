@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from prizewire_rewards.domain.claims import Claim
@@ -148,10 +149,11 @@ class PayoutAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutCancelAsked:
-    """Somebody wants a payout stopped."""
+    """Somebody wants a payout stopped: its player, or rewards itself, as ``code`` says."""
 
     payout: Payout
     by: str
+    code: Literal["cancelled_by_player", "winnings_taken_back"]
     reason: str
     cause: str | None = None
 

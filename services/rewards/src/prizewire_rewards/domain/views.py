@@ -154,12 +154,13 @@ class PayoutFee(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutAmounts:
     """What a payout's request came to: its own ``fee`` in minor units, what the ``rail`` charged once it is paid, and
-    whether it ``ended`` without effect, which costs nothing.
+    whether it ``ended`` without effect, which costs nothing, and with which ``code``.
     """
 
     fee: int
     rail: PayoutFee | None
     ended: bool
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

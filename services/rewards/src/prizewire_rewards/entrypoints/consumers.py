@@ -258,6 +258,7 @@ def _payout_command(item: Incoming, *, assets: AssetRegistry) -> PayoutEvent | N
         payout_id=data.payout_id,
         to=_CLOSED_STATES[type(event)],
         code=data.code,
+        reason=data.reason,
         closure=data.closure.event if data.closure else None,
         cause=event.id,
     )

@@ -144,7 +144,8 @@ async def _method_of(command: RequestPayout, *, work: Work) -> Method:
 
 
 async def cancel_payout(command: CancelPayout, *, work: Work, now: datetime) -> Payout:
-    """Ask payouts to cancel; only payouts decides. Asking twice has no further effect.
+    """Ask payouts to cancel; only payouts decides. Asking twice has no further effect, and neither has asking for a payout
+    that rewards asked to cancel already: who asked first stands as the reason.
 
     Raises:
         NotFound: ``payout_unknown``; also for another player's.
@@ -167,7 +168,16 @@ async def cancel_payout(command: CancelPayout, *, work: Work, now: datetime) -> 
         "payout", payout.id, payout.state, asked.state, f"cancel/{command.player}", payout.correlation_id
     )
     await work.history.add([moved], now=now)
-    await work.messages.publish([PayoutCancelAsked(payout=asked, by=command.player, reason=command.reason)])
+    await work.messages.publish(
+        [
+            PayoutCancelAsked(
+                payout=asked,
+                by=command.player,
+                code="cancelled_by_player",
+                reason=command.reason,
+            )
+        ]
+    )
     return asked
 
 
@@ -274,7 +284,8 @@ class _Clerk:
             raise Refused(
                 "closure_invalid", "the signer's closure is missing or does not vouch for this payout"
             )
-        closed = replace(payout, state=state, outcome={"code": command.code})
+        outcome = {"code": command.code, "reason": command.reason}
+        closed = replace(payout, state=state, outcome=outcome)
         self._book(payout, closed, [given_back_move(payout)], cause=command.cause)
 
     def _renew(self, payout: Payout, command: RenewIntent) -> None:

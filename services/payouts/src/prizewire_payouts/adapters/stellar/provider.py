@@ -119,7 +119,7 @@ class StellarProvider:
         """Cancelled only what was never offered to the signer: a signature cannot be called back."""
 
         async def work(tx: AsyncConnection) -> CancelOutcome:
-            await _insert(tx, self._tombstone(reference, PayoutCode.CANCELLED_BY_PLAYER), now=now)
+            await _insert(tx, self._tombstone(reference, PayoutCode.CANCELLED), now=now)
             found = await tx.execute(
                 select(payments).where(payments.c.provider_key == reference.provider_key).with_for_update()
             )
@@ -135,7 +135,7 @@ class StellarProvider:
                 .where(payments.c.provider_key == reference.provider_key)
                 .values(
                     state=str(PaymentState.NO_EFFECT),
-                    code=str(PayoutCode.CANCELLED_BY_PLAYER),
+                    code=str(PayoutCode.CANCELLED),
                     changed_at=now,
                 )
             )

@@ -261,7 +261,8 @@ def _amounts_of(row: Any) -> PayoutAmounts:
     rail = None
     if not ended and str(outcome.get("fee", "")).strip("0."):
         rail = PayoutFee(outcome["fee_asset"], outcome["fee"], outcome["fee_borne_by"])
-    return PayoutAmounts(fee=0 if ended else row.fee, rail=rail, ended=ended)
+    code = outcome.get("code") if ended else None
+    return PayoutAmounts(fee=0 if ended else row.fee, rail=rail, ended=ended, code=code)
 
 
 _BY_TIME: Final = "ORDER BY t.at DESC, t.seq DESC"

@@ -69,6 +69,14 @@ class TransferAnswer(AnswerModel):
             examples=[None],
         ),
     ]
+    code: Annotated[
+        str | None,
+        Field(
+            description="Of a payout's request that ended without payment: why, as a code of docs/payout-codes.md. Null for "
+            "all other transfers.",
+            examples=[None],
+        ),
+    ]
 
 
 class PlayerTransferAnswer(TransferAnswer):

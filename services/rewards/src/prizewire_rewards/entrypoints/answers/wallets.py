@@ -79,7 +79,9 @@ class PayoutCancelAnswer(AnswerModel):
 
 
 class PayoutOutcome(AnswerModel):
-    """How a payout ended. Of one that was paid `rail`, the fee, `paid_at` and the proof are set; of any other `code`."""
+    """How a payout ended. Of one that was paid `rail`, the fee, `paid_at` and the proof are set; of any other `code`, and
+    `reason` where somebody gave one.
+    """
 
     rail: Annotated[str | None, Field(description="The rail that paid.", examples=["stellar-main"])]
     fee: Annotated[
@@ -102,7 +104,12 @@ class PayoutOutcome(AnswerModel):
     reference: Annotated[
         str | None, Field(description="The rail's reference where there is no chain.", examples=[None])
     ]
-    code: Annotated[str | None, Field(description="Why it was not paid.", examples=[None])]
+    code: Annotated[
+        str | None, Field(description="Why it was not paid: a code of docs/payout-codes.md.", examples=[None])
+    ]
+    reason: Annotated[
+        str | None, Field(description="Why it was not paid, in a person's words.", examples=[None])
+    ]
     return_ref: Annotated[
         str | None, Field(description="The rail's reference of the money that came back.", examples=[None])
     ]

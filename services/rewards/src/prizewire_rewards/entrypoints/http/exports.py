@@ -68,10 +68,11 @@ def _common(front: Front, entry: Entry) -> tuple[str, ...]:
         front.wire(entry.asset, entry.amount),
         "; ".join(f"{fee.amount} {fee.asset} ({fee.borne_by})" for fee in fees_of(front, entry)),
         arrives_of(front, entry) or "",
+        (entry.payout and entry.payout.code) or "",
     )
 
 
-_COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "fees", "arrives")
+_COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "fees", "arrives", "code")
 _OF_PLAYER: Final = (*_COMMON, "direction", "from_bucket", "to_bucket", "correlation_id", "group_id")
 _OF_ALL: Final = (
     *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",

@@ -313,6 +313,7 @@ def _shown(front: Front, entry: Entry) -> dict[str, Any]:
         "group_id": entry.group,
         "fees": fees,
         "arrives": arrives_of(front, entry),
+        "code": None if entry.payout is None else entry.payout.code,
     }
 
 

@@ -131,6 +131,8 @@ def _entries(paper: _Paper, statement: Statement, wire: Callable[[int], str]) ->
     for entry, credit, debit, balance in statement.lines():
         amounts = [wire(part) if part else "" for part in (credit, debit)]
         said = f"{entry.type.replace('_', ' ')}, {entry.status}"
+        if entry.payout is not None and entry.payout.code is not None:
+            said = f"{said} ({entry.payout.code})"
         paper.row([_moment(entry.at), said, str(entry.id), *amounts, wire(balance)], _ENTRIES, left=3)
         for fee in _fees(entry, wire):
             paper.row(

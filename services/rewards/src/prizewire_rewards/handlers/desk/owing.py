@@ -24,7 +24,9 @@ def ask_cancels(
     what: str,
     cause: str,
 ) -> None:
-    """Ask payouts that hold the money to cancel. ``by`` asks, because the round ``what``."""
+    """Ask payouts that hold the money to cancel. ``by`` asks, because the round ``what``. One that its player asked to
+    cancel before is not asked again: who asked first stands as the reason.
+    """
     round_id = settlement.round_id
     missing: dict[str, int] = {}
     for shortfall in shortfalls:
@@ -35,7 +37,13 @@ def ask_cancels(
             asked = replace(payout, state=state, version=payout.version + 1)
             desk.change_payout(payout, asked, cause=cause)
             desk.announce(
-                PayoutCancelAsked(payout=asked, by=by, reason=f"round {round_id} {what}", cause=cause)
+                PayoutCancelAsked(
+                    payout=asked,
+                    by=by,
+                    code="winnings_taken_back",
+                    reason=f"round {round_id} {what}",
+                    cause=cause,
+                )
             )
 
 
