@@ -19,7 +19,16 @@ from prizewire_rewards.domain.entries import Entry, EntryRound, EntryState
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.fees import FeeSource, FeeWithdrawal, WithdrawalState, source_account
 from prizewire_rewards.domain.funding import FundingAccount
-from prizewire_rewards.domain.ledger import EDGE_OF, KINDS, Account, Bound, Kind, Transfer, deltas
+from prizewire_rewards.domain.ledger import (
+    EDGE_OF,
+    KINDS,
+    Account,
+    Bound,
+    Kind,
+    Transfer,
+    TransferType,
+    deltas,
+)
 from prizewire_rewards.domain.model import (
     Campaign,
     Line,
@@ -36,6 +45,7 @@ from prizewire_rewards.domain.model import (
 from prizewire_rewards.domain.opening import SumKey, source_of
 from prizewire_rewards.domain.parties import NOBODY, Behind, Party, campaign_source, sorted_parties
 from prizewire_rewards.domain.players import PlayerFacts
+from prizewire_rewards.domain.references import EarlierBooking
 from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
 from prizewire_rewards.domain.topups import Reversal, Topup
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
@@ -111,6 +121,7 @@ class MemoryStore:
     reversals: dict[tuple[str, str], Reversal] = field(default_factory=dict)
     fundings: dict[str, FundingAccount] = field(default_factory=dict)
     fee_withdrawals: dict[UUID, FeeWithdrawal] = field(default_factory=dict)
+    funded_by: dict[tuple[Account, str], EarlierBooking] = field(default_factory=dict)
     disownments: dict[UUID, Disownment] = field(default_factory=dict)
     wishes: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
     asked: dict[UUID, datetime] = field(default_factory=dict)
@@ -162,11 +173,27 @@ class _Ledger(_Port):
         self.store.books.post(transfers)
 
     async def document(
-        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+        self,
+        transfers: Sequence[Transfer],
+        *,
+        actor: str,
+        references: Sequence[str],
+        now: datetime,
+        repeats: UUID | None = None,
     ) -> None:
-        assert len(transfers) == len(references)
         assert actor
-        assert all(references)
+        for transfer, reference in zip(transfers, references, strict=True):
+            assert reference
+            if transfer.type is TransferType.OPENING_BALANCE:
+                continue
+            known = self.store.funded_by.setdefault(
+                (transfer.credit, reference),
+                EarlierBooking(id=transfer.id, amount=transfer.amount, by=actor, at=now),
+            )
+            assert repeats == (None if known.id == transfer.id else known.id)
+
+    async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
+        return self.store.funded_by.get((account, reference))
 
     async def lock_balance(self, account: Account) -> int:
         return self.store.books.balance(account)
@@ -615,6 +642,13 @@ class _Fundings(_Port):
 class _Fees(_Port):
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
         return self.store.books.balance(source_account(source, asset))
+
+    async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
+        key = (withdrawal.source, withdrawal.asset, withdrawal.reference)
+        for one in sorted(self.store.fee_withdrawals.values(), key=lambda one: (one.filed_at, one.id)):
+            if (one.source, one.asset, one.reference) == key and one.state is not WithdrawalState.REJECTED:
+                return EarlierBooking(id=one.id, amount=one.amount, by=one.filed_by, at=one.filed_at)
+        return None
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
         self.store.fee_withdrawals[withdrawal.id] = withdrawal

@@ -512,7 +512,7 @@ class Rig:
         """Put money into a pool."""
         async with self.db.transaction() as tx:
             command = FundCampaign(
-                id=uuid4(), campaign=campaign_id, amount=amount, reference="test", actor="admin"
+                id=uuid4(), campaign=campaign_id, amount=amount, reference=f"test {uuid4()}", actor="admin"
             )
             await fund_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
 

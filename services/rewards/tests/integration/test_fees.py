@@ -1,5 +1,6 @@
 """Fees leave the system by two persons, and never more than there are."""
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -75,6 +76,33 @@ async def test_fees_leave_when_another_person_approves(earned: Rig) -> None:
     assert await earned.breaches() == []
 
 
+async def test_fees_of_a_source_leave_once_under_a_reference(earned: Rig) -> None:
+    """A second withdrawal under it is refused and names the first one, unless the filer says that it is another transfer,
+    which the approver sees. A rejected one does not count, nor does one of other fees.
+    """
+    first = (await call(earned, ROUTE, filed(amount="1.00"))).json()
+    assert first["repeats"] is None
+    used = await call(earned, ROUTE, filed(amount="2.00"), by="boris")
+    assert (used.status_code, used.json()["code"]) == (409, "reference_used"), used.text
+    named = f"1.00 USDC by ada at {first['filed_at'][:19]}Z (id {first['withdrawal_id']})"
+    assert named in used.json()["detail"]
+    again = await call(earned, ROUTE, filed(amount="2.00", repeated_reference=True))
+    assert (again.status_code, again.json()["repeats"]) == (201, first["withdrawal_id"]), again.text
+    assert (await read(earned, f"{ROUTE}/{again.json()['withdrawal_id']}"))["repeats"] == first[
+        "withdrawal_id"
+    ]
+    assert (await call(earned, ROUTE, filed(source="organizer", amount="1.00"))).status_code == 201
+    for one in (first, again.json()):
+        assert (await call(earned, ROUTE, filed(amount="1.00"))).json()["code"] == "reference_used"
+        path = f"{ROUTE}/{one['withdrawal_id']}/reject"
+        assert (await call(earned, path, {"reason": "the wrong amount"})).status_code == 200
+    both = await asyncio.gather(
+        *(call(earned, ROUTE, filed(amount="1.00"), by=person) for person in ("ada", "boris"))
+    )
+    assert sorted(answer.status_code for answer in both) == [201, 409]
+    assert await earned.breaches() == []
+
+
 async def test_a_rejected_withdrawal_moves_nothing(earned: Rig) -> None:
     """The filer may take it back, with a reason; it is never approved afterwards."""
     identifier = (await call(earned, ROUTE, filed())).json()["withdrawal_id"]
@@ -110,7 +138,8 @@ async def test_what_is_not_there_is_not_filed(
 
 async def test_two_withdrawals_do_not_take_the_same_fees(earned: Rig) -> None:
     """Both were filed while there was enough; the second to be approved is refused."""
-    first, second = [(await call(earned, ROUTE, filed())).json()["withdrawal_id"] for _ in range(2)]
+    made = [await call(earned, ROUTE, filed(reference=f"wire {turn}")) for turn in range(2)]
+    first, second = [answer.json()["withdrawal_id"] for answer in made]
     assert (await call(earned, f"{ROUTE}/{first}/approve", by="boris")).status_code == 200
     refused_ = await call(earned, f"{ROUTE}/{second}/approve", by="boris")
     assert (refused_.status_code, refused_.json()["code"]) == (422, "insufficient_balance")

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_contracts.events.rewards import PayoutRequestedEvent
 from prizewire_rewards.adapters.storage.ledger import roll_up
@@ -282,6 +283,68 @@ async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
             part["examples"] for part in schema["properties"].values() if part.get("examples")
         ]
         assert shown, path
+
+
+async def paths_of(funded: Rig) -> list[str]:
+    """The routes by which staff funds an account: a campaign's pool, and a funding account."""
+    campaign = await funded.campaign(active=False)
+    return [f"/api/campaigns/{campaign}/fund", "/api/funding-accounts/marketing/fund"]
+
+
+async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
+    """Another key does not make another payment of it: the refusal names the first booking. Who says that it is another
+    payment books it, on record as such. Another account may have the same reference.
+    """
+    for path in await paths_of(funded):
+        body = {"amount": "70.00", "reference": "wire 7"}
+        assert (await post(funded, path, body)).status_code == 201
+        kind = "campaign_funded" if "campaigns" in path else "funding_added"
+        [first] = await funded.rows(
+            "SELECT id FROM money_in WHERE type = :kind AND reference = 'wire 7'", kind=kind
+        )
+        for amount in ("70.00", "5.00"):
+            used = await post(funded, path, {**body, "amount": amount}, by="other")
+            assert (used.status_code, used.json()["code"]) == (409, "reference_used"), used.text
+            for named in ("wire 7", "70.00 USDC by boss at 20", str(first["id"])):
+                assert named in used.json()["detail"]
+        again = {**body, "amount": "30.00", "repeated_reference": True}
+        assert (await post(funded, path, again)).status_code == 201
+        assert (await post(funded, path, body)).json()["code"] == "reference_used"
+        repeated = await funded.rows(
+            "SELECT amount FROM money_in WHERE repeats = :id AND reference = 'wire 7'", id=first["id"]
+        )
+        assert repeated == [{"amount": 3_000}]
+    assert await funded.balance(Kind.FUNDING, "marketing") == 110_000
+    assert await funded.breaches() == []
+
+
+async def test_two_at_once_book_a_reference_once(funded: Rig) -> None:
+    """However the two requests meet, one is booked and the other is refused."""
+    for path in await paths_of(funded):
+        for turn in range(5):
+            body = {"amount": "1.00", "reference": f"wire {turn}"}
+            both = await asyncio.gather(
+                post(funded, path, body, by="ann"), post(funded, path, body, by="bea")
+            )
+            assert sorted(answer.status_code for answer in both) == [201, 409]
+            [refused_] = [answer for answer in both if answer.status_code == 409]
+            assert refused_.json()["code"] == "reference_used"
+    assert await funded.balance(Kind.FUNDING, "marketing") == 100_500
+
+
+async def test_the_database_refuses_a_used_reference(funded: Rig) -> None:
+    """A booking that does not say what it repeats is no second one under its reference."""
+
+    async def book(tx: AsyncConnection) -> None:
+        await tx.execute(
+            text(
+                "INSERT INTO money_in SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid()))).* "
+                "FROM money_in m"
+            )
+        )
+
+    state, message = await refused(funded, book)
+    assert (state, "money_in_reference_once" in message) == ("23505", True)
 
 
 async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:

@@ -146,10 +146,11 @@ async def things(rig: Rig) -> dict[str, dict[str, Any]]:
     await rig.settle(Match(await rig.campaign(funded=10_000), [(player, "1.00")], platform="1.00"))
     filed = []
     async with rig.client("ada", "admin") as client:
-        body = {"source": "platform", "asset": "USDC", "amount": "0.10", "reference": "wire"}
-        for _ in range(2):
+        body = {"source": "platform", "asset": "USDC", "amount": "0.10"}
+        for number in range(2):
             headers = {"Idempotency-Key": uuid4().hex}
-            made = await client.post("/api/fee-withdrawals", json=body, headers=headers)
+            asked = {**body, "reference": f"wire {number}"}
+            made = await client.post("/api/fee-withdrawals", json=asked, headers=headers)
             filed.append(made.json()["withdrawal_id"])
         forged = [Match(await rig.campaign(funded=10_000), [(player, "1.00")]) for _ in range(3)]
         await rig.settle(*forged)

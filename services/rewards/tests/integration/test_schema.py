@@ -1,10 +1,19 @@
 """The migrated database against the domain and the tables that queries see."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
 from prizewire_rewards.domain.disownments import DISOWNMENT_EDGES, DISOWNMENT_START
@@ -21,6 +30,7 @@ from prizewire_rewards.domain.states import (
 )
 from services.rewards.tests.rig import Rig
 
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 # What migrations make for triggers alone, and Alembic's own.
 ONLY_IN_THE_DATABASE = {
     "alembic_version",
@@ -50,6 +60,51 @@ async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
     for table, edges in domain.items():
         rows = await rig.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
         assert {(row["from_state"], row["to_state"]) for row in rows} == edges
+
+
+def test_references_that_were_used_twice_before_do_not_stop_the_migration(
+    make_database: DatabaseFactory,
+) -> None:
+    """Of old rows under one reference the first stands for it, and the others are marked as repeating it."""
+    urls = make_database("rewards", migrated=False)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes.update(url=urls.migration, runtime_role=None)
+
+    async def ask(*statements: str) -> list[Any]:
+        engine = create_async_engine(urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
+        async with engine.begin() as tx:
+            for statement in statements:
+                found = await tx.execute(text(statement))
+            rows = list(found) if found.returns_rows else []
+        await engine.dispose()
+        return rows
+
+    command.upgrade(config, "0025")
+    money = (
+        "INSERT INTO money_in (id, type, account, asset, amount, actor, reference, cause, correlation_id, at) "
+        "SELECT CAST(lpad(CAST(n AS text), 32, '0') AS uuid), type, CAST(lpad('', 32, '7') AS uuid), 'USDC', 100, 'ada', "
+        "'wire', 'c', 'c', CAST('2026-01-01' AS timestamptz) + n * interval '1 day' FROM (VALUES "
+        "(1, 'campaign_funded'), (2, 'campaign_funded'), (3, 'campaign_funded'), (4, 'opening_balance')) AS v (n, type)"
+    )
+    fees = (
+        "INSERT INTO fee_withdrawals (id, source, asset, amount, reference, state, filed_by, filed_at) "
+        "SELECT CAST(lpad(CAST(n AS text), 32, '0') AS uuid), 'platform', 'USDC', 100, 'wire', 'filed', 'ada', "
+        "CAST('2026-01-01' AS timestamptz) + n * interval '1 day' FROM generate_series(1, 3) AS n"
+    )
+    rejected = (
+        "UPDATE fee_withdrawals SET state = 'rejected', decided_by = 'boris', decided_at = filed_at "
+        "WHERE id = CAST(lpad('1', 32, '0') AS uuid)"
+    )
+    asset = "INSERT INTO assets (code, decimals, redeemable) VALUES ('USDC', 2, true)"
+    asyncio.run(ask(asset, money, fees, rejected))
+    command.upgrade(config, "head")
+    said = "SELECT CAST(right(CAST(id AS text), 1) AS int), CAST(right(CAST(repeats AS text), 1) AS int) FROM {} ORDER BY id"
+    assert asyncio.run(ask(said.format("money_in"))) == [(1, None), (2, 1), (3, 1), (4, None)]
+    assert asyncio.run(ask(said.format("fee_withdrawals"))) == [(1, None), (2, None), (3, 2)]
+    with pytest.raises(DBAPIError, match="append-only"):
+        asyncio.run(ask("UPDATE money_in SET repeats = NULL"))
 
 
 async def test_the_migration_makes_the_tables_that_queries_see(rig: Rig) -> None:

@@ -312,7 +312,8 @@ DOCUMENTS: dict[str, tuple[str, Invariant, str]] = {
     ),
     "an opening that was never booked": (
         (
-            "INSERT INTO money_in SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid()))).* "
+            "INSERT INTO money_in SELECT (jsonb_populate_record(m, jsonb_build_object('id', gen_random_uuid(), "
+            "'reference', 'another'))).* "
             "FROM money_in m LIMIT 1"
         ),
         _WITH_DOCUMENT,

@@ -156,7 +156,9 @@ class Walk(RuleBasedStateMachine):
 
     def put_in(self, cup: Cup, amount: int) -> None:
         """Money into a pool."""
-        command = FundCampaign(id=uuid4(), campaign=cup.id, amount=amount, reference="x", actor="admin")
+        command = FundCampaign(
+            id=uuid4(), campaign=cup.id, amount=amount, reference=str(uuid4()), actor="admin"
+        )
         self.stage.run(lambda work: fund_campaign(command, work=work, tools=self.tools, now=self.now))
         cup.pool += amount
         self.purses.funded += amount

@@ -33,7 +33,7 @@ async def filed(store: MemoryStore, amount: int = 700, by: str = "ada") -> FeeWi
         filed_by=by,
         filed_at=START,
     )
-    return await file_withdrawal(made, work=store.work(), tools=make_tools())
+    return await file_withdrawal(made, repeated=True, work=store.work(), tools=make_tools())
 
 
 async def decide(
@@ -96,7 +96,7 @@ async def test_what_can_never_leave_is_not_filed(changes: dict[str, object], cod
     store = kept()
     made = replace(await filed(store), id=uuid4(), **changes)  # type: ignore[arg-type] # by parameter
     with pytest.raises(InvalidRequest) as refused:
-        await file_withdrawal(made, work=store.work(), tools=make_tools())
+        await file_withdrawal(made, repeated=True, work=store.work(), tools=make_tools())
     assert refused.value.code == code
 
 

@@ -167,13 +167,16 @@ class CreateCampaign:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundCampaign:
-    """Money came in from outside. ``id`` follows from the idempotency key; ``reference`` is for people."""
+    """Money came in from outside. ``id`` follows from the idempotency key, ``reference`` names the payment. ``repeated``:
+    the person says that it is another payment under a reference that was used.
+    """
 
     id: UUID
     campaign: UUID
     amount: int
     reference: str
     actor: str
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +324,8 @@ class CreateFunding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveFunding:
     """Money into a funding account from outside, or out of it again. ``id`` follows from the idempotency key;
-    ``reference`` is for people.
+    ``reference`` names the payment, or says why money is taken out. ``repeated``: the person says that it is another
+    payment under a reference that was used.
     """
 
     id: UUID
@@ -329,6 +333,7 @@ class MoveFunding:
     amount: int
     actor: str
     reference: str
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

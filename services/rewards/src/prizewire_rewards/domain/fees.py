@@ -60,7 +60,9 @@ WITHDRAWAL_EDGES: Final[Mapping[tuple[WithdrawalState, WithdrawalState], str]] =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeeWithdrawal:
-    """``amount`` (minor units) of fees that are to leave by the bank transfer ``reference``."""
+    """``amount`` (minor units) of fees that are to leave by the bank transfer ``reference``. ``repeats``: the earlier
+    withdrawal of the same fees under this reference.
+    """
 
     id: UUID
     source: FeeSource
@@ -73,6 +75,7 @@ class FeeWithdrawal:
     decided_by: str | None = None
     decided_at: datetime | None = None
     reason: str | None = None
+    repeats: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from prizewire_rewards.domain.funding import check_intake
 from prizewire_rewards.domain.model import Campaign, Delivery, Transition
 from prizewire_rewards.domain.parties import campaign_source
 from prizewire_rewards.domain.pools import watch_level
+from prizewire_rewards.domain.references import check_reference
 from prizewire_rewards.domain.states import CAMPAIGN_EDGES, CampaignState, step
 from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.handlers.desk.changes import release
@@ -77,7 +78,7 @@ async def fund_campaign(command: FundCampaign, *, work: Work, tools: Tools, now:
 
     Raises:
         NotFound: ``campaign_unknown``.
-        InvalidRequest: ``campaign_ended``, ``amount_not_positive`` or ``amount_too_large``.
+        InvalidRequest: ``campaign_ended``, ``amount_not_positive``, ``amount_too_large`` or ``reference_used``.
     """
     campaign = await _locked(command.campaign, work=work)
     if campaign.state is CampaignState.ENDED and not campaign.queued:
@@ -85,13 +86,20 @@ async def fund_campaign(command: FundCampaign, *, work: Work, tools: Tools, now:
     if command.amount <= 0:
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
     came_in = await work.ledger.lock_intake(campaign.asset)
-    check_intake(tools.assets[campaign.asset], came_in=came_in, amount=command.amount)
-    journal = Journal()
+    asset = tools.assets[campaign.asset]
+    check_intake(asset, came_in=came_in, amount=command.amount)
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
+    earlier = await work.ledger.earlier_funding(move.credit, reference=command.reference)
+    repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
+    journal = Journal()
     journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
     await work.ledger.post(journal.transfers, now=now)
     await work.ledger.document(
-        journal.transfers, actor=command.actor, references=[command.reference], now=now
+        journal.transfers,
+        actor=command.actor,
+        references=[command.reference],
+        now=now,
+        repeats=repeats,
     )
     await work.parties.add_source(campaign_source(campaign.id), (PartyRole.FUNDER, command.actor))
     campaign = replace(

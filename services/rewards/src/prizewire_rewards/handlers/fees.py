@@ -1,11 +1,12 @@
 """Withdrawals of fees: filed by one person, approved or rejected by another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_rewards.domain.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.domain.fees import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
+from prizewire_rewards.domain.references import check_reference
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
@@ -22,11 +23,15 @@ class DecideFees:
     reason: str | None
 
 
-async def file_withdrawal(withdrawal: FeeWithdrawal, *, work: Work, tools: Tools) -> FeeWithdrawal:
-    """Ask for fees to be withdrawn. Nothing moves before another person approves.
+async def file_withdrawal(
+    withdrawal: FeeWithdrawal, *, repeated: bool, work: Work, tools: Tools
+) -> FeeWithdrawal:
+    """Ask for fees to be withdrawn. Nothing moves before another person approves. ``repeated``: the filer says that it is
+    another transfer under a reference that was used.
 
     Raises:
-        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable`` or ``amount_not_positive``.
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``amount_not_positive`` or ``reference_used``: a
+            withdrawal of the same fees under this reference is filed or approved.
         InsufficientBalance: the fees do not reach.
     """
     asset = tools.assets.get(withdrawal.asset)
@@ -37,8 +42,12 @@ async def file_withdrawal(withdrawal: FeeWithdrawal, *, work: Work, tools: Tools
     if withdrawal.amount <= 0:
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
     await _covered(withdrawal, work=work)
-    await work.fees.add(withdrawal)
-    return withdrawal
+    # The lock of the balance keeps another withdrawal of these fees from being filed meanwhile.
+    earlier = await work.fees.earlier(withdrawal)
+    repeats = check_reference(earlier, reference=withdrawal.reference, asset=asset, repeated=repeated)
+    filed = replace(withdrawal, repeats=repeats)
+    await work.fees.add(filed)
+    return filed
 
 
 async def decide_withdrawal(command: DecideFees, *, work: Work, now: datetime) -> FeeWithdrawal:

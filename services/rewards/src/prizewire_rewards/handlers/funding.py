@@ -15,6 +15,7 @@ from prizewire_rewards.domain.funding import (
 from prizewire_rewards.domain.ledger import Account, Kind, Move, Transfer
 from prizewire_rewards.domain.model import Payout
 from prizewire_rewards.domain.parties import Behind, funding_source
+from prizewire_rewards.domain.references import check_reference
 from prizewire_rewards.handlers.crediting import make_operator_payout
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.payouts import ask_for
@@ -47,14 +48,20 @@ async def add_funding(command: MoveFunding, *, work: Work, tools: Tools, now: da
 
     Raises:
         NotFound: ``funding_unknown``.
-        InvalidRequest: ``amount_not_positive`` or ``amount_too_large``.
+        InvalidRequest: ``amount_not_positive``, ``amount_too_large`` or ``reference_used``.
     """
     account = await _account(command.name, work=work)
     _positive(command.amount)
     came_in = await work.ledger.lock_intake(account.asset)
-    check_intake(tools.assets[account.asset], came_in=came_in, amount=command.amount)
-    posted = await _move(command, added_move(account, amount=command.amount), work=work, now=now)
-    await work.ledger.document(posted, actor=command.actor, references=[command.reference], now=now)
+    asset = tools.assets[account.asset]
+    check_intake(asset, came_in=came_in, amount=command.amount)
+    move = added_move(account, amount=command.amount)
+    earlier = await work.ledger.earlier_funding(move.credit, reference=command.reference)
+    repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
+    posted = await _move(command, move, work=work, now=now)
+    await work.ledger.document(
+        posted, actor=command.actor, references=[command.reference], now=now, repeats=repeats
+    )
     await work.parties.add_source(funding_source(account.name), (PartyRole.FUNDER, command.actor))
     return account
 

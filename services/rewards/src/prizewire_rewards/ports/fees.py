@@ -5,6 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from prizewire_rewards.domain.fees import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
+from prizewire_rewards.domain.references import EarlierBooking
 
 __all__ = ["FeeQueries", "FeeWithdrawals"]
 
@@ -15,6 +16,12 @@ class FeeWithdrawals(Protocol):
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
         """What lies there (minor units), less what a job still gives back of disowned rounds. Nobody else withdraws of it
         until the transaction ends.
+        """
+        ...
+
+    async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
+        """The first withdrawal of the same fees under the same reference that was not rejected. The caller holds the lock
+        of the balance.
         """
         ...
 

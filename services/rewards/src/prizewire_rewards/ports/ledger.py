@@ -8,6 +8,7 @@ from uuid import UUID
 from prizewire_rewards.domain.ledger import Account, Transfer
 from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.domain.opening import SumKey
+from prizewire_rewards.domain.references import EarlierBooking
 
 __all__ = ["Ledger", "Openings", "Receivables"]
 
@@ -25,9 +26,23 @@ class Ledger(Protocol):
         ...
 
     async def document(
-        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+        self,
+        transfers: Sequence[Transfer],
+        *,
+        actor: str,
+        references: Sequence[str],
+        now: datetime,
+        repeats: UUID | None = None,
     ) -> None:
-        """Keep who let the money of each transfer in from outside, and by which reference."""
+        """Keep who let the money of each transfer in from outside, by which reference, and which earlier booking under
+        the same reference it repeats.
+        """
+        ...
+
+    async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
+        """The first booking under a reference that funded this account. The caller holds the lock of the intake of its
+        asset, so that nobody else books meanwhile.
+        """
         ...
 
     async def lock_balance(self, account: Account) -> int:

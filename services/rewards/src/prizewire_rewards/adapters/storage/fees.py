@@ -15,6 +15,7 @@ from prizewire_rewards.domain.fees import (
     WithdrawalState,
     source_account,
 )
+from prizewire_rewards.domain.references import EarlierBooking
 
 __all__ = ["SqlFeeWithdrawals", "fee_balances", "fee_withdrawal", "fee_withdrawals"]
 
@@ -36,6 +37,16 @@ class SqlFeeWithdrawals:
         if source is FeeSource.ENTRY_FEES:
             promised = (await self._tx.execute(_PROMISED, {"asset": asset})).scalar_one()
         return int(found or 0) - int(promised)
+
+    async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
+        """See the port."""
+        values = {name: getattr(withdrawal, name) for name in ("source", "asset", "reference")}
+        row = (await self._tx.execute(_EARLIER, values)).one_or_none()
+        return (
+            None
+            if row is None
+            else EarlierBooking(id=row.id, amount=row.amount, by=row.filed_by, at=row.filed_at)
+        )
 
     async def add(self, withdrawal: FeeWithdrawal) -> None:
         """Store a new one."""
@@ -96,7 +107,7 @@ def _withdrawal(row: Any) -> FeeWithdrawal:
 
 
 _DECIDED = ("state", "decided_by", "decided_at", "reason")
-_NAMES = ("id", "source", "asset", "amount", "reference", "filed_by", "filed_at", *_DECIDED)
+_NAMES = ("id", "source", "asset", "amount", "reference", "filed_by", "filed_at", *_DECIDED, "repeats")
 _LOCK_ACCOUNT = text(
     "SELECT pg_advisory_xact_lock(hashtextextended(CAST(CAST(:account AS uuid) AS text), 0))"
 )
@@ -107,6 +118,10 @@ _PROMISED = text(
     "JOIN round_disownments d ON d.round_id = r.id AND d.state = 'approved' "
     "JOIN entries e ON e.round_id = r.id AND e.state = 'earned' AND e.asset = :asset "
     "JOIN assets a ON a.code = e.asset AND a.redeemable WHERE r.closing"
+)
+_EARLIER = text(
+    "SELECT id, amount, filed_by, filed_at FROM fee_withdrawals WHERE source = :source AND asset = :asset "
+    "AND reference = :reference AND state <> 'rejected' ORDER BY repeats IS NOT NULL, filed_at, id LIMIT 1"
 )
 _ADD = text(
     f"INSERT INTO fee_withdrawals ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)})"  # noqa: S608 - our own columns

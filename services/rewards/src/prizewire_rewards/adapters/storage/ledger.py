@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Read, Write, fetch, later
 from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
+from prizewire_rewards.domain.references import EarlierBooking
 
 __all__ = ["POST", "SqlLedger", "account_id", "roll_up"]
 
@@ -65,7 +66,13 @@ class SqlLedger:
         )
 
     async def document(
-        self, transfers: Sequence[Transfer], *, actor: str, references: Sequence[str], now: datetime
+        self,
+        transfers: Sequence[Transfer],
+        *,
+        actor: str,
+        references: Sequence[str],
+        now: datetime,
+        repeats: UUID | None = None,
     ) -> None:
         """See the port."""
         await later(
@@ -82,8 +89,15 @@ class SqlLedger:
                 "correlations": [transfer.correlation_id for transfer in transfers],
                 "actor": actor,
                 "now": now,
+                "repeats": repeats,
             },
         )
+
+    async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
+        """See the port."""
+        values = {"account": account_id(account), "reference": reference}
+        row = (await self._tx.execute(_EARLIER, values)).one_or_none()
+        return None if row is None else EarlierBooking(id=row.id, amount=row.amount, by=row.actor, at=row.at)
 
     async def lock_balance(self, account: Account) -> int:
         """A kept balance, its account locked; 0 where there is none."""
@@ -128,10 +142,15 @@ POST = Write(
 )
 _DOCUMENT = Write(
     "money_in",
-    "INSERT INTO money_in (id, type, account, asset, amount, reference, cause, correlation_id, actor, at) "
-    "SELECT u.*, CAST(:actor AS text), CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), "
+    "INSERT INTO money_in (id, type, account, asset, amount, reference, cause, correlation_id, actor, at, "
+    "repeats) SELECT u.*, CAST(:actor AS text), CAST(:now AS timestamptz), CAST(:repeats AS uuid) FROM unnest(CAST(:ids AS uuid[]), "
     "CAST(:types AS text[]), CAST(:accounts AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
     "CAST(:references AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u",
+)
+# The first is the one that repeats none: there is at most one.
+_EARLIER = text(
+    "SELECT id, amount, actor, at FROM money_in WHERE account = :account AND reference = :reference "
+    "AND repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"
 )
 _LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
 _LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")

@@ -215,7 +215,8 @@ def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEnt
     amount = _wire(row, row.amount, assets)
     of = {"source": row.source, "asset": row.asset, "amount": amount, "reference": row.reference}
     what = f"withdrawal of {amount} {row.asset} of {row.source} fees"
-    detail = {**of, "filed_by": row.filed_by}
+    repeats = None if row.repeats is None else str(row.repeats)
+    detail = {**of, "filed_by": row.filed_by, "repeats": repeats}
     summary = f"{what} filed by {row.filed_by}"
     yield LineageEntry(row.filed_at, SERVICE, "fee_withdrawal", str(row.id), summary, detail)
     if row.decided_at is not None:

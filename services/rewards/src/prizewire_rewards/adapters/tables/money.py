@@ -127,6 +127,14 @@ money_in = Table(
     Column("actor", Text, nullable=False),
     Column("reference", Text, nullable=False),
     *cause_columns(),
+    Column("repeats", Uuid),
+    Index(
+        "money_in_reference_once",
+        "account",
+        "reference",
+        unique=True,
+        postgresql_where=text("repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"),
+    ),
 )
 fee_withdrawals = Table(
     "fee_withdrawals",
@@ -142,7 +150,16 @@ fee_withdrawals = Table(
     Column("decided_by", Text),
     Column("decided_at", MOMENT),
     Column("reason", Text),
+    Column("repeats", Uuid),
     Index("fee_withdrawals_listed", "filed_at", "id"),
+    Index(
+        "fee_withdrawals_reference_once",
+        "source",
+        "asset",
+        "reference",
+        unique=True,
+        postgresql_where=text("repeats IS NULL AND state <> 'rejected'"),
+    ),
 )
 auto_withdrawals = Table(
     "auto_withdrawals",

@@ -39,4 +39,11 @@ class FeeWithdrawalAnswer(AnswerModel):
     decided_by: Annotated[Person | None, Field(description="Null until it is decided.", examples=["boris"])]
     decided_at: Annotated[Moment | None, Field(examples=["2026-05-02T12:00:00Z"])]
     reason: Annotated[str | None, Field(description="Why it was rejected.", examples=[None])]
+    repeats: Annotated[
+        Id | None,
+        Field(
+            description="The earlier withdrawal of the same fees under this reference. Null where there is none.",
+            examples=[None],
+        ),
+    ]
     correlation_id: CorrelationId

@@ -19,6 +19,7 @@ __all__ = [
     "OpeningRow",
     "OpeningsBody",
     "PayoutBody",
+    "RepeatedReference",
     "only",
 ]
 
@@ -47,11 +48,26 @@ def only(*names: str, without: tuple[str, ...]) -> JsonDict:
     return {"required": list(names), "properties": kinds}
 
 
+RepeatedReference = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="True: this is another payment under a reference that was used already. Without it such a request is "
+        "refused with `reference_used`.",
+        examples=[False],
+    ),
+]
+
+
 class FundBody(Body):
     """Money that came in for a pool."""
 
     amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
-    reference: Line = Field(description="What it came by, for people.", examples=["wire 2024-04-02"])
+    reference: Line = Field(
+        description="The payment that it came by. A pool is funded once under a reference.",
+        examples=["wire 2024-04-02"],
+    )
+    repeated_reference: RepeatedReference = False
 
 
 class PayoutBody(Body):

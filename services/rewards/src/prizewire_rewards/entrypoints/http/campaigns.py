@@ -144,7 +144,12 @@ class CampaignController(Controller):
         guards=[require(Role.ADMIN)],
         summary="Put money into the pool",
         refusals=refusing(
-            "campaign_unknown", "campaign_ended", "amount_not_positive", "amount_too_large", *AMOUNT_CODES
+            "campaign_unknown",
+            "campaign_ended",
+            "amount_not_positive",
+            "amount_too_large",
+            "reference_used",
+            *AMOUNT_CODES,
         ),
     )
     async def fund(
@@ -156,7 +161,9 @@ class CampaignController(Controller):
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[CampaignAnswer]:
-        """Book money that came in from outside; rounds that wait are paid in their order afterwards."""
+        """Book money that came in from outside; rounds that wait are paid in their order afterwards. A second payment under
+        the same reference is refused unless `repeated_reference` says that it is one.
+        """
         view = await front.read(lambda queries: queries.campaign(campaign_id))
         if view is None:
             raise _unknown(campaign_id)
@@ -169,6 +176,7 @@ class CampaignController(Controller):
                 amount=amount,
                 reference=data.reference,
                 actor=request.user.subject,
+                repeated=data.repeated_reference,
             )
             await fund_campaign(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
             await front.audit.record(

@@ -47,6 +47,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     "insufficient_fees": 409,
     "payout_final": 409,
     "receivable_closed": 409,
+    "reference_used": 409,
     "reward_not_held": 409,
     "round_busy": 409,
     # 422: it is well formed, but a rule forbids it.

@@ -17,7 +17,7 @@ from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
 from prizewire_rewards.domain.fees import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.entrypoints.answers.fees import FeeBalanceAnswer, FeeWithdrawalAnswer
-from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, DecisionBody
+from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, DecisionBody, RepeatedReference
 from prizewire_rewards.entrypoints.http.codes import AMOUNT_CODES, refusing
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, refused, time_cursor
 from prizewire_rewards.handlers.fees import DecideFees, decide_withdrawal, file_withdrawal
@@ -37,8 +37,10 @@ class FeeWithdrawalBody(Body):
     asset: Code = Field(examples=["USDC"])
     amount: Decimal = Field(description="In the asset.", examples=["120.00"])
     reference: Line = Field(
-        description="The bank transfer that it leaves by, for people.", examples=["wire 2026-04-02"]
+        description="The bank transfer that it leaves by. Fees of a source leave once under a reference.",
+        examples=["wire 2026-04-02"],
     )
+    repeated_reference: RepeatedReference = False
 
 
 class FeeController(Controller):
@@ -103,6 +105,7 @@ class FeeWithdrawalController(Controller):
             "asset_not_redeemable",
             "amount_not_positive",
             "insufficient_balance",
+            "reference_used",
             *AMOUNT_CODES,
         ),
     )
@@ -114,7 +117,9 @@ class FeeWithdrawalController(Controller):
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
-        """Nothing moves yet. What is not there is refused."""
+        """Nothing moves yet. What is not there is refused, and so is a second withdrawal of the same fees under the same
+        reference, unless the first one was rejected or `repeated_reference` says that it is another transfer.
+        """
         amount = front.minor(front.asset(data.asset), data.amount)
 
         async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
@@ -127,7 +132,12 @@ class FeeWithdrawalController(Controller):
                 filed_by=request.user.subject,
                 filed_at=front.clock.now(),
             )
-            filed = await file_withdrawal(withdrawal, work=front.works.of(tx), tools=front.tools)
+            filed = await file_withdrawal(
+                withdrawal,
+                repeated=data.repeated_reference,
+                work=front.works.of(tx),
+                tools=front.tools,
+            )
             shown = _shown(front, filed)
             await _audit(front, tx, filed, what="filed", actor=request.user.subject, shown=shown)
             return 201, shown
@@ -239,6 +249,7 @@ def _shown(front: Front, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
         decided_by=withdrawal.decided_by,
         decided_at=withdrawal.decided_at,
         reason=withdrawal.reason,
+        repeats=withdrawal.repeats,
         correlation_id=str(withdrawal.id),
     )
 

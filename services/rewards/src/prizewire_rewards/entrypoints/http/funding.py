@@ -113,7 +113,9 @@ class FundingController(Controller):
         "/{name:str}/fund",
         guards=[require(Role.ADMIN)],
         summary="Put money into a funding account",
-        refusals=refusing("funding_unknown", "amount_not_positive", "amount_too_large", *AMOUNT_CODES),
+        refusals=refusing(
+            "funding_unknown", "amount_not_positive", "amount_too_large", "reference_used", *AMOUNT_CODES
+        ),
     )
     async def fund(
         self,
@@ -124,7 +126,9 @@ class FundingController(Controller):
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
     ) -> Response[FundingAnswer]:
-        """Book money that came in from outside."""
+        """Book money that came in from outside. A second payment under the same reference is refused unless
+        `repeated_reference` says that it is one.
+        """
         return await _move(
             front, name, data, action="funded", move=add_funding, principal=request.user, key=key
         )
@@ -231,9 +235,13 @@ async def _move(
     amount = front.minor(front.asset(view.asset), data.amount)
 
     async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
-        said = data.reason if isinstance(data, FundingWithdrawalBody) else data.reference
         command = MoveFunding(
-            id=identifier, name=name, amount=amount, actor=principal.subject, reference=said
+            id=identifier,
+            name=name,
+            amount=amount,
+            actor=principal.subject,
+            reference=data.reason if isinstance(data, FundingWithdrawalBody) else data.reference,
+            repeated=isinstance(data, FundingAmountBody) and data.repeated_reference,
         )
         await move(command, work=front.works.of(tx), tools=front.tools, now=front.clock.now())
         await front.audit.record(

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from prizewire_contracts.text import Ascii, Line, Memo, Name, Reason
-from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, only
+from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, RepeatedReference, only
 
 __all__ = [
     "DestinationBody",
@@ -105,7 +105,11 @@ class FundingAmountBody(Body):
     """Money that came in for a funding account."""
 
     amount: Decimal = Field(description="In the account's asset.", examples=["5000.00"])
-    reference: Line = Field(description="What it came by, for people.", examples=["wire 2026-04-02"])
+    reference: Line = Field(
+        description="The payment that it came by. An account is funded once under a reference.",
+        examples=["wire 2026-04-02"],
+    )
+    repeated_reference: RepeatedReference = False
 
 
 class FundingWithdrawalBody(Body):
