@@ -45,6 +45,11 @@ class Installation:
         self.campaigns: dict[str, dict[str, Any]] = {}
         self.competitions: dict[str, dict[str, Any]] = {}
         self._answers: dict[str, Any] = {}
+        self._booked: dict[tuple[str, str], str] = {}
+
+    def change_person(self) -> None:
+        """Go on as another admin: an idempotency key is known for its person alone."""
+        self._answers.clear()
 
     def items(self, path: str, **_: object) -> Iterator[dict[str, Any]]:
         assert path == "/api/campaigns"
@@ -96,6 +101,11 @@ class Installation:
             return None
         campaign = self.campaigns[parts[1]]
         if parts[2] == "fund":
+            payment = (parts[1], body["reference"])
+            if payment in self._booked:
+                problem = {"earlier": {"amount": self._booked[payment]}}
+                raise ApiError(status=409, code="reference_used", detail="", path=path, problem=problem)
+            self._booked[payment] = body["amount"]
             campaign["funded"] += int(body["amount"].replace(".", ""))
         else:
             campaign["state"] = {"activate": "active", "pause": "paused", "end": "ended"}[parts[2]]
@@ -177,6 +187,20 @@ def test_another_payment_funds_once_more(installation: Installation) -> None:
     changed["campaigns"][0]["funding"].append({"amount": "5.00", "reference": "second-sponsor"})
     assert apply(installation, changed)[0] == ("campaign", "funded")
     assert installation.campaigns["id-cup"]["funded"] == 1500
+
+
+def test_what_another_admin_booked_is_not_booked_again(installation: Installation) -> None:
+    """The same reference with the same amount is the same payment, whoever books it; with another amount it is refused."""
+    apply(installation, DOCUMENT)
+    installation.change_person()
+    assert apply(installation, DOCUMENT)[0] == ("campaign", "unchanged")
+    assert installation.campaigns["id-cup"]["funded"] == 1000
+    changed = copy.deepcopy(DOCUMENT)
+    changed["campaigns"][0]["funding"][0]["amount"] = "11.00"
+    installation.change_person()
+    with pytest.raises(ApiError, match="reference_used"):
+        apply(installation, changed)
+    assert installation.campaigns["id-cup"]["funded"] == 1000
 
 
 def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:

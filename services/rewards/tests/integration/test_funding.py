@@ -307,6 +307,11 @@ async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
             assert (used.status_code, used.json()["code"]) == (409, "reference_used"), used.text
             for named in ("wire 7", "70.00 USDC by boss at 20", str(first["id"])):
                 assert named in used.json()["detail"]
+            earlier = used.json()["earlier"]
+            assert (earlier.pop("at")[:2], earlier) == (
+                "20",
+                {"id": str(first["id"]), "asset": "USDC", "amount": "70.00", "by": "boss"},
+            )
         again = {**body, "amount": "30.00", "repeated_reference": True}
         assert (await post(funded, path, again)).status_code == 201
         assert (await post(funded, path, body)).json()["code"] == "reference_used"

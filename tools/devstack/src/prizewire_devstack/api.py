@@ -25,14 +25,26 @@ REMOTE_ADVICE: Final = f"see whether its services run, and whether {URL_VARIABLE
 
 
 class ApiError(DevstackError):
-    """A service refused a request, or did not answer. `code` is the stable code of its problem details."""
+    """A service refused a request, or did not answer. `code` is the stable code of its problem details, and `problem` all
+    of them.
+    """
 
-    def __init__(self, *, status: int, code: str, detail: str, path: str, advice: str = LOCAL_ADVICE) -> None:
+    def __init__(
+        self,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        path: str,
+        advice: str = LOCAL_ADVICE,
+        problem: Mapping[str, Any] | None = None,
+    ) -> None:
         said = detail.strip().rstrip(".:") or "no reason was given"
         end = f": {advice}" if status in NO_ANSWER else ""
         super().__init__(f"{path} answered {status} ({code}): {said}{end}.")
         self.status = status
         self.code = code
+        self.problem = problem or {}
 
     @property
     def unanswered(self) -> bool:
@@ -53,6 +65,7 @@ def _raise_for(answer: httpx.Response, path: str, *, advice: str) -> None:
         detail=str(problem.get("detail", answer.text[:200])),
         path=path,
         advice=advice,
+        problem=problem,
     )
 
 

@@ -166,8 +166,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
         action = "changed"
     funded_before = campaign.get("funded")
     for payment in declared.get("funding") or []:
-        body = {"amount": payment["amount"], "reference": payment["reference"]}
-        api.post(f"/api/campaigns/{campaign['id']}/fund", body, key=f"apply:{payment['reference']}")
+        _fund(api, campaign["id"], payment)
     wanted = declared.get("state")
     if wanted is not None and campaign["state"] != wanted:
         if wanted not in STATE_ROUTES:
@@ -180,6 +179,17 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
     if action == "unchanged" and known[name].get("funded") != funded_before:
         action = "funded"
     return Change(kind="campaign", name=name, id=campaign["id"], action=action)
+
+
+def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
+    """Fund a pool, once for a reference: what somebody else booked under it, with the same amount, is the same payment."""
+    body = {"amount": payment["amount"], "reference": payment["reference"]}
+    try:
+        api.post(f"/api/campaigns/{campaign}/fund", body, key=f"apply:{payment['reference']}")
+    except ApiError as error:
+        booked = error.problem.get("earlier", {}).get("amount")
+        if error.code != "reference_used" or Decimal(booked) != Decimal(payment["amount"]):
+            raise
 
 
 def _apply_competition(

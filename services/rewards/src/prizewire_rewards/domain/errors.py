@@ -13,7 +13,9 @@ RewardsError                    code, retryable
 None of them passes by itself: the same input fails the same way until something else has changed.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 __all__ = [
     "IllegalTransition",
@@ -31,6 +33,7 @@ class RewardsError(Exception):
 
     code: str = "rewards"
     retryable: ClassVar[bool] = False
+    members: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -74,11 +77,12 @@ class NotFound(RewardsError):
 
 
 class InvalidRequest(RewardsError):
-    """A request that a rule forbids."""
+    """A request that a rule forbids. ``members`` are further members of the refusal, for programs."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, **members: Any) -> None:
         super().__init__(detail)
         self.code = code
+        self.members = members
 
 
 class InsufficientBalance(RewardsError):

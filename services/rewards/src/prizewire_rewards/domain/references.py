@@ -39,5 +39,12 @@ def check_reference(
             "reference_used",
             f"the reference {reference} is used already, for {asset.tell(earlier.amount)} by {earlier.by} at {at} "
             f"(id {earlier.id}). If this is another payment under the same reference, send repeated_reference: true",
+            earlier={
+                "id": str(earlier.id),
+                "asset": asset.code,
+                "amount": asset.render(earlier.amount),
+                "by": earlier.by,
+                "at": at,
+            },
         )
     return earlier.id

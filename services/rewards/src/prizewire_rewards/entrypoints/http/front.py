@@ -141,7 +141,7 @@ class Front:
         try:
             return await self.db.run(work)
         except RewardsError as error:
-            raise refused(error.code, error.detail) from None
+            raise refused(error.code, error.detail, **error.members) from None
 
     def asset(self, code: str, *, status: int = 422) -> Asset:
         """An asset by its code. ``status`` is 404 where the path names it, and 400 where a filter does.
@@ -170,9 +170,9 @@ class Front:
         return self.tools.assets[asset].render(minor)
 
 
-def refused(code: str, detail: str) -> Problem:
-    """The problem of a code, with its status in ``STATUS_OF``; 422 without one."""
-    return Problem(status=STATUS_OF.get(code, 422), code=code, detail=detail)
+def refused(code: str, detail: str, **members: Any) -> Problem:
+    """The problem of a code, with its status in ``STATUS_OF``, 422 without one, and further ``members``."""
+    return Problem(status=STATUS_OF.get(code, 422), code=code, detail=detail, **members)
 
 
 def player_of(principal: Principal, player: str | None) -> str:
