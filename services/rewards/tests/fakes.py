@@ -665,6 +665,23 @@ class _Fees(_Port):
 
 
 class _Disownments(_Port):
+    async def newest(self, round_id: UUID) -> Disownment | None:
+        of_round = [one for one in self.store.disownments.values() if one.round_id == round_id]
+        return max(
+            of_round,
+            key=lambda one: (one.state is not DisownmentState.REJECTED, one.filed_at, one.id),
+            default=None,
+        )
+
+    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+        for one in self.store.disownments.values():
+            if (
+                one.round_id == round_id
+                and one.state is DisownmentState.APPROVED
+                and one.settlement_voided_at is None
+            ):
+                self.store.disownments[one.id] = replace(one, settlement_voided_at=now)
+
     async def add(self, disownment: Disownment) -> bool:
         for known in self.store.disownments.values():
             if known.round_id == disownment.round_id and known.state is not DisownmentState.REJECTED:

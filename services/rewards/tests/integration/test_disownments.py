@@ -54,10 +54,12 @@ async def approve(rig: Rig, identifier: str, *, by: str = "boris") -> httpx.Resp
     return await call(rig, f"{ROUTE}/{identifier}/approve", by=by)
 
 
-async def disown(rig: Rig, match: Match) -> None:
-    """Two admins disown the round."""
-    done = await approve(rig, await filed(rig, match.round_id))
+async def disown(rig: Rig, match: Match) -> str:
+    """Two admins disown the round; answers the disownment's id."""
+    identifier = await filed(rig, match.round_id)
+    done = await approve(rig, identifier)
     assert (done.status_code, done.json()["state"]) == (200, "approved"), done.text
+    return identifier
 
 
 async def told_of(rig: Rig, match: Match) -> list[dict[str, Any]]:
@@ -88,6 +90,22 @@ async def history_of(rig: Rig, player: str) -> tuple[list[str], int]:
     return [one["type"] for one in items], int(total * 100)
 
 
+NOTHING = {
+    "complete": True,
+    "prizes": [],
+    "fees": [],
+    "entries": [],
+    "to_pool": [],
+    "owed": [],
+    "payouts_asked_to_cancel": [],
+}
+"""What a disownment that moved nothing took back."""
+
+
+def summed(count: int, amount: str, asset: str = "USDC") -> dict[str, Any]:
+    return {"asset": asset, "count": count, "amount": amount}
+
+
 @pytest.mark.parametrize("final", [True, False])
 @pytest.mark.parametrize("per_part", [None, 1])
 async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, per_part: int | None) -> None:
@@ -114,7 +132,11 @@ async def test_a_round_that_waits_for_money_is_disowned(rig: Rig, final: bool, p
     told = [line for event in await rig.events("reward.reversed") for line in event["data"]["lines"]]
     assert [(line["player"], line["amount"]) for line in told] == lines
     [kept] = (await read(rig, ROUTE))["items"]
-    assert kept == done.json() == await read(rig, f"{ROUTE}/{identifier}")
+    whole = await read(rig, f"{ROUTE}/{identifier}")
+    assert whole == {**kept, "taken_back": whole["taken_back"], "left": done.json()["left"]}
+    assert whole["taken_back"] == {**NOTHING, "prizes": [summed(2, "90.00")]}, (
+        "no money of them was there yet"
+    )
     body = {"amount": "10.00", "reason": "the round was forged"}
     assert (await call(rig, f"/api/campaigns/{campaign}/withdraw", body)).status_code == 201
     assert (await call(rig, f"/api/campaigns/{campaign}/end")).status_code == 200
@@ -175,9 +197,27 @@ async def test_a_final_round_is_disowned(rig: Rig, per_part: int | None) -> None
                 headers={"Idempotency-Key": uuid4().hex},
             )
             assert asked.status_code == 202, asked.text
-    await disown(rig, match)
+    identifier = await filed(rig, match.round_id)
+    done = (await approve(rig, identifier)).json()
+    fees = [
+        {"source": "platform", "asset": "USDC", "amount": "3.00"},
+        {"source": "organizer", "asset": "USDC", "amount": "0.50"},
+    ]
+    assert (done["taken_back"]["fees"], done["taken_back"]["complete"]) == (fees, per_part is None)
     await rig.work_on(limit=1)
 
+    whole = await read(rig, f"{ROUTE}/{identifier}")
+    assert whole["taken_back"] == {
+        "complete": True,
+        "prizes": [summed(3, "92.00")],
+        "fees": fees,
+        "entries": [],
+        "to_pool": [{"asset": "USDC", "amount": "50.50"}],
+        "owed": [summed(2, "46.50")],
+        "payouts_asked_to_cancel": [summed(2, "46.50")],
+    }
+    assert whole["left"] == done["left"]
+    assert done["taken_back"] == whole["taken_back"] or per_part is not None
     assert await state_of(rig, match) == "voided"
     debts = await rig.rows("SELECT player, amount FROM receivables ORDER BY player")
     assert [tuple(row.values()) for row in debts] == [("ann", 4_500), ("org", 150)]
@@ -382,12 +422,21 @@ async def test_earned_entry_fees_go_back_to_their_buckets(
     )
     await close_all(rig)
     assert await rig.balance(Kind.ENTRY_FEES, "platform") == 1_500
-    await disown(rig, match)
+    identifier = await disown(rig, match)
+    taken = (await read(rig, f"{ROUTE}/{identifier}"))["taken_back"]
+    assert (taken["complete"], taken["entries"]) == (bool(inline), [summed(2, "10.00")] if inline else [])
     if not inline:
         body = {"source": "entry_fees", "asset": "USDC", "amount": "5.01", "reference": "wire"}
         promised = await call(rig, "/api/fee-withdrawals", body)
         assert promised.json()["code"] == "insufficient_balance"
     await close_all(rig)
+    taken = (await read(rig, f"{ROUTE}/{identifier}"))["taken_back"]
+    assert taken == {
+        **NOTHING,
+        "prizes": [summed(1, "20.00")],
+        "to_pool": [{"asset": "USDC", "amount": "20.00"}],
+        "entries": [summed(2, "10.00")],
+    }
     assert await books(rig) == before
     assert await rig.balance(Kind.TOPUP, "ann") == 300
     for player, buckets in (("ann", 2), ("bob", 1)):
@@ -435,14 +484,18 @@ async def test_a_round_of_entries_alone_is_disowned(rig: Rig) -> None:
     match = Match(campaign, [("cam", "20.00")])
     await rig.feed(rig.settlements, opened(match), entered(match, "ann", version=2))
     assert await rig.winnings("ann") == 500
-    await disown(rig, match)
+    identifier = await disown(rig, match)
+    taken = (await read(rig, f"{ROUTE}/{identifier}"))["taken_back"]
+    assert taken == {**NOTHING, "entries": [summed(1, "5.00")]}
     assert await books(rig) == before
     await rig.feed(rig.settlements, entered(match, "bob", version=3))
     assert await books(rig) == before
     assert (await rig.rows("SELECT code FROM entries WHERE player = 'bob'")) == [{"code": "round_ended"}]
     assert [event["correlationid"] for event in await told_of(rig, match)] == [match.correlation_id]
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is not None
     await rig.feed(rig.settlements, match.voided(at=4))
     assert (await rig.stuck(), await books(rig)) == ([], before)
+    assert (await read(rig, f"{ROUTE}/{identifier}"))["left"] is None
     await rig.feed(rig.settlements, *match.events(at=5))
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert await books(rig) == before
@@ -475,15 +528,26 @@ async def test_a_disowned_round_stays_voided(rig: Rig) -> None:
     assert (event["subject"], event["aggregateversion"]) == (disownment["disownment_id"], 1)
     assert event["data"]["reason"] == disownment["reason"]
     before = await books(rig)
+    path = f"{ROUTE}/{disownment['disownment_id']}"
+    left = (await read(rig, path))["left"]
+    assert (left["service"], left["body"]) == ("settlement", {"void": True})
+    assert left["route"] == f"POST /api/rounds/{match.round_id}/resolve"
+    taken = (await read(rig, path))["taken_back"]
+    rig.clock.advance(timedelta(minutes=1))
     await rig.feed(
         rig.settlements, match.voided(at=2), match.finalized(version=3), entered(match, "ann", version=4)
     )
     assert await rig.stuck() == []
+    voided = await read(rig, path)
+    assert (voided["left"], voided["taken_back"]) == (None, taken), "the void moved nothing"
+    assert voided["settlement_voided_at"] == rig.clock.now().isoformat().replace("+00:00", "Z")
     await rig.feed(rig.settlements, *match.corrected([("bob", "10.00")], at=5))
     assert await rig.stuck() == [("parked", "illegal_transition")]
     assert (await state_of(rig, match), await books(rig)) == ("voided", before)
     again = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"})
     assert (again.status_code, again.json()["code"]) == (409, "disownment_exists")
+    standing = f"disownment {disownment['disownment_id']} of round {match.round_id} was approved by boris"
+    assert standing in again.json()["detail"]
     assert await rig.breaches() == []
 
 
@@ -527,6 +591,10 @@ async def test_who_decides_about_a_round(rig: Rig) -> None:
             assert (answer.status_code, answer.json()["code"]) == (403, "decider_is_party"), person
     twice = await call(rig, ROUTE, {"round_id": str(match.round_id), "reason": "again"}, by="boris")
     assert (twice.status_code, twice.json()["code"]) == (409, "disownment_exists")
+    standing = f"disownment {identifier} of round {match.round_id} was filed by ada and is not decided yet"
+    assert standing in twice.json()["detail"]
+    shown = await read(rig, f"{ROUTE}/{identifier}")
+    assert (shown["taken_back"], shown["left"]) == (None, None)
     back = await call(rig, f"{ROUTE}/{identifier}/reject", {"reason": "settlement has it"})
     assert (back.status_code, back.json()["decision"]) == (200, "settlement has it")
     late = await approve(rig, identifier)
@@ -555,8 +623,11 @@ async def test_a_disownment_that_is_only_filed_stops_nothing(rig: Rig) -> None:
     await rig.feed(rig.settlements, match.voided(at=4))
     assert await rig.stuck() == []
     before = await books(rig)
+    rig.clock.advance(timedelta(seconds=1))
     late = await approve(rig, identifier)
     assert (late.status_code, late.json()["state"]) == (200, "approved")
+    assert late.json()["taken_back"] == NOTHING
+    assert late.json()["left"] is not None, "the void may have been forged"
     assert await books(rig) == before
     assert await rig.breaches() == []
 
@@ -733,11 +804,17 @@ async def test_a_disownment_is_written_once_and_decided_once(rig: Rig) -> None:
             f"VALUES (gen_random_uuid(), gen_random_uuid(), {values}, now())",
         )
         assert (state, said in why) == ("23514", True), (values, why)
+    noted = "UPDATE round_disownments SET settlement_voided_at = now()"
+    assert (await refused_to_the_owner(rig, noted))[0] == "23514", "it is not approved yet"
     for statement in ("DELETE FROM round_disownments", "TRUNCATE round_disownments"):
         assert (await refused_to_the_owner(rig, statement))[0] == "23000"
     assert (await approve(rig, identifier)).status_code == 200
     state, why = await refused_to_the_owner(rig, "UPDATE round_disownments SET state = 'rejected'")
     assert (state, "approved -> rejected is not allowed" in why) == ("23514", True), why
+    await as_owner(rig, noted)
+    for moment in ("NULL", "now() + interval '1 second'"):
+        change = f"UPDATE round_disownments SET settlement_voided_at = {moment}"
+        assert (await refused_to_the_owner(rig, change))[0] == "23514", change
 
 
 async def test_fees_go_back_as_they_were_taken_and_once(rig: Rig) -> None:

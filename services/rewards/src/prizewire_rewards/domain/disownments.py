@@ -10,6 +10,7 @@ from uuid import UUID
 from prizewire_rewards.domain.booking import ORGANIZER, PLATFORM, reserve_of
 from prizewire_rewards.domain.corrections import Shortfall
 from prizewire_rewards.domain.errors import InvalidRequest
+from prizewire_rewards.domain.fees import FeeSource
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Settlement
 
@@ -20,6 +21,9 @@ __all__ = [
     "Disownment",
     "DisownmentState",
     "FeesBack",
+    "ReturnedFee",
+    "SumOf",
+    "TakenBack",
     "decided",
     "fees_back",
 ]
@@ -55,7 +59,8 @@ class Concern(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disownment:
     """One person's word that settlement never settled ``round_id``, and what another person decided about it. ``reason``
-    is the filer's; ``decision`` is why it was rejected.
+    is the filer's; ``decision`` is why it was rejected. ``settlement_voided_at`` is when rewards took in, after the
+    approval, that settlement voided the round.
     """
 
     id: UUID
@@ -67,6 +72,48 @@ class Disownment:
     decided_by: str | None = None
     decided_at: datetime | None = None
     decision: str | None = None
+    settlement_voided_at: datetime | None = None
+
+    @property
+    def cause(self) -> str:
+        """What moves because of it names this as its cause."""
+        return f"disownment/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumOf:
+    """How many there are in one asset, and their sum in minor units."""
+
+    asset: str
+    count: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedFee:
+    """A fee that came back out of ``source``, in minor units."""
+
+    source: FeeSource
+    asset: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """What an approved disownment has taken back so far. It is ``complete`` once no line and no entry is left to a job.
+
+    ``prizes`` are counted with what they were worth, whether or not they had their money; ``fees`` are those of a final
+    round; ``entries`` are those whose fee went back to its player. ``to_pool`` is what came back into the campaign's pool
+    by it, and ``owed`` what players have to pay for the rest. ``cancels`` are the payouts that were asked to cancel.
+    """
+
+    complete: bool
+    prizes: tuple[SumOf, ...] = ()
+    fees: tuple[ReturnedFee, ...] = ()
+    entries: tuple[SumOf, ...] = ()
+    to_pool: tuple[SumOf, ...] = ()
+    owed: tuple[SumOf, ...] = ()
+    cancels: tuple[SumOf, ...] = ()
 
 
 def decided(

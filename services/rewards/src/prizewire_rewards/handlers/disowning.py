@@ -54,17 +54,29 @@ async def file_disownment(disownment: Disownment, *, work: Work) -> Disownment:
 
     Raises:
         InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it, and refused no event of it;
-            ``disownment_exists``: one is filed or approved already.
+            ``disownment_exists``: one is filed or approved already; the error says which, and where it stands.
     """
     round_id = disownment.round_id
     round_ = (await work.rounds.lock([round_id])).get(round_id)
     if round_ is None and not await work.disownments.knows(round_id):
         raise InvalidRequest("round_unknown", f"there is no round {round_id}")
     if not await work.disownments.add(disownment):
-        raise InvalidRequest(
-            "disownment_exists", f"a disownment of round {round_id} is filed or approved already"
-        )
+        found = await work.disownments.newest(round_id)
+        assert found is not None, "another disownment of the round is there"
+        raise InvalidRequest("disownment_exists", _standing(found))
     return disownment
+
+
+def _standing(found: Disownment) -> str:
+    """Where a disownment stands that is there already, and what to do."""
+    which = f"disownment {found.id} of round {found.round_id}"
+    match found.state:
+        case DisownmentState.FILED:
+            return f"{which} was filed by {found.filed_by} and is not decided yet: have another admin approve it, or reject it"
+        case DisownmentState.APPROVED:
+            return f"{which} was approved by {found.decided_by}: the round is taken back already"
+        case DisownmentState.REJECTED:
+            return f"{which} was rejected by {found.decided_by} while this one was filed: file it again"
 
 
 async def decide_disownment(
@@ -116,8 +128,9 @@ async def _take_back(disownment: Disownment, *, work: Work, tools: Tools, now: d
     else:
         correlation_id = round_.settlement.correlation_id
     if round_ is not None and takes:
-        cause = f"disownment/{disownment.id}"
-        booked = await _take_prizes(round_, pending, campaigns, cause=cause, work=work, tools=tools, now=now)
+        booked = await _take_prizes(
+            round_, pending, campaigns, cause=disownment.cause, work=work, tools=tools, now=now
+        )
     reached = await disown_entries(round_id, known=entered, work=work, tools=tools, now=now)
     await work.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
     return Disowned(disownment=disownment, booked=booked, reached=reached)

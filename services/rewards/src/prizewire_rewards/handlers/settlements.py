@@ -72,6 +72,8 @@ async def apply_settlements(
             single = _Single(campaigns, rounds, refusals, work=work, tools=tools, now=now)
             done.booked += await single.take(command)
             done.held += single.held
+            if isinstance(command, VoidRound) and command.round_id in disowned:
+                await work.disownments.take_void(command.round_id, now=now)
         except NeverBookable as never:
             assert isinstance(command, SettleRound), "only settlements are booked"
             head = command.settlement

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState
+from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState, TakenBack
 
 __all__ = ["DisownmentQueries", "Disownments"]
 
@@ -17,12 +17,20 @@ class Disownments(Protocol):
         """Store a new one; False where another one of the round is filed or approved."""
         ...
 
+    async def newest(self, round_id: UUID) -> Disownment | None:
+        """The one of a round that is filed or approved, else the one that was rejected last."""
+        ...
+
     async def lock(self, identifier: UUID) -> Disownment | None:
         """One, locked."""
         ...
 
     async def decide(self, disownment: Disownment) -> None:
         """Store what became of a locked one."""
+        ...
+
+    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+        """Note that settlement voided a disowned round, unless that is noted already."""
         ...
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
@@ -55,4 +63,8 @@ class DisownmentQueries(Protocol):
 
     async def disownment(self, identifier: UUID) -> Disownment | None:
         """One."""
+        ...
+
+    async def taken_back(self, disownment: Disownment) -> TakenBack | None:
+        """What came of it so far; None unless it is approved."""
         ...

@@ -17,7 +17,7 @@ from prizewire_rewards.adapters.storage.compared import (
     changed_payouts,
     changed_rounds,
 )
-from prizewire_rewards.adapters.storage.disownments import disownment, disownments
+from prizewire_rewards.adapters.storage.disownments import disownment, disownments, taken_back
 from prizewire_rewards.adapters.storage.entries import list_entries
 from prizewire_rewards.adapters.storage.fees import fee_balances, fee_withdrawal, fee_withdrawals
 from prizewire_rewards.adapters.storage.funding import wish_of
@@ -26,7 +26,7 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.adapters.storage.players import SqlPlayers
 from prizewire_rewards.adapters.storage.prizes import PARTS, list_prizes
 from prizewire_rewards.domain.claims import Claim
-from prizewire_rewards.domain.disownments import Disownment, DisownmentState
+from prizewire_rewards.domain.disownments import Disownment, DisownmentState, TakenBack
 from prizewire_rewards.domain.entries import ChangedEntry
 from prizewire_rewards.domain.entries import Entry as RoundEntry
 from prizewire_rewards.domain.fees import FeeBalance, FeeWithdrawal, WithdrawalState
@@ -167,6 +167,10 @@ class SqlQueries:
     async def disownment(self, identifier: UUID) -> Disownment | None:
         """See the port."""
         return await disownment(self._tx, identifier)
+
+    async def taken_back(self, disownment: Disownment) -> TakenBack | None:
+        """See the port."""
+        return await taken_back(self._tx, disownment)
 
     async def round_entries(
         self, *, player: str, limit: int, before: tuple[datetime, UUID] | None

@@ -205,6 +205,7 @@ disownments = Table(
     Column("decided_by", Text),
     Column("decided_at", MOMENT),
     Column("decision", Text),
+    Column("settlement_voided_at", MOMENT),
     Index("round_disownments_listed", "filed_at", "id"),
     Index("round_disownments_one", "round_id", unique=True, postgresql_where=text("state <> 'rejected'")),
 )

@@ -1,14 +1,23 @@
 """What the routes of disownments answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.disownments import DisownmentState
-from prizewire_rewards.entrypoints.answers.shared import Person
+from prizewire_rewards.domain.fees import FeeSource
+from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money, Person
 
-__all__ = ["DisownmentAnswer"]
+__all__ = [
+    "DisownmentAnswer",
+    "DisownmentDetailAnswer",
+    "PooledAnswer",
+    "ReturnedFeeAnswer",
+    "StepLeftAnswer",
+    "SumAnswer",
+    "TakenBackAnswer",
+]
 
 
 class DisownmentAnswer(AnswerModel):
@@ -30,4 +39,98 @@ class DisownmentAnswer(AnswerModel):
     decided_at: Annotated[Moment | None, Field(examples=["2026-05-02T12:00:00Z"])]
     decision: Annotated[
         str | None, Field(description="Why it was rejected.", examples=["settlement has the round"])
+    ]
+    settlement_voided_at: Annotated[
+        Moment | None,
+        Field(
+            description="When rewards took in, after the approval, that settlement voided the round. Null as long as it did "
+            "not.",
+            examples=[None],
+        ),
+    ]
+
+
+class SumAnswer(AnswerModel):
+    """How many there are in one asset, and their sum."""
+
+    asset: AssetCode
+    count: Annotated[int, Field(examples=[3])]
+    amount: Money
+
+
+class ReturnedFeeAnswer(AnswerModel):
+    """A fee that came back into the pool."""
+
+    source: Annotated[FeeSource, Field(description="Whose fee.", examples=["platform"])]
+    asset: AssetCode
+    amount: Money
+
+
+class PooledAnswer(AnswerModel):
+    """What came back into the pool."""
+
+    asset: AssetCode
+    amount: Money
+
+
+class TakenBackAnswer(AnswerModel):
+    """What an approved disownment has taken back so far. What it did not take back is left out."""
+
+    complete: Annotated[
+        bool,
+        Field(description="False while a job has lines or entries of the round left to do.", examples=[True]),
+    ]
+    prizes: Annotated[
+        list[SumAnswer],
+        Field(
+            description="The prizes that were taken back, with what they were worth. Those that had no money yet count as "
+            "well; what a player no longer had stands under `owed`."
+        ),
+    ]
+    fees: Annotated[
+        list[ReturnedFeeAnswer],
+        Field(description="Fees of a round that was final. Those of another one lay in its reserve."),
+    ]
+    entries: Annotated[
+        list[SumAnswer], Field(description="Entries whose fee went back to its player since the approval.")
+    ]
+    to_pool: Annotated[
+        list[PooledAnswer],
+        Field(
+            description="What came back into the campaign's pool: the round's money, but for what is owed."
+        ),
+    ]
+    owed: Annotated[
+        list[SumAnswer],
+        Field(
+            description="Receivables that were opened, with their amounts at that time: `/api/receivables`."
+        ),
+    ]
+    payouts_asked_to_cancel: Annotated[
+        list[SumAnswer],
+        Field(description="Payouts of the owing players that were asked to cancel, by what they hold."),
+    ]
+
+
+class StepLeftAnswer(AnswerModel):
+    """A step that people have to take in another service."""
+
+    service: Annotated[Literal["settlement"], Field(examples=["settlement"])]
+    route: Annotated[str, Field(examples=["POST /api/rounds/0c2b9cd5-6b6d-5b4d-8f40-7ed0f5b44a3e/resolve"])]
+    body: Annotated[
+        dict[str, bool], Field(description="The body, besides a `reason`.", examples=[{"void": True}])
+    ]
+    why: Annotated[str, Field(examples=["rewards has not taken in that settlement voided the round"])]
+
+
+class DisownmentDetailAnswer(DisownmentAnswer):
+    """A disownment with what it took back, and the step that is left."""
+
+    taken_back: Annotated[TakenBackAnswer | None, Field(description="Null unless it is approved.")]
+    left: Annotated[
+        StepLeftAnswer | None,
+        Field(
+            description="What is left to do after the approval. Null before it, and once rewards took in that settlement "
+            "voided the round."
+        ),
     ]

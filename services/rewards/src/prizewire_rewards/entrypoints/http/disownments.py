@@ -1,5 +1,6 @@
 """``/api/round-disownments``: two admins say that settlement never settled a round, and it is taken back."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,13 +16,22 @@ from prizewire_chassis.http import page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
-from prizewire_rewards.domain.disownments import Disownment, DisownmentState
-from prizewire_rewards.entrypoints.answers.disownments import DisownmentAnswer
+from prizewire_rewards.domain.disownments import Disownment, DisownmentState, SumOf, TakenBack
+from prizewire_rewards.entrypoints.answers.disownments import (
+    DisownmentAnswer,
+    DisownmentDetailAnswer,
+    PooledAnswer,
+    ReturnedFeeAnswer,
+    StepLeftAnswer,
+    SumAnswer,
+    TakenBackAnswer,
+)
 from prizewire_rewards.entrypoints.counts import count_booked
 from prizewire_rewards.entrypoints.http.bodies import Body, DecisionBody
 from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, refused, time_cursor
 from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment, file_disownment
+from prizewire_rewards.ports import Queries
 
 __all__ = ["DisownmentController"]
 
@@ -70,12 +80,19 @@ class DisownmentController(Controller):
         summary="One disownment of a round",
         refusals=refusing("disownment_unknown"),
     )
-    async def one(self, *, front: NamedDependency[Front], disownment_id: FromPath[UUID]) -> DisownmentAnswer:
-        """Who filed it, and what became of it."""
-        found = await front.read(lambda queries: queries.disownment(disownment_id))
-        if found is None:
+    async def one(
+        self, *, front: NamedDependency[Front], disownment_id: FromPath[UUID]
+    ) -> DisownmentDetailAnswer:
+        """Who filed it, what became of it, what it took back, and what is left to do."""
+
+        async def look(queries: Queries) -> DisownmentDetailAnswer | None:
+            found = await queries.disownment(disownment_id)
+            return None if found is None else await _detail(found, queries=queries, front=front)
+
+        shown = await front.read(look)
+        if shown is None:
             raise refused("disownment_unknown", f"there is no disownment {disownment_id}")
-        return _shown(found)
+        return shown
 
     @post(
         guards=[require(Role.ADMIN)],
@@ -136,9 +153,9 @@ class DisownmentController(Controller):
         disownment_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[DisownmentAnswer]:
-        """Prizes and fees go back to the pool, entry fees to their players. Who filed it, has a prize of the round or is a
-        party of it never approves it.
+    ) -> Response[DisownmentDetailAnswer]:
+        """Prizes and fees go back to the pool, entry fees to their players: `taken_back` says how much, `left` what is to
+        be done after that. Who filed it, has a prize of the round or is a party of it never approves it.
         """
         answer = await _decide(front, disownment_id, request.user, key, reason=None)
         front.release()
@@ -160,21 +177,21 @@ class DisownmentController(Controller):
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
         key: IdempotencyKey = None,
-    ) -> Response[DisownmentAnswer]:
+    ) -> Response[DisownmentDetailAnswer]:
         """The round stays as it is. It may be filed again."""
         return await _decide(front, disownment_id, request.user, key, reason=data.reason)
 
 
 async def _decide(
     front: Front, disownment_id: UUID, principal: Principal, key: str | None, *, reason: str | None
-) -> Response[DisownmentAnswer]:
+) -> Response[DisownmentDetailAnswer]:
     """Approve, or reject for a ``reason``."""
     what = "approved" if reason is None else "rejected"
     command = DecideDisownment(
         id=disownment_id, approved=reason is None, actor=principal.subject, reason=reason
     )
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, DisownmentAnswer]:
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, DisownmentDetailAnswer]:
         del identifier  # what is decided on has an id already
         done = await decide_disownment(
             command, work=front.works.of(tx), tools=front.tools, now=front.clock.now()
@@ -183,7 +200,7 @@ async def _decide(
         after_commit(tx, metrics.DISOWNMENTS.labels(what).inc)
         after_commit(tx, lambda: count_booked(done.booked))
         after_commit(tx, lambda: metrics.count_entries(done.reached))
-        return 200, _shown(done.disownment)
+        return 200, await _detail(done.disownment, queries=front.queries(tx), front=front)
 
     return await front.once(
         principal=principal,
@@ -191,7 +208,7 @@ async def _decide(
         key=key,
         body={"disownment_id": str(disownment_id), "reason": reason},
         work=work,
-        answers=DisownmentAnswer,
+        answers=DisownmentDetailAnswer,
     )
 
 
@@ -218,4 +235,50 @@ def _shown(disownment: Disownment) -> DisownmentAnswer:
         decided_by=disownment.decided_by,
         decided_at=disownment.decided_at,
         decision=disownment.decision,
+        settlement_voided_at=disownment.settlement_voided_at,
+    )
+
+
+async def _detail(disownment: Disownment, *, queries: Queries, front: Front) -> DisownmentDetailAnswer:
+    taken = await queries.taken_back(disownment)
+    return DisownmentDetailAnswer(
+        **dict(_shown(disownment)),
+        taken_back=None if taken is None else _taken(taken, front=front),
+        left=_left(disownment),
+    )
+
+
+def _taken(taken: TakenBack, *, front: Front) -> TakenBackAnswer:
+    def sums(found: Sequence[SumOf]) -> list[SumAnswer]:
+        return [
+            SumAnswer(asset=one.asset, count=one.count, amount=front.wire(one.asset, one.amount))
+            for one in found
+        ]
+
+    return TakenBackAnswer(
+        complete=taken.complete,
+        prizes=sums(taken.prizes),
+        fees=[
+            ReturnedFeeAnswer(source=one.source, asset=one.asset, amount=front.wire(one.asset, one.amount))
+            for one in taken.fees
+        ],
+        entries=sums(taken.entries),
+        to_pool=[
+            PooledAnswer(asset=one.asset, amount=front.wire(one.asset, one.amount)) for one in taken.to_pool
+        ],
+        owed=sums(taken.owed),
+        payouts_asked_to_cancel=sums(taken.cancels),
+    )
+
+
+def _left(disownment: Disownment) -> StepLeftAnswer | None:
+    if disownment.state is not DisownmentState.APPROVED or disownment.settlement_voided_at is not None:
+        return None
+    return StepLeftAnswer(
+        service="settlement",
+        route=f"POST /api/rounds/{disownment.round_id}/resolve",
+        body={"void": True},
+        why="rewards has not taken in since the approval that settlement voided the round. Where settlement has the round "
+        f"(GET /api/rounds/{disownment.round_id}) and it is not VOIDED there, an admin voids it, and its match is reported "
+        "under another id. A round that settlement does not have needs no more.",
     )
