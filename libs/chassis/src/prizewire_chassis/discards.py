@@ -26,11 +26,15 @@ _UNVERSIONED = "none"
 class DiscardAnswer:
     """What became of a stuck event that was given up.
 
-    ``holds_money``: money may wait for it, see ``prizewire_contracts.money_events``. ``versions_skipped``: how many
+    ``holds_money``: money may wait for events of its type, see ``prizewire_contracts.money_events``. ``type``, ``subject``
+    and ``correlation_id`` are those of the event, None where it has none that can be read. ``versions_skipped``: how many
     versions before it had not arrived, and will be ignored when they do. ``released``: how many were applied behind it.
     """
 
     state: str
+    type: str | None
+    subject: str | None
+    correlation_id: str | None
     holds_money: bool
     versions_skipped: int
     released: int
@@ -82,7 +86,15 @@ class Discards:
             )
             after_commit(tx, DISCARDED.labels(row.consumer, str(money).lower()).inc)
         released = 0 if key is None else await self._stuck.release_behind(key, actor=actor, record=record)
-        return DiscardAnswer("discarded", money, skipped, released)
+        return DiscardAnswer(
+            state="discarded",
+            type=row.type,
+            subject=row.subject,
+            correlation_id=row.correlation_id,
+            holds_money=money,
+            versions_skipped=skipped,
+            released=released,
+        )
 
     async def _locked(self, tx: AsyncConnection, stuck_id: int) -> Row[tuple[object, ...]]:
         row = (await tx.execute(_LOCK, {"id": stuck_id})).one_or_none()

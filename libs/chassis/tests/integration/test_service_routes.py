@@ -274,7 +274,8 @@ async def test_a_discarded_event_lets_its_subject_go_on(client, db, processor, h
     assert (behind.status_code, behind.json()["code"]) == (409, "not_head")
     answer = await discard(client, first["id"], "operator", reason="  cafe\u0301 ")
     assert answer.json() == {
-        "state": "discarded", "holds_money": False, "versions_skipped": 0, "released": 1,
+        "state": "discarded", "type": first["type"], "subject": str(subject),
+        "correlation_id": first["correlation_id"], "holds_money": False, "versions_skipped": 0, "released": 1,
     }  # fmt: skip
     await processor.process(spec, records(events[2], topic=PAYOUTS.name, start=2))
     assert await effects(db) == [events[1].event_id, events[2].event_id]

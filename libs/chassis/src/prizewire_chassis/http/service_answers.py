@@ -104,8 +104,16 @@ class DiscardedAnswer(AnswerModel):
     """What became of a discarded event."""
 
     state: Annotated[str, Field(description="Its state now.", examples=["discarded"])]
+    type: Annotated[str | None, Field(examples=["prizewire.match.completed.v1"])]
+    subject: Annotated[str | None, Field(description="What it was about.", examples=["match-4711"])]
+    correlation_id: _CorrelationId | None
     holds_money: Annotated[
-        bool, Field(description="Whether money may wait for an event of this type.", examples=[False])
+        bool,
+        Field(
+            description="Whether money may wait for events of this type, or the type cannot be read. Whether money waits "
+            "for this one is not looked up.",
+            examples=[False],
+        ),
     ]
     versions_skipped: Annotated[
         int,

@@ -215,7 +215,7 @@ def _problem(error: NotReplayable) -> Problem:
         "not_found": "there is no such stuck event",
         "already_replayed": "this event was applied since",
         "already_discarded": "this event was discarded",
-        "admin_needed": "money may wait for this event, or versions before it are missing: only an admin discards it",
+        "admin_needed": "money may wait for events of this type, or versions before it are missing: only an admin discards it",
         "consumer_unknown": "the consumer of this event no longer exists",
         "not_head": f"an earlier event of the same subject is parked: replay or discard {error.head} first",
     }
