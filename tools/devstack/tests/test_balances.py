@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from prizewire_devstack import balances
+from prizewire_devstack.api import SilentError
 from prizewire_devstack.cli import imports
 from prizewire_devstack.errors import DevstackError
 
@@ -173,6 +174,28 @@ def test_a_sum_that_does_not_add_up_is_told(
     code, report = run(HEAD + ANN, "--apply")
     assert code == 1
     assert [one["reconciles"] for one in report["sums"]] == [False]
+
+
+@pytest.mark.parametrize(
+    ("freezes_when_dry", "said"),
+    [(True, "This was the dry run: nothing was booked."), (False, "import the file again")],
+)
+def test_a_service_that_freezes_says_what_is_not_known(
+    run: Any, service: FakeService, monkeypatch: pytest.MonkeyPatch, *, freezes_when_dry: bool, said: str
+) -> None:
+    """Of a batch that was sent, nobody knows whether it was booked; of a dry run one does."""
+    honest = service.post
+
+    def freezing(path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
+        if body["dry_run"] is freezes_when_dry:
+            raise SilentError(service="rewards", method="POST", path=path, within_s=30)
+        return honest(path, body, key=key)
+
+    monkeypatch.setattr(service, "post", freezing)
+    with pytest.raises(DevstackError) as caught:
+        run(HEAD + ANN, "--apply")
+    assert "rewards did not answer POST /api/imports/balances within 30 s" in str(caught.value)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,29 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
+from click.testing import CliRunner
 
+from prizewire_devstack.cli import status
 from prizewire_devstack.cli.env_example import settings_of
 from prizewire_devstack.cli.status import LEFT_OUT, parts
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.components.processes import PASSED_ON
 from prizewire_devstack.home import HOME_VARIABLE, Home, RunRecord, record_of, repository_root
+from prizewire_devstack.ports import LOOPBACK
 from prizewire_devstack.routes import SERVICES
 from prizewire_devstack.stack.environment import local_environment
 from prizewire_devstack.stack.running import PORT_NAMES
+from prizewire_devstack.waiting import eventually_sync
 
 PORTS = {name: 20_000 + number for number, name in enumerate(PORT_NAMES)}
 
@@ -101,6 +109,44 @@ def test_a_service_that_was_left_out_is_shown_so(home: Home) -> None:
     """It is no failure of the stack that nobody runs it."""
     shown = {part["part"]: part["state"] for part in parts(home.running())}
     assert shown["rewards"] == LEFT_OUT
+
+
+def test_a_part_that_is_frozen_is_shown_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part whose process was stopped is told from one that takes our request and says nothing, and from one that is not
+    there; what to do is said of each.
+    """
+    monkeypatch.setattr(status, "ANSWER_WITHIN_S", 0.1)
+    monkeypatch.setenv(HOME_VARIABLE, str(home.root))
+    run = home.running()
+    child = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
+    with child, socket.create_server((LOOPBACK, 0)) as silent:
+        silent_url = f"http://{LOOPBACK}:{silent.getsockname()[1]}"
+        processes = {name: record_of(child.pid) for name in ("kafka", "payouts")}
+        home.write_run(
+            replace(
+                run,
+                processes={**run.processes, "webhooks": record_of(os.getpid()), **processes},
+                urls={**run.urls, "webhooks": silent_url, "payouts": silent_url},
+            )
+        )
+        child.send_signal(signal.SIGSTOP)
+        eventually_sync(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)
+        shown = {part["part"]: part["state"] for part in parts(home.running())}
+        done = CliRunner().invoke(status.command, standalone_mode=False)
+        child.send_signal(signal.SIGCONT)
+        child.communicate(b"\n")
+    assert shown == {
+        "settlement": "not ready",
+        "webhooks": "does not answer",
+        "kafka": "frozen",
+        "payouts": "frozen",
+        "rewards": LEFT_OUT,
+    }
+    assert done.return_value == 1
+    assert f"kafka is frozen by a signal: `kill -CONT {child.pid}`" in done.stderr
+    assert (
+        "webhooks took a request and did not answer within 0.1 s: `prizewire restart webhooks`" in done.stderr
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -12,7 +12,7 @@ from rich.console import Console
 from prizewire_contracts.ids import refusals_id
 from prizewire_devstack import api as api_module
 from prizewire_devstack import tracing
-from prizewire_devstack.api import Api, ApiError
+from prizewire_devstack.api import Api, ApiError, SilentError
 from prizewire_devstack.cli import stuck as stuck_command
 from prizewire_devstack.cli import trace as trace_command
 from prizewire_devstack.errors import DevstackError
@@ -56,10 +56,22 @@ REFUSED = {
 
 
 class Lineages:
-    """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event."""
+    """Four services, each with its part of a lineage; those in `down` do not answer, one has a stuck event. Those that are
+    frozen take what they are asked and say nothing. A replay or a discard is answered with `answer`.
+    """
 
-    def __init__(self, *down: str, stuck: str = "", known: bool = True, refused: bool = False) -> None:
+    def __init__(
+        self,
+        *down: str,
+        frozen: tuple[str, ...] = (),
+        stuck: str = "",
+        known: bool = True,
+        refused: bool = False,
+        answer: dict[str, Any] | None = None,
+    ) -> None:
         self.down = down
+        self.frozen = frozen
+        self.answer = answer
         self.stuck = stuck
         self.known = known
         self.refused = refused
@@ -69,6 +81,19 @@ class Lineages:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def alive(self, service: str) -> None:
+        if service in self.frozen:
+            raise SilentError(
+                service=service, method="GET", path=f"/api/services/{service}/codes", within_s=10
+            )
+        self._reached(f"/api/services/{service}/codes")
+
+    def post(self, path: str, body: object = None) -> dict[str, Any]:
+        del body
+        self._reached(path, method="POST")
+        assert self.answer is not None
+        return self.answer
 
     def get(self, path: str) -> dict[str, Any]:
         service = self._reached(path)
@@ -95,8 +120,11 @@ class Lineages:
         if self._reached(path) == self.stuck:
             yield STUCK
 
-    def _reached(self, path: str) -> str:
+    def _reached(self, path: str, *, method: str = "GET") -> str:
         service = path.split("/")[3]
+        if service in self.frozen:
+            assert method == "POST", "it was asked a long question before a short one"
+            raise SilentError(service=service, method=method, path=path, within_s=10)
         if service in self.down:
             raise ApiError(
                 status=502, code="service_unreachable", detail=f"{service} does not answer", path=path
@@ -131,6 +159,69 @@ def test_a_service_that_is_down_hides_nobody_elses_part(monkeypatch: pytest.Monk
     assert "prizewire status" in err
     code, out, _ = run(monkeypatch, Lineages("rewards"), "trace", "c-1", "--json")
     assert (code, json.loads(out)["silent"]) == (1, ["rewards"])
+
+
+@pytest.mark.parametrize("command", [("trace", "c-1"), ("stuck", "list")])
+def test_a_frozen_service_hides_nobody_elses_part(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """It is named as one that does not answer; where everybody is silent, the installation as a whole is."""
+    code, out, err = run(monkeypatch, Lineages(frozen=("rewards",), stuck="payouts"), *command)
+    assert (code, "payouts/12345" in out) == (1, True)
+    assert "rewards does not answer" in err
+    with pytest.raises(DevstackError, match="None of settlement, rewards, payouts, webhooks"):
+        run(monkeypatch, Lineages(frozen=SERVICES_WITH_API), *command)
+
+
+def test_one_service_that_is_asked_alone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is silent is no silent installation."""
+    code, _, err = run(monkeypatch, Lineages(frozen=("rewards",)), "stuck", "list", "--service", "rewards")
+    assert (code, "rewards does not answer" in err) == (1, True)
+
+
+def test_a_replay_that_is_refused_again_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the sentence that the list shows."""
+    answer = {"state": "parked", "reason": "handler_error", "detail": "no \x1b place", "released": 0}
+    code, out, _ = run(monkeypatch, Lineages(answer=answer), "stuck", "replay", "rewards/7")
+    assert (code, out) == (1, "rewards/7 was refused again: handler_error: no \\x1b place\n")
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            {"type": "prizewire.match.corrected.v1", "subject": "cup-1", "correlation_id": "c-1"},
+            (
+                "Money may wait for events of the type prizewire.match.corrected.v1. Whether money waits for this one is not "
+                "known: look at what it was about (its subject is cup-1; `prizewire trace c-1` shows what else is known of it)."
+            ),
+        ),
+        (
+            {"type": None, "subject": None, "correlation_id": None},
+            (
+                "The type of this event cannot be read, so money may wait for it. Whether money waits for this one is not "
+                "known: look at what it was about (it names no subject)."
+            ),
+        ),
+    ],
+)
+def test_a_discard_says_what_is_known_of_the_money(
+    monkeypatch: pytest.MonkeyPatch, event: dict[str, Any], said: str
+) -> None:
+    """The type of the event decides, which is all that is known; what to look up is named."""
+    answer = {"state": "discarded", "holds_money": True, "versions_skipped": 0, "released": 0, **event}
+    discard = ("stuck", "discard", "settlement/4", "--reason", "disowned")
+    assert said in run(monkeypatch, Lineages(answer=answer), *discard)[1]
+    assert "oney" not in run(monkeypatch, Lineages(answer={**answer, "holds_money": False}), *discard)[1]
+
+
+@pytest.mark.parametrize("what", [("replay",), ("discard", "--reason", "r")])
+def test_what_nobody_answered_is_looked_up(monkeypatch: pytest.MonkeyPatch, what: tuple[str, ...]) -> None:
+    """A service that froze over a request may have applied it."""
+    with pytest.raises(DevstackError) as caught:
+        run(monkeypatch, Lineages(frozen=("rewards",)), "stuck", what[0], "rewards/7", *what[1:])
+    assert "whether the POST was applied is not known" in str(caught.value)
+    assert "`prizewire stuck show rewards/7` says what became of the event" in str(caught.value)
 
 
 def test_stuck_events_of_the_others_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +260,7 @@ def test_a_refusal_is_not_taken_for_silence() -> None:
     """Who may not ask is told so."""
 
     class Forbidden(Lineages):
-        def _reached(self, path: str) -> str:
+        def _reached(self, path: str, *, method: str = "GET") -> str:
             raise ApiError(status=403, code="forbidden", detail="operators only", path=path)
 
     with pytest.raises(ApiError, match="403"):

@@ -14,6 +14,7 @@ from prizewire_devstack import agreement, verification
 from prizewire_devstack.agreement import Memory
 from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api
 from prizewire_devstack.cli import verify as command
+from prizewire_devstack.comparisons import COMPARISONS
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.verification import Verdict, verify
@@ -29,6 +30,8 @@ class Installation:
     def __init__(self) -> None:
         self.checks: dict[str, Any] = {service: [dict(CHECK)] for service in SERVICES_WITH_API}
         self.down: set[str] = set()
+        self.frozen: set[str] = set()
+        self.frozen_asked: list[str] = []
         self.ended: dict[str, dict[str, Any]] = {}
         self.booked: dict[str, dict[str, Any] | None] = {}
         self.heads: dict[str, dict[str, Any] | None] = {}
@@ -136,10 +139,17 @@ class Installation:
             if path == "rewards/rounds":
                 self.asked += query["ids"].split(",")
             return self.those(by_ids[path], query)
-        kind, service, checks = path.split("/")
-        assert (kind, checks) == ("services", "checks"), request.url
+        kind, service, asked = path.split("/")
+        assert kind == "services", request.url
+        assert asked in {"checks", "codes"}, request.url
+        if service in self.frozen:
+            assert asked == "codes", "it was asked a long question before a short one"
+            self.frozen_asked.append(service)
+            raise httpx.ReadTimeout("nothing came", request=request)
         if service in self.down:
             return httpx.Response(502, json={"code": "service_unreachable", "detail": "away"})
+        if asked == "codes":
+            return httpx.Response(200, json=[])
         return httpx.Response(200, json={"checks": self.checks[service]})
 
 
@@ -150,12 +160,16 @@ def when(ended: dict[str, Any]) -> datetime:
 @pytest.fixture
 def installation(monkeypatch: pytest.MonkeyPatch) -> Installation:
     made = Installation()
-    client = httpx.Client
+    client, slow_client = httpx.Client, httpx.AsyncClient
 
     def over_nothing(**options: Any) -> httpx.Client:
         return client(transport=httpx.MockTransport(made.answer), **options)
 
+    def slowly_over_nothing(**options: Any) -> httpx.AsyncClient:
+        return slow_client(transport=httpx.MockTransport(made.answer), **options)
+
     monkeypatch.setattr("prizewire_devstack.api.httpx.Client", over_nothing)
+    monkeypatch.setattr("prizewire_devstack.api.httpx.AsyncClient", slowly_over_nothing)
     monkeypatch.setattr(agreement, "AGREED_DEADLINE_S", 0.01)
     monkeypatch.setattr(verification, "ANSWER_DEADLINE_S", 0.01)
     monkeypatch.setenv(URL_VARIABLE, "http://prizewire.test")
@@ -203,7 +217,10 @@ def test_rounds_that_were_not_compared_again_are_told(
     mark = when(installation.ended["r2"])
     code, said = run(*kept)
     assert code == 0
-    assert f"1 round that ended was compared, none from before {mark:%Y-%m-%dT%H:%M:%SZ}" in said
+    assert (
+        f"1 round that ended was compared; those that ended before {mark:%Y-%m-%dT%H:%M:%SZ} were found sound by an "
+        "earlier run and not compared again"
+    ) in said
     [found] = [
         one
         for one in json.loads(run(*kept, "--json")[1])["checks"]
@@ -235,6 +252,118 @@ def test_a_service_that_does_not_answer_fails_it(run: Any, installation: Install
     assert "webhooks does not answer" in said
     installation.down.add("rewards")
     assert json.loads(run("--json")[1])["silent"] == ["rewards", "webhooks"]
+
+
+def test_a_frozen_service_is_named_and_the_rest_is_checked(
+    run: Any, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes requests and answers none, so it is asked once. Comparisons that need it are left out, and named."""
+    monkeypatch.setattr(verification, "ANSWER_DEADLINE_S", 20.0)
+    installation.frozen.add("payouts")
+    code, said = run()
+    assert code == 1
+    assert installation.frozen_asked == ["payouts"]
+    assert "payouts does not answer" in said
+    assert "not compared: payouts_are_known, payouts_were_asked_for." in said
+    found = json.loads(run("--json")[1])
+    assert (found["silent"], found["ok"]) == (["payouts"], False)
+    assert found["left_out"] == ["payouts_are_known", "payouts_were_asked_for"]
+    assert {one["service"] for one in found["checks"]} == {
+        "settlement", "rewards", "webhooks", "settlement and rewards",
+    }  # fmt: skip
+
+
+def test_a_service_that_freezes_while_it_is_compared_is_named(
+    run: Any, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before is shown all the same."""
+    honest = installation.answer
+
+    def freezing(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/rewards/rounds/booked":
+            raise httpx.ReadTimeout("nothing came", request=request)
+        return honest(request)
+
+    monkeypatch.setattr(installation, "answer", freezing)
+    code, said = run()
+    found = json.loads(run("--json")[1])
+    assert code == 1
+    assert "rewards does not answer" in said
+    assert found["silent"] == ["rewards"]
+    assert [one["invariant"] for one in found["checks"][-2:]] == ["sums", "prizes_are_those_settled"]
+    assert found["left_out"] == list(COMPARISONS)[1:]
+
+
+def test_an_installation_that_hangs_as_a_whole_is_an_error(run: Any, installation: Installation) -> None:
+    """Nothing can be said of any service then."""
+    installation.frozen.update(SERVICES_WITH_API)
+    with pytest.raises(DevstackError, match="None of settlement, rewards, payouts, webhooks answers"):
+        run()
+
+
+def test_a_young_installation_is_compared_as_a_whole(
+    run: Any, installation: Installation, tmp_path: Path
+) -> None:
+    """All its rounds are too young to be passed over: no moment is named that lies before the first of them."""
+    for name in ("r1", "r2"):
+        installation.end(name, days_ago=0)
+    kept = ("--memory", str(tmp_path / "kept.json"))
+    for _ in range(2):
+        assert "2 rounds that ended were compared, which are all." in run(*kept)[1]
+    installation.end("r1", days_ago=1)
+    for said in (
+        "2 rounds that ended were compared, which are all.",
+        "1 round that ended was compared; those",
+    ):
+        assert said in run(*kept)[1]
+
+
+def test_the_memory_of_another_installation_is_not_trusted(
+    run: Any, installation: Installation, tmp_path: Path
+) -> None:
+    """What was found sound there says nothing of this one. It is forgotten, so it is said once."""
+    kept = ("--memory", str(tmp_path / "kept.json"))
+    run(*kept)
+    assert "does not fit" not in run(*kept)[1]
+    installation.ended.clear()
+    installation.booked.clear()
+    installation.end("young", days_ago=0)
+    assert "does not fit" in run(*kept)[1]
+    assert "does not fit" not in run(*kept)[1]
+
+
+def test_no_round_is_skipped_by_the_memory_of_another_installation(
+    run: Any, installation: Installation, tmp_path: Path
+) -> None:
+    """A round that is older than what was found sound there is compared."""
+    kept = ("--memory", str(tmp_path / "kept.json"))
+    run(*kept)
+    installation.ended.clear()
+    installation.booked.clear()
+    installation.end("other", days_ago=9)
+    installation.end("forged", days_ago=8)
+    known = installation.booked["forged"]
+    assert known is not None
+    known |= {"prizes_total": "900.00"}
+    code, said = run(*kept)
+    assert code == 1
+    assert "round forged: settled 2 prizes" in said
+    assert "what an earlier run kept of prizes_are_those_settled does not fit this installation" in said
+    assert "does not fit" not in run(*kept)[1]
+    assert "round forged: settled 2 prizes" in run(*kept)[1]
+
+
+def test_a_frozen_signer_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not asked again and again."""
+    asked = []
+
+    def frozen(url: str, **_: Any) -> httpx.Response:
+        asked.append(url)
+        raise httpx.ReadTimeout("nothing came")
+
+    monkeypatch.setattr(verification.httpx, "get", frozen)
+    assert verify(api, signer_url="http://signer.test").silent == ("signer",)
+    assert len(asked) == 1
 
 
 def test_a_service_that_answers_in_a_moment_is_asked_again(
@@ -325,7 +454,7 @@ def test_a_large_round_has_time_to_be_booked(api: Api, installation: Installatio
     assert verify(api, memory=memory).good
     kept = memory.read("prizes_are_those_settled")
     assert kept is not None
-    assert kept < when(installation.ended["r3"])
+    assert kept.sound_until < when(installation.ended["r3"])
 
 
 def test_a_large_round_that_rewards_does_not_know_is_told_at_once(
@@ -363,7 +492,7 @@ def test_no_breach_is_forgotten_behind_newer_rounds(
         one for one in verify(api, memory=memory).verdicts if one.invariant == "prizes_are_those_settled"
     ]
     assert held.looked_at == 1
-    assert installation.asked == ["n299"]
+    assert set(installation.asked) == {"n299"}
     installation.end("r1", days_ago=0, settlement_version=2)
     assert [one.breaches[0].split(":")[0] for one in verify(api, memory=memory).broken] == ["round r1"]
 
@@ -528,7 +657,7 @@ def test_a_payout_may_be_on_its_way(api: Api, installation: Installation, tmp_pa
     kept, asked = memory.read("payouts_are_known"), installation.wanted["p1"]
     assert kept is not None
     assert asked is not None
-    assert kept < datetime.fromisoformat(asked["changed_at"])
+    assert kept.sound_until < datetime.fromisoformat(asked["changed_at"])
 
 
 def test_forged_things_stay_breaches_until_they_are_mended(
@@ -562,7 +691,7 @@ def test_the_command_keeps_what_it_found(run: Any, installation: Installation, t
     assert run("--memory", str(kept))[0] == 0
     installation.asked.clear()
     run("--memory", str(kept))
-    assert installation.asked == ["r2"]
+    assert installation.asked == ["r2", "r2"], "to recognize the installation, and to compare"
     installation.asked.clear()
     run("--memory", str(kept), "--all")
     run()

@@ -1,7 +1,9 @@
 """The services' HTTP interfaces as the command uses them: one origin, problem details turned into sentences."""
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,23 +12,33 @@ import httpx
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.home import Home
+from prizewire_devstack.routes import service_for
 
 URL_VARIABLE: Final = "PRIZEWIRE_URL"
 TOKEN_VARIABLE: Final = "PRIZEWIRE_TOKEN"  # noqa: S105 - the name of a variable
 TIMEOUT_S: Final = 30.0
+ALIVE_WITHIN_S: Final = 10.0
+"""How long a service may take to answer a question for which it needs no database."""
+ALIVE_WHILE_BUSY_S: Final = 30.0
+"""The same while it works on something that takes long."""
+ASK_ALIVE_EVERY_S: Final = 5.0
+"""How often a service that works on something that takes long is asked whether it answers at all."""
 PAGE_LIMIT: Final = 200
 SUBJECT: Final = "prizewire-command"
 
 
 NO_ANSWER: Final = frozenset({502, 503, 504})
 """Statuses that say: nobody could look at the request now."""
+NOT_KNOWN: Final = frozenset({502, 504})
+"""Those of a gateway. The service may have applied the request all the same."""
+READING: Final = "GET"
 LOCAL_ADVICE: Final = "see `prizewire status`"
 REMOTE_ADVICE: Final = f"see whether its services run, and whether {URL_VARIABLE} is right"
 
 
 class ApiError(DevstackError):
-    """A service refused a request, or did not answer. `code` is the stable code of its problem details, and `problem` all
-    of them.
+    """A service refused a request, or did not answer. `code` is the stable code of its problem details, `problem` all of
+    them, and `service` the one whose path it is; None where no service serves it.
     """
 
     def __init__(
@@ -38,13 +50,22 @@ class ApiError(DevstackError):
         path: str,
         advice: str = LOCAL_ADVICE,
         problem: Mapping[str, Any] | None = None,
+        method: str = READING,
     ) -> None:
         said = detail.strip().rstrip(".:") or "no reason was given"
-        end = f": {advice}" if status in NO_ANSWER else ""
-        super().__init__(f"{path} answered {status} ({code}): {said}{end}.")
         self.status = status
         self.code = code
         self.problem = problem or {}
+        self.service = service_for(path=path)
+        self.maybe_applied = status in NOT_KNOWN and method != READING
+        """Whether the request may have been applied though nobody said so."""
+        if self.maybe_applied:
+            said += f"; whether the {method} was applied is not known"
+        end = f": {advice}" if status in NO_ANSWER else ""
+        super().__init__(self._sentence(path, said, end))
+
+    def _sentence(self, path: str, said: str, end: str) -> str:
+        return f"{path} answered {self.status} ({self.code}): {said}{end}."
 
     @property
     def unanswered(self) -> bool:
@@ -52,7 +73,38 @@ class ApiError(DevstackError):
         return self.status in NO_ANSWER
 
 
-def _raise_for(answer: httpx.Response, path: str, *, advice: str) -> None:
+class SilentError(ApiError):
+    """A service took a request and did not answer while we waited. Its status is that with which a gateway says the same."""
+
+    def __init__(
+        self, *, service: str, method: str, path: str, within_s: float, advice: str = LOCAL_ADVICE
+    ) -> None:
+        detail = f"{service} did not answer {method} {path} within {within_s:g} s"
+        super().__init__(
+            status=504, code="service_timeout", detail=detail, path=path, advice=advice, method=method
+        )
+
+    def _sentence(self, path: str, said: str, end: str) -> str:
+        del path
+        return f"{said}{end}."
+
+
+@contextmanager
+def advising(what: str) -> Iterator[None]:
+    """Say what to do where a request in the block may have been applied, and nobody knows.
+
+    Raises:
+        DevstackError: that, with the sentence `what` behind it.
+    """
+    try:
+        yield
+    except ApiError as error:
+        if not error.maybe_applied:
+            raise
+        raise DevstackError(f"{error} {what}") from error
+
+
+def _raise_for(answer: httpx.Response, path: str, *, advice: str, method: str = READING) -> None:
     if answer.is_success:
         return
     try:
@@ -66,7 +118,13 @@ def _raise_for(answer: httpx.Response, path: str, *, advice: str) -> None:
         path=path,
         advice=advice,
         problem=problem,
+        method=method,
     )
+
+
+def _sign_of_life(service: str) -> str:
+    """A route for which a service needs no database."""
+    return f"/api/services/{service}/codes"
 
 
 class Api:
@@ -80,9 +138,11 @@ class Api:
     ) -> None:
         self.base_url = base_url
         self._advice = advice
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._timeout_s = timeout_s
         self._client = httpx.Client(
             base_url=base_url,
-            headers={"Authorization": f"Bearer {token}"},
+            headers=self._headers,
             timeout=timeout_s,
             limits=httpx.Limits(max_connections=16),
         )
@@ -105,6 +165,58 @@ class Api:
             DevstackError: nobody answered.
         """
         return self._request("GET", path, query={name: v for name, v in query.items() if v is not None})
+
+    def alive(self, service: str) -> None:
+        """Return once a service answers something for which it needs nobody else.
+
+        Raises:
+            SilentError: it did not within ``ALIVE_WITHIN_S``.
+            ApiError: it is not there, or refused.
+        """
+        self._request(READING, _sign_of_life(service), timeout_s=ALIVE_WITHIN_S)
+
+    def get_long(self, service: str, path: str, *, within_s: float) -> Any:
+        """GET a document that takes a service long. The service is asked again and again meanwhile whether it answers.
+
+        Raises:
+            SilentError: it stopped to answer anything, or the document took longer than ``within_s``.
+            ApiError: the service refused.
+            DevstackError: nobody answered.
+        """
+        try:
+            answer = asyncio.run(self._watched(service, path, within_s=within_s))
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise self._unreached(error) from error
+        return self._document(answer, path)
+
+    async def _watched(self, service: str, path: str, *, within_s: float) -> httpx.Response:
+        async with httpx.AsyncClient(
+            base_url=self.base_url, headers=self._headers, timeout=within_s
+        ) as client:
+            document = asyncio.create_task(client.get(path))
+            try:
+                while not (await asyncio.wait({document}, timeout=ASK_ALIVE_EVERY_S))[0]:
+                    await self._still_alive(client, service, document)
+                return await document
+            except httpx.ReadTimeout:
+                raise self._silent(service, READING, path, within_s) from None
+            finally:
+                document.cancel()
+                with suppress(asyncio.CancelledError, httpx.HTTPError):
+                    await document
+
+    async def _still_alive(
+        self, client: httpx.AsyncClient, service: str, document: asyncio.Task[httpx.Response]
+    ) -> None:
+        path = _sign_of_life(service)
+        try:
+            answer = await client.get(path, timeout=ALIVE_WHILE_BUSY_S)
+        except httpx.ReadTimeout:
+            if not document.done():
+                raise self._silent(service, READING, path, ALIVE_WHILE_BUSY_S) from None
+            return
+        if answer.status_code in NO_ANSWER and not document.done():
+            _raise_for(answer, path, advice=self._advice)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
         """POST a document; `key` is the Idempotency-Key that a POST that moves money needs."""
@@ -137,14 +249,29 @@ class Api:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
     ) -> Any:
+        within_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            answer = self._client.request(method, path, params=query, json=body, headers=headers)
+            answer = self._client.request(
+                method, path, params=query, json=body, headers=headers, timeout=within_s
+            )
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            if (service := service_for(path=path)) is None:
+                raise self._unreached(error) from error
+            raise self._silent(service, method, path, within_s) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise DevstackError(
-                f"{self.base_url} does not answer ({type(error).__name__}): {self._advice}."
-            ) from error
-        _raise_for(answer, path, advice=self._advice)
+            raise self._unreached(error) from error
+        return self._document(answer, path, method=method)
+
+    def _silent(self, service: str, method: str, path: str, within_s: float) -> SilentError:
+        return SilentError(service=service, method=method, path=path, within_s=within_s, advice=self._advice)
+
+    def _unreached(self, error: Exception) -> DevstackError:
+        return DevstackError(f"{self.base_url} does not answer ({type(error).__name__}): {self._advice}.")
+
+    def _document(self, answer: httpx.Response, path: str, *, method: str = READING) -> Any:
+        _raise_for(answer, path, advice=self._advice, method=method)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:

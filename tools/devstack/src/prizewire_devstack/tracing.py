@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prizewire_contracts.ids import refusals_id
-from prizewire_devstack.api import LOCAL_ADVICE, Api, ApiError
+from prizewire_devstack.api import LOCAL_ADVICE, Api, ApiError, SilentError
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES, SERVICES_WITH_API, SIGNER
 from prizewire_devstack.texts import printable
@@ -61,9 +61,11 @@ def ask_each(services: Sequence[str], ask: Callable[[str], T], *, silent: list[s
 
     Raises:
         ApiError: a service refused.
-        DevstackError: the installation as a whole does not answer.
+        DevstackError: the installation as a whole does not answer: nobody is there, or each of several services took our
+            request and did not answer in time, which a gateway that hangs looks like too.
     """
     found: dict[str, T] = {}
+    timed_out: list[SilentError] = []
     with ThreadPoolExecutor(len(services)) as pool:
         for service, future in [(service, pool.submit(ask, service)) for service in services]:
             try:
@@ -72,6 +74,9 @@ def ask_each(services: Sequence[str], ask: Callable[[str], T], *, silent: list[s
                 if not error.unanswered:
                     raise
                 silent.append(service)
+                timed_out += [error] if isinstance(error, SilentError) else []
+    if len(timed_out) == len(services) > 1:
+        raise DevstackError(f"None of {', '.join(services)} answers. {timed_out[0]}") from timed_out[0]
     return found
 
 
@@ -115,6 +120,7 @@ def lineage(api: Api, correlation_id: str) -> Lineage:
     """
 
     def ask(service: str) -> tuple[list[Step], list[dict[str, Any]]]:
+        api.alive(service)
         answer = api.get(f"/api/services/{service}/lineage/{quote(correlation_id, safe='')}")
         steps = [
             Step(**{name: entry[name] for name in Step.__dataclass_fields__}) for entry in answer["entries"]

@@ -1,7 +1,6 @@
 """Whether everything holds that must: each service's own invariants, asked over HTTP, and what two of them must agree on."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -9,16 +8,18 @@ from typing import Any, Final, cast
 import httpx
 
 from prizewire_devstack import tracing
-from prizewire_devstack.agreement import Memory, compare
-from prizewire_devstack.api import Api, ApiError
-from prizewire_devstack.comparisons import COMPARISONS
+from prizewire_devstack.agreement import Listed, Mark, Memory, compare
+from prizewire_devstack.api import ALIVE_WITHIN_S, Api, ApiError, SilentError
+from prizewire_devstack.comparisons import COMPARISONS, Comparison
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
-__all__ = ["TIMEOUT_S", "Verdict", "Verification", "verify"]
+__all__ = ["CHECKS_WITHIN_S", "TIMEOUT_S", "Verdict", "Verification", "verify"]
 
-TIMEOUT_S: Final = 600.0
-"""A service's checks look at everything that it has, however long that takes."""
+TIMEOUT_S: Final = 90.0
+"""How long a service may take for one page of a comparison: 30 s for a connection to its database, 60 s for a statement."""
+CHECKS_WITHIN_S: Final = 600.0
+"""How long a service that answers other questions meanwhile may take for its checks, which look at everything it has."""
 ANSWER_DEADLINE_S: Final = 5.0
 """So long a service is asked again that could not answer, such as one whose database was restarted."""
 SIGNER_DEADLINE_S: Final = 40.0
@@ -51,10 +52,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All verdicts, and the services that gave none."""
+    """All verdicts, the services that gave none, the comparisons that were left out for their sake, and those of which
+    another installation's mark was found and not used.
+    """
 
     verdicts: tuple[Verdict, ...]
     silent: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    distrusted: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -71,6 +76,8 @@ class Verification:
         return {
             "ok": self.good,
             "silent": self.silent,
+            "left_out": self.left_out,
+            "distrusted": self.distrusted,
             "checks": [asdict(one) for one in self.verdicts],
         }
 
@@ -79,7 +86,8 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
     """Ask every service for its invariants; hold the rounds and payouts of settlement, rewards and payouts against each
     other (``COMPARISONS``); and where ``signer_url`` says where the signer's metrics are, read its own.
 
-    Everything is compared; where there is a ``memory``, what it does not know to be sound.
+    Everything is compared; where there is a ``memory``, what it does not know to be sound. A memory of another
+    installation is not used.
 
     Raises:
         ApiError: a service refused to answer.
@@ -103,26 +111,37 @@ def verify(api: Api, *, memory: Memory | None = None, signer_url: str | None = N
         own = _signer(signer_url)
         verdicts += own
         silent += [] if own else ["signer"]
-    verdicts += _agreements(api, memory=memory, silent=silent)
-    return Verification(verdicts=tuple(verdicts), silent=tuple(silent))
+    agreed = _agreements(api, memory=memory, silent=silent)
+    return Verification(
+        verdicts=(*verdicts, *agreed.verdicts),
+        silent=tuple(silent),
+        left_out=agreed.left_out,
+        distrusted=agreed.distrusted,
+    )
 
 
 def _checks(api: Api, service: str) -> list[dict[str, Any]]:
-    """A service's checks, asked again for a while if it cannot answer."""
-    path = f"/api/services/{service}/checks"
+    """A service's checks, asked again for a while if it cannot answer. A service that takes requests and answers none is
+    not asked again.
+    """
+    refused: list[ApiError] = []
 
     def asked() -> Any:
         try:
-            return api.get(path)
+            api.alive(service)
+            return api.get_long(service, f"/api/services/{service}/checks", within_s=CHECKS_WITHIN_S)
+        except SilentError:
+            raise
         except ApiError as error:
             if not error.unanswered:
                 raise
+            refused.append(error)
             return None
 
     try:
         answer = eventually_sync(asked, deadline_s=ANSWER_DEADLINE_S)
     except NotInTimeError:
-        answer = api.get(path)
+        raise refused[-1] from None
     return cast("list[dict[str, Any]]", answer["checks"])
 
 
@@ -132,7 +151,10 @@ def _signer(url: str) -> list[Verdict]:
 
     def told() -> bool:
         try:
-            text = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
+            text = httpx.get(f"{url}/metrics", timeout=ALIVE_WITHIN_S, trust_env=False).text
+        except httpx.ReadTimeout:
+            found.clear()
+            return True
         except httpx.TransportError:
             return False
         own, every = _SIGNER_GAUGE.findall(text), _EVERY_GAUGE.findall(text)
@@ -154,18 +176,41 @@ def _signer(url: str) -> list[Verdict]:
     ]
 
 
-def _agreements(api: Api, *, memory: Memory | None, silent: Sequence[str]) -> list[Verdict]:
-    """Whether services agree, each comparison whose services answer. What is found sound is remembered."""
-    found = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Agreements:
+    """What became of the comparisons; see ``Verification``."""
+
+    verdicts: tuple[Verdict, ...]
+    left_out: tuple[str, ...]
+    distrusted: tuple[str, ...]
+
+
+def _agreements(api: Api, *, memory: Memory | None, silent: list[str]) -> _Agreements:
+    """Whether services agree, each comparison whose services answer. What is found sound is remembered. A service that
+    stops to answer is named in ``silent``, and what needs it is left out.
+    """
+    verdicts, left_out, distrusted = [], [], []
     for name, (services, comparison) in COMPARISONS.items():
         if services.intersection(silent):
+            left_out.append(name)
             continue
         now = datetime.now(UTC)
-        since = None if memory is None else memory.read(name)
-        agreed = compare(comparison(api, since, now), since=since, now=now)
-        if memory is not None and agreed.sound_until is not None:
-            memory.write(name, agreed.sound_until)
-        found.append(
+        mark = None if memory is None else memory.read(name)
+        try:
+            if mark is not None and not _is_of(api, comparison, mark, now):
+                distrusted.append(name)
+                mark = None
+            since = None if mark is None else mark.sound_until
+            agreed = compare(comparison(api, since, now), mark=mark, now=now)
+        except ApiError as error:
+            if not error.unanswered or error.service is None:
+                raise
+            silent.append(error.service)
+            left_out.append(name)
+            continue
+        if memory is not None:
+            memory.keep(name, agreed.mark)
+        verdicts.append(
             Verdict(
                 service=" and ".join(one for one in SERVICES_WITH_API if one in services),
                 invariant=name,
@@ -175,4 +220,10 @@ def _agreements(api: Api, *, memory: Memory | None, silent: Sequence[str]) -> li
                 compared_since=None if since is None else since.isoformat(),
             )
         )
-    return found
+    return _Agreements(verdicts=tuple(verdicts), left_out=tuple(left_out), distrusted=tuple(distrusted))
+
+
+def _is_of(api: Api, comparison: Comparison, mark: Mark, now: datetime) -> bool:
+    """Whether a mark was made of this installation: it still has the thing by which the mark is recognized."""
+    listed: Listed = comparison(api, None, now)
+    return mark.known in listed.ask([mark.known])

@@ -3,13 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
 from prizewire_devstack import declarations
-from prizewire_devstack.api import connect, remote
+from prizewire_devstack.api import advising, connect, remote
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import Home
+
+AGAIN: Final = "Once it answers, apply the file again: what is done already is left as it is."
 
 
 @click.command(name="apply")
@@ -18,7 +21,7 @@ from prizewire_devstack.home import Home
 def command(file: Path, as_json: bool) -> None:
     """Make the campaigns and competitions of FILE so; applying it again changes nothing."""
     document = declarations.load(file)
-    with connect() as api:
+    with connect() as api, advising(AGAIN):
         local_key = Keyring(home=Home.default()).game_server_key() if remote() is None else None
         changes = declarations.apply(api, document, local_key=local_key)
     if as_json:

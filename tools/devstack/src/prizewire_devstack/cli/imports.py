@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.table import Table
 
 from prizewire_devstack import balances
-from prizewire_devstack.api import connect
+from prizewire_devstack.api import advising, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.texts import printable
+
+DRY: Final = "This was the dry run: nothing was booked."
+AGAIN: Final = "Once it answers, import the file again: a row that is booked already is not booked twice."
 
 
 @click.group(name="import")
@@ -29,9 +33,11 @@ def import_balances(file: Path, apply_: bool, partial: bool, as_json: bool) -> i
     A dry run goes first. Exit code 1 when a row is refused or the sums do not agree.
     """
     with connect() as api:
-        report = balances.send(api, balances.read(file), apply=False)
+        with advising(DRY):
+            report = balances.send(api, balances.read(file), apply=False)
         if apply_ and (report.good or partial):
-            report = balances.send(api, balances.read(file), apply=True)
+            with advising(AGAIN):
+                report = balances.send(api, balances.read(file), apply=True)
     if as_json:
         click.echo(json.dumps(report.to_json()))
         return 0 if report.good else 1

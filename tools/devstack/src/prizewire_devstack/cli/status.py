@@ -1,19 +1,29 @@
 """`prizewire status`: what runs, where, and how much memory it takes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import click
+import httpx
 import psutil
 from rich.table import Table
 
 from prizewire_devstack.cli.console import console as make_console
-from prizewire_devstack.components.processes import answers_ok
-from prizewire_devstack.home import Home, RunRecord, is_alive
+from prizewire_devstack.components import gateway
+from prizewire_devstack.home import Home, ProcessRecord, RunRecord, is_alive
 from prizewire_devstack.routes import SERVICES
 
 LEFT_OUT: Final = "left out"
 """A service that `up --without` did not start, and that nobody runs by hand now."""
+SILENT: Final = "does not answer"
+"""It takes a request and says nothing within ``ANSWER_WITHIN_S``."""
+FROZEN: Final = "frozen"
+"""The process was stopped by a signal (SIGSTOP); SIGCONT lets it go on."""
+ANSWER_WITHIN_S: Final = 5.0
+READY_PATH: Final = "/health/ready"
+ASKED: Final = frozenset({*SERVICES, gateway.NAME})
+"""The parts that say by themselves whether they are ready."""
 
 
 def memory_bytes(pid: int) -> int | None:
@@ -26,28 +36,55 @@ def memory_bytes(pid: int) -> int | None:
 
 
 def parts(run: RunRecord) -> list[dict[str, Any]]:
-    """What is known of each part of a running stack."""
+    """What is known of each part of a running stack. All that serve HTTP are asked side by side."""
+    with ThreadPoolExecutor(len(run.processes) + len(run.left_out) + 1) as pool:
+        asked = {
+            name: pool.submit(_http_state, f"{run.urls[name]}{READY_PATH}")
+            for name in (*run.processes, *run.left_out)
+            if name in ASKED
+        }
+        states = {name: future.result() for name, future in asked.items()}
     found = []
     for name, record in run.processes.items():
         alive = is_alive(record)
-        state = "running" if alive else "ended"
-        if alive and name in SERVICES:
-            state = "ready" if answers_ok(f"{run.urls[name]}/health/ready") else "not ready"
         found.append(
             {
                 "part": name,
-                "state": state,
+                "state": _state(record, states.get(name, "running")),
                 "pid": record.pid,
                 "port": run.ports.get(name),
                 "memory_bytes": memory_bytes(record.pid) if alive else None,
             }
         )
     for name in run.left_out:
-        state = "ready" if answers_ok(f"{run.urls[name]}/health/ready") else LEFT_OUT
+        state = states[name] if states[name] != "not ready" else LEFT_OUT
         found.append(
             {"part": name, "state": state, "pid": None, "port": run.ports.get(name), "memory_bytes": None}
         )
     return found
+
+
+def _http_state(url: str) -> str:
+    """What a part says of itself; also that it takes our request and says nothing."""
+    try:
+        answer = httpx.get(url, timeout=ANSWER_WITHIN_S, trust_env=False)
+    except httpx.ReadTimeout:
+        return SILENT
+    except httpx.TransportError:
+        return "not ready"
+    return "ready" if answer.status_code == httpx.codes.OK else "not ready"
+
+
+def _state(record: ProcessRecord, said: str) -> str:
+    """The state of a part whose process is recorded: whether it runs, and what it says."""
+    if not is_alive(record):
+        return "ended"
+    try:
+        if psutil.Process(record.pid).status() == psutil.STATUS_STOPPED:
+            return FROZEN
+    except psutil.NoSuchProcess:
+        return "ended"
+    return said
 
 
 @click.command(name="status")
@@ -75,6 +112,18 @@ def command(as_json: bool) -> int:
         )
     console = make_console()
     console.print(table)
+    for part in found:
+        if part["state"] == FROZEN:
+            click.echo(
+                f"prizewire: {part['part']} is frozen by a signal: `kill -CONT {part['pid']}` lets it go on.",
+                err=True,
+            )
+        elif part["state"] == SILENT:
+            click.echo(
+                f"prizewire: {part['part']} took a request and did not answer within {ANSWER_WITHIN_S:g} s: "
+                f"`prizewire restart {part['part']}` starts it anew.",
+                err=True,
+            )
     console.print(
         f"\nOne origin for every path: {run.urls['gateway']}\nState, logs and keys: {home.root}",
         soft_wrap=True,

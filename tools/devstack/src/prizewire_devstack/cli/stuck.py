@@ -9,15 +9,18 @@ from rich.padding import Padding
 from rich.text import Text
 
 from prizewire_devstack import tracing
-from prizewire_devstack.api import Api, connect
+from prizewire_devstack.api import Api, advising, connect
 from prizewire_devstack.cli.console import console as make_console
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.routes import SERVICES_WITH_API, SIGNER
 from prizewire_devstack.texts import printable
 
 LISTED: Final = (*SERVICES_WITH_API, SIGNER)
+TOLD_BY: Final = {SIGNER: "payouts"}
+"""Whom to ask for what the service itself does not serve."""
 HEAD: Final = ("ref", "state", "reason")
 INDENT: Final = 4
+_LOOK: Final = "Once it answers, `prizewire stuck show {}` says what became of the event."
 
 
 def _split(reference: str) -> tuple[str, str]:
@@ -69,6 +72,7 @@ def list_events(
 
 def _listed(api: Api, service: str, *, state: str | None, correlation_id: str | None) -> list[dict[str, Any]]:
     """Stuck events of a service; of the signer, which serves no HTTP, the sums that it told payouts."""
+    api.alive(TOLD_BY.get(service, service))
     if service != SIGNER:
         return tracing.stuck_events(api, service, state=state, correlation_id=correlation_id)
     return [] if correlation_id is not None else tracing.signer_refusals(api, state=state)
@@ -104,7 +108,7 @@ def show(reference: str) -> None:
 def replay(reference: str, as_json: bool) -> int:
     """Send one stuck event through its consumer again; exit code 1 when it is refused again."""
     service, number = _split(reference)
-    with connect() as api:
+    with connect() as api, advising(_LOOK.format(reference)):
         answer = api.post(f"/api/services/{service}/stuck-events/{number}/replay")
     applied = answer["state"] == "replayed"
     if as_json:
@@ -112,7 +116,7 @@ def replay(reference: str, as_json: bool) -> int:
     elif applied:
         click.echo(f"{reference} was applied.")
     else:
-        click.echo(f"{reference} was refused again: {answer.get('reason')}.")
+        click.echo(f"{reference} was refused again: {answer['reason']}: {printable(answer['detail'] or '')}")
     return 0 if applied else 1
 
 
@@ -123,7 +127,7 @@ def replay(reference: str, as_json: bool) -> int:
 def discard(reference: str, reason: str, as_json: bool) -> int:
     """Give up one stuck event for good; what waits behind it is applied at once."""
     service, number = _split(reference)
-    with connect() as api:
+    with connect() as api, advising(_LOOK.format(reference)):
         answer = api.post(f"/api/services/{service}/stuck-events/{number}/discard", {"reason": reason})
     if as_json:
         click.echo(json.dumps(answer))
@@ -132,5 +136,21 @@ def discard(reference: str, reason: str, as_json: bool) -> int:
     if answer["versions_skipped"]:
         click.echo(f"{answer['versions_skipped']} earlier events never arrived and will be ignored.")
     if answer["holds_money"]:
-        click.echo("Money may wait for this event: look at what it was about.")
+        click.echo(_money(answer))
     return 0
+
+
+def _money(event: dict[str, Any]) -> str:
+    """What is known of the money behind a discarded event: its type, and what it was about. No service looks further."""
+    if event["type"] is None:
+        kind = "The type of this event cannot be read, so money may wait for it"
+    else:
+        kind = f"Money may wait for events of the type {printable(event['type'])}"
+    about = "it names no subject"
+    if event["subject"] is not None:
+        about = f"its subject is {printable(event['subject'])}"
+    trace = event["correlation_id"]
+    look = "" if trace is None else f"; `prizewire trace {printable(trace)}` shows what else is known of it"
+    return (
+        f"{kind}. Whether money waits for this one is not known: look at what it was about ({about}{look})."
+    )

@@ -71,6 +71,14 @@ def render(found: Verification) -> None:
     for one in found.broken:
         for breach in one.breaches or ("no breach was named",):
             click.echo(f"{one.service}: {one.invariant}: {printable(breach)}")
+    if found.distrusted:
+        click.echo(
+            f"prizewire: what an earlier run kept of {', '.join(found.distrusted)} does not fit this "
+            "installation and was not used: everything was compared.",
+            err=True,
+        )
+    if found.left_out:
+        click.echo(f"prizewire: not compared: {', '.join(found.left_out)}.", err=True)
     if found.silent:
         click.echo(f"prizewire: {tracing.missing(found.silent)}", err=True)
     elif found.good:
@@ -89,5 +97,8 @@ def _compared(found: Verification) -> str:
             if one.compared_since is None:
                 return f"; {rounds} compared, which are all"
             since = datetime.fromisoformat(one.compared_since)
-            return f"; {rounds} compared, none from before {since:%Y-%m-%dT%H:%M:%SZ}, found sound then (--all compares all)"
+            return (
+                f"; {rounds} compared; those that ended before {since:%Y-%m-%dT%H:%M:%SZ} were found sound by an earlier run "
+                "and not compared again (--all compares all)"
+            )
     return ""

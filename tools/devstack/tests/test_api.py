@@ -1,0 +1,195 @@
+"""The client of the services: what it says where a service takes a request and never answers."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+
+from prizewire_devstack import api as api_module
+from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api, ApiError, SilentError, advising
+from prizewire_devstack.cli import apply as apply_command
+from prizewire_devstack.errors import DevstackError
+from prizewire_devstack.ports import LOOPBACK, choose
+
+LIFE: Final = "/api/services/rewards/codes"
+CHECKS: Final = "/api/services/rewards/checks"
+SOON_S: Final = 0.05
+LONG_S: Final = 120.0
+"""Longer than the test may take: what ends before did not wait for it."""
+
+
+class Service(ThreadingHTTPServer):
+    """Answers every path with an empty document, but for those in `hanging`, which wait until `thawed`. `asked` counts the
+    signs of life; after so many as `answer_after`, everything is thawed.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((LOOPBACK, 0), _Handler)
+        self.hanging: set[str] = set()
+        self.statuses: dict[str, int] = {}
+        self.thawed = Event()
+        self.asked = 0
+        self.answer_after: int | None = None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Service
+
+    def _answer(self) -> None:
+        path = urlsplit(self.path).path
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if path in self.server.hanging:
+            self.server.thawed.wait()
+        elif path == LIFE:
+            self.server.asked += 1
+            if self.server.asked == self.server.answer_after:
+                self.server.thawed.set()
+        body = json.dumps({"items": []}).encode()
+        self.send_response(self.server.statuses.get(path, 200))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names that the base class looks for
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    Thread(target=made.serve_forever, kwargs={"poll_interval": SOON_S}, daemon=True).start()
+    yield made
+    made.thawed.set()
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def api(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setattr(api_module, "ASK_ALIVE_EVERY_S", SOON_S)
+    with Api(base_url=f"http://{LOOPBACK}:{service.server_port}", token="t", timeout_s=LONG_S) as made:
+        yield made
+
+
+def impatient(service: Service) -> Api:
+    return Api(base_url=f"http://{LOOPBACK}:{service.server_port}", token="t", timeout_s=SOON_S)
+
+
+def test_a_frozen_service_is_named_and_no_gateway(service: Service) -> None:
+    """Whose path it is, did not answer; nothing was changed by reading."""
+    service.hanging.add("/api/wallet")
+    with impatient(service) as api, pytest.raises(SilentError) as caught:
+        api.get("/api/wallet")
+    assert str(caught.value) == (
+        "rewards did not answer GET /api/wallet within 0.05 s: see `prizewire status`."
+    )
+    assert (caught.value.service, caught.value.unanswered, caught.value.maybe_applied) == (
+        "rewards", True, False,
+    )  # fmt: skip
+
+
+def test_what_a_frozen_service_was_sent_may_be_applied(service: Service) -> None:
+    """The sentence says so, and what to do is said behind it."""
+    service.hanging.add("/api/campaigns")
+    with impatient(service) as api, pytest.raises(DevstackError) as caught, advising("Send it again."):
+        api.post("/api/campaigns", {})
+    assert str(caught.value) == (
+        "rewards did not answer POST /api/campaigns within 0.05 s; whether the POST was applied is not known: "
+        "see `prizewire status`. Send it again."
+    )
+
+
+@pytest.mark.parametrize(("status", "known"), [(502, False), (504, False), (503, True), (409, True)])
+def test_what_a_gateway_answers_for_a_service_says_nothing_of_a_post(
+    service: Service, api: Api, status: int, *, known: bool
+) -> None:
+    """The service may have applied it; a service that answers itself did not."""
+    service.statuses["/api/campaigns"] = status
+    with pytest.raises(ApiError) as caught:
+        api.post("/api/campaigns", {})
+    assert caught.value.maybe_applied is not known
+    assert ("whether the POST was applied is not known" in str(caught.value)) is not known
+    service.statuses["/api/wallet"] = status
+    with pytest.raises(ApiError) as caught:
+        api.get("/api/wallet")
+    assert not caught.value.maybe_applied
+
+
+def test_where_nobody_is_there_no_service_is_named() -> None:
+    """A refused connection is the installation's, not a service's."""
+    with (
+        Api(base_url=f"http://{LOOPBACK}:{choose(taken=set())}", token="t") as api,
+        pytest.raises(DevstackError, match=r"does not answer \(ConnectError") as caught,
+    ):
+        api.get("/api/wallet")
+    assert not isinstance(caught.value, ApiError)
+
+
+def test_a_service_answers_that_it_is_alive(
+    service: Service, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a time of its own, however long other questions may take."""
+    api.alive("rewards")
+    monkeypatch.setattr(api_module, "ALIVE_WITHIN_S", SOON_S)
+    service.hanging.add(LIFE)
+    with pytest.raises(SilentError, match="rewards did not answer"):
+        api.alive("rewards")
+
+
+def test_a_document_that_takes_long_is_waited_for(service: Service, api: Api) -> None:
+    """As long as the service answers other questions meanwhile."""
+    service.hanging.add(CHECKS)
+    service.answer_after = 3
+    assert api.get_long("rewards", CHECKS, within_s=LONG_S) == {"items": []}
+    assert service.asked >= 3
+
+
+def test_a_service_that_freezes_over_a_long_document_is_given_up(
+    service: Service, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers nothing else either."""
+    monkeypatch.setattr(api_module, "ALIVE_WHILE_BUSY_S", SOON_S)
+    service.hanging |= {CHECKS, LIFE}
+    with pytest.raises(SilentError, match="rewards did not answer"):
+        api.get_long("rewards", CHECKS, within_s=LONG_S)
+
+
+def test_a_service_that_is_gone_over_a_long_document_is_given_up(service: Service, api: Api) -> None:
+    """The gateway says so of another question before it does of this one."""
+    service.hanging.add(CHECKS)
+    service.statuses[LIFE] = 502
+    with pytest.raises(ApiError, match="answered 502"):
+        api.get_long("rewards", CHECKS, within_s=LONG_S)
+
+
+def test_a_long_document_has_an_end(service: Service, api: Api) -> None:
+    """Also where the service answers everything else."""
+    service.hanging.add(CHECKS)
+    with pytest.raises(SilentError, match=r"within 0\.2 s"):
+        api.get_long("rewards", CHECKS, within_s=0.2)
+
+
+def test_declarations_may_be_applied_again(
+    service: Service, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the service froze over one of them."""
+    monkeypatch.setenv(URL_VARIABLE, f"http://{LOOPBACK}:{service.server_port}")
+    monkeypatch.setenv(TOKEN_VARIABLE, "t")
+    service.statuses["/api/competitions/cup"] = 404
+    service.statuses["/api/competitions"] = 504
+    file = tmp_path / "cup.yaml"
+    campaign = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+    file.write_text(json.dumps({"competitions": [{"id": "cup", "campaign": campaign}]}))
+    done = CliRunner().invoke(apply_command.command, [str(file)], standalone_mode=False)
+    assert isinstance(done.exception, DevstackError)
+    assert "whether the POST was applied is not known" in str(done.exception)
+    assert "apply the file again: what is done already is left as it is" in str(done.exception)
