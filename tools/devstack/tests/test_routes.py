@@ -1,7 +1,9 @@
 """The route table, and the gateway that serves it."""
 
 import json
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -9,10 +11,12 @@ from threading import Thread
 import httpx
 import pytest
 
+from prizewire_chassis.db.database import POOL_WAIT_S, TRANSACTION_MAX_S
 from prizewire_devstack.components import gateway
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import LOOPBACK, choose
 from prizewire_devstack.routes import ROUTES, SERVICES, SERVICES_WITH_API, service_for
+from prizewire_devstack.verification import CHECKS_WITHIN_S
 
 EXAMPLES = [
     ("GET", "/api/competitions", "settlement"),
@@ -65,6 +69,15 @@ def test_a_route_comes_before_the_one_that_contains_it() -> None:
         for narrow in ROUTES[at + 1 :]
         if (narrow.prefix + "/").startswith(wide.prefix + "/")
     ] == []
+
+
+def test_a_route_waits_longer_than_its_service_takes() -> None:
+    """A request that its service still ends is not given up. What is longer than one transaction has a longer limit."""
+    assert all(route.answer_within_s > POOL_WAIT_S + TRANSACTION_MAX_S for route in ROUTES)
+    for name in SERVICES_WITH_API:
+        limits = {route.prefix: route.answer_within_s for route in ROUTES}
+        assert limits[f"/api/services/{name}/checks"] > CHECKS_WITHIN_S
+        assert limits[f"/api/services/{name}/stuck-events"] > limits[f"/api/services/{name}"]
 
 
 class _NamesItself(BaseHTTPRequestHandler):
@@ -144,3 +157,39 @@ def test_a_service_that_is_down_is_named(tmp_path: Path) -> None:
             assert problem["detail"] == f"{service} does not answer"
     finally:
         supervisor.stop_all()
+
+
+def test_a_service_that_is_frozen_is_named(tmp_path: Path) -> None:
+    """It takes a request and never answers: 504 with a stable code, on each route after its own limit. A service
+    beside it answers as before.
+    """
+    supervisor, port = Supervisor(), choose(taken=set())
+    beside = ThreadingHTTPServer((LOOPBACK, 0), _NamesItself)
+    Thread(target=beside.serve_forever, daemon=True).start()
+    with socket.create_server((LOOPBACK, 0)) as frozen:
+        service_ports = dict.fromkeys(SERVICES, frozen.getsockname()[1]) | {"payouts": beside.server_port}
+        gateway.start(
+            directory=tmp_path,
+            port=port,
+            service_ports=service_ports,
+            supervisor=supervisor,
+            log_file=tmp_path / "gateway.log",
+            routes=[replace(route, answer_within_s=route.answer_within_s / 1000) for route in ROUTES],
+        )
+        try:
+            with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", trust_env=False, timeout=60) as client:
+                for method, path, service, limit in (
+                    ("GET", "/api/wallet", "rewards", "0.16"),
+                    ("POST", "/api/rounds/1/resolve", "settlement", "0.16"),
+                    ("GET", "/api/services/webhooks/checks", "webhooks", "0.61"),
+                ):
+                    answer = client.request(method, path)
+                    assert answer.status_code == 504
+                    assert answer.headers["Content-Type"] == "application/problem+json"
+                    problem = answer.json()
+                    assert (problem["code"], problem["status"]) == ("service_timeout", 504)
+                    assert problem["detail"] == f"{service} did not answer within {limit} s"
+                assert client.get("/api/payouts/1").status_code == 200
+        finally:
+            supervisor.stop_all()
+            beside.shutdown()

@@ -1,4 +1,4 @@
-"""Which path is served by which service: one table for the local gateway and for an Ingress.
+"""Which path is served by which service, and within how long: one table for the local gateway and for an Ingress.
 
 A path stands here once its service serves it. Where a route lies within another, the longer one holds: the table is
 put into that order, which is that of an Ingress too.
@@ -15,17 +15,41 @@ SERVICES_WITH_API: Final = ("settlement", "rewards", "payouts", "webhooks")
 
 SIGNER: Final = "signer"
 
+ANSWER_WITHIN_S: Final = 160.0
+"""How long a service may take to begin its answer, in seconds. A request of a service waits at most 30 s for a connection
+to the database, and its transaction ends after 120 s; 10 s are left for the rest.
+"""
+LONG_ANSWER_WITHIN_S: Final = 610.0
+"""The same for routes whose work is longer than one transaction of limited time. A little longer than `prizewire verify`
+waits for the checks of a service.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """`prefix` and everything below it goes to `service`."""
+    """`prefix` and everything below it goes to `service`.
+
+    A service that does not begin its answer within `answer_within_s` is answered for with 504. An answer that has begun
+    takes as long as it takes: exports are streamed.
+    """
 
     prefix: str
     service: str
+    answer_within_s: float = ANSWER_WITHIN_S
 
+
+_LONG: Final = ("checks", "stuck-events")
+"""The checks read whole tables. A replay or a discard applies all events that wait behind the event, each in a
+transaction of its own.
+"""
 
 _TABLE: Final = (
     *(Route(prefix=f"/api/services/{name}", service=name) for name in SERVICES_WITH_API),
+    *(
+        Route(prefix=f"/api/services/{name}/{part}", service=name, answer_within_s=LONG_ANSWER_WITHIN_S)
+        for name in SERVICES_WITH_API
+        for part in _LONG
+    ),
     Route(prefix="/api/competitions", service="settlement"),
     Route(prefix="/api/rounds", service="settlement"),
     Route(prefix="/api/matches", service="settlement"),

@@ -23,6 +23,8 @@ SEEKING_POOL_SIZE = 6
 OVERFLOW = 2
 CONNECTIONS_MAX = POOL_SIZE + SEEKING_POOL_SIZE + 2 * OVERFLOW
 """The most connections that one process of a service holds; its role's CONNECTION LIMIT is above it."""
+POOL_WAIT_S = 30
+"""How long a request waits for a free connection, in seconds."""
 TRANSACTION_MAX_S = 120.0
 """The longest that a transaction may take, in seconds. PostgreSQL then ends it and its connection."""
 _SEEK = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
@@ -61,7 +63,7 @@ class Database:
             self._url,
             pool_size=pool_size,
             max_overflow=OVERFLOW,
-            pool_timeout=30,
+            pool_timeout=POOL_WAIT_S,
             pool_pre_ping=False,
             # transactions are begun and ended by ``Transaction``, in one way for all that is sent in them
             isolation_level="AUTOCOMMIT",

@@ -19,8 +19,15 @@ READY_PATH: Final = "/health/ready"
 READ_HEADER_TIMEOUT: Final = "15s"
 READ_TIMEOUT: Final = "60s"
 """As the services themselves, with time for what the gateway passes on."""
+DIAL_TIMEOUT: Final = "5s"
+WRITE_TIMEOUT: Final = "30s"
+"""How long a service may take nothing of a request that is being passed on to it."""
 UNREACHABLE: Final = "service_unreachable"
-"""The stable code of a request whose service did not answer; whether it was applied is not known."""
+"""The stable code of a request whose service takes no connection, or broke it. Where it broke it, whether the request was
+applied is not known.
+"""
+TIMED_OUT: Final = "service_timeout"
+"""The stable code of a request that the service took and did not answer in time. Whether it was applied is not known."""
 
 
 def _problem(*, status: HTTPStatus, code: str, detail: str) -> dict[str, Any]:
@@ -39,25 +46,41 @@ def _match(route: Route) -> dict[str, Any]:
 
 
 def _caddy_route(route: Route, upstream: str) -> dict[str, Any]:
-    return {
-        "match": [_match(route)],
-        "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": upstream}]}],
-        "terminal": True,
+    transport = {
+        "protocol": "http",
+        "dial_timeout": DIAL_TIMEOUT,
+        "write_timeout": WRITE_TIMEOUT,
+        "response_header_timeout": f"{route.answer_within_s * 1000:.0f}ms",
     }
+    proxy = {"handler": "reverse_proxy", "upstreams": [{"dial": upstream}], "transport": transport}
+    return {"match": [_match(route)], "handle": [proxy], "terminal": True}
 
 
-def _error_route(route: Route) -> dict[str, Any]:
-    """What is answered in place of a service that does not answer."""
-    answer = _problem(
+def _error_routes(route: Route) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is answered in place of a service: one that did not answer in time, and one that cannot be reached.
+
+    Caddy's reverse proxy calls the first error 504 and any other 502.
+    """
+    late = _problem(
+        status=HTTPStatus.GATEWAY_TIMEOUT,
+        code=TIMED_OUT,
+        detail=f"{route.service} did not answer within {route.answer_within_s:g} s",
+    )
+    away = _problem(
         status=HTTPStatus.BAD_GATEWAY, code=UNREACHABLE, detail=f"{route.service} does not answer"
     )
-    return {"match": [_match(route)], "handle": [answer], "terminal": True}
+    timed_out = {"vars": {"{http.error.status_code}": [str(HTTPStatus.GATEWAY_TIMEOUT.value)]}}
+    return (
+        {"match": [_match(route) | timed_out], "handle": [late], "terminal": True},
+        {"match": [_match(route)], "handle": [away], "terminal": True},
+    )
 
 
 def configuration(
     *, port: int, service_ports: Mapping[str, int], routes: Iterable[Route] = ROUTES
 ) -> dict[str, Any]:
-    """Caddy's JSON configuration: the routes in their order, then 404, and 502 where a service does not answer.
+    """Caddy's JSON configuration: the routes in their order, then 404; 502 where a service cannot be reached, and 504 where
+    it does not answer within the time of its route.
 
     No administration endpoint, no certificates, nothing stored outside the state directory.
     """
@@ -76,7 +99,7 @@ def configuration(
         "read_header_timeout": READ_HEADER_TIMEOUT,
         "read_timeout": READ_TIMEOUT,
         "routes": [ready, *proxied, {"handle": [not_found]}],
-        "errors": {"routes": [_error_route(route) for route in table]},
+        "errors": {"routes": [one for route in table for one in _error_routes(route)]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
@@ -103,7 +126,13 @@ def caddy() -> Path:
 
 
 def start(
-    *, directory: Path, port: int, service_ports: Mapping[str, int], supervisor: Supervisor, log_file: Path
+    *,
+    directory: Path,
+    port: int,
+    service_ports: Mapping[str, int],
+    supervisor: Supervisor,
+    log_file: Path,
+    routes: Iterable[Route] = ROUTES,
 ) -> None:
     """Write the configuration, start the gateway and wait until it answers.
 
@@ -112,7 +141,8 @@ def start(
     """
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "caddy.json"
-    config.write_text(json.dumps(configuration(port=port, service_ports=service_ports), indent=1) + "\n")
+    found = configuration(port=port, service_ports=service_ports, routes=routes)
+    config.write_text(json.dumps(found, indent=1) + "\n")
     supervisor.start(
         ProcessSpec(
             name=NAME,
