@@ -72,6 +72,8 @@ async def test_hundred_payouts_leave_in_one_transaction(world: World) -> None:
         entries = await world.parts.lineage(tx, correlation)
     kinds = [entry.kind for entry in entries if entry.service == "payouts"]
     assert kinds == [f"stellar.{state}" for state in ("leased", "built", "signed", "sent", "succeeded")]
+    hashes = [entry.detail["tx_hash"] for entry in entries if entry.service == "payouts"]
+    assert hashes == [None, *[results[0].proof["tx_hash"]] * 4], "a leased transaction has no hash yet"
     assert [entry.kind for entry in entries if entry.service == "signer"] == ["signing.completed"]
 
 

@@ -1,16 +1,19 @@
 """The chain's and the signer's part of a correlation id's way: from the queue to the ledger number."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http.parts import LineageEntry
+from prizewire_payouts.domain.stellar.states import AttemptState
 
 __all__ = ["lineage"]
 
 SERVICE = "payouts"
 SIGNER = "signer"
+_BEFORE_BUILD: Final = frozenset({AttemptState.LEASED, AttemptState.RELEASED})
+"""The steps of a transaction that has no hash yet."""
 _SUMS = "prizewire.signing.messages_refused.v1"
 
 _STEPS = text(
@@ -43,13 +46,14 @@ async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry
 
 
 def _step(row: Row[Any]) -> LineageEntry:
+    tx_hash = None if row.to_state in _BEFORE_BUILD else row.tx_hash
     detail = {
         "transaction": row.attempt_id,
         "items_of_this_id": row.items,
         "channel": row.account,
         "sequence": None if row.sequence is None else str(row.sequence),
         "revision": row.revision,
-        "tx_hash": row.tx_hash,
+        "tx_hash": tx_hash,
         "reason": row.reason,
         "cause": row.cause,
     }
@@ -61,7 +65,7 @@ def _step(row: Row[Any]) -> LineageEntry:
         at=row.at,
         service=SERVICE,
         kind=f"stellar.{row.to_state}",
-        id=row.tx_hash or str(row.attempt_id),
+        id=tx_hash or str(row.attempt_id),
         summary=f"Stellar transaction {row.to_state}{where}: {row.items} payments of this id",
         detail=detail,
     )
