@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from prizewire_chassis.idempotency import check_key
 from prizewire_devstack import declarations
 from prizewire_devstack.api import Api, ApiError
 from prizewire_devstack.errors import DevstackError
@@ -63,6 +64,8 @@ class Installation:
         return copy.deepcopy(found[name])
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
+        if key is not None:
+            check_key(key)
         if key is not None and key in self._answers:
             return self._answers[key]
         answer = self._act(path, dict(body or {}))
@@ -201,6 +204,21 @@ def test_what_another_admin_booked_is_not_booked_again(installation: Installatio
     with pytest.raises(ApiError, match="reference_used"):
         apply(installation, changed)
     assert installation.campaigns["id-cup"]["funded"] == 1000
+
+
+def test_names_and_references_are_free_text(installation: Installation) -> None:
+    """Spaces and dots, as banks write them; one transfer may fund two campaigns; a changed amount is no replay."""
+    document = copy.deepcopy(DOCUMENT)
+    first = document["campaigns"][0]
+    first["name"] = document["competitions"][0]["campaign"] = "Autumn Cup, round 2.1"
+    first["funding"] = [{"amount": "7.00", "reference": "wire 2024-04-02/№ 7.1"}]
+    second = {**copy.deepcopy(first), "name": "Winter cup"}
+    document["campaigns"].append(second)
+    assert apply(installation, document)[:2] == [("campaign", "created"), ("campaign", "created")]
+    assert [one["funded"] for one in installation.campaigns.values()] == [700, 700]
+    second["funding"][0]["amount"] = "8.00"
+    with pytest.raises(ApiError, match="reference_used"):
+        apply(installation, document)
 
 
 def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:

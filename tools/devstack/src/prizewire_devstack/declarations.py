@@ -21,6 +21,7 @@ competitions:
 ```
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -152,7 +153,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
     settings = {field: declared[field] for field in SETTINGS if field in declared}
     if name not in known:
         body = {field: declared[field] for field in ("name", "asset", "delivery")} | settings
-        known[name] = api.post("/api/campaigns", body, key=f"apply:{name}")
+        known[name] = api.post("/api/campaigns", body, key=_key("campaign", name))
         action = "created"
     campaign = known[name]
     for field in ("asset", "delivery"):
@@ -184,12 +185,19 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
 def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
     """Fund a pool, once for a reference: what somebody else booked under it, with the same amount, is the same payment."""
     body = {"amount": payment["amount"], "reference": payment["reference"]}
+    key = _key("funding", campaign, str(payment["reference"]), str(payment["amount"]))
     try:
-        api.post(f"/api/campaigns/{campaign}/fund", body, key=f"apply:{payment['reference']}")
+        api.post(f"/api/campaigns/{campaign}/fund", body, key=key)
     except ApiError as error:
         booked = error.problem.get("earlier", {}).get("amount")
         if error.code != "reference_used" or Decimal(booked) != Decimal(payment["amount"]):
             raise
+
+
+def _key(*parts: str) -> str:
+    """The Idempotency-Key of a declared thing. It is a hash, since names and references have letters that a key may not."""
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return f"apply:{digest}"
 
 
 def _apply_competition(
