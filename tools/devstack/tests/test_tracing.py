@@ -296,6 +296,25 @@ def test_what_one_copies_is_never_cut_at_80_columns() -> None:
     assert len(lines) == 6
 
 
+def test_the_days_of_a_trace_are_shown() -> None:
+    """A prize may wait for weeks: the time of day alone would not tell."""
+    console = Console(width=80, file=StringIO())
+    moments = ("2026-11-20T23:59:58.120Z", "2026-11-20T23:59:59.000Z", "2026-11-22T00:00:01.500Z")
+    steps = [
+        tracing.Step(at=at, service="rewards", kind="round", id=str(n), summary="", detail={})
+        for n, at in enumerate(moments)
+    ]
+    with console.capture() as printed:
+        tracing.render(console, steps)
+    assert [line.split()[0] for line in printed.get().splitlines()] == [
+        "2026-11-20",
+        "23:59:58.120",
+        "23:59:59.000",
+        "2026-11-22",
+        "00:00:01.500",
+    ]
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_empty_answer_says_where_to_look(status: int) -> None:
     """A message that ends with a colon helps nobody."""

@@ -168,13 +168,17 @@ def shortened(text: str) -> str:
 
 
 def render(console: Console, steps: Sequence[Step], *, verbose: bool = False) -> None:
-    """Print the steps, one line each; with `verbose`, whole ids and every recorded detail below it."""
+    """Print the steps, one line each, below the day of each (UTC); with `verbose`, whole ids and every recorded detail too."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    day = None
     for step in steps:
+        if step.at[:10] != day:
+            day = step.at[:10]
+            table.add_row(day, Text("UTC", style="dim"))
         colour = COLOURS.get(step.service, "white")
         table.add_row(
             step.at[11:23],
