@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from prizewire_chassis.idempotency import check_key
 from prizewire_devstack import declarations
@@ -206,6 +207,12 @@ def test_what_another_admin_booked_is_not_booked_again(installation: Installatio
     assert installation.campaigns["id-cup"]["funded"] == 1000
 
 
+def written(directory: Path, document: dict[str, Any]) -> Path:
+    file = directory / "prizewire.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
 def test_names_and_references_are_free_text(installation: Installation) -> None:
     """Spaces and dots, as banks write them; one transfer may fund two campaigns; a changed amount is no replay."""
     document = copy.deepcopy(DOCUMENT)
@@ -219,6 +226,88 @@ def test_names_and_references_are_free_text(installation: Installation) -> None:
     second["funding"][0]["amount"] = "8.00"
     with pytest.raises(ApiError, match="reference_used"):
         apply(installation, document)
+
+
+def test_a_setting_that_is_not_named_stays(installation: Installation) -> None:
+    """A file that names one setting takes no limit away; null does. What was changed is named."""
+    document = copy.deepcopy(DOCUMENT)
+    caps = {"per_player": "50.00", "per_campaign": "400.00"}
+    risk = {"amount": "10.00", "velocity": {"count": 3, "window_s": 60}}
+    document["campaigns"][0] |= {"low_water": None, "caps": caps, "risk": risk}
+    apply(installation, document)
+
+    changed = copy.deepcopy(DOCUMENT)
+    changed["campaigns"][0] |= {"low_water": "5.00", "caps": {"per_player": None}}
+    found = declarations.apply(cast("Api", installation), changed, local_key=KEY)
+    assert (found[0].action, found[0].settings) == ("changed", ("low_water", "caps"))
+    campaign = installation.campaigns["id-cup"]
+    assert campaign["low_water"] == "5.00"
+    assert campaign["caps"] == {"per_player": None, "per_campaign": "400.00"}
+    assert campaign["risk"] == risk
+    assert apply(installation, changed)[0] == ("campaign", "unchanged")
+
+
+@pytest.mark.parametrize(
+    ("place", "entry", "said"),
+    [
+        ("campaigns", {"low_watr": "10.00"}, "campaigns, entry 1 has low_watr, which is unknown"),
+        (
+            "funding",
+            {"repeated_reference": True},
+            "funding, entry 1 has repeated_reference, which is unknown",
+        ),
+        ("sources", {"key": []}, "sources, entry 1 has key, which is unknown"),
+    ],
+)
+def test_a_field_that_nobody_reads_is_refused(
+    place: str, entry: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """A misspelt limit would be no limit."""
+    document = copy.deepcopy(DOCUMENT)
+    campaign, competition = document["campaigns"][0], document["competitions"][0]
+    lists = {
+        "campaigns": campaign,
+        "funding": campaign["funding"][0],
+        "sources": competition["sources"][0],
+    }
+    lists[place] |= entry
+    with pytest.raises(DevstackError, match=said):
+        declarations.load(written(tmp_path, document))
+
+
+@pytest.mark.parametrize("place", ["campaigns", "funding", "competitions"])
+def test_what_is_declared_twice_is_refused(place: str, tmp_path: Path) -> None:
+    """Two payments under one reference would be booked as one."""
+    document = copy.deepcopy(DOCUMENT)
+    declared = document["campaigns"][0]["funding"] if place == "funding" else document[place]
+    declared.append(copy.deepcopy(declared[0]))
+    with pytest.raises(DevstackError, match=f"{place}, entry 2 has the .* of an entry before it"):
+        declarations.load(written(tmp_path, document))
+
+
+def test_nothing_is_done_where_a_competition_cannot_be(installation: Installation) -> None:
+    """Money was booked before the file was found to be wrong."""
+    with pytest.raises(DevstackError, match="known to the local stack only"):
+        declarations.apply(cast("Api", installation), DOCUMENT, local_key=None)
+    assert not installation.campaigns
+
+
+def test_a_refusal_names_what_was_declared(installation: Installation) -> None:
+    """What was done before it is told by then."""
+    told: list[str] = []
+    document = copy.deepcopy(DOCUMENT)
+    document["campaigns"].append({**document["campaigns"][0], "name": "league"})
+    apply(installation, document)
+    installation.change_person()
+    document["campaigns"][1] = {
+        **document["campaigns"][1],
+        "funding": [{"amount": "11.00", "reference": "sponsor"}],
+    }
+    with pytest.raises(ApiError, match=r"^The campaign league: .*reference_used"):
+        declarations.apply(
+            cast("Api", installation), document, local_key=KEY, tell=lambda change: told.append(change.name)
+        )
+    assert told == ["cup"]
 
 
 def test_what_cannot_be_changed_is_refused(installation: Installation) -> None:
@@ -249,6 +338,7 @@ def test_an_unknown_campaign_is_named(installation: Installation) -> None:
     changed["competitions"][0]["campaign"] = "cupp"
     with pytest.raises(DevstackError, match="cupp"):
         apply(installation, changed)
+    assert not installation.campaigns
     assert not installation.competitions
 
 

@@ -253,7 +253,7 @@ def test_what_the_signer_refused_is_listed(monkeypatch: pytest.MonkeyPatch) -> N
     code, out, _ = run(monkeypatch, Lineages(refused=True), "stuck", "list", "--json")
     assert [item["count"] for item in json.loads(out)["items"]] == [43, 1]
     code, _, err = run(monkeypatch, Lineages("payouts"), "stuck", "list")
-    assert (code, "payouts, signer do not answer" in err) == (1, True)
+    assert (code, "payouts, signer (asked through payouts) do not answer" in err) == (1, True)
 
 
 def test_a_refusal_is_not_taken_for_silence() -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from prizewire_devstack import agreement, verification
-from prizewire_devstack.agreement import Memory
+from prizewire_devstack.agreement import Mark, Memory
 from prizewire_devstack.api import TOKEN_VARIABLE, URL_VARIABLE, Api
 from prizewire_devstack.cli import verify as command
 from prizewire_devstack.comparisons import COMPARISONS
@@ -683,6 +683,22 @@ def test_forged_things_stay_breaches_until_they_are_mended(
     assert {
         looked[name] for name in ("rounds_were_settled", "payouts_are_known", "payouts_were_asked_for")
     } == {1}
+
+
+def test_what_is_compared_anew_keeps_the_marks_of_what_is_not(tmp_path: Path) -> None:
+    """With `--all` a comparison that was left out, since a service did not answer, loses nothing."""
+    mark = Mark(sound_until=datetime.now(UTC), known="r1")
+    before = Memory(tmp_path / "kept.json")
+    for name in ("compared", "left out", "not sound"):
+        before.keep(name, mark)
+    anew = Memory(tmp_path / "kept.json", ignored=True)
+    assert anew.read("compared") is None
+    assert anew.read("not sound") is None
+    newer = Mark(sound_until=datetime.now(UTC), known="r2")
+    anew.keep("compared", newer)
+    anew.keep("not sound", None)
+    after = Memory(tmp_path / "kept.json")
+    assert [after.read(name) for name in ("compared", "left out", "not sound")] == [newer, mark, None]
 
 
 def test_the_command_keeps_what_it_found(run: Any, installation: Installation, tmp_path: Path) -> None:

@@ -69,9 +69,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A file that keeps the mark of each comparison by its name. A missing file means: nothing is known yet."""
+    """A file that keeps the mark of each comparison by its name. A missing file means: nothing is known yet. Marks that are
+    ``ignored`` are not answered, and stay until a comparison has found new ones.
+    """
 
     file: Path
+    ignored: bool = False
     _kept: dict[str, Mark] = field(default_factory=dict)
 
     def read(self, name: str) -> Mark | None:
@@ -93,12 +96,7 @@ class Memory:
                 f"{self.file} is not what `prizewire verify` keeps ({error}): delete it, and everything is compared."
             ) from error
         self._kept.update(found)
-        return found.get(name)
-
-    def forget(self) -> None:
-        """Know nothing any more."""
-        self._kept.clear()
-        self.file.unlink(missing_ok=True)
+        return None if self.ignored else found.get(name)
 
     def keep(self, name: str, mark: Mark | None) -> None:
         """Keep it beside what is kept of other comparisons. None: nothing is known of this one any more."""

@@ -5,7 +5,7 @@ campaigns:
   - name: autumn-cup
     asset: USDC
     delivery: direct
-    low_water: "100.00"         # and caps, claim, risk: as the interface takes them; all of them, once one is named
+    low_water: "100.00"         # and caps, claim, risk: as the interface takes them; what is not named stays
     funding: [{amount: "1000.00", reference: sponsor-payment-1}]
     state: active
 competitions:
@@ -22,7 +22,8 @@ competitions:
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from operator import eq
@@ -40,7 +41,7 @@ from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 LOCAL_KEY: Final = "local"
 STATE_ROUTES: Final = {"active": "activate", "paused": "pause", "ended": "end"}
 SETTINGS: Final = ("low_water", "caps", "claim", "risk")
-"""What of a campaign can be changed; a file that names one of them says all of them."""
+"""What of a campaign can be changed. What a file does not name stays as it is; null takes a limit away."""
 NOT_FOUND: Final = 404
 CAMPAIGN_UNKNOWN: Final = "campaign_unknown"
 KNOWN_DEADLINE_S: Final = 20.0
@@ -55,23 +56,34 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 """The fields that each entry of a list must have."""
 NESTED: Final[Mapping[str, tuple[str, ...]]] = {"campaigns": ("funding",), "competitions": ("sources",)}
 """The lists inside an entry of a list."""
+ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    "campaigns": frozenset({*REQUIRED["campaigns"], *SETTINGS, "funding", "state"}),
+    "funding": frozenset(REQUIRED["funding"]),
+    "sources": frozenset({"source", "keys"}),
+}
+"""The fields that an entry may have, where no service sees the entry as it stands in the file."""
+ONCE: Final[Mapping[str, str]] = {"campaigns": "name", "funding": "reference", "competitions": "id"}
+"""The field that names an entry among those of its list."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What became of one declared thing; `action` is created, changed, funded, or unchanged."""
+    """What became of one declared thing; `action` is created, changed, funded, or unchanged. `settings` are the settings of
+    a campaign that were changed.
+    """
 
     kind: str
     name: str
     id: str
     action: str
+    settings: tuple[str, ...] = ()
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read a file of declarations.
 
     Raises:
-        DevstackError: it is missing, no YAML, declares something unknown, or leaves out what everything needs.
+        DevstackError: it is missing, no YAML, declares something unknown or twice, or leaves out what everything needs.
     """
     try:
         document = yaml.safe_load(read_text(path))
@@ -85,11 +97,13 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _demand(holder: Mapping[str, Any], field: str, *, where: str) -> None:
-    """Refuse a list whose entries lack what nobody could do without; the services judge everything else.
+    """Refuse a list whose entries lack what nobody could do without, say what nobody would read, or are declared twice; the
+    services judge everything else.
 
     Raises:
-        DevstackError: it is no list of mappings, or an entry lacks a field.
+        DevstackError: it is no list of mappings, or an entry lacks a field, has an unknown one, or repeats another.
     """
+    seen: set[str] = set()
     entries = holder.get(field) or []
     if not isinstance(entries, list):
         raise DevstackError(f"{where}: {field} must be a list, each entry with {', '.join(REQUIRED[field])}.")
@@ -100,24 +114,72 @@ def _demand(holder: Mapping[str, Any], field: str, *, where: str) -> None:
         missing = [name for name in REQUIRED[field] if not isinstance(entry.get(name), str | int | float)]
         if missing:
             raise DevstackError(f"{place} has no {' and no '.join(missing)}: write it there.")
+        unknown = sorted(map(str, entry.keys() - ALLOWED.get(field, entry.keys())))
+        if unknown:
+            known = ", ".join(sorted(ALLOWED[field]))
+            raise DevstackError(f"{place} has {', '.join(unknown)}, which is unknown: it may have {known}.")
+        if field in ONCE:
+            named = str(entry[ONCE[field]])
+            if named in seen:
+                raise DevstackError(f"{place} has the {ONCE[field]} {named} of an entry before it.")
+            seen.add(named)
         for inner in NESTED.get(field, ()):
             _demand(entry, inner, where=place)
 
 
-def apply(api: Api, document: Mapping[str, Any], *, local_key: Mapping[str, str] | None) -> list[Change]:
-    """Bring the declared campaigns, then the competitions, about.
+def apply(
+    api: Api,
+    document: Mapping[str, Any],
+    *,
+    local_key: Mapping[str, str] | None,
+    tell: Callable[[Change], None] = lambda _: None,
+) -> list[Change]:
+    """Bring the declared campaigns, then the competitions, about. Each is told once it is done.
 
     Raises:
-        ApiError: a service refused.
-        DevstackError: a competition names an unknown campaign or key, or a name is that of several campaigns.
+        ApiError: a service refused; the sentence names what was declared.
+        DevstackError: a competition names an unknown campaign or key, or a name is that of several campaigns. Nothing was
+            done then.
     """
     campaigns = _by_name(api.items("/api/campaigns"), names=_campaign_names(document))
-    changes = [_apply_campaign(api, declared, campaigns) for declared in document.get("campaigns") or []]
-    changes += [
-        _apply_competition(api, declared, campaigns, local_key)
-        for declared in document.get("competitions") or []
-    ]
+    _check_competitions(document, campaigns, local_key)
+    changes: list[Change] = []
+    for declared in document.get("campaigns") or []:
+        with _about("campaign", declared["name"]):
+            changes.append(_apply_campaign(api, declared, campaigns))
+        tell(changes[-1])
+    for declared in document.get("competitions") or []:
+        with _about("competition", declared["id"]):
+            changes.append(_apply_competition(api, declared, campaigns, local_key))
+        tell(changes[-1])
     return changes
+
+
+@contextmanager
+def _about(kind: str, name: str) -> Iterator[None]:
+    """Say of which declared thing a refusal is."""
+    try:
+        yield
+    except ApiError as error:
+        error.args = (f"The {kind} {name}: {error}",)
+        raise
+
+
+def _check_competitions(
+    document: Mapping[str, Any],
+    campaigns: Mapping[str, Mapping[str, Any]],
+    local_key: Mapping[str, str] | None,
+) -> None:
+    """Refuse what is known to fail before anything is done: money is booked before competitions are looked at.
+
+    Raises:
+        DevstackError: a competition names an unknown campaign or key.
+    """
+    declared = {one["name"]: {"id": ""} for one in document.get("campaigns") or []}
+    for competition in document.get("competitions") or []:
+        _campaign_id(competition["campaign"], {**declared, **campaigns})
+        for source in competition.get("sources") or []:
+            _source(source, local_key)
 
 
 def _campaign_names(document: Mapping[str, Any]) -> set[str]:
@@ -162,8 +224,14 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
                 f"The campaign {name} exists with {field} {campaign[field]}, which cannot be changed to "
                 f"{declared[field]}: give the campaign another name."
             )
-    if not _holds(campaign, settings, equal=_same_setting):
-        api.put(f"/api/campaigns/{campaign['id']}/settings", settings)
+    changed = tuple(
+        field
+        for field, value in settings.items()
+        if not _holds(campaign.get(field), value, equal=_same_setting)
+    )
+    if changed:
+        kept = {field: campaign[field] for field in SETTINGS if field in campaign}
+        api.put(f"/api/campaigns/{campaign['id']}/settings", _merged(kept, settings))
         action = "changed"
     funded_before = campaign.get("funded")
     for payment in declared.get("funding") or []:
@@ -179,7 +247,7 @@ def _apply_campaign(api: Api, declared: Mapping[str, Any], known: dict[str, dict
     known[name] = api.get(f"/api/campaigns/{campaign['id']}")
     if action == "unchanged" and known[name].get("funded") != funded_before:
         action = "funded"
-    return Change(kind="campaign", name=name, id=campaign["id"], action=action)
+    return Change(kind="campaign", name=name, id=campaign["id"], action=action, settings=changed)
 
 
 def _fund(api: Api, campaign: str, payment: Mapping[str, Any]) -> None:
@@ -293,6 +361,13 @@ def _holds(current: Any, declared: Any, *, equal: Callable[[Any, Any], bool] = e
         pairs = zip(current, declared, strict=False)
         return len(current) == len(declared) and all(_holds(*pair, equal=equal) for pair in pairs)
     return bool(equal(current, declared))
+
+
+def _merged(current: Any, declared: Any) -> Any:
+    """What is there, with what is declared in its place."""
+    if isinstance(declared, Mapping) and isinstance(current, Mapping):
+        return {**current, **{name: _merged(current.get(name), value) for name, value in declared.items()}}
+    return declared
 
 
 def _same_setting(current: Any, declared: Any) -> bool:

@@ -11,6 +11,7 @@ from prizewire_devstack import declarations
 from prizewire_devstack.api import advising, connect, remote
 from prizewire_devstack.components.keys import Keyring
 from prizewire_devstack.home import Home
+from prizewire_devstack.texts import printable
 
 AGAIN: Final = "Once it answers, apply the file again: what is done already is left as it is."
 
@@ -23,9 +24,17 @@ def command(file: Path, as_json: bool) -> None:
     document = declarations.load(file)
     with connect() as api, advising(AGAIN):
         local_key = Keyring(home=Home.default()).game_server_key() if remote() is None else None
-        changes = declarations.apply(api, document, local_key=local_key)
+        changes = declarations.apply(
+            api, document, local_key=local_key, tell=_passed_over if as_json else _told
+        )
     if as_json:
         click.echo(json.dumps({"changes": [asdict(change) for change in changes]}))
-        return
-    for change in changes:
-        click.echo(f"{change.kind} {change.name}: {change.action}")
+
+
+def _told(change: declarations.Change) -> None:
+    settings = f" ({', '.join(change.settings)})" if change.settings else ""
+    click.echo(f"{change.kind} {printable(change.name)}: {change.action}{settings}")
+
+
+def _passed_over(change: declarations.Change) -> None:
+    del change

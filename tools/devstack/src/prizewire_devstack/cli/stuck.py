@@ -66,7 +66,8 @@ def list_events(
     elif not silent:
         click.echo("Nothing is stuck.")
     if silent:
-        click.echo(f"prizewire: {tracing.missing(silent)}", err=True)
+        named = [f"{one} (asked through {TOLD_BY[one]})" if one in TOLD_BY else one for one in silent]
+        click.echo(f"prizewire: {tracing.missing(named)}", err=True)
     return 1 if silent else 0
 
 

@@ -44,9 +44,7 @@ def command(every: bool, file: Path | None, as_json: bool) -> int:
     local = Home.default() if remote() is None else None
     signer_url = None if local is None else local.running().urls.get("signer")
     kept = file if local is None or file is not None else local.root / MEMORY_NAME
-    memory = None if kept is None else Memory(kept)
-    if memory is not None and every:
-        memory.forget()
+    memory = None if kept is None else Memory(kept, ignored=every)
     with connect(timeout_s=TIMEOUT_S) as api:
         found = verify(api, memory=memory, signer_url=signer_url)
     if as_json:
