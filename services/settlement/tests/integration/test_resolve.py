@@ -9,6 +9,7 @@ from httpx import Response
 
 from prizewire_contracts.events.settlements import RoundCorrectedEvent, RoundSettledEvent, RoundVoidedEvent
 from services.settlement.tests.integration.conftest import (
+    SOURCE,
     Service,
     line_amounts,
     match_event,
@@ -83,6 +84,46 @@ async def test_a_settled_round_is_corrected_and_voided(service: Service) -> None
         refused = await resolve(service, body, match=match, key="k3")
         assert (refused.status_code, refused.json()["code"]) == (409, "illegal_transition")
     assert await service.breaches() == {}
+
+
+async def told(service: Service, kind: str) -> list[str]:
+    """The summaries of one kind in the lineage of match m1."""
+    answer = await service.client.get(
+        "/api/services/settlement/lineage/corr-m1", headers=service.as_("operator")
+    )
+    return [entry["summary"] for entry in answer.json()["entries"] if entry["kind"] == kind]
+
+
+async def test_a_lineage_names_who_decided(service: Service) -> None:
+    """A correction and a void by an admin name the admin; what the game server reported names the game server."""
+    await service.create(id="slow", dispute_window_s=60)
+    await service.take(match_event("completed", data={"competition": "slow"}))
+    [reported] = await told(service, "match.result")
+    assert reported == f"result of match m1 from {SOURCE}: 3 players"
+    assert (await resolve(service, SWAPPED)).status_code == 200
+    assert await told(service, "match.result") == [
+        reported,
+        "corrected result of match m1 decided by ada: 3 players",
+    ]
+    assert (await told(service, "round.resolved"))[-1] == "SETTLED → RESOLVED by ada: appeal upheld"
+    assert (await resolve(service, VOID, key="k2")).status_code == 200
+    assert await told(service, "round.voided") == ["SETTLED → VOIDED by ada: power cut"]
+
+
+async def test_a_lineage_names_who_decided_a_first_result(service: Service) -> None:
+    """A first result that an admin decided is no correction. One that changes no prize still names the admin."""
+    await service.take(match_event("opened"))
+    assert (await resolve(service, SWAPPED)).status_code == 200
+    first = "result of match m1 decided by ada: 3 players"
+    assert await told(service, "match.result") == [first]
+    results_of_more = [*SWAPPED["results"], {"player": "dan", "place": 4}]
+    body = {"reason": "dan played too", "results": results_of_more}
+    answer = await resolve(service, body, key="k2")
+    assert (answer.status_code, answer.json()["changed"]) == (200, False)
+    assert await told(service, "match.result") == [
+        first,
+        "corrected result of match m1 for which ada answers: 4 players",
+    ]
 
 
 async def test_the_same_request_is_answered_again(service: Service) -> None:

@@ -15,6 +15,7 @@ from prizewire_settlement.domain.model import (
     Transition,
 )
 from prizewire_settlement.domain.results import score_to_text
+from prizewire_settlement.domain.rounds import RESOLVE
 from prizewire_settlement.domain.states import EDGES
 from prizewire_settlement.entrypoints.answers import (
     disowned_answer,
@@ -68,17 +69,21 @@ def _entries(record: RoundRecord) -> Iterator[LineageEntry]:
 def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ...]) -> LineageEntry:
     """``shown`` are its players as far as they are read: the first part's."""
     found = record.round
+    decided_by = _decider(part, record)
+    corrected = part.reason is not None if decided_by is None else part.result_version > 1
     return LineageEntry(
         at=part.received_at,
         service="settlement",
         kind="match.result",
         id=part.event_id,
-        summary=f"{'result' if part.reason is None else 'corrected result'} of match {found.match_id} "
-        f"from {found.source}: {part.players} players"
+        summary=f"{'corrected result' if corrected else 'result'} of match {found.match_id} "
+        f"{_origin(part, record, decided_by=decided_by)}: {part.players} players"
         + (f", part {part.part} of {part.parts}" if part.parts > 1 else ""),
         detail={
             "match_id": found.match_id,
             "source": found.source,
+            "reporter": part.reporter,
+            "decided_by": decided_by,
             "competition": found.competition,
             "result_version": part.result_version,
             "part": part.part,
@@ -89,18 +94,38 @@ def _result(part: ResultPart, record: RoundRecord, shown: tuple[PlayerResult, ..
     )
 
 
+def _decider(part: ResultPart, record: RoundRecord) -> str | None:
+    """The admin who decided the result, None where no step of the round says that one did."""
+    for step in record.transitions:
+        if step.cause.kind == RESOLVE and step.cause.id == part.event_id:
+            return step.cause.actor
+    return None
+
+
+def _origin(part: ResultPart, record: RoundRecord, *, decided_by: str | None) -> str:
+    """Who the result is from. Of one that moved nothing, only the person who answers for it is stored."""
+    if decided_by is not None:
+        return f"decided by {decided_by}"
+    if part.reporter is None:
+        return f"from {record.round.source}"
+    moved = any(step.cause.id == part.event_id for step in record.transitions)
+    answered = f"for which {part.reporter} answers"
+    return f"from {record.round.source}, {answered}" if moved else answered
+
+
 def _player(result: PlayerResult) -> dict[str, Any]:
     scores = {name: score_to_text(score) for name, score in result.scores.items()}
     return {"player": result.player, "place": result.place, "scores": scores}
 
 
 def _step(step: Transition) -> LineageEntry:
+    decided = f" by {step.cause.actor}" if step.cause.kind == RESOLVE else ""
     return LineageEntry(
         at=step.at,
         service="settlement",
         kind=f"round.{step.after.lower()}",
         id=str(step.round_id),
-        summary=f"{step.before} → {step.after}: {step.cause.reason or _REASONS[step.before, step.after]}",
+        summary=f"{step.before} → {step.after}{decided}: {step.cause.reason or _REASONS[step.before, step.after]}",
         detail=transition_answer(step).model_dump(mode="json"),
     )
 
