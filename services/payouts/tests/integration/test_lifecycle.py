@@ -36,6 +36,14 @@ def paid(amount: Amount = AMOUNT) -> ProviderResult:
     )
 
 
+async def steps_told(rig: Rig, payout_id: UUID) -> list[str]:
+    """The summaries of a payout's steps in the lineage."""
+    payout = await rig.payout(payout_id)
+    async with rig.db.transaction() as tx:
+        told = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+    return [one.summary for one in told if one.id == str(payout_id) and one.kind != "payout.requested"]
+
+
 def said(outcome: Outcome, code: str | None = None) -> ProviderResult:
     return ProviderResult(outcome=outcome, code=code)
 
@@ -363,6 +371,10 @@ async def test_an_intent_that_runs_out_is_not_paid(rig: Rig) -> None:
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code) == ("held", "intent_expired")
     assert await rig.told(payout_id) == ["payout.approved", "payout.held"]
+    held = "approved → held, intent_expired"
+    assert (await steps_told(rig, payout_id))[-1] == held
+    await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_player", reason="too late"))
+    assert held in await steps_told(rig, payout_id), "a step does not show a reason that came after it"
     assert rig.journal.effects() == 0
 
 
@@ -382,6 +394,10 @@ async def test_a_cancel_while_the_rail_works_needs_its_proof(rig: Rig) -> None:
     assert attempt.code == "cancelled"
     assert rig.journal.effects() == 0
     assert await rig.breaches() == []
+    assert (await steps_told(rig, payout_id))[-2:] == [
+        "pending → closing_cancelled, winnings_taken_back: the first",
+        "closing_cancelled → cancelled, winnings_taken_back: the first",
+    ]
 
 
 async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:

@@ -1,6 +1,6 @@
 """The lifecycle's part of a correlation id's way: every step of its payouts and of their attempts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http.parts import LineageEntry
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.domain.states import AttemptState
+from prizewire_payouts.domain.states import CLOSING, FINAL, AttemptState
 
 __all__ = ["PayoutLineage"]
 
@@ -18,7 +18,7 @@ _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
 """The steps of an attempt that store a reference of its rail."""
 _PAYOUTS = text(
     "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
-    "code, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
+    "code, reason, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
 )
 _STEPS = text(
     "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
@@ -42,7 +42,7 @@ class PayoutLineage:
         wanted = {"correlation": correlation_id}
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
-        entries += [_step(row, payouts[row.payout_id]) for row in await tx.execute(_STEPS, wanted)]
+        entries += _steps((await tx.execute(_STEPS, wanted)).all(), payouts)
         entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all())
         return sorted(entries, key=lambda entry: entry.at)
 
@@ -64,11 +64,27 @@ class PayoutLineage:
         )
 
 
-def _step(row: Row[Any], payout: Row[Any]) -> LineageEntry:
+def _steps(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
+    """The steps of payouts, in their order. A payout stores the reason of its last closing alone: it stands at
+    that closing and the end that follows it.
+    """
+    closed = {row.payout_id: place for place, row in enumerate(rows) if row.to_state in CLOSING}
+    for place, row in enumerate(rows):
+        payout = payouts[row.payout_id]
+        ends = row.to_state in CLOSING or (row.from_state in CLOSING and row.to_state in FINAL)
+        given = ends and place >= closed.get(row.payout_id, len(rows))
+        yield _step(row, payout, reason=payout.reason if given else None)
+
+
+def _step(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
     detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
+    summary = f"{row.from_state} → {row.to_state}"
     if row.code is not None:
         detail["code"] = row.code
-    summary = f"{row.from_state} → {row.to_state}"
+        summary += f", {row.code}"
+    if reason is not None:
+        detail["reason"] = reason
+        summary += f": {reason}"
     if row.to_state == "paid" and payout.proof is not None:
         detail |= {"rail": payout.rail, "proof": payout.proof}
         where = payout.proof.get("tx_hash") or payout.proof.get("reference")
