@@ -72,6 +72,20 @@ async def told_of(rig: Rig, correlation_id: str) -> list[tuple[Any, ...]]:
     ]
 
 
+async def test_a_disownment_names_the_payouts_asked_to_cancel(rig: Rig) -> None:
+    """The payout of another correlation id that holds the prize is named, and one of another player is not."""
+    match = Match(await rig.campaign(funded=90_000), [("ann", "50.00"), ("bob", "10.00")])
+    await rig.settle(match)
+    await rig.feed(rig.payouts, method_event("ann"), method_event("bob"))
+    asked = {"asset": "USDC", "amount": "50.00"}
+    payout = await send(rig, "/api/wallet/payout-request", asked, by="ann", role="player")
+    filed = await send(rig, "/api/round-disownments", {"round_id": str(match.round_id), "reason": "forged"})
+    assert "payout_cancel_asked" not in [step[1] for step in await told_of(rig, match.correlation_id)]
+    await send(rig, f"/api/round-disownments/{filed['disownment_id']}/approve", None, by="boris")
+    told = await told_of(rig, match.correlation_id)
+    assert [step[2] for step in told if step[1] == "payout_cancel_asked"] == [payout["payout_id"]]
+
+
 async def send(rig: Rig, path: str, body: Any, *, by: str = "ada", role: str = "admin") -> Any:
     async with rig.client(by, role) as client:
         answer = await client.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
@@ -89,7 +103,7 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     await top_up(rig, "eve", "20.00")
     await rig.feed(rig.settlements, opened(match), entered(match, "eve", version=2), *match.events(at=3))
     await rig.feed(rig.payouts, method_event("ann"))
-    await send(
+    payout = await send(
         rig, "/api/wallet/payout-request", {"asset": "USDC", "amount": "50.00"}, by="ann", role="player"
     )
     before = await told_of(rig, match.correlation_id)
@@ -98,6 +112,13 @@ async def test_what_was_told_of_a_match_stays(rig: Rig, end: str) -> None:
     corrected = await told_of(rig, match.correlation_id)
     assert corrected[: len(before)] == before
     assert {step[0] for step in corrected[len(before) :]} == {rig.clock.now()}
+    assert [step[1:4] for step in corrected if step[1] == "payout_cancel_asked"] == [
+        (
+            "payout_cancel_asked",
+            payout["payout_id"],
+            f"payout cancel asked: payout {payout['payout_id']} of 50.00 USDC to ann",
+        )
+    ]
 
     rig.clock.advance(timedelta(hours=1))
     body = {"round_id": str(match.round_id), "reason": "it was forged"}

@@ -211,6 +211,19 @@ def _owed_less(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     yield LineageEntry(row.at, SERVICE, kind, str(row.id), f"{said}, {left} open", detail)
 
 
+def _cancel_asked(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+    amount = _wire(row, row.amount, assets)
+    detail = {
+        "payout_id": str(row.payout_id),
+        "player": row.player,
+        "asset": row.asset,
+        "amount": amount,
+        "cause": row.cause,
+    }
+    summary = f"payout cancel asked: payout {row.payout_id} of {amount} {row.asset} to {row.player}"
+    yield LineageEntry(row.at, SERVICE, "payout_cancel_asked", str(row.payout_id), summary, detail)
+
+
 def _fee_withdrawal(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     amount = _wire(row, row.amount, assets)
     of = {"source": row.source, "asset": row.asset, "amount": amount, "reference": row.reference}
@@ -283,6 +296,15 @@ _OWED_LESS = text(
     "'receivable_written_off', 'receivable_restored') GROUP BY t.cause) s "
     "JOIN receivables r ON r.id = s.id ORDER BY s.seq LIMIT :limit"
 )
+# Whose payout is asked to cancel, owes the round something: so the payouts are found by their players.
+_CANCELS_ASKED = text(
+    "SELECT t.id, t.at, t.cause, p.id AS payout_id, p.player, p.asset, p.amount FROM payouts p "
+    "JOIN transitions t ON t.subject = p.id AND t.to_state = 'cancel_requested' "
+    "WHERE p.player IN (SELECT player FROM receivables WHERE correlation_id = :id) "
+    "AND t.cause IN (SELECT cause FROM corrections WHERE correlation_id = :id "
+    "UNION SELECT s.cause FROM rounds r JOIN transitions s ON s.subject = r.id WHERE r.correlation_id = :id) "
+    "ORDER BY t.id LIMIT :limit"
+)
 _DISOWNMENTS = text(
     "SELECT * FROM round_disownments WHERE round_id IN (SELECT id FROM rounds WHERE correlation_id = :id "
     "UNION SELECT round_id FROM entries WHERE correlation_id = :id) ORDER BY filed_at, id LIMIT :limit"
@@ -304,4 +326,5 @@ _KINDS = (
     ("receivables", _RECEIVABLES, _receivable),
     ("steps of receivables", _OWED_LESS, _owed_less),
     ("payout requests", _PAYOUTS, _payout),
+    ("cancels asked for", _CANCELS_ASKED, _cancel_asked),
 )
