@@ -20,8 +20,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.floor import BATCH, IDLE_MS, consumer_of, login
 
-__all__ = ["SCHEMA", "forward"]
-
 SCHEMA = """
 CREATE TABLE inbox (source text, event_id text, hash bytea NOT NULL, PRIMARY KEY (source, event_id));
 CREATE TABLE rounds (event_id text PRIMARY KEY, value bytea NOT NULL);

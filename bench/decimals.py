@@ -22,8 +22,6 @@ from prizewire_devstack.stack import Stack
 from prizewire_rewards.adapters.storage import ledger
 from prizewire_rewards.domain.ledger import Account, Kind, Transfer, TransferType
 
-__all__ = ["SIDES", "measure"]
-
 SIDES = ("bigint", "numeric")
 AMOUNTS = {"bigint": 100_123456789, "numeric": 100_123456789123456789}
 FUNDS = {"bigint": 9 * 10**18, "numeric": 10**30}

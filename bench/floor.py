@@ -18,8 +18,6 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer
 
-__all__ = ["BATCH", "IDLE_MS", "SCHEMA", "consumer_of", "drain", "login"]
-
 AMOUNT = 100
 BATCH = 500
 IDLE_MS = 50

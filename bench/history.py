@@ -15,8 +15,6 @@ from bench.ledger import WALLETS, fund, ours, targets_of
 from bench.stacks import bench_stack, empty_rewards
 from prizewire_devstack.stack import Stack
 
-__all__ = ["measure"]
-
 POSTED = 20_000
 FACTOR = 10
 CHUNK = 1_000_000

@@ -35,8 +35,6 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.stack import Stack
 
-__all__ = ["measure"]
-
 LOOK_S = 0.25
 WARM_S = 3.0
 DEADLINE_S = 60.0

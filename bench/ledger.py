@@ -27,8 +27,6 @@ from prizewire_devstack.stack import Stack
 from prizewire_rewards.adapters.storage.ledger import SqlLedger
 from prizewire_rewards.domain.ledger import Account, Kind, Transfer, TransferType
 
-__all__ = ["OUR_BATCH", "SIDES", "WALLETS", "fund", "measure", "ours", "targets_of", "transfers_of"]
-
 WALLETS = 20_000
 ASSET = "USDC"
 FUNDS = 10**15

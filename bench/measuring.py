@@ -10,8 +10,6 @@ import psutil
 
 from prizewire_devstack.stack import Stack
 
-__all__ = ["Measured", "Meter", "count", "watch"]
-
 LOOK_S = 0.02
 STILL_S = 0.5
 DEADLINE_S = 600.0

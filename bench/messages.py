@@ -12,8 +12,6 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack import game_server
 from prizewire_devstack.stack import Stack
 
-__all__ = ["DUPLICATES_PERCENT", "SOURCE", "matches", "send"]
-
 SOURCE = "/game-servers/bench"
 DUPLICATES_PERCENT = 5
 WALLETS = 20_000

@@ -21,16 +21,6 @@ from prizewire_contracts.topics import MATCHES
 from prizewire_devstack.api import Api
 from prizewire_devstack.stack import Stack
 
-__all__ = [
-    "PARTITIONS",
-    "SERVICES",
-    "database_of",
-    "start",
-    "through_chain",
-    "through_floor",
-    "through_services",
-]
-
 SERVICES = ("settlement", "rewards")
 PARTITIONS = 4
 COUNT_CREDITS = "SELECT count(*) FROM ledger_transfers WHERE type = 'prize_credited'"

@@ -8,8 +8,6 @@ from pathlib import Path
 from prizewire_devstack.home import Home
 from prizewire_devstack.stack import Stack, StackOptions
 
-__all__ = ["bench_stack", "empty_rewards"]
-
 
 @contextmanager
 def bench_stack(*, services: tuple[str, ...]) -> Iterator[Stack]:

@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-__all__ = ["CALLERS", "Answer", "walk"]
-
 CALLERS: Final[Mapping[str, tuple[str, ...]]] = {
     "nobody": (),
     "player": ("player",),

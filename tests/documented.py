@@ -14,8 +14,6 @@ from litestar.types import Message, Receive, Scope, Send
 
 from prizewire_chassis.http.document import openapi_document
 
-__all__ = ["Documented"]
-
 _UNDOCUMENTED: Final = ("/health/", "/metrics", "/schema")
 
 

@@ -19,8 +19,6 @@ import httpx
 
 from prizewire_chassis.http import encode_cursor
 
-__all__ = ["SUBJECTS", "HostileRequest", "hostile_requests", "send_with", "try_everything"]
-
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 NOBODY: Final = str(UUID(int=4, version=4))
 TEXTS: Final = (

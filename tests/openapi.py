@@ -6,8 +6,6 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-__all__ = ["faults_of", "shown"]
-
 METHODS: Final = ("get", "put", "post", "patch", "delete")
 STATUSES_AFTER: Final = "400"
 

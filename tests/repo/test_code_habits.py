@@ -77,6 +77,18 @@ def test_nothing_is_left_unfinished(repository: Repository) -> None:
     assert found == []
 
 
+def test_only_packages_list_their_names(repository: Repository) -> None:
+    """`__all__` stands in a package's `__init__` alone: elsewhere an underscore says what is private."""
+    listed = [
+        repository.short(path)
+        for path in repository.python
+        if path.name != "__init__.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id == "__all__"
+    ]
+    assert listed == []
+
+
 CLOCKS = {"datetime.now", "datetime.utcnow", "date.today", "time.time", "time.monotonic"}
 
 

@@ -50,7 +50,7 @@ def consumed(service: Member) -> set[str]:
 
 def test_consumers_are_those_that_consume(repository: Repository) -> None:
     """A service stands among a topic's consumers exactly if it has one: what nobody reads is said to be unread."""
-    names = {id(getattr(topics, name)): name for name in topics.__all__}
+    names = {id(value): name for name, value in vars(topics).items() if isinstance(value, topics.Topic)}
     told = {
         service.name: {names[id(topic)] for topic in TOPICS if service.name in topic.consumers}
         for service in repository.services

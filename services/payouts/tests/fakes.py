@@ -14,8 +14,6 @@ from prizewire_contracts.rails import (
 )
 from prizewire_money import Amount
 
-__all__ = ["ScriptedProvider"]
-
 Said = ProviderResult | Exception
 
 

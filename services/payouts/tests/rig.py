@@ -13,10 +13,11 @@ import orjson
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.testing import ManualClock, event_bytes, make_key, make_trust, records
+from prizewire_chassis.testing import event_bytes, make_key, make_trust, records
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_contracts.rails import RewardPayoutProvider
 from prizewire_contracts.topics import REWARDS

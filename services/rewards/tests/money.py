@@ -12,8 +12,6 @@ from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.handlers.entry_ends import close_entries
 from services.rewards.tests.rig import Match, Rig
 
-__all__ = ["TopupSession", "closed", "end", "entered", "entry_of", "opened", "top_up", "voided"]
-
 
 def _head(match: Match) -> dict[str, Any]:
     return {

@@ -10,8 +10,6 @@ from services.rewards.tests.integration.test_funding import payout_body
 from services.rewards.tests.money import TopupSession, entered, opened, top_up, voided
 from services.rewards.tests.rig import Match, Rig, closed_event, closure_of
 
-__all__ = ["move_everything"]
-
 
 async def move_everything(rig: Rig) -> None:
     """Corrected prizes, claims that ended, entries, debts, and a payout out of the funding account ``ops``, which is there."""

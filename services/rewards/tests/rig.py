@@ -23,6 +23,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
@@ -33,7 +34,6 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_chassis.testing import (
-    ManualClock,
     event_bytes,
     hold_to_model,
     make_key,

@@ -14,8 +14,6 @@ from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.ledger import KINDS, Account
 from services.rewards.tests.rig import START, Rig
 
-__all__ = ["as_owner", "insert", "open_account", "refused", "refused_to_the_owner"]
-
 Attempt = Callable[[AsyncConnection], Awaitable[Any]]
 
 

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.testing import ManualClock, make_key, make_trust, records
+from prizewire_chassis.testing import make_key, make_trust, records
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutPaid, PayoutPaidEvent, PayoutProof
 from prizewire_contracts.topics import PAYOUTS

@@ -14,8 +14,6 @@ import uvicorn
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 from prizewire_railkit import VerifierContext
 
-__all__ = ["HmacVerifier", "Receiver", "Request", "build_verifier", "signed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -14,7 +14,8 @@ from prizewire_devstack.components.postgres import (
 )
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
-from prizewire_devstack.testing import DatabaseFactory, Databases, eventually
+from prizewire_devstack.testing import DatabaseFactory, Databases
+from prizewire_devstack.waiting import eventually
 
 PASSWORDS = RolePasswords(runtime="runtime-password", owner="owner-password")
 

@@ -12,8 +12,6 @@ from prizewire_chassis.db.database import sqlstate
 from prizewire_chassis.settings import ConfigurationError, NotMigrated, load_assets
 from prizewire_money import AssetRegistry, MoneyError
 
-__all__ = ["amount_sql", "check_assets", "read_assets", "store_assets"]
-
 
 def amount_sql(amount: str, asset: str) -> str:
     """SQL of an amount as people read it, such as ``229.43 USDC``, from SQL of its minor units and of its asset's code.

@@ -13,8 +13,6 @@ from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Reached
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OFFSETS_WRONG, REWOUND
 
-__all__ = ["DurableOffsets", "Subscribed"]
-
 _PAUSE_S_MAX: Final = 5.0
 _ASK_MAX_S: Final = 10.0
 _log = get_logger(__name__)

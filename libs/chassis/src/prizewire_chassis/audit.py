@@ -17,8 +17,6 @@ from prizewire_contracts.events.audit import AuditRecorded, AuditRecordedEvent
 from prizewire_contracts.ids import derive, event_id
 from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 
-__all__ = ["GENESIS", "Audit", "link_hash", "verify_chain"]
-
 _log = get_logger(__name__)
 
 GENESIS = "0" * 64

@@ -15,19 +15,6 @@ from litestar.types import ASGIApp
 from prizewire_chassis.jwks import KeySource, TokenKeysUnavailable
 from prizewire_chassis.problems import Problem
 
-__all__ = [
-    "OWN_PROOF",
-    "ApiTokens",
-    "Authentication",
-    "Machines",
-    "People",
-    "Principal",
-    "Role",
-    "TokenReader",
-    "machines",
-    "require",
-]
-
 OWN_PROOF: Final[Mapping[str, Any]] = {"exclude_from_auth": True}
 """``opt`` of a route whose callers prove themselves in their own way: its ``Authorization`` header is not looked at here."""
 _LEEWAY_S = 30

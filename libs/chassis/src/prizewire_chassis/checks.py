@@ -18,8 +18,6 @@ from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.topics import TOPICS
 
-__all__ = ["audit_check", "checks_job", "common_checks", "outbox_check"]
-
 SHARE_MAX = 20
 """A check that takes long is asked less often: it rests for so many times as long as it took."""
 _log = get_logger(__name__)

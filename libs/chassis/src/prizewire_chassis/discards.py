@@ -16,8 +16,6 @@ from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayRecorder
 from prizewire_contracts.decode import vouched_place
 from prizewire_contracts.money_events import holds_money
 
-__all__ = ["DiscardAnswer", "Discards"]
-
 _UNVERSIONED = "none"
 """``VersionRule.NONE``: the inbox, which has the rules, stands on stuck events."""
 

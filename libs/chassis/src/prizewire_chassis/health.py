@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-__all__ = ["Health"]
-
 
 class Health:
     """Live as long as the process answers; ready when it has started, is not stopping, and its probes pass."""

@@ -17,8 +17,6 @@ from prizewire_contracts.canonical import NotCanonical, canonical_hash
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.ids import http_id
 
-__all__ = ["KEY_PATTERN", "Answer", "check_key", "idempotent"]
-
 KEY_PATTERN = "^[A-Za-z0-9:_-]{1,255}$"
 """A usable key, as a regular expression that Python and JSON Schema read alike."""
 _KEY = re.compile(KEY_PATTERN)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import JOB_FAILURES
 
-__all__ = ["STAND_BACK_S", "Job", "JobRunner"]
-
 STAND_BACK_S = 15.0
 """``first_s`` of what looks over everything."""
 _BACKOFF_MAX_S = 10.0

@@ -21,16 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import TOKEN_KEY_READS, TOKEN_KEYS
 
-__all__ = [
-    "FileKeys",
-    "KeySource",
-    "TokenKey",
-    "TokenKeysMalformed",
-    "TokenKeysUnavailable",
-    "UrlKeys",
-    "read_keys",
-]
-
 ALGORITHMS: Final = ("EdDSA", "RS256")
 RSA_BITS_MIN: Final = 2048
 FRESH_S: Final = 300.0

@@ -25,8 +25,6 @@ from prizewire_chassis.record_batches import read_within_bounds
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.decode import SENT_BYTES_MAX
 
-__all__ = ["Offsets", "build_broker", "build_producer", "subscribe"]
-
 BATCH_RECORDS_MAX = 500
 _BATCH_TIMEOUT_MS = 40
 """An empty poll waits this long twice (once in aiokafka, once in FastStream)."""

@@ -4,8 +4,6 @@ from pathlib import Path
 
 from prizewire_contracts.trust import MessageKey, TrustStore
 
-__all__ = ["UnsafeKeyFile", "load_message_key", "load_trust", "read_secret", "read_secret_of"]
-
 
 class UnsafeKeyFile(Exception):
     """A key file can be read by others or is not there, or a key comes by another way. The message says what to do."""

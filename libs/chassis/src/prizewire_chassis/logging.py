@@ -11,8 +11,6 @@ import structlog
 
 from prizewire_chassis.repeats import REPEATED, Repeats, SummingHandler
 
-__all__ = ["configure", "correlated", "get_logger"]
-
 _FASTSTREAM = "prizewire_chassis.faststream"
 """The logger that FastStream is given: its lines are a library's."""
 _NOISY = {

@@ -2,32 +2,6 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = [
-    "BATCH_SECONDS",
-    "BATCH_SIZE",
-    "BREACHES",
-    "CHECK_SECONDS",
-    "CONSUMER_POLL_AGE",
-    "DISCARDED",
-    "EVENTS",
-    "HTTP_CONNECTIONS",
-    "HTTP_REFUSED",
-    "HTTP_REQUESTS",
-    "HTTP_SECONDS",
-    "JOB_FAILURES",
-    "OFFSETS_WRONG",
-    "OUTBOX_AGE",
-    "OUTBOX_BLOCKED",
-    "OUTBOX_WAITING",
-    "REFUSED",
-    "RELAYED",
-    "RETRIES",
-    "REWOUND",
-    "STUCK",
-    "TOKEN_KEYS",
-    "TOKEN_KEY_READS",
-]
-
 EVENTS = Counter(
     "prizewire_events_total", "Events consumed, by what became of them.", ["consumer", "outcome"]
 )

@@ -27,8 +27,6 @@ from prizewire_contracts.encode import EncodedEvent, encode
 from prizewire_contracts.envelope import CONTENT_TYPE, Envelope
 from prizewire_contracts.trust import MessageKey
 
-__all__ = ["HEADERS", "WAITING_COUNTED_MAX", "Outbox", "Relay", "measure_waiting", "purge_published"]
-
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 WAITING_COUNTED_MAX = 100_000
 """Past this nobody needs the number, and counting on would load a database that is behind already."""

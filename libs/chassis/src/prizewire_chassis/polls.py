@@ -7,16 +7,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from prizewire_chassis.assignment import DurableOffsets, Subscribed
 
-__all__ = [
-    "POLL_AGE_MAX_S",
-    "ConsumerPaused",
-    "ConsumerStalled",
-    "PolledConsumer",
-    "Polls",
-    "poll_age",
-    "poll_probe",
-]
-
 POLL_AGE_MAX_S = 60.0
 """A service whose consumer has not polled without an error for so long is not ready."""
 _QUIET_S = 20.0

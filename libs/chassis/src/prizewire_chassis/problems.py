@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TITLES", "Problem"]
-
 TITLES = {
     400: "Bad request",
     401: "Not authenticated",

@@ -21,8 +21,6 @@ from aiokafka.record.util import calc_crc32c
 from prizewire_chassis.inbox.types import Unreadable
 from prizewire_chassis.logging import get_logger
 
-__all__ = ["RECORDS_MAX", "UNPACKED_BYTES_MAX", "Batches", "CannotUnpack", "read_within_bounds", "unpack"]
-
 UNPACKED_BYTES_MAX = 16 * 1024 * 1024
 """What one batch may unpack to. An honest batch of the largest size that Kafka takes by default unpacks to less."""
 RECORDS_MAX = 20_000

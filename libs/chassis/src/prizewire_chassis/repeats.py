@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-__all__ = ["REPEATED", "Repeats", "SummingHandler"]
-
 REPEATED: Final = "repeated"
 """The attribute of a record: how many more lines of its kind it stands for."""
 WINDOW_S: Final = 30.0

@@ -13,16 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from prizewire_chassis.keys import UnsafeKeyFile, read_secret_of
 from prizewire_money import AssetRegistry
 
-__all__ = [
-    "BY_FILE_ONLY",
-    "ApiSettings",
-    "ConfigurationError",
-    "NotMigrated",
-    "ServiceSettings",
-    "load_assets",
-]
-
-
 BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
 """``json_schema_extra`` of a secret that is a key: an environment is seen by every child process and crash report."""
 _OF_KEYS = re.compile(r"(key|secret|secrets)_file")

@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http.parts import Check
 from prizewire_chassis.stuck_events import StuckEvents
 
-__all__ = ["PARKED_GRACE", "contradicting", "parked", "stuck_checks"]
-
 PARKED_GRACE: Final = timedelta(minutes=5)
 """How long an event may be parked for a reason that passes by itself."""
 BREACHES_MAX: Final = 50

@@ -26,20 +26,6 @@ from prizewire_contracts.decode import EventRefused
 if TYPE_CHECKING:
     from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 
-__all__ = [
-    "CUT_REASONS",
-    "ID_MAX",
-    "KEPT_BYTES_MAX",
-    "NotReplayable",
-    "PlaceTaken",
-    "ReplayAnswer",
-    "ReplayRecorder",
-    "Stuck",
-    "StuckEvents",
-    "StuckState",
-    "parked_heads",
-    "record_stuck",
-]
 
 ID_MAX = 2**63 - 1
 """Ids are bigints."""

@@ -16,31 +16,12 @@ from jwt.algorithms import OKPAlgorithm
 from sqlalchemy.event import listen, remove
 
 from prizewire_chassis.auth import TokenReader
-from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database, Row, Transaction
 from prizewire_chassis.jwks import TokenKey, read_keys
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.encode import EncodedEvent, sign_raw
 from prizewire_contracts.topics import topic_of
 from prizewire_contracts.trust import MessageKey, TrustStore
-
-__all__ = [
-    "TOKEN_KEY",
-    "TOKEN_KID",
-    "TRUSTED_USES",
-    "FakeRecord",
-    "FixedKeys",
-    "ManualClock",
-    "event_bytes",
-    "heard_statements",
-    "hold_to_model",
-    "make_key",
-    "make_token",
-    "make_trust",
-    "records",
-    "token_jwks",
-    "token_reader",
-]
 
 TRUSTED_USES = {
     "settlement": ["event", "audit-head"],

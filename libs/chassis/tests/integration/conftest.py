@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.db.privileges import CHASSIS, Privileges, Rights, grant_privileges
 from prizewire_chassis.db.schema import (
@@ -26,7 +27,7 @@ from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Incoming, Refu
 from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.settings import ApiSettings
 from prizewire_chassis.stuck_events import StuckEvents
-from prizewire_chassis.testing import ManualClock, make_key, make_trust, token_jwks
+from prizewire_chassis.testing import make_key, make_trust, token_jwks
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.ports import choose

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from prizewire_chassis.db import Database, after_commit, copy_rows
 from prizewire_chassis.db.database import is_transient, sqlstate
 from prizewire_chassis.db.schema import append_only, fix_search_path, guard_transitions
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 def raising(state: str, *, times: int):

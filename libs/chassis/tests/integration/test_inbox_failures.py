@@ -11,7 +11,7 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.inbox import Stopping
 from prizewire_chassis.testing import records
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 async def test_a_poisonous_event_is_isolated(db, processor, handler, make_spec, outbox):

@@ -13,7 +13,7 @@ from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import records
 from prizewire_contracts.codes import RefusalCode
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 class Gate(Scripted):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prizewire_chassis.db import Conflict, Read, Write, copy_rows, fetch, later
 from prizewire_chassis.db.database import is_transient, sqlstate
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 EFFECT = Write("effects", "INSERT INTO effects (event_id) SELECT unnest(CAST(:ids AS text[]))")
 NOTE = Write(

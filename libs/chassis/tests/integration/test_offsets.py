@@ -20,7 +20,7 @@ from prizewire_chassis.record_batches import UNPACKED_BYTES_MAX
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 BOMB_BYTES = 4 * UNPACKED_BYTES_MAX
 RAISE = "UPDATE consumer_offsets SET next_offset = next_offset + :by"

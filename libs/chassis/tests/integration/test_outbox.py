@@ -19,7 +19,7 @@ from prizewire_chassis.testing import make_key
 from prizewire_contracts.decode import SENT_BYTES_MAX
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 class FakeProducer:

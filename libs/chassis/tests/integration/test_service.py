@@ -23,7 +23,7 @@ from prizewire_chassis.lifecycle.process import _Process
 from prizewire_chassis.testing import make_token
 from prizewire_contracts.events.payouts import PayoutHeld, PayoutHeldEvent
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 @get("/api/boom", guards=[require(Role.PLAYER)])

@@ -19,7 +19,7 @@ from prizewire_devstack.components.postgres import (
 )
 from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.ports import choose
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 DEADLINE_S = 120.0
 WAITING = "waiting for the database"

@@ -19,7 +19,7 @@ from prizewire_chassis.stuck_events import KEPT_BYTES_MAX
 from prizewire_chassis.testing import make_key, records
 from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
 MIB = 1024 * 1024

@@ -27,7 +27,7 @@ from prizewire_chassis.lifecycle import ConfigurationError
 from prizewire_chassis.lifecycle.tokens import token_reader
 from prizewire_chassis.settings import ApiSettings, ServiceSettings
 from prizewire_chassis.testing import token_jwks
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 ED = Ed25519PrivateKey.generate()
 PUBLIC = OKPAlgorithm.to_jwk(ED.public_key(), as_dict=True)

@@ -26,7 +26,7 @@ from prizewire_chassis.metrics import CONSUMER_POLL_AGE
 from prizewire_chassis.polls import POLL_AGE_MAX_S, ConsumerPaused, PolledConsumer, poll_age, poll_probe
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 @pytest.fixture

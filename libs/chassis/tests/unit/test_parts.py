@@ -16,7 +16,7 @@ from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.keys import UnsafeKeyFile, load_message_key
 from prizewire_chassis.lifecycle import http_config
 from prizewire_chassis.settings import ServiceSettings
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from prizewire_chassis.logging import configure, get_logger
 from prizewire_chassis.repeats import KINDS_MAX, WINDOW_S, Repeats, SummingHandler
-from prizewire_devstack.testing import eventually_sync
+from prizewire_devstack.waiting import eventually_sync
 
 LIBRARY = "aiokafka.client"
 

@@ -9,15 +9,6 @@ from typing import Any
 
 import orjson
 
-__all__ = [
-    "NotCanonical",
-    "canonical_bytes",
-    "canonical_hash",
-    "check_canonical",
-    "is_out_of_range",
-    "render_checked",
-]
-
 _INTEGER_MAX = 2**53 - 1
 _DEPTH_MAX = 32
 

@@ -6,8 +6,6 @@ never changes its meaning, and nobody matches on sentences.
 
 from enum import StrEnum
 
-__all__ = ["PAYOUT_DECISIONS", "PayoutCode", "RefusalCode", "RetryDecision", "decision_for"]
-
 
 class RefusalCode(StrEnum):
     """Why an event was not applied. The first group is dead on arrival; the second parks its subject, where it may still

@@ -16,8 +16,6 @@ from prizewire_contracts.text import is_printable
 from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
 
-__all__ = ["MESSAGE_BYTES_MAX", "SENT_BYTES_MAX", "Decoded", "EventRefused", "decode", "vouched_place"]
-
 MESSAGE_BYTES_MAX = 1_000_000
 """Larger messages are refused; Kafka's own default limit is a little above."""
 SENT_BYTES_MAX = 1_100_000

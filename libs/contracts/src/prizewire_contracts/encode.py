@@ -12,8 +12,6 @@ from prizewire_contracts.ids import event_id
 from prizewire_contracts.topics import Topic, topic_of
 from prizewire_contracts.trust import MessageKey, event_signing_bytes
 
-__all__ = ["EncodedEvent", "encode", "sign_raw", "source_of"]
-
 SCHEMA_URN = "urn:prizewire:schema:"
 
 

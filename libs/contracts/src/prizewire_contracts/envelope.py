@@ -6,23 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from prizewire_contracts.text import Ascii, EventLine, Name, Word
-
-__all__ = [
-    "CONTENT_TYPE",
-    "Amount",
-    "AssetCode",
-    "CorrelationId",
-    "Data",
-    "Digest",
-    "Envelope",
-    "HexSignature",
-    "Name",
-    "Score",
-    "ServiceEnvelope",
-    "Timestamp",
-    "Version",
-]
+from prizewire_contracts.text import Ascii, EventLine, Word
 
 CONTENT_TYPE = "application/cloudevents+json"
 """The Kafka header ``content-type`` of structured mode (CloudEvents Kafka protocol binding 1.0, section 3.3)."""

@@ -12,25 +12,6 @@ from uuid import UUID
 
 from prizewire_contracts.canonical import render_checked
 
-__all__ = [
-    "NAMESPACE",
-    "derive",
-    "entry_id",
-    "event_id",
-    "http_id",
-    "match_correlation_id",
-    "payout_id_for_round",
-    "provider_key",
-    "receivable_id",
-    "refusals_id",
-    "reward_id",
-    "reward_ids",
-    "round_id",
-    "slot_id",
-    "transfer_id",
-    "transfer_ids",
-]
-
 _INTEGER_END = 2**53
 _TRANSFERS_END: Final = 2**20
 _LOW_HALF: Final = 2**64 - 1

@@ -10,19 +10,6 @@ from typing import Any
 
 from prizewire_contracts.canonical import canonical_bytes, canonical_hash
 
-__all__ = [
-    "APPROVAL_TAG",
-    "AUDIT_HEAD_TAG",
-    "COMMITMENT_TAG",
-    "EVENT_TAG",
-    "INTENT_TAG",
-    "AllowedDestination",
-    "Approval",
-    "Intent",
-    "Slot",
-    "commitment",
-]
-
 EVENT_TAG = b"prizewire:event:v1\n"
 INTENT_TAG = b"prizewire:intent:v1\n"
 APPROVAL_TAG = b"prizewire:approval:v1\n"

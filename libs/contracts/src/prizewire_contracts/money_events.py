@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["MONEY_EVENTS", "OTHER_EVENTS", "holds_money"]
-
 MONEY_EVENTS: Final = frozenset(
     f"prizewire.{name}.v1"
     for name in (

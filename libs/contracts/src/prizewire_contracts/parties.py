@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Party", "PartyRole", "distinct", "one_person"]
-
 
 class PartyRole(StrEnum):
     """What a person did for the money."""

@@ -14,24 +14,6 @@ from uuid import UUID
 
 from prizewire_money import Amount
 
-__all__ = [
-    "PROVIDER_ENTRY_POINTS",
-    "SIGNER_RAILS",
-    "VERIFIER_ENTRY_POINTS",
-    "CancelOutcome",
-    "Capabilities",
-    "Outcome",
-    "PayoutInstruction",
-    "PayoutReference",
-    "ProviderEvent",
-    "ProviderResult",
-    "Quote",
-    "RailType",
-    "RewardPayoutProvider",
-    "WebhookRefused",
-    "WebhookVerifier",
-]
-
 PROVIDER_ENTRY_POINTS = "prizewire.rails"
 """Entry point group; the name is the rail type, the object a factory ``(RailContext) -> RewardPayoutProvider``."""
 VERIFIER_ENTRY_POINTS = "prizewire.webhook_verifiers"

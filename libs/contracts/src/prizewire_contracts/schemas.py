@@ -8,8 +8,6 @@ from pathlib import Path
 from prizewire_contracts.encode import SCHEMA_URN
 from prizewire_contracts.topics import TOPICS
 
-__all__ = ["FOLDER", "render"]
-
 FOLDER = Path(__file__).parents[2] / "schemas"
 
 

@@ -18,31 +18,6 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
-__all__ = [
-    "LABEL_LENGTH_MAX",
-    "LINE_LENGTH_MAX",
-    "NAME_LENGTH_MAX",
-    "PRINTABLE",
-    "PRINTABLE_OR_EMPTY",
-    "REASON_LENGTH_MAX",
-    "Ascii",
-    "EventLine",
-    "EventReason",
-    "Label",
-    "Line",
-    "Memo",
-    "Name",
-    "Reason",
-    "Word",
-    "is_name",
-    "is_normal",
-    "is_printable",
-    "is_word",
-    "normalized",
-    "printable",
-    "printable_members",
-]
-
 NAME_LENGTH_MAX: Final = 128
 LABEL_LENGTH_MAX: Final = 128
 LINE_LENGTH_MAX: Final = 256

@@ -14,21 +14,6 @@ from prizewire_contracts.events.rewards import RewardsEvent
 from prizewire_contracts.events.settlements import SettlementEvent
 from prizewire_contracts.events.signing import SigningRequestEvent, SigningResultEvent
 
-__all__ = [
-    "AUDIT",
-    "MATCHES",
-    "PAYOUTS",
-    "PLAYERS",
-    "PROVIDER_WEBHOOKS",
-    "REWARDS",
-    "SETTLEMENTS",
-    "SIGNING_REQUESTS",
-    "SIGNING_RESULTS",
-    "TOPICS",
-    "Topic",
-    "topic_of",
-]
-
 
 @dataclass(frozen=True)
 class Topic:

@@ -16,8 +16,6 @@ from nacl.signing import SigningKey, VerifyKey
 from prizewire_contracts.canonical import render_checked
 from prizewire_contracts.intents import EVENT_TAG
 
-__all__ = ["MessageKey", "NotTrusted", "TrustStore", "TrustedKey", "event_signing_bytes", "verify_raw"]
-
 _UNSIGNED = frozenset({"signature", "traceparent"})
 USES = frozenset({"event", "intent", "approval", "audit-head"})
 

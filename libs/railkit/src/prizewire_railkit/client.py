@@ -16,8 +16,6 @@ import httpx
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Outcome, ProviderResult
 
-__all__ = ["ANSWER_BYTES_MAX", "RailAnswer", "RailClient", "RailFault"]
-
 ANSWER_BYTES_MAX = 4_000_000
 """An answer that is longer is treated as garbage."""
 _RETRY_AFTER_S_MAX = 3_600

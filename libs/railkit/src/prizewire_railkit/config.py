@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Options", "RailMisconfigured", "Secret"]
-
 _MISSING = object()
 
 

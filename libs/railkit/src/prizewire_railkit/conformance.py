@@ -27,8 +27,6 @@ from prizewire_contracts.rails import (
 )
 from prizewire_money import Amount
 
-__all__ = ["Behaviour", "RailConformance", "Stage"]
-
 POLLS_MAX = 20
 """Looks after which a payment that is under way on a stand-in must have come to its end."""
 

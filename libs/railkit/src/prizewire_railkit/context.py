@@ -7,8 +7,6 @@ from typing import Protocol
 from prizewire_money import AssetRegistry
 from prizewire_railkit.config import Options
 
-__all__ = ["Clock", "RailContext", "VerifierContext"]
-
 
 class Clock(Protocol):
     """Tells the time, aware, in UTC."""

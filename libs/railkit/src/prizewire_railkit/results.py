@@ -8,8 +8,6 @@ from prizewire_contracts.rails import Outcome, ProviderResult
 from prizewire_contracts.text import LINE_LENGTH_MAX, printable
 from prizewire_money import Amount
 
-__all__ = ["no_effect", "paid", "pending", "unknown"]
-
 
 def paid(
     *, amount: Amount, reference: str, fee: Amount | None = None, proof: Mapping[str, Any] | None = None

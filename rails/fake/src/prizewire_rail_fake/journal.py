@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-__all__ = ["Entry", "Journal"]
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS payments (
     key TEXT PRIMARY KEY, payout_id TEXT NOT NULL, attempt_no INTEGER NOT NULL, asset TEXT NOT NULL,

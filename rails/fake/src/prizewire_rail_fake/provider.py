@@ -23,8 +23,6 @@ from prizewire_rail_fake.journal import Entry, Journal
 from prizewire_rail_fake.webhooks import WebhookSender
 from prizewire_railkit import Options, RailContext, RailMisconfigured, no_effect, paid, pending, unknown
 
-__all__ = ["FakeProvider", "Scenario", "build"]
-
 _QUOTE_VALID = timedelta(minutes=5)
 
 

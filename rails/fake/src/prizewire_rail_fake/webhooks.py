@@ -20,8 +20,6 @@ from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 from prizewire_rail_fake.journal import Entry
 from prizewire_railkit import RailMisconfigured, Secret, VerifierContext
 
-__all__ = ["FakeVerifier", "WebhookSender", "build_verifier", "signed_webhook"]
-
 TOLERANCE_S: Final = 300
 _SECRET_BYTES_MIN: Final = 24
 _TIMESTAMP_DIGITS_MAX: Final = 12

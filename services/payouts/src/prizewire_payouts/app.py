@@ -45,8 +45,6 @@ from prizewire_payouts.ports import Rail
 from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule
 from prizewire_railkit import RailMisconfigured
 
-__all__ = ["build"]
-
 
 async def build(runtime: Runtime) -> Built:
     """The service over its runtime.

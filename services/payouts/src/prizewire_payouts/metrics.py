@@ -2,20 +2,6 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = [
-    "ATTEMPT_STEPS",
-    "AUTOMATIC_USED",
-    "HOLDS",
-    "METHODS",
-    "OLDEST_UNKNOWN",
-    "PAYOUTS",
-    "PAYOUTS_WAITING",
-    "PAYOUT_STEPS",
-    "RAIL_CALLS",
-    "RAIL_SECONDS",
-    "SURPRISES",
-]
-
 PAYOUT_STEPS = Counter(
     "prizewire_payout_steps_total", "Steps that payouts took, by the state reached.", ["to"]
 )

@@ -12,19 +12,6 @@ from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.events import MethodChanged
 from prizewire_payouts.domain.model import Attempt, Method, Pause, Payout
 
-__all__ = [
-    "AddressCheck",
-    "IntentCheck",
-    "MethodRecord",
-    "OpenedDetails",
-    "PayoutFilter",
-    "Rail",
-    "Store",
-    "StoredPayout",
-    "Transactions",
-    "Vault",
-]
-
 T = TypeVar("T")
 
 

@@ -10,8 +10,6 @@ from prizewire_chassis.settings import ApiSettings
 from prizewire_money import Amount, AssetRegistry, MoneyError
 from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
 
-__all__ = ["PayoutSettings", "approval_policy", "schedule"]
-
 
 class PayoutSettings(ApiSettings):
     """Settings of payouts. What is not set for Stellar only matters where a rail of that type is configured."""

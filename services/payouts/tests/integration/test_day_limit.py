@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.inbox import Incoming, Refusal
 from prizewire_chassis.testing import records
 from prizewire_contracts.topics import REWARDS
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from prizewire_money import Amount
 from prizewire_payouts.adapters.measures import measure
 from prizewire_payouts.handlers.approval import approve_payout

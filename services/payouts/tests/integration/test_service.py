@@ -15,8 +15,8 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.lifecycle import ConfigurationError, check_database, command, main, open_runtime
-from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.topics import PAYOUTS, REWARDS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.kafka import KafkaServer
@@ -25,7 +25,8 @@ from prizewire_devstack.components.stellar import PASSPHRASE
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from prizewire_payouts.app import build
 from prizewire_payouts.settings import PayoutSettings
 from prizewire_rail_fake import Journal

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from prizewire_chassis.testing import ManualClock
+from prizewire_chassis.clock import ManualClock
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import RailType
 from prizewire_money import Amount

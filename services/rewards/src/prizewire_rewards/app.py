@@ -33,8 +33,6 @@ from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools, Work
 from prizewire_rewards.settings import RewardsSettings
 
-__all__ = ["SERVICE", "build"]
-
 SERVICE = "rewards"
 
 

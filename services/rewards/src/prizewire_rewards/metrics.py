@@ -6,41 +6,6 @@ from prometheus_client import Counter, Gauge
 
 from prizewire_rewards.domain.entries import EntryState
 
-__all__ = [
-    "AUTO_WITHDRAWALS",
-    "BREACHES",
-    "CLAIMS",
-    "CLAIMS_OVERDUE",
-    "CLAIMS_PAST_DEADLINE",
-    "CLAIMS_WAITING",
-    "ENTRIES",
-    "FEE_WITHDRAWALS",
-    "LEDGER_BEHIND",
-    "LINES_BOOKED",
-    "LINES_HELD",
-    "MISMATCHES",
-    "PARTS_MISSING",
-    "PARTS_OLDEST",
-    "PAYOUTS_ENDED",
-    "PAYOUTS_REQUESTED",
-    "PLAYER_EVENTS_REFUSED",
-    "RECEIVABLES_NETTED",
-    "RECEIVABLES_OPENED",
-    "RISK_FINDINGS",
-    "ROLLED_UP",
-    "ROUNDS_BOOKED",
-    "ROUNDS_CORRECTED",
-    "ROUNDS_REFUSED",
-    "ROUNDS_UNFUNDED",
-    "ROUNDS_VOIDED",
-    "ROUND_WORK",
-    "TOPUPS",
-    "WATCHED",
-    "WATCHED_WHOLE",
-    "count_entries",
-    "count_topups",
-]
-
 ROUNDS_BOOKED = Counter(
     "prizewire_rewards_rounds_booked_total", "Rounds whose prizes were taken from a pool."
 )

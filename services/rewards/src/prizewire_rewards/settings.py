@@ -6,8 +6,6 @@ from pydantic import Field
 
 from prizewire_chassis.settings import ApiSettings
 
-__all__ = ["RewardsSettings"]
-
 
 class RewardsSettings(ApiSettings):
     """Rewards' own settings."""

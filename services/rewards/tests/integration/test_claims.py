@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_rewards.domain.campaign_settings import (
     NO_SETTINGS,
     AtDeadline,

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db.transaction import send_now
 from prizewire_chassis.inbox import Incoming, Refusal
 from prizewire_chassis.testing import records
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps
 from prizewire_rewards.domain.commands import RequestPayout
 from prizewire_rewards.domain.ledger import Account, Kind

@@ -29,7 +29,8 @@ from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from services.rewards.tests import rig
 from services.rewards.tests.rig import START, Match, player_event
 

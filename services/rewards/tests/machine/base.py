@@ -55,8 +55,6 @@ from services.rewards.tests.machine.purses import PEOPLE, Cup, Purses
 from services.rewards.tests.machine.stages import Stage
 from services.rewards.tests.rig import make_tools
 
-__all__ = ["ASSET", "GRANTED", "HOUR", "NOBODY", "Walk"]
-
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ASSET = "USDC"
 NOBODY = "dan"

@@ -18,8 +18,6 @@ from prizewire_rewards.handlers.claims import (
 from prizewire_rewards.ports import Work
 from services.rewards.tests.machine.base import Walk
 
-__all__ = ["ClaimRules", "reward_of"]
-
 
 def reward_of(walk: Walk, key: tuple[UUID, str]) -> UUID:
     """The id of somebody's prize of a round."""

@@ -14,8 +14,6 @@ from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import Gate
 from services.rewards.tests.machine.purses import PEOPLE
 
-__all__ = ["EntryRules", "entry_of"]
-
 people = st.sampled_from(PEOPLE)
 late = st.sampled_from([False, False, False, True])
 

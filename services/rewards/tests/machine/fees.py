@@ -5,8 +5,6 @@ from uuid import UUID
 
 from services.rewards.tests.machine.purses import Owed, Purses
 
-__all__ = ["Back", "Fee", "Fees", "Gate", "Session", "Topups"]
-
 
 @dataclass
 class Gate:

@@ -15,8 +15,6 @@ from services.rewards.tests.machine.payouts import RAIL
 from services.rewards.tests.machine.prizes import LIVE
 from services.rewards.tests.machine.purses import PEOPLE
 
-__all__ = ["Invariants"]
-
 ESCROWS = {Kind.ESCROW_TOPUP: Kind.TOPUP, Kind.ESCROW_WINNINGS: Kind.WINNINGS}
 
 

@@ -18,8 +18,6 @@ from prizewire_rewards.handlers.receivables import open_receivable
 from services.rewards.tests.machine.base import ASSET, GRANTED, NOBODY, Walk
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed
 
-__all__ = ["RAIL", "PayoutRules"]
-
 RAIL = "s"
 DEBTS_MAX = 80
 """More are not made up: they would swallow all that is won."""

@@ -8,8 +8,6 @@ from uuid import UUID
 from prizewire_rewards.domain.model import Settlement
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed, Purses
 
-__all__ = ["LIVE", "Asked", "Game", "House", "Prizes"]
-
 LIVE = ("open", "held")
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-__all__ = ["PEOPLE", "Cup", "Owed", "Purses"]
-
 PEOPLE = ("ann", "bob", "cat", "dan")
 
 

@@ -17,8 +17,6 @@ from services.rewards.tests.machine.fees import Gate
 from services.rewards.tests.machine.prizes import Game
 from services.rewards.tests.machine.purses import PEOPLE, Cup
 
-__all__ = ["RoundRules", "Win", "wins_of"]
-
 shares = st.dictionaries(st.sampled_from(PEOPLE), st.integers(1, 80), max_size=4)
 few = st.integers(0, 15)
 rests = st.integers(0, 60)

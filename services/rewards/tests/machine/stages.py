@@ -10,8 +10,6 @@ from prizewire_rewards.ports import Work
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import Rig
 
-__all__ = ["MemoryStage", "SqlStage", "Stage"]
-
 
 class Stage:
     """Runs work in a transaction, and reads back what it left. ``walks`` counts those that took place here."""

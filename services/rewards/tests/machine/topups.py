@@ -16,8 +16,6 @@ from prizewire_rewards.ports import Work
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.purses import PEOPLE
 
-__all__ = ["TopupRules"]
-
 RAIL = "stripe"
 sums = st.integers(1, 25)
 again = st.sampled_from([None, None, 0, 1])

@@ -15,8 +15,6 @@ from services.rewards.tests.machine.prizes import House
 from services.rewards.tests.machine.rounds import RoundRules, Win, wins_of
 from services.rewards.tests.machine.topups import TopupRules
 
-__all__ = ["RewardsMachine"]
-
 
 class RewardsMachine(Invariants, RoundRules, ClaimRules, EntryRules, TopupRules, PayoutRules):
     """All rules and invariants. A walk begins where some rounds have been settled, or it would not come far."""

@@ -35,8 +35,6 @@ from prizewire_settlement.ports import (
 )
 from prizewire_settlement.settings import Settings
 
-__all__ = ["build"]
-
 
 async def build(runtime: Runtime) -> Built:
     """Everything that this service runs.

@@ -2,18 +2,6 @@
 
 from prometheus_client import Counter, Gauge
 
-__all__ = [
-    "LINES",
-    "REFUSED",
-    "RESULTS_INCOMPLETE",
-    "RESULTS_INCOMPLETE_AGE",
-    "ROUNDS_CORRECTED",
-    "ROUNDS_FINALIZED",
-    "ROUNDS_REFUSED",
-    "ROUNDS_SETTLED",
-    "ROUNDS_VOIDED",
-]
-
 ROUNDS_SETTLED = Counter("prizewire_settlement_rounds_settled_total", "Rounds whose prizes were worked out.")
 ROUNDS_CORRECTED = Counter(
     "prizewire_settlement_rounds_corrected_total", "Settlements that superseded one of the same round."

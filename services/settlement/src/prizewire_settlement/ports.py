@@ -26,22 +26,6 @@ from prizewire_settlement.domain.model import (
 from prizewire_settlement.domain.rounds import Step
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = [
-    "Campaigns",
-    "Changes",
-    "CompetitionStore",
-    "EndedRound",
-    "EntryTerms",
-    "EventSink",
-    "Incomplete",
-    "Queries",
-    "RoundFilter",
-    "RoundRecord",
-    "RoundStore",
-    "SourceToken",
-    "SourceTokens",
-]
-
 
 @dataclass(slots=True)
 class Changes:

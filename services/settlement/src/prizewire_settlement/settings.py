@@ -7,8 +7,6 @@ from pydantic import Field
 
 from prizewire_chassis.settings import ApiSettings
 
-__all__ = ["Settings"]
-
 _BPS_PER_PERCENT: Final = 100
 
 

@@ -27,7 +27,8 @@ from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
 from services.settlement.tests.integration.conftest import competition_body, match_event, results
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from prizewire_chassis.db import Conflict, Write
 from prizewire_chassis.db.database import sqlstate
 from prizewire_contracts.ids import round_id
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_money import Asset, AssetRegistry
 from prizewire_settlement.adapters import storage
 from prizewire_settlement.adapters.campaigns import PostgresCampaigns

@@ -26,8 +26,6 @@ from prizewire_signer.handlers import Desk
 from prizewire_signer.ports import Backend
 from prizewire_signer.settings import SignerSettings
 
-__all__ = ["build", "build_desk", "build_records"]
-
 
 async def build(runtime: Runtime) -> Built:
     """Everything that runs in this process.

@@ -2,20 +2,6 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = [
-    "BACKEND_FAILURES",
-    "BREACHES",
-    "CLOSINGS",
-    "LIMIT_CEILING",
-    "LIMIT_USED",
-    "NOT_FREE_YET",
-    "OLDEST_S",
-    "REFUSALS",
-    "SIGNATURES",
-    "SIGN_SECONDS",
-    "WAITING",
-]
-
 SIGNATURES = Counter(
     "prizewire_signer_signatures_total", "Transactions signed and answered, by kind.", ["kind"]
 )

@@ -13,21 +13,6 @@ from prizewire_signer.domain.judge import DigestFacts, Facts
 from prizewire_signer.domain.model import AssetLimits, Signature, Slot, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 
-__all__ = [
-    "Answers",
-    "Backend",
-    "Book",
-    "ClosingBook",
-    "QueueState",
-    "RecordedDigest",
-    "Refusals",
-    "RequestReader",
-    "SlotDigest",
-    "Tombstone",
-    "TransactionReader",
-    "Work",
-]
-
 
 class Backend(Protocol):
     """Holds chain keys and signs with them. One folder under ``adapters/backends`` for each kind."""

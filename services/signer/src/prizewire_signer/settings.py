@@ -6,8 +6,6 @@ from pydantic import Field, SecretStr
 
 from prizewire_chassis.settings import BY_FILE_ONLY, ServiceSettings
 
-__all__ = ["SignerSettings"]
-
 
 class SignerSettings(ServiceSettings):
     """The signer's settings; a field's name in capitals is its environment variable."""

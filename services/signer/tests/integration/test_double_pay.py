@@ -20,7 +20,7 @@ from prizewire_contracts.intents import Intent
 from prizewire_devstack.components.processes import ProcessSpec, Supervisor, base_environment
 from prizewire_devstack.components.stellar import StellarChain
 from prizewire_devstack.ports import LOOPBACK, choose
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_signer.domain.model import AssetLimits
 from services.signer.tests.fakes import (
     CHANNELS,

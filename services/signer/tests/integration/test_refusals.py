@@ -6,7 +6,7 @@ from datetime import timedelta
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import MessagesRefusedEvent
 from prizewire_contracts.ids import refusals_id
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_signer.adapters.storage.refusals import DETAIL_MAX, TELL_EVERY
 from services.signer.tests.fakes import close_requested, intent, request, slot_closed
 from services.signer.tests.integration.conftest import Signer

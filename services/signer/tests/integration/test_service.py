@@ -36,7 +36,8 @@ from prizewire_devstack.components.stellar import PASSPHRASE, assets
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from prizewire_signer.adapters.tables import metadata
 from prizewire_signer.settings import SignerSettings
 from services.signer.tests import fakes

@@ -22,8 +22,6 @@ from prizewire_webhooks.entrypoints.lineage import lineage_of
 from prizewire_webhooks.entrypoints.stores import Stores
 from prizewire_webhooks.settings import WebhooksSettings
 
-__all__ = ["MIGRATIONS", "build", "run"]
-
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 

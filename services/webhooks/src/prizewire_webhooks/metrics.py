@@ -2,16 +2,6 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = [
-    "ATTEMPTS",
-    "ATTEMPT_SECONDS",
-    "DELIVERIES_OPEN",
-    "DELIVERY_SECONDS",
-    "IN_FLIGHT",
-    "PROVIDER_EVENTS",
-    "SUBSCRIPTIONS",
-]
-
 ATTEMPTS = Counter(
     "prizewire_webhook_attempts_total",
     "Attempts to deliver, by outcome: delivered, refused, failed, gone, superseded (another worker took over).",

@@ -13,17 +13,6 @@ from prizewire_webhooks.domain.decisions import Verdict
 from prizewire_webhooks.domain.model import Answer, Delivery, PublicEvent, SealedSecret, Subscription, Task
 from prizewire_webhooks.domain.states import SubscriptionState
 
-__all__ = [
-    "AddressBook",
-    "DeliveryStore",
-    "Inbound",
-    "ProviderStore",
-    "Sealer",
-    "Sender",
-    "Standing",
-    "SubscriptionStore",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

@@ -6,8 +6,6 @@ from pydantic import Field
 
 from prizewire_chassis.settings import ApiSettings
 
-__all__ = ["WebhooksSettings"]
-
 
 class WebhooksSettings(ApiSettings):
     """Common settings and this service's own."""

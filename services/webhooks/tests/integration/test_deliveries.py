@@ -15,7 +15,7 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_chassis.testing import event_bytes, heard_statements, make_key, records
 from prizewire_contracts.events.payouts import PayoutSubmitted, PayoutSubmittedEvent
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_webhooks.adapters.storage import SqlDeliveries
 from prizewire_webhooks.domain.commands import RemoveSubscription
 from prizewire_webhooks.domain.decisions import GIVE_UP_AFTER, LEASE, REFUSALS_MAX, WAITS_S

@@ -14,17 +14,16 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from standardwebhooks import Webhook
 
-from prizewire_chassis.clock import SystemClock
+from prizewire_chassis.clock import ManualClock, SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.keys import load_message_key
 from prizewire_chassis.outbox import HEADERS, Outbox
-from prizewire_chassis.testing import ManualClock
 from prizewire_contracts.events.payouts import PayoutPaidEvent
 from prizewire_contracts.topics import PAYOUTS, PROVIDER_WEBHOOKS
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, rails, serve_environment
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_rail_fake import signed_webhook
 from prizewire_rail_fake.journal import Entry
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender

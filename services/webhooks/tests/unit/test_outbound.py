@@ -9,7 +9,7 @@ import httpcore
 import pytest
 from standardwebhooks import Webhook
 
-from prizewire_chassis.testing import ManualClock
+from prizewire_chassis.clock import ManualClock
 from prizewire_webhooks.adapters.outbound import Gate, HttpSender, system_lookup
 from prizewire_webhooks.adapters.secrets import SecretBox, new_secret
 from prizewire_webhooks.domain.addresses import Target, TargetRules

@@ -17,8 +17,6 @@ from typing import Any, Final
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
-__all__ = ["AGREED_DEADLINE_S", "SETTLE_DOWN", "Agreement", "Listed", "Mark", "Memory", "compare"]
-
 AT_ONCE: Final = 100
 """Things that the other service is asked about with one request."""
 AGREED_DEADLINE_S: Final = 5.0

@@ -14,8 +14,6 @@ from typing import Any, Final
 from prizewire_devstack.agreement import SETTLE_DOWN, Item, Listed
 from prizewire_devstack.api import Api
 
-__all__ = ["COMPARISONS", "PAYOUT_GRACE", "Comparison"]
-
 PAYOUT_GRACE: Final = timedelta(minutes=5)
 """How long a payout may be on its way to payouts, and its end on the way back. Less than what is compared again in any
 case.

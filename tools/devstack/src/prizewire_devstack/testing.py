@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 import pytest
 
 from prizewire_devstack.proxies import spare_loopback
-from prizewire_devstack.waiting import NotInTimeError, eventually, eventually_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from prizewire_devstack.components.processes import Supervisor
     from prizewire_devstack.stack import Stack
 
-__all__ = ["DatabaseFactory", "Databases", "NotInTimeError", "eventually", "eventually_sync"]
 
 THROWAWAY_TOPICS = "test."
 

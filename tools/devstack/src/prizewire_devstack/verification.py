@@ -14,8 +14,6 @@ from prizewire_devstack.comparisons import COMPARISONS, Comparison
 from prizewire_devstack.routes import SERVICES_WITH_API
 from prizewire_devstack.waiting import NotInTimeError, eventually_sync
 
-__all__ = ["CHECKS_WITHIN_S", "TIMEOUT_S", "Verdict", "Verification", "verify"]
-
 TIMEOUT_S: Final = 90.0
 """How long a service may take for one page of a comparison: 30 s for a connection to its database, 60 s for a statement."""
 CHECKS_WITHIN_S: Final = 600.0

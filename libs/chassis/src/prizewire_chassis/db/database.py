@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from prizewire_chassis.db.transaction import Transaction
 
-__all__ = ["CONNECTIONS_MAX", "Database", "after_commit", "copy_rows", "is_transient", "sqlstate"]
-
 T = TypeVar("T")
 
 POOL_SIZE = 8

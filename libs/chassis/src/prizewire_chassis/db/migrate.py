@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_chassis.db.privileges import FILE, grant_privileges, read_privileges
 
-__all__ = ["migrate", "run_env"]
-
 LOCK_TIMEOUT_MS = 5_000
 """A migration that cannot get its lock gives up instead of queueing in front of every query."""
 

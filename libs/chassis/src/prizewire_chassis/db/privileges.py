@@ -11,8 +11,6 @@ from typing import Any, Final, NamedTuple
 import yaml
 from sqlalchemy import Connection, text
 
-__all__ = ["CHASSIS", "FILE", "Privileges", "Rights", "grant_privileges", "read_privileges"]
-
 FILE: Final = "privileges.yaml"
 _FIELDS: Final = frozenset({"insert", "update", "delete", "fixed"})
 

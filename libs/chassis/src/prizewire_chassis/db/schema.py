@@ -5,18 +5,6 @@ from typing import Any, Final
 
 from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4
 
-__all__ = [
-    "SEARCH_PATH",
-    "append_only",
-    "create_chassis_schema_v1",
-    "create_chassis_schema_v2",
-    "create_chassis_schema_v3",
-    "create_chassis_schema_v4",
-    "fix_search_path",
-    "guard_transitions",
-    "runtime_role",
-]
-
 SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
 """Where our functions look. ``pg_temp`` is searched first unless it is named (PostgreSQL, CREATE FUNCTION, "Writing
 SECURITY DEFINER Functions Safely"): a session's own temporary table would stand in for the one a guard reads.

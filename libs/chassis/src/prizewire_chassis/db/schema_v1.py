@@ -6,8 +6,6 @@ service calls: a test holds what all versions make together against ``tables``.
 
 from typing import Final
 
-__all__ = ["STATEMENTS"]
-
 STATEMENTS: Final = (
     """
     CREATE TABLE inbox (

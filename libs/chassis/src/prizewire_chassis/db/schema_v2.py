@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["STATEMENTS"]
-
 # The service may not delete from its inbox: an event that was applied could be applied again. What is refused leaves no
 # trace, so that nobody uses up the id of an honest event: a row goes again in the transaction that made it, or when the
 # message that it is of lies parked, which no applied one does.

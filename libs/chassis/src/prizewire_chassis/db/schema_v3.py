@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["STATEMENTS"]
-
 STATEMENTS: Final = (
     "ALTER TABLE stuck_events ADD COLUMN discarded_at timestamptz",
     "ALTER TABLE stuck_events ADD COLUMN discarded_by text",

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-__all__ = ["STATEMENTS"]
-
 STATEMENTS: Final = (
     "UPDATE consumer_offsets SET next_offset = 0 WHERE next_offset < 0",
     "ALTER TABLE consumer_offsets ADD COLUMN last_hash bytea",

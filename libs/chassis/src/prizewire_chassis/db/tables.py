@@ -21,8 +21,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-__all__ = ["ChassisTables", "chassis_tables"]
-
 
 @dataclass(frozen=True, slots=True)
 class ChassisTables:

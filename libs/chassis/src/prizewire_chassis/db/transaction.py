@@ -17,8 +17,6 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Conflict", "Read", "Row", "Transaction", "Write", "fetch", "later", "send_now"]
-
 _NAME: Final = re.compile(r"(?<!:):([a-z_]+)")
 _PART: Final = re.compile(r"\{(\d)\}")
 

@@ -6,8 +6,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AnswerModel", "Id", "Items", "Moment", "PageOf"]
-
 _Item = TypeVar("_Item")
 Id = Annotated[UUID, Field(examples=["6f9619ff-8b86-4011-b42d-00c04fc964ff"])]
 """A UUID."""

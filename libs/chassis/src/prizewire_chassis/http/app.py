@@ -32,8 +32,6 @@ from prizewire_chassis.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.codes import RefusalCode
 
-__all__ = ["build_app"]
-
 BODY_BYTES_MAX = 1_000_000
 """What a route takes that does not say otherwise (``request_max_body_size``)."""
 _DATA_EXCEPTION = "22"

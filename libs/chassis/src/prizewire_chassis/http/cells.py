@@ -3,8 +3,6 @@
 import unicodedata
 from typing import Final
 
-__all__ = ["safe_cell"]
-
 _FORMULA: Final = frozenset("=+-@\N{MINUS SIGN}")
 _CONTROL: Final = ("\t", "\r", "\n")
 

@@ -16,8 +16,6 @@ from prizewire_chassis.http.refusals import IDEMPOTENCY_HEADER, MEANINGS, guards
 from prizewire_chassis.idempotency import KEY_PATTERN
 from prizewire_chassis.problems import TITLES
 
-__all__ = ["DocumentPlugin", "openapi_document"]
-
 _METHODS: Final = frozenset({"get", "put", "post", "patch", "delete"})
 _MEDIA_TYPE: Final = "application/problem+json"
 _PARAMETERS: Final[Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]] = {

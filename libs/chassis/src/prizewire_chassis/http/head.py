@@ -16,8 +16,6 @@ from litestar.types import (
     WebSocketScope,
 )
 
-__all__ = ["Application"]
-
 
 class Application(Litestar):
     """A Litestar application that answers ``HEAD`` wherever it answers ``GET``. Its ``Allow`` headers name every method of

@@ -9,8 +9,6 @@ from litestar.types import Message, Scope
 
 from prizewire_chassis.http.limits import limit_headers
 
-__all__ = ["add_headers", "request_id_of"]
-
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _STATE: Final = "request_id"
 

@@ -29,8 +29,6 @@ from prizewire_chassis.problems import Problem
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import is_normal, is_printable, printable
 
-__all__ = ["JSON_DEPTH_MAX", "Intake", "StrictRequest", "strict_json"]
-
 JSON_DEPTH_MAX: Final = 64
 """No body here is deeper than eight; parsers end with an error of their own at about a thousand."""
 _SINGLE_HEADERS: Final = (b"idempotency-key", b"authorization", b"content-type", b"x-request-id")

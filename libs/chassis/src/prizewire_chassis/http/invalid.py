@@ -14,8 +14,6 @@ from prizewire_chassis.problems import Problem
 from prizewire_contracts.canonical import is_out_of_range
 from prizewire_contracts.codes import RefusalCode
 
-__all__ = ["invalid_request"]
-
 _BODY: Final = "body"
 _MISSING: Final = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 _NO_OBJECT: Final = "Input should be a valid dictionary or instance of "

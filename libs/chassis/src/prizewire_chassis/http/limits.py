@@ -19,8 +19,6 @@ from prizewire_chassis.metrics import HTTP_REFUSED
 from prizewire_chassis.problems import Problem
 from prizewire_contracts.text import is_name
 
-__all__ = ["LimitedAuthentication", "Limits", "Window"]
-
 WINDOW_S: Final = 60
 NAMES_MAX: Final = 100_000
 _OTHERS: Final = "\x00others"

@@ -12,8 +12,6 @@ from litestar.handlers import HTTPRouteHandler
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-__all__ = ["describe_models"]
-
 _PREFIX: Final = "#/components/schemas/"
 _KEPT: Final = frozenset({"Problem"})
 _Place = tuple[dict[str, Any], type[BaseModel], JsonSchemaMode]

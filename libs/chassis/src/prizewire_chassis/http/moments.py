@@ -7,8 +7,6 @@ from typing import Any, Final, overload
 
 from prizewire_chassis.problems import Problem
 
-__all__ = ["END_SCHEMA", "MOMENT_SCHEMA", "moment_of", "period_of"]
-
 _EARLIEST: Final = 1970
 _LATEST: Final = 9998
 _YEAR: Final = "(19[7-9][0-9]|[2-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])"

@@ -8,8 +8,6 @@ import orjson
 
 from prizewire_chassis.problems import Problem
 
-__all__ = ["LIMIT_DEFAULT", "LIMIT_MAX", "decode_cursor", "encode_cursor", "page_limit"]
-
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
 

@@ -8,8 +8,6 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Check", "Lineage", "LineageEntry", "rows_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class LineageEntry:

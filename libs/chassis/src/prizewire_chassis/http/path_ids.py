@@ -9,8 +9,6 @@ from litestar.types.internal_types import PathParameterDefinition
 
 from prizewire_contracts.text import printable
 
-__all__ = ["wrong_path_id"]
-
 _FORMS: Final = {UUID: "a UUID such as 22222222-2222-4222-8222-222222222222", int: "a whole number"}
 _SHOWN_MAX: Final = 64
 

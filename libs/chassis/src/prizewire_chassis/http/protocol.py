@@ -16,8 +16,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from prizewire_chassis.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
 from prizewire_chassis.problems import Problem
 
-__all__ = ["limited_protocol"]
-
 _ANSWER_S: Final = 5.0
 """How much later than the service itself the protocol ends a slow body: the service answers with more to read."""
 

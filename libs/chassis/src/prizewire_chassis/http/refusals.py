@@ -12,8 +12,6 @@ from litestar.handlers import HTTPRouteHandler
 
 from prizewire_chassis.auth import Machines, People
 
-__all__ = ["IDEMPOTENCY_HEADER", "MEANINGS", "Refusals", "guards_of", "possible_refusals"]
-
 Refusals = Mapping[int, Sequence[str]]
 """Stable codes by HTTP status."""
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"

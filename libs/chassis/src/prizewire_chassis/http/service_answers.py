@@ -6,17 +6,6 @@ from pydantic import Field
 
 from prizewire_chassis.http.answers import AnswerModel, Moment
 
-__all__ = [
-    "CheckAnswer",
-    "ChecksAnswer",
-    "DiscardedAnswer",
-    "LineageAnswer",
-    "LineageStep",
-    "ReplayedAnswer",
-    "StuckEventAnswer",
-    "StuckEventSummary",
-]
-
 _Service = Annotated[str, Field(examples=["settlement"])]
 _CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]
 

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
-from litestar.openapi.config import OpenAPIConfig
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,8 +32,6 @@ from prizewire_chassis.problems import Problem
 from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents, StuckState
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
-
-__all__ = ["OpenAPIConfig", "service_controller"]
 
 _REPLAY_STATUS = {
     "not_found": 404,

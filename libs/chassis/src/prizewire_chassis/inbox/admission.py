@@ -10,8 +10,6 @@ from prizewire_chassis.inbox.statements import inbox_hashes
 from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
 
-__all__ = ["AdmissionFailed", "admit"]
-
 
 class AdmissionFailed(Exception):
     """Whether an event may come in could not be said. Nobody vouches for it then, so it must not park anything."""

@@ -8,8 +8,6 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
 from prizewire_contracts.codes import RefusalCode
 
-__all__ = ["record_conflicts"]
-
 
 async def record_conflicts(
     tx: AsyncConnection,

@@ -8,8 +8,6 @@ from prizewire_chassis.stuck_events import Stuck
 from prizewire_contracts.decode import EventRefused, vouched_place
 from prizewire_contracts.trust import TrustStore
 
-__all__ = ["PORTION_BYTES_MAX", "in_chunks", "in_portions", "kept_event", "kept_message"]
-
 PORTION_BYTES_MAX = 4 * 1024 * 1024
 """How many bytes of messages are decoded, and kept if they are refused, in one go; a single message may have more."""
 

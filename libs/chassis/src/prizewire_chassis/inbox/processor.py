@@ -43,8 +43,6 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore
 
-__all__ = ["BatchProcessor"]
-
 _UNEXPECTED_TRIES = 3
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)

@@ -7,17 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch
 
-__all__ = [
-    "INBOX_FORGET",
-    "INBOX_INSERT",
-    "OFFSETS",
-    "OFFSETS_BEGIN",
-    "OFFSETS_UPSERT",
-    "VERSIONS",
-    "VERSIONS_UPSERT",
-    "inbox_hashes",
-]
-
 
 async def inbox_hashes(
     tx: AsyncConnection, *, consumer: str, keys: Collection[tuple[str, str]]

@@ -8,8 +8,6 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import EVENTS, REFUSED
 from prizewire_chassis.stuck_events import Stuck
 
-__all__ = ["Taken", "tell"]
-
 _log = get_logger(__name__)
 
 

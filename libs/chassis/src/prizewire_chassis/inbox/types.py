@@ -11,22 +11,6 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.topics import Topic
 
-__all__ = [
-    "OFFERED",
-    "Admission",
-    "ConsumerSpec",
-    "Handler",
-    "Incoming",
-    "Reached",
-    "Record",
-    "Refusal",
-    "Stopping",
-    "Unreadable",
-    "VersionRule",
-    "never",
-    "strict",
-]
-
 
 class Record(Protocol):
     """A message as Kafka gives it."""

@@ -11,8 +11,6 @@ from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, Versi
 from prizewire_chassis.stuck_events import parked_heads
 from prizewire_contracts.codes import RefusalCode
 
-__all__ = ["Overtaken", "check_versions", "store_versions"]
-
 
 class Overtaken(Conflict):
     """Another consumer applied a newer version of a subject meanwhile."""

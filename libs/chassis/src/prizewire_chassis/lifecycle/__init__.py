@@ -4,11 +4,11 @@ from prizewire_chassis.lifecycle.command import main
 from prizewire_chassis.lifecycle.process import HTTP_KEEP_ALIVE_S, ROLES, http_config, serve
 from prizewire_chassis.lifecycle.runtime import (
     Built,
-    ConfigurationError,
     Runtime,
     check_database,
     open_runtime,
 )
+from prizewire_chassis.settings import ConfigurationError
 
 __all__ = [
     "HTTP_KEEP_ALIVE_S",

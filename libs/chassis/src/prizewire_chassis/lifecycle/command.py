@@ -16,16 +16,13 @@ from prizewire_chassis.keys import UnsafeKeyFile
 from prizewire_chassis.lifecycle.process import ROLES, serve
 from prizewire_chassis.lifecycle.runtime import (
     Built,
-    ConfigurationError,
     Runtime,
     database_url,
     open_runtime,
 )
 from prizewire_chassis.lifecycle.waiting import unless_stopped, wait_for_database
 from prizewire_chassis.logging import configure
-from prizewire_chassis.settings import ServiceSettings
-
-__all__ = ["main"]
+from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 
 
 def main(

@@ -30,8 +30,6 @@ from prizewire_chassis.outbox import Relay, measure_waiting, purge_published
 from prizewire_chassis.settings import ServiceSettings
 from prizewire_chassis.stuck_events import StuckEvents
 
-__all__ = ["HTTP_KEEP_ALIVE_S", "ROLES", "http_config", "serve"]
-
 ROLES = frozenset({"http", "consumers", "relay", "jobs"})
 _OUTBOX_KEPT = timedelta(days=14)
 HTTP_KEEP_ALIVE_S = 650

@@ -24,8 +24,6 @@ from prizewire_chassis.settings import ConfigurationError, ServiceSettings
 from prizewire_contracts.trust import MessageKey, TrustStore
 from prizewire_money import AssetRegistry
 
-__all__ = ["Built", "ConfigurationError", "Runtime", "check_database", "open_runtime"]
-
 
 def database_url(text: str, *, setting: str) -> URL:
     """The URL in a setting.

@@ -7,8 +7,6 @@ from prizewire_chassis.jwks import FileKeys, KeySource, TokenKeysMalformed, UrlK
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.settings import ApiSettings, ConfigurationError, ServiceSettings
 
-__all__ = ["token_reader"]
-
 _SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: a shorter HS256 key is guessed sooner than a signature."""
 

@@ -11,8 +11,6 @@ from prizewire_chassis.db import is_transient
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.settings import ConfigurationError, NotMigrated
 
-__all__ = ["STOP_SIGNALS", "unless_stopped", "wait_for_database", "wait_for_kafka"]
-
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _PAUSE_S_MAX: Final = 5.0
 _log = get_logger(__name__)

@@ -7,8 +7,6 @@ from pydantic import Field
 from prizewire_contracts.envelope import CorrelationId, Data, Digest, ServiceEnvelope, Timestamp
 from prizewire_contracts.text import EventLine, EventReason, Word
 
-__all__ = ["AuditEvent", "AuditRecorded", "AuditRecordedEvent"]
-
 
 class AuditRecorded(Data):
     """One link of a service's audit chain.

@@ -4,25 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from prizewire_contracts.envelope import Data, Envelope, Name, Score, Version
-from prizewire_contracts.text import EventReason
-
-__all__ = [
-    "MatchClosed",
-    "MatchClosedEvent",
-    "MatchCompleted",
-    "MatchCompletedEvent",
-    "MatchCorrected",
-    "MatchCorrectedEvent",
-    "MatchEntered",
-    "MatchEnteredEvent",
-    "MatchEvent",
-    "MatchOpened",
-    "MatchOpenedEvent",
-    "MatchVoided",
-    "MatchVoidedEvent",
-    "PlayerResult",
-]
+from prizewire_contracts.envelope import Data, Envelope, Score, Version
+from prizewire_contracts.text import EventReason, Name
 
 RESULTS_PER_PART_MAX = 2_000
 """Results in one message; larger results travel in numbered parts."""

@@ -4,8 +4,6 @@ from prizewire_contracts.envelope import Data
 from prizewire_contracts.parties import PartyRole
 from prizewire_contracts.text import EventLine
 
-__all__ = ["MoneyParty"]
-
 
 class MoneyParty(Data):
     """A person, by the subject of their token, in one role towards an amount of money."""

@@ -10,55 +10,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import (
-    Amount,
-    AssetCode,
-    Data,
-    Digest,
-    Name,
-    ServiceEnvelope,
-    Timestamp,
-    Version,
-)
-from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, EventReason, Memo, Word
-
-__all__ = [
-    "Closure",
-    "MethodChanged",
-    "MethodDefaultedEvent",
-    "MethodRegisteredEvent",
-    "MethodRemovedEvent",
-    "MethodVerifiedEvent",
-    "PayoutApproved",
-    "PayoutApprovedEvent",
-    "PayoutCancelledEvent",
-    "PayoutClosed",
-    "PayoutEvent",
-    "PayoutFailedEvent",
-    "PayoutHeld",
-    "PayoutHeldEvent",
-    "PayoutPaid",
-    "PayoutPaidEvent",
-    "PayoutPending",
-    "PayoutPendingEvent",
-    "PayoutProof",
-    "PayoutRejectedEvent",
-    "PayoutReturned",
-    "PayoutReturnedEvent",
-    "PayoutSubmitted",
-    "PayoutSubmittedEvent",
-    "PayoutUnknown",
-    "PayoutUnknownEvent",
-    "TopupCompleted",
-    "TopupCompletedEvent",
-    "TopupDisputeWonEvent",
-    "TopupDisputedEvent",
-    "TopupEnded",
-    "TopupExpiredEvent",
-    "TopupFailedEvent",
-    "TopupRefundedEvent",
-    "TopupReversal",
-]
+from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, ServiceEnvelope, Timestamp, Version
+from prizewire_contracts.text import PRINTABLE, Ascii, EventLine, EventReason, Memo, Name, Word
 
 
 class _Payout(Data):

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import Data, Digest, Envelope, Name, Timestamp
-
-__all__ = ["PlayerEvent", "PlayerUpdated", "PlayerUpdatedEvent"]
+from prizewire_contracts.envelope import Data, Digest, Envelope, Timestamp
+from prizewire_contracts.text import Name
 
 
 class PlayerUpdated(Data):

@@ -10,8 +10,6 @@ from pydantic import Field
 from prizewire_contracts.envelope import Data, Digest, ServiceEnvelope
 from prizewire_contracts.text import EventLine
 
-__all__ = ["ProviderEventReceived", "ProviderEventReceivedEvent", "ProviderWebhookEvent"]
-
 
 class ProviderEventReceived(Data):
     """A provider said something. ``provider`` is the rail's name in the configuration, so that two accounts of one vendor

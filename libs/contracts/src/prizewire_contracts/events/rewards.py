@@ -11,14 +11,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from prizewire_contracts.envelope import (
-    Amount,
-    AssetCode,
-    Data,
-    HexSignature,
-    Name,
-    Version,
-)
+from prizewire_contracts.envelope import Amount, AssetCode, Data, HexSignature, Version
 from prizewire_contracts.events.parties import MoneyParty
 from prizewire_contracts.events.wallets import (
     ClaimApprovedEvent,
@@ -40,41 +33,7 @@ from prizewire_contracts.events.wallets import (
     TopupReversedEvent,
 )
 from prizewire_contracts.intents import Intent
-from prizewire_contracts.text import Ascii, EventLine, EventReason, Word, printable_members
-
-__all__ = [
-    "CampaignChanged",
-    "CampaignCreatedEvent",
-    "CampaignFunded",
-    "CampaignFundedEvent",
-    "CampaignStateChangedEvent",
-    "CampaignWithdrawn",
-    "CampaignWithdrawnEvent",
-    "PayoutCancelRequested",
-    "PayoutCancelRequestedEvent",
-    "PayoutIntentRenewed",
-    "PayoutIntentRenewedEvent",
-    "PayoutRequested",
-    "PayoutRequestedEvent",
-    "PoolExhaustedEvent",
-    "PoolLevel",
-    "PoolLowEvent",
-    "RewardAllocated",
-    "RewardAllocatedEvent",
-    "RewardExpiredEvent",
-    "RewardHeldEvent",
-    "RewardLine",
-    "RewardReleasedEvent",
-    "RewardReversedEvent",
-    "RewardState",
-    "RewardsEvent",
-    "RoundDisowned",
-    "RoundDisownedEvent",
-    "RoundRefusal",
-    "RoundRefused",
-    "RoundRefusedEvent",
-    "SealedDetails",
-]
+from prizewire_contracts.text import Ascii, EventLine, EventReason, Name, Word, printable_members
 
 
 class RewardState(StrEnum):

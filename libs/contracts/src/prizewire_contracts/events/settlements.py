@@ -5,39 +5,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from prizewire_contracts.envelope import (
-    Amount,
-    AssetCode,
-    Data,
-    Digest,
-    Name,
-    ServiceEnvelope,
-    Timestamp,
-    Version,
-)
+from prizewire_contracts.envelope import Amount, AssetCode, Data, Digest, ServiceEnvelope, Timestamp, Version
 from prizewire_contracts.events.parties import MoneyParty
-from prizewire_contracts.text import Ascii, EventReason
-
-__all__ = [
-    "LINES_PER_PART_MAX",
-    "EntryFee",
-    "Fees",
-    "RoundClosedEvent",
-    "RoundCorrected",
-    "RoundCorrectedEvent",
-    "RoundEntered",
-    "RoundEnteredEvent",
-    "RoundFinalized",
-    "RoundFinalizedEvent",
-    "RoundOpenedEvent",
-    "RoundProgress",
-    "RoundSettled",
-    "RoundSettledEvent",
-    "RoundVoided",
-    "RoundVoidedEvent",
-    "SettledLine",
-    "SettlementEvent",
-]
+from prizewire_contracts.text import Ascii, EventReason, Name
 
 LINES_PER_PART_MAX = 1_000
 """Lines in one ``round.settled``; larger settlements travel in numbered parts."""

@@ -21,33 +21,6 @@ from prizewire_contracts.envelope import (
 from prizewire_contracts.intents import Approval, Intent
 from prizewire_contracts.text import Ascii, EventLine, Word, printable_members
 
-__all__ = [
-    "CloseRefused",
-    "CloseRefusedEvent",
-    "CloseRequested",
-    "CloseRequestedEvent",
-    "Closed",
-    "ClosedEvent",
-    "DecoratedSignature",
-    "ItemRefusal",
-    "MessagesRefused",
-    "MessagesRefusedEvent",
-    "RefusedMessages",
-    "SigningCompleted",
-    "SigningCompletedEvent",
-    "SigningItem",
-    "SigningKind",
-    "SigningRefused",
-    "SigningRefusedEvent",
-    "SigningRequestEvent",
-    "SigningRequested",
-    "SigningRequestedEvent",
-    "SigningResultEvent",
-    "SlotClosed",
-    "SlotClosedEvent",
-    "SlotRef",
-]
-
 SigningKind = Literal["payment", "fee_bump", "void_slot", "restore", "reclaim"]
 SlotResult = Literal["succeeded", "failed", "expired"]
 

@@ -5,32 +5,8 @@
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from prizewire_contracts.envelope import Amount, AssetCode, Data, Name, ServiceEnvelope, Timestamp
-from prizewire_contracts.text import Ascii, EventLine, Word
-
-__all__ = [
-    "ClaimApprovedEvent",
-    "ClaimChanged",
-    "ClaimExpiredEvent",
-    "ClaimHeldEvent",
-    "ClaimOpenedEvent",
-    "ClaimRejectedEvent",
-    "EntryChanged",
-    "EntryClosedEvent",
-    "EntryEarnedEvent",
-    "EntryPaidEvent",
-    "EntryRefundedEvent",
-    "EntryRefusedEvent",
-    "FromRewards",
-    "ReceivableChanged",
-    "ReceivableOpenedEvent",
-    "ReceivableRecoveredEvent",
-    "ReceivableRestoredEvent",
-    "ReceivableWrittenOffEvent",
-    "TopupBooked",
-    "TopupCreditedEvent",
-    "TopupReversedEvent",
-]
+from prizewire_contracts.envelope import Amount, AssetCode, Data, ServiceEnvelope, Timestamp
+from prizewire_contracts.text import Ascii, EventLine, Name, Word
 
 
 class FromRewards(ServiceEnvelope):

@@ -4,8 +4,6 @@ from collections.abc import Set as AbstractSet
 
 from stellar_sdk import MuxedAccount, StrKey
 
-__all__ = ["stellar_address_kind"]
-
 
 def stellar_address_kind(address: str, *, own: AbstractSet[str] = frozenset()) -> str | None:
     """``account`` for G…, ``muxed`` for M…, ``contract`` for C…, None for anything else (SEP-23 strkeys).

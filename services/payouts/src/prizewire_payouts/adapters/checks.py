@@ -9,8 +9,6 @@ from prizewire_payouts.adapters.intents import read_intent
 from prizewire_payouts.domain.invariants import Invariant
 from prizewire_payouts.handlers.submit import request_hash
 
-__all__ = ["CHECKS"]
-
 _OPEN = "('submitting', 'pending', 'unknown')"
 _OPEN_ATTEMPT = "('opened', 'sent', 'accepted', 'ambiguous')"
 _ONE_EFFECT = text(

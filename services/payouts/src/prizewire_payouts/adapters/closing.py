@@ -17,8 +17,6 @@ from prizewire_payouts.adapters.storage import PostgresTransactions
 from prizewire_payouts.domain.policy import Schedule
 from prizewire_payouts.handlers.closing import take_close_refused, take_closed
 
-__all__ = ["Lifecycle"]
-
 # a payout that is still being submitted belongs to its worker until the lease is over
 _DUE = text(
     "WITH news AS (SELECT payout_id FROM payouts WHERE payout_id = ANY(CAST(:ids AS uuid[])) "

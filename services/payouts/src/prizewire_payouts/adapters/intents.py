@@ -11,8 +11,6 @@ from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_payouts.domain.model import Method, Payout
 
-__all__ = ["SignedIntents", "read_intent"]
-
 _INTENT: Final = TypeAdapter(Intent)
 
 

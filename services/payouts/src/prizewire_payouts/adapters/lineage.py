@@ -11,8 +11,6 @@ from prizewire_chassis.http.parts import LineageEntry
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.domain.states import CLOSING, FINAL, AttemptState
 
-__all__ = ["PayoutLineage"]
-
 SERVICE = "payouts"
 _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
 """The steps of an attempt that store a reference of its rail."""

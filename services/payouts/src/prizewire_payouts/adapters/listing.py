@@ -9,8 +9,6 @@ from sqlalchemy import Select, select, tuple_
 from prizewire_payouts.adapters.tables import payouts
 from prizewire_payouts.ports import PayoutFilter
 
-__all__ = ["listing", "stored_listing"]
-
 
 def listing(wanted: PayoutFilter) -> Select[Any]:
     """A page of payouts, newest request first; of one moment the greater id first."""

@@ -12,8 +12,6 @@ from prizewire_payouts.domain.policy import day_of
 from prizewire_payouts.domain.states import FINAL, PayoutState
 from prizewire_payouts.metrics import AUTOMATIC_USED, OLDEST_UNKNOWN, PAYOUTS, PAYOUTS_WAITING
 
-__all__ = ["measure"]
-
 _ALIVE = [state for state in PayoutState if state not in FINAL and state is not PayoutState.PAID]
 _COUNTS = text(
     "SELECT state, count(*) AS n, min(changed_at) AS oldest FROM payouts "

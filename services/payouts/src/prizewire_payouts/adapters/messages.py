@@ -22,8 +22,6 @@ from prizewire_payouts.domain.events import (
 from prizewire_payouts.domain.model import Method, Payout
 from prizewire_payouts.domain.states import PayoutState
 
-__all__ = ["method_event", "payout_events"]
-
 _ENDED: dict[PayoutState, type[Envelope]] = {
     PayoutState.FAILED: contract.PayoutFailedEvent,
     PayoutState.REJECTED: contract.PayoutRejectedEvent,

@@ -15,8 +15,6 @@ from prizewire_money import AssetRegistry
 from prizewire_payouts.ports import Rail
 from prizewire_railkit import Options, RailContext, RailMisconfigured
 
-__all__ = ["RailEntry", "build_rails", "read_rails"]
-
 Factory = Callable[[RailContext], RewardPayoutProvider]
 
 

@@ -11,19 +11,6 @@ from prizewire_payouts.domain.change import Change
 from prizewire_payouts.domain.model import Attempt, Method, MethodState, Pause, PauseScope, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
-__all__ = [
-    "ATTEMPT_COLUMNS",
-    "PAYOUT_BIRTH",
-    "PAYOUT_COLUMNS",
-    "attempt_from",
-    "attempt_json",
-    "dumps",
-    "method_from",
-    "pause_from",
-    "payout_from",
-    "payout_json",
-]
-
 PAYOUT_BIRTH: dict[str, str] = {
     "payout_id": "uuid",
     "correlation_id": "text",

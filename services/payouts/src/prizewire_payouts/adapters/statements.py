@@ -4,25 +4,6 @@ from sqlalchemy import TextClause, text
 
 from prizewire_payouts.adapters import rows, tables
 
-__all__ = [
-    "ADD_AUTOMATIC_USE",
-    "INSERT_ATTEMPTS",
-    "INSERT_ATTEMPT_STEPS",
-    "INSERT_PAYOUTS",
-    "INSERT_STEPS",
-    "LATEST_ATTEMPTS",
-    "LOCK_APPROVED",
-    "LOCK_AUTOMATIC_USE",
-    "LOCK_EXPIRED",
-    "LOCK_UNROUTED",
-    "LOCK_WATCHED",
-    "LOOK_NOW",
-    "SHARED",
-    "STEP_PAYOUTS",
-    "UPDATE_ATTEMPTS",
-    "UPDATE_PAYOUTS",
-]
-
 
 def _record(columns: dict[str, str]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())

@@ -22,8 +22,6 @@ from prizewire_payouts.domain.states import AttemptState, PayoutState
 from prizewire_payouts.metrics import ATTEMPT_STEPS, HOLDS, PAYOUT_STEPS
 from prizewire_payouts.ports import MethodRecord, PayoutFilter, Store, StoredPayout
 
-__all__ = ["PostgresStore", "PostgresTransactions"]
-
 T = TypeVar("T")
 
 

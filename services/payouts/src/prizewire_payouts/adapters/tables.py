@@ -29,20 +29,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_chassis.db import chassis_tables
 
-__all__ = [
-    "approvals",
-    "attempt_transitions",
-    "attempts",
-    "automatic_use",
-    "chassis",
-    "metadata",
-    "method_changes",
-    "methods",
-    "pauses",
-    "payout_transitions",
-    "payouts",
-]
-
 metadata = MetaData()
 chassis = chassis_tables(metadata)
 

@@ -24,8 +24,6 @@ from prizewire_contracts.intents import commitment
 from prizewire_payouts.domain.model import Method
 from prizewire_payouts.ports import OpenedDetails
 
-__all__ = ["SALT_BYTES", "DetailsVault"]
-
 SALT_BYTES = 32
 _NONCE_BYTES = 12
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")

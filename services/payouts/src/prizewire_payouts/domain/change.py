@@ -8,8 +8,6 @@ from prizewire_payouts.domain.events import CloseAsked, PayoutFact
 from prizewire_payouts.domain.model import Attempt, Payout
 from prizewire_payouts.domain.states import AttemptState, PayoutState, check_attempt_edge, check_payout_edge
 
-__all__ = ["AttemptStep", "Change", "Fact", "Step"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:

@@ -9,8 +9,6 @@ from uuid import UUID
 from prizewire_money import Amount
 from prizewire_payouts.domain.parties import Party
 
-__all__ = ["Allowed", "AskCancel", "Command", "IntentTerms", "Rejection", "RenewIntent", "RequestPayout"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:

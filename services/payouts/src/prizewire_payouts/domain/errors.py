@@ -14,20 +14,6 @@ PayoutError                     payout_error
 Each carries a stable ``code``. None is worth a retry with the same input.
 """
 
-__all__ = [
-    "ON_ITS_WAY",
-    "ApprovalRefused",
-    "CancelRefused",
-    "IllegalTransition",
-    "MethodError",
-    "NotEnded",
-    "PauseRefused",
-    "PayoutError",
-    "PayoutNotFound",
-    "ReviewNotFound",
-    "ReviewRefused",
-]
-
 
 class PayoutError(Exception):
     """The root of this tree; ``code`` is stable."""

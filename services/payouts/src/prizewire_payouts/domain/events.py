@@ -9,20 +9,6 @@ from uuid import UUID
 from prizewire_money import Amount
 from prizewire_payouts.domain.states import PayoutState
 
-__all__ = [
-    "Approved",
-    "CloseAsked",
-    "Ended",
-    "Held",
-    "MethodChanged",
-    "Paid",
-    "PayoutFact",
-    "Pending",
-    "Returned",
-    "Submitted",
-    "Unknown",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:

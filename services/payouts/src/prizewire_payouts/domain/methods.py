@@ -9,19 +9,6 @@ from prizewire_payouts.domain.commands import Allowed
 from prizewire_payouts.domain.errors import MethodError
 from prizewire_payouts.domain.model import Method, MethodState
 
-__all__ = [
-    "MEMO_BYTES_MAX",
-    "METHOD_RAILS",
-    "MethodTerms",
-    "allows",
-    "mask",
-    "method_type_for_rail",
-    "read_details",
-    "with_default",
-    "without",
-    "without_default",
-]
-
 MEMO_BYTES_MAX = 28
 """The longest memo text of a Stellar transaction (`string text<28>` in Stellar's XDR, Stellar-transaction.x)."""
 METHOD_RAILS: dict[str, str] = {"stellar": "stellar", "fake": "fake"}

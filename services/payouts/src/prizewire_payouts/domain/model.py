@@ -11,8 +11,6 @@ from prizewire_money import Amount, InvalidAmount
 from prizewire_payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.domain.states import AttemptState, PayoutState
 
-__all__ = ["Attempt", "Method", "MethodState", "Pause", "PauseScope", "Payout"]
-
 
 class MethodState(StrEnum):
     """Whether a payout method may be used."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["REGISTRANT", "Party", "first_role"]
-
 Party = tuple[str, str]
 """Role and subject, as ``prizewire_contracts.parties`` has them."""
 REGISTRANT: Final = "registrant"

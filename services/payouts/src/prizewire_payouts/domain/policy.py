@@ -7,17 +7,6 @@ from uuid import UUID
 
 from prizewire_money import Amount
 
-__all__ = [
-    "ABOVE_DAY_LIMIT",
-    "METHOD_BY_STAFF",
-    "ONE_PERSON",
-    "ApprovalPolicy",
-    "DayAllowance",
-    "Hold",
-    "Schedule",
-    "day_of",
-]
-
 ABOVE_DAY_LIMIT = "above_day_limit"
 """The reason of a hold: the day's limit of what goes without a person would be passed."""
 METHOD_BY_STAFF = "method_registered_by_staff"

@@ -7,19 +7,6 @@ from enum import StrEnum
 
 from prizewire_payouts.domain.errors import IllegalTransition
 
-__all__ = [
-    "ATTEMPT_EDGES",
-    "ATTEMPT_OPEN",
-    "CLOSING",
-    "FINAL",
-    "PAYOUT_EDGES",
-    "AttemptState",
-    "PayoutState",
-    "check_attempt_edge",
-    "check_payout_edge",
-    "final_of",
-]
-
 
 class PayoutState(StrEnum):
     """Where a payout stands. ``closing_x`` waits for the signer's tombstone and then becomes ``x``."""

@@ -11,23 +11,6 @@ from prizewire_payouts.domain.parties import first_role
 from prizewire_payouts.domain.policy import ABOVE_DAY_LIMIT, ApprovalPolicy, DayAllowance, Hold
 from prizewire_payouts.domain.states import CLOSING, FINAL, PayoutState, final_of
 
-__all__ = [
-    "INTENT_EXPIRED",
-    "REJECTED_BY_APPROVER",
-    "approve",
-    "ask_cancel",
-    "check_approver",
-    "close",
-    "close_refused",
-    "ended",
-    "finish_closing",
-    "first_decision",
-    "hold",
-    "reject",
-    "tell_expiry",
-    "tell_paid",
-]
-
 INTENT_EXPIRED = "intent_expired"
 """The reason on ``payout.held`` that asks rewards to renew the intent."""
 REJECTED_BY_APPROVER = "rejected_by_approver"

@@ -38,8 +38,6 @@ from prizewire_payouts.handlers.hints import Hint, take_hints
 from prizewire_payouts.handlers.requests import Rules, take_commands
 from prizewire_payouts.ports import Store
 
-__all__ = ["HintsConsumer", "RewardsConsumer", "hints_spec", "rewards_spec"]
-
 CONSUMER = "payouts.rewards"
 HINTS_CONSUMER = "payouts.provider-webhooks"
 _TYPES = frozenset(

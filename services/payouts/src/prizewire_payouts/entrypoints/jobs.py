@@ -24,8 +24,6 @@ from prizewire_payouts.handlers.submit import commit_attempts
 from prizewire_payouts.metrics import RAIL_CALLS, RAIL_SECONDS, SURPRISES
 from prizewire_payouts.ports import IntentCheck, Rail, Store, Transactions, Vault
 
-__all__ = ["RailWorker", "housekeeping_job"]
-
 _IDLE_S = 0.5
 _HOUSEKEEPING_S = 5.0
 _UNKNOWN = ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.OUTCOME_UNKNOWN)

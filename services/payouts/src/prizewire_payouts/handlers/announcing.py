@@ -11,8 +11,6 @@ from prizewire_payouts.domain.states import PayoutState
 from prizewire_payouts.domain.steps import ended, tell_paid
 from prizewire_payouts.ports import Store
 
-__all__ = ["announce_end"]
-
 _WITHOUT_EFFECT = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})
 _PAID = frozenset({PayoutState.PAID, PayoutState.RETURNED})
 

@@ -14,8 +14,6 @@ from prizewire_payouts.domain.steps import approve, ask_cancel, check_approver, 
 from prizewire_payouts.handlers.routing import route
 from prizewire_payouts.ports import Rail, Store
 
-__all__ = ["Decision", "approve_payout", "cancel_payout", "reject_payout"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:

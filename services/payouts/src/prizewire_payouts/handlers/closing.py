@@ -9,8 +9,6 @@ from prizewire_payouts.domain.states import CLOSING, FINAL
 from prizewire_payouts.domain.steps import close_refused, finish_closing
 from prizewire_payouts.ports import Store
 
-__all__ = ["take_close_refused", "take_closed"]
-
 
 async def take_closed(store: Store, *, payout_id: UUID, closure: str, cause: str, now: datetime) -> bool:
     """The signer will never sign for this payout again. ``closure`` is its signed event, whole.

@@ -7,8 +7,6 @@ from uuid import UUID
 
 from prizewire_payouts.ports import Store
 
-__all__ = ["Hint", "take_hints"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:

@@ -8,8 +8,6 @@ from prizewire_payouts.domain.steps import tell_expiry
 from prizewire_payouts.handlers.routing import route
 from prizewire_payouts.ports import Rail, Store
 
-__all__ = ["reroute", "tell_expired"]
-
 _BATCH = 200
 
 

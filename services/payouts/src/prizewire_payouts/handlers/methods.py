@@ -11,8 +11,6 @@ from prizewire_payouts.domain.methods import MethodTerms, with_default, without,
 from prizewire_payouts.domain.model import Method, MethodState
 from prizewire_payouts.ports import MethodRecord, OpenedDetails, Store, Vault
 
-__all__ = ["Registered", "make_default", "register", "remove"]
-
 ACTIVE_MAX = 20
 """Active methods that one player may have."""
 

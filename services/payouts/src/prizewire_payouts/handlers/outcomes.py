@@ -16,8 +16,6 @@ from prizewire_payouts.domain.states import ATTEMPT_OPEN, AttemptState, PayoutSt
 from prizewire_payouts.domain.steps import close, tell_expiry, tell_paid
 from prizewire_payouts.ports import Rail, Store
 
-__all__ = ["Answer", "Look", "Surprise", "record_answers", "take_watched"]
-
 _OPEN = frozenset({PayoutState.SUBMITTING, PayoutState.PENDING, PayoutState.UNKNOWN})
 _PROOF = ("tx_hash", "ledger", "op", "reference")
 

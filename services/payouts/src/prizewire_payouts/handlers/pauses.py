@@ -9,8 +9,6 @@ from prizewire_payouts.domain.errors import PauseRefused
 from prizewire_payouts.domain.model import Pause, PauseScope
 from prizewire_payouts.ports import Store
 
-__all__ = ["pause", "resume"]
-
 
 async def pause(
     store: Store,

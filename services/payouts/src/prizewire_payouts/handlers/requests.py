@@ -18,8 +18,6 @@ from prizewire_payouts.domain.steps import ask_cancel, first_decision
 from prizewire_payouts.handlers.routing import route
 from prizewire_payouts.ports import Rail, Store
 
-__all__ = ["Rules", "take_commands"]
-
 _RENEWABLE = frozenset({PayoutState.REQUESTED, PayoutState.HELD, PayoutState.APPROVED})
 
 

@@ -11,8 +11,6 @@ from prizewire_payouts.domain.states import PayoutState
 from prizewire_payouts.domain.steps import close
 from prizewire_payouts.ports import Rail
 
-__all__ = ["choose", "route", "serves"]
-
 
 def choose(*, payout: Payout, rails: Sequence[Rail]) -> str | PayoutCode:
     """The first rail, in the order of the configuration, that can carry this payout; else the code that says why

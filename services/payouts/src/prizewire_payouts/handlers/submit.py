@@ -20,8 +20,6 @@ from prizewire_payouts.domain.steps import close, tell_expiry
 from prizewire_payouts.handlers.routing import serves
 from prizewire_payouts.ports import IntentCheck, Rail, Store, Vault
 
-__all__ = ["commit_attempts", "request_hash"]
-
 
 async def commit_attempts(
     store: Store,

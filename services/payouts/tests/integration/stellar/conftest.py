@@ -51,7 +51,8 @@ from prizewire_devstack.components.processes import ProcessSpec, Supervisor, bas
 from prizewire_devstack.components.stellar import PASSPHRASE, StellarChain
 from prizewire_devstack.home import repository_root
 from prizewire_devstack.ports import LOOPBACK, choose
-from prizewire_devstack.testing import DatabaseFactory, eventually
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_devstack.waiting import eventually
 from prizewire_money import Amount
 from prizewire_payouts.adapters.stellar import StellarParts, Tuning, build_stellar
 from prizewire_payouts.adapters.stellar.rpc import StellarRpc

@@ -16,7 +16,7 @@ from prizewire_contracts.encode import encode, sign_raw
 from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedEvent, RefusedMessages
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_payouts.adapters.stellar.store.answers import REFUSALS_MAX, WAIT_MAX
 from prizewire_payouts.domain.stellar.model import AccountQuery, Attempt
 from prizewire_payouts.domain.stellar.states import AttemptState

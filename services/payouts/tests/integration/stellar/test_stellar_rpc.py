@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from prizewire_devstack.testing import eventually
+from prizewire_devstack.waiting import eventually
 from prizewire_payouts.adapters.stellar.rpc import StellarRpc
 from prizewire_payouts.domain.stellar.model import AccountQuery, ChainAsset
 from prizewire_payouts.handlers.stellar.ports import RpcUnavailable

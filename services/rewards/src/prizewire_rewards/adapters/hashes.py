@@ -4,8 +4,6 @@ import hashlib
 import hmac
 import re
 
-__all__ = ["KeyedHasher"]
-
 _KEY = re.compile(r"[0-9a-f]{64}")
 _TAG = "prizewire.player."
 

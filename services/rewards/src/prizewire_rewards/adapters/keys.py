@@ -13,8 +13,6 @@ from prizewire_contracts.trust import MessageKey, TrustStore
 from prizewire_money import Asset, AssetRegistry
 from prizewire_rewards.domain.model import Line
 
-__all__ = ["CanonicalDigest", "CanonicalStream", "MessageKeySigner", "TrustedClosures"]
-
 
 class MessageKeySigner:
     """Signs intents."""

@@ -40,8 +40,6 @@ from prizewire_rewards.domain.events import (
 )
 from prizewire_rewards.domain.model import Payout, Reward, Settlement
 
-__all__ = ["OutboxMessages"]
-
 _MOVED: Final[Mapping[Told, type[wallets.FromRewards]]] = {
     Told.ALLOCATED: wire.RewardAllocatedEvent,
     Told.RELEASED: wire.RewardReleasedEvent,

@@ -8,8 +8,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from prizewire_rewards.domain.player_sources import FactGroup, PlayerSource, SourceKey
 
-__all__ = ["load_player_sources"]
-
 _Visible = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
 _PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.payout_rules import FeeBearer, PayoutRule, PayoutRules
 
-__all__ = ["load_payout_rules"]
-
 _BPS_MAX = 10_000
 
 

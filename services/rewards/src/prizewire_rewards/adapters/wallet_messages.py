@@ -9,8 +9,6 @@ from prizewire_contracts.events import wallets as wire
 from prizewire_rewards.domain.entries import EntryState
 from prizewire_rewards.domain.events import EntryMoved, TopupMoved
 
-__all__ = ["entry_event", "topup_event"]
-
 Wire = Callable[[str, int], str]
 """The decimal text of an asset's minor units."""
 

@@ -9,36 +9,6 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Payout, Receivable, Reward, Settlement
 from prizewire_rewards.domain.states import RewardState
 
-__all__ = [
-    "Credit",
-    "check_lines",
-    "check_settlement",
-    "check_sums",
-    "claim_move",
-    "claimable_of",
-    "credits_of",
-    "fee_moves",
-    "finality_moves",
-    "funding_move",
-    "given_back_move",
-    "lifted_move",
-    "opened_move",
-    "paid_moves",
-    "pays",
-    "pool_of",
-    "prize_move",
-    "recovery_moves",
-    "requested_move",
-    "reserve_of",
-    "reserved_moves",
-    "restored_move",
-    "returned_move",
-    "source_of",
-    "unclaimed_move",
-    "withdrawal_move",
-    "written_off_move",
-]
-
 WORLD = "world"
 PLATFORM = "platform"
 ORGANIZER = "organizer"

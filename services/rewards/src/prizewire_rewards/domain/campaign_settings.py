@@ -6,18 +6,6 @@ from typing import Final
 
 from prizewire_rewards.domain.errors import InvalidRequest
 
-__all__ = [
-    "COUNT_MAX",
-    "NO_SETTINGS",
-    "SPAN_S_MAX",
-    "AtDeadline",
-    "CampaignSettings",
-    "Caps",
-    "ClaimSettings",
-    "RiskThresholds",
-    "Velocity",
-]
-
 DAY_S: Final = 86_400
 SPAN_S_MAX: Final = 5 * 365 * DAY_S
 """The longest that a claim may stay open, be reviewed, or look back."""

@@ -8,8 +8,6 @@ from uuid import UUID
 
 from prizewire_rewards.domain.campaign_settings import Caps
 
-__all__ = ["OWN_SETTINGS", "CapCode", "CapKey", "CapLine", "broken_cap", "keys_of"]
-
 
 class CapCode(StrEnum):
     """Why a line is held: stable codes, in the order in which they are looked at."""

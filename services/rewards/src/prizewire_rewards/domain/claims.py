@@ -12,9 +12,6 @@ from uuid import UUID
 
 from prizewire_rewards.domain.risk import Finding
 
-__all__ = ["CLAIM_EDGES", "CLAIM_LIVE", "CLAIM_START", "CLAIM_SYSTEM", "Claim", "ClaimCode", "ClaimState"]
-
-
 CLAIM_SYSTEM: Final = "rewards"
 """Who decided where no person did."""
 

@@ -13,41 +13,6 @@ from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.domain.topups import ReversalKind
 from prizewire_rewards.domain.withdrawals import Schedule
 
-__all__ = [
-    "AskWithdrawal",
-    "CancelPayout",
-    "ChangeCampaign",
-    "CloseEntry",
-    "ClosePayout",
-    "Command",
-    "CorrectRound",
-    "CreateCampaign",
-    "CreateFunding",
-    "CreditTopup",
-    "DecideHeld",
-    "EnterRound",
-    "EntryCommand",
-    "FinalizeRound",
-    "FundCampaign",
-    "MarkPaid",
-    "MarkReturned",
-    "MoveFunding",
-    "OpenEntry",
-    "OperatorPayout",
-    "RecordMethod",
-    "RenewIntent",
-    "RequestPayout",
-    "ReverseTopup",
-    "SetCampaignSettings",
-    "SettleRound",
-    "TellPlayers",
-    "TopupCommand",
-    "VoidRound",
-    "WinDispute",
-    "WithdrawFromCampaign",
-    "WriteOff",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRound:

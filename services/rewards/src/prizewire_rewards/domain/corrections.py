@@ -14,17 +14,6 @@ from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Delivery, Line, Reward, Settlement
 from prizewire_rewards.domain.states import REWARD_EDGES, RewardState, step
 
-__all__ = [
-    "GONE_LINE_BITS",
-    "Paid",
-    "Shortfall",
-    "Taken",
-    "pay_short",
-    "place_gone",
-    "take_back",
-    "void_back",
-]
-
 GONE_LINE_BITS: Final = 17
 """A prize that was taken away stands on line -(version * 2^17 + its line): on none that is or will be in use."""
 _NO_MOVE: Final = frozenset({RewardState.HELD})

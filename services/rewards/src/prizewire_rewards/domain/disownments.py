@@ -14,20 +14,6 @@ from prizewire_rewards.domain.fees import FeeSource
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 from prizewire_rewards.domain.model import Settlement
 
-__all__ = [
-    "DISOWNMENT_EDGES",
-    "DISOWNMENT_START",
-    "Concern",
-    "Disownment",
-    "DisownmentState",
-    "FeesBack",
-    "ReturnedFee",
-    "SumOf",
-    "TakenBack",
-    "decided",
-    "fees_back",
-]
-
 
 class DisownmentState(StrEnum):
     """Where a disownment stands; the values are those on the wire."""

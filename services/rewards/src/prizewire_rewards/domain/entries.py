@@ -10,22 +10,6 @@ from uuid import UUID
 from prizewire_rewards.domain.booking import PLATFORM
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = [
-    "ENTRY_EDGES",
-    "ENTRY_START",
-    "NOT_REFUNDABLE",
-    "ChangedEntry",
-    "Entry",
-    "EntryEnd",
-    "EntryRound",
-    "EntryState",
-    "earned_moves",
-    "held_moves",
-    "refunded_moves",
-    "reversed_moves",
-    "split_fee",
-]
-
 NOT_REFUNDABLE: Final = "not_refundable"
 """Why a void gives an entry nothing back: it was paid in points."""
 

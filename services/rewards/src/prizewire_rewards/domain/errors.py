@@ -17,16 +17,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-__all__ = [
-    "IllegalTransition",
-    "InsufficientBalance",
-    "InvalidRequest",
-    "NeverBookable",
-    "NotFound",
-    "Refused",
-    "RewardsError",
-]
-
 
 class RewardsError(Exception):
     """The root of this tree; ``code`` is stable."""

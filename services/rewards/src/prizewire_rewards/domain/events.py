@@ -15,27 +15,6 @@ from prizewire_rewards.domain.entries import Entry
 from prizewire_rewards.domain.model import Campaign, Payout, Receivable, RefusedRound, Reward, Settlement
 from prizewire_rewards.domain.topups import Topup
 
-__all__ = [
-    "CampaignChanged",
-    "CampaignFunded",
-    "CampaignWithdrawn",
-    "ClaimMoved",
-    "EntryMoved",
-    "Event",
-    "IntentRenewed",
-    "OwedStep",
-    "PayoutAsked",
-    "PayoutCancelAsked",
-    "PoolExhausted",
-    "PoolLow",
-    "ReceivableChanged",
-    "RewardsMoved",
-    "RoundDisowned",
-    "RoundRefused",
-    "Told",
-    "TopupMoved",
-]
-
 
 class Told(StrEnum):
     """What is told of prizes; the values are those in the event's type."""

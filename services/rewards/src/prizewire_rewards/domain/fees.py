@@ -11,18 +11,6 @@ from prizewire_rewards.domain.booking import ORGANIZER, PLATFORM, WORLD
 from prizewire_rewards.domain.errors import InvalidRequest
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = [
-    "WITHDRAWAL_EDGES",
-    "WITHDRAWAL_START",
-    "FeeBalance",
-    "FeeSource",
-    "FeeWithdrawal",
-    "WithdrawalState",
-    "decided",
-    "source_account",
-    "withdrawal_move",
-]
-
 
 class FeeSource(StrEnum):
     """Whose fees; the values are those on the wire."""

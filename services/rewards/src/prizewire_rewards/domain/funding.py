@@ -10,17 +10,6 @@ from prizewire_rewards.domain.booking import WORLD
 from prizewire_rewards.domain.errors import InvalidRequest
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = [
-    "INTAKE_MAX",
-    "TOPUP_INTAKE_MAX",
-    "Destination",
-    "FundingAccount",
-    "added_move",
-    "check_destination",
-    "check_intake",
-    "withdrawn_move",
-]
-
 INTAKE_MAX: Final = 2**62
 """What may come in from outside in one asset, in all: no sum of an account, nor of all of them, can pass 64 bits. The
 database refuses more (``ledger_intake_limit``)."""

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Invariant", "Seen", "StagedSeen"]
-
 
 class Invariant(StrEnum):
     """Each is checked on its own over HTTP and by a job."""

@@ -13,23 +13,6 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
-__all__ = [
-    "EDGES",
-    "EDGE_OF",
-    "KINDS",
-    "OF_DISOWNED",
-    "REDEEMABLE_ONLY",
-    "Account",
-    "Bound",
-    "Edge",
-    "Kind",
-    "Move",
-    "Transfer",
-    "TransferType",
-    "deltas",
-    "reachable",
-]
-
 
 class Bound(StrEnum):
     """How far a balance may go."""

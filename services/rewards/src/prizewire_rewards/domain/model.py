@@ -18,22 +18,6 @@ from prizewire_rewards.domain.states import (
     RoundState,
 )
 
-__all__ = [
-    "Campaign",
-    "Delivery",
-    "Line",
-    "Method",
-    "Payout",
-    "Phase",
-    "Receivable",
-    "RefusedRound",
-    "Reward",
-    "Round",
-    "RoundWork",
-    "Settlement",
-    "Transition",
-]
-
 
 class Delivery(StrEnum):
     """What follows once a prize is final."""

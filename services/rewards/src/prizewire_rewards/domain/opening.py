@@ -9,19 +9,6 @@ from prizewire_rewards.domain.errors import InvalidRequest
 from prizewire_rewards.domain.funding import check_intake
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = [
-    "OPENING_BUCKETS",
-    "Found",
-    "Opening",
-    "OpeningKey",
-    "Reconciliation",
-    "Refusal",
-    "SumKey",
-    "judge",
-    "opening_move",
-    "source_of",
-]
-
 OPENING_BUCKETS: Final[Mapping[str, Kind]] = {"winnings": Kind.WINNINGS, "topup": Kind.TOPUP}
 """Where an opening balance may go, by the name that an import uses."""
 

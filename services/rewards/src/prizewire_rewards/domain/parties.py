@@ -5,18 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-__all__ = [
-    "NOBODY",
-    "Behind",
-    "Party",
-    "campaign_source",
-    "funding_source",
-    "player_source",
-    "settings_writers",
-    "sorted_parties",
-    "with_releasers",
-]
-
 Party = tuple[str, str]
 """Role and subject, as ``prizewire_contracts.parties`` has them."""
 

@@ -8,8 +8,6 @@ from typing import Final
 from prizewire_money import Asset
 from prizewire_rewards.domain.errors import InvalidRequest
 
-__all__ = ["FeeBearer", "PayoutRule", "PayoutRules"]
-
 BPS: Final = 10_000
 RAIL_FEE_MAX_UNITS: Final = 100
 """The most that a rail may charge for one payout, in units of the fee's asset, where no rule says otherwise."""

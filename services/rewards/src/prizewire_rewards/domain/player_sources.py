@@ -8,8 +8,6 @@ from typing import Final
 
 from prizewire_rewards.domain.errors import Refused
 
-__all__ = ["GROUPS", "FactGroup", "PlayerSource", "SourceKey", "signing_key"]
-
 
 class FactGroup(StrEnum):
     """What a source may tell."""

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["FACTS", "KycState", "PlayerFacts", "newest"]
-
 
 class KycState(StrEnum):
     """How far a player's identity was checked."""

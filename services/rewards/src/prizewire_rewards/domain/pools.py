@@ -5,8 +5,6 @@ from dataclasses import replace
 from prizewire_rewards.domain.events import PoolLow
 from prizewire_rewards.domain.model import Campaign
 
-__all__ = ["watch_level"]
-
 
 def watch_level(campaign: Campaign, *, cause: str | None = None) -> tuple[Campaign, PoolLow | None]:
     """The campaign with its level noted, and what to tell of it. To be asked after what it holds, or its low-water

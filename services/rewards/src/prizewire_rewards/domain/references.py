@@ -7,8 +7,6 @@ from uuid import UUID
 from prizewire_money import Asset
 from prizewire_rewards.domain.errors import InvalidRequest
 
-__all__ = ["EarlierBooking", "check_reference"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierBooking:

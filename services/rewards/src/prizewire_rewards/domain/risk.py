@@ -14,8 +14,6 @@ from prizewire_money import Amount, Asset
 from prizewire_rewards.domain.campaign_settings import RiskThresholds
 from prizewire_rewards.domain.players import KycState
 
-__all__ = ["RULES", "Facts", "Finding", "Rule", "RuleName", "Verdict", "assess", "together", "verdict_of"]
-
 
 class RuleName(StrEnum):
     """The rules by name: also the classes in metrics."""

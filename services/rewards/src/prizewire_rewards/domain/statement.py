@@ -9,8 +9,6 @@ from typing import NamedTuple
 from prizewire_rewards.domain.ledger import Kind, TransferType
 from prizewire_rewards.domain.views import CATEGORY_OF, Category, Entry
 
-__all__ = ["BUCKETS", "Statement", "StatementLine", "Total"]
-
 BUCKETS = (Kind.WINNINGS, Kind.TOPUP, Kind.PENDING)
 """The buckets of a wallet, in the order in which they are shown."""
 

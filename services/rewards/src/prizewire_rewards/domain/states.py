@@ -6,26 +6,6 @@ from typing import Final, TypeVar
 
 from prizewire_rewards.domain.errors import IllegalTransition
 
-__all__ = [
-    "ACCEPTS_PRIZES",
-    "BOOKED_REWARDS",
-    "CAMPAIGN_EDGES",
-    "CAMPAIGN_START",
-    "GONE_REWARDS",
-    "PAYOUT_EDGES",
-    "PAYOUT_FINAL",
-    "PAYOUT_START",
-    "REWARD_EDGES",
-    "REWARD_START",
-    "ROUND_EDGES",
-    "ROUND_START",
-    "CampaignState",
-    "PayoutState",
-    "RewardState",
-    "RoundState",
-    "step",
-]
-
 
 class CampaignState(StrEnum):
     """Where a campaign stands."""

@@ -7,8 +7,6 @@ from typing import Final
 from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.states import PayoutState, RewardState
 
-__all__ = ["CHANGING", "STATUS_OF", "Status", "of_claim", "of_entry", "of_payout", "of_prize", "types_with"]
-
 
 class Status(StrEnum):
     """What became of an entry's money. Of the types in ``CHANGING`` it is the present state of the payout, the entry

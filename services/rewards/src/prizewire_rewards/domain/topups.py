@@ -7,14 +7,6 @@ from uuid import UUID
 from prizewire_rewards.domain.booking import WORLD
 from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
 
-__all__ = [
-    "Reversal",
-    "ReversalKind",
-    "Topup",
-    "credited_move",
-    "reversed_move",
-]
-
 
 class ReversalKind(StrEnum):
     """Why money that was paid in went back."""

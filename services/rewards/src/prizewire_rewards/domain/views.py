@@ -12,29 +12,6 @@ from prizewire_rewards.domain.ledger import TransferType
 from prizewire_rewards.domain.states import PayoutState, RewardState
 from prizewire_rewards.domain.statuses import Status
 
-__all__ = [
-    "CATEGORY_OF",
-    "SCAN_MAX",
-    "SHEET_AMOUNTS",
-    "BalanceSheet",
-    "CampaignView",
-    "Category",
-    "Entry",
-    "EntryFilter",
-    "EntryPage",
-    "FundingView",
-    "PayoutAmounts",
-    "PayoutFee",
-    "PayoutView",
-    "Position",
-    "PrizePosition",
-    "ReceivableView",
-    "RewardView",
-    "RoundSums",
-    "WalletBalance",
-    "types_of",
-]
-
 
 class Category(StrEnum):
     """The kinds of history entries that earlier systems name."""

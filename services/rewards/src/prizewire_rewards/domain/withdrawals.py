@@ -6,8 +6,6 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-__all__ = ["AutoWithdrawal", "Schedule", "day_of", "next_day", "next_due"]
-
 _DAY: Final = timedelta(days=1)
 _DECEMBER: Final = 12
 

@@ -15,8 +15,6 @@ from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.claims import Ended, expire_due, pass_deadlines
 from prizewire_rewards.ports import Tools
 
-__all__ = ["build_claim_jobs"]
-
 EXPIRE_INTERVAL_S = 5.0
 OVERDUE_INTERVAL_S = 15.0
 _log = get_logger(__name__)

@@ -45,8 +45,6 @@ from prizewire_rewards.handlers.payouts import PayoutEvent, apply_payout_events
 from prizewire_rewards.handlers.settlements import RoundCommand, apply_settlements
 from prizewire_rewards.ports import Tools
 
-__all__ = ["build_specs"]
-
 _SETTLEMENT_TYPES = frozenset(
     {
         "prizewire.round.settled.v1",

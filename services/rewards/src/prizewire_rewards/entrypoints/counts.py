@@ -3,8 +3,6 @@
 from prizewire_rewards import metrics
 from prizewire_rewards.handlers.desk import Booked
 
-__all__ = ["count_booked"]
-
 
 def count_booked(booked: Booked) -> None:
     """Count what was committed."""

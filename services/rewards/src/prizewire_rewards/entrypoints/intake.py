@@ -28,16 +28,6 @@ from prizewire_rewards.handlers.entry_ends import close_entries
 from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = [
-    "EntryBatch",
-    "TopupBatch",
-    "read_commands",
-    "read_entries",
-    "read_topups",
-    "take_entries",
-    "take_topups",
-]
-
 Command = TypeVar("Command")
 Ends = Mapping[int, tuple[UUID, EntryEnd]]
 """Rounds that end for their entries, by the index of the event that ends them."""

@@ -17,8 +17,6 @@ from prizewire_rewards.entrypoints.round_jobs import Jobs, build_round_jobs
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import Tools
 
-__all__ = ["Jobs", "Watch", "build_jobs"]
-
 ROLL_UP_INTERVAL_S = 5.0
 ROLL_UP_ROWS_MAX = 10_000
 SUM_UP_INTERVAL_S = 60.0

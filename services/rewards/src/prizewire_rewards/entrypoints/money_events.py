@@ -23,8 +23,6 @@ from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.topups import ReversalKind
 from prizewire_rewards.entrypoints.reading import asset_of, minor_of, same_subject
 
-__all__ = ["ENTRY_TYPES", "TOPUP_TYPES", "entry_command", "entry_ends", "topup_command"]
-
 ENTRY_TYPES: Final = frozenset(
     {"prizewire.round.opened.v1", "prizewire.round.closed.v1", "prizewire.round.entered.v1"}
 )

@@ -15,8 +15,6 @@ from prizewire_rewards.handlers.entry_ends import close_next
 from prizewire_rewards.handlers.withdrawals import Tried, withdraw_next
 from prizewire_rewards.ports import Tools
 
-__all__ = ["build_money_jobs"]
-
 CLOSE_ENTRIES_INTERVAL_S = 1.0
 WITHDRAW_INTERVAL_S = 30.0
 _log = get_logger(__name__)

@@ -20,8 +20,6 @@ from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.handlers.players import tell_players
 from prizewire_rewards.ports import PlayerHasher
 
-__all__ = ["players_spec"]
-
 
 def players_spec(
     *, works: Works, clock: Clock, hasher: PlayerHasher, sources: Mapping[str, PlayerSource]

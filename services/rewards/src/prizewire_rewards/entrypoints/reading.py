@@ -4,8 +4,6 @@ from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
 from prizewire_rewards.domain.errors import Refused
 from prizewire_rewards.domain.funding import INTAKE_MAX
 
-__all__ = ["asset_of", "minor_of", "same_subject"]
-
 
 def same_subject(subject: str, identifier: object) -> None:
     """Versions are counted by subject, so an event must speak of its own.

@@ -19,8 +19,6 @@ from prizewire_rewards.handlers.desk import Booked
 from prizewire_rewards.handlers.large import work_on_next
 from prizewire_rewards.ports import Tools
 
-__all__ = ["Jobs", "build_round_jobs"]
-
 RELEASE_INTERVAL_S = 2.0
 WORK_INTERVAL_S = 1.0
 """The job is woken by what puts work down, where it runs in the same process."""

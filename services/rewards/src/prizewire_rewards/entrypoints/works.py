@@ -7,8 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.ports import Work
 
-__all__ = ["Works"]
-
 
 @dataclass(frozen=True, slots=True)
 class Works:

@@ -10,8 +10,6 @@ from prizewire_contracts.parties import PartyRole, one_person
 from prizewire_rewards.domain.model import Campaign, Settlement
 from prizewire_rewards.domain.parties import Behind, Party, sorted_parties
 
-__all__ = ["behind_of", "behind_organizer_fee", "behind_prize"]
-
 
 def behind_of(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -> Behind:
     """The parties of money that ``deciders`` gave to somebody; ``others`` are parties who said nothing of who gets it."""

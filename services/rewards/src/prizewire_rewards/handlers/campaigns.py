@@ -27,15 +27,6 @@ from prizewire_rewards.handlers.desk.changes import release
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = [
-    "change_campaign",
-    "create_campaign",
-    "fund_campaign",
-    "release_next",
-    "set_settings",
-    "withdraw_from_campaign",
-]
-
 RELEASED_AT_ONCE_MAX = 50
 """Rounds booked in one transaction of a release, so that consumers are never locked out for long."""
 

@@ -17,8 +17,6 @@ from prizewire_rewards.domain.parties import settings_writers
 from prizewire_rewards.domain.states import RewardState
 from prizewire_rewards.ports import Work
 
-__all__ = ["CapBook", "give_back", "recount"]
-
 _UNCOUNTED = frozenset({RewardState.HELD, RewardState.REVERSED, RewardState.REJECTED, RewardState.EXPIRED})
 
 

@@ -22,18 +22,6 @@ from prizewire_rewards.domain.states import RewardState, step
 from prizewire_rewards.handlers.docket import Docket
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = [
-    "CORRECTED",
-    "Claimed",
-    "Ended",
-    "claim",
-    "close_claims",
-    "decide_claim",
-    "expire_due",
-    "open_claims",
-    "pass_deadlines",
-]
-
 SYSTEM = CLAIM_SYSTEM
 CORRECTED = ClaimCode.CORRECTED
 DEADLINE_PASSED = "deadline_passed"

@@ -22,16 +22,6 @@ from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import Netting
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = [
-    "NO_PAYOUT_METHOD",
-    "Credited",
-    "DirectPrize",
-    "follow_up",
-    "make_operator_payout",
-    "make_payout",
-    "renew_intent",
-]
-
 NO_PAYOUT_METHOD = "no_payout_method"
 
 

@@ -24,8 +24,6 @@ from prizewire_rewards.handlers.entry_ends import disown_entries
 from prizewire_rewards.handlers.refusals import RefusalBook
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["DecideDisownment", "Disowned", "decide_disownment", "file_disownment"]
-
 GoingBack = tuple[FeeSource, str, int]
 """Whose fees go back, their asset, and how much in minor units."""
 

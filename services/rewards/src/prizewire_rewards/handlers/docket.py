@@ -22,8 +22,6 @@ from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["REFUSED", "UNCLAIMED", "UNDER_REVIEW", "Docket"]
-
 SYSTEM = CLAIM_SYSTEM
 UNDER_REVIEW = ClaimCode.UNDER_REVIEW
 REFUSED = ClaimCode.REFUSED

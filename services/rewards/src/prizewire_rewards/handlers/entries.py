@@ -28,8 +28,6 @@ from prizewire_rewards.domain.states import step
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Work
 
-__all__ = ["Entered", "Heard", "Reached", "cause_of", "counted", "enter", "enter_by_player", "look_up"]
-
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"
 

@@ -26,8 +26,6 @@ from prizewire_rewards.handlers.entries import Reached, cause_of, counted
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["close_entries", "close_next", "disown_entries"]
-
 CLOSED_INLINE_MAX: Final = 200
 """Entries that are closed in the transaction that ends their round; where there are more, a job closes them all."""
 CLOSED_AT_ONCE_MAX: Final = 1_000

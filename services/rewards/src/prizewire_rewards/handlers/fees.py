@@ -10,8 +10,6 @@ from prizewire_rewards.domain.references import check_reference
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["DecideFees", "decide_withdrawal", "file_withdrawal"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideFees:

@@ -21,8 +21,6 @@ from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.payouts import ask_for
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["add_funding", "create_funding", "request_operator_payout", "withdraw_funding"]
-
 
 async def create_funding(
     command: CreateFunding, *, work: Work, tools: Tools, now: datetime

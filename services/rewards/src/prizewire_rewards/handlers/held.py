@@ -11,8 +11,6 @@ from prizewire_rewards.handlers.desk import Booked, Desk
 from prizewire_rewards.handlers.desk.changes import decide_held
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["reject_held", "release_held"]
-
 
 async def release_held(
     reward_id: UUID, *, actor: str, reason: str, work: Work, tools: Tools, now: datetime

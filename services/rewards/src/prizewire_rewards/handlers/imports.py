@@ -14,8 +14,6 @@ from prizewire_rewards.handlers.crediting import Credited, follow_up
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["import_balances", "transfer_id_of"]
-
 
 def transfer_id_of(opening: Opening) -> UUID:
     """The id of its transfer, by which it is found again: it follows from its key alone, whatever the amount."""

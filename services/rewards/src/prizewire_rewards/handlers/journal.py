@@ -8,8 +8,6 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import Move, Transfer
 
-__all__ = ["Journal"]
-
 
 class Journal:
     """Transfers of one transaction, in the order in which they were decided."""

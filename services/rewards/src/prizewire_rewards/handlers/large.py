@@ -32,8 +32,6 @@ from prizewire_rewards.handlers.desk.disowning import owe_missing
 from prizewire_rewards.handlers.desk.means import Means, means_of
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["CHUNK_LINES", "work_on_next"]
-
 CHUNK_LINES: Final = 1_000
 """Lines of one transaction: as many as one part may have."""
 ALL_DONE: Final = 2**31 - 1

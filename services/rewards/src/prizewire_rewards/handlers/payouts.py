@@ -44,16 +44,6 @@ from prizewire_rewards.handlers.crediting import (
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = [
-    "AUTO_WITHDRAWAL",
-    "Ended",
-    "PayoutEvent",
-    "apply_payout_events",
-    "ask_for",
-    "cancel_payout",
-    "request_payout",
-]
-
 AUTO_WITHDRAWAL = "rewards:auto_withdraw"
 """Who files a payout that a player's automatic withdrawal asks for."""
 

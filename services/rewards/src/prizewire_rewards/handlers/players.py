@@ -9,8 +9,6 @@ from prizewire_rewards.domain.parties import player_source
 from prizewire_rewards.domain.players import PlayerFacts, newest
 from prizewire_rewards.ports import Work
 
-__all__ = ["forget_player", "tell_by_hand", "tell_players"]
-
 
 async def tell_players(command: TellPlayers, *, work: Work, now: datetime) -> dict[str, PlayerFacts]:
     """Keep what was told; answers what is known of each of the players afterwards. The number of statements does not

@@ -25,17 +25,6 @@ from prizewire_rewards.domain.parties import Behind
 from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.ports import Work
 
-__all__ = [
-    "Debt",
-    "LessOwed",
-    "Netting",
-    "lift_receivable",
-    "open_receivable",
-    "open_receivables",
-    "take_less",
-    "write_off",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debt:

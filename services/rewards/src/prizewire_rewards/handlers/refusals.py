@@ -14,8 +14,6 @@ from prizewire_rewards.domain.events import RoundRefused
 from prizewire_rewards.domain.model import RefusedRound, Round
 from prizewire_rewards.ports import Work
 
-__all__ = ["RefusalBook"]
-
 FIRST_VERSION = 1
 NONE_DISOWNED: frozenset[UUID] = frozenset()
 

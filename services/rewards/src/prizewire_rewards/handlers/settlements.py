@@ -23,8 +23,6 @@ from prizewire_rewards.handlers.desk.large import (
 from prizewire_rewards.handlers.refusals import RefusalBook
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["RoundCommand", "Settled", "apply_settlements"]
-
 LINES_READ_AT_ONCE = 1_000
 _SETTLED_STATES = frozenset({RoundState.RESERVED, RoundState.FINAL, RoundState.VOIDED})
 RoundCommand = SettleRound | CorrectRound | VoidRound | FinalizeRound

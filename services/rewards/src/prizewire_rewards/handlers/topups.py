@@ -17,8 +17,6 @@ from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import lift_receivable, open_receivable
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Booked", "apply_topup_events", "lock_intakes"]
-
 
 @dataclass(frozen=True, slots=True)
 class Booked:

@@ -12,8 +12,6 @@ from prizewire_rewards.domain.withdrawals import AutoWithdrawal, day_of, next_da
 from prizewire_rewards.handlers.payouts import AUTO_WITHDRAWAL, request_payout
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["Tried", "ask_withdrawal", "drop_withdrawal", "withdraw_next"]
-
 BELOW_MINIMUM: Final = "below_minimum"
 
 

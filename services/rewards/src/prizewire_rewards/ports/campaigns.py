@@ -8,8 +8,6 @@ from uuid import UUID
 from prizewire_rewards.domain.campaign_settings import CampaignSettings
 from prizewire_rewards.domain.model import Campaign
 
-__all__ = ["Campaigns"]
-
 
 class Campaigns(Protocol):
     """Campaigns with what their pools hold."""

@@ -9,8 +9,6 @@ from prizewire_rewards.domain.caps import CapKey, CapLine
 from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.players import PlayerFacts
 
-__all__ = ["CapCounts", "Claims", "PlayerHasher", "Players"]
-
 
 class Claims(Protocol):
     """Prizes that must be claimed."""

@@ -7,8 +7,6 @@ from uuid import UUID
 
 from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState, TakenBack
 
-__all__ = ["DisownmentQueries", "Disownments"]
-
 
 class Disownments(Protocol):
     """Disownments in one transaction."""

@@ -7,8 +7,6 @@ from uuid import UUID
 from prizewire_rewards.domain.fees import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.domain.references import EarlierBooking
 
-__all__ = ["FeeQueries", "FeeWithdrawals"]
-
 
 class FeeWithdrawals(Protocol):
     """Withdrawals of fees in one transaction."""

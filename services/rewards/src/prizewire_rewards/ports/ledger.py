@@ -10,8 +10,6 @@ from prizewire_rewards.domain.model import Receivable
 from prizewire_rewards.domain.opening import SumKey
 from prizewire_rewards.domain.references import EarlierBooking
 
-__all__ = ["Ledger", "Openings", "Receivables"]
-
 
 class Ledger(Protocol):
     """Postings and locked balances."""

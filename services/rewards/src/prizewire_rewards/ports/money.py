@@ -11,8 +11,6 @@ from prizewire_rewards.domain.topups import Reversal, Topup
 from prizewire_rewards.domain.views import FundingView
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 
-__all__ = ["Entries", "Fundings", "MoneyQueries", "Topups", "Withdrawals"]
-
 
 class Entries(Protocol):
     """Rounds that players enter, and their entries."""

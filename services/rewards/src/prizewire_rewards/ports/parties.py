@@ -6,8 +6,6 @@ from typing import Protocol
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.parties import Behind, Party
 
-__all__ = ["Parties"]
-
 
 class Parties(Protocol):
     """Parties of money. They are only added to, but for a wallet that is paid out whole."""

@@ -7,8 +7,6 @@ from uuid import UUID
 
 from prizewire_rewards.domain.model import Method, Payout
 
-__all__ = ["Methods", "Payouts"]
-
 
 class Payouts(Protocol):
     """Payout requests."""

@@ -28,8 +28,6 @@ from prizewire_rewards.ports.disownments import DisownmentQueries
 from prizewire_rewards.ports.fees import FeeQueries
 from prizewire_rewards.ports.money import MoneyQueries
 
-__all__ = ["Queries"]
-
 
 class Queries(MoneyQueries, FeeQueries, DisownmentQueries, Protocol):
     """What people read. Nothing is decided from it."""

@@ -9,8 +9,6 @@ from uuid import UUID
 from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
 from prizewire_rewards.domain.parties import Party
 
-__all__ = ["Rounds", "StagedHead"]
-
 
 @dataclass(frozen=True, slots=True)
 class StagedHead:

@@ -11,8 +11,6 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.domain.model import Line
 from prizewire_rewards.domain.payout_rules import PayoutRules
 
-__all__ = ["ClosureVerifier", "IntentSigner", "LinesDigest", "RunningDigest", "Tools"]
-
 
 class IntentSigner(Protocol):
     """Rewards' message key, used for intents."""

@@ -7,8 +7,6 @@ from typing import Protocol
 from prizewire_rewards.domain.events import Event
 from prizewire_rewards.domain.model import Transition
 
-__all__ = ["History", "Messages"]
-
 
 class History(Protocol):
     """Every step of every state machine."""

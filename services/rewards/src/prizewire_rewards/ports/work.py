@@ -19,8 +19,6 @@ from prizewire_rewards.ports.payouts import Methods, Payouts
 from prizewire_rewards.ports.rounds import Rounds
 from prizewire_rewards.ports.trail import History, Messages
 
-__all__ = ["Work"]
-
 
 @dataclass(frozen=True, slots=True)
 class Work:

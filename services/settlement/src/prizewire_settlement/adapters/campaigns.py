@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_settlement.domain.model import Campaign, CampaignState
 
-__all__ = ["PostgresCampaigns"]
-
 
 class PostgresCampaigns:
     """The port ``Campaigns`` over one transaction."""

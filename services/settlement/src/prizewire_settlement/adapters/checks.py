@@ -13,8 +13,6 @@ from prizewire_contracts.encode import source_of
 from prizewire_contracts.ids import event_id
 from prizewire_money import Asset
 
-__all__ = ["ABOUT", "CHECKS", "results_whole"]
-
 _SETTLED = "prizewire.round.settled.v1"
 _CORRECTED = "prizewire.round.corrected.v1"
 _BREACHES_MAX = 50

@@ -6,8 +6,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_settlement.adapters.rules import COMPETITION_COLUMNS, RuleReader, rule_values
 from prizewire_settlement.domain.model import Competition
 
-__all__ = ["Competitions"]
-
 
 class Competitions:
     """The port ``CompetitionStore`` over one transaction."""

@@ -40,8 +40,6 @@ from prizewire_settlement.domain.model import EntryFee as Fee
 from prizewire_settlement.domain.model import Line, Round, Settlement
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["Messages", "render_lines"]
-
 _PROGRESS: dict[RoundState, type[ServiceEnvelope]] = {
     RoundState.OPEN: RoundOpenedEvent,
     RoundState.CLOSED: RoundClosedEvent,

@@ -33,8 +33,6 @@ from prizewire_settlement.ports import (
     SettledRound,
 )
 
-__all__ = ["LINES_IN_LINEAGE_MAX", "LINES_SHOWN_MAX", "ROUNDS_SHOWN_MAX", "PostgresQueries"]
-
 LINES_SHOWN_MAX = 1_000
 """Lines that come with a round; the rest is paged."""
 LINES_IN_LINEAGE_MAX = 100

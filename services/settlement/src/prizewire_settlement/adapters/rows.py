@@ -16,18 +16,6 @@ from prizewire_settlement.domain.model import (
 )
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = [
-    "PART_COLUMNS",
-    "ROUND_COLUMNS",
-    "disownment_of",
-    "line_of",
-    "part_of",
-    "refusal_of",
-    "round_of",
-    "settlement_of",
-    "transition_of",
-]
-
 ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
     "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at, disowned_at"

@@ -23,8 +23,6 @@ from prizewire_settlement.domain.model import (
     Unclaimed,
 )
 
-__all__ = ["COMPETITION_COLUMNS", "RULE_COLUMNS", "RuleReader", "rule_values"]
-
 RULE_COLUMNS: Final = (
     "r.competition_id, r.version, r.campaign, r.asset, r.gross, r.platform_bps, r.organizer_bps, "
     "r.organizer_player, r.template, r.places, r.per_point, r.ties, r.tie_score, r.tie_descending, r.unclaimed, "

@@ -13,8 +13,6 @@ from prizewire_settlement.adapters.rows import ROUND_COLUMNS, line_of, round_of
 from prizewire_settlement.domain.model import Line
 from prizewire_settlement.ports import SettledRound
 
-__all__ = ["settled_rounds"]
-
 
 async def settled_rounds(
     tx: AsyncConnection, ids: Sequence[UUID], *, asset_of: Callable[[str], Asset]

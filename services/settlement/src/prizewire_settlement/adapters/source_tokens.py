@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_settlement.ports import SourceToken
 
-__all__ = ["PostgresSourceTokens"]
-
 
 class PostgresSourceTokens:
     """The port ``SourceTokens`` over one transaction."""

@@ -27,8 +27,6 @@ from prizewire_settlement.domain.model import (
 from prizewire_settlement.domain.results import results_of
 from prizewire_settlement.ports import Changes
 
-__all__ = ["Rounds", "corrections_ready"]
-
 
 async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
     """The stuck events that are corrections whose match has its result by now, or was voided; oldest first."""

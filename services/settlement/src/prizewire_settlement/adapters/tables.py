@@ -34,8 +34,6 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from prizewire_chassis.db import chassis_tables
 
-__all__ = ["APPEND_ONLY", "metadata"]
-
 metadata: Final = MetaData()
 chassis_tables(metadata)
 _moment: Final = DateTime(timezone=True)

@@ -6,8 +6,6 @@ from prizewire_settlement.domain.commands import MatchReport
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 from prizewire_settlement.domain.model import Competition, Source, SourceChange
 
-__all__ = ["authenticate", "let_in_by"]
-
 
 def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]) -> Competition:
     """The competition that a report belongs to, once its source and signature are found good.

@@ -7,8 +7,6 @@ from typing import Protocol
 from prizewire_settlement.domain.errors import Reason
 from prizewire_settlement.domain.model import PlayerResult
 
-__all__ = ["Completed", "Corrected", "Entered", "MatchReport", "Progress", "Proof", "Voided"]
-
 
 class Proof(Protocol):
     """A report's signature, checkable against a public key without knowing how events are signed."""

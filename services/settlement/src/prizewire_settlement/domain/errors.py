@@ -13,8 +13,6 @@ Neither is worth a retry as it stands: the same input under the same state fails
 from enum import StrEnum
 from typing import ClassVar
 
-__all__ = ["DecisionRefused", "Reason", "ReportRefused", "RoundMissing", "RuleInvalid", "SettlementError"]
-
 
 class Reason(StrEnum):
     """Why a report was refused. The words are those of the contracts' refusal codes (a test holds them equal)."""

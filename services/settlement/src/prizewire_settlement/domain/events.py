@@ -6,16 +6,6 @@ from datetime import datetime
 from prizewire_settlement.domain.model import Entry, EntryFee, Line, Round, Settlement
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = [
-    "RoundCorrected",
-    "RoundEntered",
-    "RoundEvent",
-    "RoundFinalized",
-    "RoundProgressed",
-    "RoundSettled",
-    "RoundVoided",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundEvent:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from prizewire_money import FeeSplit
 from prizewire_settlement.domain.model import Line
 
-__all__ = ["assert_settlement"]
-
 
 def assert_settlement(*, fees: FeeSplit, unclaimed: int, lines: Sequence[Line]) -> None:
     """No unit is lost or made: gross = fees + net, net = lines + unclaimed, every line pays something.

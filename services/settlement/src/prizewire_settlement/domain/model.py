@@ -9,34 +9,6 @@ from uuid import UUID
 from prizewire_money import Asset, FeeSplit
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = [
-    "SCORE_SCALE",
-    "Campaign",
-    "CampaignState",
-    "Cause",
-    "Competition",
-    "Disownment",
-    "Entry",
-    "EntryFee",
-    "Line",
-    "PerPoint",
-    "PlaceRange",
-    "PlayerResult",
-    "RankBy",
-    "Refusal",
-    "ResultPart",
-    "Round",
-    "Rule",
-    "Settlement",
-    "Source",
-    "SourceChange",
-    "SourceKey",
-    "TieBreak",
-    "TiePolicy",
-    "Transition",
-    "Unclaimed",
-]
-
 SCORE_SCALE: Final = 1_000_000
 """Scores are integers of millionths: 8.5 points are 8500000."""
 

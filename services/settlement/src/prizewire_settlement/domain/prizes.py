@@ -43,8 +43,6 @@ from prizewire_settlement.domain.model import (
     Unclaimed,
 )
 
-__all__ = ["PERCENT_WHOLE", "Plan", "Prizes", "check_results", "place_amounts", "plan_of", "settle_result"]
-
 PERCENT_WHOLE: Final = 100_000_000
 """The whole in millionths of a percent."""
 

@@ -7,8 +7,6 @@ from decimal import Decimal
 
 from prizewire_settlement.domain.model import SCORE_SCALE, PlayerResult
 
-__all__ = ["document_of", "hash_of", "results_of", "score_from_text", "score_to_text"]
-
 
 def score_from_text(text: str) -> int:
     """Millionths of a decimal text with at most six decimals, as the contracts allow them."""

@@ -29,23 +29,6 @@ from prizewire_settlement.domain.model import (
 )
 from prizewire_settlement.domain.prizes import PERCENT_WHOLE, plan_of
 
-__all__ = [
-    "BPS_PER_PERCENT",
-    "DISPUTE_WINDOW_S_MAX",
-    "KEYS_PER_SOURCE_MAX",
-    "PLACES_MAX",
-    "RANGES_MAX",
-    "SOURCES_MAX",
-    "TEMPLATES",
-    "check_campaign",
-    "check_rule",
-    "percent_from_text",
-    "percent_to_text",
-    "places_from_text",
-    "places_to_text",
-    "template_places",
-]
-
 PLACES_MAX: Final = 100_000
 """Paid places of one rule."""
 RANGES_MAX: Final = 1_000

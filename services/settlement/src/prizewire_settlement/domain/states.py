@@ -11,8 +11,6 @@ from typing import Final
 
 from prizewire_settlement.domain.errors import Reason, ReportRefused
 
-__all__ = ["EDGES", "Edge", "RoundState", "path"]
-
 
 class RoundState(StrEnum):
     """Where a round stands."""

@@ -21,30 +21,6 @@ from prizewire_settlement.entrypoints.rule_answers import (
 )
 from prizewire_settlement.ports import EndedRound
 
-__all__ = [
-    "DecisionAnswer",
-    "DisownedAnswer",
-    "EndedAnswer",
-    "LineAnswer",
-    "PreviewAnswer",
-    "RefusalAnswer",
-    "ReportAnswer",
-    "RoundAnswer",
-    "RoundDetailAnswer",
-    "SettlementAnswer",
-    "TransitionAnswer",
-    "WaitingAnswer",
-    "disowned_answer",
-    "ended_answer",
-    "line_answer",
-    "preview_answer",
-    "refusal_answer",
-    "report_answer",
-    "round_answer",
-    "settlement_answer",
-    "transition_answer",
-]
-
 _MatchId = Annotated[str, Field(examples=["4711"])]
 _CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]
 _SettlementVersion = Annotated[

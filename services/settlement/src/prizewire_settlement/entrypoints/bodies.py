@@ -37,8 +37,6 @@ from prizewire_settlement.domain.rules import (
     template_places,
 )
 
-__all__ = ["CompetitionBody", "NewCompetitionBody"]
-
 CompetitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

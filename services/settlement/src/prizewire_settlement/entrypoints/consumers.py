@@ -40,8 +40,6 @@ from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_
 from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.ports import EventSink, RoundStore
 
-__all__ = ["CONSUMER", "RawProof", "matches_spec", "players_of", "report_of"]
-
 CONSUMER: Final = "settlement.matches"
 """The consumer's name, which is also its Kafka group."""
 _CORRECTED: Final[str] = MatchCorrectedEvent.model_fields["type"].default

@@ -23,8 +23,6 @@ from prizewire_settlement.metrics import (
 )
 from prizewire_settlement.ports import EventSink, Queries, RoundStore
 
-__all__ = ["finality_job", "incomplete_job", "refused_job"]
-
 _NAMED_MAX: Final = 10
 """Rounds that one look names in the log; all of them are listed over HTTP."""
 _log = get_logger(__name__)

@@ -27,8 +27,6 @@ from prizewire_settlement.entrypoints.answers import (
 from prizewire_settlement.entrypoints.rule_answers import money, rule_parts
 from prizewire_settlement.ports import Queries, RoundRecord
 
-__all__ = ["lineage_over"]
-
 _SHOWN_MAX: Final = 100
 _REASONS: Final = {(edge.before, edge.after): edge.reason for edge in EDGES}
 

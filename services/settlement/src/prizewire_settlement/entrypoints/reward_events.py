@@ -21,8 +21,6 @@ from prizewire_settlement.domain.model import Campaign, CampaignState, Round
 from prizewire_settlement.handlers.refusals import keep_campaigns, take_disownments, take_refusals
 from prizewire_settlement.ports import Campaigns, RoundStore
 
-__all__ = ["REWARDS_CONSUMER", "rewards_spec"]
-
 REWARDS_CONSUMER: Final = "settlement.rewards"
 """The consumer's name, which is also its Kafka group."""
 _TYPES: Final = frozenset(

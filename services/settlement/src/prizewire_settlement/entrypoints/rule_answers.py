@@ -19,23 +19,6 @@ from prizewire_settlement.domain.prizes import plan_of
 from prizewire_settlement.domain.results import score_to_text
 from prizewire_settlement.domain.rules import percent_to_text, places_to_text
 
-__all__ = [
-    "AmountText",
-    "Asset",
-    "Campaign",
-    "CompetitionAnswer",
-    "CompetitionName",
-    "PlayerName",
-    "RuleAnswer",
-    "RuleParts",
-    "RuleVersion",
-    "SourceName",
-    "competition_answer",
-    "money",
-    "rule_answer",
-    "rule_parts",
-]
-
 AmountText = Annotated[
     str,
     Field(

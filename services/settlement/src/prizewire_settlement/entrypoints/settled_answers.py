@@ -10,8 +10,6 @@ from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.entrypoints.rule_answers import AmountText, Asset, Campaign, PlayerName
 from prizewire_settlement.ports import SettledRound
 
-__all__ = ["SettledAnswer", "settled_answer"]
-
 
 class SettledAnswer(AnswerModel):
     """A round that was settled, with the figures of its newest settlement."""

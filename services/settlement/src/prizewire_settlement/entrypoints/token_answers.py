@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_settlement.entrypoints.rule_answers import SourceName
 from prizewire_settlement.ports import SourceToken
 
-__all__ = ["NewTokenAnswer", "RotatedTokenAnswer", "TokenAnswer", "token_answer"]
-
 
 class TokenAnswer(AnswerModel):
     """An API token of a source, without its text."""

@@ -7,8 +7,6 @@ from prizewire_settlement.domain.model import Competition, Rule
 from prizewire_settlement.domain.rules import check_campaign, check_rule
 from prizewire_settlement.ports import Campaigns, CompetitionStore
 
-__all__ = ["CompetitionExists", "CompetitionMissing", "create_competition", "replace_rule"]
-
 
 class CompetitionExists(Exception):
     """The id is taken."""

@@ -7,8 +7,6 @@ from prizewire_settlement.domain.model import Cause
 from prizewire_settlement.domain.rounds import finalize
 from prizewire_settlement.ports import Changes, EventSink, RoundStore
 
-__all__ = ["finalize_due"]
-
 
 async def finalize_due(
     *, store: RoundStore, events: EventSink, now: datetime, actor: str, limit: int = 500

@@ -43,8 +43,6 @@ from prizewire_settlement.domain.rounds import (
 )
 from prizewire_settlement.ports import Changes, EventSink, RoundStore
 
-__all__ = ["Admitted", "Applied", "admit_reports", "apply_reports"]
-
 
 @dataclass(frozen=True, slots=True)
 class Admitted:

@@ -10,8 +10,6 @@ from prizewire_settlement.domain.rules import check_rule
 from prizewire_settlement.handlers.competitions import CompetitionMissing
 from prizewire_settlement.ports import Queries
 
-__all__ = ["Preview", "known_rule", "preview"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:

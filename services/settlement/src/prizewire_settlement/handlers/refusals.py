@@ -10,8 +10,6 @@ from prizewire_settlement.domain.rounds import Step
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.ports import Campaigns, Changes, RoundStore
 
-__all__ = ["Taken", "keep_campaigns", "take_disownments", "take_refusals"]
-
 
 @dataclass(slots=True)
 class Taken:

@@ -20,8 +20,6 @@ from prizewire_settlement.domain.rules import check_campaign
 from prizewire_settlement.domain.states import RoundState
 from prizewire_settlement.ports import Campaigns, Changes, EventSink, RoundStore
 
-__all__ = ["Resolved", "resettle_round", "resolve_round"]
-
 
 @dataclass(frozen=True, slots=True)
 class Resolved:

@@ -8,16 +8,6 @@ from uuid import UUID
 
 from prizewire_settlement.ports import SourceToken, SourceTokens
 
-__all__ = [
-    "PREFIX",
-    "TokenEnded",
-    "TokenMissing",
-    "digest_of",
-    "make_token",
-    "revoke_token",
-    "rotate_token",
-]
-
 PREFIX: Final = "pws_"
 """How a source's token begins: what it is can be seen, by people and by scanners for leaked secrets."""
 

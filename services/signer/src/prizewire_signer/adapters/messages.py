@@ -32,8 +32,6 @@ from prizewire_contracts.events.signing import (
 from prizewire_signer.domain import events
 from prizewire_signer.domain.model import Slot
 
-__all__ = ["SqlAnswers"]
-
 _KINDS: dict[type[events.Answer], str] = {
     events.Completed: "completed",
     events.Refused: "refused",

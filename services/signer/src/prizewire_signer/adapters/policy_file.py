@@ -13,8 +13,6 @@ from prizewire_signer.domain.errors import PolicyInvalid
 from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYMENT, VOID_SLOT
 from prizewire_signer.domain.model import AssetLimits, ChainAsset, Policy
 
-__all__ = ["default_policy", "load_policy", "parse_chain_assets"]
-
 MINOR_MAX: Final = 2**63 - 1
 PAYOUT_UNITS_MAX: Final = 10_000_000
 """Whole units of an asset for one payout, where no policy file says otherwise: a stop for the absurd."""

@@ -24,8 +24,6 @@ from prizewire_signer.domain.model import Destination, Intent, Slot
 from prizewire_signer.handlers.slots import names_itself
 from prizewire_signer.ports import Work
 
-__all__ = ["TrustedRequests"]
-
 _FAULTS = {
     "intent": {True: Code.INTENT_SIGNATURE_INVALID, False: Code.INTENT_KEY_NOT_TRUSTED},
     "approval": {True: Code.APPROVAL_SIGNATURE_INVALID, False: Code.APPROVAL_KEY_NOT_TRUSTED},

@@ -23,8 +23,6 @@ from prizewire_signer.domain.model import (
     Transaction,
 )
 
-__all__ = ["StellarTransactions", "address_of", "is_address", "key_of"]
-
 _TAG_V1 = (2).to_bytes(4, "big")
 """ENVELOPE_TYPE_TX, which tags both the envelope and the signature payload."""
 _NO_SIGNATURES = bytes(4)

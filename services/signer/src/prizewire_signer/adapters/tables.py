@@ -24,22 +24,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_chassis.db import chassis_tables
 
-__all__ = [
-    "answers",
-    "chassis",
-    "digest_payouts",
-    "digests",
-    "limit_use",
-    "metadata",
-    "payouts",
-    "signatures",
-    "signing_work",
-    "slots",
-    "transitions",
-    "versions",
-    "watermark",
-]
-
 MOMENT = DateTime(timezone=True)
 
 metadata = MetaData()

@@ -7,8 +7,6 @@ from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.model import Intent, Slot
 from prizewire_signer.domain.states import SlotState
 
-__all__ = ["Approval", "CloseRequest", "Item", "SigningRequest", "SlotClosing"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:

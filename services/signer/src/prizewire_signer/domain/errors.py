@@ -12,17 +12,6 @@ SignerError
 
 from enum import StrEnum
 
-__all__ = [
-    "BackendCode",
-    "BackendError",
-    "BindingRace",
-    "Code",
-    "MismatchedClosing",
-    "PolicyInvalid",
-    "SignerError",
-    "UnreadableTransaction",
-]
-
 
 class Code(StrEnum):
     """Stable reasons in ``signing.refused``. A code never changes its meaning."""

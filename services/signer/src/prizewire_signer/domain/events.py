@@ -8,8 +8,6 @@ from uuid import UUID
 from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.model import Signature, Slot
 
-__all__ = ["Answer", "CloseRefused", "Closed", "Completed", "Refused"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:

@@ -15,8 +15,6 @@ from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYING
 from prizewire_signer.domain.model import STELLAR_DECIMALS, Destination, Memo, Operation, Rules, Transaction
 
-__all__ = ["Findings", "chain_units", "examine"]
-
 CHAIN = "stellar"
 RAIL = "stellar"
 """The rail type that an intent must allow for a payment on this chain."""

@@ -6,17 +6,6 @@ from uuid import UUID
 
 from prizewire_money import Asset
 
-__all__ = [
-    "CHECK_NAMES",
-    "DayUse",
-    "LiveDigest",
-    "SignedDigest",
-    "answers_counted",
-    "limits_kept",
-    "one_live_slot",
-    "signatures_approved",
-]
-
 CHECK_NAMES = ("one_live_slot", "signatures_approved", "limits_kept", "answers_counted")
 
 

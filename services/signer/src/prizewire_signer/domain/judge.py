@@ -13,18 +13,6 @@ from prizewire_signer.domain.kinds import PAYING
 from prizewire_signer.domain.model import Policy
 from prizewire_signer.domain.states import PayoutState, SlotState
 
-__all__ = [
-    "DigestFacts",
-    "Facts",
-    "PayoutFacts",
-    "SlotFacts",
-    "is_again",
-    "is_repeat",
-    "judge",
-    "uncounted",
-    "unseen",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotFacts:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-__all__ = ["ALLOWED_OPERATIONS", "PAYING", "PAYMENT", "VOID_SLOT"]
-
 PAYMENT = "payment"
 VOID_SLOT = "void_slot"
 """Consumes a slot's sequence number by one operation of the channel on itself that has no effect."""

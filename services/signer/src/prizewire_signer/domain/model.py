@@ -6,22 +6,6 @@ from uuid import UUID
 
 from prizewire_money import AssetRegistry
 
-__all__ = [
-    "AssetLimits",
-    "ChainAsset",
-    "Destination",
-    "Intent",
-    "Memo",
-    "Operation",
-    "Payment",
-    "Policy",
-    "Rules",
-    "Signature",
-    "Slot",
-    "TimeBounds",
-    "Transaction",
-]
-
 STELLAR_DECIMALS = 7
 """Every amount on Stellar is an int64 of ten-millionths (Stellar documentation, "Assets": one stroop)."""
 

@@ -3,18 +3,6 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = [
-    "PAYOUT_EDGES",
-    "PAYOUT_STARTS",
-    "SLOT_EDGES",
-    "SLOT_STARTS",
-    "WORK_EDGES",
-    "WORK_STARTS",
-    "PayoutState",
-    "SlotState",
-    "WorkState",
-]
-
 
 class SlotState(StrEnum):
     """Whether the network may still apply a transaction to a slot."""

@@ -11,8 +11,6 @@ from prizewire_signer.domain.states import SlotState, WorkState
 from prizewire_signer.handlers.slots import names_itself
 from prizewire_signer.ports import Work
 
-__all__ = ["close_request_of", "slot_closing_of", "work_of"]
-
 
 def work_of(event: SigningRequestedEvent, *, now: datetime) -> Work:
     """The work row of a request: kept in canonical bytes until a worker reads it."""

@@ -21,8 +21,6 @@ from prizewire_signer.handlers import close_payouts, close_slot
 from prizewire_signer.metrics import CLOSINGS
 from prizewire_signer.ports import ClosingBook
 
-__all__ = ["CONSUMER", "Intake", "version_rule"]
-
 CONSUMER = "signer.requests"
 
 _CLOSE_REQUESTED = CloseRequestedEvent.model_fields["type"].default

@@ -25,8 +25,6 @@ from prizewire_signer.metrics import (
 )
 from prizewire_signer.ports import Backend
 
-__all__ = ["RACES_MAX", "SigningWorker", "check_job", "refusals_job", "signing_job"]
-
 RACES_MAX = 5
 """Decisions taken again in a row because another signer bound a payout in between."""
 SIGNING_INTERVAL_S = 0.5

@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_signer.ports import Answers, Book, ClosingBook, QueueState, Refusals
 
-__all__ = ["Records"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:

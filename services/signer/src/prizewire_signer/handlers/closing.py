@@ -12,8 +12,6 @@ from prizewire_signer.domain.events import Answer, Closed, CloseRefused
 from prizewire_signer.domain.states import PayoutState, SlotState
 from prizewire_signer.ports import ClosingBook, SlotDigest
 
-__all__ = ["close_payouts", "close_slot"]
-
 
 async def close_slot(*, book: ClosingBook, closing: SlotClosing, margin_s: int, now: datetime) -> None:
     """Close a slot by payouts' word. The signer sees no ledger, so the word alone frees no payout.

@@ -23,8 +23,6 @@ from prizewire_signer.domain.model import Rules, Signature, Transaction
 from prizewire_signer.domain.states import WorkState
 from prizewire_signer.ports import Answers, Backend, Book, RequestReader, TransactionReader, Work
 
-__all__ = ["Decision", "Desk", "Order", "Outcome", "decide", "finish", "sign"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:

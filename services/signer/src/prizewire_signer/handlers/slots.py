@@ -3,8 +3,6 @@
 from prizewire_contracts.ids import slot_id
 from prizewire_signer.domain.model import Slot
 
-__all__ = ["names_itself"]
-
 
 def names_itself(slot: Slot, *, sequence: str, network: str) -> bool:
     """Whether the id follows from chain, network, account and sequence, and ``sequence`` is the number's own text.

@@ -6,8 +6,6 @@ from prizewire_contracts.events.provider_webhooks import ProviderEventReceived, 
 from prizewire_contracts.ids import derive
 from prizewire_webhooks.domain.events import ProviderSpoke
 
-__all__ = ["provider_event"]
-
 
 def provider_event(spoke: ProviderSpoke, *, outbox: Outbox) -> EncodedEvent:
     """``provider.event_received``, the first and only event of its subject. What the provider calls by its own key

@@ -30,8 +30,6 @@ from prizewire_webhooks.domain.errors import (
 from prizewire_webhooks.domain.model import Answer, Task
 from prizewire_webhooks.domain.redaction import redact
 
-__all__ = ["Gate", "HttpSender", "system_lookup"]
-
 _BODY_BYTES_MAX = 4_096
 _LOOKUP_TIMEOUT_S = 5.0
 _KEEPALIVE_S = 4.0

@@ -10,8 +10,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from prizewire_webhooks.domain.model import SealedSecret
 
-__all__ = ["KeyMalformed", "SecretBox", "UnreadableSecret", "new_secret"]
-
 _NONCE_BYTES = 12
 _KEY_HEX_CHARS = 64
 _SECRET_BYTES = 32

@@ -23,19 +23,6 @@ from sqlalchemy import (
 
 from prizewire_chassis.db import chassis_tables
 
-__all__ = [
-    "attempts",
-    "chassis",
-    "deliveries",
-    "metadata",
-    "provider_event_conflicts",
-    "provider_events",
-    "public_events",
-    "subscription_secrets",
-    "subscriptions",
-    "transitions",
-]
-
 MOMENT = DateTime(timezone=True)
 _OPEN = text("state IN ('pending', 'sending')")
 

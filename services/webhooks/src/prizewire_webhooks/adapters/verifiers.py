@@ -14,8 +14,6 @@ from prizewire_chassis.logging import get_logger
 from prizewire_contracts.rails import VERIFIER_ENTRY_POINTS, ProviderEvent, RailType, WebhookVerifier
 from prizewire_railkit import Options, RailMisconfigured, VerifierContext
 
-__all__ = ["RailVerifier", "RailsFileMalformed", "load_rails"]
-
 _log = get_logger(__name__)
 
 

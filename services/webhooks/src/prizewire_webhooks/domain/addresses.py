@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 from prizewire_webhooks.domain.errors import PortRefused, SchemeRefused, UrlRefused
 
-__all__ = ["Target", "TargetRules", "is_refused", "parse_url"]
-
 _URL_CHARS_MAX = 2_048
 _PORTS = {"http": 80, "https": 443}
 _GLOBAL_UNICAST = IPv6Network("2000::/3")

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
-__all__ = ["CreateSubscription", "ProviderCall", "RemoveSubscription"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSubscription:

@@ -7,22 +7,6 @@ from enum import StrEnum
 from prizewire_webhooks.domain.model import Answer, Task
 from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 
-__all__ = [
-    "ATTEMPTS_MAX",
-    "GIVE_UP_AFTER",
-    "LEASE",
-    "PROBE_LEASE",
-    "REFUSALS_MAX",
-    "SEND_TIMEOUT_S",
-    "WAITS_S",
-    "Effect",
-    "Outcome",
-    "Verdict",
-    "classify",
-    "decide",
-    "wait_after",
-]
-
 SEND_TIMEOUT_S = 15.0
 """An attempt may take this long as a whole, name resolution and reading the answer included."""
 LEASE = timedelta(seconds=30)

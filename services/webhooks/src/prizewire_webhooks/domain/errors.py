@@ -18,21 +18,6 @@ Each carries a stable ``code``. Only ``HostUnknown`` may pass by itself.
 
 from collections.abc import Collection
 
-__all__ = [
-    "AddressRefused",
-    "EventTypesRefused",
-    "HostUnknown",
-    "IllegalTransition",
-    "PortRefused",
-    "ProviderEventConflict",
-    "RailUnknown",
-    "SchemeRefused",
-    "SubscriptionNotFound",
-    "TooManySubscriptions",
-    "UrlRefused",
-    "WebhookError",
-]
-
 
 class WebhookError(Exception):
     """The root of this tree; ``code`` is stable, the text is a sentence for people."""

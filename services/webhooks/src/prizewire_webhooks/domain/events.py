@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-__all__ = ["ProviderSpoke"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpoke:

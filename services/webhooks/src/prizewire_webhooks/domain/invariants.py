@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-__all__ = ["Invariant"]
-
 
 class Invariant(StrEnum):
     """Each is checked on its own over HTTP."""

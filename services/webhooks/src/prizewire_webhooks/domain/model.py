@@ -7,19 +7,6 @@ from uuid import UUID
 
 from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 
-__all__ = [
-    "EVENT_TYPES_MAX",
-    "PUBLIC_TYPES",
-    "SUBSCRIPTIONS_PER_OWNER_MAX",
-    "Answer",
-    "Attempt",
-    "Delivery",
-    "PublicEvent",
-    "SealedSecret",
-    "Subscription",
-    "Task",
-]
-
 SUBSCRIPTIONS_PER_OWNER_MAX = 100
 EVENT_TYPES_MAX = 50
 

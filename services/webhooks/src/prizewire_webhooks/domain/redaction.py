@@ -2,8 +2,6 @@
 
 import re
 
-__all__ = ["EXCERPT_CHARS_MAX", "redact"]
-
 EXCERPT_CHARS_MAX = 500
 _HIDDEN = "[redacted]"
 _SECRETS = re.compile(

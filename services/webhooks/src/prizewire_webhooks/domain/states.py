@@ -5,17 +5,6 @@ from enum import StrEnum
 
 from prizewire_webhooks.domain.errors import IllegalTransition
 
-__all__ = [
-    "DELIVERY_EDGES",
-    "DELIVERY_STARTS",
-    "SUBSCRIPTION_EDGES",
-    "SUBSCRIPTION_STARTS",
-    "DeliveryState",
-    "SubscriptionState",
-    "check_delivery",
-    "check_subscription",
-]
-
 
 class SubscriptionState(StrEnum):
     """Whether events are collected for a subscription, and whether they are sent."""

@@ -8,15 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_webhooks.domain.model import Delivery, Subscription
 from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 
-__all__ = [
-    "DeliveryAnswer",
-    "NewSubscriptionAnswer",
-    "ProviderEventAnswer",
-    "SubscriptionAnswer",
-    "delivery_answer",
-    "subscription_answer",
-]
-
 
 class SubscriptionAnswer(AnswerModel):
     """A subscription: an address, and the event types that it gets."""

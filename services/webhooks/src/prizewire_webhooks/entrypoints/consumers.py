@@ -13,8 +13,6 @@ from prizewire_webhooks.domain.model import PUBLIC_TYPES, PublicEvent
 from prizewire_webhooks.entrypoints.stores import Stores
 from prizewire_webhooks.handlers import deliveries
 
-__all__ = ["consumer_specs", "public_event"]
-
 _INTERNAL = frozenset({"keyid", "signature", "traceparent"})
 """Envelope attributes that are between our services only."""
 _CONSUMED = {"webhooks.payouts": PAYOUTS}

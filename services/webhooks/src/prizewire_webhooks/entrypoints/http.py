@@ -43,8 +43,6 @@ from prizewire_webhooks.handlers import providers, subscriptions
 from prizewire_webhooks.metrics import PROVIDER_EVENTS
 from prizewire_webhooks.ports import AddressBook, Inbound, Sealer
 
-__all__ = ["NewSubscription", "provider_controller", "subscription_controller"]
-
 PROVIDER_BODY_BYTES_MAX = 262_144
 _Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
 _STATUS = {

@@ -25,8 +25,6 @@ from prizewire_webhooks.metrics import (
 )
 from prizewire_webhooks.ports import Sender
 
-__all__ = ["Deliverer", "sweep_job"]
-
 PER_SUBSCRIPTION = 8
 """Attempts under way for one subscription: a hanging endpoint holds no more of the worker."""
 _POLL_S = 1.0

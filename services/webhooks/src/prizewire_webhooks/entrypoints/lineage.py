@@ -8,8 +8,6 @@ from prizewire_chassis.http import LineageEntry
 from prizewire_webhooks.entrypoints.answers import delivery_answer
 from prizewire_webhooks.entrypoints.stores import Stores
 
-__all__ = ["lineage_of"]
-
 
 def lineage_of(stores: Stores) -> Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]:
     """The chassis' lineage function over deliveries."""

@@ -7,8 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_webhooks.ports import DeliveryStore, ProviderStore, SubscriptionStore
 
-__all__ = ["Stores"]
-
 
 @dataclass(frozen=True, slots=True)
 class Stores:

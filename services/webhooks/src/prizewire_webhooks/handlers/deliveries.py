@@ -22,8 +22,6 @@ from prizewire_webhooks.domain.states import (
 )
 from prizewire_webhooks.ports import DeliveryStore, Standing, SubscriptionStore
 
-__all__ = ["Settled", "claim", "settle", "take_in"]
-
 _OPEN = (SubscriptionState.ACTIVE, SubscriptionState.FAILING)
 
 

@@ -9,8 +9,6 @@ from prizewire_webhooks.domain.errors import RailUnknown
 from prizewire_webhooks.domain.events import ProviderSpoke
 from prizewire_webhooks.ports import Inbound, ProviderStore
 
-__all__ = ["Conflict", "receive", "verify"]
-
 _TEXT_CHARS_MAX = 120
 """Provider and event id together are an event's subject, which has at most 256 characters."""
 

@@ -15,8 +15,6 @@ from prizewire_webhooks.domain.model import (
 from prizewire_webhooks.domain.states import SubscriptionState, check_subscription
 from prizewire_webhooks.ports import AddressBook, Sealer, SubscriptionStore
 
-__all__ = ["check_wish", "create", "full_types", "remove"]
-
 
 def full_types(names: tuple[str, ...]) -> tuple[str, ...]:
     """Full event types of full or short names, sorted, each once.

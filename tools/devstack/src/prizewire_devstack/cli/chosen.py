@@ -11,8 +11,6 @@ from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.files import read_text
 from prizewire_devstack.routes import SERVICES
 
-__all__ = ["chosen_settings"]
-
 
 def chosen_settings(
     assignments: Iterable[str],

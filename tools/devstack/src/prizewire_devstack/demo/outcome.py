@@ -11,8 +11,6 @@ from prizewire_devstack.demo.tournaments import Tournament
 from prizewire_devstack.routes import SERVICES
 from prizewire_money import AssetRegistry
 
-__all__ = ["Outcome", "Seen", "judge"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:

@@ -17,8 +17,6 @@ from typing import Final
 from prizewire_devstack.errors import DevstackError, NotRunningError
 from prizewire_devstack.home import Home, is_alive, write_private
 
-__all__ = ["Request", "Requests", "ask_restart"]
-
 POLL_S: Final = 0.2
 _REQUEST: Final = ".request"
 _ANSWER: Final = ".answer"

@@ -12,8 +12,6 @@ from prizewire_devstack.components.processes import Supervisor
 from prizewire_devstack.errors import DevstackError
 from prizewire_devstack.stack.control import Request, Requests
 
-__all__ = ["Keeper", "Parts"]
-
 PAUSE_S_MAX: Final = 60.0
 STEADY_S: Final = 60.0
 """A part that ran for so long starts with the shortest pause again."""

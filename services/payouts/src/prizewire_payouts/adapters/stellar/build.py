@@ -37,8 +37,6 @@ from prizewire_payouts.handlers.stellar.delivering import (
 )
 from prizewire_payouts.handlers.stellar.options import BASE_FEE, Options
 
-__all__ = ["CONSUMER", "StellarParts", "StellarSettings", "Tuning", "build_stellar"]
-
 CONSUMER = "payouts.signing"
 _WATCH_S_MIN = 0.02
 _WATCH_S_MAX = 0.5

@@ -13,8 +13,6 @@ from prizewire_payouts.adapters.stellar.transactions import read_contents
 from prizewire_payouts.domain.stellar.amounts import STELLAR_DECIMALS
 from prizewire_payouts.domain.stellar.model import TxContents
 
-__all__ = ["CHECKS"]
-
 _PAID_ELSEWHERE = text(
     "SELECT p.payout_id FROM stellar_payments p LEFT JOIN stellar_attempts a USING (attempt_id) "
     "LEFT JOIN stellar_slots s USING (slot_id) WHERE p.state = 'paid' AND (a.state IS DISTINCT FROM 'succeeded' "

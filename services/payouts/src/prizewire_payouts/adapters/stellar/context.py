@@ -15,8 +15,6 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.trust import MessageKey
 from prizewire_payouts.domain.stellar.model import ChainAsset
 
-__all__ = ["Bells", "Context", "OnProgress", "OnSignerWord", "Step"]
-
 OnProgress = Callable[[AsyncConnection, Sequence[UUID], datetime], Awaitable[None]]
 """(transaction, payout ids, now): there is news of these payouts; called in the transaction that stores the news."""
 OnSignerWord = Callable[[AsyncConnection, Incoming], Awaitable[bool]]

@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http.parts import LineageEntry
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = ["lineage"]
-
 SERVICE = "payouts"
 SIGNER = "signer"
 _BEFORE_BUILD: Final = frozenset({AttemptState.LEASED, AttemptState.RELEASED})

@@ -19,8 +19,6 @@ from prizewire_payouts.adapters.stellar.context import Context
 from prizewire_payouts.domain.stellar.model import Kind, Payment
 from prizewire_payouts.handlers.stellar.ports import BuildPlan
 
-__all__ = ["SlotRow", "signing_requested", "slot_closed"]
-
 CHAIN: Literal["stellar"] = "stellar"
 
 

@@ -2,8 +2,6 @@
 
 from prometheus_client import Counter
 
-__all__ = ["SIGNER_WAITED", "STEPS", "UNKNOWN_ANSWERS", "VOIDS"]
-
 STEPS = Counter(
     "prizewire_stellar_steps_total",
     "Steps of Stellar transactions by the state they led to; `review` means that a person must look.",

@@ -29,8 +29,6 @@ from prizewire_payouts.domain.stellar.model import NATIVE, Kind
 from prizewire_payouts.domain.stellar.states import AttemptState, PaymentState
 from prizewire_payouts.handlers.stellar.options import BASE_FEE
 
-__all__ = ["StellarProvider"]
-
 METHOD_TYPE = "stellar"
 _QUOTE_HOLDS = timedelta(minutes=1)
 _OUT = frozenset({AttemptState.SENT, AttemptState.EXPORTED})

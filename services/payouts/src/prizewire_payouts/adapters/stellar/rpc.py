@@ -27,8 +27,6 @@ from prizewire_payouts.domain.stellar.model import (
 )
 from prizewire_payouts.handlers.stellar.ports import RpcUnavailable
 
-__all__ = ["StellarRpc"]
-
 T = TypeVar("T")
 
 KEYS_MAX = 200

@@ -25,8 +25,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_payouts.adapters.tables import metadata
 
-__all__ = ["attempts", "channels", "evidence", "items", "payments", "signing_results", "slots", "transitions"]
-
 _moment = DateTime(timezone=True)
 _HOLDING = "state IN ('leased', 'built', 'exported', 'signed', 'sent', 'checking', 'review')"
 

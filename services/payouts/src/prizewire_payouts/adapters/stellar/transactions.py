@@ -36,15 +36,6 @@ from prizewire_payouts.domain.stellar.model import (
     TxResult,
 )
 
-__all__ = [
-    "StellarTransactions",
-    "account_behind",
-    "attach_signatures",
-    "parse_assets",
-    "read_contents",
-    "read_result",
-]
-
 _TAG_V1 = (2).to_bytes(4, "big")
 """``ENVELOPE_TYPE_TX``: tags the envelope and the payload that is hashed."""
 _NO_SIGNATURES = bytes(4)

@@ -3,8 +3,6 @@
 from prizewire_money import Amount
 from prizewire_payouts.domain.stellar.errors import InexactAmount
 
-__all__ = ["STELLAR_DECIMALS", "STROOPS_MAX", "split_fee", "stroops_of", "stroops_text"]
-
 STELLAR_DECIMALS = 7
 """Every amount on Stellar is an int64 of ten-millionths, whatever the asset (stellar-xdr: ``Int64 amount``)."""
 STROOPS_MAX = 2**63 - 1

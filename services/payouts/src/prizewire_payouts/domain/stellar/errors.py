@@ -8,8 +8,6 @@ StellarError                    stellar_error
 Each carries a stable ``code``. None is worth a retry with the same input.
 """
 
-__all__ = ["IllegalStep", "InexactAmount", "SignaturesRefused", "StellarError"]
-
 
 class StellarError(Exception):
     """The root of this tree; ``code`` is stable."""

@@ -9,31 +9,6 @@ from uuid import UUID
 
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = [
-    "ITEMS_MAX",
-    "NATIVE",
-    "AccountFacts",
-    "AccountQuery",
-    "AccountsRead",
-    "Attempt",
-    "Built",
-    "ChainAsset",
-    "FeeStats",
-    "Kind",
-    "LedgerMoment",
-    "LineFacts",
-    "LookUp",
-    "LookUpStatus",
-    "OperationResult",
-    "Payment",
-    "PaymentFacts",
-    "SendAnswer",
-    "SendStatus",
-    "SlotView",
-    "TxContents",
-    "TxResult",
-]
-
 ITEMS_MAX = 100
 """Operations in one classic transaction, by the protocol (stellar-xdr: ``MAX_OPS_PER_TX``)."""
 

@@ -6,8 +6,6 @@ from enum import StrEnum
 
 from prizewire_payouts.domain.stellar.model import LookUp, LookUpStatus
 
-__all__ = ["Finding", "Verdict", "Witness", "applied", "judge"]
-
 APPLIED_FAILED = "txFAILED"
 """The one code of a FAILED transaction that says by itself that it was applied and consumed its sequence number."""
 

@@ -17,23 +17,6 @@ from prizewire_payouts.domain.stellar.model import Kind, LookUp, LookUpStatus, P
 from prizewire_payouts.domain.stellar.proof import Verdict, applied
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = [
-    "EVIDENCE_EDGES",
-    "EVIDENCE_START",
-    "Digest",
-    "Evidence",
-    "EvidenceState",
-    "Held",
-    "LedgerWord",
-    "Review",
-    "ReviewOutcome",
-    "Settlement",
-    "check_confirmer",
-    "check_filer",
-    "open_evidence",
-    "weigh",
-]
-
 
 class EvidenceState(StrEnum):
     """Where one piece of evidence stands."""

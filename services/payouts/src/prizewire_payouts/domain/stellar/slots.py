@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-__all__ = ["DIGESTS_MAX", "Onward", "SlotUse", "onward", "void_pause"]
-
 DIGESTS_MAX = 32
 """Revisions of one slot that may have been signed before it is voided: what the signer signs, unless its policy says
 otherwise, in which case its refusal tells.

@@ -8,18 +8,6 @@ from enum import StrEnum
 
 from prizewire_payouts.domain.stellar.errors import IllegalStep
 
-__all__ = [
-    "ATTEMPT_EDGES",
-    "ATTEMPT_START",
-    "HOLDING",
-    "LOOKED_UP",
-    "PAYMENT_EDGES",
-    "PAYMENT_START",
-    "AttemptState",
-    "PaymentState",
-    "check_step",
-]
-
 
 class AttemptState(StrEnum):
     """Where one transaction stands."""

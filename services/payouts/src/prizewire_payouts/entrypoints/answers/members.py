@@ -4,17 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-__all__ = [
-    "ADDRESS_EXAMPLE",
-    "AssetCode",
-    "CorrelationId",
-    "DecimalAmount",
-    "MaskedMemo",
-    "PersonName",
-    "RailName",
-    "TxHash",
-]
-
 ADDRESS_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 """An account that stands in the Stellar documentation."""
 DecimalAmount = Annotated[

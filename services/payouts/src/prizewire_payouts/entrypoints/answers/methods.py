@@ -9,8 +9,6 @@ from prizewire_payouts.domain.methods import mask
 from prizewire_payouts.domain.model import Method, MethodState
 from prizewire_payouts.entrypoints.answers.members import MaskedMemo
 
-__all__ = ["MethodAnswer", "method_answer"]
-
 
 class MethodAnswer(AnswerModel):
     """Where a player's prizes can go."""

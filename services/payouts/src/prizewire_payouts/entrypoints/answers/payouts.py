@@ -19,19 +19,6 @@ from prizewire_payouts.entrypoints.answers.members import (
     TxHash,
 )
 
-__all__ = [
-    "DecisionAnswer",
-    "KnownPayoutAnswer",
-    "PauseAnswer",
-    "PayoutAnswer",
-    "PayoutDetailAnswer",
-    "decision_answer",
-    "detail_answer",
-    "known_payout_answer",
-    "pause_answer",
-    "payout_answer",
-]
-
 _Reference = Annotated[
     str | None,
     Field(

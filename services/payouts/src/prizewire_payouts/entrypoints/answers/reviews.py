@@ -23,15 +23,6 @@ from prizewire_payouts.entrypoints.answers.members import (
     TxHash,
 )
 
-__all__ = [
-    "ReviewAnswer",
-    "SettledAnswer",
-    "SettlementAnswer",
-    "review_answer",
-    "settled_answer",
-    "settlement_answer",
-]
-
 _Consumer = Annotated[
     TxHash | None, Field(description="The transaction that consumed the slot, as far as it is known.")
 ]

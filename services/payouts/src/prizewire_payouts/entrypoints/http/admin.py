@@ -34,8 +34,6 @@ from prizewire_payouts.handlers.approval import Decision, approve_payout, cancel
 from prizewire_payouts.handlers.pauses import pause, resume
 from prizewire_payouts.ports import Store
 
-__all__ = ["admin_controller", "pauses_controller"]
-
 _NO_PAYOUT: Refusals = {404: ("payout_not_found",)}
 _PARTIES = tuple(f"approver_is_{role}" for role in PartyRole)
 

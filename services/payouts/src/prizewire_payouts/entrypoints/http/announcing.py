@@ -15,8 +15,6 @@ from prizewire_payouts.entrypoints.http.parts import HttpParts, RequiredKey, act
 from prizewire_payouts.handlers.announcing import announce_end
 from prizewire_payouts.ports import Store
 
-__all__ = ["announcing_controller"]
-
 
 class Announcement(BaseModel):
     """Why the end is told again."""

@@ -15,8 +15,6 @@ from prizewire_payouts.entrypoints.http.listing import cursor_place
 from prizewire_payouts.entrypoints.http.parts import HttpParts
 from prizewire_payouts.ports import PayoutFilter
 
-__all__ = ["known_controller"]
-
 IDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _Ids = Annotated[

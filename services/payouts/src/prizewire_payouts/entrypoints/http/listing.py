@@ -18,8 +18,6 @@ from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, payout_a
 from prizewire_payouts.entrypoints.http.parts import HttpParts
 from prizewire_payouts.ports import PayoutFilter, Store
 
-__all__ = ["LISTING_REFUSALS", "PAGE_MAX", "ListingQuery", "cursor_place", "filters_of", "page_of"]
-
 PAGE_MAX = 10_000
 LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
 _STATES = (*PayoutState, "closing")

@@ -26,8 +26,6 @@ from prizewire_payouts.handlers.methods import make_default, register, remove
 from prizewire_payouts.metrics import METHODS
 from prizewire_payouts.ports import Store
 
-__all__ = ["methods_controller"]
-
 _Detail = Annotated[str, Field(max_length=256, pattern=PRINTABLE_OR_EMPTY)]
 """Sealed and hashed, so never changed."""
 _Player = Annotated[

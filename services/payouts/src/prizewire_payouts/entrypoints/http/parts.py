@@ -33,8 +33,6 @@ from prizewire_payouts.domain.errors import (
 from prizewire_payouts.domain.policy import ApprovalPolicy
 from prizewire_payouts.ports import AddressCheck, Rail, Store, Vault
 
-__all__ = ["HttpParts", "Key", "RequiredKey", "Work", "act", "problem"]
-
 A = TypeVar("A", bound=AnswerModel)
 Work = Callable[[AsyncConnection, Store, UUID | None], Awaitable[tuple[int, A]]]
 """(transaction, store, id that follows from the key) → HTTP status and answer."""

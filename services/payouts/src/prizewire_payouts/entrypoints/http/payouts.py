@@ -15,8 +15,6 @@ from prizewire_payouts.entrypoints.answers.payouts import PayoutAnswer, PayoutDe
 from prizewire_payouts.entrypoints.http.listing import LISTING_REFUSALS, ListingQuery, filters_of, page_of
 from prizewire_payouts.entrypoints.http.parts import HttpParts
 
-__all__ = ["payouts_controller"]
-
 _STAFF = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

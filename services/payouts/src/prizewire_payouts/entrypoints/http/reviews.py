@@ -37,8 +37,6 @@ from prizewire_payouts.handlers.stellar.reviewing import (
 )
 from prizewire_payouts.ports import Store
 
-__all__ = ["ReviewParts", "reviews_controller"]
-
 _PATH = "/api/admin/payouts/reviews"
 _NO_REVIEW: Refusals = {404: ("review_not_found",)}
 _WEIGHED = (

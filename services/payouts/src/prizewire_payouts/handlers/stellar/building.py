@@ -23,8 +23,6 @@ from prizewire_payouts.handlers.stellar.ports import (
 )
 from prizewire_payouts.handlers.stellar.preflight import check, queries
 
-__all__ = ["build_leased", "lease_batches"]
-
 
 async def lease_batches(*, store: Store, now: datetime) -> Leased:
     """Take one lease if there is one to take."""

@@ -18,8 +18,6 @@ from prizewire_payouts.handlers.stellar.options import Options
 from prizewire_payouts.handlers.stellar.ports import ChainRpc, RpcUnavailable, Store
 from prizewire_payouts.handlers.stellar.results import blame
 
-__all__ = ["confirm_sent", "expire_unsigned", "resolve_checking", "send_signed"]
-
 
 async def send_signed(*, store: Store, rpc: ChainRpc, options: Options, now: datetime) -> bool:
     """Send what is signed: the ledger number is committed first, so that a crash leads to a look, not to a loss."""

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-__all__ = ["BASE_FEE", "Options", "fee_of"]
-
 BASE_FEE = 100
 """The least that the network takes for an operation, in stroops."""
 

@@ -25,8 +25,6 @@ from prizewire_payouts.domain.stellar.model import (
 from prizewire_payouts.domain.stellar.review import Evidence, EvidenceState, Review, Settlement
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = ["BuildPlan", "ChainRpc", "Leased", "Reviews", "RpcUnavailable", "Store", "TransactionMaker"]
-
 
 class RpcUnavailable(Exception):
     """A node did not answer, or not in a way that can be read. Nothing is known about what it did."""

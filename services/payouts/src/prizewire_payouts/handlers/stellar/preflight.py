@@ -13,8 +13,6 @@ from prizewire_payouts.domain.stellar.model import (
     Payment,
 )
 
-__all__ = ["Preflight", "check", "queries"]
-
 
 @dataclass(frozen=True, slots=True)
 class Preflight:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from prizewire_contracts.codes import PayoutCode
 
-__all__ = ["ITEM_CODES", "SIGNER_WAITS", "SLOT_FULL", "SLOT_UNSIGNED", "STALE", "code_of"]
-
 SIGNER_WAITS = frozenset({"payout_bound_elsewhere", "payout_waits"})
 """Codes of an item that must wait: the signer has not read yet that the payout's earlier slot is closed, or a digest that
 it signed there might still be applied. The item leaves its batch, and is asked for again.

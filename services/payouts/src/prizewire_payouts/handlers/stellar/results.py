@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from prizewire_contracts.codes import PayoutCode
 from prizewire_payouts.domain.stellar.model import OperationResult
 
-__all__ = ["OUR_FAULT", "PAYMENT_CODES", "blame"]
-
 PAYMENT_CODES: Mapping[str, PayoutCode] = {
     "PAYMENT_MALFORMED": PayoutCode.DESTINATION_INVALID,
     "PAYMENT_UNDERFUNDED": PayoutCode.TREASURY_UNDERFUNDED,

@@ -24,8 +24,6 @@ from prizewire_payouts.domain.stellar.review import (
 )
 from prizewire_payouts.handlers.stellar.ports import ChainRpc, Reviews, RpcUnavailable
 
-__all__ = ["EVIDENCE_GRACE_S", "ask_ledger", "confirm_evidence", "file_evidence", "refuse_evidence"]
-
 EVIDENCE_GRACE_S = 60
 """Seconds of ledger time between the end of a slot's last digest and a decision: the signer believes that a slot is
 nobody's only once none of its digests may be applied by its own clock, which may lag behind the ledger's.

@@ -26,8 +26,6 @@ from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.model import Campaign, Delivery
 from prizewire_rewards.domain.states import CampaignState
 
-__all__ = ["SqlCampaigns", "campaign_of", "settings_of"]
-
 
 def campaign_of(row: Any, *, available: int) -> Campaign:
     """A row with what its pool holds."""

@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.domain.caps import CapCode, CapKey, CapLine
 
-__all__ = ["SqlCaps"]
-
 
 class SqlCaps:
     """Counts in one transaction."""

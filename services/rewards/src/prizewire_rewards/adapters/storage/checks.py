@@ -19,18 +19,6 @@ from prizewire_chassis.http import Check
 from prizewire_rewards.adapters.storage.questions import ACCOUNTS, QUESTIONS, Question
 from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
 
-__all__ = [
-    "QUESTIONS",
-    "AssetsWatch",
-    "BalanceWatch",
-    "PartsWatch",
-    "SliceWatch",
-    "build_checks",
-    "build_watches",
-    "staged_seen",
-    "sum_up",
-]
-
 BREACHES_MAX = 50
 SLICE_WEIGHT = 20_000
 """Subjects of one slice; a round counts as many as it has lines."""

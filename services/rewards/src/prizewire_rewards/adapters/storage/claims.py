@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.domain.claims import Claim, ClaimState
 from prizewire_rewards.domain.risk import Finding, RuleName, Verdict
 
-__all__ = ["SqlClaims", "count_claims", "list_claims"]
-
 
 class SqlClaims:
     """Claims in one transaction."""

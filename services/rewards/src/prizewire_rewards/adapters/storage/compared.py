@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.domain.entries import ChangedEntry, EntryState
 from prizewire_rewards.domain.views import AskedPayout, BookedRound
 
-__all__ = ["asked_payouts", "changed_entries", "changed_payouts", "changed_rounds"]
-
 Place = tuple[datetime, UUID]
 """Time and id of a row."""
 

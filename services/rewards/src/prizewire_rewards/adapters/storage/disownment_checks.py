@@ -4,8 +4,6 @@ from typing import Final
 
 from prizewire_chassis.assets import amount_sql
 
-__all__ = ["DISOWNMENT_QUESTION"]
-
 DISOWNMENT_QUESTION: Final[tuple[str, str, str]] = (
     "disownments",
     "SELECT id, 1 AS weight FROM round_disownments",

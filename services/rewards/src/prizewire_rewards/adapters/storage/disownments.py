@@ -19,8 +19,6 @@ from prizewire_rewards.domain.disownments import (
 )
 from prizewire_rewards.domain.fees import FeeSource
 
-__all__ = ["SqlDisownments", "disownment", "disownments", "taken_back"]
-
 
 class SqlDisownments:
     """Disownments in one transaction."""

@@ -11,8 +11,6 @@ from typing import Final
 from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.adapters.tables.ledger import DOCUMENTED
 
-__all__ = ["DOCUMENT_QUESTION"]
-
 DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
     "transfers with documents",
     f"SELECT id, 1 AS weight FROM ledger_transfers WHERE {DOCUMENTED} UNION ALL SELECT id, 1 FROM money_in",  # noqa: S608 - our own words

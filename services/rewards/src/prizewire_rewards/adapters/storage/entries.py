@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.domain.entries import Entry, EntryEnd, EntryRound, EntryState
 
-__all__ = ["SqlEntries", "list_entries"]
-
 
 class SqlEntries:
     """Entries in one transaction."""

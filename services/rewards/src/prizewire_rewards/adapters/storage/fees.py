@@ -17,8 +17,6 @@ from prizewire_rewards.domain.fees import (
 )
 from prizewire_rewards.domain.references import EarlierBooking
 
-__all__ = ["SqlFeeWithdrawals", "fee_balances", "fee_withdrawal", "fee_withdrawals"]
-
 
 class SqlFeeWithdrawals:
     """Withdrawals of fees in one transaction."""

@@ -11,8 +11,6 @@ from prizewire_rewards.domain.funding import FundingAccount
 from prizewire_rewards.domain.ledger import Account, Kind
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal, Schedule
 
-__all__ = ["SqlFundings", "SqlWithdrawals", "wish_of"]
-
 
 class SqlFundings:
     """Funding accounts in one transaction."""

@@ -29,8 +29,6 @@ from prizewire_rewards.domain.views import (
     Position,
 )
 
-__all__ = ["entry_page", "one_entry", "statement_of"]
-
 SKEW_MAX: Final = timedelta(hours=1)
 """How far the order of numbers may lie apart from the order of times."""
 LEDGER_SCAN_TIMES: Final = 10

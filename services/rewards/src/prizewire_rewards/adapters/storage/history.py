@@ -8,8 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Write, later
 from prizewire_rewards.domain.model import Transition
 
-__all__ = ["SqlHistory"]
-
 
 class SqlHistory:
     """The history in one transaction."""

@@ -13,8 +13,6 @@ from prizewire_contracts import ids
 from prizewire_rewards.domain.ledger import KINDS, Account, Transfer
 from prizewire_rewards.domain.references import EarlierBooking
 
-__all__ = ["POST", "SqlLedger", "account_id", "roll_up"]
-
 
 @lru_cache(maxsize=65_536)
 def account_id(account: Account) -> UUID:

@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
 
-__all__ = ["ENTRIES_MAX", "lineage_of"]
-
 SERVICE = "rewards"
 ENTRIES_MAX = 5_000
 """Entries of one kind: a round of a hundred thousand prizes is not told prize by prize."""

@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.domain.model import Method
 
-__all__ = ["SqlMethods"]
-
 _FIELDS: tuple[tuple[str, str], ...] = (
     ("id", "uuid"),
     ("version", "int"),

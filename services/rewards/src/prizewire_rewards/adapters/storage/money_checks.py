@@ -5,8 +5,6 @@ from typing import Final
 from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.domain.invariants import Invariant
 
-__all__ = ["MONEY_QUESTIONS"]
-
 MONEY_QUESTIONS: Final[dict[Invariant, tuple[str, str, str]]] = {
     Invariant.ENTRIES_IN_ESCROW: (
         "entries",

@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.adapters.storage.ledger import account_id
 from prizewire_rewards.domain.opening import SumKey, source_of
 
-__all__ = ["SqlOpenings"]
-
 
 class SqlOpenings:
     """What imports have booked."""

@@ -7,8 +7,6 @@ from typing import Final
 from prizewire_chassis.assets import amount_sql
 from prizewire_rewards.domain.invariants import Invariant
 
-__all__ = ["OWNER_QUESTIONS"]
-
 
 def _uuid(value: str) -> str:
     """SQL of a text as a uuid, NULL where it is none."""

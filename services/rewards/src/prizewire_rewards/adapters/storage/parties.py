@@ -10,8 +10,6 @@ from prizewire_chassis.db import Write, later
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.parties import Behind, Party, sorted_parties
 
-__all__ = ["SqlParties", "parties_json", "parties_of"]
-
 
 def parties_json(parties: Sequence[Party]) -> str:
     """Parties as they are stored."""

@@ -15,8 +15,6 @@ from prizewire_rewards.domain.model import Payout
 from prizewire_rewards.domain.parties import Behind
 from prizewire_rewards.domain.states import PayoutState
 
-__all__ = ["SqlPayouts"]
-
 
 class SqlPayouts:
     """Payouts in one transaction."""

@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.domain.players import KycState, PlayerFacts
 
-__all__ = ["SqlPlayers"]
-
 
 class SqlPlayers:
     """Players' facts in one transaction."""

@@ -9,8 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_rewards.domain.states import BOOKED_REWARDS, GONE_REWARDS, RewardState
 from prizewire_rewards.domain.views import PrizePosition, RewardView
 
-__all__ = ["PARTS", "list_prizes"]
-
 _BOOKED: Final = ", ".join(f"'{state}'" for state in sorted(BOOKED_REWARDS))
 _GONE: Final = ", ".join(f"'{state}'" for state in sorted(GONE_REWARDS))
 PARTS: Final = (

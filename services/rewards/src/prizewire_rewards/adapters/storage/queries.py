@@ -53,8 +53,6 @@ from prizewire_rewards.domain.views import (
 )
 from prizewire_rewards.domain.withdrawals import AutoWithdrawal
 
-__all__ = ["SqlQueries"]
-
 
 class SqlQueries:
     """Reading in one transaction. ``assets`` are the codes that a wallet may hold."""

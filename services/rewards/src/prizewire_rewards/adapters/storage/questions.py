@@ -9,8 +9,6 @@ from prizewire_rewards.adapters.storage.money_checks import MONEY_QUESTIONS
 from prizewire_rewards.adapters.storage.owner_checks import OWNER_QUESTIONS
 from prizewire_rewards.domain.invariants import Invariant
 
-__all__ = ["ACCOUNTS", "QUESTIONS", "Question"]
-
 
 class Question(NamedTuple):
     """An invariant. ``subjects`` selects (id, weight) of what it is about, ``of`` says what those are;

@@ -11,8 +11,6 @@ from prizewire_chassis.db import Read, fetch
 from prizewire_rewards.domain.ledger import Account
 from prizewire_rewards.domain.model import Receivable
 
-__all__ = ["SqlReceivables"]
-
 
 class SqlReceivables:
     """Receivables in one transaction."""

@@ -16,8 +16,6 @@ from prizewire_rewards.domain.model import Line, RefusedRound, Reward, Round, Se
 from prizewire_rewards.domain.parties import Party
 from prizewire_rewards.domain.states import RewardState, RoundState
 
-__all__ = ["SqlRounds"]
-
 
 class SqlRounds(SqlStaging):
     """Rounds in one transaction, with the parts that wait for others and the work on large ones."""

@@ -14,8 +14,6 @@ from prizewire_chassis.db import copy_rows
 from prizewire_rewards.domain.model import Line, Phase, RoundWork, Settlement
 from prizewire_rewards.ports import StagedHead
 
-__all__ = ["SqlStaging"]
-
 
 class SqlStaging:
     """Staged parts and work in one transaction."""

@@ -18,8 +18,6 @@ from prizewire_rewards.domain.statuses import (
     of_prize,
 )
 
-__all__ = ["HAS_STATUS", "PAYOUT_OF", "STATUS", "plain_types"]
-
 _UUID: Final = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
 
 

@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.domain.topups import Reversal, ReversalKind, Topup
 
-__all__ = ["SqlTopups"]
-
 
 class SqlTopups:
     """Top-ups in one transaction."""

@@ -7,8 +7,6 @@ from sqlalchemy import Column, DateTime, ForeignKey, MetaData, Text, Uuid
 
 from prizewire_chassis.db import chassis_tables
 
-__all__ = ["MOMENT", "asset_column", "campaign_column", "cause_columns", "match_columns", "metadata"]
-
 metadata = MetaData()
 chassis_tables(metadata)
 

@@ -18,8 +18,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, campaign_column, metadata
 
-__all__ = ["campaign_settings", "campaigns", "cap_lines", "cap_usage"]
-
 campaigns = Table(
     "campaigns",
     metadata,

@@ -5,8 +5,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from prizewire_rewards.adapters.tables.base import MOMENT, campaign_column, metadata
 
-__all__ = ["claims", "players"]
-
 claims = Table(
     "claims",
     metadata,

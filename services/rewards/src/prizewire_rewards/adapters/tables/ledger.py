@@ -22,20 +22,6 @@ from sqlalchemy import (
 
 from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, cause_columns, metadata
 
-__all__ = [
-    "DOCUMENTED",
-    "WALLETS_ONLY",
-    "accounts",
-    "checkpoint",
-    "deltas",
-    "edges",
-    "kinds",
-    "receivables",
-    "rollups",
-    "sums",
-    "transfers",
-]
-
 WALLETS_ONLY = "{side}_kind LIKE 'wallet:%'"
 """Predicate of the partial indexes that serve wallets' histories; queries repeat it word for word."""
 

@@ -22,17 +22,6 @@ from prizewire_rewards.adapters.tables.base import (
     metadata,
 )
 
-__all__ = [
-    "auto_withdrawals",
-    "entries",
-    "entry_rounds",
-    "fee_withdrawals",
-    "funding_accounts",
-    "money_in",
-    "topup_reversals",
-    "topups",
-]
-
 entry_rounds = Table(
     "entry_rounds",
     metadata,

@@ -4,8 +4,6 @@ from sqlalchemy import Boolean, Column, PrimaryKeyConstraint, Table, Text
 
 from prizewire_rewards.adapters.tables.base import asset_column, metadata
 
-__all__ = ["source_parties", "wallet_parties"]
-
 source_parties = Table(
     "source_parties",
     metadata,

@@ -17,8 +17,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from prizewire_rewards.adapters.tables.base import MOMENT, asset_column, metadata
 
-__all__ = ["methods", "payouts"]
-
 payouts = Table(
     "payouts",
     metadata,

@@ -25,17 +25,6 @@ from prizewire_rewards.adapters.tables.base import (
     metadata,
 )
 
-__all__ = [
-    "corrections",
-    "disownments",
-    "rewards",
-    "round_refusals",
-    "round_work",
-    "rounds",
-    "staged_lines",
-    "staged_parts",
-]
-
 rounds = Table(
     "rounds",
     metadata,

@@ -4,8 +4,6 @@ from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, Uuid
 
 from prizewire_rewards.adapters.tables.base import cause_columns, metadata
 
-__all__ = ["transitions"]
-
 transitions = Table(
     "transitions",
     metadata,

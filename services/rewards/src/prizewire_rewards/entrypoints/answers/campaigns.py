@@ -10,16 +10,6 @@ from prizewire_rewards.domain.model import Delivery
 from prizewire_rewards.domain.states import CampaignState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money
 
-__all__ = [
-    "BalanceSheetAnswer",
-    "CampaignAnswer",
-    "CapsAnswer",
-    "ClaimTermsAnswer",
-    "RiskAnswer",
-    "SettingsAnswer",
-    "VelocityAnswer",
-]
-
 _Seconds = Annotated[int, Field(examples=[604_800])]
 
 

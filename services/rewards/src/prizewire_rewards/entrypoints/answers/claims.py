@@ -9,8 +9,6 @@ from prizewire_rewards.domain.claims import ClaimCode, ClaimState
 from prizewire_rewards.domain.risk import RuleName, Verdict
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = ["ClaimAnswer", "FindingAnswer"]
-
 
 class FindingAnswer(AnswerModel):
     """What a risk rule found."""

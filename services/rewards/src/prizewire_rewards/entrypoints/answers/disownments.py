@@ -9,16 +9,6 @@ from prizewire_rewards.domain.disownments import DisownmentState
 from prizewire_rewards.domain.fees import FeeSource
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money, Person
 
-__all__ = [
-    "DisownmentAnswer",
-    "DisownmentDetailAnswer",
-    "PooledAnswer",
-    "ReturnedFeeAnswer",
-    "StepLeftAnswer",
-    "SumAnswer",
-    "TakenBackAnswer",
-]
-
 
 class DisownmentAnswer(AnswerModel):
     """A disownment of a round: filed by one admin, approved or rejected by another."""

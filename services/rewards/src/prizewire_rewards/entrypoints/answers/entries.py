@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.entries import EntryState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = ["ChangedEntryAnswer", "EntryAnswer"]
-
 
 class EntryAnswer(AnswerModel):
     """A player's entry into a round. `from_topup` and `from_winnings` make `amount`; they are zero where it was refused."""

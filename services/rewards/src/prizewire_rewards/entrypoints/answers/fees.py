@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.fees import FeeSource, WithdrawalState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Person
 
-__all__ = ["FeeBalanceAnswer", "FeeWithdrawalAnswer"]
-
 _Source = Annotated[FeeSource, Field(description="Whose fees.", examples=["platform"])]
 
 

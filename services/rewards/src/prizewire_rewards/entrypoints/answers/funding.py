@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money, Person
 
-__all__ = ["FundingAnswer", "OperatorPayoutAnswer"]
-
 _Name = Annotated[str, Field(description="The account's name.", examples=["marketing"])]
 
 

@@ -7,8 +7,6 @@ from pydantic import Field
 from prizewire_chassis.http.answers import AnswerModel, Id
 from prizewire_rewards.domain.states import RewardState
 
-__all__ = ["DecidedRewardAnswer"]
-
 
 class DecidedRewardAnswer(AnswerModel):
     """Where a prize stands after the decision: as the others of its round, or rejected."""

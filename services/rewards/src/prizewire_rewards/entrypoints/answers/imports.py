@@ -7,8 +7,6 @@ from pydantic import Field
 from prizewire_chassis.http.answers import AnswerModel
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money
 
-__all__ = ["ImportAnswer", "RefusedRowAnswer", "SumAnswer"]
-
 
 class RefusedRowAnswer(AnswerModel):
     """A row that is not booked."""

@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Moment
 from prizewire_rewards.domain.players import KycState
 from prizewire_rewards.entrypoints.answers.shared import Player
 
-__all__ = ["PlayerAnswer"]
-
 At = Annotated[
     Moment | None, Field(description="When this fact was told. Null if it never was.", examples=[None])
 ]

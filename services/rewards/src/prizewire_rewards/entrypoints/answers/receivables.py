@@ -7,8 +7,6 @@ from pydantic import Field
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = ["ReceivableAnswer"]
-
 
 class ReceivableAnswer(AnswerModel):
     """What a player owes or owed."""

@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.states import PayoutState, RoundState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money, Player
 
-__all__ = ["AskedPayoutAnswer", "BookedRoundAnswer", "RoundAnswer"]
-
 
 class RoundAnswer(AnswerModel):
     """What is booked of a round. Prizes that were taken back do not count."""

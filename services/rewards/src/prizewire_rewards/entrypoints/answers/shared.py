@@ -4,8 +4,6 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-__all__ = ["DECIMAL", "AssetCode", "CorrelationId", "Money", "Person", "Player"]
-
 DECIMAL: Final = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"
 """An amount, as a regular expression that Python and JSON Schema read alike."""
 

@@ -11,15 +11,6 @@ from prizewire_rewards.domain.statuses import Status
 from prizewire_rewards.domain.views import Category
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = [
-    "AccountAnswer",
-    "LedgerTransferAnswer",
-    "PayoutFeeAnswer",
-    "PlayerTransferAnswer",
-    "RewardAnswer",
-    "TransferAnswer",
-]
-
 Direction = Literal["credit", "debit", "internal"]
 Bucket = Literal["winnings", "topup", "pending"]
 

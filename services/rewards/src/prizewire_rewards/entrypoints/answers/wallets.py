@@ -8,15 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, CorrelationId, Money, Player
 
-__all__ = [
-    "BalanceAnswer",
-    "PayoutAnswer",
-    "PayoutAskedAnswer",
-    "PayoutCancelAnswer",
-    "PayoutOutcome",
-    "WalletAnswer",
-]
-
 State = Annotated[PayoutState, Field(examples=["requested"])]
 Arrives = Annotated[
     Money, Field(description="What is paid out: `debit_amount` less `player_fee`.", examples=["125.00"])

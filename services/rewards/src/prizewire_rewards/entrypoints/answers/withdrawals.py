@@ -8,8 +8,6 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment
 from prizewire_rewards.domain.withdrawals import Schedule
 from prizewire_rewards.entrypoints.answers.shared import AssetCode, Money
 
-__all__ = ["WithdrawalAnswer"]
-
 
 class WithdrawalAnswer(AnswerModel):
     """A player's choice for one asset: either `threshold` is set, or `schedule`, `hour_utc` and `minimum`."""

@@ -9,20 +9,6 @@ from pydantic.config import JsonDict
 from prizewire_contracts.text import PRINTABLE, Line, Reason
 from prizewire_rewards.entrypoints.answers.shared import DECIMAL
 
-__all__ = [
-    "Body",
-    "CancelBody",
-    "Code",
-    "Decimal",
-    "DecisionBody",
-    "FundBody",
-    "OpeningRow",
-    "OpeningsBody",
-    "PayoutBody",
-    "RepeatedReference",
-    "only",
-]
-
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
 DECIMAL_LENGTH_MAX: Final = 40
 Decimal = Annotated[

@@ -8,16 +8,6 @@ from prizewire_contracts.text import Name, Reason
 from prizewire_rewards.domain.campaign_settings import COUNT_MAX, SPAN_S_MAX
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal
 
-__all__ = [
-    "CampaignBody",
-    "CapsBody",
-    "ClaimBody",
-    "RiskBody",
-    "SettingsBody",
-    "VelocityBody",
-    "WithdrawBody",
-]
-
 Seconds = Annotated[int, Field(strict=True, ge=1, le=SPAN_S_MAX)]
 Count = Annotated[int, Field(strict=True, ge=1, le=COUNT_MAX)]
 

@@ -20,8 +20,6 @@ from prizewire_rewards.entrypoints.answers.campaigns import (
 from prizewire_rewards.entrypoints.http.campaign_bodies import SettingsBody
 from prizewire_rewards.entrypoints.http.front import Front, refused
 
-__all__ = ["settings_of", "shown_settings"]
-
 _CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
 
 

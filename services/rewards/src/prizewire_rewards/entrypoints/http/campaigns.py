@@ -35,8 +35,6 @@ from prizewire_rewards.handlers.campaigns import (
     withdraw_from_campaign,
 )
 
-__all__ = ["CampaignController"]
-
 _READERS = (Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 _NO_CAMPAIGN = refusing("campaign_unknown")
 

@@ -22,8 +22,6 @@ from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey, page_of, time_cursor
 from prizewire_rewards.handlers.claims import Claimed, claim, decide_claim
 
-__all__ = ["ClaimController"]
-
 _DECISION = refusing("claim_unknown", "own_claim", "claim_not_held")
 _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
 

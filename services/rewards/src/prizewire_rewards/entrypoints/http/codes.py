@@ -6,8 +6,6 @@ from typing import Final
 
 from prizewire_chassis.http.refusals import Refusals
 
-__all__ = ["AMOUNT_CODES", "STATUS_OF", "refusing"]
-
 STATUS_OF: Final[Mapping[str, int]] = {
     # 400: it cannot be read.
     "amount_malformed": 400,

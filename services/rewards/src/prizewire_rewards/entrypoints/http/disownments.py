@@ -33,8 +33,6 @@ from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page
 from prizewire_rewards.handlers.disowning import DecideDisownment, decide_disownment, file_disownment
 from prizewire_rewards.ports import Queries
 
-__all__ = ["DisownmentController"]
-
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

@@ -22,8 +22,6 @@ from prizewire_rewards.entrypoints.http.money_bodies import EntryBody
 from prizewire_rewards.entrypoints.http.parameters import PlayerFilter
 from prizewire_rewards.handlers.entries import enter_by_player
 
-__all__ = ["EntryController"]
-
 
 class EntryController(Controller):
     """Entries into rounds."""

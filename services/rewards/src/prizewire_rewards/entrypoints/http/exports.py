@@ -37,8 +37,6 @@ from prizewire_rewards.entrypoints.http.parameters import (
     PlayerFilter,
 )
 
-__all__ = ["ROWS_PER_READ", "TransactionExportController", "WalletExportController"]
-
 ROWS_PER_READ: Final = 2_000
 """Rows that are read, written and forgotten at a time, in a transaction of their own: a slow reader at the other end
 holds back neither memory nor the database's vacuum.

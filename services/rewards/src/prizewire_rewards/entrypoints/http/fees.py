@@ -22,8 +22,6 @@ from prizewire_rewards.entrypoints.http.codes import AMOUNT_CODES, refusing
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, refused, time_cursor
 from prizewire_rewards.handlers.fees import DecideFees, decide_withdrawal, file_withdrawal
 
-__all__ = ["FeeController", "FeeWithdrawalController"]
-
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

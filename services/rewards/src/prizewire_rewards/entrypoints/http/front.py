@@ -24,16 +24,6 @@ from prizewire_rewards.entrypoints.http.codes import STATUS_OF
 from prizewire_rewards.entrypoints.works import Works
 from prizewire_rewards.ports import PlayerHasher, Queries, Tools
 
-__all__ = [
-    "OVERSEERS",
-    "Front",
-    "IdempotencyKey",
-    "page_of",
-    "player_of",
-    "refused",
-    "time_cursor",
-]
-
 T = TypeVar("T")
 Answer = TypeVar("Answer", bound=AnswerModel)
 

@@ -33,8 +33,6 @@ from prizewire_rewards.handlers.funding import (
     withdraw_funding,
 )
 
-__all__ = ["FundingController", "OperatorPayoutController"]
-
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 _NO_ACCOUNT = refusing("funding_unknown")
 _PAYOUT_RULES = refusing(

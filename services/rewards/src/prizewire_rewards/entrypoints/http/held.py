@@ -15,8 +15,6 @@ from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, IdempotencyKey
 from prizewire_rewards.handlers.held import reject_held, release_held
 
-__all__ = ["HeldController"]
-
 _DECISION = refusing("reward_unknown", "own_reward", "reward_not_held", "round_busy")
 
 

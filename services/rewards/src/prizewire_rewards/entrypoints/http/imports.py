@@ -20,8 +20,6 @@ from prizewire_rewards.entrypoints.http.bodies import OpeningRow, OpeningsBody
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey
 from prizewire_rewards.handlers.imports import import_balances
 
-__all__ = ["ImportController"]
-
 _REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
 
 

@@ -34,26 +34,6 @@ from prizewire_rewards.entrypoints.answers.transactions import (
 from prizewire_rewards.entrypoints.http.front import Front
 from prizewire_rewards.entrypoints.http.parameters import ASSET_PATTERN
 
-__all__ = [
-    "FILTER_REFUSALS",
-    "PAGE_REFUSALS",
-    "HistoryFilters",
-    "HistoryPage",
-    "HistoryPaging",
-    "HistoryQuery",
-    "WalletSide",
-    "arrives_of",
-    "fees_of",
-    "filter_of",
-    "ledger_page",
-    "ledger_transfer",
-    "player_page",
-    "player_transfer",
-    "provide_history",
-    "provide_paging",
-    "side_of",
-]
-
 _BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
 PAGES_SCAN_MAX = 50_000
 """Entries among which an earlier system's page by number is looked for, where it has a filter."""

@@ -8,16 +8,6 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from prizewire_contracts.text import Ascii, Line, Memo, Name, Reason
 from prizewire_rewards.entrypoints.http.bodies import Body, Code, Decimal, RepeatedReference, only
 
-__all__ = [
-    "DestinationBody",
-    "EntryBody",
-    "FundingAmountBody",
-    "FundingBody",
-    "FundingWithdrawalBody",
-    "OperatorPayoutBody",
-    "WithdrawalBody",
-]
-
 FundingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 _STELLAR_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"

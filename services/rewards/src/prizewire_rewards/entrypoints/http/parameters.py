@@ -7,8 +7,6 @@ from pydantic import TypeAdapter
 
 from prizewire_contracts.text import Name
 
-__all__ = ["ASSET_PATTERN", "AssetInPath", "PlayerFilter", "PlayerInPath"]
-
 ASSET_PATTERN: Final = r"^[A-Z][A-Z0-9]{0,11}$"
 
 PlayerFilter = Annotated[

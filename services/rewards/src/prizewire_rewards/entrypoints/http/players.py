@@ -23,8 +23,6 @@ from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front
 from prizewire_rewards.entrypoints.http.parameters import PlayerInPath
 from prizewire_rewards.handlers.players import forget_player, tell_by_hand
 
-__all__ = ["PlayerController"]
-
 Identifier = EventReason
 """Hashed as it was sent, since others hash the same text."""
 

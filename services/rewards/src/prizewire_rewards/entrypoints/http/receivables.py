@@ -21,8 +21,6 @@ from prizewire_rewards.entrypoints.http.codes import refusing
 from prizewire_rewards.entrypoints.http.front import Front, IdempotencyKey, page_of, time_cursor
 from prizewire_rewards.handlers.receivables import write_off
 
-__all__ = ["ReceivableController", "WriteOffBody"]
-
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

@@ -21,8 +21,6 @@ from prizewire_rewards.entrypoints.answers.entries import ChangedEntryAnswer
 from prizewire_rewards.entrypoints.answers.rounds import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
 from prizewire_rewards.entrypoints.http.front import OVERSEERS, Front, page_of, time_cursor
 
-__all__ = ["AskedPayoutController", "RoundController"]
-
 IDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _Ids = Annotated[

@@ -18,8 +18,6 @@ from prizewire_rewards.domain.ledger import Kind
 from prizewire_rewards.domain.statement import BUCKETS, Statement
 from prizewire_rewards.domain.views import Entry, PayoutFee
 
-__all__ = ["render_statement"]
-
 # It tells, for each document, which letters are in it: nobody's names belong into a log.
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 FONT: Final = "roboto"

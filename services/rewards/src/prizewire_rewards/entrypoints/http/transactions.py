@@ -29,8 +29,6 @@ from prizewire_rewards.entrypoints.http.listing import (
     player_transfer,
 )
 
-__all__ = ["RewardController", "TransactionController"]
-
 
 class TransactionController(Controller):
     """Transfers: one's own, and for admins all."""

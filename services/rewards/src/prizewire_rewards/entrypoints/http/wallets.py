@@ -32,8 +32,6 @@ from prizewire_rewards.entrypoints.http.listing import PAGE_REFUSALS, HistoryPag
 from prizewire_rewards.entrypoints.http.parameters import PlayerFilter
 from prizewire_rewards.handlers.payouts import cancel_payout, request_payout
 
-__all__ = ["WalletController"]
-
 
 class WalletController(Controller):
     """A player's own money; operators and admins name a player."""

@@ -18,8 +18,6 @@ from prizewire_rewards.entrypoints.http.money_bodies import WithdrawalBody
 from prizewire_rewards.entrypoints.http.parameters import AssetInPath, PlayerFilter
 from prizewire_rewards.handlers.withdrawals import ask_withdrawal, drop_withdrawal
 
-__all__ = ["WithdrawalController"]
-
 
 class WithdrawalController(Controller):
     """A player's wishes, one for each asset."""

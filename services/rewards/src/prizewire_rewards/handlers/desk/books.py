@@ -36,8 +36,6 @@ from prizewire_rewards.handlers.journal import Journal
 from prizewire_rewards.handlers.receivables import Debt, open_receivables
 from prizewire_rewards.ports import Tools, Work
 
-__all__ = ["SYSTEM", "Booked", "Books"]
-
 SYSTEM = "rewards"
 NOTHING_TOLD: Mapping[UUID, int] = {}
 _PRIZE_MOVES = frozenset(

@@ -28,24 +28,6 @@ from prizewire_rewards.handlers.desk.means import Means
 from prizewire_rewards.handlers.desk.owing import ask_cancels, owe_shortfalls
 from prizewire_rewards.handlers.receivables import take_less
 
-__all__ = [
-    "check_correction",
-    "continued",
-    "correct",
-    "decide_held",
-    "differs",
-    "give_back",
-    "leave_queue",
-    "lift_debts",
-    "new_reward",
-    "pay_lines",
-    "reach_of",
-    "release",
-    "settle_shortage",
-    "take_from_players",
-    "void",
-]
-
 CORRECTION = "rewards:correction"
 _PAYS_CORRECTIONS = ACCEPTS_PRIZES | {CampaignState.ENDED}
 """Where a correction may take more from the pool: an ended campaign still owes what was settled while it ran."""

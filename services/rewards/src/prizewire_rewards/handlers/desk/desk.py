@@ -25,8 +25,6 @@ from prizewire_rewards.domain.states import (
 )
 from prizewire_rewards.handlers.desk.books import Books
 
-__all__ = ["Desk"]
-
 NOTHING_HELD: Mapping[int, str] = {}
 
 

@@ -17,8 +17,6 @@ from prizewire_rewards.handlers.desk.large import standing_of
 from prizewire_rewards.handlers.desk.means import Means
 from prizewire_rewards.handlers.desk.owing import ask_cancels, owe_shortfalls
 
-__all__ = ["disown", "disown_later", "is_to_take_back", "owe_missing"]
-
 DISOWNMENT: Final = "rewards:disownment"
 
 

@@ -12,8 +12,6 @@ from prizewire_rewards.handlers.caps import recount
 from prizewire_rewards.handlers.claims import close_claims
 from prizewire_rewards.ports import Work
 
-__all__ = ["close_lost", "recount_changed", "watch_levels"]
-
 Changed = Mapping[UUID, Sequence[Reward]]
 """Prizes that are loaded of rounds that were known before, by round."""
 

@@ -11,8 +11,6 @@ from prizewire_rewards.domain.states import ROUND_EDGES, RoundState, step
 from prizewire_rewards.handlers.desk.books import Booked
 from prizewire_rewards.handlers.desk.desk import Desk
 
-__all__ = ["Standing", "begin_paying", "finalize_later", "settle_in_chunks", "standing_of", "void_later"]
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

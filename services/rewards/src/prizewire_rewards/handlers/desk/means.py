@@ -9,8 +9,6 @@ from prizewire_rewards.domain.model import Line, Payout, Receivable, Reward, Set
 from prizewire_rewards.domain.states import PayoutState, RewardState
 from prizewire_rewards.ports import Work
 
-__all__ = ["Means", "means_of"]
-
 
 @dataclass(slots=True)
 class Means:

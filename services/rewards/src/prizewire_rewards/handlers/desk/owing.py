@@ -11,8 +11,6 @@ from prizewire_rewards.handlers.desk.books import Books
 from prizewire_rewards.handlers.desk.means import Means
 from prizewire_rewards.handlers.receivables import Debt
 
-__all__ = ["ask_cancels", "owe_shortfalls"]
-
 
 def ask_cancels(
     desk: Books,

@@ -9,8 +9,6 @@ from prizewire_rewards.domain.events import Event, PayoutAsked, RewardsMoved, To
 from prizewire_rewards.domain.model import Reward, Round
 from prizewire_rewards.handlers.crediting import FollowUp
 
-__all__ = ["Telling", "tell"]
-
 
 @dataclass(frozen=True, slots=True)
 class Telling:

@@ -19,8 +19,6 @@ from prizewire_settlement.domain.model import Cause, Entry, Round, Rule
 from prizewire_settlement.domain.rounds.steps import NOTHING, RESOLVE, Step, cause_of, move
 from prizewire_settlement.domain.states import RoundState
 
-__all__ = ["finalize", "report_entered", "report_progress", "report_voided", "void"]
-
 _BEGUN: Final = frozenset({RoundState.CLOSED, RoundState.RESOLVED, RoundState.SETTLED, RoundState.FINALIZED})
 
 

@@ -19,18 +19,6 @@ from prizewire_settlement.domain.results import document_of, hash_of
 from prizewire_settlement.domain.rounds.steps import NOTHING, KnownParts, Step, move, steps
 from prizewire_settlement.domain.states import RoundState, path
 
-__all__ = [
-    "PARTS_MAX",
-    "Placed",
-    "correct",
-    "place_completed",
-    "place_corrected",
-    "place_resolved",
-    "resettle",
-    "settle",
-    "wait",
-]
-
 PARTS_MAX: Final = 100
 """Parts of one result: with 2,000 results each, enough for twice the paid places that a rule may have."""
 

@@ -21,18 +21,6 @@ from prizewire_settlement.domain.model import (
 )
 from prizewire_settlement.domain.states import RoundState, path
 
-__all__ = [
-    "NOTHING",
-    "RESOLVE",
-    "KnownParts",
-    "Step",
-    "begin",
-    "cause_of",
-    "check_binding",
-    "move",
-    "steps",
-]
-
 RESOLVE: Final = "admin.resolve"
 """The kind of a cause that is a person's decision. The database lets nothing else lead out of FINALIZED."""
 

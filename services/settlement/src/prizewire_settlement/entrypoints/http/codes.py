@@ -2,18 +2,6 @@
 
 from typing import Final
 
-__all__ = [
-    "ADMISSION_CODES",
-    "CAMPAIGN_CODES",
-    "NO_COMPETITION",
-    "NO_ROUND",
-    "NO_TOKEN",
-    "RESULT_CODES",
-    "RULE_CODES",
-    "UNREADABLE_CODES",
-    "status_of",
-]
-
 NO_COMPETITION: Final = {404: ("competition_unknown",)}
 NO_ROUND: Final = {404: ("round_unknown",)}
 NO_TOKEN: Final = {404: ("token_unknown",)}

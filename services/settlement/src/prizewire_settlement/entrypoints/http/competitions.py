@@ -35,8 +35,6 @@ from prizewire_settlement.entrypoints.rule_answers import (
 from prizewire_settlement.handlers.competitions import create_competition, replace_rule
 from prizewire_settlement.ports import Campaigns, CompetitionStore
 
-__all__ = ["competition_controller"]
-
 _Changed = tuple[Competition, bool]
 """A competition, and whether anything was written."""
 

@@ -11,8 +11,6 @@ from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_settlement.entrypoints.answers import EndedAnswer, ended_answer
 from prizewire_settlement.entrypoints.http.parts import HttpParts, place_of, readers
 
-__all__ = ["ended_controller"]
-
 
 def ended_controller(parts: HttpParts) -> type[Controller]:
     """Rounds that ended, the last one first."""

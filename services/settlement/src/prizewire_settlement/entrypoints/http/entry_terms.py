@@ -13,8 +13,6 @@ from prizewire_settlement.entrypoints.http.settled import RoundIds, ids_of
 from prizewire_settlement.entrypoints.rule_answers import AmountText, Asset
 from prizewire_settlement.ports import EntryTerms
 
-__all__ = ["entry_terms_controller"]
-
 
 class EntryTermsAnswer(AnswerModel):
     """A round, and what the rule that it is bound to asks of whoever enters it."""

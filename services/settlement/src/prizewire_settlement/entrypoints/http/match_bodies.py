@@ -19,18 +19,6 @@ from prizewire_contracts.text import Ascii, EventLine, Label, Name, Reason
 from prizewire_settlement.domain.rounds import PARTS_MAX
 from prizewire_settlement.domain.rules import PLACES_MAX
 
-__all__ = [
-    "PART_BYTES_MAX",
-    "RESULT_BYTES_MAX",
-    "EndBody",
-    "EntryBody",
-    "EventBody",
-    "ResettleBody",
-    "ResolveBody",
-    "RotateBody",
-    "TokenBody",
-]
-
 PART_BYTES_MAX = 5_000_000
 """What a report over HTTP may have: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB
 where the names are written with escapes.

@@ -19,8 +19,6 @@ from prizewire_settlement.entrypoints.http.match_bodies import PART_BYTES_MAX, E
 from prizewire_settlement.entrypoints.http.parts import HttpParts, RequiredKey, refused
 from prizewire_settlement.metrics import REFUSED
 
-__all__ = ["match_controller"]
-
 _COMPLETED: Final = "prizewire.match.completed.v1"
 _ENTERED: Final = "prizewire.match.entered.v1"
 CloudEvent = Annotated[EventBody, Body(title="CloudEvent")]

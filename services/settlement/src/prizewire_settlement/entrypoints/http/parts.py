@@ -29,24 +29,6 @@ from prizewire_settlement.ports import (
     SourceTokens,
 )
 
-__all__ = [
-    "HttpParts",
-    "IdempotencyKey",
-    "RequiredKey",
-    "Words",
-    "answered",
-    "bad_cursor",
-    "competition_missing",
-    "id_mismatch",
-    "named_place_of",
-    "place_of",
-    "readers",
-    "refused",
-    "round_missing",
-    "unusable",
-    "writers",
-]
-
 T = TypeVar("T")
 Words = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]

@@ -28,8 +28,6 @@ from prizewire_settlement.handlers.competitions import CompetitionMissing
 from prizewire_settlement.handlers.preview import known_rule, preview
 from prizewire_settlement.ports import Queries
 
-__all__ = ["PreviewBody", "PreviewParts", "preview_controller"]
-
 _readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

@@ -50,8 +50,6 @@ from prizewire_settlement.handlers.resolution import Resolved, resettle_round, r
 from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.ports import RoundFilter, RoundRecord
 
-__all__ = ["round_controller"]
-
 
 def round_controller(parts: HttpParts) -> type[Controller]:
     """``/api/rounds``. Those who run the place read; admins alone decide, and every decision is audited."""

@@ -10,8 +10,6 @@ from prizewire_chassis.http.answers import Items
 from prizewire_settlement.entrypoints.http.parts import HttpParts, readers
 from prizewire_settlement.entrypoints.settled_answers import SettledAnswer, settled_answer
 
-__all__ = ["RoundIds", "ids_of", "settled_controller"]
-
 ROUNDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 RoundIds = Annotated[

@@ -10,8 +10,6 @@ from prizewire_chassis.http.cells import safe_cell
 from prizewire_settlement.domain.model import Line, Rule
 from prizewire_settlement.entrypoints.rule_answers import money
 
-__all__ = ["CSV_TYPE", "lines_csv"]
-
 CSV_TYPE: Final = "text/csv; header=present"
 _HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
 _ROWS_AT_ONCE: Final = 2_000

@@ -33,8 +33,6 @@ from prizewire_settlement.handlers.source_tokens import (
 )
 from prizewire_settlement.ports import SourceToken
 
-__all__ = ["source_token_controller"]
-
 _RANDOM_BYTES = 32
 _Shown = TypeVar("_Shown", bound=NewTokenAnswer)
 

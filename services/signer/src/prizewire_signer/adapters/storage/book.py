@@ -26,8 +26,6 @@ from prizewire_signer.domain.model import AssetLimits, Signature, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 from prizewire_signer.ports import RecordedDigest, Work
 
-__all__ = ["SqlBook"]
-
 _SCOPE_AGAIN = "again"
 _SCOPE_DAY = "day"
 

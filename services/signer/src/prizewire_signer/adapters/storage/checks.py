@@ -17,8 +17,6 @@ from prizewire_signer.domain.invariants import (
 )
 from prizewire_signer.ports import QueueState
 
-__all__ = ["breaches_of", "queue_state"]
-
 
 async def breaches_of(tx: AsyncConnection, now: datetime) -> dict[str, list[str]]:
     """Breaches by the name of the invariant; all lists empty where everything holds. The audit chain is the chassis' check."""

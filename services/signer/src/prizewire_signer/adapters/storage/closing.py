@@ -17,8 +17,6 @@ from prizewire_signer.domain.model import Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
 from prizewire_signer.ports import SlotDigest, Tombstone, Work
 
-__all__ = ["SqlClosingBook"]
-
 
 class SqlClosingBook:
     """``ports.ClosingBook`` over one batch transaction."""

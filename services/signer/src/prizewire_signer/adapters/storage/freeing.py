@@ -7,8 +7,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["free_due"]
-
 
 async def free_due(tx: AsyncConnection, payout_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
     """Free those of these payouts whose slot is closed and whose ``free_at`` has come; they are returned."""

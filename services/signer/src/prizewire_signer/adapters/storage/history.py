@@ -6,8 +6,6 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["add_transitions"]
-
 
 async def add_transitions(
     tx: AsyncConnection,

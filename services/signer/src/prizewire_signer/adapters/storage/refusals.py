@@ -13,8 +13,6 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedEvent, RefusedMessages
 from prizewire_contracts.ids import refusals_id
 
-__all__ = ["TELL_EVERY", "SqlRefusals"]
-
 TELL_EVERY = timedelta(minutes=5)
 """How long a kind that was told once may grow before its new sum is told."""
 SUBJECT = "signer"

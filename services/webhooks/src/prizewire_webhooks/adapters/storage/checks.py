@@ -7,8 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_webhooks.domain.invariants import Invariant
 
-__all__ = ["breaches_of"]
-
 
 async def breaches_of(tx: AsyncConnection, invariant: Invariant) -> list[str]:
     """At most a hundred breaches of one invariant, none when it holds."""

@@ -23,8 +23,6 @@ from prizewire_webhooks.domain.model import Answer, Attempt, Delivery, PublicEve
 from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 from prizewire_webhooks.ports import Standing
 
-__all__ = ["SqlDeliveries"]
-
 
 class SqlDeliveries:
     """``ports.DeliveryStore`` over one transaction."""

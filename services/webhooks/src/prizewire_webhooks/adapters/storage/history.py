@@ -6,8 +6,6 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Edge", "add_transitions"]
-
 Edge = tuple[str, str, str, str, str | None]
 """(subject, from, to, cause, correlation id); ``from`` is empty for what is new."""
 

@@ -7,8 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_webhooks.domain.commands import ProviderCall
 
-__all__ = ["SqlProviders"]
-
 
 class SqlProviders:
     """``ports.ProviderStore`` over one transaction."""

@@ -12,8 +12,6 @@ from prizewire_webhooks.adapters.storage.history import add_transitions
 from prizewire_webhooks.domain.model import SealedSecret, Subscription
 from prizewire_webhooks.domain.states import DeliveryState, SubscriptionState
 
-__all__ = ["REGISTRY", "SqlSubscriptions"]
-
 REGISTRY = "hashtext('prizewire.webhooks.registry')"
 """Advisory lock, held while a batch of events is matched and while a subscription begins or ends."""
 

@@ -14,8 +14,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 
 from prizewire_devstack import acl
 
-__all__ = ["ANY_ACL", "Acl", "binding", "grants_to_acls"]
-
 Acl = tuple[str, ResourceType, str, ResourcePatternType, AclOperation]
 
 _ANYTHING: Final[Any] = None

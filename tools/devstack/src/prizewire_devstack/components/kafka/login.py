@@ -6,8 +6,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["CONTROLLER_MECHANISM", "MECHANISM", "PROTOCOL", "SCRAM_ITERATIONS", "KafkaLogin", "scram_salted"]
-
 MECHANISM: Final = "SCRAM-SHA-512"
 CONTROLLER_MECHANISM: Final = "PLAIN"
 """SCRAM credentials lie in the metadata that the controller keeps, so that it cannot check them before it runs."""

@@ -7,8 +7,6 @@ from prizewire_devstack import acl
 from prizewire_devstack.components.kafka.login import CONTROLLER_MECHANISM, MECHANISM, PROTOCOL
 from prizewire_devstack.ports import LOOPBACK
 
-__all__ = ["JVM_OPTIONS", "server_properties"]
-
 JVM_OPTIONS: Final = (
     "-Xms64m",
     "-Xmx384m",

@@ -30,8 +30,6 @@ from prizewire_devstack.components.processes import ProcessSpec, Supervisor, bas
 from prizewire_devstack.home import write_private
 from prizewire_devstack.ports import LOOPBACK
 
-__all__ = ["KafkaServer"]
-
 NAME: Final = "kafka"
 START_DEADLINE_S: Final = 90.0
 FORMAT_TIMEOUT_S: Final = 60.0

@@ -40,8 +40,6 @@ from prizewire_payouts.handlers.stellar.refusals import (
     code_of,
 )
 
-__all__ = ["REFUSALS_MAX", "WAIT_MAX", "SigningResults", "retry_pause"]
-
 REFUSALS_MAX = 20
 """Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
 WAIT_MAX = timedelta(hours=2)

@@ -13,8 +13,6 @@ from prizewire_payouts.adapters.stellar.store.rows import insert_attempt
 from prizewire_payouts.domain.stellar.model import Kind
 from prizewire_payouts.domain.stellar.slots import Onward, SlotUse, onward, void_pause
 
-__all__ = ["follow", "slot_use"]
-
 # Attempts that were refused have no digest; what is leased has none yet.
 _USE = text(
     "SELECT (SELECT count(*) FROM stellar_payments WHERE attempt_id = :attempt AND state = 'batched') AS held, "

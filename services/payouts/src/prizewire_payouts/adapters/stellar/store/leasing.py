@@ -28,8 +28,6 @@ from prizewire_payouts.domain.stellar.model import ITEMS_MAX, Attempt
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan, Leased
 
-__all__ = ["commit_built", "enlist_channels", "lease", "release"]
-
 _QUEUE_HEAD = text(
     "SELECT memo, due_at FROM stellar_payments WHERE state = 'queued' AND due_at <= :now ORDER BY due_at LIMIT 1"
 )

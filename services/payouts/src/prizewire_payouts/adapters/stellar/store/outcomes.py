@@ -25,20 +25,6 @@ from prizewire_payouts.domain.stellar.amounts import split_fee
 from prizewire_payouts.domain.stellar.model import Attempt, Kind, LookUp, SlotView
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = [
-    "REBUILDS_MAX",
-    "close_slot",
-    "commit_sent",
-    "die",
-    "fail",
-    "note_asked",
-    "slot_view",
-    "succeed",
-    "tell_items",
-    "to_checking",
-    "to_review",
-]
-
 REBUILDS_MAX = 5
 """Transactions that may fail around a payment for another's fault before its attempt ends without effect."""
 

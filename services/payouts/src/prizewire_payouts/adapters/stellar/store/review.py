@@ -29,8 +29,6 @@ from prizewire_payouts.domain.stellar.review import (
 )
 from prizewire_payouts.domain.stellar.states import AttemptState
 
-__all__ = ["SqlReviews"]
-
 # Every transaction that is or was in review, with what last brought it there.
 _REVIEWS = (
     "SELECT a.attempt_id, a.state, a.kind, a.account, s.sequence, a.slot_id, a.tx_hash, t.at AS since, t.cause AS why "

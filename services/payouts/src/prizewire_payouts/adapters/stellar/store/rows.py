@@ -14,20 +14,6 @@ from prizewire_payouts.adapters.stellar.tables import attempts, channels, slots,
 from prizewire_payouts.domain.stellar.model import Attempt, ChainAsset, Kind, Payment
 from prizewire_payouts.domain.stellar.states import HOLDING, AttemptState, PaymentState, check_step
 
-__all__ = [
-    "HOLDING_STATES",
-    "attempt_of",
-    "due_attempts",
-    "end_payments",
-    "first_due",
-    "free_payments",
-    "held_payments",
-    "insert_attempt",
-    "lock_attempt",
-    "move",
-    "payments_of",
-]
-
 HOLDING_STATES = sorted(HOLDING)
 
 _revisions = attempts.alias()

@@ -14,8 +14,6 @@ from prizewire_payouts.domain.stellar.model import Attempt, LookUp, SlotView
 from prizewire_payouts.domain.stellar.states import AttemptState
 from prizewire_payouts.handlers.stellar.ports import BuildPlan, Leased
 
-__all__ = ["StellarStore"]
-
 T = TypeVar("T")
 
 

@@ -8,8 +8,6 @@ from stellar_sdk import StrKey
 
 from prizewire_signer.domain.errors import BackendCode, BackendError
 
-__all__ = ["HotKeys", "HotKeysRefused", "open_hot_keys"]
-
 PUBLIC_NETWORK: Final = "Public Global Stellar Network ; September 2015"
 """The passphrase of the network where lumens are money (Stellar documentation, "Networks")."""
 
