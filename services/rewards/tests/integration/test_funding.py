@@ -1,6 +1,8 @@
 """Funding accounts and operators' payouts."""
 
 import asyncio
+import csv
+import io
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -386,3 +388,22 @@ async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
         shown = await client.get(f"/api/campaigns/{campaign}/balance-sheet")
     assert shown.status_code == 200, shown.text
     assert f"{3 * 46_116_860_184_273_879}.00" in shown.text
+
+
+async def test_overseers_see_the_reference_of_a_booking(funded: Rig) -> None:
+    """The listing, its CSV and the single transfer show reference, who booked it, and the booking that it repeats."""
+    for path in await paths_of(funded):
+        kind = "campaign_funded" if "campaigns" in path else "funding_added"
+        body = {"amount": "70.00", "reference": "wire 8"}
+        assert (await post(funded, path, body)).status_code == 201
+        assert (await post(funded, path, {**body, "repeated_reference": True})).status_code == 201
+        async with funded.client("boss", "admin") as boss:
+            listed = (await boss.get("/api/transactions/all", params={"type": kind})).json()["items"]
+            again, first = [one for one in listed if one["reference"] == "wire 8"]
+            assert (first["booked_by"], first["repeats"]) == ("boss", None)
+            assert (again["booked_by"], again["repeats"]) == ("boss", first["id"])
+            assert (await boss.get(f"/api/transactions/{again['id']}")).json() == again
+            text = (await boss.get("/api/transactions/all.csv", params={"type": kind})).text
+            rows = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
+            shown = [rows[again["id"]][name] for name in ("reference", "booked_by", "repeats")]
+            assert shown == ["wire 8", "boss", first["id"]]

@@ -140,9 +140,21 @@ class PayoutAmounts:
     code: str | None = None
 
 
+class MoneyIn(NamedTuple):
+    """The record of money that came in: the bank's ``reference``, who booked it, and the id of the earlier transfer of
+    the same reference that it ``repeats``, if it does.
+    """
+
+    reference: str
+    booked_by: str
+    repeats: UUID | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One transfer, with the names of its accounts and what became of it; of a payout's request, with its fees."""
+    """One transfer, with the names of its accounts and what became of it; of a payout's request, with its fees; of
+    money that came in, with its record.
+    """
 
     seq: int
     id: UUID
@@ -159,6 +171,7 @@ class Entry:
     at: datetime
     status: Status
     payout: PayoutAmounts | None = None
+    money_in: MoneyIn | None = None
 
 
 class Position(NamedTuple):

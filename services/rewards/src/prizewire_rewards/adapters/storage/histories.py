@@ -24,6 +24,7 @@ from prizewire_rewards.domain.views import (
     Entry,
     EntryFilter,
     EntryPage,
+    MoneyIn,
     PayoutAmounts,
     PayoutFee,
     Position,
@@ -249,6 +250,7 @@ def _entry_of(row: Any) -> Entry:
         at=row.at,
         status=Status(row.status),
         payout=None if row.payout_state is None else _amounts_of(row),
+        money_in=None if row.reference is None else MoneyIn(row.reference, row.booked_by, row.repeats),
     )
 
 
@@ -268,11 +270,11 @@ _BY_NUMBER: Final = "ORDER BY t.seq DESC"
 _COLUMNS: Final = (
     "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
     f"t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at, {STATUS} AS status, "
-    "p.state AS payout_state, p.fee, p.outcome"
+    "p.state AS payout_state, p.fee, p.outcome, m.reference, m.actor AS booked_by, m.repeats"
 )
 _JOINS: Final = (
     "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
-    f"{PAYOUT_OF}"
+    f"{PAYOUT_OF} LEFT JOIN money_in m ON m.id = t.id"
 )
 _WITHOUT_EFFECT: Final = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})
 _ONE = text(f"{_COLUMNS} FROM ledger_transfers t {_JOINS} WHERE t.id = :id")

@@ -120,6 +120,27 @@ class LedgerTransferAnswer(TransferAnswer):
             examples=["round/67d20d3b-65b1-575d-9ac8-55bf598fbc8d"],
         ),
     ]
+    reference: Annotated[
+        str | None,
+        Field(
+            description="Of money that came in: the reference under which it was booked. Null for all other transfers.",
+            examples=[None],
+        ),
+    ]
+    booked_by: Annotated[
+        str | None,
+        Field(
+            description="Of money that came in: who booked it. Null for all other transfers.", examples=[None]
+        ),
+    ]
+    repeats: Annotated[
+        Id | None,
+        Field(
+            description="Of money that came in under a reference that the account had before: the first transfer with "
+            "it. Else null.",
+            examples=[None],
+        ),
+    ]
     direction: Annotated[
         Direction | None,
         Field(

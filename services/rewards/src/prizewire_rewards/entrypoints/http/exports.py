@@ -74,6 +74,7 @@ _COMMON: Final = ("id", "at", "type", "category", "status", "asset", "amount", "
 _OF_PLAYER: Final = (*_COMMON, "direction", "from_bucket", "to_bucket", "correlation_id", "group_id")
 _OF_ALL: Final = (
     *_COMMON, "debit_kind", "debit_owner", "credit_kind", "credit_owner", "cause", "correlation_id", "group_id",
+    "reference", "booked_by", "repeats",
 )  # fmt: skip
 
 
@@ -84,7 +85,9 @@ def _row_of_player(front: Front, entry: Entry, *, player: str) -> tuple[str, ...
 
 def _row_of_all(front: Front, entry: Entry) -> tuple[str, ...]:
     accounts = (entry.debit_kind, entry.debit_owner, entry.credit_kind, entry.credit_owner)
-    return (*_common(front, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group))
+    came = entry.money_in
+    booked = ("", "", "") if came is None else (came.reference, came.booked_by, str(came.repeats or ""))
+    return (*_common(front, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group), *booked)
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
