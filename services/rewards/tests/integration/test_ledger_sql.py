@@ -343,6 +343,7 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
         ("topup_credited", WORLD, Account(Kind.TOPUP, "ann", "USDC"), f"topup/{uuid4()}"),
         ("payout_returned", Account(Kind.TREASURY, "fake", "USDC"), WINNINGS, f"payout/{uuid4()}"),
     ],
+    ids=["import", "opening", "campaign", "funding account", "topup", "returned payout"],
 )
 async def test_money_without_a_document_is_told(
     rig: Rig, type_: str, debit: Account, credit: Account, cause: str
