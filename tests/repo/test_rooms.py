@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,28 +15,17 @@ SERVICE_FILES = (
     "tests/conftest.py",
     "tests/fakes.py",
 )
-SERVICE_FOLDERS = ("migrations/versions", "tests/unit", "tests/integration")
+SERVICE_FOLDERS = ("migrations/versions",)
 # A room is a module, or a package of the same name once it has grown.
-SERVICE_MODULES = (
-    "__main__",
-    "app",
-    "settings",
-    "entrypoints/consumers",
-    "entrypoints/http",
-    "entrypoints/jobs",
-    "adapters/tables",
-    "adapters/storage",
-    "adapters/messages",
-    "metrics",
-    "handlers",
-    "ports",
-    "domain/model",
-    "domain/states",
-    "domain/events",
-    "domain/commands",
-    "domain/errors",
-    "domain/invariants",
+SERVICE_MODULES = ("__main__", "app", "settings", "metrics")
+LAYERS = frozenset(
+    {"domain", "ports", "handlers", "storage", "messages", "adapters", "http", "consumers", "jobs"}
 )
+"""What a feature consists of, as far as it needs it; a service with one feature consists of it directly."""
+SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})
+"""What all features of a service share stands beside them."""
+LAYERED = frozenset({"payouts", "rewards", "settlement", "signer", "webhooks"})
+"""Services that are cut by layer only. A service leaves this list when it is cut by feature."""
 README_TELLS = ("owns", "consumes", "produces", "invariants", "alone")
 LINES_MAX = 450
 """Modules past about 400 lines become packages; a little air keeps the rule from being met by squeezing."""
@@ -51,6 +41,25 @@ def missing_rooms(service: Member) -> list[str]:
     return missing
 
 
+def contents(folder: Path) -> set[str]:
+    """The names of modules and packages in a folder."""
+    return {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+
+
+def misplaced(service: Member) -> list[str]:
+    """Modules of a service that stand neither in a feature's layer nor among what features share."""
+    wrong = []
+    for name in sorted(contents(service.source) - set(SERVICE_MODULES) - SHARED - LAYERS):
+        feature = service.source / name
+        if not feature.is_dir():
+            wrong.append(f"{service.package}/{name}.py")
+            continue
+        wrong += [f"{service.package}/{name}/{layer}" for layer in contents(feature) - LAYERS - {"__init__"}]
+    return wrong
+
+
 def test_the_services_are_the_five(repository: Repository) -> None:
     """The services are those that the architecture names."""
     assert tuple(service.name for service in repository.services) == SERVICES
@@ -58,9 +67,17 @@ def test_the_services_are_the_five(repository: Repository) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_has_every_room(repository: Repository, name: str) -> None:
-    """Each service has the same files, folders and modules."""
+    """Each service has the same files, folders and modules at its root."""
     service = next(service for service in repository.services if service.name == name)
     assert missing_rooms(service) == []
+
+
+def test_services_are_cut_by_feature_then_by_layer(repository: Repository) -> None:
+    """A service consists of features, each of the same few layers, and of a few modules that all features share."""
+    found = {
+        service.name: misplaced(service) for service in repository.services if service.name not in LAYERED
+    }
+    assert found == {name: [] for name in found}
 
 
 @pytest.mark.parametrize("name", SERVICES)

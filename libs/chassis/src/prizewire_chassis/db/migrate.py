@@ -37,7 +37,7 @@ def migrate(
     command.upgrade(config, "head")
 
 
-def run_env(metadata: MetaData) -> None:
+def run_env(metadata: MetaData | None = None) -> None:
     """The body of every ``migrations/env.py``: all revisions in one transaction, under a lock time-out."""
     url = context.config.attributes["url"]
 
