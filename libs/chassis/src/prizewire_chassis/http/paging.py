@@ -43,5 +43,10 @@ def decode_cursor(cursor: str | None, *, length: int) -> list[Any] | None:
     except (binascii.Error, ValueError):
         values = None
     if not isinstance(values, list) or len(values) != length:
-        raise Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
+        raise cursor_invalid()
     return values
+
+
+def cursor_invalid() -> Problem:
+    """A cursor that the route did not give."""
+    return Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")

@@ -15,8 +15,9 @@ from prizewire_chassis.checks import common_checks
 from prizewire_chassis.db import Database
 from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.document import openapi_document
-from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.paging import page_limit
 from prizewire_chassis.http.parts import Check, Lineage
 from prizewire_chassis.http.service_answers import (
     CheckAnswer,
@@ -33,6 +34,7 @@ from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, 
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
 
+_BY_NUMBER = cursor_key(number(0, ID_MAX))
 _REPLAY_STATUS = {
     "not_found": 404,
     "already_replayed": 409,
@@ -84,15 +86,15 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
             stuck_state: Annotated[StuckState | None, QueryParameter(name="state")] = None,
             correlation_id: FromQuery[str | None] = None,
         ) -> PageOf[StuckEventSummary]:
-            after = _after(cursor)
-            size = page_limit(limit)
+            after, size = _BY_NUMBER.read(cursor), page_limit(limit)
             items = await stuck.page(
-                after=after, limit=size, state=stuck_state, correlation_id=correlation_id
+                after=0 if after is None else after[0],
+                limit=size,
+                state=stuck_state,
+                correlation_id=correlation_id,
             )
-            full = len(items) == size
-            return PageOf(
-                items=[StuckEventSummary(**item) for item in items],
-                next_cursor=encode_cursor([items[-1]["id"]]) if full else None,
+            return _BY_NUMBER.page(
+                items, limit=size, key=lambda item: (item["id"],), show=lambda item: StuckEventSummary(**item)
             )
 
         @get("/stuck-events/{stuck_id:int}", guards=operator, summary="One stuck event with its message")
@@ -198,13 +200,6 @@ class _ReplayRecords:
         await self.audit.record(
             tx, actor=self.actor, action="stuck_event.replayed", target=str(sent), detail=detail
         )
-
-
-def _after(cursor: str | None) -> int:
-    values = decode_cursor(cursor, length=1) or [0]
-    if type(values[0]) is not int or not 0 <= values[0] <= ID_MAX:
-        raise Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
-    return values[0]
 
 
 def _problem(error: NotReplayable) -> Problem:
