@@ -51,6 +51,15 @@ def test_every_service_is_linted(
     assert listed(linter, f"importlinter:contract:{contract}", option) == expected
 
 
+def test_every_member_without_features_has_no_circle(
+    repository: Repository, linter: configparser.ConfigParser
+) -> None:
+    """In libraries, rails and tools no two neighbours of a package import each other."""
+    services = {service.package for service in repository.services}
+    others = {member.package for member in repository.members} - services
+    assert listed(linter, "importlinter:contract:acyclic", "ancestors") >= others
+
+
 def test_rooms_are_exhaustive(linter: configparser.ConfigParser) -> None:
     """A module outside the known rooms of a service is an error."""
     assert linter["importlinter:contract:rooms"]["exhaustive"] == "True"

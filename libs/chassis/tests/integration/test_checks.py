@@ -7,8 +7,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, held
-from prizewire_chassis import checks
-from prizewire_chassis.checks import checks_job, outbox_check
+from prizewire_chassis.checks import checks_job, service_checks
+from prizewire_chassis.checks.service_checks import outbox_check
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Check, rows_of
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
@@ -76,7 +76,7 @@ async def test_a_check_that_takes_long_rests_long(db, monkeypatch):
         return Check(name, run)
 
     now = [100.0]
-    monkeypatch.setattr(checks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(service_checks.time, "monotonic", lambda: now[0])
 
     async def slow(_):
         asked.append("slow")

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, signed_poison, stuck_rows
+from prizewire_chassis.checks.stuck_checks import contradicting, parked
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
-from prizewire_chassis.stuck_checks import contradicting, parked
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import make_key, records
 from prizewire_contracts.codes import RefusalCode

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
+from prizewire_chassis.checks.stuck_checks import PARKED_GRACE, parked, stuck_checks
 from prizewire_chassis.inbox import Refusal, VersionRule
+from prizewire_chassis.inbox.stuck import PlaceTaken
 from prizewire_chassis.metrics import EVENTS
-from prizewire_chassis.stuck_checks import PARKED_GRACE, parked, stuck_checks
-from prizewire_chassis.stuck_events import NotReplayable, PlaceTaken
+from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import records
 from prizewire_contracts.codes import RefusalCode
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import effects, held
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, never
+from prizewire_chassis.inbox.stuck import KEPT_BYTES_MAX
 from prizewire_chassis.kafka import build_broker, subscribe
 from prizewire_chassis.record_batches import UNPACKED_BYTES_MAX
-from prizewire_chassis.stuck_events import KEPT_BYTES_MAX
 from prizewire_chassis.testing import make_key, records
 from prizewire_contracts.encode import sign_raw
 from prizewire_contracts.topics import PAYOUTS

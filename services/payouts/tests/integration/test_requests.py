@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.discards import Discards
 from prizewire_chassis.stuck_events import ReplayAnswer, StuckEvents
+from prizewire_chassis.stuck_events.discards import Discards
 from prizewire_chassis.testing import make_key
 from prizewire_contracts.intents import AllowedDestination
 from prizewire_contracts.rails import Outcome, ProviderResult

@@ -1,11 +1,12 @@
 """HTTP as every service serves it: routes of its own beside health, metrics, lineage, stuck events and checks."""
 
+from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.context import Action, HttpContext, OptionalKey, RequiredKey
 from prizewire_chassis.http.cursors import BY_TIME_AND_ID, CursorKey, cursor_key
 from prizewire_chassis.http.error_statuses import ErrorStatuses
 from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
-from prizewire_chassis.http.parts import Check, Lineage, LineageEntry, rows_of
+from prizewire_chassis.http.parts import Lineage, LineageEntry
 from prizewire_chassis.problems import Problem
 
 __all__ = [

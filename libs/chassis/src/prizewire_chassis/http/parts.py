@@ -1,12 +1,14 @@
-"""What a service hands in: its part of a lineage, and its invariants."""
+"""What a service hands in: its part of a lineage."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.checks import Check as Check  # noqa: PLC0414 - services import it from here
+from prizewire_chassis.checks import rows_of as rows_of  # noqa: PLC0414 - services import it from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +27,3 @@ class LineageEntry:
 
 Lineage = Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]
 """(transaction, correlation id) → the service's steps, in their order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """An invariant: ``run`` answers its breaches as sentences, none when it holds. ``count`` answers how many things it
-    is about, where that is known.
-    """
-
-    name: str
-    run: Callable[[AsyncConnection], Awaitable[list[str]]]
-    count: Callable[[AsyncConnection], Awaitable[int]] | None = None
-
-
-def rows_of(table: str) -> Callable[[AsyncConnection], Awaitable[int]]:
-    """A count for a check that is about every row of ``table``."""
-    statement = text(f"SELECT count(*) FROM {table}")  # noqa: S608 - our own tables
-
-    async def count(tx: AsyncConnection) -> int:
-        return int((await tx.execute(statement)).scalar_one())
-
-    return count

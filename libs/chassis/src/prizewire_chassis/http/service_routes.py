@@ -11,14 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.checks import common_checks
+from prizewire_chassis.checks import Check, common_checks
 from prizewire_chassis.db import Database
-from prizewire_chassis.discards import Discards
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.document import openapi_document
 from prizewire_chassis.http.paging import page_limit
-from prizewire_chassis.http.parts import Check, Lineage
+from prizewire_chassis.http.parts import Lineage
 from prizewire_chassis.http.service_answers import (
     CheckAnswer,
     ChecksAnswer,
@@ -30,7 +29,14 @@ from prizewire_chassis.http.service_answers import (
     StuckEventSummary,
 )
 from prizewire_chassis.problems import Problem
-from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayAnswer, StuckEvents, StuckState
+from prizewire_chassis.stuck_events import (
+    ID_MAX,
+    Discards,
+    NotReplayable,
+    ReplayAnswer,
+    StuckEvents,
+    StuckState,
+)
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import Reason
 

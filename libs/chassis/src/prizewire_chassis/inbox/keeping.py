@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from prizewire_chassis.inbox.stuck import Stuck
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Unreadable
-from prizewire_chassis.stuck_events import Stuck
 from prizewire_contracts.decode import EventRefused, vouched_place
 from prizewire_contracts.trust import TrustStore
 

@@ -23,6 +23,7 @@ from prizewire_chassis.inbox.statements import (
     OFFSETS_UPSERT,
     inbox_hashes,
 )
+from prizewire_chassis.inbox.stuck import CUT_REASONS, Stuck, record_stuck
 from prizewire_chassis.inbox.taken import Taken, tell
 from prizewire_chassis.inbox.types import (
     OFFERED,
@@ -38,7 +39,6 @@ from prizewire_chassis.inbox.types import (
 from prizewire_chassis.inbox.versions import check_versions, store_versions
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BATCH_SECONDS, BATCH_SIZE, EVENTS, RETRIES
-from prizewire_chassis.stuck_events import CUT_REASONS, Stuck, record_stuck
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX, EventRefused, decode
 from prizewire_contracts.trust import TrustStore

@@ -3,10 +3,10 @@
 import logging
 from dataclasses import dataclass, field
 
+from prizewire_chassis.inbox.stuck import Stuck
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import EVENTS, REFUSED
-from prizewire_chassis.stuck_events import Stuck
 
 _log = get_logger(__name__)
 

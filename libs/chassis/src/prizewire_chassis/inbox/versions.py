@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Conflict, fetch, later
 from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
+from prizewire_chassis.inbox.stuck import parked_heads
 from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
-from prizewire_chassis.stuck_events import parked_heads
 from prizewire_contracts.codes import RefusalCode
 
 

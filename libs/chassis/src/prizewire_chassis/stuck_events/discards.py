@@ -11,13 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import VersionRule
 from prizewire_chassis.metrics import DISCARDED
-from prizewire_chassis.stuck_events import ID_MAX, NotReplayable, ReplayRecorder, StuckEvents
+from prizewire_chassis.stuck_events.replays import ID_MAX, NotReplayable, ReplayRecorder, StuckEvents
 from prizewire_contracts.decode import vouched_place
 from prizewire_contracts.money_events import holds_money
-
-_UNVERSIONED = "none"
-"""``VersionRule.NONE``: the inbox, which has the rules, stands on stuck events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class Discards:
                 return None, 0
             kind, source, subject, version = place
         key = (row.consumer, source, subject)
-        if spec.version_rule(kind) == _UNVERSIONED or version is None:
+        if spec.version_rule(kind) is VersionRule.NONE or version is None:
             return (key if row.state == "parked" else None), 0
         names = {"consumer": row.consumer, "source": source, "subject": subject}
         current = (await tx.execute(_VERSION, names)).scalar_one_or_none() or 0
@@ -131,7 +129,7 @@ class Discards:
             return None, 0
         if version > current:
             await tx.execute(_ADVANCE, {**names, "version": version})
-        strict = spec.version_rule(kind) == "strict"
+        strict = spec.version_rule(kind) is VersionRule.STRICT
         return key, max(0, version - current - 1) if strict else 0
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import Check
+from prizewire_chassis.checks.check import Check
 from prizewire_chassis.stuck_events import StuckEvents
 
 PARKED_GRACE: Final = timedelta(minutes=5)

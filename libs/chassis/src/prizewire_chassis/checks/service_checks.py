@@ -8,12 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.audit import verify_chain
+from prizewire_chassis.checks.check import Check, rows_of
+from prizewire_chassis.checks.stuck_checks import stuck_checks
 from prizewire_chassis.db import Database
-from prizewire_chassis.http.parts import Check, rows_of
 from prizewire_chassis.jobs import STAND_BACK_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
-from prizewire_chassis.stuck_checks import stuck_checks
 from prizewire_chassis.stuck_events import StuckEvents
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.topics import TOPICS
