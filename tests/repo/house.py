@@ -33,6 +33,11 @@ class Member:
     def source(self) -> Path:
         return self.folder / "src" / self.package
 
+    @property
+    def features(self) -> list[str]:
+        """The packages of a service that is cut by feature; none where the layers stand directly in it."""
+        return sorted(path.parent.name for path in self.source.glob("*/domain*") if path.stem == "domain")
+
 
 @dataclass(frozen=True)
 class Repository:

@@ -33,7 +33,6 @@ def test_every_member_is_linted(repository: Repository, linter: configparser.Con
     ("contract", "option", "rooms"),
     [
         ("services", "modules", ("",)),
-        ("rooms", "containers", ("",)),
         ("frameworks", "source_modules", (".domain", ".ports", ".handlers")),
         ("domain", "source_modules", (".domain",)),
         ("pure", "source_modules", (".ports", ".handlers")),
@@ -46,8 +45,12 @@ def test_every_service_is_linted(
     option: str,
     rooms: tuple[str, ...],
 ) -> None:
-    """Each contract about services names exactly the services that exist."""
-    expected = {service.package + room for service in repository.services for room in rooms}
+    """Each contract about services names exactly the services that exist: by wildcard where they are cut by feature."""
+    expected = {
+        service.package + (".*" if service.features and room else "") + room
+        for service in repository.services
+        for room in rooms
+    }
     assert listed(linter, f"importlinter:contract:{contract}", option) == expected
 
 
@@ -58,6 +61,12 @@ def test_every_member_without_features_has_no_circle(
     services = {service.package for service in repository.services}
     others = {member.package for member in repository.members} - services
     assert listed(linter, "importlinter:contract:acyclic", "ancestors") >= others
+
+
+def test_every_service_has_its_layers(repository: Repository, linter: configparser.ConfigParser) -> None:
+    """A service without features is in the contract of rooms."""
+    expected = {service.package for service in repository.services if not service.features}
+    assert listed(linter, "importlinter:contract:rooms", "containers") == expected
 
 
 def test_rooms_are_exhaustive(linter: configparser.ConfigParser) -> None:

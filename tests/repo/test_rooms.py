@@ -22,9 +22,11 @@ LAYERS = frozenset(
     {"domain", "ports", "handlers", "storage", "messages", "adapters", "http", "consumers", "jobs"}
 )
 """What a feature consists of, as far as it needs it; a service with one feature consists of it directly."""
+WIRING = frozenset({"__init__", "build"})
+"""What may stand beside the layers of a feature: `build` puts a feature together that is loaded on demand."""
 SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})
 """What all features of a service share stands beside them."""
-LAYERED = frozenset({"payouts", "rewards", "settlement", "signer", "webhooks"})
+LAYERED = frozenset({"rewards", "settlement", "signer", "webhooks"})
 """Services that are cut by layer only. A service leaves this list when it is cut by feature."""
 README_TELLS = ("owns", "consumes", "produces", "invariants", "alone")
 LINES_MAX = 450
@@ -56,7 +58,7 @@ def misplaced(service: Member) -> list[str]:
         if not feature.is_dir():
             wrong.append(f"{service.package}/{name}.py")
             continue
-        wrong += [f"{service.package}/{name}/{layer}" for layer in contents(feature) - LAYERS - {"__init__"}]
+        wrong += [f"{service.package}/{name}/{layer}" for layer in contents(feature) - LAYERS - WIRING]
     return wrong
 
 
@@ -78,6 +80,19 @@ def test_services_are_cut_by_feature_then_by_layer(repository: Repository) -> No
         service.name: misplaced(service) for service in repository.services if service.name not in LAYERED
     }
     assert found == {name: [] for name in found}
+
+
+def test_tests_mirror_the_features(repository: Repository) -> None:
+    """Tests of a service that is cut by feature lie in a folder of their feature, as unit or integration tests."""
+    strange = [
+        repository.short(path)
+        for service in repository.services
+        for path in sorted((service.folder / "tests").rglob("test_*.py"))
+        if service.features
+        and path.parent.relative_to(service.folder / "tests").parts
+        not in {(feature, kind) for feature in service.features for kind in ("unit", "integration")}
+    ]
+    assert strange == []
 
 
 @pytest.mark.parametrize("name", SERVICES)

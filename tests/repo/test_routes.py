@@ -13,7 +13,9 @@ def served(repository: Repository) -> set[tuple[str, str]]:
     """(service, path) of every literal path that a service's HTTP code begins a controller with."""
     found = set()
     for service in repository.services:
-        for file in sorted((service.source / "entrypoints").rglob("*.py")):
+        for file in sorted(service.source.rglob("*.py")):
+            if not {"entrypoints", "http"} & {*file.relative_to(service.source).parts[:-1], file.stem}:
+                continue
             for node in ast.walk(ast.parse(file.read_text())):
                 names = (
                     {target.id for target in node.targets if isinstance(target, ast.Name)}

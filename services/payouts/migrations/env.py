@@ -1,6 +1,6 @@
 """Alembic's entry: this service's tables, run by the chassis."""
 
 from prizewire_chassis.db.migrate import run_env
-from prizewire_payouts.adapters.tables import metadata
+from prizewire_payouts.payouts.storage.tables import metadata
 
 run_env(metadata)

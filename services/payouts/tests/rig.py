@@ -24,22 +24,22 @@ from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.adapters.addresses import stellar_address_kind
-from prizewire_payouts.adapters.checks import CHECKS
-from prizewire_payouts.adapters.closing import Lifecycle
-from prizewire_payouts.adapters.intents import SignedIntents
-from prizewire_payouts.adapters.storage import PostgresTransactions
-from prizewire_payouts.adapters.vault import DetailsVault
-from prizewire_payouts.domain.methods import read_details
-from prizewire_payouts.domain.model import Attempt, Method, Payout
-from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
-from prizewire_payouts.entrypoints.consumers import RewardsConsumer, rewards_spec
-from prizewire_payouts.entrypoints.http import HttpParts
-from prizewire_payouts.entrypoints.jobs import RailWorker
-from prizewire_payouts.handlers.methods import register
-from prizewire_payouts.handlers.outcomes import Surprise
-from prizewire_payouts.handlers.requests import Rules
-from prizewire_payouts.ports import Rail, Store
+from prizewire_payouts.approval.domain import ApprovalPolicy, Schedule
+from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
+from prizewire_payouts.methods.adapters.vault import DetailsVault
+from prizewire_payouts.methods.domain import read_details
+from prizewire_payouts.methods.handlers import register
+from prizewire_payouts.payouts.adapters import SignedIntents
+from prizewire_payouts.payouts.consumers.closures import Lifecycle
+from prizewire_payouts.payouts.consumers.events import RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.domain.model import Attempt, Method, Payout
+from prizewire_payouts.payouts.handlers.outcomes import Surprise
+from prizewire_payouts.payouts.handlers.requests import Rules
+from prizewire_payouts.payouts.jobs import RailWorker
+from prizewire_payouts.payouts.ports import Rail, Store
+from prizewire_payouts.payouts.storage.store import PostgresTransactions
 from prizewire_rail_fake import FakeProvider, Journal
 from services.payouts.tests.fakes import ScriptedProvider
 

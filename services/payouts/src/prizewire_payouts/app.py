@@ -16,33 +16,34 @@ from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.rails import RailType, RewardPayoutProvider
 from prizewire_money import AssetRegistry, MoneyError
-from prizewire_payouts.adapters.addresses import stellar_address_kind
-from prizewire_payouts.adapters.checks import CHECKS
-from prizewire_payouts.adapters.closing import Lifecycle
-from prizewire_payouts.adapters.intents import SignedIntents
-from prizewire_payouts.adapters.lineage import PayoutLineage
-from prizewire_payouts.adapters.measures import measure
-from prizewire_payouts.adapters.rails import RailEntry, build_rails, read_rails
-from prizewire_payouts.adapters.storage import PostgresTransactions
-from prizewire_payouts.adapters.vault import DetailsVault
-from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
-from prizewire_payouts.entrypoints.consumers import HintsConsumer, RewardsConsumer, hints_spec, rewards_spec
-from prizewire_payouts.entrypoints.http import (
-    HttpParts,
-    ReviewParts,
-    admin_controller,
-    announcing_controller,
-    known_controller,
-    methods_controller,
-    pauses_controller,
-    payouts_controller,
-    reviews_controller,
+from prizewire_payouts.approval.domain import ApprovalPolicy, Schedule
+from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
+from prizewire_payouts.methods.adapters.vault import DetailsVault
+from prizewire_payouts.methods.http.controller import methods_controller
+from prizewire_payouts.payouts.adapters import SignedIntents
+from prizewire_payouts.payouts.consumers.closures import Lifecycle
+from prizewire_payouts.payouts.consumers.events import (
+    HintsConsumer,
+    RewardsConsumer,
+    hints_spec,
+    rewards_spec,
 )
-from prizewire_payouts.entrypoints.jobs import RailWorker, housekeeping_job
-from prizewire_payouts.handlers.outcomes import Surprise
-from prizewire_payouts.handlers.requests import Rules
-from prizewire_payouts.ports import Rail
+from prizewire_payouts.payouts.handlers.outcomes import Surprise
+from prizewire_payouts.payouts.handlers.requests import Rules
+from prizewire_payouts.payouts.http.admin import admin_controller, pauses_controller
+from prizewire_payouts.payouts.http.announcing import announcing_controller
+from prizewire_payouts.payouts.http.known import known_controller
+from prizewire_payouts.payouts.http.own import payouts_controller
+from prizewire_payouts.payouts.jobs import RailWorker, housekeeping_job
+from prizewire_payouts.payouts.ports import Rail
+from prizewire_payouts.payouts.storage.lineage import PayoutLineage
+from prizewire_payouts.payouts.storage.measures import measure
+from prizewire_payouts.payouts.storage.store import PostgresTransactions
+from prizewire_payouts.rails.adapters import RailEntry, build_rails, read_rails
 from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule
+from prizewire_payouts.stellar.http.controller import ReviewParts, reviews_controller
 from prizewire_railkit import RailMisconfigured
 
 
@@ -131,7 +132,7 @@ class _Chain:
             )
             raise RailMisconfigured(msg)
         # the chain's library is loaded only where the rail is configured
-        stellar = import_module("prizewire_payouts.adapters.stellar")
+        stellar = import_module("prizewire_payouts.stellar.build")
         self._parts = stellar.build_stellar(
             self._runtime,
             self._settings,

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from prizewire_chassis.settings import ApiSettings
 from prizewire_money import Amount, AssetRegistry, MoneyError
-from prizewire_payouts.domain.policy import ApprovalPolicy, Schedule
+from prizewire_payouts.approval.domain import ApprovalPolicy, Schedule
 
 
 class PayoutSettings(ApiSettings):

@@ -1,1 +1,0 @@
-"""Everything that touches the outside: PostgreSQL, the outbox, keys, rails, the Stellar network."""

@@ -1,0 +1,1 @@
+"""Who must agree before money leaves: limits, approvers, pauses."""

@@ -1,1 +1,0 @@
-"""What payouts' routes answer."""

@@ -1,1 +1,0 @@
-"""Use cases: load, decide, save. Plain functions over a `Store`, which is one transaction."""

@@ -1,1 +1,0 @@
-"""Use cases of the Stellar execution: one step each, driven by rows, restartable at any point."""

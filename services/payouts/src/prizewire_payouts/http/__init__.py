@@ -1,0 +1,1 @@
+"""What the HTTP of all features shares."""

@@ -1,0 +1,1 @@
+"""Encryption of payout details, and address formats."""

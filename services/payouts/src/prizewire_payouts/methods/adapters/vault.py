@@ -1,0 +1,90 @@
+"""Payout details at rest: encrypted, bound to their method, and findable only with the key.
+
+One 32-byte key, read from a file of 64 hex digits, yields two by HKDF: one encrypts (AES-256-GCM with a random
+96-bit nonce, the method id as associated data), the other marks destinations (HMAC-SHA256), so that one of them
+never serves for the other.
+"""
+
+import hmac
+import os
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from prizewire_contracts.canonical import canonical_bytes
+from prizewire_contracts.intents import commitment
+from prizewire_payouts.payouts.domain.model import Method
+from prizewire_payouts.payouts.ports import OpenedDetails
+
+SALT_BYTES = 32
+_NONCE_BYTES = 12
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class DetailsVault:
+    """`prizewire_payouts.payouts.ports.Vault` with keys derived from one secret. It never shows itself."""
+
+    def __init__(self, *, key_hex: str) -> None:
+        """Take the key as 64 lower-case hex digits.
+
+        Raises:
+            ValueError: it is none; the message does not repeat it.
+        """
+        if not _HEX_KEY.fullmatch(key_hex):
+            msg = "the method encryption key is not 64 lower-case hex digits"
+            raise ValueError(msg)
+        secret = bytes.fromhex(key_hex)
+        self._cipher = AESGCM(_derived(secret, b"details"))
+        self._mac_key = _derived(secret, b"destination")
+        self._key_id = sha256(b"prizewire:method-key-id\n" + self._mac_key).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"DetailsVault({self._key_id})"
+
+    @property
+    def key_id(self) -> str:
+        """See the port: a name that tells keys apart and nothing about them."""
+        return self._key_id
+
+    def salt(self) -> bytes:
+        """See the port."""
+        return os.urandom(SALT_BYTES)
+
+    def seal(self, *, method_id: UUID, opened: OpenedDetails) -> bytes:
+        """See the port."""
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = orjson.dumps({"details": dict(opened.details), "salt": opened.salt.hex()})
+        return nonce + self._cipher.encrypt(nonce, plain, method_id.bytes)
+
+    def open(self, *, method: Method) -> OpenedDetails:
+        """See the port."""
+        nonce, sealed = method.sealed[:_NONCE_BYTES], method.sealed[_NONCE_BYTES:]
+        try:
+            plain = orjson.loads(self._cipher.decrypt(nonce, sealed, method.method_id.bytes))
+        except InvalidTag:
+            msg = (
+                f"the details of method {method.method_id} were not sealed by this key, or were changed since"
+            )
+            raise ValueError(msg) from None
+        return OpenedDetails(details=plain["details"], salt=bytes.fromhex(plain["salt"]))
+
+    def destination_mac(self, *, method_type: str, details: Mapping[str, Any]) -> bytes:
+        """See the port."""
+        return hmac.digest(self._mac_key, canonical_bytes([method_type, dict(details)]), "sha256")
+
+    def commitment(self, *, opened: OpenedDetails) -> str:
+        """See the port."""
+        return commitment(salt=opened.salt, details=dict(opened.details))
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    info = b"prizewire:methods:v1\n" + purpose
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)

@@ -1,0 +1,1 @@
+"""Payout methods over HTTP."""

@@ -1,0 +1,1 @@
+"""Payouts from request to proof: states, attempts, outcomes, the signer's closure."""

@@ -1,0 +1,65 @@
+"""The intents of stored payouts, held to rewards' signature before a rail is called."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from prizewire_contracts.intents import Intent
+from prizewire_contracts.rails import SIGNER_RAILS
+from prizewire_contracts.trust import NotTrusted, TrustStore
+from prizewire_payouts.payouts.domain.model import Method, Payout
+
+_INTENT: Final = TypeAdapter(Intent)
+
+
+def read_intent(stored: object) -> Intent | None:
+    """The intent that a payout's row holds, signed or not; None where it is none."""
+    try:
+        return _INTENT.validate_json(orjson.dumps(stored), strict=True)
+    except (ValidationError, orjson.JSONEncodeError):
+        return None
+
+
+class SignedIntents:
+    """Says whether rewards signed for a payout as the database holds it: whoever can write a row cannot sign one.
+
+    What goes over a rail that the signer serves is left to the signer, which looks at the same signature.
+    """
+
+    def __init__(self, *, trust: TrustStore) -> None:
+        self._trust = trust
+
+    def __call__(self, payout: Payout, method: Method | None) -> bool:
+        """Whether the intent is signed, and names this payout, payee, amount and destination."""
+        if payout.rail_type in SIGNER_RAILS:
+            return True
+        intent = read_intent(dict(payout.intent))
+        if intent is None:
+            return False
+        try:
+            self._trust.verify(
+                keyid=intent.key_id,
+                service="rewards",
+                use="intent",
+                message=intent.signing_bytes(),
+                signature=payout.intent_signature,
+                at=datetime.fromtimestamp(intent.issued_at, UTC),
+            )
+        except (NotTrusted, ValueError, OverflowError, OSError):
+            return False
+        return _named(intent) == _stored(payout) and any(
+            (way.rail, way.destination, way.memo) == (payout.rail_type, payout.address, payout.memo)
+            and (method is None or way.commitment == method.commitment)
+            for way in intent.allowed
+        )
+
+
+def _named(intent: Intent) -> tuple[str | None, ...]:
+    return (intent.payout_id, intent.player, intent.campaign, intent.pay_asset, intent.pay_amount)
+
+
+def _stored(payout: Payout) -> tuple[str | None, ...]:
+    amount = payout.amount
+    return (str(payout.payout_id), payout.player, payout.campaign, amount.asset.code, amount.to_wire())

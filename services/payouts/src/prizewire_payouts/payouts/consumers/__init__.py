@@ -1,0 +1,1 @@
+"""Events that concern payouts: requests, hints of providers, closures by the signer."""

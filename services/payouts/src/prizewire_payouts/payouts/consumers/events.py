@@ -1,0 +1,214 @@
+"""`prizewire.rewards.v1`: payout requests, wishes to cancel, renewed intents. `prizewire.provider-webhooks.v1`:
+hints of rails.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule, never
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.envelope import Envelope
+from prizewire_contracts.events.provider_webhooks import ProviderEventReceivedEvent
+from prizewire_contracts.events.rewards import (
+    PayoutCancelRequestedEvent,
+    PayoutIntentRenewedEvent,
+    PayoutRequestedEvent,
+)
+from prizewire_contracts.intents import Intent
+from prizewire_contracts.rails import SIGNER_RAILS
+from prizewire_contracts.topics import PROVIDER_WEBHOOKS, REWARDS
+from prizewire_contracts.trust import NotTrusted, TrustStore
+from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
+from prizewire_payouts.payouts.domain.commands import (
+    Allowed,
+    AskCancel,
+    Command,
+    IntentTerms,
+    RenewIntent,
+    RequestPayout,
+)
+from prizewire_payouts.payouts.handlers.hints import Hint, take_hints
+from prizewire_payouts.payouts.handlers.requests import Rules, take_commands
+from prizewire_payouts.payouts.ports import Store
+
+CONSUMER = "payouts.rewards"
+HINTS_CONSUMER = "payouts.provider-webhooks"
+_TYPES = frozenset(
+    str(model.model_fields["type"].default)
+    for model in (PayoutRequestedEvent, PayoutCancelRequestedEvent, PayoutIntentRenewedEvent)
+)
+_INTENT_VERSION = 1
+
+
+def rewards_spec(handler: "RewardsConsumer") -> ConsumerSpec:
+    """The consumer of rewards' events. Of its many subjects only payouts concern this service."""
+    return ConsumerSpec(
+        name=CONSUMER, topic=REWARDS, handler=handler, version_rule=_version_rule, types=_TYPES
+    )
+
+
+def _version_rule(event_type: str) -> VersionRule:
+    return VersionRule.STRICT if event_type in _TYPES else VersionRule.NONE
+
+
+class RewardsConsumer:
+    """Turns events into commands: reads the intent, checks that rewards signed it, and hands on."""
+
+    def __init__(
+        self,
+        *,
+        store: Callable[[AsyncConnection], Store],
+        rules: Rules,
+        trust: TrustStore,
+        assets: AssetRegistry,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._trust = trust
+        self._assets = assets
+        self._clock = clock
+
+    async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        """Apply a batch; answers what was refused, by index."""
+        refusals: dict[int, Refusal] = {}
+        commands: list[Command] = []
+        places: list[int] = []
+        for index, incoming in enumerate(events):
+            read = self._read(incoming.event)
+            if isinstance(read, Refusal):
+                refusals[index] = read
+            else:
+                commands.append(read)
+                places.append(index)
+        if commands:
+            rejections = await take_commands(
+                self._store(tx), commands, rules=self._rules, now=self._clock.now()
+            )
+            for position, rejection in rejections.items():
+                refusals[places[position]] = Refusal(
+                    RefusalCode(rejection.code), rejection.detail, park=rejection.park
+                )
+        return refusals
+
+    def _read(self, event: Envelope) -> Command | Refusal:
+        if event.subject != str(event.data.payout_id):
+            return Refusal(RefusalCode.EVENT_MISMATCH, "the subject is not the payout id")
+        if isinstance(event, PayoutCancelRequestedEvent):
+            data = event.data
+            return AskCancel(
+                payout_id=data.payout_id, cause=event.id, by=data.by, code=data.code, reason=data.reason
+            )
+        if isinstance(event, PayoutIntentRenewedEvent):
+            terms = self._terms(event.data.intent, event.data.intent_signature)
+            if isinstance(terms, Refusal):
+                return terms
+            return RenewIntent(payout_id=event.data.payout_id, cause=event.id, terms=terms)
+        assert isinstance(event, PayoutRequestedEvent)
+        return self._requested(event)
+
+    def _requested(self, event: PayoutRequestedEvent) -> Command | Refusal:
+        data = event.data
+        if data.sealed_details is not None:
+            detail = "details given inline are not taken yet: register a payout method"
+            return Refusal(RefusalCode.NOT_SUPPORTED_YET, detail, park=True)
+        terms = self._terms(data.intent, data.intent_signature)
+        if isinstance(terms, Refusal):
+            return terms
+        return RequestPayout(
+            payout_id=data.payout_id,
+            correlation_id=event.correlationid,
+            cause=event.id,
+            player=data.player,
+            method_id=data.method_id,
+            method_version=data.method_version,
+            reward_ids=tuple(data.reward_ids),
+            filed_by=data.filed_by,
+            terms=terms,
+            parties=tuple((party.role.value, party.subject) for party in data.parties),
+            one_person=tuple(data.one_person),
+        )
+
+    def _terms(self, intent: Intent, signature: str) -> IntentTerms | Refusal:
+        try:
+            issued = datetime.fromtimestamp(intent.issued_at, UTC)
+            expires = datetime.fromtimestamp(intent.expires_at, UTC)
+        except (ValueError, OverflowError, OSError):
+            return Refusal(RefusalCode.INTENT_INVALID, "the intent's times are no times")
+        if intent.v != _INTENT_VERSION or issued >= expires:
+            detail = f"an intent of version {intent.v}, or one that never lived, is not served"
+            return Refusal(RefusalCode.INTENT_INVALID, detail)
+        try:
+            self._trust.verify(
+                keyid=intent.key_id,
+                service="rewards",
+                use="intent",
+                message=intent.signing_bytes(),
+                signature=signature,
+                at=issued,
+            )
+        except NotTrusted as error:
+            return Refusal(RefusalCode.INTENT_INVALID, f"the intent is not signed by rewards: {error.code}")
+        try:
+            amount = Amount.parse(self._assets[intent.pay_asset], intent.pay_amount)
+            debit = Amount.parse(self._assets[intent.debit_asset], intent.debit_amount)
+        except UnknownAsset:
+            codes = f"{intent.pay_asset} or {intent.debit_asset}"
+            return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml does not hold {codes}", park=True)
+        except InvalidAmount as error:
+            return Refusal(RefusalCode.INTENT_INVALID, f"the intent's amount: {error.code}")
+        as_json: dict[str, Any] = orjson.loads(orjson.dumps(asdict(intent)))
+        return IntentTerms(
+            json=as_json,
+            signature=signature,
+            network=intent.network,
+            payout_id=intent.payout_id,
+            correlation_id=intent.correlation_id,
+            player=intent.player,
+            campaign=intent.campaign,
+            amount=amount,
+            debit=debit,
+            allowed=tuple(
+                Allowed(rail=way.rail, destination=way.destination, commitment=way.commitment, memo=way.memo)
+                for way in intent.allowed
+            ),
+            expires_at=expires,
+            needs_closure=any(way.rail in SIGNER_RAILS for way in intent.allowed),
+        )
+
+
+def hints_spec(handler: "HintsConsumer") -> ConsumerSpec:
+    """The consumer of what rails say by themselves. A hint that is lost costs a poll, so no order is kept."""
+    return ConsumerSpec(name=HINTS_CONSUMER, topic=PROVIDER_WEBHOOKS, handler=handler, version_rule=never)
+
+
+class HintsConsumer:
+    """Turns verified webhooks into looks: whoever cares asks the rail."""
+
+    def __init__(self, *, store: Callable[[AsyncConnection], Store], clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        """Apply a batch; nothing is ever refused."""
+        hints = [_hint(incoming.event) for incoming in events]
+        await take_hints(self._store(tx), hints, now=self._clock.now())
+        return {}
+
+
+def _hint(event: Envelope) -> Hint:
+    assert isinstance(event, ProviderEventReceivedEvent)
+    data = event.data
+    try:
+        key = None if data.provider_key is None else UUID(data.provider_key)
+    except ValueError:
+        # the rail's own form of a key that is not ours: its reference may still help
+        key = None
+    return Hint(rail=data.provider, provider_key=key, provider_ref=data.provider_ref)

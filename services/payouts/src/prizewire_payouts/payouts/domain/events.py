@@ -1,0 +1,105 @@
+"""What happened to a payout or a method, for others to know. ``adapters/messages.py`` turns each into a contract."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prizewire_money import Amount
+from prizewire_payouts.payouts.domain.states import PayoutState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """May be paid; ``approvers`` is empty where policy decided."""
+
+    policy_version: int
+    approvers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Waits for an approver, or for a renewed intent."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """An attempt is committed; the call may be under way."""
+
+    attempt_no: int
+    rail: str
+    provider_key: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The rail is at work."""
+
+    attempt_no: int
+    rail: str
+    provider_ref: str | None
+    tx_hash: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The outcome is not known."""
+
+    attempt_no: int
+    rail: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """Paid, with proof. ``borne_by`` is ``platform`` or ``recipient``."""
+
+    attempt_no: int
+    rail: str
+    rail_type: str
+    player: str | None
+    amount: Amount
+    fee: Amount
+    fee_borne_by: str
+    proof: Mapping[str, Any]
+    paid_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Ended without effect, as ``state`` and ``code`` say, and ``reason`` where a person gave one; ``closure`` is the
+    signer's signed event where one is needed.
+    """
+
+    state: PayoutState
+    code: str
+    reason: str | None
+    attempts: int
+    closure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """Paid, and came back."""
+
+    return_ref: str
+    amount: Amount
+    fee: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAsked:
+    """The signer is asked never to sign for this payout again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodChanged:
+    """A method was ``registered``, ``defaulted`` or ``removed``; the method itself says how it now is."""
+
+    change: str
+
+
+PayoutFact = Approved | Held | Submitted | Pending | Unknown | Paid | Ended | Returned | CloseAsked

@@ -1,0 +1,184 @@
+"""Payouts, attempts, methods and pauses: what is known of each at one moment. Immutable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from prizewire_money import Amount, InvalidAmount
+from prizewire_payouts.payouts.domain.parties import REGISTRANT, Party
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+
+
+class MethodState(StrEnum):
+    """Whether a payout method may be used."""
+
+    ACTIVE = "active"
+    REMOVED = "removed"
+
+
+class PauseScope(StrEnum):
+    """What a pause is for."""
+
+    RAIL = "rail"
+    ASSET = "asset"
+    CAMPAIGN = "campaign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A payout method of one player.
+
+    ``address`` and ``memo`` stand in clear for on-chain types, ``commitment`` for all others; ``sealed`` are the
+    encrypted details. Details never change: another destination is another method. ``version`` counts the
+    changes of its standing (registered, default, removed). ``registered_by`` is the person who named the destination.
+    """
+
+    method_id: UUID
+    player: str
+    type: str
+    rail_type: str
+    version: int
+    state: MethodState
+    verified: bool
+    is_default: bool
+    address: str | None
+    memo: str | None
+    commitment: str | None
+    sealed: bytes = field(repr=False)
+    sealed_by: str
+    destination_mac: bytes = field(repr=False)
+    registered_by: str
+    registered_at: datetime
+    changed_at: datetime
+
+    @property
+    def by_staff(self) -> bool:
+        """Whether somebody else than its player registered it."""
+        return self.registered_by != self.player
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one rail. ``provider_key`` is the key under which the rail knows it, stored before the call."""
+
+    payout_id: UUID
+    attempt_no: int
+    rail: str
+    provider_key: UUID
+    request_hash: str
+    state: AttemptState
+    provider_ref: str | None
+    code: str | None
+    answer: Mapping[str, Any] | None
+    opened_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """One payout, from request to end.
+
+    ``intent`` is the JSON of the intent that rewards signed; ``needs_closure`` says that it allows a rail that
+    the signer serves. ``due_at`` is the next moment somebody must look at it. ``version`` counts its events,
+    ``close_version`` the requests to the signer to close it. ``attempts`` counts all attempts, ``attempts_waived``
+    those of them that ended by what time or a renewal lifts, and do not use up any. ``ends_as`` is the closing state it returns to when
+    a close was refused and then proved to be without effect. ``sources`` are the parties that rewards and the
+    method named; ``one_person`` are those who alone said who is paid some of the money.
+    """
+
+    payout_id: UUID
+    correlation_id: str
+    causation_id: str
+    player: str | None
+    campaign: str | None
+    amount: Amount
+    method_id: UUID | None
+    method_version: int | None
+    method_type: str
+    rail_type: str
+    address: str | None
+    memo: str | None
+    filed_by: str
+    reward_ids: tuple[UUID, ...]
+    intent: Mapping[str, Any]
+    intent_signature: str
+    intent_expires_at: datetime
+    needs_closure: bool
+    requested_at: datetime
+    changed_at: datetime
+    state: PayoutState = PayoutState.REQUESTED
+    rail: str | None = None
+    attempts: int = 0
+    attempts_waived: int = 0
+    code: str | None = None
+    reason: str | None = None
+    ends_as: PayoutState | None = None
+    cancel_asked_by: str | None = None
+    cancel_code: str | None = None
+    cancel_reason: str | None = None
+    cancel_answer: str | None = None
+    hold_no: int = 0
+    approvers_needed: int = 0
+    expiry_told: bool = False
+    version: int = 0
+    close_version: int = 0
+    closure: str | None = None
+    due_at: datetime | None = None
+    polls: int = 0
+    provider_ref: str | None = None
+    proof: Mapping[str, Any] | None = None
+    fee: Amount | None = None
+    fee_borne_by: str | None = None
+    paid_at: datetime | None = None
+    return_ref: str | None = None
+    returned: Amount | None = None
+    sources: tuple[Party, ...] = ()
+    one_person: tuple[str, ...] = ()
+
+    @property
+    def debit(self) -> Amount | None:
+        """What rewards took for it, as the intent says: ``amount`` and what a rule took from the player. None where the
+        intent says no such amount: it was changed in the database.
+        """
+        try:
+            found = Amount.parse(self.amount.asset, self.intent.get("debit_amount"))
+        except InvalidAmount:
+            return None
+        return found if found >= self.amount else None
+
+    @property
+    def parties(self) -> tuple[Party, ...]:
+        """Who may not decide on it: filer, payee, and everybody behind its money and its destination."""
+        payee = () if self.player is None else (("payee", self.player),)
+        return (("filer", self.filed_by), *payee, *self.sources)
+
+    @property
+    def registered_by_staff(self) -> bool:
+        """Whether its destination was named by somebody else than the player."""
+        return any(role == REGISTRANT for role, _ in self.sources)
+
+    @property
+    def attempts_counted(self) -> int:
+        """Attempts that count against the most there may be."""
+        return self.attempts - self.attempts_waived
+
+    def intent_alive(self, *, now: datetime) -> bool:
+        """Whether the intent still allows this payment."""
+        return now < self.intent_expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
+
+    pause_id: UUID
+    scope: PauseScope
+    value: str
+    reason: str
+    paused_by: str
+    paused_at: datetime
+    resumed_by: str | None = None
+    resumed_at: datetime | None = None

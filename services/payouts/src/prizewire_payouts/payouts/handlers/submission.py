@@ -1,0 +1,150 @@
+"""From approved to a rail: the attempt is committed before anybody calls the provider."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.ids import provider_key
+from prizewire_contracts.rails import PayoutInstruction
+from prizewire_money import Amount
+from prizewire_payouts.approval.domain import Schedule
+from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.events import Submitted
+from prizewire_payouts.payouts.domain.model import Attempt, Method, MethodState, Payout
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.domain.steps import close, tell_expiry
+from prizewire_payouts.payouts.ports import IntentCheck, Rail, Store, Vault
+from prizewire_payouts.rails.handlers import serves
+
+
+async def commit_attempts(
+    store: Store,
+    *,
+    rail: Rail,
+    vault: Vault,
+    intents: IntentCheck,
+    schedule: Schedule,
+    now: datetime,
+    limit: int,
+) -> list[PayoutInstruction]:
+    """Take up to ``limit`` due payouts of ``rail`` and commit an attempt for each.
+
+    What may be called once this transaction has committed comes back. A payout whose intent has expired is held,
+    one whose method is gone or does not fit any more, that was given to a rail which cannot carry it, or for which rewards
+    did not sign, is given up.
+    """
+    payouts = await store.lock_approved(rail=rail.name, now=now, limit=limit)
+    methods = await store.methods({payout.method_id for payout in payouts if payout.method_id is not None})
+    changes: list[Change] = []
+    instructions: list[PayoutInstruction] = []
+    for payout in payouts:
+        change = Change(payout)
+        changes.append(change)
+        cause = f"worker:{rail.name}"
+        if not payout.intent_alive(now=now):
+            tell_expiry(change=change, cause=cause, now=now)
+            continue
+        found = (
+            _details(payout, methods, vault, intents)
+            if serves(rail.capabilities, payout)
+            else PayoutCode.RAIL_UNSUPPORTED
+        )
+        if isinstance(found, PayoutCode):
+            close(
+                change=change,
+                to=PayoutState.CLOSING_FAILED,
+                code=found,
+                cause=cause,
+                actor=cause,
+                now=now,
+            )
+            continue
+        instructions.append(_open(change, details=found, rail=rail, schedule=schedule, cause=cause, now=now))
+    await store.save(changes)
+    return instructions
+
+
+def _details(
+    payout: Payout, methods: Mapping[UUID, Method], vault: Vault, intents: IntentCheck
+) -> Mapping[str, Any] | PayoutCode:
+    method = None if payout.method_id is None else methods.get(payout.method_id)
+    if not intents(payout, method):
+        return PayoutCode.INTENT_INVALID
+    if payout.method_id is None:
+        return {"address": payout.address, "memo": payout.memo}
+    if method is None or method.state is MethodState.REMOVED:
+        return PayoutCode.METHOD_UNKNOWN
+    if (method.address, method.memo, method.player) != (payout.address, payout.memo, payout.player):
+        return PayoutCode.METHOD_MISMATCH
+    try:
+        opened = vault.open(method=method)
+    except ValueError:
+        return PayoutCode.METHOD_MISMATCH
+    if method.commitment is not None:
+        if vault.commitment(opened=opened) != method.commitment:
+            return PayoutCode.METHOD_MISMATCH
+    elif opened.details.get("address") != payout.address or opened.details.get("memo") != payout.memo:
+        return PayoutCode.METHOD_MISMATCH
+    return opened.details
+
+
+def _open(
+    change: Change, *, details: Mapping[str, Any], rail: Rail, schedule: Schedule, cause: str, now: datetime
+) -> PayoutInstruction:
+    payout = change.payout
+    number = payout.attempts + 1
+    key = provider_key(payout_id=payout.payout_id, attempt_no=number)
+    change.open_attempt(
+        attempt=Attempt(
+            payout_id=payout.payout_id,
+            attempt_no=number,
+            rail=rail.name,
+            provider_key=key,
+            request_hash=request_hash(
+                payout_id=payout.payout_id,
+                attempt_no=number,
+                rail=rail.name,
+                amount=payout.amount,
+                intent=payout.intent,
+            ),
+            state=AttemptState.OPENED,
+            provider_ref=None,
+            code=None,
+            answer=None,
+            opened_at=now,
+            changed_at=now,
+        )
+    )
+    change.move_attempt(to=AttemptState.SENT, cause=cause, now=now)
+    change.move(
+        to=PayoutState.SUBMITTING,
+        cause=cause,
+        actor=cause,
+        now=now,
+        due_at=now + schedule.lease,
+        polls=0,
+        provider_ref=None,
+    )
+    change.emit(event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause, now=now)
+    return PayoutInstruction(
+        payout_id=payout.payout_id,
+        attempt_no=number,
+        provider_key=key,
+        correlation_id=payout.correlation_id,
+        amount=payout.amount,
+        method_type=payout.method_type,
+        details=details,
+        memo=payout.memo,
+    )
+
+
+def request_hash(
+    *, payout_id: UUID, attempt_no: int, rail: str, amount: Amount, intent: Mapping[str, Any]
+) -> str:
+    """What was asked, without the details: the intent binds those."""
+    asked = [str(payout_id), attempt_no, rail, amount.asset.code, amount.to_wire()]
+    return hashlib.sha256(json.dumps([*asked, intent], sort_keys=True).encode()).hexdigest()

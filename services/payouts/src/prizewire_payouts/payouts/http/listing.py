@@ -1,0 +1,202 @@
+"""Lists of payouts: one set of filters for players and staff."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
+from prizewire_chassis.http.refusals import Refusals
+from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.payouts.domain.states import CLOSING, PayoutState
+from prizewire_payouts.payouts.http.answers import PayoutAnswer, payout_answer
+from prizewire_payouts.payouts.ports import PayoutFilter, Store
+
+PAGE_MAX = 10_000
+LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
+_STATES = (*PayoutState, "closing")
+_ONE_STATE = "|".join(_STATES)
+_STATE_SCHEMA = {
+    "type": "string",
+    "pattern": f"^({_ONE_STATE})(,({_ONE_STATE}))*$",
+    "examples": ["held,closing"],
+}
+_CORRELATION_PATTERN = "^[!-~]+$"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a list of payouts is asked for, as it was sent."""
+
+    states: str | None
+    asset: str | None
+    rail: str | None
+    method_id: UUID | None
+    correlation_id: str | None
+    since: str | None
+    until: str | None
+    cursor: str | None
+    limit: int | None
+
+
+def filters_of(parts: HttpParts) -> Callable[..., Filters]:
+    """The provider of ``ListingQuery``, whose parameters name the assets and rails that there are."""
+    assets = {"type": "string", "enum": sorted(parts.assets)}
+    rails = {"type": "string", "enum": sorted(rail.name for rail in parts.rails)}
+
+    def provide(
+        *,
+        states: Annotated[
+            str | None,
+            QueryParameter(
+                name="state",
+                description="States, separated by commas. `closing` stands for all of `closing_…`.",
+                schema_extra=_STATE_SCHEMA,
+            ),
+        ] = None,
+        asset: Annotated[
+            str | None, QueryParameter(description="An asset's code.", schema_extra=assets)
+        ] = None,
+        rail: Annotated[
+            str | None,
+            QueryParameter(
+                description="A rail that is configured, or one that payouts were routed to before.",
+                schema_extra=rails,
+            ),
+        ] = None,
+        method_id: Annotated[UUID | None, QueryParameter(description="To one payout method.")] = None,
+        correlation_id: Annotated[
+            str | None,
+            QueryParameter(
+                description="Of one match or payout.",
+                min_length=1,
+                max_length=128,
+                pattern=_CORRELATION_PATTERN,
+                schema_extra={"pattern": _CORRELATION_PATTERN},
+            ),
+        ] = None,
+        since: Annotated[
+            str | None,
+            QueryParameter(
+                name="from",
+                description="Requested at this moment or later. A date is its beginning in UTC.",
+                schema_extra=dict(MOMENT_SCHEMA),
+            ),
+        ] = None,
+        until: Annotated[
+            str | None,
+            QueryParameter(
+                name="to",
+                description="Requested earlier than this moment, which is after `from`. A date is its beginning in UTC.",
+                schema_extra=dict(END_SCHEMA),
+            ),
+        ] = None,
+        cursor: Annotated[str | None, QueryParameter()] = None,
+        limit: Annotated[int | None, QueryParameter()] = None,
+    ) -> Filters:
+        return Filters(
+            states=states,
+            asset=asset,
+            rail=rail,
+            method_id=method_id,
+            correlation_id=correlation_id,
+            since=since,
+            until=until,
+            cursor=cursor,
+            limit=limit,
+        )
+
+    return provide
+
+
+async def page_of(
+    parts: HttpParts, query: Filters, *, player: str | None, page: int | None = None
+) -> PageOf[PayoutAnswer]:
+    """One page, newest request first; of one player, or of everybody. ``page`` counts from 1, as earlier systems did.
+
+    Raises:
+        Problem: 400 ``state_unknown``, ``asset_unknown``, ``rail_unknown``, ``period_invalid``, ``cursor_invalid``,
+            ``page_invalid`` or ``limit_invalid``.
+    """
+    size = page_limit(query.limit)
+    if page is not None and not 1 <= page <= PAGE_MAX:
+        raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {PAGE_MAX}")
+    if query.asset is not None and query.asset not in parts.assets:
+        raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {query.asset}")
+    begin, end = period_of(query.since, query.until)
+    wanted = PayoutFilter(
+        states=_states(query.states),
+        player=player,
+        correlation_id=query.correlation_id,
+        rail=query.rail,
+        asset=query.asset,
+        method_id=query.method_id,
+        since=begin,
+        until=end,
+        before=cursor_place(query.cursor),
+        offset=0 if page is None or query.cursor is not None else (page - 1) * size,
+        limit=size,
+    )
+    async with parts.db.transaction() as tx:
+        store = parts.store(tx)
+        await _check_rail(parts, store, query.rail)
+        found = await store.list_payouts(wanted)
+    following = None
+    if len(found) == size:
+        last = found[-1]
+        following = encode_cursor([last.requested_at.isoformat(), str(last.payout_id)])
+    return PageOf(items=[payout_answer(payout) for payout in found], next_cursor=following)
+
+
+async def _check_rail(parts: HttpParts, store: Store, rail: str | None) -> None:
+    configured = [one.name for one in parts.rails]
+    if rail is not None and rail not in configured and not await store.has_rail(rail):
+        detail = f"there is no rail {rail}: use one of {', '.join(configured)}"
+        raise Problem(status=400, code="rail_unknown", detail=detail)
+
+
+def _states(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    found: list[str] = []
+    for name in text.split(","):
+        if name not in _STATES:
+            detail = (
+                f"there is no state {name!r}: use one or more of {', '.join(_STATES)}, with commas between"
+            )
+            raise Problem(status=400, code="state_unknown", detail=detail)
+        found.extend(CLOSING if name == "closing" else (name,))
+    return tuple(dict.fromkeys(found))
+
+
+def cursor_place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The time and the id at which a page ended.
+
+    Raises:
+        Problem: 400 ``cursor_invalid``.
+    """
+    values = decode_cursor(cursor, length=2)
+    if values is None:
+        return None
+    try:
+        at, payout_id = datetime.fromisoformat(values[0]), UUID(values[1])
+    except (ValueError, TypeError, AttributeError):
+        raise _cursor_invalid() from None
+    if at.tzinfo is None:
+        raise _cursor_invalid()
+    return at, payout_id
+
+
+def _cursor_invalid() -> Problem:
+    detail = "the cursor is not one that this route gave"
+    return Problem(status=400, code="cursor_invalid", detail=detail)
+
+
+ListingQuery = NamedDependency[Filters]
+"""What a list of payouts is asked for, provided by ``filters_of``."""

@@ -1,0 +1,126 @@
+"""The lifecycle's part of a correlation id's way: every step of its payouts and of their attempts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http.parts import LineageEntry
+from prizewire_money import Amount, AssetRegistry
+from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, AttemptState
+
+SERVICE = "payouts"
+_REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
+"""The steps of an attempt that store a reference of its rail."""
+_PAYOUTS = text(
+    "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
+    "code, reason, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
+)
+_STEPS = text(
+    "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
+    "WHERE correlation_id = :correlation ORDER BY id"
+)
+_ATTEMPTS = text(
+    "SELECT t.payout_id, t.attempt_no, t.from_state, t.to_state, t.cause, t.code, t.at, a.rail, a.provider_key, "
+    "a.provider_ref FROM attempt_transitions t JOIN attempts a USING (payout_id, attempt_no) "
+    "JOIN payouts p USING (payout_id) WHERE p.correlation_id = :correlation ORDER BY t.id"
+)
+
+
+class PayoutLineage:
+    """A `prizewire_chassis.http.parts.Lineage` over the tables of the lifecycle."""
+
+    def __init__(self, *, assets: AssetRegistry) -> None:
+        self._assets = assets
+
+    async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+        """Requests, steps and attempts, in their order."""
+        wanted = {"correlation": correlation_id}
+        payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
+        entries = [self._requested(row) for row in payouts.values()]
+        entries += _steps((await tx.execute(_STEPS, wanted)).all(), payouts)
+        entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all())
+        return sorted(entries, key=lambda entry: entry.at)
+
+    def _requested(self, row: Row[Any]) -> LineageEntry:
+        amount = Amount(self._assets[row.asset], row.amount_minor)
+        return LineageEntry(
+            at=row.requested_at,
+            service=SERVICE,
+            kind="payout.requested",
+            id=str(row.payout_id),
+            summary=f"payout of {amount} {row.asset} to {row.player or 'an outside address'} by {row.method_type}",
+            detail={
+                "player": row.player,
+                "asset": row.asset,
+                "amount": amount.to_wire(),
+                "filed_by": row.filed_by,
+                "cause": row.causation_id,
+            },
+        )
+
+
+def _steps(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
+    """The steps of payouts, in their order. A payout stores the reason of its last closing alone: it stands at
+    that closing and the end that follows it.
+    """
+    closed = {row.payout_id: place for place, row in enumerate(rows) if row.to_state in CLOSING}
+    for place, row in enumerate(rows):
+        payout = payouts[row.payout_id]
+        ends = row.to_state in CLOSING or (row.from_state in CLOSING and row.to_state in FINAL)
+        given = ends and place >= closed.get(row.payout_id, len(rows))
+        yield _step(row, payout, reason=payout.reason if given else None)
+
+
+def _step(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
+    detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
+    summary = f"{row.from_state} → {row.to_state}"
+    if row.code is not None:
+        detail["code"] = row.code
+        summary += f", {row.code}"
+    if reason is not None:
+        detail["reason"] = reason
+        summary += f": {reason}"
+    if row.to_state == "paid" and payout.proof is not None:
+        detail |= {"rail": payout.rail, "proof": payout.proof}
+        where = payout.proof.get("tx_hash") or payout.proof.get("reference")
+        summary = f"paid over {payout.rail}: {where}"
+    return LineageEntry(
+        at=row.at,
+        service=SERVICE,
+        kind=f"payout.{row.to_state}",
+        id=str(row.payout_id),
+        summary=summary,
+        detail=detail,
+    )
+
+
+def _attempts(rows: Sequence[Row[Any]]) -> Iterator[LineageEntry]:
+    """The steps of attempts, in their order. A rail's reference stands from the step on that brought it."""
+    referred: set[tuple[UUID, int]] = set()
+    for row in rows:
+        key = (row.payout_id, row.attempt_no)
+        if row.to_state in _REFERRED:
+            referred.add(key)
+        yield _attempt(row, provider_ref=row.provider_ref if key in referred else None)
+
+
+def _attempt(row: Row[Any], *, provider_ref: str | None) -> LineageEntry:
+    detail = {
+        "payout_id": str(row.payout_id),
+        "attempt_no": row.attempt_no,
+        "rail": row.rail,
+        "provider_ref": provider_ref,
+        "cause": row.cause,
+        "code": row.code,
+    }
+    return LineageEntry(
+        at=row.at,
+        service=SERVICE,
+        kind=f"attempt.{row.to_state}",
+        id=str(row.provider_key),
+        summary=f"attempt {row.attempt_no} on {row.rail}: {row.from_state} → {row.to_state}",
+        detail=detail,
+    )

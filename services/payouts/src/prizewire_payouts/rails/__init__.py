@@ -1,0 +1,1 @@
+"""The configured rails: how they are built, and which one carries a payout."""

@@ -1,0 +1,1 @@
+"""Stellar transactions as bytes, and the RPC of a node."""

@@ -1,0 +1,235 @@
+"""Puts the Stellar rail together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from stellar_sdk import StrKey
+
+from prizewire_chassis.http.parts import Check, Lineage
+from prizewire_chassis.inbox import ConsumerSpec, strict
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.lifecycle import Runtime
+from prizewire_chassis.settings import load_assets
+from prizewire_contracts.topics import SIGNING_RESULTS
+from prizewire_payouts.stellar.adapters.rpc import StellarRpc
+from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, parse_assets
+from prizewire_payouts.stellar.consumers import SigningResults
+from prizewire_payouts.stellar.domain.model import ITEMS_MAX
+from prizewire_payouts.stellar.domain.slots import DIGESTS_MAX
+from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.handlers.building import build_leased, lease_batches
+from prizewire_payouts.stellar.handlers.delivering import (
+    confirm_sent,
+    expire_unsigned,
+    resolve_checking,
+    send_signed,
+)
+from prizewire_payouts.stellar.handlers.options import BASE_FEE, Options
+from prizewire_payouts.stellar.storage.checks import CHECKS
+from prizewire_payouts.stellar.storage.context import Bells, Context, OnProgress, OnSignerWord, Step
+from prizewire_payouts.stellar.storage.lineage import lineage
+from prizewire_payouts.stellar.storage.provider import StellarProvider
+from prizewire_payouts.stellar.storage.review import SqlReviews
+from prizewire_payouts.stellar.storage.store import StellarStore
+
+CONSUMER = "payouts.signing"
+_WATCH_S_MIN = 0.02
+_WATCH_S_MAX = 0.5
+"""Bounds of the pause between two looks while something is on its way; the upper one keeps shutting down quick."""
+
+
+class StellarSettings(Protocol):
+    """What the rail reads of the service's settings; the names are the environment's in lower case."""
+
+    @property
+    def soroban_rpc_url(self) -> str:
+        """Address of the Stellar RPC; several with commas: the first serves, proofs need the word of all."""
+
+    @property
+    def stellar_network_passphrase(self) -> str:
+        """The network's passphrase."""
+
+    @property
+    def payout_source_account(self) -> str:
+        """The treasury: a G address."""
+
+    @property
+    def stellar_channel_accounts(self) -> str:
+        """Comma list of channel accounts: G addresses."""
+
+    @property
+    def stellar_assets(self) -> str:
+        """Comma list of CODE:ISSUER; XLM is the native asset."""
+
+    @property
+    def payouts_max_gas_stroops(self) -> int:
+        """The most for one transaction."""
+
+    @property
+    def payouts_confirm_poll_ms(self) -> int:
+        """Between two looks at the ledger."""
+
+    @property
+    def assets_file(self) -> Path:
+        """assets.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """``linger`` is how long a batch that is not full waits for company; ``valid`` how long a transaction may be
+    applied, by ledger close time; ``idle`` how often a job looks for work that nobody woke it for; ``digests_max``
+    how many revisions of one slot may be signed before it is voided.
+    """
+
+    linger: timedelta = timedelta(milliseconds=300)
+    valid: timedelta = timedelta(seconds=90)
+    idle: timedelta = timedelta(seconds=2)
+    digests_max: int = DIGESTS_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StellarParts:
+    """The rail, ready to be wired: provider, consumer, jobs, lineage, invariants, what persons decide on and the nodes
+    that are asked for it, and what must be closed.
+    """
+
+    provider: StellarProvider
+    specs: list[ConsumerSpec]
+    jobs: list[Job]
+    lineage: Lineage
+    checks: tuple[Check, ...]
+    rpcs: tuple[StellarRpc, ...]
+    reviews: Callable[[AsyncConnection], SqlReviews]
+    close: Callable[[], Awaitable[None]]
+    context: Context = field(repr=False)
+
+
+def build_stellar(
+    runtime: Runtime,
+    settings: StellarSettings,
+    *,
+    rail_name: str,
+    on_closed: OnSignerWord,
+    on_close_refused: OnSignerWord,
+    on_progress: OnProgress,
+    tuning: Tuning | None = None,
+) -> StellarParts:
+    """The Stellar rail under the name ``rail_name``; nothing runs and nothing is connected yet.
+
+    Raises:
+        ValueError: a setting cannot be used; the message names it.
+    """
+    tuning = tuning or Tuning()
+    context = _context(runtime, settings, rail_name=rail_name, on_progress=on_progress, tuning=tuning)
+    options = Options(valid=tuning.valid, fee_max=settings.payouts_max_gas_stroops, poll=context.poll)
+    rpcs = [StellarRpc(url.strip()) for url in settings.soroban_rpc_url.split(",") if url.strip()]
+    if not rpcs:
+        raise ValueError("SOROBAN_RPC_URL is empty")
+    registry = load_assets(settings.assets_file)
+
+    async def close() -> None:
+        for rpc in rpcs:
+            await rpc.close()
+
+    results = SigningResults(context=context, on_closed=on_closed, on_close_refused=on_close_refused)
+    return StellarParts(
+        provider=StellarProvider(context, assets=registry),
+        specs=[ConsumerSpec(name=CONSUMER, topic=SIGNING_RESULTS, handler=results, version_rule=strict)],
+        jobs=_jobs(runtime, context, rpcs, options=options, idle_s=tuning.idle.total_seconds()),
+        lineage=lineage,
+        checks=CHECKS,
+        rpcs=tuple(rpcs),
+        reviews=lambda tx: SqlReviews(tx, context=context, assets=registry),
+        close=close,
+        context=context,
+    )
+
+
+def _context(
+    runtime: Runtime, settings: StellarSettings, *, rail_name: str, on_progress: OnProgress, tuning: Tuning
+) -> Context:
+    channels = tuple(part.strip() for part in settings.stellar_channel_accounts.split(",") if part.strip())
+    named = {"PAYOUT_SOURCE_ACCOUNT": (settings.payout_source_account,), "STELLAR_CHANNEL_ACCOUNTS": channels}
+    for name, accounts in named.items():
+        if not accounts or not all(map(StrKey.is_valid_ed25519_public_key, accounts)):
+            msg = f"{name} must name Stellar accounts (G…)"
+            raise ValueError(msg)
+    if len(set(channels)) != len(channels) or settings.payout_source_account in channels:
+        raise ValueError("STELLAR_CHANNEL_ACCOUNTS must be distinct, and none of them PAYOUT_SOURCE_ACCOUNT")
+    if settings.payouts_max_gas_stroops < BASE_FEE * ITEMS_MAX:
+        msg = f"PAYOUTS_MAX_GAS_STROOPS must be at least {BASE_FEE * ITEMS_MAX}: {ITEMS_MAX} operations"
+        raise ValueError(msg)
+    return Context(
+        rail=rail_name,
+        network=settings.stellar_network_passphrase,
+        treasury=settings.payout_source_account,
+        channels=channels,
+        assets=parse_assets(settings.stellar_assets),
+        db=runtime.db,
+        outbox=runtime.outbox,
+        clock=runtime.clock,
+        key=runtime.key,
+        on_progress=on_progress,
+        linger=tuning.linger,
+        poll=timedelta(milliseconds=settings.payouts_confirm_poll_ms),
+        digests_max=tuning.digests_max,
+        bells=Bells(),
+    )
+
+
+def _jobs(
+    runtime: Runtime, context: Context, rpcs: list[StellarRpc], *, options: Options, idle_s: float
+) -> list[Job]:
+    store = StellarStore(context)
+    maker = StellarTransactions(network_passphrase=context.network, treasury=context.treasury)
+    rpc = rpcs[0]
+
+    def now() -> datetime:
+        return runtime.clock.now()
+
+    async def lease() -> bool:
+        found = await lease_batches(store=store, now=now())
+        if found.wait_s is not None:
+            await asyncio.sleep(found.wait_s)
+            return True
+        return found.taken
+
+    async def build() -> bool:
+        return await build_leased(store=store, rpc=rpc, maker=maker, options=options, now=now())
+
+    async def send() -> bool:
+        return await send_signed(store=store, rpc=rpc, options=options, now=now())
+
+    async def confirm() -> bool:
+        await confirm_sent(store=store, rpc=rpc, options=options, now=now())
+        due = await store.next_due(AttemptState.SENT)
+        if due is None:
+            return False
+        await asyncio.sleep(min(_WATCH_S_MAX, max(_WATCH_S_MIN, (due - now()).total_seconds())))
+        return True
+
+    async def resolve() -> bool:
+        return await resolve_checking(store=store, rpcs=rpcs, options=options, now=now())
+
+    async def expire() -> bool:
+        return await expire_unsigned(store=store, rpc=rpc, options=options, now=now())
+
+    steps: dict[Step, tuple[float, Callable[[], Awaitable[bool]]]] = {
+        Step.LEASE: (idle_s, lease),
+        Step.BUILD: (idle_s, build),
+        Step.SEND: (idle_s, send),
+        Step.CONFIRM: (idle_s, confirm),
+        Step.RESOLVE: (idle_s, resolve),
+        Step.EXPIRE: (5 * idle_s, expire),
+    }
+    jobs = []
+    for step, (interval_s, run) in steps.items():
+        job = Job(f"stellar.{step}", interval_s, run)
+        context.bells.hang(step, job.wake)
+        jobs.append(job)
+    return jobs

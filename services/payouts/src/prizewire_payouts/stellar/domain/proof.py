@@ -1,0 +1,96 @@
+"""What is proved of a transaction, from what nodes said. ERROR, txBAD_SEQ and NOT_FOUND are never outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prizewire_payouts.stellar.domain.model import LookUp, LookUpStatus
+
+APPLIED_FAILED = "txFAILED"
+"""The one code of a FAILED transaction that says by itself that it was applied and consumed its sequence number."""
+
+
+class Verdict(StrEnum):
+    """What may be done with a transaction that is being checked."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DEAD = "dead"
+    REVIEW = "review"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What one node said, in the order in which it was asked: the source account's sequence number at a ledger that
+    is not older than ``entry_ledger`` and closed not before ``close_time``, then each digest of the slot, oldest
+    first. ``sequence`` is None where the account does not exist.
+    """
+
+    entry_ledger: int
+    close_time: int
+    sequence: int | None
+    look_ups: tuple[LookUp, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict; ``digest`` is the index of the digest that the ledger holds, ``why`` a sentence for people."""
+
+    verdict: Verdict
+    why: str
+    digest: int | None = None
+
+
+def applied(look_up: LookUp, *, consumed: bool) -> Verdict | None:
+    """Whether this look-up proves that the transaction was applied.
+
+    A FAILED transaction whose code is not ``txFAILED`` proves it only where the account's sequence number shows
+    that the slot is ``consumed``: some codes leave the number as it was.
+    """
+    if look_up.status is LookUpStatus.SUCCESS:
+        return Verdict.SUCCEEDED
+    if look_up.status is LookUpStatus.FAILED and look_up.result is not None:
+        if look_up.result.code == APPLIED_FAILED:
+            return Verdict.FAILED
+        if consumed and look_up.result.code != "txBAD_SEQ":
+            return Verdict.FAILED
+    return None
+
+
+def judge(*, sequence: int, max_time: int, since: int | None, witnesses: Sequence[Witness]) -> Finding:
+    """Judge the newest digest of a slot with this ``sequence``.
+
+    Death needs every node's word: at a ledger past ``max_time`` the account's sequence number is still below the
+    slot's. Where it is not, one of the slot's digests must have consumed it; if a node that is recent enough, and
+    whose memory reaches back to ``since`` (the ledger of the first send), knows none of them, a person must look.
+    """
+    if not witnesses:
+        return Finding(Verdict.WAIT, "no node has answered")
+    for said in witnesses:
+        consumed = said.sequence is not None and said.sequence >= sequence
+        for index, look_up in enumerate(said.look_ups):
+            outcome = applied(look_up, consumed=consumed)
+            if outcome is not None:
+                return Finding(outcome, f"the ledger {look_up.ledger} holds it", index)
+    if any(said.sequence is None for said in witnesses):
+        return Finding(Verdict.REVIEW, "the channel account does not exist")
+    if any((said.sequence or 0) >= sequence for said in witnesses):
+        return _consumed_by_whom(witnesses, sequence=sequence, since=since)
+    if all(said.close_time > max_time for said in witnesses):
+        newest = max(said.entry_ledger for said in witnesses)
+        return Finding(Verdict.DEAD, f"at ledger {newest}, past maxTime, its sequence number is not consumed")
+    return Finding(Verdict.WAIT, "maxTime has not passed at every node")
+
+
+def _consumed_by_whom(witnesses: Sequence[Witness], *, sequence: int, since: int | None) -> Finding:
+    for said in witnesses:
+        if (said.sequence or 0) < sequence:
+            continue
+        if any(look_up.latest.sequence < said.entry_ledger for look_up in said.look_ups):
+            return Finding(Verdict.WAIT, "the node looked digests up at an older ledger than the account")
+        if since is not None and any(look_up.oldest > since for look_up in said.look_ups):
+            return Finding(
+                Verdict.REVIEW, "the slot is consumed, and the nodes' memory does not reach back to the send"
+            )
+    return Finding(Verdict.REVIEW, "the slot is consumed, and the ledger knows none of its digests")

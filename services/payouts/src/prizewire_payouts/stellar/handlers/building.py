@@ -1,0 +1,163 @@
+"""From queued payments to a request for signatures: lease, preflight, build, commit."""
+
+import asyncio
+from datetime import datetime
+
+from prizewire_payouts.stellar.domain.model import (
+    AccountFacts,
+    AccountQuery,
+    Attempt,
+    FeeStats,
+    Kind,
+    LedgerMoment,
+)
+from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.handlers.options import Options, fee_of
+from prizewire_payouts.stellar.handlers.preflight import check, queries
+from prizewire_payouts.stellar.ports import (
+    BuildPlan,
+    ChainRpc,
+    Leased,
+    RpcUnavailable,
+    Store,
+    TransactionMaker,
+)
+
+
+async def lease_batches(*, store: Store, now: datetime) -> Leased:
+    """Take one lease if there is one to take."""
+    return await store.lease(now=now)
+
+
+async def build_leased(
+    *, store: Store, rpc: ChainRpc, maker: TransactionMaker, options: Options, now: datetime
+) -> bool:
+    """Build what is leased. A payment that could not be applied as the ledger stands never enters a transaction."""
+    attempts = await store.in_state(AttemptState.LEASED, now=now)
+    if not attempts:
+        return False
+    try:
+        moment, bids = await asyncio.gather(rpc.latest_ledger(), rpc.fee_stats())
+    except RpcUnavailable:
+        for attempt in attempts:
+            await store.postpone(attempt.attempt_id, until=now + options.node_pause)
+        return False
+    for attempt in attempts:
+        try:
+            await _build(
+                attempt,
+                store=store,
+                rpc=rpc,
+                maker=maker,
+                options=options,
+                moment=moment,
+                bids=bids,
+                now=now,
+            )
+        except RpcUnavailable:
+            await store.postpone(attempt.attempt_id, until=now + options.node_pause)
+    return True
+
+
+async def _build(
+    attempt: Attempt,
+    *,
+    store: Store,
+    rpc: ChainRpc,
+    maker: TransactionMaker,
+    options: Options,
+    moment: LedgerMoment,
+    bids: FeeStats,
+    now: datetime,
+) -> None:
+    if attempt.kind is Kind.VOID_SLOT:
+        await _build_void(
+            attempt, store=store, rpc=rpc, maker=maker, options=options, moment=moment, bids=bids, now=now
+        )
+        return
+    payments = attempt.payments
+    if not payments:
+        await store.release(attempt, ejected={}, retry_at=now, rest=None, now=now)
+        return
+    read = await rpc.accounts(queries(payments, treasury=maker.treasury, channel=attempt.account))
+    found = check(payments, treasury=maker.treasury, accounts=read.accounts)
+    channel = read.accounts.get(attempt.account)
+    bid = bids.p90 if (attempt.revision or 1) == 1 else bids.p99
+    fee = fee_of(operations=max(1, len(found.good)), bid=bid, fee_max=options.fee_max)
+    fault = _fault(channel, fee=fee)
+    rebuilt = attempt.slot_id is not None
+    if channel is None or fault is not None or (found.uncovered and rebuilt):
+        if rebuilt:  # its payments may be bound to this slot: they wait here
+            await store.postpone(attempt.attempt_id, until=now + options.short_of_funds)
+            return
+        rest = (now + options.rest, fault or "")
+        await store.release(attempt, ejected=found.bad, retry_at=now, rest=rest, now=now)
+        return
+    retry_at = now + options.short_of_funds
+    if not found.good:
+        await store.release(attempt, ejected=found.bad, retry_at=retry_at, rest=None, now=now)
+        return
+    sequence = attempt.sequence
+    if sequence is None:
+        sequence = max(attempt.channel_sequence, channel.sequence) + 1
+    built = maker.payments(
+        account=attempt.account,
+        sequence=sequence,
+        payments=found.good,
+        memo=attempt.memo,
+        max_time=_max_time(attempt, moment, options),
+        fee=fee,
+    )
+    plan = BuildPlan(
+        built=built,
+        items=tuple(payment.provider_key for payment in found.good),
+        ejected=found.bad,
+        waiting=tuple(payment.provider_key for payment in found.uncovered),
+        retry_at=retry_at,
+        fee_cap=options.fee_max,
+    )
+    await store.commit_built(attempt, plan=plan, now=now)
+
+
+async def _build_void(
+    attempt: Attempt,
+    *,
+    store: Store,
+    rpc: ChainRpc,
+    maker: TransactionMaker,
+    options: Options,
+    moment: LedgerMoment,
+    bids: FeeStats,
+    now: datetime,
+) -> None:
+    """Build what consumes the slot. The payments that wait on it stay where they are: it pays nobody."""
+    assert attempt.sequence is not None
+    read = await rpc.accounts([AccountQuery(attempt.account)])
+    fee = fee_of(operations=1, bid=bids.p99, fee_max=options.fee_max)
+    if _fault(read.accounts.get(attempt.account), fee=fee) is not None:
+        await store.postpone(attempt.attempt_id, until=now + options.short_of_funds)
+        return
+    built = maker.void(
+        account=attempt.account,
+        sequence=attempt.sequence,
+        max_time=_max_time(attempt, moment, options),
+        fee=fee,
+    )
+    await store.commit_built(attempt, plan=BuildPlan(built=built, items=(), fee_cap=options.fee_max), now=now)
+
+
+def _max_time(attempt: Attempt, moment: LedgerMoment, options: Options) -> int:
+    """The end of validity, later than that of every revision before: two revisions that pay the same amounts to the
+    same accounts would otherwise be the same bytes, and one hash would stand for two sets of payouts.
+    """
+    max_time = moment.close_time + int(options.valid.total_seconds())
+    return max_time if attempt.slot_max_time is None else max(max_time, attempt.slot_max_time + 1)
+
+
+def _fault(channel: AccountFacts | None, *, fee: int) -> str | None:
+    """Why a channel's account cannot carry a transaction."""
+    if channel is None:
+        return "the channel account does not exist"
+    if channel.spendable < fee:
+        return f"the channel account cannot pay a fee of {fee} stroops"
+    return None

@@ -1,0 +1,170 @@
+"""What persons decide of transactions in review. The ledger is asked first, outside any transaction; what it shows is
+weighed again, under the transaction's lock, when evidence is filed and when it is confirmed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_payouts.errors import ReviewNotFound, ReviewRefused
+from prizewire_payouts.stellar.domain.model import AccountQuery, LookUp
+from prizewire_payouts.stellar.domain.review import (
+    Evidence,
+    EvidenceState,
+    LedgerWord,
+    Review,
+    ReviewOutcome,
+    Settlement,
+    check_confirmer,
+    check_filer,
+    open_evidence,
+    weigh,
+)
+from prizewire_payouts.stellar.ports import ChainRpc, Reviews, RpcUnavailable
+
+EVIDENCE_GRACE_S = 60
+"""Seconds of ledger time between the end of a slot's last digest and a decision: the signer believes that a slot is
+nobody's only once none of its digests may be applied by its own clock, which may lag behind the ledger's.
+"""
+
+
+async def ask_ledger(*, rpcs: Sequence[ChainRpc], review: Review, tx_hash: str | None) -> LedgerWord:
+    """What every node says of the slot's account, of each digest of the slot, and of ``tx_hash``.
+
+    Raises:
+        RpcUnavailable: one of them does not answer: nobody decides blindly.
+    """
+    hashes = dict.fromkeys([*(one.tx_hash for one in review.digests), *([tx_hash] if tx_hash else [])])
+    said = await asyncio.gather(*(_ask(rpc, review.account, tuple(hashes)) for rpc in rpcs))
+    look_ups: dict[str, list[LookUp]] = {name: [] for name in hashes}
+    for word in said:
+        for name, found in word.look_ups.items():
+            look_ups[name].extend(found)
+    sequences = [word.sequence for word in said if word.sequence is not None]
+    return LedgerWord(
+        sequence=min(sequences) if sequences else None,
+        ledger=min(word.ledger for word in said),
+        close_time=min(word.close_time for word in said),
+        look_ups=look_ups,
+    )
+
+
+async def _ask(rpc: ChainRpc, account: str, hashes: Sequence[str]) -> LedgerWord:
+    moment = await rpc.latest_ledger()
+    read = await rpc.accounts([AccountQuery(account)])
+    if read.ledger < moment.sequence:
+        raise RpcUnavailable("the node fell back behind what it said before")
+    facts = read.accounts.get(account)
+    found = {name: [await rpc.look_up(name)] for name in hashes}
+    return LedgerWord(
+        sequence=None if facts is None else facts.sequence,
+        ledger=moment.sequence,
+        close_time=moment.close_time,
+        look_ups=found,
+    )
+
+
+async def file_evidence(
+    reviews: Reviews,
+    *,
+    attempt_id: int,
+    evidence_id: UUID,
+    outcome: ReviewOutcome,
+    tx_hash: str | None,
+    ledger: int | None,
+    found: str,
+    reason: str,
+    by: str,
+    word: LedgerWord | None,
+    now: datetime,
+) -> Review:
+    """Keep what a first person found of a transaction in review; nothing follows before a second one confirms it.
+
+    Raises:
+        ReviewNotFound: there is none.
+        ReviewRefused: see ``check_filer`` and ``weigh``.
+    """
+    review = await _locked(reviews, attempt_id)
+    check_filer(review=review, by=by)
+    weigh(review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, word=_asked(word), after_s=None)
+    filed = Evidence(
+        evidence_id=evidence_id,
+        state=EvidenceState.FILED,
+        outcome=outcome,
+        tx_hash=tx_hash,
+        ledger=ledger,
+        found=found,
+        reason=reason,
+        filed_by=by,
+        filed_at=now,
+    )
+    await reviews.file(review, filed)
+    return replace(review, evidence=(*review.evidence, filed))
+
+
+async def confirm_evidence(
+    reviews: Reviews,
+    *,
+    attempt_id: int,
+    evidence_id: UUID,
+    outcome: ReviewOutcome,
+    tx_hash: str | None,
+    note: str | None,
+    by: str,
+    word: LedgerWord | None,
+    grace_s: int,
+    now: datetime,
+) -> tuple[Review, Settlement]:
+    """Confirm as the second person what the first one filed, in so many words; it is settled at once.
+
+    Raises:
+        ReviewNotFound: there is none.
+        ReviewRefused: see ``check_confirmer`` and ``weigh``.
+    """
+    review = await _locked(reviews, attempt_id)
+    evidence = check_confirmer(
+        review=review, evidence_id=evidence_id, by=by, outcome=outcome, tx_hash=tx_hash
+    )
+    settlement = weigh(
+        review=review,
+        outcome=evidence.outcome,
+        tx_hash=evidence.tx_hash,
+        ledger=evidence.ledger,
+        word=_asked(word),
+        after_s=grace_s,
+    )
+    await reviews.decide(evidence_id, state=EvidenceState.CONFIRMED, by=by, note=note, now=now)
+    cause = f"evidence {evidence_id}: {evidence.filed_by}, {by}"
+    await reviews.settle(review, settlement, cause=cause, now=now)
+    return await _locked(reviews, attempt_id), settlement
+
+
+async def refuse_evidence(
+    reviews: Reviews, *, attempt_id: int, evidence_id: UUID, note: str, by: str, now: datetime
+) -> Review:
+    """Take evidence back, or say that it is not believed; other evidence may be filed then.
+
+    Raises:
+        ReviewNotFound: there is none.
+        ReviewRefused: see ``open_evidence``.
+    """
+    review = await _locked(reviews, attempt_id)
+    open_evidence(review=review, evidence_id=evidence_id)
+    await reviews.decide(evidence_id, state=EvidenceState.REFUSED, by=by, note=note, now=now)
+    return await _locked(reviews, attempt_id)
+
+
+async def _locked(reviews: Reviews, attempt_id: int) -> Review:
+    review = await reviews.find(attempt_id, lock=True)
+    if review is None:
+        raise ReviewNotFound(f"transaction {attempt_id} is not, and never was, in review")
+    return review
+
+
+def _asked(word: LedgerWord | None) -> LedgerWord:
+    """The ledger is asked for whatever is in review; that it was not means that it came here only since."""
+    if word is None:
+        raise ReviewRefused("not_in_review", "the transaction came into review only now: look again")
+    return word

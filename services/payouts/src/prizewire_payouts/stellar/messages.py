@@ -1,0 +1,114 @@
+"""What the execution tells the signer, as signed events."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.events.signing import (
+    SigningRequested,
+    SigningRequestedEvent,
+    SlotClosed,
+    SlotClosedEvent,
+    SlotRef,
+)
+from prizewire_contracts.intents import Approval
+from prizewire_payouts.stellar.domain.model import Kind, Payment
+from prizewire_payouts.stellar.ports import BuildPlan
+from prizewire_payouts.stellar.storage.context import Context
+
+CHAIN: Literal["stellar"] = "stellar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRow:
+    """A slot, and the version of the event that is about to speak of it."""
+
+    slot_id: UUID
+    account: str
+    sequence: int
+    version: int
+
+    @property
+    def ref(self) -> SlotRef:
+        """The slot by name."""
+        return SlotRef(slot_id=self.slot_id, chain=CHAIN, account=self.account, sequence=str(self.sequence))
+
+
+def signing_requested(
+    context: Context,
+    *,
+    slot: SlotRow,
+    revision: int,
+    kind: Kind,
+    plan: BuildPlan,
+    payments: Sequence[Payment],
+) -> EncodedEvent:
+    """Sign these bytes, on this slot, for these payouts: with our approval and rewards' intents."""
+    built = plan.built
+    approval = Approval(
+        v=1,
+        kind=str(kind),
+        network=context.network,
+        chain=CHAIN,
+        account=slot.account,
+        sequence=str(slot.sequence),
+        revision=revision,
+        tx_hash=built.tx_hash,
+        max_time=built.max_time,
+        fee_cap=plan.fee_cap,
+        items=tuple(str(payment.payout_id) for payment in payments),
+        key_id=context.key.keyid,
+    )
+    data = SigningRequested.model_validate(
+        {
+            "request_id": ids.derive("signing_request", str(slot.slot_id), revision),
+            "kind": str(kind),
+            "chain": CHAIN,
+            "slot": slot.ref,
+            "revision": revision,
+            "xdr": built.unsigned_xdr,
+            "tx_hash": built.tx_hash,
+            "max_time": built.max_time,
+            "fee_cap": plan.fee_cap,
+            "items": [
+                {
+                    "op": index,
+                    "payout_id": payment.payout_id,
+                    "correlation_id": payment.correlation_id,
+                    "intent": payment.intent,
+                    "intent_signature": payment.intent_signature,
+                }
+                for index, payment in enumerate(payments)
+            ],
+            "approval": asdict(approval),
+            "approval_signature": context.key.sign(approval.signing_bytes()),
+        }
+    )
+    return context.outbox.event(
+        SigningRequestedEvent,
+        data,
+        subject=str(slot.slot_id),
+        version=slot.version,
+        correlation_id=str(slot.slot_id),
+    )
+
+
+def slot_closed(
+    context: Context,
+    *,
+    slot: SlotRow,
+    consumed_by_hash: str | None,
+    result: Literal["succeeded", "failed", "expired"],
+    ledger: int,
+) -> EncodedEvent:
+    """This slot's sequence number is consumed, by proof of the ledger or by two persons' word."""
+    return context.outbox.event(
+        SlotClosedEvent,
+        SlotClosed(slot=slot.ref, consumed_by_hash=consumed_by_hash, result=result, ledger=ledger),
+        subject=str(slot.slot_id),
+        version=slot.version,
+        correlation_id=str(slot.slot_id),
+    )

@@ -1,0 +1,206 @@
+"""What the steps need from outside: a node of the chain, a maker of transactions, and the store of rows.
+
+No method of the store is held open across a call to the chain: every store method is one transaction that checks,
+under the attempt's lock, that the attempt still stands where the caller believed it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from prizewire_payouts.stellar.domain.model import (
+    AccountQuery,
+    AccountsRead,
+    Attempt,
+    Built,
+    FeeStats,
+    LedgerMoment,
+    LookUp,
+    Payment,
+    SendAnswer,
+    SlotView,
+)
+from prizewire_payouts.stellar.domain.review import Evidence, EvidenceState, Review, Settlement
+from prizewire_payouts.stellar.domain.states import AttemptState
+
+
+class RpcUnavailable(Exception):
+    """A node did not answer, or not in a way that can be read. Nothing is known about what it did."""
+
+
+class ChainRpc(Protocol):
+    """One Stellar RPC node. Every method raises ``RpcUnavailable``, and nothing else, when it cannot tell."""
+
+    async def latest_ledger(self) -> LedgerMoment:
+        """The last closed ledger."""
+        ...
+
+    async def fee_stats(self) -> FeeStats:
+        """What classic operations bid lately."""
+        ...
+
+    async def accounts(self, queries: Sequence[AccountQuery]) -> AccountsRead:
+        """Accounts with the asked trustlines and SEP-29's flag; those that do not exist are left out."""
+        ...
+
+    async def send(self, signed_xdr: str) -> SendAnswer:
+        """Hand signed bytes to the network; repeating it is harmless."""
+        ...
+
+    async def look_up(self, tx_hash: str) -> LookUp:
+        """What the node knows of a transaction."""
+        ...
+
+
+class TransactionMaker(Protocol):
+    """Builds transactions for one network and one treasury; pure computation."""
+
+    @property
+    def treasury(self) -> str:
+        """The account that pays: the source of every operation."""
+        ...
+
+    def payments(
+        self, *, account: str, sequence: int, payments: Sequence[Payment], memo: str, max_time: int, fee: int
+    ) -> Built:
+        """One payment operation for each item, in this order, on the slot (account, sequence)."""
+        ...
+
+    def void(self, *, account: str, sequence: int, max_time: int, fee: int) -> Built:
+        """A transaction that consumes the slot (account, sequence) and has no other effect."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What a look for work found: a lease was taken, or how long until one may be worth taking."""
+
+    taken: bool
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """What is committed when an attempt is built: the transaction and the items it holds in the order of its
+    operations, items ejected with their codes, and items that go back to the queue until ``retry_at``.
+    """
+
+    built: Built
+    items: tuple[UUID, ...]
+    ejected: Mapping[UUID, str] = field(default_factory=dict)
+    waiting: tuple[UUID, ...] = ()
+    retry_at: datetime | None = None
+    fee_cap: int
+
+
+class Store(Protocol):
+    """The rows of the execution. ``False`` means that the attempt no longer stood where the caller believed it:
+    nothing was changed.
+    """
+
+    async def lease(self, *, now: datetime) -> Leased:
+        """Take a free channel and queued payments of one memo."""
+        ...
+
+    async def in_state(self, *states: AttemptState, now: datetime) -> list[Attempt]:
+        """Attempts in these states that are due, with their payments where they are leased."""
+        ...
+
+    async def next_due(self, state: AttemptState) -> datetime | None:
+        """When the first attempt in this state is due; None where there is none."""
+        ...
+
+    async def release(
+        self,
+        attempt: Attempt,
+        *,
+        ejected: Mapping[UUID, str],
+        retry_at: datetime,
+        rest: tuple[datetime, str] | None,
+        now: datetime,
+    ) -> bool:
+        """Leased → released: payments go back to the queue until ``retry_at``, but for the ejected. ``rest`` is
+        until when the channel is not to be leased, and why. A slot that may bind payouts at the signer is voided.
+        """
+        ...
+
+    async def postpone(self, attempt_id: int, *, until: datetime) -> None:
+        """Look at this attempt again at ``until``."""
+        ...
+
+    async def commit_built(self, attempt: Attempt, *, plan: BuildPlan, now: datetime) -> bool:
+        """Leased → built, with slot, items, ejections and the signed request, in one commit."""
+        ...
+
+    async def commit_sent(self, attempt: Attempt, *, ledger: int, due: datetime, now: datetime) -> bool:
+        """Signed → sent, before the send."""
+        ...
+
+    async def note_asked(self, attempt: Attempt, *, ledger: int, due: datetime) -> None:
+        """The same bytes were sent again, or are still looked for: next look at ``due``."""
+        ...
+
+    async def to_checking(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+        """built, exported, signed or sent → checking."""
+        ...
+
+    async def succeed(self, attempt: Attempt, *, look_up: LookUp, now: datetime) -> bool:
+        """Every item paid, slot closed with its event, dead revisions superseded. Where the transaction voids its
+        slot, the payments that wait on it end without effect.
+        """
+        ...
+
+    async def fail(
+        self,
+        attempt: Attempt,
+        *,
+        look_up: LookUp,
+        codes: Mapping[int, str],
+        now: datetime,
+    ) -> bool:
+        """Items named in ``codes`` by operation end without effect; neighbours are free; slot closed. Where the
+        transaction voids its slot, the payments that wait on it end without effect.
+        """
+        ...
+
+    async def die(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+        """Checking → dead, and what follows on the same slot: see ``prizewire_payouts.stellar.domain.slots``."""
+        ...
+
+    async def to_review(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+        """Checking → review: the channel stays held until persons decide."""
+        ...
+
+    async def slot(self, slot_id: UUID) -> SlotView:
+        """A slot with every digest built on it."""
+        ...
+
+
+class Reviews(Protocol):
+    """Transactions that wait for two persons, inside one transaction of the caller."""
+
+    async def open(self) -> list[Review]:
+        """What is in review now, newest first."""
+        ...
+
+    async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:
+        """A transaction that is or was in review; with ``lock`` as it stands until the transaction ends."""
+        ...
+
+    async def file(self, review: Review, filed: Evidence) -> None:
+        """Keep evidence that a first person filed."""
+        ...
+
+    async def decide(
+        self, evidence_id: UUID, *, state: EvidenceState, by: str, note: str | None, now: datetime
+    ) -> None:
+        """Keep what another person said to it."""
+        ...
+
+    async def settle(self, review: Review, settlement: Settlement, *, cause: str, now: datetime) -> None:
+        """Review → succeeded or failed: payments that were made are paid, the others end without effect, the slot is
+        closed and the signer told.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Stellar transactions, payments and slots over PostgreSQL."""

@@ -1,0 +1,108 @@
+"""What must hold among the rows of the Stellar execution, at any moment."""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http.parts import Check, rows_of
+from prizewire_payouts.stellar.adapters.transactions import read_contents
+from prizewire_payouts.stellar.domain.amounts import STELLAR_DECIMALS
+from prizewire_payouts.stellar.domain.model import TxContents
+
+_PAID_ELSEWHERE = text(
+    "SELECT p.payout_id FROM stellar_payments p LEFT JOIN stellar_attempts a USING (attempt_id) "
+    "LEFT JOIN stellar_slots s USING (slot_id) WHERE p.state = 'paid' AND (a.state IS DISTINCT FROM 'succeeded' "
+    "OR a.result_ledger <> p.ledger OR (a.kind <> 'payment' AND s.consumed_by_hash = a.tx_hash)) LIMIT 100"
+)
+_UNPAID_IN_SUCCESS = text(
+    "SELECT p.payout_id FROM stellar_attempts a JOIN stellar_items i USING (attempt_id) "
+    "JOIN stellar_payments p USING (provider_key) "
+    "WHERE a.state = 'succeeded' AND i.op IS NOT NULL AND i.code IS NULL AND p.state <> 'paid' LIMIT 100"
+)
+_TWO_SLOTS = text(
+    "SELECT p.payout_id FROM stellar_payments p JOIN stellar_items i USING (provider_key) "
+    "JOIN stellar_attempts a ON a.attempt_id = i.attempt_id JOIN stellar_slots s USING (slot_id) "
+    "WHERE i.op IS NOT NULL AND a.state NOT IN ('refused', 'released') AND s.state = 'open' "
+    "AND NOT (a.state = 'dead' AND a.signed_xdr IS NULL) "
+    "GROUP BY p.payout_id HAVING count(DISTINCT s.slot_id) > 1 LIMIT 100"
+)
+_REVIEW = text("SELECT account FROM stellar_attempts WHERE state = 'review' ORDER BY account")
+
+
+# What the network was asked: a payment's operation in the transaction that it stands in, of whatever state.
+_ASKED = text(
+    "SELECT p.payout_id, p.asset, p.stroops, p.destination, p.amount_minor, o.asset AS payout_asset, "
+    "o.amount_minor AS payout_minor, k.decimals, i.op, a.attempt_id, a.unsigned_xdr "
+    "FROM stellar_payments p LEFT JOIN payouts o USING (payout_id) LEFT JOIN assets k ON k.code = p.asset "
+    "LEFT JOIN stellar_items i ON i.provider_key = p.provider_key AND i.attempt_id = p.attempt_id AND i.op IS NOT NULL "
+    "LEFT JOIN stellar_attempts a ON a.attempt_id = i.attempt_id AND a.kind = 'payment' "
+    "WHERE p.stroops IS NOT NULL ORDER BY p.attempt_id"
+)
+_AT_ONCE = 500
+_BREACHES_MAX = 100
+
+
+def _disagreeing(rows: Sequence[Any]) -> list[str]:
+    """What payments say against their payouts and against their transactions' envelopes."""
+    contents: dict[int, TxContents | None] = {}
+    found: list[str] = []
+    for row in rows:
+        asked = Decimal(row.stroops).scaleb(-STELLAR_DECIMALS)
+        due = None if row.decimals is None else Decimal(row.amount_minor).scaleb(-row.decimals)
+        if (row.payout_asset, row.payout_minor) != (row.asset, row.amount_minor) or due != asked:
+            found.append(
+                f"payout {row.payout_id} is asked of Stellar as {asked} {row.asset}, which is not its amount"
+            )
+        if row.unsigned_xdr is None:
+            continue
+        if row.attempt_id not in contents:
+            contents[row.attempt_id] = read_contents(row.unsigned_xdr)
+        read = contents[row.attempt_id]
+        paid = read.payments[row.op] if read is not None and row.op < len(read.payments) else None
+        if paid is None:
+            found.append(f"payout {row.payout_id} has no operation {row.op} in transaction {row.attempt_id}")
+        elif (paid.stroops, paid.destination, paid.asset.code) != (row.stroops, row.destination, row.asset):
+            of = Decimal(paid.stroops).scaleb(-STELLAR_DECIMALS)
+            found.append(
+                f"payout {row.payout_id} is asked of Stellar as {asked} {row.asset} to {row.destination}, its operation in "
+                f"transaction {row.attempt_id} pays {of} {paid.asset.code} to {paid.destination}"
+            )
+    return found
+
+
+async def _amounts(tx: AsyncConnection) -> list[str]:
+    breaches: list[str] = []
+    rows = await tx.stream(_ASKED)
+    async for chunk in rows.partitions(_AT_ONCE):
+        # reading envelopes takes the processor: it must not hold up the service
+        breaches += await asyncio.to_thread(_disagreeing, chunk)
+        if len(breaches) >= _BREACHES_MAX:
+            break
+    return breaches[:_BREACHES_MAX]
+
+
+async def _payments(tx: AsyncConnection) -> list[str]:
+    breaches = [f"payout {row[0]} is paid without a transaction" for row in await tx.execute(_PAID_ELSEWHERE)]
+    unpaid = await tx.execute(_UNPAID_IN_SUCCESS)
+    return breaches + [f"payout {row[0]} stands in an applied transaction and is not paid" for row in unpaid]
+
+
+async def _slots(tx: AsyncConnection) -> list[str]:
+    return [f"payout {row[0]} may be signed for on two open slots" for row in await tx.execute(_TWO_SLOTS)]
+
+
+async def _quarantine(tx: AsyncConnection) -> list[str]:
+    return [f"channel {row[0]} waits for two persons' decision" for row in await tx.execute(_REVIEW)]
+
+
+CHECKS = (
+    Check("stellar_payments_match_transactions", _payments, count=rows_of("stellar_payments")),
+    Check("stellar_amounts_as_asked", _amounts, count=rows_of("stellar_payments")),
+    Check("stellar_payout_on_one_open_slot", _slots, count=rows_of("stellar_slots")),
+    Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
+)
+"""Each a sentence about rows; an empty list means that it holds."""

@@ -1,0 +1,231 @@
+"""The rail as payouts sees it: payments are handed to the executor, and asked after by our own key."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.rails import (
+    CancelOutcome,
+    Capabilities,
+    Outcome,
+    PayoutInstruction,
+    PayoutReference,
+    ProviderResult,
+    Quote,
+    RailType,
+)
+from prizewire_money import Amount, Asset, AssetRegistry
+from prizewire_payouts.stellar.adapters.transactions import MEMO_BYTES_MAX, account_behind
+from prizewire_payouts.stellar.domain.amounts import stroops_of
+from prizewire_payouts.stellar.domain.errors import InexactAmount
+from prizewire_payouts.stellar.domain.model import NATIVE, Kind
+from prizewire_payouts.stellar.domain.states import AttemptState, PaymentState
+from prizewire_payouts.stellar.handlers.options import BASE_FEE
+from prizewire_payouts.stellar.storage.context import Context, Step
+from prizewire_payouts.stellar.storage.tables import attempts, payments, slots
+
+METHOD_TYPE = "stellar"
+_QUOTE_HOLDS = timedelta(minutes=1)
+_OUT = frozenset({AttemptState.SENT, AttemptState.EXPORTED})
+_UNCLEAR = frozenset({AttemptState.CHECKING, AttemptState.REVIEW})
+
+
+class StellarProvider:
+    """``RewardPayoutProvider`` of the chain. It writes and reads rows only; the executor's jobs do the work."""
+
+    def __init__(self, context: Context, *, assets: AssetRegistry) -> None:
+        self._context = context
+        self._assets = assets
+        self._native: Asset | None = dict(assets).get(NATIVE.code)
+
+    def capabilities(self) -> Capabilities:
+        """Every configured asset that may leave, to G and M addresses."""
+        served = {
+            code for code in self._context.assets if code in self._assets and self._assets[code].redeemable
+        }
+        return Capabilities(
+            rail=self._context.rail,
+            type=RailType.STELLAR,
+            assets=frozenset(served),
+            method_types=frozenset({METHOD_TYPE}),
+            can_cancel=True,
+            concurrency=32,
+        )
+
+    async def quote(self, instruction: PayoutInstruction, *, now: datetime) -> Quote:
+        """The network's fee is the platform's: nothing is taken from the amount."""
+        return Quote(
+            amount=instruction.amount,
+            fee=Amount.zero(instruction.amount.asset)
+            if self._native is None
+            else Amount(self._native, BASE_FEE),
+            fee_borne_by="platform",
+            expires_at=now + _QUOTE_HOLDS,
+        )
+
+    async def create_payout(self, instruction: PayoutInstruction, *, now: datetime) -> ProviderResult:
+        """Queue the payment, or find what became of the one queued under this key."""
+        values, code = self._values(instruction)
+        state = PaymentState.QUEUED if code is None else PaymentState.NO_EFFECT
+        row = {
+            "provider_key": instruction.provider_key,
+            "payout_id": instruction.payout_id,
+            "attempt_no": instruction.attempt_no,
+            "rail": self._context.rail,
+            "asset": instruction.amount.asset.code,
+            "amount_minor": instruction.amount.minor,
+            "stroops": None,
+            "destination": None,
+            "account": None,
+            "memo": "",
+            **values,
+            "state": str(state),
+            "code": code,
+        }
+
+        async def work(tx: AsyncConnection) -> ProviderResult:
+            await _insert(tx, row, now=now)
+            self._context.bells.after(tx, Step.LEASE)
+            found = await self._find(tx, instruction.provider_key)
+            if found is None or not _same(found, row):
+                # Something else lives under this key, or another attempt of this payout does: nothing is added.
+                return ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.IDEMPOTENCY_CONFLICT)
+            return self._result(found)
+
+        return await self._context.db.run(work)
+
+    async def sync_status(self, reference: PayoutReference, *, now: datetime) -> ProviderResult:
+        """What the executor has proved. A key that was never queued gets a tombstone, so that it never will be."""
+
+        async def work(tx: AsyncConnection) -> ProviderResult:
+            found = await self._find(tx, reference.provider_key)
+            if found is None:
+                await _insert(tx, self._tombstone(reference, PayoutCode.RAIL_UNAVAILABLE), now=now)
+                found = await self._find(tx, reference.provider_key)
+            if found is None:
+                return ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.IDEMPOTENCY_CONFLICT)
+            return self._result(found)
+
+        return await self._context.db.run(work)
+
+    async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
+        """Cancelled only what was never offered to the signer: a signature cannot be called back."""
+
+        async def work(tx: AsyncConnection) -> CancelOutcome:
+            await _insert(tx, self._tombstone(reference, PayoutCode.CANCELLED), now=now)
+            found = await tx.execute(
+                select(payments).where(payments.c.provider_key == reference.provider_key).with_for_update()
+            )
+            row = found.one_or_none()
+            if row is None:
+                return CancelOutcome.UNKNOWN
+            if row.state == PaymentState.NO_EFFECT:
+                return CancelOutcome.CANCELLED
+            if row.state == PaymentState.PAID or row.offered:
+                return CancelOutcome.TOO_LATE
+            await tx.execute(
+                update(payments)
+                .where(payments.c.provider_key == reference.provider_key)
+                .values(
+                    state=str(PaymentState.NO_EFFECT),
+                    code=str(PayoutCode.CANCELLED),
+                    changed_at=now,
+                )
+            )
+            return CancelOutcome.CANCELLED
+
+        return await self._context.db.run(work)
+
+    def _values(self, instruction: PayoutInstruction) -> tuple[dict[str, Any], PayoutCode | None]:
+        """The columns of a payment that can be made; or none, and why it cannot."""
+        if instruction.amount.asset.code not in self.capabilities().assets:
+            return {}, PayoutCode.RAIL_UNSUPPORTED
+        address = instruction.details.get("address")
+        account = account_behind(address) if isinstance(address, str) else None
+        memo = instruction.memo or ""
+        own = account == self._context.treasury or account in self._context.channels
+        if account is None or own or len(memo.encode()) > MEMO_BYTES_MAX:
+            return {}, PayoutCode.DESTINATION_INVALID
+        try:
+            stroops = stroops_of(amount=instruction.amount)
+        except InexactAmount:
+            return {}, PayoutCode.NOT_SUPPORTED
+        return {"stroops": stroops, "destination": address, "account": account, "memo": memo}, None
+
+    def _tombstone(self, reference: PayoutReference, code: PayoutCode) -> dict[str, Any]:
+        return {
+            "provider_key": reference.provider_key,
+            "payout_id": reference.payout_id,
+            "attempt_no": reference.attempt_no,
+            "rail": self._context.rail,
+            "asset": reference.amount.asset.code,
+            "amount_minor": reference.amount.minor,
+            "memo": "",
+            "state": str(PaymentState.NO_EFFECT),
+            "code": str(code),
+        }
+
+    async def _find(self, tx: AsyncConnection, provider_key: object) -> Row[Any] | None:
+        found = await tx.execute(
+            select(
+                payments,
+                attempts.c.state.label("attempt_state"),
+                attempts.c.kind,
+                attempts.c.tx_hash,
+                slots.c.consumed_by_hash,
+            )
+            .select_from(
+                payments.outerjoin(attempts, attempts.c.attempt_id == payments.c.attempt_id).outerjoin(
+                    slots, slots.c.slot_id == attempts.c.slot_id
+                )
+            )
+            .where(payments.c.provider_key == provider_key)
+        )
+        return found.one_or_none()
+
+    def _result(self, row: Row[Any]) -> ProviderResult:
+        if row.state == PaymentState.PAID:
+            # by two persons' evidence it may be another transaction than the one that stood in review
+            tx_hash = row.consumed_by_hash
+            proof = {"tx_hash": tx_hash, "ledger": row.ledger, "op": row.op}
+            return ProviderResult(
+                outcome=Outcome.PAID,
+                provider_ref=tx_hash,
+                amount=Amount(self._assets[row.asset], row.amount_minor),
+                fee=None if self._native is None else Amount(self._native, row.fee),
+                proof=proof,
+            )
+        if row.state == PaymentState.NO_EFFECT:
+            return ProviderResult(outcome=Outcome.NO_EFFECT, code=row.code)
+        if row.state == PaymentState.BATCHED and row.attempt_state in _UNCLEAR:
+            return ProviderResult(
+                outcome=Outcome.UNKNOWN, provider_ref=row.tx_hash, code=PayoutCode.OUTCOME_UNKNOWN
+            )
+        # what voids its slot is on its way without paying anybody
+        pays = row.state == PaymentState.BATCHED and row.kind == Kind.PAYMENT
+        out = pays and row.attempt_state in _OUT
+        return ProviderResult(outcome=Outcome.PENDING, provider_ref=row.tx_hash if out else None)
+
+
+async def _insert(tx: AsyncConnection, row: dict[str, Any], *, now: datetime) -> None:
+    """Add a payment unless its key is known, or its payout has a live one."""
+    await tx.execute(
+        insert(payments)
+        .values(**row, offered=False, rebuilds=0, refusals=0, due_at=now, queued_at=now, changed_at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+_SAME = ("payout_id", "attempt_no", "asset", "amount_minor")
+_SAME_DESTINATION = ("destination", "memo")
+
+
+def _same(found: Row[Any], row: Mapping[str, Any]) -> bool:
+    """Whether the payment under this key is the one asked for. A tombstone has no destination and fits any."""
+    names = _SAME if found.destination is None else _SAME + _SAME_DESTINATION
+    return all(getattr(found, name) == row[name] for name in names)

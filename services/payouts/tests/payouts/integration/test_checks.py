@@ -1,0 +1,296 @@
+"""Each check of `prizewire verify` tells what was broken behind the service's back."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+
+from prizewire_chassis.db import Database
+from prizewire_devstack.components.postgres import PostgresServer, owner_of
+from prizewire_devstack.testing import DatabaseFactory
+from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.payouts.domain.invariants import Invariant
+from services.payouts.tests.rig import Rig
+
+_EFFECT, _OPEN, _PATHS, _AMOUNTS, _MISSING = (
+    Invariant.AT_MOST_ONE_EFFECT,
+    Invariant.ATTEMPTS_OPEN_WHERE_THEY_MAY,
+    Invariant.HISTORIES_ARE_PATHS,
+    Invariant.AMOUNTS_AS_ASKED,
+    Invariant.PAYOUTS_EXIST,
+)
+_COUNTED = Invariant.AUTOMATIC_IS_COUNTED
+_STEP = (
+    "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
+    "SELECT payout_id, '{}', '{}', 'x', 'x', correlation_id, changed_at FROM payouts WHERE state = '{}'"
+)
+_APPROVAL = (
+    "INSERT INTO approvals (payout_id, hold_no, approver, at) SELECT payout_id, 1, '{}', now() FROM payouts "
+    "WHERE state = 'held'"
+)
+_ATTEMPT = (
+    "INSERT INTO attempts (payout_id, attempt_no, rail, provider_key, request_hash, state, opened_at, changed_at) "
+    "SELECT payout_id, 2, rail, gen_random_uuid(), 'x', '{}', opened_at, changed_at FROM attempts"
+)
+_TWO_ATTEMPTS = "UPDATE payouts SET attempts = 2 WHERE state = 'paid'"
+_REPLICA = "SET LOCAL session_replication_role = replica"
+_ENDED = (
+    "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+    _STEP.format("held", "closing_rejected", "held"),
+    _STEP.format("closing_rejected", "rejected", "held"),
+)
+BROKEN: dict[str, tuple[tuple[str, ...], dict[Invariant, str]]] = {
+    "paid without an effect": (
+        ("UPDATE attempts SET state = 'no_effect'",),
+        {_EFFECT: "is paid with 0 effects"},
+    ),
+    "an effect of what is not paid": (
+        (
+            "UPDATE payouts SET state = 'approved' WHERE state = 'paid'",
+            _STEP.format("paid", "approved", "approved"),
+        ),
+        {_EFFECT: "is approved with 1 effects", _PATHS: "a history holds paid → approved"},
+    ),
+    "a reversal of what is paid": (
+        ("UPDATE attempts SET state = 'reversed'",),
+        {_EFFECT: "is paid with 0 effects and 1 reversals"},
+    ),
+    "two effects of what is paid": (
+        (_ATTEMPT.format("effected"), _TWO_ATTEMPTS),
+        {_EFFECT: "is paid with 2 effects and 0 reversals", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "a reversal beside the effect": (
+        (_ATTEMPT.format("reversed"), _TWO_ATTEMPTS),
+        {_EFFECT: "is paid with 1 effects and 1 reversals", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "a return without a reversal": (
+        (
+            _STEP.format("paid", "returned", "paid"),
+            "UPDATE payouts SET state = 'returned' WHERE state = 'paid'",
+            "UPDATE attempts SET state = 'no_effect'",
+        ),
+        {_EFFECT: "is returned with 0 effects and 0 reversals"},
+    ),
+    "a payment without an attempt": (
+        ("DELETE FROM attempts", "UPDATE payouts SET attempts = 0"),
+        {_EFFECT: "is paid with 0 effects"},
+    ),
+    **{
+        f"an attempt that is {state}, of what is paid": (
+            (_ATTEMPT.format(state), _TWO_ATTEMPTS),
+            {_OPEN: "is paid with an open attempt", _AMOUNTS: "attempt 2 of payout"},
+        )
+        for state in ("opened", "sent", "accepted", "ambiguous")
+    },
+    "attempts that are not counted": (
+        (_TWO_ATTEMPTS,),
+        {_OPEN: "are not counted 1…n"},
+    ),
+    "attempts that are gone": (
+        ("DELETE FROM attempts",),
+        {_EFFECT: "is paid with 0 effects", _OPEN: "are not counted 1…n"},
+    ),
+    "a first attempt that is gone": (
+        ("UPDATE attempts SET attempt_no = 2", _TWO_ATTEMPTS),
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "attempts with a gap": (
+        ("UPDATE attempts SET attempt_no = 2",),
+        {_OPEN: "are not counted 1…n", _AMOUNTS: "attempt 2 of payout"},
+    ),
+    "less than was paid": (
+        ("UPDATE payouts SET amount_minor = amount_minor - 1 WHERE state = 'paid'",),
+        {_AMOUNTS: "was made for something else than", _COUNTED: "payouts over 12.49 EURC"},
+    ),
+    "less than the intent says, and an intent that says so": (
+        (
+            "UPDATE payouts SET amount_minor = 1, intent = jsonb_set(intent, '{pay_amount}', '\"0.01\"') WHERE state = 'paid'",
+        ),
+        {_AMOUNTS: "attempt 1 of payout", _COUNTED: "payouts over 0.01 EURC"},
+    ),
+    "another amount than is to be approved": (
+        ("UPDATE payouts SET amount_minor = amount_minor + 1 WHERE state = 'held'",),
+        {_AMOUNTS: "is over 5000.01 EURC, its intent over 5000.00 EURC"},
+    ),
+    "less counted than was approved": (
+        ("UPDATE automatic_use SET used_minor = used_minor - 1",),
+        {_COUNTED: "were approved without a person, and 12.49 EURC are counted"},
+    ),
+    "a day that is not counted": (
+        ("DELETE FROM automatic_use",),
+        {_COUNTED: "were approved without a person, and 0.00 EURC are counted"},
+    ),
+    "a payout that is gone": (
+        (_REPLICA, "DELETE FROM payouts WHERE state = 'paid'"),
+        {_MISSING: "is missing, its history is there", _COUNTED: "payouts over 0.00 EURC"},
+    ),
+    "a payout that is gone with its history": (
+        (
+            _REPLICA,
+            "DELETE FROM payout_transitions WHERE payout_id IN (SELECT payout_id FROM attempts)",
+            "DELETE FROM payouts WHERE state = 'paid'",
+        ),
+        {_MISSING: "is missing, its attempt is there", _COUNTED: "payouts over 0.00 EURC"},
+    ),
+    "a payout that is gone, and was approved": (
+        (
+            _REPLICA,
+            _APPROVAL.format("paul"),
+            "DELETE FROM payout_transitions WHERE to_state = 'held'",
+            "DELETE FROM payouts WHERE state = 'held'",
+        ),
+        {_MISSING: "is missing, its approval is there"},
+    ),
+    "an intent without its members": (
+        ("UPDATE payouts SET intent = '{}' WHERE state = 'paid'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
+    "an intent that is none": (
+        ("UPDATE payouts SET intent = 'null' WHERE state = 'held'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
+    "an intent of no moment": (
+        ("UPDATE payouts SET intent = jsonb_set(intent, '{issued_at}', '\"soon\"') WHERE state = 'held'",),
+        {_AMOUNTS: "holds no intent that can be read"},
+    ),
+    "an intent that was renewed": (
+        (
+            (
+                "UPDATE payouts SET intent = jsonb_set(intent, '{issued_at}', "
+                "to_jsonb(CAST(extract(epoch FROM requested_at) AS bigint) + 60)) WHERE state = 'paid'"
+            ),
+        ),
+        {},
+    ),
+    "a state without its step": (
+        ("UPDATE payouts SET state = 'approved' WHERE state = 'held'",),
+        {_PATHS: "does not lead to approved"},
+    ),
+    "no history": (
+        ("DELETE FROM payout_transitions WHERE to_state = 'held'",),
+        {_PATHS: "does not lead to held"},
+    ),
+    "a history with a gap": (
+        ("DELETE FROM payout_transitions WHERE to_state = 'submitting'",),
+        {_PATHS: "does not lead to paid"},
+    ),
+    "a step that is not declared": (
+        (_STEP.format("held", "paid", "held"), _STEP.format("paid", "held", "held")),
+        {_PATHS: "a history holds paid → held"},
+    ),
+    "a history that begins in the middle": (
+        ("UPDATE payout_transitions SET from_state = 'approved' WHERE to_state = 'held'",),
+        {_PATHS: "does not lead to held"},
+    ),
+    "an end without the signer's word": (
+        (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = true WHERE state = 'held'"),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "a cancel without the signer's word": (
+        (
+            "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+            _STEP.format("held", "closing_cancelled", "held"),
+            _STEP.format("closing_cancelled", "cancelled", "held"),
+            "UPDATE payouts SET state = 'cancelled', needs_closure = true WHERE state = 'held'",
+        ),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "a failure without the signer's word": (
+        (
+            "ALTER TABLE payouts DROP CONSTRAINT payouts_closure",
+            _STEP.format("held", "approved", "held"),
+            _STEP.format("approved", "closing_failed", "held"),
+            _STEP.format("closing_failed", "failed", "held"),
+            "UPDATE payouts SET state = 'failed', needs_closure = true WHERE state = 'held'",
+        ),
+        {Invariant.CLOSURES_ARE_STORED: "ended without the signer's closure"},
+    ),
+    "an end that needs no word of the signer": (
+        (*_ENDED, "UPDATE payouts SET state = 'rejected', needs_closure = false WHERE state = 'held'"),
+        {},
+    ),
+    "an end with the signer's word": (
+        (
+            *_ENDED,
+            "UPDATE payouts SET state = 'rejected', needs_closure = true, closure = '{}' WHERE state = 'held'",
+        ),
+        {},
+    ),
+    "two defaults": (
+        ("DROP INDEX payout_methods_default", "UPDATE payout_methods SET is_default = true"),
+        {Invariant.ONE_DEFAULT_METHOD: "ana has two default methods"},
+    ),
+    "an approval by who asked for it": (
+        (_APPROVAL.format("rewards"),),
+        {Invariant.NO_PARTY_APPROVES: "approved by rewards, a party of it"},
+    ),
+    "an approval by who is paid": (
+        (_APPROVAL.format("ana"),),
+        {Invariant.NO_PARTY_APPROVES: "approved by ana, a party of it"},
+    ),
+    "an approval by who is behind the money": (
+        ('UPDATE payouts SET sources = \'[["reporter", "ron"]]\'', _APPROVAL.format("ron")),
+        {Invariant.NO_PARTY_APPROVES: "approved by ron, a party of it"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def lived(
+    make_module_database: DatabaseFactory, postgres_server: PostgresServer
+) -> AsyncIterator[Database]:
+    """One payout that is paid, one that is held, and a second method; seen by the owner of the tables, who may go past
+    foreign keys too.
+    """
+    rig = Rig(make_module_database("payouts", migrated=True))
+    postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("payouts")}"')
+    method = await rig.method()
+    await rig.request(method)
+    await rig.submit()
+    await rig.request(method, amount="5000.00")
+    await rig.method(account="other")
+    owner = Database(rig.urls.migration, application_name="test-owner", pool_size=1)
+    yield owner
+    await owner.close()
+    await rig.close()
+
+
+async def told(lived: Database, statements: tuple[str, ...]) -> dict[Invariant, str]:
+    """What the checks say after these statements, which are then undone."""
+    async with lived.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        for table in (
+            "payouts",
+            "attempts",
+            "approvals",
+            "payout_transitions",
+            "payout_methods",
+            "automatic_use",
+        ):
+            await connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for statement in statements:
+            await connection.execute(text(statement))
+        found = {Invariant(check.name): await check.run(connection) for check in CHECKS}
+        await connection.rollback()
+    return {name: " ".join(breaches) for name, breaches in found.items() if breaches}
+
+
+async def test_nothing_is_told_of_what_is_sound(lived: Database) -> None:
+    """No check has anything to say, and there is something to look at for each."""
+    assert await told(lived, ()) == {}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_what_is_broken_is_told(lived: Database, name: str) -> None:
+    """By the check that it belongs to, and by no other; what is as it may be is told by none."""
+    statements, expected = BROKEN[name]
+    found = await told(lived, statements)
+    assert found.keys() == expected.keys()
+    for invariant, said in expected.items():
+        assert said in found[invariant]
+
+
+def test_each_check_is_tried() -> None:
+    """A check that is added comes with its breach."""
+    tried = {invariant for _, expected in BROKEN.values() for invariant in expected}
+    assert tried == {Invariant(check.name) for check in CHECKS} == set(Invariant)

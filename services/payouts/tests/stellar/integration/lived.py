@@ -1,0 +1,111 @@
+"""The execution with the lifecycle over it: payouts with their states, a worker of the rail, the signer's closures."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_payouts.approval.domain import Schedule
+from prizewire_payouts.checks import CHECKS
+from prizewire_payouts.payouts.consumers.closures import Lifecycle
+from prizewire_payouts.payouts.jobs import RailWorker
+from prizewire_payouts.payouts.ports import Rail
+from prizewire_payouts.payouts.storage.store import PostgresTransactions
+from services.payouts.tests.stellar.integration.conftest import World
+
+SCHEDULE = Schedule(
+    poll=timedelta(milliseconds=100),
+    polls_flat=1000,
+    poll_max=timedelta(seconds=1),
+    retry_first=timedelta(milliseconds=100),
+    retry_max=timedelta(milliseconds=200),
+    attempts_max=3,
+    lease=timedelta(seconds=20),
+    returns_watched=timedelta(days=7),
+)
+
+
+class LivedWorld(World):
+    """A world in which the payouts' own state machine decides what follows, as it does in the service."""
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.transactions = PostgresTransactions(db=self.db, assets=self.assets, outbox=self.outbox)
+        self.lifecycle = Lifecycle(
+            transactions=self.transactions, schedule=SCHEDULE, clock=self.clock, wake=lambda: None
+        )
+        provider = self.parts.provider
+        vault: Any = None  # operators' payouts have no method, so that none is opened
+        self.surprises: list[Any] = []
+
+        async def surprised(surprise: Any) -> None:
+            self.surprises.append(surprise)
+
+        self.worker = RailWorker(
+            rail=Rail(name="stellar", capabilities=provider.capabilities(), provider=provider),
+            transactions=self.transactions,
+            vault=vault,
+            intents=lambda payout, method: True,  # the signer checks its own
+            schedule=SCHEDULE,
+            clock=self.clock,
+            call_timeout=timedelta(seconds=5),
+            on_surprise=surprised,
+        )
+
+    async def _on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
+        await super()._on_progress(tx, payout_ids, now)
+        await self.lifecycle.on_progress(tx, payout_ids, now)
+
+    async def _on_word(self, tx: AsyncConnection, incoming: Any) -> Any:
+        closed = incoming.event.type == "prizewire.signing.closed.v1"
+        take = self.lifecycle.on_closed if closed else self.lifecycle.on_close_refused
+        return await take(tx, incoming)
+
+    async def approved(self, destination: str, cents: int) -> UUID:
+        """A payout that may be paid."""
+        made = await self.payout(destination, cents)
+        owner = await asyncpg.connect(self.migration_url)
+        await owner.execute(
+            "UPDATE payouts SET state = 'approved', rail = 'stellar', due_at = $2, attempts = 0, player = NULL "
+            "WHERE payout_id = $1",
+            made.payout_id,
+            self.clock.now(),
+        )
+        await owner.close()
+        await self.rows(
+            "INSERT INTO payout_transitions (payout_id, from_state, to_state, cause, actor, correlation_id, at) "
+            "SELECT payout_id, 'requested', 'approved', 'test', 'test', correlation_id, :now FROM payouts "
+            "WHERE payout_id = :id RETURNING 1",
+            id=made.payout_id,
+            now=self.clock.now(),
+        )
+        return made.payout_id
+
+    async def tick(self) -> None:
+        """Both workers of the rail, then every step of the execution."""
+        while await self.worker.submit():
+            continue
+        while await self.worker.watch():
+            continue
+        await super().tick()
+
+    async def state(self, payout_id: UUID) -> str:
+        (row,) = await self.rows("SELECT state FROM payouts WHERE payout_id = :id", id=payout_id)
+        state: str = row.state
+        return state
+
+    async def reach(self, states: dict[UUID, str], *, deadline_s: float = 60) -> None:
+        """Go on until each payout stands as told."""
+
+        async def there() -> bool:
+            return all([await self.state(one) == state for one, state in states.items()])
+
+        await self.run_until(there, deadline_s=deadline_s)
+
+    async def breaches(self) -> list[str]:
+        found = await super().breaches()
+        async with self.db.transaction() as tx:
+            return found + [breach for check in CHECKS for breach in await check.run(tx)]

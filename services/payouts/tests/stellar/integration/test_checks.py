@@ -1,0 +1,139 @@
+"""Each check of the Stellar execution tells what was broken behind the service's back; reviews are listed newest first."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Database
+from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
+
+_AMOUNTS, _PAYMENTS, _SLOTS, _QUARANTINE = (
+    "stellar_amounts_as_asked",
+    "stellar_payments_match_transactions",
+    "stellar_payout_on_one_open_slot",
+    "stellar_no_channel_in_quarantine",
+)
+_OPEN = "UPDATE stellar_slots SET state = 'open'"
+_OTHER_SLOT = (
+    "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at) "
+    "SELECT gen_random_uuid(), min(c.account), 1, 'open', 0, now() FROM stellar_channels c, stellar_slots s "
+    "WHERE c.account <> s.account"
+)
+_OTHER_ATTEMPT = (
+    "INSERT INTO stellar_attempts (account, kind, memo, state, slot_id, revision, tx_hash, unsigned_xdr, signed_xdr, "
+    "max_time, leased_at, changed_at) SELECT s.account, a.kind, a.memo, '{}', s.slot_id, 1, 'other', 'x', 'x', 0, "
+    "a.leased_at, a.changed_at FROM stellar_slots s, stellar_attempts a WHERE s.account <> a.account"
+)
+_OTHER_ITEM = (
+    "INSERT INTO stellar_items (attempt_id, provider_key, op) SELECT a.attempt_id, p.provider_key, 0 "
+    "FROM stellar_attempts a, stellar_payments p WHERE a.tx_hash = 'other'"
+)
+BROKEN: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "paid in another ledger than its transaction": (
+        ("UPDATE stellar_attempts SET result_ledger = result_ledger + 1",),
+        {_PAYMENTS: "is paid without a transaction"},
+    ),
+    "paid by a transaction that failed": (
+        ("UPDATE stellar_attempts SET state = 'failed'",),
+        {_PAYMENTS: "is paid without a transaction"},
+    ),
+    "paid by a transaction that paid nobody": (
+        ("UPDATE stellar_attempts SET kind = 'void_slot'",),
+        {_PAYMENTS: "is paid without a transaction"},
+    ),
+    "another amount than the payout's and the transaction's": (
+        ("UPDATE stellar_payments SET amount_minor = amount_minor + 1, stroops = stroops + 100000",),
+        {_AMOUNTS: "which is not its amount"},
+    ),
+    "a stroop more than the transaction pays": (
+        ("UPDATE stellar_payments SET stroops = stroops + 1",),
+        {_AMOUNTS: "transaction"},
+    ),
+    "another destination than the transaction's": (
+        ("UPDATE stellar_payments SET destination = account || 'X'",),
+        {_AMOUNTS: "its operation in transaction"},
+    ),
+    "applied and not paid": (
+        ("UPDATE stellar_payments SET state = 'no_effect', code = 'x'",),
+        {_PAYMENTS: "stands in an applied transaction and is not paid"},
+    ),
+    "signed for on two slots": (
+        (_OPEN, _OTHER_SLOT, _OTHER_ATTEMPT.format("signed"), _OTHER_ITEM),
+        {_SLOTS: "may be signed for on two open slots"},
+    ),
+    "a consumed slot that nothing explains": (
+        (_OTHER_SLOT, _OTHER_ATTEMPT.format("review")),
+        {_QUARANTINE: "waits for two persons' decision"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def paid(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
+    """A world with one payment that was made."""
+    world = make_module_world()
+    await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
+
+    async def done() -> bool:
+        return bool(await world.rows("SELECT 1 FROM stellar_slots WHERE state = 'closed'"))
+
+    await world.run_until(done, deadline_s=60)
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def owner(paid: World) -> AsyncIterator[AsyncConnection]:
+    """A connection of the tables' owner whose changes are undone."""
+    database = Database(paid.migration_url, application_name="test-owner", pool_size=1)
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="READ COMMITTED")
+        for table in ("slots", "attempts", "payments", "items", "transitions"):
+            await connection.execute(text(f"ALTER TABLE stellar_{table} DISABLE TRIGGER USER"))
+        yield connection
+        await connection.rollback()
+    await database.close()
+
+
+async def told(world: World, owner: AsyncConnection) -> dict[str, str]:
+    """What each check says."""
+    found = {check.name: await check.run(owner) for check in world.parts.checks}
+    return {name: " ".join(breaches) for name, breaches in found.items() if breaches}
+
+
+async def test_nothing_is_told_of_what_is_sound(paid: World, owner: AsyncConnection) -> None:
+    """No check has anything to say, and each is tried below."""
+    assert await told(paid, owner) == {}
+    tried = {name for _, expected in BROKEN.values() for name in expected}
+    assert tried == {check.name for check in paid.parts.checks}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_what_is_broken_is_told(paid: World, owner: AsyncConnection, name: str) -> None:
+    """By the check that it belongs to, and by no other."""
+    statements, expected = BROKEN[name]
+    for statement in statements:
+        await owner.execute(text(statement))
+    found = await told(paid, owner)
+    assert found.keys() == expected.keys()
+    for check, said in expected.items():
+        assert said in found[check]
+
+
+async def test_reviews_are_listed_newest_first(paid: World, owner: AsyncConnection) -> None:
+    """By the time at which each came into review, not by the order in which they were built."""
+    for statement in (
+        _OTHER_SLOT,
+        _OTHER_ATTEMPT.format("review"),
+        "UPDATE stellar_attempts SET state = 'review'",
+        (
+            "INSERT INTO stellar_transitions (attempt_id, from_state, to_state, reason, cause, at) "
+            "SELECT attempt_id, 'checking', 'review', 'x', 'x', now() - attempt_id * interval '1 minute' FROM stellar_attempts"
+        ),
+    ):
+        await owner.execute(text(statement))
+    listed = [review.attempt_id for review in await paid.parts.reviews(owner).open()]
+    assert listed == sorted(listed)
+    assert len(listed) == 2

@@ -1,0 +1,116 @@
+"""The database's own guards: edges, uniqueness, append-only histories, and tables as declared."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from prizewire_chassis.db.database import sqlstate
+from prizewire_payouts.stellar.domain.review import EVIDENCE_EDGES, EVIDENCE_START
+from prizewire_payouts.stellar.domain.states import (
+    ATTEMPT_EDGES,
+    ATTEMPT_START,
+    PAYMENT_EDGES,
+    PAYMENT_START,
+)
+from prizewire_payouts.stellar.storage import tables
+from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
+
+
+@pytest.mark.parametrize(
+    ("table", "edges", "start"),
+    [
+        ("stellar_attempts", ATTEMPT_EDGES, ATTEMPT_START),
+        ("stellar_payments", PAYMENT_EDGES, PAYMENT_START),
+        ("stellar_evidence", EVIDENCE_EDGES, EVIDENCE_START),
+    ],
+)
+async def test_edges_in_the_database_are_the_domains(
+    leased: World, table: str, edges: dict[tuple[str, str], str], start: frozenset[str]
+) -> None:
+    """The triggers' tables hold exactly the edges of the domain."""
+    rows = await leased.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
+    stored = {(row.from_state, row.to_state) for row in rows}
+    assert stored == {(str(a), str(b)) for a, b in edges} | {("", str(state)) for state in start}
+
+
+async def test_declared_tables_are_the_migrated_ones(leased: World) -> None:
+    """tables.py and the migration describe the same tables, columns and indexes."""
+    ours = {table.name for table in vars(tables).values() if isinstance(table, Table)}
+
+    def compare(connection: Any) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, tables.metadata))
+
+    async with leased.db.engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    concerned = [diff for diff in found if any(name in repr(diff) for name in ours)]
+    assert [diff for diff in concerned if "_state_edges" not in repr(diff)] == []
+
+
+@pytest.fixture(scope="module")
+async def leased(make_module_world: Callable[..., World]) -> AsyncIterator[World]:
+    """A world with one lease that nobody builds; what is refused leaves it as it was."""
+    world = make_module_world()
+    await world.submit([await world.payout(PLAYER_KEYS[0].public_key, 100)])
+    assert (await world.store.lease(now=world.clock.now())).taken
+    yield world
+    await world.close()
+
+
+FORBIDDEN: dict[str, str] = {
+    "an edge that is not there": "UPDATE stellar_attempts SET state = 'succeeded', result_ledger = 1",
+    "built without a hash": "UPDATE stellar_attempts SET state = 'built'",
+    "paid without proof": "UPDATE stellar_payments SET state = 'paid'",
+    "an end without a code": "UPDATE stellar_payments SET state = 'no_effect'",
+    "a second holder of a channel": (
+        "INSERT INTO stellar_attempts (account, kind, memo, state, leased_at, changed_at) "
+        "SELECT account, kind, memo, state, leased_at, changed_at FROM stellar_attempts"
+    ),
+    "a second live payment of a payout": (
+        "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, "
+        "destination, account, memo, state, offered, rebuilds, refusals, due_at, queued_at, changed_at) "
+        "SELECT gen_random_uuid(), payout_id, 2, rail, asset, amount_minor, stroops, destination, account, memo, "
+        "'queued', false, 0, 0, due_at, queued_at, changed_at FROM stellar_payments"
+    ),
+    "evidence that is born confirmed": (
+        "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, found, reason, filed_by, filed_at, "
+        "decided_by, decided_at) SELECT gen_random_uuid(), attempt_id, 'confirmed', 'failed', 'x', 'x', 'olga', "
+        "leased_at, 'paul', leased_at FROM stellar_attempts"
+    ),
+    "an operation in a transaction that voids its slot": (
+        "WITH a AS (UPDATE stellar_attempts SET kind = 'void_slot') UPDATE stellar_items SET op = 0"
+    ),
+    "a kind that is not served": "UPDATE stellar_attempts SET kind = 'reclaim'",
+    "more attempts waived than made": "UPDATE payouts SET attempts_waived = attempts + 1",
+    "history rewritten": "UPDATE stellar_transitions SET cause = 'other'",
+    "history erased": "DELETE FROM stellar_transitions",
+}
+REFUSALS = {"23000", "23505", "23514", "42501"}
+"""SQLSTATE: integrity, unique and check violations, and a privilege that was taken away."""
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+async def test_database_refuses_what_must_not_be(leased: World, name: str) -> None:
+    """Whatever a program may try, these rows cannot come to be."""
+    with pytest.raises(DBAPIError) as refused:
+        await leased.rows(FORBIDDEN[name])
+    assert sqlstate(refused.value) in REFUSALS
+
+
+async def test_one_open_slot_for_each_channel(leased: World) -> None:
+    """A second open slot on a channel is refused, and so is the same sequence number again."""
+    insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, told twice
+        "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at, closed_at, result, ledger) "
+        f"SELECT gen_random_uuid(), account, {sequence}, '{state}', 0, leased_at, leased_at, 'failed', 1 "
+        "FROM stellar_attempts RETURNING slot_id"
+    )
+    await leased.rows(insert(5, "open"))
+    with pytest.raises(IntegrityError):
+        await leased.rows(insert(6, "open"))
+    with pytest.raises(IntegrityError):
+        await leased.rows(insert(5, "closed"))
