@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 GROUPS = ("libs", "rails", "services", "tools")
+LAYERS = frozenset(
+    {"domain", "ports", "handlers", "storage", "messages", "adapters", "http", "consumers", "jobs"}
+)
+"""What a feature consists of, as far as it needs it; a service with one feature consists of it directly."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Member:
     @property
     def features(self) -> list[str]:
         """The packages of a service that is cut by feature; none where the layers stand directly in it."""
-        return sorted(path.parent.name for path in self.source.glob("*/domain*") if path.stem == "domain")
+        packages = sorted(path.parent.name for path in self.source.glob("*/__init__.py"))
+        return [name for name in packages if name not in {*LAYERS, "entrypoints"}]
 
 
 @dataclass(frozen=True)

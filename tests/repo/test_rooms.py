@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.house import Member, Repository
+from tests.repo.house import LAYERS, Member, Repository
 
 SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
 SERVICE_FILES = (
@@ -18,10 +18,6 @@ SERVICE_FILES = (
 SERVICE_FOLDERS = ("migrations/versions",)
 # A room is a module, or a package of the same name once it has grown.
 SERVICE_MODULES = ("__main__", "app", "settings", "metrics")
-LAYERS = frozenset(
-    {"domain", "ports", "handlers", "storage", "messages", "adapters", "http", "consumers", "jobs"}
-)
-"""What a feature consists of, as far as it needs it; a service with one feature consists of it directly."""
 WIRING = frozenset({"__init__", "build"})
 """What may stand beside the layers of a feature: `build` puts a feature together that is loaded on demand."""
 SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})

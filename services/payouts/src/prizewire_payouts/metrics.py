@@ -33,3 +33,22 @@ SURPRISES = Counter(
     "prizewire_rail_surprises_total", "Answers of rails that cannot be true and were not believed.", ["rail"]
 )
 METHODS = Counter("prizewire_payout_methods_total", "Changes of payout methods.", ["change"])
+STELLAR_STEPS = Counter(
+    "prizewire_stellar_steps_total",
+    "Steps of Stellar transactions by the state they led to; `review` means that a person must look.",
+    ["state"],
+)
+STELLAR_SIGNER_WAITS = Counter(
+    "prizewire_stellar_signer_waits_total",
+    "Payments that left a batch because the signer said that they must wait for an earlier slot of theirs.",
+)
+STELLAR_UNKNOWN_ANSWERS = Counter(
+    "prizewire_stellar_unknown_answers_total",
+    "The signer's answers to requests that payouts does not know, by kind: somebody else asked in payouts' name, or "
+    "payouts' database was restored from a backup.",
+    ["kind"],
+)
+STELLAR_VOIDS = Counter(
+    "prizewire_stellar_voids_total",
+    "Transactions begun to void a slot on which nothing could be paid any more; many mean trouble with the network.",
+)

@@ -23,6 +23,7 @@ from prizewire_contracts.events.signing import (
     SigningRefused,
     SigningRefusedEvent,
 )
+from prizewire_payouts.metrics import STELLAR_SIGNER_WAITS, STELLAR_UNKNOWN_ANSWERS
 from prizewire_payouts.stellar.adapters.transactions import attach_signatures
 from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import Kind
@@ -34,7 +35,6 @@ from prizewire_payouts.stellar.handlers.refusals import (
     STALE,
     code_of,
 )
-from prizewire_payouts.stellar.metrics import SIGNER_WAITED, UNKNOWN_ANSWERS
 from prizewire_payouts.stellar.storage.context import Context, OnSignerWord, Step
 from prizewire_payouts.stellar.storage.following import follow, slot_use
 from prizewire_payouts.stellar.storage.rows import end_payments, free_payments, lock_attempt, move
@@ -167,7 +167,7 @@ class SigningResults:
                 tx, row.attempt_id, keys=[key], due_at=wait.until, now=now, refusals=wait.refusals
             )
         if sorted_out.waits:
-            after_commit(tx, lambda: SIGNER_WAITED.inc(len(sorted_out.waits)))
+            after_commit(tx, lambda: STELLAR_SIGNER_WAITS.inc(len(sorted_out.waits)))
         pause = retry_pause(sorted_out.refusals)
         if data.code == SLOT_FULL:
             await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now, full=True)
@@ -266,7 +266,7 @@ def retry_pause(refusals: int) -> timedelta:
 
 def _without_effect(tx: AsyncConnection, kind: str, **about: str) -> None:
     """Count an answer to what payouts never asked. It parks nothing: whoever asks in payouts' name could park at will."""
-    after_commit(tx, UNKNOWN_ANSWERS.labels(kind).inc)
+    after_commit(tx, STELLAR_UNKNOWN_ANSWERS.labels(kind).inc)
     _log.warning("the signer answered what was never asked", kind=kind, **about)
 
 

@@ -17,8 +17,8 @@ from prizewire_chassis.http.answers import Items
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import NAME_LENGTH_MAX, PRINTABLE_OR_EMPTY, Name, Word
 from prizewire_payouts.errors import MethodError
-from prizewire_payouts.http.parts import HttpParts, Key, Work, act, problem
 from prizewire_payouts.http.members import ADDRESS_EXAMPLE
+from prizewire_payouts.http.parts import HttpParts, Key, Work, act, problem
 from prizewire_payouts.methods.domain import read_details
 from prizewire_payouts.methods.handlers import make_default, register, remove
 from prizewire_payouts.methods.http.answers import MethodAnswer, method_answer

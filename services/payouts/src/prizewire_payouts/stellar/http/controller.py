@@ -16,8 +16,8 @@ from prizewire_chassis.http.answers import Items
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import Reason
 from prizewire_payouts.errors import ReviewNotFound
-from prizewire_payouts.http.parts import HttpParts, RequiredKey, act, problem
 from prizewire_payouts.http.members import TxHash
+from prizewire_payouts.http.parts import HttpParts, RequiredKey, act, problem
 from prizewire_payouts.payouts.ports import Store
 from prizewire_payouts.stellar.domain.review import LedgerWord, Review, ReviewOutcome
 from prizewire_payouts.stellar.domain.states import AttemptState

@@ -7,9 +7,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
+from prizewire_payouts.metrics import STELLAR_VOIDS
 from prizewire_payouts.stellar.domain.model import Kind
 from prizewire_payouts.stellar.domain.slots import Onward, SlotUse, onward, void_pause
-from prizewire_payouts.stellar.metrics import VOIDS
 from prizewire_payouts.stellar.storage.context import Context, Step
 from prizewire_payouts.stellar.storage.rows import insert_attempt
 
@@ -69,5 +69,5 @@ async def follow(
     )
     await tx.execute(_HAND_OVER, {"old": row.attempt_id, "new": new, "now": now})
     if voiding:
-        after_commit(tx, VOIDS.inc)
+        after_commit(tx, STELLAR_VOIDS.inc)
     context.bells.after(tx, Step.BUILD)

@@ -9,9 +9,9 @@ from sqlalchemy import Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
+from prizewire_payouts.metrics import STELLAR_STEPS
 from prizewire_payouts.stellar.domain.model import Attempt, ChainAsset, Kind, Payment
 from prizewire_payouts.stellar.domain.states import HOLDING, AttemptState, PaymentState, check_step
-from prizewire_payouts.stellar.metrics import STEPS
 from prizewire_payouts.stellar.storage.tables import attempts, channels, slots, transitions
 
 HOLDING_STATES = sorted(HOLDING)
@@ -150,7 +150,7 @@ async def _note(
             attempt_id=attempt_id, from_state=old, to_state=str(new), reason=reason, cause=cause[:500], at=now
         )
     )
-    after_commit(tx, STEPS.labels(str(new)).inc)
+    after_commit(tx, STELLAR_STEPS.labels(str(new)).inc)
 
 
 _PAYMENTS = text(

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_payouts.stellar.domain.model import Attempt, LookUp, SlotView
 from prizewire_payouts.stellar.domain.states import AttemptState
 from prizewire_payouts.stellar.ports import BuildPlan, Leased
+from prizewire_payouts.stellar.storage import leasing, outcomes
 from prizewire_payouts.stellar.storage.context import Context
 from prizewire_payouts.stellar.storage.rows import due_attempts, first_due
-from prizewire_payouts.stellar.storage import leasing, outcomes
 
 T = TypeVar("T")
 
