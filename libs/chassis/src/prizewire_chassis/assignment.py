@@ -1,4 +1,4 @@
-"""Where a consumer begins in a partition that it is given: behind what its database holds, whatever Kafka says."""
+"""The offset at which a consumer starts in an assigned partition: the one of its database, not the group's in Kafka."""
 
 import asyncio
 import hashlib
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Reached
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, StoredOffset
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import OFFSETS_WRONG, REWOUND
 
@@ -19,18 +19,18 @@ _log = get_logger(__name__)
 
 
 class Subscribed(Protocol):
-    """A subscriber of FastStream's, as far as it is used here."""
+    """The part of a FastStream subscriber that is used here."""
 
     @property
     def consumer(self) -> AIOKafkaConsumer | None:
-        """The client, once it was started."""
+        """The Kafka client; None before the start."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The message before a stored offset, which is read once more and compared: its offset, its SHA-256, and the log's
-    first and next offset at the assignment.
+    """The message before a stored offset, which is read again and compared: its offset, its SHA-256, and the first and the
+    next offset of the partition's log at the assignment.
     """
 
     offset: int
@@ -40,14 +40,15 @@ class _Last:
 
 
 class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Moves each assigned partition to the offset that the database holds, or to its beginning where it holds none.
+    """Seeks each assigned partition to the offset in the database, or to the beginning of its log where there is none.
 
-    Kafka's own offsets of the group are a copy: whoever may join the group can move them, and a database that was restored
-    is older than they are. What comes a second time has no effect, what is passed over would be lost.
+    The group's offsets in Kafka are only a copy. Every member of the group can move them, and a restored database is older
+    than they are. A message that is delivered twice has no effect; a message that is skipped would be lost.
 
-    The database's offset can be wrong as well: Kafka was restored from a backup, a topic was made anew, or somebody raised
-    the number. So it counts only within the log, and only if the log holds the message before it that was taken in last:
-    reading begins at that message, and ``checked`` compares it. Else the partition is read from its beginning.
+    The offset in the database can be wrong as well: Kafka was restored from a backup, a topic was created again, or a person
+    raised the number. So it is used only where it lies within the log, and where the message before it is the one that was
+    processed last. Reading starts at that message, and ``checked`` compares it. Otherwise the partition is read from the
+    beginning of its log.
     """
 
     def __init__(self, spec: ConsumerSpec, processor: BatchProcessor, *, pause_s: float = 0.2) -> None:
@@ -57,20 +58,20 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self._subscriber: Subscribed | None = None
         self._last: dict[TopicPartition, _Last] = {}
         self.seeking: set[TopicPartition] = set()
-        """Partitions that are paused until it is known where they begin."""
+        """Partitions that are paused until their start is known."""
         self.failing = False
-        """Whether the last try to learn where to begin failed; its partitions are paused, and it is tried again."""
+        """Whether the last attempt to read the start offsets failed. The partitions are paused, and it retries."""
 
     def watch(self, subscriber: Subscribed) -> None:
-        """Name the subscriber that will have the client."""
+        """Set the subscriber whose client is moved."""
         self._subscriber = subscriber
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Nothing: what was taken in is stored with its batch."""
+        """Do nothing: each batch stored its own offsets."""
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Seek. Nothing is fetched before it is done, however long the database is away. Whatever raises is tried again:
-        aiokafka would go on, and the partitions would stay paused.
+        """Seek. Nothing is fetched before that, however long the database is away. Every error is retried: aiokafka would
+        ignore it, and the partitions would stay paused.
         """
         consumer = None if self._subscriber is None else self._subscriber.consumer
         if consumer is None or not assigned:
@@ -79,14 +80,16 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         tries = 0
         while not self._processor.stopping:
             try:
-                consumer.pause(*assigned)  # before anything is awaited: the client begins to fetch meanwhile
+                consumer.pause(
+                    *assigned
+                )  # before the first await, since the client would begin to fetch during it
                 await self._begin(consumer, assigned)
                 consumer.resume(*assigned)
-            except Exception as error:  # noqa: BLE001 - a consumer that began elsewhere would lose events
+            except Exception as error:  # noqa: BLE001 - a consumer that starts at another offset would lose events
                 tries += 1
                 self.failing = True
                 _log.error(
-                    "a consumer cannot begin; its partitions stay paused, and it tries again",
+                    "start offsets of a consumer cannot be read; its partitions stay paused until a retry succeeds",
                     consumer=self._spec.name,
                     partitions=sorted(place.partition for place in assigned),
                     tries=tries,
@@ -99,8 +102,8 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
                 return
 
     async def checked(self, records: Sequence[ConsumerRecord]) -> Sequence[ConsumerRecord]:
-        """The records of a batch that are to be taken in. Left out are messages before a stored offset that were read to
-        compare them, and partitions that turn out to be another log: these are read from their beginning.
+        """The records of a batch that are to be processed. Left out are messages before a stored offset that were read only
+        to compare them, and partitions whose log is another one: these are read from the beginning.
         """
         if not self._last:
             return records
@@ -117,11 +120,11 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         for place in sorted(wrong):
             last = lasts[place]
             await self._from_the_beginning(place, last.offset + 1, last.first, last.end, "other_message")
-        # Nothing is awaited from here on: a batch that fails before is delivered again, and compared again.
+        # No await from here on: a batch that fails before is delivered again and compared again.
         consumer = None if self._subscriber is None else self._subscriber.consumer
         for place in right | wrong:
             if self._last.get(place) is not lasts[place]:
-                continue  # assigned anew meanwhile, and moved by that
+                continue  # assigned again in the meantime, which moved it
             del self._last[place]
             if place in wrong and consumer is not None:
                 consumer.seek(place, lasts[place].first)
@@ -135,7 +138,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def _begin(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
         self._last = {}
-        stored = await self._processor.reached(self._spec, {place.partition for place in assigned})
+        stored = await self._processor.stored_offsets(self._spec, {place.partition for place in assigned})
         firsts = await asyncio.wait_for(consumer.beginning_offsets(list(assigned)), timeout=_ASK_MAX_S)
         ends = await asyncio.wait_for(consumer.end_offsets(list(assigned)), timeout=_ASK_MAX_S)
         starts = {
@@ -149,11 +152,11 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         self,
         consumer: AIOKafkaConsumer,
         place: TopicPartition,
-        stored: Mapping[int, Reached],
+        stored: Mapping[int, StoredOffset],
         first: int,
         end: int,
     ) -> int:
-        """The offset at which reading begins in a log that begins at ``first`` and whose next offset is ``end``."""
+        """The offset at which reading starts in a log whose first offset is ``first`` and whose next one is ``end``."""
         known = stored.get(place.partition)
         if known is not None and known.next_offset > end:
             await self._from_the_beginning(place, known.next_offset, first, end, "past_end")
@@ -164,7 +167,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         if known is not None and known.next_offset < first:
             await self._from_the_beginning(place, known.next_offset, first, end, "deleted")
             return first
-        await self._tell_if_behind(consumer, place, first if known is None else known.next_offset)
+        await self._report_group_ahead(consumer, place, first if known is None else known.next_offset)
         if known is None or known.last_hash is None or known.next_offset == first:
             return first
         self._last[place] = _Last(known.next_offset - 1, known.last_hash, first, end)
@@ -175,7 +178,7 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
     ) -> None:
         OFFSETS_WRONG.labels(self._spec.name, reason).inc()
         _log.error(
-            "the database's offset is not of kafka's log; the partition is read from its beginning",
+            "the stored offset does not fit kafka's log; the partition is read from the beginning",
             consumer=self._spec.name,
             topic=place.topic,
             partition=place.partition,
@@ -184,19 +187,21 @@ class DurableOffsets(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             kafka_first=first,
             kafka_next=end,
         )
-        await self._processor.begin_again(self._spec, partition=place.partition, offset=first)
+        await self._processor.reset_offset(self._spec, partition=place.partition, offset=first)
 
-    async def _tell_if_behind(self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int) -> None:
+    async def _report_group_ahead(
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, offset: int
+    ) -> None:
         try:
-            told = await asyncio.wait_for(consumer.committed(place), timeout=_ASK_MAX_S)
+            committed = await asyncio.wait_for(consumer.committed(place), timeout=_ASK_MAX_S)
         except (KafkaError, TimeoutError):
             return
-        if told is not None and told > offset:
-            REWOUND.labels(self._spec.name).inc(told - offset)
+        if committed is not None and committed > offset:
+            REWOUND.labels(self._spec.name).inc(committed - offset)
             _log.error(
-                "the group's offset in kafka is ahead of the database; what lies between is taken in again",
+                "the group's offset in kafka is ahead of the database; the messages between are processed again",
                 consumer=self._spec.name,
                 partition=place.partition,
-                kafka=told,
+                kafka=committed,
                 database=offset,
             )

@@ -29,7 +29,7 @@ def link_hash(record: Mapping[str, Any]) -> str:
 
 
 def _hashed(record: Mapping[str, Any]) -> AuditRecorded:
-    """A record with its hash, which is taken of what readers of the topic get."""
+    """A record with its hash, which is the one that readers of the topic compute."""
     bare = AuditRecorded.model_validate({**record, "hash": GENESIS})
     return bare.model_copy(update={"hash": link_hash(bare.model_dump(mode="json"))})
 
@@ -53,11 +53,11 @@ class Audit:
         detail: Mapping[str, Any] | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Add one record. ``detail`` is JSON without floats, secrets or personal payout details. Of other texts what
-        cannot be printed is replaced: an action must not fail for its record.
+        """Add one record. ``detail`` is JSON without floats, secrets or personal payout details. In the other texts
+        characters that cannot be printed are replaced: an action must not fail because of its record.
 
-        Records of one service queue behind each other (a transaction lock), so that the chain has no fork:
-        call it late in the transaction.
+        The records of one service are written one after the other (a transaction lock), so that the chain has no fork. Call
+        it late in the transaction.
 
         Raises:
             Problem: ``audit_chain_broken`` (503): the outbox holds the event of a record that is newer than the newest of
@@ -115,10 +115,10 @@ class Audit:
 
 
 async def verify_chain(tx: AsyncConnection, *, service: str) -> list[str]:
-    """Breaches of the chain: a changed row, a missing one, a fork. Empty when it is whole.
+    """Breaches of the chain: a changed row, a missing row, a fork. Empty when the chain is complete.
 
-    The newest record has no other behind it that would miss it. Its event in the outbox does, for as long as the outbox
-    keeps what it published.
+    No later record refers to the newest one. Where it was deleted, its event in the outbox shows it, for as long as the
+    outbox keeps published events.
     """
     breaches: list[str] = []
     previous = GENESIS

@@ -16,14 +16,14 @@ from prizewire_chassis.jwks import KeySource, TokenKeysUnavailable
 from prizewire_chassis.problems import Problem
 
 OWN_PROOF: Final[Mapping[str, Any]] = {"exclude_from_auth": True}
-"""``opt`` of a route whose callers prove themselves in their own way: its ``Authorization`` header is not looked at here."""
+"""``opt`` of a route that authenticates its callers itself: its ``Authorization`` header is ignored here."""
 _LEEWAY_S = 30
 _HS256 = "HS256"
 _KID_CHARS_MAX = 200
 
 
 class Role(StrEnum):
-    """What a caller may be. A player sees only what is theirs; the others see by their work."""
+    """The roles of callers. A player sees only their own data."""
 
     PLAYER = "player"
     ORGANIZER = "organizer"
@@ -34,8 +34,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller. A ``machine`` came with an API token of the service itself, which the person ``issued_by``
-    made; it has no roles, and passes no guard but ``machines``.
+    """An authenticated caller. A ``machine`` has an API token of the service, which the person ``issued_by`` made. It has no
+    roles, and only the guard ``machines`` lets it pass.
     """
 
     subject: str
@@ -45,7 +45,7 @@ class Principal:
 
     @property
     def player(self) -> str:
-        """The player this caller is, when acting as one."""
+        """The caller's player id."""
         return self.subject
 
     def has(self, *roles: Role) -> bool:
@@ -56,8 +56,8 @@ class Principal:
 class TokenReader:
     """Checks access tokens: signature, issuer, audience, expiry, not-before.
 
-    A token names its key (``kid``), and the key decides the algorithm. HS256 counts only where ``hs256_secret`` is given,
-    which is for development: everybody who can check such a token can make one.
+    A token names its key (``kid``), and the key decides the algorithm. HS256 is accepted only where ``hs256_secret`` is
+    given, which is for development: everybody who can check such a token can make one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class TokenReader:
                 status=401, code="token_invalid", detail=f"the token was refused: {error}"
             ) from None
         except TokenKeysUnavailable:
-            detail = "the keys that tokens are checked with cannot be fetched just now; try again later"
+            detail = "the public keys of access tokens cannot be fetched now; try again later"
             raise Problem(status=503, code="token_keys_unavailable", detail=detail) from None
         return Principal(claims["sub"], roles)
 
@@ -104,24 +104,24 @@ class TokenReader:
             raise ValueError("it does not name its key (kid)")
         found = None if self._keys is None else await self._keys.find(kid)
         if found is None:
-            raise ValueError("it names a key that is not known here")
+            raise ValueError("its key (kid) is unknown to this service")
         if header.get("alg") != found.algorithm:
-            raise ValueError("its algorithm is not that of its key")
+            raise ValueError("its algorithm (alg) is not the one of its key")
         if not found.is_good_at(time.time()):
-            raise ValueError("its key is not good at this time")
+            raise ValueError("its key is not valid at this time")
         return found.key, found.algorithm
 
 
 def _roles(claim: Any) -> frozenset[Role]:
     if not isinstance(claim, list):
-        raise TypeError("its roles are no list")
+        raise TypeError("its roles are not a list")
     return frozenset(Role(name) for name in claim)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiTokens:
-    """Opaque bearer tokens that a service gave out itself, to other systems: ``prefix`` tells them from people's, and
-    ``read`` says whom one stands for and who issued it, None where it counts no more or never did.
+    """Opaque bearer tokens that a service issued to other systems. They begin with ``prefix``. ``read`` returns the system
+    and the person who issued the token, or None where the token is unknown, expired or revoked.
     """
 
     prefix: str
@@ -129,7 +129,7 @@ class ApiTokens:
 
 
 class Authentication(AbstractAuthenticationMiddleware):
-    """Reads the bearer token where there is one; guards decide whether one is needed."""
+    """Reads the bearer token, where a request has one. Guards decide whether a token is required."""
 
     def __init__(self, app: ASGIApp, reader: TokenReader, api_tokens: ApiTokens | None = None) -> None:
         super().__init__(app, exclude=["^/health", "^/metrics", "^/schema"])
@@ -139,7 +139,7 @@ class Authentication(AbstractAuthenticationMiddleware):
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> AuthenticationResult:
-        """The caller, or nobody."""
+        """The caller; None without a token."""
         header = connection.headers.get("authorization")
         if header is None:
             return AuthenticationResult(user=None, auth=None)
@@ -170,7 +170,7 @@ class People:
 
     @property
     def sentence(self) -> str:
-        """Whom the route is for."""
+        """Who may call the route."""
         return f"this route is for: {', '.join(sorted(self.roles)) or 'people'}"
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

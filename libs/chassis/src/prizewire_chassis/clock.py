@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, aware, in UTC."""
+    """Returns the time, with time zone, in UTC."""
 
     def now(self) -> datetime:
         """The present moment."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import JOB_FAILURES
 
-STAND_BACK_S = 15.0
-"""``first_s`` of what looks over everything."""
+STARTUP_DELAY_S = 15.0
+"""``first_s`` of jobs that read whole tables, in seconds."""
+STAND_BACK_S = STARTUP_DELAY_S
+"""The same, by its former name."""
 _BACKOFF_MAX_S = 10.0
 _log = get_logger(__name__)
 
@@ -19,9 +21,8 @@ _log = get_logger(__name__)
 class Job:
     """Work that is done every ``interval_s`` seconds, or sooner when woken.
 
-    ``run`` answers whether there was work: then it is called again at once. It must be restartable at any point.
-    ``first_s`` is how long the first run waits: what looks over everything stands back while a service that comes back
-    catches up.
+    ``run`` returns whether there was work; then it is called again at once. It must be restartable at any point.
+    ``first_s`` is the delay of the first run, so that a service that starts again can first catch up with its messages.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Job:
 
 
 class JobRunner:
-    """Runs jobs until it is stopped; a run under way is always finished."""
+    """Runs jobs until it is stopped. A run that has begun is always finished."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self._jobs = jobs
@@ -44,11 +45,11 @@ class JobRunner:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin running every job in a task of its own."""
+        """Start each job in a task."""
         self._tasks = [asyncio.create_task(self._loop(job), name=f"job {job.name}") for job in self._jobs]
 
     async def stop(self) -> None:
-        """Let running jobs finish, start no more."""
+        """Let the running jobs finish, and start none."""
         self._stopping = True
         for job in self._jobs:
             job.wake()

@@ -1,4 +1,4 @@
-"""Kafka as every service uses it: batches in, a producer that waits for all replicas out, SASL/SCRAM under both."""
+"""Kafka clients of a service: consumers of batches, and a producer that waits for all in-sync replicas, over SASL/SCRAM."""
 
 import asyncio
 import logging
@@ -28,8 +28,10 @@ from prizewire_contracts.decode import SENT_BYTES_MAX
 BATCH_RECORDS_MAX = 500
 _BATCH_TIMEOUT_MS = 40
 """An empty poll waits this long twice (once in aiokafka, once in FastStream)."""
-_TELL_MAX_S = 5.0
-"""A client asks on for as long as its broker is away; nobody must wait for that, least of all a stop."""
+_COMMIT_MAX_S = 5.0
+"""How long a commit of offsets may take, in seconds. The client retries while its broker is away, and a stop must not wait
+for that.
+"""
 _log = get_logger(__name__)
 
 Records = tuple[ConsumerRecord, ...]
@@ -43,7 +45,7 @@ def _ssl_context(settings: ServiceSettings) -> ssl.SSLContext | None:
 
 
 class _Broker(KafkaBroker):
-    """A broker whose consumers remember how their polls end."""
+    """A broker whose consumers record the results of their polls."""
 
     async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
         builder = await super()._connect()
@@ -78,8 +80,8 @@ def build_broker(settings: ServiceSettings) -> KafkaBroker:
 def build_producer(settings: ServiceSettings) -> AIOKafkaProducer:
     """The relay's producer: acknowledged by all in-sync replicas, batched, one request for a partition at a time.
 
-    It is not idempotent: a producer id is known to whoever reads a topic, and a stranger's record under it in a topic that
-    several may write stops the producer, or makes the broker drop what it sends (decision 26). Consumers have an inbox.
+    It is not idempotent. Everybody who reads a topic knows the producer id. Another writer of the topic can send a record
+    under it, which stops the producer or makes the broker drop its records (decision 26). Consumers deduplicate.
     """
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
@@ -110,10 +112,10 @@ async def _raw_decoder(message: KafkaMessage) -> Any:
 
 
 class Offsets:
-    """Tells Kafka how far a consumer group has come, behind the database and beside the next batch.
+    """Commits a consumer group's offsets to Kafka, after the database's commit and while the next batch is processed.
 
-    Each batch's transaction stores its offsets and what makes a second delivery harmless. So Kafka need not hear of every
-    batch before the next one begins: after a crash it delivers again what it had not heard of.
+    Each batch's transaction stores its offsets and deduplicates its messages. So the offsets need not be committed to Kafka
+    before the next batch begins. After a crash Kafka delivers again what was not committed, without effect.
     """
 
     def __init__(self, subscriber: Subscribed, *, every_s: float = 0.2) -> None:
@@ -122,28 +124,30 @@ class Offsets:
         self._reached: dict[TopicPartition, int] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def reached(self, records: Sequence[ConsumerRecord]) -> None:
-        """These records are durable, in this order; Kafka hears of them soon."""
+    def processed(self, records: Sequence[ConsumerRecord]) -> None:
+        """These records are committed in the database, in this order. Their offsets are committed to Kafka soon."""
         for record in records:
             self._reached[TopicPartition(record.topic, record.partition)] = record.offset + 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._later(), name="kafka offsets")
 
-    async def tell(self) -> None:
-        """Tell Kafka now. What belongs to somebody else since a rebalance is not ours to tell, and comes again there."""
+    async def commit(self) -> None:
+        """Commit now. Skip partitions revoked since: their new consumer gets these records again."""
         consumer = self._subscriber.consumer
-        told, self._reached = self._reached, {}
-        mine = consumer.assignment() if consumer is not None else frozenset()
-        told = {place: offset for place, offset in told.items() if place in mine}
-        if not told or consumer is None:
+        reached, self._reached = self._reached, {}
+        assigned = consumer.assignment() if consumer is not None else frozenset()
+        offsets = {partition: offset for partition, offset in reached.items() if partition in assigned}
+        if not offsets or consumer is None:
             return
         try:
-            await asyncio.wait_for(consumer.commit(told), timeout=_TELL_MAX_S)
+            await asyncio.wait_for(consumer.commit(offsets), timeout=_COMMIT_MAX_S)
         except (KafkaError, TimeoutError) as error:
-            _log.warning("offsets not committed; they come again", error=repr(error))
+            _log.warning(
+                "offsets not committed to kafka; these records may be delivered again", error=repr(error)
+            )
 
     def rewind(self, records: Sequence[ConsumerRecord]) -> None:
-        """These records were not taken in: they are to be delivered again."""
+        """These records were not processed: seek back, so that they are delivered again."""
         consumer = self._subscriber.consumer
         if consumer is None:
             return
@@ -157,18 +161,18 @@ class Offsets:
     async def _later(self) -> None:
         while self._reached:
             await asyncio.sleep(self._every_s)
-            await self.tell()
+            await self.commit()
 
 
 @contextmanager
-def _nothing_ahead(
+def _pause_fetching(
     consumer: AIOKafkaConsumer | None, records: Sequence[ConsumerRecord], *, start: DurableOffsets
 ) -> Iterator[None]:
-    """While a batch is worked on, nothing is fetched, so that the next one holds all that came meanwhile.
+    """Fetch nothing while a batch is processed, so that the next batch holds all messages that arrived in the meantime.
 
-    The client fetches ahead once, and not again before that is consumed (aiokafka 0.14, ``Fetcher``): the next batch would
-    be the little that came first, and everything else would wait for another one. Behind a full batch there is more
-    anyway, and reading ahead saves time.
+    The client fetches ahead once, and not again before those messages are consumed (aiokafka 0.14, ``Fetcher``). So the next
+    batch would hold only the first few messages, and all others would wait for another batch. After a full batch more
+    messages are there anyway, and fetching ahead saves time.
     """
     if consumer is None or len(records) >= BATCH_RECORDS_MAX:
         yield
@@ -183,24 +187,24 @@ def _nothing_ahead(
 def subscribe(
     broker: KafkaBroker, spec: ConsumerSpec, processor: BatchProcessor, health: Health | None = None
 ) -> Offsets:
-    """Consume ``spec.topic`` in batches; Kafka hears of a batch after its transaction, and delivers it again on failure.
-    ``health`` is told whether the consumer's loop polls. Answers what tells Kafka.
+    """Consume ``spec.topic`` in batches. A batch's offsets are committed after its transaction; on failure it is delivered
+    again. ``health`` gets a probe of the consumer's loop. Returns what commits the offsets.
     """
     start = DurableOffsets(spec, processor)
 
     async def consume(records: Sequence[ConsumerRecord]) -> None:
         fresh = records
         try:
-            with _nothing_ahead(subscriber.consumer, records, start=start):
+            with _pause_fetching(subscriber.consumer, records, start=start):
                 fresh = await start.checked(records)
                 if fresh:
                     await processor.process(spec, fresh)
         except BaseException:
             offsets.rewind(fresh)
             raise
-        offsets.reached(fresh)
+        offsets.processed(fresh)
         if processor.stopping:
-            await offsets.tell()
+            await offsets.commit()
 
     consume.__name__ = spec.name.replace(".", "_").replace("-", "_")
     subscriber = broker.subscriber(

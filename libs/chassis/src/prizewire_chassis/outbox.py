@@ -1,8 +1,8 @@
-"""Events leave with the transaction that caused them: into the outbox, and from there to Kafka by one relay.
+"""Events are stored in the outbox by the transaction that caused them, and published to Kafka by one relay.
 
-The relay takes what ``outbox_waiting`` names, in the order of ids, in the transaction in which it sends it. A cursor
-over ids would lose events, because a lower id can become visible after a higher one. Duplicates are possible after a
-crash, losses are not.
+The relay reads the ids in ``outbox_waiting`` in their order, in the transaction in which it sends the events. A cursor over
+ids would lose events, because a lower id can become visible after a higher one. After a crash an event may be published
+twice; none is lost.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from prizewire_contracts.trust import MessageKey
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 WAITING_COUNTED_MAX = 100_000
-"""Past this nobody needs the number, and counting on would load a database that is behind already."""
+"""The gauge of waiting events counts no further: a higher number would only load a database that is slow already."""
 _BATCH = 500
 _PURGE_ROWS = 5_000
 _IDLE_S = 0.5
 _SILENT_MAX_S = 30.0
-"""How long the relay's connection may be silent, in seconds. PostgreSQL then closes it, and another process relays."""
+"""How long the relay's connection may be idle, in seconds. PostgreSQL then closes it, and another process relays."""
 _BACKOFF_MAX_S = 5.0
 _log = get_logger(__name__)
 
@@ -77,7 +77,7 @@ class Outbox:
         )
 
     async def add(self, tx: AsyncConnection, events: Sequence[EncodedEvent]) -> None:
-        """Store events, in this order; the relay is woken when the transaction commits."""
+        """Store events in this order. The commit wakes the relay."""
         if not events:
             return
         await later(
@@ -93,10 +93,10 @@ class Outbox:
         )
         after_commit(tx, self.wake)
         if logging.getLogger(__name__).isEnabledFor(logging.INFO):
-            after_commit(tx, partial(_tell, list(events)))
+            after_commit(tx, partial(_log_recorded, list(events)))
 
     def wake(self) -> None:
-        """Tell the relay of this process that there is something to send."""
+        """Wake the relay of this process."""
         self._wake.set()
 
     async def waiting(self, *, timeout_s: float) -> None:
@@ -109,7 +109,7 @@ class Outbox:
             self._wake.clear()
 
 
-def _tell(events: Sequence[EncodedEvent]) -> None:
+def _log_recorded(events: Sequence[EncodedEvent]) -> None:
     for event in events:
         _log.info("event recorded", type=event.kind, subject=event.subject, correlation_id=event.key.decode())
 
@@ -122,7 +122,7 @@ _INSERT = Write(
     "WITH ORDINALITY AS u(topic, key, value, event_id, n) ORDER BY u.n RETURNING id",
     "INSERT INTO outbox_waiting (id) SELECT id FROM {0}",
 )
-# The look-up is lateral with a LIMIT: a plain join may be planned as a walk over all that was ever sent.
+# LATERAL with a LIMIT: for a plain join PostgreSQL may plan a scan of the whole outbox.
 _TAKE = (
     "WITH next AS MATERIALIZED (SELECT id FROM outbox_waiting ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED), "
     "taken AS (DELETE FROM outbox_waiting w USING next WHERE w.id = next.id) "
@@ -133,8 +133,8 @@ _PUT_BACK = "INSERT INTO outbox_waiting (id) SELECT unnest(CAST($1 AS bigint[]))
 
 
 class Relay:
-    """Publishes the outbox. One at a time for each database, by a session advisory lock on the relay's own
-    connection; it stops a batch at the first error, so that the order of a key is kept.
+    """Publishes the outbox. One relay runs for each database, by a session advisory lock on its own connection. It ends a
+    batch at the first error, so that the order of a key is kept.
     """
 
     def __init__(self, *, db: Database, outbox: Outbox, producer: AIOKafkaProducer, clock: Clock) -> None:
@@ -146,26 +146,26 @@ class Relay:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin relaying in a task of its own."""
+        """Start relaying in a task."""
         self._task = asyncio.create_task(self._run(), name="outbox relay")
 
     async def stop(self, *, drain_s: float = 5.0) -> None:
-        """Send what is committed, for at most ``drain_s``, then end."""
+        """Send the committed events, for at most ``drain_s`` seconds, then end."""
         self._stopping = True
         self._outbox.wake()
         if self._task is not None:
             try:
                 await asyncio.wait_for(self._task, timeout=drain_s)
             except TimeoutError:
-                _log.warning("outbox not drained in time; the next start sends the rest")
+                _log.warning("outbox not drained in time; the next start sends the remaining events")
 
     async def _run(self) -> None:
         failures = 0
         while True:
             try:
-                await self._hold()
+                await self._relay_on_own_connection()
                 return
-            except Exception as error:  # noqa: BLE001 - the relay goes on whatever interrupts it
+            except Exception as error:  # noqa: BLE001 - the relay retries after every error
                 failures += 1
                 kind = "transient" if is_transient(error) else "unexpected"
                 _log.warning("relay interrupted", kind=kind, failures=failures, error=repr(error))
@@ -173,16 +173,16 @@ class Relay:
                 return
             await asyncio.sleep(min(_BACKOFF_MAX_S, 0.1 * 2.0 ** min(failures, 10)))
 
-    async def _hold(self) -> None:
+    async def _relay_on_own_connection(self) -> None:
         async with self._db.seeking.connect() as connection:
             try:
                 await self._relay_on((await connection.get_raw_connection()).driver_connection)
             finally:
-                # the advisory lock belongs to the session: a connection back in the pool would go on holding it
+                # the advisory lock belongs to the session: a connection in the pool would keep holding it
                 await connection.invalidate()
 
     async def _relay_on(self, connection: Connection) -> None:
-        # a process that freezes between two batches must not keep the lock
+        # a process that hangs between two batches must lose the lock
         await connection.execute(f"SET idle_session_timeout = {round(_SILENT_MAX_S * 1000)}")
         while not await self._lock(connection):
             if self._stopping:
@@ -211,13 +211,13 @@ class Relay:
         RELAYED.inc(len(rows) if failed is None else failed)
         failure = None if failed is None else results[failed]
         if failed is not None and failure is not None:
-            _tell_not_sent(rows[failed], failure)
+            _report_not_sent(rows[failed], failure)
             raise failure
         OUTBOX_BLOCKED.set(0)
         return len(rows)
 
     async def _send(self, rows: Sequence[asyncpg.Record]) -> list[BaseException | None]:
-        """What became of each row, None where it was delivered; the last is one that could not even be handed over."""
+        """The error of each row in its order, None where it was delivered. The list ends at a row that the producer refused."""
         sends = []
         refused: list[BaseException | None] = []
         for row in rows:
@@ -227,7 +227,7 @@ class Relay:
                         row["topic"], key=row["key"], value=row["value"], headers=HEADERS
                     )
                 )
-            except Exception as error:  # noqa: BLE001 - those before it are on their way already
+            except Exception as error:  # noqa: BLE001 - the rows before it are being sent
                 refused = [error]
                 break
         results = await asyncio.gather(*sends, return_exceptions=True)
@@ -235,17 +235,17 @@ class Relay:
         return delivered + refused
 
 
-def _tell_not_sent(row: asyncpg.Record, error: BaseException) -> None:
-    """Name the event that everything waits behind. One that Kafka refuses for what it is needs a person."""
+def _report_not_sent(row: asyncpg.Record, error: BaseException) -> None:
+    """Log the event that all later ones wait for. An event that Kafka refuses permanently needs a person."""
     refused = isinstance(error, KafkaError) and (
         isinstance(error, UnknownTopicOrPartitionError) or not error.retriable
     )
     OUTBOX_BLOCKED.set(int(refused))
     _log.log(
         logging.ERROR if refused else logging.WARNING,
-        "kafka refuses an event of the outbox; nothing behind it leaves"
+        "kafka refuses an event of the outbox; all later events wait until it is repaired"
         if refused
-        else "event of the outbox not sent; it is tried again",
+        else "event of the outbox not sent; it is retried",
         id=row["id"],
         topic=row["topic"],
         event_id=row["event_id"],
@@ -255,7 +255,7 @@ def _tell_not_sent(row: asyncpg.Record, error: BaseException) -> None:
 
 
 async def measure_waiting(db: Database, *, clock: Clock) -> bool:
-    """Set the gauges of what waits and since when: also while a send hangs, and for a relay in another process."""
+    """Set the gauges of the waiting events and of the age of the oldest, also while a send hangs or another process relays."""
     async with db.transaction() as tx:
         found = (await tx.execute(_WAITING, {"most": WAITING_COUNTED_MAX})).one()
     OUTBOX_WAITING.set(found.waiting)
@@ -264,10 +264,10 @@ async def measure_waiting(db: Database, *, clock: Clock) -> bool:
 
 
 async def purge_published(db: Database, *, clock: Clock, keep: timedelta) -> bool:
-    """Delete rows that were recorded longer than ``keep`` ago and are published; True when there may be more.
+    """Delete published rows that were recorded longer than ``keep`` ago. Returns whether there may be more of them.
 
-    Ids rise with time, so it walks from the lowest and ends at the first row that must stay: an index by time would
-    cost a write for every event.
+    Ids rise with time, so it begins at the lowest id and ends at the first row that must stay. An index by time would cost
+    a write for every event.
     """
     async with db.transaction() as tx:
         result = await tx.execute(_PURGE, {"before": clock.now() - keep, "rows": _PURGE_ROWS})

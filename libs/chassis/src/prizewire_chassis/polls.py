@@ -1,4 +1,4 @@
-"""Whether a consumer takes messages: how its polls end, and when its broker last answered."""
+"""Whether a consumer polls: the results of its polls, and when its broker last answered."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -8,19 +8,19 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from prizewire_chassis.assignment import DurableOffsets, Subscribed
 
 POLL_AGE_MAX_S = 60.0
-"""A service whose consumer has not polled without an error for so long is not ready."""
+"""A service is not ready where its consumer has had no poll without an error for so many seconds."""
 _QUIET_S = 20.0
-"""A poll counts when none has raised for so long. FastStream waits 5 to 15 s after an error, so that a loop in which one
-partition raises and another answers has a good poll now and then.
+"""A poll counts as good where no poll raised in the last so many seconds. FastStream waits 5 to 15 s after an error. Where
+one partition raises and another does not, some polls of a failing loop end without an error.
 """
 
 
 class ConsumerStalled(Exception):
-    """The consumer's loop raises, has ended, or works on one batch for ``POLL_AGE_MAX_S`` already."""
+    """The consumer's loop raises, has ended, or has processed one batch for more than ``POLL_AGE_MAX_S``."""
 
 
 class ConsumerPaused(Exception):
-    """The consumer could not learn where to begin in its partitions: they are paused, and it tries again."""
+    """The consumer could not read the offsets at which its partitions start. They are paused, and it retries."""
 
 
 class Polls:
@@ -31,7 +31,7 @@ class Polls:
         self._raised: float | None = None
 
     def ended(self) -> None:
-        """A poll ended without an error; nothing may have come."""
+        """A poll ended without an error, with or without messages."""
         now = time.monotonic()
         if self._raised is None or now - self._raised > _QUIET_S:
             self._good = now
@@ -46,7 +46,7 @@ class Polls:
 
 
 class PolledConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka's consumer has no types
-    """A client that remembers how its polls end."""
+    """A Kafka client that records the results of its polls."""
 
     def __init__(self, *topics: str, **options: object) -> None:
         super().__init__(*topics, **options)
@@ -73,10 +73,10 @@ def _age_of_polls(subscriber: Subscribed) -> float:
 
 
 def poll_age(subscriber: Subscribed) -> Callable[[], float]:
-    """A function that answers the seconds since the loop last polled without an error, or since a broker last answered a
-    fetch where that is longer ago; since now where none has yet.
+    """A function that returns the seconds since the loop's last poll without an error, or since the last answer of a broker
+    to a fetch where that is longer ago. Before the first answer it counts from now.
 
-    An empty answer counts: a quiet topic is no failure. aiokafka stamps answers by the machine's clock.
+    An empty answer counts: a topic without messages is no failure. aiokafka stamps answers with the machine's clock.
     """
     last = time.time()
 
@@ -92,8 +92,8 @@ def poll_age(subscriber: Subscribed) -> Callable[[], float]:
 
 
 def poll_probe(subscriber: Subscribed, start: DurableOffsets) -> Callable[[], Awaitable[None]]:
-    """A probe of readiness. It looks at the loop, and whether the consumer knows where to begin. While Kafka is away, polls
-    end without an error, and a service stays ready.
+    """A probe of readiness: the loop polls, and the consumer has the offsets at which its partitions start. While Kafka is
+    away, polls end without an error, and the service stays ready.
     """
 
     async def probe() -> None:

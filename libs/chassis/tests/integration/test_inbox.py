@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from libs.chassis.tests.integration.conftest import Scripted
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.db.database import sqlstate
-from prizewire_chassis.inbox import Reached, Refusal, VersionRule
+from prizewire_chassis.inbox import Refusal, StoredOffset, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
 from prizewire_chassis.inbox.statements import INBOX_FORGET
 from prizewire_chassis.testing import FakeRecord, event_bytes, make_key, records
@@ -119,16 +119,16 @@ async def test_offsets_are_stored_with_the_batch(db, processor, make_spec, outbo
     ]
     await processor.process(spec, batch)
     reached = {
-        record.partition: Reached(record.offset + 1, sha256(record.value).digest()) for record in batch
+        record.partition: StoredOffset(record.offset + 1, sha256(record.value).digest()) for record in batch
     }
-    assert await processor.reached(spec, {0, 1, 2}) == reached
-    await processor.begin_again(spec, partition=1, offset=3)
-    reached[1] = Reached(3, None)
-    assert await processor.reached(spec, {1, 2}) == reached
+    assert await processor.stored_offsets(spec, {0, 1, 2}) == reached
+    await processor.reset_offset(spec, partition=1, offset=3)
+    reached[1] = StoredOffset(3, None)
+    assert await processor.stored_offsets(spec, {1, 2}) == reached
     stuck = FakeRecord(TOPIC, 1, 12, b"no event" * 20_000)
     await processor.process(spec, [FakeRecord(TOPIC, 1, 11, held(outbox, uuid4(), 1).value), stuck])
-    reached[1] = Reached(13, sha256(stuck.value).digest())
-    assert await processor.reached(spec, {1, 2}) == reached
+    reached[1] = StoredOffset(13, sha256(stuck.value).digest())
+    assert await processor.stored_offsets(spec, {1, 2}) == reached
 
 
 async def test_hostile_text_is_stored(db, processor, make_spec):

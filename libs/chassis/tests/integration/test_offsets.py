@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from libs.chassis.tests.integration.inbox_rig import effects, held, stuck_rows
 from prizewire_chassis.health import Health
-from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, Reached, never
+from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec, StoredOffset, never
 from prizewire_chassis.kafka import build_broker, subscribe
 from prizewire_chassis.record_batches import UNPACKED_BYTES_MAX
 from prizewire_chassis.testing import make_key
@@ -125,7 +125,7 @@ async def test_an_offset_behind_the_end_of_the_log_loses_nothing(db, processor, 
     events += await send(1)
     await took(events)
     assert wrong(spec) == {"past_end": 1}
-    assert (await processor.reached(spec, {0}))[0].next_offset == len(events)
+    assert (await processor.stored_offsets(spec, {0}))[0].next_offset == len(events)
     events += await send(12)
     await took(events)
     assert wrong(spec) == {"past_end": 1}
@@ -142,7 +142,7 @@ async def test_a_topic_that_was_made_anew_and_has_grown_loses_nothing(
     others = await send(5)
     await took(events + others)
     assert wrong(spec) == {"other_message": 1}
-    assert (await processor.reached(spec, {0}))[0].next_offset == len(others)
+    assert (await processor.stored_offsets(spec, {0}))[0].next_offset == len(others)
 
 
 @pytest.mark.parametrize("hash_", ["last_hash", "NULL"])
@@ -198,13 +198,13 @@ async def test_a_consumer_that_cannot_begin_is_not_ready_and_begins_later(
     events = await send(1)
     reached, asked, broken = processor.reached, [], [True]
 
-    async def unforeseen(*args: object) -> dict[int, Reached]:
+    async def unforeseen(*args: object) -> dict[int, StoredOffset]:
         asked.append(args)
         if broken:
             raise ArithmeticError("unforeseen")
         return await reached(*args)
 
-    monkeypatch.setattr(processor, "reached", unforeseen)
+    monkeypatch.setattr(processor, "stored_offsets", unforeseen)
     async with consuming():
         await eventually(lambda: len(asked) > 1, deadline_s=60)
         assert await health.failing() == {f"consumer {spec.name}": "ConsumerPaused"}

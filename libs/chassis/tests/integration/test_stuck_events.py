@@ -10,7 +10,7 @@ from sqlalchemy import text
 from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, stuck_rows
 from prizewire_chassis.checks.stuck_checks import PARKED_GRACE, parked, stuck_checks
 from prizewire_chassis.inbox import Refusal, VersionRule
-from prizewire_chassis.inbox.stuck import PlaceTaken
+from prizewire_chassis.inbox.stuck import OffsetOccupied
 from prizewire_chassis.metrics import EVENTS
 from prizewire_chassis.stuck_events import NotReplayable
 from prizewire_chassis.testing import records
@@ -62,7 +62,7 @@ async def test_another_message_at_the_place_of_a_stuck_one_is_not_lost(
     await processor.process(spec, records(first, topic=TOPIC))
     await processor.process(spec, records(second, topic=TOPIC))
     assert await stuck_rows(db) == [("parked", "not_supported_yet")]
-    with pytest.raises(PlaceTaken):
+    with pytest.raises(OffsetOccupied):
         await processor.process(spec, records(third, topic=TOPIC))
     async with db.transaction() as tx:
         known = await tx.execute(text("SELECT event_id FROM inbox ORDER BY event_id"))
@@ -76,7 +76,7 @@ async def test_a_message_at_a_parked_ones_place_does_not_overwrite_it(
     parked, other, spec = held(outbox, uuid4(), 1), held(outbox, uuid4(), 1), make_spec()
     handler.refuse[parked.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
     await processor.process(spec, records(parked, topic=TOPIC))
-    with pytest.raises(PlaceTaken):
+    with pytest.raises(OffsetOccupied):
         await processor.process(spec, records(b"{", topic=TOPIC))
     stuck = make_stuck(spec)
     assert [row["event_id"] for row in await stuck.page(after=0, limit=9)] == [parked.event_id]

@@ -76,7 +76,7 @@ def consuming(settings, spec: ConsumerSpec, processor: BatchProcessor):
         try:
             yield
         finally:
-            await offsets.tell()
+            await offsets.commit()
             await broker.stop()
 
     return run

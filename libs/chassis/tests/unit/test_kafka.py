@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from prizewire_chassis.assignment import DurableOffsets
 from prizewire_chassis.health import Health
-from prizewire_chassis.inbox import ConsumerSpec, Reached
+from prizewire_chassis.inbox import ConsumerSpec, StoredOffset
 from prizewire_chassis.kafka import (
     BATCH_RECORDS_MAX,
     Offsets,
@@ -105,22 +105,22 @@ async def test_kafka_hears_of_batches_together_and_only_of_partitions_that_are_o
     """The offset behind the last record of each partition, once for all batches since the last time."""
     consumer = FakeConsumer(0, 1)
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
-    offsets.reached(records((0, 4), (0, 5), (2, 9)))
-    offsets.reached(records((1, 7), (0, 6)))
+    offsets.processed(records((0, 4), (0, 5), (2, 9)))
+    offsets.processed(records((1, 7), (0, 6)))
     await eventually(lambda: bool(consumer.committed), deadline_s=10)
     assert consumer.committed == [{TopicPartition("t", 0): 7, TopicPartition("t", 1): 8}]
-    await offsets.tell()
+    await offsets.commit()
     assert len(consumer.committed) == 1, "nothing new came"
 
 
 async def test_a_broker_that_is_away_holds_nobody_up(monkeypatch):
     """A commit that never ends is given up: a stop must not wait for it."""
-    monkeypatch.setattr("prizewire_chassis.kafka._TELL_MAX_S", 0.001)
+    monkeypatch.setattr("prizewire_chassis.kafka._COMMIT_MAX_S", 0.001)
     consumer = FakeConsumer(0)
     consumer.commit = lambda offsets: asyncio.Event().wait()
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
-    offsets.reached(records((0, 4)))
-    await offsets.tell()
+    offsets.processed(records((0, 4)))
+    await offsets.commit()
 
 
 async def test_an_offset_that_kafka_does_not_take_is_no_failure():
@@ -128,11 +128,11 @@ async def test_an_offset_that_kafka_does_not_take_is_no_failure():
     consumer = FakeConsumer(0)
     consumer.error = CommitFailedError()
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
-    offsets.reached(records((0, 4)))
-    await offsets.tell()
+    offsets.processed(records((0, 4)))
+    await offsets.commit()
     consumer.error = None
-    offsets.reached(records((0, 5)))
-    await offsets.tell()
+    offsets.processed(records((0, 5)))
+    await offsets.commit()
     assert consumer.committed == [{TopicPartition("t", 0): 6}]
 
 
@@ -160,7 +160,7 @@ async def test_a_batch_counts_once_it_was_taken_in(settings, stopping):
     assert offsets._reached == {}
     await consume(records((0, 4), (1, 7)))
     assert bool(consumer.committed) is stopping
-    await offsets.tell()
+    await offsets.commit()
     assert consumer.committed == [{TopicPartition("t", 0): 5, TopicPartition("t", 1): 8}]
 
 
@@ -229,7 +229,7 @@ class Assigned:
         self.asked: list[tuple[str, object]] = []
         self.consumer = self
         self.stopping = False
-        self.stored = {0: Reached(7, sha256(b"six").digest())}
+        self.stored = {0: StoredOffset(7, sha256(b"six").digest())}
         self.first, self.end = 0, 9
         self.failures: dict[str, Exception] = {"read": ConnectionRefusedError("away")}
         self.failing_seen: list[bool] = []
@@ -265,15 +265,15 @@ class Assigned:
         self._fail("committed")
         return 9
 
-    async def reached(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, Reached]:
+    async def stored_offsets(self, spec: ConsumerSpec, partitions: set[int]) -> dict[int, StoredOffset]:
         self.asked.append(("read", partitions))
         self._fail("read")
         return self.stored
 
-    async def begin_again(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+    async def reset_offset(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
         self._fail("begin")
         self.asked.append(("begin", (partition, offset)))
-        self.stored[partition] = Reached(offset, None)
+        self.stored[partition] = StoredOffset(offset, None)
 
     def sought(self) -> set[object]:
         return {entry for what, entry in self.asked if what == "seek"}
@@ -326,14 +326,14 @@ async def test_whatever_raises_at_an_assignment_is_tried_again(world, start, wha
 @pytest.mark.parametrize(
     ("reached", "first", "end", "reason"),
     [
-        (Reached(10, b"h"), 0, 9, "past_end"),
-        (Reached(10**9, b"h"), 2, 9, "past_end"),
-        (Reached(2**63 - 1, None), 0, 0, "past_end"),
-        (Reached(7, None), 0, 9, "no_hash"),
-        (Reached(3, b"h"), 5, 9, "deleted"),
-        (Reached(9, b"h"), 0, 9, None),
-        (Reached(5, b"h"), 5, 9, None),
-        (Reached(0, None), 0, 0, None),
+        (StoredOffset(10, b"h"), 0, 9, "past_end"),
+        (StoredOffset(10**9, b"h"), 2, 9, "past_end"),
+        (StoredOffset(2**63 - 1, None), 0, 0, "past_end"),
+        (StoredOffset(7, None), 0, 9, "no_hash"),
+        (StoredOffset(3, b"h"), 5, 9, "deleted"),
+        (StoredOffset(9, b"h"), 0, 9, None),
+        (StoredOffset(5, b"h"), 5, 9, None),
+        (StoredOffset(0, None), 0, 0, None),
         (None, 5, 9, None),
     ],
 )
@@ -350,7 +350,7 @@ async def test_an_offset_that_is_not_of_the_log_begins_at_its_beginning(
     begun = [entry for what, entry in world.asked if what == "begin"]
     if reason is None:
         assert begun == []
-        wanted = 8 if reached == Reached(9, b"h") else first
+        wanted = 8 if reached == StoredOffset(9, b"h") else first
         assert world.sought() == {(0, wanted)}
         return
     assert world.sought() == {(0, first)}
@@ -371,7 +371,7 @@ def messages(*known: tuple[int, int, bytes]) -> list[SimpleNamespace]:
 async def test_the_message_before_a_stored_offset_is_compared_and_left_out(world, start):
     """Once; a partition whose message does not come is taken in meanwhile."""
     world.failures = {}
-    world.stored[1] = Reached(4, sha256(b"three").digest())
+    world.stored[1] = StoredOffset(4, sha256(b"three").digest())
     await start.on_partitions_assigned(world.assignment())
     batch = messages((0, 6, b"six"), (0, 7, b"seven"), (1, 8, b"eight"))
     assert await start.checked(batch) == batch[1:]
@@ -428,11 +428,11 @@ async def test_a_new_assignment_during_a_comparison_stays(world, start, monkeypa
     await start.on_partitions_assigned(world.assignment())
     world.asked = []
 
-    async def begin_again(spec: ConsumerSpec, *, partition: int, offset: int) -> None:
-        world.stored = {0: Reached(9, sha256(b"eight").digest())}
+    async def reset_offset(spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+        world.stored = {0: StoredOffset(9, sha256(b"eight").digest())}
         await start.on_partitions_assigned({TopicPartition(PAYOUTS.name, 0)})
 
-    monkeypatch.setattr(world, "begin_again", begin_again)
+    monkeypatch.setattr(world, "reset_offset", reset_offset)
     assert await start.checked(messages((0, 6, b"another"))) == []
     assert world.sought() == {(0, 8)}
     batch = messages((0, 8, b"eight"), (0, 9, b"nine"))
@@ -476,12 +476,12 @@ async def test_a_broker_that_does_not_answer_holds_up_no_assignment(world, start
 async def test_a_stop_ends_the_tries_of_an_assignment(world, start, monkeypatch):
     """The partitions stay paused, so that nothing is taken in from a wrong place."""
 
-    async def away(*_: object) -> dict[int, Reached]:
+    async def away(*_: object) -> dict[int, StoredOffset]:
         world.stopping = True
         raise ConnectionRefusedError("away")
 
     world.failures = {}
-    monkeypatch.setattr(world, "reached", away)
+    monkeypatch.setattr(world, "stored_offsets", away)
     await asyncio.wait_for(start.on_partitions_assigned(world.assignment()), timeout=60)
     assert [what for what, _ in world.asked] == ["pause"]
     assert start.failing
@@ -499,7 +499,7 @@ async def test_a_batch_that_ends_during_an_assignment_leaves_its_partitions_paus
             working.set()
             await done.wait()
 
-        async def reached(self, *_: object) -> dict[int, Reached]:
+        async def stored_offsets(self, *_: object) -> dict[int, StoredOffset]:
             await known.wait()
             return {}
 

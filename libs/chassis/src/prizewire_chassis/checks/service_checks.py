@@ -1,4 +1,4 @@
-"""The checks of a service as a job: what people ask over HTTP is asked again and again, and told as a metric."""
+"""The checks that every service has, and the job that runs all checks and reports breaches as a metric."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from prizewire_chassis.audit import verify_chain
 from prizewire_chassis.checks.check import Check, rows_of
 from prizewire_chassis.checks.stuck_checks import stuck_checks
 from prizewire_chassis.db import Database
-from prizewire_chassis.jobs import STAND_BACK_S, Job
+from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import BREACHES, CHECK_SECONDS
 from prizewire_chassis.stuck_events import StuckEvents
@@ -19,7 +19,7 @@ from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_contracts.topics import TOPICS
 
 SHARE_MAX = 20
-"""A check that takes long is asked less often: it rests for so many times as long as it took."""
+"""A slow check runs less often: its next run waits for so many times its duration."""
 _log = get_logger(__name__)
 
 
@@ -29,8 +29,8 @@ def audit_check(service: str) -> Check:
 
 
 def outbox_check(service: str) -> Check:
-    """The check that every event that is still to be published is there, since the relay would pass over one that is not,
-    and that Kafka can take it from this service, since everything waits behind one that it does not take.
+    """The check that every unpublished event exists, since the relay would skip a missing one, and that Kafka accepts it
+    from this service, since all later events wait for one that Kafka refuses.
     """
     topics = [topic.name for topic in TOPICS if service in topic.producers]
     return Check(
@@ -45,13 +45,13 @@ def common_checks(*, service: str, stuck: StuckEvents) -> list[Check]:
 
 async def _waiting_is_there(tx: AsyncConnection, *, topics: Sequence[str]) -> list[str]:
     missing = [
-        f"event {row.id} of the outbox was not published, and is missing"
+        f"event {row.id} of the outbox was not published, and its row is missing"
         for row in await tx.execute(_MISSING)
     ]
     values = {"topics": topics, "most": MESSAGE_BYTES_MAX}
     refused = [
         f"event {row.id} of the outbox ({row.event_id}, {row.size} bytes, topic {row.topic!r}) cannot be published, and "
-        f"nothing behind it leaves: its topic must be one that this service writes, with at most {MESSAGE_BYTES_MAX} bytes"
+        f"all later events wait: its topic must be one that this service writes, with at most {MESSAGE_BYTES_MAX} bytes"
         for row in await tx.execute(_REFUSED, values)
     ]
     return missing + refused
@@ -71,20 +71,19 @@ _REFUSED = text(
 
 
 def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> Job:
-    """Runs each check every ``interval_s`` seconds at most, in a transaction of its own, and keeps the gauges of its
-    breaches and of its duration. One that cannot be run does not keep the others from it: the job then fails, and is
-    counted as any failing job is.
+    """A job that runs each check at most every ``interval_s`` seconds in a transaction of its own, and sets the gauges of its
+    breaches and of its duration. A check that raises does not stop the others; the run of the job then fails.
     """
-    rested: dict[str, float] = {}
+    due_at: dict[str, float] = {}
 
     async def one(check: Check) -> None:
         began = time.monotonic()
-        if began < rested.get(check.name, 0.0):
+        if began < due_at.get(check.name, 0.0):
             return
         async with db.transaction(limited=False) as tx:
             breaches = await check.run(tx)
         took = time.monotonic() - began
-        rested[check.name] = began + took + SHARE_MAX * took
+        due_at[check.name] = began + took + SHARE_MAX * took
         BREACHES.labels(check.name).set(len(breaches))
         CHECK_SECONDS.labels(check.name).set(took)
         if breaches:
@@ -95,10 +94,10 @@ def checks_job(*, db: Database, checks: Sequence[Check], interval_s: float) -> J
         for check in checks:
             try:
                 await one(check)
-            except Exception as error:  # noqa: BLE001 - raised together once all have had their turn
+            except Exception as error:  # noqa: BLE001 - raised together after the last check
                 failures.append(error)
         if failures:
             raise ExceptionGroup("checks could not be run", failures)
         return False
 
-    return Job("checks", interval_s, run, first_s=min(interval_s, STAND_BACK_S))
+    return Job("checks", interval_s, run, first_s=min(interval_s, STARTUP_DELAY_S))

@@ -1,4 +1,4 @@
-"""What stuck events say of a service's invariants."""
+"""The checks of stuck events."""
 
 from datetime import timedelta
 from functools import partial
@@ -11,13 +11,13 @@ from prizewire_chassis.checks.check import Check
 from prizewire_chassis.stuck_events import StuckEvents
 
 PARKED_GRACE: Final = timedelta(minutes=5)
-"""How long an event may be parked for a reason that passes by itself."""
+"""How long an event may be parked for a reason of normal operation before it is a breach."""
 BREACHES_MAX: Final = 50
 
 
 def stuck_checks(stuck: StuckEvents) -> list[Check]:
-    """The checks that no authentic event lies unapplied, and that none contradicts another one that was applied. Each
-    stays a breach until the event is replayed or discarded.
+    """The checks that no authentic event is parked, and that no event contradicts an applied one. An event remains a breach
+    until it is replayed or discarded.
     """
     return [
         Check("events.none_is_parked", partial(parked, stuck), count=partial(_counted, "parked")),
@@ -26,9 +26,8 @@ def stuck_checks(stuck: StuckEvents) -> list[Check]:
 
 
 async def parked(stuck: StuckEvents, tx: AsyncConnection) -> list[str]:
-    """The parked events that do not go on by themselves, as sentences: each head with what waits behind it. One that
-    is parked for a passing reason (a gap in versions, what its consumer names) counts once it is older than
-    ``PARKED_GRACE``.
+    """The parked heads as sentences, each with the number of events behind it. A head that is parked for a passing reason (a
+    gap in versions, or one of its consumer's ``passing``) counts once it is older than ``PARKED_GRACE``.
     """
     passing = {"version_gap", "subject_parked"}.union(*(spec.passing for spec in stuck.specs.values()))
     since = stuck.clock.now() - PARKED_GRACE
@@ -41,8 +40,8 @@ async def parked(stuck: StuckEvents, tx: AsyncConnection) -> list[str]:
 
 
 async def contradicting(tx: AsyncConnection) -> list[str]:
-    """The events of producers whose version was applied with another event, as sentences: one of the two is not its
-    producer's, or its producer lost its memory.
+    """The events whose version was applied with another event, as sentences. One of the two was not sent by the producer, or
+    the producer's database was restored from a backup.
     """
     rows = await tx.execute(_CONTRADICTING, {"limit": BREACHES_MAX})
     return [

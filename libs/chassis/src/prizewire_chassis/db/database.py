@@ -1,4 +1,4 @@
-"""One database, short transactions, and the knowledge of which errors pass by themselves."""
+"""One database, short transactions, and which errors are transient."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ _UNLIMITED = text("SET LOCAL transaction_timeout = 0")
 _CALLBACKS = "prizewire.after_commit"
 _CONFLICTS = frozenset({"40001", "40P01"})
 _TRANSIENT_CLASSES = ("08", "53", "57P")
-"""SQLSTATE classes that pass by themselves: connection, resources, operator intervention (PostgreSQL, appendix A)."""
+"""SQLSTATE classes of transient errors: connection, resources, operator intervention (PostgreSQL, appendix A)."""
 
 
 class Database:
@@ -52,8 +52,8 @@ class Database:
         self._transaction_max_ms = round(transaction_max_s * 1000)
         self.engine = self._engine(pool_size, {})
         self.seeking = self._engine(SEEKING_POOL_SIZE, _SEEK)
-        """For batches, jobs and the relay, all of whose statements find rows by their keys: plans that read whole tables are
-        ruled out there. Made when tables were small, they would stay in use until statistics are next gathered.
+        """Connections for batches, jobs and the relay, whose statements find rows by their keys. Plans that scan whole tables
+        are disabled: a plan that was made while tables were small would stay in use until the next ANALYZE.
         """
 
     def _engine(self, pool_size: int, settings: Mapping[str, str]) -> AsyncEngine:
@@ -63,9 +63,9 @@ class Database:
             max_overflow=OVERFLOW,
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=False,
-            # transactions are begun and ended by ``Transaction``, in one way for all that is sent in them
+            # ``Transaction`` begins and ends transactions
             isolation_level="AUTOCOMMIT",
-            # errors are logged and shown with stuck events: what was written must not stand in them
+            # errors are logged and shown with stuck events, so they must not hold the values of statements
             hide_parameters=True,
             connect_args={
                 "timeout": 10,
@@ -96,7 +96,7 @@ class Database:
         connection: Transaction
         async with Transaction(self.seeking if seeking else self.engine) as connection:  # type: ignore[assignment] # Self
             callbacks: list[Callable[[], None]] = []
-            # Read once: on a connection that was lost meanwhile, `connection.info` fails and hides why.
+            # Read once: on a lost connection `connection.info` raises, and hides the first error.
             info = connection.info
             info[_CALLBACKS] = callbacks
             try:
@@ -116,8 +116,8 @@ class Database:
         attempts: int = 8,
         seeking: bool = False,
     ) -> T:
-        """Run ``work`` in a transaction, the whole again when the database chose it as a victim (40001, 40P01).
-        ``seeking``: see ``transaction``.
+        """Run ``work`` in a transaction, and again from its beginning where the database reports a serialization failure or a
+        deadlock (40001, 40P01). ``seeking``: see ``transaction``.
 
         Raises:
             Exception: any other error at once, a conflict after ``attempts`` tries.
@@ -155,11 +155,11 @@ def after_commit(tx: AsyncConnection, callback: Callable[[], None]) -> None:
 async def copy_rows(
     tx: AsyncConnection, *, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Append rows with COPY, which costs both sides less than arrays and fires the same triggers.
+    """Append rows with COPY, which is cheaper than arrays for both sides and fires the same triggers.
 
     Raises:
         DBAPIError: as any statement would.
-        TypeError: ``tx`` is no transaction of ``Database.transaction``: the rows would stay whatever follows.
+        TypeError: ``tx`` is no transaction of ``Database.transaction``, so that the rows would not be rolled back.
     """
     if not isinstance(tx, Transaction):
         msg = f"rows are copied in a Transaction only, not in a {type(tx).__name__}"
@@ -185,8 +185,8 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may well succeed later: the database is away, restarting, overloaded or in conflict, or no
-    connection of the pool became free in time.
+    """Whether a retry of the same work can succeed: the database is unavailable, restarting or overloaded, reports a
+    conflict, or no connection of the pool became free in time.
     """
     state = sqlstate(error)
     if state is not None:

@@ -109,18 +109,18 @@ def grant_privileges(connection: Connection, *, role: str, privileges: Privilege
         raise ValueError(
             f"{FILE} and the database differ in {', '.join(wrong)}: say there what the service may do with each table"
         )
-    for statement in (*_taken(connection, role), *_given(role, privileges)):
+    for statement in (*_revocations(connection, role), *_grants(role, privileges)):
         connection.exec_driver_sql(statement)
 
 
-def _taken(connection: Connection, role: str) -> Iterable[str]:
+def _revocations(connection: Connection, role: str) -> Iterable[str]:
     yield f'REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "{role}"'
     yield f'REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM "{role}"'
     for function in connection.scalars(text(_FUNCTIONS)).all():
         yield f'REVOKE ALL ON FUNCTION {function} FROM PUBLIC, "{role}"'
 
 
-def _given(role: str, privileges: Privileges) -> Iterable[str]:
+def _grants(role: str, privileges: Privileges) -> Iterable[str]:
     yield f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"'
     for name, rights in sorted(privileges.tables.items()):
         rules = []

@@ -1,9 +1,8 @@
-"""A transaction whose reads go to the driver directly, and whose writes may wait for each other to be sent as one
-statement.
+"""A transaction that reads through the driver directly, and that can send several writes as one statement.
 
-A batch that inserts into eight tables one after the other waits for eight answers in which nothing stands. Writes that
-are handed to ``later`` are put into one statement (as ``WITH`` parts of it), and sent before whatever the transaction
-does next: its next statement, or its commit. So nothing that follows can see the database without them.
+A batch that inserts into eight tables one after the other waits for eight empty answers. Writes that are given to ``later``
+are joined to one statement (each is a part of its ``WITH``). It is sent before the next statement or the commit of the
+transaction, so that every later statement sees its changes.
 """
 
 import re
@@ -22,8 +21,8 @@ _PART: Final = re.compile(r"\{(\d)\}")
 
 
 class Conflict(Exception):
-    """Another transaction was first. It passes by itself, like the serialization failure whose SQLSTATE it bears: the
-    work is to be done again over what stands there now.
+    """Another transaction changed the same rows first. It is transient and has the SQLSTATE of a serialization failure: the
+    whole work must be done again over the new state.
     """
 
     sqlstate = "40001"
@@ -31,14 +30,14 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Write:
-    """A statement that changes one ``table`` and answers nothing, with parameters by name (``:name``).
+    """A statement that changes one ``table`` and returns nothing, with parameters by name (``:name``).
 
-    ``parts`` are statements of their own, of which a later one may read what an earlier one returns as ``{0}``. Rows
-    come as arrays through ``unnest``, so that the text is always the same. Where one of the constraints ``raced``
-    finds a row there already, another transaction was first.
+    ``parts`` are statements, of which a later one may read the result of an earlier one as ``{0}``. Rows are arrays for
+    ``unnest``, so that the text is always the same. A violation of one of the constraints ``raced`` means that another
+    transaction inserted the row first.
 
-    Writes that wait for each other see the database as it was before all of them, and triggers that fire after a
-    statement see it as it is after all of them.
+    Writes that are sent as one statement all see the database as it was before them. Triggers that fire after a statement
+    see it as it is after all of them.
     """
 
     table: str
@@ -66,8 +65,8 @@ class Row(asyncpg.Record):  # type: ignore[misc] # asyncpg has no types
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A statement that answers rows, with parameters by name (``:name``), for what is asked with every batch: the
-    driver alone needs a third of the processor time that it takes under SQLAlchemy.
+    """A statement that returns rows, with parameters by name (``:name``), for reads in every batch: the driver alone takes a
+    third of the processor time that it takes under SQLAlchemy.
     """
 
     text: str
@@ -89,8 +88,8 @@ class _Waiting:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
-    """What the driver raises is raised as SQLAlchemy would, without what was sent."""
+def _as_dbapi_error(doing: str) -> Iterator[None]:
+    """Raise the driver's errors as SQLAlchemy's, without the values of the statement."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -109,7 +108,7 @@ class Transaction(AsyncConnection):
 
     @property
     def driver(self) -> "asyncpg.Connection[Row]":
-        """The connection under this one.
+        """The driver's connection.
 
         Raises:
             RuntimeError: it was not begun.
@@ -121,10 +120,10 @@ class Transaction(AsyncConnection):
 
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[None]:
-        """The transaction itself: what waits is sent and all is committed at the exit, or rolled back on any exception."""
+        """Begin the transaction. At the exit it sends the waiting writes and commits, or rolls back on any exception."""
         self._driver = (await super().get_raw_connection()).driver_connection
         try:
-            with _told("beginning a transaction"):
+            with _as_dbapi_error("beginning a transaction"):
                 transaction = self.driver.transaction()
                 await transaction.start()
             try:
@@ -134,27 +133,27 @@ class Transaction(AsyncConnection):
                 with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     await transaction.rollback()
                 raise
-            with _told("committing"):
+            with _as_dbapi_error("committing"):
                 await transaction.commit()
         finally:
             lost = self.driver.is_closed()
             if lost and not self.invalidated:
-                # SQLAlchemy finds out by this, and gives up all connections of that age, not only this one
+                # this lets SQLAlchemy notice the lost connection and close all older connections of the pool
                 with suppress(DBAPIError):
                     await self.exec_driver_sql("SELECT 1")
             elif not lost and self.driver.is_in_transaction():
-                # the pool must not hand it to anybody
+                # the pool must not give this connection to another caller
                 await self.invalidate()
 
     async def fetch(self, read: Read, values: Mapping[str, Any]) -> list[Row]:
-        """The rows of a statement, after what waits.
+        """Send the waiting writes, then return the rows of a statement.
 
         Raises:
             DBAPIError: as any statement would.
         """
         if self._waiting:
             await self.send()
-        with _told("reading"):
+        with _as_dbapi_error("reading"):
             return await self._ask(read.text, [values[name] for name in read.names])
 
     async def _ask(self, statement: str, values: Sequence[Any]) -> list[Row]:
@@ -162,18 +161,18 @@ class Transaction(AsyncConnection):
         return rows
 
     async def take(self, waiting: _Waiting) -> None:
-        """Keep a write until the next statement; one of the same table goes first, since the order of parts is open."""
+        """Keep a write until the next statement. Waiting writes to the same table are sent first, since parts have no order."""
         if any(other.write.table == waiting.write.table for other in self._waiting):
             await self.send()
         self._waiting.append(waiting)
 
     async def send(self) -> None:
-        """Send what waits, as one statement.
+        """Send the waiting writes as one statement.
 
         Raises:
             DBAPIError: as any statement would.
             Conflict: another transaction was first.
-            Exception: what the write with another number of rows than it must have asked for.
+            Exception: the result of ``lost`` of a write that changed another number of rows than expected.
         """
         if not self._waiting:
             return
@@ -195,13 +194,13 @@ class Transaction(AsyncConnection):
                 raise one.lost()
 
     async def execute(self, *args: Any, **kwargs: Any) -> Any:
-        """As in the base class, after what waits."""
+        """As in the base class, after the waiting writes."""
         if self._waiting:
             await self.send()
         return await super().execute(*args, **kwargs)
 
     async def get_raw_connection(self) -> Any:
-        """As in the base class, after what waits."""
+        """As in the base class, after the waiting writes."""
         await self.send()
         return await super().get_raw_connection()
 
@@ -218,11 +217,11 @@ async def later(
     rows: int | None = None,
     lost: Callable[[], Exception] = _lost,
 ) -> None:
-    """Hand in a write of this transaction. Where it must touch ``rows`` rows in its last part, which then says
-    ``RETURNING``, any other number raises what ``lost`` makes, by default ``Conflict``, when it is sent.
+    """Add a write to this transaction, to be sent with others. ``rows`` is the number of rows that its last part must change;
+    that part then has a ``RETURNING``. Another number raises the result of ``lost`` (by default ``Conflict``) when it is sent.
 
     Raises:
-        TypeError: ``tx`` is no transaction of ``Database.transaction``: nothing would ever send it.
+        TypeError: ``tx`` is no transaction of ``Database.transaction``, so that the write would never be sent.
     """
     if not isinstance(tx, Transaction):
         msg = f"a write can wait in a Transaction only, not in a {type(tx).__name__}"
@@ -231,7 +230,7 @@ async def later(
 
 
 async def fetch(tx: AsyncConnection, read: Read, values: Mapping[str, Any]) -> list[Row]:
-    """The rows that ``read`` answers in this transaction.
+    """The rows that ``read`` returns in this transaction.
 
     Raises:
         TypeError: ``tx`` is no transaction of ``Database.transaction``.
@@ -244,14 +243,14 @@ async def fetch(tx: AsyncConnection, read: Read, values: Mapping[str, Any]) -> l
 
 
 async def send_now(tx: AsyncConnection) -> None:
-    """Send what waits in this transaction: where a write that follows must find it."""
+    """Send the waiting writes of this transaction now, because a following write depends on them."""
     if isinstance(tx, Transaction):
         await tx.send()
 
 
 @lru_cache(maxsize=512)
 def _statement(writes: tuple[tuple[Write, bool], ...]) -> str:
-    """The text for these writes, with their parameters numbered; it selects a count for each that is watched."""
+    """The SQL of these writes with numbered parameters. It selects the number of rows of each write that is checked."""
     parts: list[str] = []
     counts: list[str] = []
     number = 0

@@ -1,8 +1,8 @@
-"""How a batch of messages is taken in: one transaction for inbox rows, domain changes, outbox rows and offsets.
+"""Processing a batch of messages: one transaction for inbox rows, domain changes, outbox rows and offsets.
 
-Every message ends in exactly one way: applied, without effect (a duplicate or an older version), dead (refused
-before it touched state) or parked (authentic, but it cannot be applied; later events of its subject wait behind
-it). Nothing is dropped, and no message is given up because the database or the broker is away.
+Every message has exactly one outcome: applied, without effect (a duplicate or an older version), dead (refused before it
+changed state) or parked (authentic, but not applicable yet; later events of its subject wait behind it). Nothing is
+dropped, and no message is given up because the database or the broker is unavailable.
 """
 
 from prizewire_chassis.inbox.processor import BatchProcessor
@@ -12,10 +12,10 @@ from prizewire_chassis.inbox.types import (
     ConsumerSpec,
     Handler,
     Incoming,
-    Reached,
     Record,
     Refusal,
     Stopping,
+    StoredOffset,
     VersionRule,
     never,
     strict,
@@ -28,10 +28,10 @@ __all__ = [
     "ConsumerSpec",
     "Handler",
     "Incoming",
-    "Reached",
     "Record",
     "Refusal",
     "Stopping",
+    "StoredOffset",
     "VersionRule",
     "never",
     "strict",

@@ -1,4 +1,4 @@
-"""The door: what nobody vouches for is turned away before anything is looked up or stored under its name."""
+"""Refuse unauthenticated events before deduplication: before anything is looked up or stored under their ids."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,25 +6,25 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import is_transient
+from prizewire_chassis.inbox.outcome import BatchOutcome
 from prizewire_chassis.inbox.statements import inbox_hashes
-from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal
 
 
 class AdmissionFailed(Exception):
-    """Whether an event may come in could not be said. Nobody vouches for it then, so it must not park anything."""
+    """The consumer's admission raised an error. The event is not authenticated then, so it must not park anything."""
 
 
 async def admit(
-    tx: AsyncConnection, spec: ConsumerSpec, coming: Sequence[tuple[int, Incoming]], taken: Taken
+    tx: AsyncConnection, spec: ConsumerSpec, coming: Sequence[tuple[int, Incoming]], outcome: BatchOutcome
 ) -> tuple[Sequence[tuple[int, Incoming]], dict[int, Refusal]]:
-    """Those that may come in, and refusals by index, none of which parks.
+    """The admitted events, and refusals by index. No refusal parks.
 
-    An event that came in before is a duplicate, whatever is said of it now: its key may have been taken out since. One
-    that is replayed out of a parked state was never applied, and is judged anew.
+    An event that is in the inbox already is a duplicate, whatever the admission says of it now: its key may have been
+    removed since. An event that is replayed from the parked state was never applied, so the admission decides on it again.
 
     Raises:
-        AdmissionFailed: the consumer's admission raised what will not pass by itself.
+        AdmissionFailed: the consumer's admission raised an error that is not transient.
     """
     if spec.admit is None or not coming:
         return coming, {}
@@ -41,7 +41,7 @@ async def admit(
     for place, refusal in answer.items():
         index, item = coming[place]
         if item.replay_of != "parked" and known.get(item.key) == item.hash:
-            taken.skip("duplicate")
+            outcome.skip("duplicate")
         else:
             refusals[index] = replace(refusal, park=False)
     return [entry for place, entry in enumerate(coming) if place not in answer], refusals

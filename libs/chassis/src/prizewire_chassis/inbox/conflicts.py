@@ -1,4 +1,4 @@
-"""Events that contradict what was applied: on record, since one of the two is not its producer's."""
+"""Audit records of events that contradict an applied event: one of the two was not sent by the producer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,8 +16,8 @@ async def record_conflicts(
     items: Sequence[object],
     refusals: Mapping[int, Refusal],
 ) -> None:
-    """One audit record for each batch that brings events under versions that were applied with other events: the first
-    of them, and how many. Each is kept among the stuck events as well; what is sent again by a person is not recorded.
+    """Write one audit record for a batch that has events under versions that were applied with other events. It names
+    the first of them and their number. Each of them is stored as a stuck event as well. Replays are not recorded here.
     """
     found = [
         item

@@ -1,4 +1,4 @@
-"""How a message that cannot be applied is kept, and which messages of a batch share a transaction."""
+"""Stuck messages made of refused ones, and which messages of a batch share a transaction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,11 +9,11 @@ from prizewire_contracts.decode import EventRefused, vouched_place
 from prizewire_contracts.trust import TrustStore
 
 PORTION_BYTES_MAX = 4 * 1024 * 1024
-"""How many bytes of messages are decoded, and kept if they are refused, in one go; a single message may have more."""
+"""How many bytes of messages are decoded together, and stored together if they are refused. One message may have more."""
 
 
 def in_portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Split a batch so that neither its decoded messages nor one INSERT of them take more memory or time than is there."""
+    """Split a batch so that its decoded messages, and one INSERT of them, take a bounded amount of memory and time."""
     begin = size = 0
     for place, record in enumerate(records):
         weight = len(record.value or b"")
@@ -28,8 +28,8 @@ def in_portions(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 def in_chunks(items: Sequence[Incoming | Stuck]) -> list[list[Incoming | Stuck]]:
     """Split a batch into transactions.
 
-    Two different events under one id are kept apart: whether the first counts is known only when it was applied. What
-    follows a parked message is kept apart from it: whether its subject is parked is looked up.
+    Two different events under one id get different transactions: the inbox holds the first one only after it was applied.
+    A parked message ends its transaction: the following events of its subject must find it in the database.
     """
     chunks: list[list[Incoming | Stuck]] = [[]]
     hashes: dict[tuple[str, str], bytes] = {}
@@ -47,10 +47,11 @@ def in_chunks(items: Sequence[Incoming | Stuck]) -> list[list[Incoming | Stuck]]
 
 
 def kept_message(spec: ConsumerSpec, record: Record, refused: EventRefused, *, trust: TrustStore) -> Stuck:
-    """A message that could not be decoded or authenticated.
+    """The stuck message for one that could not be decoded or authenticated.
 
-    It is dead, and parks nothing. Where its producer signed it, it is authentic and only its content cannot be read: it
-    is parked, so that nothing newer of its subject goes past it, and stays a breach until it is replayed or discarded.
+    It is dead and parks nothing. But where its signature is valid, the message is authentic and only its content cannot be
+    read. Then it is parked, so that no newer event of its subject is applied before it. It remains a breach of
+    ``events.none_is_parked`` until it is replayed or discarded.
     """
     stuck = Stuck.of_refused(
         consumer=spec.name,
@@ -71,14 +72,14 @@ def kept_message(spec: ConsumerSpec, record: Record, refused: EventRefused, *, t
 
 
 def _concerned(spec: ConsumerSpec, event_type: str) -> bool:
-    """Whether a consumer looks at events of a type, or at those of another version of it."""
+    """Whether a consumer handles events of this type, or of another version of it."""
     stem = event_type.rpartition(".")[0]
     versions = {name for name in spec.topic.models if name.rpartition(".")[0] == stem}
     return any(spec.concerns(name) for name in versions | {event_type})
 
 
 def kept_event(spec: ConsumerSpec, item: Incoming, refusal: Refusal) -> Stuck:
-    """An event that was refused after it was decoded."""
+    """The stuck message for an event that was refused after it was decoded."""
     return Stuck(
         consumer=spec.name,
         topic=item.topic,

@@ -1,4 +1,4 @@
-"""Taking in batches: live from Kafka, and again from the stuck events."""
+"""Processing batches from Kafka, replays of stuck messages, and events whose sender waits for the result."""
 
 import asyncio
 import hashlib
@@ -15,6 +15,7 @@ from prizewire_chassis.db import Database, after_commit, fetch, is_transient, la
 from prizewire_chassis.inbox.admission import AdmissionFailed, admit
 from prizewire_chassis.inbox.conflicts import record_conflicts
 from prizewire_chassis.inbox.keeping import in_chunks, in_portions, kept_event, kept_message
+from prizewire_chassis.inbox.outcome import BatchOutcome, report_outcome
 from prizewire_chassis.inbox.statements import (
     INBOX_FORGET,
     INBOX_INSERT,
@@ -24,15 +25,14 @@ from prizewire_chassis.inbox.statements import (
     inbox_hashes,
 )
 from prizewire_chassis.inbox.stuck import CUT_REASONS, Stuck, record_stuck
-from prizewire_chassis.inbox.taken import Taken, tell
 from prizewire_chassis.inbox.types import (
     OFFERED,
     ConsumerSpec,
     Incoming,
-    Reached,
     Record,
     Refusal,
     Stopping,
+    StoredOffset,
     Unreadable,
     VersionRule,
 )
@@ -49,8 +49,8 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Handed:
-    """A message without a place in Kafka."""
+class _OfferedMessage:
+    """A message that has no offset in Kafka."""
 
     topic: str
     value: bytes
@@ -59,7 +59,7 @@ class _Handed:
 
 
 class _Split(Exception):
-    """A refused event has followers of its subject in the same transaction: apply up to it, then go on."""
+    """A refused event has followers of its subject in the same transaction. The batch is applied again in two parts."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -70,7 +70,7 @@ class BatchProcessor:
     """Applies batches for all consumers of a service."""
 
     def __init__(self, *, db: Database, trust: TrustStore, clock: Clock, audit: Audit | None = None) -> None:
-        """``audit`` takes a record of events that contradict what was applied; without it they are only kept as dead."""
+        """``audit`` gets a record of events that contradict applied ones. Without it they are only stored as dead."""
         self._db = db
         self._audit = audit
         self._trust = trust
@@ -79,7 +79,7 @@ class BatchProcessor:
 
     @property
     def trust(self) -> TrustStore:
-        """The keys that vouch for producers."""
+        """The public keys of the producers."""
         return self._trust
 
     @property
@@ -88,33 +88,35 @@ class BatchProcessor:
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """Make retries give up with ``Stopping``; a transaction under way is finished."""
+        """Make retries end with ``Stopping``. A running transaction is finished."""
         self._stopping.set()
 
-    async def reached(self, spec: ConsumerSpec, partitions: Collection[int]) -> dict[int, Reached]:
-        """How far each of these partitions was taken in; one of which nothing was is left out."""
+    async def stored_offsets(
+        self, spec: ConsumerSpec, partitions: Collection[int]
+    ) -> dict[int, StoredOffset]:
+        """The stored position in each of these partitions; partitions without one are left out."""
         names = {"consumer": spec.name, "topic": spec.topic.name, "partitions": sorted(partitions)}
         async with self._db.transaction() as tx:
             rows = await fetch(tx, OFFSETS, names)
-        return {row.partition: Reached(row.next_offset, row.last_hash) for row in rows}
+        return {row.partition: StoredOffset(row.next_offset, row.last_hash) for row in rows}
 
-    async def begin_again(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
-        """Store that a partition is read from ``offset`` on, whatever was stored before."""
+    async def reset_offset(self, spec: ConsumerSpec, *, partition: int, offset: int) -> None:
+        """Store ``offset`` as the next one of a partition, whatever was stored before."""
         row = {"consumer": spec.name, "topic": spec.topic.name, "partition": partition, "offset": offset}
         async with self._db.transaction() as tx:
             await tx.execute(OFFSETS_BEGIN, {**row, "now": self._clock.now()})
 
     async def process(self, spec: ConsumerSpec, records: Sequence[Record]) -> None:
-        """Take in ``records``, in their order; returns when all of them are durable in one of their four ends.
+        """Process ``records`` in their order. It returns when the outcome of each of them is committed.
 
         Raises:
-            Stopping: the service shuts down while the database is away; nothing was applied for certain.
+            Stopping: the service shuts down while the database is unavailable. Some records may not have been applied.
         """
         started = time.perf_counter()
         BATCH_SIZE.labels(spec.name).observe(len(records))
         for portion in in_portions(records):
             for chunk in in_chunks([self._decode(spec, record) for record in portion]):
-                await self._insist(spec, chunk)
+                await self._apply_with_retry(spec, chunk)
         BATCH_SECONDS.labels(spec.name).observe(time.perf_counter() - started)
 
     def _decode(
@@ -127,8 +129,8 @@ class BatchProcessor:
             found = decode(topic=spec.topic, value=record.value, trust=self._trust, bytes_max=bytes_max)
         except EventRefused as refused:
             return kept_message(spec, record, refused, trust=self._trust)
-        except Exception as error:  # noqa: BLE001 - one message must not stop its partition for ever
-            _log.exception("message broke the decoder", consumer=spec.name, offset=record.offset)
+        except Exception as error:  # noqa: BLE001 - one message must not block its partition
+            _log.exception("the decoder failed on a message", consumer=spec.name, offset=record.offset)
             broken = EventRefused(RefusalCode.HANDLER_ERROR, repr(error))
             return kept_message(spec, record, broken, trust=self._trust)
         return Incoming(
@@ -141,17 +143,17 @@ class BatchProcessor:
             record.value or b"",
         )
 
-    async def _insist(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
+    async def _apply_with_retry(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
         transient = unexpected = 0
         while True:
             try:
                 await self._apply(spec, items)
                 return
             except _Split as split:
-                await self._insist(spec, items[: split.index + 1])
+                await self._apply_with_retry(spec, items[: split.index + 1])
                 items = items[split.index + 1 :]
                 continue
-            except Exception as error:  # noqa: BLE001 - nothing that a handler raises may lose the batch
+            except Exception as error:  # noqa: BLE001 - a handler's error must not lose the batch
                 if is_transient(error):
                     transient += 1
                     RETRIES.labels(spec.name, "transient").inc()
@@ -163,7 +165,7 @@ class BatchProcessor:
                     RETRIES.labels(spec.name, "unexpected").inc()
                     _log.exception("batch failed", consumer=spec.name, tries=unexpected)
                 else:
-                    await self._isolate(spec, items, error)
+                    await self._quarantine(spec, items, error)
                     return
             pause_s = min(_BACKOFF_MAX_S, 0.05 * 2.0 ** min(transient + unexpected, 10))
             try:
@@ -172,48 +174,53 @@ class BatchProcessor:
                 continue
             raise Stopping(spec.name)
 
-    async def _isolate(
+    async def _quarantine(
         self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]", error: Exception
     ) -> None:
-        """A batch keeps failing: find the poisonous event by taking them one by one, and set it aside: parked, or dead
-        where not even its authenticity could be judged.
+        """Apply the events of a batch that keeps failing one by one, and store the event that fails as a stuck one. It is
+        parked, or dead where its authenticity could not be checked.
         """
         if len(items) > 1:
             for item in items:
-                await self._insist(spec, [item])
+                await self._apply_with_retry(spec, [item])
             return
         item = items[0]
         if isinstance(item, Stuck):
             raise error
         park = not isinstance(error, AdmissionFailed)
         cause = error if park else error.__cause__
-        _log.error("event set aside", consumer=spec.name, event_id=item.event.id, error=repr(cause))
+        _log.error(
+            "event quarantined after repeated errors",
+            consumer=spec.name,
+            event_id=item.event.id,
+            error=repr(cause),
+        )
         stuck = kept_event(spec, item, Refusal(RefusalCode.HANDLER_ERROR, repr(cause)[:500], park=park))
-        await self._insist(spec, [stuck])
+        await self._apply_with_retry(spec, [stuck])
 
     async def _apply(self, spec: ConsumerSpec, items: "Sequence[Incoming | Stuck]") -> None:
-        taken = Taken()
+        outcome = BatchOutcome()
         async with self._db.transaction(seeking=True) as tx:
-            await self._in_transaction(tx, spec, items, taken)
+            await self._in_transaction(tx, spec, items, outcome)
             await self._store_offsets(tx, spec, items)
-        tell(spec, taken)
+        report_outcome(spec, outcome)
 
     async def _in_transaction(
         self,
         tx: AsyncConnection,
         spec: ConsumerSpec,
         items: "Sequence[Incoming | Stuck]",
-        taken: Taken,
+        outcome: BatchOutcome,
     ) -> dict[int, Refusal]:
-        """Apply items; answers the refusals by index. The same path serves live batches and replays."""
+        """Apply items and return the refusals by index. Batches, replays and offered events all take this path."""
         stuck: list[Stuck] = [item for item in items if isinstance(item, Stuck)]
         every = [(index, item) for index, item in enumerate(items) if isinstance(item, Incoming)]
         coming = [(index, item) for index, item in every if spec.concerns(item.event.type)]
         for _ in range(len(every) - len(coming)):
-            taken.skip("unconcerned")
-        admitted, refusals = await admit(tx, spec, coming, taken)
-        fresh = await self._deduplicate(tx, spec, admitted, refusals, taken)
-        fresh, versions = await check_versions(tx, spec, fresh, refusals, taken)
+            outcome.skip("unconcerned")
+        admitted, refusals = await admit(tx, spec, coming, outcome)
+        fresh = await self._deduplicate(tx, spec, admitted, refusals, outcome)
+        fresh, versions = await check_versions(tx, spec, fresh, refusals, outcome)
         wanted = [
             (index, item) for index, item in fresh if spec.types is None or item.event.type in spec.types
         ]
@@ -224,7 +231,7 @@ class BatchProcessor:
         self._split_at_refusal(spec, fresh, refusals)
         applied = [(index, item) for index, item in fresh if index not in refusals]
         await store_versions(tx, spec, applied, versions)
-        await self._forget(tx, spec, items, refusals)
+        await self._remove_dead_from_inbox(tx, spec, items, refusals)
         for index, refusal in sorted(refusals.items()):
             item = items[index]
             if isinstance(item, Incoming) and item.replay_of is None:
@@ -233,8 +240,8 @@ class BatchProcessor:
             stuck.sort(key=lambda entry: (entry.partition, entry.offset))
             await record_stuck(tx, stuck, now=self._clock.now())
         await record_conflicts(tx, self._audit, spec, items, refusals)
-        taken.stuck = stuck
-        taken.applied = [item for _, item in applied]
+        outcome.stuck = stuck
+        outcome.applied = [item for _, item in applied]
         return refusals
 
     async def _deduplicate(
@@ -243,7 +250,7 @@ class BatchProcessor:
         spec: ConsumerSpec,
         admitted: Sequence[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
-        taken: Taken,
+        outcome: BatchOutcome,
     ) -> list[tuple[int, Incoming]]:
         unique: dict[tuple[str, str], tuple[int, Incoming]] = {}
         for index, item in admitted:
@@ -275,7 +282,7 @@ class BatchProcessor:
             elif index == first and (known is None or item.replay_of == "parked"):
                 fresh.append((index, item))
             else:
-                taken.skip("duplicate")
+                outcome.skip("duplicate")
         return fresh
 
     def _split_at_refusal(
@@ -284,7 +291,9 @@ class BatchProcessor:
         fresh: list[tuple[int, Incoming]],
         refusals: dict[int, Refusal],
     ) -> None:
-        """The handler saw followers of an event that it refused: they must not have been applied."""
+        """Raise ``_Split`` where the handler got events of a subject together with an earlier one that it refused: the later
+        ones must not be applied.
+        """
         broken: dict[tuple[str, str], int] = {}
         for index, item in fresh:
             subject = (item.event.source, item.event.subject)
@@ -295,14 +304,14 @@ class BatchProcessor:
             if refusal is not None and (refusal.park or ordered):
                 broken[subject] = index
 
-    async def _forget(
+    async def _remove_dead_from_inbox(
         self,
         tx: AsyncConnection,
         spec: ConsumerSpec,
         items: "Sequence[Incoming | Stuck]",
         refusals: Mapping[int, Refusal],
     ) -> None:
-        """A dead event leaves no trace in the inbox: else a forger could use up the id of an honest one."""
+        """Remove dead events from the inbox. Otherwise a forged event could block the id of an authentic one."""
         dead = [
             item
             for index, refusal in refusals.items()
@@ -346,36 +355,38 @@ class BatchProcessor:
     def read(
         self, spec: ConsumerSpec, value: bytes, *, bytes_max: int = MESSAGE_BYTES_MAX
     ) -> Incoming | Refusal:
-        """A message that did not come from Kafka, decoded as if it had; or why it is none. It may have ``bytes_max``
-        bytes.
+        """Decode a message that did not come from Kafka. It may have at most ``bytes_max`` bytes. Returns the refusal where
+        it cannot be decoded or authenticated.
         """
-        item = self._decode(spec, _Handed(spec.topic.name, value), bytes_max=bytes_max)
+        item = self._decode(spec, _OfferedMessage(spec.topic.name, value), bytes_max=bytes_max)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail)
         return replace(item, replay_of=OFFERED)
 
     async def offer(self, tx: AsyncConnection, spec: ConsumerSpec, incoming: Incoming) -> Refusal | None:
-        """Take in what ``read`` answered, in the caller's transaction, by the same path as messages of Kafka.
+        """Apply an event from ``read`` in the caller's transaction, by the same path as messages from Kafka.
 
-        Answers None when it was applied or turned out to be without effect. Otherwise the reason, and the caller rolls
-        back: nothing is kept of what its sender is told of.
+        Returns None where it was applied or had no effect. Otherwise it returns the reason, and the caller must roll back:
+        a refused event is reported to its sender and not stored.
         """
-        refusals = await self._in_transaction(tx, spec, [incoming], Taken())
+        refusals = await self._in_transaction(tx, spec, [incoming], BatchOutcome())
         refusal = refusals.get(0)
         after_commit(tx, EVENTS.labels(spec.name, "offered").inc)
         return refusal
 
     async def replay(self, tx: AsyncConnection, spec: ConsumerSpec, entry: Stuck) -> Refusal | None:
-        """Send a stuck message through the same path again, in the caller's transaction.
+        """Apply a stuck message again by the same path, in the caller's transaction.
 
-        Answers None when it was applied or turned out to be without effect, else why it is stuck still.
+        Returns None where it was applied or had no effect, else the reason why it is still stuck.
         """
         if entry.reason in CUT_REASONS:
             return Refusal(RefusalCode(entry.reason), entry.detail, park=entry.state == "parked")
         item = self._decode(spec, entry)
         if isinstance(item, Stuck):
             return Refusal(RefusalCode(item.reason), item.detail, park=item.state == "parked")
-        refusals = await self._in_transaction(tx, spec, [replace(item, replay_of=entry.state)], Taken())
+        refusals = await self._in_transaction(
+            tx, spec, [replace(item, replay_of=entry.state)], BatchOutcome()
+        )
         refusal = refusals.get(0)
         EVENTS.labels(spec.name, "replayed" if refusal is None else "replay_refused").inc()
         return refusal

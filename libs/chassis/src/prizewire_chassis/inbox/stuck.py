@@ -17,14 +17,14 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.decode import EventRefused
 
 KEPT_BYTES_MAX = 64 * 1024
-"""What is kept of a message that is too large; Kafka holds the whole of it for as long as its topic keeps messages."""
+"""How many bytes are stored of a message that is too large. Kafka has the whole message for as long as its topic keeps it."""
 CUT_REASONS = frozenset({str(RefusalCode.MESSAGE_TOO_LARGE), str(RefusalCode.BATCH_UNREADABLE)})
-"""With these only the beginning is kept, so that the message cannot be judged anew."""
+"""For these reasons only the beginning is stored, so that the message cannot be replayed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """One message that was not applied; ``value`` is the message as it came."""
+    """One message that was not applied. ``value`` is the message as it arrived."""
 
     consumer: str
     topic: str
@@ -45,7 +45,7 @@ class Stuck:
     def of_refused(
         cls, *, consumer: str, topic: str, partition: int, offset: int, value: bytes, refused: EventRefused
     ) -> "Stuck":
-        """A dead message that could not even be decoded or authenticated."""
+        """A dead message that could not be decoded or authenticated."""
         return cls(
             consumer=consumer,
             topic=topic,
@@ -65,7 +65,7 @@ class Stuck:
 
 
 def _cut(entry: Stuck) -> Stuck:
-    """The entry as it is stored."""
+    """The entry as it is stored: with the beginning of its message only, where the reason is in ``CUT_REASONS``."""
     if entry.reason not in CUT_REASONS:
         return entry
     digest = hashlib.sha256(entry.value).hexdigest()
@@ -74,16 +74,16 @@ def _cut(entry: Stuck) -> Stuck:
     return replace(entry, value=kept, detail=detail)
 
 
-class PlaceTaken(Exception):
-    """Where a message should be kept, another one is parked: the topic was made anew, or the database is a copy."""
+class OffsetOccupied(Exception):
+    """Another message is parked at this offset: the topic was created again, or the database is a copy."""
 
 
 async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: datetime) -> None:
-    """Store messages, each at its place (consumer, topic, partition, offset). The same message delivered again is
-    left alone, unless it was dead and must wait now; another message takes the place of one that is not parked.
+    """Store messages by (consumer, topic, partition, offset). The same message delivered again changes nothing, unless it
+    was dead and is parked now. Another message replaces a stored one that is not parked.
 
     Raises:
-        PlaceTaken: another message is parked there; storing nothing would lose this one.
+        OffsetOccupied: another message is parked there. Without an error this message would be lost.
     """
     entries = [_cut(entry) for entry in entries]
     columns = (*STUCK_COLUMNS[1:], "value")
@@ -95,13 +95,16 @@ async def record_stuck(tx: AsyncConnection, entries: Sequence[Stuck], *, now: da
     await tx.execute(_INSERT, rows)
     taken = (await tx.execute(_TAKEN, rows)).one_or_none()
     if taken is not None:
-        raise PlaceTaken(f"{taken.topic}, partition {taken.partition}, offset {taken.offset}: see {taken.id}")
+        raise OffsetOccupied(
+            f"another message of {taken.topic}, partition {taken.partition}, offset {taken.offset} is parked "
+            f"as stuck event {taken.id}: replay or discard it first"
+        )
 
 
 async def parked_heads(
     tx: AsyncConnection, *, consumer: str, subjects: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
-    """The reason of the oldest parked event of each subject that has one. Locks it against a replay under way."""
+    """The reason of the oldest parked event of each subject that has one. Locks its row, so that no replay runs meanwhile."""
     rows = await fetch(
         tx,
         _HEADS,

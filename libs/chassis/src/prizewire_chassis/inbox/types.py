@@ -1,4 +1,4 @@
-"""What a consumer is, and what it may answer."""
+"""Consumers, incoming events, and what a handler returns."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from prizewire_contracts.topics import Topic
 
 
 class Record(Protocol):
-    """A message as Kafka gives it."""
+    """A Kafka record."""
 
     @property
     def topic(self) -> str:
@@ -27,7 +27,7 @@ class Record(Protocol):
 
     @property
     def offset(self) -> int:
-        """The place in the partition."""
+        """The offset in the partition."""
         ...
 
     @property
@@ -37,9 +37,9 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """How far a consumer has taken in a partition: the offset that comes next, and the SHA-256 of the message before it;
-    None where nothing was taken in since the partition was begun.
+class StoredOffset:
+    """A consumer's stored position in a partition: the next offset, and the SHA-256 of the message before it. The hash is
+    None where no message was processed since the partition was started.
     """
 
     next_offset: int
@@ -47,14 +47,14 @@ class Reached:
 
 
 class Unreadable(bytes):
-    """The value of a record that stands for messages which cannot be read: what Kafka holds of them, and why in
-    ``detail``. No message has this type, whatever its bytes are.
+    """The value of a record that represents messages which cannot be read: the bytes in Kafka, and the reason in
+    ``detail``. A message that can be read never has this type.
     """
 
     detail: str
 
     def __new__(cls, value: bytes, detail: str) -> "Unreadable":
-        """Name the bytes that Kafka holds, and why they cannot be read."""
+        """``value``: the bytes in Kafka. ``detail``: why they cannot be read."""
         made = super().__new__(cls, value)
         made.detail = detail
         return made
@@ -63,8 +63,8 @@ class Unreadable(bytes):
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A well-formed, authentic event. ``raw`` is its JSON, ``hash`` the SHA-256 of its canonical bytes;
-    ``replay_of`` is the state (dead or parked) from which it is sent again, ``OFFERED`` where its sender waits for the
-    answer, None when it comes from Kafka. ``answers_for`` is the person who answers for an event that was offered.
+    ``replay_of`` is the state (dead or parked) from which it is replayed, ``OFFERED`` where its sender waits for the
+    answer, None where it comes from Kafka. ``answers_for`` is the person who is responsible for an offered event.
     """
 
     event: Envelope
@@ -85,7 +85,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A handler's word that an event was not applied. ``park`` makes later events of its subject wait."""
+    """An event was not applied, and why. ``park``: later events of its subject wait for it."""
 
     code: RefusalCode
     detail: str
@@ -93,11 +93,11 @@ class Refusal:
 
 
 OFFERED: Final = "offered"
-"""How an event comes that was handed in by somebody who hears at once what became of it: nothing refused is kept."""
+"""``replay_of`` of an event that did not come from Kafka and whose sender waits for the result. A refusal stores nothing."""
 Admission = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
-"""Says, by index, which events may not come in, such as those that a game server did not sign. It changes nothing."""
+"""Returns refusals by index, such as of events that their source did not sign. It changes nothing."""
 Handler = Callable[[AsyncConnection, Sequence[Incoming]], Awaitable[Mapping[int, Refusal]]]
-"""Applies events inside the batch transaction; answers, by index, those that it refused. It never calls out."""
+"""Applies events inside the batch transaction and returns refusals by index. It makes no network calls."""
 
 
 class VersionRule(StrEnum):
@@ -108,31 +108,31 @@ class VersionRule(StrEnum):
     HIGHEST = "highest"
     """The event carries the full state: ignore older, apply any newer."""
     NONE = "none"
-    """Versions are not looked at."""
+    """Versions are ignored."""
 
 
 def strict(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
-    """Every type of the topic counts, without gaps."""
+    """The version rule under which every event type has consecutive versions."""
     return VersionRule.STRICT
 
 
 def never(event_type: str) -> VersionRule:  # noqa: ARG001 - the signature of a version rule
-    """Versions are not looked at."""
+    """The version rule under which versions are ignored."""
     return VersionRule.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSpec:
-    """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Types outside
-    ``types`` only have their version recorded, and leave no trace at all where versions are not looked at.
+    """One consumer: its name (also its Kafka group), topic, handler and version rule by event type. Of types outside
+    ``types`` only the version is stored, or nothing where versions are ignored.
 
-    ``admit`` is for topics whose events the trust store cannot vouch for. It is asked before anything is looked up or
-    stored under an event's name: what it refuses is dead, parks nothing and leaves no trace in the inbox.
-    ``correlation_of`` says, from source and subject, which correlation id an event belongs to that names none.
-    ``passing`` are the reasons with which an event may be parked for a while as a matter of course.
-    ``overtakes`` says, from the reason of a parked head and a later event's type, that this event does not wait behind
-    it: what the head waits for must come through. ``ready`` answers the ids of parked heads that have what they waited
-    for; they are then sent again. Versions' gaps need neither.
+    ``admit`` is for topics whose events the trust store cannot authenticate. It runs before anything is looked up or stored
+    under an event's id. An event that it refuses is dead, parks nothing and is not in the inbox.
+    ``correlation_of`` derives the correlation id of an event that has none from source and subject.
+    ``passing`` are the reasons for which an event may be parked for a short time in normal operation.
+    ``overtakes`` returns true, for the reason of a parked head and the type of a later event, where that event does not wait
+    behind the head, because the head waits for it. ``ready`` returns the ids of parked heads that no longer have to wait;
+    they are replayed. Gaps in versions need neither of the two.
     """
 
     name: str
@@ -147,17 +147,17 @@ class ConsumerSpec:
     ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]] | None = None
 
     def concerns(self, event_type: str) -> bool:
-        """Whether events of a type are looked at: they are handled, or their versions count. Others leave no trace."""
+        """Whether events of this type are handled, or their versions stored. Nothing is stored of other events."""
         if self.types is None or event_type in self.types:
             return True
         return self.version_rule(event_type) is not VersionRule.NONE
 
     def correlation(self, *, named: str | None, source: str | None, subject: str | None) -> str | None:
-        """The correlation id that an event names, or else the one that it belongs to, where that can be said."""
+        """The correlation id of the event (``named``), else the one that is derived from source and subject, else None."""
         if named is not None or self.correlation_of is None or source is None or subject is None:
             return named
         return self.correlation_of(source, subject)
 
 
 class Stopping(Exception):
-    """The service is shutting down: the batch was not applied and must be delivered again."""
+    """The service is shutting down. The batch was not applied and must be delivered again."""

@@ -1,19 +1,19 @@
-"""Versions of subjects: what is older than the state, what would leave a gap, what waits behind a parked event."""
+"""Versions of subjects: skip older events, park events behind a gap or behind a parked event."""
 
 from collections.abc import Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Conflict, fetch, later
+from prizewire_chassis.inbox.outcome import BatchOutcome
 from prizewire_chassis.inbox.statements import VERSIONS, VERSIONS_UPSERT
 from prizewire_chassis.inbox.stuck import parked_heads
-from prizewire_chassis.inbox.taken import Taken
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 
 
-class Overtaken(Conflict):
-    """Another consumer applied a newer version of a subject meanwhile."""
+class NewerVersionStored(Conflict):
+    """Another consumer stored a newer version of a subject in the meantime."""
 
 
 async def check_versions(
@@ -21,10 +21,10 @@ async def check_versions(
     spec: ConsumerSpec,
     fresh: list[tuple[int, Incoming]],
     refusals: dict[int, Refusal],
-    taken: Taken,
+    outcome: BatchOutcome,
 ) -> tuple[list[tuple[int, Incoming]], dict[tuple[str, str], int]]:
-    """Leave out what waits behind a parked event, what is older than the state, and what would leave a gap. An event under
-    a version that was applied with another event is refused: one of the two is not its producer's.
+    """Leave out events that wait behind a parked one, that are older than the state, or that would leave a gap. An event
+    under a version that was applied with another event is refused: one of the two was not sent by the producer.
     """
     subjects = sorted({(item.event.source, item.event.subject) for _, item in fresh})
     if not subjects:
@@ -58,12 +58,12 @@ async def check_versions(
             continue
         if rule is not VersionRule.NONE and version is not None:
             if version == current or (rule is VersionRule.STRICT and version < current):
-                # Its id was not taken in before, so another event was applied as this version.
+                # The inbox does not hold this event's id, so another event was applied as this version.
                 detail = f"version {version} of this subject was applied with another event, up to {current}"
                 refusals[index] = Refusal(RefusalCode.VERSION_CONFLICT, detail)
                 continue
             if version < current:
-                taken.skip("outdated")
+                outcome.skip("outdated")
                 continue
             if rule is VersionRule.STRICT and version != current + 1:
                 detail = f"version {version} after {current}"
@@ -84,8 +84,8 @@ async def store_versions(
     applied: list[tuple[int, Incoming]],
     versions: Mapping[tuple[str, str], int],
 ) -> None:
-    """Remember the newest version of each subject. Where another consumer has stored a newer one meanwhile, the
-    transaction fails as ``Overtaken``.
+    """Store the newest version of each subject. Where another consumer has stored a newer one in the meantime, the
+    transaction fails with ``NewerVersionStored``.
     """
     reached: dict[tuple[str, str], int] = {}
     for _, item in applied:
@@ -105,5 +105,5 @@ async def store_versions(
             },
             # a subject's first version has no row to lock: two consumers may both have found none
             rows=len(ordered),
-            lost=lambda: Overtaken("a newer version was applied meanwhile"),
+            lost=lambda: NewerVersionStored("another consumer stored a newer version in the meantime"),
         )

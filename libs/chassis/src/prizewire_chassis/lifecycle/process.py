@@ -165,7 +165,7 @@ class _Process:
         self.runtime.health.stopping = True
         self.runtime.processor.stop()
         if self.broker is not None:
-            await asyncio.gather(*(offsets.tell() for offsets in self.offsets))
+            await asyncio.gather(*(offsets.commit() for offsets in self.offsets))
             await self.broker.stop()
         if self.jobs is not None:
             await self.jobs.stop()

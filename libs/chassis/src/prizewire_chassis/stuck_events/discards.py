@@ -1,7 +1,7 @@
-"""Giving up a stuck event for good: a person's decision, with a reason, after which its subject goes on.
+"""Discarding a stuck event for good: a person's decision with a reason. The later events of its subject are then applied.
 
-A discarded event is kept whole, for ever. Its version counts as applied, so that what waits behind it does not wait for
-a gap: a parked event's own version, and a dead event's where its producer signed it and it is the next one.
+The discarded event stays stored. Its version counts as applied, so that the events behind it do not wait for a gap. This
+holds for a parked event, and for a dead event that its producer signed and that has the next version.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from prizewire_contracts.money_events import holds_money
 
 @dataclass(frozen=True, slots=True)
 class DiscardAnswer:
-    """What became of a stuck event that was given up.
+    """The result of discarding a stuck event.
 
     ``holds_money``: money may wait for events of its type, see ``prizewire_contracts.money_events``. ``type``, ``subject``
-    and ``correlation_id`` are those of the event, None where it has none that can be read. ``versions_skipped``: how many
-    versions before it had not arrived, and will be ignored when they do. ``released``: how many were applied behind it.
+    and ``correlation_id`` are those of the event, None where they cannot be read. ``versions_skipped``: how many earlier
+    versions had not arrived; they will be ignored. ``released``: how many events behind it were applied.
     """
 
     state: str
@@ -37,7 +37,7 @@ class DiscardAnswer:
 
 
 class Discards:
-    """Discarding, over HTTP."""
+    """Discards stuck events."""
 
     def __init__(self, *, stuck: StuckEvents, audit: Audit) -> None:
         self._stuck = stuck
@@ -46,8 +46,8 @@ class Discards:
     async def discard(
         self, stuck_id: int, *, actor: str, reason: str, may_hold_money: bool, record: ReplayRecorder
     ) -> DiscardAnswer:
-        """Give up one event, audited in the same transaction, and then apply what waited behind it. ``record`` writes
-        down each of those. ``may_hold_money``: the caller may give up what money waits for.
+        """Discard one event with an audit record in the same transaction, then apply the events that waited behind it.
+        ``record`` records each of those. ``may_hold_money``: the caller may discard events that money may wait for.
 
         Raises:
             NotReplayable: ``not_found``, ``already_replayed``, ``already_discarded``, ``not_head`` or ``admin_needed``.
@@ -108,8 +108,8 @@ class Discards:
     async def _go_past(
         self, tx: AsyncConnection, row: Row[tuple[object, ...]]
     ) -> tuple[tuple[str, str, str] | None, int]:
-        """Count the event's version as applied. Answers whose followers may go on, and how many versions before it are
-        missing.
+        """Count the event's version as applied. Returns the (consumer, source, subject) whose parked events may be applied
+        now, and how many earlier versions are missing.
         """
         spec = self._stuck.specs.get(row.consumer)
         if spec is None:

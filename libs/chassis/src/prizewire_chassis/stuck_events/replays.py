@@ -16,12 +16,12 @@ from prizewire_chassis.logging import get_logger
 from prizewire_chassis.metrics import STUCK
 
 ID_MAX = 2**63 - 1
-"""Ids are bigints."""
+"""The largest id of a stuck event (bigint)."""
 _log = get_logger(__name__)
 
 
 class StuckState(StrEnum):
-    """What became of a message that was not applied."""
+    """The states of a message that was not applied."""
 
     DEAD = "dead"
     PARKED = "parked"
@@ -42,7 +42,7 @@ class NotReplayable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplayAnswer:
-    """What became of a replay: ``state`` after it, why it is stuck still, and how many followers were released."""
+    """The result of a replay: the ``state`` after it, why the event is still stuck, and how many followers were applied."""
 
     state: str
     reason: str | None
@@ -51,15 +51,15 @@ class ReplayAnswer:
 
 
 ReplayRecorder = Callable[[AsyncConnection, int, ReplayAnswer], Awaitable[None]]
-"""Writes down, in the replay's own transaction, that a stuck event (by its id) was sent again, and how it ended."""
+"""Records, in the replay's own transaction, that a stuck event (by its id) was replayed, and the result."""
 
 
 async def _unrecorded(tx: AsyncConnection, stuck_id: int, answer: ReplayAnswer) -> None:
-    """The service's own releases are no act of a person."""
+    """Record nothing: the service's own replays are not actions of a person."""
 
 
 class StuckEvents:
-    """Listing and replaying, over HTTP and by the job that releases what no longer needs to wait."""
+    """Listing and replaying, over HTTP and by the job that replays parked events that no longer have to wait."""
 
     def __init__(
         self, *, db: Database, processor: BatchProcessor, specs: Sequence[ConsumerSpec], clock: Clock
@@ -98,11 +98,11 @@ class StuckEvents:
     async def replay(
         self, stuck_id: int, *, actor: str, record: ReplayRecorder = _unrecorded
     ) -> ReplayAnswer:
-        """Send one through the consumer's path again, then those that waited behind it. Each is a transaction of its own,
-        in which ``record`` is called: what is not recorded was not done.
+        """Replay one stuck event by its consumer, then those that waited behind it. Each is a transaction of its own, in
+        which ``record`` is called, so that no replay is without its record.
 
         Raises:
-            NotReplayable: see there.
+            NotReplayable: with the reason as its code.
         """
         if stuck_id > ID_MAX:
             raise NotReplayable("not_found")
@@ -114,8 +114,8 @@ class StuckEvents:
     async def release_behind(
         self, key: tuple[str, str, str], *, actor: str, record: ReplayRecorder = _unrecorded
     ) -> int:
-        """Send the parked events of a (consumer, source, subject) again, in their order, up to the first that is
-        refused. Answers how many were applied.
+        """Replay the parked events of a (consumer, source, subject) in their order, up to the first that is refused.
+        Returns how many were applied.
         """
         released = 0
         while (head := await self._head(key)) is not None:
@@ -126,8 +126,8 @@ class StuckEvents:
         return released
 
     async def release(self) -> bool:
-        """Replay parked heads that no longer need to wait: a filled gap, a subject whose head went on, or what their
-        consumer says is ready.
+        """Replay parked heads that no longer have to wait: their gap is filled, the head before them was applied, or their
+        consumer reports them ready. Returns whether one was applied.
         """
         async with self.db.transaction() as tx:
             rows = [(row.id, row.consumer) for row in await tx.execute(_RELEASABLE)]
@@ -144,7 +144,7 @@ class StuckEvents:
             try:
                 answer = await self.replay(head, actor="system:release")
             except NotReplayable as gone:
-                _log.info("somebody else was faster", stuck_id=head, code=gone.code)
+                _log.info("already replayed", stuck_id=head, code=gone.code)
                 continue
             moved = moved or answer.state == "replayed"
         return moved

@@ -1,4 +1,4 @@
-"""What became of a batch, told in metrics and logs once it is committed."""
+"""The outcome of a batch, and its metrics and log lines after the commit."""
 
 import logging
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ _log = get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Taken:
-    """The events that were applied, the messages that got stuck, and how many had no effect, by reason."""
+class BatchOutcome:
+    """The events that were applied, the messages that are stuck, and the number of events without effect by reason."""
 
     applied: list[Incoming] = field(default_factory=list)
     stuck: list[Stuck] = field(default_factory=list)
@@ -24,15 +24,15 @@ class Taken:
         self.without_effect[reason] = self.without_effect.get(reason, 0) + 1
 
 
-def tell(spec: ConsumerSpec, taken: Taken) -> None:
-    """Count every event, and write a line for each that was applied (INFO) or got stuck (WARNING), with its
-    correlation id: the logs of all services then tell the way of a match.
+def report_outcome(spec: ConsumerSpec, outcome: BatchOutcome) -> None:
+    """Count every event, and log each that was applied (INFO) or is stuck (WARNING) with its correlation id, so that the
+    logs of all services can be searched for it.
     """
-    EVENTS.labels(spec.name, "applied").inc(len(taken.applied))
-    for reason, count in taken.without_effect.items():
+    EVENTS.labels(spec.name, "applied").inc(len(outcome.applied))
+    for reason, count in outcome.without_effect.items():
         EVENTS.labels(spec.name, reason).inc(count)
     if logging.getLogger(__name__).isEnabledFor(logging.INFO):
-        for item in taken.applied:
+        for item in outcome.applied:
             _log.info(
                 "event applied",
                 consumer=spec.name,
@@ -43,7 +43,7 @@ def tell(spec: ConsumerSpec, taken: Taken) -> None:
                     named=item.event.correlationid, source=item.event.source, subject=item.event.subject
                 ),
             )
-    for entry in taken.stuck:
+    for entry in outcome.stuck:
         EVENTS.labels(spec.name, entry.state).inc()
         REFUSED.labels(spec.name, entry.state, entry.reason).inc()
         _log.warning(
