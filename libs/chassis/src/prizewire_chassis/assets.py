@@ -1,4 +1,4 @@
-"""The assets that a service counts in, held to what they were when its first amount was written."""
+"""The assets of a service. Their decimals never change after the first amount was stored."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ from prizewire_money import AssetRegistry, MoneyError
 
 
 def amount_sql(amount: str, asset: str) -> str:
-    """SQL of an amount as people read it, such as ``229.43 USDC``, from SQL of its minor units and of its asset's code.
+    """SQL of an amount for people, such as ``229.43 USDC``, from SQL of its minor units and of its asset's code.
     An asset that the database does not know has minor units only.
     """
     return (

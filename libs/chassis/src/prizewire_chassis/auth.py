@@ -107,7 +107,7 @@ class TokenReader:
             raise ValueError("its key (kid) is unknown to this service")
         if header.get("alg") != found.algorithm:
             raise ValueError("its algorithm (alg) is not the one of its key")
-        if not found.is_good_at(time.time()):
+        if not found.is_valid_at(time.time()):
             raise ValueError("its key is not valid at this time")
         return found.key, found.algorithm
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 
 class Health:
-    """Live as long as the process answers; ready when it has started, is not stopping, and its probes pass."""
+    """A process is live while it answers. It is ready when it has started, is not stopping, and its probes pass."""
 
     def __init__(self) -> None:
         self.started = False
@@ -12,7 +12,7 @@ class Health:
         self._probes: dict[str, Callable[[], Awaitable[None]]] = {}
 
     def add(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
-        """``probe`` raises when its part is not ready."""
+        """Add a probe, which raises when its part of the service is not ready."""
         self._probes[name] = probe
 
     async def failing(self) -> dict[str, str]:

@@ -58,8 +58,8 @@ async def idempotent(
 ) -> Answer:
     """Do ``work`` once for this actor, route and key, and store its answer beside its effect.
 
-    ``body`` is the request's JSON; ``work`` gets the id that follows from actor, route and key, and answers
-    (status, JSON). A concurrent call with the same key waits for the first. Keys never expire. When ``work``
+    ``body`` is the request's JSON. ``work`` gets the id that follows from actor, route and key, and returns
+    (status, JSON). A concurrent call with the same key waits for the first. Keys never expire. Where ``work``
     raises, nothing is stored.
 
     Raises:

@@ -24,21 +24,21 @@ from prizewire_chassis.metrics import TOKEN_KEY_READS, TOKEN_KEYS
 ALGORITHMS: Final = ("EdDSA", "RS256")
 RSA_BITS_MIN: Final = 2048
 FRESH_S: Final = 300.0
-"""Keys of a URL that are older are fetched again, while the old ones still serve."""
+"""Older keys of a URL are fetched again. The old ones are used until then."""
 KEPT_S: Final = 3600.0
-"""Keys of a URL that could not be fetched again for so long are believed no more."""
+"""Keys of a URL that could not be fetched for so long are not used any more."""
 PAUSE_S: Final = 10.0
-"""The least time between two requests to a URL, however many tokens name a key that is not known."""
+"""The minimum time between two requests to a URL, also where many tokens name unknown keys."""
 FETCH_TIMEOUT_S: Final = 5.0
 _log = get_logger(__name__)
 
 
 class TokenKeysMalformed(Exception):
-    """A JWKS is not what it should be. The message is a sentence that names no key."""
+    """A JWKS is malformed or has no usable key. The message is a sentence without any key."""
 
 
 class TokenKeysUnavailable(Exception):
-    """Nobody can say now which keys are good: the URL has not answered for too long, or not yet."""
+    """The keys are not known now: the URL has not answered for too long, or not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +50,20 @@ class TokenKey:
     not_before: float | None = None
     not_after: float | None = None
 
-    def is_good_at(self, moment: float) -> bool:
-        """Whether the key counts at a moment (seconds since the epoch)."""
+    def is_valid_at(self, moment: float) -> bool:
+        """Whether the key is valid at a time (seconds since the epoch)."""
         begun = self.not_before is None or self.not_before <= moment
         return begun and (self.not_after is None or moment < self.not_after)
 
 
 class KeySource(Protocol):
-    """Where the public keys come from."""
+    """A source of public keys."""
 
     async def find(self, kid: str) -> TokenKey | None:
         """The key of that id, None where there is none.
 
         Raises:
-            TokenKeysUnavailable: nobody can say now.
+            TokenKeysUnavailable: the keys are not known now.
         """
         ...
 
@@ -114,9 +114,7 @@ def _usable(entry: dict[str, Any]) -> TokenKey | None:
 
 
 class FileKeys:
-    """``KeySource`` over a mounted file. It is read again when it changes; while what stands there cannot be read, the
-    keys of before serve.
-    """
+    """``KeySource`` over a mounted file. It is read again when it changes. While it cannot be read, the former keys are used."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
@@ -139,7 +137,7 @@ class FileKeys:
         return self._keys.get(kid)
 
     def _mark(self) -> tuple[int, int, int] | None:
-        """What changes with the file's content; None where there is none. A mounted secret is replaced by a link."""
+        """A value that changes with the file; None where there is no file. A mounted secret changes by its symbolic link."""
         try:
             found = self._path.stat()
         except OSError:
@@ -159,7 +157,9 @@ class FileKeys:
             self._keys = self._read()
         except TokenKeysMalformed as error:
             TOKEN_KEY_READS.labels("failed").inc()
-            _log.error("token keys not read, the former serve", file=self._path.name, error=str(error))
+            _log.error(
+                "token keys not read; the former keys are used", file=self._path.name, error=str(error)
+            )
             return
         TOKEN_KEY_READS.labels("read").inc()
         TOKEN_KEYS.set(len(self._keys))
@@ -167,8 +167,8 @@ class FileKeys:
 
 
 class UrlKeys:
-    """``KeySource`` over a URL: one request at a time, in a thread, at least ``PAUSE_S`` apart. Only a token that names a
-    key that is not known waits for it.
+    """``KeySource`` over a URL. It sends one request at a time in a thread, at least ``PAUSE_S`` apart. Only a token with an
+    unknown key waits for the answer.
     """
 
     def __init__(self, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -194,7 +194,7 @@ class UrlKeys:
         return float("inf") if self._fetched_at is None else now - self._fetched_at
 
     def _begin(self, now: float) -> None:
-        """Fetch, unless that is under way or was tried just now."""
+        """Start to fetch, unless a request is running or was sent less than ``PAUSE_S`` ago."""
         if self._fetching is not None or (self._tried_at is not None and now - self._tried_at < PAUSE_S):
             return
         self._tried_at = now

@@ -6,7 +6,7 @@ from prizewire_contracts.trust import MessageKey, TrustStore
 
 
 class UnsafeKeyFile(Exception):
-    """A key file can be read by others or is not there, or a key comes by another way. The message says what to do."""
+    """A key file is missing or readable by others, or a key is not given by a file. The message says what to do."""
 
 
 def read_secret(path: Path) -> str:
@@ -28,12 +28,14 @@ def read_secret_of(variable: str, path: Path) -> str:
     """The text of the secret file that an environment variable names.
 
     Raises:
-        UnsafeKeyFile: as ``read_secret``; a name that leads nowhere is not repeated, since it may be the secret itself.
+        UnsafeKeyFile: as ``read_secret``. The message does not repeat the name of a missing file: it may be the secret.
     """
     try:
         path.stat()
     except (OSError, ValueError):
-        raise UnsafeKeyFile(f"{variable} names a file that is not there: give the path of the file") from None
+        raise UnsafeKeyFile(
+            f"{variable} names a file that does not exist: set it to the path of the file"
+        ) from None
     return read_secret(path)
 
 

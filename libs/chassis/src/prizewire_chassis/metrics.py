@@ -1,10 +1,8 @@
-"""The chassis' own metrics. Labels take their values from closed sets: consumer names, outcomes, routes."""
+"""The chassis' own metrics. Label values are of closed sets: consumer names, outcomes, routes."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-EVENTS = Counter(
-    "prizewire_events_total", "Events consumed, by what became of them.", ["consumer", "outcome"]
-)
+EVENTS = Counter("prizewire_events_total", "Events consumed, by outcome.", ["consumer", "outcome"])
 REFUSED = Counter(
     "prizewire_events_refused_total",
     "Messages that were not applied, by whether they are dead or parked and by the stable reason.",
@@ -42,7 +40,7 @@ OFFSETS_WRONG = Counter(
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])
 DISCARDED = Counter(
     "prizewire_stuck_events_discarded_total",
-    "Stuck events that a person gave up, by whether money may wait for them.",
+    "Stuck events that a person discarded, by whether money may wait for them.",
     ["consumer", "holds_money"],
 )
 RELAYED = Counter("prizewire_outbox_published_total", "Events published to Kafka.")
@@ -71,7 +69,7 @@ HTTP_REQUESTS = Counter(
 )
 HTTP_REFUSED = Counter(
     "prizewire_http_refused_total",
-    "Requests and connections refused before any route saw them, by the code of the refusal.",
+    "Requests and connections refused before a route was called, by code.",
     ["code"],
 )
 HTTP_CONNECTIONS = Gauge("prizewire_http_connections", "Open connections of this process's HTTP server.")

@@ -1,4 +1,4 @@
-"""Record batches of Kafka, read within bounds.
+"""Record batches of Kafka, read within limits of size.
 
 aiokafka unpacks a batch to whatever size its sender chose, and raises out of ``getmany`` what it cannot read. So one small
 message could take all memory, or stop a consumer on all its partitions; what the same call had already taken from other
@@ -22,9 +22,9 @@ from prizewire_chassis.inbox.types import Unreadable
 from prizewire_chassis.logging import get_logger
 
 UNPACKED_BYTES_MAX = 16 * 1024 * 1024
-"""What one batch may unpack to. An honest batch of the largest size that Kafka takes by default unpacks to less."""
+"""The largest size of an unpacked batch, in bytes. A batch of our producers of Kafka's largest default size is smaller."""
 RECORDS_MAX = 20_000
-"""How many records one batch may hold: each becomes a row if it is refused."""
+"""How many records one batch may hold. Each refused record becomes a row."""
 _FIRST_TRY_BYTES = 64 * 1024
 _GROWTH = 16
 _FRAME = struct.Struct(">qi")
@@ -132,7 +132,7 @@ def _into(decompress_into: Callable[..., int], data: memoryview, bytes_max: int)
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """The record that stands for what cannot be read of a batch."""
+    """The record that represents the unreadable part of a batch."""
 
     offset: int
     value: Unreadable
@@ -169,7 +169,7 @@ class Batch:
             self.actual_crc = calc_crc32c(raw[_CRC_FROM:].tobytes())
 
     def validate_crc(self) -> bool:
-        """``Batches`` has judged the checksum already."""
+        """True: ``Batches`` has checked the checksum already."""
         return True
 
     def __iter__(self) -> "Iterator[object]":
@@ -182,7 +182,7 @@ class Batch:
             for record in self._records():
                 reached = record.offset + 1
                 yield record
-        except Exception as error:  # noqa: BLE001 - nothing that a batch holds may stop its partition
+        except Exception as error:  # noqa: BLE001 - the content of a batch must not block its partition
             self._used(UNPACKED_BYTES_MAX)
             codec = _CODECS.get(self._attributes & _CODEC, str(self._attributes & _CODEC))
             detail = (
@@ -225,7 +225,7 @@ class Batches:
         self._next: Batch | None = None
 
     def size_in_bytes(self) -> int:
-        """How many bytes were not read yet; aiokafka asks when there is no whole batch."""
+        """How many bytes were not read yet. aiokafka calls it where there is no complete batch."""
         return len(self._rest)
 
     def has_next(self) -> bool:

@@ -1,4 +1,4 @@
-"""Repeated log lines of libraries: the first of a kind at once, then one in a while that says how many it stands for."""
+"""Limits repeated log lines of libraries: the first of a kind is written at once, then one every 30 s with their number."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ Kind = tuple[str, int, str, str]
 
 @dataclass(slots=True)
 class _Seen:
-    """A kind of line: when one was last written, and what was held back since."""
+    """A kind of line: when one was last written, and how many were held back since."""
 
     written_at_s: float
     held: int = 0
@@ -30,10 +30,11 @@ class _Seen:
 
 
 class Repeats:
-    """Decides which lines are written. Each of them stands for itself and for ``repeated`` more, so that the sum over what
-    was written is the number of all lines. Not thread-safe.
+    """Decides which lines are written. Each written line counts for itself and for ``repeated`` more, so that their sum is the
+    number of all lines. Not thread-safe.
 
-    ``libraries`` are loggers under our own names that libraries write to. Our own lines and those for debugging pass.
+    ``libraries`` are loggers with names of this repository that libraries write to. Our own lines and DEBUG lines are all
+    written.
     """
 
     def __init__(self, *, libraries: frozenset[str] = frozenset(), window_s: float = WINDOW_S) -> None:
@@ -47,7 +48,7 @@ class Repeats:
         return any(seen.held for seen in self._seen.values())
 
     def take(self, record: logging.LogRecord, *, now_s: float) -> logging.LogRecord | None:
-        """The record, where it is to be written now."""
+        """The record, where it is to be written now; None where it is held back."""
         if not self._limited(record):
             return record
         kind = self._kind(record)
@@ -95,7 +96,7 @@ class Repeats:
 
 
 class SummingHandler(logging.StreamHandler[TextIO]):
-    """Writes what ``Repeats`` lets pass, and from a thread of its own what became due though nobody logged since."""
+    """Writes the lines that ``Repeats`` returns, and, from a timer's thread, the held ones that are due."""
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class SummingHandler(logging.StreamHandler[TextIO]):
             self._look_later()
 
     def close(self) -> None:
-        """Write what is still held back, and end."""
+        """Write the lines that are still held back, and end."""
         with self._locked():
             if self._timer is not None:
                 self._timer.cancel()
@@ -129,7 +130,7 @@ class SummingHandler(logging.StreamHandler[TextIO]):
         super().close()
 
     def write_due(self) -> None:
-        """Write what was held back and is due by now."""
+        """Write the held lines that are due."""
         with self._locked():
             self._timer = None
             self._write_due(now_s=self._clock())

@@ -1,4 +1,4 @@
-"""What every service reads from its environment."""
+"""The settings of every service, read from its environment."""
 
 import os
 import re
@@ -14,16 +14,16 @@ from prizewire_chassis.keys import UnsafeKeyFile, read_secret_of
 from prizewire_money import AssetRegistry
 
 BY_FILE_ONLY: Final[JsonDict] = {"by_file_only": True}
-"""``json_schema_extra`` of a secret that is a key: an environment is seen by every child process and crash report."""
+"""``json_schema_extra`` of a secret that is a key: child processes and crash reports can read the environment."""
 _OF_KEYS = re.compile(r"(key|secret|secrets)_file")
 
 
 class ConfigurationError(Exception):
-    """The service must not start like this. The message is a sentence for the operator."""
+    """The service cannot start with these settings. The message is a sentence for the operator."""
 
 
 class NotMigrated(Exception):
-    """The service's database is there, and its migrations were not run yet. The message is a sentence for the operator."""
+    """The database exists, but its migrations were not run. The message is a sentence for the operator."""
 
 
 class ServiceSettings(BaseSettings):
@@ -84,10 +84,10 @@ class ServiceSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_secrets(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Put in what stands in files.
+        """Read the secrets that are given by files.
 
         Raises:
-            UnsafeKeyFile: a key stands in the environment, a secret comes both ways, or its file is not usable.
+            UnsafeKeyFile: a key is in the environment, a secret is given twice, or its file is not usable.
         """
         given = {name.upper(): text for name, text in os.environ.items() if text}
         for name in cls.model_fields:
@@ -110,13 +110,13 @@ class ServiceSettings(BaseSettings):
 
 def _not_in_environment(variable: str) -> str:
     return (
-        f"{variable} is a key and does not belong into the environment: unset it, put the key into a file of mode 0600, "
+        f"{variable} is a key and must not be in the environment: unset it, put the key into a file of mode 0600, "
         f"and name that in {variable}_FILE"
     )
 
 
 class ApiSettings(ServiceSettings):
-    """What a service with an HTTP interface for people reads beside: the public keys of access tokens."""
+    """The further settings of a service with an HTTP interface for people: the public keys of access tokens."""
 
     jwt_jwks_file: Path | None = Field(
         None,

@@ -35,7 +35,7 @@ TRUSTED_USES = {
 
 @dataclass(frozen=True, slots=True)
 class FakeRecord:
-    """A Kafka record, as far as the inbox looks at it."""
+    """A Kafka record with the attributes that the inbox reads."""
 
     topic: str
     partition: int
@@ -45,10 +45,10 @@ class FakeRecord:
 
 @contextmanager
 def heard_statements(db: Database, hear: Callable[[str], None]) -> Iterator[None]:
-    """Tell ``hear`` of each statement before it is sent, but for those that begin and end transactions. What it raises is
-    raised there.
+    """Call ``hear`` with each statement before it is sent, except those that begin and end transactions. Its errors are
+    raised where the statement is sent.
     """
-    ask = Transaction._ask  # noqa: SLF001 - the one way past SQLAlchemy
+    ask = Transaction._ask  # noqa: SLF001 - the only path that does not use SQLAlchemy
 
     async def heard(tx: Transaction, statement: str, values: Sequence[Any]) -> list[Row]:
         hear(statement)
@@ -165,7 +165,7 @@ def event_bytes(
 
 
 def hold_to_model(raw: dict[str, Any]) -> dict[str, Any]:
-    """The event, once its payload has been found to be exactly what its model makes of it: names, forms, defaults.
+    """The event, after a check that its model serializes to exactly its payload: names, forms, defaults.
 
     Raises:
         AssertionError: it is not.

@@ -105,7 +105,7 @@ async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
         await tx.execute(text("DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)"))
     async with db.transaction() as tx:
         [breach] = await check.run(tx)
-    assert breach.endswith("of the outbox was not published, and is missing")
+    assert breach.endswith("of the outbox was not published, and its row is missing")
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ async def test_a_message_that_breaks_the_decoder_is_dead(db, processor, make_spe
 async def test_logs_tell_what_became_of_each_event(db, processor, make_spec, outbox):
     """A line for each event, applied or stuck, with its correlation id."""
     event = held(outbox, uuid4(), 1)
-    logging.getLogger("prizewire_chassis.inbox.taken").setLevel(logging.INFO)
+    logging.getLogger("prizewire_chassis.inbox.outcome").setLevel(logging.INFO)
     with capture_logs() as lines:
         await processor.process(make_spec(), records(event, b"{", topic=TOPIC))
     told = [(line["event"], line["log_level"], line["correlation_id"]) for line in lines]

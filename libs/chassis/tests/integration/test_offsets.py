@@ -196,7 +196,7 @@ async def test_a_consumer_that_cannot_begin_is_not_ready_and_begins_later(
 ):
     """Whatever raises: its partitions are paused meanwhile, and readiness names it."""
     events = await send(1)
-    reached, asked, broken = processor.reached, [], [True]
+    reached, asked, broken = processor.stored_offsets, [], [True]
 
     async def unforeseen(*args: object) -> dict[int, StoredOffset]:
         asked.append(args)

@@ -140,7 +140,7 @@ def start(kind: type[ServiceSettings]) -> int:
         ("CHAIN_SECRET", "hush-hush", "name that in CHAIN_SECRET_FILE"),
         ("chain_secret", "hush-hush", "name that in CHAIN_SECRET_FILE"),
         ("MESSAGE_KEY", "hush-hush", "name that in MESSAGE_KEY_FILE"),
-        ("CHAIN_SECRET_FILE", "hush-hush", "CHAIN_SECRET_FILE names a file that is not there"),
+        ("CHAIN_SECRET_FILE", "hush-hush", "CHAIN_SECRET_FILE names a file that does not exist"),
         ("CHAIN_SECRET_FILE", "OPEN", "chmod 600"),
         ("CHAIN_SECRET_FILE", "", "the setting CHAIN_SECRET_FILE is wrong: Field required"),
     ],

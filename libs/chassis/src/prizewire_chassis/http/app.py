@@ -33,10 +33,10 @@ from prizewire_chassis.problems import Problem
 from prizewire_contracts.codes import RefusalCode
 
 BODY_BYTES_MAX = 1_000_000
-"""What a route takes that does not say otherwise (``request_max_body_size``)."""
+"""The size limit of a body, in bytes, of routes without ``request_max_body_size``."""
 _DATA_EXCEPTION = "22"
-"""SQLSTATE class of values that cannot be: a NUL in a text, a number out of its type's range (PostgreSQL, appendix A;
-asyncpg says the same of what it cannot encode).
+"""SQLSTATE class of invalid values, such as a NUL in a text or a number out of range (PostgreSQL, appendix A). asyncpg
+raises it as well for values that it cannot encode.
 """
 _NUMERIC_OUT_OF_RANGE = "22003"
 _DISK_FULL = "53100"
@@ -126,7 +126,7 @@ def build_app(
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig | None:
-    """Browsers of these origins may call with a token, and read what tells them how to go on."""
+    """Browser pages of these origins may call with a token, and read the headers about retries and limits."""
     if not origins:
         return None
     return CORSConfig(
@@ -212,20 +212,21 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[d
     state = sqlstate(error) or ""
     if state == _DISK_FULL:
         _log.error("the database's disk is full", path=request.url.path)
-        detail = "the service's database has no room left to write; sending again helps once somebody has made room"
+        detail = "the disk of the service's database is full; send the same request again once there is room"
         return _render(request, Problem(status=503, code="storage_full", detail=detail))
     if is_transient(error):
-        _log.warning("request failed for now", path=request.url.path, error=repr(error))
-        detail = "the service cannot reach its database just now; the same request may be sent again"
+        _log.warning("request failed by a transient error", path=request.url.path, error=repr(error))
+        detail = "the service cannot reach its database now; send the same request again"
         return _render(request, Problem(status=503, code="unavailable", detail=detail))
     if state.startswith(_DATA_EXCEPTION):
-        _log.warning("the database takes no such value", path=request.url.path, sqlstate=state)
+        _log.warning("the database refuses a value of the request", path=request.url.path, sqlstate=state)
         detail = (
-            "the request holds a value that cannot be kept: a character such as NUL, or a number out of range"
+            "the request has a value that cannot be stored: a character such as NUL, or a number out of range"
         )
         code = RefusalCode.NUMBER_OUT_OF_RANGE if state == _NUMERIC_OUT_OF_RANGE else "invalid_request"
         return _render(request, Problem(status=400, code=code, detail=detail))
     _log.error("request failed", path=request.url.path, exc_info=error)
     return _render(
-        request, Problem(status=500, code="internal_error", detail="something is wrong on our side")
+        request,
+        Problem(status=500, code="internal_error", detail="the service failed, and logged the failure"),
     )

@@ -29,7 +29,7 @@ _PARAMETERS: Final[Mapping[tuple[str, str], tuple[str, Mapping[str, Any]]]] = {
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
     ),
 }
-"""What parameters mean that are the same everywhere: description and schema by place and name."""
+"""Description and schema of the parameters that all services share, by location and name."""
 _PROBLEM: Final[Mapping[str, Any]] = {
     "title": "Problem",
     "description": "Why a request was not done (RFC 9457). `code` is stable: programs go by it, people by `detail`.",

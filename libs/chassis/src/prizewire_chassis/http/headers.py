@@ -1,4 +1,4 @@
-"""Headers that every answer carries, refusals of unknown paths included."""
+"""Headers of every answer, also of those to unknown paths."""
 
 import re
 from typing import Final
@@ -24,7 +24,7 @@ def request_id_of(scope: Scope) -> str:
 
 
 async def add_headers(message: Message, scope: Scope) -> None:
-    """Litestar's ``before_send``: no cache keeps an answer, no browser guesses its type, and its request has a name."""
+    """Litestar's ``before_send``: the answer is not cached, its media type is not guessed, and it has the request's id."""
     if message["type"] != "http.response.start":
         return
     message.setdefault("headers", [])

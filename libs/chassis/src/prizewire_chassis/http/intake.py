@@ -1,4 +1,4 @@
-"""What no route takes, refused before any route sees it: hostile paths, queries, headers and bodies.
+"""Refuse malformed paths, queries, headers and bodies before a route gets the request.
 
 Each refusal is a 400 with a stable code: ``character_refused``, ``parameter_unknown``, ``parameter_repeated``,
 ``header_repeated``, ``body_not_utf8``, ``body_not_json``, ``json_too_deep``, ``member_repeated`` and
@@ -30,7 +30,7 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.text import is_normal, is_printable, printable
 
 JSON_DEPTH_MAX: Final = 64
-"""No body here is deeper than eight; parsers end with an error of their own at about a thousand."""
+"""The deepest body of any route has eight levels. Parsers raise errors of their own at about a thousand."""
 _SINGLE_HEADERS: Final = (b"idempotency-key", b"authorization", b"content-type", b"x-request-id")
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _QUERY_NAME_LENGTH_MAX: Final = 64
@@ -144,7 +144,7 @@ class Intake:
         self._takes_json: frozenset[tuple[str, str]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request, or pass it on."""
+        """Refuse the request, or pass it to the application."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
@@ -170,7 +170,7 @@ class Intake:
             self._look_at_query(scope, query)
 
     def _look_at_media_type(self, scope: Scope) -> None:
-        """A body without a media type is taken for JSON."""
+        """Refuse a body of another media type. A body without one counts as JSON."""
         given = dict(scope["headers"]).get(b"content-type")
         if given is None:
             return

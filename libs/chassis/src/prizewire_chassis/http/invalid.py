@@ -1,4 +1,4 @@
-"""What Litestar and pydantic say of a request that does not fit its route, in words that its sender knows."""
+"""Errors of Litestar and pydantic about a request, in the terms of its sender."""
 
 import re
 from enum import Enum

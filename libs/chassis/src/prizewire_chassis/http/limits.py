@@ -1,8 +1,8 @@
 """How many requests one caller or one address may send in a minute, and how often a token may be refused.
 
-Counts are of this process and of a fixed window of a minute: with n replicas the limits are up to n times as high, and
-around the turn of a minute up to twice. The number of names that are counted is bounded; what comes after that many is
-counted together, so that somebody with many addresses fills no memory.
+Each process counts for itself in fixed windows of a minute. With n replicas the limits are up to n times as high, and in
+two windows together up to twice. The number of counted names is bounded. All further names share one count, so that a
+caller with many addresses cannot fill the memory.
 """
 
 import time
@@ -26,7 +26,7 @@ _STATE: Final = "rate_limit"
 
 
 class Window:
-    """Counts by name in the minute that runs. ``name`` is the policy's name in headers, ``most`` its limit."""
+    """Counts by name in the current minute. ``name`` is the policy's name in headers, ``most`` its limit."""
 
     def __init__(self, *, name: str, most: int, now: Callable[[], float] = time.monotonic) -> None:
         self.name = name
@@ -36,14 +36,14 @@ class Window:
         self._counts: dict[str, int] = {}
 
     def hit(self, who: str) -> int:
-        """Count one more, and answer how many there were with it."""
+        """Count one more, and return the count."""
         self._turn()
         key = who if who in self._counts or len(self._counts) < NAMES_MAX else _OTHERS
         self._counts[key] = self._counts.get(key, 0) + 1
         return self._counts[key]
 
     def count(self, who: str) -> int:
-        """How many there were."""
+        """The count of a name in the current minute."""
         self._turn()
         full = len(self._counts) >= NAMES_MAX
         return self._counts.get(who, self._counts.get(_OTHERS, 0) if full else 0)
@@ -87,7 +87,7 @@ class Limits:
         )
 
     def take(self, window: Window, who: str, scope: Scope) -> None:
-        """Count a request, and say in the answer what is left.
+        """Count a request, and add the remaining number to the headers of its answer.
 
         Raises:
             Problem: 429 ``rate_limited``.
@@ -97,8 +97,8 @@ class Limits:
             raise _refused(window, who, code="rate_limited", detail=detail)
         scope["state"][_STATE] = window.headers(who)
 
-    def insist_on_good_tokens(self, address: str) -> None:
-        """Refuse an address that sent too many tokens that were refused, before its next token is looked at.
+    def check_refused_tokens(self, address: str) -> None:
+        """Refuse an address with too many refused tokens, before its next token is read.
 
         Raises:
             Problem: 429 ``too_many_bad_tokens``.
@@ -110,7 +110,7 @@ class Limits:
 
 
 def limit_headers(scope: Scope) -> Mapping[str, str]:
-    """What an answer says of the limit that its request was counted under."""
+    """The headers about the limit that the request was counted under."""
     found: Mapping[str, str] = scope.get("state", {}).get(_STATE, {})
     return found
 
@@ -122,7 +122,7 @@ def _refused(window: Window, who: str, *, code: str, detail: str) -> Problem:
 
 
 class LimitedAuthentication(Authentication):
-    """Reads the bearer token within the limits, and takes only subjects that contracts can name."""
+    """Reads the bearer token within the limits. The token's subject must be usable as a name in events."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class LimitedAuthentication(Authentication):
         address = connection.client.host if connection.client is not None else "unknown"
         bears = connection.headers.get("authorization") is not None
         if limits is not None and bears:
-            limits.insist_on_good_tokens(address)
+            limits.check_refused_tokens(address)
         try:
             found = _named(await super().authenticate_request(connection))
         except Problem as problem:
@@ -162,7 +162,7 @@ class LimitedAuthentication(Authentication):
 
 
 def _named(found: AuthenticationResult) -> AuthenticationResult:
-    """The caller. The subject of a person stands in events as a name; that of a machine is a source.
+    """The caller. The subject of a person is used as a name in events; the subject of a machine is a source.
 
     Raises:
         Problem: 401 ``token_invalid``.

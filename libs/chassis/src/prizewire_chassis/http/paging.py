@@ -1,4 +1,4 @@
-"""Cursor paging. A cursor is opaque to callers; earlier systems' ``page`` is turned into an offset."""
+"""Page sizes, and the encoding of cursors, which are opaque to callers."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ def page_limit(limit: int | None) -> int:
 
 
 def encode_cursor(values: list[Any]) -> str:
-    """Wrap the sort key of a page's last row."""
+    """The cursor of a sort key."""
     return base64.urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
 
 
@@ -48,5 +48,5 @@ def decode_cursor(cursor: str | None, *, length: int) -> list[Any] | None:
 
 
 def cursor_invalid() -> Problem:
-    """A cursor that the route did not give."""
+    """The problem of a cursor that does not come from the route."""
     return Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")

@@ -1,4 +1,4 @@
-"""What a service hands in: its part of a lineage."""
+"""The lineage of a correlation id in one service."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from prizewire_chassis.checks import rows_of as rows_of  # noqa: PLC0414 - servi
 
 @dataclass(frozen=True, slots=True)
 class LineageEntry:
-    """One step on the way of a correlation id, as its owner recorded it. ``summary`` and ``detail`` say what was true at
-    ``at``; what is told of the present stands in ``detail`` under ``now``. ``detail`` is JSON.
+    """One step of a correlation id, as its service recorded it. ``summary`` and ``detail`` (JSON) describe the state at
+    ``at``. Facts of the present are in ``detail`` under ``now``.
     """
 
     at: datetime
@@ -26,4 +26,4 @@ class LineageEntry:
 
 
 Lineage = Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]
-"""(transaction, correlation id) → the service's steps, in their order."""
+"""(transaction, correlation id) → the service's steps in order of time."""

@@ -1,4 +1,4 @@
-"""What is wrong with the id in a path that no route takes because the id has another form."""
+"""Explains a 404 where an id in the path has the wrong form for its route."""
 
 from typing import Final
 from uuid import UUID

@@ -35,7 +35,7 @@ class _LimitedProtocol(H11Protocol):
         self.idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Take the connection, or refuse it where there are too many."""
+        """Accept the connection, or refuse it beyond the limit."""
         super().connection_made(transport)
         HTTP_CONNECTIONS.set(len(self.connections))
         if len(self.connections) > self.connections_max and not self._make_room():
@@ -44,13 +44,13 @@ class _LimitedProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection from the count."""
         self._stop()
         super().connection_lost(exc)
         HTTP_CONNECTIONS.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Process the data, and start or stop the timer."""
         if self.transport.is_closing():
             return
         self.idle_since = None
@@ -58,7 +58,7 @@ class _LimitedProtocol(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request."""
+        """Start or stop the timer for the next request."""
         super().on_response_complete()
         if not self.transport.is_closing():
             self._watch()
@@ -99,7 +99,7 @@ class _LimitedProtocol(H11Protocol):
         self._refuse(408, code, detail if headers else "the request's body did not arrive in time")
 
     def _make_room(self) -> bool:
-        """Close the connection that has been idle longest; answers whether there was one."""
+        """Close the connection that has been idle longest. Returns whether there was one."""
         idle = [
             (one.idle_since, id(one), one)
             for one in self.connections
@@ -112,7 +112,7 @@ class _LimitedProtocol(H11Protocol):
         return True
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
-        """Answer where no answer has begun, and close."""
+        """Send an answer, unless one has begun, and close the connection."""
         HTTP_REFUSED.labels(code).inc()
         self._stop()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (

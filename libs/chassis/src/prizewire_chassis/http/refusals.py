@@ -210,7 +210,7 @@ def guards_of(handler: HTTPRouteHandler) -> list[People | Machines]:
 
 
 def _guard_of(handler: HTTPRouteHandler) -> str | None:
-    """Whom the innermost guard lets pass, as a sentence."""
+    """Who may call the route by its innermost guard, as a sentence."""
     guards = guards_of(handler)
     return guards[-1].sentence if guards else None
 

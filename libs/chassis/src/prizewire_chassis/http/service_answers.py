@@ -1,4 +1,4 @@
-"""What the routes answer that each service serves about itself."""
+"""Answers of the routes that each service serves about itself."""
 
 from typing import Annotated, Any
 
@@ -59,7 +59,7 @@ class StuckEventSummary(AnswerModel):
     ]
     reason: Annotated[str, Field(description="A stable code.", examples=["handler_error"])]
     detail: Annotated[str, Field(description="The reason as a sentence.", examples=["KeyError('place')"])]
-    at: Annotated[Moment, Field(description="When it was set aside.")]
+    at: Annotated[Moment, Field(description="When it was stored as dead or parked.")]
 
 
 class StuckEventAnswer(StuckEventSummary):
@@ -81,7 +81,7 @@ class StuckEventAnswer(StuckEventSummary):
 
 
 class ReplayedAnswer(AnswerModel):
-    """What became of a replayed event."""
+    """The result of a replay."""
 
     state: Annotated[str, Field(description="Its state now.", examples=["replayed"])]
     reason: Annotated[str | None, Field(description="Why it is still stuck.", examples=[None])]
@@ -90,7 +90,7 @@ class ReplayedAnswer(AnswerModel):
 
 
 class DiscardedAnswer(AnswerModel):
-    """What became of a discarded event."""
+    """The result of a discard."""
 
     state: Annotated[str, Field(description="Its state now.", examples=["discarded"])]
     type: Annotated[str | None, Field(examples=["prizewire.match.completed.v1"])]

@@ -60,8 +60,8 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
     checks: Sequence[Check],
     audit: Audit,
 ) -> type[Controller]:
-    """The controller under ``/api/services/<service>``. To the service's own checks come those of its parked events,
-    of its outbox and of its audit chain.
+    """The controller under ``/api/services/<service>``. The service's own checks come first, then those of its stuck
+    events, its outbox and its audit chain.
 
     The OpenAPI document is for everybody; all else is for operators and admins.
     """
@@ -130,7 +130,7 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
             "/stuck-events/{stuck_id:int}/discard",
             status_code=200,
             guards=operator,
-            summary="Give up a stuck event for good",
+            summary="Discard a stuck event for good",
             refusals={
                 403: ("forbidden", "admin_needed"),
                 404: ("not_found",),
@@ -140,8 +140,8 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
         async def discard(
             self, stuck_id: FromPath[int], data: JSONBody[DiscardBody], request: Request[Principal, Any, Any]
         ) -> DiscardedAnswer:
-            """The head of its subject only. It stays listed as discarded; what waited behind it is applied at once.
-            Where money may wait for it, or versions before it are missing, this is for admins.
+            """Only the head of a subject can be discarded. It stays listed as discarded, and the events behind it are
+            applied at once. Where money may wait for it, or earlier versions are missing, only an admin may discard it.
             """
             user = request.user
             try:
@@ -181,19 +181,19 @@ def service_controller(  # noqa: C901 - a list of routes, each a function
 
 
 class DiscardBody(BaseModel):
-    """Why a stuck event is given up."""
+    """Why a stuck event is discarded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Reason = Field(
-        description="Why; it stands at the event and in the audit chain.",
+        description="Why. It is stored with the event and in the audit chain.",
         examples=["its reason held a NUL; the cancel was sent again"],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _ReplayRecords:
-    """One audit record for each event that is sent again: the one asked for, and those released behind it."""
+    """Writes one audit record for each replayed event: the one of the request (``asked``), and those behind it."""
 
     audit: Audit
     actor: str
@@ -211,10 +211,10 @@ class _ReplayRecords:
 def _problem(error: NotReplayable) -> Problem:
     details = {
         "not_found": "there is no such stuck event",
-        "already_replayed": "this event was applied since",
-        "already_discarded": "this event was discarded",
-        "admin_needed": "money may wait for events of this type, or versions before it are missing: only an admin discards it",
-        "consumer_unknown": "the consumer of this event no longer exists",
+        "already_replayed": "this event was already replayed and applied",
+        "already_discarded": "this event was already discarded",
+        "admin_needed": "money may wait for events of this type, or earlier versions are missing: an admin must discard it",
+        "consumer_unknown": "the consumer of this event no longer exists in this release",
         "not_head": f"an earlier event of the same subject is parked: replay or discard {error.head} first",
     }
     return Problem(status=_REPLAY_STATUS[error.code], code=error.code, detail=details[error.code])

@@ -1,4 +1,4 @@
-"""One process of a service: its commands, its runtime, and a shutdown that finishes what was begun."""
+"""One process of a service: its commands, its runtime, and its shutdown."""
 
 from prizewire_chassis.lifecycle.command import main
 from prizewire_chassis.lifecycle.process import HTTP_KEEP_ALIVE_S, ROLES, http_config, serve

@@ -40,7 +40,7 @@ def main(
     serving.add_argument(
         "--roles", default=",".join(sorted(ROLES)), help="comma-separated subset of the roles"
     )
-    commands.add_parser("migrate", help="bring the database to the newest revision, as its owner")
+    commands.add_parser("migrate", help="upgrade the database to the newest revision, as its owner")
     commands.add_parser("settings", help="print every environment variable as JSON")
     options = parser.parse_args(arguments)
     if options.command == "settings":
@@ -107,7 +107,7 @@ def _migrate(service: str, settings: ServiceSettings, migrations: Path) -> int:
 
 
 async def _database_answers(service: str, url: str) -> bool:
-    """Wait for the database under its owner; False when a signal came first."""
+    """Wait for the database under its owner's role. Returns false where a signal stopped it."""
     setting = "DATABASE_MIGRATION_URL"
     database_url(url, setting=setting)
     database = Database(url, application_name=f"prizewire-{service}-migrate", pool_size=1)

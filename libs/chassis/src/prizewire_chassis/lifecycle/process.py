@@ -1,4 +1,4 @@
-"""One process of a service: what runs in it by its roles, and a shutdown that finishes what was begun."""
+"""One process of a service: its parts by roles, and a shutdown that finishes running work."""
 
 import asyncio
 import contextlib
@@ -42,11 +42,11 @@ _log = get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own: shutting down is the lifecycle's business."""
+    """Uvicorn without its own signal handlers: this module handles the shutdown."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
+        """Install no signal handlers."""
         yield
 
 
@@ -73,7 +73,7 @@ def http_config(app: Litestar, settings: ServiceSettings) -> uvicorn.Config:
 
 @dataclass(slots=True)
 class _Process:
-    """What runs, in the order in which it must end."""
+    """The running parts of a process, and the order in which they end."""
 
     runtime: Runtime
     built: Built
@@ -161,7 +161,7 @@ class _Process:
         self.serving = asyncio.create_task(self.server.serve(), name="http")
 
     async def stop(self) -> None:
-        """Stop taking in, finish what is under way, send what is committed, then close."""
+        """Stop consuming, finish running work, publish committed events, then close."""
         self.runtime.health.stopping = True
         self.runtime.processor.stop()
         if self.broker is not None:
@@ -207,8 +207,8 @@ async def serve(runtime: Runtime, built: Built, *, roles: frozenset[str] = ROLES
 
 
 def _settle_memory() -> None:
-    """Keep the collector off what was loaded for good, and let it look after a batch instead of in its midst: at the
-    default of 700 allocations it took an eighth of a service's time under load.
+    """Exclude loaded modules from garbage collection, and raise its threshold, so that it runs between batches and not within
+    one. At the default of 700 allocations it took an eighth of a service's time under load.
     """
     gc.collect()
     gc.freeze()

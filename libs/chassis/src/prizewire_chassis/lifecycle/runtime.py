@@ -1,4 +1,4 @@
-"""What every service stands on, and what its composition root answers."""
+"""The parts that every service is built from, and the result of its composition root."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -30,13 +30,13 @@ def database_url(text: str, *, setting: str) -> URL:
     """The URL in a setting.
 
     Raises:
-        ConfigurationError: it is none. The sentence does not repeat it, since it holds a password.
+        ConfigurationError: it is not a URL. The message does not repeat it, since it holds a password.
     """
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
         raise ConfigurationError(
-            f"{setting} is no URL of the form postgresql://role:password@host:port/database"
+            f"{setting} is not a URL of the form postgresql://role:password@host:port/database"
         ) from None
 
 
@@ -50,7 +50,7 @@ async def _nothing() -> None:
 
 @dataclass(slots=True)
 class Runtime:
-    """The parts that every service stands on, built once."""
+    """The parts that every service is built from."""
 
     service: str
     settings: ServiceSettings
@@ -66,13 +66,12 @@ class Runtime:
 
 @dataclass(slots=True)
 class Built:
-    """What a service's composition root answers. ``http_minimal`` leaves only health and metrics on HTTP;
-    ``api_tokens`` reads the tokens that the service gives out to other systems, where it does.
+    """The result of a service's composition root. ``http_minimal``: HTTP serves only health and metrics.
+    ``api_tokens`` reads the tokens that the service issued to other systems.
 
-    ``assets`` are those that the service counts in: it serves only if the database knows them as they are.
+    ``assets``: the service starts only where the database has the same assets.
 
-    ``checks_watched``: the service looks after its checks by jobs of its own, so that only the audit chain is left to
-    the common one.
+    ``checks_watched``: the service runs its checks by jobs of its own, so that the common job checks only the audit chain.
     """
 
     controllers: Sequence[ControllerRouterHandler] = ()
@@ -88,7 +87,7 @@ class Built:
 
 
 async def check_database(runtime: Runtime, built: Built) -> None:
-    """See that the database answers, and that it knows the service's assets as they are.
+    """Check that the database answers, and that it has the service's assets with the same decimals.
 
     Raises:
         ConfigurationError: the assets differ.
@@ -108,7 +107,7 @@ async def open_runtime(
 
     Raises:
         UnsafeKeyFile: a key file is missing or readable by others.
-        ConfigurationError: DATABASE_URL is no URL.
+        ConfigurationError: DATABASE_URL is not a URL.
     """
     time = clock or SystemClock()
     key = load_message_key(settings.message_key_file)

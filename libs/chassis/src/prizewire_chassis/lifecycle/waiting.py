@@ -1,6 +1,4 @@
-"""Waiting at the start for what a service stands on: it may start before its database and its broker, or while they
-recover.
-"""
+"""Waiting for the database and the broker at the start of a service."""
 
 import asyncio
 import signal
@@ -17,7 +15,7 @@ _log = get_logger(__name__)
 
 
 async def wait_for_kafka(what: str, start: Callable[[], Awaitable[None]]) -> None:
-    """Start a Kafka client, and try again for as long as its broker is away."""
+    """Start a Kafka client. Retry while its broker is away."""
     tries = 0
     while True:
         try:
@@ -30,7 +28,7 @@ async def wait_for_kafka(what: str, start: Callable[[], Awaitable[None]]) -> Non
 
 
 async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str) -> None:
-    """``ask`` the database something until it answers. ``setting`` is the variable that names the database.
+    """Call ``ask`` until the database answers. ``setting`` is the variable that names the database.
 
     Raises:
         ConfigurationError: the server answers and refuses for good: a wrong password, a database that does not exist;
@@ -55,7 +53,7 @@ async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str)
 
 
 async def unless_stopped(work: Coroutine[Any, Any, None]) -> bool:
-    """Do ``work`` until it ends or a signal asks the process to stop; answers whether it ended by itself.
+    """Do ``work`` until it ends or a signal asks the process to stop. Returns whether it ended by itself.
 
     Raises:
         Exception: what ``work`` raises.
@@ -84,7 +82,7 @@ def _pause_s(tries: int) -> float:
 
 
 def _reason(error: BaseException) -> str:
-    """What the server or the system said, in one line, without SQLAlchemy's words around it."""
+    """The message of the server or of the system in one line, without SQLAlchemy's text."""
     cause: BaseException = getattr(error, "orig", None) or error
     cause = cause.__cause__ or cause
     return " ".join(str(cause).split()) or type(cause).__name__
