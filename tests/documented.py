@@ -5,11 +5,12 @@ code the document does not name for its route fails the test in which it was giv
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from litestar.types import Message, Receive, Scope, Send
 
 from prizewire_chassis.http.document import openapi_document
@@ -17,21 +18,59 @@ from prizewire_chassis.http.document import openapi_document
 _UNDOCUMENTED: Final = ("/health/", "/metrics", "/schema")
 
 
+class _Contract:
+    """The document of an application, and the validators of its answers."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.paths: Mapping[str, Any] = document["paths"]
+        self._strict = {
+            "components": {
+                "schemas": {
+                    name: _closed(schema) if name != "Problem" else schema
+                    for name, schema in document["components"]["schemas"].items()
+                }
+            }
+        }
+        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+
+    def validator(
+        self, path: str, method: str, status: str, schema: Mapping[str, Any] | None
+    ) -> Draft202012Validator | None:
+        key = (path, method, status)
+        if key not in self._validators:
+            self._validators[key] = (
+                None if schema is None else Draft202012Validator({**schema, **self._strict})
+            )
+        return self._validators[key]
+
+
+_contracts: dict[Hashable, _Contract] = {}
+
+
+def _contract_of(app: Litestar) -> _Contract:
+    """The contract of an application, made once for all applications of one process that have the same routes.
+
+    To make a document takes up to a second of processor time, and most tests build their service anew.
+    """
+    routes = frozenset(
+        (route.path_format, method, handler.fn.__code__, handler.resolve_request_max_body_size())
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+    )
+    title = None if app.openapi_config is None else app.openapi_config.title
+    if (title, routes) not in _contracts:
+        _contracts[title, routes] = _Contract(openapi_document(app))
+    return _contracts[title, routes]
+
+
 class Documented:
     """An ASGI application that raises AssertionError for an answer that is not as documented."""
 
     def __init__(self, app: Litestar) -> None:
         self._app = app
-        self._document = openapi_document(app)
-        self._strict = {
-            "components": {
-                "schemas": {
-                    name: _closed(schema) if name != "Problem" else schema
-                    for name, schema in self._document["components"]["schemas"].items()
-                }
-            }
-        }
-        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        self._contract = _contract_of(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started: Message | None = None
@@ -66,7 +105,7 @@ class Documented:
         if path.startswith(_UNDOCUMENTED) or path.endswith("/schema"):
             return None
         media_type = headers.get("content-type", "").partition(";")[0].strip()
-        operation = self._document["paths"].get(path, {}).get("get" if method == "head" else method)
+        operation = self._contract.paths.get(path, {}).get("get" if method == "head" else method)
         if operation is None:
             problem = media_type == "application/problem+json" or method in {"head", "options"}
             return None if problem else f"no such route, but {status} is answered as {media_type}"
@@ -80,19 +119,9 @@ class Documented:
             return f"{status} is answered as {media_type}, documented are {sorted(content)}"
         if not media_type.endswith("json"):
             return None
-        validator = self._validator(path, method, str(status), content[media_type].get("schema"))
+        validator = self._contract.validator(path, method, str(status), content[media_type].get("schema"))
         errors = [] if validator is None else list(validator.iter_errors(json.loads(body)))
         return f"{status}: {errors[0].json_path}: {errors[0].message}" if errors else None
-
-    def _validator(
-        self, path: str, method: str, status: str, schema: Mapping[str, Any] | None
-    ) -> Draft202012Validator | None:
-        key = (path, method, status)
-        if key not in self._validators:
-            self._validators[key] = (
-                None if schema is None else Draft202012Validator({**schema, **self._strict})
-            )
-        return self._validators[key]
 
 
 def _is_json(started: Message | None) -> bool:
