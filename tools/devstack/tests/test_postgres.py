@@ -13,8 +13,9 @@ from prizewire_devstack.components.postgres import (
     RolePasswords,
 )
 from prizewire_devstack.components.processes import Supervisor
+from prizewire_devstack.fresh_databases import Databases
 from prizewire_devstack.ports import choose
-from prizewire_devstack.testing import DatabaseFactory, Databases
+from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 
 PASSWORDS = RolePasswords(runtime="runtime-password", owner="owner-password")

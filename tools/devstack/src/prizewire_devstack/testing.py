@@ -11,48 +11,76 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
+import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final
 
+import psutil
 import pytest
 
+from prizewire_devstack.database_factory import DatabaseFactory
 from prizewire_devstack.proxies import spare_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
 
     from prizewire_devstack.components.kafka import KafkaServer
     from prizewire_devstack.components.keys import Keyring
-    from prizewire_devstack.components.postgres import DatabaseUrls, PostgresServer
+    from prizewire_devstack.components.postgres import PostgresServer
     from prizewire_devstack.components.processes import Supervisor
+    from prizewire_devstack.fresh_databases import Databases
     from prizewire_devstack.stack import Stack
 
 
-THROWAWAY_TOPICS = "test."
+THROWAWAY_TOPICS: Final = "test."
+MEMORY_FILES: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made inside
+"""Where Linux keeps files in memory."""
+MEMORY_MIN: Final = 3 * 2**30
+"""How many bytes of memory must be free for the servers' files to be kept there: they take about 0.5 GiB a worker."""
+MARKS: Final = {
+    "postgres_server": ("postgres", "uses the PostgreSQL of its test process"),
+    "kafka_server": ("kafka", "uses the Kafka broker of its test process"),
+    "full_stack": ("stack", "uses the whole local stack"),
+}
+"""Fixture, mark of the tests that use it, what the mark says."""
 
 
-def pytest_configure() -> None:
-    """Tests reach what they start directly, also where the environment names a proxy."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks. Tests reach what they start directly, also where the environment names a proxy."""
     spare_loopback(os.environ)
+    for mark, meaning in MARKS.values():
+        config.addinivalue_line("markers", f"{mark}: {meaning}")
 
 
-class DatabaseFactory(Protocol):
-    """Makes a fresh database for a service; `migrated` gives it the service's tables."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the parts that its fixtures start."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKS:
+                item.add_marker(MARKS[fixture][0])
 
-    def __call__(self, service: str, *, migrated: bool = False) -> DatabaseUrls:
-        """Return how the service's two roles reach the new database."""
+
+def files_in_memory() -> Path | None:
+    """Where files are kept in memory, if there is such a place and enough memory: making a database is making some 350
+    files, which takes ten times as long on a busy disk.
+    """
+    try:
+        room = shutil.disk_usage(MEMORY_FILES).free
+    except OSError:
+        return None
+    enough = min(room, psutil.virtual_memory().available) >= MEMORY_MIN
+    return MEMORY_FILES if enough and os.access(MEMORY_FILES, os.W_OK) else None
 
 
 @pytest.fixture(scope="session")
 def devstack_directory() -> Iterator[Path]:
-    """A temporary directory for the session's servers, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="prizewire-tests-", ignore_cleanup_errors=True) as name:
+    """A temporary directory for the session's servers, in memory where there is enough, removed at the end."""
+    with tempfile.TemporaryDirectory(
+        prefix="prizewire-tests-", dir=files_in_memory(), ignore_cleanup_errors=True
+    ) as name:
         yield Path(name)
 
 
@@ -109,6 +137,8 @@ def devstack_databases(
     postgres_server: PostgresServer, keyring: Keyring, devstack_directory: Path
 ) -> Iterator[Databases]:
     """What makes and drops the session's databases."""
+    from prizewire_devstack.fresh_databases import Databases
+
     with Databases(server=postgres_server, keyring=keyring, directory=devstack_directory) as databases:
         yield databases
 
@@ -125,107 +155,6 @@ def make_module_database(devstack_databases: Databases) -> Iterator[DatabaseFact
     """As `make_database`, for fixtures that all tests of a module share. It is dropped after the module."""
     with devstack_databases.dropped_at_the_end() as make:
         yield make
-
-
-class Databases:
-    """Databases of tests on one server.
-
-    They are dropped as soon as their tests are over, beside the tests that follow. A database is some 500 files: while they
-    are new they cost little to remove, and a thousand databases at the end of a session cost many minutes.
-    """
-
-    def __init__(self, *, server: PostgresServer, keyring: Keyring, directory: Path) -> None:
-        self._server = server
-        self._keyring = keyring
-        self._directory = directory
-        self._numbers = itertools.count(1)
-        self._templates: dict[str, str] = {}
-        self._dropping = ThreadPoolExecutor(max_workers=1)
-        self._drops: list[Future[str]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._dropping.shutdown()
-        for drop in self._drops:
-            drop.result()
-
-    @contextmanager
-    def dropped_at_the_end(self) -> Iterator[DatabaseFactory]:
-        """A function that makes databases, which are dropped at the exit."""
-        made: list[str] = []
-
-        def make(service: str, *, migrated: bool = False) -> DatabaseUrls:
-            urls = self._make(service, migrated=migrated)
-            made.append(urls.name)
-            return urls
-
-        try:
-            yield make
-        finally:
-            drops = "".join(f'DROP DATABASE "{name}" WITH (FORCE);\n' for name in made)
-            if drops:
-                self._drops.append(self._dropping.submit(self._server.run_sql, drops))
-
-    def _make(self, service: str, *, migrated: bool) -> DatabaseUrls:
-        database = f"{service}_{next(self._numbers)}"
-        passwords = self._keyring.role_passwords(service)
-        if migrated:
-            return self._server.copy_database(
-                service, passwords=passwords, database=database, template=self._template_of(service)
-            )
-        return self._server.ensure_service(service, passwords=passwords, database=database)
-
-    def _template_of(self, service: str) -> str:
-        if service not in self._templates:
-            name = f"{service}_template"
-            urls = self._server.ensure_service(
-                service, passwords=self._keyring.role_passwords(service), database=name
-            )
-            _migrate(service, urls, keyring=self._keyring, directory=self._directory)
-            self._templates[service] = name
-        return self._templates[service]
-
-
-def _migrate(service: str, urls: DatabaseUrls, *, keyring: Keyring, directory: Path) -> None:
-    from prizewire_devstack.components.kafka import KafkaLogin
-    from prizewire_devstack.components.processes import (
-        ProcessSpec,
-        run_to_end,
-    )
-    from prizewire_devstack.home import repository_root
-    from prizewire_devstack.stack.environment import (
-        Surroundings,
-        migrate_environment,
-        rails,
-    )
-
-    rails_file = directory / "rails.yaml"
-    rails_file.write_text(rails(directory))
-    environment = migrate_environment(
-        service,
-        around=Surroundings(
-            keyring=keyring,
-            assets_file=repository_root() / "assets.yaml",
-            rails_file=rails_file,
-            stellar_url="http://127.0.0.1:1",
-            log_level="WARNING",
-        ),
-        database=urls,
-        kafka=KafkaLogin(bootstrap_servers="127.0.0.1:1", username=service, password="unused"),  # noqa: S106 - unused
-        http_port=1,
-    )
-    run_to_end(
-        ProcessSpec(
-            name=f"{service}-migrate",
-            argv=(sys.executable, "-m", f"prizewire_{service}", "migrate"),
-            environment=environment,
-            log_file=directory / "logs" / f"{service}-migrate.log",
-            directory=directory,
-        ),
-        timeout_s=120,
-    )
 
 
 @pytest.fixture(scope="session")
