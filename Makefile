@@ -15,21 +15,25 @@ LOCKED := $(VENV)/.locked
 READY := $(VENV)/.members
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock bench schemas clean python
+.PHONY: help demo test faults-full lint format lock bench schemas clean python
 .DELETE_ON_ERROR:
 
 help: ## show the targets
 	@echo "Prizewire: from match result to paid prize."
 	@echo
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "ARGS=... is handed on: make test ARGS='libs/money -k allocate', make demo ARGS=--json."
 
 demo: $(READY) ## start the stack, pay three published and made-up prize lists, show every sum
 	@$(BIN)/prizewire demo $(ARGS)
 
-test: $(READY) ## every test, quick ones first
-	@$(BIN)/python -m pytest $(ARGS)
+# Workers beside each other (conftest.py says how many); compiled files are kept, since each worker needs them.
+test: $(READY) ## every test, quick ones first (ARGS='-n 0 path': in one process)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+faults-full: $(READY) ## the tests that only grow with size: a million rows, thousands of matches, every pair of kills
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m large $(ARGS)
 
 lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies of each member
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet $(CODE) || { echo "prizewire: run make format"; exit 1; }
