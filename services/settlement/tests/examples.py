@@ -9,9 +9,10 @@ import yaml
 
 from prizewire_contracts.events.matches import MatchCompleted
 from prizewire_money import AssetRegistry
-from prizewire_settlement.domain.model import PlayerResult, Rule
-from prizewire_settlement.domain.results import score_from_text
-from prizewire_settlement.entrypoints.bodies import CompetitionBody
+from prizewire_settlement.competitions.domain.model import Rule
+from prizewire_settlement.competitions.domain.rules import score_from_text
+from prizewire_settlement.competitions.http.bodies import CompetitionBody
+from prizewire_settlement.prizes.domain import PlayerResult
 from services.settlement.tests.fakes import CAMPAIGN
 
 ROOT = Path(__file__).parents[3]

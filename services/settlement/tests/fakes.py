@@ -10,35 +10,42 @@ from uuid import UUID
 from prizewire_contracts.ids import round_id
 from prizewire_contracts.trust import MessageKey
 from prizewire_money import Asset
-from prizewire_settlement.domain.commands import Completed, Corrected, Entered, MatchReport, Progress, Voided
-from prizewire_settlement.domain.errors import Reason
-from prizewire_settlement.domain.events import RoundEvent
-from prizewire_settlement.domain.model import (
-    SCORE_SCALE,
+from prizewire_settlement.competitions.domain.model import (
     Campaign,
     CampaignState,
     Competition,
-    Disownment,
-    Entry,
-    Line,
-    PlayerResult,
     RankBy,
-    Refusal,
-    ResultPart,
-    Round,
     Rule,
-    Settlement,
     Source,
     SourceChange,
     SourceKey,
     TiePolicy,
-    Transition,
     Unclaimed,
 )
-from prizewire_settlement.domain.rules import template_places
-from prizewire_settlement.domain.states import RoundState
-from prizewire_settlement.handlers.matches import Applied, admit_reports, apply_reports
-from prizewire_settlement.ports import Changes
+from prizewire_settlement.competitions.domain.rules import SCORE_SCALE, template_places
+from prizewire_settlement.errors import Reason
+from prizewire_settlement.prizes.domain import Line, PlayerResult
+from prizewire_settlement.rounds.domain.commands import (
+    Completed,
+    Corrected,
+    Entered,
+    MatchReport,
+    Progress,
+    Voided,
+)
+from prizewire_settlement.rounds.domain.events import RoundEvent
+from prizewire_settlement.rounds.domain.model import (
+    Disownment,
+    Entry,
+    Refusal,
+    ResultPart,
+    Round,
+    Settlement,
+    Transition,
+)
+from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
+from prizewire_settlement.rounds.ports import Changes
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 EURC = Asset("EURC", 2, True)

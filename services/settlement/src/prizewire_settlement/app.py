@@ -10,30 +10,31 @@ from prizewire_chassis.auth import ApiTokens
 from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
-from prizewire_settlement.adapters.campaigns import PostgresCampaigns
-from prizewire_settlement.adapters.checks import ABOUT, CHECKS, results_whole
-from prizewire_settlement.adapters.competitions import Competitions
-from prizewire_settlement.adapters.messages import Messages
-from prizewire_settlement.adapters.queries import PostgresQueries
-from prizewire_settlement.adapters.rules import RuleReader
-from prizewire_settlement.adapters.source_tokens import PostgresSourceTokens
-from prizewire_settlement.adapters.storage import Rounds, corrections_ready
-from prizewire_settlement.entrypoints.consumers import CONSUMER, matches_spec
-from prizewire_settlement.entrypoints.http import HttpParts, build_controllers
-from prizewire_settlement.entrypoints.http.preview import PreviewParts, preview_controller
-from prizewire_settlement.entrypoints.jobs import finality_job, incomplete_job, refused_job
-from prizewire_settlement.entrypoints.lineage import lineage_over
-from prizewire_settlement.entrypoints.reward_events import rewards_spec
-from prizewire_settlement.handlers.source_tokens import PREFIX, digest_of
-from prizewire_settlement.ports import (
-    Campaigns,
-    CompetitionStore,
-    EventSink,
-    Queries,
-    RoundStore,
-    SourceTokens,
+from prizewire_settlement.competitions.http.competitions import CompetitionContext
+from prizewire_settlement.competitions.ports import Campaigns, CompetitionQueries, CompetitionStore
+from prizewire_settlement.competitions.storage.competitions import (
+    Competitions,
+    PostgresCampaigns,
+    PostgresCompetitionQueries,
 )
+from prizewire_settlement.competitions.storage.rules import RuleReader
+from prizewire_settlement.lineage import lineage_over
+from prizewire_settlement.prizes.http import PreviewContext
+from prizewire_settlement.rounds.consumers.matches import CONSUMER, matches_spec
+from prizewire_settlement.rounds.consumers.rewards import rewards_spec
+from prizewire_settlement.rounds.http.context import RoundContext
+from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
+from prizewire_settlement.rounds.messages.settlements import Messages
+from prizewire_settlement.rounds.ports import EventSink, Queries, RoundStore
+from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
+from prizewire_settlement.rounds.storage.queries import PostgresQueries
+from prizewire_settlement.rounds.storage.rounds import Rounds, corrections_ready
+from prizewire_settlement.routes import build_controllers
 from prizewire_settlement.settings import Settings
+from prizewire_settlement.source_tokens.domain import PREFIX, digest_of
+from prizewire_settlement.source_tokens.http import TokenContext
+from prizewire_settlement.source_tokens.ports import SourceTokens
+from prizewire_settlement.source_tokens.storage import PostgresSourceTokens
 
 
 async def build(runtime: Runtime) -> Built:
@@ -65,6 +66,9 @@ async def build(runtime: Runtime) -> Built:
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)
 
+    def competition_queries(tx: AsyncConnection) -> CompetitionQueries:
+        return PostgresCompetitionQueries(tx, rules=rules)
+
     def tokens(tx: AsyncConnection) -> SourceTokens:
         return PostgresSourceTokens(tx)
 
@@ -83,35 +87,49 @@ async def build(runtime: Runtime) -> Built:
         clock=runtime.clock,
         lines_per_part=LINES_PER_PART_MAX,
     )
-    parts = HttpParts(
-        db=runtime.db,
-        clock=runtime.clock,
-        audit=runtime.audit,
-        assets=assets,
-        processor=runtime.processor,
-        spec=spec,
-        store=competitions,
-        campaigns=campaigns,
-        rounds=rounds,
-        events=events,
-        tokens=tokens,
-        queries=queries,
-        platform_fee_bps=settings.platform_fee_bps,
-        organizer_fee_bps=settings.organizer_fee_bps,
-        lines_per_part=LINES_PER_PART_MAX,
-        token_days_max=settings.source_token_days_max,
-    )
-    previews = PreviewParts(
-        db=runtime.db,
-        assets=assets,
-        queries=queries,
-        platform_fee_bps=settings.platform_fee_bps,
-        organizer_fee_bps=settings.organizer_fee_bps,
+    controllers = build_controllers(
+        competitions=CompetitionContext(
+            db=runtime.db,
+            clock=runtime.clock,
+            audit=runtime.audit,
+            assets=assets,
+            store=competitions,
+            campaigns=campaigns,
+            queries=competition_queries,
+            platform_fee_bps=settings.platform_fee_bps,
+            organizer_fee_bps=settings.organizer_fee_bps,
+        ),
+        previews=PreviewContext(
+            db=runtime.db,
+            assets=assets,
+            queries=competition_queries,
+            platform_fee_bps=settings.platform_fee_bps,
+            organizer_fee_bps=settings.organizer_fee_bps,
+        ),
+        rounds=RoundContext(
+            db=runtime.db,
+            clock=runtime.clock,
+            audit=runtime.audit,
+            processor=runtime.processor,
+            spec=spec,
+            campaigns=campaigns,
+            rounds=rounds,
+            events=events,
+            queries=queries,
+            lines_per_part=LINES_PER_PART_MAX,
+        ),
+        tokens=TokenContext(
+            db=runtime.db,
+            clock=runtime.clock,
+            audit=runtime.audit,
+            tokens=tokens,
+            days_max=settings.source_token_days_max,
+        ),
     )
     checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
     return Built(
         assets=assets,
-        controllers=[*build_controllers(parts), preview_controller(previews)],
+        controllers=controllers,
         lineage=lineage_over(queries),
         checks=[
             Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from services.settlement.tests.integration.conftest import Service, competition_body, match_event, subject_of
+from services.settlement.tests.service import Service, competition_body, match_event, subject_of
 from tests.access import CALLERS, Answer, walk
 from tests.hostile import send_with, try_everything
 

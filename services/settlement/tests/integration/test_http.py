@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.event import listen, remove
 
 from prizewire_chassis.http import encode_cursor
-from prizewire_settlement.adapters.checks import CHECKS
+from prizewire_settlement.rounds.storage.checks import CHECKS
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
-from services.settlement.tests.integration.conftest import (
+from services.settlement.tests.service import (
     Opener,
     Service,
     competition_body,

@@ -6,7 +6,7 @@ from uuid import uuid4
 import orjson
 
 from services.settlement.tests.fakes import SOURCE
-from services.settlement.tests.integration.conftest import (
+from services.settlement.tests.service import (
     Opener,
     Service,
     competition_body,

@@ -30,7 +30,7 @@ from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
-from services.settlement.tests.integration.conftest import competition_body, match_event, results
+from services.settlement.tests.service import competition_body, match_event, results
 
 MATCHES_N = 200
 COPIES = 50

@@ -1,1 +1,0 @@
-"""The ports over PostgreSQL and the outbox."""

@@ -1,0 +1,1 @@
+"""Competitions and their rules: whose prizes a match pays, to which places, reported by whom."""

@@ -1,0 +1,1 @@
+"""Competitions, rules and what they pay: pure, no input or output."""

@@ -1,1 +1,0 @@
-"""Rounds, rules and prize arithmetic: pure, no input or output."""

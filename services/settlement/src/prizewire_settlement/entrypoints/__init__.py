@@ -1,1 +1,0 @@
-"""What calls the use cases: Kafka, HTTP, time."""

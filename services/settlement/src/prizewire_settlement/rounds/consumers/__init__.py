@@ -1,0 +1,1 @@
+"""Consumers of match events and of rewards' events."""

@@ -1,0 +1,152 @@
+"""``prizewire.rewards.v1``: which campaigns there are, which settlements rewards can never book, and which rounds it
+disowned.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_chassis.logging import get_logger
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.events.rewards import CampaignChanged, RoundDisowned, RoundRefused
+from prizewire_contracts.topics import REWARDS
+from prizewire_settlement.competitions.domain.model import Campaign, CampaignState
+from prizewire_settlement.competitions.handlers import keep_campaigns
+from prizewire_settlement.competitions.ports import Campaigns
+from prizewire_settlement.rounds.domain import model
+from prizewire_settlement.rounds.domain.model import Round
+from prizewire_settlement.rounds.handlers.refusals import take_disownments, take_refusals
+from prizewire_settlement.rounds.ports import RoundStore
+
+REWARDS_CONSUMER: Final = "settlement.rewards"
+"""The consumer's name, which is also its Kafka group."""
+
+
+_TYPES: Final = frozenset(
+    {
+        "prizewire.campaign.created.v1",
+        "prizewire.campaign.state_changed.v1",
+        "prizewire.round.refused.v1",
+        "prizewire.round.disowned.v1",
+    }
+)
+
+
+_log = get_logger(__name__)
+
+
+def rewards_spec(
+    *,
+    store: Callable[[AsyncConnection], RoundStore],
+    campaigns: Callable[[AsyncConnection], Campaigns],
+    clock: Clock,
+) -> ConsumerSpec:
+    """The consumer of rewards' events. Each tells the whole state of its subject, so the highest version wins; of all
+    other types no version is kept.
+    """
+
+    async def handle(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        mismatches = {index: said for index, item in enumerate(batch) if (said := _mismatch(item))}
+        sound = [(index, item) for index, item in enumerate(batch) if index not in mismatches]
+        known = [_campaign(item) for _, item in sound if isinstance(item.event.data, CampaignChanged)]
+        await keep_campaigns(known, store=campaigns(tx))
+        refused = [(index, item) for index, item in sound if isinstance(item.event.data, RoundRefused)]
+        answer = {
+            index: Refusal(RefusalCode.EVENT_MISMATCH, said, park=False) for index, said in mismatches.items()
+        }
+        now = clock.now()
+        disowned = [
+            _disownment(item, now=now) for _, item in sound if isinstance(item.event.data, RoundDisowned)
+        ]
+        if disowned:
+            after_commit(tx, partial(_tell, await take_disownments(disowned, store=store(tx))))
+        if refused:
+            taken = await take_refusals([_refusal(item, now=now) for _, item in refused], store=store(tx))
+            after_commit(tx, partial(_warn, taken.refused))
+            for place, said in taken.misfits.items():
+                answer[refused[place][0]] = Refusal(RefusalCode.EVENT_MISMATCH, said, park=True)
+        return answer
+
+    return ConsumerSpec(
+        name=REWARDS_CONSUMER, topic=REWARDS, handler=handle, version_rule=_version_rule, types=_TYPES
+    )
+
+
+def _version_rule(event_type: str) -> VersionRule:
+    return VersionRule.HIGHEST if event_type in _TYPES else VersionRule.NONE
+
+
+def _mismatch(item: Incoming) -> str | None:
+    """Versions are counted by subject, so an event must speak of its own."""
+    data = item.event.data
+    if isinstance(data, CampaignChanged):
+        about = data.campaign
+    else:
+        about = data.disownment_id if isinstance(data, RoundDisowned) else data.round_id
+    return None if item.event.subject == str(about) else f"the subject {item.event.subject} is not {about}"
+
+
+def _campaign(item: Incoming) -> Campaign:
+    data = item.event.data
+    return Campaign(
+        id=data.campaign,
+        asset=data.asset,
+        state=CampaignState(data.state),
+        version=item.event.aggregateversion or 0,
+    )
+
+
+def _refusal(item: Incoming, *, now: datetime) -> model.Refusal:
+    data = item.event.data
+    return model.Refusal(
+        round_id=data.round_id,
+        version=data.settlement_version,
+        part=data.part,
+        code=data.code,
+        detail=data.detail,
+        event_id=item.event.id,
+        at=now,
+    )
+
+
+def _disownment(item: Incoming, *, now: datetime) -> model.Disownment:
+    data = item.event.data
+    return model.Disownment(
+        round_id=data.round_id, id=data.disownment_id, reason=data.reason, event_id=item.event.id, at=now
+    )
+
+
+def _tell(taken: Sequence[tuple[Round | None, model.Disownment]]) -> None:
+    for found, disownment in taken:
+        about = {"round_id": str(disownment.round_id), "disownment_id": str(disownment.id)}
+        if found is None:
+            _log.info("rewards disowned a round that settlement does not have", **about)
+            continue
+        log = _log.info if found.refused_at is None else _log.error
+        log(
+            "rewards disowned a round",
+            **about,
+            match_id=found.match_id,
+            correlation_id=found.correlation_id,
+            state=found.state,
+            reason=disownment.reason,
+        )
+
+
+def _warn(refused: Sequence[tuple[Round, model.Refusal]]) -> None:
+    for found, refusal in refused:
+        _log.error(
+            "rewards can never book a settlement",
+            round_id=str(found.id),
+            match_id=found.match_id,
+            correlation_id=found.correlation_id,
+            settlement_version=refusal.version,
+            code=refusal.code,
+            detail=refusal.detail,
+        )

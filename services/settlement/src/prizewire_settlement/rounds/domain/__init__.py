@@ -1,0 +1,1 @@
+"""Decisions about rounds: pure, no input or output."""

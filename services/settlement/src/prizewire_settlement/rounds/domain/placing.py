@@ -1,0 +1,186 @@
+"""Whether a reported result counts, and whether all of its parts are here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from prizewire_settlement.competitions.domain.model import Rule
+from prizewire_settlement.errors import Reason, ReportRefused
+from prizewire_settlement.prizes.domain import PlayerResult, check_results
+from prizewire_settlement.rounds.domain.commands import Completed, Corrected
+from prizewire_settlement.rounds.domain.documents import document_of, hash_of
+from prizewire_settlement.rounds.domain.model import Cause, ResultPart, Round
+from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState
+from prizewire_settlement.rounds.domain.steps import KnownParts
+
+PARTS_MAX: Final = 100
+"""Parts of one result: with 2,000 results each, enough for twice the paid places that a rule may have."""
+
+
+_BEFORE_RESULT: Final = frozenset({RoundState.NEW, RoundState.OPEN, RoundState.CLOSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A part that counts; ``whole`` once all the others of its result are here. ``newer`` says that parts of a newer
+    correction wait already; ``reporters`` are the persons behind the parts that are here.
+    """
+
+    part: ResultPart
+    whole: bool
+    newer: bool = False
+    reporters: tuple[str, ...] = ()
+
+
+def place_completed(
+    *, report: Completed, current: Round, rule: Rule, known: KnownParts, now: datetime
+) -> Placed | None:
+    """A result came, whole or in part; None for one that stands already. A part sent again replaces the one before.
+
+    Raises:
+        ReportRefused: ``result_conflict`` for another result of a settled round, which needs a correction;
+            ``schema_invalid``, ``duplicate_player``, ``score_missing``.
+    """
+    _check_count(report)
+    part = _part(report, current, now, reason=None)
+    if current.state in HAS_RESULT:
+        if _is_known(part, known.get((current.result_version or 0, report.part))):
+            return None
+        detail = f"match {report.match_id} is settled by another result; only a correction can change that"
+        raise ReportRefused(Reason.RESULT_CONFLICT, detail)
+    return _placed(part, rule=rule, known=known)
+
+
+def place_corrected(
+    *, report: Corrected, current: Round, rule: Rule, known: KnownParts, now: datetime
+) -> Placed | None:
+    """A correction came, whole or in part; None for one that was taken in already.
+
+    Inside the dispute window, which a correction holds open once it waits or its first part is here.
+
+    Raises:
+        ReportRefused: ``result_missing`` before there is a result, which parks; ``illegal_transition`` after a void;
+            ``result_conflict`` where ``result_version`` does not grow; ``dispute_window_passed``; ``schema_invalid``,
+            ``duplicate_player``, ``score_missing``.
+    """
+    _check_count(report)
+    if current.state in _BEFORE_RESULT:
+        detail = f"match {report.match_id} has no result yet that could be corrected"
+        raise ReportRefused(Reason.RESULT_MISSING, detail, park=True)
+    if current.state is RoundState.VOIDED:
+        raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"match {report.match_id} was voided")
+    part = _part(report, current, now, reason=report.reason)
+    standing = current.result_version or 0
+    if part.result_version <= standing:
+        if _is_known(part, known.get((part.result_version, part.part))):
+            return None
+        detail = f"result {standing} of match {report.match_id} stands; a correction needs a higher version"
+        raise ReportRefused(Reason.RESULT_CONFLICT, detail)
+    begun = any(_same_result(part, other) for other in known.values())
+    passed = current.final_at is not None and now >= current.final_at and not (report.waited or begun)
+    if current.state is RoundState.FINALIZED or passed:
+        detail = f"the dispute window of match {report.match_id} has passed; an admin may still correct it"
+        raise ReportRefused(Reason.DISPUTE_WINDOW_PASSED, detail)
+    return _placed(part, rule=rule, known=known)
+
+
+def place_resolved(
+    *, results: tuple[PlayerResult, ...], current: Round, cause: Cause, now: datetime
+) -> Placed:
+    """A result that a person decides on: always whole, and newer than the one that stands. Parts that wait for others
+    count no more: what still comes of them is in conflict with it.
+
+    Raises:
+        ReportRefused: ``illegal_transition`` for a round that was voided.
+    """
+    if current.state is RoundState.VOIDED:
+        raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"match {current.match_id} was voided")
+    part = _make_part(
+        current,
+        results,
+        result_version=(current.result_version or 0) + 1,
+        event_id=cause.id or "",
+        reason=cause.reason,
+        now=now,
+        reporter=cause.actor,
+    )
+    return Placed(part=part, whole=True, reporters=(cause.actor,))
+
+
+def _check_count(report: Completed) -> None:
+    if report.part > report.parts or report.parts > PARTS_MAX:
+        detail = f"part {report.part} of {report.parts}: parts count from 1 to at most {PARTS_MAX}"
+        raise ReportRefused(Reason.SCHEMA_INVALID, detail)
+
+
+def _placed(part: ResultPart, *, rule: Rule, known: KnownParts) -> Placed:
+    """Parts of another count, or of a result of another kind, belong to another attempt."""
+    newer = part.reason is not None and any(
+        other.reason is not None and other.result_version > part.result_version for other in known.values()
+    )
+    if part.parts == 1:
+        return Placed(part=part, whole=True, newer=newer, reporters=_reporters([part]))
+    check_results(rule=rule, results=part.results)
+    here = {other.part: other for other in known.values() if _same_result(part, other)} | {part.part: part}
+    whole = len(here) == part.parts
+    return Placed(part=part, whole=whole, newer=newer, reporters=_reporters(here.values()))
+
+
+def _reporters(parts: Iterable[ResultPart]) -> tuple[str, ...]:
+    return tuple(sorted({part.reporter for part in parts if part.reporter is not None}))
+
+
+def _same_result(part: ResultPart, other: ResultPart) -> bool:
+    return (
+        other.result_version == part.result_version
+        and other.parts == part.parts
+        and (other.reason is None) == (part.reason is None)
+    )
+
+
+def _is_known(part: ResultPart, known: ResultPart | None) -> bool:
+    return known is not None and known.parts == part.parts and known.hash == part.hash
+
+
+def _part(report: Completed, current: Round, now: datetime, *, reason: str | None) -> ResultPart:
+    return _make_part(
+        current,
+        report.results,
+        result_version=report.result_version,
+        event_id=report.event_id,
+        reason=reason,
+        now=now,
+        part=report.part,
+        parts=report.parts,
+        reporter=report.reporter,
+    )
+
+
+def _make_part(
+    current: Round,
+    results: tuple[PlayerResult, ...],
+    *,
+    result_version: int,
+    event_id: str,
+    reason: str | None,
+    now: datetime,
+    reporter: str | None,
+    part: int = 1,
+    parts: int = 1,
+) -> ResultPart:
+    document = document_of(results)
+    return ResultPart(
+        round_id=current.id,
+        result_version=result_version,
+        part=part,
+        parts=parts,
+        hash=hash_of(document),
+        document=document,
+        results=results,
+        players=len(results),
+        reason=reason,
+        event_id=event_id,
+        received_at=now,
+        reporter=reporter,
+    )

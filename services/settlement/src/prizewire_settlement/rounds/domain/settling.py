@@ -1,0 +1,239 @@
+"""What a result does to its round: it waits for its missing parts, settles the round, or supersedes the result before."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from prizewire_settlement.competitions.domain.model import Rule
+from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, assert_settlement, settle_result
+from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundSettled
+from prizewire_settlement.rounds.domain.model import Cause, ResultPart, Round, Settlement
+from prizewire_settlement.rounds.domain.placing import Placed
+from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState, path
+from prizewire_settlement.rounds.domain.steps import NOTHING, Step, move, steps
+
+
+def wait(*, placed: Placed, current: Round, cause: Cause, now: datetime) -> Step:
+    """A part is here, others are missing. A first result closes the round, a correction leaves it settled."""
+    moved, taken = current, NOTHING.transitions
+    if current.state not in HAS_RESULT:
+        moved, taken = move(current, RoundState.CLOSED, cause=cause, now=now)
+    moved = replace(moved, waiting_since=current.waiting_since or now, updated_at=now)
+    return Step(round=moved, transitions=taken, part=placed.part)
+
+
+def settle(
+    *,
+    placed: Placed,
+    results: Sequence[PlayerResult],
+    current: Round,
+    rule: Rule,
+    cause: Cause,
+    now: datetime,
+    lines_per_part: int,
+) -> Step:
+    """A whole first result, which the part that was ``placed`` made whole, settles the round.
+
+    Raises:
+        ReportRefused: ``illegal_transition``, or what ``prizes.settle_result`` refuses.
+    """
+    final = not rule.dispute_window
+    goal = RoundState.FINALIZED if final else RoundState.SETTLED
+    edges = path(before=current.state, after=goal)
+    return _settled(
+        part=placed.part,
+        reporters=placed.reporters,
+        result_version=placed.part.result_version,
+        waiting_since=_still_waiting(placed, current),
+        prizes=_prizes(rule, results),
+        edges=edges,
+        final_at=now + rule.dispute_window,
+        final=final,
+        current=current,
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=lines_per_part,
+    )
+
+
+def correct(
+    *,
+    placed: Placed,
+    results: Sequence[PlayerResult],
+    before: Sequence[Line],
+    current: Round,
+    rule: Rule,
+    cause: Cause,
+    now: datetime,
+    lines_per_part: int,
+) -> Step:
+    """A whole result, which the part that was ``placed`` made whole, supersedes the one that stands: ranked anew under the round's rule.
+
+    Where every line of the settlement ``before`` stays as it is, the result is the one that stands from now on, and
+    nothing else happens. A final round stays final, and ``final_at`` what it was.
+
+    Raises:
+        ReportRefused: what ``prizes.settle_result`` refuses.
+    """
+    assert current.final_at is not None, "a correction follows a settlement"
+    prizes = _prizes(rule, results)
+    if prizes.lines == tuple(before):
+        moved = replace(
+            current,
+            result_version=placed.part.result_version,
+            waiting_since=_still_waiting(placed, current),
+            updated_at=now,
+        )
+        return Step(round=moved, part=placed.part)
+    return _settled(
+        part=placed.part,
+        reporters=placed.reporters,
+        result_version=placed.part.result_version,
+        waiting_since=_still_waiting(placed, current),
+        prizes=prizes,
+        edges=_again(current),
+        final_at=current.final_at,
+        final=current.state is RoundState.FINALIZED,
+        current=current,
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=lines_per_part,
+    )
+
+
+def resettle(
+    *,
+    results: Sequence[PlayerResult],
+    reporters: Collection[str],
+    current: Round,
+    rule: Rule,
+    cause: Cause,
+    now: datetime,
+    lines_per_part: int,
+) -> Step:
+    """The result that stands settles a refused round anew, under another ``rule`` of its competition, which the round keeps
+    from now on. A final round stays final, and ``final_at`` what it was. ``reporters`` are the persons who reported the
+    result; who decides this is one more.
+
+    Raises:
+        ReportRefused: what ``prizes.settle_result`` refuses.
+    """
+    assert current.final_at is not None, "only a settled round is refused"
+    assert current.result_version is not None, "a settled round has a result"
+    return _settled(
+        part=None,
+        reporters=tuple(sorted({*reporters, cause.actor})),
+        result_version=current.result_version,
+        waiting_since=current.waiting_since,
+        prizes=_prizes(rule, results),
+        edges=_again(current),
+        final_at=current.final_at,
+        final=current.state is RoundState.FINALIZED,
+        current=replace(current, rule_version=rule.version),
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=lines_per_part,
+        anew=True,
+    )
+
+
+def _again(current: Round) -> list[tuple[RoundState, RoundState]]:
+    """The steps of a settled round to another settlement, and to finality where it was final."""
+    edges = [(current.state, RoundState.RESOLVED), (RoundState.RESOLVED, RoundState.SETTLED)]
+    if current.state is RoundState.FINALIZED:
+        edges.append((RoundState.SETTLED, RoundState.FINALIZED))
+    return edges
+
+
+def _prizes(rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
+    prizes = settle_result(rule=rule, results=results)
+    assert_settlement(fees=prizes.fees, unclaimed=prizes.unclaimed, lines=prizes.lines)
+    return prizes
+
+
+def _settled(
+    *,
+    part: ResultPart | None,
+    reporters: tuple[str, ...],
+    result_version: int,
+    waiting_since: datetime | None,
+    prizes: Prizes,
+    edges: Sequence[tuple[RoundState, RoundState]],
+    final_at: datetime,
+    final: bool,
+    current: Round,
+    rule: Rule,
+    cause: Cause,
+    now: datetime,
+    lines_per_part: int,
+    anew: bool = False,
+) -> Step:
+    parts = max(1, -(-len(prizes.lines) // lines_per_part))
+    settlement = Settlement(
+        round_id=current.id,
+        version=current.settlement_version + 1,
+        rule=rule,
+        fees=prizes.fees,
+        unclaimed=prizes.unclaimed,
+        lines=prizes.lines,
+        parts=parts,
+        first_event=current.version + 1,
+        final=final,
+        final_at=final_at,
+        settled_at=now,
+        cause=cause,
+        reporters=reporters,
+        anew=anew,
+    )
+    moved = replace(
+        current,
+        state=edges[-1][1],
+        state_seq=current.state_seq + len(edges),
+        version=current.version + parts,
+        settlement_version=settlement.version,
+        result_version=result_version,
+        final_at=final_at,
+        waiting_since=waiting_since,
+        refused_at=None,
+        updated_at=now,
+    )
+    return Step(
+        round=moved,
+        transitions=steps(current, *edges, cause=cause, now=now),
+        part=part,
+        settlement=settlement,
+        events=tuple(
+            _event(
+                moved,
+                settlement,
+                index,
+                prizes.lines[index * lines_per_part : (index + 1) * lines_per_part],
+            )
+            for index in range(parts)
+        ),
+    )
+
+
+def _still_waiting(placed: Placed, current: Round) -> datetime | None:
+    return current.waiting_since if placed.newer else None
+
+
+def _event(moved: Round, settlement: Settlement, index: int, lines: tuple[Line, ...]) -> RoundSettled:
+    version, caused_by = settlement.first_event + index, settlement.cause.id
+    part = index + 1
+    if settlement.version == 1 or settlement.anew:
+        return RoundSettled(
+            round=moved, version=version, caused_by=caused_by, settlement=settlement, part=part, lines=lines
+        )
+    return RoundCorrected(
+        round=moved,
+        version=version,
+        caused_by=caused_by,
+        settlement=settlement,
+        part=part,
+        lines=lines,
+        reason=settlement.cause.reason or settlement.cause.kind,
+    )

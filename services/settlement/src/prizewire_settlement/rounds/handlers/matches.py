@@ -1,0 +1,273 @@
+"""A batch of match reports: authenticate, then lock, decide in order, save once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts.ids import entry_id, match_correlation_id, round_id
+from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
+from prizewire_settlement.errors import ReportRefused
+from prizewire_settlement.prizes.domain import Line, PlayerResult
+from prizewire_settlement.rounds.domain.authenticity import authenticate, let_in_by
+from prizewire_settlement.rounds.domain.commands import (
+    Completed,
+    Corrected,
+    Entered,
+    MatchReport,
+    Progress,
+    Voided,
+)
+from prizewire_settlement.rounds.domain.events import RoundEvent, RoundVoided
+from prizewire_settlement.rounds.domain.model import ResultPart, Round
+from prizewire_settlement.rounds.domain.placing import place_completed, place_corrected
+from prizewire_settlement.rounds.domain.progress import report_entered, report_progress, report_voided
+from prizewire_settlement.rounds.domain.settling import correct, settle, wait
+from prizewire_settlement.rounds.domain.steps import NOTHING, Step, begin, cause_of, check_binding
+from prizewire_settlement.rounds.ports import Changes, EventSink, RoundStore
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who may be believed: refusals by index, and the competitions that all others belong to."""
+
+    refused: dict[int, ReportRefused]
+    competitions: dict[str, Competition]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a batch: refusals by index, and how much was settled."""
+
+    refused: dict[int, ReportRefused]
+    rounds_settled: int = 0
+    rounds_corrected: int = 0
+    rounds_voided: int = 0
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """The state that a batch decides on; it moves forward with every report. ``lines`` are those of settlements that
+    the batch itself made, ``entered`` the players of rounds that the batch's entries belong to, ``changes`` are the rule
+    versions that changed sources, by competition, as far back as the batch's results need them.
+    """
+
+    rounds: dict[UUID, Round]
+    rules: dict[tuple[str, int], Rule]
+    parts: dict[UUID, dict[tuple[int, int], ResultPart]]
+    entered: dict[UUID, set[str]]
+    changes: Mapping[str, Sequence[SourceChange]]
+    now: datetime
+    lines_per_part: int
+    lines: dict[UUID, tuple[Line, ...]] = field(default_factory=dict)
+
+
+async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
+    """Find out which reports are authentic. It asks for nothing but competitions, and changes nothing."""
+    competitions = await store.competitions({report.competition for report in reports})
+    refused: dict[int, ReportRefused] = {}
+    for index, report in enumerate(reports):
+        try:
+            authenticate(report=report, competitions=competitions)
+        except ReportRefused as problem:
+            refused[index] = problem
+    return Admitted(refused, competitions)
+
+
+async def apply_reports(
+    reports: Sequence[MatchReport],
+    *,
+    competitions: Mapping[str, Competition],
+    store: RoundStore,
+    events: EventSink,
+    now: datetime,
+    lines_per_part: int,
+) -> Applied:
+    """Apply reports that were admitted, in their order. Several of one match may stand in one batch.
+
+    Nothing of a refused report stays. ``competitions`` are those that admission found; ``lines_per_part`` bounds the
+    lines of one ``round.settled``.
+    """
+    outcome = Applied({})
+    believed = [
+        (
+            index,
+            round_id(source=report.source, match_id=report.match_id),
+            report,
+            competitions[report.competition],
+        )
+        for index, report in enumerate(reports)
+    ]
+    loaded = await _load(store, believed, now=now, lines_per_part=lines_per_part)
+    changes = Changes()
+    published: list[RoundEvent] = []
+    for index, subject, report, competition in believed:
+        try:
+            step = await _decide(report, subject, competition, loaded, store)
+        except ReportRefused as refused:
+            outcome.refused[index] = refused
+        else:
+            _take(step, changes, loaded, published, outcome)
+    if changes.rounds:
+        await store.save(changes)
+        await events.publish(published)
+    return outcome
+
+
+async def _load(
+    store: RoundStore,
+    believed: Sequence[tuple[int, UUID, MatchReport, Competition]],
+    *,
+    now: datetime,
+    lines_per_part: int,
+) -> _Loaded:
+    rules = {(c.id, c.rule.version): c.rule for _, _, _, c in believed}
+    rounds = await store.rounds({subject for _, subject, _, _ in believed})
+    older = {(found.competition, found.rule_version) for found in rounds.values()} - rules.keys()
+    if older:
+        rules.update(await store.rules(older))
+    completed = {
+        subject for _, subject, report, _ in believed if subject in rounds and isinstance(report, Completed)
+    }
+    parts = await store.parts(completed) if completed else {}
+    entering = {
+        (subject, report.player)
+        for _, subject, report, _ in believed
+        if isinstance(report, Entered) and subject in rounds
+    }
+    entered = await store.entered(entering) if entering else {}
+    begun: dict[str, tuple[int, int]] = {}
+    for _, subject, _, competition in believed:
+        if subject in completed and rounds[subject].competition == competition.id:
+            first, _ = begun.get(competition.id, (competition.rule.version, 0))
+            begun[competition.id] = (min(first, rounds[subject].rule_version), competition.rule.version)
+    stale = [(name, first, last) for name, (first, last) in begun.items() if first < last]
+    changes = await store.source_changes(stale) if stale else {}
+    return _Loaded(rounds, rules, parts, entered, changes, now, lines_per_part)
+
+
+async def _decide(
+    report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, store: RoundStore
+) -> Step:
+    current = loaded.rounds.get(subject)
+    if current is None:
+        bound = report.correlation_id or str(
+            match_correlation_id(source=report.source, match_id=report.match_id)
+        )
+        current = begin(
+            report=report, round_id=subject, correlation_id=bound, rule=competition.rule, now=loaded.now
+        )
+    else:
+        check_binding(report=report, known=current)
+    if isinstance(report, Completed):
+        return await _decide_result(report, current, loaded, store)
+    rule = loaded.rules[current.competition, current.rule_version]
+    if isinstance(report, Progress):
+        return report_progress(report=report, current=current, rule=rule, now=loaded.now)
+    if isinstance(report, Entered):
+        return report_entered(
+            report=report,
+            current=current,
+            rule=rule,
+            entry_id=entry_id(round_id=subject, player=report.player),
+            entered=loaded.entered.get(subject, ()),
+            now=loaded.now,
+        )
+    assert isinstance(report, Voided)
+    return report_voided(report=report, current=current, now=loaded.now)
+
+
+async def _decide_result(report: Completed, current: Round, loaded: _Loaded, store: RoundStore) -> Step:
+    report, rule = _answered(report, current, loaded)
+    known = loaded.parts.get(current.id, {})
+    now = loaded.now
+    if isinstance(report, Corrected):
+        placed = place_corrected(report=report, current=current, rule=rule, known=known, now=now)
+    else:
+        placed = place_completed(report=report, current=current, rule=rule, known=known, now=now)
+    if placed is None:
+        return NOTHING
+    cause = cause_of(report)
+    if not placed.whole:
+        return wait(placed=placed, current=current, cause=cause, now=now)
+    results = await _whole(placed.part, known, store)
+    if not isinstance(report, Corrected):
+        return settle(
+            placed=placed,
+            results=results,
+            current=current,
+            rule=rule,
+            cause=cause,
+            now=now,
+            lines_per_part=loaded.lines_per_part,
+        )
+    before = loaded.lines.get(current.id)
+    if before is None:
+        before = await store.lines(current.id, current.settlement_version)
+    return correct(
+        placed=placed,
+        results=results,
+        before=before,
+        current=current,
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=loaded.lines_per_part,
+    )
+
+
+def _answered(report: Completed, current: Round, loaded: _Loaded) -> tuple[Completed, Rule]:
+    """The result with who answers for it, and the round's rule with everybody who wrote what let results in since: sources
+    and keys are those in force, whatever rule the round keeps.
+    """
+    rule = loaded.rules[current.competition, current.rule_version]
+    changes = [one for one in loaded.changes.get(current.competition, ()) if one.version > rule.version]
+    if not changes:
+        return report, rule
+    if report.reporter is None:
+        writer = let_in_by(report=report, bound=rule.sources, changes=changes)
+        report = replace(report, reporter=writer)
+    writers = {*rule.writers, *(change.by for change in changes)}
+    return report, replace(rule, writers=tuple(sorted(writers)))
+
+
+async def _whole(
+    part: ResultPart, known: Mapping[tuple[int, int], ResultPart], store: RoundStore
+) -> Sequence[PlayerResult]:
+    """All results of a result whose last missing part is ``part``. Stored documents are read only now."""
+    if part.parts == 1:
+        return part.results
+    here = {
+        number: known[part.result_version, number].results
+        for number in range(1, part.parts + 1)
+        if number != part.part
+    }
+    here[part.part] = part.results
+    if not all(here.values()):
+        stored = await store.results(part.round_id, part.result_version)
+        here = {number: found or stored[number] for number, found in here.items()}
+    return [result for number in sorted(here) for result in here[number]]
+
+
+def _take(
+    step: Step, changes: Changes, loaded: _Loaded, published: list[RoundEvent], outcome: Applied
+) -> None:
+    if step.round is None:
+        return
+    moved = step.round
+    if moved.id not in loaded.rounds:
+        changes.born.add(moved.id)
+    loaded.rounds[moved.id] = moved
+    if step.part is not None:
+        loaded.parts.setdefault(moved.id, {})[step.part.result_version, step.part.part] = step.part
+    if step.entry is not None:
+        loaded.entered.setdefault(moved.id, set()).add(step.entry.player)
+    if step.settlement is not None:
+        loaded.lines[moved.id] = step.settlement.lines
+        outcome.rounds_settled += step.settlement.version == 1
+        outcome.rounds_corrected += step.settlement.version > 1
+        outcome.lines += len(step.settlement.lines)
+    outcome.rounds_voided += isinstance(step.events[-1], RoundVoided) if step.events else False
+    changes.take(step)
+    published.extend(step.events)

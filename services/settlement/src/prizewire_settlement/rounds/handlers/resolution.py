@@ -1,0 +1,183 @@
+"""What a person decides about a round: settle it, correct it, void it, settle it anew. It is never the game server's word."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_settlement.competitions.domain.model import Rule
+from prizewire_settlement.competitions.domain.rules import check_campaign
+from prizewire_settlement.competitions.ports import Campaigns
+from prizewire_settlement.errors import DecisionRefused, RoundMissing
+from prizewire_settlement.prizes.domain import PlayerResult
+from prizewire_settlement.rounds.domain.model import Cause, Round
+from prizewire_settlement.rounds.domain.placing import place_resolved
+from prizewire_settlement.rounds.domain.progress import void
+from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
+from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.domain.steps import RESOLVE, Step
+from prizewire_settlement.rounds.ports import Changes, EventSink, RoundStore
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The round as it was and as it is. ``changed`` is False where nobody is owed anything else than before."""
+
+    before: Round
+    after: Round
+    changed: bool
+
+
+async def resolve_round(
+    *,
+    round_id: UUID,
+    results: Sequence[PlayerResult] | None,
+    reason: str,
+    actor: str,
+    request_id: UUID,
+    store: RoundStore,
+    events: EventSink,
+    now: datetime,
+    lines_per_part: int,
+) -> Resolved:
+    """Let ``results`` stand from now on, also after finality; without results, void the round before it.
+
+    A round without a result is settled, one with a result is corrected, each under the rule that it keeps.
+
+    Raises:
+        RoundMissing: there is no such round.
+        DecisionRefused: ``round_disowned`` for results of a round that rewards disowned.
+        ReportRefused: ``illegal_transition`` for a voided round, or to void a final one that rewards does not refuse;
+            or what the rule cannot rank or pay.
+    """
+    current = (await store.rounds([round_id])).get(round_id)
+    if current is None:
+        raise RoundMissing(str(round_id))
+    cause = Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason)
+    if results is None:
+        step = void(current=current, cause=cause, now=now)
+    else:
+        _check_not_disowned(current)
+        step = await _let_stand(
+            tuple(results), current, cause, store=store, now=now, lines_per_part=lines_per_part
+        )
+    if step.round is None:
+        return Resolved(current, current, changed=False)
+    changes = Changes()
+    changes.take(step)
+    await store.save(changes)
+    await events.publish(step.events)
+    return Resolved(current, step.round, changed=bool(step.transitions))
+
+
+async def resettle_round(
+    *,
+    round_id: UUID,
+    reason: str,
+    actor: str,
+    request_id: UUID,
+    store: RoundStore,
+    campaigns: Campaigns,
+    events: EventSink,
+    now: datetime,
+    lines_per_part: int,
+) -> Resolved:
+    """Settle a refused round anew: the result that stands, under the rule that its competition has in force.
+
+    Raises:
+        RoundMissing: there is no such round.
+        DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one
+            that was refused; ``entry_fee_changed`` where it asks its players for something else than they owe.
+        RuleInvalid: rewards could never book the prizes of the rule in force either.
+        ReportRefused: what the rule in force cannot rank or pay.
+    """
+    current = (await store.rounds([round_id])).get(round_id)
+    if current is None:
+        raise RoundMissing(str(round_id))
+    _check_not_disowned(current)
+    if current.refused_at is None or current.result_version is None:
+        raise DecisionRefused("round_not_refused", f"rewards does not refuse round {round_id}")
+    rule = (await store.competitions([current.competition]))[current.competition].rule
+    key = (current.competition, current.rule_version)
+    _check_mended(rule, was=(await store.rules([key]))[key])
+    check_campaign(rule, await campaigns.campaign(rule.campaign))
+    parts = await store.results(round_id, current.result_version)
+    heads = (await store.parts([round_id])).get(round_id, {})
+    step = resettle(
+        results=[result for number in sorted(parts) for result in parts[number]],
+        reporters={
+            head.reporter
+            for (version, _), head in heads.items()
+            if version == current.result_version and head.reporter is not None
+        },
+        current=current,
+        rule=rule,
+        cause=Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason),
+        now=now,
+        lines_per_part=lines_per_part,
+    )
+    assert step.round is not None, "a round that is settled anew moves"
+    changes = Changes()
+    changes.take(step)
+    await store.save(changes)
+    await events.publish(step.events)
+    return Resolved(current, step.round, changed=True)
+
+
+def _check_not_disowned(current: Round) -> None:
+    if current.disowned_at is None or current.state is RoundState.VOIDED:
+        return
+    detail = (
+        f"two admins disowned round {current.id} in rewards, which books nothing of it any more: void it, and have match "
+        f"{current.match_id} reported under another id"
+    )
+    raise DecisionRefused("round_disowned", detail)
+
+
+def _check_mended(rule: Rule, *, was: Rule) -> None:
+    if rule.version == was.version:
+        detail = (
+            f"rule {rule.version} of {rule.competition} is the one that rewards refused: "
+            f"put a mended rule into force with PUT /api/competitions/{rule.competition}, then try again"
+        )
+        raise DecisionRefused("rule_unchanged", detail)
+    if rule.entry_fee != was.entry_fee:
+        detail = (
+            f"rule {rule.version} of {rule.competition} asks another entry fee than rule {was.version}, under which the "
+            "players entered: put a rule with that fee into force, then try again"
+        )
+        raise DecisionRefused("entry_fee_changed", detail)
+
+
+async def _let_stand(
+    results: tuple[PlayerResult, ...],
+    current: Round,
+    cause: Cause,
+    *,
+    store: RoundStore,
+    now: datetime,
+    lines_per_part: int,
+) -> Step:
+    key = (current.competition, current.rule_version)
+    rule = (await store.rules([key]))[key]
+    placed = place_resolved(results=results, current=current, cause=cause, now=now)
+    if current.settlement_version == 0:
+        return settle(
+            placed=placed,
+            results=results,
+            current=current,
+            rule=rule,
+            cause=cause,
+            now=now,
+            lines_per_part=lines_per_part,
+        )
+    return correct(
+        placed=placed,
+        results=results,
+        before=await store.lines(current.id, current.settlement_version),
+        current=current,
+        rule=rule,
+        cause=cause,
+        now=now,
+        lines_per_part=lines_per_part,
+    )

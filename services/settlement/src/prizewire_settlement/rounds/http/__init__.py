@@ -1,0 +1,1 @@
+"""``/api/rounds`` and ``/api/matches``."""

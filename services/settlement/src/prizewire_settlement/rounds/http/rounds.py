@@ -1,0 +1,229 @@
+"""``/api/rounds``: what settlement made of the matches, and what an admin decides about one."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_settlement.competitions.http.competitions import CAMPAIGN_CODES
+from prizewire_settlement.http import (
+    RESULT_CODES,
+    RequiredKey,
+    Words,
+    bad_cursor,
+    place_of,
+    readers,
+    round_missing,
+    writers,
+)
+from prizewire_settlement.prizes.http import RESULT_BYTES_MAX, LineAnswer, line_answer
+from prizewire_settlement.rounds.domain.model import ResultPart
+from prizewire_settlement.rounds.domain.states import RoundState
+from prizewire_settlement.rounds.http.answers import (
+    DecisionAnswer,
+    RefusalAnswer,
+    RoundAnswer,
+    RoundDetailAnswer,
+    WaitingAnswer,
+    disowned_answer,
+    refusal_answer,
+    round_answer,
+    transition_answer,
+)
+from prizewire_settlement.rounds.http.bodies import ResettleBody, ResolveBody
+from prizewire_settlement.rounds.http.context import RoundContext
+from prizewire_settlement.rounds.http.decisions import newest_answer, run_resettle, run_resolve
+from prizewire_settlement.rounds.http.sheets import CSV_TYPE, lines_csv
+from prizewire_settlement.rounds.ports import RoundFilter, RoundRecord
+
+NO_ROUND: Final = {404: ("round_unknown",)}
+
+
+def round_controller(context: RoundContext) -> type[Controller]:
+    """``/api/rounds``. Those who run the place read; admins alone decide, and every decision is audited."""
+
+    class RoundController(Controller):
+        path = "/api/rounds"
+        tags = ["rounds"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @get("/", guards=[readers], summary="Rounds, newest first")
+        async def many(
+            self,
+            *,
+            competition: Words = None,
+            round_state: Annotated[RoundState | None, QueryParameter(name="state")] = None,
+            match_id: Words = None,
+            incomplete: Annotated[
+                bool, QueryParameter(description="Only rounds that wait for parts of a result.")
+            ] = False,
+            refused: Annotated[
+                bool,
+                QueryParameter(
+                    description="Only rounds whose settlement rewards can never book, or that it disowned."
+                ),
+            ] = False,
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> PageOf[RoundAnswer]:
+            size = page_limit(limit)
+            wanted = RoundFilter(
+                competition=competition,
+                state=round_state,
+                match_id=match_id,
+                incomplete=incomplete,
+                refused=refused,
+            )
+            async with context.db.transaction() as tx:
+                found = await context.queries(tx).round_page(wanted, after=place_of(cursor), limit=size)
+            last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
+            return PageOf(
+                items=[round_answer(one) for one in found],
+                next_cursor=encode_cursor(last) if last else None,
+            )
+
+        @get(
+            "/{round_id:uuid}",
+            guards=[readers],
+            summary="One round with its steps, its settlement and the first 1,000 lines",
+            refusals=NO_ROUND,
+        )
+        async def one(self, round_id: FromPath[UUID]) -> RoundDetailAnswer:
+            async with context.db.transaction() as tx:
+                record = await context.queries(tx).round(round_id)
+            if record is None:
+                raise round_missing(round_id)
+            newest = record.settlements[-1] if record.settlements else None
+            return RoundDetailAnswer(
+                **dict(round_answer(record.round)),
+                waiting=_waiting(record.parts, standing=record.round.result_version),
+                refused=_refused(record),
+                disowned=None if record.disownment is None else disowned_answer(record.disownment),
+                transitions=[transition_answer(step) for step in record.transitions],
+                settlement=newest_answer(record, newest),
+                lines=[]
+                if newest is None
+                else [line_answer(line, rule=newest.rule) for line in newest.lines],
+            )
+
+        @get(
+            "/{round_id:uuid}/lines",
+            guards=[readers],
+            summary="All lines of a round's newest settlement",
+            refusals=NO_ROUND,
+        )
+        async def lines(
+            self,
+            round_id: FromPath[UUID],
+            cursor: FromQuery[str | None] = None,
+            limit: FromQuery[int | None] = None,
+        ) -> PageOf[LineAnswer]:
+            size = page_limit(limit)
+            after = decode_cursor(cursor, length=1) or [0]
+            if not isinstance(after[0], int) or not 0 <= after[0] < 2**31:
+                raise bad_cursor()
+            async with context.db.transaction() as tx:
+                found = await context.queries(tx).line_page(round_id, after=after[0], limit=size)
+            if found is None:
+                detail = f"there is no settled round {round_id}"
+                raise Problem(status=404, code="round_unknown", detail=detail)
+            rule, page = found
+            return PageOf(
+                items=[line_answer(line, rule=rule) for line in page],
+                next_cursor=encode_cursor([page[-1].line]) if len(page) == size else None,
+            )
+
+        @get(
+            "/{round_id:uuid}/lines.csv",
+            guards=[readers],
+            summary="All lines of a round's newest settlement as CSV",
+            media_type=CSV_TYPE,
+            refusals=NO_ROUND,
+        )
+        async def lines_as_csv(self, round_id: FromPath[UUID]) -> Stream:
+            async with context.db.transaction() as tx:
+                found = await context.queries(tx).newest_lines(round_id)
+            if found is None:
+                detail = f"there is no settled round {round_id}"
+                raise Problem(status=404, code="round_unknown", detail=detail)
+            version, rule, lines = found
+            return Stream(
+                lines_csv(round_id, version=version, rule=rule, lines=lines),
+                media_type=CSV_TYPE,
+                headers={"content-disposition": f'attachment; filename="round-{round_id}.csv"'},
+            )
+
+        @post(
+            "/{round_id:uuid}/resolve",
+            guards=[writers],
+            status_code=200,
+            summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
+            refusals={**NO_ROUND, 409: ("illegal_transition", "round_disowned"), 422: RESULT_CODES},
+            request_max_body_size=RESULT_BYTES_MAX,
+        )
+        async def resolve(
+            self,
+            round_id: FromPath[UUID],
+            data: JSONBody[ResolveBody],
+            request: Request[Any, Any, Any],
+            idempotency_key: RequiredKey = None,
+        ) -> Response[DecisionAnswer]:
+            return await run_resolve(context, round_id, data, caller=request.user, key=idempotency_key)
+
+        @post(
+            "/{round_id:uuid}/resettle",
+            guards=[writers],
+            status_code=200,
+            summary="Settle a refused round anew, under the rule that its competition has in force",
+            refusals={
+                **NO_ROUND,
+                409: ("entry_fee_changed", "round_disowned", "round_not_refused", "rule_unchanged"),
+                422: (*CAMPAIGN_CODES, *RESULT_CODES),
+            },
+        )
+        async def resettle(
+            self,
+            round_id: FromPath[UUID],
+            data: JSONBody[ResettleBody],
+            request: Request[Any, Any, Any],
+            idempotency_key: RequiredKey = None,
+        ) -> Response[DecisionAnswer]:
+            return await run_resettle(context, round_id, data, caller=request.user, key=idempotency_key)
+
+    return RoundController
+
+
+def _refused(record: RoundRecord) -> RefusalAnswer | None:
+    """Why rewards can never book the round's newest settlement; None where it does not refuse it, or disowned the round."""
+    if record.round.refused_at is None or record.round.disowned_at is not None:
+        return None
+    newest = record.round.settlement_version
+    return next((refusal_answer(one) for one in record.refusals if one.version == newest), None)
+
+
+def _waiting(heads: Sequence[ResultPart], *, standing: int | None) -> WaitingAnswer | None:
+    """The newest result of which parts wait, and the numbers of those that are missing."""
+    waiting = [
+        head
+        for head in heads
+        if head.parts > 1
+        and head.result_version > (standing or 0)
+        and (head.reason is None) == (standing is None)
+    ]
+    if not waiting:
+        return None
+    newest = max(waiting, key=lambda head: (head.result_version, head.received_at))
+    here = {
+        head.part
+        for head in waiting
+        if (head.result_version, head.parts) == (newest.result_version, newest.parts)
+    }
+    return WaitingAnswer(
+        result_version=newest.result_version,
+        parts=newest.parts,
+        missing=[part for part in range(1, newest.parts + 1) if part not in here],
+    )

@@ -1,0 +1,1 @@
+"""Rounds in events: what game servers report, and what settlement publishes."""

@@ -1,0 +1,271 @@
+"""Rounds in PostgreSQL. A batch costs a fixed number of statements, whatever its size."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Read, fetch, later, send_now
+from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
+from prizewire_settlement.competitions.storage.rules import COMPETITION_COLUMNS, RULE_COLUMNS, RuleReader
+from prizewire_settlement.errors import Reason
+from prizewire_settlement.prizes.domain import Line, PlayerResult
+from prizewire_settlement.rounds.domain.documents import results_of
+from prizewire_settlement.rounds.domain.model import Disownment, Refusal, ResultPart, Round, Settlement
+from prizewire_settlement.rounds.ports import Changes
+from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
+from prizewire_settlement.rounds.storage.writes import (
+    DISOWNMENT,
+    DISOWNMENTS,
+    ENTRIES,
+    ENTRY,
+    LINES,
+    PART,
+    REFUSAL,
+    REFUSALS,
+    RESULTS,
+    ROUND,
+    ROUNDS_INSERT,
+    ROUNDS_UPDATE,
+    SETTLEMENT,
+    SETTLEMENTS,
+    TRANSITIONS,
+    columns,
+)
+
+
+async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
+    """The stuck events that are corrections whose match has its result by now, or was voided; oldest first."""
+    rows = await tx.execute(_READY, {"consumer": consumer, "reason": Reason.RESULT_MISSING})
+    return [row.id for row in rows]
+
+
+class Rounds:
+    """The port ``RoundStore`` over one transaction. ``consumer`` names who takes in match events, whose parked
+    corrections hold finality.
+    """
+
+    def __init__(self, tx: AsyncConnection, *, rules: RuleReader, consumer: str) -> None:
+        self._tx = tx
+        self._rules = rules
+        self._consumer = consumer
+
+    async def competitions(self, ids: Collection[str]) -> dict[str, Competition]:
+        """See the port."""
+        rows = await fetch(self._tx, _COMPETITIONS, {"ids": sorted(ids)})
+        return {row.id: self._rules.competition(row) for row in rows}
+
+    async def rules(self, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], Rule]:
+        """See the port."""
+        ordered = sorted(wanted)
+        rows = await self._tx.execute(
+            _RULES, {"ids": [name for name, _ in ordered], "versions": [version for _, version in ordered]}
+        )
+        return {(row.competition_id, row.version): self._rules.rule(row) for row in rows}
+
+    async def source_changes(
+        self, wanted: Collection[tuple[str, int, int]]
+    ) -> dict[str, tuple[SourceChange, ...]]:
+        """See the port."""
+        names, afters, ends = zip(*sorted(wanted), strict=True)
+        values = {"ids": list(names), "afters": list(afters), "ends": list(ends)}
+        found: dict[str, tuple[SourceChange, ...]] = {}
+        for row in await self._tx.execute(_SOURCE_CHANGES, values):
+            found[row.competition_id] = (
+                *found.get(row.competition_id, ()),
+                self._rules.source_change(row),
+            )
+        return found
+
+    async def rounds(self, ids: Collection[UUID]) -> dict[UUID, Round]:
+        """See the port."""
+        rows = await fetch(self._tx, _LOCK, {"ids": list(ids)})
+        return {row.id: round_of(row) for row in rows}
+
+    async def parts(self, ids: Collection[UUID]) -> dict[UUID, dict[tuple[int, int], ResultPart]]:
+        """See the port."""
+        found: dict[UUID, dict[tuple[int, int], ResultPart]] = {}
+        for row in await self._tx.execute(_PARTS, {"ids": list(ids)}):
+            found.setdefault(row.round_id, {})[row.result_version, row.part] = part_of(row)
+        return found
+
+    async def results(self, round_id: UUID, result_version: int) -> dict[int, tuple[PlayerResult, ...]]:
+        """See the port."""
+        rows = await self._tx.execute(_DOCUMENTS, {"id": round_id, "version": result_version})
+        return {row.part: results_of(row.document) for row in rows}
+
+    async def lines(self, round_id: UUID, settlement_version: int) -> tuple[Line, ...]:
+        """See the port."""
+        rows = await self._tx.execute(_LINES_OF, {"id": round_id, "version": settlement_version})
+        return tuple(line_of(row) for row in rows)
+
+    async def entered(self, wanted: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+        """See the port."""
+        ordered = sorted(wanted)
+        values = {"rounds": [found for found, _ in ordered], "players": [name for _, name in ordered]}
+        entered: dict[UUID, set[str]] = {}
+        for row in await self._tx.execute(_ENTERED, values):
+            entered.setdefault(row.round_id, set()).add(row.player)
+        return entered
+
+    async def due(self, *, now: datetime, limit: int) -> list[Round]:
+        """See the port."""
+        rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
+        return [round_of(row) for row in rows]
+
+    async def save(self, changes: Changes) -> None:
+        """See the port."""
+        if changes.disownments:
+            await self._save_disownments(changes.disownments)
+        await self._save_transitions(changes)
+        if changes.parts:
+            await self._save_parts(list(changes.parts.values()))
+            if any(key not in changes.born for key, _, _ in changes.parts):
+                # A part that came before is replaced: that is forbidden once its round names it as the one that stands.
+                await send_now(self._tx)
+        born = [found for found in changes.rounds.values() if found.id in changes.born]
+        moved = [found for found in changes.rounds.values() if found.id not in changes.born]
+        if born:
+            await later(self._tx, ROUNDS_INSERT, columns(born, ROUND))
+        if moved:
+            await later(self._tx, ROUNDS_UPDATE, columns(moved, ROUND))
+        if changes.settlements:
+            await later(self._tx, SETTLEMENTS, columns(changes.settlements, SETTLEMENT))
+            await self._save_lines(changes.settlements)
+        if changes.entries:
+            await later(self._tx, ENTRIES, columns(changes.entries, ENTRY))
+        if changes.refusals:
+            await self._save_refusals(changes.refusals)
+
+    async def _save_disownments(self, disownments: list[Disownment]) -> None:
+        await later(self._tx, DISOWNMENTS, columns(disownments, DISOWNMENT))
+
+    async def _save_refusals(self, refusals: list[Refusal]) -> None:
+        await later(self._tx, REFUSALS, columns(refusals, REFUSAL))
+
+    async def _save_transitions(self, changes: Changes) -> None:
+        steps = changes.transitions
+        if not steps:
+            return
+        await later(
+            self._tx,
+            TRANSITIONS,
+            {
+                "rounds": [step.round_id for step in steps],
+                "seqs": [step.seq for step in steps],
+                "befores": [step.before.value for step in steps],
+                "afters": [step.after.value for step in steps],
+                "causes": [step.cause.kind for step in steps],
+                "cause_ids": [step.cause.id for step in steps],
+                "actors": [step.cause.actor for step in steps],
+                "correlations": [step.correlation_id for step in steps],
+                "ats": [step.at for step in steps],
+                "reasons": [step.cause.reason for step in steps],
+            },
+        )
+
+    async def _save_parts(self, parts: list[ResultPart]) -> None:
+        await later(self._tx, RESULTS, columns(parts, PART))
+
+    async def _save_lines(self, settlements: list[Settlement]) -> None:
+        rounds: list[UUID] = []
+        versions: list[int] = []
+        numbers: list[int] = []
+        players: list[str] = []
+        places: list[int] = []
+        amounts: list[int] = []
+        for settlement in settlements:
+            count = len(settlement.lines)
+            rounds += [settlement.round_id] * count
+            versions += [settlement.version] * count
+            for line in settlement.lines:
+                numbers.append(line.line)
+                players.append(line.player)
+                places.append(line.place)
+                amounts.append(line.amount)
+        if rounds:
+            await later(
+                self._tx,
+                LINES,
+                {
+                    "rounds": rounds,
+                    "versions": versions,
+                    "numbers": numbers,
+                    "players": players,
+                    "places": places,
+                    "amounts": amounts,
+                },
+            )
+
+
+# The SQL below is put together from the literals above; every value is bound.
+_COMPETITIONS = Read(
+    f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
+    "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
+    "WHERE c.id = ANY(CAST(:ids AS text[]))"
+)
+
+
+_RULES = text(
+    f"SELECT {RULE_COLUMNS} FROM competition_rules r "  # noqa: S608 - see above
+    "JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS u(id, version) "
+    "ON r.competition_id = u.id AND r.version = u.version"
+)
+
+
+_SOURCE_CHANGES = text(
+    "SELECT competition_id, version, sources, created_by FROM ("
+    "SELECT r.competition_id, r.version, r.sources, r.created_by, u.after, lag(r.sources) OVER older AS before "
+    "FROM competition_rules r "
+    "JOIN unnest(CAST(:ids AS text[]), CAST(:afters AS int[]), CAST(:ends AS int[])) AS u(id, after, until) "
+    "ON r.competition_id = u.id AND r.version BETWEEN u.after AND u.until "
+    "WINDOW older AS (PARTITION BY r.competition_id ORDER BY r.version)) c "
+    "WHERE version > after AND sources IS DISTINCT FROM before ORDER BY competition_id, version"
+)
+
+
+_LOCK = Read(
+    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above
+)
+
+
+_PARTS = text(
+    f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[]))"  # noqa: S608 - see above
+)
+
+
+_DOCUMENTS = text(
+    "SELECT part, document FROM round_results WHERE round_id = :id AND result_version = :version ORDER BY part"
+)
+
+
+_LINES_OF = text(
+    "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version "
+    "ORDER BY line"
+)
+
+
+_ENTERED = text(
+    "SELECT e.round_id, e.player FROM entries e "
+    "JOIN unnest(CAST(:rounds AS uuid[]), CAST(:players AS text[])) AS u(round_id, player) "
+    "ON e.round_id = u.round_id AND e.player = u.player"
+)
+
+
+_DUE = text(
+    f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
+    "AND waiting_since IS NULL AND refused_at IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
+    "AND e.source = rounds.source AND e.subject = rounds.match_id) "
+    "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
+)
+
+
+_READY = text(
+    "SELECT e.id FROM stuck_events e JOIN rounds r ON r.match_id = e.subject AND r.source = e.source "
+    "WHERE e.consumer = :consumer AND e.state = 'parked' AND e.reason = :reason "
+    "AND (r.settlement_version > 0 OR r.state = 'VOIDED') "
+    "AND NOT EXISTS (SELECT 1 FROM stuck_events b WHERE b.consumer = :consumer AND b.state = 'parked' "
+    "AND b.source = e.source AND b.subject = e.subject AND b.id < e.id) ORDER BY e.id LIMIT 200"
+)

@@ -1,0 +1,1 @@
+"""Source tokens: API tokens of game servers that report over HTTP."""

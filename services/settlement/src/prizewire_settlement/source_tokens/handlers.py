@@ -1,0 +1,67 @@
+"""API tokens of game servers that report over HTTP: made, rotated by overlap, revoked. Only their SHA-256 is kept."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_settlement.errors import TokenEnded, TokenMissing
+from prizewire_settlement.source_tokens.domain import SourceToken, digest_of
+from prizewire_settlement.source_tokens.ports import SourceTokens
+
+
+async def make_token(*, token: SourceToken, secret: str, store: SourceTokens) -> SourceToken:
+    """Store a new token, whose text ``secret`` its maker alone hears."""
+    await store.add(token, digest=digest_of(secret))
+    return token
+
+
+async def rotate_token(
+    *,
+    token_id: UUID,
+    successor_id: UUID,
+    secret: str,
+    expires_at: datetime,
+    overlap_until: datetime,
+    actor: str,
+    store: SourceTokens,
+    now: datetime,
+) -> tuple[SourceToken, SourceToken]:
+    """A successor of the same source and label; the former ends at ``overlap_until`` at the latest. Answers both.
+
+    Raises:
+        TokenMissing: there is no such token.
+        TokenEnded: it does not count any more.
+    """
+    former = await store.lock(token_id)
+    if former is None:
+        raise TokenMissing(str(token_id))
+    if former.revoked_at is not None or former.expires_at <= now:
+        raise TokenEnded(str(token_id))
+    ending = replace(former, expires_at=min(former.expires_at, overlap_until))
+    await store.save(ending)
+    successor = SourceToken(
+        id=successor_id,
+        source=former.source,
+        label=former.label,
+        created_by=actor,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    await store.add(successor, digest=digest_of(secret))
+    return ending, successor
+
+
+async def revoke_token(*, token_id: UUID, store: SourceTokens, now: datetime) -> SourceToken:
+    """End a token at once. Once it is revoked it stays as it is.
+
+    Raises:
+        TokenMissing: there is no such token.
+    """
+    found = await store.lock(token_id)
+    if found is None:
+        raise TokenMissing(str(token_id))
+    if found.revoked_at is not None:
+        return found
+    revoked = replace(found, revoked_at=now)
+    await store.save(revoked)
+    return revoked
