@@ -87,7 +87,7 @@ async def test_retry_after_is_bounded(header: str, seconds: int | None) -> None:
 
 
 async def test_a_redirect_is_not_followed() -> None:
-    """A payment is sent once, to the address of the configuration, whatever the far side answers."""
+    """A payment is sent once, to the address of the configuration, whatever the provider answers."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

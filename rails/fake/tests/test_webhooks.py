@@ -120,7 +120,7 @@ def test_a_verifier_is_built_from_its_entry() -> None:
 
 
 class Receiver:
-    """Where the webhooks go: keeps what came, and answers 503 as often as told."""
+    """The receiver of the webhooks: it stores them, and answers 503 as often as a test sets."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[bytes, dict[str, str]]] = []
@@ -197,11 +197,11 @@ def payment(account: str) -> tuple[PayoutInstruction, PayoutReference]:
     return wanted, PayoutReference(payout_id=payout, attempt_no=1, provider_key=key, amount=amount)
 
 
-async def test_each_change_of_a_payment_is_told(receiver: Receiver, tmp_path: Path) -> None:
-    """Accepted, paid, refused, cancelled, sent back, and paid with the answer lost: each is told once, signed."""
+async def test_each_change_of_a_payment_sends_a_webhook(receiver: Receiver, tmp_path: Path) -> None:
+    """Accepted, paid, refused, cancelled, returned, and paid with the answer lost: each sends one signed webhook."""
     rail = build(rail_context(tmp_path, webhook_url=receiver.url, pending_looks=1))
     now = datetime.now(UTC)
-    told: dict[str, list[str]] = {
+    expected: dict[str, list[str]] = {
         "ana": ["payment.paid"],
         "lost_answer+ana": ["payment.paid"],
         "failure+ana": ["payment.refused"],
@@ -210,7 +210,7 @@ async def test_each_change_of_a_payment_is_told(receiver: Receiver, tmp_path: Pa
         "lost_request+ana": [],
     }
     keys = {}
-    for account in told:
+    for account in expected:
         wanted, reference = payment(account)
         keys[account] = wanted.provider_key
         await rail.create_payout(wanted, now=now)
@@ -221,10 +221,10 @@ async def test_each_change_of_a_payment_is_told(receiver: Receiver, tmp_path: Pa
     waiting, reference = payment("pending+bo")
     await rail.create_payout(waiting, now=now)
     await rail.cancel(reference, now=now)
-    told["cancelled"] = ["payment.pending", "payment.refused"]
+    expected["cancelled"] = ["payment.pending", "payment.refused"]
     keys["cancelled"] = waiting.provider_key
-    await eventually(lambda: len(receiver.seen) == sum(map(len, told.values())), deadline_s=30)
-    assert {account: sorted(receiver.types(key)) for account, key in keys.items()} == told
+    await eventually(lambda: len(receiver.seen) == sum(map(len, expected.values())), deadline_s=30)
+    assert {account: sorted(receiver.types(key)) for account, key in keys.items()} == expected
 
 
 async def test_a_webhook_that_nobody_takes_is_sent_again(receiver: Receiver, tmp_path: Path) -> None:

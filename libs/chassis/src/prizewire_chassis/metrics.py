@@ -26,7 +26,7 @@ CONSUMER_POLL_AGE = Gauge(
 )
 REWOUND = Counter(
     "prizewire_consumer_rewound_total",
-    "Messages taken in again since Kafka's offset of the group was ahead of the database: it was moved by somebody, or the "
+    "Messages processed again because the group's offset in Kafka was ahead of the database: it was moved, or the "
     "database was restored.",
     ["consumer"],
 )

@@ -86,7 +86,7 @@ class Repeats:
         return record.name in self._libraries or not record.name.startswith(_OWN)
 
     def _kind(self, record: logging.LogRecord) -> Kind:
-        """Logger, level, exception and text; numbers do not tell texts apart, nor do the text's arguments."""
+        """Logger, level, exception and text; texts that differ only in numbers or arguments are of one kind."""
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
         text = _DIGITS.sub("#", str(record.msg)[:_KIND_CHARS_MAX])
         kind = (record.name, record.levelno, error, text)

@@ -131,7 +131,7 @@ class ApiSettings(ServiceSettings):
         False, description="Take HS256 tokens of JWT_SECRET_FILE too; for development only."
     )
     jwt_secret_file: Path | None = Field(
-        None, description="HS256 secret (mode 0600); whoever holds it can make tokens. For development only."
+        None, description="HS256 secret (mode 0600); who has it can make tokens. For development only."
     )
 
 

@@ -44,28 +44,32 @@ class FakeRecord:
 
 
 @contextmanager
-def heard_statements(db: Database, hear: Callable[[str], None]) -> Iterator[None]:
-    """Call ``hear`` with each statement before it is sent, except those that begin and end transactions. Its errors are
+def watch_statements(db: Database, on_statement: Callable[[str], None]) -> Iterator[None]:
+    """Call ``on_statement`` with each statement before it is sent, except those that begin and end transactions. Its errors are
     raised where the statement is sent.
     """
     ask = Transaction._ask  # noqa: SLF001 - the only path that does not use SQLAlchemy
 
-    async def heard(tx: Transaction, statement: str, values: Sequence[Any]) -> list[Row]:
-        hear(statement)
+    async def watched(tx: Transaction, statement: str, values: Sequence[Any]) -> list[Row]:
+        on_statement(statement)
         return await ask(tx, statement, values)
 
     def listener(_1: Any, _2: Any, statement: str, *_: Any) -> None:
-        hear(statement)
+        on_statement(statement)
 
     engines = [db.engine.sync_engine, db.seeking.sync_engine]
     for engine in engines:
         listen(engine, "before_cursor_execute", listener)
     try:
-        with patch.object(Transaction, "_ask", heard):
+        with patch.object(Transaction, "_ask", watched):
             yield
     finally:
         for engine in engines:
             remove(engine, "before_cursor_execute", listener)
+
+
+heard_statements = watch_statements
+"""The same, by its former name."""
 
 
 def make_key(service: str) -> MessageKey:

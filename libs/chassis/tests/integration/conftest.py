@@ -61,7 +61,7 @@ def urls(make_database) -> "DatabaseUrls":
 
 @pytest.fixture
 async def owner(urls: "DatabaseUrls") -> AsyncIterator[Database]:
-    """The database under the role that owns its tables, as a migration or an intruder sees it."""
+    """The database under the role that owns its tables, as a migration or an attacker uses it."""
     database = Database(urls.migration, application_name="test-owner", pool_size=1)
     yield database
     await database.close()
@@ -87,7 +87,7 @@ def outbox(clock: ManualClock) -> Outbox:
 
 
 class Scripted:
-    """A handler that records effects, and refuses or raises as a test tells it by event id."""
+    """A handler that records effects, and refuses or raises as a test sets it by event id."""
 
     def __init__(self) -> None:
         self.refuse: dict[str, Refusal] = {}

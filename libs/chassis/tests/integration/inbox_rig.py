@@ -1,4 +1,4 @@
-"""Events to take in, and what became of them."""
+"""Events to process, and their outcomes."""
 
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def returned(outbox, payout: UUID, version: int):
     return outbox.event(PayoutReturnedEvent, data, subject=str(payout), version=version, correlation_id="c-1")
 
 
-def signed_poison(outbox, payout: UUID, version: int) -> bytes:
+def signed_unreadable(outbox, payout: UUID, version: int) -> bytes:
     """An event that its producer signed and that no schema takes: its reason holds a NUL."""
     raw = orjson.loads(held(outbox, payout, version).value)
     raw["data"]["reason"] = "stop\x00"

@@ -1,4 +1,4 @@
-"""What nobody vouches for is turned away at the door: it parks nothing, waits behind nothing, uses up no id."""
+"""Unauthenticated events are refused before deduplication: they park nothing, wait behind nothing and take no id."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,8 +15,8 @@ from prizewire_chassis.testing import event_bytes, make_key, records
 from prizewire_contracts.codes import RefusalCode
 
 
-class Door:
-    """Turns away events whose reason is in ``forged``; raises as a test tells it."""
+class ScriptedAdmission:
+    """Refuses events whose reason is in ``forged``; raises as a test sets it."""
 
     def __init__(self) -> None:
         self.forged: set[str] = set()
@@ -33,13 +33,13 @@ class Door:
 
 
 @pytest.fixture
-def door() -> Door:
-    return Door()
+def admission() -> ScriptedAdmission:
+    return ScriptedAdmission()
 
 
 @pytest.fixture
-def guarded(make_spec: Callable[..., ConsumerSpec], door: Door) -> ConsumerSpec:
-    return replace(make_spec(VersionRule.NONE), admit=door)
+def guarded(make_spec: Callable[..., ConsumerSpec], admission: ScriptedAdmission) -> ConsumerSpec:
+    return replace(make_spec(VersionRule.NONE), admit=admission)
 
 
 def forged(payout, event_id: str) -> bytes:
@@ -56,15 +56,17 @@ async def inbox_size(db) -> int:
 
 
 async def test_a_forgery_does_not_wait_behind_a_parked_event(
-    db, processor, handler, guarded, make_stuck, door, outbox
+    db, processor, handler, guarded, make_stuck, admission, outbox
 ):
-    """It is dead and not parked, and the honest event under the same id is parked, then applied by the replay."""
+    """It is dead and not parked, and the authentic event under the same id is parked, then applied by the replay."""
     payout = uuid4()
-    head, honest = held(outbox, payout, 1), held(outbox, payout, 2)
-    door.forged = {"forged"}
+    head, authentic = held(outbox, payout, 1), held(outbox, payout, 2)
+    admission.forged = {"forged"}
     handler.refuse[head.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
     await processor.process(guarded, records(head, topic=TOPIC))
-    await processor.process(guarded, records(forged(payout, honest.event_id), honest, topic=TOPIC, start=1))
+    await processor.process(
+        guarded, records(forged(payout, authentic.event_id), authentic, topic=TOPIC, start=1)
+    )
     assert await stuck_rows(db) == [
         ("parked", "not_supported_yet"),
         ("dead", "source_not_allowed"),
@@ -74,17 +76,17 @@ async def test_a_forgery_does_not_wait_behind_a_parked_event(
     stuck = make_stuck(guarded)
     answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
     assert (answer.state, answer.released) == ("replayed", 1)
-    assert await effects(db) == [head.event_id, honest.event_id]
+    assert await effects(db) == [head.event_id, authentic.event_id]
 
 
-async def test_a_replay_is_judged_at_the_door_too(db, processor, handler, guarded, make_stuck, door, outbox):
-    """A parked event that nobody vouches for any more is dead and gives its id back; followers are released."""
+async def test_a_replay_is_admitted_again(db, processor, handler, guarded, make_stuck, admission, outbox):
+    """A parked event whose admission refuses it now is dead, and its id is free again; followers are released."""
     payout = uuid4()
     head, follower = held(outbox, payout, 1), held(outbox, payout, 2)
     handler.refuse[head.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)
     first = forged(payout, follower.event_id)
     await processor.process(guarded, records(head, first, topic=TOPIC))
-    door.forged = {"forged"}
+    admission.forged = {"forged"}
     handler.refuse.clear()
     stuck = make_stuck(guarded)
     ids = [row["id"] for row in await stuck.page(after=0, limit=9)]
@@ -96,12 +98,12 @@ async def test_a_replay_is_judged_at_the_door_too(db, processor, handler, guarde
 
 
 async def test_what_came_in_before_is_a_duplicate_whatever_is_said_of_it_now(
-    db, processor, guarded, door, outbox
+    db, processor, guarded, admission, outbox
 ):
     """An applied event that is delivered again after its key was taken out has no effect and is not stuck."""
     event = held(outbox, uuid4(), 1)
     await processor.process(guarded, records(event, topic=TOPIC))
-    door.forged = {"limit_exceeded"}
+    admission.forged = {"limit_exceeded"}
     await processor.process(guarded, records(event, topic=TOPIC))
     await processor.process(guarded, records(event, topic=TOPIC, start=5))
     assert await effects(db) == [event.event_id]
@@ -109,10 +111,10 @@ async def test_what_came_in_before_is_a_duplicate_whatever_is_said_of_it_now(
     assert await inbox_size(db) == 1
 
 
-async def test_a_door_that_breaks_parks_nothing(db, processor, guarded, make_stuck, door, outbox):
+async def test_an_admission_that_raises_parks_nothing(db, processor, guarded, make_stuck, admission, outbox):
     """An event over which admission raises is dead: it was never found authentic. A failure that passes is retried."""
     event = held(outbox, uuid4(), 1)
-    door.raising = [ValueError("odd")] * 3 + [asyncpg.CannotConnectNowError("starting up")]
+    admission.raising = [ValueError("odd")] * 3 + [asyncpg.CannotConnectNowError("starting up")]
     await processor.process(guarded, records(event, topic=TOPIC))
     assert await stuck_rows(db) == [("dead", "handler_error")]
     assert await inbox_size(db) == 0
@@ -124,13 +126,13 @@ async def test_a_door_that_breaks_parks_nothing(db, processor, guarded, make_stu
 
 
 async def test_an_event_without_correlation_id_is_found_by_the_one_it_belongs_to(
-    db, processor, make_spec, make_stuck, door, outbox
+    db, processor, make_spec, make_stuck, admission, outbox
 ):
-    """Whether it broke in decoding or was refused later, it is stored and told under the derived id; a named one stays."""
+    """Whether it broke in decoding or was refused later, it is stored and logged under the derived id; a named one stays."""
     spec = replace(
-        make_spec(), admit=door, correlation_of=lambda source, subject: f"of {source} and {subject}"
+        make_spec(), admit=admission, correlation_of=lambda source, subject: f"of {source} and {subject}"
     )
-    door.forged = {"limit_exceeded"}
+    admission.forged = {"limit_exceeded"}
     unreadable = (
         b'{"specversion":"1.0","type":"prizewire.payout.held.v1","source":"/games/a","subject":"m1","data":7}'
     )

@@ -18,7 +18,7 @@ def breaches(name):
     return REGISTRY.get_sample_value("prizewire_invariant_breaches", {"name": name})
 
 
-async def test_the_job_tells_breaches_as_a_metric(db):
+async def test_the_job_reports_breaches_as_a_metric(db):
     """What is broken is counted, and what is mended is zero again."""
     found = ["one", "two"]
 
@@ -26,12 +26,12 @@ async def test_the_job_tells_breaches_as_a_metric(db):
         await tx.execute(text("SELECT 1"))
         return list(found)
 
-    job = checks_job(db=db, checks=[Check("told", run)], interval_s=1)
+    job = checks_job(db=db, checks=[Check("reported", run)], interval_s=1)
     assert await job.run() is False
-    assert breaches("told") == 2
+    assert breaches("reported") == 2
     found.clear()
-    await checks_job(db=db, checks=[Check("told", run)], interval_s=1).run()
-    assert breaches("told") == 0
+    await checks_job(db=db, checks=[Check("reported", run)], interval_s=1).run()
+    assert breaches("reported") == 0
 
 
 async def test_a_check_that_fails_does_not_keep_the_others_from_their_turn(db):
@@ -94,7 +94,7 @@ async def test_a_check_that_takes_long_rests_long(db, monkeypatch):
 
 
 async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
-    """One that was deleted before it was published is told; the others are not."""
+    """An event that was deleted before it was published is a breach; the others are not."""
     async with db.transaction() as tx:
         await outbox.add(tx, [held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)])
     check = outbox_check("payouts")
@@ -112,7 +112,7 @@ async def test_an_event_that_was_to_be_published_is_missed(db, owner, outbox):
     ("topic", "size"),
     [("prizewire.nowhere.v1", 10), ("prizewire.rewards.v1", 10), (TOPIC, MESSAGE_BYTES_MAX + 1)],
 )
-async def test_an_event_that_kafka_does_not_take_is_told(db, outbox, topic, size):
+async def test_an_event_that_kafka_refuses_is_a_breach(db, outbox, topic, size):
     """A topic that is unknown or of another service, or too many bytes: the sentence names the row."""
     insert = (
         "WITH made AS (INSERT INTO outbox (topic, key, value, event_id, created_at) VALUES "

@@ -287,7 +287,7 @@ async def test_rows_that_are_copied_first_belong_to_the_transaction_too(db):
     assert await count(db) == 0
 
 
-async def test_a_refused_copy_tells_its_sqlstate(db, owner):
+async def test_a_refused_copy_has_its_sqlstate(db, owner):
     """What the database says to a COPY is read as what it says to any statement."""
     async with owner.transaction() as tx:
         await tx.execute(text("CREATE UNIQUE INDEX once ON effects (event_id)"))

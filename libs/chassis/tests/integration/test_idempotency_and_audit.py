@@ -146,9 +146,7 @@ async def test_each_audit_record_is_an_event_too(db, audit):
     data = [orjson.loads(bytes(value))["data"] for value in sent]
     assert [item["hash"] for item in data] == links
     assert [item["prev_hash"] for item in data] == ["0" * 64, *links[:-1]]
-    assert [link_hash(item) for item in data] == links, (
-        "whoever reads the topic can count the links themselves"
-    )
+    assert [link_hash(item) for item in data] == links, "readers of the topic can verify the chain themselves"
 
 
 @pytest.mark.parametrize("role", ["service", "owner"])
@@ -177,7 +175,7 @@ async def test_audit_rows_cannot_be_changed(db, owner, audit, role, statement):
     ],
 )
 async def test_a_changed_audit_row_shows(db, owner, audit, tampering, found):
-    """Whoever switches the trigger off and changes, moves or removes a record leaves a breach."""
+    """A person who disables the trigger and changes, moves or removes a record leaves a breach."""
     await five_records(db, audit)
     await tamper(owner, tampering)
     assert await breaches(db) == [f"audit record {sequence} breaks the chain" for sequence in found]
@@ -185,7 +183,7 @@ async def test_a_changed_audit_row_shows(db, owner, audit, tampering, found):
 
 @pytest.mark.parametrize("newest", [5, 1])
 async def test_a_missing_newest_record_shows_and_refuses_the_next(db, owner, audit, newest):
-    """The event of a record that was deleted from the end of the chain lies in the outbox: the check tells of it, and what
+    """The event of a record that was deleted from the end of the chain is in the outbox: the check reports it, and what
     would take its number is refused with a code.
     """
     await five_records(db, audit)

@@ -23,7 +23,7 @@ from prizewire_contracts.codes import RefusalCode
 
 @pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.NONE])
 async def test_a_repeated_event_has_one_effect(db, processor, make_spec, outbox, rule):
-    """The same event in one batch and again in a later one is applied once, also where no version tells it."""
+    """The same event in one batch and again in a later one is applied once, also where versions are ignored."""
     event = held(outbox, uuid4(), 1)
     spec = make_spec(rule)
     await processor.process(spec, records(event, event, topic=TOPIC))
@@ -64,7 +64,7 @@ async def test_an_id_conflict_does_not_forget_the_first(db, processor, handler, 
 
 
 async def test_a_forged_event_is_dead_and_uses_up_nothing(db, processor, make_spec, outbox):
-    """A badly signed event neither parks its subject nor takes the id or version of the honest one."""
+    """A badly signed event neither parks its subject nor takes the id or version of the authentic one."""
     event = held(outbox, uuid4(), 1)
     forged = event.value.replace(b"limit_exceeded", b"limit_exceedeX")
     await processor.process(make_spec(), records(forged, event, topic=TOPIC))
@@ -72,19 +72,19 @@ async def test_a_forged_event_is_dead_and_uses_up_nothing(db, processor, make_sp
     assert await stuck_rows(db) == [("dead", "signature_invalid")]
 
 
-async def test_a_refused_forgery_cannot_use_up_an_honest_id(db, processor, handler, make_spec, outbox):
-    """Where only the handler can tell a forgery, the honest event under the same id is applied, even when both stand
+async def test_a_refused_forgery_cannot_block_an_authentic_id(db, processor, handler, make_spec, outbox):
+    """Where only the handler can detect a forgery, the authentic event under the same id is applied, even when both stand
     in one batch, the forgery first.
     """
-    honest = held(outbox, uuid4(), 1)
+    authentic = held(outbox, uuid4(), 1)
     forgery = event_bytes(
         topic=TOPIC, kind="prizewire.payout.held.v1", source="/prizewire/payouts", subject="x", key=make_key("payouts"),
-        data={"payout_id": str(uuid4()), "reason": "forged"}, id=honest.event_id, aggregateversion=1,
+        data={"payout_id": str(uuid4()), "reason": "forged"}, id=authentic.event_id, aggregateversion=1,
         correlationid="c-1",
     )  # fmt: skip
     handler.refuse_subjects = {"x"}
-    await processor.process(make_spec(VersionRule.NONE), records(forgery, honest, topic=TOPIC))
-    assert await effects(db) == [honest.event_id]
+    await processor.process(make_spec(VersionRule.NONE), records(forgery, authentic, topic=TOPIC))
+    assert await effects(db) == [authentic.event_id]
     assert await stuck_rows(db) == [("dead", "source_not_allowed")]
 
 
@@ -186,14 +186,14 @@ async def test_a_message_that_breaks_the_decoder_is_dead(db, processor, make_spe
     assert await stuck_rows(db) == [("dead", "handler_error")]
 
 
-async def test_logs_tell_what_became_of_each_event(db, processor, make_spec, outbox):
+async def test_each_outcome_is_logged(db, processor, make_spec, outbox):
     """A line for each event, applied or stuck, with its correlation id."""
     event = held(outbox, uuid4(), 1)
     logging.getLogger("prizewire_chassis.inbox.outcome").setLevel(logging.INFO)
     with capture_logs() as lines:
         await processor.process(make_spec(), records(event, b"{", topic=TOPIC))
-    told = [(line["event"], line["log_level"], line["correlation_id"]) for line in lines]
-    assert told == [("event applied", "info", "c-1"), ("event stuck", "warning", None)]
+    logged = [(line["event"], line["log_level"], line["correlation_id"]) for line in lines]
+    assert logged == [("event applied", "info", "c-1"), ("event stuck", "warning", None)]
     assert lines[1]["reason"] == "not_json"
 
 

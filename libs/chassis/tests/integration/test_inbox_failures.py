@@ -14,11 +14,11 @@ from prizewire_chassis.testing import records
 from prizewire_devstack.waiting import eventually
 
 
-async def test_a_poisonous_event_is_isolated(db, processor, handler, make_spec, outbox):
+async def test_an_event_that_keeps_failing_is_quarantined(db, processor, handler, make_spec, outbox):
     """An event on which the handler keeps raising is parked; its neighbours in the batch are applied."""
-    poison, fine = held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)
-    handler.raising[poison.event_id] = ValueError("cannot be")
-    await processor.process(make_spec(), records(poison, fine, topic=TOPIC))
+    failing, fine = held(outbox, uuid4(), 1), held(outbox, uuid4(), 1)
+    handler.raising[failing.event_id] = ValueError("cannot be")
+    await processor.process(make_spec(), records(failing, fine, topic=TOPIC))
     assert await effects(db) == [fine.event_id]
     assert await stuck_rows(db) == [("parked", "handler_error")]
 

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, signed_poison, stuck_rows
+from libs.chassis.tests.integration.inbox_rig import TOPIC, effects, held, signed_unreadable, stuck_rows
 from prizewire_chassis.checks.stuck_checks import contradicting, parked
 from prizewire_chassis.inbox import Refusal, VersionRule
 from prizewire_chassis.inbox import processor as processor_module
@@ -69,7 +69,7 @@ async def test_the_highest_version_wins_where_events_carry_full_state(db, proces
 @pytest.mark.parametrize("rule", [VersionRule.STRICT, VersionRule.HIGHEST])
 async def test_a_version_used_for_another_event_leaves_a_trace(db, processor, make_spec, outbox, rule):
     """An authentic event under a version that was applied with another one is dead, and on record once for each batch:
-    somebody else holds its producer's key. Repeated events and, where the highest version wins, older ones are not.
+    another person has its producer's key. Repeated events and, where the highest version wins, older ones are not.
     """
     payout, spec = uuid4(), make_spec(rule)
     one, two = held(outbox, payout, 1), held(outbox, payout, 2)
@@ -136,7 +136,7 @@ async def test_nothing_of_a_batch_is_applied_past_a_refusal(
 
 
 async def test_what_has_no_effect_moves_no_version(db, processor, handler, make_spec, outbox):
-    """A refused event does not use up its version: the honest one with the same version is applied."""
+    """A refused event does not use up its version: the authentic one with the same version is applied."""
     payout, spec = uuid4(), make_spec(VersionRule.HIGHEST)
     refused, later = held(outbox, payout, 5), held(outbox, payout, 4)
     handler.refuse[refused.event_id] = Refusal(RefusalCode.SOURCE_NOT_ALLOWED, "forged")
@@ -187,8 +187,8 @@ async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subje
     """It is a breach, nothing newer goes past it, other subjects go on; once its consumer can read it, all are applied."""
     payout, spec = uuid4(), make_spec(rule)
     one, three, other = held(outbox, payout, 1), held(outbox, payout, 3), held(outbox, uuid4(), 1)
-    poison = signed_poison(outbox, payout, 2)
-    await processor.process(spec, records(one, poison, three, other, topic=TOPIC))
+    unreadable = signed_unreadable(outbox, payout, 2)
+    await processor.process(spec, records(one, unreadable, three, other, topic=TOPIC))
     assert await effects(db) == [one.event_id, other.event_id]
     assert await stuck_rows(db) == [("parked", "schema_invalid"), ("parked", "subject_parked")]
     stuck = make_stuck(spec)
@@ -202,7 +202,7 @@ async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subje
     monkeypatch.setattr(
         processor_module,
         "decode",
-        lambda *, value, **others: decode(value=readable.value if value == poison else value, **others),
+        lambda *, value, **others: decode(value=readable.value if value == unreadable else value, **others),
     )
     answer = await stuck.replay(head["id"], actor="op")
     assert (answer.state, answer.reason, answer.released) == ("replayed", None, 1)
@@ -210,7 +210,7 @@ async def test_what_its_producer_signed_and_nobody_can_read_holds_back_its_subje
 
 
 async def test_a_later_version_of_a_type_waits_for_its_reader(db, processor, make_spec, outbox):
-    """A producer that was updated first is not taken for a forger: what it signed is parked."""
+    """Events of a producer that was updated first are parked, not dead: their signatures are valid."""
     raw = orjson.loads(held(outbox, uuid4(), 1).value) | {"type": "prizewire.payout.held.v2"}
     signed = sign_raw(topic=TOPIC, raw=raw, key=make_key("payouts"))
     forged = {**signed, "id": str(uuid4())}

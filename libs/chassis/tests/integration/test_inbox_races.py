@@ -82,7 +82,7 @@ async def test_versions_of_one_subject_queue_behind_each_other(db, processor, ma
 async def test_two_operators_replay_one_event_once(
     db, processor, handler, make_spec, make_stuck, outbox, rule
 ):
-    """Of two replays at the same time one applies the event, the other hears that it was applied."""
+    """Of two replays at the same time one applies the event, the other one is answered that it was already replayed."""
     gate, event = Gate(), held(outbox, uuid4(), 1)
     spec = replace(make_spec(rule), handler=gate)
     gate.refuse[event.event_id] = Refusal(RefusalCode.NOT_SUPPORTED_YET, "later", park=True)

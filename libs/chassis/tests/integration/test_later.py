@@ -122,7 +122,7 @@ async def test_too_few_rows_are_a_conflict(db):
         assert await effects(tx) == []
 
 
-async def test_who_comes_second_is_told_of_a_conflict(db):
+async def test_the_second_transaction_gets_a_conflict(db):
     """The row of a transaction that commits meanwhile is a conflict where a race was expected, and an error elsewhere."""
     second = asyncio.Event()
 
@@ -162,8 +162,8 @@ async def test_rows_are_read_after_what_waits(db):
         assert not hasattr(rows[0], "nothing")
 
 
-async def test_what_the_driver_is_told_is_an_error_like_any(db):
-    """A refused read, and a transaction that nothing can be done in any more, tell their SQLSTATE."""
+async def test_errors_of_the_driver_are_raised_as_sqlalchemy_errors(db):
+    """A refused read, and a transaction that can do nothing more, report their SQLSTATE."""
     with pytest.raises(DBAPIError) as refused:
         async with db.transaction() as tx:
             await later(tx, EFFECT, {"ids": ["a"]})
@@ -191,7 +191,7 @@ async def test_a_database_that_was_away_is_missed_once(db):
     await asyncio.gather(*(hold() for _ in range(4)))
     with pytest.raises(DBAPIError):
         async with db.transaction() as tx:
-            # itself last: whoever ends itself ends nobody after
+            # its own connection last: it could end no other one after that
             others = (
                 "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity "
                 "WHERE datname = current_database() AND usename = current_user ORDER BY pid = pg_backend_pid()) found"
@@ -203,7 +203,7 @@ async def test_a_database_that_was_away_is_missed_once(db):
             assert await effects(tx) == []
 
 
-async def test_what_sqlalchemy_found_out_is_told_as_it_was(db):
+async def test_errors_of_sqlalchemy_are_raised_unchanged(db):
     """A connection that is lost under a statement of SQLAlchemy's: nothing that comes after hides that it will pass."""
     with pytest.raises(DBAPIError) as ended:
         async with db.transaction() as tx:
@@ -229,7 +229,7 @@ async def test_a_connection_whose_end_is_known_is_given_up(db):
 
 
 async def test_a_cancelled_transaction_leaves_nothing_behind(db):
-    """Somebody gives up while a statement is under way: it is rolled back, and the connection can be used again."""
+    """A task is cancelled while a statement runs: it is rolled back, and the connection can be used again."""
     begun = asyncio.Event()
 
     async def work() -> None:

@@ -34,7 +34,7 @@ def topic(make_topic: Callable[..., str]):
 
 @pytest.fixture
 def send(kafka_server, topic, outbox):
-    """A function that publishes honest events, each in a batch of its own, and answers their ids."""
+    """A function that publishes authentic events, each in a batch of its own, and returns their ids."""
     login = kafka_server.login("payouts")
 
     async def send(count: int) -> list[str]:
@@ -66,7 +66,7 @@ def health() -> Health:
 
 @pytest.fixture
 def consuming(settings, spec: ConsumerSpec, processor: BatchProcessor, health: Health):
-    """A context in which the topic is consumed, each time by the same group. It ends without telling Kafka how far."""
+    """A context in which the topic is consumed, each time by the same group. It ends without committing offsets to Kafka."""
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
@@ -116,7 +116,7 @@ def wrong(spec: ConsumerSpec) -> dict[str, float]:
 
 @pytest.mark.parametrize("by", [6, 10**9, 2**62])
 async def test_an_offset_behind_the_end_of_the_log_loses_nothing(db, processor, spec, send, took, by):
-    """Kafka lost messages, or somebody raised the number: the log is read from its beginning, the stored offset follows,
+    """Kafka lost messages, or a person raised the number: the log is read from its beginning, the stored offset follows,
     and what comes while the service is down is taken in when the log has grown past the number that was wrong.
     """
     events = await send(3)
@@ -131,10 +131,10 @@ async def test_an_offset_behind_the_end_of_the_log_loses_nothing(db, processor, 
     assert wrong(spec) == {"past_end": 1}
 
 
-async def test_a_topic_that_was_made_anew_and_has_grown_loses_nothing(
+async def test_a_topic_that_was_created_again_and_has_grown_loses_nothing(
     kafka_server, topic, processor, spec, send, took
 ):
-    """No number tells it: the message before the stored offset is another one."""
+    """The number alone does not show it: the message before the stored offset is another one."""
     events = await send(3)
     await took(events)
     kafka_server.delete_topics([topic.name])
@@ -147,7 +147,7 @@ async def test_a_topic_that_was_made_anew_and_has_grown_loses_nothing(
 
 @pytest.mark.parametrize("hash_", ["last_hash", "NULL"])
 async def test_an_offset_that_was_raised_within_the_log_loses_nothing(db, spec, send, took, hash_):
-    """Whoever has the database login of a service can raise the number; the hash is then that of another message."""
+    """A person with the database login of a service can raise the number; the hash is then that of another message."""
     events = await send(3)
     await took(events)
     await change(db, f"{RAISE}, last_hash = {hash_}", by=2)

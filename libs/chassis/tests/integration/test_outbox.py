@@ -198,13 +198,13 @@ async def test_an_event_that_kafka_refuses_is_named_and_not_overtaken(
     await producer.start()
     relay = Relay(db=db, outbox=outbox, producer=producer, clock=clock)
 
-    def told() -> list[dict[str, object]]:
+    def reported() -> list[dict[str, object]]:
         return [line for line in lines if line["event"].startswith("kafka refuses an event of the outbox")]
 
     with capture_logs() as lines:
         relay.start()
-        await eventually(lambda: len(told()) > 1, deadline_s=60)
-    assert {(line["log_level"], line["event_id"]) for line in told()} == {("error", stored[1].event_id)}
+        await eventually(lambda: len(reported()) > 1, deadline_s=60)
+    assert {(line["log_level"], line["event_id"]) for line in reported()} == {("error", stored[1].event_id)}
     assert await waiting(db) == 2
     assert REGISTRY.get_sample_value("prizewire_outbox_blocked") == 1
     async with owner.transaction() as tx:
@@ -348,7 +348,7 @@ async def test_what_is_committed_is_sent_before_the_end(db, outbox, events, cloc
 
 
 async def test_the_same_event_cannot_be_stored_twice(db, outbox, events):
-    """Two derivations of one event version in two transactions collide instead of telling two stories."""
+    """Two derivations of one event version in two transactions collide, so that two different events are never published as one version."""
     event = events(1)
     async with db.transaction() as tx:
         await outbox.add(tx, event)
@@ -373,7 +373,7 @@ async def test_only_old_published_rows_are_purged(db, outbox, events, clock):
 
 
 async def test_purging_ends_at_the_first_row_that_must_stay(db, owner, outbox, events, clock):
-    """It walks from the lowest id and does not look for old rows behind young ones; without work it reads no more."""
+    """It reads from the lowest id and does not look for old rows behind young ones; without work it reads no more."""
     async with db.transaction() as tx:
         await outbox.add(tx, events(6))
         await tx.execute(text("DELETE FROM outbox_waiting"))
@@ -393,7 +393,7 @@ async def test_purging_ends_at_the_first_row_that_must_stay(db, owner, outbox, e
 
 
 async def test_purging_reads_no_more_than_it_may_delete(db, owner):
-    """A long outbox costs a bounded walk along its key, whatever there is behind."""
+    """A long outbox costs a bounded scan along its key, whatever number of rows follows."""
     plan_of = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT TEXT) " + str(outbox_module._PURGE).replace(
         ":before", "now()"
     ).replace(":rows", "100")
@@ -438,11 +438,11 @@ async def test_what_was_sent_is_not_read_again(db, owner, outbox, events, clock)
             )
             return int(found.scalar_one())
 
-    async def told() -> bool:
+    async def reported() -> bool:
         """Sessions report what they did when they end."""
         return await read() >= 10
 
-    await eventually(told, deadline_s=10)
+    await eventually(reported, deadline_s=10)
     assert await read() < 1_000
 
 

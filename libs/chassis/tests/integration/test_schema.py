@@ -35,7 +35,7 @@ async def test_the_frozen_schema_is_what_tables_says(db, owner):
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     def remade(connection: Connection) -> None:
-        connection.execution_options(schema_translate_map={None: "anew"})
+        connection.execution_options(schema_translate_map={None: "fresh"})
         metadata.create_all(connection)
 
     async def catalogue(tx, schema: str) -> set[tuple[str, ...]]:
@@ -43,13 +43,13 @@ async def test_the_frozen_schema_is_what_tables_says(db, owner):
         return {
             cleaned
             for row in rows
-            if (cleaned := tuple(re.sub(r"\b(anew|public)\.", "", str(part)) for part in row))[1] in names
+            if (cleaned := tuple(re.sub(r"\b(fresh|public)\.", "", str(part)) for part in row))[1] in names
         }
 
     async with owner.transaction() as tx:
         assert await tx.run_sync(differences) == []
-        await tx.execute(text("CREATE SCHEMA anew"))
+        await tx.execute(text("CREATE SCHEMA fresh"))
         await tx.run_sync(remade)
-        made, wanted = await catalogue(tx, "public"), await catalogue(tx, "anew")
+        made, wanted = await catalogue(tx, "public"), await catalogue(tx, "fresh")
     assert tables.outbox.name in {row[1] for row in wanted}
     assert made == wanted

@@ -127,7 +127,7 @@ async def test_a_broker_that_answers_keeps_the_age_of_the_last_poll_small(servic
     assert float(line.removeprefix(wanted)) < 30
 
 
-async def test_doors(service):
+async def test_guarded_and_open_routes(service):
     """Tokens, roles, problem details, lineage, checks, metrics and the OpenAPI document."""
     _, client = service
     assert (await client.get("/api/services/rewards/checks")).json()["code"] == "unauthenticated"
@@ -220,8 +220,8 @@ async def test_a_batch_that_was_not_applied_is_delivered_again(
 
 
 async def test_a_group_whose_offsets_were_moved_misses_nothing(settings, db, handler, kafka_server, outbox):
-    """Whoever has the login of a service may join its group, read and commit: the service begins where its database
-    ends, takes in all of it, and tells how much Kafka was ahead.
+    """A person with the login of a service may join its group, read and commit. The service starts at the offset of its
+    database, processes all messages, and reports how far Kafka was ahead.
     """
     payout = uuid4()
     events = [
@@ -233,13 +233,13 @@ async def test_a_group_whose_offsets_were_moved_misses_nothing(settings, db, han
     ]  # fmt: skip
     await sent(kafka_server, events)
     group = f"rewards.test-{uuid4().hex[:8]}"
-    thief = AIOKafkaConsumer(
+    other = AIOKafkaConsumer(
         PAYOUTS.name, group_id=group, enable_auto_commit=False, **login_of(kafka_server, "rewards")
     )
-    await thief.start()
-    await eventually(lambda: len(thief.assignment()) == PAYOUTS.partitions, deadline_s=30)
-    await thief.commit(await thief.end_offsets(thief.assignment()))
-    await thief.stop()
+    await other.start()
+    await eventually(lambda: len(other.assignment()) == PAYOUTS.partitions, deadline_s=30)
+    await other.commit(await other.end_offsets(other.assignment()))
+    await other.stop()
     async with open_runtime(settings, service="rewards") as runtime:
         spec = ConsumerSpec(group, PAYOUTS, handler, strict)
         process = _Process(runtime, Built(specs=[spec]), frozenset({"consumers"}))
@@ -282,16 +282,16 @@ async def test_what_the_last_run_of_a_job_records_is_sent(settings, db, kafka_se
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_service_after_the_work_under_way(settings, number):
     """SIGTERM and SIGINT end the process in order: the run of a job that began is finished."""
-    told: list[str] = []
+    handled: list[str] = []
     begun = asyncio.Event()
-    before = signal.signal(number, lambda *_: told.append("nobody listened"))
+    before = signal.signal(number, lambda *_: handled.append("nobody listened"))
     try:
         async with open_runtime(settings, service="rewards") as runtime:
 
             async def run() -> bool:
                 begun.set()
                 await eventually(lambda: runtime.health.stopping, deadline_s=10)
-                told.append("finished")
+                handled.append("finished")
                 return False
 
             built = Built(jobs=[Job("last", 3600.0, run)])
@@ -299,7 +299,7 @@ async def test_a_signal_ends_the_service_after_the_work_under_way(settings, numb
             await begun.wait()
             os.kill(os.getpid(), number)
             await asyncio.wait_for(serving, timeout=20)
-        assert told == ["finished"]
+        assert handled == ["finished"]
     finally:
         asyncio.get_running_loop().remove_signal_handler(number)
         signal.signal(number, before)

@@ -7,7 +7,7 @@ import pytest
 from litestar import get
 from sqlalchemy import text
 
-from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_poison
+from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_unreadable
 from prizewire_chassis.audit import Audit
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
@@ -301,7 +301,7 @@ async def test_a_discarded_event_lets_its_subject_go_on(client, db, processor, h
 
 
 async def test_only_an_admin_gives_up_what_money_may_wait_for(client, processor, handler, spec, outbox):
-    """An operator is told so, and nothing changes; the answer to the admin says what the event was."""
+    """An operator gets the refusal, and nothing changes; the answer to the admin says what the event was."""
     event = returned(outbox, uuid4(), 1)
     await parked(processor, spec, handler, event)
     (entry,) = await listed(client)
@@ -328,10 +328,10 @@ async def test_an_unreadable_event_counts_as_its_version_only_where_its_producer
 ):
     """A signed event that no schema takes is given up and its followers go on; a forged one moves nothing."""
     subject = uuid4()
-    poison = signed_poison(outbox, subject, 1)
-    forged = poison.replace(b'"aggregateversion":1', b'"aggregateversion":2')
+    unreadable = signed_unreadable(outbox, subject, 1)
+    forged = unreadable.replace(b'"aggregateversion":1', b'"aggregateversion":2')
     follower = held(outbox, subject, 2)
-    await processor.process(spec, records(forged, poison, follower, topic=PAYOUTS.name))
+    await processor.process(spec, records(forged, unreadable, follower, topic=PAYOUTS.name))
     lie, unread, waiting = await listed(client)
     assert [one["state"] for one in (lie, unread, waiting)] == ["dead", "parked", "parked"]
     assert (await discard(client, lie["id"], "operator")).json()["released"] == 0

@@ -215,8 +215,8 @@ async def test_a_database_without_tables_is_waited_for(place: Place, urls: Datab
     assert "Traceback" not in place.log("serve").read_text()
 
 
-async def test_a_wrong_setting_is_told_before_the_database_answers(place: Place) -> None:
-    """Whoever mends the configuration does not have to wait for the database first."""
+async def test_a_wrong_setting_is_reported_before_the_database_answers(place: Place) -> None:
+    """A wrong configuration is reported before the wait for the database."""
     nowhere = f"postgresql://settlement:hush@127.0.0.1:{choose(taken={place.port})}/settlement"
     (place.directory / "assets.yaml").write_text("{assets: {EURC: {decimals: 99, redeemable: true}}}")
     serving = await place.start("serve", "--roles", "http", runtime=nowhere)

@@ -51,7 +51,7 @@ async def test_a_dead_event_that_is_delivered_again_and_must_wait_is_parked(
 async def test_another_message_at_the_place_of_a_stuck_one_is_not_lost(
     db, processor, handler, make_spec, outbox
 ):
-    """A topic that was made anew counts from 0 again: a new message takes a dead one's place, and stops at a
+    """A topic that was created again counts from 0: a new message replaces a dead one, and stops at a
     parked one's until a person has looked.
     """
     first, second, third = (held(outbox, uuid4(), 1) for _ in range(3))
@@ -89,7 +89,7 @@ async def test_a_replay_that_breaks_keeps_a_dead_event_dead(
 ):
     """A dead event over which the handler raises when it is sent again parks nobody."""
     payout, spec = uuid4(), make_spec(VersionRule.NONE)
-    event, honest = held(outbox, payout, 1), held(outbox, payout, 2)
+    event, authentic = held(outbox, payout, 1), held(outbox, payout, 2)
     handler.refuse[event.event_id] = Refusal(RefusalCode.SIGNATURE_INVALID, "forged")
     await processor.process(spec, records(event, topic=TOPIC))
     handler.refuse.clear()
@@ -97,8 +97,8 @@ async def test_a_replay_that_breaks_keeps_a_dead_event_dead(
     stuck = make_stuck(spec)
     answer = await stuck.replay((await stuck.page(after=0, limit=1))[0]["id"], actor="op")
     assert (answer.state, answer.reason) == ("dead", "handler_error")
-    await processor.process(spec, records(honest, topic=TOPIC, start=1))
-    assert await effects(db) == [honest.event_id]
+    await processor.process(spec, records(authentic, topic=TOPIC, start=1))
+    assert await effects(db) == [authentic.event_id]
 
 
 async def test_a_replay_that_breaks_does_not_undo_another_that_went_through(

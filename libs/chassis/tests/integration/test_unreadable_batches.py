@@ -1,4 +1,4 @@
-"""Compressed batches over real Kafka: honest ones are applied, and bombs stop neither their partition nor the process."""
+"""Compressed batches over real Kafka: normal ones are applied, and bombs stop neither their partition nor the process."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -49,7 +49,7 @@ def send(kafka_server, topic):
 
 @pytest.fixture
 def signed(outbox, topic):
-    """A function that makes an honest event for the topic: (id, message)."""
+    """A function that makes a valid event for the topic: (id, message)."""
 
     def make() -> tuple[str, bytes]:
         event = held(outbox, uuid4(), 1)
@@ -87,7 +87,7 @@ async def entries(db) -> list:
         return list(await tx.execute(text('SELECT * FROM stuck_events ORDER BY partition, "offset"')))
 
 
-async def test_honest_clients_are_served_with_every_codec(db, consuming, signed, send):
+async def test_clients_are_served_with_every_codec(db, consuming, signed, send):
     """A message is applied however its producer compresses."""
     wanted = []
     for codec in (None, *CODECS):

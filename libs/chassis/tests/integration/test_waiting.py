@@ -150,7 +150,7 @@ async def test_an_offered_event_takes_the_path_of_the_others(db, processor, make
 
 
 async def test_a_refused_offer_leaves_nothing(db, processor, handler, waiting, outbox):
-    """Unreadable, forged, refused, parked, or behind a parked event: its sender hears it, and no row is kept."""
+    """Unreadable, forged, refused, parked, or behind a parked event: its sender gets the refusal, and no row is stored."""
     payout = uuid4()
     event, head = held(outbox, payout, 2), held(outbox, payout, 1)
     forged = event.value.replace(b"limit_exceeded", b"limit_exceedeX")

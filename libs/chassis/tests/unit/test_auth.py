@@ -75,7 +75,7 @@ def encoded(part: object) -> str:
 
 
 def signed_with_public_key(kid: str) -> str:
-    """An HS256 token whose secret is the public key, as somebody makes it who has only that."""
+    """An HS256 token whose secret is the public key, as an attacker would make it."""
     public = KEYS[kid].key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     body = {**claims_of(), "iat": int(time.time()), "exp": int(time.time()) + 60}
     signed = f"{encoded({'alg': 'HS256', 'typ': 'JWT', 'kid': kid})}.{encoded(body)}"

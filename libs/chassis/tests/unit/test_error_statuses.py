@@ -26,7 +26,7 @@ class Refused(ThingError):
 
 
 class Busy(Refused):
-    """Somebody else changes it."""
+    """Another request changes it."""
 
 
 STATUSES = ErrorStatuses(

@@ -1,4 +1,4 @@
-"""The doors of every service: who may pass, how much may come in, and how little an error tells."""
+"""HTTP of every service: guards, limits of size, and problem details that show no internals."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -152,7 +152,7 @@ async def test_a_longer_body_is_refused(client, chunked):
     ("path", "status", "code"), [("/broken", 500, "internal_error"), ("/away", 503, "unavailable")]
 )
 async def test_a_failure_says_nothing_of_its_cause(client, path, status, code):
-    """A bug, or a database that is away, is told by its code; the cause stands in the log only."""
+    """A bug, or an unavailable database, is answered with its code; the cause is only in the log."""
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
@@ -213,7 +213,7 @@ async def test_text_of_every_script_is_taken(client):
         (b"true", "invalid_request"),
     ],
 )
-async def test_a_number_that_is_too_large_is_told_from_other_mistakes(client, amount, code):
+async def test_a_number_that_is_too_large_has_a_code_of_its_own(client, amount, code):
     """A number beyond 2^53 where an amount's text belongs has a code of its own, and names its field."""
     body = b'{"amount": ' + amount + b"}"
     answer = await client.post("/purse", content=body, headers={"content-type": "application/json"})
@@ -276,14 +276,14 @@ async def test_a_path_that_no_route_has_is_plainly_not_found(client, path):
         ("/approvers", bearer(), 403, "forbidden"),
     ],
 )
-async def test_closed_doors(client, path, headers, status, code):
+async def test_refused_requests(client, path, headers, status, code):
     """No token, another scheme, a broken token and a missing role each have their own answer."""
     answer = await client.get(path, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
 
 
-async def test_open_doors(client):
+async def test_accepted_requests(client):
     """A token lets its caller in, under its own name; one of the wanted roles is enough."""
     assert (await client.get("/anybody", headers=bearer())).json() == {"subject": "p-1"}
     assert (await client.get("/anybody", headers=bearer(scheme="bearer"))).status_code == 200
@@ -302,7 +302,7 @@ async def test_open_doors(client):
         ("23514", 500, "internal_error"),
     ],
 )
-async def test_what_the_database_refuses_is_told_as_what_it_is(client, state, status, code):
+async def test_errors_of_the_database_have_their_status(client, state, status, code):
     """A value that cannot be is the caller's mistake, a full disk is no passing failure, and no cause is shown."""
     answer = await client.get(f"/raised/{state}")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -320,7 +320,7 @@ async def test_what_the_database_refuses_is_told_as_what_it_is(client, state, st
         ("/approvers", {"authorization": "Bearer api_given"}, 403),
     ],
 )
-async def test_systems_and_people_have_doors_of_their_own(client, path, headers, status):
+async def test_systems_and_people_have_routes_of_their_own(client, path, headers, status):
     """An API token opens the routes for systems and no other; a person's token opens those for people."""
     answer = await client.get(path, headers=headers)
     assert answer.status_code == status
@@ -337,7 +337,7 @@ async def test_a_get_route_answers_head(client):
     assert (await client.head("/anybody")).status_code == 401
 
 
-async def test_a_refused_method_is_told_which_are_allowed(client):
+async def test_a_refused_method_gets_the_allowed_ones(client):
     """In the header ``Allow`` (RFC 9110, section 15.5.6), on OPTIONS too."""
     refused = await client.put("/anybody")
     assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
@@ -351,10 +351,10 @@ async def test_a_refused_method_is_told_which_are_allowed(client):
 )
 async def test_a_body_of_another_media_type_is_refused(client, media_type):
     """Where a route takes JSON; its kinds and a missing media type are taken, and so is anything where it reads bytes."""
-    told = {"content-type": media_type}
-    refused = await client.post("/typed", content=b'{"a": 1}', headers=told)
+    headers = {"content-type": media_type}
+    refused = await client.post("/typed", content=b'{"a": 1}', headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (415, "media_type_unsupported")
-    assert (await client.post("/length", content=b"a=1", headers=told)).status_code == 201
+    assert (await client.post("/length", content=b"a=1", headers=headers)).status_code == 201
     for kind in ("application/json; charset=utf-8", "application/cloudevents+json"):
         answer = await client.post("/typed", content=b'{"a": 1}', headers={"content-type": kind})
         assert answer.status_code == 201

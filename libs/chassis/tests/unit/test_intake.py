@@ -108,7 +108,7 @@ async def test_null_is_a_text_where_a_parameter_takes_text(client):
 
 
 async def test_an_unknown_parameter_is_named_with_the_known_ones(client):
-    """Whoever misspelt a filter is told so, and does not take the whole list for the answer."""
+    """A misspelt filter is refused, so that the whole list is not taken for the answer."""
     answer = await client.get("/things/a?staus=x")
     assert answer.json()["detail"] == "this route has no query parameter 'staus'; it has: colour, kind, size"
     assert (await client.get("/things/caf%C3%A9?kind=x")).json()["kind"] == "x"
@@ -216,7 +216,7 @@ async def test_an_address_whose_tokens_fail_is_not_listened_to():
 
 
 def test_a_window_ends_and_forgets():
-    """The next minute begins at zero, whoever was counted in the last."""
+    """The next minute begins at zero for every name."""
     now = [0.0]
     window = Window(name="caller", most=1, now=lambda: now[0])
     assert [window.hit("ana"), window.hit("ana"), window.hit("bob")] == [1, 2, 1]

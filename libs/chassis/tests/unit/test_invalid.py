@@ -1,4 +1,4 @@
-"""A request that does not fit its route is told what is wrong in words that its sender knows."""
+"""The refusal of an invalid request names what is wrong in the terms of its sender."""
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
@@ -66,7 +66,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_body_that_does_not_fit(
     client: httpx.AsyncClient, body: bytes, field: str, message: str
 ) -> None:
-    """The body as a whole has a name too, and no name of a class is told."""
+    """The body as a whole has a name too, and no class name is shown."""
     answer = await client.post("/shares", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert answer.json()["errors"] == [{"field": field, "message": message}]
@@ -83,7 +83,7 @@ async def test_a_body_that_does_not_fit(
 async def test_a_parameter_that_does_not_fit(
     client: httpx.AsyncClient, query: str, field: str, message: str
 ) -> None:
-    """It is named as its sender names it, and its values are told."""
+    """It has the sender's name for it, and its allowed values."""
     answer = await client.get(f"/things{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert answer.json()["errors"] == [{"field": field, "message": message}]

@@ -64,7 +64,7 @@ async def test_a_consumer_acknowledges_after_its_batch_and_misses_nothing(settin
 
 
 class FakeConsumer:
-    """A client that owns partitions, and remembers what it is told."""
+    """A client with assigned partitions that records its calls."""
 
     def __init__(self, *mine: int) -> None:
         self.mine = {TopicPartition("t", number) for number in mine}
@@ -101,7 +101,7 @@ def records(*places: tuple[int, int]) -> list[SimpleNamespace]:
     return [SimpleNamespace(topic="t", partition=partition, offset=offset) for partition, offset in places]
 
 
-async def test_kafka_hears_of_batches_together_and_only_of_partitions_that_are_ours():
+async def test_offsets_are_committed_together_and_only_of_assigned_partitions():
     """The offset behind the last record of each partition, once for all batches since the last time."""
     consumer = FakeConsumer(0, 1)
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
@@ -124,7 +124,7 @@ async def test_a_broker_that_is_away_holds_nobody_up(monkeypatch):
 
 
 async def test_an_offset_that_kafka_does_not_take_is_no_failure():
-    """A rebalance may come in between: what Kafka did not hear of is delivered again, and has no effect."""
+    """After a rebalance: records without a committed offset are delivered again, and have no effect."""
     consumer = FakeConsumer(0)
     consumer.error = CommitFailedError()
     offsets = Offsets(SimpleNamespace(consumer=consumer), every_s=0.001)
@@ -138,8 +138,8 @@ async def test_an_offset_that_kafka_does_not_take_is_no_failure():
 
 @pytest.mark.parametrize("stopping", [False, True])
 async def test_a_batch_counts_once_it_was_taken_in(settings, stopping):
-    """One that failed is delivered again from its first record of each partition, and Kafka does not hear of it; one that
-    is the last before a stop is told of at once.
+    """One that failed is delivered again from its first record of each partition, and its offset is not committed; the offset
+    of the last one before a stop is committed at once.
     """
     broker = build_broker(settings)
     failing = [OSError("away")]
@@ -298,7 +298,7 @@ def wrong_offsets(reason: str) -> float:
 
 async def test_nothing_is_fetched_before_the_database_says_where_to_begin(world, start):
     """Partitions are paused first, and go on once each was moved: to the message before the stored offset, which is
-    compared; one that the database does not know begins anew.
+    compared; one that the database does not know starts at its beginning.
     """
     await start.on_partitions_assigned(world.assignment())
     assert world.sought() == {(0, 6), (1, 0)}
@@ -340,7 +340,7 @@ async def test_whatever_raises_at_an_assignment_is_tried_again(world, start, wha
 async def test_an_offset_that_is_not_of_the_log_begins_at_its_beginning(
     world, start, reached, first, end, reason
 ):
-    """It is told and counted, and the stored offset is set to where reading begins."""
+    """It is logged and counted, and the stored offset is set to the start of reading."""
     world.failures = {}
     world.stored = {} if reached is None else {0: reached}
     world.first, world.end = first, end
@@ -382,7 +382,7 @@ async def test_the_message_before_a_stored_offset_is_compared_and_left_out(world
 
 @pytest.mark.parametrize("found", [(6, b"another"), (0, b"zero")])
 async def test_another_message_before_a_stored_offset_is_another_log(world, start, found):
-    """A log that was made anew and has grown past the stored offset, or that ends before it by now: nothing of it is taken
+    """A log that was created again and has grown past the stored offset, or that ends before it by now: nothing of it is taken
     in before it is read from its beginning. A failure meanwhile leaves all as it was.
     """
     world.failures = {}
@@ -440,8 +440,8 @@ async def test_a_new_assignment_during_a_comparison_stays(world, start, monkeypa
 
 
 @pytest.mark.parametrize("error", [None, KafkaError("away"), TimeoutError()])
-async def test_an_offset_of_kafka_ahead_of_the_database_is_told_and_not_believed(world, start, error):
-    """Reading begins where the database says; where Kafka does not know its own offset, nothing is told of it."""
+async def test_an_offset_of_kafka_ahead_of_the_database_is_logged_and_not_used(world, start, error):
+    """Reading begins where the database says; where Kafka has no offset of the group, nothing is logged."""
     world.failures = {} if error is None else {"committed": error}
     labels = {"consumer": "rewards.begins"}
     before = REGISTRY.get_sample_value("prizewire_consumer_rewound_total", labels) or 0.0
@@ -449,8 +449,8 @@ async def test_an_offset_of_kafka_ahead_of_the_database_is_told_and_not_believed
         await start.on_partitions_assigned({TopicPartition(PAYOUTS.name, 0)})
     assert world.sought() == {(0, 6)}
     assert [what for what, _ in world.asked].count("read") == 1
-    told = [(line["kafka"], line["database"]) for line in lines if "kafka" in line]
-    assert told == ([(9, 7)] if error is None else [])
+    logged = [(line["kafka"], line["database"]) for line in lines if "kafka" in line]
+    assert logged == ([(9, 7)] if error is None else [])
     after = REGISTRY.get_sample_value("prizewire_consumer_rewound_total", labels) or 0.0
     assert after - before == (2 if error is None else 0)
 

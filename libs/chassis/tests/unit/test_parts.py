@@ -38,7 +38,7 @@ from prizewire_devstack.waiting import eventually
         (KeyError("bug"), False),
     ],
 )
-def test_transient_errors_are_told_from_others(error, transient):
+def test_transient_errors_are_recognized(error, transient):
     """Retrying is for what passes by itself; a bug or a violated constraint is not retried for ever."""
     assert is_transient(error) is transient
 
@@ -63,7 +63,7 @@ async def test_a_failing_job_goes_on_and_a_woken_one_runs_at_once():
 
 
 async def test_a_job_that_stands_back_runs_when_woken_and_not_at_a_stop():
-    """Its first run waits, unless somebody wakes it; a stop before that runs nothing."""
+    """The first run waits, unless the job is woken; a stop before that runs nothing."""
     runs: list[str] = []
 
     async def run() -> bool:

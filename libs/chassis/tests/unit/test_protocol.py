@@ -88,7 +88,7 @@ def problem_of(answer: bytes) -> tuple[int, str]:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /hello HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_a_connection_that_sends_no_request_is_closed(sent):
-    """Open and silent, or with headers that never end: it is told so, and its place is free again."""
+    """A silent connection, or one whose headers never end, is answered and closed, and no longer counts."""
     async with serving(header_s=0.05) as connect:
         reader, writer = await connect()
         writer.write(sent)
@@ -136,7 +136,7 @@ async def test_what_is_no_http_is_refused_as_a_problem():
 
 
 async def test_beyond_the_limit_an_idle_connection_makes_room_and_else_the_new_one_is_refused():
-    """Somebody who holds many connections open does not keep others out, unless all are busy."""
+    """A client with many open connections does not keep others out, unless all are busy."""
     async with serving(connections_max=1) as connect:
         idle_reader, idle_writer = await connect()
         idle_writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Record batches: honest ones of every codec are read, and what cannot be read takes neither memory nor the partition."""
+"""Record batches: valid ones of every codec are read, and what cannot be read takes neither memory nor the partition."""
 
 import gzip
 import struct
@@ -74,7 +74,7 @@ def test_aiokafka_reads_by_these_batches():
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_honest_batches_are_read(codec):
+def test_valid_batches_are_read(codec):
     """Every codec, several batches in one fetch, from a place within the first."""
     data = batch(b"a" * 100, b"b", codec=codec, base=7) + batch(b"c" * 5000, codec=codec, base=9)
     assert read(data, at=8) == ([(8, b"b"), (9, b"c" * 5000)], 10)
@@ -156,13 +156,13 @@ def test_data_that_is_not_whole_is_refused_with_the_reason(codec, data, why):
 
 def unreadable() -> dict[str, bytes]:
     """Batches that a broker may hold, and no client can read."""
-    honest = batch(b"one", b"two", codec="gzip", base=5)
+    valid = batch(b"one", b"two", codec="gzip", base=5)
     plain = batch(b"one", b"two", base=5)
     legacy = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=MIB)
     legacy.append(5, 1, None, b"old")
     return {
-        "a codec that does not exist": changed(honest, 21, ">h", 7),
-        "another codec than the data": changed(honest, 21, ">h", 4),
+        "a codec that does not exist": changed(valid, 21, ">h", 7),
+        "another codec than the data": changed(valid, 21, ">h", 4),
         "more records than there are": changed(plain, 57, ">i", 3),
         "too many records": changed(plain, 57, ">i", RECORDS_MAX + 1),
         "less than no records": changed(plain, 57, ">i", -1),

@@ -65,7 +65,7 @@ def test_what_is_held_when_a_flood_ends_is_written_when_it_is_due() -> None:
     assert repeats.due(now_s=10 * WINDOW_S) == []
 
 
-def test_kinds_are_told_apart_by_logger_level_text_and_exception_and_not_by_numbers() -> None:
+def test_kinds_differ_by_logger_level_text_and_exception_and_not_by_numbers() -> None:
     """What a library formatted by itself is one kind, whatever node or offset it names."""
 
     def with_error(error: type[Exception]) -> logging.LogRecord:
@@ -159,11 +159,11 @@ def test_a_service_writes_sums_as_json(configured: io.StringIO) -> None:
         get_logger("prizewire_test").warning("ours")
     logging.getLogger().handlers[0].close()
     lines = [json.loads(line) for line in configured.getvalue().splitlines()]
-    told = [(line["message"], line.get("repeated")) for line in lines if line["message"] != "ours"]
-    assert sorted(told, key=str) == [
+    written = [(line["message"], line.get("repeated")) for line in lines if line["message"] != "ours"]
+    assert sorted(written, key=str) == [
         ("Failed fetch from 1", 998),
         ("Failed fetch from 1", None),
         ("Something failed", 998),
         ("Something failed", None),
     ]
-    assert len(lines) - len(told) == 1000
+    assert len(lines) - len(written) == 1000

@@ -14,7 +14,7 @@ _DEPTH_MAX = 32
 
 
 class NotCanonical(ValueError):
-    """The value holds something that has no canonical form here.
+    """The value has no canonical form.
 
     ``code`` is ``float_refused``, ``number_out_of_range``, ``key_not_ascii``, ``too_deep`` or ``type_refused``.
     """
@@ -29,7 +29,7 @@ def check_canonical(value: Any) -> None:
     """Refuse what has no canonical form.
 
     Raises:
-        NotCanonical: with the JSON pointer of the first offender.
+        NotCanonical: with the JSON pointer of the first value that has none.
     """
     if not _is_canonical(value, _DEPTH_MAX):
         _explain(value, path="", depth=0)
@@ -65,7 +65,7 @@ def render_checked(value: Any) -> bytes:
 
 
 def _is_canonical(value: Any, depth_left: int) -> bool:
-    """Say yes or no; the path of an offender is worked out only for the few values that have one."""
+    """Whether a value has a canonical form. The path of an invalid part is computed only where there is one."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
@@ -74,7 +74,7 @@ def _is_canonical(value: Any, depth_left: int) -> bool:
     if depth_left == 0:
         return False
     if kind is dict:
-        # one look at all keys together: most objects have only good ones
+        # all keys are checked together first: most objects have only valid ones
         try:
             if not "".join(value).isascii():
                 return False

@@ -1,7 +1,7 @@
 """Stable codes: why a message was refused, why a payout attempt ended, and whether to try again.
 
 Codes are a public contract. They appear in stuck events, problem details, payout events and metrics; a code
-never changes its meaning, and nobody matches on sentences.
+never changes its meaning. Programs compare codes, never sentences.
 """
 
 from enum import StrEnum
@@ -59,13 +59,13 @@ class RetryDecision(StrEnum):
     RETRY = "retry"
     """Proven without effect and worth another attempt."""
     GIVE_UP = "give_up"
-    """Proven without effect and hopeless: the payout fails."""
+    """Proven without effect, and no attempt can succeed: the payout fails."""
     LOOK_UP = "look_up"
-    """The outcome is not known: nothing may follow but a look-up by our own key."""
+    """The outcome is not known: only a look-up by our own key may follow."""
     WAIT = "wait"
-    """Proven without effect, for a bound that time lifts: another attempt later, and this one does not count."""
+    """Proven without effect because of a limit that ends with time: another attempt follows later, and this one does not count."""
     HOLD = "hold"
-    """Proven without effect, and nothing may follow before rewards has renewed the intent: the payout is held."""
+    """Proven without effect, and the next attempt needs a renewed intent from rewards: the payout is held."""
 
 
 class PayoutCode(StrEnum):
@@ -142,7 +142,7 @@ PAYOUT_DECISIONS: dict[PayoutCode, RetryDecision] = {
 def decision_for(code: str) -> RetryDecision:
     """The retry decision of a code.
 
-    A code that is not in the table means that nobody has decided: the outcome is then treated as not known,
+    The outcome of a code that is not in the table is treated as not known,
     so that no payment is repeated because of a word that we had not met before.
     """
     try:

@@ -17,9 +17,9 @@ from prizewire_contracts.topics import Topic
 from prizewire_contracts.trust import NotTrusted, TrustStore, event_signing_bytes
 
 MESSAGE_BYTES_MAX = 1_000_000
-"""Larger messages are refused; Kafka's own default limit is a little above."""
+"""Larger messages are refused. Kafka's default limit is slightly higher."""
 SENT_BYTES_MAX = 1_100_000
-"""What a service sends at most: a message beyond this was not sent by one."""
+"""The largest message of a service in bytes. A larger one was not sent by a service."""
 _NUMBER_CODES = {code.value: code for code in (RefusalCode.FLOAT_REFUSED, RefusalCode.NUMBER_OUT_OF_RANGE)}
 
 
@@ -42,7 +42,7 @@ class EventRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A well-formed event that its signature, where one is mandatory, has vouched for.
+    """A well-formed event, authenticated by its signature where one is mandatory.
 
     ``raw`` is the parsed JSON, for checking further signatures; ``hash`` the SHA-256 of its canonical bytes.
     """
@@ -84,7 +84,7 @@ def decode(
         code = _NUMBER_CODES.get(error.code, RefusalCode.SCHEMA_INVALID)
         raise EventRefused(code, str(error), raw=raw) from None
     try:
-        # Strict: what is signed is read as it is written. Text is no number, 1 is not true, and the other way round.
+        # Strict: signed values are not converted. Text is not a number and 1 is not true, nor the reverse.
         event = model.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise EventRefused(RefusalCode.SCHEMA_INVALID, _first_error(error), raw=raw) from None
@@ -107,9 +107,9 @@ def decode(
     return Decoded(event, raw, hashlib.sha256(text).digest())
 
 
-def vouched_place(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
-    """(type, source, subject, version) of a message whose producer signed it, whatever else is wrong with it, its type's
-    version included; None where nobody vouches for these four, as for what is larger than a service can send.
+def signed_position(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str, str, str, int] | None:
+    """(type, source, subject, version) of a message with a valid signature of its producer, whatever else is wrong with it,
+    including the version of its type. None without a valid signature, or where it is larger than a service can send.
     """
     if len(value) > SENT_BYTES_MAX:
         return None
@@ -135,7 +135,7 @@ def vouched_place(*, topic: Topic, value: bytes, trust: TrustStore) -> tuple[str
 
 
 def _is_json_but_for_numbers(value: bytes) -> bool:
-    """Whether a message that orjson does not take is JSON with a number that is too large for any double."""
+    """Whether a message that orjson refuses is JSON with a number that is too large for a double."""
     seen_too_large = False
 
     def number(digits: str) -> float:

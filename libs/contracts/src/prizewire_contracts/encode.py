@@ -1,4 +1,4 @@
-"""From an event of ours to the signed bytes that go on Kafka."""
+"""From an event of a service to the signed bytes in Kafka."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,7 +34,7 @@ class EncodedEvent:
 
 
 def source_of(service: str) -> str:
-    """The CloudEvents source of a service of ours."""
+    """The CloudEvents source of a service."""
     return f"/prizewire/{service}"
 
 

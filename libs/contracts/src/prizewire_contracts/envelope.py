@@ -1,4 +1,4 @@
-"""The CloudEvents 1.0 envelope that every message wears, in structured JSON mode."""
+"""The CloudEvents 1.0 envelope of every message, in structured JSON mode."""
 
 import re
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ def _aware(value: datetime) -> datetime:
 
 
 def _read_moment(value: object) -> datetime:
-    """A moment is written out: no number of seconds stands for one, as number or as text."""
+    """A moment is RFC 3339 text; a number of seconds is refused, as number and as text."""
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or _WRITTEN.fullmatch(value) is None:
@@ -51,7 +51,7 @@ CorrelationId = Annotated[str, StringConstraints(min_length=1, max_length=128, p
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
-"""A number: neither text of digits nor a truth value stands for one."""
+"""A whole number; text of digits and booleans are refused."""
 
 
 class Data(BaseModel):
@@ -71,7 +71,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     signed: ClassVar[bool] = False
-    """Whether consumers insist on the producing service's signature. True for every event of a service: an
+    """Whether consumers require the producing service's signature. True for every event of a service: an
     unsigned one could use up an aggregate version and so hide the authentic event that carries it."""
     producer: ClassVar[str | None] = None
     """The only service that may produce this type; None for game servers."""

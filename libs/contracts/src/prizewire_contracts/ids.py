@@ -1,8 +1,8 @@
 """Deterministic identifiers: UUIDv5 over the canonical JSON array of what caused the thing.
 
-A replay derives the same ids and so converges on the same rows instead of adding new ones. Things that are born many
-at a time (prizes of a round, transfers of a cause) have ids that begin alike, as UUIDv8 (RFC 9562, 5.8): so they lie
-side by side in an index, and a batch touches a page for each match instead of one for each prize.
+A replay derives the same ids and so converges on the same rows instead of adding new ones. Things that are created
+together (prizes of a round, transfers of a cause) have ids with a common prefix, as UUIDv8 (RFC 9562, 5.8). They are
+neighbours in an index, so that a batch writes one page for each match instead of one for each prize.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ _VERSION_5: Final = 0x5000 << 64
 _VERSION_8: Final = 0x8000 << 64
 _VARIANT: Final = 0x8000 << 48
 NAMESPACE = UUID("7f0f7a53-7d2c-5c0e-9d8b-2a6a4f1c9e10")
-"""Prizewire's UUIDv5 namespace. It never changes: every id in every database hangs on it."""
+"""Prizewire's UUIDv5 namespace. It never changes: every id in every database is derived from it."""
 _NAMESPACE_BYTES: Final = NAMESPACE.bytes
 
 
 def derive(kind: str, *causes: str | int) -> UUID:
-    """The id of a thing of this kind that these causes brought about.
+    """The id of a thing of this kind with these causes.
 
     ``kind`` keeps the id spaces apart; causes are strings or integers below 2^53, in a fixed order.
 
@@ -91,12 +91,12 @@ def entry_id(*, round_id: UUID, player: str) -> UUID:
 
 
 def receivable_id(*, cause: str, player: str) -> UUID:
-    """What one cause (a correction, a reversed top-up) left a player owing."""
+    """The receivable of a player from one cause (a correction, a reversed top-up)."""
     return derive("receivable", cause, player)
 
 
 def http_id(*, actor: str, route: str, idempotency_key: str) -> UUID:
-    """The id of a thing born over HTTP."""
+    """The id of a thing that an HTTP request creates."""
     return derive("http", actor, route, idempotency_key)
 
 
@@ -124,12 +124,12 @@ def transfer_ids(*, cause: str, indexes: Iterable[int]) -> list[UUID]:
 
 
 def event_id(*, source: str, subject: str, version: int, kind: str) -> UUID:
-    """The CloudEvents id of an event of ours."""
+    """The CloudEvents id of a service's event."""
     return derive("event", source, subject, version, kind)
 
 
 def provider_key(*, payout_id: UUID, attempt_no: int) -> UUID:
-    """The idempotency key under which one attempt is known to its provider."""
+    """The idempotency key of one attempt at its provider."""
     return derive("provider", str(payout_id), attempt_no)
 
 
@@ -139,5 +139,5 @@ def slot_id(*, chain: str, network: str, account: str, sequence: int) -> UUID:
 
 
 def refusals_id(service: str) -> UUID:
-    """The correlation id of what a service says of messages that it did not apply."""
+    """The correlation id of a service's reports about messages that it did not apply."""
     return derive("refusals", service)

@@ -34,7 +34,7 @@ class AllowedDestination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What rewards wants paid, exactly. Amounts are decimal strings with the asset's decimals; times are Unix
+    """What rewards asks to be paid. Amounts are decimal strings with the asset's decimals; times are Unix
     seconds. ``player``, ``campaign`` and ``funding_account`` say whose money it is: a player's payout has no
     funding account, an operator's has neither player nor campaign.
     """
@@ -71,7 +71,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What payouts wants signed: one transaction on one slot. ``fee_cap`` is in the chain's smallest unit for the
+    """What payouts asks to be signed: one transaction on one slot. ``fee_cap`` is in the chain's smallest unit for the
     whole transaction, ``max_time`` Unix seconds, ``items`` the payout ids in the order of operations.
     """
 
@@ -94,7 +94,7 @@ class Approval:
 
 
 def commitment(*, salt: bytes, details: dict[str, Any]) -> str:
-    """Hex SHA-256 that binds an intent to payout details without telling them. ``salt`` has 32 bytes."""
+    """Hex SHA-256 that binds an intent to payout details without showing them. ``salt`` has 32 bytes."""
     if len(salt) != 32:
         msg = f"a commitment's salt has 32 bytes, not {len(salt)}"
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""Which events move money, or are waited for by money: to lose one of these leaves somebody unpaid, or money held."""
+"""Events that move money, or that money waits for. If one of these is lost, a player stays unpaid or money stays held."""
 
 from typing import Final
 
@@ -94,9 +94,9 @@ OTHER_EVENTS: Final = frozenset(
         "audit.recorded",
     )
 )
-"""Events that say what has happened to money already, or that concern none."""
+"""Events that report completed movements of money, or that concern no money."""
 
 
 def holds_money(event_type: str | None) -> bool:
-    """Whether money may wait for an event of this type. A type that nobody knows is taken to hold money."""
+    """Whether money may wait for an event of this type. An unknown type counts as one that holds money."""
     return event_type not in OTHER_EVENTS

@@ -1,7 +1,7 @@
-"""The parties of money: the persons whose word brought an amount about, or moves it. Pure; no IO.
+"""The parties of money: the persons whose action created an amount or moves it. Pure; no IO.
 
 A party is ``{role, subject}``: the subject is that of the token with which the person acted. No party of a payout
-approves it. Money of which one person alone said who is paid how much waits for somebody else, whatever the amount.
+approves it. Money of which one person alone said who is paid how much waits for another person, whatever the amount.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ class PartyRole(StrEnum):
     IMPORTER = "importer"
     """Imported an opening balance."""
     RELEASER = "releaser"
-    """Released a held prize, approved a held claim, told or erased facts of the player by hand that a claim was judged by, or
-    gave up a debt that would have been taken from the wallet.
+    """Released a held prize, approved a held claim, entered or erased facts of the player that a claim was decided by, or
+    wrote off a receivable that would have been taken from the wallet.
     """
     FILER = "filer"
-    """Asked for the payout."""
+    """Requested the payout."""
     PAYEE = "payee"
     """Is paid by it."""
     REGISTRANT = "registrant"
@@ -52,8 +52,8 @@ def one_person(parties: Iterable[Party]) -> str | None:
 
     Reporters, importers and releasers decide; at least one of them must be a person who names players. A rule writer is a
     second person only where none of the rule's writers is the one who decided: which version of a rule decides how much is
-    not known here, and a second writer may have changed no more than a name. A funder is no second person: whoever fills
-    a pool has not looked at who is paid out of it.
+    not known here, and a second writer may have changed only a name. A funder is no second person: funding a pool says
+    nothing about who is paid out of it.
     """
     known = list(parties)
     deciders = {party.subject for party in known if party.role in _DECIDES}
@@ -64,5 +64,5 @@ def one_person(parties: Iterable[Party]) -> str | None:
 
 
 def distinct(parties: Iterable[Party]) -> tuple[Party, ...]:
-    """Each party once, in one order."""
+    """Each party once, sorted."""
     return tuple(sorted(set(parties)))

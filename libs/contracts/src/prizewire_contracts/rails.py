@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     """What is known of one attempt after a call to its provider."""
 
     PENDING = "pending"
-    """Accepted; the provider is at work and can be asked."""
+    """Accepted. The provider is processing it, and its status can be read."""
     PAID = "paid"
     """Proven: the money reached the recipient or irrevocably left for them."""
     NO_EFFECT = "no_effect"
@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     """Nothing is proven: time-out, 5xx, lost connection or an answer that cannot be read."""
     RETURNED = "returned"
-    """Proven: it was paid, and came back."""
+    """Proven: it was paid, and the money was returned."""
 
 
 class CancelOutcome(StrEnum):
@@ -80,7 +80,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutInstruction:
-    """One attempt, as handed to a provider.
+    """One attempt, as given to a provider.
 
     ``provider_key`` was stored before the call and is the same at every repetition of this attempt;
     ``details`` are the recipient's details by method type, in clear only here (never logged: no ``repr``).
@@ -98,7 +98,7 @@ class PayoutInstruction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutReference:
-    """How an attempt is found again: always by our key, by the provider's reference where it is known."""
+    """Identifies an attempt at its provider: by our key, and by the provider's reference where it is known."""
 
     payout_id: UUID
     attempt_no: int
@@ -137,7 +137,7 @@ class ProviderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvent:
-    """A provider's webhook, reduced to a hint to look: no personal detail, no amount to trust. ``event_id`` is unique for
+    """A provider's webhook, reduced to a hint to look up the payment: no personal details, no amount. ``event_id`` is unique for
     one configured rail.
     """
 
@@ -163,7 +163,7 @@ class RewardPayoutProvider(Protocol):
         ...
 
     async def sync_status(self, reference: PayoutReference, *, now: datetime) -> ProviderResult:
-        """Ask what became of an attempt, by our key or the provider's reference."""
+        """Read the outcome of an attempt, by our key or the provider's reference."""
         ...
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:

@@ -100,7 +100,7 @@ def is_normal(value: str) -> bool:
     return value.isascii() or unicodedata.is_normalized("NFC", value)
 
 
-def _insist_on_normal(value: str) -> str:
+def _check_normal(value: str) -> str:
     if not is_normal(value):
         msg = "an identifier is in Unicode normalization form C (NFC)"
         raise ValueError(msg)
@@ -120,23 +120,23 @@ def _prepared(value: Any) -> Any:
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX, pattern=_NAME),
-    AfterValidator(_insist_on_normal),
+    AfterValidator(_check_normal),
 ]
 """An identifier given by others: player, match, competition. Opaque, printable, no white space, in form C."""
 Ascii = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
 """An identifier of visible ASCII characters: a source, a key id, an address, a correlation id."""
 Word = Annotated[str, StringConstraints(pattern=f"^{_WORD}$")]
-"""A word out of a list that somebody keeps: a code, a rail, a type, an action."""
+"""A word of a closed list: a code, a rail, a type, an action."""
 EventLine = Annotated[str, StringConstraints(min_length=1, max_length=LINE_LENGTH_MAX, pattern=PRINTABLE)]
 """One line of an event: a reference, a person. CloudEvents 1.0 ("Type System") forbids control characters too."""
 EventReason = Annotated[str, StringConstraints(min_length=1, max_length=REASON_LENGTH_MAX, pattern=PRINTABLE)]
-"""Why, as an event says it."""
+"""A reason in an event."""
 Reason = Annotated[
     str,
     StringConstraints(min_length=1, max_length=REASON_LENGTH_MAX, pattern=PRINTABLE),
     BeforeValidator(_prepared),
 ]
-"""Why somebody does something, or a note on it, in an HTTP body."""
+"""A reason or a note in an HTTP body."""
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200, pattern=PRINTABLE),

@@ -1,6 +1,6 @@
 """Ed25519 message keys (RFC 8032, by libsodium): signing what we publish, and trusting only pinned producers.
 
-``trust.json`` is read at start, reviewed like code, and never learnt from Kafka. Several keys of one service may
+``trust.json`` is read at start, reviewed like code, and never received over Kafka. Several keys of one service may
 be valid at the same time, which is how a key is rotated.
 """
 
@@ -34,7 +34,7 @@ class NotTrusted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MessageKey:
-    """A service's own Ed25519 message key. It signs; it never shows itself."""
+    """A service's own Ed25519 message key. It signs; its ``repr`` does not show it."""
 
     keyid: str
     _private: SigningKey = field(repr=False)
@@ -62,7 +62,7 @@ class MessageKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """One pinned key: whose it is, what it may sign, and when."""
+    """One pinned key: its service, what it may sign, and when."""
 
     keyid: str
     service: str

@@ -287,7 +287,7 @@ def test_a_cancel_names_a_code_of_payouts():
 def test_every_payout_code_has_a_decision():
     """No code is without a retry decision; an unknown word or outcome never leads to another attempt."""
     assert set(PAYOUT_DECISIONS) == set(PayoutCode)
-    assert decision_for("never_heard_of") is RetryDecision.LOOK_UP
+    assert decision_for("not_in_the_table") is RetryDecision.LOOK_UP
     assert decision_for(PayoutCode.OUTCOME_UNKNOWN) is RetryDecision.LOOK_UP
 
 

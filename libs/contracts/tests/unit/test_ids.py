@@ -1,4 +1,4 @@
-"""Every id in every database hangs on these derivations: they never change, and no two things share an id."""
+"""Every id in every database follows from these derivations: they never change, and no two things share an id."""
 
 from uuid import RFC_4122, UUID
 

@@ -30,7 +30,7 @@ R = PartyRole
 def test_one_person_is_named_only_where_nobody_else_decided(
     parties: list[tuple[PartyRole, str]], alone: str | None
 ) -> None:
-    """A funder is no second person, nor is a second writer; a game server is one, and so is whoever released the prize."""
+    """A funder is no second person, nor is a second writer; a game server is one, and so is the person who released the prize."""
     assert one_person([Party(role, subject) for role, subject in parties]) == alone
 
 

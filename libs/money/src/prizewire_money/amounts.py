@@ -1,4 +1,4 @@
-"""Exact amounts: integers of minor units that know their asset."""
+"""Exact amounts: integers of minor units of an asset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MINOR_MAX: Final = 2**63 - 1
 
 _NUMBER: Final = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _DIGITS_MAX: Final = 40
-"""Longer texts are no amounts; refusing them early keeps hostile input cheap."""
+"""Longer texts are no amounts. They are refused before they are parsed."""
 
 
 @total_ordering
@@ -24,7 +24,7 @@ class Amount:
     """An exact amount: `minor` counts the asset's smallest unit and fits a signed 64-bit integer.
 
     Sums, differences and comparisons work between amounts of the same asset only and never overflow silently.
-    There is no way in or out for floats.
+    Floats are neither accepted nor returned.
 
     Raises:
         InvalidAmount: `minor` is no integer (`amount_malformed`) or too large (`amount_overflow`).
@@ -43,7 +43,7 @@ class Amount:
 
     @classmethod
     def zero(cls, asset: Asset) -> Amount:
-        """Nothing, of this asset."""
+        """The amount zero of this asset."""
         return cls(asset, 0)
 
     @classmethod

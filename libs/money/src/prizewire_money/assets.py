@@ -1,4 +1,4 @@
-"""Assets: what an amount is counted in."""
+"""Assets: the units of amounts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Asset:
         return int(10**self.decimals)
 
     def tell(self, minor: int) -> str:
-        """Minor units for a reader: `11.00 EUR`."""
+        """Minor units as text for people: `11.00 EUR`."""
         return f"{self.render(minor)} {self.code}"
 
     def render(self, minor: int) -> str:

@@ -24,7 +24,7 @@ AmountCode = Literal[
     "amount_overflow",
     "amount_negative",
 ]
-"""What can be wrong with an amount."""
+"""The codes of invalid amounts."""
 
 
 class MoneyError(Exception):

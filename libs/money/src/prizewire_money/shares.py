@@ -63,7 +63,7 @@ class FeeSplit:
 
 
 def split_fees(gross: int, *, platform_bps: int, organizer_bps: int) -> FeeSplit:
-    """Take both fees off a gross amount; each is rounded down, so that the players get what rounding leaves.
+    """Split both fees off a gross amount. Each fee is rounded down, so the players get the remainder.
 
     Raises:
         InvalidAmount: the gross amount is negative (`amount_negative`) or no integer (`amount_malformed`).

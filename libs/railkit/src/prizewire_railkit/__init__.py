@@ -1,4 +1,4 @@
-"""What a payout rail is built from: its context, its HTTP client with error mapping, and the conformance suite."""
+"""Parts of payout rails: context, HTTP client with error mapping, and the conformance suite."""
 
 from prizewire_railkit.client import RailAnswer, RailClient, RailFault
 from prizewire_railkit.config import Options, RailMisconfigured, Secret

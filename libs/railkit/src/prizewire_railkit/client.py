@@ -1,4 +1,4 @@
-"""HTTP to a provider, with the one question answered that matters for money: may the request have had an effect?
+"""HTTP calls to a provider. Each failure says whether the request may have had an effect.
 
 Only two failures prove that it had none: the connection was never made, and an answer that the provider defines
 as a refusal (429 among them). A time-out, a connection lost after sending, a 5xx and an answer that cannot be read
@@ -17,7 +17,7 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import Outcome, ProviderResult
 
 ANSWER_BYTES_MAX = 4_000_000
-"""An answer that is longer is treated as garbage."""
+"""The largest answer in bytes. A longer one counts as one that cannot be read."""
 _RETRY_AFTER_S_MAX = 3_600
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -35,7 +35,7 @@ class RailFault(Exception):
         self.retry_after_s = retry_after_s
 
     def result(self) -> ProviderResult:
-        """This fault as the outcome of a request that would have paid."""
+        """The outcome of a payment request that failed with this fault."""
         return ProviderResult(
             outcome=Outcome.UNKNOWN if self.sent else Outcome.NO_EFFECT,
             code=self.code,
@@ -43,7 +43,7 @@ class RailFault(Exception):
         )
 
     def look_up_result(self) -> ProviderResult:
-        """This fault as the outcome of a look-up: whatever went wrong, nothing was learnt."""
+        """The outcome of a look-up that failed with this fault: always unknown."""
         return ProviderResult(
             outcome=Outcome.UNKNOWN, code=PayoutCode.OUTCOME_UNKNOWN, retry_after_s=self.retry_after_s
         )
@@ -51,7 +51,7 @@ class RailFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RailAnswer:
-    """An answer below 500 that could be read: its status and JSON object. The rail knows what a 4xx means."""
+    """An answer below 500 that could be read: its status and JSON object. The rail decides what a 4xx means."""
 
     status: int
     body: dict[str, Any] = field(repr=False)
@@ -105,7 +105,7 @@ class RailClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> RailAnswer:
-        """One request, never repeated here.
+        """Send one request. It is never repeated here.
 
         Raises:
             RailFault: no connection, time-out, connection lost, 429, 3xx, 5xx, or an answer that is no JSON
@@ -159,7 +159,7 @@ def _read(response: httpx.Response) -> RailAnswer:
 
 
 def _no_number(name: str) -> None:
-    """``NaN`` and ``Infinity`` are no JSON, though Python reads them."""
+    """Refuse ``NaN`` and ``Infinity``, which Python reads although they are not JSON."""
     raise ValueError(name)
 
 

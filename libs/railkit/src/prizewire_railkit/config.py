@@ -1,4 +1,4 @@
-"""A rail's entry in the configuration, read strictly: what is not asked for is refused, not ignored."""
+"""A rail's entry in the configuration, read strictly: unknown options are refused."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,11 @@ _MISSING = object()
 
 
 class RailMisconfigured(Exception):
-    """The service must not start with this rail. The message is a sentence for the operator, without secrets."""
+    """The service cannot start with this rail. The message is a sentence for the operator, without secrets."""
 
 
 class Secret:
-    """A text that does not show itself; ``reveal`` is called only where it is sent or signed with."""
+    """A text that no ``repr`` shows. ``reveal`` is called only where it is sent or signed with."""
 
     __slots__ = ("_text",)
 
@@ -28,7 +28,7 @@ class Secret:
 
 
 class Options:
-    """The options of one rail. Each reader names an option and its type; ``finish`` refuses what nobody read."""
+    """The options of one rail. Each method reads an option of one type; ``finish`` refuses options that were not read."""
 
     def __init__(self, *, rail: str, values: Mapping[str, Any]) -> None:
         self._rail = rail
@@ -39,7 +39,7 @@ class Options:
         return f"Options({self._rail}: {', '.join(sorted(self._values))})"
 
     def has(self, name: str) -> bool:
-        """Whether the option stands in the configuration."""
+        """Whether the configuration has the option."""
         return name in self._values
 
     def text(self, name: str, default: str | None = None, *, choices: Sequence[str] = ()) -> str:
@@ -110,7 +110,7 @@ class Options:
         return Secret(found)
 
     def finish(self) -> None:
-        """Refuse options that nobody read.
+        """Refuse options that were not read.
 
         Raises:
             RailMisconfigured: there is one; the message names it and those that are known.

@@ -4,8 +4,8 @@
         async def make_stage(self) -> Stage:
             return MyStage(...)
 
-Run with pytest and pytest-asyncio in auto mode. A stage is the rail and the far side it talks to: a stand-in that
-can be told how to behave, and that counts what it really paid.
+Run with pytest and pytest-asyncio in auto mode. A stage is the rail with a stand-in of its provider. The
+test sets the stand-in's behaviour, and the stand-in counts its payments.
 """
 
 from collections.abc import Sequence
@@ -28,27 +28,27 @@ from prizewire_contracts.rails import (
 from prizewire_money import Amount
 
 POLLS_MAX = 20
-"""Looks after which a payment that is under way on a stand-in must have come to its end."""
+"""The number of look-ups after which a pending payment on a stand-in must have ended."""
 
 
 class Behaviour(StrEnum):
-    """How the far side treats the payments that follow."""
+    """How the provider treats the following payments."""
 
     SUCCESS = "success"
     PENDING = "pending"
-    """Accepted, and paid after some looks."""
+    """Accepted, and paid after some look-ups."""
     FAILURE = "failure"
-    """Refused for good."""
+    """Refused permanently."""
     RETRYABLE = "retryable"
-    """Refused for now: the first attempt has no effect, the next is paid."""
+    """Refused temporarily: the first attempt has no effect, the next one is paid."""
     LOST_ANSWER = "lost_answer"
     """Paid, but the answer never arrives."""
     OUTAGE = "outage"
-    """The far side cannot be reached at all."""
+    """The provider cannot be reached."""
 
 
 class Stage(Protocol):
-    """A rail under test. ``secrets`` are texts that may appear nowhere."""
+    """A rail under test with a stand-in of its provider. ``secrets`` are texts that no ``repr`` may show."""
 
     provider: RewardPayoutProvider
     secrets: Sequence[str]
@@ -66,27 +66,27 @@ class Stage(Protocol):
         ...
 
     async def behave(self, behaviour: Behaviour) -> None:
-        """Treat payments like this from now on."""
+        """Set the behaviour for the following payments."""
         ...
 
     async def effects(self, payout_id: UUID) -> int:
-        """How many payments the far side really made for a payout, under any key."""
+        """How many payments the stand-in made for a payout, under any key."""
         ...
 
     async def restart(self) -> None:
-        """Forget everything on our side: ``provider`` is new, the far side is the same."""
+        """Replace ``provider`` by a new one over the same stand-in, as after a crash."""
         ...
 
 
 class RailConformance:
-    """The cases. A rail that cannot do something says so in its capabilities, and is then held to that."""
+    """The test cases. A rail that lacks a feature says so in its capabilities, and a case checks that."""
 
     async def make_stage(self) -> Stage:
-        """A fresh rail over a fresh far side; called once for each test."""
-        raise AssertionError("make_stage is the one thing that a rail's test class must write")
+        """A new rail over a new stand-in; called once for each test."""
+        raise AssertionError("a rail's test class must define make_stage")
 
     async def test_capabilities_are_complete(self) -> None:
-        """A rail says its name, its assets and its method types, without asking anybody."""
+        """A rail reports its name, its assets and its method types without a call to its provider."""
         found = (await self.make_stage()).provider.capabilities()
         assert found.rail
         assert found.assets
@@ -123,7 +123,7 @@ class RailConformance:
         assert await stage.effects(wanted.payout_id) == 1
 
     async def test_a_lost_answer_is_unknown_and_found_by_our_key(self) -> None:
-        """When the answer is lost nothing is claimed; a look-up by our own key, after a restart, proves it."""
+        """Where the answer is lost the outcome is unknown; a look-up by our own key, after a restart, proves it."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.LOST_ANSWER)
         wanted = stage.instruction()
@@ -137,7 +137,7 @@ class RailConformance:
         assert await stage.effects(wanted.payout_id) == 1
 
     async def test_pending_becomes_paid_by_looking(self) -> None:
-        """A payment that takes time is pending, has no proof yet, and is paid when it is."""
+        """A payment that takes time is first pending without proof, and then paid with proof."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.PENDING)
         wanted = stage.instruction()
@@ -147,7 +147,7 @@ class RailConformance:
         assert await stage.effects(wanted.payout_id) == 1
 
     async def test_a_failure_is_proved_and_final(self) -> None:
-        """A payment refused for good has no effect and a code that says give up; looking again says the same."""
+        """A permanently refused payment has no effect and a code without retry; a look-up returns the same."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.FAILURE)
         wanted = stage.instruction()
@@ -159,7 +159,7 @@ class RailConformance:
         assert await stage.effects(wanted.payout_id) == 0
 
     async def test_a_new_attempt_after_a_retryable_failure_pays_once(self) -> None:
-        """A payment refused for now may be tried again under a new key; only that one pays."""
+        """A temporarily refused payment may be retried under a new key; only that one pays."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.RETRYABLE)
         first = stage.instruction()
@@ -172,7 +172,7 @@ class RailConformance:
         assert await stage.effects(first.payout_id) == 1
 
     async def test_an_outage_claims_nothing_false(self) -> None:
-        """While the far side is away nothing is paid, and a look-up proves nothing; afterwards all works."""
+        """While the provider is unavailable nothing is paid and a look-up proves nothing; afterwards payments work."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.OUTAGE)
         wanted = stage.instruction()
@@ -200,7 +200,7 @@ class RailConformance:
             assert await stage.effects(wanted.payout_id) == 0
 
     async def test_cancel_proves_or_says_no(self) -> None:
-        """A cancel that is confirmed means that nothing was paid; a rail that cannot cancel says so."""
+        """A confirmed cancel means that nothing was paid; a rail that cannot cancel reports that."""
         stage = await self.make_stage()
         await stage.behave(Behaviour.PENDING)
         wanted = stage.instruction()
@@ -259,7 +259,7 @@ def _next(instruction: PayoutInstruction) -> PayoutInstruction:
 
 
 async def _settled(stage: Stage, instruction: PayoutInstruction, result: ProviderResult) -> ProviderResult:
-    """Look until the outcome is proved."""
+    """Look up the payment until its outcome is proved."""
     for _ in range(POLLS_MAX):
         if result.outcome not in (Outcome.PENDING, Outcome.UNKNOWN):
             return result

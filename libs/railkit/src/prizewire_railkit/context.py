@@ -1,4 +1,4 @@
-"""What a rail is given when it is built."""
+"""The parameters that a rail is built from."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from prizewire_railkit.config import Options
 
 
 class Clock(Protocol):
-    """Tells the time, aware, in UTC."""
+    """Returns the time, with time zone, in UTC."""
 
     def now(self) -> datetime:
         """The present moment."""

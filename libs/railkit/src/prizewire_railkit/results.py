@@ -1,4 +1,4 @@
-"""Short ways to say what is known of an attempt."""
+"""Constructors of ``ProviderResult``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def paid(
 
 
 def pending(*, reference: str | None = None, retry_after_s: int | None = None) -> ProviderResult:
-    """Accepted: the provider is at work."""
+    """Accepted: the provider is processing it."""
     return ProviderResult(
         outcome=Outcome.PENDING, provider_ref=_clean(reference), retry_after_s=retry_after_s
     )
@@ -46,5 +46,5 @@ def unknown(
 
 
 def _clean(reference: str | None) -> str | None:
-    """A provider's reference as it can be kept and shown, whatever the provider sends."""
+    """A provider's reference in a form that can be stored and shown."""
     return None if reference is None else printable(reference, length_max=LINE_LENGTH_MAX)

@@ -1,4 +1,4 @@
-"""A payout rail that moves no money: scripted, for tests and demonstrations, with a book of its own effects."""
+"""A payout rail that moves no money: scripted, for tests and demonstrations, with a journal of its payments."""
 
 from prizewire_rail_fake.journal import Journal
 from prizewire_rail_fake.provider import FakeProvider, Scenario, build

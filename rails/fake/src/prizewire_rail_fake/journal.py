@@ -1,4 +1,4 @@
-"""The far side's book: which payment stands under which key, and every effect that was really made.
+"""The stand-in's journal: the payment of each key, and every payment that was made.
 
 A SQLite file where one is named, so that the book survives the death of the service and can be read from outside;
 memory else. ``effects`` is only ever added to: a payment made twice would stand there twice.
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS effects (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One payment as the far side knows it. ``state`` is ``pending``, ``paid``, ``refused`` or ``returned``;
+    """One payment in the journal. ``state`` is ``pending``, ``paid``, ``refused`` or ``returned``;
     ``looks`` counts how often it was asked about.
     """
 
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Journal:
-    """The book. Each method is one transaction; calls of several threads and processes queue up."""
+    """The journal. Each method is one transaction; concurrent calls of threads and processes wait for each other."""
 
     def __init__(self, path: Path | None = None) -> None:
         if path is not None:
@@ -55,16 +55,16 @@ class Journal:
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Close the book."""
+        """Close the journal."""
         self._db.close()
 
     def find(self, key: UUID) -> Entry | None:
-        """What stands under a key."""
+        """The payment of a key; None where there is none."""
         with self._lock:
             return self._find(key)
 
     def enter(self, entry: Entry, *, at: datetime) -> Entry:
-        """Enter a payment, with its effect if it is paid at once; what already stands under the key stays."""
+        """Add a payment, with its effect where it is paid at once. An existing payment of the key is not changed."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             known = self._find(entry.key)
@@ -90,14 +90,14 @@ class Journal:
             return entry
 
     def look(self, key: UUID) -> Entry | None:
-        """Count one look, and answer the payment with it."""
+        """Count one look-up, and return the payment."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("UPDATE payments SET looks = looks + 1 WHERE key = ?", (str(key),))
             return self._find(key)
 
     def turn(self, key: UUID, *, old: str, new: str, at: datetime, code: str | None = None) -> Entry | None:
-        """Move a payment from one state to another, with its effect if it becomes paid; else leave it as it is."""
+        """Change a payment from one state to another, with its effect where it becomes paid. Other states are not changed."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             moved = self._db.execute(
@@ -110,7 +110,7 @@ class Journal:
             return entry
 
     def effects(self, payout_id: UUID | None = None) -> int:
-        """How many payments were really made, for one payout or in all."""
+        """How many payments were made, for one payout or in all."""
         with self._lock:
             if payout_id is None:
                 row = self._db.execute("SELECT count(*) FROM effects").fetchone()

@@ -1,4 +1,4 @@
-"""The provider: it behaves as its script says, and keeps to the rules that real rails must keep to."""
+"""The provider: it follows its scenario, and the rules of real rails."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,25 +27,25 @@ _QUOTE_VALID = timedelta(minutes=5)
 
 
 class Scenario(StrEnum):
-    """What becomes of a payment. An account named ``<scenario>+anything`` chooses its own; all others take the
+    """The outcome of a payment. An account named ``<scenario>+anything`` chooses its own; all others take the
     rail's.
     """
 
     SUCCESS = "success"
     PENDING = "pending"
-    """Accepted, and paid after ``pending_looks`` looks."""
+    """Accepted, and paid after ``pending_looks`` look-ups."""
     FAILURE = "failure"
-    """Refused for good."""
+    """Refused permanently."""
     RETRYABLE = "retryable"
-    """The first attempt is refused for now, later ones succeed."""
+    """The first attempt is refused temporarily, later ones succeed."""
     LOST_ANSWER = "lost_answer"
     """Paid, but the answer never arrives."""
     LOST_REQUEST = "lost_request"
-    """The first attempt's request never arrives, and nobody is told so; later ones succeed."""
+    """The first attempt's request never arrives, and the caller gets no error; later ones succeed."""
     OUTAGE = "outage"
-    """Cannot be reached: neither to pay nor to look."""
+    """Unavailable for payments and look-ups."""
     RETURNED = "returned"
-    """Paid, and sent back after ``pending_looks`` looks."""
+    """Paid, and returned after ``pending_looks`` look-ups."""
 
 
 def build(context: RailContext) -> "FakeProvider":
@@ -53,14 +53,14 @@ def build(context: RailContext) -> "FakeProvider":
 
     Options: ``journal`` (file of the book; memory if absent), ``scenario`` (``success``), ``assets`` (all that may
     be paid out), ``latency_ms`` (0), ``pending_looks`` (2), ``concurrency`` (8), ``outage_file`` (while this file
-    exists the rail cannot be reached), ``webhook_url`` and ``webhook_secret`` (where the far side sends its webhooks, and
+    exists the rail cannot be reached), ``webhook_url`` and ``webhook_secret`` (where the stand-in sends its webhooks, and
     what it signs them with; none are sent if both are absent).
 
     Raises:
         RailMisconfigured: in production, or an option is wrong or unknown.
     """
     if context.in_production:
-        msg = f"the rail {context.name} is of type fake, which pays nobody: it may not run in production"
+        msg = f"the rail {context.name} is of type fake, which moves no money: it may not run in production"
         raise RailMisconfigured(msg)
     options = context.options
     journal = options.path("journal")
@@ -133,7 +133,7 @@ class FakeProvider:
         )
 
     async def quote(self, instruction: PayoutInstruction, *, now: datetime) -> Quote:
-        """See `RewardPayoutProvider`: nothing costs anything here."""
+        """See `RewardPayoutProvider`: there are no fees."""
         amount = instruction.amount
         return Quote(
             amount=amount,
@@ -168,7 +168,7 @@ class FakeProvider:
         if entry is wanted:
             self._announce(entry)
         if (entry.asset, entry.amount) != (wanted.asset, wanted.amount):
-            # what stands under this key is another payment: nothing can be said of the one asked for
+            # the key belongs to another payment: the outcome of this one is not known
             return unknown(code=PayoutCode.IDEMPOTENCY_CONFLICT)
         if scenario is Scenario.LOST_ANSWER and entry is wanted:
             return unknown()
@@ -238,7 +238,7 @@ class FakeProvider:
         return self.journal.enter(entry, at=now)
 
     def _mature(self, entry: Entry, now: datetime) -> Entry:
-        """What was to happen after some looks happens."""
+        """Change the state of a payment that had enough look-ups."""
         turned = None
         if entry.state == "pending":
             turned = self.journal.turn(entry.key, old="pending", new="paid", at=now)

@@ -1,4 +1,4 @@
-"""The far side's webhooks: sent, signed, after each change of a payment; and the verifier that webhooks loads.
+"""The stand-in's signed webhooks, one after each change of a payment, and the verifier that webhooks loads.
 
 They are signed by Standard Webhooks: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature`` over the raw body.
 """
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def signed_webhook(*, entry: Entry, secret: str, at: datetime) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of the webhook that says what became of a payment."""
+    """Body and headers of the webhook that reports a payment's state."""
     body = json.dumps(
         {"type": f"payment.{entry.state}", "key": str(entry.key), "reference": f"fake-{entry.key}"}
     )
@@ -49,9 +49,7 @@ def signed_webhook(*, entry: Entry, secret: str, at: datetime) -> tuple[bytes, d
 
 
 class WebhookSender:
-    """Sends each webhook in the background, some times over if nobody takes it: as vendors do, at least once or not at
-    all.
-    """
+    """Sends each webhook in the background with some retries. A webhook may arrive once, several times or never."""
 
     def __init__(self, *, url: str, secret: Secret) -> None:
         """Take where to and what to sign with.
@@ -70,7 +68,7 @@ class WebhookSender:
         )
 
     def send(self, entry: Entry) -> None:
-        """Begin to tell what became of a payment."""
+        """Start to send the webhook of a payment's state."""
         task = asyncio.create_task(self._deliver(entry), name="fake webhook")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -102,7 +100,7 @@ def build_verifier(context: VerifierContext) -> "FakeVerifier":
         RailMisconfigured: in production, or an option is wrong or unknown.
     """
     if context.in_production:
-        msg = f"the rail {context.name} is of type fake, which pays nobody: it may not run in production"
+        msg = f"the rail {context.name} is of type fake, which moves no money: it may not run in production"
         raise RailMisconfigured(msg)
     tolerance = timedelta(seconds=context.options.integer("tolerance_s", TOLERANCE_S, least=1, most=3600))
     context.options.finish()
@@ -118,7 +116,7 @@ class FakeVerifier:
     def verify(
         self, *, body: bytes, headers: Mapping[str, str], secrets: Sequence[str], now: datetime
     ) -> ProviderEvent:
-        """See `WebhookVerifier`. What is not signed is not read."""
+        """See `WebhookVerifier`. The body is parsed only after its signature was verified."""
         event_id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         given = headers.get("webhook-signature", "").split(" ")[:_SIGNATURES_MAX]
         if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _TIMESTAMP_DIGITS_MAX):
@@ -156,5 +154,5 @@ def _check_secret(text: str) -> None:
     except ValueError:
         good = False
     if not good:
-        msg = "webhook_secret is no secret of Standard Webhooks: whsec_ and base64 of 24 bytes or more"
+        msg = "webhook_secret is not a secret of Standard Webhooks, which is whsec_ and base64 of 24 bytes or more"
         raise RailMisconfigured(msg)

@@ -7,12 +7,12 @@ from prizewire_chassis.db import schema_v1, schema_v2, schema_v3, schema_v4
 
 SEARCH_PATH: Final = "pg_catalog, public, pg_temp"
 """Where our functions look. ``pg_temp`` is searched first unless it is named (PostgreSQL, CREATE FUNCTION, "Writing
-SECURITY DEFINER Functions Safely"): a session's own temporary table would stand in for the one a guard reads.
+SECURITY DEFINER Functions Safely"): a session's own temporary table would be read instead of the one of a guard.
 """
 
 
 def runtime_role(op: Any) -> str | None:
-    """The role the service runs under, where the migration was told."""
+    """The role of the running service, where the migration got one."""
     config = op.get_context().config
     role: str | None = config.attributes.get("runtime_role") if config is not None else None
     return role
@@ -68,9 +68,9 @@ def fix_search_path(op: Any, *functions: str) -> None:
 def guard_transitions(
     op: Any, *, table: str, allowed: Iterable[tuple[str, str]], column: str = "state", start: Iterable[str]
 ) -> None:
-    """Let ``table.column`` move only along ``allowed`` edges, and rows be born only in a ``start`` state.
+    """Allow changes of ``table.column`` only along ``allowed`` edges, and new rows only in a ``start`` state.
 
-    The edges lie in ``<table>_<column>_edges (from_state, to_state)``, a birth as ``from_state = ''``, so that a
+    The edges lie in ``<table>_<column>_edges (from_state, to_state)``, the start states with ``from_state = ''``, so that a
     test can hold them to the domain's table.
 
     Guards that were made before they named their search path get it by ``fix_search_path`` in a migration of their
@@ -81,7 +81,7 @@ def guard_transitions(
     rows = [("", state) for state in start] + list(allowed)
     values = ", ".join(f"('{a}', '{b}')" for a, b in dict.fromkeys(rows))
     op.execute(f"INSERT INTO {edges} VALUES {values}")  # noqa: S608 - names and states come from our own tables
-    # Births are looked at once for each statement, since rows are born by the hundred; moves row by row.
+    # New rows are checked once for each statement, since many are inserted together; changes are checked row by row.
     op.execute(
         f"CREATE FUNCTION {edges}_check() RETURNS trigger LANGUAGE plpgsql "  # noqa: S608 - names and states come from our own migrations
         f"SET search_path = {SEARCH_PATH} AS $$ "

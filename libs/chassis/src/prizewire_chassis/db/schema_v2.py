@@ -1,10 +1,10 @@
-"""The chassis' second version: what leaves the inbox leaves it by a function. What is written here never changes."""
+"""The second version of the chassis' schema: a function removes rows from the inbox. Its statements never change."""
 
 from typing import Final
 
-# The service may not delete from its inbox: an event that was applied could be applied again. What is refused leaves no
-# trace, so that nobody uses up the id of an honest event: a row goes again in the transaction that made it, or when the
-# message that it is of lies parked, which no applied one does.
+# The service may not delete from its inbox: an applied event could then be applied again. A refused event must not keep its
+# id, since a forged event could block an authentic one. So a row is removed in the transaction that inserted it, or where
+# its message is parked. An applied message never is.
 STATEMENTS: Final = (
     """
     CREATE FUNCTION inbox_forget(consumers text, sources text[], ids text[], hashes bytea[]) RETURNS void

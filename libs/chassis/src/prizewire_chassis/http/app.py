@@ -70,7 +70,7 @@ def build_app(
     ``cors_origins`` may read answers in a browser; without one, none may.
 
     Every failure is answered as problem details with a stable code; an unexpected one says nothing of its cause. Without
-    ``tokens`` nobody is known, so that a guarded route lets nobody pass.
+    ``tokens`` no caller is authenticated, so that guarded routes refuse every request.
     """
 
     @get("/health/live", include_in_schema=False)

@@ -137,7 +137,7 @@ class LimitedAuthentication(Authentication):
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> AuthenticationResult:
-        """The caller, or nobody.
+        """The caller; None without a token.
 
         Raises:
             Problem: 401 for a token that is refused, 429 beyond a limit.

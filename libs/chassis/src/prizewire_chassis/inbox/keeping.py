@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from prizewire_chassis.inbox.stuck import Stuck
 from prizewire_chassis.inbox.types import ConsumerSpec, Incoming, Record, Refusal, Unreadable
-from prizewire_contracts.decode import EventRefused, vouched_place
+from prizewire_contracts.decode import EventRefused, signed_position
 from prizewire_contracts.trust import TrustStore
 
 PORTION_BYTES_MAX = 4 * 1024 * 1024
@@ -63,7 +63,7 @@ def kept_message(spec: ConsumerSpec, record: Record, refused: EventRefused, *, t
     )
     if isinstance(record.value, Unreadable):
         return stuck
-    place = vouched_place(topic=spec.topic, value=stuck.value, trust=trust)
+    place = signed_position(topic=spec.topic, value=stuck.value, trust=trust)
     if place is not None and _concerned(spec, place[0]):
         kind, source, subject, version = place
         stuck = replace(stuck, state="parked", type=kind, source=source, subject=subject, version=version)

@@ -27,8 +27,7 @@ INBOX_INSERT = Read(
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[])) AS u(source, event_id, hash) "
     "ON CONFLICT DO NOTHING RETURNING source, event_id"
 )
-# Look-ups by several columns are lateral with a LIMIT: a plain join may be planned as a walk over all that the table
-# holds, with a look into the batch for each row.
+# Look-ups by several columns are LATERAL with a LIMIT: for a plain join PostgreSQL may plan a scan of the whole table.
 _INBOX_HASHES = Read(
     "SELECT i.source, i.event_id, i.hash "
     "FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, event_id) CROSS JOIN LATERAL "

@@ -14,7 +14,7 @@ from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import VersionRule
 from prizewire_chassis.metrics import DISCARDED
 from prizewire_chassis.stuck_events.replays import ID_MAX, NotReplayable, ReplayRecorder, StuckEvents
-from prizewire_contracts.decode import vouched_place
+from prizewire_contracts.decode import signed_position
 from prizewire_contracts.money_events import holds_money
 
 
@@ -116,7 +116,9 @@ class Discards:
             return None, 0
         kind, source, subject, version = row.type, row.source, row.subject, row.version
         if row.state == "dead":
-            place = vouched_place(topic=spec.topic, value=bytes(row.value), trust=self._stuck.processor.trust)
+            place = signed_position(
+                topic=spec.topic, value=bytes(row.value), trust=self._stuck.processor.trust
+            )
             if place is None:
                 return None, 0
             kind, source, subject, version = place

@@ -1,4 +1,4 @@
-"""``prizewire.payouts.v1``: what payouts decided and what rails did. Produced by payouts.
+"""``prizewire.payouts.v1``: decisions of payouts and results of rails. Produced by payouts.
 
 Subject: the payout id for ``payout.*``, the method id for ``method.*``, the top-up id for ``topup.*``. Only the final
 events ``paid``, ``failed``, ``rejected``, ``cancelled`` and ``returned`` of payouts move money in rewards; of top-ups
@@ -19,20 +19,20 @@ class _Payout(Data):
 
 
 class PayoutApproved(_Payout):
-    """May be paid. ``approvers`` is empty where policy approved by itself."""
+    """The payout may be paid. ``approvers`` is empty where the policy approved it automatically."""
 
     policy_version: Version
     approvers: list[EventLine]
 
 
 class PayoutHeld(_Payout):
-    """Waits for an approver; ``reason`` is a stable code."""
+    """The payout waits for an approver; ``reason`` is a stable code."""
 
     reason: Word
 
 
 class PayoutSubmitted(_Payout):
-    """An attempt began: its key is stored and the call may be under way."""
+    """An attempt began: its key is stored, and the rail may have been called."""
 
     attempt_no: Version
     rail: Word
@@ -40,7 +40,7 @@ class PayoutSubmitted(_Payout):
 
 
 class PayoutPending(_Payout):
-    """The rail is at work."""
+    """The rail accepted the payment and is processing it."""
 
     attempt_no: Version
     rail: Word
@@ -49,7 +49,7 @@ class PayoutPending(_Payout):
 
 
 class PayoutUnknown(_Payout):
-    """The outcome is not known; it leaves this state only by proof."""
+    """The outcome is not known. The payout leaves this state only by proof."""
 
     attempt_no: Version
     rail: Word
@@ -92,7 +92,7 @@ class Closure(Data):
 
 
 class PayoutClosed(_Payout):
-    """Ended without effect, as ``code`` says; ``reason`` says why in a person's words, where somebody gave one. ``closure``
+    """Ended without effect, as ``code`` says; ``reason`` is the reason that a person gave, if any. ``closure``
     is there whenever the intent allowed a rail that the signer serves.
     """
 
@@ -103,7 +103,7 @@ class PayoutClosed(_Payout):
 
 
 class PayoutReturned(_Payout):
-    """Paid, and came back: ``amount`` at most what was paid."""
+    """The rail returned a paid amount; ``amount`` is at most the paid one."""
 
     return_ref: EventLine
     asset: AssetCode
@@ -113,7 +113,7 @@ class PayoutReturned(_Payout):
 
 class MethodChanged(Data):
     """A payout method, whole. ``address`` is set for on-chain types, ``commitment`` for the others. ``registered_by`` says
-    whether the player or somebody of the staff named this destination.
+    whether the player or a member of the staff named this destination.
     """
 
     method_id: UUID

@@ -1,4 +1,4 @@
-"""``prizewire.players.v1``: what identity and risk sources tell of players. Subject: the player."""
+"""``prizewire.players.v1``: facts about players from identity and risk sources. Subject: the player."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from prizewire_contracts.text import Name
 
 class PlayerUpdated(Data):
     """Facts for risk rules. Device and address arrive as the SHA-256 (hex) of their UTF-8 text; raw values are never
-    sent. An event counts only if its source may tell these facts and signed it, as rewards' settings say.
+    sent. An event is applied only where rewards' settings allow its source to report these facts, and the source signed it.
     """
 
     player: Name

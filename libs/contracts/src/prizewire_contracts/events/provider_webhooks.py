@@ -12,8 +12,8 @@ from prizewire_contracts.text import EventLine
 
 
 class ProviderEventReceived(Data):
-    """A provider said something. ``provider`` is the rail's name in the configuration, so that two accounts of one vendor
-    are told apart. Of the body only the hash is kept; whoever cares asks the rail.
+    """A provider reported a change. ``provider`` is the rail's name in the configuration, so that two accounts of one vendor
+    differ. Only the hash of the body is kept; the payment is looked up at the rail.
     """
 
     provider: EventLine

@@ -1,4 +1,4 @@
-"""``prizewire.rewards.v1``: what became of prizes, and payout requests. Produced by rewards.
+"""``prizewire.rewards.v1``: changes of campaigns and prizes, and payout requests. Produced by rewards.
 
 Subject: the campaign id for ``campaign.*`` and ``pool.*``, the round id for ``reward.*`` and ``round.refused``, the
 disownment id for ``round.disowned``, the reward id for ``claim.*``, the entry id for ``entry.*``, the receivable or top-up
@@ -61,7 +61,7 @@ class CampaignChanged(Data):
 
 
 class CampaignFunded(Data):
-    """Money came into a campaign's pool from outside; ``funded_total`` is all that ever came."""
+    """Money was booked into a campaign's pool; ``funded_total`` is the sum of all fundings."""
 
     campaign: UUID
     asset: AssetCode
@@ -71,7 +71,7 @@ class CampaignFunded(Data):
 
 
 class PoolLevel(Data):
-    """What a pool can still grant."""
+    """The amount that a pool can still grant."""
 
     campaign: UUID
     asset: AssetCode
@@ -82,7 +82,7 @@ class RewardLine(Data):
     """One player's reward of a round. ``transfer_id`` is the ledger transfer that moved it, None while it is unfunded
     or was never more than held. ``amount`` is the prize; in ``reward.reversed`` it is what was taken back of it.
     ``note`` is a stable code where something keeps it from going on, such as ``no_payout_method``.
-    ``short`` is what of the prize no money was there for yet; None when there is nothing of the kind.
+    ``short`` is the part of the prize that the pool could not cover yet; None where it could cover all.
     """
 
     reward_id: UUID
@@ -123,7 +123,7 @@ class RoundRefusal(StrEnum):
 
 class RoundRefused(Data):
     """A settlement version of a round will never be booked: nothing of it was taken from a pool, and nothing waits. It is
-    told once for each version, with the first ``part`` that was refused. Settlement settles the round anew, with the
+    published once for each version, with the first ``part`` that was refused. Settlement settles the round again, with the
     next version, or voids it.
     """
 
@@ -146,7 +146,7 @@ class RoundDisowned(Data):
 
 
 class CampaignWithdrawn(Data):
-    """Money that no round had reserved left a pool; ``withdrawn_total`` is all that ever did."""
+    """Money that no round had reserved was withdrawn from a pool; ``withdrawn_total`` is the sum of all withdrawals."""
 
     campaign: UUID
     asset: AssetCode
@@ -182,7 +182,7 @@ class PayoutRequested(Data):
 
 
 class PayoutCancelRequested(Data):
-    """Somebody wants a payout stopped. Payouts decides. ``by`` is the person, or the part of rewards; ``code`` says who wants
+    """A request to cancel a payout. Payouts decides. ``by`` is the person, or the part of rewards; ``code`` says who wants
     it, and is the code of the payout if it ends as cancelled: its player, or rewards itself, because a correction or a
     disownment takes the winnings back. An event without ``code`` is the player's.
     """

@@ -47,7 +47,7 @@ class RoundEntered(_Round):
 
 
 class Fees(Data):
-    """What is kept of the gross prize. Where ``organizer_player`` is named, the organizer's fee is credited to
+    """The fees that are taken from the gross prize. Where ``organizer_player`` is named, the organizer's fee is credited to
     that player's wallet; otherwise it is kept with the platform's fees.
     """
 
@@ -67,7 +67,7 @@ class SettledLine(Data):
 
 class RoundSettled(_Round):
     """A settled round, or one part of it. Version 1, or a later one where rewards refused every version before: a round
-    that was settled anew, under another rule.
+    that was settled again under another rule.
 
     ``gross = fees.platform + fees.organizer + net`` and ``net = sum of all lines + unclaimed``; ``unclaimed``
     (places without a player) goes back to the pool. All amounts are of the whole round, in ``asset``.
@@ -108,7 +108,7 @@ class RoundFinalized(Data):
 
 
 class RoundVoided(_Round):
-    """The round does not count; what it reserved goes back."""
+    """The round does not count. Its reserved money goes back to the pool."""
 
     reason: EventReason
 

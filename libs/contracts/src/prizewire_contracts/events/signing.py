@@ -76,7 +76,7 @@ class SlotClosed(Data):
 
 
 class CloseRequested(Data):
-    """Never sign for this payout again, if nothing of it is out."""
+    """Never sign for this payout again, if no valid signature for it exists."""
 
     payout_id: UUID
 
@@ -122,14 +122,14 @@ class SigningRefused(Data):
 
 
 class Closed(Data):
-    """The tombstone: this signer will never sign for this payout again, and nothing of it is out."""
+    """The tombstone: this signer will never sign for this payout again, and no valid signature for it exists."""
 
     payout_id: UUID
     counter: Annotated[int, Field(ge=1)]
 
 
 class CloseRefused(Data):
-    """Not closed: a signature for this payout may still live on ``slot``. ``not_before`` (Unix seconds) is set where the
+    """Not closed: a signature for this payout on ``slot`` may still be valid. ``not_before`` (Unix seconds) is set where the
     slot is closed: from then on none of its signatures can be applied.
     """
 

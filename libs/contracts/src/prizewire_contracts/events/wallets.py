@@ -17,8 +17,8 @@ class FromRewards(ServiceEnvelope):
 
 
 class ClaimChanged(Data):
-    """A prize that must be claimed, and where its claim stands. ``code`` says only that it is under review or why it
-    ended; which rule held it is for operators alone. ``deadline`` is when it expires, or when a decision is due.
+    """A prize that must be claimed, and the state of its claim. ``code`` says only that it is under review or why it
+    ended; the rule that held it is shown only to operators. ``deadline`` is when it expires, or when a decision is due.
     """
 
     reward_id: UUID
@@ -34,8 +34,9 @@ class ClaimChanged(Data):
 
 
 class ReceivableChanged(Data):
-    """What a player owes: ``amount`` was opened, recovered, given up, or restored after it was given up; ``open`` is
-    left. ``campaign`` is whose pool it goes back to; None where it is owed for a top-up.
+    """A receivable of a player: ``amount`` was opened, recovered, written off or restored; ``open`` is the rest.
+
+    ``campaign`` is the campaign whose pool it goes back to; None where it is owed for a top-up.
     """
 
     receivable_id: UUID

@@ -1,0 +1,125 @@
+"""Clean folders stay free of metaphors; docs/glossary.md says which words to use instead."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.repo.house import Repository
+
+CLEAN = ("libs", "rails")
+"""Folders whose names, docstrings, comments and messages use plain words. Add a folder when it is clean."""
+
+STOP_WORDS = (
+    "desk",
+    "docket",
+    "clerk",
+    "hear",
+    "hears",
+    "heard",
+    "bell",
+    "bells",
+    "door",
+    "doors",
+    "told",
+    "telling",
+    "tells",
+    "insist",
+    "insists",
+    "vouch",
+    "vouches",
+    "vouched",
+    "honest",
+    "poison",
+    "poisonous",
+    "thief",
+    "intruder",
+    "forger",
+    "stranger",
+    "whoever",
+    "anew",
+)
+STOP_PHRASES = (
+    "became of",
+    "becomes of",
+    "far side",
+    "given again what",
+    "not at most what",
+    "nothing ahead",
+    "ours to tell",
+    "somebody else was faster",
+    "times are no times",
+    "told what cannot",
+    "turn it is",
+    "turned away",
+    "turns away",
+)
+STOP_NAMES = ("Front", "Means", "Works", "_isolate", "hang", "means_of")
+"""Names of things; as other words of a sentence they are allowed."""
+
+ALLOWED = ("heard_statements",)
+"""Former names that services still use."""
+
+
+def words(line: str) -> str:
+    """The line in lower case with the parts of each name apart: ``_tellNow`` is ``tell now``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", line)
+    return spaced.replace("_", " ").lower()
+
+
+def stop_words(line: str) -> Iterator[str]:
+    """The stop words, phrases and names in a line."""
+    plain = words(line)
+    for stop in (*STOP_WORDS, *STOP_PHRASES):
+        if re.search(rf"\b{stop}\b", plain):
+            yield stop
+    for name in STOP_NAMES:
+        if re.search(rf"\bdef {name}\b|\bclass {name}\b|\b{name}\(", line):
+            yield name
+
+
+def files(repository: Repository) -> Iterator[Path]:
+    for folder in CLEAN:
+        for path in sorted((repository.root / folder).rglob("*")):
+            if path.suffix in {".md", ".py", ".toml", ".yaml"} and "egg-info" not in str(path):
+                yield path
+
+
+def test_clean_folders_have_no_stop_words(repository: Repository) -> None:
+    """Each of these words has a plain one in the glossary."""
+    found = [
+        f"{repository.short(path)}:{number}: {stop}"
+        for path in files(repository)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if not line.startswith(ALLOWED)
+        for stop in stop_words(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "stops"),
+    [
+        ("class Desk(Books):", ["desk"]),
+        ("class _UnreadableClerk:", ["clerk"]),
+        ('"""The door: what nobody vouches for."""', ["door", "vouches"]),
+        ("await offsets.commit()  # not ours to tell", ["ours to tell"]),
+        ("def means_of(player):", ["means_of"]),
+        ("class Front:", ["Front"]),
+        ("in front of the database, which means that it works", []),
+        ("a process that hangs must not keep the lock", []),
+        ("hardest shortest outdoors", []),
+    ],
+)
+def test_the_list_finds_what_it_names(line: str, stops: list[str]) -> None:
+    """Words are found within names and sentences, and not within other words."""
+    assert list(stop_words(line)) == stops
+
+
+def test_the_glossary_has_the_words_to_use(repository: Repository) -> None:
+    """The glossary's section exists, with a plain word for each row."""
+    section = (repository.root / "docs/glossary.md").read_text().split("## Words to use in code")[1]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert rows
+    assert all(len(row.split("|")) == 5 and all(cell.strip() for cell in row.split("|")[1:4]) for row in rows)
