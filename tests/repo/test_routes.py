@@ -58,4 +58,4 @@ def test_one_route_alone_goes_without_tokens(repository: Repository) -> None:
         for path in sources
         for _ in re.finditer("opt=OWN_PROOF|exclude_from_auth", path.read_text())
     ]
-    assert found == ["services/webhooks/src/prizewire_webhooks/entrypoints/http.py"]
+    assert found == ["services/webhooks/src/prizewire_webhooks/inbound/http.py"]

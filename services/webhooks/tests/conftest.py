@@ -20,27 +20,24 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.payouts import PayoutPaid, PayoutPaidEvent, PayoutProof
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.components.postgres import DatabaseUrls
-from prizewire_webhooks.adapters.outbound import Gate, HttpSender
-from prizewire_webhooks.adapters.secrets import SecretBox, new_secret
-from prizewire_webhooks.adapters.storage import (
-    SqlDeliveries,
-    SqlProviders,
-    SqlSubscriptions,
-    breaches_of,
-)
-from prizewire_webhooks.domain.addresses import TargetRules
-from prizewire_webhooks.domain.commands import CreateSubscription
-from prizewire_webhooks.domain.invariants import Invariant
-from prizewire_webhooks.entrypoints.consumers import consumer_specs
-from prizewire_webhooks.entrypoints.jobs import Deliverer
-from prizewire_webhooks.entrypoints.stores import Stores
-from prizewire_webhooks.handlers import subscriptions
+from prizewire_webhooks.outbound.adapters.secrets import SecretBox, new_secret
+from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.consumers import consumer_specs
+from prizewire_webhooks.outbound.domain.addresses import TargetRules
+from prizewire_webhooks.outbound.domain.invariants import Invariant
+from prizewire_webhooks.outbound.domain.model import CreateSubscription
+from prizewire_webhooks.outbound.handlers import subscriptions
+from prizewire_webhooks.outbound.jobs import Deliverer
+from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.storage.checks import breaches_of
+from prizewire_webhooks.outbound.storage.deliveries import SqlDeliveries
+from prizewire_webhooks.outbound.storage.subscriptions import SqlSubscriptions
 from services.webhooks.tests.fakes import Receiver
 
 KEY_HEX = hashlib.sha256(b"test webhook encryption").hexdigest()
 ANY_TARGET = TargetRules(ports=None, plain_http=True)
 """As in development: receivers of tests listen on http and any port."""
-STORES = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)
+STORES = Stores(SqlSubscriptions, SqlDeliveries)
 
 
 def paid_event(*, correlation_id: str, payout_id: UUID | None = None, version: int = 1) -> EncodedEvent:

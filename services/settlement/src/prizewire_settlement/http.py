@@ -21,12 +21,8 @@ from prizewire_settlement.errors import (
 
 RESULT_CODES: Final = ("duplicate_player", "invalid_amount", "score_missing", "tie_refused")
 """A result that the rule cannot rank or pay (422)."""
-
-
 ADMISSION_CODES: Final = ("source_not_allowed", "signature_missing", "signature_invalid", "key_not_trusted")
 """A report that its sender may not make (403)."""
-
-
 UNREADABLE_CODES: Final = (
     "not_cloudevent",
     "unknown_type",
@@ -35,8 +31,6 @@ UNREADABLE_CODES: Final = (
     "schema_invalid",
 )
 """A report that cannot be read (400)."""
-
-
 _STATUS: Final = {
     "message_too_large": 413,
     **dict.fromkeys(ADMISSION_CODES, 403),
@@ -60,21 +54,11 @@ def status_of(code: str) -> int:
 
 
 T = TypeVar("T")
-
-
 Words = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
-
-
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
-
-
 RequiredKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=True)]
 """A request without it is refused with 400 ``idempotency_key_required``."""
-
-
 writers = require(Role.ADMIN)
-
-
 readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

@@ -22,8 +22,6 @@ from prizewire_settlement.rounds.http.answers import (
 from prizewire_settlement.rounds.ports import Queries, RoundRecord
 
 _SHOWN_MAX: Final = 100
-
-
 _REASONS: Final = {(edge.before, edge.after): edge.reason for edge in EDGES}
 
 

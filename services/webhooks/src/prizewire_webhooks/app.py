@@ -8,18 +8,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.http import Check, rows_of
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime, main
-from prizewire_webhooks.adapters.messages import provider_event
-from prizewire_webhooks.adapters.outbound import Gate, HttpSender
-from prizewire_webhooks.adapters.secrets import KeyMalformed, SecretBox, new_secret
-from prizewire_webhooks.adapters.storage import SqlDeliveries, SqlProviders, SqlSubscriptions, breaches_of
-from prizewire_webhooks.adapters.verifiers import RailsFileMalformed, RailVerifier, load_rails
-from prizewire_webhooks.domain.addresses import TargetRules
-from prizewire_webhooks.domain.invariants import Invariant
-from prizewire_webhooks.entrypoints.consumers import consumer_specs
-from prizewire_webhooks.entrypoints.http import provider_controller, subscription_controller
-from prizewire_webhooks.entrypoints.jobs import Deliverer, sweep_job
-from prizewire_webhooks.entrypoints.lineage import lineage_of
-from prizewire_webhooks.entrypoints.stores import Stores
+from prizewire_webhooks.inbound.adapters import RailsFileMalformed, RailVerifier, load_rails
+from prizewire_webhooks.inbound.http import provider_controller
+from prizewire_webhooks.inbound.messages import provider_event
+from prizewire_webhooks.inbound.storage import SqlProviders
+from prizewire_webhooks.lineage import lineage_of
+from prizewire_webhooks.outbound.adapters.secrets import KeyMalformed, SecretBox, new_secret
+from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.consumers import consumer_specs
+from prizewire_webhooks.outbound.domain.addresses import TargetRules
+from prizewire_webhooks.outbound.domain.invariants import Invariant
+from prizewire_webhooks.outbound.http import subscription_controller
+from prizewire_webhooks.outbound.jobs import Deliverer, sweep_job
+from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.storage.checks import breaches_of
+from prizewire_webhooks.outbound.storage.deliveries import SqlDeliveries
+from prizewire_webhooks.outbound.storage.subscriptions import SqlSubscriptions
 from prizewire_webhooks.settings import WebhooksSettings
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -38,7 +42,7 @@ async def build(runtime: Runtime) -> Built:
             "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or set PRIZEWIRE_ENVIRONMENT=development"
         )
     box, rails = _secret_box(settings), _rails(settings)
-    stores = Stores(SqlSubscriptions, SqlDeliveries, SqlProviders)
+    stores = Stores(SqlSubscriptions, SqlDeliveries)
     gate = Gate(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
     sender = HttpSender(box=box, gate=gate, clock=runtime.clock, connections=settings.webhooks_concurrency)
     deliverer = Deliverer(
@@ -67,7 +71,7 @@ async def build(runtime: Runtime) -> Built:
             ),
             provider_controller(
                 db=runtime.db,
-                stores=stores,
+                store=SqlProviders,
                 rails=rails,
                 render=partial(provider_event, outbox=runtime.outbox),
                 outbox=runtime.outbox,

@@ -16,16 +16,14 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import make_token, make_trust, token_reader
 from prizewire_contracts.decode import decode
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
-from prizewire_webhooks.adapters.messages import provider_event
-from prizewire_webhooks.adapters.outbound import Gate
-from prizewire_webhooks.adapters.secrets import new_secret
-from prizewire_webhooks.adapters.verifiers import RailVerifier
-from prizewire_webhooks.entrypoints.http import (
-    PROVIDER_BODY_BYTES_MAX,
-    provider_controller,
-    subscription_controller,
-)
-from prizewire_webhooks.entrypoints.lineage import lineage_of
+from prizewire_webhooks.inbound.adapters import RailVerifier
+from prizewire_webhooks.inbound.http import PROVIDER_BODY_BYTES_MAX, provider_controller
+from prizewire_webhooks.inbound.messages import provider_event
+from prizewire_webhooks.inbound.storage import SqlProviders
+from prizewire_webhooks.lineage import lineage_of
+from prizewire_webhooks.outbound.adapters.secrets import new_secret
+from prizewire_webhooks.outbound.adapters.sender import Gate
+from prizewire_webhooks.outbound.http import subscription_controller
 from services.webhooks.tests.conftest import ANY_TARGET, STORES, World, paid_event
 from services.webhooks.tests.fakes import HmacVerifier, signed
 from tests.documented import Documented
@@ -40,17 +38,19 @@ def auth(*roles: str, subject: str = "studio") -> dict[str, str]:
 
 
 def app(world: World, *, allow_loopback: bool) -> Litestar:
-    common = {"db": world.db, "stores": STORES, "audit": world.audit, "clock": world.clock}
+    common = {"db": world.db, "audit": world.audit, "clock": world.clock}
     return build_app(
         service="webhooks",
         controllers=[
             subscription_controller(
+                stores=STORES,
                 addresses=Gate(allow_loopback=allow_loopback, rules=ANY_TARGET),
                 sealer=world.box,
                 make_secret=new_secret,
                 **common,
             ),
             provider_controller(
+                store=SqlProviders,
                 rails={"cards": RailVerifier(HmacVerifier(), ["old-secret", VENDOR])},
                 render=partial(provider_event, outbox=world.outbox),
                 outbox=world.outbox,

@@ -26,11 +26,11 @@ from prizewire_devstack.stack.environment import Surroundings, rails, serve_envi
 from prizewire_devstack.waiting import eventually
 from prizewire_rail_fake import signed_webhook
 from prizewire_rail_fake.journal import Entry
-from prizewire_webhooks.adapters.outbound import Gate, HttpSender
-from prizewire_webhooks.adapters.secrets import SecretBox
-from prizewire_webhooks.domain.decisions import LEASE
-from prizewire_webhooks.domain.invariants import Invariant
-from prizewire_webhooks.entrypoints.jobs import Deliverer
+from prizewire_webhooks.outbound.adapters.secrets import SecretBox
+from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.domain.decisions import LEASE
+from prizewire_webhooks.outbound.domain.invariants import Invariant
+from prizewire_webhooks.outbound.jobs import Deliverer
 from services.webhooks.tests.conftest import ANY_TARGET, STORES, paid_event
 from services.webhooks.tests.fakes import Receiver
 
@@ -198,7 +198,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
 
 def test_the_topic_is_the_one_consumed():
     """The consumer's group begins with the service's principal, as the broker's access table wants it."""
-    from prizewire_webhooks.entrypoints.consumers import consumer_specs
+    from prizewire_webhooks.outbound.consumers import consumer_specs
 
     specs = consumer_specs(stores=STORES, clock=SystemClock(), wake=lambda: None)
     assert [(spec.name, spec.topic) for spec in specs] == [("webhooks.payouts", PAYOUTS)]

@@ -106,12 +106,8 @@ def line_answer(line: Line, *, rule: Rule) -> LineAnswer:
 
 RESULTS_MAX = PLACES_MAX
 """Results that a person sends at once: as many as a rule pays places."""
-
-
 RESULT_BYTES_MAX = 16 * 2**20
 """What a person's result may have: so many results with places and names of 128 letters."""
-
-
 _readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 

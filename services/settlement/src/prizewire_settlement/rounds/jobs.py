@@ -25,8 +25,6 @@ from prizewire_settlement.rounds.ports import EventSink, Queries, RoundStore
 
 _NAMED_MAX: Final = 10
 """Rounds that one look names in the log; all of them are listed over HTTP."""
-
-
 _log = get_logger(__name__)
 
 

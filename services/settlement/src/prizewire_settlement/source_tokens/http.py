@@ -104,8 +104,6 @@ class RotateBody(_Body):
 
 
 _RANDOM_BYTES = 32
-
-
 _Shown = TypeVar("_Shown", bound=NewTokenAnswer)
 
 

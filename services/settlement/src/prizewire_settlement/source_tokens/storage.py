@@ -47,8 +47,6 @@ class PostgresSourceTokens:
 
 
 _COLUMNS: Final = ("id", "source", "label", "created_by", "created_at", "expires_at", "revoked_at")
-
-
 _NAMES: Final = ", ".join(_COLUMNS)
 
 
@@ -61,19 +59,11 @@ _ADD = text(
     "INSERT INTO source_tokens (id, source, label, created_by, created_at, expires_at, digest) "
     "VALUES (:id, :source, :label, :created_by, :created_at, :expires_at, :digest)"
 )
-
-
 _LOCK = text(f"SELECT {_NAMES} FROM source_tokens WHERE id = :id FOR UPDATE")  # noqa: S608 - see above
-
-
 _SAVE = text("UPDATE source_tokens SET expires_at = :expires_at, revoked_at = :revoked_at WHERE id = :id")
-
-
 _SOURCE_OF = text(
     "SELECT source, created_by FROM source_tokens WHERE digest = :digest AND expires_at > :now AND revoked_at IS NULL"
 )
-
-
 _PAGE = text(
     f"SELECT {_NAMES} FROM source_tokens WHERE (CAST(:at AS timestamptz) IS NULL "  # noqa: S608 - see above
     "OR (created_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "

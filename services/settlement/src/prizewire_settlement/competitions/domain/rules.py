@@ -31,33 +31,15 @@ from prizewire_settlement.errors import RuleInvalid
 
 SCORE_SCALE: Final = 1_000_000
 """Scores are integers of millionths: 8.5 points are 8500000."""
-
-
 PLACES_MAX: Final = 100_000
 """Paid places of one rule."""
-
-
 RANGES_MAX: Final = 1_000
-
-
 SOURCES_MAX: Final = 50
-
-
 KEYS_PER_SOURCE_MAX: Final = 10
-
-
 BPS_PER_PERCENT: Final = 100
-
-
 DISPUTE_WINDOW_S_MAX: Final = 366 * 86_400
-
-
 _PERCENT_UNIT: Final = PERCENT_WHOLE // 100
-
-
 _PERCENT: Final = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,6}))?", re.ASCII)
-
-
 _PLACES: Final = re.compile(r"([1-9][0-9]{0,5})(?:-([1-9][0-9]{0,5}))?", re.ASCII)
 
 

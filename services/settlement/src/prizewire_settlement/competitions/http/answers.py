@@ -26,30 +26,16 @@ AmountText = Annotated[
         examples=["100.00"],
     ),
 ]
-
-
 Asset = Annotated[str, Field(pattern="^[A-Z][A-Z0-9]{0,11}$", examples=["EURC"])]
-
-
 Campaign = Annotated[Id, Field(description="The campaign that pays the prizes.")]
-
-
 CompetitionName = Annotated[str, Field(description="The competition's id.", examples=["cup"])]
-
-
 PlayerName = Annotated[str, Field(examples=["ann"])]
-
-
 RuleVersion = Annotated[
     int, Field(description="The version of the competition's rule, from 1.", examples=[1])
 ]
-
-
 SourceName = Annotated[
     str, Field(description="The CloudEvents source that reports.", examples=["/games/chess"])
 ]
-
-
 _Order = Literal["desc", "asc"]
 
 

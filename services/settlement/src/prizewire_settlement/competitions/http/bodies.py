@@ -38,17 +38,9 @@ from prizewire_settlement.competitions.domain.rules import (
 from prizewire_settlement.errors import RuleInvalid
 
 CompetitionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
-
-
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=10_000)]
-
-
 ScoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-
-
 _IS_NULL: Final[JsonDict] = {"type": "null"}
-
-
 _IS_GIVEN: Final[JsonDict] = {"not": _IS_NULL}
 
 

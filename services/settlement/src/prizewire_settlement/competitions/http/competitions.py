@@ -38,8 +38,6 @@ from prizewire_settlement.http import (
 )
 
 NO_COMPETITION: Final = {404: ("competition_unknown",)}
-
-
 RULE_CODES: Final = (
     "amount_overflow",
     "amount_too_many_decimals",
@@ -66,12 +64,8 @@ RULE_CODES: Final = (
     "unclaimed_invalid",
 )
 """A rule that cannot be followed (422)."""
-
-
 CAMPAIGN_CODES: Final = ("asset_mismatch", "campaign_ended", "campaign_unknown")
 """A rule whose prizes rewards could never book (422)."""
-
-
 _Changed = tuple[Competition, bool]
 """A competition, and whether anything was written."""
 

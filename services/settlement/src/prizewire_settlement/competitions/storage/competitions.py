@@ -71,16 +71,10 @@ _CREATE = text(
     "VALUES (:id, :name, :version, :by, CAST(:now AS timestamptz), CAST(:now AS timestamptz)) "
     "ON CONFLICT DO NOTHING RETURNING id"
 )
-
-
 _LOCK = text("SELECT id FROM competitions WHERE id = :id FOR UPDATE")
-
-
 _REPLACE = text(
     "UPDATE competitions SET name = :name, rule_version = :version, updated_at = :now WHERE id = :id"
 )
-
-
 _ADD_RULE = text(
     "INSERT INTO competition_rules (competition_id, version, campaign, asset, gross, platform_bps, organizer_bps, "
     "organizer_player, template, places, per_point, ties, tie_score, tie_descending, unclaimed, "
@@ -144,23 +138,17 @@ class PostgresCampaigns:
 
 
 _CAMPAIGN = text("SELECT id, asset, state, version FROM campaigns WHERE id = :id")
-
-
 _KEEP = text(
     "INSERT INTO campaigns (id, asset, state, version) SELECT * FROM unnest(CAST(:ids AS uuid[]), "
     "CAST(:assets AS text[]), CAST(:states AS text[]), CAST(:versions AS int[])) "
     "ON CONFLICT (id) DO UPDATE SET state = excluded.state, version = excluded.version "
     "WHERE campaigns.version < excluded.version"
 )
-
-
 # The SQL below is put together from column lists; every value is bound.
 _COMPETITION = text(
     f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version WHERE c.id = :id"
 )
-
-
 _COMPETITION_PAGE = text(
     f"SELECT {COMPETITION_COLUMNS} FROM competitions c "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
@@ -168,8 +156,6 @@ _COMPETITION_PAGE = text(
     "OR (c.created_at, c.id) < (CAST(:at AS timestamptz), CAST(:id AS text)) "
     "ORDER BY c.created_at DESC, c.id DESC LIMIT :limit"
 )
-
-
 _RULE = text(
     f"SELECT {RULE_COLUMNS} FROM competition_rules r WHERE r.competition_id = :id AND r.version = :version"  # noqa: S608 - see above
 )

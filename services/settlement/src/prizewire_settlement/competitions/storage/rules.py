@@ -30,11 +30,7 @@ RULE_COLUMNS: Final = (
     'ARRAY(SELECT DISTINCT w.created_by COLLATE "C" FROM competition_rules w '
     "WHERE w.competition_id = r.competition_id AND w.version <= r.version ORDER BY 1) AS writers"
 )
-
-
 COMPETITION_COLUMNS: Final = f"c.id, c.name, c.created_by, c.created_at, c.updated_at, {RULE_COLUMNS}"
-
-
 _KEPT_MAX: Final = 2_048
 
 

@@ -26,8 +26,6 @@ from prizewire_settlement.rounds.ports import RoundStore
 
 REWARDS_CONSUMER: Final = "settlement.rewards"
 """The consumer's name, which is also its Kafka group."""
-
-
 _TYPES: Final = frozenset(
     {
         "prizewire.campaign.created.v1",
@@ -36,8 +34,6 @@ _TYPES: Final = frozenset(
         "prizewire.round.disowned.v1",
     }
 )
-
-
 _log = get_logger(__name__)
 
 

@@ -16,8 +16,6 @@ from prizewire_settlement.rounds.domain.steps import KnownParts
 
 PARTS_MAX: Final = 100
 """Parts of one result: with 2,000 results each, enough for twice the paid places that a rule may have."""
-
-
 _BEFORE_RESULT: Final = frozenset({RoundState.NEW, RoundState.OPEN, RoundState.CLOSED})
 
 

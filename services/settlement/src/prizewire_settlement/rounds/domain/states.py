@@ -53,11 +53,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     ),
 )
 """Every step a round may take. VOIDED is final; out of FINALIZED only an admin leads, with a reason."""
-
-
 _ALLOWED: Final = frozenset((edge.before, edge.after) for edge in EDGES)
-
-
 _MAIN: Final = (
     RoundState.NEW,
     RoundState.OPEN,

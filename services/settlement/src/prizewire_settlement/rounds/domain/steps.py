@@ -23,8 +23,6 @@ from prizewire_settlement.rounds.domain.states import RoundState, path
 
 RESOLVE: Final = "admin.resolve"
 """The kind of a cause that is a person's decision. The database lets nothing else lead out of FINALIZED."""
-
-
 KnownParts = Mapping[tuple[int, int], ResultPart]
 """Result parts of one round that are here already, by (result_version, part)."""
 

@@ -19,21 +19,13 @@ from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round,
 from prizewire_settlement.rounds.domain.states import RoundState
 
 _MatchId = Annotated[str, Field(examples=["4711"])]
-
-
 _CorrelationId = Annotated[str, Field(examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"])]
-
-
 _SettlementVersion = Annotated[
     int, Field(description="Which settlement of the round, from 1. 0 before the first.", examples=[1])
 ]
-
-
 _ResultVersion = Annotated[
     int | None, Field(description="The version of the result that counts. Null without one.", examples=[1])
 ]
-
-
 _WaitingSince = Annotated[
     Moment | None,
     Field(
@@ -41,8 +33,6 @@ _WaitingSince = Annotated[
         examples=[None],
     ),
 ]
-
-
 _FinalAt = Annotated[
     Moment | None,
     Field(

@@ -23,8 +23,6 @@ PART_BYTES_MAX = 5_000_000
 """What a report over HTTP may have: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB
 where the names are written with escapes.
 """
-
-
 _RESULTS = [[{"player": "ann", "place": 1}, {"player": "bob", "place": 2}]]
 
 

@@ -26,14 +26,8 @@ from prizewire_settlement.rounds.http.bodies import PART_BYTES_MAX, EndBody, Ent
 from prizewire_settlement.rounds.http.context import RoundContext
 
 _COMPLETED: Final = "prizewire.match.completed.v1"
-
-
 _ENTERED: Final = "prizewire.match.entered.v1"
-
-
 CloudEvent = Annotated[EventBody, Body(title="CloudEvent")]
-
-
 _STATE_CODES: Final = (
     "correlation_mismatch",
     "event_mismatch",

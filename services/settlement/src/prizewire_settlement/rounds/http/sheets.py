@@ -12,11 +12,7 @@ from prizewire_settlement.competitions.http.answers import money
 from prizewire_settlement.prizes.domain import Line
 
 CSV_TYPE: Final = "text/csv; header=present"
-
-
 _HEADER: Final = ("round_id", "settlement_version", "line", "place", "player", "asset", "amount")
-
-
 _ROWS_AT_ONCE: Final = 2_000
 
 

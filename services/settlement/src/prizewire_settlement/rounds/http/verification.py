@@ -188,11 +188,7 @@ def _answer(terms: EntryTerms) -> EntryTermsAnswer:
 
 
 ROUNDS_MAX: Final = 200
-
-
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-
-
 RoundIds = Annotated[
     str,
     QueryParameter(

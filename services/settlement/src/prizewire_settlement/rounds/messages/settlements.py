@@ -45,8 +45,6 @@ _PROGRESS: dict[RoundState, type[ServiceEnvelope]] = {
     RoundState.OPEN: RoundOpenedEvent,
     RoundState.CLOSED: RoundClosedEvent,
 }
-
-
 _Row = list[Any]
 """A line as the digest covers it: ``[line, player, place, amount]``."""
 

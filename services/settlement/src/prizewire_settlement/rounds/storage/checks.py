@@ -14,11 +14,7 @@ from prizewire_contracts.ids import event_id
 from prizewire_money import Asset
 
 _SETTLED = "prizewire.round.settled.v1"
-
-
 _CORRECTED = "prizewire.round.corrected.v1"
-
-
 _BREACHES_MAX = 50
 
 
@@ -108,28 +104,18 @@ async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
 
 
 _SETTLEMENTS_AT_ONCE = 1_000
-
-
 _ASSETS = text("SELECT code, decimals, redeemable FROM assets")
-
-
 _SENT = text(
     "SELECT round_id, version, version = 1 OR anew AS first, first_event, asset FROM settlements "
     "WHERE settled_at > (SELECT max(created_at) FROM outbox) - interval '13 days'"
 )
-
-
 _DIGESTS = text(
     "SELECT event_id, CAST(convert_from(value, 'UTF8') AS jsonb) #>> '{data,digest}' AS digest FROM outbox "
     "WHERE event_id = ANY(CAST(:ids AS text[]))"
 )
-
-
 _LINES = text(
     "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version ORDER BY line"
 )
-
-
 _LINES_SUM_TO_NET = f"""
 SELECT format('settlement %s of round %s: net %s, unclaimed %s, so its %s lines should make %s; there are %s, which make %s',
     s.version, s.round_id, {amount_sql("s.net", "s.asset")}, {amount_sql("s.unclaimed", "s.asset")}, s.lines_total,
@@ -141,8 +127,6 @@ CROSS JOIN LATERAL (
 ) l
 WHERE l.n <> s.lines_total OR l.total + s.unclaimed <> s.net
 """
-
-
 _FEES_FOLLOW_THE_RULE = """
 SELECT CASE WHEN d.id IS NULL THEN format('settlement %s is of round %s, which is missing', s.version, s.round_id)
     WHEN r.version IS NULL THEN format('settlement %s of round %s follows rule %s of %s, which is missing', s.version,
@@ -157,8 +141,6 @@ WHERE r.version IS NULL OR s.gross <> r.gross OR s.campaign <> r.campaign OR s.a
     OR s.platform_fee <> trunc(r.gross::numeric * r.platform_bps / 10000)
     OR s.organizer_fee <> trunc(r.gross::numeric * r.organizer_bps / 10000)
 """
-
-
 _HISTORY_IS_A_PATH = """
 SELECT format('round %s: step %s from %s to %s does not follow', t.round_id, t.seq, t.from_state, t.to_state)
     AS breach
@@ -170,8 +152,6 @@ LEFT JOIN round_transitions_allowed a ON a.from_state = t.from_state AND a.to_st
 WHERE a.from_state IS NULL OR t.seq <> coalesce(t.before_seq, 0) + 1
     OR t.from_state <> coalesce(t.before, 'NEW')
 """
-
-
 _STATE_IS_THE_LAST_STEP = """
 SELECT CASE
     WHEN d.id IS NULL THEN format('round %s is missing, its history ends with %s after %s steps', t.round_id, t.to_state,
@@ -185,8 +165,6 @@ FULL JOIN (
 ) t ON t.round_id = d.id
 WHERE d.state IS DISTINCT FROM t.to_state OR d.state_seq IS DISTINCT FROM t.seq
 """
-
-
 _SETTLED_IS_SETTLED_ONCE = """
 SELECT format('round %s is %s and was settled %s times, of which %s settlements are there', d.id, d.state,
     d.settlement_version, count(s.version)) AS breach
@@ -195,8 +173,6 @@ GROUP BY d.id
 HAVING count(s.version) <> d.settlement_version
     OR (d.state IN ('SETTLED', 'FINALIZED')) <> (d.settlement_version > 0 AND d.state <> 'VOIDED')
 """
-
-
 _LINES_HAVE_SETTLEMENTS = """
 SELECT format('lines of settlement %s of round %s are there, the settlement is missing', l.version, l.round_id) AS breach
 FROM settlement_lines l
@@ -204,8 +180,6 @@ WHERE l.line = 1 AND NOT EXISTS (
     SELECT 1 FROM settlements s WHERE s.round_id = l.round_id AND s.version = l.version
 )
 """
-
-
 _ENTRIES_FOLLOW_THE_RULE = f"""
 SELECT CASE WHEN d.id IS NULL THEN format('entry %s is of round %s, which is missing', e.id, e.round_id)
     WHEN r.version IS NULL THEN format('entry %s of round %s: rule %s, which it follows, is missing', e.id, e.round_id,
@@ -217,8 +191,6 @@ LEFT JOIN rounds d ON d.id = e.round_id
 LEFT JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = d.rule_version
 WHERE (e.amount, e.asset) IS DISTINCT FROM (r.entry_amount, r.entry_asset)
 """
-
-
 _REFUSED_ARE_MENDED = """
 SELECT CASE WHEN d.disowned_at IS NOT NULL
     THEN format('round %s of match %s: two admins disowned it in rewards, told at %s: void it', d.id, d.match_id,
@@ -229,8 +201,6 @@ FROM rounds d
 LEFT JOIN round_refusals r ON r.round_id = d.id AND r.settlement_version = d.settlement_version
 WHERE d.refused_at IS NOT NULL ORDER BY d.refused_at
 """
-
-
 CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.lines_sum_to_net": partial(_breaches, statement=_LINES_SUM_TO_NET),
     "settlement.lines_are_those_sent": _lines_as_sent,
@@ -244,8 +214,6 @@ CHECKS: dict[str, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
     "settlement.refused_rounds_are_mended": partial(_breaches, statement=_REFUSED_ARE_MENDED),
 }
 """Check by name."""
-
-
 ABOUT = {
     "settlement.lines_sum_to_net": "settlements",
     "settlement.lines_have_their_settlement": "settlement_lines",

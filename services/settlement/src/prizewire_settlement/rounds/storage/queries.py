@@ -37,12 +37,8 @@ from prizewire_settlement.rounds.storage.settled import settled_rounds
 
 LINES_SHOWN_MAX = 1_000
 """Lines that come with a round; the rest is paged."""
-
-
 LINES_IN_LINEAGE_MAX = 100
 """Lines of each settlement that a lineage shows."""
-
-
 ROUNDS_SHOWN_MAX = 100
 """Rounds of one correlation id that a lineage shows."""
 
@@ -228,45 +224,29 @@ class PostgresQueries:
 
 
 _ROUND = text(f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = :id")  # noqa: S608 - see above
-
-
 _ROUNDS_OF = text(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE correlation_id = :correlation_id "  # noqa: S608 - see above
     "ORDER BY created_at, id LIMIT :limit"
 )
-
-
 _RULES_OF = text(
     f"SELECT DISTINCT {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "
     "WHERE s.round_id = ANY(CAST(:ids AS uuid[]))"
 )
-
-
 _STEPS_OF = text(
     "SELECT * FROM round_transitions WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, seq"
 )
-
-
 _PARTS_OF = text(
     f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[])) "  # noqa: S608 - see above
     "ORDER BY round_id, result_version, part"
 )
-
-
 _SETTLEMENTS_OF = text(
     "SELECT * FROM settlements WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, version"
 )
-
-
 _REFUSALS_OF = text(
     "SELECT * FROM round_refusals WHERE round_id = ANY(CAST(:ids AS uuid[])) ORDER BY round_id, settlement_version"
 )
-
-
 _DISOWNMENTS_OF = text("SELECT * FROM round_disownments WHERE round_id = ANY(CAST(:ids AS uuid[]))")
-
-
 _ENDED = text(
     f"SELECT {', '.join(f'd.{name}' for name in ROUND_COLUMNS.split(', '))}, t.at AS ended_at, "  # noqa: S608 - see above
     "s.campaign AS settled_campaign, s.asset AS settled_asset, s.gross AS settled_gross, "
@@ -279,29 +259,19 @@ _ENDED = text(
     "OR (t.at, t.round_id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
     "ORDER BY t.at DESC, t.round_id DESC LIMIT :limit"
 )
-
-
 _REFUSED_COUNT = text("SELECT count(*) FROM rounds WHERE refused_at IS NOT NULL")
-
-
 _LINES_OF = text(
     "SELECT round_id, version, line, player, place, amount FROM settlement_lines "
     "WHERE round_id = ANY(CAST(:ids AS uuid[])) AND line <= :limit ORDER BY round_id, version, line"
 )
-
-
 _NEWEST_LINES = text(
     "SELECT l.round_id, l.version, l.line, l.player, l.place, l.amount FROM settlement_lines l "
     "JOIN rounds d ON d.id = l.round_id AND d.settlement_version = l.version "
     "WHERE l.round_id = ANY(CAST(:ids AS uuid[])) AND l.line <= :limit ORDER BY l.round_id, l.line"
 )
-
-
 _DOCUMENT = text(
     "SELECT document FROM round_results WHERE round_id = :id AND result_version = :version AND part = :part"
 )
-
-
 _INCOMPLETE = text(
     f"SELECT {ROUND_COLUMNS}, newest_version, here, newest_parts FROM rounds CROSS JOIN LATERAL ("  # noqa: S608 - see above
     "SELECT p.result_version AS newest_version, p.parts AS newest_parts, count(*) AS here FROM round_results p "
@@ -311,29 +281,19 @@ _INCOMPLETE = text(
     "GROUP BY p.result_version, p.parts ORDER BY p.result_version DESC, max(p.received_at) DESC LIMIT 1"
     ") AS newest WHERE waiting_since <= :until ORDER BY waiting_since, id LIMIT :limit"
 )
-
-
 _INCOMPLETE_COUNT = text("SELECT count(*) FROM rounds WHERE waiting_since <= :until")
-
-
 _NEWEST_RULE = text(
     f"SELECT s.version AS settlement_version, {RULE_COLUMNS} FROM settlements s JOIN rounds d ON d.id = s.round_id "  # noqa: S608 - see above
     "JOIN competition_rules r ON r.competition_id = d.competition_id AND r.version = s.rule_version "
     "WHERE s.round_id = :id ORDER BY s.version DESC LIMIT 1"
 )
-
-
 _LINES = text(
     "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version ORDER BY line"
 )
-
-
 _LINE_PAGE = text(
     "SELECT line, player, place, amount FROM settlement_lines "
     "WHERE round_id = :id AND version = :version AND line > :after ORDER BY line LIMIT :limit"
 )
-
-
 _ENTRY_TERMS = text(
     "SELECT d.id, d.state, r.entry_asset, r.entry_amount FROM rounds d JOIN competition_rules r "
     "ON r.competition_id = d.competition_id AND r.version = d.rule_version "

@@ -206,15 +206,11 @@ _COMPETITIONS = Read(
     "JOIN competition_rules r ON r.competition_id = c.id AND r.version = c.rule_version "
     "WHERE c.id = ANY(CAST(:ids AS text[]))"
 )
-
-
 _RULES = text(
     f"SELECT {RULE_COLUMNS} FROM competition_rules r "  # noqa: S608 - see above
     "JOIN unnest(CAST(:ids AS text[]), CAST(:versions AS int[])) AS u(id, version) "
     "ON r.competition_id = u.id AND r.version = u.version"
 )
-
-
 _SOURCE_CHANGES = text(
     "SELECT competition_id, version, sources, created_by FROM ("
     "SELECT r.competition_id, r.version, r.sources, r.created_by, u.after, lag(r.sources) OVER older AS before "
@@ -224,44 +220,30 @@ _SOURCE_CHANGES = text(
     "WINDOW older AS (PARTITION BY r.competition_id ORDER BY r.version)) c "
     "WHERE version > after AND sources IS DISTINCT FROM before ORDER BY competition_id, version"
 )
-
-
 _LOCK = Read(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE"  # noqa: S608 - see above
 )
-
-
 _PARTS = text(
     f"SELECT {PART_COLUMNS} FROM round_results WHERE round_id = ANY(CAST(:ids AS uuid[]))"  # noqa: S608 - see above
 )
-
-
 _DOCUMENTS = text(
     "SELECT part, document FROM round_results WHERE round_id = :id AND result_version = :version ORDER BY part"
 )
-
-
 _LINES_OF = text(
     "SELECT line, player, place, amount FROM settlement_lines WHERE round_id = :id AND version = :version "
     "ORDER BY line"
 )
-
-
 _ENTERED = text(
     "SELECT e.round_id, e.player FROM entries e "
     "JOIN unnest(CAST(:rounds AS uuid[]), CAST(:players AS text[])) AS u(round_id, player) "
     "ON e.round_id = u.round_id AND e.player = u.player"
 )
-
-
 _DUE = text(
     f"SELECT {ROUND_COLUMNS} FROM rounds WHERE state = 'SETTLED' AND final_at <= :now "  # noqa: S608 - see above
     "AND waiting_since IS NULL AND refused_at IS NULL AND NOT EXISTS (SELECT 1 FROM stuck_events e WHERE e.state = 'parked' AND e.consumer = :consumer "
     "AND e.source = rounds.source AND e.subject = rounds.match_id) "
     "ORDER BY final_at, id LIMIT :limit FOR UPDATE OF rounds SKIP LOCKED"
 )
-
-
 _READY = text(
     "SELECT e.id FROM stuck_events e JOIN rounds r ON r.match_id = e.subject AND r.source = e.source "
     "WHERE e.consumer = :consumer AND e.state = 'parked' AND e.reason = :reason "

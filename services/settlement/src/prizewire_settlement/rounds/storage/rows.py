@@ -20,8 +20,6 @@ ROUND_COLUMNS: Final = (
     "id, source, match_id, competition_id, correlation_id, rule_version, state, state_seq, version, "
     "settlement_version, result_version, final_at, created_at, updated_at, waiting_since, refused_at, disowned_at"
 )
-
-
 PART_COLUMNS: Final = (
     "round_id, result_version, part, parts, hash, players, reason, event_id, received_at, reporter"
 )

@@ -67,8 +67,6 @@ _SETTLED = text(
     "FROM rounds d JOIN settlements s ON s.round_id = d.id AND s.version = d.settlement_version "
     "WHERE d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id"
 )
-
-
 _LINES = text(
     "SELECT l.round_id, l.line, l.player, l.place, l.amount FROM settlement_lines l "
     "JOIN rounds d ON d.id = l.round_id AND d.settlement_version = l.version "

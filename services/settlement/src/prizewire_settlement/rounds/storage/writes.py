@@ -6,8 +6,6 @@ from prizewire_chassis.db import Write
 
 _Column = tuple[str, str, Any]
 """Column, its SQL type, and how its value is read from the domain's object."""
-
-
 ROUND: Final[tuple[_Column, ...]] = (
     ("id", "uuid", lambda r: r.id),
     ("source", "text", lambda r: r.source),
@@ -27,8 +25,6 @@ ROUND: Final[tuple[_Column, ...]] = (
     ("refused_at", "timestamptz", lambda r: r.refused_at),
     ("disowned_at", "timestamptz", lambda r: r.disowned_at),
 )
-
-
 PART: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda p: p.round_id),
     ("result_version", "int", lambda p: p.result_version),
@@ -42,8 +38,6 @@ PART: Final[tuple[_Column, ...]] = (
     ("players", "int", lambda p: p.players),
     ("reporter", "text", lambda p: p.reporter),
 )
-
-
 SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda s: s.round_id),
     ("version", "int", lambda s: s.version),
@@ -68,8 +62,6 @@ SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("reporters", "text", lambda s: "\n".join(s.reporters) or None),
     ("anew", "boolean", lambda s: s.anew),
 )
-
-
 ENTRY: Final[tuple[_Column, ...]] = (
     ("id", "uuid", lambda e: e.id),
     ("round_id", "uuid", lambda e: e.round_id),
@@ -79,8 +71,6 @@ ENTRY: Final[tuple[_Column, ...]] = (
     ("event_id", "text", lambda e: e.event_id),
     ("entered_at", "timestamptz", lambda e: e.entered_at),
 )
-
-
 REFUSAL: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda r: r.round_id),
     ("settlement_version", "int", lambda r: r.version),
@@ -90,8 +80,6 @@ REFUSAL: Final[tuple[_Column, ...]] = (
     ("event_id", "text", lambda r: r.event_id),
     ("at", "timestamptz", lambda r: r.at),
 )
-
-
 DISOWNMENT: Final[tuple[_Column, ...]] = (
     ("round_id", "uuid", lambda d: d.round_id),
     ("disownment_id", "uuid", lambda d: d.id),
@@ -127,23 +115,17 @@ TRANSITIONS = Write(
     "ORDER BY u.round_id, u.seq",
     raced=["round_transitions_pkey"],
 )
-
-
 # Rewards may have disowned a round before anybody reported it: then it is disowned from its first row on.
 _BORN: Final = {
     "refused_at": "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END",
     "disowned_at": "x.at",
 }
-
-
 ROUNDS_INSERT = Write(
     "rounds",
     f"INSERT INTO rounds ({_names(ROUND)}) SELECT {', '.join(_BORN.get(name, f'u.{name}') for name, _, _ in ROUND)} "  # noqa: S608 - see above
     f"FROM {_rows(ROUND)} LEFT JOIN round_disownments x ON x.round_id = u.id ORDER BY u.id",
     raced=["rounds_pkey", "rounds_one_per_match"],
 )
-
-
 ROUNDS_UPDATE = Write(
     "rounds",
     "UPDATE rounds SET state = u.state, state_seq = u.state_seq, version = u.version, "  # noqa: S608 - see above
@@ -151,8 +133,6 @@ ROUNDS_UPDATE = Write(
     "rule_version = u.rule_version, updated_at = u.updated_at, waiting_since = u.waiting_since, "
     f"refused_at = u.refused_at, disowned_at = u.disowned_at FROM {_rows(ROUND)} WHERE rounds.id = u.id",
 )
-
-
 RESULTS = Write(
     "round_results",
     f"INSERT INTO round_results ({_names(PART)}) SELECT * FROM {_rows(PART)} "  # noqa: S608 - see above
@@ -161,36 +141,26 @@ RESULTS = Write(
     "reason = excluded.reason, players = excluded.players, "
     "reporter = excluded.reporter",
 )
-
-
 SETTLEMENTS = Write(
     "settlements",
     f"INSERT INTO settlements ({_names(SETTLEMENT)}) SELECT * FROM {_rows(SETTLEMENT)}",  # noqa: S608 - see above
     raced=["settlements_pkey"],
 )
-
-
 ENTRIES = Write(
     "entries",
     f"INSERT INTO entries ({_names(ENTRY)}) SELECT * FROM {_rows(ENTRY)}",  # noqa: S608 - see above
     raced=["entries_pkey"],
 )
-
-
 REFUSALS = Write(
     "round_refusals",
     f"INSERT INTO round_refusals ({_names(REFUSAL)}) SELECT * FROM {_rows(REFUSAL)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id, settlement_version) DO NOTHING",
 )
-
-
 DISOWNMENTS = Write(
     "round_disownments",
     f"INSERT INTO round_disownments ({_names(DISOWNMENT)}) SELECT * FROM {_rows(DISOWNMENT)} "  # noqa: S608 - see above
     "ON CONFLICT (round_id) DO NOTHING",
 )
-
-
 LINES = Write(
     "settlement_lines",
     "INSERT INTO settlement_lines (round_id, version, line, player, place, amount) "

@@ -1,1 +1,0 @@
-"""PostgreSQL, outgoing HTTP, secrets, signatures, verifiers."""

@@ -1,1 +1,0 @@
-"""What webhooks are, without any framework: states, decisions, addresses."""

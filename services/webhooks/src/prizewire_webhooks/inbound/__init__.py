@@ -1,0 +1,1 @@
+"""Inbound webhooks: what rails' providers send, verified and published once."""

@@ -1,0 +1,109 @@
+"""``/api/payments/webhook``: webhooks of providers."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from litestar import Controller, Request, post
+from litestar.params import FromPath
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.auth import OWN_PROOF
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import AnswerModel
+from prizewire_chassis.outbox import Outbox
+from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.rails import WebhookRefused
+from prizewire_webhooks import errors
+from prizewire_webhooks.inbound import handlers as providers
+from prizewire_webhooks.inbound.domain import ProviderSpoke
+from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
+from prizewire_webhooks.metrics import PROVIDER_EVENTS
+
+
+class ProviderEventAnswer(AnswerModel):
+    """A provider's webhook is stored."""
+
+    received: Annotated[bool, Field(examples=[True])]
+
+
+PROVIDER_BODY_BYTES_MAX = 262_144
+_STATUS = {errors.RailUnknown.code: 404, errors.ProviderEventConflict.code: 409}
+
+
+def _problem(error: errors.WebhookError) -> Problem:
+    return Problem(status=_STATUS[error.code], code=error.code, detail=str(error))
+
+
+def provider_controller(
+    *,
+    db: Database,
+    store: Callable[[AsyncConnection], ProviderStore],
+    rails: Mapping[str, Inbound],
+    render: Callable[[ProviderSpoke], EncodedEvent],
+    outbox: Outbox,
+    audit: Audit,
+    clock: Clock,
+) -> type[Controller]:
+    """The controller under ``/api/payments/webhook``. Who calls is proven by the rail's own signature."""
+
+    class ProviderController(Controller):
+        path = "/api/payments/webhook"
+        tags = ["providers"]  # noqa: RUF012 - Litestar reads a plain list
+
+        @post(
+            "/{rail:str}",
+            status_code=200,
+            summary="A provider's webhook, verified over its raw bytes",
+            request_max_body_size=PROVIDER_BODY_BYTES_MAX,
+            refusals={
+                401: ("signature_invalid", "timestamp_stale", "malformed"),
+                404: ("rail_unknown",),
+                409: ("provider_event_conflict",),
+                413: ("body_too_large",),
+            },
+            opt=OWN_PROOF,
+            security=[{}],
+        )
+        async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> ProviderEventAnswer:
+            if rail not in rails:
+                raise _problem(errors.RailUnknown())
+            body = await request.body()
+            now = clock.now()
+            try:
+                call = providers.verify(
+                    rail=rail,
+                    rails=rails,
+                    body=body,
+                    body_hash=hashlib.sha256(body).digest(),
+                    headers=dict(request.headers.items()),
+                    now=now,
+                )
+            except WebhookRefused as refused:
+                PROVIDER_EVENTS.labels("refused").inc()
+                detail = "this is not a webhook of this rail, or not of now"
+                raise Problem(status=401, code=refused.code, detail=detail) from None
+            async with db.transaction() as tx:
+                result = await providers.receive(call, store=store(tx), now=now)
+                if isinstance(result, ProviderSpoke):
+                    await outbox.add(tx, [render(result)])
+                elif result is not None and result.fresh:
+                    await audit.record(
+                        tx,
+                        actor=call.provider,
+                        action="provider_event.conflict",
+                        target=f"{call.provider}/{call.event_id}",
+                        reason="the same event id came with another body",
+                        detail={"rail": rail, "body_sha256": call.body_hash.hex()},
+                    )
+            if isinstance(result, providers.Conflict):
+                PROVIDER_EVENTS.labels("conflict").inc()
+                raise _problem(errors.ProviderEventConflict())
+            PROVIDER_EVENTS.labels("repeated" if result is None else "accepted").inc()
+            return ProviderEventAnswer(received=True)
+
+    return ProviderController

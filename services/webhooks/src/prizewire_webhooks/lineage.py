@@ -1,0 +1,32 @@
+"""This service's part of a lineage: who was told, how often it was tried, and with what result."""
+
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.http import LineageEntry
+from prizewire_webhooks.outbound.http import delivery_answer
+from prizewire_webhooks.outbound.ports import Stores
+
+
+def lineage_of(stores: Stores) -> Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]:
+    """The chassis' lineage function over deliveries."""
+
+    async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
+        found = await stores.deliveries(tx).of_correlation(correlation_id)
+        return [
+            LineageEntry(
+                at=delivery.changed_at,
+                service="webhooks",
+                kind="webhook.delivery",
+                id=str(delivery.delivery_id),
+                summary=(
+                    f"{delivery.event_type} to {delivery.host}: {delivery.state} "
+                    f"after {len(delivery.attempts)} attempt(s)"
+                ),
+                detail=delivery_answer(delivery).model_dump(mode="json"),
+            )
+            for delivery in found
+        ]
+
+    return lineage

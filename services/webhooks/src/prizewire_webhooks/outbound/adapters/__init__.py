@@ -1,0 +1,1 @@
+"""Outgoing HTTP, and the encryption of subscribers' secrets."""

@@ -1,0 +1,1 @@
+"""Subscriptions and deliveries: pure decisions, no input or output."""

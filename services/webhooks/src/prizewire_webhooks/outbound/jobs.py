@@ -1,0 +1,167 @@
+"""The worker that delivers, and the sweep behind it."""
+
+import asyncio
+import random
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.audit import Audit
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database, is_transient
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.logging import get_logger
+from prizewire_webhooks.metrics import (
+    ATTEMPT_SECONDS,
+    ATTEMPTS,
+    DELIVERIES_OPEN,
+    DELIVERY_SECONDS,
+    IN_FLIGHT,
+    SUBSCRIPTIONS,
+)
+from prizewire_webhooks.outbound.domain.decisions import Outcome
+from prizewire_webhooks.outbound.domain.model import Answer, Task
+from prizewire_webhooks.outbound.handlers import deliveries
+from prizewire_webhooks.outbound.handlers.deliveries import Settled
+from prizewire_webhooks.outbound.ports import Sender, Stores
+
+PER_SUBSCRIPTION = 8
+"""Attempts under way for one subscription: a hanging endpoint holds no more of the worker."""
+_POLL_S = 1.0
+_SWEEP_S = 15.0
+_DRAIN_S = 8.0
+_SETTLE_TRIES = 6
+_log = get_logger(__name__)
+
+
+class Deliverer:
+    """Claims deliveries as slots become free and sends them beside each other.
+
+    A run of the job only claims and starts: one slow endpoint keeps its own slots, nobody else's. What is under way
+    when the process dies is sent again, under the same webhook-id, when its lease has ended.
+    """
+
+    def __init__(
+        self, *, db: Database, stores: Stores, sender: Sender, clock: Clock, audit: Audit, slots: int
+    ) -> None:
+        self._db = db
+        self._stores = stores
+        self._sender = sender
+        self._clock = clock
+        self._audit = audit
+        self._slots = slots
+        self._running: set[asyncio.Task[None]] = set()
+        self.job = Job("webhooks.deliver", _POLL_S, self.run)
+
+    async def run(self) -> bool:
+        """Claim for the free slots and start sending; there is no more to do until a slot is free."""
+        free = self._slots - len(self._running)
+        if free <= 0:
+            return False
+        async with self._db.transaction() as tx:
+            claimed = await deliveries.claim(
+                store=self._stores.deliveries(tx),
+                now=self._clock.now(),
+                limit=free,
+                per_subscription=PER_SUBSCRIPTION,
+            )
+        for task in claimed:
+            started = asyncio.create_task(self._deliver(task), name=f"delivery {task.delivery_id}")
+            self._running.add(started)
+            started.add_done_callback(self._ended)
+        IN_FLIGHT.set(len(self._running))
+        return False
+
+    def _ended(self, finished: "asyncio.Task[None]") -> None:
+        self._running.discard(finished)
+        IN_FLIGHT.set(len(self._running))
+        if not finished.cancelled() and (error := finished.exception()) is not None:
+            _log.error("delivery interrupted; it is sent again when its lease ends", exc_info=error)
+        self.job.wake()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def close(self) -> None:
+        """Let what is under way finish for a while, then let go of it: its lease brings it back."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_DRAIN_S)
+        for left in list(self._running):
+            left.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _deliver(self, task: Task) -> None:
+        answer = await self._sender.send(task, now=self._clock.now())
+        ATTEMPT_SECONDS.observe(answer.latency_ms / 1000)
+        settled = await self._settle(task, answer)
+        if not settled.counted:
+            ATTEMPTS.labels("superseded").inc()
+            return
+        ATTEMPTS.labels(settled.verdict.outcome).inc()
+        if settled.verdict.outcome is Outcome.DELIVERED:
+            DELIVERY_SECONDS.observe((self._clock.now() - task.event_taken_at).total_seconds())
+            return
+        _log.warning(
+            "webhook not delivered",
+            subscription_id=str(task.subscription_id),
+            event_id=task.event_id,
+            correlation_id=task.correlation_id,
+            attempt=task.number,
+            status=answer.status,
+            code=answer.code,
+            state=str(settled.verdict.state),
+        )
+
+    async def _settle(self, task: Task, answer: Answer) -> Settled:
+        """Record the outcome; a database that is away for a moment must not make us send again."""
+        jitter = random.random()  # noqa: S311 - spreads retries, no secret
+
+        async def work(tx: AsyncConnection) -> Settled:
+            settled = await deliveries.settle(
+                task,
+                answer,
+                store=self._stores.deliveries(tx),
+                subscriptions=self._stores.subscriptions(tx),
+                now=self._clock.now(),
+                jitter=jitter,
+            )
+            if settled.disabled is not None:
+                await self._audit.record(
+                    tx,
+                    actor="webhooks",
+                    action="subscription.disabled",
+                    target=str(task.subscription_id),
+                    reason="gone",
+                    detail={"host": settled.disabled.host, "event_id": task.event_id},
+                )
+            return settled
+
+        tries = 0
+        while True:
+            try:
+                return await self._db.run(work)
+            except Exception as error:
+                tries += 1
+                if not is_transient(error) or tries >= _SETTLE_TRIES:
+                    raise
+            await asyncio.sleep(0.1 * 2.0**tries)
+
+
+def sweep_job(*, db: Database, stores: Stores, clock: Clock) -> Job:
+    """Drops what a dead worker left behind for ended subscriptions, and counts what is open."""
+    seen: dict[str, set[str]] = {"subscriptions": set(), "deliveries": set()}
+    gauges = {"subscriptions": SUBSCRIPTIONS, "deliveries": DELIVERIES_OPEN}
+
+    async def run() -> bool:
+        async with db.transaction() as tx:
+            store = stores.deliveries(tx)
+            await store.drop_orphans(now=clock.now())
+            counts = await store.counts()
+        for machine, by_state in counts.items():
+            seen[machine] |= by_state.keys()
+            for state in seen[machine]:
+                gauges[machine].labels(state).set(by_state.get(state, 0))
+        return False
+
+    return Job("webhooks.sweep", _SWEEP_S, run)

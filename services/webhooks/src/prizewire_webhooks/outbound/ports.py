@@ -1,0 +1,168 @@
+"""What the use cases of subscriptions and deliveries need from outside. Each store works inside its caller's transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_webhooks.outbound.domain.addresses import Target
+from prizewire_webhooks.outbound.domain.decisions import Verdict
+from prizewire_webhooks.outbound.domain.model import (
+    Answer,
+    Delivery,
+    PublicEvent,
+    SealedSecret,
+    Subscription,
+    Task,
+)
+from prizewire_webhooks.outbound.domain.states import SubscriptionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a subscription stands when an outcome is recorded."""
+
+    state: SubscriptionState
+    failures: int
+    host: str
+
+
+class Sealer(Protocol):
+    """Encrypts subscribers' secrets."""
+
+    def seal(self, secret: str, *, subscription_id: UUID) -> SealedSecret:
+        """Encrypt, bound to the subscription: a secret moved to another row does not open."""
+        ...
+
+
+class AddressBook(Protocol):
+    """Looks hosts up."""
+
+    async def check(self, target: Target) -> None:
+        """Hold scheme and port to the rules, look the host up, and judge every address found.
+
+        Raises:
+            SchemeRefused, PortRefused: see ``TargetRules``.
+            HostUnknown: it does not resolve.
+            AddressRefused: one of its addresses is not public.
+        """
+        ...
+
+
+class Sender(Protocol):
+    """Sends one attempt."""
+
+    async def send(self, task: Task, *, now: datetime) -> Answer:
+        """Sign and post; whatever goes wrong outside of us is an ``Answer`` too."""
+        ...
+
+
+class SubscriptionStore(Protocol):
+    """Subscriptions."""
+
+    async def lock_registry(self) -> None:
+        """Keep events from being matched until this transaction ends, so that each event falls clearly before or
+        after a subscription's begin and end.
+        """
+        ...
+
+    async def count(self, *, owner: str) -> int:
+        """How many subscriptions an owner has that were not deleted."""
+        ...
+
+    async def add(self, subscription: Subscription, *, secret: SealedSecret, now: datetime) -> None:
+        """Store a new one; it gets every event that is taken in later."""
+        ...
+
+    async def get(self, subscription_id: UUID, *, lock: bool) -> Subscription | None:
+        """One that was not deleted."""
+        ...
+
+    async def page(self, *, after: tuple[datetime, UUID] | None, limit: int) -> list[Subscription]:
+        """Those not deleted, newest first."""
+        ...
+
+    async def end(
+        self,
+        subscription_id: UUID,
+        *,
+        old: SubscriptionState,
+        new: SubscriptionState,
+        reason: str,
+        cause: str,
+        now: datetime,
+    ) -> int:
+        """Disable or delete: it gets no later event, and what waits is dropped. Answers how much was."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Events on their way to subscriptions."""
+
+    async def take_in(self, events: Sequence[PublicEvent], *, now: datetime, give_up_at: datetime) -> int:
+        """Store events, and one delivery for each subscription that wants one; answers how many deliveries. A
+        fixed number of statements.
+        """
+        ...
+
+    async def claim(
+        self, *, now: datetime, lease_until: datetime, limit: int, per_subscription: int
+    ) -> list[Task]:
+        """Lease deliveries that are due: the head of each lane, at most ``per_subscription`` at a time for one
+        subscription, one probe for a failing one. Deliveries whose lease ended are among them.
+        """
+        ...
+
+    async def standing(self, subscription_id: UUID) -> Standing:
+        """How the subscription stands, locked until the transaction ends."""
+        ...
+
+    async def recover(self, subscription_id: UUID, *, cause: str, now: datetime) -> None:
+        """The endpoint answered: a failing subscription is active again."""
+        ...
+
+    async def pause(
+        self,
+        subscription_id: UUID,
+        *,
+        old: SubscriptionState,
+        failures: int,
+        probe_at: datetime,
+        cause: str,
+        now: datetime,
+    ) -> None:
+        """The endpoint failed: nothing is sent until the probe; what is past its time is given up."""
+        ...
+
+    async def finish(self, task: Task, *, verdict: Verdict, answer: Answer, now: datetime) -> bool:
+        """Record an attempt's outcome; False, and no change, when its lease has passed to another worker."""
+        ...
+
+    async def page(
+        self, *, subscription_id: UUID, state: str | None, before: int | None, limit: int
+    ) -> list[Delivery]:
+        """A subscription's deliveries, newest first."""
+        ...
+
+    async def of_correlation(self, correlation_id: str) -> list[Delivery]:
+        """All deliveries of a correlation id, oldest first."""
+        ...
+
+    async def drop_orphans(self, *, now: datetime) -> int:
+        """Drop what a dead worker left leased for a subscription that ended; answers how much."""
+        ...
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """``subscriptions`` and ``deliveries`` (the open ones only) by state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One factory for each port."""
+
+    subscriptions: Callable[[AsyncConnection], SubscriptionStore]
+    deliveries: Callable[[AsyncConnection], DeliveryStore]
