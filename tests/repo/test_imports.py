@@ -64,9 +64,22 @@ def test_every_member_without_features_has_no_circle(
 
 
 def test_every_service_has_its_layers(repository: Repository, linter: configparser.ConfigParser) -> None:
-    """A service without features is in the contract of rooms."""
-    expected = {service.package for service in repository.services if not service.features}
-    assert listed(linter, "importlinter:contract:rooms", "containers") == expected
+    """A service that is not cut by feature yet is in the contract of rooms. Each other one has an exhaustive contract of
+    layers, over its features or, where it has one feature, over itself.
+    """
+    layered = {
+        service.package
+        for service in repository.services
+        if (service.source / "entrypoints" / "__init__.py").is_file()
+    }
+    assert listed(linter, "importlinter:contract:rooms", "containers") == layered
+    without_circles = listed(linter, "importlinter:contract:acyclic", "ancestors")
+    for service in repository.services:
+        contract = f"importlinter:contract:{service.name}-layers"
+        if service.package in without_circles:
+            containers = {f"{service.package}.{name}" for name in service.features} or {service.package}
+            assert listed(linter, contract, "containers") == containers
+            assert linter[contract]["exhaustive"] == "True"
 
 
 def test_rooms_are_exhaustive(linter: configparser.ConfigParser) -> None:

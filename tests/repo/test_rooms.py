@@ -22,7 +22,7 @@ WIRING = frozenset({"__init__", "build"})
 """What may stand beside the layers of a feature: `build` puts a feature together that is loaded on demand."""
 SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})
 """What all features of a service share stands beside them."""
-LAYERED = frozenset({"rewards", "signer", "webhooks"})
+LAYERED = frozenset({"rewards"})
 """Services that are cut by layer only. A service leaves this list when it is cut by feature."""
 README_TELLS = ("owns", "consumes", "produces", "invariants", "alone")
 LINES_MAX = 450

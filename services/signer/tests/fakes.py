@@ -39,11 +39,11 @@ from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, open_hot_keys
 from prizewire_signer.adapters.policy_file import default_policy
-from prizewire_signer.adapters.requests import TrustedRequests
 from prizewire_signer.adapters.stellar import StellarTransactions
 from prizewire_signer.domain.model import ChainAsset, Policy, Rules
 from prizewire_signer.domain.states import WorkState
-from prizewire_signer.handlers import Desk
+from prizewire_signer.handlers.signing import SigningContext
+from prizewire_signer.messages.requests import TrustedRequests
 from prizewire_signer.ports import Backend, Work
 
 NETWORK = "Prizewire Test Network ; January 2030"
@@ -305,11 +305,11 @@ def hot_keys() -> HotKeys:
     return open_hot_keys(secrets, network=NETWORK, allowed=True, allowed_on_public=False)
 
 
-def desk(*, of_rules: Rules | None = None, lease_s: int = 10) -> Desk:
-    """A desk with the real readers over this world's keys."""
+def signing_context(*, of_rules: Rules | None = None, lease_s: int = 10) -> SigningContext:
+    """The rules and the real readers, with the keys of this module."""
     pinned = of_rules or rules()
     accounts = (TREASURY, *CHANNELS)
-    return Desk(
+    return SigningContext(
         rules=pinned,
         requests=TrustedRequests(trust=make_trust(), network=NETWORK),
         transactions=StellarTransactions(network_passphrase=NETWORK),

@@ -28,16 +28,14 @@ from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.domain.model import CreateSubscription
 from prizewire_webhooks.outbound.handlers import subscriptions
 from prizewire_webhooks.outbound.jobs import Deliverer
-from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
-from prizewire_webhooks.outbound.storage.deliveries import SqlDeliveries
 from prizewire_webhooks.outbound.storage.subscriptions import SqlSubscriptions
 from services.webhooks.tests.fakes import Receiver
 
 KEY_HEX = hashlib.sha256(b"test webhook encryption").hexdigest()
 ANY_TARGET = TargetRules(ports=None, plain_http=True)
 """As in development: receivers of tests listen on http and any port."""
-STORES = Stores(SqlSubscriptions, SqlDeliveries)
 
 
 def paid_event(*, correlation_id: str, payout_id: UUID | None = None, version: int = 1) -> EncodedEvent:
@@ -125,7 +123,12 @@ class World:
         )
         self.senders.append(sender)
         return Deliverer(
-            db=self.db, stores=STORES, sender=sender, clock=clock or self.clock, audit=self.audit, slots=slots
+            db=self.db,
+            unit_of_work=open_unit_of_work,
+            sender=sender,
+            clock=clock or self.clock,
+            audit=self.audit,
+            slots=slots,
         )
 
     async def rows(self, query: str, **parameters: Any) -> list[Any]:
@@ -177,7 +180,7 @@ async def world(db: Database, urls: DatabaseUrls, receiver: Receiver) -> AsyncIt
     audit = Audit(service="webhooks", outbox=outbox, clock=clock)
     box = SecretBox(KEY_HEX)
     woken: list[int] = []
-    specs = consumer_specs(stores=STORES, clock=clock, wake=lambda: woken.append(1))
+    specs = consumer_specs(unit_of_work=open_unit_of_work, clock=clock, wake=lambda: woken.append(1))
     made = World(
         db=db,
         clock=clock,

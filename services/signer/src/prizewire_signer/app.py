@@ -1,7 +1,9 @@
 """Composition root: the only reader of settings; builds everything the signer is made of."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.audit import Audit
@@ -11,20 +13,21 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_money import AssetRegistry
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeys, HotKeysRefused, open_hot_keys
-from prizewire_signer.adapters.messages import SqlAnswers
 from prizewire_signer.adapters.policy_file import load_policy, parse_chain_assets
-from prizewire_signer.adapters.requests import TrustedRequests
 from prizewire_signer.adapters.stellar import StellarTransactions, address_of
-from prizewire_signer.adapters.storage import SqlBook, SqlClosingBook, SqlRefusals, breaches_of, queue_state
-from prizewire_signer.domain.errors import PolicyInvalid
+from prizewire_signer.consumers import Intake
 from prizewire_signer.domain.model import Rules
-from prizewire_signer.entrypoints.consumers import Intake
-from prizewire_signer.entrypoints.http import HTTP_MINIMAL
-from prizewire_signer.entrypoints.jobs import SigningWorker, check_job, refusals_job, signing_job
-from prizewire_signer.entrypoints.records import Records
-from prizewire_signer.handlers import Desk
-from prizewire_signer.ports import Backend
+from prizewire_signer.errors import PolicyInvalid
+from prizewire_signer.handlers.signing import SigningContext
+from prizewire_signer.jobs import SigningWorker, check_job, refusals_job, signing_job
+from prizewire_signer.messages.answers import SqlAnswers
+from prizewire_signer.messages.requests import TrustedRequests
+from prizewire_signer.ports import Backend, UnitOfWork
 from prizewire_signer.settings import SignerSettings
+from prizewire_signer.storage.checks import breaches_of, queue_state
+from prizewire_signer.storage.closing import SqlClosingStore
+from prizewire_signer.storage.refusals import SqlRefusals
+from prizewire_signer.storage.signing import SqlSigningStore
 
 
 async def build(runtime: Runtime) -> Built:
@@ -39,22 +42,22 @@ async def build(runtime: Runtime) -> Built:
     assets = read_assets(settings.assets_file)
     try:
         backend = _hot_keys(settings)
-        desk = build_desk(settings, assets=assets, runtime=runtime, backend=backend)
+        context = build_context(settings, assets=assets, runtime=runtime, backend=backend)
     except (HotKeysRefused, PolicyInvalid) as error:
         raise ConfigurationError(str(error)) from None
-    records = build_records(outbox=runtime.outbox, audit=runtime.audit)
+    unit_of_work = unit_of_work_over(outbox=runtime.outbox, audit=runtime.audit)
     worker = SigningWorker(
         db=runtime.db,
         clock=runtime.clock,
-        records=records,
-        desk=desk,
+        unit_of_work=unit_of_work,
+        context=context,
         backend=backend,
     )
     signing = signing_job(worker)
     intake = Intake(
         network=settings.stellar_network_passphrase,
-        free_margin_s=desk.rules.policy.free_margin_s,
-        records=records,
+        free_margin_s=context.rules.policy.free_margin_s,
+        unit_of_work=unit_of_work,
         audit=runtime.audit,
         clock=runtime.clock,
         wake=signing.wake,
@@ -64,28 +67,30 @@ async def build(runtime: Runtime) -> Built:
         specs=[intake.spec()],
         jobs=[
             signing,
-            check_job(db=runtime.db, clock=runtime.clock, records=records),
-            refusals_job(db=runtime.db, clock=runtime.clock, records=records),
+            check_job(db=runtime.db, clock=runtime.clock, breaches_of=breaches_of, queue_state=queue_state),
+            refusals_job(db=runtime.db, clock=runtime.clock, unit_of_work=unit_of_work),
         ],
-        http_minimal=HTTP_MINIMAL,
+        http_minimal=True,
     )
 
 
-def build_records(*, outbox: Outbox, audit: Audit) -> Records:
-    """The ports over PostgreSQL."""
-    return Records(
-        book=SqlBook,
-        closing_book=SqlClosingBook,
-        answers=lambda tx: SqlAnswers(tx, outbox=outbox, audit=audit),
-        breaches=breaches_of,
-        refusals=lambda tx: SqlRefusals(tx, outbox=outbox, audit=audit),
-        queue=queue_state,
-    )
+def unit_of_work_over(*, outbox: Outbox, audit: Audit) -> Callable[[AsyncConnection], UnitOfWork]:
+    """Opens the unit of work of a transaction."""
+
+    def open_unit_of_work(tx: AsyncConnection) -> UnitOfWork:
+        return UnitOfWork(
+            signing=SqlSigningStore(tx),
+            closing=SqlClosingStore(tx),
+            answers=SqlAnswers(tx, outbox=outbox, audit=audit),
+            refusals=SqlRefusals(tx, outbox=outbox, audit=audit),
+        )
+
+    return open_unit_of_work
 
 
-def build_desk(
+def build_context(
     settings: SignerSettings, *, assets: AssetRegistry, runtime: Runtime, backend: Backend
-) -> Desk:
+) -> SigningContext:
     """The rules and readers of every decision.
 
     Raises:
@@ -108,7 +113,7 @@ def build_desk(
         assets=assets,
         policy=load_policy(settings.signer_policy_file, assets=assets, chain_assets=chain_assets),
     )
-    return Desk(
+    return SigningContext(
         rules=rules,
         requests=TrustedRequests(trust=runtime.trust, network=rules.network),
         transactions=StellarTransactions(network_passphrase=rules.network),

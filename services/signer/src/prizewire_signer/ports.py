@@ -15,7 +15,7 @@ from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
 
 
 class Backend(Protocol):
-    """Holds chain keys and signs with them. One folder under ``adapters/backends`` for each kind."""
+    """Holds chain keys and signs with them. One module of ``adapters/backends`` for each kind."""
 
     def public_keys(self) -> frozenset[bytes]:
         """The Ed25519 public keys (32 bytes each) that it can sign with."""
@@ -74,7 +74,7 @@ class RecordedDigest:
     signatures: tuple[Signature, ...]
 
 
-class Book(Protocol):
+class SigningStore(Protocol):
     """The signer's records inside one transaction of a worker."""
 
     async def claim(self, *, now: datetime, lease_s: int) -> Work | None:
@@ -154,7 +154,7 @@ class SlotDigest:
     payouts: frozenset[UUID]
 
 
-class ClosingBook(Protocol):
+class ClosingStore(Protocol):
     """The signer's records inside one batch of requests."""
 
     async def enqueue(self, work: Sequence[Work]) -> None:
@@ -205,7 +205,7 @@ class QueueState:
 class Refusals(Protocol):
     """What came to the signer and was not applied."""
 
-    async def tell(self, *, now: datetime) -> int:
+    async def publish(self, *, now: datetime) -> int:
         """Publish the sums by kind and record what is new, where a kind is new or has grown for long enough; how many
         kinds were new or had grown.
         """
@@ -218,3 +218,13 @@ class Answers(Protocol):
     async def give(self, answers: Sequence[Answer], *, now: datetime) -> None:
         """Put answers into the outbox, in this order, and refusals into the audit log."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitOfWork:
+    """The stores of one transaction, and the answers that it publishes. All of it commits together."""
+
+    signing: SigningStore
+    closing: ClosingStore
+    answers: Answers
+    refusals: Refusals

@@ -27,12 +27,12 @@ from prizewire_contracts.events.signing import (
 )
 from prizewire_contracts.topics import SIGNING_REQUESTS, SIGNING_RESULTS
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_signer.adapters.storage import breaches_of
-from prizewire_signer.app import build_records
-from prizewire_signer.entrypoints.consumers import Intake
-from prizewire_signer.entrypoints.jobs import SigningWorker
-from prizewire_signer.handlers import Desk
-from services.signer.tests.fakes import NETWORK, NOW, FakeBackend, desk
+from prizewire_signer.app import unit_of_work_over
+from prizewire_signer.consumers import Intake
+from prizewire_signer.handlers.signing import SigningContext
+from prizewire_signer.jobs import SigningWorker
+from prizewire_signer.storage.checks import breaches_of
+from services.signer.tests.fakes import NETWORK, NOW, FakeBackend, signing_context
 
 MODELS: dict[type, type[Envelope]] = {
     SigningRequested: SigningRequestedEvent,
@@ -47,7 +47,7 @@ class Signer:
 
     db: Database
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
-    desk: Desk = field(default_factory=desk)
+    context: SigningContext = field(default_factory=signing_context)
     backend: FakeBackend = field(default_factory=FakeBackend)
     versions: dict[str, int] = field(default_factory=dict)
     offset: int = 0
@@ -55,7 +55,7 @@ class Signer:
     def __post_init__(self) -> None:
         self.outbox = Outbox(service="signer", key=make_key("signer"), clock=self.clock)
         self.audit = Audit(service="signer", outbox=self.outbox, clock=self.clock)
-        self.records = build_records(outbox=self.outbox, audit=self.audit)
+        self.unit_of_work = unit_of_work_over(outbox=self.outbox, audit=self.audit)
         self.processor = BatchProcessor(db=self.db, trust=make_trust(), clock=self.clock)
         self.woken = 0
 
@@ -64,8 +64,8 @@ class Signer:
         return SigningWorker(
             db=self.db,
             clock=self.clock,
-            records=self.records,
-            desk=self.desk,
+            unit_of_work=self.unit_of_work,
+            context=self.context,
             backend=self.backend,
         )
 
@@ -96,8 +96,8 @@ class Signer:
     async def take_events(self, events: Sequence[EncodedEvent | bytes]) -> None:
         intake = Intake(
             network=NETWORK,
-            free_margin_s=self.desk.rules.policy.free_margin_s,
-            records=self.records,
+            free_margin_s=self.context.rules.policy.free_margin_s,
+            unit_of_work=self.unit_of_work,
             audit=self.audit,
             clock=self.clock,
             wake=self._wake,

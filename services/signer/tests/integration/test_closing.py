@@ -18,13 +18,13 @@ from services.signer.tests.fakes import (
     MARGIN_S,
     NOW_S,
     close_requested,
-    desk,
     intent,
     payment_of,
     payout_id,
     policy,
     request,
     rules,
+    signing_context,
     slot_closed,
     transaction,
 )
@@ -83,7 +83,7 @@ async def test_payout_waits_for_the_last_digest_that_pays_it(signer: Signer) -> 
 
 async def test_margin_is_the_policys(open_signer: Callable[..., Signer]) -> None:
     """How long after maxTime a payout still waits stands in the reviewed policy."""
-    signer = open_signer(desk=desk(of_rules=rules(policy=policy(free_margin_s=7))))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=policy(free_margin_s=7))))
     await signer.submit(first := on_channel(0, 1, max_time=NOW_S + 30))
     await signer.take(slot_closed(first, result="failed"))
     (refused,) = await signer.submit(on_channel(1, 1))
@@ -253,7 +253,7 @@ async def test_closing_overtakes_a_request_that_still_waits(signer: Signer) -> N
 
 async def test_slots_of_one_payout_are_capped(open_signer: Callable[..., Signer]) -> None:
     """A payout that keeps failing needs people after so many slots."""
-    signer = open_signer(desk=desk(of_rules=rules(policy=policy(slots_per_payout_max=2))))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=policy(slots_per_payout_max=2))))
     answers = []
     for number in range(3):
         data = on_channel(number, 1, max_time=NOW_S + 200 * number + 100)

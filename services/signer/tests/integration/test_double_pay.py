@@ -28,13 +28,13 @@ from services.signer.tests.fakes import (
     NETWORK,
     TREASURY,
     USDC,
-    desk,
     intent,
     keypair,
     payment_of,
     policy,
     request,
     rules,
+    signing_context,
     slot_closed,
     transaction,
 )
@@ -123,7 +123,9 @@ def ledger(devstack_directory: Path, devstack_supervisor: Supervisor) -> Iterato
 def signer(open_signer: Callable[..., Signer], ledger: Ledger) -> Signer:
     """A signer whose clock follows the real one, with a small margin and room for no second signature of a payout."""
     limits = {"USDC": AssetLimits(payout_minor_max=10_000, day_minor_max=100_000, again_minor_max=2_100)}
-    return open_signer(desk=desk(of_rules=rules(policy=policy(free_margin_s=MARGIN_S, limits=limits))))
+    return open_signer(
+        context=signing_context(of_rules=rules(policy=policy(free_margin_s=MARGIN_S, limits=limits)))
+    )
 
 
 def tick(signer: Signer) -> None:

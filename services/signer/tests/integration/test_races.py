@@ -8,12 +8,12 @@ from prizewire_signer.domain.model import AssetLimits
 from services.signer.tests.fakes import (
     CHANNELS,
     close_requested,
-    desk,
     intent,
     payment_of,
     policy,
     request,
     rules,
+    signing_context,
     transaction,
 )
 from services.signer.tests.integration.conftest import Signer
@@ -49,8 +49,8 @@ async def test_limit_holds_under_two_signers(open_signer: Callable[..., Signer])
     limits = {
         "USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250 * ROUNDS, again_minor_max=1_250)
     }
-    tight = desk(of_rules=rules(policy=policy(limits=limits)))
-    signers = [open_signer(desk=tight), open_signer(desk=tight)]
+    tight = signing_context(of_rules=rules(policy=policy(limits=limits)))
+    signers = [open_signer(context=tight), open_signer(context=tight)]
     requests = [
         request(
             [intent(n)],

@@ -7,14 +7,14 @@ from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import MessagesRefusedEvent
 from prizewire_contracts.ids import refusals_id
 from prizewire_devstack.waiting import eventually
-from prizewire_signer.adapters.storage.refusals import DETAIL_MAX, TELL_EVERY
+from prizewire_signer.storage.refusals import DETAIL_MAX, TELL_EVERY
 from services.signer.tests.fakes import close_requested, intent, request, slot_closed
 from services.signer.tests.integration.conftest import Signer
 
 
 async def tell(signer: Signer) -> int:
     async with signer.db.transaction() as tx:
-        return await signer.records.refusals(tx).tell(now=signer.clock.now())
+        return await signer.unit_of_work(tx).refusals.publish(now=signer.clock.now())
 
 
 async def sums(signer: Signer) -> dict[tuple[str, str], int]:
@@ -102,7 +102,7 @@ async def test_one_at_a_time_tells(signer: Signer) -> None:
     """Of two processes that find the same refusals one tells them, and the other finds nothing new."""
     await forge(signer, 1)
     async with signer.db.transaction() as tx:
-        assert await signer.records.refusals(tx).tell(now=signer.clock.now()) == 1
+        assert await signer.unit_of_work(tx).refusals.publish(now=signer.clock.now()) == 1
         second = asyncio.create_task(tell(signer))
 
         async def waits() -> bool:

@@ -11,10 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from stellar_sdk import Asset
 
 from prizewire_chassis.keys import load_message_key, load_trust
@@ -38,30 +34,8 @@ from prizewire_devstack.ports import choose
 from prizewire_devstack.stack.environment import Surroundings, serve_environment
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
-from prizewire_signer.adapters.tables import metadata
 from prizewire_signer.settings import SignerSettings
 from services.signer.tests import fakes
-
-
-async def test_migrations_make_the_tables_that_the_code_uses(make_database: DatabaseFactory) -> None:
-    """Nothing differs between the migrated database and the metadata."""
-    urls = make_database("signer", migrated=True)
-    engine = create_async_engine(urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
-
-    def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found = compare_metadata(context, metadata)
-        # the tables of edges belong to the triggers alone
-        own = ("slots_state_edges", "payouts_state_edges", "signing_work_state_edges", "alembic_version")
-        return [
-            one
-            for one in found
-            if not (isinstance(one, tuple) and one[0] == "remove_table" and one[1].name in own)
-        ]
-
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()
 
 
 @pytest.fixture

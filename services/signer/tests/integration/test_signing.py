@@ -1,7 +1,6 @@
 """The way from a request to a signed answer, and what the database remembers of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,9 +16,10 @@ from prizewire_contracts.events.signing import (
     SigningRequested,
 )
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_signer.domain.errors import BackendCode, BackendError
 from prizewire_signer.domain.model import AssetLimits
-from prizewire_signer.entrypoints.jobs import check_job
+from prizewire_signer.errors import BackendCode, BackendError
+from prizewire_signer.jobs import check_job
+from prizewire_signer.storage.checks import breaches_of, queue_state
 from services.signer.tests.fakes import (
     CHANNELS,
     MARGIN_S,
@@ -29,7 +29,6 @@ from services.signer.tests.fakes import (
     TREASURY,
     Crash,
     FakeBackend,
-    desk,
     intent,
     payment_of,
     payout_id,
@@ -37,6 +36,7 @@ from services.signer.tests.fakes import (
     request,
     rules,
     signed_item,
+    signing_context,
     slot_closed,
     transaction,
 )
@@ -61,10 +61,10 @@ async def test_checks_may_take_longer_than_other_transactions(make_database: Dat
 
     async def long(tx: AsyncConnection, now: datetime) -> Mapping[str, list[str]]:
         await tx.execute(text("SELECT pg_sleep(0.6)"))
-        return await signer.records.breaches(tx, now)
+        return await breaches_of(tx, now)
 
-    records = replace(signer.records, breaches=long)
-    assert await check_job(db=brief, clock=signer.clock, records=records).run() is False
+    job = check_job(db=brief, clock=signer.clock, breaches_of=long, queue_state=queue_state)
+    assert await job.run() is False
     await brief.close()
 
 
@@ -151,7 +151,7 @@ async def test_revisions_of_a_slot_are_signed_up_to_the_cap(open_signer: Callabl
         digests_per_slot_max=2,
         limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250, again_minor_max=1_250)},
     )
-    signer = open_signer(desk=desk(of_rules=rules(policy=capped)))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=capped)))
     answers = []
     for revision in (1, 2, 3):
         envelope = transaction([payment_of(intent(1))], fee_each=200 + revision)
@@ -171,7 +171,7 @@ async def test_limit_of_a_day_names_the_payouts_that_do_not_fit(open_signer: Cal
     limited = policy(
         limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=2_600, again_minor_max=1_250)}
     )
-    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=limited)))
     intents = [intent(n) for n in range(3)]
     (refused,) = await signer.submit(request(intents))
     assert [(str(item.payout_id), item.code) for item in refused.data.items] == [
@@ -202,7 +202,7 @@ async def test_limit_counts_every_signature_that_may_be_applied(open_signer: Cal
     limited = policy(
         limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=3_750, again_minor_max=1_250)}
     )
-    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=limited)))
 
     async def used() -> dict[tuple[str, str], int]:
         rows = await signer.rows("SELECT scope, window_start, used_minor FROM limit_use")
@@ -240,7 +240,7 @@ async def test_payouts_signed_again_have_a_limit_of_their_own(open_signer: Calla
     limited = policy(
         limits={"USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=99_000, again_minor_max=1_250)}
     )
-    signer = open_signer(desk=desk(of_rules=rules(policy=limited)))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=limited)))
     await signer.submit(first := request([intent(1), intent(2)]))
     await signer.take(slot_closed(first, result="failed"))
     signer.until(NOW_S + 300 + MARGIN_S)

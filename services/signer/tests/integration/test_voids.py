@@ -12,13 +12,13 @@ from services.signer.tests.fakes import (
     MARGIN_S,
     NOW_S,
     close_requested,
-    desk,
     intent,
     payment_of,
     payout_id,
     policy,
     request,
     rules,
+    signing_context,
     slot_closed,
     transaction,
     void,
@@ -82,7 +82,7 @@ async def test_slot_that_was_never_signed_on_is_not_voided(signer: Signer) -> No
 async def test_voids_are_counted_apart_from_payments(open_signer: Callable[..., Signer]) -> None:
     """A slot that is full of payments can still be voided, and voids have a cap of their own."""
     signer = open_signer(
-        desk=desk(of_rules=rules(policy=policy(digests_per_slot_max=1, voids_per_slot_max=2)))
+        context=signing_context(of_rules=rules(policy=policy(digests_per_slot_max=1, voids_per_slot_max=2)))
     )
     await signer.submit(request([intent(1)]))
     full = transaction([payment_of(intent(1))], fee_each=300)
@@ -95,7 +95,7 @@ async def test_voids_are_counted_apart_from_payments(open_signer: Callable[..., 
 
 async def test_voids_do_not_use_up_the_payments_cap(open_signer: Callable[..., Signer]) -> None:
     """What voids a slot leaves room for payments on it."""
-    signer = open_signer(desk=desk(of_rules=rules(policy=policy(digests_per_slot_max=2))))
+    signer = open_signer(context=signing_context(of_rules=rules(policy=policy(digests_per_slot_max=2))))
     await signer.submit(request([intent(1)]), void())
     again = transaction([payment_of(intent(1))], fee_each=300)
     (answer,) = await signer.submit(request([intent(1)], envelope=again))

@@ -4,7 +4,7 @@ import pytest
 
 from prizewire_signer.adapters.backends import verify
 from prizewire_signer.adapters.backends.hot_key import HotKeysRefused, open_hot_keys
-from prizewire_signer.domain.errors import BackendCode, BackendError
+from prizewire_signer.errors import BackendCode, BackendError
 from prizewire_signer.ports import Backend
 from services.signer.tests.fakes import CHANNELS, NETWORK, TREASURY, FakeBackend, hot_keys
 

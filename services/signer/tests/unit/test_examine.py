@@ -6,9 +6,9 @@ import pytest
 from stellar_sdk import MuxedAccount
 
 from prizewire_contracts.events.signing import SigningRequested
-from prizewire_signer.domain.errors import Code, UnreadableTransaction
 from prizewire_signer.domain.examine import Findings, examine
 from prizewire_signer.domain.model import Rules
+from prizewire_signer.errors import Code, UnreadableTransaction
 from services.signer.tests.attacks import ATTACKS
 from services.signer.tests.fakes import (
     CHANNELS,
@@ -16,7 +16,6 @@ from services.signer.tests.fakes import (
     NOW_S,
     SEQUENCE,
     TREASURY,
-    desk,
     intent,
     keypair,
     payment_of,
@@ -24,6 +23,7 @@ from services.signer.tests.fakes import (
     request,
     rules,
     signed_item,
+    signing_context,
     transaction,
     work_of,
 )
@@ -31,7 +31,7 @@ from services.signer.tests.fakes import (
 
 def look_at(data: SigningRequested, *, of_rules: Rules | None = None) -> Findings:
     """The findings on a request, as a worker would come to them."""
-    readers = desk(of_rules=of_rules)
+    readers = signing_context(of_rules=of_rules)
     read = readers.requests.read(work_of(data))
     try:
         decoded = readers.transactions.read(read.xdr)

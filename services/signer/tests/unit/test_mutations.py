@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from prizewire_contracts.events.signing import SigningRequested
 from prizewire_signer.domain.commands import SigningRequest
-from prizewire_signer.domain.errors import UnreadableTransaction
 from prizewire_signer.domain.examine import examine
 from prizewire_signer.domain.model import Transaction
+from prizewire_signer.errors import UnreadableTransaction
 from services.signer.tests.fakes import (
     CHANNELS,
     NETWORK,
@@ -28,15 +28,15 @@ from services.signer.tests.fakes import (
     STRANGER,
     TREASURY,
     approve,
-    desk,
     intent,
     recipient,
     request,
+    signing_context,
     slot_ref,
     work_of,
 )
 
-DESK = desk()
+CONTEXT = signing_context()
 ORIGINAL = request([intent(1, memo="round 7"), intent(2, memo="round 7", pay_amount="0.01")])
 DOCUMENT: dict[str, Any] = ORIGINAL.model_dump(mode="json")
 RAW = base64.b64decode(ORIGINAL.xdr)
@@ -65,12 +65,12 @@ def signed_by(document: dict[str, Any]) -> tuple[SigningRequest, Transaction] | 
         data = SigningRequested.model_validate(document)
     except ValidationError:
         return "schema"
-    read = DESK.requests.read(work_of(data, subject=str(ORIGINAL.slot.slot_id)))
+    read = CONTEXT.requests.read(work_of(data, subject=str(ORIGINAL.slot.slot_id)))
     try:
-        decoded = DESK.transactions.read(read.xdr)
+        decoded = CONTEXT.transactions.read(read.xdr)
     except UnreadableTransaction as error:
         return error.code
-    findings = examine(request=read, transaction=decoded, rules=DESK.rules, now=NOW)
+    findings = examine(request=read, transaction=decoded, rules=CONTEXT.rules, now=NOW)
     return (read, decoded) if findings.clean else str(findings.first)
 
 
@@ -192,7 +192,7 @@ def with_envelope(raw: bytes, *, insider: bool) -> dict[str, Any]:
     data = ORIGINAL.model_copy(update={"xdr": base64.b64encode(raw).decode()})
     if insider:
         try:
-            decoded = DESK.transactions.read(data.xdr)
+            decoded = CONTEXT.transactions.read(data.xdr)
         except UnreadableTransaction:
             return data.model_dump(mode="json")
         bounds = decoded.time_bounds
@@ -209,8 +209,8 @@ def with_envelope(raw: bytes, *, insider: bool) -> dict[str, Any]:
 
 def assert_pays_the_intents(outcome: tuple[SigningRequest, Transaction]) -> None:
     read, decoded = outcome
-    assert decoded.source in DESK.rules.channels
-    assert decoded.fee <= DESK.rules.policy.fee_stroops_max
+    assert decoded.source in CONTEXT.rules.channels
+    assert decoded.fee <= CONTEXT.rules.policy.fee_stroops_max
     assert decoded.memo.text == b"round 7"
     assert [
         (operation.kind, operation.source, operation.payment.destination, operation.payment.amount)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from prizewire_signer.adapters.policy_file import load_policy, parse_chain_assets
-from prizewire_signer.domain.errors import PolicyInvalid
 from prizewire_signer.domain.model import AssetLimits, ChainAsset, Policy
+from prizewire_signer.errors import PolicyInvalid
 from services.signer.tests.fakes import ASSETS, CHAIN_ASSETS, ISSUER
 
 

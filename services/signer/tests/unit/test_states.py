@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYING
+from prizewire_signer.domain.model import ALLOWED_OPERATIONS, PAYING
 from prizewire_signer.domain.states import (
     PAYOUT_EDGES,
     PAYOUT_STARTS,

@@ -8,8 +8,8 @@ import pytest
 from stellar_sdk import MuxedAccount, TransactionEnvelope, xdr
 
 from prizewire_signer.adapters.stellar import StellarTransactions, address_of, key_of
-from prizewire_signer.domain.errors import Code, UnreadableTransaction
 from prizewire_signer.domain.model import ChainAsset
+from prizewire_signer.errors import Code, UnreadableTransaction
 from services.signer.tests.fakes import CHANNELS, NETWORK, intent, keypair, payment_of, transaction
 
 READER = StellarTransactions(network_passphrase=NETWORK)

@@ -20,10 +20,8 @@ from prizewire_webhooks.outbound.domain.addresses import TargetRules
 from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.http import subscription_controller
 from prizewire_webhooks.outbound.jobs import Deliverer, sweep_job
-from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
-from prizewire_webhooks.outbound.storage.deliveries import SqlDeliveries
-from prizewire_webhooks.outbound.storage.subscriptions import SqlSubscriptions
 from prizewire_webhooks.settings import WebhooksSettings
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -42,12 +40,11 @@ async def build(runtime: Runtime) -> Built:
             "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or set PRIZEWIRE_ENVIRONMENT=development"
         )
     box, rails = _secret_box(settings), _rails(settings)
-    stores = Stores(SqlSubscriptions, SqlDeliveries)
     gate = Gate(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
     sender = HttpSender(box=box, gate=gate, clock=runtime.clock, connections=settings.webhooks_concurrency)
     deliverer = Deliverer(
         db=runtime.db,
-        stores=stores,
+        unit_of_work=open_unit_of_work,
         sender=sender,
         clock=runtime.clock,
         audit=runtime.audit,
@@ -62,7 +59,7 @@ async def build(runtime: Runtime) -> Built:
         controllers=[
             subscription_controller(
                 db=runtime.db,
-                stores=stores,
+                unit_of_work=open_unit_of_work,
                 addresses=gate,
                 sealer=box,
                 make_secret=new_secret,
@@ -79,13 +76,13 @@ async def build(runtime: Runtime) -> Built:
                 clock=runtime.clock,
             ),
         ],
-        lineage=lineage_of(stores),
+        lineage=lineage_of(open_unit_of_work),
         checks=[
             Check(str(invariant), partial(_breaches, invariant), count=rows_of("deliveries"))
             for invariant in Invariant
         ],
-        specs=consumer_specs(stores=stores, clock=runtime.clock, wake=deliverer.job.wake),
-        jobs=[deliverer.job, sweep_job(db=runtime.db, stores=stores, clock=runtime.clock)],
+        specs=consumer_specs(unit_of_work=open_unit_of_work, clock=runtime.clock, wake=deliverer.job.wake),
+        jobs=[deliverer.job, sweep_job(db=runtime.db, unit_of_work=open_unit_of_work, clock=runtime.clock)],
         close=close,
     )
 

@@ -6,14 +6,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
 from prizewire_webhooks.outbound.http import delivery_answer
-from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.ports import UnitOfWork
 
 
-def lineage_of(stores: Stores) -> Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]:
+def lineage_of(
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
+) -> Callable[[AsyncConnection, str], Awaitable[list[LineageEntry]]]:
     """The chassis' lineage function over deliveries."""
 
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        found = await stores.deliveries(tx).of_correlation(correlation_id)
+        found = await unit_of_work(tx).deliveries.of_correlation(correlation_id)
         return [
             LineageEntry(
                 at=delivery.changed_at,

@@ -24,7 +24,8 @@ from prizewire_webhooks.lineage import lineage_of
 from prizewire_webhooks.outbound.adapters.secrets import new_secret
 from prizewire_webhooks.outbound.adapters.sender import Gate
 from prizewire_webhooks.outbound.http import subscription_controller
-from services.webhooks.tests.conftest import ANY_TARGET, STORES, World, paid_event
+from prizewire_webhooks.outbound.storage import open_unit_of_work
+from services.webhooks.tests.conftest import ANY_TARGET, World, paid_event
 from services.webhooks.tests.fakes import HmacVerifier, signed
 from tests.documented import Documented
 from tests.hostile import send_with, try_everything
@@ -43,7 +44,7 @@ def app(world: World, *, allow_loopback: bool) -> Litestar:
         service="webhooks",
         controllers=[
             subscription_controller(
-                stores=STORES,
+                unit_of_work=open_unit_of_work,
                 addresses=Gate(allow_loopback=allow_loopback, rules=ANY_TARGET),
                 sealer=world.box,
                 make_secret=new_secret,
@@ -204,7 +205,7 @@ async def test_loopback_needs_the_flag(world: World):
 
 async def test_one_owner_has_a_bounded_number(world: World, client: httpx.AsyncClient, monkeypatch):
     """The limit counts what was not deleted."""
-    monkeypatch.setattr("prizewire_webhooks.handlers.subscriptions.SUBSCRIPTIONS_PER_OWNER_MAX", 2)
+    monkeypatch.setattr("prizewire_webhooks.outbound.handlers.subscriptions.SUBSCRIPTIONS_PER_OWNER_MAX", 2)
     answers = [await client.post("/api/webhooks", json=wish(world), headers=auth("admin")) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 409]
     await client.delete(f"/api/webhooks/{answers[0].json()['id']}", headers=auth("admin"))
@@ -217,7 +218,7 @@ async def test_lineage_tells_who_was_told(world: World):
     await world.publish(paid_event(correlation_id="c-1"), paid_event(correlation_id="c-2"))
     await world.pump()
     async with world.db.transaction() as tx:
-        (entry,) = await lineage_of(STORES)(tx, "c-1")
+        (entry,) = await lineage_of(open_unit_of_work)(tx, "c-1")
     assert (entry.service, entry.kind) == ("webhooks", "webhook.delivery")
     assert "prizewire.payout.paid.v1 to 127.0.0.1: delivered" in entry.summary
     assert entry.detail["attempts"][0]["status"] == 204

@@ -31,7 +31,8 @@ from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
 from prizewire_webhooks.outbound.domain.decisions import LEASE
 from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.jobs import Deliverer
-from services.webhooks.tests.conftest import ANY_TARGET, STORES, paid_event
+from prizewire_webhooks.outbound.storage import open_unit_of_work
+from services.webhooks.tests.conftest import ANY_TARGET, paid_event
 from services.webhooks.tests.fakes import Receiver
 
 
@@ -183,7 +184,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
         clock=clock,
         connections=4,
     )
-    other = Deliverer(db=db, stores=STORES, sender=sender, clock=clock, audit=None, slots=4)
+    other = Deliverer(db=db, unit_of_work=open_unit_of_work, sender=sender, clock=clock, audit=None, slots=4)
     await other.run()
     assert [request.event_id for request in receiver.seen].count(event_id) == 1
     clock.advance(LEASE)
@@ -200,7 +201,7 @@ def test_the_topic_is_the_one_consumed():
     """The consumer's group begins with the service's principal, as the broker's access table wants it."""
     from prizewire_webhooks.outbound.consumers import consumer_specs
 
-    specs = consumer_specs(stores=STORES, clock=SystemClock(), wake=lambda: None)
+    specs = consumer_specs(unit_of_work=open_unit_of_work, clock=SystemClock(), wake=lambda: None)
     assert [(spec.name, spec.topic) for spec in specs] == [("webhooks.payouts", PAYOUTS)]
 
 

@@ -9,16 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prizewire_money import Amount, Asset, AssetRegistry, MoneyError
 from prizewire_signer.adapters.stellar import is_address
-from prizewire_signer.domain.errors import PolicyInvalid
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYMENT, VOID_SLOT
-from prizewire_signer.domain.model import AssetLimits, ChainAsset, Policy
+from prizewire_signer.domain.model import (
+    ALLOWED_OPERATIONS,
+    PAYMENT,
+    VOID_SLOT,
+    AssetLimits,
+    ChainAsset,
+    Policy,
+)
+from prizewire_signer.errors import PolicyInvalid
 
 MINOR_MAX: Final = 2**63 - 1
 PAYOUT_UNITS_MAX: Final = 10_000_000
 """Whole units of an asset for one payout, where no policy file says otherwise: a stop for the absurd."""
 DAY_UNITS_MAX: Final = 1_000_000_000
 """Whole units of an asset for one UTC day, where no policy file says otherwise."""
-
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 

@@ -13,22 +13,14 @@ import hashlib
 from stellar_sdk import StrKey, xdr
 from xdrlib3 import Error as XdrError
 
-from prizewire_signer.domain.errors import Code, UnreadableTransaction
-from prizewire_signer.domain.model import (
-    ChainAsset,
-    Memo,
-    Operation,
-    Payment,
-    TimeBounds,
-    Transaction,
-)
+from prizewire_signer.domain.model import ChainAsset, Memo, Operation, Payment, TimeBounds, Transaction
+from prizewire_signer.errors import Code, UnreadableTransaction
 
 _TAG_V1 = (2).to_bytes(4, "big")
 """ENVELOPE_TYPE_TX, which tags both the envelope and the signature payload."""
 _NO_SIGNATURES = bytes(4)
 _UNREADABLE = (ValueError, EOFError, XdrError, RecursionError, OverflowError)
 """What the generated decoder raises on bytes that are no transaction."""
-
 _MEMOS = {
     xdr.MemoType.MEMO_NONE: "none",
     xdr.MemoType.MEMO_TEXT: "text",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.model import Intent, Slot
 from prizewire_signer.domain.states import SlotState
+from prizewire_signer.errors import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

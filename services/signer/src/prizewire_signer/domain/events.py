@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.model import Signature, Slot
+from prizewire_signer.errors import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

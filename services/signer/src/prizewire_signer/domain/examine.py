@@ -11,9 +11,17 @@ from uuid import UUID
 
 from prizewire_money import Amount, MoneyError
 from prizewire_signer.domain.commands import Item, SigningRequest
-from prizewire_signer.domain.errors import Code
-from prizewire_signer.domain.kinds import ALLOWED_OPERATIONS, PAYING
-from prizewire_signer.domain.model import STELLAR_DECIMALS, Destination, Memo, Operation, Rules, Transaction
+from prizewire_signer.domain.model import (
+    ALLOWED_OPERATIONS,
+    PAYING,
+    STELLAR_DECIMALS,
+    Destination,
+    Memo,
+    Operation,
+    Rules,
+    Transaction,
+)
+from prizewire_signer.errors import Code
 
 CHAIN = "stellar"
 RAIL = "stellar"

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from prizewire_money import Amount
 from prizewire_signer.domain.commands import SigningRequest
-from prizewire_signer.domain.errors import Code
 from prizewire_signer.domain.examine import Findings
-from prizewire_signer.domain.kinds import PAYING
-from prizewire_signer.domain.model import Policy
+from prizewire_signer.domain.model import PAYING, Policy
 from prizewire_signer.domain.states import PayoutState, SlotState
+from prizewire_signer.errors import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
-from prizewire_signer.domain.errors import MismatchedClosing
 from prizewire_signer.domain.events import Answer, Closed, CloseRefused
 from prizewire_signer.domain.states import PayoutState, SlotState
-from prizewire_signer.ports import ClosingBook, SlotDigest
+from prizewire_signer.errors import MismatchedClosing
+from prizewire_signer.ports import SlotDigest, UnitOfWork
 
 
-async def close_slot(*, book: ClosingBook, closing: SlotClosing, margin_s: int, now: datetime) -> None:
+async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s: int, now: datetime) -> None:
     """Close a slot by payouts' word. The signer sees no ledger, so the word alone frees no payout.
 
     Success keeps that digest's payouts bound for ever. Every other payout of the slot stays bound until ``margin_s``
@@ -25,21 +25,22 @@ async def close_slot(*, book: ClosingBook, closing: SlotClosing, margin_s: int, 
             said not to have been an outcome: nothing was changed. Or the slot was closed in other words before: one
             of the two is false, so payouts that are still bound to it are never freed.
     """
-    known = await book.slot_state(closing.slot.slot_id)
+    store = unit_of_work.closing
+    known = await store.slot_state(closing.slot.slot_id)
     told = (closing.state, closing.consumed_by, closing.ledger)
     if known is not None and known[0] is not SlotState.OPEN:
         if known == told:
             return
-        await book.hold_slot(closing.slot.slot_id)
+        await store.hold_slot(closing.slot.slot_id)
         raise MismatchedClosing(f"slot {closing.slot.slot_id} is closed as {known[0]} already")
-    digests = await book.slot_digests(closing.slot.slot_id) if known is not None else {}
+    digests = await store.slot_digests(closing.slot.slot_id) if known is not None else {}
     fault = _fault(closing, digests)
     if fault is not None:
         raise MismatchedClosing(f"slot {closing.slot.slot_id} {fault}")
     paid: frozenset[UUID] = frozenset()
     if closing.state is SlotState.SUCCEEDED and closing.consumed_by is not None:
         paid = digests[closing.consumed_by].payouts
-    await book.close_slot(closing=closing, paid=paid, known=known is not None, margin_s=margin_s, now=now)
+    await store.close_slot(closing=closing, paid=paid, known=known is not None, margin_s=margin_s, now=now)
 
 
 def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest]) -> str | None:
@@ -51,14 +52,15 @@ def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest]) -> str | N
 
 
 async def close_payouts(
-    *, book: ClosingBook, requests: Sequence[CloseRequest], now: datetime
+    *, unit_of_work: UnitOfWork, requests: Sequence[CloseRequest], now: datetime
 ) -> list[Answer]:
     """Tombstone the payouts that have nothing out; the answers, one for each new request, in their order."""
-    answered = await book.answered([request.event_id for request in requests])
+    store = unit_of_work.closing
+    answered = await store.answered([request.event_id for request in requests])
     requests = [request for request in requests if request.event_id not in answered]
     if not requests:
         return []
-    found = await book.tombstone(requests, now=now)
+    found = await store.tombstone(requests, now=now)
     answers: list[Answer] = []
     for request in requests:
         became = found[request.payout_id]
@@ -82,4 +84,5 @@ async def close_payouts(
                 cause=request.event_id,
             )
         )
+    await unit_of_work.answers.give(answers, now=now)
     return answers

@@ -14,18 +14,17 @@ from uuid import UUID
 
 from prizewire_money import Amount
 from prizewire_signer.domain.commands import SigningRequest
-from prizewire_signer.domain.errors import BackendCode, BackendError, Code, UnreadableTransaction
 from prizewire_signer.domain.events import Completed, Refused
 from prizewire_signer.domain.examine import Findings, examine
 from prizewire_signer.domain.judge import is_repeat, judge
-from prizewire_signer.domain.kinds import PAYING
-from prizewire_signer.domain.model import Rules, Signature, Transaction
+from prizewire_signer.domain.model import PAYING, Rules, Signature, Transaction
 from prizewire_signer.domain.states import WorkState
-from prizewire_signer.ports import Answers, Backend, Book, RequestReader, TransactionReader, Work
+from prizewire_signer.errors import BackendCode, BackendError, Code, UnreadableTransaction
+from prizewire_signer.ports import Backend, RequestReader, TransactionReader, UnitOfWork, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class SigningContext:
     """What every decision rests on. ``key_of`` is the public key behind each account that may sign; ``verify`` is
     an Ed25519 verification. ``lease_s`` is how long a recorded request is left to the worker that recorded it.
     """
@@ -69,36 +68,39 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """One request on the desk."""
+    """One request on the context."""
 
-    desk: Desk
-    book: Book
-    answers: Answers
+    context: SigningContext
+    unit_of_work: UnitOfWork
     work: Work
     request: SigningRequest
     now: datetime
 
 
-async def decide(*, desk: Desk, book: Book, answers: Answers, work_id: int, now: datetime) -> Decision:
+async def decide(
+    *, context: SigningContext, unit_of_work: UnitOfWork, work_id: int, now: datetime
+) -> Decision:
     """Record a leased request or refuse it; one transaction, committed before a key is touched.
 
     Raises:
         BindingRace: another signer bound one of the payouts in between; the transaction is to be run again.
     """
-    work = await book.lock(work_id)
+    work = await unit_of_work.signing.lock(work_id)
     if work is None:
         return Decision(outcome=Outcome.GONE)
-    case = _Case(desk=desk, book=book, answers=answers, work=work, request=desk.requests.read(work), now=now)
+    case = _Case(
+        context=context, unit_of_work=unit_of_work, work=work, request=context.requests.read(work), now=now
+    )
     if work.state is WorkState.RECORDED and work.tx_hash is not None:
         return await _ordered(case, work.tx_hash)
     try:
-        transaction = desk.transactions.read(case.request.xdr)
+        transaction = context.transactions.read(case.request.xdr)
     except UnreadableTransaction as error:
         return await _refuse(case, Findings(general=[error.code]))
-    digest = await book.digest(transaction.tx_hash)
+    digest = await unit_of_work.signing.digest(transaction.tx_hash)
     if is_repeat(request=case.request, tx_hash=transaction.tx_hash, digest=digest):
         return await _recorded(case, transaction.tx_hash)
-    findings = examine(request=case.request, transaction=transaction, rules=desk.rules, now=now)
+    findings = examine(request=case.request, transaction=transaction, rules=context.rules, now=now)
     if digest is not None:
         # These bytes stand for other payouts: the network pays them once, so they cannot stand for these too.
         findings.general.append(Code.DIGEST_TAKEN)
@@ -109,7 +111,7 @@ async def decide(*, desk: Desk, book: Book, answers: Answers, work_id: int, now:
     return await _refuse(case, findings)
 
 
-async def sign(*, desk: Desk, backend: Backend, order: Order) -> tuple[Signature, ...]:
+async def sign(*, context: SigningContext, backend: Backend, order: Order) -> tuple[Signature, ...]:
     """Touch the keys, and believe no backend: each signature is verified before anybody sees it.
 
     Raises:
@@ -120,22 +122,23 @@ async def sign(*, desk: Desk, backend: Backend, order: Order) -> tuple[Signature
     signatures = []
     for key in order.keys:
         signature = await backend.sign(key, order.tx_hash)
-        if not desk.verify(key, order.tx_hash, signature):
+        if not context.verify(key, order.tx_hash, signature):
             raise BackendError(BackendCode.SIGNATURE_WRONG, f"the signature by {key.hex()} does not verify")
         signatures.append(Signature(public_key=key, signature=signature))
     return tuple(signatures)
 
 
 async def finish(
-    *, book: Book, answers: Answers, order: Order, signatures: tuple[Signature, ...], now: datetime
+    *, unit_of_work: UnitOfWork, order: Order, signatures: tuple[Signature, ...], now: datetime
 ) -> bool:
     """Store the signatures and answer, once; False where another worker already has."""
-    work = await book.lock(order.work_id)
+    store = unit_of_work.signing
+    work = await store.lock(order.work_id)
     if work is None:
         return False
-    await book.store_signatures(tx_hash=order.tx_hash, signatures=signatures, now=now)
-    stored = await book.recorded(order.tx_hash)
-    await book.advance(work=work, state=WorkState.COMPLETED, tx_hash=order.tx_hash, ready_at=now, now=now)
+    await store.store_signatures(tx_hash=order.tx_hash, signatures=signatures, now=now)
+    stored = await store.recorded(order.tx_hash)
+    await store.advance(work=work, state=WorkState.COMPLETED, tx_hash=order.tx_hash, ready_at=now, now=now)
     request = order.request
     completed = Completed(
         request_id=request.request_id,
@@ -145,18 +148,20 @@ async def finish(
         signatures=stored.signatures,
         cause=order.cause,
     )
-    await answers.give([completed], now=now)
+    await unit_of_work.answers.give([completed], now=now)
     return True
 
 
 async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Amount]) -> Findings:
     """Judge against the records and, if nothing speaks against it, write the binding and the digest."""
-    policy = case.desk.rules.policy
+    policy = case.context.rules.policy
     codes = sorted({amount.asset.code for amount in amounts.values()})
-    facts = await case.book.facts(work=case.work, request=case.request, assets=codes, now=case.now)
+    facts = await case.unit_of_work.signing.facts(
+        work=case.work, request=case.request, assets=codes, now=case.now
+    )
     judged = judge(request=case.request, amounts=amounts, facts=facts, policy=policy)
     if judged.clean:
-        await case.book.record(
+        await case.unit_of_work.signing.record(
             work=case.work,
             request=case.request,
             transaction=transaction,
@@ -169,28 +174,28 @@ async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Am
 
 
 async def _recorded(case: _Case, tx_hash: bytes) -> Decision:
-    await case.book.advance(
+    await case.unit_of_work.signing.advance(
         work=case.work,
         state=WorkState.RECORDED,
         tx_hash=tx_hash,
-        ready_at=case.now + timedelta(seconds=case.desk.lease_s),
+        ready_at=case.now + timedelta(seconds=case.context.lease_s),
         now=case.now,
     )
     return await _ordered(case, tx_hash)
 
 
 async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
-    recorded = await case.book.recorded(tx_hash)
-    desk = case.desk
+    recorded = await case.unit_of_work.signing.recorded(tx_hash)
+    context = case.context
     signers = [recorded.account]
     if recorded.kind in PAYING:
-        signers.append(desk.rules.treasury)
+        signers.append(context.rules.treasury)
     order = Order(
         work_id=case.work.work_id,
         request=case.request,
         cause=case.work.event_id,
         tx_hash=tx_hash,
-        keys=tuple(desk.key_of[account] for account in signers),
+        keys=tuple(context.key_of[account] for account in signers),
         done=recorded.signatures,
     )
     return Decision(outcome=Outcome.RECORDED, order=order)
@@ -198,7 +203,9 @@ async def _ordered(case: _Case, tx_hash: bytes) -> Decision:
 
 async def _refuse(case: _Case, findings: Findings) -> Decision:
     now, request = case.now, case.request
-    await case.book.advance(work=case.work, state=WorkState.REFUSED, tx_hash=None, ready_at=now, now=now)
+    await case.unit_of_work.signing.advance(
+        work=case.work, state=WorkState.REFUSED, tx_hash=None, ready_at=now, now=now
+    )
     refused = Refused(
         request_id=request.request_id,
         slot=request.slot,
@@ -209,5 +216,5 @@ async def _refuse(case: _Case, findings: Findings) -> Decision:
         free_at=findings.free_at,
         cause=case.work.event_id,
     )
-    await case.answers.give([refused], now=now)
+    await case.unit_of_work.answers.give([refused], now=now)
     return Decision(outcome=Outcome.REFUSED, findings=findings)

@@ -11,7 +11,7 @@ from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_webhooks.outbound.domain.model import PUBLIC_TYPES, PublicEvent
 from prizewire_webhooks.outbound.handlers import deliveries
-from prizewire_webhooks.outbound.ports import Stores
+from prizewire_webhooks.outbound.ports import UnitOfWork
 
 _INTERNAL = frozenset({"keyid", "signature", "traceparent"})
 """Envelope attributes that are between our services only."""
@@ -34,12 +34,14 @@ def public_event(item: Incoming) -> PublicEvent:
     )
 
 
-def consumer_specs(*, stores: Stores, clock: Clock, wake: Callable[[], None]) -> list[ConsumerSpec]:
+def consumer_specs(
+    *, unit_of_work: Callable[[AsyncConnection], UnitOfWork], clock: Clock, wake: Callable[[], None]
+) -> list[ConsumerSpec]:
     """One consumer for each topic with public types. Versions are not looked at: an event is passed on, not applied."""
 
     async def take_in(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         events = [public_event(item) for item in batch]
-        born = await deliveries.take_in(events, store=stores.deliveries(tx), now=clock.now())
+        born = await deliveries.take_in(events, store=unit_of_work(tx).deliveries, now=clock.now())
         if born:
             after_commit(tx, wake)
         return {}

@@ -30,7 +30,7 @@ from prizewire_webhooks.outbound.domain.model import (
 )
 from prizewire_webhooks.outbound.domain.states import DeliveryState, SubscriptionState
 from prizewire_webhooks.outbound.handlers import subscriptions
-from prizewire_webhooks.outbound.ports import AddressBook, Sealer, Stores
+from prizewire_webhooks.outbound.ports import AddressBook, Sealer, UnitOfWork
 
 
 class SubscriptionAnswer(AnswerModel):
@@ -227,7 +227,7 @@ def _cursor_invalid() -> Problem:
 def subscription_controller(
     *,
     db: Database,
-    stores: Stores,
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     addresses: AddressBook,
     sealer: Sealer,
     make_secret: Callable[[], str],
@@ -272,7 +272,7 @@ def subscription_controller(
                     command,
                     subscription_id=identifier,
                     secret=secret,
-                    store=stores.subscriptions(tx),
+                    store=unit_of_work(tx).subscriptions,
                     sealer=sealer,
                     now=clock.now(),
                 )
@@ -312,7 +312,7 @@ def subscription_controller(
         ) -> PageOf[SubscriptionAnswer]:
             size = page_limit(limit)
             async with db.transaction() as tx:
-                found = await stores.subscriptions(tx).page(after=_after(cursor), limit=size)
+                found = await unit_of_work(tx).subscriptions.page(after=_after(cursor), limit=size)
             last = found[-1] if len(found) == size else None
             following = (
                 None
@@ -336,7 +336,7 @@ def subscription_controller(
             try:
                 async with db.transaction() as tx:
                     ended = await subscriptions.remove(
-                        command, store=stores.subscriptions(tx), now=clock.now()
+                        command, store=unit_of_work(tx).subscriptions, now=clock.now()
                     )
                     await audit.record(
                         tx,
@@ -363,7 +363,7 @@ def subscription_controller(
             await self._found(subscription_id)
             size = page_limit(limit)
             async with db.transaction() as tx:
-                found = await stores.deliveries(tx).page(
+                found = await unit_of_work(tx).deliveries.page(
                     subscription_id=subscription_id,
                     state=delivery_state,
                     before=_before(cursor),
@@ -374,7 +374,7 @@ def subscription_controller(
 
         async def _found(self, subscription_id: UUID) -> Subscription:
             async with db.transaction() as tx:
-                found = await stores.subscriptions(tx).get(subscription_id, lock=False)
+                found = await unit_of_work(tx).subscriptions.get(subscription_id, lock=False)
             if found is None:
                 raise _problem(errors.SubscriptionNotFound())
             return found

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +23,7 @@ from prizewire_webhooks.outbound.domain.decisions import Outcome
 from prizewire_webhooks.outbound.domain.model import Answer, Task
 from prizewire_webhooks.outbound.handlers import deliveries
 from prizewire_webhooks.outbound.handlers.deliveries import Settled
-from prizewire_webhooks.outbound.ports import Sender, Stores
+from prizewire_webhooks.outbound.ports import Sender, UnitOfWork
 
 PER_SUBSCRIPTION = 8
 """Attempts under way for one subscription: a hanging endpoint holds no more of the worker."""
@@ -41,10 +42,17 @@ class Deliverer:
     """
 
     def __init__(
-        self, *, db: Database, stores: Stores, sender: Sender, clock: Clock, audit: Audit, slots: int
+        self,
+        *,
+        db: Database,
+        unit_of_work: Callable[[AsyncConnection], UnitOfWork],
+        sender: Sender,
+        clock: Clock,
+        audit: Audit,
+        slots: int,
     ) -> None:
         self._db = db
-        self._stores = stores
+        self._unit_of_work = unit_of_work
         self._sender = sender
         self._clock = clock
         self._audit = audit
@@ -59,7 +67,7 @@ class Deliverer:
             return False
         async with self._db.transaction() as tx:
             claimed = await deliveries.claim(
-                store=self._stores.deliveries(tx),
+                store=self._unit_of_work(tx).deliveries,
                 now=self._clock.now(),
                 limit=free,
                 per_subscription=PER_SUBSCRIPTION,
@@ -121,8 +129,7 @@ class Deliverer:
             settled = await deliveries.settle(
                 task,
                 answer,
-                store=self._stores.deliveries(tx),
-                subscriptions=self._stores.subscriptions(tx),
+                unit_of_work=self._unit_of_work(tx),
                 now=self._clock.now(),
                 jitter=jitter,
             )
@@ -148,14 +155,14 @@ class Deliverer:
             await asyncio.sleep(0.1 * 2.0**tries)
 
 
-def sweep_job(*, db: Database, stores: Stores, clock: Clock) -> Job:
+def sweep_job(*, db: Database, unit_of_work: Callable[[AsyncConnection], UnitOfWork], clock: Clock) -> Job:
     """Drops what a dead worker left behind for ended subscriptions, and counts what is open."""
     seen: dict[str, set[str]] = {"subscriptions": set(), "deliveries": set()}
     gauges = {"subscriptions": SUBSCRIPTIONS, "deliveries": DELIVERIES_OPEN}
 
     async def run() -> bool:
         async with db.transaction() as tx:
-            store = stores.deliveries(tx)
+            store = unit_of_work(tx).deliveries
             await store.drop_orphans(now=clock.now())
             counts = await store.counts()
         for machine, by_state in counts.items():

@@ -1,12 +1,10 @@
 """What the use cases of subscriptions and deliveries need from outside. Each store works inside its caller's transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_webhooks.outbound.domain.addresses import Target
 from prizewire_webhooks.outbound.domain.decisions import Verdict
@@ -161,8 +159,8 @@ class DeliveryStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """One factory for each port."""
+class UnitOfWork:
+    """The stores of one transaction. What they write commits together."""
 
-    subscriptions: Callable[[AsyncConnection], SubscriptionStore]
-    deliveries: Callable[[AsyncConnection], DeliveryStore]
+    subscriptions: SubscriptionStore
+    deliveries: DeliveryStore

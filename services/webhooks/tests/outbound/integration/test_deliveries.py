@@ -19,8 +19,9 @@ from prizewire_devstack.waiting import eventually
 from prizewire_webhooks.outbound.domain.decisions import GIVE_UP_AFTER, LEASE, REFUSALS_MAX, WAITS_S
 from prizewire_webhooks.outbound.domain.model import Answer, PublicEvent, RemoveSubscription
 from prizewire_webhooks.outbound.handlers import deliveries, subscriptions
+from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.deliveries import SqlDeliveries
-from services.webhooks.tests.conftest import STORES, World, paid_event
+from services.webhooks.tests.conftest import World, paid_event
 
 SECOND = timedelta(seconds=1)
 FALSE_HISTORY = (
@@ -69,7 +70,7 @@ async def test_only_matching_subscriptions_are_told(world: World):
     ended, _ = await world.subscribe()
     command = RemoveSubscription(subscription_id=ended, actor="studio")
     async with world.db.transaction() as tx:
-        await subscriptions.remove(command, store=STORES.subscriptions(tx), now=world.clock.now())
+        await subscriptions.remove(command, store=open_unit_of_work(tx).subscriptions, now=world.clock.now())
     event = paid_event(correlation_id="c")
     await world.publish(event, event)
     await world.publish(event)
@@ -365,8 +366,7 @@ async def test_a_claim_whose_worker_died_is_sent_again_under_its_id(world: World
         settled = await deliveries.settle(
             claimed[0],
             late,
-            store=STORES.deliveries(tx),
-            subscriptions=STORES.subscriptions(tx),
+            unit_of_work=open_unit_of_work(tx),
             now=world.clock.now(),
             jitter=0.5,
         )
@@ -447,7 +447,7 @@ async def test_what_a_dead_worker_left_for_an_ended_subscription_is_dropped(worl
         await deliveries.claim(store=SqlDeliveries(tx), now=world.clock.now(), limit=9, per_subscription=9)
     command = RemoveSubscription(subscription_id=subscription, actor="admin")
     async with world.db.transaction() as tx:
-        await subscriptions.remove(command, store=STORES.subscriptions(tx), now=world.clock.now())
+        await subscriptions.remove(command, store=open_unit_of_work(tx).subscriptions, now=world.clock.now())
     world.clock.advance(LEASE)
     async with world.db.transaction() as tx:
         assert await SqlDeliveries(tx).drop_orphans(now=world.clock.now()) == 1

@@ -1,4 +1,4 @@
-"""Where chain keys live: one folder for each kind, all behind ``ports.Backend``."""
+"""Where chain keys live: one module for each kind, all behind ``ports.Backend``."""
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -20,7 +20,7 @@ from prizewire_webhooks.outbound.domain.states import (
     check_delivery,
     check_subscription,
 )
-from prizewire_webhooks.outbound.ports import DeliveryStore, Standing, SubscriptionStore
+from prizewire_webhooks.outbound.ports import DeliveryStore, Standing, UnitOfWork
 
 _OPEN = (SubscriptionState.ACTIVE, SubscriptionState.FAILING)
 
@@ -50,8 +50,7 @@ async def settle(
     task: Task,
     answer: Answer,
     *,
-    store: DeliveryStore,
-    subscriptions: SubscriptionStore,
+    unit_of_work: UnitOfWork,
     now: datetime,
     jitter: float,
 ) -> Settled:
@@ -61,12 +60,12 @@ async def settle(
     """
     outcome = classify(answer)
     if outcome is Outcome.GONE:
-        await subscriptions.lock_registry()
+        await unit_of_work.subscriptions.lock_registry()
     if outcome is Outcome.DELIVERED:
-        await store.recover(task.subscription_id, cause=task.event_id, now=now)
+        await unit_of_work.deliveries.recover(task.subscription_id, cause=task.event_id, now=now)
         standing = Standing(state=SubscriptionState.ACTIVE, failures=0, host="")
     else:
-        standing = await store.standing(task.subscription_id)
+        standing = await unit_of_work.deliveries.standing(task.subscription_id)
     verdict = decide(
         task=task,
         answer=answer,
@@ -76,9 +75,9 @@ async def settle(
         jitter=jitter,
     )
     check_delivery(DeliveryState.SENDING, verdict.state)
-    if not await store.finish(task, verdict=verdict, answer=answer, now=now):
+    if not await unit_of_work.deliveries.finish(task, verdict=verdict, answer=answer, now=now):
         return Settled(verdict, counted=False)
-    disabled = await _follow(task, verdict, standing, store=store, subscriptions=subscriptions, now=now)
+    disabled = await _follow(task, verdict, standing, unit_of_work=unit_of_work, now=now)
     return Settled(verdict, counted=True, disabled=disabled)
 
 
@@ -87,8 +86,7 @@ async def _follow(
     verdict: Verdict,
     standing: Standing,
     *,
-    store: DeliveryStore,
-    subscriptions: SubscriptionStore,
+    unit_of_work: UnitOfWork,
     now: datetime,
 ) -> Standing | None:
     """What an outcome means for its subscription; answers how it stood when it was disabled."""
@@ -96,7 +94,7 @@ async def _follow(
         return None
     if verdict.effect is Effect.DISABLE:
         check_subscription(standing.state, SubscriptionState.DISABLED)
-        await subscriptions.end(
+        await unit_of_work.subscriptions.end(
             task.subscription_id,
             old=standing.state,
             new=SubscriptionState.DISABLED,
@@ -106,9 +104,9 @@ async def _follow(
         )
         return standing
     if verdict.effect is Effect.RECOVER:
-        await store.recover(task.subscription_id, cause=task.event_id, now=now)
+        await unit_of_work.deliveries.recover(task.subscription_id, cause=task.event_id, now=now)
     elif standing.state is SubscriptionState.ACTIVE or task.probe:
-        await store.pause(
+        await unit_of_work.deliveries.pause(
             task.subscription_id,
             old=standing.state,
             failures=standing.failures + 1,

@@ -10,16 +10,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_signer.adapters.storage.freeing import free_due
-from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import CloseRequest, SlotClosing
 from prizewire_signer.domain.model import Slot
 from prizewire_signer.domain.states import PayoutState, SlotState
 from prizewire_signer.ports import SlotDigest, Tombstone, Work
+from prizewire_signer.storage.history import add_transitions, free_due
 
 
-class SqlClosingBook:
-    """``ports.ClosingBook`` over one batch transaction."""
+class SqlClosingStore:
+    """``ports.ClosingStore`` over one batch transaction."""
 
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx

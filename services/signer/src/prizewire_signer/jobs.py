@@ -1,6 +1,8 @@
 """The signing worker and the continuous checks. Any number of signers may run them at once."""
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -8,9 +10,8 @@ from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
-from prizewire_signer.domain.errors import BackendError, BindingRace
-from prizewire_signer.entrypoints.records import Records
-from prizewire_signer.handlers import Decision, Desk, Order, Outcome, decide, finish, sign
+from prizewire_signer.errors import BackendError, BindingRace
+from prizewire_signer.handlers.signing import Decision, Order, Outcome, SigningContext, decide, finish, sign
 from prizewire_signer.metrics import (
     BACKEND_FAILURES,
     BREACHES,
@@ -23,7 +24,7 @@ from prizewire_signer.metrics import (
     SIGNATURES,
     WAITING,
 )
-from prizewire_signer.ports import Backend
+from prizewire_signer.ports import Backend, QueueState, UnitOfWork
 
 RACES_MAX = 5
 """Decisions taken again in a row because another signer bound a payout in between."""
@@ -41,14 +42,14 @@ class SigningWorker:
         *,
         db: Database,
         clock: Clock,
-        records: Records,
-        desk: Desk,
+        unit_of_work: Callable[[AsyncConnection], UnitOfWork],
+        context: SigningContext,
         backend: Backend,
     ) -> None:
         self._db = db
         self._clock = clock
-        self._records = records
-        self._desk = desk
+        self._unit_of_work = unit_of_work
+        self._context = context
         self._backend = backend
 
     async def run_once(self) -> bool:
@@ -58,7 +59,9 @@ class SigningWorker:
             BackendError: a recorded digest could not be signed now; it is tried again after its lease.
         """
         async with self._db.transaction() as tx:
-            claimed = await self._records.book(tx).claim(now=self._clock.now(), lease_s=self._desk.lease_s)
+            claimed = await self._unit_of_work(tx).signing.claim(
+                now=self._clock.now(), lease_s=self._context.lease_s
+            )
         if claimed is None:
             return False
         decision = await self._decide(claimed.work_id)
@@ -73,11 +76,9 @@ class SigningWorker:
         """The decision and its record, committed before a key is touched."""
 
         async def work(tx: AsyncConnection) -> Decision:
-            answers = self._records.answers(tx)
             return await decide(
-                desk=self._desk,
-                book=self._records.book(tx),
-                answers=answers,
+                context=self._context,
+                unit_of_work=self._unit_of_work(tx),
                 work_id=work_id,
                 now=self._clock.now(),
             )
@@ -92,16 +93,14 @@ class SigningWorker:
     async def _sign(self, order: Order) -> None:
         started = time.perf_counter()
         try:
-            signatures = await sign(desk=self._desk, backend=self._backend, order=order)
+            signatures = await sign(context=self._context, backend=self._backend, order=order)
         except BackendError as error:
             BACKEND_FAILURES.labels(error.code).inc()
             raise
 
         async def work(tx: AsyncConnection) -> bool:
-            answers = self._records.answers(tx)
             return await finish(
-                book=self._records.book(tx),
-                answers=answers,
+                unit_of_work=self._unit_of_work(tx),
                 order=order,
                 signatures=signatures,
                 now=self._clock.now(),
@@ -117,14 +116,20 @@ def signing_job(worker: SigningWorker) -> Job:
     return Job("signer.sign", SIGNING_INTERVAL_S, worker.run_once)
 
 
-def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
+def check_job(
+    *,
+    db: Database,
+    clock: Clock,
+    breaches_of: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, list[str]]]],
+    queue_state: Callable[[AsyncConnection, datetime], Awaitable[QueueState]],
+) -> Job:
     """Runs every invariant's check and keeps the gauges; a breach is an error in the log."""
 
     async def run() -> bool:
         async with db.transaction(limited=False) as tx:
             now = clock.now()
-            breaches = await records.breaches(tx, now)
-            state = await records.queue(tx, now)
+            breaches = await breaches_of(tx, now)
+            state = await queue_state(tx, now)
         for name, found in breaches.items():
             BREACHES.labels(name).set(len(found))
             if found:
@@ -140,12 +145,12 @@ def check_job(*, db: Database, clock: Clock, records: Records) -> Job:
     return Job("signer.checks", CHECK_INTERVAL_S, run)
 
 
-def refusals_job(*, db: Database, clock: Clock, records: Records) -> Job:
+def refusals_job(*, db: Database, clock: Clock, unit_of_work: Callable[[AsyncConnection], UnitOfWork]) -> Job:
     """Tells what was refused before it could become a request: the signer serves nothing over HTTP."""
 
     async def run() -> bool:
         async def work(tx: AsyncConnection) -> int:
-            return await records.refusals(tx).tell(now=clock.now())
+            return await unit_of_work(tx).refusals.publish(now=clock.now())
 
         kinds = await db.run(work)
         if kinds:

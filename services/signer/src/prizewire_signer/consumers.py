@@ -13,16 +13,14 @@ from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.events.signing import CloseRequestedEvent, SigningRequestedEvent, SlotClosedEvent
 from prizewire_contracts.topics import SIGNING_REQUESTS
 from prizewire_signer.domain.commands import CloseRequest
-from prizewire_signer.domain.errors import MismatchedClosing
 from prizewire_signer.domain.events import Closed
-from prizewire_signer.entrypoints.commands import close_request_of, slot_closing_of, work_of
-from prizewire_signer.entrypoints.records import Records
-from prizewire_signer.handlers import close_payouts, close_slot
+from prizewire_signer.errors import MismatchedClosing
+from prizewire_signer.handlers.closing import close_payouts, close_slot
+from prizewire_signer.messages.requests import close_request_of, slot_closing_of, work_of
 from prizewire_signer.metrics import CLOSINGS
-from prizewire_signer.ports import ClosingBook
+from prizewire_signer.ports import UnitOfWork
 
 CONSUMER = "signer.requests"
-
 _CLOSE_REQUESTED = CloseRequestedEvent.model_fields["type"].default
 
 
@@ -41,14 +39,14 @@ class Intake:
         *,
         network: str,
         free_margin_s: int,
-        records: Records,
+        unit_of_work: Callable[[AsyncConnection], UnitOfWork],
         audit: Audit,
         clock: Clock,
         wake: Callable[[], None],
     ) -> None:
         self._network = network
         self._free_margin_s = free_margin_s
-        self._records = records
+        self._unit_of_work = unit_of_work
         self._audit = audit
         self._clock = clock
         self._wake = wake
@@ -62,12 +60,12 @@ class Intake:
     async def handle(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         """Apply one batch inside its transaction: slots first, then payouts, then new work."""
         now = self._clock.now()
-        book = self._records.closing_book(tx)
+        unit_of_work = self._unit_of_work(tx)
         refusals: dict[int, Refusal] = {}
-        closings = await self._close_slots(book, batch, refusals, now)
-        closed = await self._close_payouts(tx, book, batch, refusals, now)
+        closings = await self._close_slots(unit_of_work, batch, refusals, now)
+        closed = await self._close_payouts(unit_of_work, batch, refusals, now)
         requests = [item.event for item in batch if isinstance(item.event, SigningRequestedEvent)]
-        await book.enqueue([work_of(event, now=now) for event in requests])
+        await unit_of_work.closing.enqueue([work_of(event, now=now) for event in requests])
         # the audit chain's lock comes last, as it does in the worker
         await self._record_refusals(tx, batch, refusals)
 
@@ -82,7 +80,7 @@ class Intake:
 
     async def _close_slots(
         self,
-        book: ClosingBook,
+        unit_of_work: UnitOfWork,
         batch: Sequence[Incoming],
         refusals: dict[int, Refusal],
         now: datetime,
@@ -93,7 +91,9 @@ class Intake:
                 continue
             try:
                 closing = slot_closing_of(item.event, network=self._network)
-                await close_slot(book=book, closing=closing, margin_s=self._free_margin_s, now=now)
+                await close_slot(
+                    unit_of_work=unit_of_work, closing=closing, margin_s=self._free_margin_s, now=now
+                )
             except MismatchedClosing as error:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error), park=True)
                 outcomes.append("slot_mismatched")
@@ -118,8 +118,7 @@ class Intake:
 
     async def _close_payouts(
         self,
-        tx: AsyncConnection,
-        book: ClosingBook,
+        unit_of_work: UnitOfWork,
         batch: Sequence[Incoming],
         refusals: dict[int, Refusal],
         now: datetime,
@@ -134,6 +133,5 @@ class Intake:
                 refusals[index] = Refusal(RefusalCode.EVENT_MISMATCH, str(error))
         if not requests:
             return []
-        given = await close_payouts(book=book, requests=requests, now=now)
-        await self._records.answers(tx).give(given, now=now)
+        given = await close_payouts(unit_of_work=unit_of_work, requests=requests, now=now)
         return ["payout_closed" if isinstance(one, Closed) else "payout_refused" for one in given]

@@ -16,22 +16,20 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_money import Amount
-from prizewire_signer.adapters.storage.freeing import free_due
-from prizewire_signer.adapters.storage.history import add_transitions
 from prizewire_signer.domain.commands import SigningRequest
-from prizewire_signer.domain.errors import BindingRace
 from prizewire_signer.domain.judge import DigestFacts, Facts, PayoutFacts, SlotFacts, uncounted, unseen
-from prizewire_signer.domain.kinds import VOID_SLOT
-from prizewire_signer.domain.model import AssetLimits, Signature, Transaction
+from prizewire_signer.domain.model import VOID_SLOT, AssetLimits, Signature, Transaction
 from prizewire_signer.domain.states import PayoutState, SlotState, WorkState
+from prizewire_signer.errors import BindingRace
 from prizewire_signer.ports import RecordedDigest, Work
+from prizewire_signer.storage.history import add_transitions, free_due
 
 _SCOPE_AGAIN = "again"
 _SCOPE_DAY = "day"
 
 
-class SqlBook:
-    """``ports.Book`` over one transaction."""
+class SqlSigningStore:
+    """``ports.SigningStore`` over one transaction."""
 
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx

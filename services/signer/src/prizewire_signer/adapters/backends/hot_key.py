@@ -6,7 +6,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stellar_sdk import StrKey
 
-from prizewire_signer.domain.errors import BackendCode, BackendError
+from prizewire_signer.errors import BackendCode, BackendError
 
 PUBLIC_NETWORK: Final = "Public Global Stellar Network ; September 2015"
 """The passphrase of the network where lumens are money (Stellar documentation, "Networks")."""

@@ -1,4 +1,4 @@
-"""From stored signing requests to the domain's, with every signature inside them verified.
+"""Signing requests and closings: from events to the domain, with every signature inside them verified.
 
 The event around a request was already authenticated when it was taken in. That is not enough to sign: the intent
 is by rewards, the approval by payouts under a key use of its own, and both are checked here again against the
@@ -11,17 +11,22 @@ from datetime import UTC, datetime
 
 import orjson
 
+from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.events.signing import (
+    CloseRequestedEvent,
     SigningItem,
     SigningRequested,
+    SigningRequestedEvent,
+    SlotClosedEvent,
 )
+from prizewire_contracts.ids import slot_id
 from prizewire_contracts.intents import Approval as SignedApproval
 from prizewire_contracts.intents import Intent as SignedIntent
 from prizewire_contracts.trust import NotTrusted, TrustStore
-from prizewire_signer.domain.commands import Approval, Item, SigningRequest
-from prizewire_signer.domain.errors import Code
+from prizewire_signer.domain.commands import Approval, CloseRequest, Item, SigningRequest, SlotClosing
 from prizewire_signer.domain.model import Destination, Intent, Slot
-from prizewire_signer.handlers.slots import names_itself
+from prizewire_signer.domain.states import SlotState, WorkState
+from prizewire_signer.errors import Code, MismatchedClosing
 from prizewire_signer.ports import Work
 
 _FAULTS = {
@@ -155,3 +160,64 @@ def _moment(seconds: int) -> datetime | None:
         return datetime.fromtimestamp(seconds, tz=UTC)
     except (OverflowError, ValueError, OSError):
         return None
+
+
+def work_of(event: SigningRequestedEvent, *, now: datetime) -> Work:
+    """The work row of a request: kept in canonical bytes until a worker reads it."""
+    return Work(
+        work_id=0,
+        event_id=event.id,
+        subject=event.subject,
+        payload=canonical_bytes(event.data.model_dump(mode="json")),
+        event_time=event.time,
+        received_at=now,
+        state=WorkState.QUEUED,
+        tx_hash=None,
+    )
+
+
+def slot_closing_of(event: SlotClosedEvent, *, network: str) -> SlotClosing:
+    """The domain's command.
+
+    Raises:
+        MismatchedClosing: the slot's id does not follow from its fields or is not the event's subject.
+    """
+    data = event.data
+    slot = Slot(
+        slot_id=data.slot.slot_id,
+        chain=data.slot.chain,
+        account=data.slot.account,
+        sequence=int(data.slot.sequence),
+    )
+    if not names_itself(slot, sequence=data.slot.sequence, network=network) or event.subject != str(
+        slot.slot_id
+    ):
+        raise MismatchedClosing(f"slot {slot.slot_id} is not the one that its fields name")
+    return SlotClosing(
+        slot=slot,
+        state=SlotState(data.result),
+        consumed_by=None if data.consumed_by_hash is None else bytes.fromhex(data.consumed_by_hash),
+        ledger=data.ledger,
+        event_id=event.id,
+        correlation_id=event.correlationid,
+    )
+
+
+def close_request_of(event: CloseRequestedEvent) -> CloseRequest:
+    """The domain's command.
+
+    Raises:
+        MismatchedClosing: the event's subject is another payout.
+    """
+    if event.subject != str(event.data.payout_id):
+        raise MismatchedClosing(f"payout {event.data.payout_id} is not the event's subject")
+    return CloseRequest(payout_id=event.data.payout_id, event_id=event.id, correlation_id=event.correlationid)
+
+
+def names_itself(slot: Slot, *, sequence: str, network: str) -> bool:
+    """Whether the id follows from chain, network, account and sequence, and ``sequence`` is the number's own text.
+
+    Sequence numbers are signed 64-bit integers (Stellar protocol, ``SequenceNumber``).
+    """
+    derived = slot_id(chain=slot.chain, network=network, account=slot.account, sequence=slot.sequence)
+    return derived == slot.slot_id and str(slot.sequence) == sequence and slot.sequence < 2**63

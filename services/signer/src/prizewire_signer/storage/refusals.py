@@ -27,7 +27,7 @@ class SqlRefusals:
     outbox: Outbox
     audit: Audit
 
-    async def tell(self, *, now: datetime) -> int:
+    async def publish(self, *, now: datetime) -> int:
         """Publish the sums and record what is new, if a kind is new or has grown for long enough; how many kinds."""
         await self.tx.execute(_LOCK)
         found = (await self.tx.execute(_FOUND)).all()

@@ -1,1 +1,0 @@
-"""Where work comes in: batches from Kafka, and the jobs that sign and check."""

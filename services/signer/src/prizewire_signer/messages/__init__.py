@@ -1,0 +1,1 @@
+"""Contract events to commands, and answers to contract events."""
