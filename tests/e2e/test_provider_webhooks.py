@@ -34,7 +34,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
             ask(full_stack, "payouts", f"SELECT state FROM payouts WHERE payout_id IN ({mine})")
             == ["paid"] * 3
         ),
-        deadline_s=90,
+        deadline_s=120,
     )
     keys = ask(full_stack, "payouts", f"SELECT provider_key FROM attempts WHERE payout_id IN ({mine})")
     assert len(keys) == 3
@@ -47,7 +47,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
             f"SELECT rail || ':' || event_type FROM provider_events WHERE provider_key IN ({listed})",
         )
 
-    eventually_sync(lambda: told() == ["fake:payment.paid"] * 3, deadline_s=60)
+    eventually_sync(lambda: told() == ["fake:payment.paid"] * 3, deadline_s=120)
     events = ask(
         full_stack,
         "webhooks",
@@ -59,7 +59,7 @@ def test_a_lost_answer_is_made_good_by_a_webhook(full_stack: Stack) -> None:
     taken_in = (
         f"SELECT event_id FROM inbox WHERE consumer = 'payouts.provider-webhooks' AND event_id IN ({ids})"
     )
-    eventually_sync(lambda: len(ask(full_stack, "payouts", taken_in)) == 3, deadline_s=60)
+    eventually_sync(lambda: len(ask(full_stack, "payouts", taken_in)) == 3, deadline_s=120)
     assert crowd.breaches() == []
 
 

@@ -107,7 +107,7 @@ def test_every_prize_is_paid_once_whatever_is_killed(full_stack: Stack) -> None:
         sheet = scene.balance_sheet()
         return cents(sheet["paid"]) == sum(one.cents for one in paid)
 
-    eventually_sync(booked, deadline_s=60)
+    eventually_sync(booked, deadline_s=120)
     sheet = scene.balance_sheet()
     assert cents(sheet["payout_pending"]) == cents(sheet["reserved"]) == cents(sheet["wallets"]) == 0
     assert cents(sheet["funded"]) == cents(sheet["available"]) + cents(sheet["paid"])
