@@ -259,9 +259,9 @@ def test_everything_in_fees_leaves_no_lines() -> None:
 
 @pytest.mark.parametrize("unclaimed", list(Unclaimed))
 @pytest.mark.parametrize("tied", [1, 7, 100_000], ids=["nobody tied", "sevens tied", "everybody tied"])
-def test_a_hundred_thousand_players_are_paid_exactly(tied: int, unclaimed: Unclaimed) -> None:
-    """As many paid places as a rule may have, alone, in ties, or all on one place."""
-    count = 100_000
+@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.large)])
+def test_many_players_are_paid_exactly(tied: int, count: int, unclaimed: Unclaimed) -> None:
+    """Thousands of paid places, or as many as a rule may have: alone, in ties, or all on one place."""
     rule = make_rule(
         template=None,
         gross=10**12 + 7,
