@@ -59,7 +59,8 @@ def _group(item: pytest.Item) -> str | None:
     return str(item.path.relative_to(ROOT)) if shares or quick else None
 
 
-@pytest.hookimpl(trylast=True)
+# Before pytest-xdist, which reads the groups in a hook of its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the large tests to those who ask for them, put quick tests first, and group what shares a fixture."""
     if LARGE not in config.option.markexpr:

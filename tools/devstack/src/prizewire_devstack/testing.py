@@ -24,7 +24,7 @@ from prizewire_devstack.database_factory import DatabaseFactory
 from prizewire_devstack.proxies import spare_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from prizewire_devstack.components.kafka import KafkaServer
     from prizewire_devstack.components.keys import Keyring
@@ -54,13 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{mark}: {meaning}")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the parts that its fixtures start."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Mark each test by the parts that its fixtures start, before any other hook looks at the marks."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture][0])
+    yield
 
 
 def files_in_memory() -> Path | None:
