@@ -24,7 +24,7 @@ GENESIS = "0" * 64
 
 
 def link_hash(record: Mapping[str, Any]) -> str:
-    """Hex SHA-256 of a record's canonical JSON without its own ``hash``; ``record`` as it stands on the topic."""
+    """Hex SHA-256 of a record's canonical JSON without its own ``hash``; ``record`` as it is published."""
     return canonical_hash({name: value for name, value in record.items() if name != "hash"}).hex()
 
 

@@ -150,7 +150,7 @@ class FileKeys:
         except OSError as error:
             raise TokenKeysMalformed(f"it cannot be read: {error.strerror}") from None
         except (ValueError, RecursionError):
-            raise TokenKeysMalformed("it is no JSON") from None
+            raise TokenKeysMalformed("it is not JSON") from None
 
     def _reread(self) -> None:
         try:

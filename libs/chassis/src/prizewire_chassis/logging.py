@@ -1,6 +1,6 @@
 """JSON lines on standard error, each with the service and, inside a unit of work, its correlation id.
 
-Repeated lines of libraries are summed (``repeats``): a line with ``repeated`` stands for so many more of its kind.
+Repeated lines of libraries are summed (``repeats``): a line with ``repeated`` represents so many more of its kind.
 """
 
 import logging

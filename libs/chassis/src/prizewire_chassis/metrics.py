@@ -32,9 +32,9 @@ REWOUND = Counter(
 )
 OFFSETS_WRONG = Counter(
     "prizewire_consumer_offsets_wrong_total",
-    "Partitions whose stored offset was not of the topic's log, by reason: past_end (behind the log's end), other_message "
-    "(the log holds another message before it), no_hash (the message before it is not known), deleted (messages behind it "
-    "were deleted before they were taken in). They are read from the beginning.",
+    "Partitions whose stored offset does not fit the topic's log, by reason: past_end (after the log's end), other_message "
+    "(the log has another message before it), no_hash (the message before it is not known), deleted (messages after it "
+    "were deleted before they were processed). They are read from the beginning.",
     ["consumer", "reason"],
 )
 STUCK = Gauge("prizewire_stuck_events", "Dead and parked events that wait for a person.", ["state"])

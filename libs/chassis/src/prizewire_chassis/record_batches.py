@@ -2,8 +2,8 @@
 
 aiokafka unpacks a batch to whatever size its sender chose, and raises out of ``getmany`` what it cannot read. So one small
 message could take all memory, or stop a consumer on all its partitions; what the same call had already taken from other
-partitions was lost. ``Batches`` stands for aiokafka's ``MemoryRecords``: it bounds what a batch unpacks to, and puts one
-``Unreadable`` in the place of what cannot be read. See docs/decisions/0030-a-record-batch-is-read-within-bounds.md.
+partitions was lost. ``Batches`` replaces aiokafka's ``MemoryRecords``: it limits the unpacked size of a batch, and returns one
+``Unreadable`` for the part that cannot be read. See docs/decisions/0030-a-record-batch-is-read-within-bounds.md.
 """
 
 import struct
@@ -213,8 +213,8 @@ class Batches:
     """What one fetch brought of one partition.
 
     It ends early once its batches have unpacked to ``UNPACKED_BYTES_MAX``; aiokafka then fetches the rest again. A batch
-    whose checksum is wrong is fetched once more, since it may have suffered on the way: if it comes with the same bytes,
-    the broker holds it so, and it is unreadable.
+    with a wrong checksum is fetched once more, since the error may be one of the network. If it has the same bytes again, it
+    is stored like that at the broker, and is unreadable.
     """
 
     _doubted: ClassVar[deque[tuple[int, int, int]]] = deque(maxlen=64)

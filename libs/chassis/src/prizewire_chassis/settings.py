@@ -29,7 +29,8 @@ class NotMigrated(Exception):
 class ServiceSettings(BaseSettings):
     """Common settings; a field's name in capitals is its environment variable. Secrets have no default.
 
-    A secret ``NAME`` may come by a file of mode 0600 that ``NAME_FILE`` names; a key comes by its file only.
+    A secret ``NAME`` may be read
+    from a file of mode 0600 that ``NAME_FILE`` names. A key must be read from a file.
     """
 
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
@@ -74,7 +75,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def secrets(cls) -> dict[str, bool]:
-        """The names of fields that are secrets, each with whether it comes by its file only."""
+        """The names of the secret fields, each with whether it must be given by a file."""
         return {
             name: info.json_schema_extra == BY_FILE_ONLY
             for name, info in cls.model_fields.items()

@@ -130,7 +130,7 @@ def token_reader() -> TokenReader:
 def make_token(
     *, subject: str, roles: Iterable[str], issuer: str = "prizewire-dev", audience: str = "prizewire"
 ) -> str:
-    """An access token that is good for an hour."""
+    """An access token that is valid for an hour."""
     now = datetime.now(UTC)
     claims = {
         "sub": subject,

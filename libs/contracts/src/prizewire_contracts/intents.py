@@ -19,7 +19,7 @@ COMMITMENT_TAG = b"prizewire:method:v1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedDestination:
-    """One way in which an intent lets its money go.
+    """One destination that an intent allows.
 
     ``rail`` is a rail type. On-chain rails name the address in clear in ``destination``; the others carry
     ``commitment`` (hex, 64 characters) to details that only payouts knows. ``memo`` is the memo text that must

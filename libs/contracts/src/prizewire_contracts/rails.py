@@ -1,6 +1,6 @@
-"""What a payout rail is to the rest of Prizewire: its types, and the interface that a provider fills.
+"""The types of payout rails, and the interface that a provider implements.
 
-Free of any framework, so that handlers may speak in these terms. A rail's package implements
+It uses no framework, so that handlers may import it. A rail's package implements
 ``RewardPayoutProvider`` (loaded by payouts) and, where its vendor sends webhooks, ``WebhookVerifier`` (loaded by
 webhooks); both are found by the entry point groups below.
 """

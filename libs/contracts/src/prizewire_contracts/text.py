@@ -37,9 +37,7 @@ T = TypeVar("T")
 
 
 def normalized(value: str) -> str:
-    """The text in Unicode normalization form C without outer white space. A text that is longer than any field takes
-    comes back as it is.
-    """
+    """The text in Unicode normalization form C without outer white space. A text that is too long for every field is returned unchanged."""
     if len(value) > _LONGEST:
         return value
     return value.strip() if value.isascii() else unicodedata.normalize("NFC", value).strip()
@@ -150,4 +148,4 @@ Label = Annotated[
 ]
 """A line for people in an HTTP body that may be empty."""
 Memo = Annotated[str, StringConstraints(min_length=1, max_length=_MEMO_LENGTH_MAX, pattern=PRINTABLE)]
-"""Text that must stand on a payment. It is compared byte for byte, so it is never changed."""
+"""Memo text of a payment. It is compared byte for byte, so it is never changed."""

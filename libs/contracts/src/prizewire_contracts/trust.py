@@ -88,8 +88,7 @@ class TrustStore:
         """Read ``trust.json``.
 
         Raises:
-            ValueError: a field is missing or malformed, a time has no offset, a use is unknown, or a key id stands
-                twice.
+            ValueError: a field is missing or malformed, a time has no offset, a use is unknown, or a key id is used twice.
         """
         try:
             return cls(_trusted_key(entry) for entry in json.loads(text)["keys"])
@@ -109,8 +108,8 @@ class TrustStore:
     ) -> None:
         """Check that ``service`` signed ``message`` for ``use`` with a key that was valid at ``at``.
 
-        ``at`` is the signed thing's own time, so that history stays readable after a rotation; a compromised key
-        is taken out of the file, which counts at once.
+        ``at`` is the time of the signed thing, so that old events remain valid after a rotation. A compromised key is removed from
+        the file, which takes effect at once.
 
         Raises:
             NotTrusted: with its stable code.

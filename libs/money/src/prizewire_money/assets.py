@@ -74,7 +74,7 @@ class AssetRegistry(Mapping[str, Asset]):
         """
         for code, asset in assets.items():
             if code != asset.code:
-                raise InvalidAsset(f"asset {asset.code} stands under the name {code!r}")
+                raise InvalidAsset(f"asset {asset.code} is listed under the name {code!r}")
         self._assets: dict[str, Asset] = dict(sorted(assets.items()))
 
     @classmethod

@@ -108,8 +108,7 @@ class RailClient:
         """Send one request. It is never repeated here.
 
         Raises:
-            RailFault: no connection, time-out, connection lost, 429, 3xx, 5xx, or an answer that is no JSON
-                object.
+            RailFault: no connection, time-out, connection lost, 429, 3xx, 5xx, or an answer that is not a JSON object.
         """
         try:
             response = await self._client.request(
@@ -151,10 +150,12 @@ def _read(response: httpx.Response) -> RailAnswer:
         parsed = json.loads(response.content, parse_float=str, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise RailFault(
-            code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is no JSON"
+            code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is not JSON"
         ) from None
     if not isinstance(parsed, dict):
-        raise RailFault(code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is no JSON object")
+        raise RailFault(
+            code=PayoutCode.OUTCOME_UNKNOWN, sent=True, what="an answer that is not a JSON object"
+        )
     return RailAnswer(status, parsed)
 
 

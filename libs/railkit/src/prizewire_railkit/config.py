@@ -89,11 +89,11 @@ class Options:
         return Path(self.text(name))
 
     def secret(self, name: str) -> Secret:
-        """A secret by reference: ``{file: PATH}`` with mode 0600. It stands neither in the configuration nor in the
-        environment, which every child process and crash report has.
+        """A secret by reference: ``{file: PATH}`` with mode 0600. It is neither in the configuration nor in the
+        environment, which child processes and crash reports can read.
 
         Raises:
-            RailMisconfigured: it is missing, stands in clear, or its file cannot be read, is empty or is readable by others.
+            RailMisconfigured: it is missing, is given as text, or its file cannot be read, is empty or is readable by others.
         """
         value = self._take(name, None)
         if not isinstance(value, dict) or set(value) != {"file"}:

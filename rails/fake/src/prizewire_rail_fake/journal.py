@@ -1,7 +1,7 @@
 """The stand-in's journal: the payment of each key, and every payment that was made.
 
-A SQLite file where one is named, so that the book survives the death of the service and can be read from outside;
-memory else. ``effects`` is only ever added to: a payment made twice would stand there twice.
+It is a SQLite file where one is named, so that it survives a crash of the service and can be read by tests; else it is in
+memory. ``effects`` is append-only: a payment made twice has two rows.
 """
 
 import sqlite3

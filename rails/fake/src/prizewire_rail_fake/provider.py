@@ -51,7 +51,7 @@ class Scenario(StrEnum):
 def build(context: RailContext) -> "FakeProvider":
     """The rail of one entry of the configuration.
 
-    Options: ``journal`` (file of the book; memory if absent), ``scenario`` (``success``), ``assets`` (all that may
+    Options: ``journal`` (file of the journal; memory if absent), ``scenario`` (``success``), ``assets`` (all that may
     be paid out), ``latency_ms`` (0), ``pending_looks`` (2), ``concurrency`` (8), ``outage_file`` (while this file
     exists the rail cannot be reached), ``webhook_url`` and ``webhook_secret`` (where the stand-in sends its webhooks, and
     what it signs them with; none are sent if both are absent).

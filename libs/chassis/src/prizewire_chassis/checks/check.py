@@ -1,4 +1,4 @@
-"""An invariant of a service as a question to its database."""
+"""An invariant of a service, checked by a query of its database."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An invariant: ``run`` answers its breaches as sentences, none when it holds. ``count`` answers how many things it
-    is about, where that is known.
+    """An invariant. ``run`` returns its breaches as sentences, and an empty list where it holds. ``count`` returns how
+    many things it is about, where that is known.
     """
 
     name: str

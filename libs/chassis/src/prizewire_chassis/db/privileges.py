@@ -1,7 +1,7 @@
-"""What the role that a service runs under may do in its database: a table, kept as data, that every ``migrate`` applies.
+"""The rights of a service's role in its database: a table of data that every ``migrate`` applies.
 
-A service's own tables stand in ``migrations/privileges.yaml``, the chassis' here. Nothing that is not in the table is
-granted: whatever a former migration, or the database's default privileges, gave is taken away first.
+The rights on a service's own tables are in ``migrations/privileges.yaml``, those on the chassis' tables here. Nothing else
+is granted: rights from former migrations or from the database's default privileges are revoked first.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What controllers stand on: reading in a transaction, and actions that are done once and audited."""
+"""The context of controllers: reads in a transaction, and actions that are done once and audited."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

@@ -112,7 +112,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(word: str) -> NoReturn:
-    msg = f"{word} is no JSON number"
+    msg = f"{word} is not a JSON number"
     raise ValueError(msg)
 
 
@@ -132,9 +132,9 @@ def _fraction(digits: str) -> float:
 
 
 class Intake:
-    """The middleware that looks at path, query and headers, and bounds the time of a body.
+    """The middleware that checks path, query and headers, and limits the time of a body.
 
-    ``body_s``: seconds from the first question for the body until all of it must be there; None for no bound.
+    ``body_s``: seconds from the first read of the body until all of it must have arrived; None for no limit.
     """
 
     def __init__(self, app: ASGIApp, *, body_s: float | None = None) -> None:
@@ -160,7 +160,7 @@ class Intake:
         names = [name for name, _ in scope["headers"]]
         for name in _SINGLE_HEADERS:
             if names.count(name) > 1:
-                detail = f"the header {name.decode()} stands more than once"
+                detail = f"the header {name.decode()} is given more than once"
                 raise Problem(status=400, code="header_repeated", detail=detail)
         if not _is_plain(scope["path"]):
             raise _character("path")
@@ -201,10 +201,10 @@ class Intake:
                 detail = f"this route has no query parameter {shown!r}; it has: {listed}"
                 raise Problem(status=400, code="parameter_unknown", detail=detail)
             if name in seen:
-                detail = f"the query parameter {name} stands more than once"
+                detail = f"the query parameter {name} is given more than once"
                 raise Problem(status=400, code="parameter_repeated", detail=detail)
             if value.lower() == "null" and not known[name]:
-                detail = f"{name}: {value!r} is no value; leave the parameter out"
+                detail = f"{name}: {value!r} is not a value; leave the parameter out"
                 raise Problem(status=400, code="invalid_request", detail=detail)
             seen.add(name)
 

@@ -64,8 +64,8 @@ class _LimitedProtocol(H11Protocol):
             self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, as problem details."""
-        self._refuse(400, "malformed_request", f"this is no HTTP request that can be read: {msg}")
+        """Refuse a request that is not HTTP, with problem details."""
+        self._refuse(400, "malformed_request", f"this is not an HTTP request that can be read: {msg}")
 
     def _watch(self) -> None:
         """Start, keep or end the timer, by what the client still has to send."""

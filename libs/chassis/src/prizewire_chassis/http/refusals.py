@@ -60,7 +60,7 @@ _GENERAL: Final = (
         status=400,
         code="header_repeated",
         when="always",
-        detail="the header idempotency-key stands more than once",
+        detail="the header idempotency-key is given more than once",
     ),
     _General(
         status=400,
@@ -72,7 +72,7 @@ _GENERAL: Final = (
         status=400,
         code="parameter_repeated",
         when="query",
-        detail="the query parameter limit stands more than once",
+        detail="the query parameter limit is given more than once",
     ),
     _General(
         status=400,

@@ -31,7 +31,7 @@ async def wait_for_database(ask: Callable[[], Awaitable[None]], *, setting: str)
     """Call ``ask`` until the database answers. ``setting`` is the variable that names the database.
 
     Raises:
-        ConfigurationError: the server answers and refuses for good: a wrong password, a database that does not exist;
+        ConfigurationError: the server refuses permanently: a wrong password, a database that does not exist;
             or what ``ask`` raises.
     """
     tries = 0

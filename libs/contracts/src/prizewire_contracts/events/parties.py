@@ -1,4 +1,4 @@
-"""A party of money as it travels. What the roles mean stands in ``prizewire_contracts.parties``."""
+"""A party of money in an event. ``prizewire_contracts.parties`` explains the roles."""
 
 from prizewire_contracts.envelope import Data
 from prizewire_contracts.parties import PartyRole

@@ -139,8 +139,8 @@ class CloseRefused(Data):
 
 
 class RefusedMessages(Data):
-    """How many messages lie with the signer that it did not apply, of one ``state`` and ``reason`` (stable codes), and
-    when the first and the newest came. ``place`` and ``detail`` are those of the newest; the first is topic, partition
+    """How many messages the signer has not applied, of one ``state`` and ``reason`` (stable codes), and when the first and
+    the newest arrived. ``place`` and ``detail`` are those of the newest; the first is topic, partition
     and offset, the second a sentence.
     """
 
@@ -154,8 +154,8 @@ class RefusedMessages(Data):
 
 
 class MessagesRefused(Data):
-    """What came to the signer and was not applied: all that lies there now, by kind. The signer serves no HTTP, so it
-    says this when a kind appears, and at intervals while one grows.
+    """The messages that the signer has not applied, by kind. The signer serves no HTTP, so it publishes this when a kind
+    appears, and at intervals while the number of a kind grows.
     """
 
     kinds: Annotated[list[RefusedMessages], Field(max_length=200)]
