@@ -7,10 +7,9 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import TOPIC, held
-from prizewire_chassis.checks import checks_job, service_checks
+from prizewire_chassis.checks import Check, checks_job, rows_of, service_checks
 from prizewire_chassis.checks.service_checks import outbox_check
 from prizewire_chassis.db import Database
-from prizewire_chassis.http import Check, rows_of
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 
 

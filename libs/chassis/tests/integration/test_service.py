@@ -15,7 +15,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from prizewire_chassis.auth import Role, require
-from prizewire_chassis.http import Check, LineageEntry
+from prizewire_chassis.checks import Check
+from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Built, open_runtime, serve

@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from libs.chassis.tests.integration.inbox_rig import effects, held, returned, signed_unreadable
 from prizewire_chassis.audit import Audit
+from prizewire_chassis.checks import Check
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import Check, build_app, encode_cursor
+from prizewire_chassis.http import build_app, encode_cursor
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
 from prizewire_chassis.testing import make_token, records, token_reader

@@ -10,7 +10,7 @@ from litestar import Controller
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
-from prizewire_chassis.http.parts import Lineage, LineageEntry
+from prizewire_chassis.http import Lineage, LineageEntry
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime

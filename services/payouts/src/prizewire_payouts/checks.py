@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import Check, rows_of
+from prizewire_chassis.checks import Check, rows_of
 from prizewire_money import Amount, Asset
 from prizewire_payouts.payouts.adapters import read_intent
 from prizewire_payouts.payouts.domain.invariants import Invariant

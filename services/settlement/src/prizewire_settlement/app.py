@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
 from prizewire_chassis.auth import ApiTokens
-from prizewire_chassis.http import Check, rows_of
+from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
 from prizewire_settlement.competitions.http.competitions import CompetitionContext

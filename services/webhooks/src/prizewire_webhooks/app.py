@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http import Check, rows_of
+from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime, main
 from prizewire_webhooks.inbound.adapters import RailsFileMalformed, RailVerifier, load_rails

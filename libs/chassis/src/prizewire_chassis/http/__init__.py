@@ -5,8 +5,8 @@ from prizewire_chassis.http.app import build_app
 from prizewire_chassis.http.context import Action, HttpContext, OptionalKey, RequiredKey
 from prizewire_chassis.http.cursors import BY_TIME_AND_ID, CursorKey, cursor_key
 from prizewire_chassis.http.error_statuses import ErrorStatuses
+from prizewire_chassis.http.lineage import Lineage, LineageEntry
 from prizewire_chassis.http.paging import decode_cursor, encode_cursor, page_limit
-from prizewire_chassis.http.parts import Lineage, LineageEntry
 from prizewire_chassis.problems import Problem
 
 __all__ = [

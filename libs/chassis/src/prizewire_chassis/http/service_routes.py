@@ -16,8 +16,8 @@ from prizewire_chassis.db import Database
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.document import openapi_document
+from prizewire_chassis.http.lineage import Lineage
 from prizewire_chassis.http.paging import page_limit
-from prizewire_chassis.http.parts import Lineage
 from prizewire_chassis.http.service_answers import (
     CheckAnswer,
     ChecksAnswer,

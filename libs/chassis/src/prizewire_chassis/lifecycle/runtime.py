@@ -16,7 +16,7 @@ from prizewire_chassis.checks import Check
 from prizewire_chassis.clock import Clock, SystemClock
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
-from prizewire_chassis.http.parts import Lineage, LineageEntry
+from prizewire_chassis.http.lineage import Lineage, LineageEntry
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.keys import load_message_key, load_trust

@@ -10,7 +10,8 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 from stellar_sdk import StrKey
 
-from prizewire_chassis.http.parts import Check, Lineage
+from prizewire_chassis.checks import Check
+from prizewire_chassis.http import Lineage
 from prizewire_chassis.inbox import ConsumerSpec, strict
 from prizewire_chassis.jobs import Job
 from prizewire_chassis.lifecycle import Runtime

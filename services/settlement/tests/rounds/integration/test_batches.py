@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from prizewire_chassis.testing import event_bytes, heard_statements
+from prizewire_chassis.testing import event_bytes, watch_statements
 from prizewire_contracts.events.settlements import RoundSettledEvent
 from prizewire_contracts.ids import match_correlation_id
 from prizewire_contracts.topics import MATCHES
@@ -371,7 +371,7 @@ async def test_a_batch_costs_a_fixed_number_of_statements(service: Service) -> N
     numbers = []
     for size in (3, 300):
         counted.clear()
-        with heard_statements(service.db, counted.append):
+        with watch_statements(service.db, counted.append):
             await service.take(*(match_event("completed", f"{size}-{n}") for n in range(size)))
         numbers.append(len(counted))
     assert numbers == [5, 5], counted

@@ -8,7 +8,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from structlog.testing import capture_logs
 
-from prizewire_chassis.testing import heard_statements
+from prizewire_chassis.testing import watch_statements
 from services.settlement.tests.fakes import OTHER_KEY, SOURCE
 from services.settlement.tests.service import Opener, Service, match_event, results
 
@@ -42,7 +42,7 @@ def failing_at(service: Service, number: int) -> Iterator[Callable[[], int]]:
         if seen >= number:
             raise Injected(f"statement {seen}")
 
-    with heard_statements(service.db, fail):
+    with watch_statements(service.db, fail):
         yield lambda: seen
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.event import listen, remove
 from structlog.testing import capture_logs
 
-from prizewire_chassis.testing import heard_statements
+from prizewire_chassis.testing import watch_statements
 from prizewire_contracts.canonical import canonical_hash
 from prizewire_contracts.decode import MESSAGE_BYTES_MAX
 from prizewire_settlement.metrics import RESULTS_INCOMPLETE, RESULTS_INCOMPLETE_AGE
@@ -89,7 +89,7 @@ async def test_a_large_round_settles_and_is_corrected(open_service: Opener, plac
 async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) -> None:
     """While parts are missing, what has come before is not read: each part costs the same, however many there are."""
     read: list[str] = []
-    with heard_statements(service.db, read.append):
+    with watch_statements(service.db, read.append):
         for number in range(1, 5):
             data = {"results": results(f"p{number}"), "part": number, "parts": 5}
             await service.take(match_event("completed", data=data))

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from prizewire_chassis.clock import ManualClock
 from prizewire_chassis.outbox import Outbox
-from prizewire_chassis.testing import event_bytes, heard_statements, make_key, records
+from prizewire_chassis.testing import event_bytes, make_key, records, watch_statements
 from prizewire_contracts.events.payouts import PayoutSubmitted, PayoutSubmittedEvent
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.waiting import eventually
@@ -102,7 +102,7 @@ async def test_a_batch_costs_a_fixed_number_of_statements(world: World):
     for size in (2, 200):
         events = [paid_event(correlation_id=f"c-{size}-{number % 7}") for number in range(size)]
         statements: list[str] = []
-        with heard_statements(world.db, statements.append):
+        with watch_statements(world.db, statements.append):
             await world.publish(*events)
         counts.append(len(statements))
     assert counts[0] == counts[1] > 3

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import LineageEntry
+from prizewire_chassis.http import LineageEntry
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, AttemptState
 
@@ -30,7 +30,7 @@ _ATTEMPTS = text(
 
 
 class PayoutLineage:
-    """A `prizewire_chassis.http.parts.Lineage` over the tables of the lifecycle."""
+    """A `prizewire_chassis.http.Lineage` over the tables of the lifecycle."""
 
     def __init__(self, *, assets: AssetRegistry) -> None:
         self._assets = assets

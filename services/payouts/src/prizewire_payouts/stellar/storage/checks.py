@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import Check, rows_of
+from prizewire_chassis.checks import Check, rows_of
 from prizewire_payouts.stellar.adapters.transactions import read_contents
 from prizewire_payouts.stellar.domain.amounts import STELLAR_DECIMALS
 from prizewire_payouts.stellar.domain.model import TxContents

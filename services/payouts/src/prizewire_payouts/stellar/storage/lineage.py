@@ -5,7 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.http.parts import LineageEntry
+from prizewire_chassis.http import LineageEntry
 from prizewire_payouts.stellar.domain.states import AttemptState
 
 SERVICE = "payouts"

@@ -7,9 +7,6 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.checks import Check as Check  # noqa: PLC0414 - services import it from here
-from prizewire_chassis.checks import rows_of as rows_of  # noqa: PLC0414 - services import it from here
-
 
 @dataclass(frozen=True, slots=True)
 class LineageEntry:
