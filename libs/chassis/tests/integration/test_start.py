@@ -181,7 +181,7 @@ async def test_a_signal_ends_the_waiting(place: Place, number: signal.Signals) -
         (lambda url: url.replace("://settlement", "://nobody"), "password authentication failed"),
         (lambda url: re.sub(":[^:@]+@", ":hush@", url), "password authentication failed"),
         (lambda url: url.rsplit("/", 1)[0] + "/nowhere", 'database "nowhere" does not exist'),
-        (lambda _: "hush", "no URL of the form"),
+        (lambda _: "hush", "not a URL of the form"),
     ],
     ids=["role", "password", "database", "url"],
 )
