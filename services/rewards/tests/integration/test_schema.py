@@ -1,4 +1,4 @@
-"""The migrated database against the domain and the tables that queries see."""
+"""The migrated database against the domain."""
 
 import asyncio
 from pathlib import Path
@@ -6,15 +6,12 @@ from typing import Any
 
 import pytest
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.tables import metadata
 from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
 from prizewire_rewards.domain.disownments import DISOWNMENT_EDGES, DISOWNMENT_START
 from prizewire_rewards.domain.entries import ENTRY_EDGES, ENTRY_START
@@ -31,18 +28,6 @@ from prizewire_rewards.domain.states import (
 from services.rewards.tests.rig import Rig
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
-# What migrations make for triggers alone, and Alembic's own.
-ONLY_IN_THE_DATABASE = {
-    "alembic_version",
-    "campaigns_state_edges",
-    "claims_state_edges",
-    "entries_state_edges",
-    "fee_withdrawals_state_edges",
-    "payouts_state_edges",
-    "rewards_state_edges",
-    "round_disownments_state_edges",
-    "rounds_state_edges",
-}
 
 
 async def test_the_database_holds_the_domains_transitions(rig: Rig) -> None:
@@ -105,24 +90,3 @@ def test_references_that_were_used_twice_before_do_not_stop_the_migration(
     assert asyncio.run(ask(said.format("fee_withdrawals"))) == [(1, None), (2, None), (3, 2)]
     with pytest.raises(DBAPIError, match="append-only"):
         asyncio.run(ask("UPDATE money_in SET repeats = NULL"))
-
-
-async def test_the_migration_makes_the_tables_that_queries_see(rig: Rig) -> None:
-    """Columns, types, keys and indexes of the tables are those in the database."""
-    engine = create_async_engine(rig.urls.migration.replace("postgresql://", "postgresql+asyncpg://"))
-
-    def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_type": True,
-                "include_object": lambda _, name, kind, *__: (
-                    not (kind == "table" and name in ONLY_IN_THE_DATABASE)
-                ),
-            },
-        )
-        return list(compare_metadata(context, metadata))
-
-    async with engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await engine.dispose()

@@ -202,6 +202,11 @@ class Reward(NamedTuple):
         return self.line.amount - self.short if self.state in BOOKED_REWARDS else 0
 
     @property
+    def next_payout_ordinal(self) -> int:
+        """The number of its next direct payout."""
+        return 1 if self.payout_id is None else self.payout_ordinal + 1
+
+    @property
     def missing(self) -> int:
         """What it still has to get: nothing once it was taken away, expired or was rejected."""
         if self.line.line < 0 or self.state in GONE_REWARDS:

@@ -15,7 +15,7 @@ from prizewire_money import Amount
 from prizewire_rewards.domain.booking import Credit, requested_move
 from prizewire_rewards.domain.funding import Destination, FundingAccount
 from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.domain.model import Method, Payout, Reward
+from prizewire_rewards.domain.model import Method, Payout
 from prizewire_rewards.domain.parties import NOBODY, Behind
 from prizewire_rewards.domain.states import PayoutState
 from prizewire_rewards.handlers.journal import Journal
@@ -27,10 +27,12 @@ NO_PAYOUT_METHOD = "no_payout_method"
 
 @dataclass(frozen=True, slots=True)
 class DirectPrize:
-    """A prize, or what came to it later, that is to be paid out at once."""
+    """A prize, or what came to it later, that is to be paid out at once. ``ordinal`` numbers the payouts of one prize."""
 
     campaign: UUID
-    reward: Reward
+    round_id: UUID
+    reward_id: UUID
+    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
         ]
     )
     if not debts and not methods:
-        missing = frozenset(entry.direct.reward.id for entry in credited if entry.direct is not None)
+        missing = frozenset(entry.direct.reward_id for entry in credited if entry.direct is not None)
         return FollowUp({}, missing, 0)
     journal = Journal()
     netting = Netting(debts)
@@ -83,29 +85,28 @@ async def follow_up(credited: Sequence[Credited], *, work: Work, tools: Tools, n
         left = entry.credit.amount - taken
         netted += bool(taken)
         if entry.direct is not None and left:
-            reward = entry.direct.reward
-            method = methods.get(entry.credit.account.owner)
+            prize = entry.direct
+            player = entry.credit.account.owner
+            method = methods.get(player)
             if method is None:
-                missing_ids.add(reward.id)
+                missing_ids.add(prize.reward_id)
             else:
                 payout = make_payout(
                     payout_id=ids.payout_id_for_round(
-                        round_id=reward.round_id,
-                        player=reward.line.player,
-                        ordinal=1 if reward.payout_id is None else reward.payout_ordinal + 1,
+                        round_id=prize.round_id, player=player, ordinal=prize.ordinal
                     ),
                     method=method,
                     asset=entry.credit.account.asset,
                     amount=left,
                     correlation_id=entry.correlation_id,
                     filed_by="rewards:direct",
-                    campaign=entry.direct.campaign,
-                    round_id=reward.round_id,
+                    campaign=prize.campaign,
+                    round_id=prize.round_id,
                     behind=entry.behind,
                     tools=tools,
                     now=now,
                 )
-                payouts[reward.id] = payout
+                payouts[prize.reward_id] = payout
                 move = requested_move(payout)._replace(ordinal=entry.credit.ordinal)
                 journal.add([move], cause=entry.cause, correlation_id=entry.correlation_id)
     if journal.transfers:

@@ -9,7 +9,14 @@ must have that as well.
 from typing import Final
 
 from prizewire_chassis.assets import amount_sql
-from prizewire_rewards.adapters.tables.ledger import DOCUMENTED
+
+DOCUMENTED: Final = (
+    "debit_kind IN ('external_in', 'pool', 'treasury', 'payout_pending', 'entry_fee_escrow:winnings', "
+    "'entry_fee_escrow:topup')"
+)
+"""Predicate of the partial index of transfers that have a document. A query uses the index if it repeats the predicate word
+for word.
+"""
 
 DOCUMENT_QUESTION: Final[tuple[str, str, str]] = (
     "transfers with documents",

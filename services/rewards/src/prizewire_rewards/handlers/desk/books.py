@@ -250,7 +250,10 @@ class Books:
             for credit in credits_of([move]):
                 prize = None
                 if direct and credit.ordinal:
-                    prize = DirectPrize(settlement.campaign, rewards[by_line[credit.ordinal]])
+                    reward = rewards[by_line[credit.ordinal]]
+                    prize = DirectPrize(
+                        settlement.campaign, settlement.round_id, reward.id, reward.next_payout_ordinal
+                    )
                 who = of_fee if move.type is TransferType.ORGANIZER_FEE else behind
                 self._credited.append(Credited(credit, source, correlation_id, prize, who))
         return posted
@@ -364,7 +367,8 @@ class Books:
             for place, reward in enumerate(rewards):
                 payout = followed.payouts.get(reward.id)
                 if payout is not None:
-                    ordinal = 1 if reward.payout_id is None else reward.payout_ordinal + 1
-                    rewards[place] = reward._replace(payout_id=payout.id, payout_ordinal=ordinal, note=None)
+                    rewards[place] = reward._replace(
+                        payout_id=payout.id, payout_ordinal=reward.next_payout_ordinal, note=None
+                    )
                 elif reward.id in followed.without_method:
                     rewards[place] = reward._replace(note=NO_PAYOUT_METHOD)
