@@ -19,8 +19,8 @@ from bench.stacks import bench_stack, empty_rewards
 from prizewire_chassis.db import Database, Write
 from prizewire_contracts import ids
 from prizewire_devstack.stack import Stack
-from prizewire_rewards.adapters.storage import ledger
-from prizewire_rewards.domain.ledger import Account, Kind, Transfer, TransferType
+from prizewire_rewards.ledger.domain.accounts import Account, Kind, Transfer, TransferType
+from prizewire_rewards.ledger.storage import accounts as ledger
 
 SIDES = ("bigint", "numeric")
 AMOUNTS = {"bigint": 100_123456789, "numeric": 100_123456789123456789}

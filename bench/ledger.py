@@ -24,8 +24,8 @@ from bench.stacks import bench_stack, empty_rewards
 from prizewire_chassis.db import Database
 from prizewire_contracts import ids
 from prizewire_devstack.stack import Stack
-from prizewire_rewards.adapters.storage.ledger import SqlLedger
-from prizewire_rewards.domain.ledger import Account, Kind, Transfer, TransferType
+from prizewire_rewards.ledger.domain.accounts import Account, Kind, Transfer, TransferType
+from prizewire_rewards.ledger.storage.accounts import SqlLedger
 
 WALLETS = 20_000
 ASSET = "USDC"

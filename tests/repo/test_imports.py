@@ -64,15 +64,7 @@ def test_every_member_without_features_has_no_circle(
 
 
 def test_every_service_has_its_layers(repository: Repository, linter: configparser.ConfigParser) -> None:
-    """A service that is not cut by feature yet is in the contract of rooms. Each other one has an exhaustive contract of
-    layers, over its features or, where it has one feature, over itself.
-    """
-    layered = {
-        service.package
-        for service in repository.services
-        if (service.source / "entrypoints" / "__init__.py").is_file()
-    }
-    assert listed(linter, "importlinter:contract:rooms", "containers") == layered
+    """Each service has an exhaustive contract of layers, over its features or, where it has one feature, over itself."""
     without_circles = listed(linter, "importlinter:contract:acyclic", "ancestors")
     for service in repository.services:
         contract = f"importlinter:contract:{service.name}-layers"
@@ -80,11 +72,6 @@ def test_every_service_has_its_layers(repository: Repository, linter: configpars
             containers = {f"{service.package}.{name}" for name in service.features} or {service.package}
             assert listed(linter, contract, "containers") == containers
             assert linter[contract]["exhaustive"] == "True"
-
-
-def test_rooms_are_exhaustive(linter: configparser.ConfigParser) -> None:
-    """A module outside the known rooms of a service is an error."""
-    assert linter["importlinter:contract:rooms"]["exhaustive"] == "True"
 
 
 def test_every_module_of_contracts_is_pure_or_kept_out(

@@ -22,8 +22,6 @@ WIRING = frozenset({"__init__", "build"})
 """What may stand beside the layers of a feature: `build` puts a feature together that is loaded on demand."""
 SHARED = frozenset({"__init__", "errors", "routes", "lineage", "checks", "unit_of_work"})
 """What all features of a service share stands beside them."""
-LAYERED = frozenset({"rewards"})
-"""Services that are cut by layer only. A service leaves this list when it is cut by feature."""
 README_TELLS = ("owns", "consumes", "produces", "invariants", "alone")
 LINES_MAX = 450
 """Modules past about 400 lines become packages; a little air keeps the rule from being met by squeezing."""
@@ -72,9 +70,7 @@ def test_service_has_every_room(repository: Repository, name: str) -> None:
 
 def test_services_are_cut_by_feature_then_by_layer(repository: Repository) -> None:
     """A service consists of features, each of the same few layers, and of a few modules that all features share."""
-    found = {
-        service.name: misplaced(service) for service in repository.services if service.name not in LAYERED
-    }
+    found = {service.name: misplaced(service) for service in repository.services}
     assert found == {name: [] for name in found}
 
 

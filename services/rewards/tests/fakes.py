@@ -11,15 +11,13 @@ from uuid import UUID
 
 from prizewire_contracts.intents import Intent
 from prizewire_money import AssetRegistry
-from prizewire_rewards.domain.campaign_settings import CampaignSettings
-from prizewire_rewards.domain.caps import CapKey, CapLine
-from prizewire_rewards.domain.claims import Claim, ClaimState
-from prizewire_rewards.domain.disownments import Concern, Disownment, DisownmentState
-from prizewire_rewards.domain.entries import Entry, EntryRound, EntryState
-from prizewire_rewards.domain.events import Event
-from prizewire_rewards.domain.fees import FeeSource, FeeWithdrawal, WithdrawalState, source_account
-from prizewire_rewards.domain.funding import FundingAccount
-from prizewire_rewards.domain.ledger import (
+from prizewire_rewards.campaigns.domain.caps import CapKey, CapLine
+from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings
+from prizewire_rewards.claims.domain.claims import Claim, ClaimState
+from prizewire_rewards.entries.domain import Entry, EntryRound, EntryState
+from prizewire_rewards.fees.domain import FeeSource, FeeWithdrawal, WithdrawalState, source_account
+from prizewire_rewards.ledger.domain.accounts import (
     EDGE_OF,
     KINDS,
     Account,
@@ -29,27 +27,22 @@ from prizewire_rewards.domain.ledger import (
     TransferType,
     deltas,
 )
-from prizewire_rewards.domain.model import (
-    Campaign,
-    Line,
-    Method,
-    Payout,
-    Receivable,
-    RefusedRound,
-    Reward,
-    Round,
-    RoundWork,
-    Settlement,
-    Transition,
-)
-from prizewire_rewards.domain.opening import SumKey, source_of
-from prizewire_rewards.domain.parties import NOBODY, Behind, Party, campaign_source, sorted_parties
-from prizewire_rewards.domain.players import PlayerFacts
-from prizewire_rewards.domain.references import EarlierBooking
-from prizewire_rewards.domain.states import CampaignState, PayoutState, RoundState
-from prizewire_rewards.domain.topups import Reversal, Topup
-from prizewire_rewards.domain.withdrawals import AutoWithdrawal
-from prizewire_rewards.ports import StagedHead, Work
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.parties import NOBODY, Behind, Party, campaign_source, sorted_parties
+from prizewire_rewards.ledger.domain.receivables import Receivable
+from prizewire_rewards.ledger.domain.references import EarlierBooking
+from prizewire_rewards.ledger.domain.transitions import Transition
+from prizewire_rewards.payouts.domain.funding import FundingAccount
+from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
+from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
+from prizewire_rewards.players.domain.facts import PlayerFacts
+from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Round, RoundWork, Settlement
+from prizewire_rewards.prizes.domain.states import RoundState
+from prizewire_rewards.prizes.ports import StagedHead
+from prizewire_rewards.rounds.domain.disownments import Concern, Disownment, DisownmentState
+from prizewire_rewards.storage import Ports
+from prizewire_rewards.topups.domain import Reversal, Topup
+from prizewire_rewards.wallets.domain.opening import SumKey, source_of
 
 
 class BookRefused(Exception):
@@ -134,11 +127,12 @@ class MemoryStore:
     def __post_init__(self) -> None:
         self.books = PureBooks(self.assets)
 
-    def work(self) -> Work:
+    def ports(self) -> Ports:
         """The ports of one transaction."""
-        return Work(
+        campaigns = _Campaigns(self)
+        return Ports(
             ledger=_Ledger(self),
-            campaigns=_Campaigns(self),
+            campaigns=campaigns,
             rounds=_Rounds(self),
             payouts=_Payouts(self),
             methods=_Methods(self),
@@ -156,6 +150,7 @@ class MemoryStore:
             receivables=_Receivables(self),
             openings=_Openings(self),
             parties=_Parties(self),
+            pools=campaigns,
         )
 
 
@@ -571,6 +566,14 @@ class _Players(_Port):
 
 
 class _Entries(_Port):
+    async def disowned(self, rounds: Iterable[UUID]) -> frozenset[UUID]:
+        wanted = set(rounds)
+        return frozenset(
+            one.round_id
+            for one in self.store.disownments.values()
+            if one.state is DisownmentState.APPROVED and one.round_id in wanted
+        )
+
     async def lock_rounds(self, ids: Iterable[UUID]) -> dict[UUID, EntryRound]:
         return {key: self.store.entry_rounds[key] for key in ids if key in self.store.entry_rounds}
 
@@ -725,14 +728,6 @@ class _Disownments(_Port):
 
     async def stop_births(self) -> None:
         """Nothing happens at once here."""
-
-    async def disowned(self, rounds: Iterable[UUID]) -> frozenset[UUID]:
-        wanted = set(rounds)
-        return frozenset(
-            one.round_id
-            for one in self.store.disownments.values()
-            if one.state is DisownmentState.APPROVED and one.round_id in wanted
-        )
 
 
 class _Withdrawals(_Port):

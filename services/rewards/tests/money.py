@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 from prizewire_chassis.testing import event_bytes, make_key
 from prizewire_contracts import ids
 from prizewire_contracts.topics import PAYOUTS
-from prizewire_rewards.domain.entries import EntryEnd
-from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.handlers.entry_ends import close_entries
+from prizewire_rewards.entries.domain import EntryEnd
+from prizewire_rewards.entries.handlers.ending import close_entries
+from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig
 
 
@@ -78,7 +78,7 @@ async def end(rig: Rig, match: Match, how: EntryEnd) -> dict[str, int]:
     """End a round for its entries, as the consumer does with the event that ends it."""
     async with rig.db.transaction() as tx:
         reached = await close_entries(
-            {match.round_id: how}, work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now()
+            {match.round_id: how}, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now()
         )
     return {str(state): count for state, count in reached.items()}
 

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from prizewire_rewards.domain.model import Delivery
-from prizewire_rewards.handlers.claims import expire_due
-from services.rewards.tests.integration.test_claims import HOLDS_ALL, PLAIN, make
-from services.rewards.tests.integration.test_funding import payout_body
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.claims.handlers.claims import expire_due
+from services.rewards.tests.claims.integration.test_claims import HOLDS_ALL, PLAIN, make
 from services.rewards.tests.money import TopupSession, entered, opened, top_up, voided
+from services.rewards.tests.payouts.integration.test_funding import payout_body
 from services.rewards.tests.rig import Match, Rig, closed_event, closure_of
 
 
@@ -60,7 +60,7 @@ async def claims(rig: Rig) -> None:
     assert answer.is_success, answer.text
     rig.clock.advance(timedelta(hours=2))
     async with rig.db.transaction() as tx:
-        await expire_due(work=rig.works.of(tx), tools=rig.tools, now=rig.clock.now())
+        await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
 
 
 async def entries(rig: Rig) -> None:

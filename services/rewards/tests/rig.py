@@ -49,27 +49,23 @@ from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.home import repository_root
 from prizewire_money import AssetRegistry
-from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
-from prizewire_rewards.adapters.messages import OutboxMessages
-from prizewire_rewards.adapters.storage import work_of
-from prizewire_rewards.adapters.storage.ledger import account_id
-from prizewire_rewards.adapters.storage.queries import SqlQueries
 from prizewire_rewards.app import build
-from prizewire_rewards.domain.campaign_settings import NO_SETTINGS, CampaignSettings
-from prizewire_rewards.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
-from prizewire_rewards.domain.ledger import Account, Kind
-from prizewire_rewards.domain.model import Delivery, Receivable
-from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.handlers.campaigns import (
-    change_campaign,
-    create_campaign,
-    fund_campaign,
-    release_next,
-)
-from prizewire_rewards.handlers.large import work_on_next
-from prizewire_rewards.handlers.receivables import open_receivable
-from prizewire_rewards.ports import Tools
+from prizewire_rewards.campaigns.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import NO_SETTINGS, CampaignSettings
+from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.ledger.domain.receivables import Receivable
+from prizewire_rewards.ledger.handlers.receivables import open_receivable
+from prizewire_rewards.ledger.storage.accounts import account_id
+from prizewire_rewards.messages import OutboxMessages
+from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
+from prizewire_rewards.rounds.adapters import CanonicalDigest
+from prizewire_rewards.rounds.handlers.large import work_on_next
+from prizewire_rewards.rounds.handlers.queue import release_next
+from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.settings import RewardsSettings
+from prizewire_rewards.storage import Ports, ports_of
 from tests.documented import Documented
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -98,9 +94,9 @@ def heard() -> Iterator[list[MutableMapping[str, Any]]]:
             yield lines
 
 
-def make_tools() -> Tools:
+def make_tools() -> RoundTools:
     """The tools of the service with test keys."""
-    return Tools(
+    return RoundTools(
         assets=ASSETS,
         signer=MessageKeySigner(make_key("rewards")),
         closures=TrustedClosures(TRUST),
@@ -414,9 +410,6 @@ class Rig:
         self.db = Database(urls.runtime, application_name="rewards-test", pool_size=10)
         self.tools = make_tools()
         self.outbox = Outbox(service="rewards", key=make_key("rewards"), clock=self.clock)
-        self.works = Works(
-            of=lambda tx: work_of(tx, messages=OutboxMessages(tx, outbox=self.outbox, assets=ASSETS))
-        )
         self.processor = BatchProcessor(db=self.db, trust=TRUST, clock=self.clock)
         self.audit = Audit(service="rewards", outbox=self.outbox, clock=self.clock)
         self._offset = 0
@@ -501,7 +494,7 @@ class Rig:
             command = CreateCampaign(
                 id=campaign_id, name="cup", asset=asset, delivery=delivery, actor="admin", settings=settings
             )
-            await create_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
+            await create_campaign(command, ports=self.ports_of(tx), tools=self.tools, now=self.clock.now())
         if funded:
             await self.fund(campaign_id, funded)
         if active:
@@ -514,20 +507,20 @@ class Rig:
             command = FundCampaign(
                 id=uuid4(), campaign=campaign_id, amount=amount, reference=f"test {uuid4()}", actor="admin"
             )
-            await fund_campaign(command, work=self.works.of(tx), tools=self.tools, now=self.clock.now())
+            await fund_campaign(command, ports=self.ports_of(tx), tools=self.tools, now=self.clock.now())
 
     async def change(self, campaign_id: UUID, to: str) -> None:
         """Move a campaign on."""
         async with self.db.transaction() as tx:
             command = ChangeCampaign(campaign=campaign_id, to=to, actor="admin")
-            await change_campaign(command, work=self.works.of(tx), now=self.clock.now())
+            await change_campaign(command, ports=self.ports_of(tx), now=self.clock.now())
 
     async def release(self) -> int:
         """Book what waits, as the job does; answers how many rounds."""
         booked = 0
         while True:
             async with self.db.transaction() as tx:
-                done = await release_next(work=self.works.of(tx), tools=self.tools, now=self.clock.now())
+                done = await release_next(ports=self.ports_of(tx), tools=self.tools, now=self.clock.now())
             if done is None:
                 return booked
             booked += done.rounds
@@ -538,7 +531,7 @@ class Rig:
         while True:
             async with self.db.transaction() as tx:
                 done = await work_on_next(
-                    work=self.works.of(tx), tools=self.tools, now=self.clock.now(), limit=limit
+                    ports=self.ports_of(tx), tools=self.tools, now=self.clock.now(), limit=limit
                 )
             if done is None:
                 return chunks
@@ -555,7 +548,7 @@ class Rig:
                 cause=f"debt/{uuid4()}",
                 reference="test",
                 correlation_id="test",
-                work=self.works.of(tx),
+                ports=self.ports_of(tx),
                 now=self.clock.now(),
             )
 
@@ -594,6 +587,6 @@ class Rig:
                 found += [f"{check.name}: {breach}" for breach in await check.run(tx)]
         return found
 
-    def queries(self, tx: Any) -> SqlQueries:
-        """The reading side."""
-        return SqlQueries(tx, assets=list(ASSETS))
+    def ports_of(self, tx: Any) -> Ports:
+        """The ports of a transaction."""
+        return ports_of(tx, messages=OutboxMessages(tx, outbox=self.outbox, assets=ASSETS))

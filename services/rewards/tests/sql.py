@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from prizewire_chassis.db.database import sqlstate
-from prizewire_rewards.adapters.storage.ledger import account_id
-from prizewire_rewards.domain.ledger import KINDS, Account
+from prizewire_rewards.ledger.domain.accounts import KINDS, Account
+from prizewire_rewards.ledger.storage.accounts import account_id
 from services.rewards.tests.rig import START, Rig
 
 Attempt = Callable[[AsyncConnection], Awaitable[Any]]

@@ -9,29 +9,29 @@ from prizewire_chassis.http import LineageEntry
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_money import AssetRegistry
-from prizewire_rewards.adapters.hashes import KeyedHasher
-from prizewire_rewards.adapters.keys import CanonicalDigest, MessageKeySigner, TrustedClosures
-from prizewire_rewards.adapters.messages import OutboxMessages
-from prizewire_rewards.adapters.player_sources import load_player_sources
-from prizewire_rewards.adapters.rules import load_payout_rules
-from prizewire_rewards.adapters.storage import work_of
-from prizewire_rewards.adapters.storage.checks import build_checks, build_watches, staged_seen, sum_up
-from prizewire_rewards.adapters.storage.claims import count_claims
-from prizewire_rewards.adapters.storage.ledger import roll_up
-from prizewire_rewards.adapters.storage.lineage import lineage_of
-from prizewire_rewards.adapters.storage.queries import SqlQueries
-from prizewire_rewards.domain.invariants import StagedSeen
-from prizewire_rewards.domain.payout_rules import PayoutRules
-from prizewire_rewards.domain.player_sources import PlayerSource
-from prizewire_rewards.entrypoints.claim_jobs import build_claim_jobs
-from prizewire_rewards.entrypoints.consumers import build_specs
-from prizewire_rewards.entrypoints.http import Front, build_routes
-from prizewire_rewards.entrypoints.jobs import build_jobs
-from prizewire_rewards.entrypoints.money_jobs import build_money_jobs
-from prizewire_rewards.entrypoints.player_events import players_spec
-from prizewire_rewards.entrypoints.works import Works
-from prizewire_rewards.ports import Tools, Work
+from prizewire_rewards.checks.slices import build_checks, build_watches, staged_seen, sum_up
+from prizewire_rewards.claims.jobs import build_claim_jobs
+from prizewire_rewards.claims.storage import count_claims
+from prizewire_rewards.consumers import build_specs
+from prizewire_rewards.http.context import Front
+from prizewire_rewards.jobs import build_jobs, build_money_jobs
+from prizewire_rewards.ledger.storage.accounts import roll_up
+from prizewire_rewards.lineage import lineage_of
+from prizewire_rewards.messages import OutboxMessages
+from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
+from prizewire_rewards.payouts.adapters.rules import load_payout_rules
+from prizewire_rewards.payouts.domain.rules import PayoutRules
+from prizewire_rewards.players.adapters.hashes import KeyedHasher
+from prizewire_rewards.players.adapters.sources import load_player_sources
+from prizewire_rewards.players.consumers import players_spec
+from prizewire_rewards.players.domain.sources import PlayerSource
+from prizewire_rewards.rounds.adapters import CanonicalDigest
+from prizewire_rewards.rounds.domain.views import StagedSeen
+from prizewire_rewards.rounds.ports import RoundTools
+from prizewire_rewards.routes import build_routes
 from prizewire_rewards.settings import RewardsSettings
+from prizewire_rewards.storage import Ports
+from prizewire_rewards.storage import ports_of as bind_ports
 
 SERVICE = "rewards"
 
@@ -48,7 +48,7 @@ async def build(runtime: Runtime) -> Built:
         msg = f"rewards is built from its own settings, not {type(settings).__name__}"
         raise TypeError(msg)
     assets = read_assets(settings.assets_file)
-    tools = Tools(
+    tools = RoundTools(
         assets=assets,
         signer=MessageKeySigner(runtime.key),
         closures=TrustedClosures(runtime.trust),
@@ -60,8 +60,8 @@ async def build(runtime: Runtime) -> Built:
 
     hasher = _hasher(settings)
 
-    def work(tx: AsyncConnection) -> Work:
-        return work_of(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
+    def ports_of(tx: AsyncConnection) -> Ports:
+        return bind_ports(tx, messages=OutboxMessages(tx, outbox=runtime.outbox, assets=assets))
 
     async def fold(tx: AsyncConnection, rows_max: int) -> int:
         return await roll_up(tx, rows_max=rows_max)
@@ -72,14 +72,12 @@ async def build(runtime: Runtime) -> Built:
     async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
         return await lineage_of(tx, correlation_id, assets=assets)
 
-    works = Works(of=work)
-
     async def staged(tx: AsyncConnection, now: datetime) -> StagedSeen:
         return await staged_seen(tx, now=now, wait_s=settings.parts_wait_s)
 
     jobs = build_jobs(
         db=runtime.db,
-        works=works,
+        ports_of=ports_of,
         tools=tools,
         clock=runtime.clock,
         roll_up=fold,
@@ -94,17 +92,15 @@ async def build(runtime: Runtime) -> Built:
 
     claim_jobs = build_claim_jobs(
         db=runtime.db,
-        works=works,
+        ports_of=ports_of,
         tools=tools,
         clock=runtime.clock,
         count_claims=count,
         released=jobs.releasing.wake,
     )
-    codes = list(assets)
     front = Front(
         db=runtime.db,
-        works=works,
-        queries=lambda tx: SqlQueries(tx, assets=codes),
+        ports_of=ports_of,
         tools=tools,
         clock=runtime.clock,
         audit=runtime.audit,
@@ -120,13 +116,13 @@ async def build(runtime: Runtime) -> Built:
         checks=build_checks(parts_wait_s=settings.parts_wait_s),
         checks_watched=True,
         specs=[
-            *build_specs(works=works, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
-            players_spec(works=works, clock=runtime.clock, hasher=hasher, sources=sources),
+            *build_specs(ports_of=ports_of, tools=tools, clock=runtime.clock, work_on=jobs.working.wake),
+            players_spec(ports_of=ports_of, clock=runtime.clock, hasher=hasher, sources=sources),
         ],
         jobs=[
             *jobs.every,
             *claim_jobs,
-            *build_money_jobs(db=runtime.db, works=works, tools=tools, clock=runtime.clock),
+            *build_money_jobs(db=runtime.db, ports_of=ports_of, tools=tools, clock=runtime.clock),
         ],
     )
 

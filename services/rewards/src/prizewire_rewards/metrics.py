@@ -1,10 +1,9 @@
 """This service's metrics. Amounts are not among them: money is counted in the ledger, exactly."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge
-
-from prizewire_rewards.domain.entries import EntryState
 
 ROUNDS_BOOKED = Counter(
     "prizewire_rewards_rounds_booked_total", "Rounds whose prizes were taken from a pool."
@@ -122,7 +121,10 @@ AUTO_WITHDRAWALS = Counter(
 )
 
 
-def count_entries(reached: Mapping[EntryState, int]) -> None:
+State = TypeVar("State", bound=str)
+
+
+def count_entries(reached: Mapping[State, int]) -> None:
     """Count entries by the state that they came to."""
     for state, count in reached.items():
         ENTRIES.labels(state).inc(count)
@@ -132,3 +134,27 @@ def count_topups(booked: Mapping[str, int]) -> None:
     """Count what was booked of top-ups."""
     for what, count in booked.items():
         TOPUPS.labels(what).inc(count)
+
+
+def count_rounds(
+    *,
+    rounds: int,
+    unfunded: int,
+    lines: int,
+    payouts: int,
+    netted: int,
+    corrected: int,
+    voided: int,
+    owed: int,
+    work: int,
+) -> None:
+    """Count what was committed of rounds. ``work`` is a gauge of its own."""
+    del work
+    ROUNDS_BOOKED.inc(rounds)
+    ROUNDS_UNFUNDED.inc(unfunded)
+    ROUNDS_CORRECTED.inc(corrected)
+    ROUNDS_VOIDED.inc(voided)
+    LINES_BOOKED.inc(lines)
+    PAYOUTS_REQUESTED.labels("direct").inc(payouts)
+    RECEIVABLES_NETTED.inc(netted)
+    RECEIVABLES_OPENED.inc(owed)

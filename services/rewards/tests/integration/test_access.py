@@ -9,7 +9,7 @@ from uuid import uuid4
 import yaml
 
 from prizewire_chassis.testing import make_token
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event
 from tests.access import CALLERS, Answer, walk
 from tests.hostile import send_with, try_everything

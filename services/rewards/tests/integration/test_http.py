@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prizewire_rewards.domain.invariants import Invariant
-from prizewire_rewards.domain.ledger import Kind
+from prizewire_rewards.checks.invariants import Invariant
+from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig, method_event
 
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from prizewire_rewards.adapters.storage.lineage import lineage_of
-from prizewire_rewards.domain.model import Delivery
-from prizewire_rewards.handlers.receivables import lift_receivable
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.ledger.handlers.receivables import lift_receivable
+from prizewire_rewards.lineage import lineage_of
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import ASSETS, Match, Rig, method_event
 
@@ -158,12 +158,12 @@ async def test_every_step_of_a_debt_is_told_at_its_time(rig: Rig) -> None:
     await rig.settle(Match(campaign, [("ann", "20.00")]))
     later()
     async with rig.db.transaction() as tx:
-        await lift_receivable(debt.id, amount=1_000, work=rig.works.of(tx), now=rig.clock.now())
+        await lift_receivable(debt.id, amount=1_000, ports=rig.ports_of(tx), now=rig.clock.now())
     later()
     await send(rig, f"/api/receivables/{debt.id}/write-off", {"reason": "closed"}, by="eve", role="approver")
     later()
     async with rig.db.transaction() as tx:
-        await lift_receivable(debt.id, amount=500, work=rig.works.of(tx), now=rig.clock.now())
+        await lift_receivable(debt.id, amount=500, ports=rig.ports_of(tx), now=rig.clock.now())
     told = [step for step in await told_of(rig, debt.correlation_id) if step[2] == str(debt.id)]
     assert [step[0] for step in told] == seen
     assert [(step[1], step[3]) for step in told] == [

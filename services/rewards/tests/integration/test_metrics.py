@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event, paid_event
 
 FAIL_AT_COMMIT = """

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Database
 from prizewire_devstack.components.postgres import PostgresServer, owner_of
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.storage.checks import build_watches
-from prizewire_rewards.domain.invariants import Invariant
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.checks.invariants import Invariant
+from prizewire_rewards.checks.slices import build_watches
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import (
     Match,

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from prizewire_rewards.domain.campaign_settings import CampaignSettings, Caps, RiskThresholds
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings, Caps, RiskThresholds
 from services.rewards.tests.integration.test_access import scene
 from services.rewards.tests.money import opened
 from services.rewards.tests.rig import Match, Rig, paid_event

@@ -9,8 +9,8 @@ import pytest
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
-from prizewire_rewards.domain.ledger import Kind
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig, method_event, paid_event
 
 GROWING = (

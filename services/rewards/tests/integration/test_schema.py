@@ -12,19 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.domain.claims import CLAIM_EDGES, CLAIM_START
-from prizewire_rewards.domain.disownments import DISOWNMENT_EDGES, DISOWNMENT_START
-from prizewire_rewards.domain.entries import ENTRY_EDGES, ENTRY_START
-from prizewire_rewards.domain.fees import WITHDRAWAL_EDGES, WITHDRAWAL_START
-from prizewire_rewards.domain.states import (
-    CAMPAIGN_EDGES,
-    CAMPAIGN_START,
-    PAYOUT_EDGES,
-    PAYOUT_START,
-    REWARD_EDGES,
-    ROUND_EDGES,
-    ROUND_START,
-)
+from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, CAMPAIGN_START
+from prizewire_rewards.claims.domain.claims import CLAIM_EDGES, CLAIM_START
+from prizewire_rewards.entries.domain import ENTRY_EDGES, ENTRY_START
+from prizewire_rewards.fees.domain import WITHDRAWAL_EDGES, WITHDRAWAL_START
+from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_START
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, ROUND_START
+from prizewire_rewards.rounds.domain.disownments import DISOWNMENT_EDGES, DISOWNMENT_START
 from services.rewards.tests.rig import Rig
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"

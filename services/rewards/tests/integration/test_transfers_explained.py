@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from prizewire_chassis.db import Database
 from prizewire_devstack.components.postgres import PostgresServer, owner_of
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.storage import checks
-from prizewire_rewards.domain.invariants import Invariant
-from prizewire_rewards.domain.ledger import EDGES, Account, Kind, TransferType
+from prizewire_rewards.checks import slices as checks
+from prizewire_rewards.checks.invariants import Invariant
+from prizewire_rewards.ledger.domain.accounts import EDGES, Account, Kind, TransferType
 from services.rewards.tests.integration.test_missing_rows import lived
 from services.rewards.tests.moves import move_everything
 from services.rewards.tests.rig import Rig

@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from prizewire_chassis.logging import get_logger
-from prizewire_rewards.adapters.storage import checks
-from prizewire_rewards.adapters.storage.checks import BalanceWatch, build_watches, staged_seen, sum_up
-from prizewire_rewards.domain.invariants import Invariant, Seen, StagedSeen
-from prizewire_rewards.domain.ledger import Account, Kind
-from prizewire_rewards.domain.model import Delivery
-from prizewire_rewards.entrypoints.jobs import Watch, build_jobs
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.checks import slices as checks
+from prizewire_rewards.checks.invariants import Invariant, Seen
+from prizewire_rewards.checks.slices import BalanceWatch, build_watches, staged_seen, sum_up
+from prizewire_rewards.jobs import Watch, build_jobs
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.rounds.domain.views import StagedSeen
 from services.rewards.tests.money import entered, opened, top_up
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused
@@ -321,7 +322,7 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
     watches: Sequence[Watch] = build_watches()
     jobs = build_jobs(
         db=rig.db,
-        works=rig.works,
+        ports_of=rig.ports_of,
         tools=rig.tools,
         clock=rig.clock,
         roll_up=folding,
@@ -333,7 +334,7 @@ async def test_the_job_tells_breaches_and_what_it_covered(rig: Rig, monkeypatch:
     by_name = {job.name: job for job in jobs.every}
     assert [await by_name["ledger.sum_up"].run() for _ in range(2)] == [True, False]
     # A logger that was used before keeps the configuration that it found then.
-    monkeypatch.setattr("prizewire_rewards.entrypoints.jobs._log", get_logger("told"))
+    monkeypatch.setattr("prizewire_rewards.jobs._log", get_logger("told"))
     with capture_logs() as lines:
         await by_name["invariants"].run()
     (told,) = (line["covered"] for line in lines if line["event"] == "invariants looked at")

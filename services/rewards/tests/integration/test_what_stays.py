@@ -7,9 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_devstack.testing import DatabaseFactory
-from prizewire_rewards.adapters.storage.ledger import account_id
-from prizewire_rewards.domain.ledger import Account, Kind
-from prizewire_rewards.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.ledger.storage.accounts import account_id
 from services.rewards.tests.rig import Match, Rig, method_event
 from services.rewards.tests.sql import as_owner, insert, refused, refused_to_the_owner
 

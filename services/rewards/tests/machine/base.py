@@ -11,43 +11,34 @@ from uuid import UUID, uuid4
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from prizewire_rewards.domain.campaign_settings import (
+from prizewire_rewards.campaigns.domain.commands import ChangeCampaign, CreateCampaign, FundCampaign
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import (
     AtDeadline,
     CampaignSettings,
     ClaimSettings,
     RiskThresholds,
 )
-from prizewire_rewards.domain.commands import (
-    ChangeCampaign,
-    CreateCampaign,
-    FinalizeRound,
-    FundCampaign,
-    RecordMethod,
-    SettleRound,
-    TellPlayers,
-    VoidRound,
-    WriteOff,
-)
-from prizewire_rewards.domain.entries import EntryEnd
-from prizewire_rewards.domain.errors import RewardsError
-from prizewire_rewards.domain.ledger import Account
-from prizewire_rewards.domain.model import Delivery, Method
-from prizewire_rewards.domain.players import KycState, PlayerFacts
-from prizewire_rewards.handlers import entry_ends as entry_handlers
-from prizewire_rewards.handlers.campaigns import (
-    change_campaign,
-    create_campaign,
-    fund_campaign,
-    release_next,
-)
-from prizewire_rewards.handlers.entries import look_up
-from prizewire_rewards.handlers.entry_ends import close_entries, close_next
-from prizewire_rewards.handlers.large import work_on_next
-from prizewire_rewards.handlers.payouts import apply_payout_events
-from prizewire_rewards.handlers.players import tell_players
-from prizewire_rewards.handlers.receivables import write_off
-from prizewire_rewards.handlers.settlements import RoundCommand, Settled, apply_settlements
-from prizewire_rewards.ports import Tools, Work
+from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
+from prizewire_rewards.entries.domain import EntryEnd
+from prizewire_rewards.entries.handlers import ending as entry_handlers
+from prizewire_rewards.entries.handlers.ending import close_entries, close_next
+from prizewire_rewards.entries.handlers.entering import look_up
+from prizewire_rewards.errors import RewardsError
+from prizewire_rewards.ledger.domain.accounts import Account
+from prizewire_rewards.ledger.domain.receivables import WriteOff
+from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.payouts.domain.commands import RecordMethod
+from prizewire_rewards.payouts.domain.model import Method
+from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, TellPlayers
+from prizewire_rewards.players.handlers import tell_players
+from prizewire_rewards.rounds.domain.commands import FinalizeRound, SettleRound, VoidRound
+from prizewire_rewards.rounds.handlers.large import work_on_next
+from prizewire_rewards.rounds.handlers.queue import release_next
+from prizewire_rewards.rounds.handlers.settlements import RoundCommand, Settled, apply_settlements
+from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
 from services.rewards.tests.machine.fees import Fees, Topups
 from services.rewards.tests.machine.prizes import House, Prizes
@@ -74,7 +65,7 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.closures = FakeClosures()
-        self.tools: Tools = replace(
+        self.tools: PayoutTools = replace(
             make_tools(), signer=FakeSigner(), closures=self.closures, digest=FakeDigest()
         )
         self.walk = uuid4().hex[:8]
@@ -110,7 +101,7 @@ class Walk(RuleBasedStateMachine):
             if amount:
                 self.put_in(cup, amount)
 
-    async def _make(self, work: Work) -> None:
+    async def _make(self, ports: Ports) -> None:
         house = self.prizes.house
         settings = CampaignSettings(
             claim=ClaimSettings(
@@ -125,9 +116,9 @@ class Walk(RuleBasedStateMachine):
                 id=cup.id, name="cup", asset=ASSET, actor="admin", settings=settings,
                 delivery=Delivery.CLAIM if cup.claims else Delivery.WALLET,
             )  # fmt: skip
-            await create_campaign(command, work=work, tools=self.tools, now=self.now)
+            await create_campaign(command, ports=ports, tools=self.tools, now=self.now)
             change = ChangeCampaign(campaign=cup.id, to="active", actor="admin")
-            await change_campaign(change, work=work, now=self.now)
+            await change_campaign(change, ports=ports, now=self.now)
         told = [
             PlayerFacts(
                 player=self.name(person),
@@ -136,11 +127,11 @@ class Walk(RuleBasedStateMachine):
             )
             for person in PEOPLE
         ]
-        await tell_players(TellPlayers(told=tuple(told)), work=work, now=self.now)
+        await tell_players(TellPlayers(told=tuple(told)), ports=ports, now=self.now)
         methods = [
             RecordMethod(method=self._method(person), cause="m") for person in PEOPLE if person != NOBODY
         ]
-        await apply_payout_events(methods, work=work, tools=self.tools, now=self.now)
+        await apply_payout_events(methods, ports=ports, tools=self.tools, now=self.now)
 
     def _method(self, person: str) -> Method:
         return Method(
@@ -157,7 +148,7 @@ class Walk(RuleBasedStateMachine):
         command = FundCampaign(
             id=uuid4(), campaign=cup.id, amount=amount, reference=str(uuid4()), actor="admin"
         )
-        self.stage.run(lambda work: fund_campaign(command, work=work, tools=self.tools, now=self.now))
+        self.stage.run(lambda ports: fund_campaign(command, ports=ports, tools=self.tools, now=self.now))
         cup.pool += amount
         self.purses.funded += amount
         self.settled_up()
@@ -166,7 +157,7 @@ class Walk(RuleBasedStateMachine):
         """An approver gives up what is owed of a debt."""
         now = self.tick()
         command = WriteOff(receivable_id=key, actor="approver", reason="gone")
-        given_up = self.run(lambda work: write_off(command, work=work, now=now))
+        given_up = self.run(lambda ports: write_off(command, ports=ports, now=now))
         debt = self.purses.debts[key]
         assert given_up.written_off - given_up.restored == debt.open + debt.given_up
         self.purses.given_up += debt.open
@@ -187,19 +178,19 @@ class Walk(RuleBasedStateMachine):
 
     def job(self, job: Any, **limits: int) -> Any:
         """One run of a job; None when it had nothing to do."""
-        return self.run(lambda work: job(work=work, tools=self.tools, now=self.now, **limits))
+        return self.run(lambda ports: job(ports=ports, tools=self.tools, now=self.now, **limits))
 
-    def run(self, work: Any) -> Any:
+    def run(self, ports: Any) -> Any:
         """Run work where a round has more entries than can be closed at once sooner than in production."""
         with ExitStack() as bounds:
             for name in ("CLOSED_INLINE_MAX", "CLOSED_AT_ONCE_MAX"):
                 bounds.enter_context(patch.object(entry_handlers, name, self.closed_at_once))
-            return self.stage.run(work)
+            return self.stage.run(ports)
 
-    def ask(self, work: Any) -> tuple[Any, str | None]:
+    def ask(self, ports: Any) -> tuple[Any, str | None]:
         """What work that somebody asks for came to, or the code that it was refused with."""
         try:
-            return self.run(work), None
+            return self.run(ports), None
         except RewardsError as refused:
             return None, refused.code
 
@@ -207,12 +198,12 @@ class Walk(RuleBasedStateMachine):
         """Apply commands of rounds, none of which is refused, and what their ends mean to entries, in one transaction."""
         ends = _ends_of(commands)
 
-        async def take(work: Work) -> Settled:
-            heard = await look_up([], ending=ends, work=work)
-            done = await apply_settlements(commands, work=work, tools=self.tools, now=self.now)
+        async def take(ports: Ports) -> Settled:
+            heard = await look_up([], ending=ends, ports=ports)
+            done = await apply_settlements(commands, ports=ports, tools=self.tools, now=self.now)
             over = {key: end for key, end in ends.items() if end is EntryEnd.REFUNDED or key in heard.rounds}
             if over:
-                await close_entries(over, work=work, tools=self.tools, now=self.now)
+                await close_entries(over, ports=ports, tools=self.tools, now=self.now)
             return done
 
         done = self.run(take)

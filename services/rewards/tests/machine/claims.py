@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
-from prizewire_rewards.handlers.claims import (
+from prizewire_rewards.claims.handlers.claims import (
     Claimed,
     Ended,
     claim,
@@ -15,7 +15,7 @@ from prizewire_rewards.handlers.claims import (
     expire_due,
     pass_deadlines,
 )
-from prizewire_rewards.ports import Work
+from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import Walk
 
 
@@ -46,8 +46,8 @@ class ClaimRules(Walk):
         elif known.state == "rejected":
             expected = "claim_final"
 
-        async def want(work: Work) -> Claimed:
-            return await claim(reward_of(self, key), player=player, work=work, tools=self.tools, now=now)
+        async def want(ports: Ports) -> Claimed:
+            return await claim(reward_of(self, key), player=player, ports=ports, tools=self.tools, now=now)
 
         done, code = self.ask(want)
         assert code == expected
@@ -68,10 +68,10 @@ class ClaimRules(Walk):
         key = data.draw(st.sampled_from(held or list(claims)))
         actor = self.name(key[1]) if own else "operator"
 
-        async def say(work: Work) -> Claimed:
+        async def say(ports: Ports) -> Claimed:
             return await decide_claim(
                 reward_of(self, key), release=release, actor=actor, reason="r",
-                work=work, tools=self.tools, now=now,
+                ports=ports, tools=self.tools, now=now,
             )  # fmt: skip
 
         _, code = self.ask(say)

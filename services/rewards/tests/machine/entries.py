@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.commands import CloseEntry, EnterRound, EntryCommand, OpenEntry
-from prizewire_rewards.domain.entries import EntryRound
-from prizewire_rewards.handlers.entries import Entered, enter, enter_by_player, look_up
-from prizewire_rewards.ports import Work
+from prizewire_rewards.entries.domain import CloseEntry, EnterRound, EntryCommand, EntryRound, OpenEntry
+from prizewire_rewards.entries.handlers.entering import Entered, enter, enter_by_player, look_up
+from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import Gate
 from services.rewards.tests.machine.purses import PEOPLE
@@ -71,9 +70,9 @@ class EntryRules(Walk):
         elif not inside and not self.fees.covers(person, gate.fee):
             expected = "insufficient_balance"
 
-        async def want(work: Work) -> object:
+        async def want(ports: Ports) -> object:
             player = self.name(person)
-            return await enter_by_player(round_id=round_id, player=player, work=work, now=now)
+            return await enter_by_player(round_id=round_id, player=player, ports=ports, now=now)
 
         _, code = self.ask(want)
         assert code == expected
@@ -89,9 +88,9 @@ class EntryRules(Walk):
     def _take(self, commands: list[EntryCommand]) -> None:
         now = self.tick()
 
-        async def take(work: Work) -> Entered:
-            heard = await look_up(commands, ending=[], work=work)
-            return await enter(commands, heard=heard, work=work, now=now)
+        async def take(ports: Ports) -> Entered:
+            heard = await look_up(commands, ending=[], ports=ports)
+            return await enter(commands, heard=heard, ports=ports, now=now)
 
         assert self.run(take).refusals == {}
 

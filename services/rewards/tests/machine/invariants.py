@@ -4,10 +4,10 @@ from uuid import UUID
 
 from hypothesis.stateful import invariant
 
-from prizewire_rewards.domain.booking import PLATFORM, RECEIVABLES, WORLD
-from prizewire_rewards.domain.ledger import Account, Kind
-from prizewire_rewards.domain.states import PayoutState
-from prizewire_rewards.ports import Work
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.ledger.domain.moves import PLATFORM, RECEIVABLES, WORLD
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.claims import reward_of
 from services.rewards.tests.machine.entries import entry_of
@@ -89,7 +89,7 @@ class Invariants(Walk):
         known = {reward_of(self, key): key for key in self.prizes.claims}
         if not known:
             return
-        found = self.stage.run(lambda work: work.claims.lock(list(known)))
+        found = self.stage.run(lambda ports: ports.claims.lock(list(known)))
         should = {key: self.prizes.claims[of].state for key, of in known.items()}
         assert {key: one.state.value for key, one in found.items()} == should
         waiting = dict.fromkeys([cup.id for cup in self.cups], 0)
@@ -107,7 +107,7 @@ class Invariants(Walk):
         known = {entry_of(self, key): entry for key, entry in self.fees.entries.items()}
         if not known:
             return
-        found = self.stage.run(lambda work: work.entries.lock(list(known)))
+        found = self.stage.run(lambda ports: ports.entries.lock(list(known)))
         should = {key: entry.state for key, entry in known.items()}
         assert {key: one.state.value for key, one in found.items()} == should
 
@@ -117,7 +117,7 @@ class Invariants(Walk):
         known = self.topups.sessions
         if not known:
             return
-        found = self.stage.run(lambda work: work.topups.lock(list(known)))
+        found = self.stage.run(lambda ports: ports.topups.lock(list(known)))
         should = {key: (one.credited, one.reversed) for key, one in known.items()}
         assert {key: (one.credited, one.reversed) for key, one in found.items()} == should
         assert all(0 <= back <= credited for credited, back in should.values())
@@ -129,9 +129,9 @@ class Invariants(Walk):
             asked = self.stage.run(self._asked)
             assert asked == {payout for payout in self.purses.open if payout in self.purses.asked}
 
-    async def _asked(self, work: Work) -> set[UUID]:
+    async def _asked(self, ports: Ports) -> set[UUID]:
         names = [self.name(person) for person in PEOPLE]
-        found = await work.payouts.lock_open(names, asset=ASSET)
+        found = await ports.payouts.lock_open(names, asset=ASSET)
         return {payout.id for payout in found if payout.state is PayoutState.CANCEL_REQUESTED}
 
     def teardown(self) -> None:

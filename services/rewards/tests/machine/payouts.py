@@ -6,15 +6,11 @@ from uuid import uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from prizewire_rewards.domain.commands import (
-    ClosePayout,
-    MarkPaid,
-    MarkReturned,
-    RequestPayout,
-)
-from prizewire_rewards.domain.states import PayoutState
-from prizewire_rewards.handlers.payouts import apply_payout_events, request_payout
-from prizewire_rewards.handlers.receivables import open_receivable
+from prizewire_rewards.ledger.handlers.receivables import open_receivable
+from prizewire_rewards.payouts.domain.commands import ClosePayout, MarkPaid, MarkReturned, RequestPayout
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
+from prizewire_rewards.payouts.handlers.requests import request_payout
 from services.rewards.tests.machine.base import ASSET, GRANTED, NOBODY, Walk
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed
 
@@ -41,7 +37,7 @@ class PayoutRules(Walk):
             id=uuid4(), player=self.name(person), asset=ASSET, amount=amount, method_id=None
         )
         enough = self.purses.winnings[person] >= amount
-        _, code = self.ask(lambda work: request_payout(command, work=work, tools=self.tools, now=now))
+        _, code = self.ask(lambda ports: request_payout(command, ports=ports, tools=self.tools, now=now))
         assert code == (None if enough else "insufficient_balance")
         if not enough:
             return
@@ -66,7 +62,7 @@ class PayoutRules(Walk):
             command = ClosePayout(
                 payout_id=payout, to=PayoutState.FAILED, code="x", reason=None, closure="tombstone", cause="p"
             )
-        done = self.run(lambda work: apply_payout_events([command], work=work, tools=self.tools, now=now))
+        done = self.run(lambda ports: apply_payout_events([command], ports=ports, tools=self.tools, now=now))
         if pays:
             self.purses.paid[payout] = self.purses.open.pop(payout)
             self.purses.paid_out += amount
@@ -88,7 +84,7 @@ class PayoutRules(Walk):
         back = max(1, amount - less)
         command = MarkReturned(payout_id=payout, asset=ASSET, amount=back, return_ref="r", cause="r")
         events = [command, command, replace(command, return_ref="other")]
-        done = self.run(lambda work: apply_payout_events(events, work=work, tools=self.tools, now=now))
+        done = self.run(lambda ports: apply_payout_events(events, ports=ports, tools=self.tools, now=now))
         assert {at: refused.code for at, refused in done.refusals.items()} == {2: "event_mismatch"}
         del self.purses.paid[payout]
         self.purses.paid_out -= back
@@ -112,9 +108,9 @@ class PayoutRules(Walk):
             cup.made_up += amount
         campaign = None if cup is None else cup.id
         opened = self.run(
-            lambda work: open_receivable(
+            lambda ports: open_receivable(
                 player=self.name(person), asset=ASSET, amount=amount, campaign=campaign, cause=uuid4().hex,
-                reference="test", correlation_id="test", work=work, now=now,
+                reference="test", correlation_id="test", ports=ports, now=now,
             )
         )  # fmt: skip
         self.purses.debts[opened.id] = Owed(person, amount, campaign)

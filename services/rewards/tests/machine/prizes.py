@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from prizewire_rewards.domain.model import Settlement
+from prizewire_rewards.prizes.domain.model import Settlement
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed, Purses
 
 LIVE = ("open", "held")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
-from prizewire_rewards.domain.model import Line, Settlement
-from prizewire_rewards.handlers.settlements import RoundCommand
+from prizewire_rewards.prizes.domain.model import Line, Settlement
+from prizewire_rewards.rounds.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
+from prizewire_rewards.rounds.handlers.settlements import RoundCommand
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import Gate
 from services.rewards.tests.machine.prizes import Game

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from prizewire_rewards.adapters.storage.ledger import account_id
-from prizewire_rewards.domain.ledger import KINDS, Account, Bound
-from prizewire_rewards.ports import Work
+from prizewire_rewards.ledger.domain.accounts import KINDS, Account, Bound
+from prizewire_rewards.ledger.storage.accounts import account_id
+from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import Rig
 
@@ -16,7 +16,7 @@ class Stage:
 
     walks: int = 0
 
-    def run(self, work: Callable[[Work], Awaitable[Any]]) -> Any:
+    def run(self, work: Callable[[Ports], Awaitable[Any]]) -> Any:
         """Run ``work`` and commit."""
         raise AssertionError("to be filled by a subclass")
 
@@ -43,9 +43,9 @@ class MemoryStage(Stage):
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
 
-    def run(self, work: Callable[[Work], Awaitable[Any]]) -> Any:
+    def run(self, work: Callable[[Ports], Awaitable[Any]]) -> Any:
         """Nothing in memory ever waits, so it needs no event loop."""
-        return _at_once(work, self.store.work())
+        return _at_once(work, self.store.ports())
 
     def balances(self, accounts: Sequence[Account]) -> list[int]:
         return [self.store.books.balance(account) for account in accounts]
@@ -64,7 +64,7 @@ class MemoryStage(Stage):
         return {(one.debit.kind, one.credit.kind) for one in self.store.books.transfers.values()}
 
 
-def _at_once(work: Callable[[Work], Awaitable[Any]], ports: Work) -> Any:
+def _at_once(work: Callable[[Ports], Awaitable[Any]], ports: Ports) -> Any:
     async def go() -> Any:
         return await work(ports)
 
@@ -93,9 +93,9 @@ class SqlStage(Stage):
         self.runner = runner
         self.rig = rig
 
-    def run(self, work: Callable[[Work], Awaitable[Any]]) -> Any:
+    def run(self, work: Callable[[Ports], Awaitable[Any]]) -> Any:
         async def go() -> Any:
-            return await self.rig.db.run(lambda tx: work(self.rig.works.of(tx)))
+            return await self.rig.db.run(lambda tx: work(self.rig.ports_of(tx)))
 
         return self.runner.run(go())
 

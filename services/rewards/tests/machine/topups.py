@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.commands import CreditTopup, ReverseTopup, TopupCommand, WinDispute
-from prizewire_rewards.domain.topups import ReversalKind
-from prizewire_rewards.handlers.topups import Booked, apply_topup_events, lock_intakes
-from prizewire_rewards.ports import Work
+from prizewire_rewards.storage import Ports
+from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
+from prizewire_rewards.topups.handlers import Booked, apply_topup_events, lock_intakes
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.purses import PEOPLE
 
@@ -115,9 +114,9 @@ class TopupRules(Walk):
         """Tell of top-ups in one batch, of which the last is refused or none."""
         now = self.tick()
 
-        async def take(work: Work) -> Booked:
-            came_in = await lock_intakes(commands, work=work)
-            return await apply_topup_events(commands, came_in=came_in, work=work, tools=self.tools, now=now)
+        async def take(ports: Ports) -> Booked:
+            came_in = await lock_intakes(commands, ports=ports)
+            return await apply_topup_events(commands, came_in=came_in, ports=ports, tools=self.tools, now=now)
 
         codes = {at: problem.code for at, problem in self.run(take).refusals.items()}
         assert codes == ({len(commands) - 1: "event_mismatch"} if refused else {})

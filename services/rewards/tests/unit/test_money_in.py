@@ -12,26 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prizewire_contracts import ids
-from prizewire_rewards.domain.commands import (
-    AskWithdrawal,
-    CreditTopup,
-    EnterRound,
-    OpenEntry,
-    RecordMethod,
-    ReverseTopup,
-    WinDispute,
-)
-from prizewire_rewards.domain.entries import EntryEnd, EntryRound, EntryState
-from prizewire_rewards.domain.ledger import Account, Kind, Move, TransferType
-from prizewire_rewards.domain.model import Method
-from prizewire_rewards.domain.topups import ReversalKind
-from prizewire_rewards.handlers.entries import enter, look_up
-from prizewire_rewards.handlers.entry_ends import close_entries
-from prizewire_rewards.handlers.journal import Journal
-from prizewire_rewards.handlers.payouts import apply_payout_events
-from prizewire_rewards.handlers.topups import apply_topup_events, lock_intakes
-from prizewire_rewards.handlers.withdrawals import ask_withdrawal, withdraw_next
-from prizewire_rewards.ports import Work
+from prizewire_rewards.entries.domain import EnterRound, EntryEnd, EntryRound, EntryState, OpenEntry
+from prizewire_rewards.entries.handlers.ending import close_entries
+from prizewire_rewards.entries.handlers.entering import enter, look_up
+from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.payouts.domain.commands import AskWithdrawal, RecordMethod
+from prizewire_rewards.payouts.domain.model import Method
+from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
+from prizewire_rewards.payouts.handlers.withdrawals import ask_withdrawal, withdraw_next
+from prizewire_rewards.storage import Ports
+from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, WinDispute
+from prizewire_rewards.topups.handlers import apply_topup_events, lock_intakes
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner, MemoryStore
 from services.rewards.tests.rig import ASSETS, START, make_tools
 
@@ -47,16 +39,16 @@ class Story:
         self.store = MemoryStore(ASSETS)
         self.session = uuid4()
 
-    def run(self, work: Callable[[Work], Awaitable[Any]]) -> Any:
-        return asyncio.run(_in(self.store, work))
+    def run(self, ports: Callable[[Ports], Awaitable[Any]]) -> Any:
+        return asyncio.run(_in(self.store, ports))
 
     def held(self, account: Account) -> int:
         return self.store.books.balance(account)
 
     def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
-        async def told(work: Work) -> Any:
-            came_in = await lock_intakes(commands, work=work)
-            return await apply_topup_events(commands, came_in=came_in, work=work, tools=TOOLS, now=START)
+        async def told(ports: Ports) -> Any:
+            came_in = await lock_intakes(commands, ports=ports)
+            return await apply_topup_events(commands, came_in=came_in, ports=ports, tools=TOOLS, now=START)
 
         return self.run(told)
 
@@ -89,7 +81,7 @@ class Story:
             cause=uuid4().hex,
             correlation_id="grant",
         )
-        self.run(lambda work: work.ledger.post(journal.transfers, now=START))
+        self.run(lambda ports: ports.ledger.post(journal.transfers, now=START))
 
     def enter(self, fee: int) -> UUID:
         """Ask for one entry into a new round; answers the round."""
@@ -103,20 +95,20 @@ class Story:
             cause="event",
         )
 
-        async def work(work: Work) -> None:
+        async def ports(ports: Ports) -> None:
             commands = [OpenEntry(round=round_), command]
-            heard = await look_up(commands, ending=[], work=work)
-            await enter(commands, heard=heard, work=work, now=START)
+            heard = await look_up(commands, ending=[], ports=ports)
+            await enter(commands, heard=heard, ports=ports, now=START)
 
-        self.run(work)
+        self.run(ports)
         return round_.round_id
 
     def end(self, round_id: UUID, how: EntryEnd) -> None:
-        self.run(lambda work: close_entries({round_id: how}, work=work, tools=TOOLS, now=START))
+        self.run(lambda ports: close_entries({round_id: how}, ports=ports, tools=TOOLS, now=START))
 
 
-async def _in(store: MemoryStore, work: Callable[[Work], Awaitable[Any]]) -> Any:
-    return await work(store.work())
+async def _in(store: MemoryStore, ports: Callable[[Ports], Awaitable[Any]]) -> Any:
+    return await ports(store.ports())
 
 
 amounts = st.integers(1, 300)
@@ -192,11 +184,11 @@ def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
     wish = AskWithdrawal(
         player="ann", asset="USDC", threshold=150, schedule=None, hour_utc=0, minimum=0, method_id=None
     )
-    told.run(lambda work: ask_withdrawal(wish, work=work, tools=TOOLS, now=START))
+    told.run(lambda ports: ask_withdrawal(wish, ports=ports, tools=TOOLS, now=START))
 
     def due(days: int) -> str | None:
         now = START + timedelta(days=days)
-        tried = told.run(lambda work: withdraw_next(work=work, tools=TOOLS, now=now))
+        tried = told.run(lambda ports: withdraw_next(ports=ports, tools=TOOLS, now=now))
         return "nothing" if tried is None else tried.code
 
     assert [due(0), due(0)] == ["no_payout_method", "nothing"]
@@ -214,7 +206,7 @@ def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
         commitment="c",
     )
     recorded = [RecordMethod(method=method, cause="event")]
-    told.run(lambda work: apply_payout_events(recorded, work=work, tools=TOOLS, now=START))
+    told.run(lambda ports: apply_payout_events(recorded, ports=ports, tools=TOOLS, now=START))
     assert [due(1), due(1)] == [None, "nothing"]
     [payout] = told.store.payouts.values()
     assert (payout.amount, payout.filed_by) == (200, "rewards:auto_withdraw")

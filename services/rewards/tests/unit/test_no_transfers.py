@@ -1,6 +1,6 @@
 """Players cannot transfer money to each other (docs/decisions/0009)."""
 
-from prizewire_rewards.domain.ledger import EDGES, OF_DISOWNED, Kind, TransferType, reachable
+from prizewire_rewards.ledger.domain.accounts import EDGES, OF_DISOWNED, Kind, TransferType, reachable
 
 WALLETS = {Kind.WINNINGS, Kind.TOPUP, Kind.PENDING}
 

@@ -1,1 +1,0 @@
-"""The ports over PostgreSQL, Kafka's outbox and message keys."""

@@ -1,0 +1,1 @@
+"""Funded pools of prizes and their rules."""

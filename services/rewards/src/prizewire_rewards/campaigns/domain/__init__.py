@@ -1,0 +1,1 @@
+"""Campaigns, their settings, commands and events."""

@@ -1,0 +1,210 @@
+"""Campaigns: made, funded, moved on; and rounds that waited for money, booked in their order."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts.parties import PartyRole
+from prizewire_rewards.campaigns.domain.commands import (
+    ChangeCampaign,
+    CreateCampaign,
+    FundCampaign,
+    SetCampaignSettings,
+    WithdrawFromCampaign,
+)
+from prizewire_rewards.campaigns.domain.events import CampaignChanged, CampaignFunded, CampaignWithdrawn
+from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState, Delivery
+from prizewire_rewards.campaigns.domain.pools import funding_move, watch_level, withdrawal_move
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings
+from prizewire_rewards.campaigns.ports import CampaignPorts
+from prizewire_rewards.errors import InvalidRequest, NotFound
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.moves import check_intake
+from prizewire_rewards.ledger.domain.parties import campaign_source
+from prizewire_rewards.ledger.domain.references import check_reference
+from prizewire_rewards.ledger.domain.transitions import Transition, step
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.ports import Tools
+
+
+async def create_campaign(
+    command: CreateCampaign, *, ports: CampaignPorts, tools: Tools, now: datetime
+) -> Campaign:
+    """Make a campaign in ``draft``.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, or ``asset_not_redeemable`` with a delivery that pays out or is claimed.
+    """
+    asset = tools.assets.get(command.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+    if command.delivery is not Delivery.WALLET and not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out or claimed")
+    campaign = Campaign(
+        id=command.id,
+        name=command.name,
+        asset=asset.code,
+        delivery=command.delivery,
+        state=CampaignState.DRAFT,
+        version=1,
+        settings=command.settings,
+        capped=command.settings.caps.any,
+    )
+    await ports.campaigns.add(campaign, actor=command.actor, now=now)
+    await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
+    await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
+    cause = f"http/{command.id}"
+    await ports.history.add(
+        [Transition("campaign", campaign.id, "", campaign.state, cause, str(campaign.id))], now=now
+    )
+    await ports.messages.publish([CampaignChanged(campaign=campaign, actor=command.actor, created=True)])
+    return campaign
+
+
+async def fund_campaign(
+    command: FundCampaign, *, ports: CampaignPorts, tools: Tools, now: datetime
+) -> Campaign:
+    """Put money from outside into a pool. Waiting rounds are booked afterwards, in their order. A campaign that ended
+    takes money only for what a later correction left it owing.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        InvalidRequest: ``campaign_ended``, ``amount_not_positive``, ``amount_too_large`` or ``reference_used``.
+    """
+    campaign = await _locked(command.campaign, ports=ports)
+    if campaign.state is CampaignState.ENDED and not campaign.queued:
+        raise InvalidRequest("campaign_ended", "an ended campaign takes no more money")
+    if command.amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+    came_in = await ports.ledger.lock_intake(campaign.asset)
+    asset = tools.assets[campaign.asset]
+    check_intake(asset, came_in=came_in, amount=command.amount)
+    move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
+    earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
+    repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
+    journal = Journal()
+    journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
+    await ports.ledger.post(journal.transfers, now=now)
+    await ports.ledger.document(
+        journal.transfers,
+        actor=command.actor,
+        references=[command.reference],
+        now=now,
+        repeats=repeats,
+    )
+    await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.FUNDER, command.actor))
+    campaign = replace(
+        campaign,
+        funded=campaign.funded + command.amount,
+        available=campaign.available + command.amount,
+        version=campaign.version + 1,
+    )
+    event = CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor)
+    return await _leveled(campaign, [event], ports=ports)
+
+
+async def withdraw_from_campaign(
+    command: WithdrawFromCampaign, *, ports: CampaignPorts, now: datetime
+) -> Campaign:
+    """Take money that no round has reserved out of a pool.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        InvalidRequest: ``campaign_has_unfunded``: what the pool holds is owed to rounds that wait;
+            ``amount_not_positive``; ``pool_insufficient``.
+    """
+    campaign = await _locked(command.campaign, ports=ports)
+    if campaign.queued:
+        raise InvalidRequest("campaign_has_unfunded", f"{campaign.queued} rounds wait for money")
+    amount = campaign.available if command.amount is None else command.amount
+    if command.amount is not None and amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+    if amount == 0 or amount > campaign.available:
+        raise InvalidRequest("pool_insufficient", "the pool does not hold this amount")
+    journal = Journal()
+    move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
+    journal.add([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
+    await ports.ledger.post(journal.transfers, now=now)
+    campaign = replace(
+        campaign,
+        withdrawn=campaign.withdrawn + amount,
+        available=campaign.available - amount,
+        version=campaign.version + 1,
+    )
+    event = CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor)
+    return await _leveled(campaign, [event], ports=ports)
+
+
+async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, now: datetime) -> Campaign:
+    """Give a campaign other settings, as their next version. The same settings again have no effect. With its first
+    caps, all that the campaign has granted so far is counted.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        InvalidRequest: ``campaign_ended``.
+    """
+    campaign = await _locked(command.campaign, ports=ports)
+    if campaign.settings == command.settings:
+        return campaign
+    if campaign.state is CampaignState.ENDED and _bounds(campaign.settings) != _bounds(command.settings):
+        raise InvalidRequest("campaign_ended", "an ended campaign grants nothing that could be bounded")
+    begins = command.settings.caps.any and not campaign.capped
+    campaign = replace(
+        campaign,
+        settings=command.settings,
+        settings_version=campaign.settings_version + 1,
+        capped=campaign.capped or begins,
+    )
+    if begins:
+        await ports.caps.begin(campaign.id)
+    await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
+    await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
+    return await _leveled(campaign, [], ports=ports)
+
+
+def _bounds(settings: CampaignSettings) -> tuple[object, ...]:
+    return settings.low_water, settings.caps
+
+
+async def _leveled(campaign: Campaign, events: list[Event], *, ports: CampaignPorts) -> Campaign:
+    """Store a campaign whose pool or low-water mark has changed, and tell."""
+    campaign, low = watch_level(campaign)
+    await ports.campaigns.save([campaign])
+    told = events if low is None else [*events, low]
+    if told:
+        await ports.messages.publish(told)
+    return campaign
+
+
+async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now: datetime) -> Campaign:
+    """Activate, pause or end a campaign. Asking for the state it is in has no effect.
+
+    Raises:
+        NotFound: ``campaign_unknown``.
+        IllegalTransition: the state machine has no such edge.
+        InvalidRequest: ``campaign_has_unfunded``: it cannot end while it owes prizes.
+    """
+    campaign = await _locked(command.campaign, ports=ports)
+    to = CampaignState(command.to)
+    exhausted = campaign.state is CampaignState.EXHAUSTED and to is CampaignState.ACTIVE
+    if campaign.state is to or exhausted:
+        # An exhausted campaign is active by itself, once the rounds that wait have been paid.
+        return campaign
+    if to is CampaignState.ENDED and campaign.queued:
+        raise InvalidRequest("campaign_has_unfunded", f"{campaign.queued} rounds wait for money")
+    state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
+    changed = replace(campaign, state=state, version=campaign.version + 1)
+    await ports.campaigns.save([changed])
+    cause = f"{command.actor}/{state}"
+    await ports.history.add(
+        [Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))], now=now
+    )
+    await ports.messages.publish([CampaignChanged(campaign=changed, actor=command.actor, created=False)])
+    return changed
+
+
+async def _locked(campaign_id: UUID, *, ports: CampaignPorts) -> Campaign:
+    campaigns = await ports.campaigns.lock([campaign_id])
+    if campaign_id not in campaigns:
+        raise NotFound("campaign_unknown", f"there is no campaign {campaign_id}")
+    return campaigns[campaign_id]

@@ -1,0 +1,120 @@
+"""Request bodies of campaigns. Unknown members are refused, as everywhere."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prizewire_contracts.text import Line, Name, Reason
+from prizewire_rewards.campaigns.domain.settings import COUNT_MAX, SPAN_S_MAX
+from prizewire_rewards.http.bodies import Body, Code, Decimal, RepeatedReference
+
+Seconds = Annotated[int, Field(strict=True, ge=1, le=SPAN_S_MAX)]
+
+
+Count = Annotated[int, Field(strict=True, ge=1, le=COUNT_MAX)]
+
+
+class CapsBody(Body):
+    """The most that the campaign grants; what a prize line would put over a cap is held, whole."""
+
+    per_player: Decimal | None = Field(None, examples=["10000.00"])
+    per_player_day: Decimal | None = Field(
+        None, description="A day of UTC, that of settlement.", examples=["1000.00"]
+    )
+    per_campaign_day: Decimal | None = Field(None, examples=["20000.00"])
+    per_campaign: Decimal | None = Field(None, examples=["250000.00"])
+
+
+class ClaimBody(Body):
+    """How prizes are claimed."""
+
+    expires_s: Seconds = Field(
+        2_592_000, description="Seconds from finality until an unclaimed prize expires.", examples=[2_592_000]
+    )
+    review_deadline_s: Seconds = Field(
+        259_200, description="Seconds that a held claim may wait for a decision.", examples=[259_200]
+    )
+    at_deadline: Literal["reject", "release"] = Field(
+        "reject",
+        description="What becomes of a held claim that nobody decided in time.",
+        examples=["reject"],
+    )
+
+
+class VelocityBody(Body):
+    """At most so many claims and prizes of a player in a time."""
+
+    count: Count = Field(examples=[5])
+    window_s: Seconds = Field(examples=[86_400])
+
+
+class RiskBody(Body):
+    """Thresholds of the risk rules; a rule without one is not asked."""
+
+    velocity: VelocityBody | None = Field(None, examples=[{"count": 5, "window_s": 86_400}])
+    amount: Decimal | None = Field(
+        None, description="A claim of this much or more is held.", examples=["2500.00"]
+    )
+    new_account_s: Seconds | None = Field(
+        None, description="Players registered for less than this are held.", examples=[604_800]
+    )
+    collusion_winners: Annotated[int, Field(strict=True, ge=2, le=COUNT_MAX)] | None = Field(
+        None,
+        description="So many winners of one round who share a device or an address are held.",
+        examples=[2],
+    )
+    kyc_above: Decimal | None = Field(
+        None,
+        description="A claim above this is held unless the player's identity is verified; where the identity check "
+        "was rejected, every claim is refused.",
+        examples=["1000.00"],
+    )
+
+
+class SettingsBody(Body):
+    """A campaign's settings, whole: what is left out has its default."""
+
+    low_water: Decimal | None = Field(
+        None, description="Below this the pool is told to be low, once.", examples=["5000.00"]
+    )
+    caps: CapsBody = Field(CapsBody(), examples=[{"per_player": "10000.00", "per_player_day": "1000.00"}])
+    claim: ClaimBody = Field(ClaimBody(), examples=[{"expires_s": 2_592_000, "at_deadline": "reject"}])
+    risk: RiskBody = Field(
+        RiskBody(),
+        examples=[
+            {"velocity": {"count": 5, "window_s": 86_400}, "amount": "2500.00", "kyc_above": "1000.00"}
+        ],
+    )
+
+
+class CampaignBody(SettingsBody):
+    """A campaign to be made. It begins as a draft."""
+
+    name: Name = Field(description="Its name, without white space.", examples=["candidates-2024"])
+    asset: Code = Field(description="The asset of its pool.", examples=["USDC"])
+    delivery: Literal["wallet", "direct", "claim"] = Field(
+        "wallet",
+        description="wallet: prizes stay in the wallet; direct: they are paid out at once; claim: the player claims "
+        "them before they expire.",
+        examples=["claim"],
+    )
+
+
+class WithdrawBody(Body):
+    """Money to be taken out of a pool."""
+
+    amount: Decimal | None = Field(
+        None, description="In the campaign's asset; all of it where left out.", examples=["1200.00"]
+    )
+    reason: Reason = Field(description="Why, for the record.", examples=["the sponsor's share of the rest"])
+
+
+class FundBody(Body):
+    """Money that came in for a pool."""
+
+    amount: Decimal = Field(description="In the campaign's asset.", examples=["48000.00"])
+    reference: Line = Field(
+        description="The payment that it came by. A pool is funded once under a reference.",
+        examples=["wire 2024-04-02"],
+    )
+    repeated_reference: RepeatedReference = False

@@ -1,0 +1,91 @@
+"""A campaign's settings between their wire form, with decimal texts, and the domain's, in minor units."""
+
+from prizewire_money import Asset
+from prizewire_rewards.campaigns.domain.settings import (
+    AtDeadline,
+    CampaignSettings,
+    Caps,
+    ClaimSettings,
+    RiskThresholds,
+    Velocity,
+)
+from prizewire_rewards.campaigns.http.answers import (
+    CapsAnswer,
+    ClaimTermsAnswer,
+    RiskAnswer,
+    SettingsAnswer,
+    VelocityAnswer,
+)
+from prizewire_rewards.campaigns.http.bodies import SettingsBody
+from prizewire_rewards.errors import InvalidRequest
+from prizewire_rewards.http.context import Front, refused
+
+_CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
+
+
+def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSettings:
+    """What a body says.
+
+    Raises:
+        Problem: 422 ``settings_invalid``, or the code of an amount that cannot be read.
+    """
+
+    def minor(amount: str | None) -> int | None:
+        return None if amount is None else front.minor(asset, amount)
+
+    risk = body.risk
+    velocity = None
+    if risk.velocity is not None:
+        velocity = Velocity(count=risk.velocity.count, window_s=risk.velocity.window_s)
+    try:
+        return CampaignSettings(
+            low_water=minor(body.low_water),
+            caps=Caps(**{name: minor(getattr(body.caps, name)) for name in _CAPS}),
+            claim=ClaimSettings(
+                expires_s=body.claim.expires_s,
+                review_deadline_s=body.claim.review_deadline_s,
+                at_deadline=AtDeadline(body.claim.at_deadline),
+            ),
+            risk=RiskThresholds(
+                velocity=velocity,
+                amount=minor(risk.amount),
+                new_account_s=risk.new_account_s,
+                collusion_winners=risk.collusion_winners,
+                kyc_above=minor(risk.kyc_above),
+            ),
+        )
+    except InvalidRequest as error:
+        raise refused(error.code, error.detail) from None
+
+
+def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> SettingsAnswer:
+    """Settings, in the form in which they are given."""
+
+    def wire(minor: int | None) -> str | None:
+        return None if minor is None else front.wire(asset, minor)
+
+    caps, claim, risk = settings.caps, settings.claim, settings.risk
+    velocity = None
+    if risk.velocity is not None:
+        velocity = VelocityAnswer(count=risk.velocity.count, window_s=risk.velocity.window_s)
+    return SettingsAnswer(
+        low_water=wire(settings.low_water),
+        caps=CapsAnswer(
+            per_player=wire(caps.per_player),
+            per_player_day=wire(caps.per_player_day),
+            per_campaign_day=wire(caps.per_campaign_day),
+            per_campaign=wire(caps.per_campaign),
+        ),
+        claim=ClaimTermsAnswer(
+            expires_s=claim.expires_s,
+            review_deadline_s=claim.review_deadline_s,
+            at_deadline=claim.at_deadline,
+        ),
+        risk=RiskAnswer(
+            velocity=velocity,
+            amount=wire(risk.amount),
+            new_account_s=risk.new_account_s,
+            collusion_winners=risk.collusion_winners,
+            kyc_above=wire(risk.kyc_above),
+        ),
+    )

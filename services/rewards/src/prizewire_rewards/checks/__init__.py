@@ -1,0 +1,1 @@
+"""Invariants as questions to the database, asked over HTTP and by a job."""

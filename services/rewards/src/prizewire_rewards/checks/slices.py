@@ -1,0 +1,337 @@
+"""The invariants as questions to the database: each answers its breaches as sentences.
+
+Tables grow for ever, so every question is asked about a slice of its subjects, each found by an index. A check asks
+slice after slice until it has seen all; a watch asks one slice at each look and goes on from there at the next.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.assets import amount_sql
+from prizewire_chassis.http import Check
+from prizewire_rewards.checks.invariants import Invariant, Seen
+from prizewire_rewards.checks.questions import ACCOUNTS, QUESTIONS, Question
+from prizewire_rewards.rounds.domain.views import StagedSeen
+
+BREACHES_MAX = 50
+SLICE_WEIGHT = 20_000
+"""Subjects of one slice; a round counts as many as it has lines."""
+TAIL_MAX = 500_000
+"""Transfers after the checkpoint that one look sums up by itself."""
+STRIDE = 500_000
+"""Transfers that a check of the whole ledger sums up with one statement."""
+FIRST = UUID(int=0)
+PARTS_WAIT_S = 900
+"""How long a part may wait for the others, unless a setting says otherwise."""
+
+
+# A sum over all accounts; what moved is not read.
+_ASSETS = f"""
+    SELECT NULL AS id, format('all accounts in %s sum to %s', b.asset, {amount_sql("b.total", "b.asset")})
+    FROM (SELECT asset, sum(balance) AS total FROM ledger_balances GROUP BY asset HAVING sum(balance) <> 0) b
+"""
+
+# One statement, so that sums, checkpoint, transfers after it and balances are of one moment. Accounts that moved after
+# the checkpoint are always among those that are looked at.
+_SINCE_CHECKPOINT = f"""
+    WITH tail AS MATERIALIZED (
+        SELECT leg.account, sum(leg.delta) AS total FROM (
+            SELECT debit_account AS account, -amount AS delta FROM ledger_transfers
+            WHERE seq > (SELECT seq FROM ledger_checkpoint)
+            UNION ALL SELECT credit_account, amount FROM ledger_transfers
+            WHERE seq > (SELECT seq FROM ledger_checkpoint)
+        ) leg GROUP BY leg.account
+    ), these AS MATERIALIZED (SELECT unnest(CAST(:ids AS uuid[])) AS id UNION SELECT account FROM tail)
+    SELECT b.id, format('%s of %s holds %s, its transfers make %s', b.kind, b.owner, {amount_sql("b.balance", "b.asset")},
+                        {amount_sql("(coalesce(s.total, 0) + coalesce(t.total, 0))", "b.asset")})
+    FROM these JOIN ledger_balances b ON b.id = these.id
+    LEFT JOIN ledger_sums s ON s.account = b.id LEFT JOIN tail t ON t.account = b.id
+    WHERE b.balance <> coalesce(s.total, 0) + coalesce(t.total, 0)
+"""
+_LAG = text(
+    "SELECT seq, coalesce((SELECT max(seq) FROM ledger_transfers), 0) - seq AS behind FROM ledger_checkpoint"
+)
+_STRIDE = text(
+    "SELECT leg.account, sum(leg.delta) AS total FROM ("
+    "SELECT debit_account AS account, -amount AS delta FROM ledger_transfers WHERE seq > :after AND seq <= :upto "
+    "UNION ALL SELECT credit_account, amount FROM ledger_transfers WHERE seq > :after AND seq <= :upto"
+    ") leg GROUP BY leg.account"
+)
+_TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
+_BALANCES = text(
+    "SELECT id, kind, owner, asset, balance FROM ledger_balances WHERE id = ANY (CAST(:ids AS uuid[]))"
+)
+_TELL = text(f"SELECT {amount_sql('CAST(:amount AS numeric)', 'CAST(:asset AS text)')}")
+_SUM_UP = text("SELECT summed, behind FROM ledger_sum_up(:rows_max)")
+# A plan that was made while the tables were small must not turn into scans.
+_BY_INDEX = text("SET LOCAL enable_seqscan = off")
+
+
+class Slice(NamedTuple):
+    """Subjects in the order of their ids; ``last`` when none follows."""
+
+    ids: list[UUID]
+    last: bool
+
+
+async def _slice(tx: AsyncConnection, subjects: str, *, after: UUID, weight: int) -> Slice:
+    rows = await tx.execute(
+        text(
+            f"SELECT id, weight FROM ({subjects}) s WHERE id > CAST(:after AS uuid) ORDER BY id LIMIT :limit"
+        ),
+        {"after": after, "limit": weight + 1},
+    )
+    ids: list[UUID] = []
+    left = weight
+    for row in rows:
+        if ids and row.weight > left:
+            return Slice(ids, last=False)
+        ids.append(row.id)
+        left -= row.weight
+    return Slice(ids, last=True)
+
+
+async def _ask(tx: AsyncConnection, sql: str, **values: Any) -> list[tuple[UUID | None, str]]:
+    rows = await tx.execute(text(f"{sql} LIMIT {BREACHES_MAX}"), values)
+    return [(row[0], str(row[1])) for row in rows]
+
+
+async def _check_slices(tx: AsyncConnection, *, question: Question) -> list[str]:
+    """Ask about all subjects, slice after slice."""
+    await tx.execute(_BY_INDEX)
+    found: list[str] = []
+    after, last = FIRST, False
+    while not last and len(found) < BREACHES_MAX:
+        ids, last = await _slice(tx, question.subjects, after=after, weight=SLICE_WEIGHT)
+        after = ids[-1] if ids else after
+        found += [breach for _, breach in await _ask(tx, question.breaches, ids=ids)]
+    return found[:BREACHES_MAX]
+
+
+async def _check_assets(tx: AsyncConnection) -> list[str]:
+    return [breach for _, breach in await _ask(tx, _ASSETS)]
+
+
+async def _check_balances(tx: AsyncConnection, *, stride: int = STRIDE) -> list[str]:
+    """Add up every transfer there ever was, and hold every balance against its sum: the whole ledger, at one moment.
+
+    What is kept in memory are the sums that are not zero, so about one for each player who has money.
+    """
+    await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    await tx.execute(_BY_INDEX)
+    top = (await tx.execute(_TOP)).scalar_one()
+    sums: dict[UUID, int] = {}
+    for after in range(0, top, stride):
+        for row in await tx.execute(_STRIDE, {"after": after, "upto": after + stride}):
+            total = sums.pop(row.account, 0) + int(row.total)
+            if total:
+                sums[row.account] = total
+    found: list[str] = []
+    cursor, last = FIRST, False
+    while not last:
+        ids, last = await _slice(tx, ACCOUNTS, after=cursor, weight=SLICE_WEIGHT)
+        cursor = ids[-1] if ids else cursor
+        for row in await tx.execute(_BALANCES, {"ids": ids}):
+            total = sums.pop(row.id, 0)
+            if row.balance != total:
+                holds, makes = [await _tell(tx, amount, row.asset) for amount in (row.balance, total)]
+                found.append(f"{row.kind} of {row.owner} holds {holds}, its transfers make {makes}")
+                if len(found) == BREACHES_MAX:
+                    return found
+    found += [
+        f"account {account} is not open, its transfers make {total} minor units"
+        for account, total in sums.items()
+    ]
+    return found[:BREACHES_MAX]
+
+
+async def _tell(tx: AsyncConnection, amount: int, asset: str) -> str:
+    """An amount of minor units as people read it."""
+    return str((await tx.execute(_TELL, {"amount": amount, "asset": asset})).scalar_one())
+
+
+_LATE = """
+    SELECT NULL AS id, format('round %s, settlement %s: %s of %s parts since %s', round_id, settlement_version,
+                              count(*), max(parts), min(staged_at))
+    FROM staged_parts GROUP BY round_id, settlement_version
+    HAVING count(*) < max(parts) AND min(staged_at) < clock_timestamp() - make_interval(secs => :wait_s)
+"""
+_STAGED = text(
+    "SELECT round_id, settlement_version, count(*) AS there, max(parts) AS parts, min(staged_at) AS since "
+    "FROM staged_parts GROUP BY round_id, settlement_version HAVING count(*) < max(parts) ORDER BY since"
+)
+_WORK = text("SELECT count(*) FROM round_work")
+
+
+async def _check_parts(tx: AsyncConnection, *, wait_s: int) -> list[str]:
+    return [breach for _, breach in await _ask(tx, _LATE, wait_s=wait_s)]
+
+
+async def staged_seen(tx: AsyncConnection, *, now: datetime, wait_s: int) -> StagedSeen:
+    """Which settlements have been waiting for parts longer than ``wait_s`` seconds, and what is to be worked on."""
+    rows = (await tx.execute(_STAGED)).all()
+    late = [
+        {
+            "round_id": str(row.round_id),
+            "settlement_version": str(row.settlement_version),
+            "parts": f"{row.there} of {row.parts}",
+            "since": row.since.isoformat(),
+        }
+        for row in rows
+        if (now - row.since).total_seconds() > wait_s
+    ]
+    oldest_s = max(((now - row.since).total_seconds() for row in rows), default=0.0)
+    work = int((await tx.execute(_WORK)).scalar_one())
+    return StagedSeen(late=late[:BREACHES_MAX], oldest_s=oldest_s, work=work)
+
+
+def build_checks(*, parts_wait_s: int = PARTS_WAIT_S) -> list[Check]:
+    """One check for each invariant, of everything that there is: for people, and as long as it takes."""
+    runs = {name: partial(_check_slices, question=question) for name, question in QUESTIONS.items()}
+    whole: dict[Invariant, Callable[[AsyncConnection], Awaitable[list[str]]]] = {
+        Invariant.BALANCES_ARE_SUMS: _check_balances,
+        Invariant.ASSETS_SUM_TO_ZERO: _check_assets,
+        Invariant.PARTS_COME: partial(_check_parts, wait_s=parts_wait_s),
+    }
+    counts = {name: partial(_count, subjects=question.subjects) for name, question in QUESTIONS.items()}
+    counts |= {
+        Invariant.BALANCES_ARE_SUMS: partial(_count, subjects=ACCOUNTS),
+        Invariant.ASSETS_SUM_TO_ZERO: partial(_count, subjects=ACCOUNTS),
+        Invariant.PARTS_COME: partial(
+            _count, subjects="SELECT DISTINCT round_id, settlement_version FROM staged_parts"
+        ),
+    }
+    return [Check(name=name, run=whole.get(name) or runs[name], count=counts[name]) for name in Invariant]
+
+
+async def _count(tx: AsyncConnection, *, subjects: str) -> int:
+    """How many there are; by then most were looked at."""
+    return int((await tx.execute(text(f"SELECT count(*) FROM ({subjects}) s"))).scalar_one())
+
+
+async def sum_up(tx: AsyncConnection, *, rows_max: int) -> tuple[int, int]:
+    """Move the checkpoint on by at most ``rows_max`` transfers; answers how many, and how many are behind it still.
+
+    The transaction must not have written before.
+    """
+    row = (await tx.execute(_SUM_UP, {"rows_max": rows_max})).one()
+    return int(row.summed), int(row.behind)
+
+
+@dataclass(slots=True)
+class _Rota:
+    """Whose turn it is, and who is looked at again at every turn because a breach was found there. While there may be more
+    breaches than are named, the turn goes to the same ones again: none is passed unseen.
+    """
+
+    of: str
+    subjects: str
+    weight: int
+    after: UUID = FIRST
+    began: UUID = FIRST
+    broken: tuple[UUID, ...] = ()
+
+    async def turn(self, tx: AsyncConnection) -> tuple[list[UUID], bool, str]:
+        """The ids of this turn, whether all have had theirs with it, and what to say of it."""
+        began = self.began = self.after
+        ids, last = await _slice(tx, self.subjects, after=began, weight=self.weight)
+        self.after = FIRST if last else ids[-1]
+        if began == FIRST and last:
+            said = f"all {len(ids)} {self.of}"
+        else:
+            said = f"{len(ids)} {self.of} by id, {'from the first' if began == FIRST else f'after {began}'}"
+            said += " to the last" if last else f" to {ids[-1]}"
+        if self.broken:
+            said += f", and again {len(self.broken)} that were broken"
+        return [*ids, *self.broken], last, said
+
+    def keep(self, found: Sequence[tuple[UUID | None, str]]) -> tuple[list[str], bool]:
+        """Remember where breaches were found; answers their sentences, and whether they are all that there are."""
+        self.broken = tuple(dict.fromkeys(subject for subject, _ in found if subject is not None))
+        complete = len(found) < BREACHES_MAX
+        if not complete:
+            self.after = self.began
+        return [breach for _, breach in found], complete
+
+
+class SliceWatch:
+    """One slice of an invariant's subjects at each look."""
+
+    def __init__(self, name: Invariant, question: Question, *, weight: int) -> None:
+        self.name = name
+        self._sql = question.breaches
+        self._rota = _Rota(question.of, question.subjects, weight)
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at the next slice."""
+        await tx.execute(_BY_INDEX)
+        ids, whole, said = await self._rota.turn(tx)
+        breaches, complete = self._rota.keep(await _ask(tx, self._sql, ids=ids))
+        return Seen(breaches=breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
+
+
+class BalanceWatch:
+    """Balances of one slice of accounts, and of all that moved lately, against the sums up to the checkpoint and the
+    transfers since.
+    """
+
+    name = Invariant.BALANCES_ARE_SUMS
+
+    def __init__(self, *, weight: int, tail_max: int) -> None:
+        self._rota = _Rota("accounts", ACCOUNTS, weight)
+        self._tail_max = tail_max
+        self._breaches: list[str] = []
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at the next slice, unless the checkpoint lies too far behind to add up the rest."""
+        await tx.execute(_BY_INDEX)
+        lag = (await tx.execute(_LAG)).one()
+        if lag.behind > self._tail_max:
+            said = f"nothing: {lag.behind} transfers are still to be summed up"
+            return Seen(breaches=self._breaches, covered=said, looked_at=0, whole=False)
+        ids, whole, said = await self._rota.turn(tx)
+        self._breaches, complete = self._rota.keep(await _ask(tx, _SINCE_CHECKPOINT, ids=ids))
+        said += f", and all that moved by the {lag.behind} transfers after number {lag.seq}"
+        return Seen(breaches=self._breaches, covered=said, looked_at=len(set(ids)), whole=whole and complete)
+
+
+class AssetsWatch:
+    """The sums of all balances."""
+
+    name = Invariant.ASSETS_SUM_TO_ZERO
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at all."""
+        return Seen(breaches=await _check_assets(tx), covered="all assets", looked_at=1, whole=True)
+
+
+class PartsWatch:
+    """Parts that wait for others."""
+
+    name = Invariant.PARTS_COME
+
+    def __init__(self, *, wait_s: int) -> None:
+        self._wait_s = wait_s
+
+    async def look(self, tx: AsyncConnection) -> Seen:
+        """Look at all."""
+        breaches = await _check_parts(tx, wait_s=self._wait_s)
+        return Seen(breaches=breaches, covered="all staged parts", looked_at=1, whole=True)
+
+
+def build_watches(
+    *, weight: int = SLICE_WEIGHT, tail_max: int = TAIL_MAX, parts_wait_s: int = PARTS_WAIT_S
+) -> "list[BalanceWatch | AssetsWatch | PartsWatch | SliceWatch]":
+    """One watch for each invariant, to be asked again and again: each look costs about the same, however much there
+    is, and says what it saw.
+    """
+    sliced = [SliceWatch(name, question, weight=weight) for name, question in QUESTIONS.items()]
+    parts = PartsWatch(wait_s=parts_wait_s)
+    return [BalanceWatch(weight=weight, tail_max=tail_max), AssetsWatch(), parts, *sliced]

@@ -1,0 +1,1 @@
+"""Prizes that their winners must claim: risk rules, review, deadlines."""

@@ -1,0 +1,1 @@
+"""Claims, risk rules and verdicts."""

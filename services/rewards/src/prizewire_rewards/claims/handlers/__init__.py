@@ -1,0 +1,1 @@
+"""Opening, judging, deciding and expiring claims."""

@@ -1,0 +1,306 @@
+"""Claims of one campaign, locked and decided in one transaction: in memory first, saved together."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.campaigns.domain.events import CampaignChanged
+from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState
+from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings
+from prizewire_rewards.claims.domain.claims import (
+    CLAIM_EDGES,
+    CLAIM_SYSTEM,
+    Claim,
+    ClaimCode,
+    ClaimMoved,
+    ClaimState,
+    claim_move,
+    unclaimed_move,
+)
+from prizewire_rewards.claims.domain.risk import Finding
+from prizewire_rewards.claims.ports import ClaimPorts
+from prizewire_rewards.ledger.domain.accounts import Move
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.moves import credits_of
+from prizewire_rewards.ledger.domain.parties import player_source, settings_writers
+from prizewire_rewards.ledger.domain.transitions import Transition, step
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.prizes.domain.events import RewardsMoved, Told
+from prizewire_rewards.prizes.domain.model import Reward, Round
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
+from prizewire_rewards.prizes.handlers.behind import behind_prize
+from prizewire_rewards.prizes.handlers.caps import give_back
+
+SYSTEM = CLAIM_SYSTEM
+UNDER_REVIEW = ClaimCode.UNDER_REVIEW
+REFUSED = ClaimCode.REFUSED
+UNCLAIMED = ClaimCode.NOT_CLAIMED
+"""What everybody is told of a claim: never more, whatever the reason."""
+_TOLD = {
+    RewardState.CREDITED: Told.RELEASED,
+    RewardState.REJECTED: Told.REVERSED,
+    RewardState.EXPIRED: Told.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A prize that left its waiting account."""
+
+    claim: Claim
+    state: RewardState
+
+
+@dataclass(frozen=True, slots=True)
+class _Approved:
+    """A claim whose prize went to its winner, and the person who decided, where one did."""
+
+    claim: Claim
+    posted: "_Posted"
+    released_by: str | None
+
+
+class Docket:
+    """Locked claims with their campaign, rounds and prizes."""
+
+    def __init__(
+        self,
+        *,
+        campaign: Campaign,
+        rounds: dict[UUID, Round],
+        rewards: dict[UUID, Reward],
+        claims: dict[UUID, Claim],
+        opened_under: Mapping[int, CampaignSettings],
+        now: datetime,
+    ) -> None:
+        self.campaign = campaign
+        self.claims = claims
+        self._opened_under = opened_under
+        self._rounds = rounds
+        self._rewards = rewards
+        self._now = now
+        self._journal = Journal()
+        self._approved: list[_Approved] = []
+        self._transitions: list[Transition] = []
+        self._moved: list[_Moved] = []
+        self._told: list[ClaimMoved] = []
+        self._reopened: list[CampaignChanged] = []
+        self._changed: set[UUID] = set()
+
+    @classmethod
+    async def open(cls, found: Sequence[Claim], *, ports: ClaimPorts, now: datetime) -> "Docket":
+        """Lock the campaign, rounds and claims of some claims of one campaign, as found without a lock."""
+        campaign_id = found[0].campaign
+        campaigns = await ports.campaigns.lock([campaign_id])
+        rounds = await ports.rounds.lock({claim.round_id for claim in found})
+        ids = [claim.reward_id for claim in found]
+        claims = await ports.claims.lock(ids)
+        rewards = await ports.rounds.prizes(ids)
+        campaign = campaigns[campaign_id]
+        earlier = {claim.settings_version for claim in claims.values()} - {campaign.settings_version}
+        opened_under = await ports.campaigns.settings(campaign_id, earlier) if earlier else {}
+        return cls(
+            campaign=campaign,
+            rounds=rounds,
+            rewards=rewards,
+            claims=claims,
+            opened_under=opened_under,
+            now=now,
+        )
+
+    def terms(self, claim: Claim) -> tuple[CampaignSettings, ...]:
+        """The settings that a claim is judged by: those under which it was opened, and those in force where they are
+        others. The stricter of the two counts: nobody makes it easier for a claim that is there.
+        """
+        now = self.campaign.settings
+        if claim.settings_version == self.campaign.settings_version:
+            return (now,)
+        return (self._opened_under[claim.settings_version], now)
+
+    def wrote_settings(self, player: str) -> bool:
+        """Whether the player made the campaign or ever changed its settings."""
+        return player in settings_writers(self.campaign.parties)
+
+    def approve(self, claim: Claim, *, actor: str, reason: str | None = None) -> Claim:
+        """The prize goes into the winner's wallet."""
+        decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
+        posted = self._post(decided, claim_move(claim), RewardState.CREDITED)
+        released_by = None if actor == SYSTEM else actor
+        self._approved.append(_Approved(claim, posted, released_by))
+        return decided
+
+    def refuse(
+        self, claim: Claim, *, actor: str, reason: str | None, findings: tuple[Finding, ...] = ()
+    ) -> Claim:
+        """The prize goes back to the pool."""
+        kept = replace(claim, findings=findings) if findings else claim
+        decided = self._decide(kept, ClaimState.REJECTED, actor=actor, reason=reason, code=REFUSED)
+        self._lose(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
+        return decided
+
+    def expire(self, claim: Claim, *, actor: str) -> Claim:
+        """Nobody claimed the prize: it goes back to the pool."""
+        decided = self._decide(claim, ClaimState.EXPIRED, actor=actor, reason=UNCLAIMED, code=UNCLAIMED)
+        self._lose(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
+        return decided
+
+    def hold(self, claim: Claim, *, actor: str, deadline: datetime, findings: tuple[Finding, ...]) -> Claim:
+        """A person decides until the deadline; the prize stays where it is."""
+        state = step(edges=CLAIM_EDGES, was=claim.state, to=ClaimState.HELD)
+        held = replace(
+            claim,
+            state=state,
+            deadline=deadline,
+            claimed_at=self._now,
+            findings=findings,
+            version=claim.version + 1,
+        )
+        self._keep(claim, held, actor=actor, code=UNDER_REVIEW)
+        return held
+
+    async def save(self, *, ports: ClaimPorts, tools: PayoutTools) -> int:
+        """Post, follow up the credits, store what was decided, and tell; answers how many debts were netted."""
+        gone = {
+            moved.claim.reward_id: None for moved in self._moved if moved.state is not RewardState.CREDITED
+        }
+        await give_back(gone, campaign=self.campaign, ports=ports)
+        events: list[Event] = [*self._told, *self._of_rewards(), *self._reopened]
+        if gone:
+            self.campaign, low = watch_level(self.campaign)
+            events += [low] if low is not None else []
+            await ports.campaigns.save([self.campaign])
+        netted = 0
+        if self._journal.transfers:
+            await ports.ledger.post(self._journal.transfers, now=self._now)
+            credited = await self._credited(ports)
+            followed = await follow_up(credited, ports=ports, tools=tools, now=self._now)
+            netted = followed.netted
+        if self._moved:
+            rewards = [self._rewards[moved.claim.reward_id] for moved in self._moved]
+            concerned = {reward.round_id for reward in rewards}
+            await ports.rounds.save([self._rounds[key] for key in sorted(concerned)], rewards, now=self._now)
+        if self._changed:
+            await ports.claims.save([self.claims[key] for key in sorted(self._changed)])
+            await ports.history.add(self._transitions, now=self._now)
+            await ports.messages.publish(events)
+        return netted
+
+    async def _credited(self, ports: ClaimPorts) -> list[Credited]:
+        """What approved claims credited, with who is behind it. Who told facts by hand is read last: whose facts a claim
+        was judged by is then here.
+        """
+        sources = {player_source(one.claim.player) for one in self._approved}
+        told_by = await ports.parties.of_sources(sources) if sources else {}
+        found: list[Credited] = []
+        for one in self._approved:
+            behind = behind_prize(
+                self._rounds[one.claim.round_id].settlement,
+                self.campaign,
+                released_by=one.released_by,
+                told_by=told_by.get(player_source(one.claim.player), ()),
+            )
+            found += [
+                Credited(credit, one.posted.cause, one.claim.correlation_id, behind=behind)
+                for credit in credits_of([one.posted.move])
+            ]
+        return found
+
+    def _decide(
+        self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None
+    ) -> Claim:
+        state = step(edges=CLAIM_EDGES, was=claim.state, to=to)
+        asked = None if to is ClaimState.EXPIRED else claim.claimed_at or self._now
+        decided = replace(
+            claim,
+            state=state,
+            claimed_at=asked,
+            decided_at=self._now,
+            decided_by=actor,
+            reason=reason,
+            version=claim.version + 1,
+        )
+        self._keep(claim, decided, actor=actor, code=code)
+        return decided
+
+    def _keep(self, was: Claim, claim: Claim, *, actor: str, code: str | None) -> None:
+        self.claims[claim.reward_id] = claim
+        self._changed.add(claim.reward_id)
+        cause = f"claim/{actor}"
+        self._transitions.append(
+            Transition("claim", claim.reward_id, was.state, claim.state, cause, claim.correlation_id)
+        )
+        self._told.append(ClaimMoved(claim=claim, actor=actor, code=code))
+
+    def _post(self, claim: Claim, move: Move, to: RewardState) -> "_Posted":
+        # The round's id stands in the cause, as in that of all that a campaign's rounds move; the version keeps apart
+        # what is given, taken back and given again.
+        cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
+        [transfer_id] = self._journal.add([move], cause=cause, correlation_id=claim.correlation_id)
+        reward = self._rewards[claim.reward_id]
+        state = step(edges=REWARD_EDGES, was=reward.state, to=to)
+        self._rewards[claim.reward_id] = reward._replace(state=state, transfer_id=transfer_id)
+        self._moved.append(_Moved(claim, state))
+        return _Posted(move, cause)
+
+    def _lose(self, claim: Claim, move: Move, to: RewardState) -> None:
+        """The prize goes back to the pool, and its round waits no more for what was still missing of it."""
+        cause = self._post(claim, move, to).cause
+        campaign = self.campaign
+        self.campaign = replace(
+            campaign, available=campaign.available + move.amount, granted=campaign.granted - move.amount
+        )
+        reward = self._rewards[claim.reward_id]
+        self._rewards[claim.reward_id] = reward._replace(short=0)
+        round_ = self._rounds[claim.round_id]
+        if not reward.short or round_.queue_position is None:
+            return
+        # While a correction is at work on a round of many lines, this is what it was short of before: it counts anew.
+        short = max(0, round_.short - reward.short)
+        if short:
+            self._rounds[claim.round_id] = replace(round_, short=short)
+        else:
+            self._rounds[claim.round_id] = replace(round_, short=0, queue_position=None)
+            self._leave_queue(cause=cause)
+
+    def _leave_queue(self, *, cause: str) -> None:
+        """A round of the campaign waits no more; an exhausted one without any that does is active again."""
+        campaign = replace(self.campaign, queued=self.campaign.queued - 1)
+        if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
+            state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.ACTIVE)
+            self._transitions.append(
+                Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))
+            )
+            campaign = replace(campaign, state=state, version=campaign.version + 1)
+            self._reopened.append(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
+        self.campaign = campaign
+
+    def _of_rewards(self) -> Iterable[RewardsMoved]:
+        """What became of the prizes: an event for each part of a round and end."""
+        groups: defaultdict[tuple[UUID, int, Told], list[Reward]] = defaultdict(list)
+        for moved in self._moved:
+            reward = self._rewards[moved.claim.reward_id]
+            groups[reward.round_id, reward.line.part, _TOLD[moved.state]].append(reward)
+        for (round_id, part, what), rewards in sorted(groups.items()):
+            round_ = self._rounds[round_id]
+            round_ = self._rounds[round_id] = replace(round_, version=round_.version + 1)
+            rewards.sort(key=lambda reward: reward.line.line)
+            yield RewardsMoved(
+                settlement=round_.settlement,
+                part=part,
+                rewards=rewards,
+                what=what,
+                version=round_.version,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A move with the cause that it was journalled under."""
+
+    move: Move
+    cause: str

@@ -1,0 +1,324 @@
+"""Claims over HTTP."""
+
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
+from prizewire_rewards import metrics
+from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, Claim, ClaimCode, ClaimState
+from prizewire_rewards.claims.domain.risk import RULES, RuleName, Verdict
+from prizewire_rewards.claims.handlers.claims import Claimed, claim, decide_claim
+from prizewire_rewards.claims.storage import SqlClaims, list_claims
+from prizewire_rewards.http.bodies import DecisionBody
+from prizewire_rewards.http.codes import refusing
+from prizewire_rewards.http.context import OVERSEERS, Front, IdempotencyKey, page_of, time_cursor
+from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
+
+
+class FindingAnswer(AnswerModel):
+    """What a risk rule found."""
+
+    rule: Annotated[RuleName, Field(examples=["amount"])]
+    verdict: Annotated[Verdict, Field(description="What the rule asks for.", examples=["hold"])]
+    saw: Annotated[str, Field(description="What the rule looked at.", examples=["2600.00 USDC"])]
+    threshold: Annotated[
+        str, Field(description="What it would have let pass.", examples=["below 2500.00 USDC"])
+    ]
+    explanation: Annotated[
+        str,
+        Field(description="Why there is such a rule.", examples=["Large prizes are looked at by a person."]),
+    ]
+
+
+class ClaimAnswer(AnswerModel):
+    """A prize to be claimed. How it is reviewed is shown to operators and admins, and never to the claim's own player."""
+
+    reward_id: Id
+    round_id: Id
+    campaign: Id
+    player: Player
+    asset: AssetCode
+    amount: Annotated[Money, Field(examples=["2600.00"])]
+    state: Annotated[ClaimState, Field(examples=["held"])]
+    code: Annotated[
+        ClaimCode | None,
+        Field(
+            description="Why it waits or ended without money. `corrected`: a correction of the result took the prize away. "
+            "`refused`: it was reviewed and refused. Null while it is open, and once it was credited.",
+            examples=["under_review"],
+        ),
+    ]
+    deadline: Annotated[
+        Moment | None,
+        Field(
+            description="When an open claim expires, or when a decision on a held one is due. Null once it has ended.",
+            examples=["2026-05-04T12:00:00Z"],
+        ),
+    ]
+    correlation_id: CorrelationId
+    opened_at: Moment
+    claimed_at: Annotated[
+        Moment | None,
+        Field(
+            description="When it was claimed. Null before, and to the claim's player.",
+            examples=["2026-05-01T12:30:00Z"],
+        ),
+    ]
+    decided_at: Annotated[
+        Moment | None,
+        Field(description="Null without a decision, and to the claim's player.", examples=[None]),
+    ]
+    decided_by: Annotated[
+        str | None,
+        Field(
+            description="A person, or the service where a rule decided. Null without a decision, and to the claim's player.",
+            examples=[None],
+        ),
+    ]
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Why it was decided so. Null without a decision, and to the claim's player.",
+            examples=[None],
+        ),
+    ]
+    findings: Annotated[
+        list[FindingAnswer] | None,
+        Field(description="What the risk rules found. Null to the claim's player."),
+    ]
+
+
+_DECISION = refusing("claim_unknown", "own_claim", "claim_not_held")
+
+
+_EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
+
+
+class ClaimController(Controller):
+    """Prizes to be claimed: one's own, and for operators and admins all."""
+
+    path = "/api/claims"
+    tags = ["claims"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require()], summary="Claims, newest first")
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        wanted: Annotated[ClaimState | None, QueryParameter(name="state")] = None,
+        campaign: FromQuery[UUID | None] = None,
+        player: FromQuery[str | None] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[ClaimAnswer]:
+        """The caller's prizes to be claimed; operators and admins see everybody's, with what the risk rules found."""
+        size = page_limit(limit)
+        before = time_cursor(cursor)
+        overseer = request.user.has(*OVERSEERS)
+        found = await front.read(
+            lambda tx: list_claims(
+                tx,
+                player=player if overseer else request.user.player,
+                campaign=campaign,
+                state=wanted,
+                limit=size,
+                before=before,
+            )
+        )
+        last = [found[-1].opened_at.isoformat(), str(found[-1].reward_id)] if found else None
+        return page_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
+
+    @get("/{reward_id:uuid}", guards=[require()], summary="One claim", refusals=refusing("claim_unknown"))
+    async def one(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+    ) -> ClaimAnswer:
+        """Its player sees state and deadline; operators and admins what each rule saw, and its threshold."""
+        return _shown(front, await _known(front, reward_id, request.user), request.user)
+
+    @post(
+        "/{reward_id:uuid}",
+        guards=[require()],
+        status_code=200,
+        summary="Claim a prize",
+        description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
+        "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
+        refusals=refusing("claim_unknown", "claim_expired", "claim_final"),
+    )
+    async def make(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[ClaimAnswer]:
+        """Claim one's own prize."""
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, ClaimAnswer]:
+            del identifier  # a claim has the id of its prize
+            done = await claim(
+                reward_id,
+                player=request.user.player,
+                ports=front.ports_of(tx),
+                tools=front.tools,
+                now=front.clock.now(),
+            )
+            after_commit(tx, partial(_count, done))
+            return 200, _for_player(front, done.claim)
+
+        answer = await front.once(
+            principal=request.user,
+            route="POST /api/claims/{reward_id}",
+            key=key,
+            body={"reward_id": str(reward_id)},
+            work=work,
+            answers=ClaimAnswer,
+        )
+        front.release()
+        return answer
+
+    @post(
+        "/{reward_id:uuid}/release",
+        guards=[require(*OVERSEERS)],
+        status_code=200,
+        summary="Release a held claim",
+        refusals=_DECISION,
+    )
+    async def release(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[ClaimAnswer]:
+        """Credit the prize. Nobody decides their own claim."""
+        return await _decide(front, reward_id, data, request.user, key, release=True)
+
+    @post(
+        "/{reward_id:uuid}/reject",
+        guards=[require(*OVERSEERS)],
+        status_code=200,
+        summary="Refuse a held claim",
+        refusals=_DECISION,
+    )
+    async def reject(
+        self,
+        *,
+        front: NamedDependency[Front],
+        reward_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[ClaimAnswer]:
+        """Give the prize back to the pool. Nobody decides their own claim."""
+        return await _decide(front, reward_id, data, request.user, key, release=False)
+
+
+async def _decide(
+    front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
+) -> Response[ClaimAnswer]:
+    async def decide(tx: AsyncConnection) -> tuple[ClaimAnswer, str | None]:
+        done = await decide_claim(
+            reward_id,
+            release=release,
+            actor=user.subject,
+            reason=data.reason,
+            ports=front.ports_of(tx),
+            tools=front.tools,
+            now=front.clock.now(),
+        )
+        after_commit(tx, partial(_count, done))
+        return _for_operator(front, done.claim), done.claim.correlation_id
+
+    return await front.decided(
+        reward_id,
+        on="claim",
+        release=release,
+        data=data,
+        principal=user,
+        key=key,
+        decide=decide,
+        answers=ClaimAnswer,
+    )
+
+
+def _count(done: Claimed) -> None:
+    if not done.changed:
+        return
+    metrics.CLAIMS.labels(done.claim.state).inc()
+    metrics.RECEIVABLES_NETTED.inc(done.netted)
+    for finding in done.findings:
+        metrics.RISK_FINDINGS.labels(finding.rule, finding.verdict).inc()
+
+
+async def _known(front: Front, reward_id: UUID, user: Principal) -> Claim:
+    found = await front.read(lambda tx: SqlClaims(tx).find(reward_id))
+    if found is None or (found.player != user.player and not user.has(*OVERSEERS)):
+        detail = f"there is no prize {reward_id} to be claimed"
+        raise Problem(status=404, code="claim_unknown", detail=detail)
+    return found
+
+
+def _shown(front: Front, one: Claim, user: Principal) -> ClaimAnswer:
+    """What the caller may see; an operator who won a prize sees of it what every winner does."""
+    overseer = user.has(*OVERSEERS) and one.player != user.player
+    return _for_operator(front, one) if overseer else _for_player(front, one)
+
+
+def _for_player(front: Front, one: Claim) -> ClaimAnswer:
+    return ClaimAnswer(
+        reward_id=one.reward_id,
+        round_id=one.round_id,
+        campaign=one.campaign,
+        player=one.player,
+        asset=one.asset,
+        amount=front.wire(one.asset, one.amount),
+        state=one.state,
+        code=one.code,
+        deadline=one.deadline if one.state in CLAIM_LIVE else None,
+        correlation_id=one.correlation_id,
+        opened_at=one.opened_at,
+        claimed_at=None,
+        decided_at=None,
+        decided_by=None,
+        reason=None,
+        findings=None,
+    )
+
+
+def _for_operator(front: Front, one: Claim) -> ClaimAnswer:
+    return _for_player(front, one).model_copy(
+        update={
+            "claimed_at": one.claimed_at,
+            "decided_at": one.decided_at,
+            "decided_by": one.decided_by,
+            "reason": one.reason,
+            "findings": [
+                FindingAnswer(
+                    rule=finding.rule,
+                    verdict=finding.verdict,
+                    saw=finding.saw,
+                    threshold=finding.threshold,
+                    explanation=_EXPLANATIONS[finding.rule],
+                )
+                for finding in one.findings
+            ],
+        }
+    )

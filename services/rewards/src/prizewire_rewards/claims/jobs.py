@@ -1,0 +1,78 @@
+"""Periodic work on claims: those that expire, and those that nobody decided in time."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import Database
+from prizewire_chassis.jobs import Job
+from prizewire_chassis.logging import get_logger
+from prizewire_rewards import metrics
+from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, ClaimState
+from prizewire_rewards.claims.handlers.claims import Ended, expire_due, pass_deadlines
+from prizewire_rewards.claims.ports import ClaimPorts
+from prizewire_rewards.payouts.ports import PayoutTools
+
+EXPIRE_INTERVAL_S = 5.0
+OVERDUE_INTERVAL_S = 15.0
+_log = get_logger(__name__)
+
+
+def build_claim_jobs(
+    *,
+    db: Database,
+    ports_of: Callable[[AsyncConnection], ClaimPorts],
+    tools: PayoutTools,
+    clock: Clock,
+    count_claims: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, tuple[int, int]]]],
+    released: Callable[[], None],
+) -> Sequence[Job]:
+    """The jobs; ``released`` is called when money has come back to a pool. ``count_claims`` answers, by state, how many
+    claims wait and of how many the deadline has passed.
+    """
+
+    async def expire() -> bool:
+        async def attempt(tx: AsyncConnection) -> Ended | None:
+            return await expire_due(ports=ports_of(tx), tools=tools, now=clock.now())
+
+        ended = await db.run(attempt, seeking=True)
+        if ended is None:
+            return False
+        metrics.CLAIMS.labels(ClaimState.EXPIRED).inc(len(ended.claims))
+        _log.info("prizes expired", campaign=str(ended.campaign), claims=len(ended.claims))
+        released()
+        return True
+
+    async def overdue() -> bool:
+        async def attempt(tx: AsyncConnection) -> Ended | None:
+            return await pass_deadlines(ports=ports_of(tx), tools=tools, now=clock.now())
+
+        async with db.transaction() as tx:
+            waiting = await count_claims(tx, clock.now())
+        for state in CLAIM_LIVE:
+            total, late = waiting.get(state, (0, 0))
+            metrics.CLAIMS_WAITING.labels(state).set(total)
+            metrics.CLAIMS_PAST_DEADLINE.labels(state).set(late)
+        ended = await db.run(attempt, seeking=True)
+        if ended is None:
+            return False
+        for one in ended.claims:
+            rule = "release" if one.state is ClaimState.APPROVED else "reject"
+            metrics.CLAIMS_OVERDUE.labels(rule).inc()
+            metrics.CLAIMS.labels(one.state).inc()
+            _log.warning(
+                "nobody decided a claim in time",
+                reward_id=str(one.reward_id),
+                campaign=str(one.campaign),
+                correlation_id=one.correlation_id,
+                rule=rule,
+            )
+        released()
+        return True
+
+    return (
+        Job("claims.expire", EXPIRE_INTERVAL_S, expire),
+        Job("claims.overdue", OVERDUE_INTERVAL_S, overdue),
+    )

@@ -1,0 +1,126 @@
+"""Kafka batches: events into commands, commands to a handler, refusals back to the inbox."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.clock import Clock
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
+from prizewire_contracts.codes import RefusalCode
+from prizewire_contracts.topics import PAYOUTS, SETTLEMENTS
+from prizewire_rewards import metrics
+from prizewire_rewards.entries.consumers import ENTRY_TYPES, read_entries, take_entries
+from prizewire_rewards.errors import Refused
+from prizewire_rewards.ledger.consumers import read_commands
+from prizewire_rewards.payouts.consumers import _METHOD_TYPES, _PAYOUT_TYPES, _payout_command
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.payouts.handlers.outcomes import PayoutEvent, apply_payout_events
+from prizewire_rewards.rounds.consumers import _SETTLEMENT_TYPES, _settlement_command
+from prizewire_rewards.rounds.handlers.settlements import RoundCommand, apply_settlements
+from prizewire_rewards.rounds.ports import RoundTools
+from prizewire_rewards.storage import Ports
+from prizewire_rewards.topups.consumers import TOPUP_TYPES, read_topups, take_topups
+
+
+def build_specs(
+    *,
+    ports_of: Callable[[AsyncConnection], Ports],
+    tools: RoundTools,
+    clock: Clock,
+    work_on: Callable[[], None],
+) -> list[ConsumerSpec]:
+    """The two consumers: settlements, and payouts with payout methods. ``work_on`` wakes the job that works on large
+    rounds.
+    """
+
+    async def settlements(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        refused: dict[int, Refused] = {}
+        ports, now = ports_of(tx), clock.now()
+        entries = await read_entries(incoming, refused=refused, ports=ports, assets=tools.assets)
+        found: tuple[list[RoundCommand], list[int]] = read_commands(
+            incoming,
+            _SETTLEMENT_TYPES,
+            lambda _, item: _settlement_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
+        unbooked: set[int] = set()
+        if commands:
+            done = await apply_settlements(commands, ports=ports, tools=tools, now=now)
+            refused.update({places[index]: problem for index, problem in done.refusals.items()})
+            unbooked = {places[index] for index in done.unbooked}
+            after_commit(tx, partial(metrics.count_rounds, **asdict(done.booked)))
+            if done.refused:
+                after_commit(tx, partial(_count_refused, done.refused))
+            if done.booked.work:
+                after_commit(tx, work_on)
+            if done.held:
+                after_commit(tx, partial(_count_held, done.held))
+        await take_entries(tx, entries, refused=refused, unbooked=unbooked, ports=ports, tools=tools, now=now)
+        return _refusals(tx, refused)
+
+    async def payouts(tx: AsyncConnection, incoming: Sequence[Incoming]) -> Mapping[int, Refusal]:
+        refused: dict[int, Refused] = {}
+        ports, now = ports_of(tx), clock.now()
+        topups = await read_topups(incoming, refused=refused, ports=ports, assets=tools.assets)
+        found: tuple[list[PayoutEvent], list[int]] = read_commands(
+            incoming,
+            _METHOD_TYPES | _PAYOUT_TYPES,
+            lambda _, item: _payout_command(item, assets=tools.assets),
+            refused,
+        )
+        commands, places = found
+        if commands:
+            done = await apply_payout_events(commands, ports=ports, tools=tools, now=now)
+            refused.update({places[index]: problem for index, problem in done.refusals.items()})
+            after_commit(tx, partial(_count_ended, done.reached))
+        await take_topups(tx, topups, refused=refused, ports=ports, tools=tools, now=now)
+        return _refusals(tx, refused)
+
+    return [
+        ConsumerSpec(
+            name="rewards.settlements",
+            topic=SETTLEMENTS,
+            handler=settlements,
+            version_rule=lambda _: VersionRule.STRICT,
+            types=_SETTLEMENT_TYPES | ENTRY_TYPES,
+        ),
+        ConsumerSpec(
+            name="rewards.payouts",
+            topic=PAYOUTS,
+            handler=payouts,
+            version_rule=_payout_rule,
+            types=_METHOD_TYPES | _PAYOUT_TYPES | TOPUP_TYPES,
+        ),
+    ]
+
+
+def _payout_rule(event_type: str) -> VersionRule:
+    return VersionRule.HIGHEST if event_type in _METHOD_TYPES else VersionRule.STRICT
+
+
+def _count_held(held: Mapping[str, int]) -> None:
+    for cap, count in held.items():
+        metrics.LINES_HELD.labels(cap).inc(count)
+
+
+def _count_refused(refused: Mapping[str, int]) -> None:
+    for code, count in refused.items():
+        metrics.ROUNDS_REFUSED.labels(code).inc(count)
+
+
+def _count_ended(reached: Mapping[PayoutState, int]) -> None:
+    for state, count in reached.items():
+        metrics.PAYOUTS_ENDED.labels(state).inc(count)
+
+
+def _refusals(tx: AsyncConnection, refused: Mapping[int, Refused]) -> dict[int, Refusal]:
+    for problem in refused.values():
+        after_commit(tx, metrics.MISMATCHES.labels(problem.code).inc)
+    return {
+        index: Refusal(RefusalCode(problem.code), problem.detail, park=problem.park)
+        for index, problem in refused.items()
+    }

@@ -1,1 +1,0 @@
-"""Money state as pure decisions: what may move where, and what a settled round or a payout's end brings about."""

@@ -1,0 +1,181 @@
+"""Events about entries as commands, and the entries of a batch."""
+
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import Incoming
+from prizewire_contracts.events import settlements as settlement_events
+from prizewire_money import AssetRegistry
+from prizewire_rewards import metrics
+from prizewire_rewards.entries.domain import (
+    CloseEntry,
+    EnterRound,
+    EntryCommand,
+    EntryEnd,
+    EntryRound,
+    OpenEntry,
+)
+from prizewire_rewards.entries.handlers.ending import close_entries
+from prizewire_rewards.entries.handlers.entering import Heard, enter, look_up
+from prizewire_rewards.entries.ports import EntryPorts
+from prizewire_rewards.errors import Refused
+from prizewire_rewards.ledger.consumers import asset_of, minor_of, read_commands, same_subject
+from prizewire_rewards.payouts.ports import PayoutTools
+
+ENTRY_TYPES: Final = frozenset(
+    {"prizewire.round.opened.v1", "prizewire.round.closed.v1", "prizewire.round.entered.v1"}
+)
+
+
+def entry_command(item: Incoming, *, late: bool, assets: AssetRegistry) -> EntryCommand | None:
+    """What an event of the settlements topic asks of entries; None where it is not about them. ``late``: its round ended
+    earlier in the same batch.
+
+    Raises:
+        Refused: its subject, asset or amount cannot be read.
+    """
+    event = item.event
+    if isinstance(event, settlement_events.RoundClosedEvent):
+        same_subject(event.subject, event.data.round_id)
+        return CloseEntry(round_id=event.data.round_id)
+    if isinstance(event, settlement_events.RoundOpenedEvent):
+        same_subject(event.subject, event.data.round_id)
+        return OpenEntry(
+            round=_round(event.data, event.data.entry_fee, correlation=event.correlationid, assets=assets)
+        )
+    if isinstance(event, settlement_events.RoundEnteredEvent):
+        data = event.data
+        same_subject(event.subject, data.round_id)
+        # A wrong entry concerns one player; the round's own events must not wait for it.
+        try:
+            round_ = _round(data, data.fee, correlation=event.correlationid, assets=assets)
+        except Refused as problem:
+            raise Refused(problem.code, problem.detail, park=False) from None
+        return EnterRound(
+            entry_id=data.entry_id,
+            round=round_,
+            player=data.player,
+            asset=round_.asset or "",
+            amount=round_.fee or 0,
+            cause=event.id,
+            late=late,
+        )
+    return None
+
+
+def _round(
+    data: settlement_events.RoundProgress | settlement_events.RoundEntered,
+    fee: settlement_events.EntryFee | None,
+    *,
+    correlation: str,
+    assets: AssetRegistry,
+) -> EntryRound:
+    asset = None if fee is None else asset_of(fee.asset, assets)
+    amount = None if fee is None or asset is None else minor_of(asset, fee.amount)
+    free = not amount
+    return EntryRound(
+        round_id=data.round_id,
+        match_id=data.match_id,
+        match_source=data.match_source,
+        competition=data.competition,
+        correlation_id=correlation,
+        asset=None if free or asset is None else asset.code,
+        fee=None if free else amount,
+    )
+
+
+def entry_ends(incoming: Sequence[Incoming]) -> Mapping[int, tuple[UUID, EntryEnd]]:
+    """Rounds that end for their entries, by the index of the event that ends them: the last part of a final settlement,
+    finality, or a void.
+    """
+    found: dict[int, tuple[UUID, EntryEnd]] = {}
+    for index, item in enumerate(incoming):
+        event = item.event
+        if isinstance(event, settlement_events.RoundSettledEvent):
+            if event.data.final and event.data.part == event.data.parts:
+                found[index] = (event.data.round_id, EntryEnd.EARNED)
+        elif isinstance(event, settlement_events.RoundFinalizedEvent):
+            found[index] = (event.data.round_id, EntryEnd.EARNED)
+        elif isinstance(event, settlement_events.RoundVoidedEvent):
+            found[index] = (event.data.round_id, EntryEnd.REFUNDED)
+    return found
+
+
+Ends = Mapping[int, tuple[UUID, EntryEnd]]
+"""Rounds that end for their entries, by the index of the event that ends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBatch:
+    """What a batch holds of entries: commands with their places, rounds that end, and what was known before."""
+
+    commands: Sequence[EntryCommand]
+    places: Sequence[int]
+    ends: Ends
+    heard: Heard
+
+
+async def read_entries(
+    incoming: Sequence[Incoming],
+    *,
+    refused: MutableMapping[int, Refused],
+    ports: EntryPorts,
+    assets: AssetRegistry,
+) -> EntryBatch:
+    """Read what opens rounds to entries, who enters them, and which rounds end. Rounds are locked before anything else
+    is; what cannot be read is added to ``refused``.
+    """
+    ends = entry_ends(incoming)
+    first_end: dict[str, int] = {}
+    for at, (round_id, _) in ends.items():
+        first_end.setdefault(str(round_id), at)
+
+    def read(index: int, item: Incoming) -> EntryCommand | None:
+        late = first_end.get(item.event.subject, index) < index
+        return entry_command(item, late=late, assets=assets)
+
+    found: tuple[list[EntryCommand], list[int]] = read_commands(incoming, ENTRY_TYPES, read, refused)
+    commands, places = found
+    heard = await look_up(commands, ending={round_id for round_id, _ in ends.values()}, ports=ports)
+    return EntryBatch(commands, places, ends, heard)
+
+
+async def take_entries(
+    tx: AsyncConnection,
+    batch: EntryBatch,
+    *,
+    refused: MutableMapping[int, Refused],
+    unbooked: Collection[int],
+    ports: EntryPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> None:
+    """Charge who entered, then end rounds for their entries, unless the event that ends them was refused, or stands at
+    an index in ``unbooked``: its settlement will never be booked, so its fees are not earned by it. It comes after the
+    batch's prizes, whose campaigns and rounds are locked before wallets are.
+
+    A void is remembered even where nobody has entered; nothing is asked of the database for rounds without a fee.
+    """
+    rounds = batch.heard.rounds
+    if batch.commands:
+        done = await enter(batch.commands, heard=batch.heard, ports=ports, now=now)
+        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
+        after_commit(tx, partial(metrics.count_entries, done.reached))
+        rounds = done.rounds
+    over = {
+        round_id: end
+        for index, (round_id, end) in batch.ends.items()
+        if index not in refused
+        and index not in unbooked
+        and (end is EntryEnd.REFUNDED or (round_id in rounds and rounds[round_id].asset is not None))
+    }
+    if over:
+        closed = await close_entries(over, ports=ports, tools=tools, now=now)
+        after_commit(tx, partial(metrics.count_entries, closed))

@@ -1,0 +1,199 @@
+"""Entries into rounds: who pays, out of which bucket, and what becomes of the fee when the round ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.moves import PLATFORM
+
+NOT_REFUNDABLE: Final = "not_refundable"
+"""Why a void gives an entry nothing back: it was paid in points."""
+
+
+class EntryState(StrEnum):
+    """Where an entry's fee is; the values are those on the wire."""
+
+    PAID = "paid"
+    REFUSED = "refused"
+    """Nothing was taken."""
+    REFUNDED = "refunded"
+    EARNED = "earned"
+    CLOSED = "closed"
+    """Its round was voided, and its asset is never refunded: the fee was earned all the same."""
+
+
+ENTRY_START: Final = frozenset({EntryState.PAID, EntryState.REFUSED})
+
+
+ENTRY_EDGES: Final[Mapping[tuple[EntryState, EntryState], str]] = {
+    (EntryState.REFUSED, EntryState.PAID): "tried again while its round was open, and the wallet covered it",
+    (EntryState.PAID, EntryState.EARNED): "its round is final",
+    (EntryState.PAID, EntryState.REFUNDED): "its round was voided",
+    (EntryState.PAID, EntryState.CLOSED): "its round was voided, and points are never refunded",
+    (EntryState.EARNED, EntryState.REFUNDED): "its round was disowned",
+}
+
+
+class EntryEnd(StrEnum):
+    """What the end of a round means to its entries."""
+
+    EARNED = "earned"
+    """The round is final: fees are revenue."""
+    REFUNDED = "refunded"
+    """The round was voided or disowned: fees go back to the buckets they came from, unless they were paid in points."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRound:
+    """What rewards knows of a round that players enter. ``asset`` and ``fee`` are None where entering is free;
+    ``open`` says whether players may still enter by themselves; ``end`` is set once and for ever, unless a disownment
+    turns ``earned`` into ``refunded``; ``closing`` says that entries are still to follow it.
+    """
+
+    round_id: UUID
+    match_id: str = ""
+    match_source: str = ""
+    competition: str = ""
+    correlation_id: str = ""
+    asset: str | None = None
+    fee: int | None = None
+    open: bool = True
+    end: EntryEnd | None = None
+    closing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One player's entry into one round. ``from_topup`` and ``from_winnings`` make ``amount`` where it was paid, and
+    are zero where it was refused; ``code`` says why it was refused or closed. ``entered_at`` is when it was first asked
+    for. ``version`` counts its events.
+    """
+
+    id: UUID
+    round_id: UUID
+    match_id: str
+    match_source: str
+    player: str
+    asset: str
+    amount: int
+    state: EntryState
+    correlation_id: str
+    entered_at: datetime
+    from_topup: int = 0
+    from_winnings: int = 0
+    code: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedEntry:
+    """What an entry took, and when that changed last: to be compared with what settlement says of its round."""
+
+    entry_id: UUID
+    round_id: UUID
+    player: str
+    asset: str
+    amount: int
+    state: EntryState
+    changed_at: datetime
+
+
+def split_fee(*, amount: int, topup: int, winnings: int) -> tuple[int, int] | None:
+    """What each bucket pays, ``topup`` first since it can go nowhere else; None when both together do not cover it.
+    ``topup`` and ``winnings`` are what the buckets hold.
+    """
+    if topup + winnings < amount:
+        return None
+    first = min(topup, amount)
+    return first, amount - first
+
+
+def _buckets(entry: Entry) -> list[tuple[int, Account, Account]]:
+    """(amount, wallet, escrow) of each bucket that paid."""
+    owner = str(entry.id)
+    parts = [
+        (entry.from_topup, Kind.TOPUP, Kind.ESCROW_TOPUP),
+        (entry.from_winnings, Kind.WINNINGS, Kind.ESCROW_WINNINGS),
+    ]
+    return [
+        (amount, Account(wallet, entry.player, entry.asset), Account(escrow, owner, entry.asset))
+        for amount, wallet, escrow in parts
+        if amount
+    ]
+
+
+def held_moves(entry: Entry) -> list[Move]:
+    """Take a paid entry's fee from the buckets into its escrow."""
+    return [
+        Move(TransferType.ENTRY_FEE_HELD, wallet, escrow, amount, ordinal)
+        for ordinal, (amount, wallet, escrow) in enumerate(_buckets(entry))
+    ]
+
+
+def earned_moves(entry: Entry) -> list[Move]:
+    """The fee is revenue."""
+    revenue = Account(Kind.ENTRY_FEES, PLATFORM, entry.asset)
+    return [
+        Move(TransferType.ENTRY_FEE_EARNED, escrow, revenue, amount, ordinal)
+        for ordinal, (amount, _, escrow) in enumerate(_buckets(entry))
+    ]
+
+
+def refunded_moves(entry: Entry) -> list[Move]:
+    """The fee goes back to the very buckets that it came from."""
+    return [
+        Move(TransferType.ENTRY_FEE_REFUNDED, escrow, wallet, amount, ordinal)
+        for ordinal, (amount, wallet, escrow) in enumerate(_buckets(entry))
+    ]
+
+
+def reversed_moves(entry: Entry) -> list[Move]:
+    """An earned fee goes back to the very buckets that it came from: its round was disowned."""
+    revenue = Account(Kind.ENTRY_FEES, PLATFORM, entry.asset)
+    return [
+        Move(TransferType.ENTRY_FEE_REVERSED, revenue, wallet, amount, ordinal)
+        for ordinal, (amount, wallet, _) in enumerate(_buckets(entry))
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEntry:
+    """A round is open, and says what entering it costs."""
+
+    round: EntryRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseEntry:
+    """Players no longer enter a round by themselves."""
+
+    round_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterRound:
+    """A player entered a round and owes its fee. ``late``: the round had ended before."""
+
+    entry_id: UUID
+    round: EntryRound
+    player: str
+    asset: str
+    amount: int
+    cause: str
+    late: bool = False
+
+
+EntryCommand = OpenEntry | CloseEntry | EnterRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMoved(Event):
+    """An entry came to the state it is in."""
+
+    entry: Entry
+    cause: str | None = None

@@ -1,0 +1,1 @@
+"""Entering rounds, and the end of rounds for their entries."""

@@ -1,0 +1,172 @@
+"""Entries over HTTP."""
+
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from pydantic import ConfigDict, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
+from prizewire_contracts import ids
+from prizewire_contracts.text import Ascii, Name
+from prizewire_rewards import metrics
+from prizewire_rewards.entries.domain import Entry, EntryState
+from prizewire_rewards.entries.handlers.entering import enter_by_player
+from prizewire_rewards.entries.storage import list_entries
+from prizewire_rewards.http.bodies import Body, only
+from prizewire_rewards.http.codes import refusing
+from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, player_of, time_cursor
+from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
+from prizewire_rewards.http.parameters import PlayerFilter
+
+
+class EntryAnswer(AnswerModel):
+    """A player's entry into a round. `from_topup` and `from_winnings` make `amount`; they are zero where it was refused."""
+
+    entry_id: Id
+    round_id: Id
+    match_source: Annotated[str, Field(description="The game server's source.", examples=["/games/chess"])]
+    match_id: Annotated[str, Field(description="The match by that source.", examples=["4711"])]
+    player: Player
+    asset: AssetCode
+    amount: Annotated[Money, Field(description="The fee.", examples=["2.50"])]
+    from_topup: Annotated[Money, Field(description="What top-ups paid of it.", examples=["2.00"])]
+    from_winnings: Annotated[Money, Field(description="What winnings paid of it.", examples=["0.50"])]
+    state: Annotated[EntryState, Field(examples=["paid"])]
+    code: Annotated[
+        str | None,
+        Field(
+            description="Why it was refused, or why nothing of it came back, as a stable code.",
+            examples=[None],
+        ),
+    ]
+    correlation_id: CorrelationId
+    entered_at: Annotated[Moment, Field(description="When the entry was asked for first.")]
+
+
+class ChangedEntryAnswer(AnswerModel):
+    """What an entry took, to be compared with what it costs to enter its round."""
+
+    entry_id: Id
+    round_id: Id
+    player: Player
+    asset: AssetCode
+    amount: Annotated[Money, Field(description="The fee.", examples=["2.50"])]
+    state: Annotated[EntryState, Field(examples=["earned"])]
+    changed_at: Annotated[Moment, Field(description="When it was made or last changed.")]
+
+
+class EntryBody(Body):
+    """The round that the player enters: by its id, or by the match that it is about."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"match_source": "/games/arena", "match_id": "final-7"}],
+            "oneOf": [
+                only("round_id", without=("match_source", "match_id")),
+                only("match_source", "match_id", without=("round_id",)),
+            ],
+        }
+    )
+
+    round_id: UUID | None = Field(
+        None, description="The round's id.", examples=["5f0c1b0e-7f0a-5c7e-9a51-0f7a6f9f2b11"]
+    )
+    match_source: Ascii | None = Field(
+        None, description="The game server's source.", examples=["/games/arena"]
+    )
+    match_id: Name | None = Field(None, description="The match by that source.", examples=["final-7"])
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        by_match = self.match_source is not None and self.match_id is not None
+        halves = (self.match_source is None) != (self.match_id is None)
+        if halves or (self.round_id is not None) == by_match:
+            msg = "name either round_id, or match_source and match_id"
+            raise ValueError(msg)
+        return self
+
+
+class EntryController(Controller):
+    """Entries into rounds."""
+
+    path = "/api/wallet/entries"
+    tags = ["wallet"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @post(
+        guards=[require(Role.PLAYER)],
+        summary="Enter an open round and pay its fee",
+        refusals=refusing("round_unknown", "entry_not_offered", "insufficient_balance"),
+    )
+    async def enter(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[EntryBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[EntryAnswer]:
+        """Take the fee from top-ups first, then from winnings. Who is in already pays nothing more."""
+        round_id = data.round_id or ids.round_id(source=data.match_source or "", match_id=data.match_id or "")
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, EntryAnswer]:
+            del identifier  # a player enters a round once, whatever the key
+            entry, reached = await enter_by_player(
+                round_id=round_id,
+                player=request.user.player,
+                ports=front.ports_of(tx),
+                now=front.clock.now(),
+            )
+            after_commit(tx, lambda: metrics.count_entries(reached))
+            return 201, _entry(front, entry)
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/wallet/entries",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+            answers=EntryAnswer,
+        )
+
+    @get(guards=[require()], summary="Entries of a player, newest first")
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        player: PlayerFilter = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[EntryAnswer]:
+        """What was paid out of which bucket, and what became of it; operators and admins name a player."""
+        size = page_limit(limit)
+        owner = player_of(request.user, player)
+        before = time_cursor(cursor)
+        found = await front.read(lambda tx: list_entries(tx, player=owner, limit=size, before=before))
+        last = [found[-1].entered_at.isoformat(), str(found[-1].id)] if found else None
+        return page_of([_entry(front, entry) for entry in found], limit=size, cursor=last)
+
+
+def _entry(front: Front, entry: Entry) -> EntryAnswer:
+    return EntryAnswer(
+        entry_id=entry.id,
+        round_id=entry.round_id,
+        match_source=entry.match_source,
+        match_id=entry.match_id,
+        player=entry.player,
+        asset=entry.asset,
+        amount=front.wire(entry.asset, entry.amount),
+        from_topup=front.wire(entry.asset, entry.from_topup),
+        from_winnings=front.wire(entry.asset, entry.from_winnings),
+        state=entry.state,
+        code=entry.code,
+        correlation_id=entry.correlation_id,
+        entered_at=entry.entered_at,
+    )

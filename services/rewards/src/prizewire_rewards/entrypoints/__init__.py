@@ -1,1 +1,0 @@
-"""Where work comes in: Kafka, HTTP, the clock."""

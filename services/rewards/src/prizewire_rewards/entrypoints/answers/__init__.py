@@ -1,1 +1,0 @@
-"""What the routes answer: models with a description and an example of each member, by theme."""

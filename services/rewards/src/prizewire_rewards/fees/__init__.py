@@ -1,0 +1,1 @@
+"""Fees that leave the system: filed by one person, approved by another."""

@@ -1,0 +1,302 @@
+"""Fees and their withdrawals over HTTP."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import AnswerModel, Id, Items, Moment, PageOf
+from prizewire_contracts.text import Line
+from prizewire_rewards import metrics
+from prizewire_rewards.fees.domain import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
+from prizewire_rewards.fees.handlers import DecideFees, decide_withdrawal, file_withdrawal
+from prizewire_rewards.fees.storage import fee_balances, fee_withdrawal, fee_withdrawals
+from prizewire_rewards.http.bodies import Body, Code, Decimal, DecisionBody, RepeatedReference
+from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
+from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, refused, time_cursor
+from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Person
+
+_Source = Annotated[FeeSource, Field(description="Whose fees.", examples=["platform"])]
+
+
+class FeeBalanceAnswer(AnswerModel):
+    """Fees of one source in one asset."""
+
+    source: _Source
+    asset: AssetCode
+    balance: Annotated[Money, Field(description="Kept, and has not left.", examples=["380.00"])]
+    withdrawn: Annotated[Money, Field(description="Has left.", examples=["120.00"])]
+    filed: Annotated[Money, Field(description="In withdrawals that nobody decided yet.", examples=["0.00"])]
+
+
+class FeeWithdrawalAnswer(AnswerModel):
+    """A withdrawal of fees: filed by one person, approved or rejected by another."""
+
+    withdrawal_id: Id
+    source: _Source
+    asset: AssetCode
+    amount: Annotated[Money, Field(examples=["120.00"])]
+    reference: Annotated[
+        str, Field(description="The bank transfer that it leaves by.", examples=["wire 2026-04-02"])
+    ]
+    state: Annotated[WithdrawalState, Field(examples=["approved"])]
+    filed_by: Person
+    filed_at: Moment
+    decided_by: Annotated[Person | None, Field(description="Null until it is decided.", examples=["boris"])]
+    decided_at: Annotated[Moment | None, Field(examples=["2026-05-02T12:00:00Z"])]
+    reason: Annotated[str | None, Field(description="Why it was rejected.", examples=[None])]
+    repeats: Annotated[
+        Id | None,
+        Field(
+            description="The earlier withdrawal of the same fees under this reference. Null where there is none.",
+            examples=[None],
+        ),
+    ]
+    correlation_id: CorrelationId
+
+
+_READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+class FeeWithdrawalBody(Body):
+    """Fees that are to leave."""
+
+    source: Literal["platform", "organizer", "entry_fees"] = Field(
+        description="Whose: the platform's, organizers' of rounds without an organizer, or earned entry fees.",
+        examples=["platform"],
+    )
+    asset: Code = Field(examples=["USDC"])
+    amount: Decimal = Field(description="In the asset.", examples=["120.00"])
+    reference: Line = Field(
+        description="The bank transfer that it leaves by. Fees of a source leave once under a reference.",
+        examples=["wire 2026-04-02"],
+    )
+    repeated_reference: RepeatedReference = False
+
+
+class FeeController(Controller):
+    """What fees lie where."""
+
+    path = "/api/fees"
+    tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require(*_READERS)], summary="Fees by asset and source")
+    async def balances(self, *, front: NamedDependency[Front]) -> Items[FeeBalanceAnswer]:
+        """What was kept and has not left, what was withdrawn, and what is filed to be."""
+        found = await front.read(lambda tx: fee_balances(tx, assets=list(front.tools.assets)))
+        return Items(items=[_balance(front, one) for one in found])
+
+
+class FeeWithdrawalController(Controller):
+    """Fees leave by two persons: an admin files, another one or an approver approves."""
+
+    path = "/api/fee-withdrawals"
+    tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        guards=[require(*_READERS)],
+        summary="Withdrawals of fees, newest first",
+    )
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_state: Annotated[WithdrawalState | None, QueryParameter(name="state")] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[FeeWithdrawalAnswer]:
+        """All, or those that are filed, approved or rejected."""
+        size, before = page_limit(limit), time_cursor(cursor)
+        found = await front.read(
+            lambda tx: fee_withdrawals(tx, state=withdrawal_state, limit=size, before=before)
+        )
+        last = [found[-1].filed_at.isoformat(), str(found[-1].id)] if found else None
+        return page_of([_shown(front, one) for one in found], limit=size, cursor=last)
+
+    @get(
+        "/{withdrawal_id:uuid}",
+        guards=[require(*_READERS)],
+        summary="One withdrawal of fees",
+        refusals=refusing("fee_withdrawal_unknown"),
+    )
+    async def one(
+        self, *, front: NamedDependency[Front], withdrawal_id: FromPath[UUID]
+    ) -> FeeWithdrawalAnswer:
+        """Who filed it, and what became of it."""
+        found = await front.read(lambda tx: fee_withdrawal(tx, withdrawal_id))
+        if found is None:
+            raise refused("fee_withdrawal_unknown", f"there is no withdrawal of fees {withdrawal_id}")
+        return _shown(front, found)
+
+    @post(
+        guards=[require(Role.ADMIN)],
+        summary="File a withdrawal of fees, for another person to approve",
+        refusals=refusing(
+            "asset_unknown",
+            "asset_not_redeemable",
+            "amount_not_positive",
+            "insufficient_balance",
+            "reference_used",
+            *AMOUNT_CODES,
+        ),
+    )
+    async def file(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[FeeWithdrawalBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[FeeWithdrawalAnswer]:
+        """Nothing moves yet. What is not there is refused, and so is a second withdrawal of the same fees under the same
+        reference, unless the first one was rejected or `repeated_reference` says that it is another transfer.
+        """
+        amount = front.minor(front.asset(data.asset), data.amount)
+
+        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
+            withdrawal = FeeWithdrawal(
+                id=identifier,
+                source=FeeSource(data.source),
+                asset=data.asset,
+                amount=amount,
+                reference=data.reference,
+                filed_by=request.user.subject,
+                filed_at=front.clock.now(),
+            )
+            filed = await file_withdrawal(
+                withdrawal,
+                repeated=data.repeated_reference,
+                ports=front.ports_of(tx),
+                tools=front.tools,
+            )
+            shown = _shown(front, filed)
+            await _audit(front, tx, filed, what="filed", actor=request.user.subject, shown=shown)
+            return 201, shown
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/fee-withdrawals",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+            answers=FeeWithdrawalAnswer,
+        )
+
+    @post(
+        "/{withdrawal_id:uuid}/approve",
+        guards=[require(Role.APPROVER, Role.ADMIN)],
+        status_code=200,
+        summary="Approve a withdrawal of fees: the money leaves",
+        refusals=refusing(
+            "own_fee_withdrawal", "fee_withdrawal_unknown", "fee_withdrawal_final", "insufficient_balance"
+        ),
+    )
+    async def approve(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[FeeWithdrawalAnswer]:
+        """Who filed it never approves it."""
+        return await _decide(front, withdrawal_id, request.user, key, reason=None)
+
+    @post(
+        "/{withdrawal_id:uuid}/reject",
+        guards=[require(Role.APPROVER, Role.ADMIN)],
+        status_code=200,
+        summary="Reject a withdrawal of fees, or take it back",
+        refusals=refusing("fee_withdrawal_unknown", "fee_withdrawal_final"),
+    )
+    async def reject(
+        self,
+        *,
+        front: NamedDependency[Front],
+        withdrawal_id: FromPath[UUID],
+        data: JSONBody[DecisionBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[FeeWithdrawalAnswer]:
+        """Nothing moves any more."""
+        return await _decide(front, withdrawal_id, request.user, key, reason=data.reason)
+
+
+async def _decide(
+    front: Front, withdrawal_id: UUID, principal: Principal, key: str | None, *, reason: str | None
+) -> Response[FeeWithdrawalAnswer]:
+    """Approve, or reject for a ``reason``."""
+    what = "approved" if reason is None else "rejected"
+    command = DecideFees(id=withdrawal_id, approved=reason is None, actor=principal.subject, reason=reason)
+
+    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
+        del identifier  # what is decided on has an id already
+        after = await decide_withdrawal(command, ports=front.ports_of(tx), now=front.clock.now())
+        shown = _shown(front, after)
+        await _audit(front, tx, after, what=what, actor=principal.subject, shown=shown)
+        after_commit(tx, metrics.FEE_WITHDRAWALS.labels(what).inc)
+        return 200, shown
+
+    return await front.once(
+        principal=principal,
+        route=f"POST /api/fee-withdrawals/{{withdrawal_id}}/{what}",
+        key=key,
+        body={"withdrawal_id": str(withdrawal_id), "reason": reason},
+        work=work,
+        answers=FeeWithdrawalAnswer,
+    )
+
+
+async def _audit(
+    front: Front,
+    tx: AsyncConnection,
+    withdrawal: FeeWithdrawal,
+    *,
+    what: str,
+    actor: str,
+    shown: FeeWithdrawalAnswer,
+) -> None:
+    await front.audit.record(
+        tx,
+        actor=actor,
+        action=f"fee_withdrawal.{what}",
+        target=str(withdrawal.id),
+        reason=withdrawal.reason,
+        detail=shown.model_dump(mode="json"),
+        correlation_id=str(withdrawal.id),
+    )
+
+
+def _shown(front: Front, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
+    return FeeWithdrawalAnswer(
+        withdrawal_id=withdrawal.id,
+        source=withdrawal.source,
+        asset=withdrawal.asset,
+        amount=front.wire(withdrawal.asset, withdrawal.amount),
+        reference=withdrawal.reference,
+        state=withdrawal.state,
+        filed_by=withdrawal.filed_by,
+        filed_at=withdrawal.filed_at,
+        decided_by=withdrawal.decided_by,
+        decided_at=withdrawal.decided_at,
+        reason=withdrawal.reason,
+        repeats=withdrawal.repeats,
+        correlation_id=str(withdrawal.id),
+    )
+
+
+def _balance(front: Front, found: FeeBalance) -> FeeBalanceAnswer:
+    return FeeBalanceAnswer(
+        source=found.source,
+        asset=found.asset,
+        balance=front.wire(found.asset, found.balance),
+        withdrawn=front.wire(found.asset, found.withdrawn),
+        filed=front.wire(found.asset, found.filed),
+    )

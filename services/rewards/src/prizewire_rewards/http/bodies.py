@@ -1,0 +1,54 @@
+"""Request bodies. Unknown members are refused: a misspelt one must not be passed over where money moves."""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic.config import JsonDict
+
+from prizewire_contracts.text import PRINTABLE, Reason
+from prizewire_rewards.http.members import DECIMAL
+
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,11}$")]
+
+
+DECIMAL_LENGTH_MAX: Final = 40
+
+
+Decimal = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=DECIMAL_LENGTH_MAX, pattern=PRINTABLE),
+    WithJsonSchema({"type": "string", "pattern": DECIMAL, "maxLength": DECIMAL_LENGTH_MAX}),
+]
+"""An amount. A text that is none has a code of its own, which ``Front.minor`` gives, so the pattern is only documented."""
+
+
+class Body(BaseModel):
+    """Base of them all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def only(*names: str, without: tuple[str, ...]) -> JsonDict:
+    """JSON Schema of an object that has values for ``names``, and none for ``without``."""
+    kinds: JsonDict = {
+        **{name: {"not": {"type": "null"}} for name in names},
+        **{name: {"type": "null"} for name in without},
+    }
+    return {"required": list(names), "properties": kinds}
+
+
+RepeatedReference = Annotated[
+    bool,
+    Field(
+        strict=True,
+        description="True: this is another payment under a reference that was used already. Without it such a request is "
+        "refused with `reference_used`.",
+        examples=[False],
+    ),
+]
+
+
+class DecisionBody(Body):
+    """Why a claim or a held prize is released or refused; for the record, never for the player."""
+
+    reason: Reason = Field(examples=["identity seen on 2024-04-22"])

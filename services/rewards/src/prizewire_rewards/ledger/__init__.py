@@ -1,0 +1,1 @@
+"""Accounts, transfers between them, what players owe, and who is behind money."""

@@ -1,0 +1,75 @@
+"""Reads what several kinds of events have in common: subjects, assets, amounts."""
+
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import TypeVar
+
+from prizewire_chassis.inbox import Incoming
+from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_rewards.errors import Refused
+from prizewire_rewards.ledger.domain.moves import INTAKE_MAX
+
+
+def same_subject(subject: str, identifier: object) -> None:
+    """Versions are counted by subject, so an event must speak of its own.
+
+    Raises:
+        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
+    """
+    if subject != str(identifier):
+        raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
+
+
+def asset_of(code: str, assets: AssetRegistry) -> Asset:
+    """An asset by its code.
+
+    Raises:
+        Refused: ``asset_unknown``.
+    """
+    asset = assets.get(code)
+    if asset is None:
+        raise Refused("asset_unknown", f"there is no asset {code}")
+    return asset
+
+
+def minor_of(asset: Asset, amount: str) -> int:
+    """Minor units of a decimal text.
+
+    Raises:
+        Refused: ``invalid_amount``; ``amount_too_large``: no account of the ledger may hold so much.
+    """
+    try:
+        minor = Amount.parse(asset, amount).minor
+    except InvalidAmount as error:
+        raise Refused("invalid_amount", str(error)) from None
+    if minor > INTAKE_MAX:
+        detail = (
+            f"{asset.tell(minor)} is more than {asset.tell(INTAKE_MAX)}, the most that an account may hold"
+        )
+        raise Refused("amount_too_large", detail)
+    return minor
+
+
+Command = TypeVar("Command")
+
+
+def read_commands(
+    incoming: Sequence[Incoming],
+    types: frozenset[str],
+    read: Callable[[int, Incoming], Command | None],
+    refused: MutableMapping[int, Refused],
+) -> tuple[list[Command], list[int]]:
+    """The commands of events of these types, with their places in the batch."""
+    commands: list[Command] = []
+    places: list[int] = []
+    for index, item in enumerate(incoming):
+        if item.event.type not in types:
+            continue
+        try:
+            command = read(index, item)
+        except Refused as problem:
+            refused[index] = problem
+            continue
+        if command is not None:
+            commands.append(command)
+            places.append(index)
+    return commands, places

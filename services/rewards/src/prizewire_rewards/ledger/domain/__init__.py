@@ -1,0 +1,1 @@
+"""Accounts, allowed transfers, receivables and parties as plain data."""

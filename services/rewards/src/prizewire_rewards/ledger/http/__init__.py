@@ -1,0 +1,1 @@
+"""Receivables over HTTP."""

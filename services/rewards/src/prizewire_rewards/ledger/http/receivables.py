@@ -1,0 +1,120 @@
+"""``/api/receivables``: what players owe."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_contracts.text import Reason
+from prizewire_rewards.http.codes import refusing
+from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, time_cursor
+from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableView, WriteOff
+from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.ledger.http.answers import ReceivableAnswer
+from prizewire_rewards.ledger.storage.receivables import list_receivables
+
+_READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
+
+
+class WriteOffBody(BaseModel):
+    """Why a debt is given up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Reason = Field(description="For the audit.", examples=["the account was closed"])
+
+
+class ReceivableController(Controller):
+    """What players owe: shown to those who look after it, given up by approvers."""
+
+    path = "/api/receivables"
+    tags = ["receivables"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        guards=[require(*_READERS)],
+        summary="What players owe or owed, newest first",
+    )
+    async def listing(
+        self,
+        *,
+        front: NamedDependency[Front],
+        player: FromQuery[str | None] = None,
+        still_open: Annotated[bool, QueryParameter(name="open")] = False,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[ReceivableAnswer]:
+        """Every debt with what became of it; of one player, or only those that are still open."""
+        size = page_limit(limit)
+        before = time_cursor(cursor)
+        found = await front.read(
+            lambda tx: list_receivables(tx, player=player, still_open=still_open, limit=size, before=before)
+        )
+        last = [found[-1].opened_at.isoformat(), str(found[-1].id)] if found else None
+        return page_of([_shown(front, view) for view in found], limit=size, cursor=last)
+
+    @post(
+        "/{receivable_id:uuid}/write-off",
+        guards=[require(Role.APPROVER)],
+        status_code=200,
+        summary="Give up what is still open of a debt",
+        refusals=refusing("own_receivable", "receivable_unknown", "receivable_closed"),
+    )
+    async def give_up(
+        self,
+        *,
+        front: NamedDependency[Front],
+        receivable_id: FromPath[UUID],
+        data: JSONBody[WriteOffBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[ReceivableAnswer]:
+        """Nothing more is taken from the player's credits for it. Nobody gives up their own."""
+        actor = request.user.subject
+
+        async def work(tx: AsyncConnection, _identifier: UUID) -> tuple[int, ReceivableAnswer]:
+            command = WriteOff(receivable_id=receivable_id, actor=actor, reason=data.reason)
+            given_up = await write_off(command, ports=front.ports_of(tx), now=front.clock.now())
+            shown = _shown(front, given_up)
+            await front.audit.record(
+                tx,
+                actor=actor,
+                action="receivable.written_off",
+                target=str(receivable_id),
+                reason=data.reason,
+                detail=shown.model_dump(mode="json"),
+            )
+            return 200, shown
+
+        return await front.once(
+            principal=request.user,
+            route=f"POST /api/receivables/{receivable_id}/write-off",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=work,
+            answers=ReceivableAnswer,
+        )
+
+
+def _shown(front: Front, debt: ReceivableView | Receivable) -> ReceivableAnswer:
+    return ReceivableAnswer(
+        receivable_id=debt.id,
+        player=debt.player,
+        asset=debt.asset,
+        amount=front.wire(debt.asset, debt.amount),
+        open=front.wire(debt.asset, debt.open),
+        recovered=front.wire(debt.asset, debt.recovered),
+        written_off=front.wire(debt.asset, debt.written_off),
+        lifted=front.wire(debt.asset, debt.lifted),
+        restored=front.wire(debt.asset, debt.restored),
+        campaign=debt.campaign,
+        reference=debt.reference,
+        correlation_id=debt.correlation_id,
+        opened_at=debt.opened_at,
+    )

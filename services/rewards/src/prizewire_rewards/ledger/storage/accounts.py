@@ -1,0 +1,159 @@
+"""The ledger over PostgreSQL. Appending transfers moves balances there (a trigger), so this room only appends."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Read, Write, fetch, later
+from prizewire_contracts import ids
+from prizewire_rewards.ledger.domain.accounts import KINDS, Account, Transfer
+from prizewire_rewards.ledger.domain.references import EarlierBooking
+
+
+@lru_cache(maxsize=65_536)
+def account_id(account: Account) -> UUID:
+    """An account's id: the same wherever and whenever it is derived."""
+    return ids.derive("account", account.kind.value, account.owner, account.asset)
+
+
+class SqlLedger:
+    """Postings and locked balances in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
+        """Open missing accounts and append the transfers, any number of them at once."""
+        accounts = {transfer.debit for transfer in transfers} | {transfer.credit for transfer in transfers}
+        by_id = {account_id(account): account for account in accounts}
+        order = sorted(by_id, key=lambda key: key.int)
+        await later(
+            self._tx,
+            _OPEN,
+            {
+                "ids": order,
+                "kinds": [by_id[key].kind for key in order],
+                "owners": [by_id[key].owner for key in order],
+                "assets": [by_id[key].asset for key in order],
+                "bounds": [KINDS[by_id[key].kind] for key in order],
+                "now": now,
+            },
+        )
+        found = {account: key for key, account in by_id.items()}
+        await later(
+            self._tx,
+            POST,
+            {
+                "ids": [transfer.id for transfer in transfers],
+                "groups": [transfer.group for transfer in transfers],
+                "types": [transfer.type for transfer in transfers],
+                "debits": [found[transfer.debit] for transfer in transfers],
+                "debit_kinds": [transfer.debit.kind for transfer in transfers],
+                "credits": [found[transfer.credit] for transfer in transfers],
+                "credit_kinds": [transfer.credit.kind for transfer in transfers],
+                "assets": [transfer.debit.asset for transfer in transfers],
+                "amounts": [transfer.amount for transfer in transfers],
+                "causes": [transfer.cause for transfer in transfers],
+                "correlations": [transfer.correlation_id for transfer in transfers],
+                "now": now,
+            },
+        )
+
+    async def document(
+        self,
+        transfers: Sequence[Transfer],
+        *,
+        actor: str,
+        references: Sequence[str],
+        now: datetime,
+        repeats: UUID | None = None,
+    ) -> None:
+        """See the port."""
+        await later(
+            self._tx,
+            _DOCUMENT,
+            {
+                "ids": [transfer.id for transfer in transfers],
+                "types": [transfer.type for transfer in transfers],
+                "accounts": [account_id(transfer.credit) for transfer in transfers],
+                "assets": [transfer.credit.asset for transfer in transfers],
+                "amounts": [transfer.amount for transfer in transfers],
+                "references": list(references),
+                "causes": [transfer.cause for transfer in transfers],
+                "correlations": [transfer.correlation_id for transfer in transfers],
+                "actor": actor,
+                "now": now,
+                "repeats": repeats,
+            },
+        )
+
+    async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
+        """See the port."""
+        values = {"account": account_id(account), "reference": reference}
+        row = (await self._tx.execute(_EARLIER, values)).one_or_none()
+        return None if row is None else EarlierBooking(id=row.id, amount=row.amount, by=row.actor, at=row.at)
+
+    async def lock_balance(self, account: Account) -> int:
+        """A kept balance, its account locked; 0 where there is none."""
+        rows = await fetch(self._tx, _LOCK, {"ids": [account_id(account)]})
+        return int(rows[0].balance) if rows else 0
+
+    async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
+        """Kept balances of accounts that are open, locked in one order."""
+        by_id = {account_id(account): account for account in accounts}
+        rows = await fetch(self._tx, _LOCK, {"ids": list(by_id)})
+        return {by_id[row.id]: int(row.balance) for row in rows}
+
+    async def lock_intake(self, asset: str) -> int:
+        """What has come in from outside in this asset, in all; nobody else asks until the transaction ends."""
+        await self._tx.execute(_LOCK_INTAKE, {"asset": asset})
+        return int((await self._tx.execute(_INTAKE, {"asset": asset})).scalar_one())
+
+
+async def roll_up(tx: AsyncConnection, *, rows_max: int) -> int:
+    """Fold movements of unbounded accounts into their balances; answers how many."""
+    return int((await tx.execute(_ROLL_UP, {"rows_max": rows_max})).scalar_one())
+
+
+_OPEN = Write(
+    "ledger_accounts",
+    "INSERT INTO ledger_accounts (id, kind, owner, asset, bound, balance, opened_at) "
+    "SELECT u.id, u.kind, u.owner, u.asset, u.bound, CASE WHEN u.bound <> 'none' THEN 0 END, "
+    "CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:owners AS text[]), CAST(:assets AS text[]), "
+    "CAST(:bounds AS text[])) WITH ORDINALITY AS u(id, kind, owner, asset, bound, n) "
+    "WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = u.id) ORDER BY u.n "
+    "ON CONFLICT (id) DO NOTHING",
+)
+POST = Write(
+    "ledger_transfers",
+    "INSERT INTO ledger_transfers (id, group_id, type, debit_account, debit_kind, credit_account, credit_kind, asset, "
+    "amount, cause, correlation_id, at) "
+    "SELECT u.*, CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), CAST(:groups AS uuid[]), "
+    "CAST(:types AS text[]), CAST(:debits AS uuid[]), CAST(:debit_kinds AS text[]), CAST(:credits AS uuid[]), "
+    "CAST(:credit_kinds AS text[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), CAST(:causes AS text[]), "
+    "CAST(:correlations AS text[])) AS u",
+)
+_DOCUMENT = Write(
+    "money_in",
+    "INSERT INTO money_in (id, type, account, asset, amount, reference, cause, correlation_id, actor, at, "
+    "repeats) SELECT u.*, CAST(:actor AS text), CAST(:now AS timestamptz), CAST(:repeats AS uuid) FROM unnest(CAST(:ids AS uuid[]), "
+    "CAST(:types AS text[]), CAST(:accounts AS uuid[]), CAST(:assets AS text[]), CAST(:amounts AS bigint[]), "
+    "CAST(:references AS text[]), CAST(:causes AS text[]), CAST(:correlations AS text[])) AS u",
+)
+# The first is the one that repeats none: there is at most one.
+_EARLIER = text(
+    "SELECT id, amount, actor, at FROM money_in WHERE account = :account AND reference = :reference "
+    "AND repeats IS NULL AND type IN ('campaign_funded', 'funding_added')"
+)
+_LOCK = Read("SELECT id, balance FROM ledger_lock(CAST(:ids AS uuid[]))")
+_LOCK_INTAKE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.intake'), hashtext(:asset))")
+# A statement of its own: it sees what the lock's last holder left.
+_INTAKE = text(
+    "SELECT coalesce(-sum(balance), 0) FROM ledger_balances WHERE kind = 'external_in' AND asset = :asset"
+)
+_ROLL_UP = text("SELECT ledger_roll_up(:rows_max)")

@@ -1,0 +1,141 @@
+"""What players owe, over PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Read, fetch
+from prizewire_rewards.ledger.domain.accounts import Account
+from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableView
+
+
+class SqlReceivables:
+    """Receivables in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
+        """What the wallets' owners still owe in their assets, the oldest first, locked."""
+        owners = sorted({(wallet.owner, wallet.asset) for wallet in wallets})
+        rows = await fetch(
+            self._tx,
+            _LOCK_OPEN,
+            {"players": [player for player, _ in owners], "assets": [asset for _, asset in owners]},
+        )
+        found: dict[tuple[str, str], list[Receivable]] = {}
+        for row in rows:
+            found.setdefault((row.player, row.asset), []).append(_receivable_of(row))
+        return found
+
+    async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
+        """What these players still owe for one reference, the oldest first, locked."""
+        values = {"reference": reference, "players": sorted(set(players))}
+        return [_receivable_of(row) for row in await self._tx.execute(_LOCK_OF, values)]
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
+        """Those that exist, locked in the order of their ids."""
+        rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
+        return {row.id: _receivable_of(row) for row in rows}
+
+    async def add(self, receivables: Sequence[Receivable]) -> None:
+        """Store new ones."""
+        names = [name for name, _ in _COLUMNS]
+        await self._tx.execute(
+            _ADD, {f"{name}s": [getattr(one, name) for one in receivables] for name in names}
+        )
+
+    async def save(self, receivables: Sequence[Receivable]) -> None:
+        """Store counters of locked ones."""
+        latest = {one.id: one for one in receivables}
+        names = ("id", "recovered", "written_off", "lifted", "restored", "version")
+        await self._tx.execute(
+            _SAVE, {f"{name}s": [getattr(one, name) for one in latest.values()] for name in names}
+        )
+
+
+def _receivable_of(row: Any) -> Receivable:
+    return Receivable(**{name: getattr(row, name) for name, _ in _COLUMNS})
+
+
+_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("id", "uuid"),
+    ("player", "text"),
+    ("asset", "text"),
+    ("campaign", "uuid"),
+    ("reference", "text"),
+    ("amount", "bigint"),
+    ("recovered", "bigint"),
+    ("written_off", "bigint"),
+    ("lifted", "bigint"),
+    ("restored", "bigint"),
+    ("cause", "text"),
+    ("correlation_id", "text"),
+    ("opened_at", "timestamptz"),
+    ("version", "int"),
+)
+_NAMES = ", ".join(name for name, _ in _COLUMNS)
+_ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _COLUMNS)
+# "open" is in the predicate of the index: nearly nobody owes anything, so this looks into next to nothing.
+_LOCK_OPEN = Read(
+    "SELECT r.* FROM receivables r "
+    "JOIN unnest(CAST(:players AS text[]), CAST(:assets AS text[])) AS u(player, asset) "
+    "ON r.player = u.player AND r.asset = u.asset WHERE r.open > 0 ORDER BY r.opened_at, r.id FOR UPDATE OF r"
+)
+_LOCK_OF = text(
+    "SELECT * FROM receivables WHERE player = ANY (CAST(:players AS text[])) AND reference = :reference "
+    "AND amount - recovered - lifted - restored > 0 ORDER BY opened_at, id FOR UPDATE"
+)
+_LOCK = text("SELECT * FROM receivables WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_ADD = text(f"INSERT INTO receivables ({_NAMES}) SELECT u.* FROM unnest({_ARRAYS}) AS u({_NAMES})")  # noqa: S608 - our own names
+_SAVE = text(
+    "UPDATE receivables r SET recovered = u.recovered, written_off = u.written_off, lifted = u.lifted, "
+    "restored = u.restored, version = u.version FROM unnest(CAST(:ids AS uuid[]), CAST(:recovereds AS bigint[]), "
+    "CAST(:written_offs AS bigint[]), CAST(:lifteds AS bigint[]), CAST(:restoreds AS bigint[]), "
+    "CAST(:versions AS int[])) AS u(id, recovered, written_off, lifted, restored, version) WHERE r.id = u.id"
+)
+
+
+async def list_receivables(
+    tx: AsyncConnection,
+    *,
+    player: str | None,
+    still_open: bool,
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+) -> list[ReceivableView]:
+    """What players owe or owed, newest first."""
+    at, receivable_id = before if before is not None else (None, None)
+    rows = await tx.execute(
+        _LISTED, {"player": player, "open": still_open, "limit": limit, "at": at, "id": receivable_id}
+    )
+    return [
+        ReceivableView(
+            id=row.id,
+            player=row.player,
+            asset=row.asset,
+            amount=row.amount,
+            open=row.open,
+            recovered=row.recovered,
+            written_off=row.written_off,
+            lifted=row.lifted,
+            restored=row.restored,
+            campaign=row.campaign,
+            reference=row.reference,
+            correlation_id=row.correlation_id,
+            opened_at=row.opened_at,
+        )
+        for row in rows
+    ]
+
+
+_LISTED = text(
+    "SELECT * FROM receivables r WHERE (CAST(:player AS text) IS NULL OR r.player = :player) "
+    "AND (NOT CAST(:open AS boolean) OR r.open > 0) "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (r.opened_at, r.id) < (CAST(:at AS timestamptz), CAST(:id AS uuid))) "
+    "ORDER BY r.opened_at DESC, r.id DESC LIMIT :limit"
+)

@@ -1,0 +1,1 @@
+"""Message keys, closures, and the file of payout rules."""

@@ -1,0 +1,112 @@
+"""Payout rules from their file. What is wrong in it is said at the start, by name, and not at the first payout."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prizewire_money import Amount, Asset, AssetRegistry, InvalidAmount
+from prizewire_rewards.payouts.domain.rules import FeeBearer, PayoutRule, PayoutRules
+
+_BPS_MAX = 10_000
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Fee(_Document):
+    flat: str | None = None
+    bps: Annotated[int, Field(ge=0, lt=_BPS_MAX)] = 0
+    borne_by: Literal["player", "platform"]
+
+
+class _PlayerRule(_Document):
+    minimum: str | None = None
+    maximum: str | None = None
+    daily_limit: str | None = None
+    fee: _Fee | None = None
+
+
+class _OperatorRule(_Document):
+    minimum: str | None = None
+    maximum: str | None = None
+
+
+class _Rules(_Document):
+    players: dict[str, _PlayerRule] = Field(default_factory=dict)
+    operators: dict[str, _OperatorRule] = Field(default_factory=dict)
+    rail_fees: dict[str, str] = Field(default_factory=dict)
+
+
+def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
+    """Read ``payout-rules.yaml``. Amounts are decimal texts in the asset that they stand under.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is malformed, names an asset that is unknown or not redeemable, or bounds that nothing fits; the
+            sentence names the place.
+    """
+    try:
+        document = _Rules.model_validate(yaml.safe_load(path.read_text()) or {})
+    except yaml.YAMLError as error:
+        raise ValueError(f"no YAML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{place}: {first['msg']}") from None
+    return PayoutRules(
+        players={
+            code: _player(rule, asset=_asset(code, assets), place=f"players.{code}")
+            for code, rule in document.players.items()
+        },
+        operators={
+            code: _bounded(rule, asset=_asset(code, assets), place=f"operators.{code}")
+            for code, rule in document.operators.items()
+        },
+        rail_fees={
+            code: _minor(most, _asset(code, assets), f"rail_fees.{code}") or 0
+            for code, most in document.rail_fees.items()
+        },
+    )
+
+
+def _player(rule: _PlayerRule, *, asset: Asset, place: str) -> PayoutRule:
+    fee = rule.fee
+    made = PayoutRule(
+        minimum=_minor(rule.minimum, asset, f"{place}.minimum") or 0,
+        maximum=_minor(rule.maximum, asset, f"{place}.maximum"),
+        daily_limit=_minor(rule.daily_limit, asset, f"{place}.daily_limit"),
+        fee_flat=0 if fee is None else _minor(fee.flat, asset, f"{place}.fee.flat") or 0,
+        fee_bps=0 if fee is None else fee.bps,
+        borne_by=FeeBearer.PLATFORM if fee is None else FeeBearer(fee.borne_by),
+    )
+    bounds = [bound for bound in (made.maximum, made.daily_limit) if bound is not None]
+    if any(bound < max(made.minimum, 1) for bound in bounds):
+        raise ValueError(f"{place}: the maximum or the daily limit is below the minimum")
+    if any(bound <= made.fee(amount=bound) for bound in bounds):
+        raise ValueError(f"{place}: the fee takes all of the largest payout")
+    return made
+
+
+def _bounded(rule: _OperatorRule, *, asset: Asset, place: str) -> PayoutRule:
+    return _player(_PlayerRule(minimum=rule.minimum, maximum=rule.maximum), asset=asset, place=place)
+
+
+def _asset(code: str, assets: AssetRegistry) -> Asset:
+    asset = assets.get(code)
+    if asset is None:
+        raise ValueError(f"there is no asset {code}")
+    if not asset.redeemable:
+        raise ValueError(f"{code} can never be paid out")
+    return asset
+
+
+def _minor(amount: str | None, asset: Asset, place: str) -> int | None:
+    if amount is None:
+        return None
+    try:
+        return Amount.parse(asset, amount).minor
+    except InvalidAmount as error:
+        raise ValueError(f"{place}: {error}") from None

@@ -1,0 +1,1 @@
+"""Payouts, their rules and moves; funding accounts; automatic withdrawals."""

@@ -1,0 +1,1 @@
+"""Requests, outcomes, intents, funding accounts and automatic withdrawals."""

@@ -1,0 +1,139 @@
+"""Funding accounts: made and moved by admins, paid out of by operators."""
+
+from datetime import datetime
+
+from prizewire_contracts.parties import PartyRole
+from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
+from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transfer
+from prizewire_rewards.ledger.domain.moves import check_intake
+from prizewire_rewards.ledger.domain.parties import Behind, funding_source
+from prizewire_rewards.ledger.domain.references import check_reference
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
+from prizewire_rewards.payouts.domain.funding import (
+    FundingAccount,
+    added_move,
+    check_destination,
+    withdrawn_move,
+)
+from prizewire_rewards.payouts.domain.model import Payout
+from prizewire_rewards.payouts.handlers.intents import make_operator_payout
+from prizewire_rewards.payouts.handlers.requests import ask_for
+from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
+
+
+async def create_funding(
+    command: CreateFunding, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> FundingAccount:
+    """Make an empty funding account in one asset.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable`` or ``funding_exists``.
+    """
+    asset = tools.assets.get(command.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+    if not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
+    account = FundingAccount(name=command.name, asset=asset.code)
+    if not await ports.fundings.add(account, actor=command.actor, now=now):
+        raise InvalidRequest("funding_exists", f"there is a funding account {command.name}")
+    return account
+
+
+async def add_funding(
+    command: MoveFunding, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> FundingAccount:
+    """Book money that came in from outside.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``amount_not_positive``, ``amount_too_large`` or ``reference_used``.
+    """
+    account = await _account(command.name, ports=ports)
+    _positive(command.amount)
+    came_in = await ports.ledger.lock_intake(account.asset)
+    asset = tools.assets[account.asset]
+    check_intake(asset, came_in=came_in, amount=command.amount)
+    move = added_move(account, amount=command.amount)
+    earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
+    repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
+    posted = await _move(command, move, ports=ports, now=now)
+    await ports.ledger.document(
+        posted, actor=command.actor, references=[command.reference], now=now, repeats=repeats
+    )
+    await ports.parties.add_source(funding_source(account.name), (PartyRole.FUNDER, command.actor))
+    return account
+
+
+async def withdraw_funding(
+    command: MoveFunding, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> FundingAccount:
+    """Book money that left without a payout.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``amount_not_positive``.
+        InsufficientBalance: the account does not hold it.
+    """
+    del tools  # as add_funding has it
+    account = await _account(command.name, ports=ports)
+    _positive(command.amount)
+    await _covered(account, command.amount, ports=ports)
+    await _move(command, withdrawn_move(account, amount=command.amount), ports=ports, now=now)
+    return account
+
+
+async def request_operator_payout(
+    command: OperatorPayout, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> Payout:
+    """Move money of a funding account into a payout request to an address in clear, and ask payouts for it.
+
+    Raises:
+        NotFound: ``funding_unknown``.
+        InvalidRequest: ``address_invalid``, ``memo_too_long``, ``memo_not_possible``, ``amount_not_positive``,
+            ``amount_below_minimum`` or ``amount_above_maximum``.
+        InsufficientBalance: the account does not hold it.
+    """
+    check_destination(command.destination)
+    account = await _account(command.funding_account, ports=ports)
+    rule = tools.payout_rules.of_operator(account.asset)
+    rule.check(tools.assets[account.asset], amount=command.amount, asked_today=0)
+    await _covered(account, command.amount, ports=ports)
+    payout = make_operator_payout(
+        payout_id=command.id,
+        account=account,
+        amount=command.amount,
+        destination=command.destination,
+        filed_by=command.operator,
+        behind=Behind(await ports.parties.of_source(funding_source(account.name))),
+        tools=tools,
+        now=now,
+    )
+    await ask_for(payout, ports=ports, now=now)
+    return payout
+
+
+async def _account(name: str, *, ports: PayoutPorts) -> FundingAccount:
+    account = await ports.fundings.get(name)
+    if account is None:
+        raise NotFound("funding_unknown", f"there is no funding account {name}")
+    return account
+
+
+def _positive(amount: int) -> None:
+    if amount <= 0:
+        raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
+
+
+async def _covered(account: FundingAccount, amount: int, *, ports: PayoutPorts) -> None:
+    balance = await ports.ledger.lock_balance(Account(Kind.FUNDING, account.name, account.asset))
+    if balance < amount:
+        raise InsufficientBalance(asset=account.asset, balance=balance, amount=amount, of="account's funds")
+
+
+async def _move(command: MoveFunding, move: Move, *, ports: PayoutPorts, now: datetime) -> list[Transfer]:
+    journal = Journal()
+    journal.add([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
+    await ports.ledger.post(journal.transfers, now=now)
+    return journal.transfers

@@ -1,0 +1,135 @@
+"""Payout requests of players, and their wish to cancel one."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.ledger.domain.transitions import Transition, step
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
+from prizewire_rewards.payouts.domain.events import PayoutAsked, PayoutCancelAsked
+from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_FINAL, Method, Payout, PayoutState
+from prizewire_rewards.payouts.domain.moves import requested_move
+from prizewire_rewards.payouts.domain.withdrawals import day_of
+from prizewire_rewards.payouts.handlers.crediting import NO_PAYOUT_METHOD
+from prizewire_rewards.payouts.handlers.intents import make_payout
+from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
+
+AUTO_WITHDRAWAL = "rewards:auto_withdraw"
+"""Who files a payout that a player's automatic withdrawal asks for."""
+
+
+async def request_payout(
+    command: RequestPayout, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> Payout:
+    """Move winnings into a payout request and ask payouts for it. The request starts a correlation id of its own.
+    Nothing is written before everything was found in order.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``quote_required`` (another asset is to arrive),
+            ``method_unknown``, ``no_payout_method``, or what the rule of the asset forbids: ``amount_not_positive``,
+            ``amount_below_minimum``, ``amount_above_maximum``, ``daily_limit_exceeded``.
+        InsufficientBalance: the winnings do not cover it.
+    """
+    asset = tools.assets.get(command.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+    if not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
+    if command.pay_asset is not None and command.pay_asset != asset.code:
+        raise InvalidRequest("quote_required", "another asset is paid out only at a quoted rate")
+    rule = tools.payout_rules.of_player(asset.code)
+    rule.check(asset, amount=command.amount, asked_today=0)
+    method = await _method_of(command, ports=ports)
+    balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, command.player, asset.code))
+    if balance < command.amount:
+        raise InsufficientBalance(asset=asset.code, balance=balance, amount=command.amount)
+    if rule.daily_limit is not None:
+        # The lock of the wallet keeps others of this player's requests from being counted past each other.
+        asked = await ports.payouts.asked_since(player=command.player, asset=asset.code, since=day_of(now))
+        rule.check(asset, amount=command.amount, asked_today=asked)
+    wallet = Account(Kind.WINNINGS, command.player, asset.code)
+    behind = await ports.parties.of_wallet(wallet)
+    if balance == command.amount and behind.parties:
+        # The payout takes them along, and brings them back if it ends without effect.
+        await ports.parties.forget(wallet)
+    payout = make_payout(
+        payout_id=command.id,
+        method=method,
+        asset=asset.code,
+        amount=command.amount,
+        correlation_id=str(command.id),
+        filed_by=command.filed_by or command.player,
+        campaign=None,
+        round_id=None,
+        fee=rule.fee(amount=command.amount),
+        behind=behind,
+        tools=tools,
+        now=now,
+    )
+    await ask_for(payout, ports=ports, now=now)
+    return payout
+
+
+async def ask_for(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
+    """Move a new payout's money into its hands, store it, and ask payouts for it."""
+    journal = Journal()
+    cause = f"payout/{payout.id}"
+    journal.add([requested_move(payout)], cause=cause, correlation_id=payout.correlation_id)
+    await ports.ledger.post(journal.transfers, now=now)
+    await ports.payouts.add([payout], now=now)
+    asked_by = "http" if payout.filed_by != AUTO_WITHDRAWAL else "auto"
+    born = Transition("payout", payout.id, "", payout.state, f"{asked_by}/{payout.id}", payout.correlation_id)
+    await ports.history.add([born], now=now)
+    await ports.messages.publish([PayoutAsked(payout=payout)])
+
+
+async def _method_of(command: RequestPayout, *, ports: PayoutPorts) -> Method:
+    if command.method_id is None:
+        found = await ports.methods.defaults([command.player])
+        if command.player not in found:
+            raise InvalidRequest(NO_PAYOUT_METHOD, "no default payout method is registered")
+        return found[command.player]
+    method = await ports.methods.get(command.method_id)
+    if method is None or method.player != command.player or not method.active:
+        raise InvalidRequest("method_unknown", f"there is no payout method {command.method_id}")
+    return method
+
+
+async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datetime) -> Payout:
+    """Ask payouts to cancel; only payouts decides. Asking twice has no further effect, and neither has asking for a payout
+    that rewards asked to cancel already: who asked first stands as the reason.
+
+    Raises:
+        NotFound: ``payout_unknown``; also for another player's.
+        InvalidRequest: ``payout_final``: there is nothing left to cancel.
+    """
+    payout = (await ports.payouts.lock([command.payout_id])).get(command.payout_id)
+    if payout is None or payout.player != command.player:
+        raise NotFound("payout_unknown", f"there is no payout {command.payout_id}")
+    if payout.state in PAYOUT_FINAL:
+        raise InvalidRequest("payout_final", f"the payout is {payout.state}")
+    if payout.state is PayoutState.CANCEL_REQUESTED:
+        return payout
+    asked = replace(
+        payout,
+        state=step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED),
+        version=payout.version + 1,
+    )
+    await ports.payouts.save([asked], now=now)
+    moved = Transition(
+        "payout", payout.id, payout.state, asked.state, f"cancel/{command.player}", payout.correlation_id
+    )
+    await ports.history.add([moved], now=now)
+    await ports.messages.publish(
+        [
+            PayoutCancelAsked(
+                payout=asked,
+                by=command.player,
+                code="cancelled_by_player",
+                reason=command.reason,
+            )
+        ]
+    )
+    return asked

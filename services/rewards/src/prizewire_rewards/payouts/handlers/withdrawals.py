@@ -1,0 +1,122 @@
+"""Automatic withdrawal: a player's wish, and the job that asks for payouts in their name."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from prizewire_contracts import ids
+from prizewire_rewards.errors import InvalidRequest, NotFound, RewardsError
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.payouts.domain.commands import AskWithdrawal, RequestPayout
+from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, day_of, next_day, next_due
+from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout
+from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
+
+BELOW_MINIMUM: Final = "below_minimum"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of one due moment. ``code`` is why nothing was asked for, None where a payout was."""
+
+    wish: AutoWithdrawal
+    code: str | None
+
+
+async def ask_withdrawal(
+    command: AskWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> AutoWithdrawal:
+    """Remember a player's wish for an asset, in place of an earlier one. A schedule begins with its next moment.
+
+    Raises:
+        InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``amount_not_positive`` or ``method_unknown``.
+    """
+    asset = tools.assets.get(command.asset)
+    if asset is None:
+        raise InvalidRequest("asset_unknown", f"there is no asset {command.asset}")
+    if not asset.redeemable:
+        raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
+    if command.threshold is not None and command.threshold <= 0:
+        raise InvalidRequest("amount_not_positive", "a threshold above zero is needed")
+    if command.method_id is not None:
+        method = await ports.methods.get(command.method_id)
+        if method is None or method.player != command.player or not method.active:
+            raise InvalidRequest("method_unknown", f"there is no payout method {command.method_id}")
+    known = await ports.withdrawals.lock(player=command.player, asset=asset.code)
+    wish = AutoWithdrawal(
+        player=command.player,
+        asset=asset.code,
+        threshold=command.threshold,
+        schedule=command.schedule,
+        hour_utc=command.hour_utc,
+        minimum=command.minimum,
+        method_id=command.method_id,
+        next_at=now
+        if command.schedule is None
+        else next_due(command.schedule, hour_utc=command.hour_utc, after=now),
+        attempts=0 if known is None else known.attempts,
+        last_payout=None if known is None else known.last_payout,
+    )
+    await ports.withdrawals.save(wish, now=now)
+    return wish
+
+
+async def drop_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> None:
+    """Forget a wish.
+
+    Raises:
+        NotFound: ``withdrawal_unknown``.
+    """
+    if not await ports.withdrawals.remove(player=player, asset=asset):
+        raise NotFound("withdrawal_unknown", f"there is no automatic withdrawal in {asset}")
+
+
+async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime) -> Tried | None:
+    """Ask for the payout of one wish that is due, through the same checks as the player's own request; None when none
+    is due.
+
+    The wish moves on in the same transaction, whatever came of it: a due moment is tried once, and a threshold that
+    could not be served is tried again the next day (UTC). The payout's id follows from player, asset, day or moment,
+    and the count of attempts.
+    """
+    wish = await ports.withdrawals.lock_due(now=now)
+    if wish is None:
+        return None
+    tried = replace(wish, attempts=wish.attempts + 1)
+    try:
+        tried, code = await _ask(tried, ports=ports, tools=tools, now=now)
+    except RewardsError as error:
+        code = error.code
+    if tried.schedule is not None:
+        upcoming = next_due(tried.schedule, hour_utc=tried.hour_utc, after=now)
+    else:
+        upcoming = now if code is None else next_day(after=now)
+    tried = replace(tried, next_at=upcoming, note=code, noted_at=None if code is None else now)
+    await ports.withdrawals.save(tried, now=now)
+    return Tried(tried, code)
+
+
+async def _ask(
+    wish: AutoWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+) -> tuple[AutoWithdrawal, str | None]:
+    """Ask for as much as the rule of the asset lets go. Raises before anything is written."""
+    balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, wish.player, wish.asset))
+    if balance == 0 or balance < wish.minimum:
+        return wish, BELOW_MINIMUM
+    rule = tools.payout_rules.of_player(wish.asset)
+    asked = 0
+    if rule.daily_limit is not None:
+        asked = await ports.payouts.asked_since(player=wish.player, asset=wish.asset, since=day_of(now))
+    amount = rule.most(balance=balance, asked_today=asked)
+    if not amount:
+        raise InvalidRequest("daily_limit_exceeded", "nothing is left of what is paid out in a day")
+    command = RequestPayout(
+        id=ids.derive("auto-withdrawal", wish.player, wish.asset, wish.next_at.isoformat(), wish.attempts),
+        player=wish.player,
+        asset=wish.asset,
+        amount=amount,
+        method_id=wish.method_id,
+        filed_by=AUTO_WITHDRAWAL,
+    )
+    payout = await request_payout(command, ports=ports, tools=tools, now=now)
+    return replace(wish, last_payout=payout.id), None

@@ -1,0 +1,1 @@
+"""Funding accounts, operators' payouts and automatic withdrawals over HTTP."""

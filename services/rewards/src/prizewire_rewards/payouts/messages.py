@@ -1,0 +1,77 @@
+"""Events about payouts as contracts."""
+
+from typing import Final
+
+from prizewire_contracts.encode import EncodedEvent
+from prizewire_contracts.events import rewards as wire
+from prizewire_contracts.events.parties import MoneyParty
+from prizewire_contracts.intents import AllowedDestination, Intent
+from prizewire_contracts.parties import PartyRole
+from prizewire_rewards.ledger.messages import Encoders, EventWriter
+from prizewire_rewards.payouts.domain.events import IntentRenewed, PayoutAsked, PayoutCancelAsked
+from prizewire_rewards.payouts.domain.model import Payout
+
+
+def _payout_asked(event: PayoutAsked, writer: EventWriter) -> EncodedEvent:
+    payout = event.payout
+    data = wire.PayoutRequested(
+        payout_id=payout.id,
+        player=payout.player,
+        reward_ids=list(event.reward_ids),
+        method_id=payout.method_id,
+        method_version=payout.method_version,
+        intent=_intent_of(payout),
+        intent_signature=payout.intent_signature,
+        filed_by=payout.filed_by,
+        parties=[
+            MoneyParty(role=PartyRole(role), subject=subject) for role, subject in payout.behind.parties
+        ],
+        one_person=list(payout.behind.one_person),
+    )
+    return writer.outbox.event(
+        wire.PayoutRequestedEvent,
+        data,
+        subject=str(payout.id),
+        version=payout.version,
+        correlation_id=payout.correlation_id,
+        causation_id=event.cause,
+    )
+
+
+def _cancel_asked(event: PayoutCancelAsked, writer: EventWriter) -> EncodedEvent:
+    payout = event.payout
+    return writer.outbox.event(
+        wire.PayoutCancelRequestedEvent,
+        wire.PayoutCancelRequested(payout_id=payout.id, by=event.by, code=event.code, reason=event.reason),
+        subject=str(payout.id),
+        version=payout.version,
+        correlation_id=payout.correlation_id,
+        causation_id=event.cause,
+    )
+
+
+def _intent_renewed(event: IntentRenewed, writer: EventWriter) -> EncodedEvent:
+    payout = event.payout
+    return writer.outbox.event(
+        wire.PayoutIntentRenewedEvent,
+        wire.PayoutIntentRenewed(
+            payout_id=payout.id, intent=_intent_of(payout), intent_signature=payout.intent_signature
+        ),
+        subject=str(payout.id),
+        version=payout.version,
+        correlation_id=payout.correlation_id,
+        causation_id=event.cause,
+    )
+
+
+def _intent_of(payout: Payout) -> Intent:
+    document = dict(payout.intent)
+    document["allowed"] = tuple(AllowedDestination(**one) for one in document["allowed"])
+    return Intent(**document)
+
+
+ENCODERS: Final[Encoders] = {
+    PayoutAsked: _payout_asked,
+    PayoutCancelAsked: _cancel_asked,
+    IntentRenewed: _intent_renewed,
+}

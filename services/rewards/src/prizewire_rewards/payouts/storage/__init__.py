@@ -1,0 +1,1 @@
+"""Payouts, methods, funding accounts and automatic withdrawals over PostgreSQL."""

@@ -1,0 +1,172 @@
+"""Payout requests over PostgreSQL."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import Conflict
+from prizewire_rewards.ledger.domain.parties import Behind
+from prizewire_rewards.ledger.storage.parties import parties_json, parties_of
+from prizewire_rewards.payouts.domain.model import Payout, PayoutState
+
+
+class SqlPayouts:
+    """Payouts in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
+        """Those that exist, locked in the order of their ids."""
+        keys = sorted(set(ids))
+        if not keys:
+            return {}
+        rows = await self._tx.execute(_LOCK, {"ids": keys})
+        return {row.id: _payout_of(row) for row in rows}
+
+    async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
+        """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
+        rows = (await self._tx.execute(_LOCK_OPEN, {"players": sorted(set(players)), "asset": asset})).all()
+        latest = sorted(rows, key=lambda row: (row.requested_at, row.id), reverse=True)
+        return [_payout_of(row) for row in latest]
+
+    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+        """See the port."""
+        values = {
+            "players": sorted(set(players)),
+            "asset": asset,
+            "known": [payout.id for payout in known],
+        }
+        fresh = (await self._tx.execute(_NEW, values)).scalars().all()
+        if fresh:
+            raise Conflict(f"payout {fresh[0]} was asked for meanwhile")
+
+    async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
+        """Store new ones."""
+        await self._tx.execute(
+            _ADD,
+            {
+                "now": now,
+                "intents": [_json(payout.intent) for payout in payouts],
+                # An array of arrays would have to be rectangular.
+                "rail_types": [",".join(payout.rail_types) for payout in payouts],
+                "parties": [parties_json(payout.behind.parties) for payout in payouts],
+                "one_person": [_json(payout.behind.one_person) for payout in payouts],
+                **{name + "s": [getattr(payout, name) for payout in payouts] for name, _ in _PLAIN},
+            },
+        )
+
+    async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
+        """Store state, outcome and intent of locked ones."""
+        await self._tx.execute(
+            _SAVE,
+            {
+                "ids": [payout.id for payout in payouts],
+                "states": [payout.state for payout in payouts],
+                "rails": [payout.rail for payout in payouts],
+                "returneds": [payout.returned for payout in payouts],
+                "outcomes": [None if payout.outcome is None else _json(payout.outcome) for payout in payouts],
+                "intents": [_json(payout.intent) for payout in payouts],
+                "intent_signatures": [payout.intent_signature for payout in payouts],
+                "versions": [payout.version for payout in payouts],
+                "now": now,
+            },
+        )
+
+    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+        """What a player asked for since a moment, less what did not go out."""
+        values = {"player": player, "asset": asset, "since": since}
+        return int((await self._tx.execute(_ASKED, values)).scalar_one())
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _payout_of(row: Any) -> Payout:
+    return Payout(
+        id=row.id,
+        player=row.player,
+        asset=row.asset,
+        amount=row.amount,
+        correlation_id=row.correlation_id,
+        state=PayoutState(row.state),
+        filed_by=row.filed_by,
+        method_id=row.method_id,
+        method_version=row.method_version,
+        rail_types=tuple(row.rail_types),
+        intent=orjson.loads(row.intent_json),
+        intent_signature=row.intent_signature,
+        campaign=row.campaign,
+        round_id=row.round_id,
+        funding_account=row.funding_account,
+        fee=row.fee,
+        rail=row.rail,
+        returned=row.returned,
+        outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
+        version=row.version,
+        behind=Behind(parties_of(row.parties_json), tuple(orjson.loads(row.one_person_json))),
+    )
+
+
+_PLAIN: tuple[tuple[str, str], ...] = (
+    ("id", "uuid"),
+    ("player", "text"),
+    ("campaign", "uuid"),
+    ("round_id", "uuid"),
+    ("funding_account", "text"),
+    ("asset", "text"),
+    ("amount", "bigint"),
+    ("fee", "bigint"),
+    ("correlation_id", "text"),
+    ("state", "text"),
+    ("filed_by", "text"),
+    ("method_id", "uuid"),
+    ("method_version", "int"),
+    ("intent_signature", "text"),
+    ("returned", "bigint"),
+    ("version", "int"),
+)
+_COLUMNS = ", ".join(name for name, _ in _PLAIN)
+_ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _PLAIN)
+_WHOLE = (
+    "SELECT *, CAST(intent AS text) AS intent_json, CAST(outcome AS text) AS outcome_json, "
+    "CAST(parties AS text) AS parties_json, CAST(one_person AS text) AS one_person_json FROM payouts"
+)
+_LOCK = text(f"{_WHOLE} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK_OPEN = text(
+    f"{_WHOLE} "
+    "WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
+    "AND state IN ('requested', 'cancel_requested') ORDER BY id FOR UPDATE"
+)
+_NEW = text(
+    "SELECT id FROM payouts WHERE player = ANY (CAST(:players AS text[])) AND asset = :asset "
+    "AND state IN ('requested', 'cancel_requested') AND id <> ALL (CAST(:known AS uuid[])) ORDER BY id LIMIT 1"
+)
+_ADD = text(
+    f"INSERT INTO payouts ({_COLUMNS}, intent, rail_types, parties, one_person, requested_at, changed_at) "  # noqa: S608 - our own columns
+    f"SELECT {', '.join('u.' + name for name, _ in _PLAIN)}, CAST(u.intent AS jsonb), "
+    "string_to_array(u.rail_types, ','), CAST(u.parties AS jsonb), CAST(u.one_person AS jsonb), CAST(:now AS timestamptz), CAST(:now AS timestamptz) "
+    f"FROM unnest({_ARRAYS}, CAST(:intents AS text[]), CAST(:rail_types AS text[]), "
+    "CAST(:parties AS text[]), CAST(:one_person AS text[])) "
+    f"AS u({_COLUMNS}, intent, rail_types, parties, one_person)"
+)
+_SAVE = text(
+    "UPDATE payouts p SET state = u.state, rail = u.rail, returned = u.returned, "
+    "outcome = CAST(u.outcome AS jsonb), intent = CAST(u.intent AS jsonb), intent_signature = u.intent_signature, "
+    "version = u.version, changed_at = CAST(:now AS timestamptz) "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:rails AS text[]), "
+    "CAST(:returneds AS bigint[]), CAST(:outcomes AS text[]), CAST(:intents AS text[]), "
+    "CAST(:intent_signatures AS text[]), CAST(:versions AS int[])) "
+    "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
+)
+# Prizes that are delivered directly are not asked for by their player.
+_ASKED = text(
+    "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
+    "AND asset = :asset AND round_id IS NULL AND state NOT IN ('failed', 'rejected', 'cancelled')"
+)

@@ -1,0 +1,1 @@
+"""Keyed hashes, and the file of sources."""

@@ -1,0 +1,1 @@
+"""Facts of players and the sources that may tell them."""

@@ -1,0 +1,82 @@
+"""Who may tell facts of players: a false identity check or device opens the way to money."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from prizewire_rewards.errors import Refused
+
+
+class FactGroup(StrEnum):
+    """What a source may tell."""
+
+    IDENTITY = "identity"
+    RISK = "risk"
+
+
+GROUPS: Final[Mapping[str, FactGroup]] = {
+    "kyc_state": FactGroup.IDENTITY,
+    "registered_at": FactGroup.RISK,
+    "device_hash": FactGroup.RISK,
+    "address_hash": FactGroup.RISK,
+}
+"""The group of each fact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKey:
+    """An Ed25519 key (64 hex digits) that may sign a source's events dated in [not_before, not_after)."""
+
+    keyid: str
+    public_key: str
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerSource:
+    """A source that may tell facts of the groups ``tells``. It has one key at least: each of its events is signed."""
+
+    source: str
+    tells: frozenset[FactGroup]
+    keys: tuple[SourceKey, ...]
+
+
+def signing_key(
+    *,
+    sources: Mapping[str, PlayerSource],
+    source: str,
+    facts: Collection[str],
+    keyid: str | None,
+    at: datetime,
+) -> SourceKey:
+    """The key that an event of ``source`` with these facts must be signed with.
+
+    A key's validity is held against the event's own time ``at``: an expired key still vouches for what it signed while
+    it was valid. A stolen key is taken out of the file.
+
+    Raises:
+        Refused: ``source_not_allowed``, ``signature_missing`` or ``key_not_trusted``; it does not park.
+    """
+    known = sources.get(source)
+    if known is None:
+        raise _refused("source_not_allowed", f"{source} may not tell facts of players")
+    forbidden = sorted(fact for fact in facts if GROUPS[fact] not in known.tells)
+    if forbidden:
+        raise _refused("source_not_allowed", f"{source} may not tell {', '.join(forbidden)}")
+    if keyid is None:
+        raise _refused("signature_missing", f"{source} must sign its events")
+    for key in known.keys:
+        if key.keyid == keyid:
+            break
+    else:
+        raise _refused("key_not_trusted", f"{keyid!r} is no key of {source}")
+    if not key.not_before <= at < key.not_after:
+        raise _refused("key_not_trusted", f"{keyid!r} was not valid at {at.isoformat()}")
+    return key
+
+
+def _refused(code: str, detail: str) -> Refused:
+    return Refused(code, detail, park=False)

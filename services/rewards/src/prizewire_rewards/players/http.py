@@ -1,0 +1,174 @@
+"""Facts of players over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Controller, Request, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import AnswerModel, Moment
+from prizewire_contracts.envelope import Timestamp
+from prizewire_contracts.text import EventReason, is_name
+from prizewire_rewards.http.bodies import Body
+from prizewire_rewards.http.codes import refusing
+from prizewire_rewards.http.context import OVERSEERS, Front
+from prizewire_rewards.http.members import Player
+from prizewire_rewards.http.parameters import PlayerInPath
+from prizewire_rewards.players.domain.facts import KycState, PlayerFacts
+from prizewire_rewards.players.handlers import forget_player, tell_by_hand
+from prizewire_rewards.players.storage import SqlPlayers
+
+At = Annotated[
+    Moment | None, Field(description="When this fact was told. Null if it never was.", examples=[None])
+]
+
+
+class PlayerAnswer(AnswerModel):
+    """Facts of a player. Of device and address it only says whether they are known."""
+
+    player: Player
+    registered_at: Annotated[
+        Moment | None,
+        Field(description="When the account was made.", examples=["2026-01-05T10:00:00Z"]),
+    ]
+    registered_at_told: At
+    kyc_state: Annotated[
+        KycState | None,
+        Field(description="How far the player's identity was checked.", examples=["verified"]),
+    ]
+    kyc_state_told: At
+    device_known: Annotated[bool, Field(examples=[True])]
+    device_told: At
+    address_known: Annotated[bool, Field(examples=[False])]
+    address_told: At
+
+
+Identifier = EventReason
+"""Hashed as it was sent, since others hash the same text."""
+
+
+class PlayerBody(Body):
+    """Facts of a player; what is left out stays as it is known."""
+
+    registered_at: Timestamp | None = Field(
+        None, description="When the account was made.", examples=["2024-01-05T10:00:00Z"]
+    )
+    kyc_state: Literal["none", "pending", "verified", "rejected"] | None = Field(
+        None, description="How far the player's identity was checked.", examples=["verified"]
+    )
+    device: Identifier | None = Field(
+        None, description="A device's identifier. Only its keyed hash is kept.", examples=["device-4711"]
+    )
+    address: Identifier | None = Field(
+        None, description="An address. Only its keyed hash is kept.", examples=["1 Main Street, Springfield"]
+    )
+
+
+class PlayerController(Controller):
+    """Facts for risk rules."""
+
+    path = "/api/players"
+    tags = ["players"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        "/{player:str}",
+        guards=[require(*OVERSEERS)],
+        summary="What is known of a player",
+        refusals=refusing("player_unknown"),
+    )
+    async def one(self, *, front: NamedDependency[Front], player: PlayerInPath) -> PlayerAnswer:
+        """Each fact with the moment at which it was told. Of device and address only that they are known."""
+        facts = await front.read(lambda tx: SqlPlayers(tx).get(player))
+        if facts is None:
+            detail = f"nothing is known of a player {player}"
+            raise Problem(status=404, code="player_unknown", detail=detail)
+        return _shown(facts)
+
+    @put(
+        "/{player:str}",
+        guards=[require(Role.ADMIN)],
+        summary="Tell facts of a player",
+        refusals={400: ("player_invalid",), **refusing("own_facts")},
+    )
+    async def tell(
+        self,
+        *,
+        front: NamedDependency[Front],
+        player: PlayerInPath,
+        data: JSONBody[PlayerBody],
+        request: Request[Principal, Any, Any],
+    ) -> PlayerAnswer:
+        """Keep what is said, as told now. Raw values of device and address are hashed and forgotten. Nobody tells facts of
+        their own player id.
+        """
+        if not is_name(player):
+            raise Problem(
+                status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
+            )
+        now = front.clock.now()
+
+        async def change(tx: AsyncConnection) -> PlayerAnswer:
+            told = _told(front, player, data, now=now)
+            known = await tell_by_hand(told, actor=request.user.subject, ports=front.ports_of(tx), now=now)
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="player.told",
+                target=player,
+                detail={"facts": sorted(data.model_fields_set), "kyc_state": data.kyc_state},
+            )
+            return _shown(known)
+
+        return await front.attempt(change)
+
+    @delete(
+        "/{player:str}",
+        guards=[require(Role.ADMIN)],
+        summary="Erase what is known of a player",
+        refusals=refusing("player_unknown", "own_facts"),
+    )
+    async def forget(
+        self, *, front: NamedDependency[Front], player: PlayerInPath, request: Request[Principal, Any, Any]
+    ) -> None:
+        """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why. Nobody erases facts of
+        their own player id.
+        """
+
+        async def change(tx: AsyncConnection) -> None:
+            await forget_player(player, actor=request.user.subject, ports=front.ports_of(tx))
+            await front.audit.record(tx, actor=request.user.subject, action="player.forgotten", target=player)
+
+        await front.attempt(change)
+
+
+def _told(front: Front, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
+    return PlayerFacts(
+        player=player,
+        registered_at=data.registered_at,
+        registered_at_told=now if data.registered_at is not None else None,
+        kyc_state=KycState(data.kyc_state) if data.kyc_state is not None else None,
+        kyc_state_told=now if data.kyc_state is not None else None,
+        device_hash=front.hasher.raw("device", data.device) if data.device is not None else None,
+        device_hash_told=now if data.device is not None else None,
+        address_hash=front.hasher.raw("address", data.address) if data.address is not None else None,
+        address_hash_told=now if data.address is not None else None,
+    )
+
+
+def _shown(facts: PlayerFacts) -> PlayerAnswer:
+    return PlayerAnswer(
+        player=facts.player,
+        registered_at=facts.registered_at,
+        registered_at_told=facts.registered_at_told,
+        kyc_state=facts.kyc_state,
+        kyc_state_told=facts.kyc_state_told,
+        device_known=facts.device_hash is not None,
+        device_told=facts.device_hash_told,
+        address_known=facts.address_hash is not None,
+        address_told=facts.address_hash_told,
+    )

@@ -1,0 +1,1 @@
+"""Settled rounds and their prizes: states, money, caps."""

@@ -1,0 +1,1 @@
+"""Rounds and prizes, their state machines and moves."""

@@ -1,0 +1,121 @@
+"""State machines of rounds and prizes: every edge with its reason. The database holds a literal copy and refuses the rest."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class RoundState(StrEnum):
+    """Where a settled round's money stands."""
+
+    UNFUNDED = "unfunded"
+    """Nothing was taken: the pool could not cover it, or earlier rounds wait."""
+    RESERVED = "reserved"
+    """Prizes are pending, fees still reserved."""
+    BOOKING = "booking"
+    """A large round whose lines are being booked, matured, corrected or given back, a chunk at a time."""
+    FINAL = "final"
+    """Prizes are credited or claimable, fees taken."""
+    VOIDED = "voided"
+    """It does not count: what it took is back in the pool."""
+
+
+class RewardState(StrEnum):
+    """Where one prize's money stands; the values are those on the wire."""
+
+    UNFUNDED = "unfunded"
+    PENDING = "pending"
+    HELD = "held"
+    """Its money stays reserved until an operator has decided."""
+    CLAIMABLE = "claimable"
+    CREDITED = "credited"
+    REVERSED = "reversed"
+    """A correction or a void took the whole of it back."""
+    EXPIRED = "expired"
+    """It was not claimed in time; its money is back in the pool."""
+    REJECTED = "rejected"
+    """An operator refused it; its money is back in the pool."""
+
+
+ROUND_START: Final = frozenset(
+    {RoundState.UNFUNDED, RoundState.RESERVED, RoundState.BOOKING, RoundState.FINAL}
+)
+
+
+ROUND_EDGES: Final[Mapping[tuple[RoundState, RoundState], str]] = {
+    (RoundState.UNFUNDED, RoundState.RESERVED): "money came, the dispute window is open",
+    (RoundState.UNFUNDED, RoundState.FINAL): "money came, the dispute window has passed",
+    (RoundState.RESERVED, RoundState.FINAL): "the dispute window has passed",
+    (
+        RoundState.UNFUNDED,
+        RoundState.BOOKING,
+    ): "money came, and its many lines are booked one chunk after the other",
+    (RoundState.UNFUNDED, RoundState.VOIDED): "it does not count; it held nothing",
+    (RoundState.RESERVED, RoundState.VOIDED): "it does not count; everything goes back to the pool",
+    (RoundState.RESERVED, RoundState.BOOKING): "its many lines mature, change or go back in chunks",
+    (
+        RoundState.FINAL,
+        RoundState.BOOKING,
+    ): "a late correction changes its many lines in chunks, or a disownment takes them back",
+    (RoundState.FINAL, RoundState.VOIDED): "two admins disowned it; everything goes back to the pool",
+    (RoundState.BOOKING, RoundState.RESERVED): "the last chunk is booked, the dispute window is open",
+    (RoundState.BOOKING, RoundState.FINAL): "the last chunk is booked, the dispute window has passed",
+    (RoundState.BOOKING, RoundState.VOIDED): "the last chunk went back",
+}
+
+
+REWARD_START: Final = frozenset(
+    {
+        RewardState.UNFUNDED,
+        RewardState.PENDING,
+        RewardState.HELD,
+        RewardState.CLAIMABLE,
+        RewardState.CREDITED,
+    }
+)
+
+
+REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
+    (RewardState.UNFUNDED, RewardState.PENDING): "its round was funded",
+    (RewardState.UNFUNDED, RewardState.CREDITED): "its round was funded and is final",
+    (RewardState.PENDING, RewardState.CREDITED): "its round is final",
+    (RewardState.UNFUNDED, RewardState.HELD): "its round was funded, and a rule keeps it back",
+    (
+        RewardState.UNFUNDED,
+        RewardState.CLAIMABLE,
+    ): "its round was funded and is final, and it must be claimed",
+    (RewardState.UNFUNDED, RewardState.REVERSED): "a correction or a void took it back before it was funded",
+    (RewardState.PENDING, RewardState.CLAIMABLE): "its round is final, and it must be claimed",
+    (RewardState.PENDING, RewardState.REVERSED): "a correction or a void took it back",
+    (RewardState.HELD, RewardState.PENDING): "released inside the dispute window",
+    (RewardState.HELD, RewardState.CREDITED): "released",
+    (RewardState.HELD, RewardState.CLAIMABLE): "released, and it must be claimed",
+    (
+        RewardState.HELD,
+        RewardState.REJECTED,
+    ): "an operator refused it, or the campaign's rule did at the deadline",
+    (RewardState.HELD, RewardState.REVERSED): "a correction or a void took it back",
+    (RewardState.CLAIMABLE, RewardState.CREDITED): "claimed, and the risk rules or an operator agreed",
+    (RewardState.CLAIMABLE, RewardState.EXPIRED): "not claimed in time",
+    (RewardState.CLAIMABLE, RewardState.REJECTED): "the claim was refused",
+    (RewardState.CLAIMABLE, RewardState.REVERSED): "a correction or a disownment took it back",
+    (RewardState.CREDITED, RewardState.REVERSED): "a late correction or a disownment took it back",
+    (
+        RewardState.REVERSED,
+        RewardState.UNFUNDED,
+    ): "a further correction gives it again, and the pool is short",
+    (RewardState.REVERSED, RewardState.PENDING): "a further correction gives it again",
+    (RewardState.REVERSED, RewardState.HELD): "a further correction gives it again, and a rule keeps it back",
+    (RewardState.REVERSED, RewardState.CLAIMABLE): "a further correction gives it again",
+    (RewardState.REVERSED, RewardState.CREDITED): "a further correction gives it again",
+}
+
+
+BOOKED_REWARDS: Final = frozenset(
+    {RewardState.PENDING, RewardState.HELD, RewardState.CLAIMABLE, RewardState.CREDITED}
+)
+"""A prize in one of these has its money, but for what it is short of."""
+
+
+GONE_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, RewardState.REJECTED})
+"""A prize in one of these has no money. What expired or was rejected stays so, whatever a correction says."""

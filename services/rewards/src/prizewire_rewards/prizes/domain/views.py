@@ -1,0 +1,42 @@
+"""Prizes as people read them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from prizewire_rewards.prizes.domain.states import RewardState
+
+
+class PrizePosition(NamedTuple):
+    """Where a prize stands in a listing: by when its round was settled, then by round and line."""
+
+    settled_at: datetime
+    round_id: UUID
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardView:
+    """A prize, and where its ``amount`` is: ``credited`` to winnings; ``waiting``, which means pending, to be claimed
+    or held; ``short``, which means that no money was there for it yet. The three make the amount, and are zero once the
+    prize was taken back, expired or was rejected. ``owed`` is what its player still owes of what was given too much.
+    """
+
+    id: UUID
+    round_id: UUID
+    line: int
+    player: str
+    place: int
+    asset: str
+    amount: int
+    credited: int
+    waiting: int
+    short: int
+    owed: int
+    state: RewardState
+    note: str | None
+    payout_id: UUID | None
+    transfer_id: UUID | None
+    correlation_id: str
+    settled_at: datetime

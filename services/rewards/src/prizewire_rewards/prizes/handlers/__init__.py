@@ -1,0 +1,1 @@
+"""Caps, and who is behind a prize."""

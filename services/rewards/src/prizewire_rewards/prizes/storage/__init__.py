@@ -1,0 +1,1 @@
+"""Rounds, prizes, staged parts and caps over PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What settlement says of rounds: settled, final, corrected, voided; and rounds that two admins disowned."""

@@ -1,0 +1,73 @@
+"""Events of settlement as commands."""
+
+from typing import Any
+
+from prizewire_chassis.inbox import Incoming
+from prizewire_contracts.events import settlements as settlement_events
+from prizewire_money import AssetRegistry
+from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
+from prizewire_rewards.ledger.domain.parties import sorted_parties
+from prizewire_rewards.prizes.domain.model import Line, Settlement
+from prizewire_rewards.rounds.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
+from prizewire_rewards.rounds.handlers.settlements import RoundCommand
+
+_SETTLEMENT_TYPES = frozenset(
+    {
+        "prizewire.round.settled.v1",
+        "prizewire.round.finalized.v1",
+        "prizewire.round.voided.v1",
+        "prizewire.round.corrected.v1",
+    }
+)
+
+
+def _settlement_command(item: Incoming, *, assets: AssetRegistry) -> RoundCommand:
+    event = item.event
+    if isinstance(event, settlement_events.RoundSettledEvent):
+        return SettleRound(**_settled(event, assets=assets))
+    if isinstance(event, settlement_events.RoundCorrectedEvent):
+        return CorrectRound(**_settled(event, assets=assets), reason=event.data.reason)
+    same_subject(event.subject, event.data.round_id)
+    if isinstance(event, settlement_events.RoundVoidedEvent):
+        return VoidRound(round_id=event.data.round_id, cause=event.id)
+    return FinalizeRound(
+        round_id=event.data.round_id, settlement_version=event.data.settlement_version, cause=event.id
+    )
+
+
+def _settled(
+    event: settlement_events.RoundSettledEvent | settlement_events.RoundCorrectedEvent,
+    *,
+    assets: AssetRegistry,
+) -> dict[str, Any]:
+    data = event.data
+    same_subject(event.subject, data.round_id)
+    asset = asset_of(data.asset, assets)
+    part = data.part
+    lines = tuple(
+        Line(line.line, line.player, line.place, minor_of(asset, line.amount), part) for line in data.lines
+    )
+    settlement = Settlement(
+        round_id=data.round_id,
+        match_id=data.match_id,
+        match_source=data.match_source,
+        competition=data.competition,
+        correlation_id=event.correlationid,
+        settlement_version=data.settlement_version,
+        rule_version=data.rule_version,
+        campaign=data.campaign,
+        asset=asset.code,
+        gross=minor_of(asset, data.gross),
+        platform_fee=minor_of(asset, data.fees.platform),
+        organizer_fee=minor_of(asset, data.fees.organizer),
+        organizer_player=data.fees.organizer_player,
+        net=minor_of(asset, data.net),
+        unclaimed=minor_of(asset, data.unclaimed),
+        parts=data.parts,
+        lines_total=data.lines_total,
+        digest=data.digest,
+        final=data.final,
+        final_at=data.final_at,
+        parties=sorted_parties((party.role.value, party.subject) for party in data.parties),
+    )
+    return {"settlement": settlement, "part": part, "lines": lines, "cause": event.id}

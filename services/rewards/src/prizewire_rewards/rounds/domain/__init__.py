@@ -1,0 +1,1 @@
+"""Commands about rounds, corrections and disownments."""

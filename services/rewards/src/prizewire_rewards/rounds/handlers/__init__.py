@@ -1,0 +1,1 @@
+"""Settling, making final, correcting, voiding and disowning rounds."""

@@ -1,0 +1,131 @@
+"""Rounds of several parts: their money moves at once, their lines in chunks, by work that is put down here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from prizewire_rewards.errors import Refused
+from prizewire_rewards.ledger.domain.accounts import Move, TransferType
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.prizes.domain.booking import pool_of, reserve_of
+from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
+from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
+from prizewire_rewards.rounds.handlers.books import Booked
+from prizewire_rewards.rounds.handlers.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a round stands once everything that waits there is done."""
+
+    version: int
+    final: bool
+    voided: bool
+
+
+def standing_of(round_: Round, pending: Sequence[RoundWork]) -> Standing:
+    """Where a round will stand after its pending work."""
+    heads = [task.head for task in pending if task.head is not None]
+    return Standing(
+        version=max([round_.settlement.settlement_version, *(head.settlement_version for head in heads)]),
+        final=round_.settlement.final or any(task.phase is Phase.MATURE for task in pending),
+        voided=round_.state is RoundState.VOIDED or any(task.phase is Phase.VOID for task in pending),
+    )
+
+
+def settle_in_chunks(desk: Desk, settlement: Settlement, *, cause: str) -> None:
+    """Take the gross prize of a whole new round of many lines from the pool, or queue it; its lines follow."""
+    desk.rewards[settlement.round_id] = []
+    covered = desk.enter(settlement, cause=cause, into=RoundState.BOOKING)
+    task = RoundWork(
+        round_id=settlement.round_id,
+        version=settlement.settlement_version,
+        phase=Phase.LIST,
+        cause=cause,
+        told=covered,
+    )
+    desk.work_on(task)
+    if covered:
+        _take_gross(desk, settlement)
+        desk.work_on(_paying(settlement, cause=cause, told=False))
+
+
+def _take_gross(desk: Desk, settlement: Settlement) -> None:
+    pool, reserve = pool_of(settlement), reserve_of(settlement)
+    moves = [Move(TransferType.PRIZE_RESERVED, pool, reserve, settlement.gross)]
+    if settlement.unclaimed:
+        moves.append(Move(TransferType.PRIZE_UNCLAIMED, reserve, pool, settlement.unclaimed))
+    desk.post(settlement, moves)
+
+
+def _paying(settlement: Settlement, *, cause: str, told: bool) -> RoundWork:
+    return RoundWork(
+        round_id=settlement.round_id,
+        version=settlement.settlement_version,
+        phase=Phase.PAY,
+        cause=cause,
+        budget=settlement.net - settlement.unclaimed,
+        fees=True,
+        told=told,
+    )
+
+
+def begin_paying(desk: Desk, round_: Round, *, cause: str) -> None:
+    """Take the money of a large round that waited, whole or for some of its lines; its lines follow."""
+    settlement = round_.settlement
+    desk.count(Booked(rounds=1))
+    state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
+    desk.advance(desk.dequeue(round_, state=state), cause=cause)
+    if round_.state is RoundState.UNFUNDED:
+        desk.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
+        _take_gross(desk, settlement)
+        desk.work_on(_paying(settlement, cause=cause, told=True))
+        return
+    desk.grant(settlement.campaign, round_.short)
+    take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), round_.short)
+    desk.post(settlement, [take], step_name="/released")
+    task = _paying(settlement, cause=cause, told=True)
+    desk.work_on(replace(task, budget=round_.short, fees=False))
+
+
+def finalize_later(
+    desk: Desk, round_: Round, pending: Sequence[RoundWork], *, version: int, cause: str
+) -> None:
+    """Make the prizes of a large round payable, once all that waits there is done.
+
+    Raises:
+        Refused: its settlement has, or will have, another version, or it was voided.
+    """
+    standing = standing_of(round_, pending)
+    if standing.voided:
+        raise Refused("illegal_transition", "the round was voided")
+    if standing.version != version:
+        raise Refused("event_mismatch", f"the settlement has version {standing.version}")
+    if not standing.final:
+        desk.work_on(
+            RoundWork(
+                round_id=round_.settlement.round_id,
+                version=version,
+                phase=Phase.MATURE,
+                cause=cause,
+                fees=True,
+            )
+        )
+
+
+def void_later(desk: Desk, round_: Round, pending: Sequence[RoundWork], *, cause: str) -> None:
+    """Give back everything that a large round took, once all that waits there is done. Nothing follows where that is to
+    be done already: settlement voids a round that was disowned.
+
+    Raises:
+        Refused: it is or will be final.
+    """
+    standing = standing_of(round_, pending)
+    if standing.voided:
+        return
+    if standing.final and round_.state is not RoundState.UNFUNDED:
+        raise Refused("illegal_transition", "the round is final")
+    desk.work_on(
+        RoundWork(
+            round_id=round_.settlement.round_id, version=standing.version, phase=Phase.VOID, cause=cause
+        )
+    )

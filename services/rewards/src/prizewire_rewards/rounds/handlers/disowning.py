@@ -1,0 +1,213 @@
+"""Disownments: one admin says that settlement never settled a round, and another one has it taken back.
+
+A disownment needs no event of settlement: whoever had settlement's key may have used up every version of the round, so
+that nothing which settlement says can stand above it. Settlement is told of each one that is approved: it may have settled
+the round, and then has to void it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.campaigns.domain.model import Campaign
+from prizewire_rewards.entries.handlers.ending import disown_entries
+from prizewire_rewards.entries.handlers.entering import Reached
+from prizewire_rewards.errors import InvalidRequest, NotFound
+from prizewire_rewards.fees.domain import FeeSource
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.prizes.domain.model import Round, RoundWork
+from prizewire_rewards.prizes.domain.states import RoundState
+from prizewire_rewards.rounds.domain.commands import VoidRound
+from prizewire_rewards.rounds.domain.disownments import Disownment, DisownmentState, decided
+from prizewire_rewards.rounds.domain.events import RoundDisowned
+from prizewire_rewards.rounds.handlers.books import Booked
+from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.handlers.means import means_of
+from prizewire_rewards.rounds.handlers.refusals import RefusalBook
+from prizewire_rewards.rounds.handlers.taking_back import disown, disown_later, is_to_take_back
+from prizewire_rewards.rounds.ports import RoundPorts
+
+GoingBack = tuple[FeeSource, str, int]
+"""Whose fees go back, their asset, and how much in minor units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideDisownment:
+    """A person's decision about a disownment; ``reason`` is why it is rejected."""
+
+    id: UUID
+    approved: bool
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disowned:
+    """What became of a disownment, with what was booked and what became of entries, for metrics."""
+
+    disownment: Disownment
+    booked: Booked = field(default_factory=Booked)
+    reached: Reached = field(default_factory=dict)
+
+
+async def file_disownment(disownment: Disownment, *, ports: RoundPorts) -> Disownment:
+    """Say that settlement never settled a round. Nothing moves before another admin approves.
+
+    Raises:
+        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it, and refused no event of it;
+            ``disownment_exists``: one is filed or approved already; the error says which, and where it stands.
+    """
+    round_id = disownment.round_id
+    round_ = (await ports.rounds.lock([round_id])).get(round_id)
+    if round_ is None and not await ports.disownments.knows(round_id):
+        raise InvalidRequest("round_unknown", f"there is no round {round_id}")
+    if not await ports.disownments.add(disownment):
+        found = await ports.disownments.newest(round_id)
+        assert found is not None, "another disownment of the round is there"
+        raise InvalidRequest("disownment_exists", _standing(found))
+    return disownment
+
+
+def _standing(found: Disownment) -> str:
+    """Where a disownment stands that is there already, and what to do."""
+    which = f"disownment {found.id} of round {found.round_id}"
+    match found.state:
+        case DisownmentState.FILED:
+            return f"{which} was filed by {found.filed_by} and is not decided yet: have another admin approve it, or reject it"
+        case DisownmentState.APPROVED:
+            return f"{which} was approved by {found.decided_by}: the round is taken back already"
+        case DisownmentState.REJECTED:
+            return f"{which} was rejected by {found.decided_by} while this one was filed: file it again"
+
+
+async def decide_disownment(
+    command: DecideDisownment, *, ports: RoundPorts, tools: PayoutTools, now: datetime
+) -> Disowned:
+    """Approve a disownment, which takes the round back and closes its id for ever, or reject it.
+
+    Raises:
+        NotFound: ``disownment_unknown``.
+        InvalidRequest: ``disownment_final``, ``own_disownment`` or ``decider_is_party``; on approval also
+            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back. It names every account
+            of fees that does not reach.
+    """
+    filed = await ports.disownments.lock(command.id)
+    if filed is None:
+        raise NotFound("disownment_unknown", f"there is no disownment {command.id}")
+    after = decided(
+        filed,
+        approved=command.approved,
+        by=command.actor,
+        decision=command.reason,
+        concern=await ports.disownments.concern(filed.round_id, subject=command.actor),
+        now=now,
+    )
+    # Before anything moves: the database lets a final round go only where it finds the approval.
+    await ports.disownments.decide(after)
+    if after.state is not DisownmentState.APPROVED:
+        return Disowned(disownment=after)
+    return await _take_back(after, ports=ports, tools=tools, now=now)
+
+
+async def _take_back(
+    disownment: Disownment, *, ports: RoundPorts, tools: PayoutTools, now: datetime
+) -> Disowned:
+    round_id = disownment.round_id
+    entered = (await ports.entries.lock_rounds([round_id])).get(round_id)
+    booked = Booked()
+    if not await ports.rounds.campaigns_of([round_id]):
+        await ports.disownments.stop_births()
+    campaigns = await ports.campaigns.lock((await ports.rounds.campaigns_of([round_id])).values())
+    round_ = (await ports.rounds.lock([round_id])).get(round_id)
+    pending = (await ports.rounds.pending_work([round_id])).get(round_id, ())
+    takes = round_ is not None and is_to_take_back(round_, pending)
+    going_back = _fees_of(round_) if round_ is not None and takes else []
+    for asset, amount in (await ports.entries.earned(round_id)).items():
+        going_back.append((FeeSource.ENTRY_FEES, asset, amount))
+    await _check_reach(going_back, round_id, ports=ports, tools=tools)
+    if round_ is None:
+        staged = await _unstage(round_id, ports=ports)
+        correlation_id = staged or ("" if entered is None else entered.correlation_id) or str(round_id)
+    else:
+        correlation_id = round_.settlement.correlation_id
+    if round_ is not None and takes:
+        booked = await _take_prizes(
+            round_, pending, campaigns, cause=disownment.cause, ports=ports, tools=tools, now=now
+        )
+    reached = await disown_entries(round_id, known=entered, ports=ports, tools=tools, now=now)
+    await ports.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
+    return Disowned(disownment=disownment, booked=booked, reached=reached)
+
+
+async def _take_prizes(
+    round_: Round,
+    pending: Sequence[RoundWork],
+    campaigns: Mapping[UUID, Campaign],
+    *,
+    cause: str,
+    ports: RoundPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> Booked:
+    """Take back what a booked round took, at once or by work on its lines."""
+    round_id = round_.settlement.round_id
+    whole = not round_.large and not pending
+    rewards = (await ports.rounds.rewards([round_id]))[round_id] if whole else []
+    owner = round_.settlement.organizer_player
+    means = await means_of(
+        round_.settlement,
+        rewards,
+        {},
+        ports=ports,
+        others=[owner] if owner is not None and round_.state is RoundState.FINAL else (),
+    )
+    desk = Desk(
+        campaigns=campaigns, deliveries=campaigns, rounds={round_id: round_}, rewards={round_id: rewards}
+    )
+    if whole:
+        disown(desk, round_, means=means, cause=cause)
+    else:
+        disown_later(desk, round_, pending, means=means, cause=cause)
+    return await desk.save(ports=ports, tools=tools, now=now)
+
+
+async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:
+    """Forget the parts of a settlement that never became whole; answers their correlation id."""
+    void = VoidRound(round_id=round_id, cause="")
+    refusals = await RefusalBook.open([void], rounds={}, ports=ports)
+    key = (round_id, refusals.next_version(round_id))
+    staged = (await ports.rounds.staged([key])).get(key)
+    await ports.rounds.unstage(key)
+    return None if staged is None else staged.head.correlation_id
+
+
+def _fees_of(round_: Round) -> list[GoingBack]:
+    """The fees that leave the accounts of fees for the reserve of a final round: those that no organizer was credited."""
+    if round_.state is not RoundState.FINAL:
+        return []
+    head = round_.settlement
+    organizer_fee = head.organizer_fee if head.organizer_player is None else 0
+    of = ((FeeSource.PLATFORM, head.platform_fee), (FeeSource.ORGANIZER, organizer_fee))
+    return [(source, head.asset, amount) for source, amount in of if amount]
+
+
+async def _check_reach(
+    going_back: Sequence[GoingBack], round_id: UUID, *, ports: RoundPorts, tools: PayoutTools
+) -> None:
+    """See that each account of fees holds what goes back out of it. All of them are looked at before one is refused."""
+    gaps = []
+    for source, asset, amount in going_back:
+        balance = await ports.fees.lock_balance(source, asset)
+        if balance < amount:
+            wire, there = tools.assets[asset].render, max(balance, 0)
+            gaps.append(
+                f"{wire(amount)} {asset} of {source.told} go back, {wire(there)} {asset} are there: "
+                f"{wire(amount - there)} {asset} are missing"
+            )
+    if gaps:
+        raise InvalidRequest(
+            "insufficient_fees",
+            f"fees that go back with round {round_id} were withdrawn. {'; '.join(gaps)}. "
+            "Fees come in with other rounds only: approve again then",
+        )

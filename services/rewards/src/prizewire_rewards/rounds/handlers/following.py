@@ -1,0 +1,62 @@
+"""What follows from decided rounds elsewhere: claims that lost their prize, counts of caps, levels of pools."""
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
+from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.claims.handlers.claims import close_claims
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.prizes.domain.model import Reward, Round
+from prizewire_rewards.prizes.domain.states import RewardState
+from prizewire_rewards.prizes.handlers.caps import recount
+from prizewire_rewards.rounds.ports import RoundPorts
+
+Changed = Mapping[UUID, Sequence[Reward]]
+"""Prizes that are loaded of rounds that were known before, by round."""
+
+
+async def close_lost(
+    changed: Changed,
+    *,
+    rounds: Mapping[UUID, Round],
+    deliveries: Mapping[UUID, Campaign],
+    ports: RoundPorts,
+    now: datetime,
+) -> list[Event]:
+    """End the claims of prizes that a correction or a disownment took back; nothing else takes away what can be claimed."""
+    closed: list[Event] = []
+    for round_id, rewards in changed.items():
+        head = rounds[round_id].settlement
+        if head.final and deliveries[head.campaign].delivery is Delivery.CLAIM:
+            gone = [reward for reward in rewards if reward.state is RewardState.REVERSED]
+            if gone:
+                closed += await close_claims(gone, ports=ports, now=now)
+    return closed
+
+
+async def recount_changed(
+    changed: Changed,
+    *,
+    rounds: Mapping[UUID, Round],
+    campaigns: Mapping[UUID, Campaign],
+    ports: RoundPorts,
+    now: datetime,
+) -> None:
+    """Let prizes of locked campaigns with caps count with what they are worth now."""
+    for round_id, rewards in changed.items():
+        head = rounds[round_id].settlement
+        campaign = campaigns.get(head.campaign)
+        if campaign is not None and campaign.capped:
+            await recount(rewards, settlement=head, campaign=campaign, ports=ports, now=now)
+
+
+def watch_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
+    """Note the levels of pools that moved; answers what is to be told of them."""
+    told: list[Event] = []
+    for key in sorted(moved):
+        campaigns[key], low = watch_level(campaigns[key])
+        if low is not None:
+            told.append(low)
+    return told

@@ -1,0 +1,70 @@
+"""Prizes that a rule keeps back: an operator lets them go, or refuses them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts.parties import PartyRole
+from prizewire_rewards.errors import InvalidRequest, NotFound
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.prizes.domain.model import Reward
+from prizewire_rewards.prizes.domain.states import RewardState, RoundState
+from prizewire_rewards.rounds.handlers.books import Booked
+from prizewire_rewards.rounds.handlers.changes import decide_held
+from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.ports import RoundPorts
+
+
+async def release_held(
+    reward_id: UUID, *, actor: str, reason: str, ports: RoundPorts, tools: PayoutTools, now: datetime
+) -> tuple[Reward, Booked]:
+    """Let a held prize go the way of the others of its round: pending, payable, or to be claimed.
+
+    Raises:
+        NotFound: ``reward_unknown``.
+        InvalidRequest: ``reward_not_held``, ``own_reward``, or ``round_busy``: its round's lines are being booked just
+            now.
+    """
+    return await _decide(reward_id, go=True, actor=actor, reason=reason, ports=ports, tools=tools, now=now)
+
+
+async def reject_held(
+    reward_id: UUID, *, actor: str, reason: str, ports: RoundPorts, tools: PayoutTools, now: datetime
+) -> tuple[Reward, Booked]:
+    """Refuse a held prize: its money goes back to the pool.
+
+    Raises:
+        NotFound: ``reward_unknown``.
+        InvalidRequest: ``reward_not_held``, ``own_reward``, or ``round_busy``.
+    """
+    return await _decide(reward_id, go=False, actor=actor, reason=reason, ports=ports, tools=tools, now=now)
+
+
+async def _decide(
+    reward_id: UUID,
+    *,
+    go: bool,
+    actor: str,
+    reason: str,
+    ports: RoundPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> tuple[Reward, Booked]:
+    seen = await ports.rounds.reward(reward_id)
+    if seen is None:
+        raise NotFound("reward_unknown", f"there is no reward {reward_id}")
+    player = seen.line.player
+    if player == actor:
+        raise InvalidRequest("own_reward", "nobody decides on a prize of their own")
+    campaigns = await ports.campaigns.lock((await ports.rounds.campaigns_of([seen.round_id])).values())
+    rounds = await ports.rounds.lock([seen.round_id])
+    if rounds[seen.round_id].state is RoundState.BOOKING:
+        raise InvalidRequest("round_busy", "the round's lines are being booked: try again")
+    reward = (await ports.rounds.rewards_of(seen.round_id, players=[player]))[player]
+    if reward.state is not RewardState.HELD:
+        raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
+    desk = Desk(campaigns=campaigns, deliveries=campaigns, rounds=rounds, rewards={seen.round_id: [reward]})
+    decide_held(desk, reward, go=go, actor=actor, cause=f"{actor}: {reason}")
+    booked = await desk.save(ports=ports, tools=tools, now=now)
+    if go:
+        await ports.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
+    return desk.rewards[seen.round_id][0], booked

@@ -1,0 +1,354 @@
+"""Work on rounds of many lines: one chunk of lines in one transaction, one after the other, resumed where it ended.
+
+Every chunk is idempotent: its transfers' ids follow from round, version and line, and how far the work is commits with
+what it did.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from prizewire_rewards.ledger.domain.accounts import Move, TransferType
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, pool_of, reserve_of
+from prizewire_rewards.prizes.domain.events import Told
+from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, Round, RoundWork
+from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
+from prizewire_rewards.rounds.domain.corrections import take_back, void_back
+from prizewire_rewards.rounds.handlers.books import Booked
+from prizewire_rewards.rounds.handlers.changes import (
+    continued,
+    differs,
+    give_back,
+    leave_queue,
+    lift_debts,
+    new_reward,
+    pay_lines,
+    reach_of,
+    settle_shortage,
+    take_from_players,
+)
+from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.handlers.means import Means, means_of
+from prizewire_rewards.rounds.handlers.taking_back import owe_missing
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
+
+CHUNK_LINES: Final = 1_000
+"""Lines of one transaction: as many as one part may have."""
+ALL_DONE: Final = 2**31 - 1
+"""``after_line`` of work whose lines are through: its end is a transaction of its own, under the campaign's lock."""
+_NEEDS_CAMPAIGN: Final = frozenset({Phase.TAKE, Phase.ENLIST, Phase.VOID})
+
+
+async def work_on_next(
+    *, ports: RoundPorts, tools: RoundTools, now: datetime, limit: int = CHUNK_LINES
+) -> Booked | None:
+    """Do one chunk of the work that is due next; None when there is none."""
+    due = await ports.rounds.next_work()
+    if due is None or due.campaign is None:
+        return None
+    if due.phase in _NEEDS_CAMPAIGN or due.after_line == ALL_DONE:
+        campaigns = await ports.campaigns.lock([due.campaign])
+        deliveries = campaigns
+    else:
+        campaigns, deliveries = {}, await ports.campaigns.load([due.campaign])
+    rounds = await ports.rounds.lock([due.round_id])
+    pending = (await ports.rounds.pending_work([due.round_id])).get(due.round_id, [])
+    if not pending or (pending[0].id, pending[0].phase) != (due.id, due.phase):
+        return Booked(work=1)  # another worker was here
+    task = pending[0]
+    if task.after_line == ALL_DONE and not campaigns:
+        return Booked(work=1)
+    desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards={due.round_id: []})
+    chunk = _Chunk(desk=desk, task=task, behind=pending[1:], ports=ports, now=now, limit=limit)
+    await chunk.run()
+    return await desk.save(ports=ports, tools=tools, now=now) + Booked(work=1)
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """One chunk of one task. ``behind`` is what waits for its end."""
+
+    desk: Desk
+    task: RoundWork
+    behind: Sequence[RoundWork]
+    ports: RoundPorts
+    now: datetime
+    limit: int
+
+    async def run(self) -> None:
+        """Do the next lines of the task, or end it."""
+        if self.task.after_line == 0:
+            self._begin()
+        ended = self.task.after_line == ALL_DONE
+        match self.task.phase:
+            case Phase.LIST:
+                await (self._end_list() if ended else self._list())
+            case Phase.PAY:
+                await (self._end_pay() if ended else self._pay())
+            case Phase.MATURE:
+                await (self._end_mature() if ended else self._mature())
+            case Phase.TAKE:
+                await (self._end_take() if ended else self._take())
+            case Phase.ENLIST:
+                await (self._end_enlist() if ended else self._enlist())
+            case Phase.VOID:
+                await (self._end_void() if ended else self._void())
+
+    @property
+    def round(self) -> Round:
+        """The round, as decided so far."""
+        return self.desk.rounds[self.task.round_id]
+
+    @property
+    def key(self) -> tuple[Round, int]:
+        """For whose lines the work is."""
+        return self.round, self.task.version
+
+    def _begin(self) -> None:
+        """The first chunk brings the round into the state in which its lines differ from one another."""
+        round_, task = self.round, self.task
+        head = round_.settlement
+        if task.phase is Phase.TAKE and task.head is not None:
+            head = continued(task.head, head)
+        elif task.phase is Phase.MATURE:
+            head = replace(head, final=True)
+        round_ = replace(round_, settlement=head)
+        working = task.phase in (Phase.MATURE, Phase.TAKE, Phase.VOID)
+        if working and round_.state is not RoundState.BOOKING:
+            if round_.state is not RoundState.UNFUNDED:
+                state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
+                self.desk.advance(replace(round_, state=state), cause=task.cause)
+                return
+            if task.phase is Phase.VOID:
+                leave_queue(self.desk, round_, state=RoundState.BOOKING, cause=task.cause)
+                return
+        self.desk.keep(round_)
+
+    async def _next(self, read: int, last: int, **changes: object) -> None:
+        """Store how far the task is: at its end when fewer lines were left than asked for."""
+        after = ALL_DONE if read < self.limit else last
+        self.task = replace(self.task, after_line=after, **changes)  # type: ignore[arg-type]  # fields by name
+        await self.ports.rounds.save_work(self.task)
+
+    async def _over(self, *, state: RoundState | None) -> None:
+        """The task is through; the round takes its state unless more waits."""
+        await self.ports.rounds.end_work(self.task)
+        if state is None:
+            self.desk.keep(self.round)
+        elif not self.behind or state is RoundState.VOIDED:
+            self.desk.advance(
+                replace(self.round, state=step(edges=ROUND_EDGES, was=self.round.state, to=state)),
+                cause=self.task.cause,
+            )
+
+    def _settled(self) -> RoundState | None:
+        """The state of a round whose lines are through."""
+        round_ = self.round
+        if round_.state is not RoundState.BOOKING:
+            return None
+        return RoundState.FINAL if round_.settlement.final else RoundState.RESERVED
+
+    async def _load(self, *, before_version: int | None = None) -> list[Reward]:
+        round_id = self.task.round_id
+        rewards = await self.ports.rounds.chunk(
+            round_id, after=self.task.after_line, limit=self.limit, before_version=before_version
+        )
+        self.desk.rewards[round_id] = list(rewards)
+        return rewards
+
+    async def _staged(self) -> list[Line]:
+        return await self.ports.rounds.staged_lines(
+            (self.task.round_id, self.task.version), after=self.task.after_line, limit=self.limit
+        )
+
+    async def _notes(self, lines: Sequence[Line]) -> dict[int, str]:
+        if not lines:
+            return {}
+        key = (self.task.round_id, self.task.version)
+        return await self.ports.rounds.holds(key, after=lines[0].line - 1, upto=lines[-1].line)
+
+    async def _list(self) -> None:
+        lines = await self._staged()
+        notes = await self._notes(lines)
+        for line in lines:
+            self.desk.bear(new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False))
+        if not self.task.told:
+            self.desk.tell(self.task.round_id, Told.ALLOCATED, cause=self.task.cause)
+        self.desk.keep(self.round)
+        await self._next(len(lines), lines[-1].line if lines else 0)
+
+    async def _end_list(self) -> None:
+        await self.ports.rounds.unstage((self.task.round_id, self.task.version))
+        await self._over(state=None)
+
+    async def _pay(self) -> None:
+        task = self.task
+        rewards = await self._load()
+        concerned = [reward.id for reward in rewards if reward.missing]
+        paid = pay_lines(
+            self.desk,
+            self.round.settlement,
+            budget=0 if task.waiting else task.budget,
+            before=(),
+            step_name="/released" if task.told else "",
+        )
+        left = task.budget if task.waiting else paid.left
+        if concerned:
+            what = Told.RELEASED if task.told else Told.ALLOCATED
+            self.desk.tell(task.round_id, what, cause=task.cause, only=concerned)
+        held = [
+            reward.id
+            for reward in self.desk.rewards[task.round_id]
+            if reward.state is RewardState.HELD and reward.id in set(concerned)
+        ]
+        if held:
+            self.desk.tell(task.round_id, Told.HELD, cause=task.cause, only=held)
+        self.desk.keep(self.round)
+        last = rewards[-1].line.line if rewards else 0
+        await self._next(len(rewards), last, budget=left, waiting=task.waiting or paid.short > 0)
+
+    async def _end_pay(self) -> None:
+        task, desk = self.task, self.desk
+        settlement = self.round.settlement
+        fees = fee_moves(settlement) if task.fees and settlement.final else []
+        give_back(
+            desk,
+            settlement,
+            before=fees,
+            rest=task.budget,
+            step_name="/released-rest" if task.told else "/rest",
+        )
+        short = await self.ports.rounds.shortage(task.round_id)
+        desk.keep(settle_shortage(desk, self.round, short=short, cause=task.cause))
+        await self._over(state=self._settled())
+
+    async def _mature(self) -> None:
+        rewards = await self._load()
+        settlement = self.round.settlement
+        if self.round.state is not RoundState.UNFUNDED:
+            moves = finality_moves(settlement, rewards, delivery=self.desk.delivery(settlement))
+            matured = [reward.id for reward in rewards if reward.state is RewardState.PENDING]
+            self.desk.post(settlement, moves)
+            if matured:
+                self.desk.tell(self.task.round_id, Told.RELEASED, cause=self.task.cause, only=matured)
+        self.desk.keep(self.round)
+        await self._next(len(rewards), rewards[-1].line.line if rewards else 0)
+
+    async def _end_mature(self) -> None:
+        if self.round.state is not RoundState.UNFUNDED:
+            self.desk.post(self.round.settlement, fee_moves(self.round.settlement))
+        await self._over(state=self._settled())
+
+    async def _take(self) -> None:
+        task, desk = self.task, self.desk
+        rewards = await self._load(before_version=task.version)
+        players = [reward.line.player for reward in rewards]
+        lines = await self.ports.rounds.staged_for((task.round_id, task.version), players=players)
+        settlement = self.round.settlement
+        means = await means_of(settlement, rewards, lines, ports=self.ports)
+        taken = take_from_players(
+            desk,
+            settlement,
+            rewards,
+            lines,
+            means=means,
+            funded=self.round.state is not RoundState.UNFUNDED,
+            cause=task.cause,
+        )
+        self._put(taken.rewards, rewards, means=means)
+        if taken.reversed:
+            desk.tell(task.round_id, Told.REVERSED, cause=task.cause, these=taken.reversed)
+        desk.keep(self.round)
+        last = rewards[-1].line.line if rewards else 0
+        await self._next(len(rewards), last, budget=task.budget + taken.came_back)
+
+    def _put(self, after: Sequence[Reward], before: Sequence[Reward], *, means: Means) -> None:
+        """Keep prizes with their new lines, and tell of those that are through; the others are told of when paid."""
+        desk, round_id = self.desk, self.task.round_id
+        desk.rewards[round_id] = [lift_debts(desk, reward, means=means) for reward in after]
+        unfunded = self.round.state is RoundState.UNFUNDED
+        changed = [
+            now.id
+            for was, now in zip(before, desk.rewards[round_id], strict=True)
+            if now.line.line > 0 and (unfunded or not now.missing) and differs(was, now)
+        ]
+        if changed:
+            desk.tell(round_id, Told.ALLOCATED, cause=self.task.cause, only=changed)
+
+    async def _end_take(self) -> None:
+        self.task = replace(self.task, phase=Phase.ENLIST, after_line=0)
+        self.desk.keep(self.round)
+        await self.ports.rounds.save_work(self.task)
+
+    async def _enlist(self) -> None:
+        task, desk = self.task, self.desk
+        lines = await self._staged()
+        known = await self.ports.rounds.rewards_of(task.round_id, players=[line.player for line in lines])
+        notes = await self._notes(lines)
+        settlement = self.round.settlement
+        funded = self.round.state is not RoundState.UNFUNDED
+        again = [reward for reward in known.values() if reward.version < task.version]
+        by_player = {line.player: line for line in lines}
+        means = await means_of(settlement, again, by_player, ports=self.ports)
+        taken = take_back(again, lines=by_player, settlement=settlement, winnings={}, funded=funded)
+        self._put(taken.rewards, again, means=means)
+        fresh = [
+            new_reward(settlement, line, note=notes.get(line.line), funded=funded)
+            for line in lines
+            if line.player not in known
+        ]
+        for reward in fresh:
+            desk.bear(reward)
+        if fresh and not funded:
+            desk.tell(task.round_id, Told.ALLOCATED, cause=task.cause, only=[one.id for one in fresh])
+        desk.keep(self.round)
+        await self._next(len(lines), lines[-1].line if lines else 0)
+
+    async def _end_enlist(self) -> None:
+        task, desk = self.task, self.desk
+        settlement = self.round.settlement
+        await self.ports.rounds.unstage((task.round_id, task.version))
+        desk.count(Booked(corrected=1))
+        if self.round.state is RoundState.UNFUNDED:
+            await self._over(state=None)
+            return
+        needed = await self.ports.rounds.shortage(task.round_id)
+        extra = min(needed - task.budget, reach_of(desk, self.round))
+        budget = task.budget
+        if extra > 0:
+            budget += extra
+            take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), extra)
+            desk.post(settlement, [take])
+            desk.grant(settlement.campaign, extra)
+        desk.keep(self.round)
+        self.task = replace(
+            task, phase=Phase.PAY, after_line=0, budget=budget, waiting=False, fees=False, told=False
+        )
+        await self.ports.rounds.save_work(self.task)
+
+    async def _void(self) -> None:
+        task, desk = self.task, self.desk
+        rewards = await self._load()
+        settlement = self.round.settlement
+        means = await means_of(settlement, rewards, {}, ports=self.ports)
+        taken = void_back(rewards, settlement=settlement, winnings=means.winnings)
+        desk.post(settlement, taken.moves, step_name="/void")
+        owe_missing(desk, settlement, taken.shortfalls, means=means, cause=task.cause)
+        desk.rewards[task.round_id] = taken.rewards
+        if taken.reversed:
+            desk.tell(task.round_id, Told.REVERSED, cause=task.cause, these=taken.reversed)
+        desk.keep(self.round)
+        await self._next(len(rewards), rewards[-1].line.line if rewards else 0)
+
+    async def _end_void(self) -> None:
+        settlement = self.round.settlement
+        rest = await self.ports.ledger.lock_balance(reserve_of(settlement))
+        give_back(self.desk, settlement, before=(), rest=rest, step_name="/void")
+        if self.round.queue_position is not None:
+            round_ = self.desk.dequeue(self.round, state=self.round.state)
+            self.desk.keep(round_)
+            self.desk.reopen_if_paid(settlement.campaign)
+        self.desk.count(Booked(voided=1))
+        await self._over(state=RoundState.VOIDED)

@@ -1,0 +1,64 @@
+"""What of a prize or a fee could not be taken back: payouts that hold it are asked to cancel, and the rest is owed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.receivables import Debt
+from prizewire_rewards.payouts.domain.events import PayoutCancelAsked
+from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PayoutState
+from prizewire_rewards.prizes.domain.model import Settlement
+from prizewire_rewards.rounds.domain.corrections import Shortfall
+from prizewire_rewards.rounds.handlers.books import Books
+from prizewire_rewards.rounds.handlers.means import Means
+
+
+def ask_cancels(
+    desk: Books,
+    settlement: Settlement,
+    shortfalls: Iterable[Shortfall],
+    *,
+    means: Means,
+    by: str,
+    what: str,
+    cause: str,
+) -> None:
+    """Ask payouts that hold the money to cancel. ``by`` asks, because the round ``what``. One that its player asked to
+    cancel before is not asked again: who asked first stands as the reason.
+    """
+    round_id = settlement.round_id
+    missing: dict[str, int] = {}
+    for shortfall in shortfalls:
+        missing[shortfall.player] = missing.get(shortfall.player, 0) + shortfall.amount
+    for player, amount in missing.items():
+        for payout in means.to_cancel(player, amount=amount, round_id=round_id):
+            state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED)
+            asked = replace(payout, state=state, version=payout.version + 1)
+            desk.change_payout(payout, asked, cause=cause)
+            desk.announce(
+                PayoutCancelAsked(
+                    payout=asked,
+                    by=by,
+                    code="winnings_taken_back",
+                    reason=f"round {round_id} {what}",
+                    cause=cause,
+                )
+            )
+
+
+def owe_shortfalls(
+    desk: Books, settlement: Settlement, shortfalls: Iterable[Shortfall], *, source: str, reference: str
+) -> None:
+    """Let each player owe the campaign what is missing. ``source`` and player make the id of the debt."""
+    for shortfall in shortfalls:
+        desk.owe(
+            Debt(
+                player=shortfall.player,
+                asset=settlement.asset,
+                amount=shortfall.amount,
+                campaign=settlement.campaign,
+                cause=source,
+                reference=reference,
+                correlation_id=settlement.correlation_id,
+            )
+        )

@@ -1,0 +1,1 @@
+"""Rounds, held prizes and disownments over HTTP."""

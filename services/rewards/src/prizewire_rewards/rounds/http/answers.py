@@ -1,0 +1,199 @@
+"""Answers about rounds, held prizes and disownments."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prizewire_chassis.http.answers import AnswerModel, Id, Moment
+from prizewire_rewards.fees.domain import FeeSource
+from prizewire_rewards.http.members import AssetCode, Money, Person, Player
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.prizes.domain.states import RewardState, RoundState
+from prizewire_rewards.rounds.domain.disownments import DisownmentState
+
+
+class RoundAnswer(AnswerModel):
+    """What is booked of a round. Prizes that were taken back do not count."""
+
+    round_id: Id
+    settlement_version: Annotated[int, Field(description="From 1.", examples=[1])]
+    state: Annotated[RoundState, Field(examples=["final"])]
+    final: Annotated[bool, Field(description="Whether its dispute window has passed.", examples=[True])]
+    campaign: Annotated[Id, Field(description="The campaign's id.")]
+    asset: AssetCode
+    gross: Annotated[
+        Money, Field(description="What the round takes out of the pool, fees included.", examples=["100.00"])
+    ]
+    prizes: Annotated[int, Field(description="Number of prizes.", examples=[3])]
+    prizes_total: Annotated[Money, Field(description="Sum of the prizes.", examples=["85.00"])]
+    settled_at: Moment
+
+
+class BookedRoundAnswer(AnswerModel):
+    """The head of a booked round, as it came with the settlement that it follows."""
+
+    round_id: Id
+    settlement_version: Annotated[int, Field(description="From 1.", examples=[1])]
+    state: Annotated[RoundState, Field(examples=["final"])]
+    final: Annotated[bool, Field(description="Whether its dispute window has passed.", examples=[True])]
+    campaign: Annotated[Id, Field(description="The campaign's id.")]
+    asset: AssetCode
+    gross: Annotated[
+        Money, Field(description="What the round takes out of the pool, fees included.", examples=["100.00"])
+    ]
+    platform_fee: Annotated[Money, Field(examples=["10.00"])]
+    organizer_fee: Annotated[Money, Field(examples=["5.00"])]
+    organizer_player: Annotated[
+        str | None,
+        Field(description="Who gets the organizer's fee. Null if nobody does.", examples=["org"]),
+    ]
+    unclaimed: Annotated[Money, Field(description="What no player gets.", examples=["0.00"])]
+    digest: Annotated[
+        str,
+        Field(
+            description="The SHA-256 of the canonical JSON of all lines, as the events of the settlement carried it.",
+            examples=["4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"],
+        ),
+    ]
+    changed_at: Annotated[Moment, Field(description="When it was booked or last changed.")]
+
+
+class AskedPayoutAnswer(AnswerModel):
+    """A payout that was asked for, as it stands here."""
+
+    payout_id: Id
+    player: Annotated[Player | None, Field(description="Null for an operator's payout.", examples=["ann"])]
+    asset: AssetCode
+    pay_amount: Annotated[Money, Field(description="What is paid out: the player's fee is taken off.")]
+    state: Annotated[PayoutState, Field(examples=["paid"])]
+    requested_at: Moment
+    changed_at: Annotated[Moment, Field(description="When it was asked for or last changed.")]
+
+
+class DisownmentAnswer(AnswerModel):
+    """A disownment of a round: filed by one admin, approved or rejected by another."""
+
+    disownment_id: Id
+    round_id: Id
+    reason: Annotated[
+        str,
+        Field(
+            description="Why the filer says that settlement never settled the round.",
+            examples=["verify: settlement never settled the round"],
+        ),
+    ]
+    state: Annotated[DisownmentState, Field(examples=["approved"])]
+    filed_by: Person
+    filed_at: Moment
+    decided_by: Annotated[Person | None, Field(description="Null until it is decided.", examples=["boris"])]
+    decided_at: Annotated[Moment | None, Field(examples=["2026-05-02T12:00:00Z"])]
+    decision: Annotated[
+        str | None, Field(description="Why it was rejected.", examples=["settlement has the round"])
+    ]
+    settlement_voided_at: Annotated[
+        Moment | None,
+        Field(
+            description="When rewards took in, after the approval, that settlement voided the round. Null as long as it did "
+            "not.",
+            examples=[None],
+        ),
+    ]
+
+
+class SumAnswer(AnswerModel):
+    """How many there are in one asset, and their sum."""
+
+    asset: AssetCode
+    count: Annotated[int, Field(examples=[3])]
+    amount: Money
+
+
+class ReturnedFeeAnswer(AnswerModel):
+    """A fee that came back into the pool."""
+
+    source: Annotated[FeeSource, Field(description="Whose fee.", examples=["platform"])]
+    asset: AssetCode
+    amount: Money
+
+
+class PooledAnswer(AnswerModel):
+    """What came back into the pool."""
+
+    asset: AssetCode
+    amount: Money
+
+
+class TakenBackAnswer(AnswerModel):
+    """What an approved disownment has taken back so far. What it did not take back is left out."""
+
+    complete: Annotated[
+        bool,
+        Field(description="False while a job has lines or entries of the round left to do.", examples=[True]),
+    ]
+    prizes: Annotated[
+        list[SumAnswer],
+        Field(
+            description="The prizes that were taken back, with what they were worth. Those that had no money yet count as "
+            "well; what a player no longer had stands under `owed`."
+        ),
+    ]
+    fees: Annotated[
+        list[ReturnedFeeAnswer],
+        Field(description="Fees of a round that was final. Those of another one lay in its reserve."),
+    ]
+    entries: Annotated[
+        list[SumAnswer], Field(description="Entries whose fee went back to its player since the approval.")
+    ]
+    to_pool: Annotated[
+        list[PooledAnswer],
+        Field(
+            description="What came back into the campaign's pool: the round's money, but for what is owed."
+        ),
+    ]
+    owed: Annotated[
+        list[SumAnswer],
+        Field(
+            description="Receivables that were opened, with their amounts at that time: `/api/receivables`."
+        ),
+    ]
+    payouts_asked_to_cancel: Annotated[
+        list[SumAnswer],
+        Field(description="Payouts of the owing players that were asked to cancel, by what they hold."),
+    ]
+
+
+class StepLeftAnswer(AnswerModel):
+    """A step that people have to take in another service."""
+
+    service: Annotated[Literal["settlement"], Field(examples=["settlement"])]
+    route: Annotated[str, Field(examples=["POST /api/rounds/0c2b9cd5-6b6d-5b4d-8f40-7ed0f5b44a3e/resolve"])]
+    body: Annotated[
+        dict[str, bool], Field(description="The body, besides a `reason`.", examples=[{"void": True}])
+    ]
+    why: Annotated[str, Field(examples=["rewards has not taken in that settlement voided the round"])]
+
+
+class DisownmentDetailAnswer(DisownmentAnswer):
+    """A disownment with what it took back, and the step that is left."""
+
+    taken_back: Annotated[TakenBackAnswer | None, Field(description="Null unless it is approved.")]
+    left: Annotated[
+        StepLeftAnswer | None,
+        Field(
+            description="What is left to do after the approval. Null before it, and once rewards took in that settlement "
+            "voided the round."
+        ),
+    ]
+
+
+class DecidedRewardAnswer(AnswerModel):
+    """Where a prize stands after the decision: as the others of its round, or rejected."""
+
+    reward_id: Id
+    state: Annotated[RewardState, Field(examples=["credited"])]
+    note: Annotated[
+        str | None,
+        Field(
+            description="Of a rejected prize: the rule that had held it, as a stable code.", examples=[None]
+        ),
+    ]

@@ -1,0 +1,200 @@
+"""``/api/rewards/rounds`` and ``/api/rewards/payouts``: what rewards has booked of rounds and asked to be paid, for whoever
+compares it with other services.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from prizewire_chassis.auth import require
+from prizewire_chassis.http import page_limit
+from prizewire_chassis.http.answers import Items, PageOf
+from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
+from prizewire_rewards.entries.domain import ChangedEntry
+from prizewire_rewards.entries.http import ChangedEntryAnswer
+from prizewire_rewards.entries.storage import changed_entries
+from prizewire_rewards.http.context import OVERSEERS, Front, page_of, time_cursor
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.payouts.domain.views import AskedPayout
+from prizewire_rewards.payouts.storage.views import asked_payouts, changed_payouts
+from prizewire_rewards.prizes.domain.states import RoundState
+from prizewire_rewards.rounds.domain.views import BookedRound, RoundSums
+from prizewire_rewards.rounds.http.answers import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
+from prizewire_rewards.rounds.storage.views import changed_rounds, round_sums
+
+IDS_MAX: Final = 200
+_UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_Ids = Annotated[
+    str,
+    QueryParameter(
+        name="ids",
+        pattern=f"^{_UUID}(,{_UUID}){{0,{IDS_MAX - 1}}}$",
+        description=f"Ids, separated by commas; at most {IDS_MAX}.",
+    ),
+]
+_Since = Annotated[
+    str | None,
+    QueryParameter(description="Only what changed then or later.", schema_extra=dict(MOMENT_SCHEMA)),
+]
+
+
+class RoundController(Controller):
+    """Sums of rounds."""
+
+    path = "/api/rewards/rounds"
+    tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(
+        guards=[require(*OVERSEERS)],
+        summary="What is booked of rounds: state, settlement version, number and sum of their prizes",
+    )
+    async def sums(self, *, front: NamedDependency[Front], ids: _Ids) -> Items[RoundAnswer]:
+        """Rounds that were never booked are left out; prizes that were taken back do not count."""
+        wanted = [UUID(one) for one in ids.split(",")]
+        found = await front.read(lambda tx: round_sums(tx, wanted))
+        return Items(items=[_round(front, sums) for sums in found])
+
+    @get(
+        "/booked",
+        guards=[require(*OVERSEERS)],
+        summary="Booked rounds, the last change first",
+        refusals={400: ("period_invalid",)},
+    )
+    async def booked(
+        self,
+        *,
+        front: NamedDependency[Front],
+        since: _Since = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[BookedRoundAnswer]:
+        """A round that changes while the pages are read comes to the front, and is not met again."""
+        size = page_limit(limit)
+        begin, before = _moment(since), time_cursor(cursor)
+        found = await front.read(lambda tx: changed_rounds(tx, since=begin, before=before, limit=size))
+        last = [found[-1].changed_at.isoformat(), str(found[-1].round_id)] if found else None
+        return page_of([_booked(front, one) for one in found], limit=size, cursor=last)
+
+    @get(
+        "/entries",
+        guards=[require(*OVERSEERS)],
+        summary="Entries into rounds, the last change first",
+        refusals={400: ("period_invalid",)},
+    )
+    async def entries(
+        self,
+        *,
+        front: NamedDependency[Front],
+        since: _Since = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[ChangedEntryAnswer]:
+        """An entry that changes while the pages are read comes to the front, and is not met again."""
+        size = page_limit(limit)
+        begin, before = _moment(since), time_cursor(cursor)
+        found = await front.read(lambda tx: changed_entries(tx, since=begin, before=before, limit=size))
+        last = [found[-1].changed_at.isoformat(), str(found[-1].entry_id)] if found else None
+        return page_of([_entry(front, one) for one in found], limit=size, cursor=last)
+
+
+class AskedPayoutController(Controller):
+    """Payouts that were asked for."""
+
+    path = "/api/rewards/payouts"
+    tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get(guards=[require(*OVERSEERS)], summary="Payouts that were asked for, by their ids")
+    async def known(self, *, front: NamedDependency[Front], ids: _Ids) -> Items[AskedPayoutAnswer]:
+        """Payouts that were never asked for are left out."""
+        wanted = [UUID(one) for one in ids.split(",")]
+        found = await front.read(lambda tx: asked_payouts(tx, wanted))
+        return Items(items=[_asked(front, one) for one in found])
+
+    @get(
+        "/asked",
+        guards=[require(*OVERSEERS)],
+        summary="Payouts that were asked for, the last change first",
+        refusals={400: ("period_invalid",)},
+    )
+    async def asked(
+        self,
+        *,
+        front: NamedDependency[Front],
+        since: _Since = None,
+        cursor: FromQuery[str | None] = None,
+        limit: FromQuery[int | None] = None,
+    ) -> PageOf[AskedPayoutAnswer]:
+        """A payout that changes while the pages are read comes to the front, and is not met again."""
+        size = page_limit(limit)
+        begin, before = _moment(since), time_cursor(cursor)
+        found = await front.read(lambda tx: changed_payouts(tx, since=begin, before=before, limit=size))
+        last = [found[-1].changed_at.isoformat(), str(found[-1].payout_id)] if found else None
+        return page_of([_asked(front, one) for one in found], limit=size, cursor=last)
+
+
+def _moment(since: str | None) -> datetime | None:
+    return None if since is None else moment_of(since, name="since")
+
+
+def _booked(front: Front, found: BookedRound) -> BookedRoundAnswer:
+    def wire(amount: int) -> str:
+        return front.wire(found.asset, amount)
+
+    return BookedRoundAnswer(
+        round_id=found.round_id,
+        settlement_version=found.settlement_version,
+        state=RoundState(found.state),
+        final=found.final,
+        campaign=found.campaign,
+        asset=found.asset,
+        gross=wire(found.gross),
+        platform_fee=wire(found.platform_fee),
+        organizer_fee=wire(found.organizer_fee),
+        organizer_player=found.organizer_player,
+        unclaimed=wire(found.unclaimed),
+        digest=found.digest,
+        changed_at=found.changed_at,
+    )
+
+
+def _entry(front: Front, found: ChangedEntry) -> ChangedEntryAnswer:
+    return ChangedEntryAnswer(
+        entry_id=found.entry_id,
+        round_id=found.round_id,
+        player=found.player,
+        asset=found.asset,
+        amount=front.wire(found.asset, found.amount),
+        state=found.state,
+        changed_at=found.changed_at,
+    )
+
+
+def _asked(front: Front, found: AskedPayout) -> AskedPayoutAnswer:
+    return AskedPayoutAnswer(
+        payout_id=found.payout_id,
+        player=found.player,
+        asset=found.asset,
+        pay_amount=front.wire(found.asset, found.amount),
+        state=PayoutState(found.state),
+        requested_at=found.requested_at,
+        changed_at=found.changed_at,
+    )
+
+
+def _round(front: Front, sums: RoundSums) -> RoundAnswer:
+    return RoundAnswer(
+        round_id=sums.round_id,
+        settlement_version=sums.settlement_version,
+        state=RoundState(sums.state),
+        final=sums.final,
+        campaign=sums.campaign,
+        asset=sums.asset,
+        gross=front.wire(sums.asset, sums.gross),
+        prizes=sums.prizes,
+        prizes_total=front.wire(sums.asset, sums.prizes_total),
+        settled_at=sums.settled_at,
+    )

@@ -1,0 +1,1 @@
+"""Disownments over PostgreSQL, and rounds, read."""

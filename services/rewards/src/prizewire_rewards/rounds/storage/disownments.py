@@ -1,0 +1,199 @@
+"""Disownments of rounds over PostgreSQL."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.fees.domain import FeeSource
+from prizewire_rewards.rounds.domain.disownments import (
+    Concern,
+    Disownment,
+    DisownmentState,
+    ReturnedFee,
+    SumOf,
+    TakenBack,
+)
+
+
+class SqlDisownments:
+    """Disownments in one transaction."""
+
+    def __init__(self, tx: AsyncConnection) -> None:
+        self._tx = tx
+
+    async def add(self, disownment: Disownment) -> bool:
+        """Store a new one; False where another one of the round is filed or approved."""
+        added = await self._tx.execute(_ADD, {name: getattr(disownment, name) for name in _NAMES})
+        return added.one_or_none() is not None
+
+    async def newest(self, round_id: UUID) -> Disownment | None:
+        """The one of a round that is filed or approved, else the one that was rejected last."""
+        row = (await self._tx.execute(_NEWEST, {"id": round_id})).one_or_none()
+        return None if row is None else _disownment(row)
+
+    async def lock(self, identifier: UUID) -> Disownment | None:
+        """One, locked."""
+        row = (await self._tx.execute(_LOCK, {"id": identifier})).one_or_none()
+        return None if row is None else _disownment(row)
+
+    async def decide(self, disownment: Disownment) -> None:
+        """Store what became of a locked one."""
+        await self._tx.execute(_DECIDE, {name: getattr(disownment, name) for name in ("id", *_DECIDED)})
+
+    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+        """Note that settlement voided a disowned round, unless that is noted already."""
+        await self._tx.execute(_TAKE_VOID, {"id": round_id, "now": now})
+
+    async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
+        """Why a person may not decide about a round; None where nothing is known."""
+        found = (await self._tx.execute(_CONCERN, {"id": round_id, "subject": subject})).one()
+        return next((why for why, yes in zip(Concern, found, strict=True) if yes), None)
+
+    async def knows(self, round_id: UUID) -> bool:
+        """Whether anything is known of a round that was never booked."""
+        return bool((await self._tx.execute(_KNOWS, {"id": round_id})).scalar_one())
+
+    async def stop_births(self) -> None:
+        """Wait until no other transaction books new rounds; the trigger of ``rounds`` takes the shared lock."""
+        await self._tx.execute(_STOP_BIRTHS)
+
+
+async def disownments(
+    tx: AsyncConnection,
+    *,
+    state: DisownmentState | None,
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+) -> list[Disownment]:
+    """Disownments, newest first, those before a (time, id)."""
+    at, identifier = before or (None, None)
+    rows = await tx.execute(_PAGE, {"state": state, "at": at, "id": identifier, "limit": limit})
+    return [_disownment(row) for row in rows]
+
+
+async def disownment(tx: AsyncConnection, identifier: UUID) -> Disownment | None:
+    """One."""
+    row = (await tx.execute(_ONE, {"id": identifier})).one_or_none()
+    return None if row is None else _disownment(row)
+
+
+async def taken_back(tx: AsyncConnection, disownment: Disownment) -> TakenBack | None:
+    """What came of it so far; None unless it is approved."""
+    if disownment.state is not DisownmentState.APPROVED:
+        return None
+    values = {
+        "id": disownment.round_id,
+        "cause": disownment.cause,
+        "since": disownment.decided_at,
+        "owed": [f"disownment/{disownment.round_id}", f"disownment/{disownment.round_id}/organizer-fee"],
+    }
+    head = (await tx.execute(_HEAD, values)).one()
+    entries = await _sums(tx, _ENTRIES_BACK, values)
+    if not head.taken:
+        return TakenBack(complete=head.complete, entries=entries)
+    values["correlation"] = head.correlation_id
+    return TakenBack(
+        complete=head.complete,
+        prizes=await _sums(tx, _PRIZES_BACK, values),
+        fees=tuple(
+            ReturnedFee(source=FeeSource(row.source), asset=row.asset, amount=int(row.amount))
+            for row in await tx.execute(_FEES_BACK, values)
+        ),
+        entries=entries,
+        to_pool=await _sums(tx, _TO_POOL, values),
+        owed=await _sums(tx, _OWED, values),
+        cancels=await _sums(tx, _CANCELS, values),
+    )
+
+
+async def _sums(tx: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> tuple[SumOf, ...]:
+    rows = await tx.execute(statement, values)
+    return tuple(SumOf(asset=row.asset, count=row.number, amount=int(row.amount)) for row in rows)
+
+
+def _disownment(row: Any) -> Disownment:
+    values = {name: getattr(row, name) for name in _NAMES}
+    return Disownment(**{**values, "state": DisownmentState(row.state)})
+
+
+_DECIDED = ("state", "decided_by", "decided_at", "decision")
+_NAMES = ("id", "round_id", "reason", "filed_by", "filed_at", *_DECIDED, "settlement_voided_at")
+_ADD = text(
+    f"INSERT INTO round_disownments ({', '.join(_NAMES)}) VALUES ({', '.join(':' + name for name in _NAMES)}) "  # noqa: S608 - our own columns
+    "ON CONFLICT (round_id) WHERE state <> 'rejected' DO NOTHING RETURNING id"
+)
+_ONE = text("SELECT * FROM round_disownments WHERE id = :id")
+_LOCK = text("SELECT * FROM round_disownments WHERE id = :id FOR UPDATE")
+_DECIDE = text(
+    f"UPDATE round_disownments SET {', '.join(f'{name} = :{name}' for name in _DECIDED)} WHERE id = :id"  # noqa: S608 - our own columns
+)
+_NEWEST = text(
+    "SELECT * FROM round_disownments WHERE round_id = :id ORDER BY state <> 'rejected' DESC, filed_at DESC, id DESC LIMIT 1"
+)
+_TAKE_VOID = text(
+    "UPDATE round_disownments SET settlement_voided_at = :now "
+    "WHERE round_id = :id AND state = 'approved' AND settlement_voided_at IS NULL"
+)
+_PAGE = text(
+    "SELECT * FROM round_disownments WHERE (CAST(:state AS text) IS NULL OR state = :state) "
+    "AND (CAST(:at AS timestamptz) IS NULL OR (filed_at, id) < (:at, CAST(:id AS uuid))) "
+    "ORDER BY filed_at DESC, id DESC LIMIT :limit"
+)
+_STOP_BIRTHS = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.round_births'))")
+# In the order of ``Concern``.
+_CONCERN = text(
+    "SELECT EXISTS (SELECT 1 FROM rewards WHERE round_id = :id AND player = :subject), "
+    "EXISTS (SELECT 1 FROM rounds WHERE id = :id AND organizer_player = :subject), "
+    "EXISTS (SELECT 1 FROM entries WHERE round_id = :id AND player = :subject AND state <> 'refused'), "
+    "EXISTS (SELECT 1 FROM rounds r CROSS JOIN LATERAL jsonb_array_elements(r.parties) p "
+    "WHERE r.id = :id AND p ->> 1 = :subject) "
+    "OR EXISTS (SELECT 1 FROM rounds r JOIN source_parties s ON s.source = 'campaign/' || r.campaign "
+    "WHERE r.id = :id AND s.subject = :subject)"
+)
+_KNOWS = text(
+    "SELECT EXISTS (SELECT 1 FROM entry_rounds WHERE id = :id) "
+    "OR EXISTS (SELECT 1 FROM staged_parts WHERE round_id = :id) "
+    "OR EXISTS (SELECT 1 FROM round_refusals WHERE round_id = :id) "
+    "OR EXISTS (SELECT 1 FROM stuck_events WHERE subject = CAST(CAST(:id AS uuid) AS text))"
+)
+# Whether this disownment took the round's prizes back, and not a void before it; and whether no job has more to do.
+_HEAD = text(
+    "SELECT r.correlation_id, r.id IS NOT NULL AND (EXISTS (SELECT 1 FROM transitions t WHERE t.subject = r.id "
+    "AND t.machine = 'round' AND t.cause = :cause) OR EXISTS (SELECT 1 FROM round_work w WHERE w.round_id = r.id "
+    "AND w.cause = :cause)) AS taken, "
+    "NOT EXISTS (SELECT 1 FROM round_work w WHERE w.round_id = d.id) "
+    "AND NOT EXISTS (SELECT 1 FROM entry_rounds x WHERE x.id = d.id AND x.closing) AS complete "
+    "FROM (SELECT CAST(:id AS uuid) AS id) d LEFT JOIN rounds r ON r.id = d.id"
+)
+_PRIZES_BACK = text(
+    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM rewards "
+    "WHERE round_id = :id AND line > 0 AND state = 'reversed' GROUP BY asset"
+)
+_FEES_BACK = text(
+    "SELECT split_part(type, '_', 1) AS source, asset, sum(amount) AS amount FROM ledger_transfers "
+    "WHERE correlation_id = :correlation AND type IN ('platform_fee_reversed', 'organizer_fee_reversed') "
+    "AND split_part(cause, '/', 2) = CAST(CAST(:id AS uuid) AS text) GROUP BY 1, 2 ORDER BY 1 DESC"
+)
+_TO_POOL = text(
+    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM ledger_transfers "
+    "WHERE correlation_id = :correlation AND type = 'prize_released' "
+    "AND cause LIKE 'round/' || CAST(CAST(:id AS uuid) AS text) || '/%/void' GROUP BY asset"
+)
+_ENTRIES_BACK = text(
+    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM entries "
+    "WHERE round_id = :id AND state = 'refunded' AND changed_at >= :since GROUP BY asset ORDER BY asset"
+)
+_OWED = text(
+    "SELECT asset, count(*) AS number, sum(amount) AS amount FROM receivables "
+    "WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[])) GROUP BY asset"
+)
+# Only payouts of players who owe because of it were asked to cancel.
+_CANCELS = text(
+    "SELECT p.asset, count(*) AS number, sum(p.amount) AS amount FROM payouts p WHERE p.player IN ("
+    "SELECT player FROM receivables WHERE correlation_id = :correlation AND cause = ANY (CAST(:owed AS text[]))) "
+    "AND EXISTS (SELECT 1 FROM transitions t WHERE t.subject = p.id AND t.machine = 'payout' "
+    "AND t.to_state = 'cancel_requested' AND t.cause = :cause) GROUP BY p.asset"
+)

@@ -1,0 +1,1 @@
+"""Money that players pay in over a provider, and its reversals."""

@@ -1,0 +1,132 @@
+"""Events about top-ups as commands, and the top-ups of a batch."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.db import after_commit
+from prizewire_chassis.inbox import Incoming
+from prizewire_contracts.events import payouts as payout_events
+from prizewire_money import AssetRegistry
+from prizewire_rewards import metrics
+from prizewire_rewards.errors import Refused
+from prizewire_rewards.ledger.consumers import asset_of, minor_of, read_commands, same_subject
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
+from prizewire_rewards.topups.handlers import apply_topup_events, lock_intakes
+from prizewire_rewards.topups.ports import TopupPorts
+
+TOPUP_TYPES: Final = frozenset(
+    {
+        "prizewire.topup.completed.v1",
+        "prizewire.topup.refunded.v1",
+        "prizewire.topup.disputed.v1",
+        "prizewire.topup.dispute_won.v1",
+    }
+)
+
+
+_REVERSALS: Final = {
+    payout_events.TopupRefundedEvent: ReversalKind.REFUND,
+    payout_events.TopupDisputedEvent: ReversalKind.DISPUTE,
+}
+
+
+def topup_command(item: Incoming, *, assets: AssetRegistry) -> TopupCommand | None:
+    """What an event of the payouts topic says of a top-up; None where it is about something else.
+
+    Raises:
+        Refused: its subject, asset or amount cannot be read.
+    """
+    event = item.event
+    if isinstance(event, payout_events.TopupCompletedEvent):
+        data = event.data
+        same_subject(event.subject, data.topup_id)
+        asset = asset_of(data.asset, assets)
+        return CreditTopup(
+            topup_id=data.topup_id,
+            player=data.player,
+            asset=asset.code,
+            amount=minor_of(asset, data.amount),
+            rail=data.rail,
+            reference=data.reference,
+            correlation_id=event.correlationid,
+            cause=event.id,
+        )
+    if not isinstance(event.data, payout_events.TopupReversal):
+        return None
+    reversal = event.data
+    same_subject(event.subject, reversal.topup_id)
+    asset = asset_of(reversal.asset, assets)
+    amount = minor_of(asset, reversal.amount)
+    kind = _REVERSALS.get(type(event))
+    if kind is None:
+        return WinDispute(
+            topup_id=reversal.topup_id,
+            player=reversal.player,
+            asset=asset.code,
+            amount=amount,
+            rail=reversal.rail,
+            reference=reversal.reversal_ref,
+            cause=event.id,
+        )
+    return ReverseTopup(
+        topup_id=reversal.topup_id,
+        player=reversal.player,
+        asset=asset.code,
+        amount=amount,
+        rail=reversal.rail,
+        reference=reversal.reversal_ref,
+        kind=kind,
+        cause=event.id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TopupBatch:
+    """What a batch holds of top-ups: commands with their places, and what had come in before, by asset."""
+
+    commands: Sequence[TopupCommand]
+    places: Sequence[int]
+    came_in: Mapping[str, int]
+
+
+async def read_topups(
+    incoming: Sequence[Incoming],
+    *,
+    refused: MutableMapping[int, Refused],
+    ports: TopupPorts,
+    assets: AssetRegistry,
+) -> TopupBatch:
+    """Read what is said of top-ups, and lock what comes in before any account is locked; what cannot be read is added to
+    ``refused``.
+    """
+
+    def read(_: int, item: Incoming) -> TopupCommand | None:
+        return topup_command(item, assets=assets)
+
+    found: tuple[list[TopupCommand], list[int]] = read_commands(incoming, TOPUP_TYPES, read, refused)
+    commands, places = found
+    return TopupBatch(commands, places, await lock_intakes(commands, ports=ports))
+
+
+async def take_topups(
+    tx: AsyncConnection,
+    batch: TopupBatch,
+    *,
+    refused: MutableMapping[int, Refused],
+    ports: TopupPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> None:
+    """Book what is said of top-ups; what cannot be booked is added to ``refused``."""
+    if batch.commands:
+        done = await apply_topup_events(
+            batch.commands, came_in=batch.came_in, ports=ports, tools=tools, now=now
+        )
+        refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
+        after_commit(tx, partial(metrics.count_topups, done.booked))

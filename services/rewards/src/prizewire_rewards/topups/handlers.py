@@ -1,0 +1,286 @@
+"""Top-ups, as payouts tells of them: credited once, taken back at most as far, restored where a dispute is won."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_rewards.errors import InvalidRequest, Refused
+from prizewire_rewards.ledger.domain.accounts import Account, Kind
+from prizewire_rewards.ledger.domain.moves import check_intake, credits_of
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.receivables import lift_receivable, open_receivable
+from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.topups.domain import (
+    TOPUP_INTAKE_MAX,
+    CreditTopup,
+    Reversal,
+    ReversalKind,
+    ReverseTopup,
+    Topup,
+    TopupCommand,
+    TopupMoved,
+    WinDispute,
+    credited_move,
+    reversed_move,
+)
+from prizewire_rewards.topups.ports import TopupPorts
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What became of a batch: refusals by index, and how often each thing was booked."""
+
+    refusals: dict[int, Refused] = field(default_factory=dict)
+    booked: dict[str, int] = field(default_factory=dict)
+
+
+async def lock_intakes(commands: Sequence[TopupCommand], *, ports: TopupPorts) -> dict[str, int]:
+    """What has come in from outside so far in each asset that the commands bring money into, locked. Like fundings and
+    imports, it comes before any wallet is locked.
+    """
+    assets = {command.asset for command in commands if not isinstance(command, ReverseTopup)}
+    return {asset: await ports.ledger.lock_intake(asset) for asset in sorted(assets)}
+
+
+async def apply_topup_events(
+    commands: Sequence[TopupCommand],
+    *,
+    came_in: Mapping[str, int],
+    ports: TopupPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> Booked:
+    """Book what providers said of top-ups, each event once and held to the session that it names. ``came_in`` is what
+    ``lock_intakes`` answered in this transaction.
+
+    Credits of a batch take a fixed number of statements; refunds and disputes are booked one by one.
+    """
+    keys = {(command.rail, command.reference) for command in commands if not isinstance(command, CreditTopup)}
+    topups = await ports.topups.lock({command.topup_id for command in commands})
+    if keys:
+        # Both buckets: a debt that is opened here is seen by every credit that comes after it.
+        wallets = {
+            Account(bucket, command.player, command.asset)
+            for command in commands
+            for bucket in (Kind.TOPUP, Kind.WINNINGS)
+        }
+        await ports.ledger.lock_balances(wallets)
+    reversals = await ports.topups.reversals(keys) if keys else {}
+    clerk = _Clerk(topups, reversals, came_in=came_in, ports=ports, tools=tools, now=now)
+    refusals: dict[int, Refused] = {}
+    for index, command in enumerate(commands):
+        try:
+            await clerk.apply(command)
+        except Refused as refused:
+            refusals[index] = refused
+    await clerk.save()
+    return Booked(refusals, clerk.booked)
+
+
+class _Clerk:
+    """Decides one event after the other over locked top-ups. What refuses an event does so before it moves anything."""
+
+    def __init__(
+        self,
+        topups: dict[UUID, Topup],
+        reversals: dict[tuple[str, str], Reversal],
+        *,
+        came_in: Mapping[str, int],
+        ports: TopupPorts,
+        tools: PayoutTools,
+        now: datetime,
+    ) -> None:
+        self.booked: dict[str, int] = {}
+        self._topups = topups
+        self._reversals = reversals
+        self._came_in = dict(came_in)
+        self._ports = ports
+        self._tools = tools
+        self._now = now
+        self._journal = Journal()
+        self._credited: list[Credited] = []
+        self._changed: set[UUID] = set()
+        self._new_reversals: list[Reversal] = []
+        self._events: list[TopupMoved] = []
+
+    async def apply(self, command: TopupCommand) -> None:
+        """Book one event.
+
+        Raises:
+            Refused: ``event_mismatch``: it does not fit what is known of the session, refund or dispute;
+                ``amount_too_large``: more would come in than may.
+        """
+        if command.amount <= 0:
+            raise Refused("event_mismatch", "nothing was paid or taken back")
+        if isinstance(command, CreditTopup):
+            self._credit(command)
+            return
+        topup = self._topups.get(command.topup_id)
+        if topup is None:
+            raise Refused("event_mismatch", f"top-up {command.topup_id} was never credited")
+        if (command.player, command.asset, command.rail) != (topup.player, topup.asset, topup.rail):
+            raise Refused("event_mismatch", "player, asset or rail is not that of the top-up")
+        await self._flush()
+        if isinstance(command, ReverseTopup):
+            await self._reverse(topup, command)
+        else:
+            await self._restore(topup, command)
+
+    async def save(self) -> None:
+        """Store what was decided, and tell of it."""
+        await self._flush()
+        if self._events:
+            await self._ports.messages.publish(self._events)
+
+    async def _flush(self) -> None:
+        if self._journal.transfers:
+            await self._ports.ledger.post(self._journal.transfers, now=self._now)
+            self._journal = Journal()
+        if self._credited:
+            await follow_up(self._credited, ports=self._ports, tools=self._tools, now=self._now)
+            self._credited = []
+        if self._changed:
+            await self._ports.topups.save([self._topups[key] for key in sorted(self._changed)], now=self._now)
+            self._changed.clear()
+        if self._new_reversals:
+            await self._ports.topups.save_reversals(self._new_reversals, now=self._now)
+            self._new_reversals = []
+
+    def _credit(self, command: CreditTopup) -> None:
+        known = self._topups.get(command.topup_id)
+        if known is not None:
+            said = (command.player, command.asset, command.amount)
+            if said != (known.player, known.asset, known.credited):
+                raise Refused("event_mismatch", "the top-up was credited before, to another sum or player")
+            return
+        if not self._tools.assets[command.asset].redeemable:
+            raise Refused("event_mismatch", f"{command.asset} cannot be paid in")
+        self._check_intake(command.asset, amount=command.amount)
+        topup = Topup(
+            id=command.topup_id,
+            player=command.player,
+            asset=command.asset,
+            credited=command.amount,
+            rail=command.rail,
+            reference=command.reference,
+            correlation_id=command.correlation_id,
+        )
+        self._keep(topup)
+        self._pay_in(topup, amount=topup.credited, cause=f"topup/{topup.id}")
+        self._tell(
+            topup, amount=topup.credited, owed=0, reference=topup.reference, back=False, cause=command.cause
+        )
+        self._count("credited")
+
+    async def _reverse(self, topup: Topup, command: ReverseTopup) -> None:
+        key = (command.rail, command.reference)
+        known = self._reversals.get(key)
+        if known is not None:
+            said = (command.topup_id, command.kind, command.amount)
+            if said != (known.topup_id, known.kind, known.asked):
+                raise Refused("event_mismatch", "this refund or dispute was booked before, and differs")
+            return
+        amount = min(command.amount, topup.reversible)
+        wallet = Account(Kind.TOPUP, topup.player, topup.asset)
+        taken = min(amount, await self._ports.ledger.lock_balance(wallet))
+        owed = amount - taken
+        cause = f"topup/{topup.id}/{command.rail}/{command.reference}"
+        receivable_id = None
+        if taken:
+            self._journal.add(
+                [reversed_move(topup, amount=taken)], cause=cause, correlation_id=topup.correlation_id
+            )
+        if owed:
+            receivable = await open_receivable(
+                player=topup.player,
+                asset=topup.asset,
+                amount=owed,
+                campaign=None,
+                cause=cause,
+                reference=command.reference,
+                correlation_id=topup.correlation_id,
+                ports=self._ports,
+                now=self._now,
+            )
+            receivable_id = receivable.id
+        self._book(
+            Reversal(
+                topup_id=topup.id,
+                rail=command.rail,
+                reference=command.reference,
+                kind=command.kind,
+                asked=command.amount,
+                taken=taken,
+                owed=owed,
+                receivable_id=receivable_id,
+            )
+        )
+        self._count(command.kind)
+        if not amount:
+            return  # everything had gone back before: it is remembered, and nothing moves
+        moved = replace(topup, reversed=topup.reversed + amount, version=topup.version + 1)
+        self._keep(moved)
+        self._tell(
+            moved, amount=amount, owed=owed, reference=command.reference, back=True, cause=command.cause
+        )
+        await self._flush()
+
+    async def _restore(self, topup: Topup, command: WinDispute) -> None:
+        known = self._reversals.get((command.rail, command.reference))
+        if known is None or known.topup_id != topup.id or known.kind is not ReversalKind.DISPUTE:
+            raise Refused("event_mismatch", f"there is no dispute {command.reference} of this top-up")
+        if known.won:
+            return
+        restored = min(command.amount, known.booked)
+        self._check_intake(topup.asset, amount=restored)
+        cause = f"topup/{topup.id}/{command.rail}/{command.reference}/won"
+        lifted = 0
+        if known.receivable_id is not None:
+            lifted = await lift_receivable(
+                known.receivable_id, amount=restored, ports=self._ports, now=self._now
+            )
+        if restored > lifted:
+            self._pay_in(topup, amount=restored - lifted, cause=cause)
+        self._book(replace(known, restored=restored, lifted=lifted, won=True))
+        self._count("dispute_won")
+        if not restored:
+            return
+        moved = replace(topup, reversed=topup.reversed - restored, version=topup.version + 1)
+        self._keep(moved)
+        self._tell(
+            moved, amount=restored, owed=0, reference=command.reference, back=False, cause=command.cause
+        )
+        await self._flush()
+
+    def _check_intake(self, asset: str, *, amount: int) -> None:
+        try:
+            check_intake(
+                self._tools.assets[asset], came_in=self._came_in[asset], amount=amount, most=TOPUP_INTAKE_MAX
+            )
+        except InvalidRequest as error:
+            raise Refused(error.code, error.detail) from None
+
+    def _pay_in(self, topup: Topup, *, amount: int, cause: str) -> None:
+        """Credit a wallet. Debts of top-ups are taken from it once it is posted."""
+        self._came_in[topup.asset] += amount
+        moves = [credited_move(topup, amount=amount)]
+        self._journal.add(moves, cause=cause, correlation_id=topup.correlation_id)
+        self._credited.extend(Credited(credit, cause, topup.correlation_id) for credit in credits_of(moves))
+
+    def _keep(self, topup: Topup) -> None:
+        self._topups[topup.id] = topup
+        self._changed.add(topup.id)
+
+    def _book(self, reversal: Reversal) -> None:
+        self._reversals[reversal.rail, reversal.reference] = reversal
+        self._new_reversals.append(reversal)
+
+    def _count(self, what: str) -> None:
+        self.booked[what] = self.booked.get(what, 0) + 1
+
+    def _tell(self, topup: Topup, *, amount: int, owed: int, reference: str, back: bool, cause: str) -> None:
+        self._events.append(
+            TopupMoved(topup=topup, amount=amount, owed=owed, reference=reference, reversed=back, cause=cause)
+        )

@@ -1,0 +1,1 @@
+"""What people read of wallets: balances, histories, statements; and opening balances."""

@@ -1,0 +1,120 @@
+"""What a history says became of the money of an entry: one closed list, the same in listings, filters and documents."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from prizewire_rewards.ledger.domain.accounts import TransferType
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.prizes.domain.states import RewardState
+
+
+class Status(StrEnum):
+    """What became of an entry's money. Of the types in ``CHANGING`` it is the present state of the payout, the entry
+    or the prize; of all others it follows from the type and never changes.
+    """
+
+    PENDING = "pending"
+    """It waits: for its round's finality, for a claim, for the end of a match that was entered, or of a payout."""
+    COMPLETED = "completed"
+    """It is where it was to go."""
+    PAID = "paid"
+    """A payout that its rail has paid."""
+    EARNED = "earned"
+    """An entry fee that is revenue."""
+    REFUNDED = "refunded"
+    """An entry fee that went back to the wallet."""
+    FAILED = "failed"
+    """A payout that no attempt could pay; its money is back in the wallet."""
+    REJECTED = "rejected"
+    """A payout or a claim that a person or a rule refused."""
+    CANCELLED = "cancelled"
+    """A payout that was called off; its money is back in the wallet."""
+    RETURNED = "returned"
+    """A payout that was paid and came back from its rail."""
+    EXPIRED = "expired"
+    """A prize that was not claimed in time."""
+    REVERSED = "reversed"
+    """A prize that was taken back; and every entry that takes back what an earlier one did."""
+
+
+CHANGING: Final[Mapping[TransferType, frozenset[Status]]] = {
+    TransferType.PAYOUT_REQUESTED: frozenset(
+        {
+            Status.PENDING,
+            Status.PAID,
+            Status.FAILED,
+            Status.REJECTED,
+            Status.CANCELLED,
+            Status.RETURNED,
+        }
+    ),
+    TransferType.ENTRY_FEE_HELD: frozenset({Status.PENDING, Status.EARNED, Status.REFUNDED}),
+    TransferType.PRIZE_PENDING: frozenset({Status.PENDING, Status.COMPLETED, Status.REVERSED}),
+    TransferType.CLAIM_OPENED: frozenset(
+        {Status.PENDING, Status.COMPLETED, Status.REJECTED, Status.EXPIRED, Status.REVERSED}
+    ),
+}
+"""Types whose entries wait for an end, and the statuses that they can come to."""
+_TAKING_BACK: Final = frozenset(
+    {
+        TransferType.PRIZE_REVERSED,
+        TransferType.PRIZE_RELEASED,
+        TransferType.PRIZE_UNCLAIMED,
+        TransferType.CLAIM_EXPIRED,
+        TransferType.CLAIM_REJECTED,
+        TransferType.ENTRY_FEE_REFUNDED,
+        TransferType.ENTRY_FEE_REVERSED,
+        TransferType.PLATFORM_FEE_REVERSED,
+        TransferType.ORGANIZER_FEE_REVERSED,
+        TransferType.PAYOUT_GIVEN_BACK,
+        TransferType.PAYOUT_RETURNED,
+        TransferType.TOPUP_REVERSED,
+    }
+)
+STATUS_OF: Final[Mapping[TransferType, Status]] = {
+    type_: Status.REVERSED if type_ in _TAKING_BACK else Status.COMPLETED
+    for type_ in TransferType
+    if type_ not in CHANGING
+}
+"""The status of types that never change it."""
+
+of_payout: Final[Mapping[str, Status]] = {
+    PayoutState.REQUESTED: Status.PENDING,
+    PayoutState.CANCEL_REQUESTED: Status.PENDING,
+    PayoutState.PAID: Status.PAID,
+    PayoutState.FAILED: Status.FAILED,
+    PayoutState.REJECTED: Status.REJECTED,
+    PayoutState.CANCELLED: Status.CANCELLED,
+    PayoutState.RETURNED: Status.RETURNED,
+}
+of_entry: Final[Mapping[str, Status]] = {
+    "paid": Status.PENDING,
+    "earned": Status.EARNED,
+    "closed": Status.EARNED,
+    "refunded": Status.REFUNDED,
+}
+of_prize: Final[Mapping[str, Status]] = {
+    RewardState.UNFUNDED: Status.PENDING,
+    RewardState.PENDING: Status.PENDING,
+    RewardState.HELD: Status.PENDING,
+    RewardState.CLAIMABLE: Status.COMPLETED,
+    RewardState.CREDITED: Status.COMPLETED,
+    RewardState.EXPIRED: Status.COMPLETED,
+    RewardState.REJECTED: Status.COMPLETED,
+    RewardState.REVERSED: Status.REVERSED,
+}
+"""Of a prize that was pending: what comes after its finality are entries of their own."""
+of_claim: Final[Mapping[str, Status]] = {
+    **of_prize,
+    RewardState.CLAIMABLE: Status.PENDING,
+    RewardState.EXPIRED: Status.EXPIRED,
+    RewardState.REJECTED: Status.REJECTED,
+}
+"""Of a prize that was pending and then could be claimed."""
+
+
+def types_with(status: Status) -> frozenset[str]:
+    """The transfer types that can have a status."""
+    plain = {type_ for type_, found in STATUS_OF.items() if found is status}
+    return frozenset(plain | {type_ for type_, reached in CHANGING.items() if status in reached})

@@ -1,0 +1,81 @@
+"""Opening balances from an earlier system, booked once however often they are sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_contracts.parties import Party, PartyRole
+from prizewire_rewards.ledger.domain.accounts import TransferType
+from prizewire_rewards.ledger.domain.moves import credits_of
+from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.parties import behind_of
+from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.payouts.ports import PayoutTools
+from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
+from prizewire_rewards.wallets.ports import WalletPorts
+
+
+def transfer_id_of(opening: Opening) -> UUID:
+    """The id of its transfer, by which it is found again: it follows from its key alone, whatever the amount."""
+    return ids.transfer_id(cause=f"{_cause_of(opening)}/{TransferType.OPENING_BALANCE}", index=0)
+
+
+def _cause_of(opening: Opening) -> str:
+    return f"opening/{ids.derive('opening', *opening.key)}"
+
+
+async def import_balances(
+    openings: Sequence[Opening],
+    *,
+    refused: Sequence[Refusal] = (),
+    dry_run: bool,
+    actor: str,
+    ports: WalletPorts,
+    tools: PayoutTools,
+    now: datetime,
+) -> Reconciliation:
+    """Book the openings that are new, or say what would be booked. ``refused`` are rows that could not even be read.
+
+    Each credit is followed up as every other is: what the player owes is taken from it. ``actor`` alone says who
+    gets how much.
+    """
+    if not dry_run:
+        await ports.openings.lock()
+    keys = {transfer_id_of(opening): opening.key for opening in openings}
+    booked = {keys[known]: amount for known, amount in (await ports.openings.booked(list(keys))).items()}
+    came_in = {
+        asset: await ports.ledger.lock_intake(asset) for asset in sorted({one.asset for one in openings})
+    }
+    found = judge(openings, booked=booked, came_in=came_in, assets=tools.assets)
+    before = await ports.openings.totals({opening.sum_key for opening in openings})
+    if not dry_run:
+        await _book(found.new, actor=actor, ports=ports, tools=tools, now=now)
+    return Reconciliation(
+        rows=len(openings) + len(refused),
+        new=found.new,
+        already=found.already,
+        refused=sorted([*refused, *found.refused]),
+        before=before,
+    )
+
+
+async def _book(
+    openings: Sequence[Opening], *, actor: str, ports: WalletPorts, tools: PayoutTools, now: datetime
+) -> None:
+    if not openings:
+        return
+    journal = Journal()
+    credited: list[Credited] = []
+    behind = behind_of([Party(PartyRole.IMPORTER, actor)])
+    for opening in openings:
+        move = opening_move(opening)
+        cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
+        journal.add([move], cause=cause, correlation_id=correlation_id)
+        credited.extend(
+            Credited(credit, cause, correlation_id, behind=behind) for credit in credits_of([move])
+        )
+    await ports.ledger.post(journal.transfers, now=now)
+    references = [opening.reference for opening in openings]
+    await ports.ledger.document(journal.transfers, actor=actor, references=references, now=now)
+    await follow_up(credited, ports=ports, tools=tools, now=now)

@@ -1,0 +1,1 @@
+"""Wallets, histories, exports and imports over HTTP."""

@@ -1,0 +1,150 @@
+"""``/api/imports``: what players bring along from an earlier system."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.idempotency import check_key
+from prizewire_contracts.text import PRINTABLE, is_name, is_normal, printable
+from prizewire_money import Amount, AssetRegistry, InvalidAmount
+from prizewire_rewards.http.context import Front, IdempotencyKey
+from prizewire_rewards.wallets.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
+from prizewire_rewards.wallets.handlers import import_balances
+from prizewire_rewards.wallets.http.bodies import OpeningRow, OpeningsBody
+from prizewire_rewards.wallets.http.import_answers import ImportAnswer, RefusedRowAnswer, SumAnswer
+
+_REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
+
+
+class ImportController(Controller):
+    """Opening balances, for admins."""
+
+    path = "/api/imports"
+    tags = ["imports"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @post(
+        "/balances",
+        guards=[require(Role.ADMIN)],
+        status_code=200,
+        summary="Book opening balances, each once; or say what would be booked",
+    )
+    async def balances(
+        self,
+        *,
+        front: NamedDependency[Front],
+        data: JSONBody[OpeningsBody],
+        request: Request[Principal, Any, Any],
+        key: IdempotencyKey = None,
+    ) -> Response[ImportAnswer]:
+        """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. A dry run
+        changes nothing, so its Idempotency-Key stays unused.
+        """
+        openings, refused = read_rows(data.rows, assets=front.tools.assets)
+
+        async def work(tx: AsyncConnection) -> Reconciliation:
+            return await import_balances(
+                openings,
+                refused=refused,
+                dry_run=data.dry_run,
+                actor=request.user.subject,
+                ports=front.ports_of(tx),
+                tools=front.tools,
+                now=front.clock.now(),
+            )
+
+        if data.dry_run:
+            check_key(key)
+            return Response(_shown(front, await front.attempt(work), dry_run=True))
+
+        async def book(tx: AsyncConnection, identifier: UUID) -> tuple[int, ImportAnswer]:
+            shown = _shown(front, await work(tx), dry_run=False)
+            await front.audit.record(
+                tx,
+                actor=request.user.subject,
+                action="balances.imported",
+                target=str(identifier),
+                detail={
+                    "rows": str(shown.rows),
+                    "imported": str(shown.imported),
+                    "already": str(shown.already),
+                    "refused": str(len(shown.refused)),
+                    "references": sorted({opening.reference for opening in openings})[:20],
+                    "sums": [one.model_dump(mode="json") for one in shown.sums],
+                },
+            )
+            return 200, shown
+
+        return await front.once(
+            principal=request.user,
+            route="POST /api/imports/balances",
+            key=key,
+            body=data.model_dump(mode="json"),
+            work=book,
+            answers=ImportAnswer,
+        )
+
+
+def read_rows(rows: Sequence[OpeningRow], *, assets: AssetRegistry) -> tuple[list[Opening], list[Refusal]]:
+    """What the rows say, and those that say nothing usable, by their place from 0."""
+    openings: list[Opening] = []
+    refused: list[Refusal] = []
+    for number, row in enumerate(rows):
+        read = _read(number, row, assets=assets)
+        if isinstance(read, Opening):
+            openings.append(read)
+        else:
+            refused.append(read)
+    return openings, refused
+
+
+def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | Refusal:
+    asset = assets.get(row.asset)
+    if not is_name(row.player):
+        return Refusal(number, "player_invalid", "a player is 1 to 128 characters without white space")
+    if not _REFERENCE.fullmatch(row.reference) or not is_normal(row.reference):
+        return Refusal(number, "reference_invalid", "a reference is 1 to 128 printable characters")
+    if row.bucket not in OPENING_BUCKETS:
+        return Refusal(number, "bucket_unknown", f"a bucket is one of {', '.join(OPENING_BUCKETS)}")
+    if asset is None:
+        return Refusal(number, "asset_unknown", f"there is no asset {printable(row.asset, length_max=12)}")
+    try:
+        amount = Amount.parse(asset, row.amount).minor
+    except InvalidAmount as error:
+        return Refusal(number, str(error.code), printable(str(error)))
+    return Opening(
+        number=number,
+        player=row.player,
+        asset=asset.code,
+        bucket=row.bucket,
+        amount=amount,
+        reference=row.reference,
+    )
+
+
+def _shown(front: Front, found: Reconciliation, *, dry_run: bool) -> ImportAnswer:
+    imported, after = found.imported(), found.after()
+
+    def sums(key: SumKey) -> SumAnswer:
+        return SumAnswer(
+            asset=key.asset,
+            bucket=key.bucket,
+            before=front.wire(key.asset, found.before.get(key, 0)),
+            imported=front.wire(key.asset, imported.get(key, 0)),
+            after=front.wire(key.asset, after[key]),
+        )
+
+    return ImportAnswer(
+        dry_run=dry_run,
+        rows=found.rows,
+        imported=len(found.new),
+        already=len(found.already),
+        refused=[RefusedRowAnswer(row=one.number, code=one.code, detail=one.detail) for one in found.refused],
+        sums=[sums(key) for key in sorted(after)],
+    )

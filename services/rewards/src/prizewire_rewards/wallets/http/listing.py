@@ -1,0 +1,345 @@
+"""Listing transfers: one set of filters for players and admins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
+from prizewire_rewards.http.context import Front
+from prizewire_rewards.http.parameters import ASSET_PATTERN
+from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
+from prizewire_rewards.wallets.domain.history import (
+    CATEGORY_OF,
+    SCAN_MAX,
+    Category,
+    EntryFilter,
+    HistoryEntry,
+    PayoutFee,
+    Position,
+    types_of,
+)
+from prizewire_rewards.wallets.domain.statuses import Status, types_with
+from prizewire_rewards.wallets.http.transfer_answers import (
+    AccountAnswer,
+    Bucket,
+    Direction,
+    LedgerTransferAnswer,
+    PayoutFeeAnswer,
+    PlayerTransferAnswer,
+)
+from prizewire_rewards.wallets.storage.histories import history_page
+
+_BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
+PAGES_SCAN_MAX = 50_000
+"""Entries among which an earlier system's page by number is looked for, where it has a filter."""
+PAGE_MAX = 200
+"""The last page by number: of the largest pages it lies within what is looked through. Deeper ones are found by cursor."""
+FILTER_REFUSALS = ("asset_unknown", "type_unknown", "status_unknown", "period_invalid")
+"""What filters are refused with: 400."""
+PAGE_REFUSALS = (*FILTER_REFUSALS, "page_invalid")
+_TYPES = (
+    "A type of transfer or a category. Of one player's, `credit` finds what a bucket gets and `debit` what a bucket "
+    "gives: an entry between two buckets is found by both."
+)
+_FROM = (
+    "No earlier than this: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
+_TO = (
+    "Earlier than this, which is after `from`: a date, which means its beginning in UTC, or an RFC 3339 moment with its time zone. "
+    "1970 to 9998."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilters:
+    """Filters of a history. ``type`` is a transfer's type or a category; of a player's, ``credit`` and ``debit`` are
+    sides.
+    """
+
+    type: str | None
+    status: str | None
+    asset: str | None
+    since: str | None
+    until: str | None
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPaging:
+    """Which page of a history: by cursor, or by number as earlier systems count."""
+
+    cursor: str | None
+    limit: int | None
+    page: int | None
+
+
+class WalletSide(NamedTuple):
+    """What a transfer does to one player's wallet."""
+
+    direction: Direction
+    from_bucket: Bucket | None
+    to_bucket: Bucket | None
+
+
+def provide_history(
+    *,
+    type_: Annotated[
+        str | None,
+        QueryParameter(
+            name="type", description=_TYPES, schema_extra={"enum": sorted({*TransferType, *Category})}
+        ),
+    ] = None,
+    status: Annotated[
+        str | None,
+        QueryParameter(
+            name="status",
+            description="What became of the entry's money.",
+            schema_extra={"enum": sorted(Status)},
+        ),
+    ] = None,
+    asset: Annotated[
+        str | None,
+        QueryParameter(name="asset", description="An asset's code.", schema_extra={"pattern": ASSET_PATTERN}),
+    ] = None,
+    since: Annotated[
+        str | None,
+        QueryParameter(name="from", description=_FROM, schema_extra=MOMENT_SCHEMA),
+    ] = None,
+    until: Annotated[
+        str | None,
+        QueryParameter(name="to", description=_TO, schema_extra=END_SCHEMA),
+    ] = None,
+    correlation_id: Annotated[
+        str | None, QueryParameter(name="correlation_id", description="Of one match or payout.")
+    ] = None,
+) -> HistoryFilters:
+    """The filters of a request."""
+    return HistoryFilters(
+        type=type_,
+        status=status,
+        asset=asset,
+        since=since,
+        until=until,
+        correlation_id=correlation_id,
+    )
+
+
+def provide_paging(
+    *,
+    cursor: Annotated[str | None, QueryParameter(name="cursor")] = None,
+    limit: Annotated[int | None, QueryParameter(name="limit")] = None,
+    page: Annotated[
+        int | None,
+        QueryParameter(
+            name="page",
+            description="As earlier systems count, from 1. Further pages are found by cursor.",
+            schema_extra={"minimum": 1, "maximum": PAGE_MAX},
+        ),
+    ] = None,
+) -> HistoryPaging:
+    """The page that a request asks for."""
+    return HistoryPaging(cursor=cursor, limit=limit, page=page)
+
+
+def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
+    """What a request asks for, of one player's wallets or of everything, from the beginning of the list.
+
+    Raises:
+        Problem: 400 with one of ``FILTER_REFUSALS``.
+    """
+    if query.asset is not None:
+        front.asset(query.asset, status=400)
+    types = side = status = None
+    if query.type in ("credit", "debit") and player is not None:
+        side = query.type
+    elif query.type is not None:
+        types = types_of(query.type)
+        if types is None:
+            raise Problem(
+                status=400, code="type_unknown", detail=f"there are no entries of type {query.type}"
+            )
+    if query.status is not None:
+        if query.status not in set(Status):
+            detail = f"there are no entries of status {query.status}: use {', '.join(Status)}"
+            raise Problem(status=400, code="status_unknown", detail=detail)
+        status = Status(query.status)
+        alike = types_with(status)
+        types = alike if types is None else types & alike
+    begin, end = period_of(query.since, query.until)
+    return EntryFilter(
+        limit=limit,
+        scan=SCAN_MAX,
+        player=player,
+        types=types,
+        status=status,
+        asset=query.asset,
+        side=side,
+        since=begin,
+        until=end,
+        correlation_id=query.correlation_id,
+    )
+
+
+async def player_page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str
+) -> PageOf[PlayerTransferAnswer]:
+    """One page of a player's history, newest first. A page with filters may be short, even empty, before the last: it
+    looks through a bounded part of the history, and its cursor goes on there.
+
+    Raises:
+        Problem: 400 ``limit_invalid``, ``cursor_invalid``, or one of ``PAGE_REFUSALS``.
+    """
+    entries, following = await _page(front, query, paging, player=player)
+    return PageOf(
+        items=[player_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+    )
+
+
+async def ledger_page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+) -> PageOf[LedgerTransferAnswer]:
+    """One page of transfers with both accounts, newest first: of one player's wallets, or of everything.
+
+    Raises:
+        Problem: as ``player_page``.
+    """
+    entries, following = await _page(front, query, paging, player=player)
+    return PageOf(
+        items=[ledger_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+    )
+
+
+async def _page(
+    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+) -> tuple[Sequence[HistoryEntry], str | None]:
+    size = page_limit(paging.limit)
+    offset = 0
+    if paging.page is not None:
+        if not 1 <= paging.page <= PAGE_MAX:
+            detail = f"page is between 1 and {PAGE_MAX}: further ones are found by cursor"
+            raise Problem(status=400, code="page_invalid", detail=detail)
+        offset = (paging.page - 1) * size
+    wanted = replace(
+        filter_of(front, query, player=player, limit=size),
+        before=_position(paging.cursor),
+        offset=offset,
+        scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
+    )
+    found = await front.read(lambda tx: history_page(tx, wanted, assets=list(front.tools.assets)))
+    resume = found.resume
+    return found.entries, None if resume is None else encode_cursor([resume.at.isoformat(), resume.seq])
+
+
+def _position(cursor: str | None) -> Position | None:
+    values = decode_cursor(cursor, length=2)
+    if values is None:
+        return None
+    try:
+        at = datetime.fromisoformat(values[0])
+    except (TypeError, ValueError):
+        at = None
+    if at is None or at.tzinfo is None or type(values[1]) is not int or not 0 <= values[1] < 2**63:
+        detail = "the cursor is not one that this route gave"
+        raise Problem(status=400, code="cursor_invalid", detail=detail)
+    return Position(at, values[1])
+
+
+def player_transfer(front: Front, entry: HistoryEntry, *, player: str) -> PlayerTransferAnswer:
+    """A transfer from the side of a player whose wallet it touches."""
+    direction, from_bucket, to_bucket = side_of(entry, player=player)
+    return PlayerTransferAnswer(
+        **_shown(front, entry), direction=direction, from_bucket=from_bucket, to_bucket=to_bucket
+    )
+
+
+def ledger_transfer(front: Front, entry: HistoryEntry, *, player: str | None) -> LedgerTransferAnswer:
+    """A transfer with both accounts, and the side of a player if one is named."""
+    side = None if player is None else side_of(entry, player=player)
+    return LedgerTransferAnswer(
+        **_shown(front, entry),
+        debit=AccountAnswer(kind=Kind(entry.debit_kind), owner=entry.debit_owner),
+        credit=AccountAnswer(kind=Kind(entry.credit_kind), owner=entry.credit_owner),
+        cause=entry.cause,
+        reference=None if entry.money_in is None else entry.money_in.reference,
+        booked_by=None if entry.money_in is None else entry.money_in.booked_by,
+        repeats=None if entry.money_in is None else entry.money_in.repeats,
+        direction=None if side is None else side.direction,
+        from_bucket=None if side is None else side.from_bucket,
+        to_bucket=None if side is None else side.to_bucket,
+    )
+
+
+def _shown(front: Front, entry: HistoryEntry) -> dict[str, Any]:
+    """The members that every answer of a transfer has."""
+    type_ = TransferType(entry.type)
+    fees = None
+    if entry.payout is not None:
+        fees = [
+            PayoutFeeAnswer(asset=fee.asset, amount=fee.amount, borne_by=fee.borne_by)
+            for fee in fees_of(front, entry)
+        ]
+    return {
+        "id": entry.id,
+        "type": type_,
+        "category": CATEGORY_OF[type_],
+        "status": entry.status,
+        "asset": entry.asset,
+        "amount": front.wire(entry.asset, entry.amount),
+        "at": entry.at,
+        "correlation_id": entry.correlation_id,
+        "group_id": entry.group,
+        "fees": fees,
+        "arrives": arrives_of(front, entry),
+        "code": None if entry.payout is None else entry.payout.code,
+    }
+
+
+def fees_of(front: Front, entry: HistoryEntry) -> list[PayoutFee]:
+    """What a payout costs, and who bears it; nothing for entries that ask for none."""
+    if entry.payout is None:
+        return []
+    fees = []
+    if entry.payout.fee:
+        fees.append(PayoutFee(entry.asset, front.wire(entry.asset, entry.payout.fee), "player"))
+    if entry.payout.rail is not None:
+        fees.append(entry.payout.rail)
+    return fees
+
+
+def arrives_of(front: Front, entry: HistoryEntry) -> str | None:
+    """What of a payout arrives, as decimal text: the amount less the fees that its player or recipient bears. None for
+    entries that ask for no payout, and for those that ended without effect.
+    """
+    if entry.payout is None or entry.payout.ended:
+        return None
+    left = entry.amount - entry.payout.fee
+    rail = entry.payout.rail
+    if rail is not None and rail.borne_by == "recipient" and rail.asset == entry.asset:
+        left -= front.minor(front.asset(rail.asset), rail.amount)
+    return front.wire(entry.asset, left)
+
+
+def side_of(entry: HistoryEntry, *, player: str) -> WalletSide:
+    """What an entry does to a player's wallet: it takes its amount from one bucket, gives it to one, or both."""
+    from_bucket = _bucket_of(entry.debit_kind) if entry.debit_owner == player else None
+    to_bucket = _bucket_of(entry.credit_kind) if entry.credit_owner == player else None
+    if from_bucket is not None and to_bucket is not None:
+        return WalletSide("internal", from_bucket, to_bucket)
+    return WalletSide("debit" if to_bucket is None else "credit", from_bucket, to_bucket)
+
+
+def _bucket_of(kind: str) -> Bucket | None:
+    return _BUCKET_OF.get(kind)
+
+
+HistoryQuery = NamedDependency[HistoryFilters]
+"""What a route with a history asks for, provided by ``provide_history``."""
+HistoryPage = NamedDependency[HistoryPaging]
+"""Which page of it, provided by ``provide_paging``."""

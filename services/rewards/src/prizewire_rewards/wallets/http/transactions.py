@@ -1,0 +1,96 @@
+"""``/api/transactions`` and ``/api/rewards``."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Problem
+from prizewire_chassis.http.answers import PageOf
+from prizewire_rewards.http.codes import refusing
+from prizewire_rewards.http.context import OVERSEERS, Front
+from prizewire_rewards.wallets.domain.history import HistoryEntry
+from prizewire_rewards.wallets.http.listing import (
+    PAGE_REFUSALS,
+    HistoryPage,
+    HistoryQuery,
+    ledger_page,
+    ledger_transfer,
+    player_page,
+    player_transfer,
+)
+from prizewire_rewards.wallets.http.transfer_answers import LedgerTransferAnswer, PlayerTransferAnswer
+from prizewire_rewards.wallets.storage.histories import find_entry
+
+
+class TransactionController(Controller):
+    """Transfers: one's own, and for admins all."""
+
+    path = "/api/transactions"
+    tags = ["transactions"]  # noqa: RUF012 - Litestar reads a plain list
+
+    @get("/my", guards=[require()], summary="My history, newest first", refusals={400: PAGE_REFUSALS})
+    async def mine(
+        self,
+        *,
+        front: NamedDependency[Front],
+        request: Request[Principal, Any, Any],
+        history: HistoryQuery,
+        paging: HistoryPage,
+    ) -> PageOf[PlayerTransferAnswer]:
+        """The caller's wallets, all buckets and assets."""
+        return await player_page(front, history, paging, player=request.user.player)
+
+    @get(
+        ["/all", "/admin/all"],
+        guards=[require(Role.ADMIN)],
+        summary="Every transfer, newest first; or one player's",
+        refusals={400: PAGE_REFUSALS},
+    )
+    async def everything(
+        self,
+        *,
+        front: NamedDependency[Front],
+        history: HistoryQuery,
+        paging: HistoryPage,
+        player: FromQuery[str | None] = None,
+    ) -> PageOf[LedgerTransferAnswer]:
+        """Both accounts of each transfer are named; with `player` also the side of that player."""
+        return await ledger_page(front, history, paging, player=player)
+
+    @get(
+        "/{transfer_id:uuid}",
+        guards=[require()],
+        summary="One transfer",
+        refusals=refusing("transfer_unknown"),
+    )
+    async def one(
+        self,
+        *,
+        front: NamedDependency[Front],
+        transfer_id: FromPath[UUID],
+        request: Request[Principal, Any, Any],
+    ) -> PlayerTransferAnswer | LedgerTransferAnswer:
+        """A transfer that touches the caller's wallets, from their side; operators and admins see any, with both accounts."""
+        entry = await front.read(lambda tx: find_entry(tx, transfer_id))
+        overseer = request.user.has(*OVERSEERS)
+        if entry is None or not (overseer or _concerns(entry, request.user.player)):
+            detail = f"there is no transfer {transfer_id}"
+            raise Problem(status=404, code="transfer_unknown", detail=detail)
+        if overseer:
+            return ledger_transfer(front, entry, player=None)
+        return player_transfer(front, entry, player=request.user.player)
+
+
+def _concerns(entry: HistoryEntry, player: str) -> bool:
+    """Whether one of the two legs is a wallet of the player."""
+    return any(
+        owner == player and kind.startswith("wallet:")
+        for kind, owner in (
+            (entry.debit_kind, entry.debit_owner),
+            (entry.credit_kind, entry.credit_owner),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Balances, histories and opening balances over PostgreSQL."""

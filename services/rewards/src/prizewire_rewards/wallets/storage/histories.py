@@ -1,0 +1,300 @@
+"""Histories: pages of transfers, each found by an index and bounded however long the history is.
+
+A wallet's entries stand in its account's index by time and number. The whole ledger is walked by number, since no index
+holds it by time: times and numbers agree but for what a transaction takes to commit (``SKEW_MAX``), and by that a
+time is turned into a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_rewards.ledger.domain.accounts import Account
+from prizewire_rewards.ledger.storage.accounts import account_id
+from prizewire_rewards.payouts.domain.model import PayoutState
+from prizewire_rewards.wallets.domain.history import (
+    EntryFilter,
+    EntryPage,
+    HistoryEntry,
+    MoneyIn,
+    PayoutAmounts,
+    PayoutFee,
+    Position,
+)
+from prizewire_rewards.wallets.domain.statement import BUCKETS, Statement
+from prizewire_rewards.wallets.domain.statuses import Status
+from prizewire_rewards.wallets.storage.statuses import HAS_STATUS, PAYOUT_OF, STATUS, plain_types
+
+SKEW_MAX: Final = timedelta(hours=1)
+"""How far the order of numbers may lie apart from the order of times."""
+LEDGER_SCAN_TIMES: Final = 10
+"""The whole ledger is one index, where a wallet's history is several: so more of it is looked through at once."""
+SIDES: Final = ("credit", "debit")
+
+
+async def history_page(tx: AsyncConnection, wanted: EntryFilter, *, assets: Sequence[str]) -> EntryPage:
+    """Transfers, newest first. ``assets`` are the codes that a wallet may hold."""
+    wallets: list[UUID] = []
+    if wanted.player is not None:
+        codes = assets if wanted.asset is None else [wanted.asset]
+        wallets = [account_id(Account(bucket, wanted.player, code)) for bucket in BUCKETS for code in codes]
+    if wanted.types is not None and not wanted.types:
+        return EntryPage(entries=[], resume=None)
+    if wanted.correlation_id is not None:
+        return await _of_correlation(tx, wanted, wallets=wallets)
+    if wanted.player is not None:
+        return await _of_wallets(tx, wanted, wallets=wallets)
+    return await _of_everything(tx, wanted)
+
+
+async def find_entry(tx: AsyncConnection, transfer_id: UUID) -> HistoryEntry | None:
+    """One transfer."""
+    row = (await tx.execute(_ONE, {"id": transfer_id})).one_or_none()
+    return None if row is None else _entry_of(row)
+
+
+async def statement_of(
+    tx: AsyncConnection,
+    *,
+    player: str,
+    asset: str,
+    since: datetime,
+    until: datetime,
+    limit: int,
+) -> Statement | None:
+    """A player's entries in one asset over ``since`` ≤ time < ``until``, oldest first, and what each bucket held at the
+    beginning: today's balance less all that moved since. None when there are more than ``limit`` entries.
+
+    The transaction must not have read before: both are seen at one moment.
+    """
+    await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    wallets = {bucket: account_id(Account(bucket, player, asset)) for bucket in BUCKETS}
+    ids = list(wallets.values())
+    opening = await tx.execute(_OPENING, {"wallets": ids, "since": since})
+    by_account = {row.id: int(row.balance) for row in opening}
+    found = await tx.execute(_PERIOD, {"wallets": ids, "since": since, "until": until, "reach": limit + 1})
+    entries = [_entry_of(row) for row in found]
+    if len(entries) > limit:
+        return None
+    return Statement(
+        player=player,
+        asset=asset,
+        since=since,
+        until=until,
+        opening={bucket: by_account.get(account, 0) for bucket, account in wallets.items()},
+        entries=entries,
+    )
+
+
+async def _of_wallets(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
+    """Each side of each wallet is an index walk backwards, of as many entries as a page may need."""
+    sides = (wanted.side,) if wanted.side else SIDES
+    conditions, values = _conditions(replace(wanted, asset=None))
+    values |= {"wallets": list(wallets), "reach": wanted.limit + wanted.offset}
+    if wanted.before is not None:
+        conditions.append("(t.at, t.seq) < (:before_at, :before_seq)")
+        values |= {"before_at": wanted.before.at, "before_seq": wanted.before.seq}
+    end = None
+    if wanted.types is not None:
+        walks = " UNION ALL ".join(
+            _walk(side, [one for one in conditions if "t.type" not in one], what="t.at, t.seq", skip=True)
+            for side in sides
+        )
+        statement = f"SELECT n.at, n.seq FROM ({walks}) n ORDER BY n.at DESC, n.seq DESC LIMIT 1"  # noqa: S608 - fixed words
+        end = await _end(tx, statement, {**values, "scan": wanted.scan})
+    if end is not None:
+        conditions.append("(t.at, t.seq) >= (:end_at, :end_seq)")
+        values |= {"end_at": end.at, "end_seq": end.seq}
+    walks = " UNION ".join(_walk(side, conditions, what="t.*") for side in sides)
+    found = f"SELECT t.* FROM ({walks}) t {_BY_TIME} LIMIT :limit OFFSET :offset"  # noqa: S608 - fixed words
+    return await _page(tx, found, _BY_TIME, values, wanted=wanted, end=end)
+
+
+def _walk(side: str, conditions: Sequence[str], *, what: str, skip: bool = False) -> str:
+    mine = [f"t.{side}_account = w.id", f"t.{side}_kind LIKE 'wallet:%'", *conditions]
+    bound = "OFFSET :scan LIMIT 1" if skip else "LIMIT :reach"
+    return (
+        f"SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
+        f"SELECT {what} FROM ledger_transfers t WHERE {' AND '.join(mine)} {_BY_TIME} {bound}) n"
+    )
+
+
+async def _of_everything(tx: AsyncConnection, wanted: EntryFilter) -> EntryPage:
+    """The index of numbers is walked backwards, from the number of a time where one is asked for."""
+    conditions, values = _conditions(wanted)
+    bounds: list[str] = []
+    if wanted.until is not None:
+        bounds.append("t.seq < :below")
+        values["below"] = await _number_at(tx, wanted.until + SKEW_MAX)
+    if wanted.since is not None:
+        bounds.append("t.seq >= :from_number")
+        values["from_number"] = await _number_at(tx, wanted.since - SKEW_MAX)
+    if wanted.before is not None:
+        bounds.append("t.seq < :before_seq")
+        values["before_seq"] = wanted.before.seq
+    end = None
+    if conditions:
+        scan = {**values, "scan": wanted.scan * LEDGER_SCAN_TIMES}
+        below = f"WHERE {' AND '.join(bounds)} " if bounds else ""
+        walk = f"SELECT t.seq FROM ledger_transfers t {below}{_BY_NUMBER} OFFSET :scan LIMIT 1"  # noqa: S608 - fixed words
+        statement = f"SELECT t.at, t.seq FROM ledger_transfers t WHERE t.seq = ({walk})"  # noqa: S608 - fixed words
+        end = await _end(tx, statement, scan)
+    if end is not None:
+        bounds.append("t.seq >= :end_seq")
+        values["end_seq"] = end.seq
+    wheres = [*conditions, *bounds]
+    where = f"WHERE {' AND '.join(wheres)} " if wheres else ""
+    found = f"SELECT t.* FROM ledger_transfers t {where}{_BY_NUMBER} LIMIT :limit OFFSET :offset"  # noqa: S608 - fixed words
+    return await _page(tx, found, _BY_NUMBER, values, wanted=wanted, end=end)
+
+
+async def _of_correlation(tx: AsyncConnection, wanted: EntryFilter, *, wallets: Sequence[UUID]) -> EntryPage:
+    """What one correlation id brought about, which has an index of its own."""
+    conditions, values = _conditions(wanted)
+    values["correlation_id"] = wanted.correlation_id
+    if wanted.player is not None:
+        sides = (wanted.side,) if wanted.side else SIDES
+        mine = " OR ".join(
+            f"(t.{side}_account = ANY (CAST(:wallets AS uuid[])) AND t.{side}_kind LIKE 'wallet:%')"
+            for side in sides
+        )
+        conditions.append(f"({mine})")
+        values["wallets"] = list(wallets)
+    order = _BY_NUMBER if wanted.player is None else _BY_TIME
+    if wanted.before is not None:
+        conditions.append(
+            "t.seq < :before_seq" if wanted.player is None else "(t.at, t.seq) < (:before_at, :before_seq)"
+        )
+        values |= {"before_seq": wanted.before.seq}
+        values |= {} if wanted.player is None else {"before_at": wanted.before.at}
+    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+    # OFFSET 0 keeps the planner from walking another index in the hope of meeting this correlation id soon.
+    found = (
+        "SELECT t.* FROM (SELECT * FROM ledger_transfers WHERE correlation_id = :correlation_id OFFSET 0) t "  # noqa: S608 - fixed words
+        f"{where}{order} LIMIT :limit OFFSET :offset"
+    )
+    return await _page(tx, found, order, values, wanted=wanted, end=None)
+
+
+def _conditions(wanted: EntryFilter) -> tuple[list[str], dict[str, Any]]:
+    """Only those conditions that are asked for, so that each listing has its own plan."""
+    asked: dict[str, tuple[str, Any]] = {
+        "types": ("t.type = ANY (CAST(:types AS text[]))", sorted(wanted.types or ())),
+        "asset": ("t.asset = :asset", wanted.asset),
+        "since": ("t.at >= :since", wanted.since),
+        "until": ("t.at < :until", wanted.until),
+    }
+    named = [name for name in asked if getattr(wanted, name) is not None]
+    conditions, values = [asked[name][0] for name in named], {name: asked[name][1] for name in named}
+    if wanted.status is not None:
+        conditions.append(HAS_STATUS)
+        values |= {"status": wanted.status, "plain": plain_types(wanted.status)}
+    return conditions, values
+
+
+async def _page(
+    tx: AsyncConnection,
+    found: str,
+    order: str,
+    values: Mapping[str, Any],
+    *,
+    wanted: EntryFilter,
+    end: Position | None,
+) -> EntryPage:
+    statement = f"{_COLUMNS} FROM ({found}) t {_JOINS} {order}"
+    rows = await tx.execute(text(statement), {**values, "limit": wanted.limit, "offset": wanted.offset})
+    entries = [_entry_of(row) for row in rows]
+    full = len(entries) == wanted.limit
+    resume = Position(entries[-1].at, entries[-1].seq) if full else end
+    return EntryPage(entries=entries, resume=resume)
+
+
+async def _end(tx: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Position | None:
+    """The entry at which looking ends for this page; None when all that is left is looked through."""
+    row = (await tx.execute(text(statement), dict(values))).one_or_none()
+    return None if row is None else Position(row.at, row.seq)
+
+
+async def _number_at(tx: AsyncConnection, moment: datetime) -> int:
+    """A number that no earlier transfer than ``moment`` has, and no later one goes below, but for the skew: found by
+    halving.
+    """
+    low, high = 1, (await tx.execute(_TOP)).scalar_one() + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = (await tx.execute(_FROM_NUMBER, {"number": middle})).one()
+        if row.at >= moment:
+            high = middle
+        else:
+            low = row.seq + 1
+    return low
+
+
+def _entry_of(row: Any) -> HistoryEntry:
+    return HistoryEntry(
+        seq=row.seq,
+        id=row.id,
+        group=row.group_id,
+        type=row.type,
+        asset=row.asset,
+        amount=row.amount,
+        debit_kind=row.debit_kind,
+        debit_owner=row.debit_owner,
+        credit_kind=row.credit_kind,
+        credit_owner=row.credit_owner,
+        cause=row.cause,
+        correlation_id=row.correlation_id,
+        at=row.at,
+        status=Status(row.status),
+        payout=None if row.payout_state is None else _amounts_of(row),
+        money_in=None if row.reference is None else MoneyIn(row.reference, row.booked_by, row.repeats),
+    )
+
+
+def _amounts_of(row: Any) -> PayoutAmounts:
+    """What a payout cost; one that ended without effect cost nothing."""
+    ended = row.payout_state in _WITHOUT_EFFECT
+    outcome = {} if row.outcome is None else orjson.loads(row.outcome)
+    rail = None
+    if not ended and str(outcome.get("fee", "")).strip("0."):
+        rail = PayoutFee(outcome["fee_asset"], outcome["fee"], outcome["fee_borne_by"])
+    code = outcome.get("code") if ended else None
+    return PayoutAmounts(fee=0 if ended else row.fee, rail=rail, ended=ended, code=code)
+
+
+_BY_TIME: Final = "ORDER BY t.at DESC, t.seq DESC"
+_BY_NUMBER: Final = "ORDER BY t.seq DESC"
+_COLUMNS: Final = (
+    "SELECT t.seq, t.id, t.group_id, t.type, t.asset, t.amount, t.debit_kind, d.owner AS debit_owner, "
+    f"t.credit_kind, c.owner AS credit_owner, t.cause, t.correlation_id, t.at, {STATUS} AS status, "
+    "p.state AS payout_state, p.fee, p.outcome, m.reference, m.actor AS booked_by, m.repeats"
+)
+_JOINS: Final = (
+    "JOIN ledger_accounts d ON d.id = t.debit_account JOIN ledger_accounts c ON c.id = t.credit_account "
+    f"{PAYOUT_OF} LEFT JOIN money_in m ON m.id = t.id"
+)
+_WITHOUT_EFFECT: Final = frozenset({PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED})
+_ONE = text(f"{_COLUMNS} FROM ledger_transfers t {_JOINS} WHERE t.id = :id")
+_TOP = text("SELECT coalesce(max(seq), 0) FROM ledger_transfers")
+_FROM_NUMBER = text("SELECT seq, at FROM ledger_transfers WHERE seq >= :number ORDER BY seq LIMIT 1")
+_OPENING = text(
+    "SELECT a.id, a.balance "
+    "- coalesce((SELECT sum(t.amount) FROM ledger_transfers t WHERE t.credit_account = a.id "
+    "AND t.credit_kind LIKE 'wallet:%' AND t.at >= :since), 0) "
+    "+ coalesce((SELECT sum(t.amount) FROM ledger_transfers t WHERE t.debit_account = a.id "
+    "AND t.debit_kind LIKE 'wallet:%' AND t.at >= :since), 0) AS balance "
+    "FROM ledger_accounts a WHERE a.id = ANY (CAST(:wallets AS uuid[]))"
+)
+_PERIOD_WALKS: Final = " UNION ".join(
+    "SELECT n.* FROM unnest(CAST(:wallets AS uuid[])) AS w(id) CROSS JOIN LATERAL ("  # noqa: S608 - fixed words
+    f"SELECT t.* FROM ledger_transfers t WHERE t.{side}_account = w.id AND t.{side}_kind LIKE 'wallet:%' "
+    "AND t.at >= :since AND t.at < :until ORDER BY t.at, t.seq LIMIT :reach) n"
+    for side in SIDES
+)
+_PERIOD = text(f"{_COLUMNS} FROM ({_PERIOD_WALKS}) t {_JOINS} ORDER BY t.at, t.seq LIMIT :reach")

@@ -1,0 +1,77 @@
+"""The status of a transfer as SQL, derived from what it waits for at the moment of reading, so that it cannot drift.
+
+Each look-up is one of a primary key, or of the index of prizes by player and round; only types whose status changes need
+one.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prizewire_rewards.ledger.domain.accounts import TransferType
+from prizewire_rewards.wallets.domain.statuses import (
+    CHANGING,
+    STATUS_OF,
+    Status,
+    of_claim,
+    of_entry,
+    of_payout,
+    of_prize,
+)
+
+_UUID: Final = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+
+
+def _case(of: str, known: Mapping[str, Status]) -> str:
+    found = " ".join(f"WHEN '{state}' THEN '{status}'" for state, status in known.items())
+    return f"CASE {of} {found} END"
+
+
+def _uuid(text: str) -> str:
+    """A text as the id that it is; what is none finds nothing."""
+    return f"CASE WHEN {text} ~ {_UUID} THEN CAST({text} AS uuid) END"
+
+
+def _owned(table: str, known: Mapping[str, Status]) -> str:
+    """The state of what owns the credited account."""
+    return (
+        f"(SELECT {_case('s.state', known)} FROM {table} s WHERE s.id = "  # noqa: S608 - our own words
+        f"(SELECT {_uuid('a.owner')} FROM ledger_accounts a WHERE a.id = t.credit_account))"
+    )
+
+
+def _prize(side: str, known: Mapping[str, Status]) -> str:
+    """The state of the prize of the player on one side, in the round that the cause names."""
+    round_id = _uuid("split_part(t.cause, '/', 2)")
+    return (
+        f"(SELECT {_case('s.state', known)} FROM rewards s WHERE s.round_id = {round_id} AND s.player = "  # noqa: S608 - our own words
+        f"(SELECT a.owner FROM ledger_accounts a WHERE a.id = t.{side}_account))"
+    )
+
+
+_PLAIN: Final[Mapping[Status, list[str]]] = {
+    status: sorted(str(type_) for type_, found in STATUS_OF.items() if found is status) for status in Status
+}
+_STANDING: Final = " ".join(f"WHEN '{type_}' THEN '{status}'" for type_, status in STATUS_OF.items())
+_CHANGING: Final = ", ".join(f"'{type_}'" for type_ in CHANGING)
+STATUS: Final = (
+    f"coalesce(CASE t.type WHEN '{TransferType.PAYOUT_REQUESTED}' THEN {_owned('payouts', of_payout)} "
+    f"WHEN '{TransferType.ENTRY_FEE_HELD}' THEN {_owned('entries', of_entry)} "
+    f"WHEN '{TransferType.PRIZE_PENDING}' THEN {_prize('credit', of_prize)} "
+    f"WHEN '{TransferType.CLAIM_OPENED}' THEN CASE WHEN t.debit_kind = 'wallet:pending' "
+    f"THEN {_prize('debit', of_claim)} ELSE '{Status.COMPLETED}' END {_STANDING} END, '{Status.PENDING}')"
+)
+"""The status of the transfer ``t``; what nothing is known of waits."""
+HAS_STATUS: Final = (
+    f"(t.type = ANY (CAST(:plain AS text[])) OR (t.type IN ({_CHANGING}) AND {STATUS} = :status))"
+)
+"""Whether ``t`` has ``:status``; ``:plain`` are the types that always have it."""
+PAYOUT_OF: Final = (
+    "LEFT JOIN LATERAL (SELECT s.state, s.fee, s.amount, CAST(s.outcome AS text) AS outcome FROM payouts s "  # noqa: S608 - our own words
+    f"WHERE s.id = {_uuid('c.owner')} LIMIT 1) p ON t.type = '{TransferType.PAYOUT_REQUESTED}'"
+)
+"""The payout that ``t`` asked for, where ``c`` is the account that it credits."""
+
+
+def plain_types(status: Status) -> list[str]:
+    """The transfer types that always have a status."""
+    return _PLAIN[status]

@@ -1,0 +1,388 @@
+"""Campaigns over a real database: settings with versions, withdrawals, pools that become low, caps."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings, Caps
+from prizewire_rewards.ledger.domain.accounts import Kind
+from prizewire_rewards.prizes.handlers.caps import give_back
+from services.rewards.tests.rig import START, Match, Rig
+from services.rewards.tests.sql import refused, refused_to_the_owner
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": uuid4().hex}
+
+
+def caps(**bounds: int) -> CampaignSettings:
+    return CampaignSettings(caps=Caps(**bounds))
+
+
+async def withdraw(rig: Rig, campaign: UUID, amount: str | None, **headers: str) -> httpx.Response:
+    async with rig.client("boss", "admin") as admin:
+        return await admin.post(
+            f"/api/campaigns/{campaign}/withdraw",
+            json={"reason": "the rest"} if amount is None else {"amount": amount, "reason": "the rest"},
+            headers=headers or key(),
+        )
+
+
+async def put_settings(rig: Rig, campaign: UUID, **body: Any) -> httpx.Response:
+    async with rig.client("boss", "admin") as admin:
+        return await admin.put(f"/api/campaigns/{campaign}/settings", json=body)
+
+
+async def test_the_rest_of_a_pool_is_withdrawn(rig: Rig) -> None:
+    """A part, then all that is left; told, audited with its reason, and in the books."""
+    campaign = await rig.campaign(funded=10_000)
+    await rig.settle(Match(campaign, [("ann", "40.00")]))
+    part = await withdraw(rig, campaign, "10.00")
+    assert part.status_code == 201, part.text
+    assert (part.json()["withdrawn"], part.json()["available"]) == ("10.00", "50.00")
+    rest = await withdraw(rig, campaign, None)
+    assert (rest.json()["withdrawn"], rest.json()["available"]) == ("60.00", "0.00")
+    told = [event["data"] for event in await rig.events("campaign.withdrawn")]
+    assert [(one["amount"], one["withdrawn_total"]) for one in told] == [
+        ("10.00", "10.00"),
+        ("50.00", "60.00"),
+    ]
+    assert await rig.balance(Kind.EXTERNAL_OUT, "world") == 6_000
+    audited = await rig.rows("SELECT reason FROM audit_log WHERE action = 'campaign.withdrawn'")
+    assert audited == [{"reason": "the rest"}] * 2
+    async with rig.client("boss", "admin") as admin:
+        sheet = (await admin.get(f"/api/campaigns/{campaign}/balance-sheet")).json()
+    assert (sheet["funded"], sheet["withdrawn"], sheet["wallets"]) == ("100.00", "60.00", "40.00")
+    assert await rig.breaches() == []
+
+
+async def test_a_withdrawal_happens_once_for_its_key(rig: Rig) -> None:
+    """Ten copies at once take the money once."""
+    campaign = await rig.campaign(funded=10_000)
+    same = key()
+    answers = await asyncio.gather(*(withdraw(rig, campaign, "70.00", **same) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert await rig.balance(Kind.POOL, campaign) == 3_000
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"), [("100.01", "pool_insufficient"), ("0.00", "amount_not_positive")]
+)
+async def test_no_more_than_the_pool_holds(rig: Rig, amount: str, code: str) -> None:
+    """Nothing moves; neither does an empty pool give anything."""
+    campaign = await rig.campaign(funded=10_000)
+    answer = await withdraw(rig, campaign, amount)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    empty = await withdraw(rig, await rig.campaign(), None)
+    assert empty.json()["code"] == "pool_insufficient"
+    assert await rig.balance(Kind.POOL, campaign) == 10_000
+
+
+async def test_what_waiting_rounds_are_owed_is_not_withdrawn(rig: Rig) -> None:
+    """While a round waits, what the pool holds is meant for it."""
+    campaign = await rig.campaign(funded=10_000)
+    await rig.settle(Match(campaign, [("ann", "200.00")]))
+    answer = await withdraw(rig, campaign, "1.00")
+    assert (answer.status_code, answer.json()["code"]) == (409, "campaign_has_unfunded")
+    assert await rig.balance(Kind.POOL, campaign) == 10_000
+
+
+async def test_withdrawals_and_settlements_race_for_the_last_unit(rig: Rig) -> None:
+    """Whoever comes first has it; the pool never goes below zero, and the books close."""
+    campaign = await rig.campaign(funded=10_000)
+    matches = [Match(campaign, [(f"p{n}", "10.00")]) for n in range(15)]
+    await asyncio.gather(
+        *(rig.settle(match) for match in matches), *(withdraw(rig, campaign, "10.00") for _ in range(15))
+    )
+    [row] = await rig.rows("SELECT funded, granted, withdrawn FROM campaigns")
+    assert row["granted"] + row["withdrawn"] + await rig.balance(Kind.POOL, campaign) == 10_000
+    assert await rig.balance(Kind.POOL, campaign) == 0
+    assert await rig.breaches() == []
+
+
+async def test_the_database_keeps_what_was_withdrawn_and_said(rig: Rig) -> None:
+    """Counters only grow, settings change only with their version, and their history is append-only."""
+    campaign = await rig.campaign(funded=10_000, settings=caps(per_player=1))
+    await withdraw(rig, campaign, "10.00")
+    for change in (
+        "withdrawn = 0",
+        "withdrawn = 999999",
+        "settings_version = 0",
+        "capped = false",
+        "settings = jsonb_set(settings, '{low_water}', '5')",
+    ):
+        state, _ = await refused(rig, lambda tx, sql=change: tx.execute(text(f"UPDATE campaigns SET {sql}")))
+        assert state == ("42501" if change.startswith("withdrawn") else "23514"), change
+        assert (await refused_to_the_owner(rig, f"UPDATE campaigns SET {change}"))[0] == "23514", change
+    for statement in ("UPDATE campaign_settings SET actor = 'eve'", "DELETE FROM campaign_settings"):
+        assert (await refused(rig, lambda tx, sql=statement: tx.execute(text(sql))))[0] == "42501"
+        assert (await refused_to_the_owner(rig, statement))[0] == "23000"
+
+
+async def test_settings_are_versioned_and_audited(rig: Rig) -> None:
+    """Every version is kept; the same settings again are none; what makes no sense is refused."""
+    campaign = await rig.campaign()
+    body = {
+        "low_water": "50.00",
+        "caps": {"per_player": "10.00"},
+        "claim": {"expires_s": 60},
+        "risk": {"velocity": {"count": 2, "window_s": 60}, "kyc_above": "1.00"},
+    }
+    first, again = await put_settings(rig, campaign, **body), await put_settings(rig, campaign, **body)
+    assert (first.status_code, first.json()["settings_version"]) == (200, 2)
+    assert again.json() == first.json()
+    shown = first.json()
+    assert shown["caps"] == {
+        "per_player": "10.00",
+        "per_player_day": None,
+        "per_campaign_day": None,
+        "per_campaign": None,
+    }
+    assert shown["claim"] == {"expires_s": 60, "review_deadline_s": 259_200, "at_deadline": "reject"}
+    assert (shown["risk"]["velocity"], shown["risk"]["kyc_above"]) == ({"count": 2, "window_s": 60}, "1.00")
+    rows = await rig.rows("SELECT version, actor FROM campaign_settings ORDER BY version")
+    assert rows == [{"version": 1, "actor": "admin"}, {"version": 2, "actor": "boss"}]
+    assert len(await rig.rows("SELECT 1 FROM audit_log WHERE action = 'campaign.settings'")) == 2
+    for wrong, status, code in (
+        ({"risk": {"amount": "0.00"}}, 422, "settings_invalid"),
+        ({"caps": {"per_player": "1.001"}}, 422, "amount_too_many_decimals"),
+        ({"caps": {"per_week": "1.00"}}, 400, "invalid_request"),
+    ):
+        answer = await put_settings(rig, campaign, **wrong)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_campaign_is_made_with_its_settings(rig: Rig) -> None:
+    """What the creation says is version 1; settings alone make no claim campaign of points."""
+    async with rig.client("boss", "admin") as admin:
+        made = await admin.post(
+            "/api/campaigns",
+            json={"name": "cup", "asset": "USDC", "delivery": "claim", "low_water": "1.00"},
+            headers=key(),
+        )
+    assert made.status_code == 201, made.text
+    assert (made.json()["delivery"], made.json()["low_water"]) == ("claim", "1.00")
+    assert made.json()["settings_version"] == 1
+
+
+async def test_a_low_pool_is_told_once_until_it_has_risen(rig: Rig) -> None:
+    """Settling below the mark tells; further rounds do not; funding above it lets it be told again."""
+    campaign = await rig.campaign(funded=10_000, settings=CampaignSettings(low_water=5_000))
+
+    async def levels() -> list[str]:
+        return [event["data"]["available"] for event in await rig.events("pool.low")]
+
+    await rig.settle(Match(campaign, [("ann", "50.00")]))
+    assert await levels() == []
+    await rig.settle(Match(campaign, [("ann", "0.01")]))
+    await rig.settle(Match(campaign, [("ann", "1.00")]))
+    assert await levels() == ["49.99"]
+    await rig.fund(campaign, 2_000)
+    assert await levels() == ["49.99"]
+    await withdraw(rig, campaign, "60.00")
+    assert await levels() == ["49.99", "8.99"]
+    versions = [e["aggregateversion"] for e in await rig.events() if e["subject"] == str(campaign)]
+    assert versions == list(range(1, len(versions) + 1))
+    assert await rig.breaches() == []
+
+
+async def test_a_raised_mark_tells_at_once(rig: Rig) -> None:
+    """A pool may become low by its settings alone."""
+    campaign = await rig.campaign(funded=10_000)
+    await put_settings(rig, campaign, low_water="100.01")
+    assert [event["data"]["available"] for event in await rig.events("pool.low")] == ["100.00"]
+
+
+async def rewards(rig: Rig, match: Match) -> list[tuple[str, str, str | None]]:
+    rows = await rig.rows(
+        "SELECT player, state, note FROM rewards WHERE round_id = :id ORDER BY line", id=match.round_id
+    )
+    return [(row["player"], row["state"], row["note"]) for row in rows]
+
+
+async def test_what_would_pass_a_cap_is_held(rig: Rig) -> None:
+    """The line is held whole with the cap's code, its money stays reserved; the others are paid."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=10_000, per_campaign=25_000))
+    first = Match(campaign, [("ann", "80.00"), ("bob", "100.01"), ("cid", "100.00")], platform="5.00")
+    second = Match(campaign, [("ann", "20.01"), ("bob", "60.00"), ("dan", "20.00")])
+    await rig.settle(first, second)
+    assert await rewards(rig, first) == [
+        ("ann", "credited", None),
+        ("bob", "held", "cap_player"),
+        ("cid", "credited", None),
+    ]
+    assert await rewards(rig, second) == [
+        ("ann", "held", "cap_player"),
+        ("bob", "credited", None),
+        ("dan", "held", "cap_campaign"),
+    ]
+    assert await rig.winnings("bob") == 6_000
+    assert await rig.balance(Kind.RESERVED, first.round_id) == 10_001
+    assert await rig.balance(Kind.RESERVED, second.round_id) == 2_001 + 2_000
+    assert await rig.breaches() == []
+
+
+async def test_a_round_that_waits_is_held_to_the_caps_of_its_settlement(rig: Rig) -> None:
+    """What a cap holds is known when the round is settled, and done when its money comes."""
+    campaign = await rig.campaign(settings=caps(per_player=1_000))
+    match = Match(campaign, [("ann", "10.00"), ("bob", "10.01")])
+    await rig.settle(match)
+    rig.clock.advance(timedelta(days=3))
+    await rig.fund(campaign, 10_000)
+    assert await rig.release() == 1
+    assert await rewards(rig, match) == [("ann", "credited", None), ("bob", "held", "cap_player")]
+    assert {str(row["day"]) for row in await rig.rows("SELECT day FROM cap_lines")} == {
+        START.date().isoformat()
+    }
+    assert await rig.breaches() == []
+
+
+async def test_caps_of_a_day_end_with_it(rig: Rig) -> None:
+    """The next day of UTC has room again, for the player and for the campaign."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player_day=1_000, per_campaign_day=1_500))
+    for player, state in (("ann", "credited"), ("bob", "held")):
+        match = Match(campaign, [(player, "10.00")])
+        await rig.settle(match)
+        assert [found for _, found, _ in await rewards(rig, match)] == [state]
+    rig.clock.advance(timedelta(hours=12))
+    match = Match(campaign, [("bob", "10.00"), ("ann", "10.00")])
+    await rig.settle(match)
+    assert await rewards(rig, match) == [("bob", "credited", None), ("ann", "held", "cap_campaign_day")]
+    assert await rig.breaches() == []
+
+
+async def test_first_caps_count_what_was_granted_before(rig: Rig) -> None:
+    """A cap that is set late bounds the whole campaign; taken away, counting goes on."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.settle(Match(campaign, [("ann", "80.00"), ("bob", "10.00")]))
+    assert await rig.rows("SELECT 1 FROM cap_lines") == []
+    await put_settings(rig, campaign, caps={"per_player": "100.00"})
+    late = Match(campaign, [("ann", "20.01"), ("bob", "90.00")])
+    await rig.settle(late)
+    assert await rewards(rig, late) == [("ann", "held", "cap_player"), ("bob", "credited", None)]
+    assert await rig.breaches() == []
+    await put_settings(rig, campaign)
+    free = Match(campaign, [("ann", "500.00")])
+    await rig.settle(free)
+    assert await rewards(rig, free) == [("ann", "credited", None)]
+    [row] = await rig.rows("SELECT used FROM cap_usage WHERE cap = 'cap_player' AND player = 'ann'")
+    assert row["used"] == 58_000
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize(("lines_per_part", "parts"), [(None, 1), (2, 2)])
+async def test_what_a_correction_or_a_void_changes_counts_as_it_is_now(
+    rig: Rig, lines_per_part: int | None, parts: int
+) -> None:
+    """Who loses a prize has room again, who gets it has used it; in one part, and in several over chunks."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=10_000))
+    others = [("cid", "1.00"), ("dan", "1.00")]
+    match = Match(campaign, [("ann", "100.00"), *others], final=False, lines_per_part=lines_per_part)
+    await rig.settle(match)
+    await rig.work_on(limit=2)
+    await rig.feed(rig.settlements, *match.corrected([("bob", "100.00"), *others], at=parts + 1))
+    await rig.work_on(limit=2)
+    assert await rig.breaches() == []
+    later = Match(campaign, [("ann", "100.00"), ("bob", "0.01")])
+    await rig.settle(later)
+    assert await rewards(rig, later) == [("ann", "credited", None), ("bob", "held", "cap_player")]
+    await rig.feed(rig.settlements, match.voided(at=2 * parts + 1))
+    await rig.work_on(limit=2)
+    assert await rig.breaches() == []
+    last = Match(campaign, [("ann", "0.01"), ("bob", "100.00")])
+    await rig.settle(last)
+    assert await rewards(rig, last) == [("ann", "held", "cap_player"), ("bob", "credited", None)]
+    assert await rig.stuck() == []
+    assert await rig.breaches() == []
+
+
+async def test_lines_of_a_round_in_parts_are_held_to_the_caps(rig: Rig) -> None:
+    """With the last part it is known which lines wait, whichever chunk they are booked in."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000, per_campaign=2_500))
+    lines = [("ann", "10.00"), ("bob", "10.01"), ("cid", "10.00"), ("dan", "10.00"), ("eve", "5.00")]
+    match = Match(campaign, lines, lines_per_part=2)
+    await rig.settle(match)
+    await rig.work_on(limit=2)
+    assert await rewards(rig, match) == [
+        ("ann", "credited", None),
+        ("bob", "held", "cap_player"),
+        ("cid", "credited", None),
+        ("dan", "held", "cap_campaign"),
+        ("eve", "credited", None),
+    ]
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 2_001
+    assert await rig.breaches() == []
+
+
+async def test_concurrent_rounds_do_not_pass_a_cap(rig: Rig) -> None:
+    """Twenty rounds at once for one player: the cap holds to the unit."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=5_000))
+    matches = [Match(campaign, [("ann", "10.00")]) for _ in range(20)]
+    await asyncio.gather(*(rig.settle(match) for match in matches))
+    assert await rig.winnings("ann") == 5_000
+    states = [state for match in matches for _, state, _ in await rewards(rig, match)]
+    assert sorted(states) == ["credited"] * 5 + ["held"] * 15
+    assert await rig.breaches() == []
+
+
+async def test_an_expired_prize_counts_no_more(rig: Rig) -> None:
+    """What went back to the pool may be won again."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=caps(per_player=1_000))
+    first, second = Match(campaign, [("ann", "10.00")]), Match(campaign, [("ann", "10.00")])
+    await rig.settle(first)
+    rig.clock.advance(timedelta(days=31))
+    jobs = {job.name: job for job in rig.built.jobs}
+    assert await jobs["claims.expire"].run() is True
+    assert await jobs["claims.expire"].run() is False
+    await rig.settle(second)
+    assert await rewards(rig, second) == [("ann", "claimable", None)]
+    assert await rig.breaches() == []
+
+
+async def test_a_refused_settlement_counts_nothing(rig: Rig) -> None:
+    """Usage is taken only by what is booked or queued."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000))
+    match = Match(campaign, [("ann", "10.00")])
+    await rig.feed(rig.settlements, *match.events(digest="00" * 32))
+    assert await rig.stuck() == [("parked", "digest_mismatch")]
+    assert await rig.rows("SELECT 1 FROM cap_lines") == []
+    assert await rig.rows("SELECT 1 FROM cap_usage WHERE used > 0") == []
+
+
+async def test_a_count_that_is_off_is_found(rig: Rig) -> None:
+    """The check compares what is counted with the prizes that count."""
+    campaign = await rig.campaign(funded=100_000, settings=caps(per_player=1_000))
+    match = Match(campaign, [("ann", "10.00")])
+    await rig.settle(match)
+    async with rig.db.transaction() as tx:
+        await tx.execute(text("UPDATE cap_usage SET used = used - 1 WHERE cap = 'cap_campaign'"))
+    assert [breach.partition(":")[0] for breach in await rig.breaches()] == ["caps_add_up"]
+
+
+async def test_what_is_given_back_is_given_back_in_the_database(rig: Rig) -> None:
+    """The hook that corrections and voids call, over real tables: in part, whole, and again without effect."""
+    campaign_id = await rig.campaign(funded=100_000, settings=caps(per_player=10_000))
+    match = Match(campaign_id, [("ann", "10.00"), ("bob", "20.00")])
+    await rig.settle(match)
+    ann, bob = (match.reward_id(player) for player in ("ann", "bob"))
+    steps: Sequence[tuple[dict[UUID, int | None], int]] = (
+        ({ann: 400, uuid4(): 5}, 2_600),
+        ({ann: None}, 2_000),
+        ({ann: None, bob: 2_000}, 0),
+    )
+    for returned, left in steps:
+        async with rig.db.transaction() as tx:
+            ports = rig.ports_of(tx)
+            campaign = (await ports.campaigns.lock([campaign_id]))[campaign_id]
+            await give_back(returned, campaign=campaign, ports=ports)
+        [row] = await rig.rows("SELECT used FROM cap_usage WHERE cap = 'cap_campaign'")
+        assert row["used"] == left
+        assert await rig.breaches() == []
+    assert await rig.rows("SELECT 1 FROM cap_lines") == []

@@ -1,0 +1,121 @@
+"""Settings that make no sense, pools that become low, facts of players by time, keyed hashes."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from prizewire_rewards.campaigns.domain.model import Campaign, CampaignState, Delivery
+from prizewire_rewards.campaigns.domain.pools import watch_level
+from prizewire_rewards.campaigns.domain.settings import (
+    NO_SETTINGS,
+    CampaignSettings,
+    Caps,
+    ClaimSettings,
+    RiskThresholds,
+    Velocity,
+)
+from prizewire_rewards.errors import InvalidRequest
+from prizewire_rewards.players.adapters.hashes import KeyedHasher
+from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, newest
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+KEY = hashlib.sha256(b"one").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"low_water": 0},
+        {"caps": Caps(per_player=0)},
+        {"caps": Caps(per_campaign_day=-1)},
+        {"claim": ClaimSettings(expires_s=0)},
+        {"claim": ClaimSettings(review_deadline_s=10**9)},
+        {"risk": RiskThresholds(collusion_winners=1)},
+        {"risk": RiskThresholds(velocity=Velocity(count=0, window_s=60))},
+        {"risk": RiskThresholds(velocity=Velocity(count=5, window_s=0))},
+        {"risk": RiskThresholds(new_account_s=0)},
+        {"risk": RiskThresholds(amount=0)},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(parts: dict[str, object]) -> None:
+    """A cap of nothing, a deadline in the past or a winner who colludes alone is a typing error."""
+    with pytest.raises(InvalidRequest) as caught:
+        CampaignSettings(**parts)  # type: ignore[arg-type]  # one field of many types
+    assert caught.value.code == "settings_invalid"
+
+
+def campaign(available: int, *, mark: int | None = 100, low: bool = False) -> Campaign:
+    return Campaign(
+        id=uuid4(),
+        name="cup",
+        asset="USDC",
+        delivery=Delivery.WALLET,
+        state=CampaignState.ACTIVE,
+        available=available,
+        low=low,
+        settings=replace(NO_SETTINGS, low_water=mark),
+    )
+
+
+def test_a_pool_is_told_to_be_low_once_until_it_has_risen() -> None:
+    """At the mark it is not low; below it is told, once; risen to the mark it may be told again."""
+    at_mark, told = watch_level(campaign(100))
+    assert (at_mark.low, told) == (False, None)
+    below, told = watch_level(replace(at_mark, available=99))
+    assert told is not None
+    assert (told.campaign.version, below.version) == (1, 1)
+    assert watch_level(replace(below, available=5)) == (replace(below, available=5), None)
+    risen, told = watch_level(replace(below, available=100))
+    assert (risen.low, told) == (False, None)
+    assert watch_level(replace(risen, available=0))[1] is not None
+
+
+def test_a_pool_without_a_mark_is_never_low() -> None:
+    """Nothing was asked for; taking the mark away ends being low."""
+    assert watch_level(campaign(0, mark=None))[1] is None
+    assert watch_level(campaign(0, mark=None, low=True))[0].low is False
+
+
+def test_of_each_fact_the_newest_counts() -> None:
+    """Facts come in any order from several servers; an older word about one changes nothing about another."""
+    hour = timedelta(hours=1)
+    known = PlayerFacts(
+        player="ann",
+        kyc_state=KycState.PENDING,
+        kyc_state_told=NOW,
+        device_hash="d1",
+        device_hash_told=NOW,
+    )
+    told = PlayerFacts(
+        player="ann",
+        kyc_state=KycState.VERIFIED,
+        kyc_state_told=NOW + hour,
+        device_hash="d0",
+        device_hash_told=NOW - hour,
+        registered_at=NOW,
+        registered_at_told=NOW - hour,
+    )
+    became = newest(known=known, told=told)
+    assert (became.kyc_state, became.device_hash, became.registered_at) == (KycState.VERIFIED, "d1", NOW)
+    assert newest(known=told, told=known) == became
+    assert newest(known=became, told=replace(known, kyc_state_told=NOW + hour)) == became
+
+
+def test_raw_and_hashed_values_meet_under_the_key() -> None:
+    """What an admin types and what a game server sends hashed is one device; another key, or fact, is another."""
+    hasher = KeyedHasher(key_hex=KEY)
+    plain = hashlib.sha256(b"device-7").hexdigest()
+    assert hasher.raw("device", "device-7") == hasher.hashed("device", plain)
+    assert hasher.raw("device", "device-7") != hasher.raw("address", "device-7")
+    assert KeyedHasher(key_hex=plain).raw("device", "device-7") != hasher.raw("device", "device-7")
+    assert plain not in hasher.raw("device", "device-7")
+
+
+@pytest.mark.parametrize("text", ["", "short", KEY.upper(), KEY + "0"])
+def test_a_key_that_is_no_key_is_refused(text: str) -> None:
+    """A truncated key file must not become a weak key."""
+    with pytest.raises(ValueError, match="64 lower-case hex digits"):
+        KeyedHasher(key_hex=text)

@@ -1,0 +1,116 @@
+"""Prizes that are to be claimed while a part of them still waits for money, and that are lost meanwhile."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings, ClaimSettings, RiskThresholds
+from prizewire_rewards.claims.handlers.claims import claim, decide_claim, expire_due
+from prizewire_rewards.ledger.domain.accounts import Kind
+from services.rewards.tests.rig import Match, Rig
+
+SETTINGS = CampaignSettings(claim=ClaimSettings(expires_s=3600), risk=RiskThresholds(amount=5_000))
+Lose = Callable[[Rig, Match], Awaitable[None]]
+
+
+async def take(rig: Rig, match: Match, player: str) -> None:
+    """A player claims a prize."""
+    async with rig.db.transaction() as tx:
+        ports, now = rig.ports_of(tx), rig.clock.now()
+        await claim(match.reward_id(player), player=player, ports=ports, tools=rig.tools, now=now)
+
+
+async def expire(rig: Rig, match: Match) -> None:
+    """Ann does not claim in time."""
+    rig.clock.advance(timedelta(hours=2))
+    async with rig.db.transaction() as tx:
+        done = await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+    assert done is not None
+    assert [one.reward_id for one in done.claims] == [match.reward_id("ann")]
+
+
+async def refuse(rig: Rig, match: Match) -> None:
+    """Ann claims, and an operator refuses it."""
+    await take(rig, match, "ann")
+    async with rig.db.transaction() as tx:
+        await decide_claim(
+            match.reward_id("ann"),
+            release=False,
+            actor="olga",
+            reason="no",
+            ports=rig.ports_of(tx),
+            tools=rig.tools,
+            now=rig.clock.now(),
+        )
+
+
+lost = pytest.mark.parametrize("lose", [expire, refuse], ids=["expired", "refused"])
+sizes = pytest.mark.parametrize("lines_per_part", [None, 1], ids=["one part", "two parts"])
+
+
+async def short_round(rig: Rig, *, bob: str, lines_per_part: int | None) -> Match:
+    """A round that is to give ann 100.00 instead of 60.00, and bob as much as is said instead of 1.00, though its pool
+    is empty. All prizes but ann's were claimed.
+    """
+    campaign = await rig.campaign(funded=14_000, delivery=Delivery.CLAIM, settings=SETTINGS)
+    lines = [("ann", "60.00"), ("bob", "1.00")]
+    match = Match(campaign, lines, unclaimed="79.00", lines_per_part=lines_per_part)
+    other = Match(campaign, [("cat", "79.00")])
+    for one, player in ((match, "bob"), (other, "cat")):
+        await rig.settle(one)
+        await rig.work_on()
+        await take(rig, one, player)
+    await rig.feed(
+        rig.settlements,
+        *match.corrected([("ann", "100.00"), ("bob", bob)], at=2 if lines_per_part is None else 3),
+    )
+    await rig.work_on()
+    assert await rig.stuck() == []
+    assert await rig.balance(Kind.POOL, campaign) == 0
+    assert await rig.breaches() == []
+    return match
+
+
+async def campaign_of(rig: Rig) -> tuple[str, int]:
+    """The campaign's state, and how many rounds wait there."""
+    [row] = await rig.rows("SELECT state, queued FROM campaigns")
+    return row["state"], row["queued"]
+
+
+@lost
+@sizes
+async def test_nobody_waits_for_the_rest_of_a_lost_prize(
+    rig: Rig, lose: Lose, lines_per_part: int | None
+) -> None:
+    """What there was of it goes back to the pool and stays there; its round leaves the queue, and the campaign is
+    active again, which is told.
+    """
+    match = await short_round(rig, bob="1.00", lines_per_part=lines_per_part)
+    assert await campaign_of(rig) == ("exhausted", 1)
+    await lose(rig, match)
+    assert await campaign_of(rig) == ("active", 0)
+    assert (await rig.events("campaign.state_changed"))[-1]["data"]["state"] == "active"
+    assert await rig.breaches() == []
+    assert await rig.release() == 0
+    assert await rig.balance(Kind.POOL, match.campaign) == 6_000
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 0
+
+
+@lost
+@sizes
+async def test_what_others_miss_is_still_waited_for(rig: Rig, lose: Lose, lines_per_part: int | None) -> None:
+    """A round of which one short prize is lost waits for the others' rest alone, and gets just that."""
+    match = await short_round(rig, bob="11.00", lines_per_part=lines_per_part)
+    await lose(rig, match)
+    assert await campaign_of(rig) == ("exhausted", 1)
+    assert [row["short"] for row in await rig.rows("SELECT short FROM rounds WHERE short > 0")] == [1_000]
+    assert await rig.breaches() == []
+    assert await rig.release() == 1
+    await rig.work_on()
+    assert await campaign_of(rig) == ("active", 0)
+    assert await rig.winnings("bob") == 1_100
+    assert await rig.balance(Kind.POOL, match.campaign) == 5_000
+    assert await rig.balance(Kind.RESERVED, match.round_id) == 0
+    assert await rig.breaches() == []

@@ -1,0 +1,257 @@
+"""Who is behind money: from pools and results over wallets to the payouts that are asked for."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.campaigns.domain.settings import CampaignSettings, RiskThresholds
+from prizewire_rewards.ledger.domain.receivables import WriteOff
+from prizewire_rewards.ledger.handlers.receivables import write_off
+from prizewire_rewards.payouts.domain.commands import RequestPayout
+from prizewire_rewards.payouts.handlers.requests import request_payout
+from prizewire_rewards.prizes.handlers.caps import CapBook
+from prizewire_rewards.rounds.handlers.held import release_held
+from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, method_event
+
+POOL = [("funder", "admin"), ("rule_writer", "admin")]
+ADA_ALONE = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "ada"}]
+ADA_AND_BOB = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "bob"}]
+
+
+def told(asked: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
+    data = asked["data"]
+    return [(party["role"], party["subject"]) for party in data["parties"]], data["one_person"]
+
+
+def behind(*parties: tuple[str, str]) -> list[tuple[str, str]]:
+    return sorted({*POOL, *parties})
+
+
+async def settle(rig: Rig, match: Match, parties: list[dict[str, str]], **more: Any) -> None:
+    await rig.feed(rig.settlements, *match.events(parties=parties, **more))
+
+
+async def ask(rig: Rig, amount: int, player: str = "ann") -> UUID:
+    command = RequestPayout(id=uuid4(), player=player, asset="USDC", amount=amount, method_id=None)
+    async with rig.db.transaction() as tx:
+        payout = await request_payout(command, ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+    return payout.id
+
+
+async def kept(rig: Rig, player: str = "ann") -> list[str]:
+    rows = await rig.rows("SELECT role FROM wallet_parties WHERE player = :p ORDER BY role", p=player)
+    return [row["role"] for row in rows]
+
+
+async def last_asked(rig: Rig) -> dict[str, Any]:
+    asked: dict[str, Any] = (await rig.events("payout.requested"))[-1]
+    return asked
+
+
+async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
+    """Funder and settings' writer of the campaign, rule writer and reporter of the round; nothing stays behind."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await settle(rig, Match(campaign, [("ann", "20.00"), ("bob", "10.00")]), ADA_AND_BOB)
+    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "bob")), [])
+    assert (await kept(rig), await kept(rig, "bob")) == (
+        [],
+        ["funder", "reporter", "rule_writer", "rule_writer"],
+    )
+
+
+async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
+    """Settings say who gets how much, so their writer stands beside who made and who funded the campaign."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann"))
+    async with rig.client("sid", "admin") as client:
+        answer = await client.put(
+            f"/api/campaigns/{campaign}/settings", json={"caps": {"per_player": "100.00"}}
+        )
+        assert answer.status_code == 200, answer.text
+    await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
+    everybody = behind(("rule_writer", "ada"), ("rule_writer", "sid"), ("reporter", "bob"))
+    assert told(await last_asked(rig)) == (everybody, [])
+
+
+async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
+    """Money of one person stays marked when other money joins it; the whole leaves with all parties, and comes back so."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
+    await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_AND_BOB)
+    everybody = behind(("rule_writer", "ada"), ("reporter", "ada"), ("reporter", "bob"))
+    await ask(rig, 1_000)
+    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    whole = await ask(rig, 3_000)
+    assert told(await last_asked(rig)) == (everybody, ["ada"])
+    assert await kept(rig) == []
+    await settle(rig, Match(campaign, [("ann", "5.00")]), ADA_AND_BOB)
+    await ask(rig, 500)
+    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "bob")), [])
+    await rig.feed(rig.payouts, closed_event(whole, "failed", closure=closure_of(whole)))
+    await ask(rig, 3_000)
+    assert told(await last_asked(rig)) == (everybody, ["ada"])
+
+
+async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
+    """What was pending is credited at finality with the parties of the result that stands then."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.feed(rig.payouts, method_event("ann"))
+    match = Match(campaign, [("ann", "20.00")], final=False)
+    await settle(rig, match, ADA_AND_BOB)
+    assert await kept(rig) == []
+    match.corrected([("ann", "15.00")], at=2)
+    corrected = match.events(kind="corrected", at=2, reason="a mistake", parties=ADA_ALONE)
+    await rig.feed(rig.settlements, *corrected)
+    await rig.feed(rig.settlements, match.finalized(version=3))
+    assert await rig.stuck() == []
+    await ask(rig, 1_500)
+    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada"), ("reporter", "ada")), ["ada"])
+
+
+async def test_a_large_round_keeps_its_parties_through_chunks(rig: Rig) -> None:
+    """Parts are staged and booked in chunks; each prize has the parties of the whole."""
+    campaign = await rig.campaign(funded=100_000)
+    lines = [(f"p{number}", "1.00") for number in range(6)]
+    match = Match(campaign, lines, lines_per_part=2)
+    await settle(rig, match, ADA_ALONE)
+    await rig.work_on(limit=2)
+    rows = await rig.rows("SELECT DISTINCT player FROM wallet_parties WHERE alone")
+    assert len(rows) == 6
+
+
+async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a second person for that prize alone: the others of the round were looked at by nobody."""
+    monkeypatch.setattr(CapBook, "held", lambda *_: {2: "cap_player"})
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "50.00"), ("bob", "30.00")])
+    await settle(rig, match, ADA_ALONE)
+    async with rig.db.transaction() as tx:
+        await release_held(
+            match.reward_id("bob"),
+            actor="rita",
+            reason="fine",
+            ports=rig.ports_of(tx),
+            tools=rig.tools,
+            now=rig.clock.now(),
+        )
+    rows = await rig.rows("SELECT player, role, alone FROM wallet_parties WHERE subject IN ('ada', 'rita')")
+    found = {(row["player"], row["role"], row["alone"]) for row in rows}
+    assert {one for one in found if one[0] == "ann"} == {
+        ("ann", "rule_writer", True),
+        ("ann", "reporter", True),
+    }
+    assert ("bob", "releaser", False) in found
+    assert not any(alone for player, _, alone in found if player == "bob")
+
+
+async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prize is credited only then, and still by that person's word."""
+    campaign = await rig.campaign(funded=100_000)
+    match = Match(campaign, [("ann", "50.00"), ("bob", "30.00")], final=False)
+    with monkeypatch.context() as capped:
+        capped.setattr(CapBook, "held", lambda *_: {2: "cap_player"})
+        await settle(rig, match, ADA_ALONE)
+    async with rig.db.transaction() as tx:
+        await release_held(
+            match.reward_id("bob"),
+            actor="rita",
+            reason="fine",
+            ports=rig.ports_of(tx),
+            tools=rig.tools,
+            now=rig.clock.now(),
+        )
+    assert await kept(rig, "bob") == []
+    await rig.feed(rig.settlements, match.finalized(version=2))
+    assert await rig.winnings("bob") == 3_000
+    rows = await rig.rows("SELECT player FROM wallet_parties WHERE (role, subject) = ('releaser', 'rita')")
+    assert "bob" in {row["player"] for row in rows}
+
+
+async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: Rig) -> None:
+    """As one who releases it is, and no second person: the money of one person stays marked."""
+    campaign = await rig.campaign(
+        funded=100_000,
+        delivery=Delivery.CLAIM,
+        settings=CampaignSettings(risk=RiskThresholds(kyc_above=1)),
+    )
+    await rig.feed(rig.payouts, method_event("ann"))
+    match = Match(campaign, [("ann", "20.00"), ("bob", "10.00")])
+    await settle(rig, match, ADA_ALONE)
+    async with rig.client("mia", "admin") as admin:
+        assert (await admin.put("/api/players/ann", json={"kyc_state": "verified"})).status_code == 200
+    async with rig.client("ann") as client:
+        answer = await client.post(
+            f"/api/claims/{match.reward_id('ann')}", headers={"Idempotency-Key": uuid4().hex}
+        )
+    assert answer.json()["state"] == "approved"
+    await ask(rig, 2_000)
+    everybody = behind(("rule_writer", "ada"), ("reporter", "ada"), ("releaser", "mia"))
+    assert told(await last_asked(rig)) == (everybody, ["ada"])
+
+
+async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
+    """What the player is credited from then on stays with them by that person's word."""
+    debt = await rig.owe("ann", 500)
+    async with rig.db.transaction() as tx:
+        command = WriteOff(receivable_id=debt.id, actor="wim", reason="small")
+        await write_off(command, ports=rig.ports_of(tx), now=rig.clock.now())
+    assert await kept(rig) == ["releaser"]
+
+
+async def test_an_imported_balance_is_one_persons_word(rig: Rig) -> None:
+    """Who imports says alone who gets how much."""
+    await rig.feed(rig.payouts, method_event("ann"))
+    rows = [{"player": "ann", "asset": "USDC", "bucket": "winnings", "amount": "20.00", "reference": "old"}]
+    async with rig.client("ada", "admin") as client:
+        headers = {"idempotency-key": "k1"}
+        answer = await client.post(
+            "/api/imports/balances", json={"dry_run": False, "rows": rows}, headers=headers
+        )
+        assert answer.status_code == 200, answer.text
+    await ask(rig, 2_000)
+    assert told(await last_asked(rig)) == ([("importer", "ada")], ["ada"])
+
+
+async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
+    """While an entry that winnings paid can still be refunded, an emptied wallet keeps who is behind it."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.feed(rig.payouts, method_event("ann"))
+    await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
+    await rig.rows(
+        "INSERT INTO entries (id, round_id, match_id, match_source, player, asset, amount, from_topup, from_winnings, "
+        "state, correlation_id, version, entered_at, changed_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'm', 's', "
+        "'ann', 'USDC', 500, 0, 500, 'paid', 'c', 1, now(), now()) RETURNING id"
+    )
+    await ask(rig, 2_000)
+    assert "reporter" in await kept(rig)
+
+
+async def test_an_organizers_fee_is_the_rule_writers_word(rig: Rig) -> None:
+    """The rule alone names the payee: whoever wrote it, also where a game server reported, or two persons wrote it."""
+    campaign = await rig.campaign(funded=100_000)
+    await rig.feed(rig.payouts, method_event("olaf"))
+    one = [{"role": "rule_writer", "subject": "ada"}]
+    two = [*one, {"role": "rule_writer", "subject": "eve"}, {"role": "reporter", "subject": "bob"}]
+    fee = {"organizer": "9.00", "organizer_player": "olaf"}
+    await settle(rig, Match(campaign, [("ann", "1.00")], **fee), one)
+    assert await alone(rig, "ann") == []
+    await ask(rig, 900, "olaf")
+    assert told(await last_asked(rig)) == (behind(("rule_writer", "ada")), ["ada"])
+    late = Match(campaign, [("ann", "1.00")], final=False, **fee)
+    await settle(rig, late, two)
+    await rig.feed(rig.settlements, late.finalized())
+    assert await alone(rig, "ann") == []
+    await ask(rig, 900, "olaf")
+    everybody = behind(("rule_writer", "ada"), ("rule_writer", "eve"), ("reporter", "bob"))
+    assert told(await last_asked(rig)) == (everybody, ["ada", "eve"])
+
+
+async def alone(rig: Rig, player: str) -> list[str]:
+    rows = await rig.rows("SELECT DISTINCT subject FROM wallet_parties WHERE player = :p AND alone", p=player)
+    return sorted(row["subject"] for row in rows)

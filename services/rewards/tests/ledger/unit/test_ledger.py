@@ -1,0 +1,164 @@
+"""The allowlist as a graph, and arithmetic of moves."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from prizewire_rewards.ledger.domain.accounts import (
+    EDGES,
+    KINDS,
+    OF_DISOWNED,
+    Account,
+    Bound,
+    Kind,
+    Move,
+    TransferType,
+    deltas,
+    reachable,
+)
+from prizewire_rewards.wallets.domain.history import CATEGORY_OF
+
+OUTWARD = {Kind.PAYOUT_PENDING, Kind.TREASURY, Kind.FX}
+
+
+def migration_of(name: str) -> ModuleType:
+    path = Path(__file__).parents[3] / f"migrations/versions/{name}.py"
+    spec = importlib.util.spec_from_file_location(f"migration_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def whither(start: Kind, *, redeemable: bool) -> set[str]:
+    """Kinds that money of an asset can come to from ``start``, while no round is disowned."""
+    open_to = [edge for edge in EDGES if (redeemable or not edge.redeemable) and edge.type not in OF_DISOWNED]
+    return set(reachable(start=start, edges=[(edge.debit, edge.credit) for edge in open_to]))
+
+
+def test_entry_fees_never_reach_a_pool() -> None:
+    """Entry fees are revenue: over any number of transfers they come to no pool, and lead only out."""
+    reached = whither(Kind.ENTRY_FEES, redeemable=True)
+    assert Kind.POOL not in reached
+    assert reached == {Kind.EXTERNAL_OUT}
+
+
+def test_escrowed_entry_fees_never_reach_a_pool() -> None:
+    """Nor do they while they wait for their match. What was refunded is the player's own again, and no fee."""
+    refunds = {TransferType.ENTRY_FEE_REFUNDED, TransferType.ENTRY_FEE_REVERSED}
+    kept = [(edge.debit, edge.credit) for edge in EDGES if edge.type not in refunds]
+    for escrow in (Kind.ESCROW_WINNINGS, Kind.ESCROW_TOPUP):
+        assert set(reachable(start=escrow, edges=kept)) == {Kind.ENTRY_FEES, Kind.EXTERNAL_OUT}
+    assert whither(Kind.ESCROW_TOPUP, redeemable=True) == {
+        Kind.TOPUP,
+        Kind.ESCROW_TOPUP,
+        Kind.ENTRY_FEES,
+        Kind.EXTERNAL_OUT,
+    }
+
+
+def test_fees_lead_out_and_nowhere_else() -> None:
+    """What was kept as a fee leaves the system, and never becomes a prize, a wallet's money or a payout; points stay."""
+    for kind in (Kind.FEES, Kind.ENTRY_FEES):
+        assert whither(kind, redeemable=True) == {Kind.EXTERNAL_OUT}
+    assert not whither(Kind.FEES, redeemable=False)
+
+
+def test_a_disownment_takes_fees_back_to_where_they_came_from() -> None:
+    """Fees of a round go to its reserve, an entry's to the wallet that paid it; nothing else leads out of either."""
+    back = {(edge.type, edge.debit, edge.credit) for edge in EDGES if edge.type in OF_DISOWNED}
+    assert back == {
+        (TransferType.PLATFORM_FEE_REVERSED, Kind.FEES, Kind.RESERVED),
+        (TransferType.ORGANIZER_FEE_REVERSED, Kind.FEES, Kind.RESERVED),
+        (TransferType.ORGANIZER_FEE_REVERSED, Kind.WINNINGS, Kind.RESERVED),
+        (TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.WINNINGS),
+        (TransferType.ENTRY_FEE_REVERSED, Kind.ENTRY_FEES, Kind.TOPUP),
+    }
+
+
+def test_the_walk_sees_a_forbidden_path() -> None:
+    """With one wrong edge the same walk finds entry fees in a pool, three transfers on."""
+    wrong = [*((edge.debit, edge.credit) for edge in EDGES), (Kind.EXTERNAL_OUT, Kind.EXTERNAL_IN)]
+    assert Kind.POOL in set(reachable(start=Kind.ENTRY_FEES, edges=wrong))
+
+
+@pytest.mark.parametrize("start", list(Kind))
+def test_points_never_leave(start: Kind) -> None:
+    """From nowhere can an asset that is not redeemable come to a payout, a rail or an exchange."""
+    assert not whither(start, redeemable=False) & OUTWARD
+
+
+def test_points_are_never_refunded() -> None:
+    """Everything that is called a payout, a refund or a rail's needs a redeemable asset."""
+    words = {"payout", "refunded", "rail", "claim", "fx"}
+    assert all(edge.redeemable for edge in EDGES if words & set(edge.type.split("_")))
+    assert all(edge.redeemable for edge in EDGES if edge.type is TransferType.ENTRY_FEE_REVERSED)
+
+
+def test_top_ups_are_never_paid_out() -> None:
+    """Money that was paid in pays entry fees; no path leads to a payout, nor into winnings."""
+    reached = whither(Kind.TOPUP, redeemable=True)
+    assert not reached & {Kind.PAYOUT_PENDING, Kind.TREASURY, Kind.WINNINGS}
+    assert Kind.ENTRY_FEES in reached
+
+
+def test_debts_are_paid_by_top_ups_only_to_the_outside() -> None:
+    """What a credit to top-ups pays of a debt never comes to a pool or to winnings."""
+    paid = [edge for edge in EDGES if edge.type is TransferType.RECEIVABLE_RECOVERED]
+    assert {edge.credit for edge in paid if edge.debit is Kind.TOPUP} == {Kind.EXTERNAL_OUT}
+    assert Kind.POOL not in whither(Kind.TOPUP, redeemable=True)
+
+
+def test_pending_prizes_are_paid_out_only_as_winnings() -> None:
+    """The pending bucket leads into winnings, to a claim, or back into its round's reserve."""
+    reached = [edge.credit for edge in EDGES if edge.debit is Kind.PENDING]
+    assert reached == [Kind.WINNINGS, Kind.RESERVED, Kind.CLAIMABLE]
+
+
+def test_debts_never_fund_a_pool() -> None:
+    """A receivable that is opened or given up makes no money for prizes."""
+    for kind in (Kind.RECEIVABLE, Kind.WRITE_OFF):
+        assert not whither(kind, redeemable=True) & {Kind.POOL, Kind.RESERVED, Kind.WINNINGS}
+
+
+def test_money_of_people_is_bounded() -> None:
+    """Pools, wallets, reserves and what payouts hold have a floor; a debt has a ceiling."""
+    floored = {kind for kind, bound in KINDS.items() if bound is Bound.FLOOR}
+    assert {Kind.POOL, Kind.RESERVED, Kind.WINNINGS, Kind.TOPUP, Kind.PENDING, Kind.PAYOUT_PENDING} <= floored
+    assert KINDS[Kind.RECEIVABLE] is Bound.CEILING
+    assert set(KINDS) == set(Kind)
+
+
+def test_every_type_has_an_edge_and_a_category() -> None:
+    """No type is named that could never be used or shown."""
+    assert {edge.type for edge in EDGES} == set(TransferType) == set(CATEGORY_OF)
+
+
+def test_deltas_of_a_batch_close() -> None:
+    """Credits and debits of any batch sum to nothing, and accounts that end where they began are left out."""
+    pool, reserved = Account(Kind.POOL, "p", "USDC"), Account(Kind.RESERVED, "r", "USDC")
+    wallet = Account(Kind.WINNINGS, "ann", "USDC")
+    found = deltas(
+        [
+            Move(TransferType.PRIZE_RESERVED, pool, reserved, 10),
+            Move(TransferType.PRIZE_CREDITED, reserved, wallet, 10),
+        ]
+    )
+    assert found == {pool: -10, wallet: 10}
+
+
+def test_the_migrations_are_a_literal_copy() -> None:
+    """Kinds and edges in the database are those of the domain, whichever migration brought them."""
+    first, second = migration_of("0001_first"), migration_of("0004_ways_of_money")
+    later = ("0012_debts_of_buckets", "0017_fee_withdrawals", "0022_disownments")
+    brought = [first, second, *(migration_of(name) for name in later)]
+    kinds = [tuple(line.split()) for one in (first, second) for line in one.KINDS.strip().splitlines()]
+    assert dict(kinds) == {str(kind): str(bound) for kind, bound in KINDS.items()}
+    edges = [tuple(line.split()) for one in brought for line in one.EDGES.strip().splitlines()]
+    assert len(set(edges)) == len(edges)
+    assert set(edges) == {
+        (edge.type, edge.debit, edge.credit, "redeemable" if edge.redeemable else "any") for edge in EDGES
+    }

@@ -1,0 +1,358 @@
+"""What payouts tells, held to what rewards requested."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from prizewire_contracts.events.rewards import PayoutIntentRenewedEvent, PayoutRequestedEvent
+from prizewire_contracts.trust import NotTrusted
+from prizewire_rewards.campaigns.domain.model import Delivery
+from prizewire_rewards.ledger.domain.accounts import Kind
+from services.rewards.tests.rig import (
+    TRUST,
+    Match,
+    Rig,
+    closed_event,
+    closure_of,
+    method_event,
+    paid_event,
+    payout_event,
+)
+from services.rewards.tests.sql import as_owner
+
+
+async def requested(rig: Rig, **method: Any) -> UUID:
+    """A direct payout of 500.00 USDC to ann."""
+    campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
+    await rig.feed(rig.payouts, method_event("ann", **method))
+    await rig.settle(Match(campaign, [("ann", "500.00")]))
+    [asked] = await rig.events("payout.requested")
+    return UUID(asked["data"]["payout_id"])
+
+
+async def state_of(rig: Rig, payout: UUID) -> str:
+    [row] = await rig.rows("SELECT state FROM payouts WHERE id = :id", id=payout)
+    return str(row["state"])
+
+
+async def test_paid_moves_the_money_to_the_rail(rig: Rig) -> None:
+    """What the request held is gone to the rail's treasury, with the rail's fee booked beside it."""
+    payout = await requested(rig)
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00"))
+    assert await rig.stuck() == []
+    assert await state_of(rig, payout) == "paid"
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 0
+    assert await rig.balance(Kind.TREASURY, "stellar-main") == 50_000
+    assert await rig.balance(Kind.RAIL_FEES, "stellar-main", "XLM") == -100
+    assert await rig.breaches() == []
+
+
+async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
+    """The signature in payout.requested is good for the intent's own bytes, and for no other."""
+    await requested(rig)
+    [asked] = await rig.events("payout.requested")
+    data = PayoutRequestedEvent.model_validate(asked).data
+    at = datetime.fromtimestamp(data.intent.issued_at, UTC)
+
+    def check(message: bytes) -> None:
+        TRUST.verify(
+            keyid=data.intent.key_id,
+            service="rewards",
+            use="intent",
+            message=message,
+            signature=data.intent_signature,
+            at=at,
+        )
+
+    check(data.intent.signing_bytes())
+    with pytest.raises(NotTrusted):
+        check(data.intent.signing_bytes().replace(b"500.00", b"600.00"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": "499.99"},
+        {"asset": "EURC"},
+        {"player": "eve"},
+        {"rail_type": "fake"},
+    ],
+)
+async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[str, str]) -> None:
+    """Another amount, asset, player or rail than the intent's moves nothing."""
+    payout = await requested(rig)
+    await rig.feed(rig.payouts, paid_event(payout, **{"player": "ann", "amount": "500.00", **changes}))
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert await state_of(rig, payout) == "requested"
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 50_000
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize(
+    ("fee", "asset", "books"),
+    [
+        ("90000000000.0000000", "XLM", False),
+        ("100.0000001", "XLM", False),
+        ("100.0000000", "XLM", True),
+        ("500.01", "USDC", False),
+        ("500.00", "USDC", True),
+    ],
+)
+async def test_a_rails_fee_has_a_bound(rig: Rig, fee: str, asset: str, books: bool) -> None:
+    """At most 100 units, or, in the payout's own asset, what was paid: the event of a larger one waits for a person."""
+    payout = await requested(rig)
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00", fee=fee, fee_asset=asset))
+    assert await rig.stuck() == ([] if books else [("parked", "fee_too_large")])
+    assert await state_of(rig, payout) == ("paid" if books else "requested")
+    charged = await rig.balance(Kind.RAIL_FEES, "stellar-main", asset)
+    assert charged == (-int(fee.replace(".", "")) if books else 0)
+    assert await rig.breaches() == []
+
+
+async def test_an_unknown_payout_is_parked(rig: Rig) -> None:
+    """Nothing was requested, so nothing can be paid or given back."""
+    await rig.feed(rig.payouts, paid_event(uuid4(), player="ann", amount="1.00"))
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+
+
+@pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
+async def test_a_proven_end_gives_the_money_back(rig: Rig, what: str) -> None:
+    """With the signer's tombstone the winnings are back, once."""
+    payout = await requested(rig)
+    await rig.feed(rig.payouts, closed_event(payout, what, closure=closure_of(payout)))
+    assert await rig.stuck() == []
+    assert await state_of(rig, payout) == what
+    assert await rig.winnings("ann") == 50_000
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 0
+    assert await rig.breaches() == []
+
+
+def forged_closures(payout: UUID) -> dict[str, str | None]:
+    return {
+        "missing": None,
+        "of another payout": closure_of(uuid4()),
+        "signed by payouts": closure_of(payout, key="payouts"),
+        "not json": "tombstone",
+        "tampered": closure_of(payout).replace('"counter":1', '"counter":2'),
+        "another event": closure_of(payout).replace("signing.closed", "signing.close_refused"),
+    }
+
+
+async def test_without_a_valid_closure_nothing_is_given_back(rig: Rig) -> None:
+    """A failed payout whose tombstone is missing, forged or somebody else's is parked, and moves nothing."""
+    payout = await requested(rig)
+    for name, closure in forged_closures(payout).items():
+        await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure))
+        assert (await rig.stuck())[0] == ("parked", "closure_invalid"), name
+        assert await rig.winnings("ann") == 0
+        assert await state_of(rig, payout) == "requested"
+        await as_owner(rig, "DELETE FROM stuck_events")
+    assert await rig.breaches() == []
+
+
+async def test_a_rail_without_signer_needs_no_closure(rig: Rig) -> None:
+    """An intent that allows only other rails is given back without a tombstone."""
+    payout = await requested(rig, type="fake", rail_type="fake", address=None, commitment="cd" * 32)
+    await rig.feed(rig.payouts, closed_event(payout, "failed", closure=None))
+    assert await rig.stuck() == []
+    assert await rig.winnings("ann") == 50_000
+
+
+async def test_a_forged_failure_never_arrives(rig: Rig) -> None:
+    """An event that payouts did not sign is dead, parks nothing, and the real one is applied afterwards."""
+    payout = await requested(rig)
+    forged = payout_event(
+        payout, "failed", key="settlement", code="x", attempts=1, closure={"event": closure_of(payout)}
+    )
+    await rig.feed(rig.payouts, forged)
+    assert await rig.stuck() == [("dead", "key_not_trusted")]
+    assert await rig.winnings("ann") == 0
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00"))
+    assert await state_of(rig, payout) == "paid"
+
+
+async def test_a_payout_ends_once(rig: Rig) -> None:
+    """After paid nothing is given back, and what contradicts the state is parked."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        closed_event(payout, "failed", closure=closure_of(payout), version=2),
+    )
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert await state_of(rig, payout) == "paid"
+    assert await rig.winnings("ann") == 0
+    assert await rig.breaches() == []
+
+
+@pytest.mark.parametrize("end", ["paid", "returned", "failed"])
+async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> None:
+    """In the same words, under later versions; in other words it is parked."""
+    payout = await requested(rig)
+    returned: dict[str, Any] = {"return_ref": "r", "asset": "USDC", "amount": "500.00"}
+
+    def told(version: int) -> list[bytes]:
+        if end == "failed":
+            return [closed_event(payout, "failed", closure=closure_of(payout), version=version)]
+        events = [paid_event(payout, player="ann", amount="500.00", version=version)]
+        if end == "returned":
+            # the fee of a return is not stored by payouts, and is not told again
+            fee = "0.10" if version == 1 else "0.00"
+            events.append(payout_event(payout, "returned", version=version + 1, fee=fee, **returned))
+        return events
+
+    await rig.feed(rig.payouts, *told(1))
+    before = (await state_of(rig, payout), await rig.winnings("ann"))
+    await rig.feed(rig.payouts, *told(len(told(1)) + 1))
+    assert await rig.stuck() == []
+    assert (await state_of(rig, payout), await rig.winnings("ann")) == before
+    assert await rig.breaches() == []
+    other = paid_event(payout, player="ann", amount="500.00", version=2 * len(told(1)) + 1, rail="other")
+    await rig.feed(rig.payouts, other)
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+
+
+@pytest.mark.parametrize("changes", [{"return_ref": "other"}, {"amount": "499.00"}, {"asset": "EURC"}])
+async def test_a_return_that_is_told_again_in_other_words_is_parked(
+    rig: Rig, changes: dict[str, str]
+) -> None:
+    """It would be a second return of the same payment."""
+    payout = await requested(rig)
+    first = {"return_ref": "r", "asset": "USDC", "amount": "500.00", "fee": "0.00"}
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        payout_event(payout, "returned", version=2, **first),
+        payout_event(payout, "returned", version=3, **{**first, **changes}),
+    )
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    assert await rig.winnings("ann") == 50_000
+    assert await rig.breaches() == []
+
+
+async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
+    """What came back is credited; more than was paid is parked."""
+    payout = await requested(rig)
+    data = {"return_ref": "r-1", "asset": "USDC", "fee": "0.00"}
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        payout_event(payout, "returned", version=2, amount="500.01", **data),
+    )
+    assert await rig.stuck() == [("parked", "event_mismatch")]
+    await as_owner(rig, "DELETE FROM stuck_events")
+    await rig.feed(rig.payouts, payout_event(payout, "returned", version=2, amount="499.00", **data))
+    assert await state_of(rig, payout) == "returned"
+    assert await rig.winnings("ann") == 49_900
+    assert await rig.balance(Kind.TREASURY, "stellar-main") == 100
+    assert await rig.breaches() == []
+
+
+async def test_paid_and_returned_in_one_batch(rig: Rig) -> None:
+    """Both are applied, in their order."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        paid_event(payout, player="ann", amount="500.00", version=1),
+        payout_event(
+            payout, "returned", version=2, amount="500.00", return_ref="r", asset="USDC", fee="0.00"
+        ),
+    )
+    assert await rig.stuck() == []
+    assert await rig.winnings("ann") == 50_000
+    assert await rig.breaches() == []
+
+
+async def test_money_that_comes_back_pays_debts_first(rig: Rig) -> None:
+    """A give-back is a credit to winnings like any other: receivables are netted in the same transaction."""
+    payout = await requested(rig)
+    await rig.owe("ann", 20_000)
+    await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure_of(payout)))
+    assert await rig.winnings("ann") == 30_000
+    assert await rig.balance(Kind.RECEIVABLE, "ann") == 0
+    assert await rig.breaches() == []
+
+
+async def test_methods_keep_their_highest_version(rig: Rig) -> None:
+    """Older states that arrive late change nothing; a removed default is no default."""
+    method = uuid4()
+    await rig.feed(
+        rig.payouts,
+        method_event("ann", method_id=method, version=3, address="GNEW"),
+        method_event("ann", method_id=method, version=2, address="GOLD"),
+    )
+    [row] = await rig.rows("SELECT version, address FROM payout_methods")
+    assert row == {"version": 3, "address": "GNEW"}
+    await rig.feed(
+        rig.payouts, method_event("ann", method_id=method, version=4, state="removed", is_default=False)
+    )
+    async with rig.db.transaction() as tx:
+        assert await rig.ports_of(tx).methods.defaults(["ann"]) == {}
+
+
+async def test_the_default_moves_to_another_method(rig: Rig) -> None:
+    """Payouts tells of both methods; the one that is default now is used."""
+    old, new = uuid4(), uuid4()
+    await rig.feed(rig.payouts, method_event("ann", method_id=old, address="GOLD"))
+    await rig.feed(
+        rig.payouts,
+        method_event("ann", method_id=old, version=2, is_default=False, address="GOLD"),
+        method_event("ann", method_id=new, address="GNEW"),
+    )
+    async with rig.db.transaction() as tx:
+        assert (await rig.ports_of(tx).methods.defaults(["ann"]))["ann"].address == "GNEW"
+
+
+async def test_progress_events_only_count_versions(rig: Rig) -> None:
+    """What does not move money is passed over, and what follows it is applied."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        payout_event(payout, "approved", version=1, policy_version=1, approvers=[]),
+        paid_event(payout, player="ann", amount="500.00", version=2),
+    )
+    assert await rig.stuck() == []
+    assert await state_of(rig, payout) == "paid"
+
+
+async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
+    """What payouts holds because its intent ran out gets a new one: same terms, later expiry, no money moved."""
+    payout = await requested(rig)
+    [asked] = await rig.events("payout.requested")
+    rig.clock.advance(timedelta(days=8))
+    await rig.feed(rig.payouts, payout_event(payout, "held", reason="intent_expired"))
+    [renewal] = await rig.events("payout.intent_renewed")
+    data = PayoutIntentRenewedEvent.model_validate(renewal).data
+    TRUST.verify(
+        keyid=data.intent.key_id,
+        service="rewards",
+        use="intent",
+        message=data.intent.signing_bytes(),
+        signature=data.intent_signature,
+        at=datetime.fromtimestamp(data.intent.issued_at, UTC),
+    )
+    assert data.intent.expires_at > rig.clock.now().timestamp()
+    before, after = asked["data"]["intent"], renewal["data"]["intent"]
+    assert {name for name in before if before[name] != after[name]} == {"issued_at", "expires_at"}
+    assert (renewal["subject"], renewal["aggregateversion"]) == (str(payout), 2)
+    [row] = await rig.rows("SELECT intent, intent_signature FROM payouts WHERE id = :id", id=payout)
+    assert row["intent_signature"] == data.intent_signature
+    assert await state_of(rig, payout) == "requested"
+    assert await rig.balance(Kind.PAYOUT_PENDING, payout) == 50_000
+    await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00", version=2))
+    assert (await rig.stuck(), await rig.breaches()) == ([], [])
+
+
+async def test_what_waits_for_an_approver_or_has_ended_is_not_renewed(rig: Rig) -> None:
+    """Only expiry asks for a renewal, and only of a payout that still may be paid."""
+    payout = await requested(rig)
+    await rig.feed(
+        rig.payouts,
+        payout_event(payout, "held", reason="above_automatic_limit"),
+        closed_event(payout, "rejected", closure=closure_of(payout), version=2),
+        payout_event(payout, "held", reason="intent_expired", version=3),
+    )
+    assert await rig.events("payout.intent_renewed") == []
+    assert await rig.stuck() == []
