@@ -293,7 +293,7 @@ class _Rounds(_Port):
 
     async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
         wanted = set(ids)
-        return await self.lock(wanted), await _Disownments(self.store).disowned(wanted)
+        return await self.lock(wanted), await _Entries(self.store).disowned(wanted)
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
         return _waiting(self.store, campaign)[:limit]
