@@ -75,8 +75,8 @@ def test_services_are_cut_by_feature_then_by_layer(repository: Repository) -> No
 
 
 def test_tests_mirror_the_features(repository: Repository) -> None:
-    """Tests of a service that is cut by feature lie in a folder of their feature, as unit or integration tests. Integration
-    tests of the whole service lie beside these folders.
+    """Tests of a service that is cut by feature lie in a folder of their feature, as unit or integration tests. Tests of
+    the whole service lie beside these folders.
     """
     strange = [
         repository.short(path)
@@ -84,7 +84,7 @@ def test_tests_mirror_the_features(repository: Repository) -> None:
         for path in sorted((service.folder / "tests").rglob("test_*.py"))
         if service.features
         and path.parent.relative_to(service.folder / "tests").parts
-        not in {("integration",)}
+        not in {("unit",), ("integration",)}
         | {(feature, kind) for feature in service.features for kind in ("unit", "integration")}
     ]
     assert strange == []
