@@ -45,7 +45,8 @@ from prizewire_settlement.rounds.domain.model import (
 )
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
-from prizewire_settlement.rounds.ports import Changes
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import RoundChanges
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 EURC = Asset("EURC", 2, True)
@@ -220,10 +221,10 @@ class FakeWorld:
         ]
         return sorted(found, key=lambda one: (one.final_at or now, one.id))[:limit]
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: RoundChanges) -> None:
         self.calls.append("save")
-        assert changes.born.isdisjoint(self.held)
-        assert changes.rounds.keys() - changes.born <= self.held.keys()
+        assert changes.new.isdisjoint(self.held)
+        assert changes.rounds.keys() - changes.new <= self.held.keys()
         self.steps += changes.transitions
         for (round_, version, number), part in changes.parts.items():
             self.stored.setdefault(round_, {})[version, number] = part
@@ -233,7 +234,7 @@ class FakeWorld:
         self.refusals += changes.refusals
         for one in changes.disownments:
             self.disownments.setdefault(one.round_id, one)
-        for key in changes.born & self.disownments.keys():
+        for key in changes.new & self.disownments.keys():
             at, born = self.disownments[key].at, self.held[key]
             refused_at = born.refused_at if born.state is RoundState.VOIDED else at
             self.held[key] = replace(born, refused_at=refused_at, disowned_at=at)
@@ -261,6 +262,10 @@ class FakeWorld:
 
     async def replace(self, competition: Competition, *, by: str) -> None:
         self.add(competition, by=by)
+
+    def unit_of_work(self) -> UnitOfWork:
+        """A unit of work over this world."""
+        return UnitOfWork(rounds=self, campaigns=self, events=self)
 
     def round_of(self, match_id: str, source: str = SOURCE) -> Round:
         return self.held[round_id(source=source, match_id=match_id)]
@@ -335,8 +340,7 @@ async def apply(
     applied = await apply_reports(
         [reports[index] for index in places],
         competitions=admitted.competitions,
-        store=world,
-        events=world,
+        unit_of_work=world.unit_of_work(),
         now=now,
         lines_per_part=lines_per_part,
     )

@@ -22,10 +22,11 @@ from prizewire_settlement.lineage import lineage_over
 from prizewire_settlement.prizes.http import PreviewContext
 from prizewire_settlement.rounds.consumers.matches import CONSUMER, matches_spec
 from prizewire_settlement.rounds.consumers.rewards import rewards_spec
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.jobs import finality_job, incomplete_job, refused_job
 from prizewire_settlement.rounds.messages.settlements import Messages
-from prizewire_settlement.rounds.ports import EventSink, Queries, RoundStore
+from prizewire_settlement.rounds.ports import Queries
 from prizewire_settlement.rounds.storage.checks import ABOUT, CHECKS, results_whole
 from prizewire_settlement.rounds.storage.queries import PostgresQueries
 from prizewire_settlement.rounds.storage.rounds import Rounds, corrections_ready
@@ -51,11 +52,12 @@ async def build(runtime: Runtime) -> Built:
     assets = read_assets(settings.assets_file)
     rules = RuleReader(assets)
 
-    def rounds(tx: AsyncConnection) -> RoundStore:
-        return Rounds(tx, rules=rules, consumer=CONSUMER)
-
-    def events(tx: AsyncConnection) -> EventSink:
-        return Messages(tx, outbox=runtime.outbox)
+    def unit_of_work(tx: AsyncConnection) -> UnitOfWork:
+        return UnitOfWork(
+            rounds=Rounds(tx, rules=rules, consumer=CONSUMER),
+            campaigns=PostgresCampaigns(tx),
+            events=Messages(tx, outbox=runtime.outbox),
+        )
 
     def competitions(tx: AsyncConnection) -> CompetitionStore:
         return Competitions(tx, rules=rules)
@@ -81,8 +83,7 @@ async def build(runtime: Runtime) -> Built:
         return await results_whole(tx, until=runtime.clock.now() - after)
 
     spec = matches_spec(
-        store=rounds,
-        events=events,
+        unit_of_work=unit_of_work,
         ready=partial(corrections_ready, consumer=CONSUMER),
         clock=runtime.clock,
         lines_per_part=LINES_PER_PART_MAX,
@@ -112,9 +113,7 @@ async def build(runtime: Runtime) -> Built:
             audit=runtime.audit,
             processor=runtime.processor,
             spec=spec,
-            campaigns=campaigns,
-            rounds=rounds,
-            events=events,
+            unit_of_work=unit_of_work,
             queries=queries,
             lines_per_part=LINES_PER_PART_MAX,
         ),
@@ -135,13 +134,12 @@ async def build(runtime: Runtime) -> Built:
             Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)
             for name, run in checks.items()
         ],
-        specs=[spec, rewards_spec(store=rounds, campaigns=campaigns, clock=runtime.clock)],
+        specs=[spec, rewards_spec(unit_of_work=unit_of_work, clock=runtime.clock)],
         api_tokens=ApiTokens(prefix=PREFIX, read=source_of),
         jobs=[
             finality_job(
                 db=runtime.db,
-                store=rounds,
-                events=events,
+                unit_of_work=unit_of_work,
                 clock=runtime.clock,
                 interval_s=settings.finality_interval_s,
             ),

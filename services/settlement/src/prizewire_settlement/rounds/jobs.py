@@ -21,7 +21,8 @@ from prizewire_settlement.metrics import (
     ROUNDS_REFUSED,
 )
 from prizewire_settlement.rounds.handlers.finality import finalize_due
-from prizewire_settlement.rounds.ports import EventSink, Queries, RoundStore
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import Queries
 
 _NAMED_MAX: Final = 10
 """Rounds that one look names in the log; all of them are listed over HTTP."""
@@ -31,8 +32,7 @@ _log = get_logger(__name__)
 def finality_job(
     *,
     db: Database,
-    store: Callable[[AsyncConnection], RoundStore],
-    events: Callable[[AsyncConnection], EventSink],
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     clock: Clock,
     interval_s: float,
 ) -> Job:
@@ -41,7 +41,7 @@ def finality_job(
     async def run() -> bool:
         async def work(tx: AsyncConnection) -> int:
             return await finalize_due(
-                store=store(tx), events=events(tx), now=clock.now(), actor=source_of("settlement")
+                unit_of_work=unit_of_work(tx), now=clock.now(), actor=source_of("settlement")
             )
 
         finalized = await db.run(work, seeking=True)

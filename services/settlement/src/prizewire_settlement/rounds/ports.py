@@ -9,6 +9,7 @@ from uuid import UUID
 from prizewire_money import Asset
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
 from prizewire_settlement.prizes.domain import Line, PlayerResult
+from prizewire_settlement.rounds.domain.changes import RoundChange
 from prizewire_settlement.rounds.domain.events import RoundEvent
 from prizewire_settlement.rounds.domain.model import (
     Disownment,
@@ -20,38 +21,41 @@ from prizewire_settlement.rounds.domain.model import (
     Transition,
 )
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.domain.steps import Step
 
 
 @dataclass(slots=True)
-class Changes:
-    """What a batch does to rounds. ``born`` are the ids in ``rounds`` that had no row before; ``disownments`` may be of
-    rounds that nobody reported yet.
+class RoundChanges:
+    """What one transaction changes. ``new`` are the ids in ``rounds`` that had no row before. ``disownments`` may be of
+    rounds that nobody reported yet. ``events`` are to be published in their order.
     """
 
     rounds: dict[UUID, Round] = field(default_factory=dict)
-    born: set[UUID] = field(default_factory=set)
+    new: set[UUID] = field(default_factory=set)
     transitions: list[Transition] = field(default_factory=list)
     parts: dict[tuple[UUID, int, int], ResultPart] = field(default_factory=dict)
     settlements: list[Settlement] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     disownments: list[Disownment] = field(default_factory=list)
+    events: list[RoundEvent] = field(default_factory=list)
 
-    def take(self, step: Step) -> None:
+    def add(self, change: RoundChange, *, new: bool) -> None:
         """Add what follows from one report to what followed from those before it."""
-        if step.round is None:
+        if change.round is None:
             return
-        self.rounds[step.round.id] = step.round
-        self.transitions.extend(step.transitions)
-        if step.part is not None:
-            self.parts[step.round.id, step.part.result_version, step.part.part] = step.part
-        if step.settlement is not None:
-            self.settlements.append(step.settlement)
-        if step.entry is not None:
-            self.entries.append(step.entry)
-        if step.refusal is not None:
-            self.refusals.append(step.refusal)
+        self.rounds[change.round.id] = change.round
+        if new:
+            self.new.add(change.round.id)
+        self.transitions.extend(change.transitions)
+        if change.part is not None:
+            self.parts[change.round.id, change.part.result_version, change.part.part] = change.part
+        if change.settlement is not None:
+            self.settlements.append(change.settlement)
+        if change.entry is not None:
+            self.entries.append(change.entry)
+        if change.refusal is not None:
+            self.refusals.append(change.refusal)
+        self.events.extend(change.events)
 
 
 class RoundStore(Protocol):
@@ -92,7 +96,7 @@ class RoundStore(Protocol):
         open dispute holds finality. Nor is a refused round.
         """
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: RoundChanges) -> None:
         """Write everything. A round that another transaction began at the same time fails the transaction as a
         serialization failure: the whole batch is then decided again. A round that was disowned before it had a row is
         stored as a disowned one. Of each settlement the first refusal is kept, of each round the first disownment.

@@ -115,6 +115,10 @@ async def test_wrong_arithmetic_settles_nothing(world: FakeWorld) -> None:
     """It fails a settlement as well, before anything is stored or told."""
     with pytest.raises(AssertionError, match="net is not lines and unclaimed"):
         await apply_reports(
-            [completed()], competitions=world.kept, store=world, events=world, now=NOW, lines_per_part=1_000
+            [completed()],
+            competitions=world.kept,
+            unit_of_work=world.unit_of_work(),
+            now=NOW,
+            lines_per_part=1_000,
         )
     assert (world.held, world.settled, world.published) == ({}, [], [])

@@ -33,6 +33,7 @@ from prizewire_settlement.rounds.domain.commands import MatchReport
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.finality import finalize_due
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import RoundStore
 from prizewire_settlement.rounds.storage import writes
 from prizewire_settlement.rounds.storage.rounds import Rounds
@@ -151,10 +152,15 @@ async def test_changes_of_sources_are_found_by_version(stores: tuple[Store, Keep
 
 
 class Events:
-    """A sink that swallows."""
+    """Discards events."""
 
     async def publish(self, events: object) -> None:
         del events
+
+
+def unit_of_work(store: RoundStore) -> UnitOfWork:
+    """A unit of work over one store: its events are discarded, and nothing asks for campaigns."""
+    return UnitOfWork(rounds=store, campaigns=FakeWorld(), events=Events())
 
 
 async def take(store: RoundStore, *reports: MatchReport) -> Applied:
@@ -164,8 +170,7 @@ async def take(store: RoundStore, *reports: MatchReport) -> Applied:
     return await apply_reports(
         reports,
         competitions=admitted.competitions,
-        store=store,
-        events=Events(),
+        unit_of_work=unit_of_work(store),
         now=NOW,
         lines_per_part=1_000,
     )
@@ -231,7 +236,9 @@ async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, 
 
     async def finalize(limit: int) -> int:
         async with rounds() as found:
-            return await finalize_due(store=found, events=Events(), now=NOW + HOUR, actor="x", limit=limit)
+            return await finalize_due(
+                unit_of_work=unit_of_work(found), now=NOW + HOUR, actor="x", limit=limit
+            )
 
     async with rounds() as found:
         assert await found.due(now=NOW + HOUR - timedelta(microseconds=1), limit=9) == []

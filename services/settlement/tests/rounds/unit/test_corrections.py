@@ -38,7 +38,9 @@ def world() -> FakeWorld:
 
 
 async def finalize(world: FakeWorld, after: timedelta = HOUR) -> int:
-    return await finalize_due(store=world, events=world, now=NOW + after, actor="/prizewire/settlement")
+    return await finalize_due(
+        unit_of_work=world.unit_of_work(), now=NOW + after, actor="/prizewire/settlement"
+    )
 
 
 async def test_a_correction_re_ranks_and_says_all_lines(world: FakeWorld) -> None:

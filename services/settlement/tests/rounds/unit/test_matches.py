@@ -10,8 +10,8 @@ from prizewire_contracts.ids import match_correlation_id
 from prizewire_settlement.competitions.domain.model import RankBy, Source, TiePolicy
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult
+from prizewire_settlement.rounds.domain.acceptance import PARTS_MAX
 from prizewire_settlement.rounds.domain.events import RoundFinalized, RoundProgressed, RoundSettled
-from prizewire_settlement.rounds.domain.placing import PARTS_MAX
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.finality import finalize_due
 from services.settlement.tests.fakes import (
@@ -335,7 +335,9 @@ async def test_rounds_become_final_when_the_window_has_passed() -> None:
     world.disputed.add((SOURCE, "m2"))
 
     async def finalize(after: timedelta) -> int:
-        return await finalize_due(store=world, events=world, now=NOW + after, actor="/prizewire/settlement")
+        return await finalize_due(
+            unit_of_work=world.unit_of_work(), now=NOW + after, actor="/prizewire/settlement"
+        )
 
     assert await finalize(timedelta(minutes=59)) == 0
     assert await finalize(timedelta(hours=1)) == 1

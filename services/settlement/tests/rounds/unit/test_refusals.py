@@ -21,7 +21,11 @@ from prizewire_settlement.rounds.domain.events import (
 from prizewire_settlement.rounds.domain.model import Disownment, Refusal, Round
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.handlers.finality import finalize_due
-from prizewire_settlement.rounds.handlers.refusals import Taken, take_disownments, take_refusals
+from prizewire_settlement.rounds.handlers.refusals import (
+    RecordedRefusals,
+    record_disownments,
+    record_refusals,
+)
 from prizewire_settlement.rounds.handlers.resolution import Resolved, resettle_round, resolve_round
 from services.settlement.tests.fakes import (
     EURC,
@@ -55,7 +59,7 @@ def world() -> FakeWorld:
     return made
 
 
-async def refuse(world: FakeWorld, *, version: int = 1, match: str = "m1") -> Taken:
+async def refuse(world: FakeWorld, *, version: int = 1, match: str = "m1") -> RecordedRefusals:
     refusal = Refusal(
         round_id=world.round_of(match).id,
         version=version,
@@ -65,7 +69,7 @@ async def refuse(world: FakeWorld, *, version: int = 1, match: str = "m1") -> Ta
         event_id=f"refused-{version}",
         at=NOW,
     )
-    return await take_refusals([refusal], store=world)
+    return await record_refusals([refusal], unit_of_work=world.unit_of_work())
 
 
 def mend(world: FakeWorld, competition: str = "cup", **changes: object) -> None:
@@ -82,9 +86,7 @@ async def resettle(
         reason="the rule named a wrong campaign",
         actor="ada",
         request_id=uuid4(),
-        store=world,
-        campaigns=world,
-        events=world,
+        unit_of_work=world.unit_of_work(),
         now=NOW,
         lines_per_part=lines_per_part,
     )
@@ -97,8 +99,7 @@ async def resolve(world: FakeWorld, results: tuple[PlayerResult, ...] | None) ->
         reason="nobody can pay it",
         actor="ada",
         request_id=uuid4(),
-        store=world,
-        events=world,
+        unit_of_work=world.unit_of_work(),
         now=NOW,
         lines_per_part=1_000,
     )
@@ -150,7 +151,7 @@ async def test_what_follows_keeps_the_mended_rule(world: FakeWorld) -> None:
     assert isinstance(event, RoundCorrected)
     assert (event.settlement.version, event.settlement.rule.version) == (3, 2)
     assert paid(event.lines) == {"bob": 10_000, "ann": 6_000, "cyd": 4_000}
-    assert await finalize_due(store=world, events=world, now=NOW + 2 * HOUR, actor="job") == 1
+    assert await finalize_due(unit_of_work=world.unit_of_work(), now=NOW + 2 * HOUR, actor="job") == 1
 
 
 async def test_a_result_in_parts_is_read_again_whole(world: FakeWorld) -> None:
@@ -172,10 +173,10 @@ async def test_a_refused_round_does_not_become_final(world: FakeWorld) -> None:
     await apply(world, completed())
     await refuse(world)
     late = NOW + 2 * HOUR
-    assert await finalize_due(store=world, events=world, now=late, actor="job") == 0
+    assert await finalize_due(unit_of_work=world.unit_of_work(), now=late, actor="job") == 0
     mend(world)
     await resettle(world)
-    assert await finalize_due(store=world, events=world, now=late, actor="job") == 1
+    assert await finalize_due(unit_of_work=world.unit_of_work(), now=late, actor="job") == 1
     event = world.published[-1]
     assert isinstance(event, RoundFinalized)
     assert event.settlement_version == 2
@@ -273,7 +274,7 @@ async def test_a_correction_takes_the_mark_away(world: FakeWorld) -> None:
 async def test_a_refusal_of_nothing_that_is_known_does_not_fit(world: FakeWorld) -> None:
     """Neither an unknown round nor a settlement to come."""
     await apply(world, completed())
-    assert list((await refuse(world, version=2)).misfits) == [0]
+    assert list((await refuse(world, version=2)).mismatches) == [0]
     assert world.refusals == []
 
 
@@ -288,7 +289,7 @@ async def disown(world: FakeWorld, round_id: UUID, *, at: datetime = NOW) -> lis
     disownment = Disownment(
         round_id=round_id, id=uuid4(), reason="a version of it was forged", event_id="d", at=at
     )
-    return [found for found, _ in await take_disownments([disownment], store=world)]
+    return [found for found, _ in await record_disownments([disownment], unit_of_work=world.unit_of_work())]
 
 
 async def code_of(decision: Coroutine[Any, Any, Resolved]) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from prizewire_settlement.errors import Reason, ReportRefused, RoundMissing
 from prizewire_settlement.prizes.domain import PlayerResult
+from prizewire_settlement.rounds.domain.changes import RESOLVE
 from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundSettled, RoundVoided
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.domain.steps import RESOLVE
 from prizewire_settlement.rounds.handlers.resolution import Resolved, resolve_round
 from services.settlement.tests.fakes import (
     NOW,
@@ -50,8 +50,7 @@ async def resolve(
         reason="appeal upheld",
         actor="ada",
         request_id=REQUEST,
-        store=world,
-        events=world,
+        unit_of_work=world.unit_of_work(),
         now=NOW,
         lines_per_part=1_000,
     )

@@ -192,8 +192,7 @@ class RoundsMachine(RuleBasedStateMachine):
             reason="appeal",
             actor="ada",
             request_id=uuid5(NAMESPACE_URL, str(self.numbers)),
-            store=self.world,
-            events=self.world,
+            unit_of_work=self.world.unit_of_work(),
             now=self.now,
             lines_per_part=2,
         )
@@ -216,7 +215,7 @@ class RoundsMachine(RuleBasedStateMachine):
 
     @rule()
     def look_for_the_due(self) -> None:
-        self.run(finalize_due(store=self.world, events=self.world, now=self.now, actor="job"))
+        self.run(finalize_due(unit_of_work=self.world.unit_of_work(), now=self.now, actor="job"))
         for model in self.models.values():
             if (
                 model.state is RoundState.SETTLED

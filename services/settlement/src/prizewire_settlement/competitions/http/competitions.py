@@ -87,7 +87,7 @@ class CompetitionContext:
 
 @dataclass(frozen=True, slots=True)
 class _Writes:
-    """Changes to competitions: decided, stored and audited in one transaction."""
+    """RoundChanges to competitions: decided, stored and audited in one transaction."""
 
     context: CompetitionContext
 

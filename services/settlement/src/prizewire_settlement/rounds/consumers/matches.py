@@ -17,8 +17,8 @@ from prizewire_settlement.competitions.domain.model import Competition
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.metrics import LINES, REFUSED, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.rounds.handlers.matches import Applied, admit_reports, apply_reports
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.messages.matches import CORRECTED, claim_of, report_of
-from prizewire_settlement.rounds.ports import EventSink, RoundStore
 
 CONSUMER: Final = "settlement.matches"
 """The consumer's name, which is also its Kafka group."""
@@ -31,8 +31,7 @@ def _overtakes(head: str, event_type: str) -> bool:
 
 def matches_spec(
     *,
-    store: Callable[[AsyncConnection], RoundStore],
-    events: Callable[[AsyncConnection], EventSink],
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     ready: Callable[[AsyncConnection], Awaitable[Sequence[int]]],
     clock: Clock,
     lines_per_part: int,
@@ -43,7 +42,7 @@ def matches_spec(
     admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()
 
     async def admit(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        found = await admit_reports([claim_of(incoming) for incoming in batch], store=store(tx))
+        found = await admit_reports([claim_of(incoming) for incoming in batch], store=unit_of_work(tx).rounds)
         # the handler that follows in this transaction decides on what admission saw
         admitted[tx] = found.competitions
         return _refusals(tx, found.refused)
@@ -52,8 +51,7 @@ def matches_spec(
         applied = await apply_reports(
             [report_of(incoming) for incoming in batch],
             competitions=admitted[tx],
-            store=store(tx),
-            events=events(tx),
+            unit_of_work=unit_of_work(tx),
             now=clock.now(),
             lines_per_part=lines_per_part,
         )

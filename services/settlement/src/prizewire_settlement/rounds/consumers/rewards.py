@@ -18,11 +18,10 @@ from prizewire_contracts.events.rewards import CampaignChanged, RoundDisowned, R
 from prizewire_contracts.topics import REWARDS
 from prizewire_settlement.competitions.domain.model import Campaign, CampaignState
 from prizewire_settlement.competitions.handlers import keep_campaigns
-from prizewire_settlement.competitions.ports import Campaigns
 from prizewire_settlement.rounds.domain import model
 from prizewire_settlement.rounds.domain.model import Round
-from prizewire_settlement.rounds.handlers.refusals import take_disownments, take_refusals
-from prizewire_settlement.rounds.ports import RoundStore
+from prizewire_settlement.rounds.handlers.refusals import record_disownments, record_refusals
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 
 REWARDS_CONSUMER: Final = "settlement.rewards"
 """The consumer's name, which is also its Kafka group."""
@@ -39,8 +38,7 @@ _log = get_logger(__name__)
 
 def rewards_spec(
     *,
-    store: Callable[[AsyncConnection], RoundStore],
-    campaigns: Callable[[AsyncConnection], Campaigns],
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     clock: Clock,
 ) -> ConsumerSpec:
     """The consumer of rewards' events. Each tells the whole state of its subject, so the highest version wins; of all
@@ -51,7 +49,7 @@ def rewards_spec(
         mismatches = {index: said for index, item in enumerate(batch) if (said := _mismatch(item))}
         sound = [(index, item) for index, item in enumerate(batch) if index not in mismatches]
         known = [_campaign(item) for _, item in sound if isinstance(item.event.data, CampaignChanged)]
-        await keep_campaigns(known, store=campaigns(tx))
+        await keep_campaigns(known, store=unit_of_work(tx).campaigns)
         refused = [(index, item) for index, item in sound if isinstance(item.event.data, RoundRefused)]
         answer = {
             index: Refusal(RefusalCode.EVENT_MISMATCH, said, park=False) for index, said in mismatches.items()
@@ -61,11 +59,15 @@ def rewards_spec(
             _disownment(item, now=now) for _, item in sound if isinstance(item.event.data, RoundDisowned)
         ]
         if disowned:
-            after_commit(tx, partial(_tell, await take_disownments(disowned, store=store(tx))))
+            after_commit(
+                tx, partial(_tell, await record_disownments(disowned, unit_of_work=unit_of_work(tx)))
+            )
         if refused:
-            taken = await take_refusals([_refusal(item, now=now) for _, item in refused], store=store(tx))
+            taken = await record_refusals(
+                [_refusal(item, now=now) for _, item in refused], unit_of_work=unit_of_work(tx)
+            )
             after_commit(tx, partial(_warn, taken.refused))
-            for place, said in taken.misfits.items():
+            for place, said in taken.mismatches.items():
                 answer[refused[place][0]] = Refusal(RefusalCode.EVENT_MISMATCH, said, park=True)
         return answer
 

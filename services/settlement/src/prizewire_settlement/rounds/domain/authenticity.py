@@ -28,7 +28,9 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
     return competition
 
 
-def let_in_by(*, report: MatchReport, bound: Sequence[Source], changes: Sequence[SourceChange]) -> str | None:
+def admitted_by(
+    *, report: MatchReport, bound: Sequence[Source], changes: Sequence[SourceChange]
+) -> str | None:
     """Who let in a report that is admitted: the writer of the version since which its source and signature are good.
 
     ``bound`` are the sources of the rule that the round keeps, ``changes`` the later ones up to the rule in force, in

@@ -16,7 +16,7 @@ class ResultPart:
     """Part ``part`` of ``parts`` of a result. ``document`` is its canonical text, ``hash`` the SHA-256 of that,
     ``players`` their number. ``reason`` is a correction's, None in a first result. Without ``results`` it is the head
     of a part whose document was not asked for. ``reporter`` is the person who reported or decided it, or who let it in by
-    a later rule version (``authenticity.let_in_by``); None where a game server reported it over Kafka.
+    a later rule version (``authenticity.admitted_by``); None where a game server reported it over Kafka.
     """
 
     round_id: UUID

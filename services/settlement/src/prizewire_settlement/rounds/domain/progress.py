@@ -8,6 +8,7 @@ from uuid import UUID
 
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.errors import Reason, ReportRefused
+from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RESOLVE, RoundChange, cause_of, move
 from prizewire_settlement.rounds.domain.commands import Entered, Progress, Voided
 from prizewire_settlement.rounds.domain.events import (
     RoundEntered,
@@ -18,19 +19,18 @@ from prizewire_settlement.rounds.domain.events import (
 )
 from prizewire_settlement.rounds.domain.model import Cause, Entry, Round
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.domain.steps import NOTHING, RESOLVE, Step, cause_of, move
 
 _BEGUN: Final = frozenset({RoundState.CLOSED, RoundState.RESOLVED, RoundState.SETTLED, RoundState.FINALIZED})
 
 
-def report_progress(*, report: Progress, current: Round, rule: Rule, now: datetime) -> Step:
+def report_progress(*, report: Progress, current: Round, rule: Rule, now: datetime) -> RoundChange:
     """The match opened or closed. What a later report has implied already changes nothing.
 
     Raises:
         ReportRefused: ``illegal_transition`` after the round was voided.
     """
     if current.state in _BEGUN or (current.state is RoundState.OPEN and not report.closed):
-        return NOTHING
+        return NO_CHANGE
     goal = RoundState.CLOSED if report.closed else RoundState.OPEN
     moved, transitions = move(current, goal, cause=cause_of(report), now=now)
     moved = replace(moved, version=moved.version + 1)
@@ -42,7 +42,7 @@ def report_progress(*, report: Progress, current: Round, rule: Rule, now: dateti
         at=report.at,
         entry_fee=rule.entry_fee,
     )
-    return Step(round=moved, transitions=transitions, events=(event,))
+    return RoundChange(round=moved, transitions=transitions, events=(event,))
 
 
 def report_entered(
@@ -53,7 +53,7 @@ def report_entered(
     entry_id: UUID,
     entered: Collection[str],
     now: datetime,
-) -> Step:
+) -> RoundChange:
     """A player enters. It implies that the match is open, and says so, since others must know an open round to let
     players enter; the same player again changes nothing.
 
@@ -62,7 +62,7 @@ def report_entered(
             no more players.
     """
     if report.player in entered:
-        return NOTHING
+        return NO_CHANGE
     if rule.entry_fee is None:
         detail = f"rule {rule.version} of {rule.competition} asks for no entry fee"
         raise ReportRefused(Reason.ENTRY_NOT_OFFERED, detail)
@@ -91,15 +91,15 @@ def report_entered(
     events.append(
         RoundEntered(round=moved, version=version, caused_by=report.event_id, entry=entry, at=report.at)
     )
-    return Step(round=moved, transitions=transitions, entry=entry, events=tuple(events))
+    return RoundChange(round=moved, transitions=transitions, entry=entry, events=tuple(events))
 
 
-def report_voided(*, report: Voided, current: Round, now: datetime) -> Step:
+def report_voided(*, report: Voided, current: Round, now: datetime) -> RoundChange:
     """The match does not count. See ``void``."""
     return void(current=current, cause=cause_of(report), now=now)
 
 
-def void(*, current: Round, cause: Cause, now: datetime) -> Step:
+def void(*, current: Round, cause: Cause, now: datetime) -> RoundChange:
     """The round does not count; what waits of its results counts no more. Once it is void, nothing changes.
 
     A final round is voided by an admin alone, and only while rewards refuses its settlement: nothing of it was booked.
@@ -108,7 +108,7 @@ def void(*, current: Round, cause: Cause, now: datetime) -> Step:
         ReportRefused: ``illegal_transition`` once it is final.
     """
     if current.state is RoundState.VOIDED:
-        return NOTHING
+        return NO_CHANGE
     if current.state is RoundState.FINALIZED and (current.refused_at is None or cause.kind != RESOLVE):
         raise ReportRefused(Reason.ILLEGAL_TRANSITION, f"match {current.match_id} is final")
     moved, transitions = move(current, RoundState.VOIDED, cause=cause, now=now)
@@ -116,14 +116,14 @@ def void(*, current: Round, cause: Cause, now: datetime) -> Step:
     event = RoundVoided(
         round=moved, version=moved.version, caused_by=cause.id, reason=cause.reason or cause.kind
     )
-    return Step(round=moved, transitions=transitions, events=(event,))
+    return RoundChange(round=moved, transitions=transitions, events=(event,))
 
 
-def finalize(*, current: Round, cause: Cause, now: datetime) -> Step:
+def finalize(*, current: Round, cause: Cause, now: datetime) -> RoundChange:
     """The dispute window of a settled round has passed."""
     moved, transitions = move(current, RoundState.FINALIZED, cause=cause, now=now)
     moved = replace(moved, version=moved.version + 1)
     event = RoundFinalized(
         round=moved, version=moved.version, caused_by=cause.id, settlement_version=moved.settlement_version
     )
-    return Step(round=moved, transitions=transitions, events=(event,))
+    return RoundChange(round=moved, transitions=transitions, events=(event,))

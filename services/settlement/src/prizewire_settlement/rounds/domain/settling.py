@@ -6,33 +6,33 @@ from datetime import datetime
 
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes, assert_settlement, settle_result
+from prizewire_settlement.rounds.domain.acceptance import AcceptedPart
+from prizewire_settlement.rounds.domain.changes import NO_CHANGE, RoundChange, move, transitions_along
 from prizewire_settlement.rounds.domain.events import RoundCorrected, RoundSettled
 from prizewire_settlement.rounds.domain.model import Cause, ResultPart, Round, Settlement
-from prizewire_settlement.rounds.domain.placing import Placed
 from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState, path
-from prizewire_settlement.rounds.domain.steps import NOTHING, Step, move, steps
 
 
-def wait(*, placed: Placed, current: Round, cause: Cause, now: datetime) -> Step:
+def wait(*, accepted: AcceptedPart, current: Round, cause: Cause, now: datetime) -> RoundChange:
     """A part is here, others are missing. A first result closes the round, a correction leaves it settled."""
-    moved, taken = current, NOTHING.transitions
+    moved, taken = current, NO_CHANGE.transitions
     if current.state not in HAS_RESULT:
         moved, taken = move(current, RoundState.CLOSED, cause=cause, now=now)
     moved = replace(moved, waiting_since=current.waiting_since or now, updated_at=now)
-    return Step(round=moved, transitions=taken, part=placed.part)
+    return RoundChange(round=moved, transitions=taken, part=accepted.part)
 
 
 def settle(
     *,
-    placed: Placed,
+    accepted: AcceptedPart,
     results: Sequence[PlayerResult],
     current: Round,
     rule: Rule,
     cause: Cause,
     now: datetime,
     lines_per_part: int,
-) -> Step:
-    """A whole first result, which the part that was ``placed`` made whole, settles the round.
+) -> RoundChange:
+    """A whole first result, which the part that was ``accepted`` made whole, settles the round.
 
     Raises:
         ReportRefused: ``illegal_transition``, or what ``prizes.settle_result`` refuses.
@@ -41,10 +41,10 @@ def settle(
     goal = RoundState.FINALIZED if final else RoundState.SETTLED
     edges = path(before=current.state, after=goal)
     return _settled(
-        part=placed.part,
-        reporters=placed.reporters,
-        result_version=placed.part.result_version,
-        waiting_since=_still_waiting(placed, current),
+        part=accepted.part,
+        reporters=accepted.reporters,
+        result_version=accepted.part.result_version,
+        waiting_since=_still_waiting(accepted, current),
         prizes=_prizes(rule, results),
         edges=edges,
         final_at=now + rule.dispute_window,
@@ -59,7 +59,7 @@ def settle(
 
 def correct(
     *,
-    placed: Placed,
+    accepted: AcceptedPart,
     results: Sequence[PlayerResult],
     before: Sequence[Line],
     current: Round,
@@ -67,8 +67,8 @@ def correct(
     cause: Cause,
     now: datetime,
     lines_per_part: int,
-) -> Step:
-    """A whole result, which the part that was ``placed`` made whole, supersedes the one that stands: ranked anew under the round's rule.
+) -> RoundChange:
+    """A whole result, which the part that was ``accepted`` made whole, supersedes the one that stands: ranked anew under the round's rule.
 
     Where every line of the settlement ``before`` stays as it is, the result is the one that stands from now on, and
     nothing else happens. A final round stays final, and ``final_at`` what it was.
@@ -81,16 +81,16 @@ def correct(
     if prizes.lines == tuple(before):
         moved = replace(
             current,
-            result_version=placed.part.result_version,
-            waiting_since=_still_waiting(placed, current),
+            result_version=accepted.part.result_version,
+            waiting_since=_still_waiting(accepted, current),
             updated_at=now,
         )
-        return Step(round=moved, part=placed.part)
+        return RoundChange(round=moved, part=accepted.part)
     return _settled(
-        part=placed.part,
-        reporters=placed.reporters,
-        result_version=placed.part.result_version,
-        waiting_since=_still_waiting(placed, current),
+        part=accepted.part,
+        reporters=accepted.reporters,
+        result_version=accepted.part.result_version,
+        waiting_since=_still_waiting(accepted, current),
         prizes=prizes,
         edges=_again(current),
         final_at=current.final_at,
@@ -112,7 +112,7 @@ def resettle(
     cause: Cause,
     now: datetime,
     lines_per_part: int,
-) -> Step:
+) -> RoundChange:
     """The result that stands settles a refused round anew, under another ``rule`` of its competition, which the round keeps
     from now on. A final round stays final, and ``final_at`` what it was. ``reporters`` are the persons who reported the
     result; who decides this is one more.
@@ -170,7 +170,7 @@ def _settled(
     now: datetime,
     lines_per_part: int,
     anew: bool = False,
-) -> Step:
+) -> RoundChange:
     parts = max(1, -(-len(prizes.lines) // lines_per_part))
     settlement = Settlement(
         round_id=current.id,
@@ -200,9 +200,9 @@ def _settled(
         refused_at=None,
         updated_at=now,
     )
-    return Step(
+    return RoundChange(
         round=moved,
-        transitions=steps(current, *edges, cause=cause, now=now),
+        transitions=transitions_along(current, *edges, cause=cause, now=now),
         part=part,
         settlement=settlement,
         events=tuple(
@@ -217,8 +217,8 @@ def _settled(
     )
 
 
-def _still_waiting(placed: Placed, current: Round) -> datetime | None:
-    return current.waiting_since if placed.newer else None
+def _still_waiting(accepted: AcceptedPart, current: Round) -> datetime | None:
+    return current.waiting_since if accepted.newer else None
 
 
 def _event(moved: Round, settlement: Settlement, index: int, lines: tuple[Line, ...]) -> RoundSettled:

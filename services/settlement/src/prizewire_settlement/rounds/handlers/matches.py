@@ -9,7 +9,15 @@ from prizewire_contracts.ids import entry_id, match_correlation_id, round_id
 from prizewire_settlement.competitions.domain.model import Competition, Rule, SourceChange
 from prizewire_settlement.errors import ReportRefused
 from prizewire_settlement.prizes.domain import Line, PlayerResult
-from prizewire_settlement.rounds.domain.authenticity import authenticate, let_in_by
+from prizewire_settlement.rounds.domain.acceptance import accept_completed, accept_corrected
+from prizewire_settlement.rounds.domain.authenticity import admitted_by, authenticate
+from prizewire_settlement.rounds.domain.changes import (
+    NO_CHANGE,
+    RoundChange,
+    cause_of,
+    check_binding,
+    new_round,
+)
 from prizewire_settlement.rounds.domain.commands import (
     Completed,
     Corrected,
@@ -18,13 +26,12 @@ from prizewire_settlement.rounds.domain.commands import (
     Progress,
     Voided,
 )
-from prizewire_settlement.rounds.domain.events import RoundEvent, RoundVoided
+from prizewire_settlement.rounds.domain.events import RoundVoided
 from prizewire_settlement.rounds.domain.model import ResultPart, Round
-from prizewire_settlement.rounds.domain.placing import place_completed, place_corrected
 from prizewire_settlement.rounds.domain.progress import report_entered, report_progress, report_voided
 from prizewire_settlement.rounds.domain.settling import correct, settle, wait
-from prizewire_settlement.rounds.domain.steps import NOTHING, Step, begin, cause_of, check_binding
-from prizewire_settlement.rounds.ports import Changes, EventSink, RoundStore
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import RoundStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,7 @@ async def apply_reports(
     reports: Sequence[MatchReport],
     *,
     competitions: Mapping[str, Competition],
-    store: RoundStore,
-    events: EventSink,
+    unit_of_work: UnitOfWork,
     now: datetime,
     lines_per_part: int,
 ) -> Applied:
@@ -89,8 +95,9 @@ async def apply_reports(
     Nothing of a refused report stays. ``competitions`` are those that admission found; ``lines_per_part`` bounds the
     lines of one ``round.settled``.
     """
-    outcome = Applied({})
-    believed = [
+    applied = Applied({})
+    store = unit_of_work.rounds
+    admitted = [
         (
             index,
             round_id(source=report.source, match_id=report.match_id),
@@ -99,46 +106,45 @@ async def apply_reports(
         )
         for index, report in enumerate(reports)
     ]
-    loaded = await _load(store, believed, now=now, lines_per_part=lines_per_part)
-    changes = Changes()
-    published: list[RoundEvent] = []
-    for index, subject, report, competition in believed:
+    loaded = await _load(store, admitted, now=now, lines_per_part=lines_per_part)
+    for index, subject, report, competition in admitted:
         try:
-            step = await _decide(report, subject, competition, loaded, store)
+            change = await _decide(report, subject, competition, loaded, store)
         except ReportRefused as refused:
-            outcome.refused[index] = refused
-        else:
-            _take(step, changes, loaded, published, outcome)
-    if changes.rounds:
-        await store.save(changes)
-        await events.publish(published)
-    return outcome
+            applied.refused[index] = refused
+            continue
+        if change.round is not None:
+            unit_of_work.add(change, new=subject not in loaded.rounds)
+            _follow(change, change.round, loaded)
+            _count(change, applied)
+    await unit_of_work.save()
+    return applied
 
 
 async def _load(
     store: RoundStore,
-    believed: Sequence[tuple[int, UUID, MatchReport, Competition]],
+    admitted: Sequence[tuple[int, UUID, MatchReport, Competition]],
     *,
     now: datetime,
     lines_per_part: int,
 ) -> _Loaded:
-    rules = {(c.id, c.rule.version): c.rule for _, _, _, c in believed}
-    rounds = await store.rounds({subject for _, subject, _, _ in believed})
+    rules = {(c.id, c.rule.version): c.rule for _, _, _, c in admitted}
+    rounds = await store.rounds({subject for _, subject, _, _ in admitted})
     older = {(found.competition, found.rule_version) for found in rounds.values()} - rules.keys()
     if older:
         rules.update(await store.rules(older))
     completed = {
-        subject for _, subject, report, _ in believed if subject in rounds and isinstance(report, Completed)
+        subject for _, subject, report, _ in admitted if subject in rounds and isinstance(report, Completed)
     }
     parts = await store.parts(completed) if completed else {}
     entering = {
         (subject, report.player)
-        for _, subject, report, _ in believed
+        for _, subject, report, _ in admitted
         if isinstance(report, Entered) and subject in rounds
     }
     entered = await store.entered(entering) if entering else {}
     begun: dict[str, tuple[int, int]] = {}
-    for _, subject, _, competition in believed:
+    for _, subject, _, competition in admitted:
         if subject in completed and rounds[subject].competition == competition.id:
             first, _ = begun.get(competition.id, (competition.rule.version, 0))
             begun[competition.id] = (min(first, rounds[subject].rule_version), competition.rule.version)
@@ -149,13 +155,13 @@ async def _load(
 
 async def _decide(
     report: MatchReport, subject: UUID, competition: Competition, loaded: _Loaded, store: RoundStore
-) -> Step:
+) -> RoundChange:
     current = loaded.rounds.get(subject)
     if current is None:
         bound = report.correlation_id or str(
             match_correlation_id(source=report.source, match_id=report.match_id)
         )
-        current = begin(
+        current = new_round(
             report=report, round_id=subject, correlation_id=bound, rule=competition.rule, now=loaded.now
         )
     else:
@@ -178,23 +184,25 @@ async def _decide(
     return report_voided(report=report, current=current, now=loaded.now)
 
 
-async def _decide_result(report: Completed, current: Round, loaded: _Loaded, store: RoundStore) -> Step:
-    report, rule = _answered(report, current, loaded)
+async def _decide_result(
+    report: Completed, current: Round, loaded: _Loaded, store: RoundStore
+) -> RoundChange:
+    report, rule = _with_reporter(report, current, loaded)
     known = loaded.parts.get(current.id, {})
     now = loaded.now
     if isinstance(report, Corrected):
-        placed = place_corrected(report=report, current=current, rule=rule, known=known, now=now)
+        accepted = accept_corrected(report=report, current=current, rule=rule, known=known, now=now)
     else:
-        placed = place_completed(report=report, current=current, rule=rule, known=known, now=now)
-    if placed is None:
-        return NOTHING
+        accepted = accept_completed(report=report, current=current, rule=rule, known=known, now=now)
+    if accepted is None:
+        return NO_CHANGE
     cause = cause_of(report)
-    if not placed.whole:
-        return wait(placed=placed, current=current, cause=cause, now=now)
-    results = await _whole(placed.part, known, store)
+    if not accepted.whole:
+        return wait(accepted=accepted, current=current, cause=cause, now=now)
+    results = await _whole_result(accepted.part, known, store)
     if not isinstance(report, Corrected):
         return settle(
-            placed=placed,
+            accepted=accepted,
             results=results,
             current=current,
             rule=rule,
@@ -206,7 +214,7 @@ async def _decide_result(report: Completed, current: Round, loaded: _Loaded, sto
     if before is None:
         before = await store.lines(current.id, current.settlement_version)
     return correct(
-        placed=placed,
+        accepted=accepted,
         results=results,
         before=before,
         current=current,
@@ -217,7 +225,7 @@ async def _decide_result(report: Completed, current: Round, loaded: _Loaded, sto
     )
 
 
-def _answered(report: Completed, current: Round, loaded: _Loaded) -> tuple[Completed, Rule]:
+def _with_reporter(report: Completed, current: Round, loaded: _Loaded) -> tuple[Completed, Rule]:
     """The result with who answers for it, and the round's rule with everybody who wrote what let results in since: sources
     and keys are those in force, whatever rule the round keeps.
     """
@@ -226,13 +234,13 @@ def _answered(report: Completed, current: Round, loaded: _Loaded) -> tuple[Compl
     if not changes:
         return report, rule
     if report.reporter is None:
-        writer = let_in_by(report=report, bound=rule.sources, changes=changes)
+        writer = admitted_by(report=report, bound=rule.sources, changes=changes)
         report = replace(report, reporter=writer)
     writers = {*rule.writers, *(change.by for change in changes)}
     return report, replace(rule, writers=tuple(sorted(writers)))
 
 
-async def _whole(
+async def _whole_result(
     part: ResultPart, known: Mapping[tuple[int, int], ResultPart], store: RoundStore
 ) -> Sequence[PlayerResult]:
     """All results of a result whose last missing part is ``part``. Stored documents are read only now."""
@@ -250,24 +258,20 @@ async def _whole(
     return [result for number in sorted(here) for result in here[number]]
 
 
-def _take(
-    step: Step, changes: Changes, loaded: _Loaded, published: list[RoundEvent], outcome: Applied
-) -> None:
-    if step.round is None:
-        return
-    moved = step.round
-    if moved.id not in loaded.rounds:
-        changes.born.add(moved.id)
+def _follow(change: RoundChange, moved: Round, loaded: _Loaded) -> None:
+    """Move the loaded state forward, for the reports that follow in the batch."""
     loaded.rounds[moved.id] = moved
-    if step.part is not None:
-        loaded.parts.setdefault(moved.id, {})[step.part.result_version, step.part.part] = step.part
-    if step.entry is not None:
-        loaded.entered.setdefault(moved.id, set()).add(step.entry.player)
-    if step.settlement is not None:
-        loaded.lines[moved.id] = step.settlement.lines
-        outcome.rounds_settled += step.settlement.version == 1
-        outcome.rounds_corrected += step.settlement.version > 1
-        outcome.lines += len(step.settlement.lines)
-    outcome.rounds_voided += isinstance(step.events[-1], RoundVoided) if step.events else False
-    changes.take(step)
-    published.extend(step.events)
+    if change.part is not None:
+        loaded.parts.setdefault(moved.id, {})[change.part.result_version, change.part.part] = change.part
+    if change.entry is not None:
+        loaded.entered.setdefault(moved.id, set()).add(change.entry.player)
+    if change.settlement is not None:
+        loaded.lines[moved.id] = change.settlement.lines
+
+
+def _count(change: RoundChange, applied: Applied) -> None:
+    if change.settlement is not None:
+        applied.rounds_settled += change.settlement.version == 1
+        applied.rounds_corrected += change.settlement.version > 1
+        applied.lines += len(change.settlement.lines)
+    applied.rounds_voided += isinstance(change.events[-1], RoundVoided) if change.events else False

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.competitions.domain.rules import check_campaign
-from prizewire_settlement.competitions.ports import Campaigns
 from prizewire_settlement.errors import DecisionRefused, RoundMissing
 from prizewire_settlement.prizes.domain import PlayerResult
+from prizewire_settlement.rounds.domain.acceptance import accept_resolved
+from prizewire_settlement.rounds.domain.changes import RESOLVE, RoundChange
 from prizewire_settlement.rounds.domain.model import Cause, Round
-from prizewire_settlement.rounds.domain.placing import place_resolved
 from prizewire_settlement.rounds.domain.progress import void
 from prizewire_settlement.rounds.domain.settling import correct, resettle, settle
 from prizewire_settlement.rounds.domain.states import RoundState
-from prizewire_settlement.rounds.domain.steps import RESOLVE, Step
-from prizewire_settlement.rounds.ports import Changes, EventSink, RoundStore
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import RoundStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ async def resolve_round(
     reason: str,
     actor: str,
     request_id: UUID,
-    store: RoundStore,
-    events: EventSink,
+    unit_of_work: UnitOfWork,
     now: datetime,
     lines_per_part: int,
 ) -> Resolved:
@@ -50,24 +49,23 @@ async def resolve_round(
         ReportRefused: ``illegal_transition`` for a voided round, or to void a final one that rewards does not refuse;
             or what the rule cannot rank or pay.
     """
+    store = unit_of_work.rounds
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(str(round_id))
     cause = Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason)
     if results is None:
-        step = void(current=current, cause=cause, now=now)
+        change = void(current=current, cause=cause, now=now)
     else:
         _check_not_disowned(current)
-        step = await _let_stand(
+        change = await _let_stand(
             tuple(results), current, cause, store=store, now=now, lines_per_part=lines_per_part
         )
-    if step.round is None:
+    if change.round is None:
         return Resolved(current, current, changed=False)
-    changes = Changes()
-    changes.take(step)
-    await store.save(changes)
-    await events.publish(step.events)
-    return Resolved(current, step.round, changed=bool(step.transitions))
+    unit_of_work.add(change)
+    await unit_of_work.save()
+    return Resolved(current, change.round, changed=bool(change.transitions))
 
 
 async def resettle_round(
@@ -76,9 +74,7 @@ async def resettle_round(
     reason: str,
     actor: str,
     request_id: UUID,
-    store: RoundStore,
-    campaigns: Campaigns,
-    events: EventSink,
+    unit_of_work: UnitOfWork,
     now: datetime,
     lines_per_part: int,
 ) -> Resolved:
@@ -91,6 +87,7 @@ async def resettle_round(
         RuleInvalid: rewards could never book the prizes of the rule in force either.
         ReportRefused: what the rule in force cannot rank or pay.
     """
+    store = unit_of_work.rounds
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
         raise RoundMissing(str(round_id))
@@ -100,10 +97,10 @@ async def resettle_round(
     rule = (await store.competitions([current.competition]))[current.competition].rule
     key = (current.competition, current.rule_version)
     _check_mended(rule, was=(await store.rules([key]))[key])
-    check_campaign(rule, await campaigns.campaign(rule.campaign))
+    check_campaign(rule, await unit_of_work.campaigns.campaign(rule.campaign))
     parts = await store.results(round_id, current.result_version)
     heads = (await store.parts([round_id])).get(round_id, {})
-    step = resettle(
+    change = resettle(
         results=[result for number in sorted(parts) for result in parts[number]],
         reporters={
             head.reporter
@@ -116,12 +113,10 @@ async def resettle_round(
         now=now,
         lines_per_part=lines_per_part,
     )
-    assert step.round is not None, "a round that is settled anew moves"
-    changes = Changes()
-    changes.take(step)
-    await store.save(changes)
-    await events.publish(step.events)
-    return Resolved(current, step.round, changed=True)
+    assert change.round is not None, "a round that is settled anew moves"
+    unit_of_work.add(change)
+    await unit_of_work.save()
+    return Resolved(current, change.round, changed=True)
 
 
 def _check_not_disowned(current: Round) -> None:
@@ -157,13 +152,13 @@ async def _let_stand(
     store: RoundStore,
     now: datetime,
     lines_per_part: int,
-) -> Step:
+) -> RoundChange:
     key = (current.competition, current.rule_version)
     rule = (await store.rules([key]))[key]
-    placed = place_resolved(results=results, current=current, cause=cause, now=now)
+    accepted = accept_resolved(results=results, current=current, cause=cause, now=now)
     if current.settlement_version == 0:
         return settle(
-            placed=placed,
+            accepted=accepted,
             results=results,
             current=current,
             rule=rule,
@@ -172,7 +167,7 @@ async def _let_stand(
             lines_per_part=lines_per_part,
         )
     return correct(
-        placed=placed,
+        accepted=accepted,
         results=results,
         before=await store.lines(current.id, current.settlement_version),
         current=current,

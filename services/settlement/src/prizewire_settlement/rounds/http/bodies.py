@@ -17,7 +17,7 @@ from prizewire_contracts.events.matches import (
 )
 from prizewire_contracts.text import Ascii, EventLine, Name, Reason
 from prizewire_settlement.prizes.http import RESULTS_MAX
-from prizewire_settlement.rounds.domain.placing import PARTS_MAX
+from prizewire_settlement.rounds.domain.acceptance import PARTS_MAX
 
 PART_BYTES_MAX = 5_000_000
 """What a report over HTTP may have: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB

@@ -9,8 +9,8 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
 from prizewire_chassis.inbox import BatchProcessor, ConsumerSpec
-from prizewire_settlement.competitions.ports import Campaigns
-from prizewire_settlement.rounds.ports import EventSink, Queries, RoundStore
+from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
+from prizewire_settlement.rounds.ports import Queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +22,6 @@ class RoundContext:
     audit: Audit
     processor: BatchProcessor
     spec: ConsumerSpec
-    campaigns: Callable[[AsyncConnection], Campaigns]
-    rounds: Callable[[AsyncConnection], RoundStore]
-    events: Callable[[AsyncConnection], EventSink]
+    unit_of_work: Callable[[AsyncConnection], UnitOfWork]
     queries: Callable[[AsyncConnection], Queries]
     lines_per_part: int

@@ -40,8 +40,7 @@ async def run_resolve(
             reason=body.reason,
             actor=caller.subject,
             request_id=request_id,
-            store=context.rounds(tx),
-            events=context.events(tx),
+            unit_of_work=context.unit_of_work(tx),
             now=context.clock.now(),
             lines_per_part=context.lines_per_part,
         )
@@ -67,9 +66,7 @@ async def run_resettle(
             reason=body.reason,
             actor=caller.subject,
             request_id=request_id,
-            store=context.rounds(tx),
-            campaigns=context.campaigns(tx),
-            events=context.events(tx),
+            unit_of_work=context.unit_of_work(tx),
             now=context.clock.now(),
             lines_per_part=context.lines_per_part,
         )

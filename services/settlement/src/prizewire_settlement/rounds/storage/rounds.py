@@ -14,7 +14,7 @@ from prizewire_settlement.errors import Reason
 from prizewire_settlement.prizes.domain import Line, PlayerResult
 from prizewire_settlement.rounds.domain.documents import results_of
 from prizewire_settlement.rounds.domain.model import Disownment, Refusal, ResultPart, Round, Settlement
-from prizewire_settlement.rounds.ports import Changes
+from prizewire_settlement.rounds.ports import RoundChanges
 from prizewire_settlement.rounds.storage.rows import PART_COLUMNS, ROUND_COLUMNS, line_of, part_of, round_of
 from prizewire_settlement.rounds.storage.writes import (
     DISOWNMENT,
@@ -115,20 +115,20 @@ class Rounds:
         rows = await self._tx.execute(_DUE, {"now": now, "limit": limit, "consumer": self._consumer})
         return [round_of(row) for row in rows]
 
-    async def save(self, changes: Changes) -> None:
+    async def save(self, changes: RoundChanges) -> None:
         """See the port."""
         if changes.disownments:
             await self._save_disownments(changes.disownments)
         await self._save_transitions(changes)
         if changes.parts:
             await self._save_parts(list(changes.parts.values()))
-            if any(key not in changes.born for key, _, _ in changes.parts):
+            if any(key not in changes.new for key, _, _ in changes.parts):
                 # A part that came before is replaced: that is forbidden once its round names it as the one that stands.
                 await send_now(self._tx)
-        born = [found for found in changes.rounds.values() if found.id in changes.born]
-        moved = [found for found in changes.rounds.values() if found.id not in changes.born]
-        if born:
-            await later(self._tx, ROUNDS_INSERT, columns(born, ROUND))
+        new = [found for found in changes.rounds.values() if found.id in changes.new]
+        moved = [found for found in changes.rounds.values() if found.id not in changes.new]
+        if new:
+            await later(self._tx, ROUNDS_INSERT, columns(new, ROUND))
         if moved:
             await later(self._tx, ROUNDS_UPDATE, columns(moved, ROUND))
         if changes.settlements:
@@ -145,7 +145,7 @@ class Rounds:
     async def _save_refusals(self, refusals: list[Refusal]) -> None:
         await later(self._tx, REFUSALS, columns(refusals, REFUSAL))
 
-    async def _save_transitions(self, changes: Changes) -> None:
+    async def _save_transitions(self, changes: RoundChanges) -> None:
         steps = changes.transitions
         if not steps:
             return

@@ -8,11 +8,11 @@ from typing import Final
 from prizewire_settlement.competitions.domain.model import Rule
 from prizewire_settlement.errors import Reason, ReportRefused
 from prizewire_settlement.prizes.domain import PlayerResult, check_results
+from prizewire_settlement.rounds.domain.changes import KnownParts
 from prizewire_settlement.rounds.domain.commands import Completed, Corrected
 from prizewire_settlement.rounds.domain.documents import document_of, hash_of
 from prizewire_settlement.rounds.domain.model import Cause, ResultPart, Round
 from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState
-from prizewire_settlement.rounds.domain.steps import KnownParts
 
 PARTS_MAX: Final = 100
 """Parts of one result: with 2,000 results each, enough for twice the paid places that a rule may have."""
@@ -20,7 +20,7 @@ _BEFORE_RESULT: Final = frozenset({RoundState.NEW, RoundState.OPEN, RoundState.C
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class AcceptedPart:
     """A part that counts; ``whole`` once all the others of its result are here. ``newer`` says that parts of a newer
     correction wait already; ``reporters`` are the persons behind the parts that are here.
     """
@@ -31,9 +31,9 @@ class Placed:
     reporters: tuple[str, ...] = ()
 
 
-def place_completed(
+def accept_completed(
     *, report: Completed, current: Round, rule: Rule, known: KnownParts, now: datetime
-) -> Placed | None:
+) -> AcceptedPart | None:
     """A result came, whole or in part; None for one that stands already. A part sent again replaces the one before.
 
     Raises:
@@ -47,12 +47,12 @@ def place_completed(
             return None
         detail = f"match {report.match_id} is settled by another result; only a correction can change that"
         raise ReportRefused(Reason.RESULT_CONFLICT, detail)
-    return _placed(part, rule=rule, known=known)
+    return _accepted(part, rule=rule, known=known)
 
 
-def place_corrected(
+def accept_corrected(
     *, report: Corrected, current: Round, rule: Rule, known: KnownParts, now: datetime
-) -> Placed | None:
+) -> AcceptedPart | None:
     """A correction came, whole or in part; None for one that was taken in already.
 
     Inside the dispute window, which a correction holds open once it waits or its first part is here.
@@ -80,12 +80,12 @@ def place_corrected(
     if current.state is RoundState.FINALIZED or passed:
         detail = f"the dispute window of match {report.match_id} has passed; an admin may still correct it"
         raise ReportRefused(Reason.DISPUTE_WINDOW_PASSED, detail)
-    return _placed(part, rule=rule, known=known)
+    return _accepted(part, rule=rule, known=known)
 
 
-def place_resolved(
+def accept_resolved(
     *, results: tuple[PlayerResult, ...], current: Round, cause: Cause, now: datetime
-) -> Placed:
+) -> AcceptedPart:
     """A result that a person decides on: always whole, and newer than the one that stands. Parts that wait for others
     count no more: what still comes of them is in conflict with it.
 
@@ -103,7 +103,7 @@ def place_resolved(
         now=now,
         reporter=cause.actor,
     )
-    return Placed(part=part, whole=True, reporters=(cause.actor,))
+    return AcceptedPart(part=part, whole=True, reporters=(cause.actor,))
 
 
 def _check_count(report: Completed) -> None:
@@ -112,17 +112,17 @@ def _check_count(report: Completed) -> None:
         raise ReportRefused(Reason.SCHEMA_INVALID, detail)
 
 
-def _placed(part: ResultPart, *, rule: Rule, known: KnownParts) -> Placed:
+def _accepted(part: ResultPart, *, rule: Rule, known: KnownParts) -> AcceptedPart:
     """Parts of another count, or of a result of another kind, belong to another attempt."""
     newer = part.reason is not None and any(
         other.reason is not None and other.result_version > part.result_version for other in known.values()
     )
     if part.parts == 1:
-        return Placed(part=part, whole=True, newer=newer, reporters=_reporters([part]))
+        return AcceptedPart(part=part, whole=True, newer=newer, reporters=_reporters([part]))
     check_results(rule=rule, results=part.results)
     here = {other.part: other for other in known.values() if _same_result(part, other)} | {part.part: part}
     whole = len(here) == part.parts
-    return Placed(part=part, whole=whole, newer=newer, reporters=_reporters(here.values()))
+    return AcceptedPart(part=part, whole=whole, newer=newer, reporters=_reporters(here.values()))
 
 
 def _reporters(parts: Iterable[ResultPart]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ KnownParts = Mapping[tuple[int, int], ResultPart]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RoundChange:
     """What follows from one report. Without a round, nothing does: the report said what was known."""
 
     round: Round | None = None
@@ -40,7 +40,7 @@ class Step:
     events: tuple[RoundEvent, ...] = ()
 
 
-NOTHING: Final = Step()
+NO_CHANGE: Final = RoundChange()
 
 
 def check_binding(*, report: MatchReport, known: Round) -> None:
@@ -64,7 +64,9 @@ def check_binding(*, report: MatchReport, known: Round) -> None:
         raise ReportRefused(Reason.ILLEGAL_TRANSITION, detail)
 
 
-def begin(*, report: MatchReport, round_id: UUID, correlation_id: str, rule: Rule, now: datetime) -> Round:
+def new_round(
+    *, report: MatchReport, round_id: UUID, correlation_id: str, rule: Rule, now: datetime
+) -> Round:
     """The round of a match that was not heard of before: bound to its correlation id and its rule."""
     return Round(
         id=round_id,
@@ -98,13 +100,13 @@ def move(
     Raises:
         ReportRefused: ``illegal_transition``.
     """
-    taken = steps(current, *path(before=current.state, after=goal), cause=cause, now=now)
+    taken = transitions_along(current, *path(before=current.state, after=goal), cause=cause, now=now)
     if not taken:
         return current, ()
     return replace(current, state=goal, state_seq=current.state_seq + len(taken), updated_at=now), taken
 
 
-def steps(
+def transitions_along(
     current: Round, *edges: tuple[RoundState, RoundState], cause: Cause, now: datetime
 ) -> tuple[Transition, ...]:
     """The next transitions of a round along ``edges``."""
