@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,13 +12,15 @@ from prizewire_chassis.checks import Check, rows_of
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.events.settlements import LINES_PER_PART_MAX
 from prizewire_settlement.competitions.http.competitions import CompetitionContext
-from prizewire_settlement.competitions.ports import Campaigns, CompetitionQueries, CompetitionStore
+from prizewire_settlement.competitions.ports import CompetitionQueries
+from prizewire_settlement.competitions.ports import UnitOfWork as CompetitionWork
 from prizewire_settlement.competitions.storage.competitions import (
     Competitions,
     PostgresCampaigns,
     PostgresCompetitionQueries,
 )
 from prizewire_settlement.competitions.storage.rules import RuleReader
+from prizewire_settlement.http import STATUSES
 from prizewire_settlement.lineage import lineage_over
 from prizewire_settlement.prizes.http import PreviewContext
 from prizewire_settlement.rounds.consumers.matches import CONSUMER, matches_spec
@@ -52,18 +55,15 @@ async def build(runtime: Runtime) -> Built:
     assets = read_assets(settings.assets_file)
     rules = RuleReader(assets)
 
-    def unit_of_work(tx: AsyncConnection) -> UnitOfWork:
+    def competitions(tx: AsyncConnection) -> CompetitionWork:
+        return CompetitionWork(Competitions(tx, rules=rules), PostgresCampaigns(tx))
+
+    def rounds(tx: AsyncConnection) -> UnitOfWork:
         return UnitOfWork(
             rounds=Rounds(tx, rules=rules, consumer=CONSUMER),
             campaigns=PostgresCampaigns(tx),
             events=Messages(tx, outbox=runtime.outbox),
         )
-
-    def competitions(tx: AsyncConnection) -> CompetitionStore:
-        return Competitions(tx, rules=rules)
-
-    def campaigns(tx: AsyncConnection) -> Campaigns:
-        return PostgresCampaigns(tx)
 
     def queries(tx: AsyncConnection) -> Queries:
         return PostgresQueries(tx, rules=rules)
@@ -83,46 +83,36 @@ async def build(runtime: Runtime) -> Built:
         return await results_whole(tx, until=runtime.clock.now() - after)
 
     spec = matches_spec(
-        unit_of_work=unit_of_work,
+        unit_of_work=rounds,
         ready=partial(corrections_ready, consumer=CONSUMER),
         clock=runtime.clock,
         lines_per_part=LINES_PER_PART_MAX,
     )
+    shared: dict[str, Any] = {
+        "db": runtime.db,
+        "clock": runtime.clock,
+        "audit": runtime.audit,
+        "errors": STATUSES,
+    }
+    fees: dict[str, Any] = {
+        "platform_fee_bps": settings.platform_fee_bps,
+        "organizer_fee_bps": settings.organizer_fee_bps,
+    }
     controllers = build_controllers(
         competitions=CompetitionContext(
-            db=runtime.db,
-            clock=runtime.clock,
-            audit=runtime.audit,
-            assets=assets,
-            store=competitions,
-            campaigns=campaigns,
-            queries=competition_queries,
-            platform_fee_bps=settings.platform_fee_bps,
-            organizer_fee_bps=settings.organizer_fee_bps,
+            **shared, **fees, unit_of_work=competitions, queries=competition_queries, assets=assets
         ),
-        previews=PreviewContext(
-            db=runtime.db,
-            assets=assets,
-            queries=competition_queries,
-            platform_fee_bps=settings.platform_fee_bps,
-            organizer_fee_bps=settings.organizer_fee_bps,
-        ),
+        previews=PreviewContext(db=runtime.db, assets=assets, queries=competition_queries, **fees),
         rounds=RoundContext(
-            db=runtime.db,
-            clock=runtime.clock,
-            audit=runtime.audit,
+            **shared,
+            unit_of_work=rounds,
+            queries=queries,
             processor=runtime.processor,
             spec=spec,
-            unit_of_work=unit_of_work,
-            queries=queries,
             lines_per_part=LINES_PER_PART_MAX,
         ),
         tokens=TokenContext(
-            db=runtime.db,
-            clock=runtime.clock,
-            audit=runtime.audit,
-            tokens=tokens,
-            days_max=settings.source_token_days_max,
+            **shared, unit_of_work=tokens, queries=tokens, days_max=settings.source_token_days_max
         ),
     )
     checks = {**CHECKS, "settlement.results_are_whole": all_parts_came}
@@ -134,12 +124,12 @@ async def build(runtime: Runtime) -> Built:
             Check(name, run, count=rows_of(ABOUT[name]) if name in ABOUT else None)
             for name, run in checks.items()
         ],
-        specs=[spec, rewards_spec(unit_of_work=unit_of_work, clock=runtime.clock)],
+        specs=[spec, rewards_spec(unit_of_work=rounds, clock=runtime.clock)],
         api_tokens=ApiTokens(prefix=PREFIX, read=source_of),
         jobs=[
             finality_job(
                 db=runtime.db,
-                unit_of_work=unit_of_work,
+                unit_of_work=rounds,
                 clock=runtime.clock,
                 interval_s=settings.finality_interval_s,
             ),

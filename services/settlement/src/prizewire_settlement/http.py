@@ -1,22 +1,18 @@
-"""Business errors as problem details, and the codes with which settlement refuses."""
+"""What the routes of all features share: who may call them, and the status of each refusal."""
 
-from collections.abc import Awaitable
-from datetime import datetime
-from typing import Annotated, Final, TypeVar
-from uuid import UUID
+from typing import Annotated, Final
 
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from prizewire_chassis.auth import Role, require
-from prizewire_chassis.http import Problem, decode_cursor
-from prizewire_contracts.text import PRINTABLE, is_printable
+from prizewire_chassis.http import ErrorStatuses, Problem
+from prizewire_contracts.text import PRINTABLE
 from prizewire_settlement.errors import (
     CompetitionExists,
     CompetitionMissing,
     DecisionRefused,
-    ReportRefused,
-    RoundMissing,
     RuleInvalid,
+    SettlementError,
 )
 
 RESULT_CODES: Final = ("duplicate_player", "invalid_amount", "score_missing", "tie_refused")
@@ -31,7 +27,7 @@ UNREADABLE_CODES: Final = (
     "schema_invalid",
 )
 """A report that cannot be read (400)."""
-_STATUS: Final = {
+_REPORT_STATUSES: Final = {
     "message_too_large": 413,
     **dict.fromkeys(ADMISSION_CODES, 403),
     "id_conflict": 409,
@@ -46,101 +42,32 @@ _STATUS: Final = {
     "entry_not_offered": 422,
     **dict.fromkeys(RESULT_CODES, 422),
 }
-
-
-def status_of(code: str) -> int:
-    """The status of a refused report. A code that is not listed is of a report that cannot be read."""
-    return _STATUS.get(code, 400)
-
-
-T = TypeVar("T")
-Words = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
-IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
-RequiredKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=True)]
-"""A request without it is refused with 400 ``idempotency_key_required``."""
-writers = require(Role.ADMIN)
+STATUSES: Final = ErrorStatuses(
+    errors=(SettlementError,),
+    by_code={
+        **{code: status for code, status in _REPORT_STATUSES.items() if code != "competition_unknown"},
+        "id_mismatch": 422,
+        "round_unknown": 404,
+        "token_ended": 409,
+        "token_unknown": 404,
+        "validity_too_long": 422,
+    },
+    # competition_unknown is 404 for a competition of the path, 422 for one that a report names
+    by_type={RuleInvalid: 422, CompetitionExists: 409, CompetitionMissing: 404, DecisionRefused: 409},
+    default=400,
+)
+Filter = Annotated[str | None, QueryParameter(max_length=256, pattern=PRINTABLE)]
+"""A filter of a listing by some text."""
+admins = require(Role.ADMIN)
 readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
-async def answered(work: Awaitable[T]) -> T:
-    """Business errors as problems."""
-    try:
-        return await work
-    except RuleInvalid as error:
-        raise unusable(error) from None
-    except ReportRefused as error:
-        raise refused(error.reason, error.detail) from None
-    except RoundMissing as error:
-        raise round_missing(str(error)) from None
-    except DecisionRefused as error:
-        raise Problem(status=409, code=error.code, detail=error.detail) from None
-    except CompetitionExists as error:
-        detail = f"there is a competition {error} already; PUT changes its rule"
-        raise Problem(status=409, code="competition_exists", detail=detail) from None
-    except CompetitionMissing as error:
-        raise competition_missing(str(error)) from None
-
-
-def refused(code: str, detail: str) -> Problem:
-    """A report that was not applied."""
-    return Problem(status=status_of(code), code=code, detail=detail)
-
-
-def unusable(error: RuleInvalid) -> Problem:
-    """A rule that cannot be followed."""
-    return Problem(status=422, code=error.code, detail=error.detail, field=error.field)
-
-
-def competition_missing(competition_id: str) -> Problem:
-    """A competition, or a version of its rule, that is not there."""
-    detail = f"there is no competition {competition_id}, or no such version of its rule"
-    return Problem(status=404, code="competition_unknown", detail=detail)
+def report_problem(code: str, detail: str) -> Problem:
+    """The problem that answers a report which was not applied. A code without a status is that of an unreadable report."""
+    return Problem(status=_REPORT_STATUSES.get(code, 400), code=code, detail=detail)
 
 
 def id_mismatch(given: str, *, wanted: str, field: str = "id") -> Problem:
     """A body about another competition than the path's."""
     detail = f"the body names the competition {given}, the path {wanted}: leave {field} out, or name the same"
-    return Problem(status=422, code="id_mismatch", detail=detail, field=field)
-
-
-def round_missing(round_id: object) -> Problem:
-    """A round that is not there."""
-    return Problem(status=404, code="round_unknown", detail=f"there is no round {round_id}")
-
-
-def bad_cursor() -> Problem:
-    """A cursor that the route did not give."""
-    return Problem(status=400, code="cursor_invalid", detail="the cursor is not one that this route gave")
-
-
-def place_of(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """The (time, id) sort key inside a cursor.
-
-    Raises:
-        Problem: 400 ``cursor_invalid``.
-    """
-    found = named_place_of(cursor)
-    if found is None:
-        return None
-    try:
-        return found[0], UUID(found[1])
-    except ValueError:
-        raise bad_cursor() from None
-
-
-def named_place_of(cursor: str | None) -> tuple[datetime, str] | None:
-    """The (time, name) sort key inside a cursor.
-
-    Raises:
-        Problem: 400 ``cursor_invalid``.
-    """
-    values = decode_cursor(cursor, length=2)
-    if values is None:
-        return None
-    try:
-        at, name = datetime.fromisoformat(values[0]), values[1]
-    except (TypeError, ValueError):
-        raise bad_cursor() from None
-    if at.tzinfo is None or not isinstance(name, str) or not is_printable(name):
-        raise bad_cursor()
-    return at, name
+    return STATUSES.refuse("id_mismatch", detail, field=field)

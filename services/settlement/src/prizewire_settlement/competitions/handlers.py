@@ -6,14 +6,13 @@ from datetime import datetime
 
 from prizewire_settlement.competitions.domain.model import Campaign, Competition, Rule
 from prizewire_settlement.competitions.domain.rules import check_campaign, check_rule
-from prizewire_settlement.competitions.ports import Campaigns, CompetitionQueries, CompetitionStore
+from prizewire_settlement.competitions.ports import Campaigns, CompetitionQueries, UnitOfWork
 from prizewire_settlement.errors import CompetitionExists, CompetitionMissing
 
 
 async def create_competition(
     *,
-    store: CompetitionStore,
-    campaigns: Campaigns,
+    unit_of_work: UnitOfWork,
     name: str,
     rule: Rule,
     actor: str,
@@ -26,7 +25,7 @@ async def create_competition(
         CompetitionExists: the id is taken.
     """
     check_rule(rule)
-    check_campaign(rule, await campaigns.campaign(rule.campaign))
+    check_campaign(rule, await unit_of_work.campaigns.campaign(rule.campaign))
     made = Competition(
         id=rule.competition,
         name=name,
@@ -35,15 +34,14 @@ async def create_competition(
         created_at=now,
         updated_at=now,
     )
-    if not await store.create(made):
+    if not await unit_of_work.competitions.create(made):
         raise CompetitionExists(rule.competition)
     return made
 
 
 async def replace_rule(
     *,
-    store: CompetitionStore,
-    campaigns: Campaigns,
+    unit_of_work: UnitOfWork,
     name: str,
     rule: Rule,
     actor: str,
@@ -59,8 +57,8 @@ async def replace_rule(
         CompetitionMissing: there is no such competition.
     """
     check_rule(rule)
-    check_campaign(rule, await campaigns.campaign(rule.campaign))
-    known = await store.lock(rule.competition)
+    check_campaign(rule, await unit_of_work.campaigns.campaign(rule.campaign))
+    known = await unit_of_work.competitions.lock(rule.competition)
     if known is None:
         raise CompetitionMissing(rule.competition)
     same = replace(rule, version=known.rule.version, writers=known.rule.writers)
@@ -69,7 +67,7 @@ async def replace_rule(
     writers = tuple(sorted({*known.rule.writers, actor}))
     written = replace(rule, version=known.rule.version + 1, writers=writers)
     changed = replace(known, name=name, rule=written, updated_at=now)
-    await store.replace(changed, by=actor)
+    await unit_of_work.competitions.replace(changed, by=actor)
     return changed, True
 
 

@@ -1,6 +1,7 @@
 """What the use cases of competitions need from outside."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -29,6 +30,14 @@ class CompetitionStore(Protocol):
 
     async def replace(self, competition: Competition, *, by: str) -> None:
         """Store a further rule version, written ``by`` somebody, and the new name."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOfWork:
+    """The stores of one transaction over competitions. What they write commits together."""
+
+    competitions: CompetitionStore
+    campaigns: Campaigns
 
 
 class CompetitionQueries(Protocol):

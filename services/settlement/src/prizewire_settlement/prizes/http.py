@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.auth import Role, require
 from prizewire_chassis.db import Database
 from prizewire_chassis.http import Problem
 from prizewire_chassis.http.answers import AnswerModel
@@ -31,7 +30,7 @@ from prizewire_settlement.competitions.http.bodies import CompetitionBody
 from prizewire_settlement.competitions.http.competitions import NO_COMPETITION, RULE_CODES
 from prizewire_settlement.competitions.ports import CompetitionQueries
 from prizewire_settlement.errors import CompetitionMissing, ReportRefused, RuleInvalid
-from prizewire_settlement.http import RESULT_CODES, competition_missing, id_mismatch
+from prizewire_settlement.http import RESULT_CODES, STATUSES, id_mismatch, readers
 from prizewire_settlement.prizes.domain import Line, PlayerResult, Prizes
 from prizewire_settlement.prizes.handlers import preview
 
@@ -108,7 +107,6 @@ RESULTS_MAX = PLACES_MAX
 """Results that a person sends at once: as many as a rule pays places."""
 RESULT_BYTES_MAX = 16 * 2**20
 """What a person's result may have: so many results with places and names of 128 letters."""
-_readers = require(Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
 
 class PreviewBody(BaseModel):
@@ -190,7 +188,7 @@ def preview_controller(parts: PreviewContext) -> type[Controller]:
 
         @post(
             "/{competition_id:str}/preview",
-            guards=[_readers],
+            guards=[readers],
             status_code=200,
             summary="What a result would pay, to the minor unit, without effect",
             refusals={**NO_COMPETITION, 422: (*RULE_CODES, *RESULT_CODES)},
@@ -201,14 +199,12 @@ def preview_controller(parts: PreviewContext) -> type[Controller]:
                 rule = await parts.rule_of(competition_id, data)
                 async with parts.turn:
                     return await asyncio.to_thread(_worked_out, rule, data.results)
-            except CompetitionMissing:
-                raise competition_missing(competition_id) from None
             except RuleInvalid as error:
                 raise Problem(
                     status=422, code=error.code, detail=error.detail, field=f"rule.{error.field}"
                 ) from None
-            except ReportRefused as refused:
-                raise Problem(status=422, code=refused.reason, detail=refused.detail) from None
+            except (CompetitionMissing, ReportRefused) as error:
+                raise STATUSES.problem(error) from None
 
     return PreviewController
 

@@ -34,9 +34,9 @@ async def rotate_token(
     """
     former = await store.lock(token_id)
     if former is None:
-        raise TokenMissing(str(token_id))
+        raise TokenMissing(token_id)
     if former.revoked_at is not None or former.expires_at <= now:
-        raise TokenEnded(str(token_id))
+        raise TokenEnded(token_id)
     ending = replace(former, expires_at=min(former.expires_at, overlap_until))
     await store.save(ending)
     successor = SourceToken(
@@ -59,7 +59,7 @@ async def revoke_token(*, token_id: UUID, store: SourceTokens, now: datetime) ->
     """
     found = await store.lock(token_id)
     if found is None:
-        raise TokenMissing(str(token_id))
+        raise TokenMissing(token_id)
     if found.revoked_at is not None:
         return found
     revoked = replace(found, revoked_at=now)

@@ -1,27 +1,20 @@
 """``/api/source-tokens``: API tokens with which game servers report over HTTP."""
 
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, TypeVar
-from uuid import UUID, uuid4
+from datetime import timedelta
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
-from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database
-from prizewire_chassis.http import Problem, encode_cursor, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, Action, HttpContext, OptionalKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
-from prizewire_chassis.idempotency import Answer, idempotent
 from prizewire_contracts.text import Ascii, Label
 from prizewire_settlement.competitions.http.answers import SourceName
-from prizewire_settlement.errors import TokenEnded, TokenMissing
-from prizewire_settlement.http import IdempotencyKey, Words, place_of, writers
+from prizewire_settlement.http import STATUSES, Filter, admins
 from prizewire_settlement.source_tokens.domain import PREFIX, SourceToken
 from prizewire_settlement.source_tokens.handlers import make_token, revoke_token, rotate_token
 from prizewire_settlement.source_tokens.ports import SourceTokens
@@ -104,26 +97,32 @@ class RotateBody(_Body):
 
 
 _RANDOM_BYTES = 32
-_Shown = TypeVar("_Shown", bound=NewTokenAnswer)
+_Action = Action[SourceTokens, SourceTokens]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenContext:
-    """What the routes of source tokens use. A token is valid for at most ``days_max`` days."""
+class TokenContext(HttpContext[SourceTokens, SourceTokens]):
+    """What the routes of source tokens share. A token is valid for at most ``days_max`` days."""
 
-    db: Database
-    clock: Clock
-    audit: Audit
-    tokens: Callable[[AsyncConnection], SourceTokens]
     days_max: int
 
+    def validity(self, days: int) -> timedelta:
+        """How long a token is valid.
 
-def source_token_controller(context: TokenContext) -> type[Controller]:  # noqa: C901 - a list of routes
+        Raises:
+            Problem: 422 ``validity_too_long``.
+        """
+        if days > self.days_max:
+            raise STATUSES.refuse("validity_too_long", f"a token counts for at most {self.days_max} days")
+        return timedelta(days=days)
+
+
+def source_token_controller(context: TokenContext) -> type[Controller]:
     """``/api/source-tokens``, for admins; everything is audited. A token is shown once, in the answer that made it."""
 
     class SourceTokenController(Controller):
         path = "/api/source-tokens"
-        guards = [writers]  # noqa: RUF012 - Litestar reads a plain list
+        guards = [admins]  # noqa: RUF012 - Litestar reads a plain list
         tags = ["source tokens"]  # noqa: RUF012 - Litestar reads a plain list
 
         @post("/", summary="Make a token for one source", refusals={422: ("validity_too_long",)})
@@ -131,48 +130,48 @@ def source_token_controller(context: TokenContext) -> type[Controller]:  # noqa:
             self,
             data: JSONBody[TokenBody],
             request: Request[Any, Any, Any],
-            key: IdempotencyKey = None,
+            key: OptionalKey = None,
         ) -> Response[NewTokenAnswer]:
             """With an Idempotency-Key a repeated request makes no second token, and is answered with ``token: null``,
             since its text is not kept.
             """
-            now, actor, secret = context.clock.now(), request.user.subject, _secret()
-            validity = _validity(context, data.valid_days)
+            secret, validity = _secret(), context.validity(data.valid_days)
 
-            async def attempt(tx: AsyncConnection) -> Answer:
-                async def make(identifier: UUID) -> tuple[int, Any]:
-                    token = SourceToken(
-                        id=identifier,
-                        source=data.source,
-                        label=data.label,
-                        created_by=actor,
-                        created_at=now,
-                        expires_at=now + validity,
-                    )
-                    await make_token(token=token, secret=secret, store=context.tokens(tx))
-                    await _audit(context, tx, "source_token.created", token, actor)
-                    return 201, token_answer(token).model_dump(mode="json")
-
-                return await _once(
-                    tx, actor=actor, route="POST /api/source-tokens", key=key, data=data, now=now, make=make
+            async def make(action: _Action) -> tuple[int, NewTokenAnswer]:
+                token = SourceToken(
+                    id=action.id,
+                    source=data.source,
+                    label=data.label,
+                    created_by=action.actor.subject,
+                    created_at=action.now,
+                    expires_at=action.now + validity,
                 )
+                await make_token(token=token, secret=secret, store=action.unit_of_work)
+                await action.record("source_token.created", target=str(token.id), detail=_audited(token))
+                return 201, NewTokenAnswer(**dict(token_answer(token)), token=None)
 
-            return _shown_once(NewTokenAnswer, await context.db.run(attempt), secret)
+            return await context.once(
+                make,
+                answers=NewTokenAnswer,
+                actor=request.user,
+                route="POST /api/source-tokens",
+                key=key,
+                body=data.model_dump(mode="json"),
+                key_required=False,
+                shown_once={"token": secret},
+            )
 
         @get("/", summary="Tokens, without their text, newest first")
         async def many(
             self,
-            source: Words = None,
+            source: Filter = None,
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[TokenAnswer]:
-            size = page_limit(limit)
-            async with context.db.transaction() as tx:
-                found = await context.tokens(tx).page(source=source, before=place_of(cursor), limit=size)
-            last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
-            return PageOf(
-                items=[token_answer(token) for token in found],
-                next_cursor=encode_cursor(last) if last else None,
+            size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
+            found = await context.read(lambda tokens: tokens.page(source=source, before=before, limit=size))
+            return BY_TIME_AND_ID.page(
+                found, limit=size, key=lambda token: (token.created_at, token.id), show=token_answer
             )
 
         @post(
@@ -185,47 +184,39 @@ def source_token_controller(context: TokenContext) -> type[Controller]:  # noqa:
             token_id: FromPath[UUID],
             data: JSONBody[RotateBody],
             request: Request[Any, Any, Any],
-            key: IdempotencyKey = None,
+            key: OptionalKey = None,
         ) -> Response[RotatedTokenAnswer]:
             """As for making one: under one Idempotency-Key there is one successor, whose text is shown once."""
-            now, actor, secret = context.clock.now(), request.user.subject, _secret()
-            validity = _validity(context, data.valid_days)
+            secret, validity = _secret(), context.validity(data.valid_days)
 
-            async def attempt(tx: AsyncConnection) -> Answer:
-                async def make(identifier: UUID) -> tuple[int, Any]:
-                    former, successor = await rotate_token(
-                        token_id=token_id,
-                        successor_id=identifier,
-                        secret=secret,
-                        expires_at=now + validity,
-                        overlap_until=now + timedelta(seconds=data.overlap_s),
-                        actor=actor,
-                        store=context.tokens(tx),
-                        now=now,
-                    )
-                    await _audit(context, tx, "source_token.rotated", successor, actor, former=str(former.id))
-                    return 201, {
-                        **token_answer(successor).model_dump(mode="json"),
-                        "former": token_answer(former).model_dump(mode="json"),
-                    }
-
-                return await _once(
-                    tx,
-                    actor=actor,
-                    route=f"POST /api/source-tokens/{token_id}/rotate",
-                    key=key,
-                    data=data,
-                    now=now,
-                    make=make,
+            async def rotate(action: _Action) -> tuple[int, RotatedTokenAnswer]:
+                former, successor = await rotate_token(
+                    token_id=token_id,
+                    successor_id=action.id,
+                    secret=secret,
+                    expires_at=action.now + validity,
+                    overlap_until=action.now + timedelta(seconds=data.overlap_s),
+                    actor=action.actor.subject,
+                    store=action.unit_of_work,
+                    now=action.now,
                 )
+                detail = {**_audited(successor), "former": str(former.id)}
+                await action.record("source_token.rotated", target=str(successor.id), detail=detail)
+                answer = RotatedTokenAnswer(
+                    **dict(token_answer(successor)), token=None, former=token_answer(former)
+                )
+                return 201, answer
 
-            try:
-                return _shown_once(RotatedTokenAnswer, await context.db.run(attempt), secret)
-            except TokenMissing:
-                raise _missing(token_id) from None
-            except TokenEnded:
-                detail = f"the token {token_id} has ended; make a new one"
-                raise Problem(status=409, code="token_ended", detail=detail) from None
+            return await context.once(
+                rotate,
+                answers=RotatedTokenAnswer,
+                actor=request.user,
+                route=f"POST /api/source-tokens/{token_id}/rotate",
+                key=key,
+                body=data.model_dump(mode="json"),
+                key_required=False,
+                shown_once={"token": secret},
+            )
 
         @delete(
             "/{token_id:uuid}",
@@ -234,64 +225,19 @@ def source_token_controller(context: TokenContext) -> type[Controller]:  # noqa:
             refusals=NO_TOKEN,
         )
         async def revoke(self, token_id: FromPath[UUID], request: Request[Any, Any, Any]) -> TokenAnswer:
-            now, actor = context.clock.now(), request.user.subject
-
-            async def work(tx: AsyncConnection) -> SourceToken:
-                revoked = await revoke_token(token_id=token_id, store=context.tokens(tx), now=now)
-                await _audit(context, tx, "source_token.revoked", revoked, actor)
+            async def revoke(action: _Action) -> SourceToken:
+                revoked = await revoke_token(token_id=token_id, store=action.unit_of_work, now=action.now)
+                await action.record("source_token.revoked", target=str(revoked.id), detail=_audited(revoked))
                 return revoked
 
-            try:
-                return token_answer(await context.db.run(work))
-            except TokenMissing:
-                raise _missing(token_id) from None
+            return token_answer(await context.change(revoke, actor=request.user))
 
     return SourceTokenController
-
-
-async def _once(
-    tx: AsyncConnection,
-    *,
-    actor: str,
-    route: str,
-    key: str | None,
-    data: BaseModel,
-    now: datetime,
-    make: Callable[[UUID], Awaitable[tuple[int, Any]]],
-) -> Answer:
-    """Make a token once under its key, or at each call without one. What is stored holds no token."""
-    if key is None:
-        status, made = await make(uuid4())
-        return Answer(status, made, replayed=False)
-    body = data.model_dump(mode="json")
-    return await idempotent(tx, actor=actor, route=route, key=key, body=body, now=now, work=make)
-
-
-def _shown_once(kind: type[_Shown], answer: Answer, secret: str) -> Response[_Shown]:
-    headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-    shown = kind.model_validate({**answer.body, "token": None if answer.replayed else secret})
-    return Response(shown, status_code=answer.status, headers=headers)
 
 
 def _secret() -> str:
     return PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
 
 
-def _validity(context: TokenContext, days: int) -> timedelta:
-    if days > context.days_max:
-        detail = f"a token counts for at most {context.days_max} days"
-        raise Problem(status=422, code="validity_too_long", detail=detail)
-    return timedelta(days=days)
-
-
-async def _audit(
-    context: TokenContext, tx: AsyncConnection, action: str, token: SourceToken, actor: str, **more: str
-) -> None:
-    detail = {"source": token.source, "label": token.label, "expires_at": token.expires_at.isoformat()}
-    await context.audit.record(
-        tx, actor=actor, action=action, target=str(token.id), detail={**detail, **more}
-    )
-
-
-def _missing(token_id: UUID) -> Problem:
-    return Problem(status=404, code="token_unknown", detail=f"there is no token {token_id}")
+def _audited(token: SourceToken) -> dict[str, str]:
+    return {"source": token.source, "label": token.label, "expires_at": token.expires_at.isoformat()}

@@ -6,6 +6,7 @@ import pytest
 
 from prizewire_settlement.competitions.domain.model import Campaign, CampaignState, Competition
 from prizewire_settlement.competitions.handlers import create_competition, replace_rule
+from prizewire_settlement.competitions.ports import UnitOfWork
 from prizewire_settlement.errors import CompetitionExists, CompetitionMissing, RuleInvalid
 from services.settlement.tests.fakes import NOW, FakeWorld, make_campaign, make_rule
 
@@ -14,11 +15,10 @@ async def test_rules_are_versioned() -> None:
     """A new competition has rule 1; every change is the next version, and the earlier ones stay."""
     world = FakeWorld()
     made = await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
     )
     changed, written = await replace_rule(
-        store=world,
-        campaigns=world,
+        unit_of_work=UnitOfWork(world, world),
         name="Cup 2",
         rule=make_rule(gross=5),
         actor="olga",
@@ -34,13 +34,12 @@ async def test_the_rule_in_force_is_no_new_version() -> None:
     """The same name and rule, said again by somebody else, write nothing: no version, no writer, no time of a change."""
     world = FakeWorld()
     made = await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
     )
 
     async def say(name: str) -> tuple[Competition, bool]:
         return await replace_rule(
-            store=world,
-            campaigns=world,
+            unit_of_work=UnitOfWork(world, world),
             name=name,
             rule=make_rule(version=0),
             actor="ada",
@@ -57,11 +56,11 @@ async def test_an_id_is_taken_once() -> None:
     """A second competition of the same id is refused."""
     world = FakeWorld()
     await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW
     )
     with pytest.raises(CompetitionExists):
         await create_competition(
-            store=world, campaigns=world, name="Cup", rule=make_rule(), actor="otto", now=NOW
+            unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="otto", now=NOW
         )
 
 
@@ -69,12 +68,11 @@ async def test_what_is_not_there_cannot_be_changed() -> None:
     """A new rule for an unknown competition is refused and stored nowhere."""
     world = FakeWorld()
     await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW
     )
     with pytest.raises(CompetitionMissing):
         await replace_rule(
-            store=world,
-            campaigns=world,
+            unit_of_work=UnitOfWork(world, world),
             name="Cup",
             rule=make_rule(competition="unheard"),
             actor="ada",
@@ -88,12 +86,14 @@ async def test_a_bad_rule_is_stored_by_neither_way() -> None:
     world = FakeWorld()
     bad = make_rule(platform_bps=10_001)
     with pytest.raises(RuleInvalid):
-        await create_competition(store=world, campaigns=world, name="Cup", rule=bad, actor="olga", now=NOW)
+        await create_competition(
+            unit_of_work=UnitOfWork(world, world), name="Cup", rule=bad, actor="olga", now=NOW
+        )
     await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW
     )
     with pytest.raises(RuleInvalid):
-        await replace_rule(store=world, campaigns=world, name="Cup", rule=bad, actor="olga", now=NOW)
+        await replace_rule(unit_of_work=UnitOfWork(world, world), name="Cup", rule=bad, actor="olga", now=NOW)
     assert list(world.versions) == [("cup", 1)]
 
 
@@ -111,19 +111,20 @@ async def test_a_rule_that_rewards_could_never_book_is_stored_by_neither_way(
     """Its campaign must be known, in the rule's asset, and not over."""
     world = FakeWorld()
     await create_competition(
-        store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW
+        unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW
     )
     world.campaigns = {} if campaign is None else {campaign.id: campaign}
     with pytest.raises(RuleInvalid) as created:
         await create_competition(
-            store=world,
-            campaigns=world,
+            unit_of_work=UnitOfWork(world, world),
             name="Other",
             rule=make_rule(competition="other"),
             actor="olga",
             now=NOW,
         )
     with pytest.raises(RuleInvalid) as replaced:
-        await replace_rule(store=world, campaigns=world, name="Cup", rule=make_rule(), actor="olga", now=NOW)
+        await replace_rule(
+            unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW
+        )
     assert (created.value.code, replaced.value.code) == (code, code)
     assert list(world.versions) == [("cup", 1)]

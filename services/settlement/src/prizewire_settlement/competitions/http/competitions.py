@@ -1,20 +1,15 @@
 """``/api/competitions``: competitions and their rules, as people manage them."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from litestar import Controller, Request, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import Principal
-from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database
-from prizewire_chassis.http import encode_cursor, page_limit
+from prizewire_chassis.http import Action, HttpContext, page_limit
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.cursors import MOMENT, TEXT, cursor_key
 from prizewire_money import AssetRegistry
 from prizewire_settlement.competitions.domain.model import Competition, Rule
 from prizewire_settlement.competitions.handlers import create_competition, replace_rule
@@ -25,18 +20,11 @@ from prizewire_settlement.competitions.http.answers import (
     rule_answer,
 )
 from prizewire_settlement.competitions.http.bodies import CompetitionBody, NewCompetitionBody
-from prizewire_settlement.competitions.ports import Campaigns, CompetitionQueries, CompetitionStore
-from prizewire_settlement.errors import RuleInvalid
-from prizewire_settlement.http import (
-    answered,
-    competition_missing,
-    id_mismatch,
-    named_place_of,
-    readers,
-    unusable,
-    writers,
-)
+from prizewire_settlement.competitions.ports import CompetitionQueries, UnitOfWork
+from prizewire_settlement.errors import CompetitionMissing, RuleInvalid
+from prizewire_settlement.http import STATUSES, admins, id_mismatch, readers
 
+BY_TIME_AND_NAME: Final = cursor_key(MOMENT, TEXT)
 NO_COMPETITION: Final = {404: ("competition_unknown",)}
 RULE_CODES: Final = (
     "amount_overflow",
@@ -66,100 +54,76 @@ RULE_CODES: Final = (
 """A rule that cannot be followed (422)."""
 CAMPAIGN_CODES: Final = ("asset_mismatch", "campaign_ended", "campaign_unknown")
 """A rule whose prizes rewards could never book (422)."""
-_Changed = tuple[Competition, bool]
-"""A competition, and whether anything was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompetitionContext:
-    """What the routes of competitions use. The fees are those of a competition that names none."""
+class CompetitionContext(HttpContext[UnitOfWork, CompetitionQueries]):
+    """What the routes of competitions share. The fees are those of a competition that names none."""
 
-    db: Database
-    clock: Clock
-    audit: Audit
     assets: AssetRegistry
-    store: Callable[[AsyncConnection], CompetitionStore]
-    campaigns: Callable[[AsyncConnection], Campaigns]
-    queries: Callable[[AsyncConnection], CompetitionQueries]
     platform_fee_bps: int
     organizer_fee_bps: int
 
+    def rule(self, body: CompetitionBody | NewCompetitionBody, competition_id: str) -> Rule:
+        """The rule in a body.
 
-@dataclass(frozen=True, slots=True)
-class _Writes:
-    """RoundChanges to competitions: decided, stored and audited in one transaction."""
-
-    context: CompetitionContext
-
-    async def create(self, body: NewCompetitionBody, caller: Principal) -> CompetitionAnswer:
-        """A competition with version 1 of its rule."""
-        rule = self._rule(body, body.id)
-
-        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> _Changed:
-            made = await create_competition(
-                store=store,
-                campaigns=campaigns,
-                name=body.name,
-                rule=rule,
-                actor=caller.subject,
-                now=now,
-            )
-            return made, True
-
-        return await self._write(change, actor=caller.subject, action="competition.created")
-
-    async def replace(
-        self, competition_id: str, body: CompetitionBody, caller: Principal
-    ) -> CompetitionAnswer:
-        """The next version of a competition's rule; the version in force where the body says the same."""
-        if body.id is not None and body.id != competition_id:
-            raise id_mismatch(body.id, wanted=competition_id)
-        rule = self._rule(body, competition_id)
-
-        async def change(store: CompetitionStore, campaigns: Campaigns, now: datetime) -> _Changed:
-            return await replace_rule(
-                store=store,
-                campaigns=campaigns,
-                name=body.name,
-                rule=rule,
-                actor=caller.subject,
-                now=now,
-            )
-
-        return await self._write(change, actor=caller.subject, action="competition.rule_changed")
-
-    def _rule(self, body: CompetitionBody | NewCompetitionBody, competition_id: str) -> Rule:
+        Raises:
+            Problem: 422 with the code of what is wrong with it.
+        """
         try:
             return body.rule(
                 competition_id,
-                assets=self.context.assets,
-                platform_fee_bps=self.context.platform_fee_bps,
-                organizer_fee_bps=self.context.organizer_fee_bps,
+                assets=self.assets,
+                platform_fee_bps=self.platform_fee_bps,
+                organizer_fee_bps=self.organizer_fee_bps,
             )
         except RuleInvalid as error:
-            raise unusable(error) from None
+            raise self.errors.problem(error) from None
 
-    async def _write(
-        self,
-        change: Callable[[CompetitionStore, Campaigns, datetime], Awaitable[_Changed]],
-        *,
-        actor: str,
-        action: str,
-    ) -> CompetitionAnswer:
-        async def work(tx: AsyncConnection) -> Competition:
-            context = self.context
-            competition, written = await change(context.store(tx), context.campaigns(tx), context.clock.now())
-            if written:
-                await context.audit.record(
-                    tx, actor=actor, action=action, target=competition.id, detail=_audited(competition.rule)
-                )
-            return competition
 
-        return competition_answer(await answered(self.context.db.run(work)))
+async def _create(
+    context: CompetitionContext, body: NewCompetitionBody, *, caller: Principal
+) -> CompetitionAnswer:
+    rule = context.rule(body, body.id)
+
+    async def create(action: Action[UnitOfWork, CompetitionQueries]) -> Competition:
+        made = await create_competition(
+            unit_of_work=action.unit_of_work,
+            name=body.name,
+            rule=rule,
+            actor=caller.subject,
+            now=action.now,
+        )
+        await action.record("competition.created", target=made.id, detail=_audited(made.rule))
+        return made
+
+    return competition_answer(await context.change(create, actor=caller))
+
+
+async def _replace(
+    context: CompetitionContext, competition_id: str, body: CompetitionBody, *, caller: Principal
+) -> CompetitionAnswer:
+    if body.id is not None and body.id != competition_id:
+        raise id_mismatch(body.id, wanted=competition_id)
+    rule = context.rule(body, competition_id)
+
+    async def replace(action: Action[UnitOfWork, CompetitionQueries]) -> Competition:
+        changed, written = await replace_rule(
+            unit_of_work=action.unit_of_work,
+            name=body.name,
+            rule=rule,
+            actor=caller.subject,
+            now=action.now,
+        )
+        if written:
+            await action.record("competition.rule_changed", target=changed.id, detail=_audited(changed.rule))
+        return changed
+
+    return competition_answer(await context.change(replace, actor=caller))
 
 
 def _audited(rule: Rule) -> dict[str, Any]:
-    """Where prizes come from, and who may say who won them."""
+    """What the audit log keeps of a rule: where prizes come from, and who may report results."""
     return {
         "rule_version": rule.version,
         "campaign": str(rule.campaign),
@@ -175,7 +139,6 @@ def competition_controller(context: CompetitionContext) -> type[Controller]:
     """``/api/competitions``. Written by admins alone, and every change is audited; organizers, operators and approvers
     read.
     """
-    writes = _Writes(context)
 
     class CompetitionController(Controller):
         path = "/api/competitions"
@@ -183,18 +146,18 @@ def competition_controller(context: CompetitionContext) -> type[Controller]:
 
         @post(
             "/",
-            guards=[writers],
+            guards=[admins],
             summary="Create a competition with version 1 of its rule",
             refusals={409: ("competition_exists",), 422: (*RULE_CODES, *CAMPAIGN_CODES)},
         )
         async def create(
             self, data: JSONBody[NewCompetitionBody], request: Request[Any, Any, Any]
         ) -> CompetitionAnswer:
-            return await writes.create(data, request.user)
+            return await _create(context, data, caller=request.user)
 
         @put(
             "/{competition_id:str}",
-            guards=[writers],
+            guards=[admins],
             summary="Put a new rule version into force",
             refusals={**NO_COMPETITION, 422: (*RULE_CODES, *CAMPAIGN_CODES)},
         )
@@ -204,19 +167,16 @@ def competition_controller(context: CompetitionContext) -> type[Controller]:
             data: JSONBody[CompetitionBody],
             request: Request[Any, Any, Any],
         ) -> CompetitionAnswer:
-            return await writes.replace(competition_id, data, request.user)
+            return await _replace(context, competition_id, data, caller=request.user)
 
         @get("/", guards=[readers], summary="Competitions with their rules in force, newest first")
         async def many(
             self, cursor: FromQuery[str | None] = None, limit: FromQuery[int | None] = None
         ) -> PageOf[CompetitionAnswer]:
-            size = page_limit(limit)
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).competition_page(before=named_place_of(cursor), limit=size)
-            last = [found[-1].created_at.isoformat(), found[-1].id] if len(found) == size else None
-            return PageOf(
-                items=[competition_answer(one) for one in found],
-                next_cursor=encode_cursor(last) if last else None,
+            size, before = page_limit(limit), BY_TIME_AND_NAME.read(cursor)
+            found = await context.read(lambda queries: queries.competition_page(before=before, limit=size))
+            return BY_TIME_AND_NAME.page(
+                found, limit=size, key=lambda one: (one.created_at, one.id), show=competition_answer
             )
 
         @get(
@@ -226,10 +186,9 @@ def competition_controller(context: CompetitionContext) -> type[Controller]:
             refusals=NO_COMPETITION,
         )
         async def one(self, competition_id: FromPath[str]) -> CompetitionAnswer:
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).competition(competition_id)
+            found = await context.read(lambda queries: queries.competition(competition_id))
             if found is None:
-                raise competition_missing(competition_id)
+                raise STATUSES.problem(CompetitionMissing(competition_id))
             return competition_answer(found)
 
         @get(
@@ -240,11 +199,10 @@ def competition_controller(context: CompetitionContext) -> type[Controller]:
         )
         async def rule(self, competition_id: FromPath[str], version: FromPath[int]) -> RuleAnswer:
             if not 1 <= version < 2**31:
-                raise competition_missing(competition_id)
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).rule(competition_id, version)
+                raise STATUSES.problem(CompetitionMissing(competition_id))
+            found = await context.read(lambda queries: queries.rule(competition_id, version))
             if found is None:
-                raise competition_missing(competition_id)
+                raise STATUSES.problem(CompetitionMissing(competition_id))
             return rule_answer(found)
 
     return CompetitionController

@@ -52,7 +52,7 @@ async def resolve_round(
     store = unit_of_work.rounds
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
-        raise RoundMissing(str(round_id))
+        raise RoundMissing(round_id)
     cause = Cause(kind=RESOLVE, id=str(request_id), actor=actor, reason=reason)
     if results is None:
         change = void(current=current, cause=cause, now=now)
@@ -90,7 +90,7 @@ async def resettle_round(
     store = unit_of_work.rounds
     current = (await store.rounds([round_id])).get(round_id)
     if current is None:
-        raise RoundMissing(str(round_id))
+        raise RoundMissing(round_id)
     _check_not_disowned(current)
     if current.refused_at is None or current.result_version is None:
         raise DecisionRefused("round_not_refused", f"rewards does not refuse round {round_id}")

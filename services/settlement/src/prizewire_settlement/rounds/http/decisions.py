@@ -1,15 +1,14 @@
 """What an admin decides about a round over HTTP: results, a void, or a settlement under another rule."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from litestar import Response
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal
-from prizewire_chassis.idempotency import idempotent
-from prizewire_settlement.http import answered
+from prizewire_chassis.db import after_commit
 from prizewire_settlement.metrics import LINES, ROUNDS_CORRECTED, ROUNDS_SETTLED, ROUNDS_VOIDED
 from prizewire_settlement.rounds.domain.documents import document_of, hash_of
 from prizewire_settlement.rounds.domain.model import Settlement
@@ -22,7 +21,7 @@ from prizewire_settlement.rounds.http.answers import (
     settlement_answer,
 )
 from prizewire_settlement.rounds.http.bodies import ResettleBody, ResolveBody
-from prizewire_settlement.rounds.http.context import RoundContext
+from prizewire_settlement.rounds.http.context import RoundAction, RoundContext
 from prizewire_settlement.rounds.messages.matches import players_of
 from prizewire_settlement.rounds.ports import RoundRecord
 
@@ -33,22 +32,20 @@ async def run_resolve(
     """Let a result stand, or void the round, once for the idempotency key."""
     results = None if body.results is None else players_of(body.results)
 
-    async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
+    async def decide(action: RoundAction) -> Resolved:
         resolved = await resolve_round(
             round_id=round_id,
             results=results,
             reason=body.reason,
             actor=caller.subject,
-            request_id=request_id,
-            unit_of_work=context.unit_of_work(tx),
-            now=context.clock.now(),
+            request_id=action.id,
+            unit_of_work=action.unit_of_work,
+            now=action.now,
             lines_per_part=context.lines_per_part,
         )
-        sha256 = None if results is None else hash_of(document_of(results)).hex()
-        action = "round.voided" if results is None else "round.resolved"
-        await _record(
-            context, tx, resolved, action=action, result_sha256=sha256, reason=body.reason, caller=caller
-        )
+        detail = _audited(resolved, None if results is None else hash_of(document_of(results)).hex())
+        kind = "round.voided" if results is None else "round.resolved"
+        await action.record(kind, target=str(round_id), reason=body.reason, detail=detail)
         return resolved
 
     sent = body.model_dump(mode="json", exclude_none=True)
@@ -60,25 +57,18 @@ async def run_resettle(
 ) -> Response[DecisionAnswer]:
     """Settle a refused round anew, once for the idempotency key."""
 
-    async def decide(tx: AsyncConnection, request_id: UUID) -> Resolved:
+    async def decide(action: RoundAction) -> Resolved:
         resolved = await resettle_round(
             round_id=round_id,
             reason=body.reason,
             actor=caller.subject,
-            request_id=request_id,
-            unit_of_work=context.unit_of_work(tx),
-            now=context.clock.now(),
+            request_id=action.id,
+            unit_of_work=action.unit_of_work,
+            now=action.now,
             lines_per_part=context.lines_per_part,
         )
-        await _record(
-            context,
-            tx,
-            resolved,
-            action="round.resettled",
-            result_sha256=None,
-            reason=body.reason,
-            caller=caller,
-        )
+        detail = _audited(resolved, None)
+        await action.record("round.resettled", target=str(round_id), reason=body.reason, detail=detail)
         return resolved
 
     sent = body.model_dump(mode="json")
@@ -89,78 +79,49 @@ async def _decide(
     context: RoundContext,
     round_id: UUID,
     route: str,
-    decide: Callable[[AsyncConnection, UUID], Awaitable[Resolved]],
+    decide: Callable[[RoundAction], Awaitable[Resolved]],
     *,
     sent: dict[str, Any],
     caller: Principal,
     key: str | None,
 ) -> Response[DecisionAnswer]:
     """Carry out an admin's decision once for its key, and answer the round after it."""
-    done: list[tuple[Resolved, int]] = []
 
-    async def attempt(tx: AsyncConnection) -> Response[DecisionAnswer]:
-        done.clear()
-
-        async def work(request_id: UUID) -> tuple[int, Any]:
-            resolved = await decide(tx, request_id)
-            record = await context.queries(tx).round(round_id)
-            assert record is not None
-            newest = record.settlements[-1] if record.settlements else None
-            done.append((resolved, 0 if newest is None else record.lines_total[newest.version]))
-            decision = DecisionAnswer(
-                **dict(round_answer(record.round)),
-                changed=resolved.changed,
-                settlement=newest_answer(record, newest),
-            )
-            return 200, decision.model_dump(mode="json")
-
-        answer = await idempotent(
-            tx,
-            actor=caller.subject,
-            route=f"POST /api/rounds/{round_id}/{route}",
-            key=key,
-            body=sent,
-            now=context.clock.now(),
-            work=work,
+    async def do(action: RoundAction) -> tuple[int, DecisionAnswer]:
+        resolved = await decide(action)
+        record = await action.queries.round(round_id)
+        assert record is not None
+        newest = record.settlements[-1] if record.settlements else None
+        lines = 0 if newest is None else record.lines_total[newest.version]
+        after_commit(action.tx, partial(_count, resolved, lines))
+        answer = DecisionAnswer(
+            **dict(round_answer(record.round)),
+            changed=resolved.changed,
+            settlement=newest_answer(record, newest),
         )
-        headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-        return Response(
-            DecisionAnswer.model_validate(answer.body), status_code=answer.status, headers=headers
-        )
+        return 200, answer
 
-    answer = await answered(context.db.run(attempt))
-    for resolved, lines in done:
-        _count(resolved, lines)
-    return answer
-
-
-async def _record(
-    context: RoundContext,
-    tx: AsyncConnection,
-    resolved: Resolved,
-    *,
-    action: str,
-    result_sha256: str | None,
-    reason: str,
-    caller: Principal,
-) -> None:
-    after = resolved.after
-    await context.audit.record(
-        tx,
-        actor=caller.subject,
-        action=action,
-        target=str(after.id),
-        reason=reason,
-        detail={
-            "from": str(resolved.before.state),
-            "to": str(after.state),
-            "changed": resolved.changed,
-            "rule_version": after.rule_version,
-            "settlement_version": after.settlement_version,
-            "result_version": after.result_version,
-            "result_sha256": result_sha256,
-        },
+    return await context.once(
+        do,
+        answers=DecisionAnswer,
+        actor=caller,
+        route=f"POST /api/rounds/{round_id}/{route}",
+        key=key,
+        body=sent,
     )
+
+
+def _audited(resolved: Resolved, result_sha256: str | None) -> dict[str, Any]:
+    after = resolved.after
+    return {
+        "from": str(resolved.before.state),
+        "to": str(after.state),
+        "changed": resolved.changed,
+        "rule_version": after.rule_version,
+        "settlement_version": after.settlement_version,
+        "result_version": after.result_version,
+        "result_sha256": result_sha256,
+    }
 
 
 def _count(resolved: Resolved, lines: int) -> None:

@@ -6,24 +6,22 @@ from typing import Annotated, Any, Final
 import orjson
 from litestar import Controller, Request, Response, post
 from litestar.params import Body, FromPath, JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, machines
-from prizewire_chassis.http import Problem
-from prizewire_chassis.idempotency import check_key, idempotent
+from prizewire_chassis.http import Problem, RequiredKey
+from prizewire_chassis.idempotency import check_key
 from prizewire_chassis.inbox import Incoming, Refusal
 from prizewire_contracts.ids import http_id, round_id
 from prizewire_settlement.http import (
     ADMISSION_CODES,
     RESULT_CODES,
     UNREADABLE_CODES,
-    RequiredKey,
-    refused,
+    report_problem,
 )
 from prizewire_settlement.metrics import REFUSED
 from prizewire_settlement.rounds.http.answers import ReportAnswer, report_answer
 from prizewire_settlement.rounds.http.bodies import PART_BYTES_MAX, EndBody, EntryBody, EventBody
-from prizewire_settlement.rounds.http.context import RoundContext
+from prizewire_settlement.rounds.http.context import RoundAction, RoundContext
 
 _COMPLETED: Final = "prizewire.match.completed.v1"
 _ENTERED: Final = "prizewire.match.entered.v1"
@@ -69,7 +67,9 @@ def match_controller(context: RoundContext) -> type[Controller]:
             del data  # for the document; the event is read as it came, which its signature covers
             incoming = intake.read(await request.body(), sender=request.user)
             route = "POST /api/matches"
-            return await intake.take(incoming, route=route, key=idempotency_key, body=incoming.raw)
+            return await intake.take(
+                incoming, sender=request.user, route=route, key=idempotency_key, body=incoming.raw
+            )
 
         @post(
             "/{match_id:str}/end",
@@ -176,10 +176,10 @@ class _Intake:
         if body.get("correlation_id") is not None:
             event["correlationid"] = body["correlation_id"]
         incoming = self.read(orjson.dumps(event), sender=sender)
-        return await self.take(incoming, route=route, key=key, body=body)
+        return await self.take(incoming, sender=sender, route=route, key=key, body=body)
 
     async def take(
-        self, incoming: Incoming, *, route: str, key: str | None, body: dict[str, Any]
+        self, incoming: Incoming, *, sender: Principal, route: str, key: str | None, body: dict[str, Any]
     ) -> Response[ReportAnswer]:
         """Apply it once for this source, route and key.
 
@@ -189,33 +189,18 @@ class _Intake:
         context = self._context
         event = incoming.event
 
-        async def attempt(tx: AsyncConnection) -> Response[ReportAnswer]:
-            async def work(_: object) -> tuple[int, Any]:
-                refusal = await context.processor.offer(tx, context.spec, incoming)
-                if refusal is not None:
-                    raise _problem(refusal)
-                subject = round_id(source=event.source, match_id=event.data.match_id)
-                found = (await context.unit_of_work(tx).rounds.rounds([subject])).get(subject)
-                assert found is not None, "an event without a refusal has its round"
-                return 202, report_answer(found, event_id=event.id).model_dump(mode="json")
+        async def apply(action: RoundAction) -> tuple[int, ReportAnswer]:
+            refusal = await context.processor.offer(action.tx, context.spec, incoming)
+            if refusal is not None:
+                raise _problem(refusal)
+            subject = round_id(source=event.source, match_id=event.data.match_id)
+            found = (await action.unit_of_work.rounds.rounds([subject])).get(subject)
+            assert found is not None, "an event without a refusal has its round"
+            return 202, report_answer(found, event_id=event.id)
 
-            answer = await idempotent(
-                tx,
-                actor=event.source,
-                route=route,
-                key=key,
-                body=body,
-                now=context.clock.now(),
-                work=work,
-            )
-            headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-            return Response(
-                ReportAnswer.model_validate(answer.body), status_code=answer.status, headers=headers
-            )
-
-        return await context.db.run(attempt)
+        return await context.once(apply, answers=ReportAnswer, actor=sender, route=route, key=key, body=body)
 
 
 def _problem(refusal: Refusal) -> Problem:
     REFUSED.labels(refusal.code).inc()
-    return refused(refusal.code, refusal.detail)
+    return report_problem(refusal.code, refusal.detail)

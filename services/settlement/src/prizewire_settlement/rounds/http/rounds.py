@@ -1,6 +1,7 @@
 """``/api/rounds``: what settlement made of the matches, and what an admin decides about one."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,19 +9,12 @@ from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_settlement.competitions.http.competitions import CAMPAIGN_CODES
-from prizewire_settlement.http import (
-    RESULT_CODES,
-    RequiredKey,
-    Words,
-    bad_cursor,
-    place_of,
-    readers,
-    round_missing,
-    writers,
-)
+from prizewire_settlement.errors import RoundMissing
+from prizewire_settlement.http import RESULT_CODES, STATUSES, Filter, admins, readers
 from prizewire_settlement.prizes.http import RESULT_BYTES_MAX, LineAnswer, line_answer
 from prizewire_settlement.rounds.domain.model import ResultPart
 from prizewire_settlement.rounds.domain.states import RoundState
@@ -42,6 +36,7 @@ from prizewire_settlement.rounds.http.sheets import CSV_TYPE, lines_csv
 from prizewire_settlement.rounds.ports import RoundFilter, RoundRecord
 
 NO_ROUND: Final = {404: ("round_unknown",)}
+BY_LINE: Final = cursor_key(number(0, 2**31 - 1))
 
 
 def round_controller(context: RoundContext) -> type[Controller]:
@@ -55,9 +50,9 @@ def round_controller(context: RoundContext) -> type[Controller]:
         async def many(
             self,
             *,
-            competition: Words = None,
+            competition: Filter = None,
             round_state: Annotated[RoundState | None, QueryParameter(name="state")] = None,
-            match_id: Words = None,
+            match_id: Filter = None,
             incomplete: Annotated[
                 bool, QueryParameter(description="Only rounds that wait for parts of a result.")
             ] = False,
@@ -70,7 +65,7 @@ def round_controller(context: RoundContext) -> type[Controller]:
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[RoundAnswer]:
-            size = page_limit(limit)
+            size, after = page_limit(limit), BY_TIME_AND_ID.read(cursor)
             wanted = RoundFilter(
                 competition=competition,
                 state=round_state,
@@ -78,12 +73,9 @@ def round_controller(context: RoundContext) -> type[Controller]:
                 incomplete=incomplete,
                 refused=refused,
             )
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).round_page(wanted, after=place_of(cursor), limit=size)
-            last = [found[-1].created_at.isoformat(), str(found[-1].id)] if len(found) == size else None
-            return PageOf(
-                items=[round_answer(one) for one in found],
-                next_cursor=encode_cursor(last) if last else None,
+            found = await context.read(lambda queries: queries.round_page(wanted, after=after, limit=size))
+            return BY_TIME_AND_ID.page(
+                found, limit=size, key=lambda one: (one.created_at, one.id), show=round_answer
             )
 
         @get(
@@ -93,10 +85,9 @@ def round_controller(context: RoundContext) -> type[Controller]:
             refusals=NO_ROUND,
         )
         async def one(self, round_id: FromPath[UUID]) -> RoundDetailAnswer:
-            async with context.db.transaction() as tx:
-                record = await context.queries(tx).round(round_id)
+            record = await context.read(lambda queries: queries.round(round_id))
             if record is None:
-                raise round_missing(round_id)
+                raise STATUSES.problem(RoundMissing(round_id))
             newest = record.settlements[-1] if record.settlements else None
             return RoundDetailAnswer(
                 **dict(round_answer(record.round)),
@@ -122,19 +113,14 @@ def round_controller(context: RoundContext) -> type[Controller]:
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[LineAnswer]:
-            size = page_limit(limit)
-            after = decode_cursor(cursor, length=1) or [0]
-            if not isinstance(after[0], int) or not 0 <= after[0] < 2**31:
-                raise bad_cursor()
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).line_page(round_id, after=after[0], limit=size)
+            size, place = page_limit(limit), BY_LINE.read(cursor)
+            after = 0 if place is None else place[0]
+            found = await context.read(lambda queries: queries.line_page(round_id, after=after, limit=size))
             if found is None:
-                detail = f"there is no settled round {round_id}"
-                raise Problem(status=404, code="round_unknown", detail=detail)
-            rule, page = found
-            return PageOf(
-                items=[line_answer(line, rule=rule) for line in page],
-                next_cursor=encode_cursor([page[-1].line]) if len(page) == size else None,
+                raise STATUSES.problem(RoundMissing(round_id, settled=True))
+            rule, lines = found
+            return BY_LINE.page(
+                lines, limit=size, key=lambda line: (line.line,), show=partial(line_answer, rule=rule)
             )
 
         @get(
@@ -145,11 +131,9 @@ def round_controller(context: RoundContext) -> type[Controller]:
             refusals=NO_ROUND,
         )
         async def lines_as_csv(self, round_id: FromPath[UUID]) -> Stream:
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).newest_lines(round_id)
+            found = await context.read(lambda queries: queries.newest_lines(round_id))
             if found is None:
-                detail = f"there is no settled round {round_id}"
-                raise Problem(status=404, code="round_unknown", detail=detail)
+                raise STATUSES.problem(RoundMissing(round_id, settled=True))
             version, rule, lines = found
             return Stream(
                 lines_csv(round_id, version=version, rule=rule, lines=lines),
@@ -159,7 +143,7 @@ def round_controller(context: RoundContext) -> type[Controller]:
 
         @post(
             "/{round_id:uuid}/resolve",
-            guards=[writers],
+            guards=[admins],
             status_code=200,
             summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
             refusals={**NO_ROUND, 409: ("illegal_transition", "round_disowned"), 422: RESULT_CODES},
@@ -176,7 +160,7 @@ def round_controller(context: RoundContext) -> type[Controller]:
 
         @post(
             "/{round_id:uuid}/resettle",
-            guards=[writers],
+            guards=[admins],
             status_code=200,
             summary="Settle a refused round anew, under the rule that its competition has in force",
             refusals={

@@ -7,7 +7,7 @@ from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 from pydantic import Field
 
-from prizewire_chassis.http import encode_cursor, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Items, Moment, PageOf
 from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_money import Amount as Money
@@ -17,7 +17,7 @@ from prizewire_settlement.competitions.http.answers import (
     Campaign,
     PlayerName,
 )
-from prizewire_settlement.http import place_of, readers
+from prizewire_settlement.http import readers
 from prizewire_settlement.rounds.domain.states import RoundState
 from prizewire_settlement.rounds.http.context import RoundContext
 from prizewire_settlement.rounds.ports import EndedRound, EntryTerms, SettledRound
@@ -134,14 +134,13 @@ def ended_controller(context: RoundContext) -> type[Controller]:
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[EndedAnswer]:
-            size = page_limit(limit)
+            size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
             begin = None if since is None else moment_of(since, name="since")
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).ended_page(since=begin, before=place_of(cursor), limit=size)
-            last = [found[-1].ended_at.isoformat(), str(found[-1].round.id)] if len(found) == size else None
-            return PageOf(
-                items=[ended_answer(one) for one in found],
-                next_cursor=encode_cursor(last) if last else None,
+            found = await context.read(
+                lambda queries: queries.ended_page(since=begin, before=before, limit=size)
+            )
+            return BY_TIME_AND_ID.page(
+                found, limit=size, key=lambda one: (one.ended_at, one.round.id), show=ended_answer
             )
 
     return EndedController
@@ -170,8 +169,7 @@ def entry_terms_controller(context: RoundContext) -> type[Controller]:
             description="Rounds that are not known are left out.",
         )
         async def terms(self, ids: RoundIds) -> Items[EntryTermsAnswer]:
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).entry_terms(ids_of(ids))
+            found = await context.read(lambda queries: queries.entry_terms(ids_of(ids)))
             return Items(items=[_answer(one) for one in found])
 
     return EntryTermsController
@@ -218,8 +216,7 @@ def settled_controller(context: RoundContext) -> type[Controller]:
             description="Rounds that are not known or were never settled are left out.",
         )
         async def settled(self, ids: RoundIds) -> Items[SettledAnswer]:
-            async with context.db.transaction() as tx:
-                found = await context.queries(tx).settled(ids_of(ids))
+            found = await context.read(lambda queries: queries.settled(ids_of(ids)))
             return Items(items=[settled_answer(one) for one in found])
 
     return SettledController
