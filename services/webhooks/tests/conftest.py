@@ -21,7 +21,7 @@ from prizewire_contracts.events.payouts import PayoutPaid, PayoutPaidEvent, Payo
 from prizewire_contracts.topics import PAYOUTS
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_webhooks.outbound.adapters.secrets import SecretBox, new_secret
-from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender
 from prizewire_webhooks.outbound.consumers import consumer_specs
 from prizewire_webhooks.outbound.domain.addresses import TargetRules
 from prizewire_webhooks.outbound.domain.invariants import Invariant
@@ -116,7 +116,7 @@ class World:
     ) -> Deliverer:
         sender = HttpSender(
             box=self.box,
-            gate=Gate(allow_loopback=True, rules=ANY_TARGET),
+            guard=AddressGuard(allow_loopback=True, rules=ANY_TARGET),
             clock=clock or self.clock,
             connections=slots,
             timeout_s=timeout_s,

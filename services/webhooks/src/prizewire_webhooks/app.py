@@ -14,11 +14,11 @@ from prizewire_webhooks.inbound.messages import provider_event
 from prizewire_webhooks.inbound.storage import SqlProviders
 from prizewire_webhooks.lineage import lineage_of
 from prizewire_webhooks.outbound.adapters.secrets import KeyMalformed, SecretBox, new_secret
-from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender
 from prizewire_webhooks.outbound.consumers import consumer_specs
 from prizewire_webhooks.outbound.domain.addresses import TargetRules
 from prizewire_webhooks.outbound.domain.invariants import Invariant
-from prizewire_webhooks.outbound.http import subscription_controller
+from prizewire_webhooks.outbound.http import STATUSES, SubscriptionContext, subscription_controller
 from prizewire_webhooks.outbound.jobs import Deliverer, sweep_job
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from prizewire_webhooks.outbound.storage.checks import breaches_of
@@ -40,8 +40,8 @@ async def build(runtime: Runtime) -> Built:
             "WEBHOOKS_ALLOW_LOOPBACK is for development: unset it, or set PRIZEWIRE_ENVIRONMENT=development"
         )
     box, rails = _secret_box(settings), _rails(settings)
-    gate = Gate(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
-    sender = HttpSender(box=box, gate=gate, clock=runtime.clock, connections=settings.webhooks_concurrency)
+    guard = AddressGuard(allow_loopback=settings.webhooks_allow_loopback, rules=_target_rules(settings))
+    sender = HttpSender(box=box, guard=guard, clock=runtime.clock, connections=settings.webhooks_concurrency)
     deliverer = Deliverer(
         db=runtime.db,
         unit_of_work=open_unit_of_work,
@@ -58,13 +58,17 @@ async def build(runtime: Runtime) -> Built:
     return Built(
         controllers=[
             subscription_controller(
-                db=runtime.db,
-                unit_of_work=open_unit_of_work,
-                addresses=gate,
-                sealer=box,
-                make_secret=new_secret,
-                audit=runtime.audit,
-                clock=runtime.clock,
+                SubscriptionContext(
+                    db=runtime.db,
+                    clock=runtime.clock,
+                    audit=runtime.audit,
+                    errors=STATUSES,
+                    unit_of_work=open_unit_of_work,
+                    queries=open_unit_of_work,
+                    addresses=guard,
+                    sealer=box,
+                    make_secret=new_secret,
+                )
             ),
             provider_controller(
                 db=runtime.db,

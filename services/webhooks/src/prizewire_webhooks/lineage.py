@@ -1,4 +1,4 @@
-"""This service's part of a lineage: who was told, how often it was tried, and with what result."""
+"""This service's part of a lineage: each delivery, its attempts and its result."""
 
 from collections.abc import Awaitable, Callable
 

@@ -22,6 +22,6 @@ DELIVERIES_OPEN = Gauge("prizewire_webhook_deliveries_open", "Deliveries not yet
 SUBSCRIPTIONS = Gauge("prizewire_webhook_subscriptions", "Subscriptions by state.", ["state"])
 PROVIDER_EVENTS = Counter(
     "prizewire_provider_webhooks_total",
-    "Webhooks of providers, by what became of them: accepted, repeated, conflict, refused.",
+    "Webhooks of providers, by outcome: accepted, repeated, conflict, refused.",
     ["outcome"],
 )

@@ -1,4 +1,4 @@
-"""The service's doors: subscriptions for admins, webhooks of providers."""
+"""The routes: subscriptions for admins, webhooks of providers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,8 +22,8 @@ from prizewire_webhooks.inbound.messages import provider_event
 from prizewire_webhooks.inbound.storage import SqlProviders
 from prizewire_webhooks.lineage import lineage_of
 from prizewire_webhooks.outbound.adapters.secrets import new_secret
-from prizewire_webhooks.outbound.adapters.sender import Gate
-from prizewire_webhooks.outbound.http import subscription_controller
+from prizewire_webhooks.outbound.adapters.sender import AddressGuard
+from prizewire_webhooks.outbound.http import STATUSES, SubscriptionContext, subscription_controller
 from prizewire_webhooks.outbound.storage import open_unit_of_work
 from services.webhooks.tests.conftest import ANY_TARGET, World, paid_event
 from services.webhooks.tests.fakes import HmacVerifier, signed
@@ -44,11 +44,15 @@ def app(world: World, *, allow_loopback: bool) -> Litestar:
         service="webhooks",
         controllers=[
             subscription_controller(
-                unit_of_work=open_unit_of_work,
-                addresses=Gate(allow_loopback=allow_loopback, rules=ANY_TARGET),
-                sealer=world.box,
-                make_secret=new_secret,
-                **common,
+                SubscriptionContext(
+                    errors=STATUSES,
+                    unit_of_work=open_unit_of_work,
+                    queries=open_unit_of_work,
+                    addresses=AddressGuard(allow_loopback=allow_loopback, rules=ANY_TARGET),
+                    sealer=world.box,
+                    make_secret=new_secret,
+                    **common,
+                )
             ),
             provider_controller(
                 store=SqlProviders,
@@ -70,13 +74,15 @@ async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-def wish(world: World, **changes: object) -> dict[str, object]:
+def subscription_body(world: World, **changes: object) -> dict[str, object]:
     return {"url": world.receiver.url, "event_types": ["payout.paid"], **changes}
 
 
 async def test_from_subscription_to_history(world: World, client: httpx.AsyncClient):
     """A secret shown once verifies what arrives; history shows every attempt; removal ends it."""
-    made = await client.post("/api/webhooks", json=wish(world, description="prizes"), headers=auth("admin"))
+    made = await client.post(
+        "/api/webhooks", json=subscription_body(world, description="prizes"), headers=auth("admin")
+    )
     assert made.status_code == 201
     subscription = made.json()
     assert subscription["secret"].startswith("whsec_")
@@ -120,13 +126,15 @@ async def test_a_repeated_wish_makes_one_subscription_and_shows_no_secret(
 ):
     """The answer is the same but for the secret, which is shown once and not kept; another wish is a conflict."""
     headers = {**auth("admin"), "idempotency-key": "w-1"}
-    first = await client.post("/api/webhooks", json=wish(world), headers=headers)
-    again = await client.post("/api/webhooks", json=wish(world), headers=headers)
+    first = await client.post("/api/webhooks", json=subscription_body(world), headers=headers)
+    again = await client.post("/api/webhooks", json=subscription_body(world), headers=headers)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json()["secret"].startswith("whsec_")
     assert again.json() == {**first.json(), "secret": None}
     assert again.headers["idempotency-replayed"] == "true"
-    other = await client.post("/api/webhooks", json=wish(world, description="x"), headers=headers)
+    other = await client.post(
+        "/api/webhooks", json=subscription_body(world, description="x"), headers=headers
+    )
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
     assert len((await client.get("/api/webhooks", headers=auth("admin"))).json()["items"]) == 1
     (kept,) = await world.rows("SELECT answer::text AS answer FROM idempotency_keys")
@@ -134,13 +142,15 @@ async def test_a_repeated_wish_makes_one_subscription_and_shows_no_secret(
 
 
 async def test_only_admins_subscribe_and_see(world: World, client: httpx.AsyncClient):
-    """Events tell of every player's payouts: whoever is no admin, organizers too, gets 403 and changes nothing."""
-    made = await client.post("/api/webhooks", json=wish(world), headers=auth("admin", subject="one"))
+    """Events show every player's payouts: everybody but admins, organizers too, gets 403 and changes nothing."""
+    made = await client.post(
+        "/api/webhooks", json=subscription_body(world), headers=auth("admin", subject="one")
+    )
     place = f"/api/webhooks/{made.json()['id']}"
     routes = [("POST", "/api/webhooks"), ("DELETE", place)]
     routes += [("GET", path) for path in ("/api/webhooks", place, place + "/deliveries")]
     for method, path in routes:
-        body = wish(world) if method == "POST" else None
+        body = subscription_body(world) if method == "POST" else None
         assert (await client.request(method, path, json=body)).status_code == 401
         for role in Role:
             if role is not Role.ADMIN:
@@ -157,7 +167,7 @@ async def test_only_admins_subscribe_and_see(world: World, client: httpx.AsyncCl
 async def test_pages_of_subscriptions(world: World, client: httpx.AsyncClient):
     """The cursor leads through all of them once, also those made in the same moment."""
     for _ in range(5):
-        await client.post("/api/webhooks", json=wish(world), headers=auth("admin"))
+        await client.post("/api/webhooks", json=subscription_body(world), headers=auth("admin"))
     seen, cursor = [], None
     while True:
         query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
@@ -188,8 +198,10 @@ async def test_pages_of_subscriptions(world: World, client: httpx.AsyncClient):
     ],
 )
 async def test_wishes_that_are_refused(world: World, client: httpx.AsyncClient, changes, code):
-    """Wrong addresses, unpublished types and unknown members are told by a stable code and leave nothing."""
-    answer = await client.post("/api/webhooks", json=wish(world, **changes), headers=auth("admin"))
+    """Wrong addresses, unpublished types and unknown members are refused with a stable code and store nothing."""
+    answer = await client.post(
+        "/api/webhooks", json=subscription_body(world, **changes), headers=auth("admin")
+    )
     status = 400 if code == "invalid_request" else 422
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await world.rows("SELECT 1 FROM subscriptions") == []
@@ -199,20 +211,25 @@ async def test_loopback_needs_the_flag(world: World):
     """Without the development flag not even a subscription to loopback is taken."""
     transport = httpx.ASGITransport(app=Documented(app(world, allow_loopback=False)))
     async with httpx.AsyncClient(transport=transport, base_url="http://webhooks") as client:
-        answer = await client.post("/api/webhooks", json=wish(world), headers=auth("admin"))
+        answer = await client.post("/api/webhooks", json=subscription_body(world), headers=auth("admin"))
     assert answer.json()["code"] == "address_refused"
 
 
 async def test_one_owner_has_a_bounded_number(world: World, client: httpx.AsyncClient, monkeypatch):
     """The limit counts what was not deleted."""
     monkeypatch.setattr("prizewire_webhooks.outbound.handlers.subscriptions.SUBSCRIPTIONS_PER_OWNER_MAX", 2)
-    answers = [await client.post("/api/webhooks", json=wish(world), headers=auth("admin")) for _ in range(3)]
+    answers = [
+        await client.post("/api/webhooks", json=subscription_body(world), headers=auth("admin"))
+        for _ in range(3)
+    ]
     assert [answer.status_code for answer in answers] == [201, 201, 409]
     await client.delete(f"/api/webhooks/{answers[0].json()['id']}", headers=auth("admin"))
-    assert (await client.post("/api/webhooks", json=wish(world), headers=auth("admin"))).status_code == 201
+    assert (
+        await client.post("/api/webhooks", json=subscription_body(world), headers=auth("admin"))
+    ).status_code == 201
 
 
-async def test_lineage_tells_who_was_told(world: World):
+async def test_lineage_shows_deliveries(world: World):
     """The lineage of a correlation id holds its deliveries with their attempts, and JSON can carry it."""
     await world.subscribe()
     await world.publish(paid_event(correlation_id="c-1"), paid_event(correlation_id="c-2"))
@@ -229,7 +246,7 @@ def call(event_id: str = "evt-1", **more: object) -> bytes:
     return orjson.dumps({"id": event_id, "type": "transfer.paid", **more})
 
 
-async def test_a_providers_webhook_is_stored_and_told_once(world: World, client: httpx.AsyncClient):
+async def test_a_providers_webhook_is_stored_and_published_once(world: World, client: httpx.AsyncClient):
     """A hundred copies at once: all answered with success, one row, one event, signed and decodable."""
     body = call(ref="tr_1")
     answers = await asyncio.gather(
@@ -245,7 +262,7 @@ async def test_a_providers_webhook_is_stored_and_told_once(world: World, client:
 
 
 async def test_another_body_under_a_known_id_alerts(world: World, client: httpx.AsyncClient):
-    """The first body counts; each other one is answered 409, kept and audited once, and told to nobody."""
+    """The first body counts; each other one is answered 409, kept and audited once, and not published."""
     bodies = [call(), call(amount="1"), call(amount="1"), call(amount="2")]
     answers = [await client.post(HOOK, content=body, headers=signed(body, secret=VENDOR)) for body in bodies]
     assert [answer.status_code for answer in answers] == [200, 409, 409, 409]
@@ -253,8 +270,8 @@ async def test_another_body_under_a_known_id_alerts(world: World, client: httpx.
     assert len(await world.rows("SELECT 1 FROM provider_event_conflicts")) == 2
     audited = await world.rows("SELECT action FROM audit_log")
     assert [row.action for row in audited] == ["provider_event.conflict"] * 2
-    told = await world.rows("SELECT 1 FROM outbox WHERE topic = :topic", topic=PROVIDER_WEBHOOKS.name)
-    assert len(told) == 1
+    published = await world.rows("SELECT 1 FROM outbox WHERE topic = :topic", topic=PROVIDER_WEBHOOKS.name)
+    assert len(published) == 1
 
 
 async def test_a_providers_own_authorization_is_left_to_its_verifier(client: httpx.AsyncClient):

@@ -27,7 +27,7 @@ from prizewire_devstack.waiting import eventually
 from prizewire_rail_fake import signed_webhook
 from prizewire_rail_fake.journal import Entry
 from prizewire_webhooks.outbound.adapters.secrets import SecretBox
-from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender
+from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender
 from prizewire_webhooks.outbound.domain.decisions import LEASE
 from prizewire_webhooks.outbound.domain.invariants import Invariant
 from prizewire_webhooks.outbound.jobs import Deliverer
@@ -132,12 +132,12 @@ async def test_from_kafka_to_the_subscriber(service: Service, publish, receiver:
     for request in mine:
         assert Webhook(made["secret"]).verify(request.body, dict(request.headers))["correlationid"] == lane
 
-    async def told() -> bool:
+    async def published() -> bool:
         answer = await service.client.get(f"/api/services/webhooks/lineage/{lane}")
         states = [entry["detail"]["state"] for entry in answer.json()["entries"]]
         return states == ["delivered"] * 5
 
-    await eventually(told)
+    await eventually(published)
     checks = (await service.client.get("/api/services/webhooks/checks")).json()["checks"]
     every_services = {
         "events.none_is_parked",
@@ -166,11 +166,11 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
     made = (await service.client.post("/api/webhooks", json=wish)).json()
     forever = asyncio.Event()
 
-    async def hang(_):
+    async def never_answer(_):
         await forever.wait()
         return 204, {}, b""
 
-    receiver.answer = hang
+    receiver.answer = never_answer
     event_id = await publish(f"lane-{uuid4()}")
     await eventually(lambda: event_id in [request.event_id for request in receiver.seen], deadline_s=30)
     service.end(signal.SIGKILL)
@@ -180,7 +180,7 @@ async def test_kill_9_in_the_middle_of_a_delivery_loses_nothing(
     db = Database(service.database_url, application_name="test")
     sender = HttpSender(
         box=SecretBox(keyring.webhook_encryption_key_file.read_text().strip()),
-        gate=Gate(allow_loopback=True, rules=ANY_TARGET),
+        guard=AddressGuard(allow_loopback=True, rules=ANY_TARGET),
         clock=clock,
         connections=4,
     )
@@ -232,15 +232,15 @@ async def test_a_signed_webhook_becomes_an_event(service: Service, keyring, kafk
     )  # fmt: skip
     await consumer.start()
     try:
-        told: list[tuple[str, str | None]] = []
+        published: list[tuple[str, str | None]] = []
 
         async def arrived() -> bool:
             for batch in (await consumer.getmany(timeout_ms=500)).values():
                 data = [orjson.loads(record.value)["data"] for record in batch]
-                told.extend((one["provider"], one["provider_key"]) for one in data)
-            return ("fake", str(paid.key)) in told
+                published.extend((one["provider"], one["provider_key"]) for one in data)
+            return ("fake", str(paid.key)) in published
 
         await eventually(arrived, deadline_s=60)
-        assert told.count(("fake", str(paid.key))) == 1
+        assert published.count(("fake", str(paid.key))) == 1
     finally:
         await consumer.stop()

@@ -18,7 +18,7 @@ class ProviderCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSpoke:
+class ProviderEventStored:
     """A rail's provider sent a webhook that is new to us: a hint to ask the rail, nothing more."""
 
     provider: str

@@ -1,11 +1,11 @@
-"""Webhooks of providers: verified, stored once, told once."""
+"""Webhooks of providers: verified, stored once, published once."""
 
 from collections.abc import Mapping
 from datetime import datetime
 
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 from prizewire_webhooks.errors import RailUnknown
-from prizewire_webhooks.inbound.domain import ProviderCall, ProviderSpoke
+from prizewire_webhooks.inbound.domain import ProviderCall, ProviderEventStored
 from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
 
 _TEXT_CHARS_MAX = 120
@@ -58,13 +58,13 @@ def verify(
 
 async def receive(
     call: ProviderCall, *, store: ProviderStore, now: datetime
-) -> ProviderSpoke | Conflict | None:
-    """Store a verified call: the event to tell others when it is new, None when it is a repetition, a conflict
+) -> ProviderEventStored | Conflict | None:
+    """Store a verified call: the event to publish when it is new, None when it is a repetition, a conflict
     when the id came with another body.
     """
     first = await store.record(call, now=now)
     if first is None:
-        return ProviderSpoke(
+        return ProviderEventStored(
             provider=call.provider,
             event_id=call.event_id,
             event_type=call.event_type,

@@ -13,14 +13,14 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.auth import OWN_PROOF
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
-from prizewire_chassis.http import Problem
+from prizewire_chassis.http import ErrorStatuses, Problem
 from prizewire_chassis.http.answers import AnswerModel
 from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.rails import WebhookRefused
 from prizewire_webhooks import errors
 from prizewire_webhooks.inbound import handlers as providers
-from prizewire_webhooks.inbound.domain import ProviderSpoke
+from prizewire_webhooks.inbound.domain import ProviderEventStored
 from prizewire_webhooks.inbound.ports import Inbound, ProviderStore
 from prizewire_webhooks.metrics import PROVIDER_EVENTS
 
@@ -32,11 +32,11 @@ class ProviderEventAnswer(AnswerModel):
 
 
 PROVIDER_BODY_BYTES_MAX = 262_144
-_STATUS = {errors.RailUnknown.code: 404, errors.ProviderEventConflict.code: 409}
-
-
-def _problem(error: errors.WebhookError) -> Problem:
-    return Problem(status=_STATUS[error.code], code=error.code, detail=str(error))
+STATUSES = ErrorStatuses(
+    errors=(errors.WebhookError,),
+    by_code={errors.RailUnknown.code: 404, errors.ProviderEventConflict.code: 409},
+    default=422,
+)
 
 
 def provider_controller(
@@ -44,7 +44,7 @@ def provider_controller(
     db: Database,
     store: Callable[[AsyncConnection], ProviderStore],
     rails: Mapping[str, Inbound],
-    render: Callable[[ProviderSpoke], EncodedEvent],
+    render: Callable[[ProviderEventStored], EncodedEvent],
     outbox: Outbox,
     audit: Audit,
     clock: Clock,
@@ -71,7 +71,7 @@ def provider_controller(
         )
         async def receive(self, rail: FromPath[str], request: Request[Any, Any, Any]) -> ProviderEventAnswer:
             if rail not in rails:
-                raise _problem(errors.RailUnknown())
+                raise STATUSES.problem(errors.RailUnknown())
             body = await request.body()
             now = clock.now()
             try:
@@ -89,7 +89,7 @@ def provider_controller(
                 raise Problem(status=401, code=refused.code, detail=detail) from None
             async with db.transaction() as tx:
                 result = await providers.receive(call, store=store(tx), now=now)
-                if isinstance(result, ProviderSpoke):
+                if isinstance(result, ProviderEventStored):
                     await outbox.add(tx, [render(result)])
                 elif result is not None and result.fresh:
                     await audit.record(
@@ -102,7 +102,7 @@ def provider_controller(
                     )
             if isinstance(result, providers.Conflict):
                 PROVIDER_EVENTS.labels("conflict").inc()
-                raise _problem(errors.ProviderEventConflict())
+                raise STATUSES.problem(errors.ProviderEventConflict())
             PROVIDER_EVENTS.labels("repeated" if result is None else "accepted").inc()
             return ProviderEventAnswer(received=True)
 

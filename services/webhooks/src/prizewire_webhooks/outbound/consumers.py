@@ -1,4 +1,4 @@
-"""From Kafka: public events become deliveries in the transaction of their batch."""
+"""The consumers of public events. Events become deliveries in the transaction of their batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 

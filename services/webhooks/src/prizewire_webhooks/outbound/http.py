@@ -1,24 +1,26 @@
 """``/api/webhooks``: subscriptions and their deliveries, for admins."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_chassis.audit import Audit
-from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import Database
-from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.auth import Role, require
+from prizewire_chassis.http import (
+    BY_TIME_AND_ID,
+    Action,
+    ErrorStatuses,
+    HttpContext,
+    OptionalKey,
+    page_limit,
+)
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
+from prizewire_chassis.http.cursors import cursor_key, number
 from prizewire_chassis.http.refusals import Refusals
-from prizewire_chassis.idempotency import Answer, idempotent
 from prizewire_contracts.text import Line, Reason
 from prizewire_webhooks import errors
 from prizewire_webhooks.outbound.domain.addresses import parse_url
@@ -142,12 +144,17 @@ def delivery_answer(delivery: Delivery) -> DeliveryAnswer:
     )
 
 
-_Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", required=False)]
-_STATUS = {
-    errors.SubscriptionNotFound.code: 404,
-    errors.TooManySubscriptions.code: 409,
-    errors.IllegalTransition.code: 409,
-}
+STATUSES = ErrorStatuses(
+    errors=(errors.WebhookError,),
+    by_code={
+        errors.SubscriptionNotFound.code: 404,
+        errors.TooManySubscriptions.code: 409,
+        errors.IllegalTransition.code: 409,
+    },
+    default=422,
+)
+BY_DELIVERY = cursor_key(number(1, 2**63 - 1))
+_Action = Action[UnitOfWork, UnitOfWork]
 _NO_SUBSCRIPTION: Refusals = {404: ("subscription_not_found",)}
 
 
@@ -178,63 +185,17 @@ class NewSubscription(BaseModel):
     description: Annotated[Reason | None, Field(examples=["prizes of the spring cup"])] = None
 
 
-async def _once(
-    tx: AsyncConnection,
-    *,
-    actor: str,
-    key: str | None,
-    body: dict[str, Any],
-    now: datetime,
-    make: Callable[[UUID], Awaitable[tuple[int, Any]]],
-) -> Answer:
-    """Make a subscription once under its key, or at each call without one. What is stored holds no secret."""
-    if key is None:
-        status, made = await make(uuid4())
-        return Answer(status, made, replayed=False)
-    return await idempotent(
-        tx, actor=actor, route="POST /api/webhooks", key=key, body=body, now=now, work=make
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionContext(HttpContext[UnitOfWork, UnitOfWork]):
+    """What the routes of subscriptions share. ``make_secret`` makes the secret that signs deliveries."""
+
+    addresses: AddressBook
+    sealer: Sealer
+    make_secret: Callable[[], str]
 
 
-def _problem(error: errors.WebhookError) -> Problem:
-    return Problem(status=_STATUS.get(error.code, 422), code=error.code, detail=str(error))
-
-
-def _after(cursor: str | None) -> tuple[datetime, UUID] | None:
-    values = decode_cursor(cursor, length=2)
-    if values is None:
-        return None
-    try:
-        return datetime.fromisoformat(values[0]), UUID(values[1])
-    except (TypeError, ValueError, AttributeError):
-        raise _cursor_invalid() from None
-
-
-def _before(cursor: str | None) -> int | None:
-    values = decode_cursor(cursor, length=1)
-    if values is None:
-        return None
-    if type(values[0]) is not int or not 0 < values[0] < 2**63:
-        raise _cursor_invalid()
-    return values[0]
-
-
-def _cursor_invalid() -> Problem:
-    detail = "the cursor is not one that this route gave"
-    return Problem(status=400, code="cursor_invalid", detail=detail)
-
-
-def subscription_controller(
-    *,
-    db: Database,
-    unit_of_work: Callable[[AsyncConnection], UnitOfWork],
-    addresses: AddressBook,
-    sealer: Sealer,
-    make_secret: Callable[[], str],
-    audit: Audit,
-    clock: Clock,
-) -> type[Controller]:
-    """The controller under ``/api/webhooks``, for admins only: a subscription is told of every player's payouts, since
+def subscription_controller(context: SubscriptionContext) -> type[Controller]:
+    """The controller under ``/api/webhooks``, for admins only: a subscription receives the payouts of every player, since
     events name no organizer to narrow them by.
     """
     allowed = require(Role.ADMIN)
@@ -253,56 +214,49 @@ def subscription_controller(
             },
         )
         async def create(
-            self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any], key: _Key = None
+            self, data: JSONBody[NewSubscription], request: Request[Any, Any, Any], key: OptionalKey = None
         ) -> Response[NewSubscriptionAnswer]:
             """With an Idempotency-Key a repeated request makes no second subscription, and is answered without the
             secret.
             """
-            user: Principal = request.user
             command = CreateSubscription(
-                owner=user.subject,
+                owner=request.user.subject,
                 url=data.url,
                 event_types=tuple(data.event_types),
                 description=data.description,
             )
-            secret = make_secret()
+            secret = context.make_secret()
+            try:
+                await subscriptions.check_request(command, addresses=context.addresses)
+            except errors.WebhookError as error:
+                raise STATUSES.problem(error) from None
 
-            async def make(tx: AsyncConnection, identifier: UUID) -> tuple[int, Any]:
+            async def create(action: _Action) -> tuple[int, NewSubscriptionAnswer]:
                 made = await subscriptions.create(
                     command,
-                    subscription_id=identifier,
+                    subscription_id=action.id,
                     secret=secret,
-                    store=unit_of_work(tx).subscriptions,
-                    sealer=sealer,
-                    now=clock.now(),
+                    store=action.unit_of_work.subscriptions,
+                    sealer=context.sealer,
+                    now=action.now,
                 )
-                await audit.record(
-                    tx,
-                    actor=user.subject,
-                    action="subscription.created",
+                await action.record(
+                    "subscription.created",
                     target=str(made.subscription_id),
                     detail={"host": parse_url(made.url).host, "event_types": list(made.event_types)},
                 )
-                return 201, subscription_answer(made).model_dump(mode="json")
+                return 201, NewSubscriptionAnswer(**dict(subscription_answer(made)), secret=None)
 
-            try:
-                await subscriptions.check_wish(command, addresses=addresses)
-                async with db.transaction() as tx:
-                    answer = await _once(
-                        tx,
-                        actor=user.subject,
-                        key=key,
-                        body=data.model_dump(mode="json"),
-                        now=clock.now(),
-                        make=partial(make, tx),
-                    )
-            except errors.WebhookError as error:
-                raise _problem(error) from None
-            shown = NewSubscriptionAnswer.model_validate(
-                {**answer.body, "secret": None if answer.replayed else secret}
+            return await context.once(
+                create,
+                answers=NewSubscriptionAnswer,
+                actor=request.user,
+                route="POST /api/webhooks",
+                key=key,
+                body=data.model_dump(mode="json"),
+                key_required=False,
+                shown_once={"secret": secret},
             )
-            headers = {"idempotency-replayed": "true"} if answer.replayed else {}
-            return Response(shown, status_code=answer.status, headers=headers)
 
         @get("/", summary="Subscriptions, the newest first")
         async def list_all(
@@ -310,16 +264,14 @@ def subscription_controller(
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[SubscriptionAnswer]:
-            size = page_limit(limit)
-            async with db.transaction() as tx:
-                found = await unit_of_work(tx).subscriptions.page(after=_after(cursor), limit=size)
-            last = found[-1] if len(found) == size else None
-            following = (
-                None
-                if last is None
-                else encode_cursor([last.created_at.isoformat(), str(last.subscription_id)])
+            size, after = page_limit(limit), BY_TIME_AND_ID.read(cursor)
+            found = await context.read(lambda stores: stores.subscriptions.page(after=after, limit=size))
+            return BY_TIME_AND_ID.page(
+                found,
+                limit=size,
+                key=lambda one: (one.created_at, one.subscription_id),
+                show=subscription_answer,
             )
-            return PageOf(items=[subscription_answer(one) for one in found], next_cursor=following)
 
         @get("/{subscription_id:uuid}", summary="One subscription", refusals=_NO_SUBSCRIPTION)
         async def show(self, subscription_id: FromPath[UUID]) -> SubscriptionAnswer:
@@ -331,22 +283,19 @@ def subscription_controller(
             refusals={**_NO_SUBSCRIPTION, 409: ("illegal_transition",)},
         )
         async def remove(self, subscription_id: FromPath[UUID], request: Request[Any, Any, Any]) -> None:
-            user: Principal = request.user
-            command = RemoveSubscription(subscription_id=subscription_id, actor=user.subject)
-            try:
-                async with db.transaction() as tx:
-                    ended = await subscriptions.remove(
-                        command, store=unit_of_work(tx).subscriptions, now=clock.now()
-                    )
-                    await audit.record(
-                        tx,
-                        actor=user.subject,
-                        action="subscription.deleted",
-                        target=str(subscription_id),
-                        detail={"host": parse_url(ended.url).host},
-                    )
-            except errors.WebhookError as error:
-                raise _problem(error) from None
+            command = RemoveSubscription(subscription_id=subscription_id, actor=request.user.subject)
+
+            async def remove(action: _Action) -> None:
+                ended = await subscriptions.remove(
+                    command, store=action.unit_of_work.subscriptions, now=action.now
+                )
+                await action.record(
+                    "subscription.deleted",
+                    target=str(subscription_id),
+                    detail={"host": parse_url(ended.url).host},
+                )
+
+            await context.change(remove, actor=request.user)
 
         @get(
             "/{subscription_id:uuid}/deliveries",
@@ -361,22 +310,21 @@ def subscription_controller(
             delivery_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
         ) -> PageOf[DeliveryAnswer]:
             await self._found(subscription_id)
-            size = page_limit(limit)
-            async with db.transaction() as tx:
-                found = await unit_of_work(tx).deliveries.page(
-                    subscription_id=subscription_id,
-                    state=delivery_state,
-                    before=_before(cursor),
-                    limit=size,
+            size, place = page_limit(limit), BY_DELIVERY.read(cursor)
+            before = None if place is None else place[0]
+            found = await context.read(
+                lambda stores: stores.deliveries.page(
+                    subscription_id=subscription_id, state=delivery_state, before=before, limit=size
                 )
-            following = encode_cursor([found[-1].delivery_id]) if len(found) == size else None
-            return PageOf(items=[delivery_answer(one) for one in found], next_cursor=following)
+            )
+            return BY_DELIVERY.page(
+                found, limit=size, key=lambda one: (one.delivery_id,), show=delivery_answer
+            )
 
         async def _found(self, subscription_id: UUID) -> Subscription:
-            async with db.transaction() as tx:
-                found = await unit_of_work(tx).subscriptions.get(subscription_id, lock=False)
+            found = await context.read(lambda stores: stores.subscriptions.get(subscription_id, lock=False))
             if found is None:
-                raise _problem(errors.SubscriptionNotFound())
+                raise STATUSES.problem(errors.SubscriptionNotFound())
             return found
 
     return SubscriptionController

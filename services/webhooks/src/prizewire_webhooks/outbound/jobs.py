@@ -1,4 +1,4 @@
-"""The worker that delivers, and the sweep behind it."""
+"""The worker that delivers, and the job that cleans up after crashed workers."""
 
 import asyncio
 import random
@@ -92,7 +92,7 @@ class Deliverer:
             await asyncio.wait(self._running)
 
     async def close(self) -> None:
-        """Let what is under way finish for a while, then let go of it: its lease brings it back."""
+        """Wait some seconds for running attempts, then cancel them. They are sent again when their leases end."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN_S)
         for left in list(self._running):
@@ -122,7 +122,7 @@ class Deliverer:
         )
 
     async def _settle(self, task: Task, answer: Answer) -> Settled:
-        """Record the outcome; a database that is away for a moment must not make us send again."""
+        """Record the outcome; a short outage of the database must not cause a second send."""
         jitter = random.random()  # noqa: S311 - spreads retries, no secret
 
         async def work(tx: AsyncConnection) -> Settled:
@@ -156,7 +156,7 @@ class Deliverer:
 
 
 def sweep_job(*, db: Database, unit_of_work: Callable[[AsyncConnection], UnitOfWork], clock: Clock) -> Job:
-    """Drops what a dead worker left behind for ended subscriptions, and counts what is open."""
+    """Drop deliveries that a crashed worker left for ended subscriptions, and count open deliveries."""
     seen: dict[str, set[str]] = {"subscriptions": set(), "deliveries": set()}
     gauges = {"subscriptions": SUBSCRIPTIONS, "deliveries": DELIVERIES_OPEN}
 

@@ -78,7 +78,7 @@ def test_the_fake_rails_verifier_is_installed(tmp_path):
         "rails: [{name: a, type: gift_card, webhook: {secret_files: [secret]}}, {name: a, type: gift_card}]",
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_told(tmp_path, text):
+def test_a_wrong_file_is_reported(tmp_path, text):
     """A malformed file, an unknown type, a name used twice or a type nobody verifies stops the service."""
     with pytest.raises(RailsFileMalformed, match=r"rails\.yaml"):
         load_rails(write(tmp_path, text), environment="staging")
@@ -122,7 +122,7 @@ def test_loopback_is_not_for_production(environment, monkeypatch, capsys):
     assert "WEBHOOKS_ALLOW_LOOPBACK is for development" in capsys.readouterr().err
 
 
-def test_a_wrong_encryption_key_is_told(environment, capsys):
+def test_a_wrong_encryption_key_is_reported(environment, capsys):
     """A key file without 64 hexadecimal digits stops the service with a sentence that does not show it."""
     (environment / "webhook_encryption_key_file").write_text("abc")
     assert run(["serve"]) == 2

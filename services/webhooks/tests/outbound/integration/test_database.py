@@ -82,7 +82,7 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
     paths = (
         "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname"
     )
-    anew = await owner.fetch(paths)
+    repaired = await owner.fetch(paths)
     await owner.execute("ALTER FUNCTION subscriptions_state_edges_check() RESET search_path")
     await owner.execute("ALTER FUNCTION deliveries_state_edges_check() RESET search_path")
     await owner.execute("DROP FUNCTION inbox_forget")
@@ -92,10 +92,10 @@ async def test_guards_of_the_first_version_learn_where_to_look(make_database):
         "ALTER TABLE consumer_offsets DROP CONSTRAINT consumer_offsets_next_offset_check, DROP COLUMN last_hash"
     )
     await owner.execute("UPDATE alembic_version SET version_num = '0001'")
-    assert await owner.fetch(paths) != anew
+    assert await owner.fetch(paths) != repaired
     migrations = Path(__file__).parents[3] / "migrations"
     await asyncio.to_thread(migrate, url=urls.migration, script_location=migrations, runtime_role=None)
-    assert await owner.fetch(paths) == anew
+    assert await owner.fetch(paths) == repaired
     await owner.close()
 
 

@@ -63,7 +63,7 @@ async def test_a_subscriber_gets_the_signed_public_event(world: World):
     assert await world.breaches() == []
 
 
-async def test_only_matching_subscriptions_are_told(world: World):
+async def test_only_matching_subscriptions_get_an_event(world: World):
     """Other types, later subscriptions and ended ones get nothing; a repeated event makes no second delivery."""
     await world.subscribe(types=["payout.failed"])
     wanted, _ = await world.subscribe()
@@ -144,11 +144,11 @@ async def test_no_more_than_its_share_goes_to_one_subscription(world: World):
     await world.subscribe(url=other.url)
     release = asyncio.Event()
 
-    async def hang(_):
+    async def never_answer(_):
         await release.wait()
         return 204, {}, b""
 
-    world.receiver.answer = hang
+    world.receiver.answer = never_answer
     await world.publish(*[paid_event(correlation_id=f"c-{number}") for number in range(30)])
 
     async def others_done() -> bool:
@@ -202,11 +202,11 @@ async def test_two_workers_send_one_probe(world: World):
     before = len(world.receiver.seen)
     release = asyncio.Event()
 
-    async def hang(_):
+    async def never_answer(_):
         await release.wait()
         return 500, {}, b""
 
-    world.receiver.answer = hang
+    world.receiver.answer = never_answer
     workers = [world.deliverer, *(world.another_deliverer() for _ in range(3))]
     await asyncio.gather(*(worker.run() for worker in workers))
     for worker in workers:

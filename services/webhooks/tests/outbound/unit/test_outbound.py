@@ -1,4 +1,4 @@
-"""The gate that connections pass, and how answers are read."""
+"""The guard that connections pass, and how answers are read."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from prizewire_chassis.clock import ManualClock
 from prizewire_webhooks.errors import AddressRefused, HostUnknown
 from prizewire_webhooks.outbound.adapters.secrets import SecretBox, new_secret
-from prizewire_webhooks.outbound.adapters.sender import Gate, HttpSender, system_lookup
+from prizewire_webhooks.outbound.adapters.sender import AddressGuard, HttpSender, system_lookup
 from prizewire_webhooks.outbound.domain.addresses import Target, TargetRules
 from services.webhooks.tests.conftest import ANY_TARGET, KEY_HEX
 from services.webhooks.tests.outbound.unit.test_decisions import TASK
@@ -50,8 +50,8 @@ class Network(httpcore.AsyncNetworkBackend):
         return Stream()
 
 
-def gate(lookup, *, network: Network | None = None, allow_loopback=False) -> Gate:
-    made = Gate(allow_loopback=allow_loopback, rules=ANY_TARGET, lookup=lookup)
+def guard(lookup, *, network: Network | None = None, allow_loopback=False) -> AddressGuard:
+    made = AddressGuard(allow_loopback=allow_loopback, rules=ANY_TARGET, lookup=lookup)
     if network is not None:
         made._network = network
     return made
@@ -60,14 +60,14 @@ def gate(lookup, *, network: Network | None = None, allow_loopback=False) -> Gat
 async def test_a_host_that_leads_inside_is_refused():
     """One inner address among public ones is enough."""
     with pytest.raises(AddressRefused):
-        await gate(answering(["1.1.1.1", "10.0.0.1"])).check(Target("https", "x.example", 443))
-    await gate(answering(["1.1.1.1"])).check(Target("https", "x.example", 443))
+        await guard(answering(["1.1.1.1", "10.0.0.1"])).check(Target("https", "x.example", 443))
+    await guard(answering(["1.1.1.1"])).check(Target("https", "x.example", 443))
 
 
 async def test_a_rebound_name_is_caught_when_connecting():
     """A name that was public when subscribed and leads inside when used gets no connection."""
     network = Network("127.0.0.1")
-    rebinding = gate(answering(["1.1.1.1"], ["127.0.0.1"]), network=network)
+    rebinding = guard(answering(["1.1.1.1"], ["127.0.0.1"]), network=network)
     await rebinding.check(Target("http", "x.example", 80))
     with pytest.raises(AddressRefused):
         await rebinding.connect_tcp("x.example", 80)
@@ -78,14 +78,14 @@ async def test_the_peer_really_reached_is_judged():
     """A connection that ended up inside is closed before a byte is sent."""
     network = Network("169.254.169.254")
     with pytest.raises(AddressRefused):
-        await gate(answering(["1.1.1.1"]), network=network).connect_tcp("x.example", 80)
+        await guard(answering(["1.1.1.1"]), network=network).connect_tcp("x.example", 80)
     assert network.closed
 
 
 async def test_the_judged_address_is_dialled_not_the_name():
     """Between judging and connecting the name is not looked up again."""
     network = Network("1.1.1.1")
-    await gate(answering(["1.1.1.1"]), network=network).connect_tcp("x.example", 443)
+    await guard(answering(["1.1.1.1"]), network=network).connect_tcp("x.example", 443)
     assert network.dialled == ["1.1.1.1"]
 
 
@@ -93,15 +93,15 @@ async def test_the_judged_address_is_dialled_not_the_name():
 async def test_other_spellings_of_loopback_are_refused(host):
     """What the system's resolver takes for loopback is loopback."""
     with pytest.raises((AddressRefused, HostUnknown)):
-        await Gate(allow_loopback=False, rules=ANY_TARGET, lookup=system_lookup).check(
+        await AddressGuard(allow_loopback=False, rules=ANY_TARGET, lookup=system_lookup).check(
             Target("http", host, 80)
         )
 
 
 async def test_a_name_that_does_not_resolve():
-    """Reserved names do not resolve and are told apart from refused ones."""
+    """Reserved names do not resolve and have another code than refused ones."""
     with pytest.raises(HostUnknown):
-        await Gate(allow_loopback=True, rules=ANY_TARGET).check(Target("http", "nothing.invalid", 80))
+        await AddressGuard(allow_loopback=True, rules=ANY_TARGET).check(Target("http", "nothing.invalid", 80))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def sender():
     clock = ManualClock(datetime.now(UTC))
     made = HttpSender(
         box=SecretBox(KEY_HEX),
-        gate=Gate(allow_loopback=True, rules=ANY_TARGET),
+        guard=AddressGuard(allow_loopback=True, rules=ANY_TARGET),
         clock=clock,
         connections=4,
         timeout_s=0.5,
@@ -129,7 +129,7 @@ async def test_a_subscription_that_is_older_than_the_rules_gets_nothing(receiver
     for rules, code in ((TargetRules(), "scheme_refused"), (TargetRules(plain_http=True), "port_refused")):
         made = HttpSender(
             box=SecretBox(KEY_HEX),
-            gate=Gate(allow_loopback=True, rules=rules),
+            guard=AddressGuard(allow_loopback=True, rules=rules),
             clock=ManualClock(datetime.now(UTC)),
             connections=4,
         )
@@ -162,10 +162,10 @@ async def test_a_hanging_endpoint_costs_its_time_only(sender, receiver):
     """The whole attempt is bounded, an answer that drips included."""
     import asyncio
 
-    async def hang(_):
+    async def never_answer(_):
         await asyncio.Event().wait()
 
-    receiver.answer = hang
+    receiver.answer = never_answer
     answer = await sender.send(task_for(receiver.url), now=datetime.now(UTC))
     assert (answer.status, answer.code) == (None, "timeout")
     assert 400 <= answer.latency_ms < 5_000
@@ -185,7 +185,7 @@ async def test_nobody_listening(sender, receiver):
     assert (answer.status, answer.code) == (None, "connect_failed")
     strict = HttpSender(
         box=SecretBox(KEY_HEX),
-        gate=Gate(allow_loopback=False, rules=ANY_TARGET),
+        guard=AddressGuard(allow_loopback=False, rules=ANY_TARGET),
         clock=ManualClock(datetime.now(UTC)),
         connections=1,
     )

@@ -51,7 +51,7 @@ def test_the_migration_carries_the_same_edges():
 
 
 def test_public_types_exist_and_carry_no_payout_details():
-    """Every type on offer is one of a topic that this service reads; none of them tells where money goes."""
+    """Every type on offer is one of a topic that this service reads; none of them says where money goes."""
     models = {
         kind: model
         for topic in TOPICS

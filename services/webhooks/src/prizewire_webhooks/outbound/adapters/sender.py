@@ -1,7 +1,7 @@
-"""Deliveries over HTTP: signed, guarded against leading inside, bounded in time and in what is read.
+"""Deliveries over HTTP: signed, refused for internal addresses, limited in time and in bytes read.
 
-The guard stands where the connection is made: every address that the host resolves to is judged, the connection
-goes to a judged address, and the peer that was really reached is judged once more. Redirects are not followed, and
+Addresses are checked where the connection is opened. Every address of the host is checked, the connection goes to a
+checked address, and the address of the connected peer is checked again. Redirects are not followed, and
 no proxy of the environment is used, since a proxy would resolve the name again.
 """
 
@@ -49,8 +49,8 @@ async def system_lookup(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class Gate(httpcore.AsyncNetworkBackend):
-    """``ports.AddressBook``, and the only way out for deliveries."""
+class AddressGuard(httpcore.AsyncNetworkBackend):
+    """``ports.AddressBook``. Every connection of a delivery is opened here."""
 
     def __init__(self, *, allow_loopback: bool, rules: TargetRules, lookup: Lookup = system_lookup) -> None:
         self._allow_loopback = allow_loopback
@@ -123,7 +123,7 @@ class HttpSender:
         self,
         *,
         box: SecretBox,
-        gate: Gate,
+        guard: AddressGuard,
         clock: Clock,
         connections: int,
         timeout_s: float = SEND_TIMEOUT_S,
@@ -131,13 +131,13 @@ class HttpSender:
         self._box = box
         self._clock = clock
         self._timeout_s = timeout_s
-        self._rules = gate.rules
+        self._rules = guard.rules
         self._pool = httpcore.AsyncConnectionPool(
             max_connections=connections,
             max_keepalive_connections=connections // 2,
             keepalive_expiry=_KEEPALIVE_S,
             retries=0,
-            network_backend=gate,
+            network_backend=guard,
         )
 
     async def close(self) -> None:

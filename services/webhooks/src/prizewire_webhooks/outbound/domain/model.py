@@ -25,7 +25,7 @@ PUBLIC_TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Somebody's wish to be told. ``failures`` counts attempts in a row that found the endpoint failing; while
+    """An address that receives events of some types. ``failures`` counts attempts in a row that found the endpoint failing; while
     it fails, the next probe goes out at ``probe_at``.
     """
 

@@ -1,4 +1,4 @@
-"""Deliveries: born with their event, claimed lane by lane, settled by what came of each attempt."""
+"""Deliveries: created with their event, claimed lane by lane, updated after each attempt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ async def take_in(events: Sequence[PublicEvent], *, store: DeliveryStore, now: d
 
 
 async def claim(*, store: DeliveryStore, now: datetime, limit: int, per_subscription: int) -> list[Task]:
-    """Lease what may be sent now: the intent is on record before anything leaves."""
+    """Lease what may be sent now. The attempt is stored before it begins."""
     return await store.claim(now=now, lease_until=now + LEASE, limit=limit, per_subscription=per_subscription)
 
 
@@ -54,7 +54,7 @@ async def settle(
     now: datetime,
     jitter: float,
 ) -> Settled:
-    """Record what came of an attempt, for the delivery and for its subscription.
+    """Record the outcome of an attempt, for the delivery and for its subscription.
 
     Locks are taken in one order: registry (only to disable), subscription, delivery.
     """

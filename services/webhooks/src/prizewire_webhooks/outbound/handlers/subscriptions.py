@@ -32,8 +32,8 @@ def full_types(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({known[name] for name in names}))
 
 
-async def check_wish(command: CreateSubscription, *, addresses: AddressBook) -> None:
-    """Judge a wished subscription, its host looked up; for before the transaction.
+async def check_request(command: CreateSubscription, *, addresses: AddressBook) -> None:
+    """Judge a requested subscription, its host looked up; for before the transaction.
 
     Raises:
         UrlRefused, SchemeRefused, PortRefused, HostUnknown, AddressRefused, EventTypesRefused: what is wrong with it.
@@ -51,7 +51,7 @@ async def create(
     sealer: Sealer,
     now: datetime,
 ) -> Subscription:
-    """Store a subscription that was judged by ``check_wish``; it gets every event that is taken in from now on.
+    """Store a subscription that was judged by ``check_request``; it gets every event that is taken in from now on.
 
     Raises:
         TooManySubscriptions: the owner has enough.

@@ -34,7 +34,7 @@ _NOT_ONCE = (
     "FROM deliveries d LEFT JOIN attempts a ON a.delivery_id = d.delivery_id AND a.outcome = 'delivered' "
     "GROUP BY d.delivery_id HAVING count(a.number) <> CAST(d.state = 'delivered' AS int)"
 )
-# The order of the history is the order in which the database was told; clocks of workers are not compared, for an
+# The order of the history is the order of its inserts; clocks of workers are not compared, for an
 # end may be stamped later than the claim that has already seen it. The end that counts is the last one.
 _OVERTAKEN = (
     "WITH steps AS (SELECT CAST(subject AS bigint) AS delivery_id, min(id) FILTER (WHERE to_state = 'sending') "
