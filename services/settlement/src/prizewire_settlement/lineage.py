@@ -1,4 +1,4 @@
-"""Settlement's part of a correlation id's story: result, steps, rule, lines."""
+"""Settlement's part of a lineage: results, transitions, rules and lines of one correlation id."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final

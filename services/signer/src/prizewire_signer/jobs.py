@@ -146,7 +146,7 @@ def check_job(
 
 
 def refusals_job(*, db: Database, clock: Clock, unit_of_work: Callable[[AsyncConnection], UnitOfWork]) -> Job:
-    """Tells what was refused before it could become a request: the signer serves nothing over HTTP."""
+    """Publishes what was refused before it could become a request, since the signer serves nothing over HTTP."""
 
     async def run() -> bool:
         async def work(tx: AsyncConnection) -> int:

@@ -138,7 +138,7 @@ class SigningStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstone:
-    """What became of a request to close a payout: its state afterwards, and where it is bound the slot, with ``free_at``
+    """The outcome of a request to close a payout: its state afterwards, and where it is bound the slot, with ``free_at``
     where that is closed.
     """
 
@@ -186,7 +186,7 @@ class ClosingStore(Protocol):
         ...
 
     async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout that has nothing out; what became of each."""
+        """Tombstone every payout for which no signature can be used any more; the outcome for each."""
         ...
 
 
@@ -203,7 +203,7 @@ class QueueState:
 
 
 class Refusals(Protocol):
-    """What came to the signer and was not applied."""
+    """Messages that the signer refused."""
 
     async def publish(self, *, now: datetime) -> int:
         """Publish the sums by kind and record what is new, where a kind is new or has grown for long enough; how many

@@ -7,7 +7,7 @@ from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import MessagesRefusedEvent
 from prizewire_contracts.ids import refusals_id
 from prizewire_devstack.waiting import eventually
-from prizewire_signer.storage.refusals import DETAIL_MAX, TELL_EVERY
+from prizewire_signer.storage.refusals import DETAIL_MAX, PUBLISH_EVERY
 from services.signer.tests.fakes import close_requested, intent, request, slot_closed
 from services.signer.tests.integration.conftest import Signer
 
@@ -42,7 +42,7 @@ async def test_first_of_a_kind_is_told_at_once_and_then_sums(signer: Signer) -> 
     assert (event.subject, event.correlationid) == ("signer", str(refusals_id("signer")))
     await forge(signer, 40)
     assert await tell(signer) == 0, "known, and told a moment ago"
-    signer.clock.advance(TELL_EVERY)
+    signer.clock.advance(PUBLISH_EVERY)
     assert await tell(signer) == 1
     assert await sums(signer) == {("dead", "not_json"): 1, ("dead", "key_not_trusted"): 43}
     signer.clock.advance(timedelta(days=1))
@@ -67,7 +67,7 @@ async def test_parked_words_are_told_and_what_is_gone_is_not(signer: Signer) -> 
     assert "not recorded" in kind.detail
     assert kind.place.startswith("prizewire.signing.requests.v1/")
     await signer.rows("UPDATE stuck_events SET state = 'replayed' RETURNING 1")
-    signer.clock.advance(TELL_EVERY)
+    signer.clock.advance(PUBLISH_EVERY)
     assert await tell(signer) == 0
     assert await sums(signer) == {}
 
@@ -77,14 +77,14 @@ async def test_a_kind_that_comes_again_is_told_at_once(signer: Signer) -> None:
     await forge(signer, 1)
     assert await tell(signer) == 1
     await signer.rows("UPDATE stuck_events SET state = 'replayed' RETURNING 1")
-    signer.clock.advance(TELL_EVERY)
+    signer.clock.advance(PUBLISH_EVERY)
     assert await tell(signer) == 0
     await forge(signer, 1)
     assert await tell(signer) == 1
     assert await sums(signer) == {("dead", "key_not_trusted"): 1}
     await forge(signer, 1)
     assert await tell(signer) == 0, "told a moment ago"
-    signer.clock.advance(TELL_EVERY)
+    signer.clock.advance(PUBLISH_EVERY)
     assert await tell(signer) == 1
     assert len(await signer.answers()) == 4
 

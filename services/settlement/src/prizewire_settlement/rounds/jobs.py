@@ -1,6 +1,4 @@
-"""What settlement does by itself: rounds become final when their dispute window has passed, and results of which parts
-are missing are alarmed about.
-"""
+"""Jobs: finalize rounds whose dispute window has passed, and report results of which parts are missing."""
 
 from collections.abc import Callable
 from datetime import timedelta

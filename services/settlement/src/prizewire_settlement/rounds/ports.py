@@ -159,9 +159,7 @@ class EndedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryTerms:
-    """A round, and what the rule that it is bound to asks of whoever enters it: ``fee`` in minor units of ``asset``, both
-    None where entering is free.
-    """
+    """A round, and the entry fee of its rule: ``fee`` in minor units of ``asset``, both None where entering is free."""
 
     round_id: UUID
     state: RoundState

@@ -10,7 +10,7 @@ from prizewire_settlement.source_tokens.ports import SourceTokens
 
 
 async def make_token(*, token: SourceToken, secret: str, store: SourceTokens) -> SourceToken:
-    """Store a new token, whose text ``secret`` its maker alone hears."""
+    """Store a new token, whose text ``secret`` is shown to its maker only."""
     await store.add(token, digest=digest_of(secret))
     return token
 

@@ -17,8 +17,8 @@ async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s
     """Close a slot by payouts' word. The signer sees no ledger, so the word alone frees no payout.
 
     Success keeps that digest's payouts bound for ever. Every other payout of the slot stays bound until ``margin_s``
-    after the latest maxTime of the digests that pay it: if the word is false, one of them may still be applied. Told
-    again in the same words, nothing happens.
+    after the latest maxTime of the digests that pay it: if the word is false, one of them may still be applied. The
+    same closing again changes nothing.
 
     Raises:
         MismatchedClosing: the digest that is said to have consumed the slot was never recorded here, or one of ours is
@@ -27,9 +27,9 @@ async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s
     """
     store = unit_of_work.closing
     known = await store.slot_state(closing.slot.slot_id)
-    told = (closing.state, closing.consumed_by, closing.ledger)
+    asked = (closing.state, closing.consumed_by, closing.ledger)
     if known is not None and known[0] is not SlotState.OPEN:
-        if known == told:
+        if known == asked:
             return
         await store.hold_slot(closing.slot.slot_id)
         raise MismatchedClosing(f"slot {closing.slot.slot_id} is closed as {known[0]} already")

@@ -25,7 +25,7 @@ from prizewire_signer.ports import Backend, RequestReader, TransactionReader, Un
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningContext:
-    """What every decision rests on. ``key_of`` is the public key behind each account that may sign; ``verify`` is
+    """The rules and readers of every decision. ``key_of`` is the public key behind each account that may sign; ``verify`` is
     an Ed25519 verification. ``lease_s`` is how long a recorded request is left to the worker that recorded it.
     """
 
@@ -38,7 +38,7 @@ class SigningContext:
 
 
 class Outcome(StrEnum):
-    """What became of one request; ``gone`` where another worker has answered it."""
+    """The outcome of one request; ``gone`` where another worker has answered it."""
 
     GONE = "gone"
     RECORDED = "recorded"

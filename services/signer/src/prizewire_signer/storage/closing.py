@@ -104,7 +104,7 @@ class SqlClosingStore:
         await self._tx.execute(_SLOT_HOLD, {"slot": slot_id})
 
     async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout that has nothing out; what became of each."""
+        """Tombstone every payout for which no signature can be used any more; the outcome for each."""
         ids = sorted({request.payout_id for request in requests})
         # Inserted first: a row that another transaction is about to write is then waited for, not overlooked.
         born = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}

@@ -1,4 +1,4 @@
-"""What was refused before it could become a request: counted by kind, told as an event, and on record."""
+"""Messages that were refused before they could become a request: counted by kind, published as an event, and audited."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from prizewire_chassis.outbox import Outbox
 from prizewire_contracts.events.signing import MessagesRefused, MessagesRefusedEvent, RefusedMessages
 from prizewire_contracts.ids import refusals_id
 
-TELL_EVERY = timedelta(minutes=5)
-"""How long a kind that was told once may grow before its new sum is told."""
+PUBLISH_EVERY = timedelta(minutes=5)
+"""How long a published kind may grow before its new sum is published."""
 SUBJECT = "signer"
 DETAIL_MAX = 200
 
@@ -31,16 +31,16 @@ class SqlRefusals:
         """Publish the sums and record what is new, if a kind is new or has grown for long enough; how many kinds."""
         await self.tx.execute(_LOCK)
         found = (await self.tx.execute(_FOUND)).all()
-        told = {(row.state, row.reason): row for row in await self.tx.execute(_TOLD)}
+        published = {(row.state, row.reason): row for row in await self.tx.execute(_PUBLISHED)}
         counts = {(row.state, row.reason): row.sum for row in found}
-        # kinds that were told and are gone count zero
-        counts |= {kind: 0 for kind in told if kind not in counts}
-        if not any(_is_due(count, told.get(kind), now) for kind, count in counts.items()):
+        # kinds that were published and have no message left count zero
+        counts |= {kind: 0 for kind in published if kind not in counts}
+        if not any(_is_due(count, published.get(kind), now) for kind, count in counts.items()):
             return 0
         for (state, reason), count in sorted(counts.items()):
             values = {"state": state, "reason": reason, "count": count, "now": now}
-            await self.tx.execute(_TELL, values)
-        grown = [row for row in found if row.sum > _told_before(told, row)]
+            await self.tx.execute(_PUBLISH, values)
+        grown = [row for row in found if row.sum > _published_before(published, row)]
         version = (await self.tx.execute(_VERSION, {"subject": SUBJECT})).scalar_one()
         correlation_id = str(refusals_id(SUBJECT))
         data = MessagesRefused(kinds=[_kind(row) for row in found])
@@ -57,7 +57,7 @@ class SqlRefusals:
                 reason=row.reason,
                 detail={
                     "state": row.state,
-                    "new": row.sum - _told_before(told, row),
+                    "new": row.sum - _published_before(published, row),
                     "in_all": row.sum,
                     "newest": _kind(row).model_dump(mode="json"),
                 },
@@ -66,15 +66,15 @@ class SqlRefusals:
         return len(grown)
 
 
-def _is_due(count: int, told: Row[Any] | None, now: datetime) -> bool:
+def _is_due(count: int, published: Row[Any] | None, now: datetime) -> bool:
     """At once where a kind is new, after a while where its sum has changed."""
-    if told is None or (told.sum == 0 and count > 0):
+    if published is None or (published.sum == 0 and count > 0):
         return True
-    return bool(count != told.sum and now >= told.told_at + TELL_EVERY)
+    return bool(count != published.sum and now >= published.told_at + PUBLISH_EVERY)
 
 
-def _told_before(told: Mapping[tuple[str, str], Row[Any]], row: Row[Any]) -> int:
-    before = told.get((row.state, row.reason))
+def _published_before(published: Mapping[tuple[str, str], Row[Any]], row: Row[Any]) -> int:
+    before = published.get((row.state, row.reason))
     return 0 if before is None else int(before.sum)
 
 
@@ -99,8 +99,8 @@ _FOUND = text(
     "WHERE state IN ('dead', 'parked') GROUP BY state, reason) n JOIN stuck_events s ON s.id = n.newest "
     "ORDER BY n.state, n.reason"
 )
-_TOLD = text("SELECT state, reason, count AS sum, told_at FROM told_refusals")
-_TELL = text(
+_PUBLISHED = text("SELECT state, reason, count AS sum, told_at FROM told_refusals")
+_PUBLISH = text(
     "INSERT INTO told_refusals (state, reason, count, told_at) VALUES (:state, :reason, :count, :now) "
     "ON CONFLICT (state, reason) DO UPDATE SET count = excluded.count, told_at = excluded.told_at"
 )

@@ -7,7 +7,7 @@ Named templates share the net prize in percent of places 1, 2, 3, …:
 - ``top5``: 40, 25, 15, 12, 8
 - ``top10``: 30, 20, 12, 10, 8, 6, 5, 4, 3, 2
 
-A named template never changes once it was released: whoever wants another split gives it another name, or a table.
+A named template never changes once it was released: for another split, use another name or a table.
 A stored rule also keeps the places that its template stood for when it was made.
 """
 
@@ -207,7 +207,7 @@ def _check_ties(rule: Rule) -> None:
         detail = "a score goes with the policy break, and only with it"
         raise RuleInvalid("tie_break_invalid", field="ties", detail=detail)
     if rule.tie_break is not None and rule.tie_break.score == rule.rank_by.score:
-        detail = f"players with equal {rule.rank_by.score} are not told apart by it"
+        detail = f"players with equal {rule.rank_by.score} stay equal under it"
         raise RuleInvalid("tie_break_invalid", field="ties.score", detail=detail)
 
 

@@ -1,4 +1,4 @@
-"""Rules between their rows and the domain."""
+"""Rows of competitions and rules as objects of the domain, and back."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta

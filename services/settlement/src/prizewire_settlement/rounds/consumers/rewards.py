@@ -41,7 +41,7 @@ def rewards_spec(
     unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     clock: Clock,
 ) -> ConsumerSpec:
-    """The consumer of rewards' events. Each tells the whole state of its subject, so the highest version wins; of all
+    """The consumer of rewards' events. Each carries the whole state of its subject, so the highest version wins; of all
     other types no version is kept.
     """
 
@@ -60,13 +60,14 @@ def rewards_spec(
         ]
         if disowned:
             after_commit(
-                tx, partial(_tell, await record_disownments(disowned, unit_of_work=unit_of_work(tx)))
+                tx,
+                partial(_log_disownments, await record_disownments(disowned, unit_of_work=unit_of_work(tx))),
             )
         if refused:
             taken = await record_refusals(
                 [_refusal(item, now=now) for _, item in refused], unit_of_work=unit_of_work(tx)
             )
-            after_commit(tx, partial(_warn, taken.refused))
+            after_commit(tx, partial(_log_refusals, taken.refused))
             for place, said in taken.mismatches.items():
                 answer[refused[place][0]] = Refusal(RefusalCode.EVENT_MISMATCH, said, park=True)
         return answer
@@ -120,7 +121,7 @@ def _disownment(item: Incoming, *, now: datetime) -> model.Disownment:
     )
 
 
-def _tell(taken: Sequence[tuple[Round | None, model.Disownment]]) -> None:
+def _log_disownments(taken: Sequence[tuple[Round | None, model.Disownment]]) -> None:
     for found, disownment in taken:
         about = {"round_id": str(disownment.round_id), "disownment_id": str(disownment.id)}
         if found is None:
@@ -137,7 +138,7 @@ def _tell(taken: Sequence[tuple[Round | None, model.Disownment]]) -> None:
         )
 
 
-def _warn(refused: Sequence[tuple[Round, model.Refusal]]) -> None:
+def _log_refusals(refused: Sequence[tuple[Round, model.Refusal]]) -> None:
     for found, refusal in refused:
         _log.error(
             "rewards can never book a settlement",

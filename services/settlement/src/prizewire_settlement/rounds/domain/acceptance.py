@@ -21,8 +21,8 @@ _BEFORE_RESULT: Final = frozenset({RoundState.NEW, RoundState.OPEN, RoundState.C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedPart:
-    """A part that counts; ``whole`` once all the others of its result are here. ``newer`` says that parts of a newer
-    correction wait already; ``reporters`` are the persons behind the parts that are here.
+    """A part of a result that is accepted. ``whole``: all parts of its result are stored. ``newer``: parts of a newer
+    correction are stored already. ``reporters``: the persons who reported the stored parts.
     """
 
     part: ResultPart

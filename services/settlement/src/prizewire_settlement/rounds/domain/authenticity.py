@@ -1,4 +1,4 @@
-"""Whether a report may be believed: a forged result is the cheapest theft."""
+"""Whether a report is authentic: its source may report matches of the competition, and its signature holds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
 
     Sources and keys are those of the rule in force, whatever rule the round keeps, so that a key taken out of a
     competition stops counting at once. A key's validity is held against the report's own time: an expired key
-    still vouches for what it signed while it was valid, which is what rotation needs. A stolen key is taken out.
+    still proves what it signed while it was valid, which is what rotation needs. A stolen key is taken out.
 
     Raises:
         ReportRefused: ``schema_invalid``, ``competition_unknown``, ``source_not_allowed``, ``signature_missing``,
@@ -31,7 +31,7 @@ def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]
 def admitted_by(
     *, report: MatchReport, bound: Sequence[Source], changes: Sequence[SourceChange]
 ) -> str | None:
-    """Who let in a report that is admitted: the writer of the version since which its source and signature are good.
+    """Who admitted a report: the writer of the rule version since which its source and signature are accepted.
 
     ``bound`` are the sources of the rule that the round keeps, ``changes`` the later ones up to the rule in force, in
     their order. None where they are good since the rule that the round keeps.

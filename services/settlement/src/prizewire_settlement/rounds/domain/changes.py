@@ -1,4 +1,4 @@
-"""How a round begins, what it is bound to, and how it moves along the table of states."""
+"""Changes of a round: how it begins, what it is bound to, and its transitions along the table of states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ KnownParts = Mapping[tuple[int, int], ResultPart]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundChange:
-    """What follows from one report. Without a round, nothing does: the report said what was known."""
+    """What one report or decision changes about a round. Without a round it changes nothing."""
 
     round: Round | None = None
     transitions: tuple[Transition, ...] = ()
@@ -67,7 +67,7 @@ def check_binding(*, report: MatchReport, known: Round) -> None:
 def new_round(
     *, report: MatchReport, round_id: UUID, correlation_id: str, rule: Rule, now: datetime
 ) -> Round:
-    """The round of a match that was not heard of before: bound to its correlation id and its rule."""
+    """A new round, bound to the correlation id of its match and to its rule."""
     return Round(
         id=round_id,
         source=report.source,

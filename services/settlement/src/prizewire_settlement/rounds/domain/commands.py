@@ -1,4 +1,4 @@
-"""What game servers report, as commands to settlement."""
+"""Reports of game servers, as commands."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What settlement tells the others. Each becomes one signed event of its round."""
+"""Domain events of rounds. Each is published as one signed event."""
 
 from dataclasses import dataclass
 from datetime import datetime

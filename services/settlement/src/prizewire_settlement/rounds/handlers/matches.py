@@ -36,7 +36,7 @@ from prizewire_settlement.rounds.ports import RoundStore
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Who may be believed: refusals by index, and the competitions that all others belong to."""
+    """The outcome of admission: refusals by index, and the competitions of all other reports."""
 
     refused: dict[int, ReportRefused]
     competitions: dict[str, Competition]
@@ -44,7 +44,7 @@ class Admitted:
 
 @dataclass(slots=True)
 class Applied:
-    """What became of a batch: refusals by index, and how much was settled."""
+    """The outcome of a batch: refusals by index, and how much was settled."""
 
     refused: dict[int, ReportRefused]
     rounds_settled: int = 0
@@ -71,7 +71,7 @@ class _Loaded:
 
 
 async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
-    """Find out which reports are authentic. It asks for nothing but competitions, and changes nothing."""
+    """Find out which reports are authentic. It reads competitions only and changes nothing."""
     competitions = await store.competitions({report.competition for report in reports})
     refused: dict[int, ReportRefused] = {}
     for index, report in enumerate(reports):

@@ -1,6 +1,4 @@
-"""What rewards says to settlement: which campaigns there are, which settlements it can never book, and which rounds it
-disowned.
-"""
+"""What rewards reports about rounds: settlements that it can never book, and rounds that it disowned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +11,7 @@ from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 
 @dataclass(slots=True)
 class RecordedRefusals:
-    """What became of a batch of refusals: those that mark their rounds, and by index why one does not fit."""
+    """The outcome of a batch of refusals: those that mark their rounds, and by index why one does not fit."""
 
     refused: list[tuple[Round, Refusal]]
     mismatches: dict[int, str]

@@ -1,4 +1,4 @@
-"""What a person decides about a round: settle it, correct it, void it, settle it anew. It is never the game server's word."""
+"""Decisions of admins about a round: settle it, correct it, void it, or settle a refused one under another rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

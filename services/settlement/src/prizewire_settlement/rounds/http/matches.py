@@ -37,7 +37,7 @@ _STATE_CODES: Final = (
 
 def match_controller(context: RoundContext) -> type[Controller]:
     """``/api/matches``, for systems with the API token of a source. A report that is refused leaves nothing behind: its
-    sender hears the reason, with the code that a stuck event would bear.
+    sender gets the reason, with the code that a stuck event would have.
     """
     intake = _Intake(context)
 
@@ -137,7 +137,7 @@ class _Intake:
         self._context = context
 
     def read(self, value: bytes, *, sender: Principal) -> Incoming:
-        """The event in a body; whoever issued its sender's token answers for it.
+        """The event in a body; the person who issued the sender's token answers for it.
 
         Raises:
             Problem: with the code of what is wrong with it, or 403 ``source_not_allowed`` for another source's event.

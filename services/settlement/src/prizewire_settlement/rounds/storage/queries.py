@@ -1,4 +1,4 @@
-"""What people look at: competitions, rounds and their history."""
+"""Reading queries: rounds and their history."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Rounds and what hangs on them between their rows and the domain."""
+"""Rows of rounds, results and settlements as objects of the domain."""
 
 from typing import Any, Final
 
