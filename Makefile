@@ -30,7 +30,7 @@ demo: $(READY) ## start the stack, pay three published and made-up prize lists, 
 
 # Workers beside each other (conftest.py says how many); compiled files are kept, since each worker needs them.
 test: $(READY) ## every test, quick ones first (ARGS='-n 0 path': in one process)
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto $(ARGS)
 
 faults-full: $(READY) ## the tests that only grow with size: a million rows, thousands of matches, every pair of kills
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m large $(ARGS)

@@ -3,13 +3,18 @@
 Tests are known by what they use: a fixture that starts a part marks the test (`prizewire_devstack.testing`).
 """
 
+import json
 import os
+import tempfile
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import psutil
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT: Final = Path(__file__).parent
 SHARED: Final = ("stack", "kafka")
@@ -21,6 +26,8 @@ SHARED_BYTES: Final = 4 * 2**30
 """What the stack and the broker take beside them."""
 WORKERS_MAX: Final = 4
 LARGE: Final = "large"
+WORKER: Final = "PYTEST_XDIST_WORKER"
+GROUPS: Final = "PRIZEWIRE_TEST_GROUPS"
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -37,7 +44,7 @@ def _rank(item: pytest.Item) -> int:
     """What needs nothing, then the repository's rules, then what needs a broker, PostgreSQL, processes, the stack."""
     if _uses(item, "stack"):
         # One of several workers has nothing else to do until the stack's tests are over: they begin first.
-        return -1 if "PYTEST_XDIST_WORKER" in os.environ else 5
+        return -1 if WORKER in os.environ else 5
     if _uses(item, "kafka"):
         return 2
     if _uses(item, "long"):
@@ -59,18 +66,46 @@ def _group(item: pytest.Item) -> str | None:
     return str(item.path.relative_to(ROOT)) if shares or quick else None
 
 
-# Before pytest-xdist, which reads the groups in a hook of its own.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the large tests to those who ask for them, put quick tests first, and group what shares a fixture."""
+    """Leave the large tests to those who ask for them, put quick tests first, and name the groups for the scheduler."""
     if LARGE not in config.option.markexpr:
         large = [item for item in items if _uses(item, LARGE)]
         if large:
             config.hook.pytest_deselected(items=large)
             items[:] = [item for item in items if not _uses(item, LARGE)]
-    sizes = Counter(group for item in items if (group := _group(item)))
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+    groups = {item.nodeid: group for item in items if (group := _group(item))}
+    sizes = Counter(groups.values())
     # Of one rank the largest groups come first, so that none of them is the last to end.
-    items.sort(key=lambda item: (_rank(item), -sizes.get(_group(item) or "", 0) if _rank(item) > 1 else 0))
+    items.sort(key=lambda item: (_rank(item), -sizes[groups.get(item.nodeid, "")] if _rank(item) > 1 else 0))
+    if os.environ.get(WORKER) == "gw0":
+        Path(os.environ[GROUPS]).write_text(json.dumps(groups))
+
+
+class _GroupScheduling(LoadScopeScheduling):
+    """Hands out groups whole, in the order of the collection; a test without a group is a group of its own.
+
+    Instead of `--dist loadgroup`: pytest-xdist 3.8 writes groups into the ids of tests, which pytest 9.2 does not let it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._groups.get(nodeid, nodeid)
+
+    @cached_property
+    def _groups(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(Path(os.environ[GROUPS]).read_text())
+        return found
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Divide tests among workers by what they use and share."""
+    config.option.loadscopereorder = False
+    return _GroupScheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say to the workers in which file the first of them leaves the groups."""
+    if WORKER not in os.environ:
+        directory = tempfile.TemporaryDirectory(prefix="prizewire-groups-")
+        config.add_cleanup(directory.cleanup)
+        os.environ[GROUPS] = str(Path(directory.name) / "groups.json")

@@ -35,7 +35,7 @@ KEYS = read_keys(
             entry(ED, "ed"),
             entry(RSA, "rsa"),
             entry(ED, "ended", exp=time.time() - 1),
-            entry(ED, "to-come", nbf=time.time() + 60),
+            entry(ED, "to-come", nbf=time.time() + 86_400),
         ]
     }
 )

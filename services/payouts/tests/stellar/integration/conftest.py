@@ -82,6 +82,7 @@ ISSUER = _keypair("issuer")
 TREASURY = _keypair("treasury")
 CHANNEL_KEYS = [_keypair(f"channel {index}") for index in range(CHANNELS)]
 PLAYER_KEYS = [_keypair(f"player {index}") for index in range(PLAYERS)]
+WANTS_MEMO = _keypair("player whose account asks for memos")
 NO_LINE = _keypair("player without a trustline")
 NOWHERE = _keypair("an account that does not exist")
 USDC = Asset("USDC", ISSUER.public_key)
@@ -152,13 +153,13 @@ def _found_accounts(chain: StellarChain) -> None:
     builder.append_payment_op(treasury, USDC, "1000000", source=ISSUER.public_key)
     for keypair in CHANNEL_KEYS:
         builder.append_create_account_op(keypair.public_key, "10", source=treasury)
-    for keypair in PLAYER_KEYS:
+    for keypair in (*PLAYER_KEYS, WANTS_MEMO):
         builder.append_create_account_op(keypair.public_key, "5", source=treasury)
     chain.wait(chain.send(builder, TREASURY, ISSUER))
     builder = chain.builder(treasury)
-    for keypair in PLAYER_KEYS:
+    for keypair in (*PLAYER_KEYS, WANTS_MEMO):
         builder.append_change_trust_op(USDC, source=keypair.public_key)
-    chain.wait(chain.send(builder, TREASURY, *PLAYER_KEYS))
+    chain.wait(chain.send(builder, TREASURY, *PLAYER_KEYS, WANTS_MEMO))
 
 
 @dataclass

@@ -17,6 +17,7 @@ from services.payouts.tests.stellar.integration.conftest import (
     PASSPHRASE,
     PLAYER_KEYS,
     TREASURY,
+    WANTS_MEMO,
     Sandbox,
 )
 from services.payouts.tests.stellar.unit.conformance import Bench, NodeConformance
@@ -24,8 +25,8 @@ from services.payouts.tests.stellar.unit.conformance import Bench, NodeConforman
 
 @pytest.fixture(scope="module")
 def memo_account(sandbox: Sandbox) -> str:
-    """A player whose account asks for memos, as SEP-29 has it."""
-    player = PLAYER_KEYS[-1]
+    """A player whose account asks for memos, as SEP-29 has it; other tests pay without one, so it is nobody else."""
+    player = WANTS_MEMO
     builder = sandbox.chain.builder(player.public_key)
     builder.append_manage_data_op("config.memo_required", "1")
     sandbox.chain.wait(sandbox.chain.send(builder, player))
