@@ -2,14 +2,15 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import orjson
+from litestar import Controller
 from sqlalchemy import text
 
 from prizewire_chassis.audit import Audit
@@ -24,22 +25,35 @@ from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import MessageKey
 from prizewire_devstack.components.postgres import DatabaseUrls
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.approval.domain import ApprovalPolicy, Schedule
+from prizewire_payouts.approval.domain import ApprovalPolicy
+from prizewire_payouts.approval.handlers import PolicyAdmission
+from prizewire_payouts.approval.http import ApprovalContext, approvals_controller, pauses_controller
+from prizewire_payouts.approval.storage import ApprovalStorage, PauseStorage
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.http.context import STATUSES
 from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
 from prizewire_payouts.methods.adapters.vault import DetailsVault
-from prizewire_payouts.methods.domain import read_details
+from prizewire_payouts.methods.domain import Method, read_details
 from prizewire_payouts.methods.handlers import register
+from prizewire_payouts.methods.http import MethodContext, methods_controller
+from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.adapters import SignedIntents
-from prizewire_payouts.payouts.consumers.closures import Lifecycle
-from prizewire_payouts.payouts.consumers.events import RewardsConsumer, rewards_spec
-from prizewire_payouts.payouts.domain.model import Attempt, Method, Payout
-from prizewire_payouts.payouts.handlers.outcomes import Surprise
+from prizewire_payouts.payouts.consumers.closures import ExecutionReports
+from prizewire_payouts.payouts.consumers.requests import RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.domain.model import Attempt, Payout
+from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.handlers.outcomes import ImpossibleOutcome
 from prizewire_payouts.payouts.handlers.requests import Rules
+from prizewire_payouts.payouts.http.admin import admin_controller
+from prizewire_payouts.payouts.http.announcement import announcing_controller
+from prizewire_payouts.payouts.http.comparison import known_controller
+from prizewire_payouts.payouts.http.listing import PayoutContext
+from prizewire_payouts.payouts.http.players import payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker
-from prizewire_payouts.payouts.ports import Rail, Store
-from prizewire_payouts.payouts.storage.store import PostgresTransactions
+from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.payouts.storage.queries import PayoutQueries
+from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
 from prizewire_rail_fake import FakeProvider, Journal
 from services.payouts.tests.fakes import ScriptedProvider
 
@@ -75,6 +89,37 @@ ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 """An address that stands in the Stellar documentation."""
 
 
+T = TypeVar("T")
+
+
+class Storages:
+    """The storages of all features over one unit of work."""
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self.payouts = PayoutStorage(unit_of_work)
+        self.queries = PayoutQueries(unit_of_work)
+        self.methods = MethodStorage(unit_of_work)
+        self.approvals = ApprovalStorage(unit_of_work)
+        self.pauses = PauseStorage(unit_of_work)
+
+
+async def run_over(units_of_work: UnitsOfWork, work: Callable[[Storages], Awaitable[T]]) -> T:
+    """Do something over the storages of one unit of work."""
+    return await units_of_work.run(lambda unit_of_work: work(Storages(unit_of_work)))
+
+
+def http_parts(db: Database, clock: Any, audit: Audit, units_of_work: UnitsOfWork) -> dict[str, Any]:
+    """What every context of controllers has."""
+    return {
+        "db": db,
+        "clock": clock,
+        "audit": audit,
+        "errors": STATUSES,
+        "unit_of_work": units_of_work.over,
+        "queries": units_of_work.over,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event of the outbox."""
@@ -100,27 +145,26 @@ class Rig:
         self.outbox = Outbox(service="payouts", key=make_key("payouts"), clock=self.clock)
         self.audit = Audit(service="payouts", outbox=self.outbox, clock=self.clock)
         self.vault = DetailsVault(key_hex=hashlib.sha256(b"test method key").hexdigest())
-        self.transactions = PostgresTransactions(db=self.db, assets=ASSETS, outbox=self.outbox)
+        self.units_of_work = UnitsOfWork(db=self.db, assets=ASSETS, outbox=self.outbox)
         self.journal = Journal()
         self.fake = FakeProvider(name="fake", assets=frozenset({"EURC"}), journal=self.journal)
         self.chain = ScriptedProvider()
         self.rails = [_rail(self.chain), _rail(self.fake)]
         self.trust = make_trust()
         self.intents = SignedIntents(trust=self.trust)
-        self.lifecycle = Lifecycle(
-            transactions=self.transactions, schedule=SCHEDULE, clock=self.clock, wake=lambda: None
-        )
+        self.reports = ExecutionReports(units_of_work=self.units_of_work, schedule=SCHEDULE, clock=self.clock)
         self.processor = BatchProcessor(db=self.db, trust=self.trust, clock=self.clock)
         self.spec: ConsumerSpec = rewards_spec(
             RewardsConsumer(
-                store=self.transactions.store,
-                rules=Rules(network=NETWORK, policy=policy, rails=self.rails),
+                units_of_work=self.units_of_work,
+                admission=lambda unit: PolicyAdmission(ApprovalStorage(unit), policy=policy),
+                rules=Rules(network=NETWORK, rails=self.rails),
                 trust=self.trust,
                 assets=ASSETS,
                 clock=self.clock,
             )
         )
-        self.surprises: list[Surprise] = []
+        self.impossible: list[ImpossibleOutcome] = []
         self.workers = {rail.name: self.worker(rail) for rail in self.rails}
         self._offsets = itertools.count()
 
@@ -131,33 +175,40 @@ class Rig:
     def worker(self, rail: Rail) -> RailWorker:
         """A worker of its own for a rail, as another process would have."""
 
-        async def surprised(surprise: Surprise) -> None:
-            self.surprises.append(surprise)
+        async def note(outcome: ImpossibleOutcome) -> None:
+            self.impossible.append(outcome)
 
         return RailWorker(
             rail=rail,
-            transactions=self.transactions,
+            units_of_work=self.units_of_work,
             vault=self.vault,
             intents=self.intents,
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),
-            on_surprise=surprised,
+            on_impossible_outcome=note,
         )
 
     @property
-    def http(self) -> HttpParts:
-        return HttpParts(
-            db=self.db,
-            store=self.transactions.store,
-            audit=self.audit,
-            clock=self.clock,
-            vault=self.vault,
-            policy=self.policy,
-            rails=self.rails,
-            assets=ASSETS,
-            address_kind=partial(stellar_address_kind, own={OWN}),
-        )
+    def controllers(self) -> list[type[Controller]]:
+        """All controllers but those of reviews."""
+        shared = http_parts(self.db, self.clock, self.audit, self.units_of_work)
+        payouts = PayoutContext(**shared, rails=self.rails, assets=ASSETS)
+        approval = ApprovalContext(**shared, policy=self.policy, rails=self.rails, assets=ASSETS)
+        address_kind = partial(stellar_address_kind, own={OWN})
+        return [
+            methods_controller(MethodContext(**shared, vault=self.vault, address_kind=address_kind)),
+            payouts_controller(payouts),
+            pauses_controller(approval),
+            admin_controller(payouts),
+            approvals_controller(approval),
+            announcing_controller(payouts),
+            known_controller(payouts),
+        ]
+
+    async def run(self, work: Callable[["Storages"], Awaitable[T]]) -> T:
+        """Do something over the storages of one unit of work."""
+        return await run_over(self.units_of_work, work)
 
     async def method(
         self, player: str = "ana", *, kind: str = "fake", default: bool = False, **details: str
@@ -166,9 +217,9 @@ class Rig:
         given = details or ({"account": f"account of {player}"} if kind == "fake" else {"address": ADDRESS})
         terms = read_details(method_type=kind, details=given, address_kind=stellar_address_kind)
 
-        async def work(store: Store) -> Method:
+        async def work(storages: Storages) -> Method:
             found = await register(
-                store,
+                storages.methods,
                 method_id=uuid4(),
                 player=player,
                 terms=terms,
@@ -179,7 +230,7 @@ class Rig:
             )
             return found.method
 
-        return await self.transactions.run(work)
+        return await self.run(work)
 
     def intent(
         self, method: Method, *, amount: str = "12.50", payout_id: UUID | None = None, **changes: Any
@@ -304,12 +355,12 @@ class Rig:
             continue
 
     async def payout(self, payout_id: UUID) -> Payout:
-        found = await self.transactions.run(lambda store: store.payout(payout_id))
+        found = await self.run(lambda storages: storages.queries.find(payout_id))
         assert found is not None
         return found
 
     async def attempts(self, payout_id: UUID) -> list[Attempt]:
-        return await self.transactions.run(lambda store: store.attempts(payout_id))
+        return await self.run(lambda storages: storages.queries.attempts(payout_id))
 
     async def rows(self, query: str, **parameters: Any) -> list[Any]:
         async with self.db.transaction() as tx:

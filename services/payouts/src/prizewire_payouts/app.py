@@ -1,5 +1,6 @@
 """Builds payouts out of its parts: the only reader of its settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -7,43 +8,43 @@ from importlib import import_module
 from typing import Any
 
 from litestar import Controller
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import read_assets
-from prizewire_chassis.http import Lineage, LineageEntry
+from prizewire_chassis.http import Lineage
 from prizewire_chassis.inbox import ConsumerSpec
 from prizewire_chassis.keys import read_secret
 from prizewire_chassis.lifecycle import Built, ConfigurationError, Runtime
 from prizewire_contracts.rails import RailType, RewardPayoutProvider
 from prizewire_money import AssetRegistry, MoneyError
-from prizewire_payouts.approval.domain import ApprovalPolicy, Schedule
+from prizewire_payouts.approval.domain import ApprovalPolicy
+from prizewire_payouts.approval.handlers import PolicyAdmission
+from prizewire_payouts.approval.http import ApprovalContext, approvals_controller, pauses_controller
+from prizewire_payouts.approval.storage import ApprovalStorage, measure_automatic_use
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.http.context import STATUSES
+from prizewire_payouts.lineage import joined
 from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
 from prizewire_payouts.methods.adapters.vault import DetailsVault
-from prizewire_payouts.methods.http.controller import methods_controller
+from prizewire_payouts.methods.http import MethodContext, methods_controller
 from prizewire_payouts.payouts.adapters import SignedIntents
-from prizewire_payouts.payouts.consumers.closures import Lifecycle
-from prizewire_payouts.payouts.consumers.events import (
-    HintsConsumer,
-    RewardsConsumer,
-    hints_spec,
-    rewards_spec,
-)
-from prizewire_payouts.payouts.handlers.outcomes import Surprise
+from prizewire_payouts.payouts.consumers.closures import ExecutionReports
+from prizewire_payouts.payouts.consumers.hints import HintsConsumer, hints_spec
+from prizewire_payouts.payouts.consumers.requests import RewardsConsumer, rewards_spec
+from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.handlers.outcomes import ImpossibleOutcome
 from prizewire_payouts.payouts.handlers.requests import Rules
-from prizewire_payouts.payouts.http.admin import admin_controller, pauses_controller
-from prizewire_payouts.payouts.http.announcing import announcing_controller
-from prizewire_payouts.payouts.http.known import known_controller
-from prizewire_payouts.payouts.http.own import payouts_controller
+from prizewire_payouts.payouts.http.admin import admin_controller
+from prizewire_payouts.payouts.http.announcement import announcing_controller
+from prizewire_payouts.payouts.http.comparison import known_controller
+from prizewire_payouts.payouts.http.listing import PayoutContext
+from prizewire_payouts.payouts.http.players import payouts_controller
 from prizewire_payouts.payouts.jobs import RailWorker, housekeeping_job
-from prizewire_payouts.payouts.ports import Rail
+from prizewire_payouts.payouts.storage.gauges import measure
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
-from prizewire_payouts.payouts.storage.measures import measure
-from prizewire_payouts.payouts.storage.store import PostgresTransactions
 from prizewire_payouts.rails.adapters import RailEntry, build_rails, read_rails
+from prizewire_payouts.rails.ports import Rail
 from prizewire_payouts.settings import PayoutSettings, approval_policy, own_accounts, schedule
-from prizewire_payouts.stellar.http.controller import ReviewParts, reviews_controller
+from prizewire_payouts.unit_of_work import UnitsOfWork
 from prizewire_railkit import RailMisconfigured
 
 
@@ -74,9 +75,9 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         for worker in workers:
             worker.wake()
 
-    transactions = PostgresTransactions(db=runtime.db, assets=assets, outbox=runtime.outbox, on_due=wake)
-    lifecycle = Lifecycle(transactions=transactions, schedule=times, clock=runtime.clock, wake=wake)
-    chain = _Chain(runtime, settings, lifecycle)
+    units_of_work = UnitsOfWork(db=runtime.db, assets=assets, outbox=runtime.outbox, wake_workers=wake)
+    reports = ExecutionReports(units_of_work=units_of_work, schedule=times, clock=runtime.clock)
+    chain = _Chain(runtime, settings, reports)
     rails = build_rails(
         read_rails(settings.rails_file),
         built_in={RailType.STELLAR: chain.build},
@@ -84,7 +85,7 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         assets=assets,
         environment=settings.prizewire_environment,
     )
-    root = _Root(runtime, settings, assets=assets, transactions=transactions, vault=vault, rails=rails)
+    root = _Root(runtime, settings, assets=assets, units_of_work=units_of_work, vault=vault, rails=rails)
     workers += root.workers(times)
 
     async def close() -> None:
@@ -93,34 +94,36 @@ def _build(runtime: Runtime, settings: PayoutSettings) -> Built:
         await chain.close()
 
     async def gauge(now: datetime) -> None:
-        await measure(runtime.db, automatic_in_day=policy.automatic_in_day, now=now)
+        async with runtime.db.transaction() as tx:
+            await measure(tx, now=now)
+            await measure_automatic_use(tx, automatic_in_day=policy.automatic_in_day, now=now)
 
     housekeeping = housekeeping_job(
-        transactions=transactions, rails=rails, clock=runtime.clock, measure=gauge
+        units_of_work=units_of_work, rails=rails, clock=runtime.clock, measure=gauge
     )
     return Built(
         assets=assets,
         controllers=root.controllers(policy, chain),
-        lineage=_joined([PayoutLineage(assets=assets), *chain.lineages]),
+        lineage=joined([PayoutLineage(assets=assets), *chain.lineages]),
         checks=[*CHECKS, *chain.checks],
-        specs=[root.consumer(policy), root.hints(), *chain.specs],
+        specs=[root.requests(policy), root.hints(), *chain.specs],
         jobs=[*(job for worker in workers for job in worker.jobs), housekeeping, *chain.jobs],
         close=close,
     )
 
 
 class _Chain:
-    """The Stellar rail, built at most once: its executor owns the treasury's channels."""
+    """The Stellar rail, built at most once: one execution owns the treasury's channels."""
 
-    def __init__(self, runtime: Runtime, settings: PayoutSettings, lifecycle: Lifecycle) -> None:
+    def __init__(self, runtime: Runtime, settings: PayoutSettings, reports: ExecutionReports) -> None:
         self._runtime = runtime
         self._settings = settings
-        self._lifecycle = lifecycle
+        self._reports = reports
         self._parts: Any = None
 
     def build(self, entry: RailEntry) -> RewardPayoutProvider:
         if self._parts is not None:
-            msg = f"the rail {entry.name} is a second one of type stellar: one treasury has one executor"
+            msg = f"the rail {entry.name} is a second one of type stellar: one treasury has one execution"
             raise RailMisconfigured(msg)
         if entry.options:
             msg = f"the rail {entry.name} has an unknown option {min(entry.options)!r}; it knows: none"
@@ -137,9 +140,9 @@ class _Chain:
             self._runtime,
             self._settings,
             rail_name=entry.name,
-            on_closed=self._lifecycle.on_closed,
-            on_close_refused=self._lifecycle.on_close_refused,
-            on_progress=self._lifecycle.on_progress,
+            on_closed=self._reports.on_closed,
+            on_close_refused=self._reports.on_close_refused,
+            on_progress=self._reports.on_progress,
         )
         provider: RewardPayoutProvider = self._parts.provider
         return provider
@@ -160,10 +163,8 @@ class _Chain:
     def lineages(self) -> list[Lineage]:
         return [] if self._parts is None else [self._parts.lineage]
 
-    def controllers(self, http: HttpParts) -> list[type[Controller]]:
-        if self._parts is None:
-            return []
-        return [reviews_controller(http, ReviewParts(rpcs=self._parts.rpcs, reviews=self._parts.reviews))]
+    def controllers(self, shared: Mapping[str, Any]) -> list[type[Controller]]:
+        return [] if self._parts is None else [self._parts.controller(shared)]
 
     async def close(self) -> None:
         if self._parts is not None:
@@ -177,7 +178,7 @@ class _Root:
     runtime: Runtime
     settings: PayoutSettings
     assets: AssetRegistry = field(kw_only=True)
-    transactions: PostgresTransactions = field(kw_only=True)
+    units_of_work: UnitsOfWork = field(kw_only=True)
     vault: DetailsVault = field(kw_only=True)
     rails: list[Rail] = field(kw_only=True)
 
@@ -185,45 +186,47 @@ class _Root:
         return [
             RailWorker(
                 rail=rail,
-                transactions=self.transactions,
+                units_of_work=self.units_of_work,
                 vault=self.vault,
                 intents=SignedIntents(trust=self.runtime.trust),
                 schedule=times,
                 clock=self.runtime.clock,
                 call_timeout=timedelta(milliseconds=self.settings.payouts_call_timeout_ms),
-                on_surprise=self._audit,
+                on_impossible_outcome=self._audit,
             )
             for rail in self.rails
         ]
 
     def controllers(self, policy: ApprovalPolicy, chain: _Chain) -> list[type[Controller]]:
-        parts = HttpParts(
-            db=self.runtime.db,
-            store=self.transactions.store,
-            audit=self.runtime.audit,
-            clock=self.runtime.clock,
-            vault=self.vault,
-            policy=policy,
-            rails=self.rails,
-            assets=self.assets,
-            address_kind=partial(stellar_address_kind, own=own_accounts(self.settings)),
-        )
+        shared: dict[str, Any] = {
+            "db": self.runtime.db,
+            "clock": self.runtime.clock,
+            "audit": self.runtime.audit,
+            "errors": STATUSES,
+            "unit_of_work": self.units_of_work.over,
+            "queries": self.units_of_work.over,
+        }
+        context = PayoutContext(**shared, rails=self.rails, assets=self.assets)
+        approval = ApprovalContext(**shared, policy=policy, rails=self.rails, assets=self.assets)
+        address_kind = partial(stellar_address_kind, own=own_accounts(self.settings))
         return [
-            methods_controller(parts),
-            payouts_controller(parts),
-            pauses_controller(parts),
-            *chain.controllers(parts),
-            admin_controller(parts),
-            known_controller(parts),
-            announcing_controller(parts),
+            methods_controller(MethodContext(**shared, vault=self.vault, address_kind=address_kind)),
+            payouts_controller(context),
+            pauses_controller(approval),
+            *chain.controllers(shared),
+            admin_controller(context),
+            approvals_controller(approval),
+            known_controller(context),
+            announcing_controller(context),
         ]
 
-    def consumer(self, policy: ApprovalPolicy) -> ConsumerSpec:
+    def requests(self, policy: ApprovalPolicy) -> ConsumerSpec:
         network = self.settings.stellar_network_passphrase
         return rewards_spec(
             RewardsConsumer(
-                store=self.transactions.store,
-                rules=Rules(network=network, policy=policy, rails=self.rails),
+                units_of_work=self.units_of_work,
+                admission=lambda unit_of_work: PolicyAdmission(ApprovalStorage(unit_of_work), policy=policy),
+                rules=Rules(network=network, rails=self.rails),
                 trust=self.runtime.trust,
                 assets=self.assets,
                 clock=self.runtime.clock,
@@ -231,24 +234,16 @@ class _Root:
         )
 
     def hints(self) -> ConsumerSpec:
-        return hints_spec(HintsConsumer(store=self.transactions.store, clock=self.runtime.clock))
+        return hints_spec(HintsConsumer(units_of_work=self.units_of_work, clock=self.runtime.clock))
 
-    async def _audit(self, surprise: Surprise) -> None:
+    async def _audit(self, outcome: ImpossibleOutcome) -> None:
         async with self.runtime.db.transaction() as tx:
             await self.runtime.audit.record(
                 tx,
                 actor="rail",
                 action="payout.surprise",
-                target=str(surprise.payout_id),
-                reason=surprise.detail,
-                detail={"attempt_no": surprise.attempt_no},
-                correlation_id=surprise.correlation_id,
+                target=str(outcome.payout_id),
+                reason=outcome.detail,
+                detail={"attempt_no": outcome.attempt_no},
+                correlation_id=outcome.correlation_id,
             )
-
-
-def _joined(lineages: list[Lineage]) -> Lineage:
-    async def joined(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        entries = [entry for lineage in lineages for entry in await lineage(tx, correlation_id)]
-        return sorted(entries, key=lambda entry: entry.at)
-
-    return joined

@@ -29,7 +29,7 @@ RAIL_CALLS = Counter(
     "prizewire_rail_calls_total", "Calls to rails, by what they answered.", ["rail", "call", "outcome"]
 )
 RAIL_SECONDS = Histogram("prizewire_rail_call_seconds", "Time that a rail took to answer.", ["rail", "call"])
-SURPRISES = Counter(
+IMPOSSIBLE_OUTCOMES = Counter(
     "prizewire_rail_surprises_total", "Answers of rails that cannot be true and were not believed.", ["rail"]
 )
 METHODS = Counter("prizewire_payout_methods_total", "Changes of payout methods.", ["change"])

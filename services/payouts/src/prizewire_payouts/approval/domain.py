@@ -1,38 +1,57 @@
-"""Who must agree before money leaves, when to try again, and when to look again."""
+"""Who must agree before money leaves: limits, parties, decisions of approvers, pauses."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from prizewire_money import Amount
+from prizewire_payouts.errors import CodedError
+from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.decisions import INTENT_EXPIRED, Hold, close, hold
+from prizewire_payouts.payouts.domain.events import Approved
+from prizewire_payouts.payouts.domain.model import REGISTRANT, Party, Payout
+from prizewire_payouts.payouts.domain.states import PayoutState
 
 ABOVE_DAY_LIMIT = "above_day_limit"
-"""The reason of a hold: the day's limit of what goes without a person would be passed."""
+"""The reason of a hold: the payout would exceed the day's limit of what is approved without a person."""
 METHOD_BY_STAFF = "method_registered_by_staff"
-"""The reason of a hold: somebody else than the player named the destination."""
+"""The reason of a hold: another person than the player named the destination."""
 ONE_PERSON = "one_person_chain"
 """The reason of a hold: one person wrote the rule and reported the result, or imported the balance."""
-_LIMIT_WAIT_MAX = timedelta(hours=1)
-_LIMIT_SPREAD = timedelta(minutes=5)
+REJECTED_BY_APPROVER = "rejected_by_approver"
+"""The code of a payout that an approver rejected."""
+_ORDER: Final = (
+    "filer",
+    "payee",
+    REGISTRANT,
+    "reporter",
+    "rule_writer",
+    "importer",
+    "releaser",
+    "funder",
+)
+_RANK: Final[Mapping[str, int]] = {role: rank for rank, role in enumerate(_ORDER)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """An approver must look: ``reason`` is a stable code, ``approvers`` how many distinct ones must agree."""
+class ApprovalRefused(CodedError):
+    """This person may not decide on this payout, or the payout waits for no decision."""
 
-    reason: str
-    approvers: int
+
+class PauseRefused(CodedError):
+    """A pause cannot be set or lifted as requested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """Limits by asset code. An asset without an automatic limit, or without a limit of the day, is always held; one
-    without a second limit never needs two approvers. What an operator asks for, what goes to a method that staff
-    registered, and money of which one person alone said who is paid always wait for somebody else. ``version`` is told
-    with each approval.
+    without a second limit never needs two approvers. What an operator requests, what goes to a method that staff
+    registered, and money of which one person alone said who is paid always wait for another person. ``version`` is
+    published with each approval.
 
-    ``automatic_in_day`` is the most that goes without a person within one day (UTC), over all rails.
+    ``automatic_in_day`` is the most that is approved without a person within one day (UTC), over all rails.
     """
 
     version: int
@@ -53,7 +72,7 @@ class ApprovalPolicy:
         registered_by_staff: bool = False,
         by_one_person: bool = False,
     ) -> Hold | None:
-        """None where the payout may go by itself, as far as the day's allowance reaches; else what it waits for."""
+        """None where the payout is approved without a person, as far as the day's allowance reaches; else why it is held."""
         approvers = self.approvers(amount=amount)
         if by_operator:
             return Hold(reason="filed_by_operator", approvers=approvers)
@@ -75,9 +94,9 @@ def day_of(now: datetime) -> date:
 
 
 class DayAllowance:
-    """What may still go without a person on one day, by asset code. ``used`` is what was approved without one before, of
-    the assets that are asked for; any other asset has no allowance. ``taken`` collects what is approved now, and is to
-    be stored in the same transaction. Nothing is given back, also where a payout ends without effect.
+    """What may still be approved without a person on one day, by asset code. ``used`` is what was approved so before; an
+    asset that is not in it has no allowance. ``taken`` is what is approved now, to be stored in the same transaction.
+    Nothing is given back, not even where a payout ends without effect.
     """
 
     def __init__(self, *, most: Mapping[str, Amount], used: Mapping[str, Amount]) -> None:
@@ -85,7 +104,7 @@ class DayAllowance:
         self.taken: dict[str, Amount] = {}
 
     def take(self, *, amount: Amount) -> bool:
-        """Take this much if it fits."""
+        """Take this amount from the allowance; False where too little is left."""
         code = amount.asset.code
         left = self._left.get(code)
         if left is None or amount > left:
@@ -95,45 +114,114 @@ class DayAllowance:
         return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Times and bounds of the workers.
+def first_role(parties: Iterable[Party], *, subject: str) -> str | None:
+    """The role in which this person is a party, the one nearest to the payment if there are several; None for no party."""
+    roles = [role for role, name in parties if name == subject]
+    return min(roles, key=lambda role: _RANK.get(role, len(_RANK)), default=None)
 
-    The first ``polls_flat`` looks at a payment are ``poll`` apart, after that each gap doubles up to
-    ``poll_max``. ``lease`` is how long a call may be under way before the attempt counts as lost.
+
+def decide_by_policy(
+    *, change: Change, policy: ApprovalPolicy, allowance: DayAllowance, cause: str, now: datetime
+) -> None:
+    """Approve a new payout by policy, or hold it for approvers or for a renewed intent. Only what is approved here is taken
+    from the day's allowance.
     """
-
-    poll: timedelta
-    polls_flat: int
-    poll_max: timedelta
-    retry_first: timedelta
-    retry_max: timedelta
-    attempts_max: int
-    lease: timedelta
-    returns_watched: timedelta
-
-    def look_again_in(self, *, polls: int) -> timedelta:
-        """How long to wait after look number ``polls`` (from 1)."""
-        return _doubled(self.poll, times=polls - self.polls_flat, most=self.poll_max)
-
-    def retry_in(self, *, attempt_no: int, provider_key: UUID, at_least_s: int | None = None) -> timedelta:
-        """How long to wait after attempt ``attempt_no`` was proved without effect.
-
-        Doubles with each attempt; up to half of it is taken off by the key, so that many do not come at once.
-        """
-        full = _doubled(self.retry_first, times=attempt_no - 1, most=self.retry_max)
-        wait = full - full * (provider_key.int % 500) / 1000
-        return max(wait, timedelta(seconds=at_least_s or 0))
-
-    def limit_again_in(self, *, now: datetime, provider_key: UUID) -> timedelta:
-        """How long to wait after a limit of the signer was reached: until its day (UTC) turns over, but no longer
-        than an hour, so that a limit that was raised is noticed; then spread over five minutes by the key.
-        """
-        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        rest_of_day = today + timedelta(days=1) - now
-        return min(rest_of_day, _LIMIT_WAIT_MAX) + _LIMIT_SPREAD * (provider_key.int % 500) / 500
+    payout = change.payout
+    terms = policy.decide(
+        amount=payout.amount,
+        by_operator=payout.player is None,
+        registered_by_staff=payout.registered_by_staff,
+        by_one_person=bool(payout.one_person),
+    )
+    if not payout.intent_alive(now=now):
+        terms = Hold(reason=INTENT_EXPIRED, approvers=terms.approvers if terms else 1)
+    if terms is None and not allowance.take(amount=payout.amount):
+        terms = Hold(reason=ABOVE_DAY_LIMIT, approvers=policy.approvers(amount=payout.amount))
+    if terms is None:
+        approve(change=change, policy=policy, approvers=(), cause=cause, actor="policy", now=now)
+    else:
+        hold(change=change, terms=terms, cause=cause, now=now)
 
 
-def _doubled(gap: timedelta, *, times: int, most: timedelta) -> timedelta:
-    factor: int = 2 ** max(0, min(times, 30))
-    return min(gap * factor, most)
+def approve(
+    *,
+    change: Change,
+    policy: ApprovalPolicy,
+    approvers: tuple[str, ...],
+    cause: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Approve the payout; its first attempt is due at once.
+
+    Raises:
+        IllegalTransition: it is neither requested nor held.
+    """
+    change.move(to=PayoutState.APPROVED, cause=cause, actor=actor, now=now, due_at=now, reason=None)
+    change.emit(event=Approved(policy_version=policy.version, approvers=approvers), cause=cause)
+
+
+def check_approver(*, payout: Payout, approver: str, already: Collection[str], now: datetime) -> None:
+    """Whether this person may approve this payout now.
+
+    Raises:
+        ApprovalRefused: ``not_held``, ``approver_is_…`` with the role of a party, ``already_approved`` or
+            ``intent_expired``.
+    """
+    if payout.state is not PayoutState.HELD:
+        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+    _check_no_party(payout, approver)
+    if approver in already:
+        raise ApprovalRefused("already_approved", "a second approval must come from another person")
+    if not payout.intent_alive(now=now):
+        raise ApprovalRefused("intent_expired", "the intent has expired; approve once rewards has renewed it")
+
+
+def _check_no_party(payout: Payout, approver: str) -> None:
+    role = first_role(payout.parties, subject=approver)
+    if role is not None:
+        detail = f"{approver} is the {role.replace('_', ' ')} of this payout; a person who is no party of it must decide"
+        raise ApprovalRefused(f"approver_is_{role}", detail)
+
+
+def reject(*, change: Change, approver: str, reason: str, cause: str, now: datetime) -> None:
+    """Reject the payout, before anything was sent.
+
+    Raises:
+        ApprovalRefused: ``not_held``, or ``approver_is_…`` with the role of a party.
+    """
+    payout = change.payout
+    if payout.state not in (PayoutState.REQUESTED, PayoutState.HELD):
+        raise ApprovalRefused("not_held", f"the payout is {payout.state}, it waits for no approval")
+    _check_no_party(payout, approver)
+    close(
+        change=change,
+        to=PayoutState.CLOSING_REJECTED,
+        code=REJECTED_BY_APPROVER,
+        reason=reason,
+        cause=cause,
+        actor=approver,
+        now=now,
+    )
+
+
+class PauseScope(StrEnum):
+    """What a pause is for."""
+
+    RAIL = "rail"
+    ASSET = "asset"
+    CAMPAIGN = "campaign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
+
+    pause_id: UUID
+    scope: PauseScope
+    value: str
+    reason: str
+    paused_by: str
+    paused_at: datetime
+    resumed_by: str | None = None
+    resumed_at: datetime | None = None

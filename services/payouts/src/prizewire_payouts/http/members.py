@@ -1,11 +1,13 @@
-"""Members that several answers and bodies have."""
+"""Members and bodies that routes of several features have."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from prizewire_contracts import text
 
 ADDRESS_EXAMPLE = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
-"""An account that stands in the Stellar documentation."""
+"""An account of the Stellar documentation."""
 DecimalAmount = Annotated[
     str,
     Field(
@@ -25,7 +27,6 @@ CorrelationId = Annotated[
 ]
 RailName = Annotated[str, Field(description="The rail, as it is configured.", examples=["stellar"])]
 PersonName = Annotated[str, Field(description="The subject of a token.", examples=["olga"])]
-MaskedMemo = Annotated[str, Field(description="The memo, masked.", examples=["77…"])]
 TxHash = Annotated[
     str,
     Field(
@@ -34,3 +35,11 @@ TxHash = Annotated[
     ),
 ]
 """The hash of a transaction on a chain."""
+
+
+class Reason(BaseModel):
+    """Why somebody says no."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: text.Reason = Field(examples=["the organizer takes the result back"])

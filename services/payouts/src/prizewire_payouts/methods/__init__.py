@@ -1,1 +1,1 @@
-"""Payout methods: where a player's money goes, with details that are encrypted at rest."""
+"""Payout methods: where a player's prizes are paid, with details that are encrypted at rest."""

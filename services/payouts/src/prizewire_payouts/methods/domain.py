@@ -1,19 +1,71 @@
 """Payout methods: which types there are, what their details must look like, and how a player's set changes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
-from prizewire_payouts.errors import MethodError
-from prizewire_payouts.payouts.domain.commands import Allowed
-from prizewire_payouts.payouts.domain.model import Method, MethodState
+from prizewire_payouts.errors import CodedError
 
 MEMO_BYTES_MAX = 28
 """The longest memo text of a Stellar transaction (`string text<28>` in Stellar's XDR, Stellar-transaction.x)."""
-METHOD_RAILS: dict[str, str] = {"stellar": "stellar", "fake": "fake"}
-"""Method type → rail type that serves it."""
 _ON_CHAIN = frozenset({"stellar"})
+
+
+class MethodError(CodedError):
+    """A payout method, or its details, cannot be accepted. ``code`` says why; the text never holds the details."""
+
+
+class MethodState(StrEnum):
+    """Whether a payout method may be used."""
+
+    ACTIVE = "active"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A payout method of one player.
+
+    ``address`` and ``memo`` are stored in clear for on-chain types, ``commitment`` for all others; ``sealed`` are the
+    encrypted details. Details never change: another destination is another method. ``version`` counts the
+    changes of its standing (registered, default, removed). ``registered_by`` is the person who named the destination.
+    """
+
+    method_id: UUID
+    player: str
+    type: str
+    rail_type: str
+    version: int
+    state: MethodState
+    verified: bool
+    is_default: bool
+    address: str | None
+    memo: str | None
+    commitment: str | None
+    sealed: bytes = field(repr=False)
+    sealed_by: str
+    destination_mac: bytes = field(repr=False)
+    registered_by: str
+    registered_at: datetime
+    changed_at: datetime
+
+    @property
+    def by_staff(self) -> bool:
+        """Whether another person than its player registered it."""
+        return self.registered_by != self.player
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodChange:
+    """A method as it will be saved. ``change`` is ``registered``, ``defaulted`` or ``removed``; ``actor`` caused it."""
+
+    method: Method
+    change: str
+    actor: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,19 +143,6 @@ def _only(details: Mapping[str, Any], *, required: set[str], optional: set[str])
 def method_type_for_rail(*, rail_type: str) -> str | None:
     """The method type whose details an intent can name by itself: an on-chain address. None for other rails."""
     return rail_type if rail_type in _ON_CHAIN else None
-
-
-def allows(*, allowed: Sequence[Allowed], method: Method) -> bool:
-    """Whether one of an intent's ways is exactly this method: rail, destination or commitment, and memo."""
-    for way in allowed:
-        if way.rail != method.rail_type or way.memo != method.memo:
-            continue
-        if method.address is not None:
-            if way.destination == method.address:
-                return True
-        elif way.destination is None and way.commitment == method.commitment:
-            return True
-    return False
 
 
 def mask(text: str) -> str:

@@ -1,15 +1,21 @@
-"""A player's payout methods: registered, made the default, removed. Details are sealed before they are stored."""
+"""A player's payout methods: registered, made the default, removed. Details are encrypted before they are stored."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from prizewire_contracts.ids import derive
-from prizewire_payouts.errors import MethodError
-from prizewire_payouts.methods.domain import MethodTerms, with_default, without, without_default
-from prizewire_payouts.payouts.domain.events import MethodChanged
-from prizewire_payouts.payouts.domain.model import Method, MethodState
-from prizewire_payouts.payouts.ports import MethodRecord, OpenedDetails, Store, Vault
+from prizewire_payouts.methods.domain import (
+    Method,
+    MethodChange,
+    MethodError,
+    MethodState,
+    MethodTerms,
+    with_default,
+    without,
+    without_default,
+)
+from prizewire_payouts.methods.ports import Methods, OpenedDetails, Vault
 
 ACTIVE_MAX = 20
 """Active methods that one player may have."""
@@ -18,7 +24,7 @@ ACTIVE_MAX = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
     """A method, and whether it is new: the same destination registered again is the same method. ``confirmed`` says
-    that its player registered what staff had registered before: from then on it is the player's own word.
+    that its player registered what staff had registered before: from then on the player is its registrant.
     """
 
     method: Method
@@ -27,7 +33,7 @@ class Registered:
 
 
 async def register(
-    store: Store,
+    methods: Methods,
     *,
     method_id: UUID,
     player: str,
@@ -42,20 +48,14 @@ async def register(
     Raises:
         MethodError: ``too_many_methods``.
     """
-    methods = await store.lock_player_methods(player)
-    active = [method for method in methods if method.state is MethodState.ACTIVE]
+    known = await methods.lock_player(player)
+    active = [method for method in known if method.state is MethodState.ACTIVE]
     mac = vault.destination_mac(method_type=terms.type, details=terms.details)
     for method in active:
         if method.destination_mac == mac:
-            known, confirmed = method, method.by_staff and actor == player
-            if confirmed:
-                known = replace(method, registered_by=player, version=method.version + 1, changed_at=now)
-                record = _record(known, "registered", actor)
-                await store.save_methods([record], correlation_id=_correlation(player))
-            if default and not known.is_default:
-                standing = [known if one.method_id == known.method_id else one for one in active]
-                known = await _set_default(store, methods=standing, chosen=known, actor=actor, now=now)
-            return Registered(method=known, is_new=False, confirmed=confirmed)
+            return await _register_again(
+                methods, method, active=active, default=default, actor=actor, now=now
+            )
     if len(active) >= ACTIVE_MAX:
         raise MethodError("too_many_methods", f"a player has at most {ACTIVE_MAX} payout methods")
     opened = OpenedDetails(details=terms.details, salt=vault.salt())
@@ -80,56 +80,69 @@ async def register(
         changed_at=now,
     )
     former = without_default(methods=active, now=now) if is_default else []
-    records = [_record(method, "defaulted", actor) for method in former]
-    records.append(_record(new, "registered", actor, is_new=True))
-    await store.save_methods(records, correlation_id=_correlation(player))
+    changes = [MethodChange(method=method, change="defaulted", actor=actor) for method in former]
+    changes.append(MethodChange(method=new, change="registered", actor=actor, is_new=True))
+    await methods.save(changes, correlation_id=_correlation(player))
     return Registered(method=new, is_new=True)
 
 
-async def make_default(store: Store, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
-    """Make this method the one that prizes go to.
+async def _register_again(
+    methods: Methods, method: Method, *, active: list[Method], default: bool, actor: str, now: datetime
+) -> Registered:
+    """The destination of an active method was registered again."""
+    confirmed = method.by_staff and actor == method.player
+    if confirmed:
+        method = replace(method, registered_by=actor, version=method.version + 1, changed_at=now)
+        change = MethodChange(method=method, change="registered", actor=actor)
+        await methods.save([change], correlation_id=_correlation(method.player))
+    if default and not method.is_default:
+        known = [method if one.method_id == method.method_id else one for one in active]
+        method = await _set_default(methods, known=known, chosen=method, actor=actor, now=now)
+    return Registered(method=method, is_new=False, confirmed=confirmed)
+
+
+async def make_default(
+    methods: Methods, *, method_id: UUID, player: str, actor: str, now: datetime
+) -> Method:
+    """Make this method the player's default.
 
     Raises:
         MethodError: ``method_not_found`` among this player's, or ``method_removed``.
     """
-    methods = await store.lock_player_methods(player)
-    chosen = _find(methods, method_id)
-    return await _set_default(store, methods=methods, chosen=chosen, actor=actor, now=now)
+    known = await methods.lock_player(player)
+    return await _set_default(methods, known=known, chosen=_find(known, method_id), actor=actor, now=now)
 
 
-async def remove(store: Store, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
-    """Take a method out of use. No other becomes the default by itself.
+async def remove(methods: Methods, *, method_id: UUID, player: str, actor: str, now: datetime) -> Method:
+    """Remove a method. No other method becomes the default by that.
 
     Raises:
         MethodError: ``method_not_found`` among this player's, or ``method_removed`` before.
     """
-    methods = await store.lock_player_methods(player)
-    gone = without(method=_find(methods, method_id), now=now)
-    await store.save_methods([_record(gone, "removed", actor)], correlation_id=_correlation(player))
-    return gone
+    known = await methods.lock_player(player)
+    removed = without(method=_find(known, method_id), now=now)
+    change = MethodChange(method=removed, change="removed", actor=actor)
+    await methods.save([change], correlation_id=_correlation(player))
+    return removed
 
 
 async def _set_default(
-    store: Store, *, methods: list[Method], chosen: Method, actor: str, now: datetime
+    methods: Methods, *, known: list[Method], chosen: Method, actor: str, now: datetime
 ) -> Method:
-    changed = with_default(methods=methods, chosen=chosen, now=now)
-    records = [_record(method, "defaulted", actor) for method in changed]
-    if records:
-        await store.save_methods(records, correlation_id=_correlation(chosen.player))
+    changed = with_default(methods=known, chosen=chosen, now=now)
+    if changed:
+        changes = [MethodChange(method=method, change="defaulted", actor=actor) for method in changed]
+        await methods.save(changes, correlation_id=_correlation(chosen.player))
     return changed[-1] if changed else chosen
 
 
-def _find(methods: list[Method], method_id: UUID) -> Method:
-    for method in methods:
+def _find(known: list[Method], method_id: UUID) -> Method:
+    for method in known:
         if method.method_id == method_id:
             return method
     raise MethodError("method_not_found", "there is no such payout method")
 
 
-def _record(method: Method, change: str, actor: str, *, is_new: bool = False) -> MethodRecord:
-    return MethodRecord(method=method, is_new=is_new, event=MethodChanged(change=change), actor=actor)
-
-
 def _correlation(player: str) -> str:
-    """One id for all methods of a player: their events stay in one partition, in order."""
+    """One id for all methods of a player, so that their events keep their order in one partition."""
     return str(derive("methods", player))

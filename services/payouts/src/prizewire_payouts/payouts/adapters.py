@@ -1,4 +1,4 @@
-"""The intents of stored payouts, held to rewards' signature before a rail is called."""
+"""Intents of stored payouts: their signature by rewards is verified before a rail is called."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -9,13 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.rails import SIGNER_RAILS
 from prizewire_contracts.trust import NotTrusted, TrustStore
-from prizewire_payouts.payouts.domain.model import Method, Payout
+from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.payouts.domain.model import Payout
 
 _INTENT: Final = TypeAdapter(Intent)
 
 
 def read_intent(stored: object) -> Intent | None:
-    """The intent that a payout's row holds, signed or not; None where it is none."""
+    """The intent in a payout's row, whether it is signed or not; None where the row holds no intent."""
     try:
         return _INTENT.validate_json(orjson.dumps(stored), strict=True)
     except (ValidationError, orjson.JSONEncodeError):
@@ -23,9 +24,9 @@ def read_intent(stored: object) -> Intent | None:
 
 
 class SignedIntents:
-    """Says whether rewards signed for a payout as the database holds it: whoever can write a row cannot sign one.
+    """Whether rewards signed for a payout as the database holds it. Somebody who can write rows cannot sign intents.
 
-    What goes over a rail that the signer serves is left to the signer, which looks at the same signature.
+    Payouts on a rail that the signer serves are not checked here: the signer verifies the same signature.
     """
 
     def __init__(self, *, trust: TrustStore) -> None:
@@ -50,9 +51,9 @@ class SignedIntents:
         except (NotTrusted, ValueError, OverflowError, OSError):
             return False
         return _named(intent) == _stored(payout) and any(
-            (way.rail, way.destination, way.memo) == (payout.rail_type, payout.address, payout.memo)
-            and (method is None or way.commitment == method.commitment)
-            for way in intent.allowed
+            (one.rail, one.destination, one.memo) == (payout.rail_type, payout.address, payout.memo)
+            and (method is None or one.commitment == method.commitment)
+            for one in intent.allowed
         )
 
 

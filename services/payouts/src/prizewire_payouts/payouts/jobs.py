@@ -1,8 +1,8 @@
-"""Work that time and other work bring about: calling rails, following what was sent, telling what expired.
+"""The workers of rails, and housekeeping.
 
-A rail's worker keeps as many calls under way as the rail allows. Every call follows the same three steps: its
-attempt is committed, the rail is called, its answer is committed. What is lost between two steps is found again
-by its key, because the attempt's lease runs out.
+A rail's worker keeps as many calls under way as the rail allows. Every call takes three steps: its attempt is committed,
+the rail is called, its answer is committed. A payment that is lost between two steps is looked up by its key, once the
+attempt's lease has ended.
 """
 
 import asyncio
@@ -17,19 +17,25 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import correlated, get_logger
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
-from prizewire_payouts.approval.domain import Schedule
-from prizewire_payouts.metrics import RAIL_CALLS, RAIL_SECONDS, SURPRISES
-from prizewire_payouts.payouts.handlers.housekeeping import reroute, tell_expired
-from prizewire_payouts.payouts.handlers.outcomes import Answer, Look, Surprise, record_answers, take_watched
-from prizewire_payouts.payouts.handlers.submission import commit_attempts
-from prizewire_payouts.payouts.ports import IntentCheck, Rail, Store, Transactions, Vault
+from prizewire_payouts.methods.ports import Vault
+from prizewire_payouts.methods.storage import MethodStorage
+from prizewire_payouts.metrics import IMPOSSIBLE_OUTCOMES, RAIL_CALLS, RAIL_SECONDS
+from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.handlers.outcomes import Answer, ImpossibleOutcome, record_answers
+from prizewire_payouts.payouts.handlers.routing import hold_all_expired, route_again
+from prizewire_payouts.payouts.handlers.submission import open_attempts
+from prizewire_payouts.payouts.handlers.watching import StatusQuery, claim_status_queries
+from prizewire_payouts.payouts.ports import IntentCheck
+from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
 
 _IDLE_S = 0.5
 _HOUSEKEEPING_S = 5.0
 _UNKNOWN = ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.OUTCOME_UNKNOWN)
 _log = get_logger(__name__)
 
-OnSurprise = Callable[[Surprise], Awaitable[None]]
+OnImpossibleOutcome = Callable[[ImpossibleOutcome], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -38,51 +44,51 @@ class _Calls:
 
     under_way: set[asyncio.Task[Answer | None]] = field(default_factory=set)
     answered: list[Answer] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def begin(self, calls: Sequence[Coroutine[Any, Any, Answer | None]]) -> None:
         self.under_way.update(asyncio.create_task(call) for call in calls)
 
     async def collect(self, *, timeout_s: float) -> None:
-        """Wait until a call has ended or there is other news."""
+        """Wait until a call has ended, the worker is woken, or the time is over."""
         if not self.under_way:
             return
-        listening = asyncio.create_task(self.news.wait())
+        waiting = asyncio.create_task(self.woken.wait())
         try:
             await asyncio.wait(
-                {*self.under_way, listening}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+                {*self.under_way, waiting}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            listening.cancel()
-        self.news.clear()
+            waiting.cancel()
+        self.woken.clear()
         done = {task for task in self.under_way if task.done()}
         self.under_way -= done
         self.answered.extend(answer for task in done if (answer := task.result()) is not None)
 
 
 class RailWorker:
-    """Submits payouts to one rail and follows them to their end."""
+    """Submits payouts to one rail and looks them up until they end."""
 
     def __init__(
         self,
         *,
         rail: Rail,
-        transactions: Transactions,
+        units_of_work: UnitsOfWork,
         vault: Vault,
         intents: IntentCheck,
         schedule: Schedule,
         clock: Clock,
         call_timeout: timedelta,
-        on_surprise: OnSurprise,
+        on_impossible_outcome: OnImpossibleOutcome,
     ) -> None:
         self._rail = rail
-        self._transactions = transactions
+        self._units_of_work = units_of_work
         self._vault = vault
         self._intents = intents
         self._schedule = schedule
         self._clock = clock
         self._call_timeout = call_timeout
-        self._on_surprise = on_surprise
+        self._on_impossible_outcome = on_impossible_outcome
         self._slots = asyncio.Semaphore(rail.capabilities.concurrency)
         self._sending = _Calls()
         self._looking = _Calls()
@@ -92,22 +98,23 @@ class RailWorker:
         )
 
     def wake(self) -> None:
-        """There is something to submit or to look at."""
-        self._sending.news.set()
-        self._looking.news.set()
+        """There are payouts to submit or to look up."""
+        self._sending.woken.set()
+        self._looking.woken.set()
         for job in self.jobs:
             job.wake()
 
     async def submit(self) -> bool:
-        """Commit attempts, call the rail, store its answers; True while there is more to do."""
-        # one round of calls is committed ahead, so that the rail never waits for our database
+        """Open attempts, call the rail, store its answers; True while there is more to do."""
+        # as many attempts again are committed ahead, so that the rail does not wait for the database
         room = 2 * self._rail.capabilities.concurrency - len(self._sending.under_way)
         if room > 0 and not self._sending.answered:
             now = self._clock.now()
 
-            async def take(store: Store) -> list[PayoutInstruction]:
-                return await commit_attempts(
-                    store,
+            async def claim(unit_of_work: UnitOfWork) -> list[PayoutInstruction]:
+                return await open_attempts(
+                    PayoutStorage(unit_of_work),
+                    MethodStorage(unit_of_work),
                     rail=self._rail,
                     vault=self._vault,
                     intents=self._intents,
@@ -116,9 +123,9 @@ class RailWorker:
                     limit=room,
                 )
 
-            instructions = await self._transactions.run(take)
+            instructions = await self._units_of_work.run(claim)
             self._sending.begin([self._create(instruction, begun=now) for instruction in instructions])
-        return await self._go_on(self._sending)
+        return await self._collect(self._sending)
 
     async def watch(self) -> bool:
         """Ask the rail about payments under way, store its answers; True while there is more to do."""
@@ -126,22 +133,26 @@ class RailWorker:
         if room > 0 and not self._looking.answered:
             now = self._clock.now()
 
-            async def take(store: Store) -> list[Look]:
-                return await take_watched(
-                    store, rail=self._rail, schedule=self._schedule, now=now, limit=room
+            async def claim(unit_of_work: UnitOfWork) -> list[StatusQuery]:
+                return await claim_status_queries(
+                    PayoutStorage(unit_of_work),
+                    rail=self._rail,
+                    schedule=self._schedule,
+                    now=now,
+                    limit=room,
                 )
 
-            looks = await self._transactions.run(take)
-            self._looking.begin([self._look(look, begun=now) for look in looks])
-        return await self._go_on(self._looking)
+            queries = await self._units_of_work.run(claim)
+            self._looking.begin([self._look_up(query, begun=now) for query in queries])
+        return await self._collect(self._looking)
 
     async def drain(self) -> None:
-        """Let calls under way end, and store what they answered."""
+        """Wait for the calls under way, and store their answers."""
         for calls in (self._sending, self._looking):
-            while await self._go_on(calls):
+            while await self._collect(calls):
                 continue
 
-    async def _go_on(self, calls: _Calls) -> bool:
+    async def _collect(self, calls: _Calls) -> bool:
         await calls.collect(timeout_s=_IDLE_S)
         if calls.answered:
             await self._record(calls.answered)
@@ -149,7 +160,7 @@ class RailWorker:
         return bool(calls.under_way)
 
     async def _record(self, answers: Sequence[Answer]) -> None:
-        """Store answers. One that cannot be stored must not hold up the others: it proves nothing."""
+        """Store answers. An answer that cannot be stored is stored as unknown, so that it does not block the others."""
         try:
             await self._store(answers)
         except Exception as error:
@@ -159,7 +170,7 @@ class RailWorker:
                 for answer in answers:
                     await self._record([answer])
                 return
-            SURPRISES.labels(self._rail.name).inc()
+            IMPOSSIBLE_OUTCOMES.labels(self._rail.name).inc()
             _log.exception(
                 "a rail's answer cannot be stored",
                 rail=self._rail.name,
@@ -171,25 +182,27 @@ class RailWorker:
     async def _store(self, answers: Sequence[Answer]) -> None:
         now = self._clock.now()
 
-        async def store_answers(store: Store) -> list[Surprise]:
-            return await record_answers(store, answers, rail=self._rail, schedule=self._schedule, now=now)
-
-        for surprise in await self._transactions.run(store_answers):
-            SURPRISES.labels(self._rail.name).inc()
-            _log.error(
-                "a rail told what cannot be",
-                rail=self._rail.name,
-                payout_id=str(surprise.payout_id),
-                correlation_id=surprise.correlation_id,
-                attempt_no=surprise.attempt_no,
-                detail=surprise.detail,
+        async def store(unit_of_work: UnitOfWork) -> list[ImpossibleOutcome]:
+            return await record_answers(
+                PayoutStorage(unit_of_work), answers, rail=self._rail, schedule=self._schedule, now=now
             )
-            await self._on_surprise(surprise)
+
+        for outcome in await self._units_of_work.run(store):
+            IMPOSSIBLE_OUTCOMES.labels(self._rail.name).inc()
+            _log.error(
+                "impossible rail outcome",
+                rail=self._rail.name,
+                payout_id=str(outcome.payout_id),
+                correlation_id=outcome.correlation_id,
+                attempt_no=outcome.attempt_no,
+                detail=outcome.detail,
+            )
+            await self._on_impossible_outcome(outcome)
 
     async def _create(self, instruction: PayoutInstruction, *, begun: datetime) -> Answer | None:
         async with self._slots:
             if self._too_late(begun):
-                # somebody else may look it up already: nothing is sent under this lease any more
+                # another process may have looked it up already: nothing is sent once the lease is nearly over
                 return None
             provider = self._rail.provider
             with correlated(correlation_id=instruction.correlation_id, payout_id=str(instruction.payout_id)):
@@ -198,40 +211,39 @@ class RailWorker:
                 )
         return Answer(payout_id=instruction.payout_id, attempt_no=instruction.attempt_no, result=result)
 
-    async def _look(self, look: Look, *, begun: datetime) -> Answer | None:
-        reference, provider = look.reference, self._rail.provider
-        said: str | None = None
+    async def _look_up(self, query: StatusQuery, *, begun: datetime) -> Answer | None:
+        reference, provider = query.reference, self._rail.provider
+        cancel_answer: str | None = None
         async with self._slots:
             if self._too_late(begun):
                 return None
-            if look.cancel:
-                said = await self._cancel(look)
-            if said == CancelOutcome.CANCELLED:
+            if query.cancel:
+                cancel_answer = await self._cancel(query)
+            if cancel_answer == CancelOutcome.CANCELLED:
                 result = ProviderResult(outcome=Outcome.NO_EFFECT, code=PayoutCode.CANCELLED)
             else:
                 with correlated(payout_id=str(reference.payout_id)):
                     result = await self._call(
                         "look", lambda: provider.sync_status(reference, now=self._clock.now())
                     )
-        # a wish that the rail could not answer stays a wish
-        settled = None if said == CancelOutcome.UNKNOWN else said
         return Answer(
             payout_id=reference.payout_id,
             attempt_no=reference.attempt_no,
             result=result,
-            cancel_answer=settled,
+            # without a clear answer the rail is asked to cancel again
+            cancel_answer=None if cancel_answer == CancelOutcome.UNKNOWN else cancel_answer,
         )
 
-    async def _cancel(self, look: Look) -> str:
+    async def _cancel(self, query: StatusQuery) -> str:
         try:
             async with asyncio.timeout(self._call_timeout.total_seconds()):
-                return await self._rail.provider.cancel(look.reference, now=self._clock.now())
-        except Exception as error:  # noqa: BLE001 - whatever a provider raises, nothing was learnt
-            _log.warning("cancel not answered", rail=self._rail.name, error=type(error).__name__)
+                return await self._rail.provider.cancel(query.reference, now=self._clock.now())
+        except Exception as error:  # noqa: BLE001 - whatever a provider raises, its answer is unknown
+            _log.warning("the rail did not answer a cancel", rail=self._rail.name, error=type(error).__name__)
             return CancelOutcome.UNKNOWN
 
     async def _call(self, call: str, make: Callable[[], Awaitable[ProviderResult]]) -> ProviderResult:
-        """One call within its time. Whatever goes wrong in it leaves the outcome unknown."""
+        """One call with its time limit. Any failure leaves the outcome unknown."""
         rail = self._rail.name
         with RAIL_SECONDS.labels(rail, call).time():
             try:
@@ -239,7 +251,9 @@ class RailWorker:
                     result = await make()
             except Exception as error:  # noqa: BLE001 - whatever a provider raises, the outcome is unknown
                 # the text of the error stays out: it may hold personal details
-                _log.warning("rail call not answered", rail=rail, call=call, error=type(error).__name__)
+                _log.warning(
+                    "the rail did not answer a call", rail=rail, call=call, error=type(error).__name__
+                )
                 result = _UNKNOWN
         RAIL_CALLS.labels(rail, call, str(result.outcome)).inc()
         return result
@@ -250,24 +264,24 @@ class RailWorker:
 
 def housekeeping_job(
     *,
-    transactions: Transactions,
+    units_of_work: UnitsOfWork,
     rails: Sequence[Rail],
     clock: Clock,
     measure: Callable[[datetime], Awaitable[None]],
 ) -> Job:
-    """Tells rewards of expired intents, routes anew what lost its rail, and measures."""
+    """The job that holds payouts with expired intents, routes payouts whose rail is gone, and sets the gauges."""
 
     async def run() -> bool:
         now = clock.now()
 
-        async def expire(store: Store) -> bool:
-            return await tell_expired(store, now=now)
+        async def hold(unit_of_work: UnitOfWork) -> bool:
+            return await hold_all_expired(PayoutStorage(unit_of_work), now=now)
 
-        async def route(store: Store) -> bool:
-            return await reroute(store, rails=rails, now=now)
+        async def route(unit_of_work: UnitOfWork) -> bool:
+            return await route_again(PayoutStorage(unit_of_work), rails=rails, now=now)
 
-        more = await transactions.run(expire)
-        more = await transactions.run(route) or more
+        more = await units_of_work.run(hold)
+        more = await units_of_work.run(route) or more
         await measure(now)
         return more
 

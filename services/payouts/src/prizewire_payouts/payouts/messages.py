@@ -1,4 +1,4 @@
-"""What happened, as the events that others consume, signed and ready for the outbox."""
+"""The published events of a payout, made of its domain events."""
 
 from pydantic import BaseModel
 
@@ -7,19 +7,9 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.envelope import Envelope
 from prizewire_contracts.events import payouts as contract
 from prizewire_contracts.events.signing import CloseRequested, CloseRequestedEvent
-from prizewire_payouts.payouts.domain.change import Change, Fact
-from prizewire_payouts.payouts.domain.events import (
-    Approved,
-    CloseAsked,
-    Ended,
-    Held,
-    Paid,
-    Pending,
-    Returned,
-    Submitted,
-    Unknown,
-)
-from prizewire_payouts.payouts.domain.model import Method, Payout
+from prizewire_payouts.payouts.domain import events as domain
+from prizewire_payouts.payouts.domain.change import Change, PendingEvent
+from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.domain.states import PayoutState
 
 _ENDED: dict[PayoutState, type[Envelope]] = {
@@ -27,49 +17,43 @@ _ENDED: dict[PayoutState, type[Envelope]] = {
     PayoutState.REJECTED: contract.PayoutRejectedEvent,
     PayoutState.CANCELLED: contract.PayoutCancelledEvent,
 }
-_METHOD: dict[str, type[Envelope]] = {
-    "registered": contract.MethodRegisteredEvent,
-    "verified": contract.MethodVerifiedEvent,
-    "defaulted": contract.MethodDefaultedEvent,
-    "removed": contract.MethodRemovedEvent,
-}
 
 
 def payout_events(change: Change, *, outbox: Outbox) -> list[EncodedEvent]:
-    """The events of one change, in their order. Those to the signer have a count of their own, since the signer
-    reads no other.
+    """The events of one change, in their order. Requests to the signer have versions of their own, since the signer
+    consumes no other event of payouts.
     """
     payout = change.payout
     events = []
-    for fact in change.facts:
-        model, data = _contract(payout, fact)
+    for pending in change.events:
+        model, data = _contract(payout, pending)
         events.append(
             outbox.event(
                 model,
                 data,
                 subject=str(payout.payout_id),
-                version=fact.version,
+                version=pending.version,
                 correlation_id=payout.correlation_id,
-                causation_id=fact.cause,
+                causation_id=pending.cause,
             )
         )
     return events
 
 
-def _contract(payout: Payout, fact: Fact) -> tuple[type[Envelope], BaseModel]:
-    event, key = fact.event, payout.payout_id
+def _contract(payout: Payout, pending: PendingEvent) -> tuple[type[Envelope], BaseModel]:
+    event, key = pending.event, payout.payout_id
     match event:
-        case Approved():
+        case domain.Approved():
             return contract.PayoutApprovedEvent, contract.PayoutApproved(
                 payout_id=key, policy_version=event.policy_version, approvers=list(event.approvers)
             )
-        case Held():
+        case domain.Held():
             return contract.PayoutHeldEvent, contract.PayoutHeld(payout_id=key, reason=event.reason)
-        case Submitted():
+        case domain.Submitted():
             return contract.PayoutSubmittedEvent, contract.PayoutSubmitted(
                 payout_id=key, attempt_no=event.attempt_no, rail=event.rail, provider_key=event.provider_key
             )
-        case Pending():
+        case domain.Pending():
             return contract.PayoutPendingEvent, contract.PayoutPending(
                 payout_id=key,
                 attempt_no=event.attempt_no,
@@ -77,13 +61,13 @@ def _contract(payout: Payout, fact: Fact) -> tuple[type[Envelope], BaseModel]:
                 provider_ref=event.provider_ref,
                 tx_hash=event.tx_hash,
             )
-        case Unknown():
+        case domain.Unknown():
             return contract.PayoutUnknownEvent, contract.PayoutUnknown(
                 payout_id=key, attempt_no=event.attempt_no, rail=event.rail, code=event.code
             )
-        case Paid():
+        case domain.Paid():
             return contract.PayoutPaidEvent, _paid(payout, event)
-        case Ended():
+        case domain.Ended():
             closure = None if event.closure is None else contract.Closure(event=event.closure)
             return _ENDED[event.state], contract.PayoutClosed(
                 payout_id=key,
@@ -92,7 +76,7 @@ def _contract(payout: Payout, fact: Fact) -> tuple[type[Envelope], BaseModel]:
                 attempts=event.attempts,
                 closure=closure,
             )
-        case Returned():
+        case domain.Returned():
             return contract.PayoutReturnedEvent, contract.PayoutReturned(
                 payout_id=key,
                 return_ref=event.return_ref,
@@ -100,11 +84,11 @@ def _contract(payout: Payout, fact: Fact) -> tuple[type[Envelope], BaseModel]:
                 amount=event.amount.to_wire(),
                 fee=event.fee.to_wire(),
             )
-        case CloseAsked():
+        case domain.CloseRequested():
             return CloseRequestedEvent, CloseRequested(payout_id=key)
 
 
-def _paid(payout: Payout, event: Paid) -> contract.PayoutPaid:
+def _paid(payout: Payout, event: domain.Paid) -> contract.PayoutPaid:
     return contract.PayoutPaid(
         payout_id=payout.payout_id,
         attempt_no=event.attempt_no,
@@ -118,29 +102,4 @@ def _paid(payout: Payout, event: Paid) -> contract.PayoutPaid:
         fee_borne_by="recipient" if event.fee_borne_by == "recipient" else "platform",
         proof=contract.PayoutProof.model_validate(event.proof),
         paid_at=event.paid_at,
-    )
-
-
-def method_event(method: Method, *, change: str, correlation_id: str, outbox: Outbox) -> EncodedEvent:
-    """A method, whole, as it now is."""
-    data = contract.MethodChanged(
-        method_id=method.method_id,
-        version=method.version,
-        player=method.player,
-        type=method.type,
-        rail_type=method.rail_type,
-        state="active" if method.state == "active" else "removed",
-        verified=method.verified,
-        is_default=method.is_default,
-        registered_by="staff" if method.by_staff else "player",
-        address=method.address,
-        memo=method.memo,
-        commitment=method.commitment,
-    )
-    return outbox.event(
-        _METHOD[change],
-        data,
-        subject=str(method.method_id),
-        version=method.version,
-        correlation_id=correlation_id,
     )

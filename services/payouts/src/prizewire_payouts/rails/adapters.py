@@ -12,7 +12,7 @@ from prizewire_chassis.clock import Clock
 from prizewire_contracts.rails import PROVIDER_ENTRY_POINTS, RailType, RewardPayoutProvider
 from prizewire_contracts.text import is_word
 from prizewire_money import AssetRegistry
-from prizewire_payouts.payouts.ports import Rail
+from prizewire_payouts.rails.ports import Rail
 from prizewire_railkit import Options, RailContext, RailMisconfigured
 
 Factory = Callable[[RailContext], RewardPayoutProvider]

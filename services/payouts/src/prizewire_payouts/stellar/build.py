@@ -1,13 +1,14 @@
 """Puts the Stellar rail together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from litestar import Controller
 from stellar_sdk import StrKey
 
 from prizewire_chassis.checks import Check
@@ -22,8 +23,8 @@ from prizewire_payouts.stellar.adapters.transactions import StellarTransactions,
 from prizewire_payouts.stellar.consumers import SigningResults
 from prizewire_payouts.stellar.domain.model import ITEMS_MAX
 from prizewire_payouts.stellar.domain.slots import DIGESTS_MAX
-from prizewire_payouts.stellar.domain.states import AttemptState
-from prizewire_payouts.stellar.handlers.building import build_leased, lease_batches
+from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.handlers.building import build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
@@ -31,17 +32,26 @@ from prizewire_payouts.stellar.handlers.delivering import (
     send_signed,
 )
 from prizewire_payouts.stellar.handlers.options import BASE_FEE, Options
+from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
+from prizewire_payouts.stellar.messages import SignerMessages
 from prizewire_payouts.stellar.storage.checks import CHECKS
-from prizewire_payouts.stellar.storage.context import Bells, Context, OnProgress, OnSignerWord, Step
+from prizewire_payouts.stellar.storage.execution import (
+    Execution,
+    ExecutionStep,
+    JobWaker,
+    OnProgress,
+    OnSignerAnswer,
+)
+from prizewire_payouts.stellar.storage.leases import LeaseStorage
 from prizewire_payouts.stellar.storage.lineage import lineage
+from prizewire_payouts.stellar.storage.outcomes import OutcomeStorage
 from prizewire_payouts.stellar.storage.provider import StellarProvider
-from prizewire_payouts.stellar.storage.review import SqlReviews
-from prizewire_payouts.stellar.storage.store import StellarStore
+from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 
 CONSUMER = "payouts.signing"
 _WATCH_S_MIN = 0.02
 _WATCH_S_MAX = 0.5
-"""Bounds of the pause between two looks while something is on its way; the upper one keeps shutting down quick."""
+"""Bounds of the pause between two look-ups while a transaction is sent; the upper one keeps the shutdown quick."""
 
 
 class StellarSettings(Protocol):
@@ -49,7 +59,7 @@ class StellarSettings(Protocol):
 
     @property
     def soroban_rpc_url(self) -> str:
-        """Address of the Stellar RPC; several with commas: the first serves, proofs need the word of all."""
+        """Address of the Stellar RPC; several with commas: the first one serves, proofs need the answers of all."""
 
     @property
     def stellar_network_passphrase(self) -> str:
@@ -82,8 +92,8 @@ class StellarSettings(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """``linger`` is how long a batch that is not full waits for company; ``valid`` how long a transaction may be
-    applied, by ledger close time; ``idle`` how often a job looks for work that nobody woke it for; ``digests_max``
+    """``linger`` is how long a batch that is not full waits for more payments; ``valid`` how long a transaction may be
+    applied, by ledger close time; ``idle`` how often a job looks for work without being woken; ``digests_max``
     how many revisions of one slot may be signed before it is voided.
     """
 
@@ -95,8 +105,8 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StellarParts:
-    """The rail, ready to be wired: provider, consumer, jobs, lineage, invariants, what persons decide on and the nodes
-    that are asked for it, and what must be closed.
+    """The parts of the rail: provider, consumer, jobs, lineage, checks, the reviews with the nodes that are asked for them,
+    and what is closed at the end.
     """
 
     provider: StellarProvider
@@ -104,10 +114,9 @@ class StellarParts:
     jobs: list[Job]
     lineage: Lineage
     checks: tuple[Check, ...]
-    rpcs: tuple[StellarRpc, ...]
-    reviews: Callable[[AsyncConnection], SqlReviews]
+    controller: Callable[[Mapping[str, Any]], type[Controller]]
     close: Callable[[], Awaitable[None]]
-    context: Context = field(repr=False)
+    execution: Execution = field(repr=False)
 
 
 def build_stellar(
@@ -115,8 +124,8 @@ def build_stellar(
     settings: StellarSettings,
     *,
     rail_name: str,
-    on_closed: OnSignerWord,
-    on_close_refused: OnSignerWord,
+    on_closed: OnSignerAnswer,
+    on_close_refused: OnSignerAnswer,
     on_progress: OnProgress,
     tuning: Tuning | None = None,
 ) -> StellarParts:
@@ -126,8 +135,8 @@ def build_stellar(
         ValueError: a setting cannot be used; the message names it.
     """
     tuning = tuning or Tuning()
-    context = _context(runtime, settings, rail_name=rail_name, on_progress=on_progress, tuning=tuning)
-    options = Options(valid=tuning.valid, fee_max=settings.payouts_max_gas_stroops, poll=context.poll)
+    execution = _execution(runtime, settings, rail_name=rail_name, on_progress=on_progress, tuning=tuning)
+    options = Options(valid=tuning.valid, fee_max=settings.payouts_max_gas_stroops, poll=execution.poll)
     rpcs = [StellarRpc(url.strip()) for url in settings.soroban_rpc_url.split(",") if url.strip()]
     if not rpcs:
         raise ValueError("SOROBAN_RPC_URL is empty")
@@ -137,23 +146,28 @@ def build_stellar(
         for rpc in rpcs:
             await rpc.close()
 
-    results = SigningResults(context=context, on_closed=on_closed, on_close_refused=on_close_refused)
+    results = SigningResults(execution=execution, on_closed=on_closed, on_close_refused=on_close_refused)
     return StellarParts(
-        provider=StellarProvider(context, assets=registry),
+        provider=StellarProvider(execution, assets=registry),
         specs=[ConsumerSpec(name=CONSUMER, topic=SIGNING_RESULTS, handler=results, version_rule=strict)],
-        jobs=_jobs(runtime, context, rpcs, options=options, idle_s=tuning.idle.total_seconds()),
+        jobs=_jobs(runtime, execution, rpcs, options=options, idle_s=tuning.idle.total_seconds()),
         lineage=lineage,
         checks=CHECKS,
-        rpcs=tuple(rpcs),
-        reviews=lambda tx: SqlReviews(tx, context=context, assets=registry),
+        controller=lambda shared: reviews_controller(
+            ReviewContext(
+                **shared,
+                rpcs=tuple(rpcs),
+                reviews=partial(ReviewStorage, execution=execution, assets=registry),
+            )
+        ),
         close=close,
-        context=context,
+        execution=execution,
     )
 
 
-def _context(
+def _execution(
     runtime: Runtime, settings: StellarSettings, *, rail_name: str, on_progress: OnProgress, tuning: Tuning
-) -> Context:
+) -> Execution:
     channels = tuple(part.strip() for part in settings.stellar_channel_accounts.split(",") if part.strip())
     named = {"PAYOUT_SOURCE_ACCOUNT": (settings.payout_source_account,), "STELLAR_CHANNEL_ACCOUNTS": channels}
     for name, accounts in named.items():
@@ -165,7 +179,7 @@ def _context(
     if settings.payouts_max_gas_stroops < BASE_FEE * ITEMS_MAX:
         msg = f"PAYOUTS_MAX_GAS_STROOPS must be at least {BASE_FEE * ITEMS_MAX}: {ITEMS_MAX} operations"
         raise ValueError(msg)
-    return Context(
+    return Execution(
         rail=rail_name,
         network=settings.stellar_network_passphrase,
         treasury=settings.payout_source_account,
@@ -174,63 +188,65 @@ def _context(
         db=runtime.db,
         outbox=runtime.outbox,
         clock=runtime.clock,
-        key=runtime.key,
+        messages=SignerMessages(
+            network=settings.stellar_network_passphrase, key=runtime.key, outbox=runtime.outbox
+        ),
         on_progress=on_progress,
         linger=tuning.linger,
         poll=timedelta(milliseconds=settings.payouts_confirm_poll_ms),
         digests_max=tuning.digests_max,
-        bells=Bells(),
+        waker=JobWaker(),
     )
 
 
 def _jobs(
-    runtime: Runtime, context: Context, rpcs: list[StellarRpc], *, options: Options, idle_s: float
+    runtime: Runtime, execution: Execution, rpcs: list[StellarRpc], *, options: Options, idle_s: float
 ) -> list[Job]:
-    store = StellarStore(context)
-    maker = StellarTransactions(network_passphrase=context.network, treasury=context.treasury)
+    leases, outcomes = LeaseStorage(execution), OutcomeStorage(execution)
+    maker = StellarTransactions(network_passphrase=execution.network, treasury=execution.treasury)
     rpc = rpcs[0]
 
     def now() -> datetime:
         return runtime.clock.now()
 
     async def lease() -> bool:
-        found = await lease_batches(store=store, now=now())
+        found = await leases.lease(now=now())
         if found.wait_s is not None:
             await asyncio.sleep(found.wait_s)
             return True
         return found.taken
 
     async def build() -> bool:
-        return await build_leased(store=store, rpc=rpc, maker=maker, options=options, now=now())
+        return await build_leased(store=leases, rpc=rpc, maker=maker, options=options, now=now())
 
     async def send() -> bool:
-        return await send_signed(store=store, rpc=rpc, options=options, now=now())
+        return await send_signed(store=outcomes, rpc=rpc, options=options, now=now())
 
     async def confirm() -> bool:
-        await confirm_sent(store=store, rpc=rpc, options=options, now=now())
-        due = await store.next_due(AttemptState.SENT)
+        await confirm_sent(store=outcomes, rpc=rpc, options=options, now=now())
+        due = await outcomes.next_due(TransactionState.SENT)
         if due is None:
             return False
         await asyncio.sleep(min(_WATCH_S_MAX, max(_WATCH_S_MIN, (due - now()).total_seconds())))
         return True
 
     async def resolve() -> bool:
-        return await resolve_checking(store=store, rpcs=rpcs, options=options, now=now())
+        return await resolve_checking(store=outcomes, rpcs=rpcs, options=options, now=now())
 
     async def expire() -> bool:
-        return await expire_unsigned(store=store, rpc=rpc, options=options, now=now())
+        return await expire_unsigned(store=outcomes, rpc=rpc, options=options, now=now())
 
-    steps: dict[Step, tuple[float, Callable[[], Awaitable[bool]]]] = {
-        Step.LEASE: (idle_s, lease),
-        Step.BUILD: (idle_s, build),
-        Step.SEND: (idle_s, send),
-        Step.CONFIRM: (idle_s, confirm),
-        Step.RESOLVE: (idle_s, resolve),
-        Step.EXPIRE: (5 * idle_s, expire),
+    steps: dict[ExecutionStep, tuple[float, Callable[[], Awaitable[bool]]]] = {
+        ExecutionStep.LEASE: (idle_s, lease),
+        ExecutionStep.BUILD: (idle_s, build),
+        ExecutionStep.SEND: (idle_s, send),
+        ExecutionStep.CONFIRM: (idle_s, confirm),
+        ExecutionStep.RESOLVE: (idle_s, resolve),
+        ExecutionStep.EXPIRE: (5 * idle_s, expire),
     }
     jobs = []
     for step, (interval_s, run) in steps.items():
         job = Job(f"stellar.{step}", interval_s, run)
-        context.bells.hang(step, job.wake)
+        execution.waker.register(step, job.wake)
         jobs.append(job)
     return jobs

@@ -1,4 +1,4 @@
-"""What the signer answered: stored whole, and applied to its attempt, in the batch transaction that brought it."""
+"""`prizewire.signing.results.v1`: each answer of the signer is stored whole and applied to its attempt."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+import orjson
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
@@ -27,7 +27,7 @@ from prizewire_payouts.metrics import STELLAR_SIGNER_WAITS, STELLAR_UNKNOWN_ANSW
 from prizewire_payouts.stellar.adapters.transactions import attach_signatures
 from prizewire_payouts.stellar.domain.errors import SignaturesRefused
 from prizewire_payouts.stellar.domain.model import Kind
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.handlers.refusals import (
     SIGNER_WAITS,
     SLOT_FULL,
@@ -35,19 +35,24 @@ from prizewire_payouts.stellar.handlers.refusals import (
     STALE,
     code_of,
 )
-from prizewire_payouts.stellar.storage.context import Context, OnSignerWord, Step
-from prizewire_payouts.stellar.storage.following import follow, slot_use
-from prizewire_payouts.stellar.storage.rows import end_payments, free_payments, lock_attempt, move
-from prizewire_payouts.stellar.storage.tables import attempts, channels, signing_results
+from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep, OnSignerAnswer
+from prizewire_payouts.stellar.storage.rows import (
+    REST_CHANNEL,
+    end_payments,
+    free_payments,
+    lock_attempt,
+    move,
+)
+from prizewire_payouts.stellar.storage.slots import continue_slot, slot_use
 
 REFUSALS_MAX = 20
-"""Refusals, not of itself, that a payment goes through (over more than ten minutes) before its attempt ends."""
+"""Refusals of whole requests that a payment may get (over more than ten minutes) before its attempt ends."""
 WAIT_MAX = timedelta(hours=2)
-"""The longest that a payment waits before the signer is asked again, whatever it said: longer than any of its waits."""
+"""The longest that a payment waits before the signer is asked again: longer than any wait that the signer names."""
 REST = 4
-"""How much longer than the payments their channel rests, so that they go elsewhere, where there is elsewhere."""
+"""How many times longer than the payments their channel rests, so that they go to another channel if there is one."""
 
-_S = AttemptState
+_S = TransactionState
 _log = get_logger(__name__)
 
 
@@ -74,9 +79,9 @@ class _Sorted:
 class SigningResults:
     """The handler of the consumer ``payouts.signing``."""
 
-    context: Context
-    on_closed: OnSignerWord
-    on_close_refused: OnSignerWord
+    execution: Execution
+    on_closed: OnSignerAnswer
+    on_close_refused: OnSignerAnswer
 
     async def __call__(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
         """Apply the signer's answers in their order."""
@@ -89,7 +94,7 @@ class SigningResults:
         return refusals
 
     async def _keep(self, tx: AsyncConnection, batch: Sequence[Incoming]) -> None:
-        """Store the signed events: they are the signer's part of a lineage."""
+        """Store the signed events: the lineage shows them as the signer's part."""
         rows = [
             {
                 "event_id": item.event.id,
@@ -97,21 +102,21 @@ class SigningResults:
                 "subject": item.event.subject,
                 "correlation_id": item.event.correlationid,
                 "at": item.event.time,
-                "event": item.raw,
+                "event": orjson.dumps(item.raw).decode(),
             }
             for item in batch
         ]
-        await tx.execute(insert(signing_results).on_conflict_do_nothing(), rows)
+        await tx.execute(_KEEP, rows)
 
     async def _apply(self, tx: AsyncConnection, incoming: Incoming) -> Refusal | None:
         event = incoming.event
-        now = self.context.clock.now()
+        now = self.execution.clock.now()
         if isinstance(event, SigningCompletedEvent):
             return await self._completed(tx, event.data, cause=event.id, now=now)
         if isinstance(event, SigningRefusedEvent):
             return await self._refused(tx, event.data, cause=event.id, now=now)
         if isinstance(event, MessagesRefusedEvent):
-            return None  # kept, and shown with the signer's other words
+            return None  # stored, and shown in the lineage
         assert isinstance(event, ClosedEvent | CloseRefusedEvent)
         closed = isinstance(event, ClosedEvent)
         if not await (self.on_closed if closed else self.on_close_refused)(tx, incoming):
@@ -138,11 +143,9 @@ class SigningResults:
             return _mismatch(str(error))
         if row.state in {_S.BUILT, _S.EXPORTED}:
             await move(tx, row, _S.SIGNED, cause=cause, now=now, signed_xdr=signed_xdr, due_at=now)
-            self.context.bells.after(tx, Step.SEND)
-        else:  # too late for this revision; kept, since it may be out
-            await tx.execute(
-                update(attempts).where(attempts.c.attempt_id == row.attempt_id).values(signed_xdr=signed_xdr)
-            )
+            self.execution.waker.after(tx, ExecutionStep.SEND)
+        else:  # too late for this revision; stored, since a transaction with these signatures may have been sent
+            await tx.execute(_KEEP_SIGNED, {"attempt": row.attempt_id, "signed": signed_xdr})
         return None
 
     async def _refused(
@@ -153,15 +156,14 @@ class SigningResults:
             _without_effect(tx, "refused", slot=str(data.slot.slot_id), tx_hash=data.tx_hash)
             return None
         if row.state != _S.BUILT:
-            return None  # past its maxTime already: proved by the ledger, not by a word
+            return None  # past its maxTime already: only the ledger proves its outcome
         await move(tx, row, _S.REFUSED, cause=f"{data.code} {cause}", now=now)
         if row.kind == Kind.VOID_SLOT:
             await self._void_refused(tx, row, data, now=now)
             return None
         sorted_out = await self._sort(tx, row, data, now=now)
         ended = await end_payments(tx, row.attempt_id, sorted_out.ends, now=now)
-        if ended:
-            await self.context.on_progress(tx, ended, now)
+        await self.execution.report(tx, ended, now=now)
         for key, wait in sorted_out.waits.items():
             await free_payments(
                 tx, row.attempt_id, keys=[key], due_at=wait.until, now=now, refusals=wait.refusals
@@ -170,32 +172,39 @@ class SigningResults:
             after_commit(tx, lambda: STELLAR_SIGNER_WAITS.inc(len(sorted_out.waits)))
         pause = retry_pause(sorted_out.refusals)
         if data.code == SLOT_FULL:
-            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now, full=True)
+            await continue_slot(
+                tx, self.execution, row, cause=f"refused: {data.code}", due_at=now, now=now, full=True
+            )
             return None
         if data.items:
-            # Those to blame are out: the others go on at once.
-            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now, now=now)
+            # the refused payments have left the batch: the others are built again at once
+            await continue_slot(tx, self.execution, row, cause=f"refused: {data.code}", due_at=now, now=now)
             return None
         if (await slot_use(tx, row)).digests:
             await self._count(tx, row.attempt_id, by=0 if data.code == STALE else 1)
-            await follow(tx, self.context, row, cause=f"refused: {data.code}", due_at=now + pause, now=now)
+            await continue_slot(
+                tx, self.execution, row, cause=f"refused: {data.code}", due_at=now + pause, now=now
+            )
             return None
-        # The whole request, for none of its items: let them try another channel, and this one rest.
+        # the whole request was refused, and no item named: the payments go to another channel, and this one rests
         counted = 0 if data.code == STALE else 1
         await free_payments(tx, row.attempt_id, due_at=now + pause * counted, now=now, refusals=counted)
         if counted:
             await tx.execute(
-                update(channels)
-                .where(channels.c.account == row.account)
-                .values(rest_until=now + REST * pause, rest_reason=f"the signer refuses: {data.code}")
+                REST_CHANNEL,
+                {
+                    "account": row.account,
+                    "until": now + REST * pause,
+                    "reason": f"the signer refuses: {data.code}",
+                },
             )
-        self.context.bells.after(tx, Step.LEASE)
+        self.execution.waker.after(tx, ExecutionStep.LEASE)
         return None
 
     async def _sort(
         self, tx: AsyncConnection, row: Row[Any], data: SigningRefused, *, now: datetime
     ) -> "_Sorted":
-        """Which payments end by this refusal, and which leave the batch to wait."""
+        """Which payments this refusal ends, and which leave the batch to wait."""
         named = {item.payout_id: item for item in data.items}
         found = await tx.execute(_HELD, {"attempt": row.attempt_id})
         ends: dict[UUID, str] = {}
@@ -221,10 +230,10 @@ class SigningResults:
     async def _void_refused(
         self, tx: AsyncConnection, row: Row[Any], data: SigningRefused, *, now: datetime
     ) -> None:
-        """Nobody's payment is to blame: it is asked again after a pause, unless there is nothing to void."""
-        await follow(
+        """A refused void concerns no payment: it is requested again after a pause, unless there is nothing to void."""
+        await continue_slot(
             tx,
-            self.context,
+            self.execution,
             row,
             cause=f"refused: {data.code}",
             due_at=now,
@@ -233,14 +242,14 @@ class SigningResults:
         )
 
     def _signers(self, row: Row[Any]) -> tuple[str, ...]:
-        return (row.account,) if row.kind == Kind.VOID_SLOT else (row.account, self.context.treasury)
+        return (row.account,) if row.kind == Kind.VOID_SLOT else (row.account, self.execution.treasury)
 
     async def _count(self, tx: AsyncConnection, attempt_id: int, *, by: int) -> None:
         if by:
             await tx.execute(_COUNT, {"attempt": attempt_id})
 
     async def _attempt(self, tx: AsyncConnection, data: SigningCompleted | SigningRefused) -> Row[Any] | None:
-        found = await tx.execute(select(attempts.c.attempt_id).where(attempts.c.tx_hash == data.tx_hash))
+        found = await tx.execute(_BY_HASH, {"hash": data.tx_hash})
         attempt_id = found.scalar_one_or_none()
         if attempt_id is None:
             return None
@@ -250,6 +259,12 @@ class SigningResults:
         return row
 
 
+_KEEP = text(
+    "INSERT INTO stellar_signing_results (event_id, type, subject, correlation_id, at, event) "
+    "VALUES (:event_id, :type, :subject, :correlation_id, :at, CAST(:event AS jsonb)) ON CONFLICT DO NOTHING"
+)
+_KEEP_SIGNED = text("UPDATE stellar_attempts SET signed_xdr = :signed WHERE attempt_id = :attempt")
+_BY_HASH = text("SELECT attempt_id FROM stellar_attempts WHERE tx_hash = :hash")
 _HELD = text(
     "SELECT provider_key, payout_id, refusals FROM stellar_payments "
     "WHERE attempt_id = :attempt AND state = 'batched' ORDER BY provider_key FOR UPDATE"
@@ -265,9 +280,11 @@ def retry_pause(refusals: int) -> timedelta:
 
 
 def _without_effect(tx: AsyncConnection, kind: str, **about: str) -> None:
-    """Count an answer to what payouts never asked. It parks nothing: whoever asks in payouts' name could park at will."""
+    """Count an answer to a request that payouts does not know. It is not parked: somebody who requests in payouts' name
+    could block the consumer.
+    """
     after_commit(tx, STELLAR_UNKNOWN_ANSWERS.labels(kind).inc)
-    _log.warning("the signer answered what was never asked", kind=kind, **about)
+    _log.warning("the signer answered an unknown request", kind=kind, **about)
 
 
 def _mismatch(detail: str) -> Refusal:

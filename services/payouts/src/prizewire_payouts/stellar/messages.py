@@ -1,10 +1,11 @@
-"""What the execution tells the signer, as signed events."""
+"""The events that the execution publishes for the signer."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from prizewire_chassis.outbox import Outbox
 from prizewire_contracts import ids
 from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events.signing import (
@@ -15,16 +16,16 @@ from prizewire_contracts.events.signing import (
     SlotRef,
 )
 from prizewire_contracts.intents import Approval
+from prizewire_contracts.trust import MessageKey
 from prizewire_payouts.stellar.domain.model import Kind, Payment
 from prizewire_payouts.stellar.ports import BuildPlan
-from prizewire_payouts.stellar.storage.context import Context
 
 CHAIN: Literal["stellar"] = "stellar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRow:
-    """A slot, and the version of the event that is about to speak of it."""
+    """A slot, and the version of its next event."""
 
     slot_id: UUID
     account: str
@@ -33,82 +34,89 @@ class SlotRow:
 
     @property
     def ref(self) -> SlotRef:
-        """The slot by name."""
+        """The slot as events name it."""
         return SlotRef(slot_id=self.slot_id, chain=CHAIN, account=self.account, sequence=str(self.sequence))
 
 
-def signing_requested(
-    context: Context,
-    *,
-    slot: SlotRow,
-    revision: int,
-    kind: Kind,
-    plan: BuildPlan,
-    payments: Sequence[Payment],
-) -> EncodedEvent:
-    """Sign these bytes, on this slot, for these payouts: with our approval and rewards' intents."""
-    built = plan.built
-    approval = Approval(
-        v=1,
-        kind=str(kind),
-        network=context.network,
-        chain=CHAIN,
-        account=slot.account,
-        sequence=str(slot.sequence),
-        revision=revision,
-        tx_hash=built.tx_hash,
-        max_time=built.max_time,
-        fee_cap=plan.fee_cap,
-        items=tuple(str(payment.payout_id) for payment in payments),
-        key_id=context.key.keyid,
-    )
-    data = SigningRequested.model_validate(
-        {
-            "request_id": ids.derive("signing_request", str(slot.slot_id), revision),
-            "kind": str(kind),
-            "chain": CHAIN,
-            "slot": slot.ref,
-            "revision": revision,
-            "xdr": built.unsigned_xdr,
-            "tx_hash": built.tx_hash,
-            "max_time": built.max_time,
-            "fee_cap": plan.fee_cap,
-            "items": [
-                {
-                    "op": index,
-                    "payout_id": payment.payout_id,
-                    "correlation_id": payment.correlation_id,
-                    "intent": payment.intent,
-                    "intent_signature": payment.intent_signature,
-                }
-                for index, payment in enumerate(payments)
-            ],
-            "approval": asdict(approval),
-            "approval_signature": context.key.sign(approval.signing_bytes()),
-        }
-    )
-    return context.outbox.event(
-        SigningRequestedEvent,
-        data,
-        subject=str(slot.slot_id),
-        version=slot.version,
-        correlation_id=str(slot.slot_id),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerMessages:
+    """Makes signed events for the signer of one network."""
 
+    network: str
+    key: MessageKey = field(repr=False)
+    outbox: Outbox
 
-def slot_closed(
-    context: Context,
-    *,
-    slot: SlotRow,
-    consumed_by_hash: str | None,
-    result: Literal["succeeded", "failed", "expired"],
-    ledger: int,
-) -> EncodedEvent:
-    """This slot's sequence number is consumed, by proof of the ledger or by two persons' word."""
-    return context.outbox.event(
-        SlotClosedEvent,
-        SlotClosed(slot=slot.ref, consumed_by_hash=consumed_by_hash, result=result, ledger=ledger),
-        subject=str(slot.slot_id),
-        version=slot.version,
-        correlation_id=str(slot.slot_id),
-    )
+    def signing_requested(
+        self,
+        *,
+        slot: SlotRow,
+        revision: int,
+        kind: Kind,
+        plan: BuildPlan,
+        payments: Sequence[Payment],
+    ) -> EncodedEvent:
+        """The request to sign these bytes on this slot for these payouts, with payouts' approval and rewards' intents."""
+        built = plan.built
+        approval = Approval(
+            v=1,
+            kind=str(kind),
+            network=self.network,
+            chain=CHAIN,
+            account=slot.account,
+            sequence=str(slot.sequence),
+            revision=revision,
+            tx_hash=built.tx_hash,
+            max_time=built.max_time,
+            fee_cap=plan.fee_cap,
+            items=tuple(str(payment.payout_id) for payment in payments),
+            key_id=self.key.keyid,
+        )
+        data = SigningRequested.model_validate(
+            {
+                "request_id": ids.derive("signing_request", str(slot.slot_id), revision),
+                "kind": str(kind),
+                "chain": CHAIN,
+                "slot": slot.ref,
+                "revision": revision,
+                "xdr": built.unsigned_xdr,
+                "tx_hash": built.tx_hash,
+                "max_time": built.max_time,
+                "fee_cap": plan.fee_cap,
+                "items": [
+                    {
+                        "op": index,
+                        "payout_id": payment.payout_id,
+                        "correlation_id": payment.correlation_id,
+                        "intent": payment.intent,
+                        "intent_signature": payment.intent_signature,
+                    }
+                    for index, payment in enumerate(payments)
+                ],
+                "approval": asdict(approval),
+                "approval_signature": self.key.sign(approval.signing_bytes()),
+            }
+        )
+        return self.outbox.event(
+            SigningRequestedEvent,
+            data,
+            subject=str(slot.slot_id),
+            version=slot.version,
+            correlation_id=str(slot.slot_id),
+        )
+
+    def slot_closed(
+        self,
+        *,
+        slot: SlotRow,
+        consumed_by_hash: str | None,
+        result: Literal["succeeded", "failed", "expired"],
+        ledger: int,
+    ) -> EncodedEvent:
+        """This slot's sequence number is consumed, as the ledger proves or two persons have confirmed."""
+        return self.outbox.event(
+            SlotClosedEvent,
+            SlotClosed(slot=slot.ref, consumed_by_hash=consumed_by_hash, result=result, ledger=ledger),
+            subject=str(slot.slot_id),
+            version=slot.version,
+            correlation_id=str(slot.slot_id),
+        )

@@ -1,7 +1,7 @@
-"""What the steps need from outside: a node of the chain, a maker of transactions, and the store of rows.
+"""What the steps need: a node of the chain, a maker of transactions, and the stored attempts.
 
-No method of the store is held open across a call to the chain: every store method is one transaction that checks,
-under the attempt's lock, that the attempt still stands where the caller believed it.
+No transaction is open during a call to the chain: each method of a storage is one transaction that locks the attempt and
+checks that it is still in the state that the caller has read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from uuid import UUID
 from prizewire_payouts.stellar.domain.model import (
     AccountQuery,
     AccountsRead,
-    Attempt,
     Built,
     FeeStats,
     LedgerMoment,
@@ -21,17 +20,18 @@ from prizewire_payouts.stellar.domain.model import (
     Payment,
     SendAnswer,
     SlotView,
+    TransactionAttempt,
 )
 from prizewire_payouts.stellar.domain.review import Evidence, EvidenceState, Review, Settlement
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 
 class RpcUnavailable(Exception):
-    """A node did not answer, or not in a way that can be read. Nothing is known about what it did."""
+    """A node did not answer, or its answer cannot be read. What it did is not known."""
 
 
 class ChainRpc(Protocol):
-    """One Stellar RPC node. Every method raises ``RpcUnavailable``, and nothing else, when it cannot tell."""
+    """One Stellar RPC node. Every method raises ``RpcUnavailable``, and nothing else, when it has no clear answer."""
 
     async def latest_ledger(self) -> LedgerMoment:
         """The last closed ledger."""
@@ -75,7 +75,7 @@ class TransactionMaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """What a look for work found: a lease was taken, or how long until one may be worth taking."""
+    """Whether payments were leased, or how many seconds to wait for a fuller batch."""
 
     taken: bool
     wait_s: float | None = None
@@ -95,26 +95,34 @@ class BuildPlan:
     fee_cap: int
 
 
-class Store(Protocol):
-    """The rows of the execution. ``False`` means that the attempt no longer stood where the caller believed it:
-    nothing was changed.
+class Attempts(Protocol):
+    """Attempts that are due. ``False`` from a method of these storages means that the attempt was no longer in the state
+    that the caller had read: nothing was changed.
     """
+
+    async def in_state(self, *states: TransactionState, now: datetime) -> list[TransactionAttempt]:
+        """Attempts in these states that are due, with their payments where they are leased."""
+        ...
+
+    async def next_due(self, state: TransactionState) -> datetime | None:
+        """When the first attempt in this state is due; None where there is none."""
+        ...
+
+    async def postpone(self, attempt_id: int, *, until: datetime) -> None:
+        """Look at this attempt again at ``until``."""
+        ...
+
+
+class Leases(Attempts, Protocol):
+    """From the queue to a built transaction."""
 
     async def lease(self, *, now: datetime) -> Leased:
         """Take a free channel and queued payments of one memo."""
         ...
 
-    async def in_state(self, *states: AttemptState, now: datetime) -> list[Attempt]:
-        """Attempts in these states that are due, with their payments where they are leased."""
-        ...
-
-    async def next_due(self, state: AttemptState) -> datetime | None:
-        """When the first attempt in this state is due; None where there is none."""
-        ...
-
     async def release(
         self,
-        attempt: Attempt,
+        attempt: TransactionAttempt,
         *,
         ejected: Mapping[UUID, str],
         retry_at: datetime,
@@ -126,27 +134,29 @@ class Store(Protocol):
         """
         ...
 
-    async def postpone(self, attempt_id: int, *, until: datetime) -> None:
-        """Look at this attempt again at ``until``."""
-        ...
-
-    async def commit_built(self, attempt: Attempt, *, plan: BuildPlan, now: datetime) -> bool:
+    async def commit_built(self, attempt: TransactionAttempt, *, plan: BuildPlan, now: datetime) -> bool:
         """Leased → built, with slot, items, ejections and the signed request, in one commit."""
         ...
 
-    async def commit_sent(self, attempt: Attempt, *, ledger: int, due: datetime, now: datetime) -> bool:
+
+class Outcomes(Attempts, Protocol):
+    """From a signed transaction to its proved outcome."""
+
+    async def commit_sent(
+        self, attempt: TransactionAttempt, *, ledger: int, due: datetime, now: datetime
+    ) -> bool:
         """Signed → sent, before the send."""
         ...
 
-    async def note_asked(self, attempt: Attempt, *, ledger: int, due: datetime) -> None:
+    async def note_asked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
         """The same bytes were sent again, or are still looked for: next look at ``due``."""
         ...
 
-    async def to_checking(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    async def to_checking(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
         """built, exported, signed or sent → checking."""
         ...
 
-    async def succeed(self, attempt: Attempt, *, look_up: LookUp, now: datetime) -> bool:
+    async def succeed(self, attempt: TransactionAttempt, *, look_up: LookUp, now: datetime) -> bool:
         """Every item paid, slot closed with its event, dead revisions superseded. Where the transaction voids its
         slot, the payments that wait on it end without effect.
         """
@@ -154,7 +164,7 @@ class Store(Protocol):
 
     async def fail(
         self,
-        attempt: Attempt,
+        attempt: TransactionAttempt,
         *,
         look_up: LookUp,
         codes: Mapping[int, str],
@@ -165,11 +175,11 @@ class Store(Protocol):
         """
         ...
 
-    async def die(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
-        """Checking → dead, and what follows on the same slot: see ``prizewire_payouts.stellar.domain.slots``."""
+    async def mark_dead(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
+        """Checking → dead, and what follows on its slot: see ``prizewire_payouts.stellar.domain.slots``."""
         ...
 
-    async def to_review(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    async def to_review(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
         """Checking → review: the channel stays held until persons decide."""
         ...
 
@@ -186,21 +196,21 @@ class Reviews(Protocol):
         ...
 
     async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:
-        """A transaction that is or was in review; with ``lock`` as it stands until the transaction ends."""
+        """A transaction that is or was in review; with ``lock`` it is locked until the transaction ends."""
         ...
 
     async def file(self, review: Review, filed: Evidence) -> None:
-        """Keep evidence that a first person filed."""
+        """Store evidence that a first person filed."""
         ...
 
     async def decide(
         self, evidence_id: UUID, *, state: EvidenceState, by: str, note: str | None, now: datetime
     ) -> None:
-        """Keep what another person said to it."""
+        """Store the decision of another person on it."""
         ...
 
     async def settle(self, review: Review, settlement: Settlement, *, cause: str, now: datetime) -> None:
         """Review → succeeded or failed: payments that were made are paid, the others end without effect, the slot is
-        closed and the signer told.
+        closed and an event published for the signer.
         """
         ...

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 import pytest
@@ -17,8 +16,8 @@ from prizewire_contracts.topics import REWARDS
 from prizewire_devstack.testing import DatabaseFactory
 from prizewire_devstack.waiting import eventually
 from prizewire_money import Amount
-from prizewire_payouts.approval.handlers.approval import approve_payout
-from prizewire_payouts.payouts.storage.measures import measure
+from prizewire_payouts.approval.handlers import approve_payout
+from prizewire_payouts.approval.storage import measure_automatic_use
 from services.payouts.tests.rig import ADDRESS, EURC, POLICY, Rig
 
 DAY_LIMIT = Amount(EURC, 10_000)
@@ -44,16 +43,18 @@ async def counted(rig: Rig) -> dict[str, int]:
 
 
 async def release(rig: Rig, payout_id: UUID) -> None:
-    work = partial(
-        approve_payout,
-        payout_id=payout_id,
-        approver="bob",
-        note=None,
-        policy=DAY_POLICY,
-        rails=rig.rails,
-        now=rig.clock.now(),
+    await rig.run(
+        lambda storages: approve_payout(
+            storages.payouts,
+            storages.approvals,
+            payout_id=payout_id,
+            approver="bob",
+            note=None,
+            policy=DAY_POLICY,
+            rails=rig.rails,
+            now=rig.clock.now(),
+        )
     )
-    await rig.transactions.run(work)
 
 
 HELD = ("held", "above_day_limit")
@@ -179,7 +180,8 @@ async def test_the_used_part_of_the_day_is_measured(rig: Rig) -> None:
     none = {**DAY_POLICY.automatic_in_day, "NONE": Amount.zero(EURC)}
 
     async def used(asset: str) -> float | None:
-        await measure(rig.db, automatic_in_day=none, now=rig.clock.now())
+        async with rig.db.transaction() as tx:
+            await measure_automatic_use(tx, automatic_in_day=none, now=rig.clock.now())
         return REGISTRY.get_sample_value("prizewire_payouts_automatic_used_ratio", {"asset": asset})
 
     assert (await used("EURC"), await used("NONE")) == (0, 1)

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from prizewire_money import Amount
 from prizewire_payouts.approval.domain import ApprovalPolicy, DayAllowance
-from prizewire_payouts.errors import MethodError
 from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
 from prizewire_payouts.methods.adapters.vault import DetailsVault
-from prizewire_payouts.methods.domain import allows, mask, read_details
-from prizewire_payouts.payouts.domain.commands import Allowed
-from prizewire_payouts.payouts.domain.model import Method, MethodState
-from prizewire_payouts.payouts.ports import OpenedDetails
+from prizewire_payouts.methods.domain import Method, MethodError, MethodState, mask, read_details
+from prizewire_payouts.methods.ports import OpenedDetails
+from prizewire_payouts.payouts.domain.commands import AllowedDestination, allows
 from services.payouts.tests.rig import ADDRESS, ASSETS, EURC, POLICY, SCHEDULE
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -182,14 +180,14 @@ def test_keys_and_details_do_not_show_themselves() -> None:
 @pytest.mark.parametrize(
     ("way", "fits"),
     [
-        (Allowed(rail="stellar", destination=ADDRESS, commitment=None, memo="7"), True),
-        (Allowed(rail="stellar", destination=ADDRESS, commitment=None, memo=None), False),
-        (Allowed(rail="stellar", destination=ADDRESS, commitment=None, memo="8"), False),
-        (Allowed(rail="fake", destination=ADDRESS, commitment=None, memo="7"), False),
-        (Allowed(rail="stellar", destination=None, commitment=None, memo="7"), False),
+        (AllowedDestination(rail="stellar", destination=ADDRESS, commitment=None, memo="7"), True),
+        (AllowedDestination(rail="stellar", destination=ADDRESS, commitment=None, memo=None), False),
+        (AllowedDestination(rail="stellar", destination=ADDRESS, commitment=None, memo="8"), False),
+        (AllowedDestination(rail="fake", destination=ADDRESS, commitment=None, memo="7"), False),
+        (AllowedDestination(rail="stellar", destination=None, commitment=None, memo="7"), False),
     ],
 )
-def test_an_intent_allows_a_method_only_whole(way: Allowed, fits: bool) -> None:
+def test_an_intent_allows_a_method_only_whole(way: AllowedDestination, fits: bool) -> None:
     """Rail, destination and memo must all be the method's."""
     assert allows(allowed=[way], method=method(address=ADDRESS, memo="7")) is fits
     assert not allows(allowed=[], method=method(address=ADDRESS, memo="7"))
@@ -199,12 +197,13 @@ def test_a_commitment_stands_for_details() -> None:
     """Off-chain methods are named by their commitment, and by nothing else."""
     found = method(commitment="c" * 64)
     assert allows(
-        allowed=[Allowed(rail="fake", destination=None, commitment="c" * 64, memo=None)], method=found
+        allowed=[AllowedDestination(rail="fake", destination=None, commitment="c" * 64, memo=None)],
+        method=found,
     )
     for way in (
-        Allowed(rail="fake", destination=None, commitment="d" * 64, memo=None),
-        Allowed(rail="fake", destination="c" * 64, commitment="c" * 64, memo=None),
-        Allowed(rail="fake", destination=None, commitment=None, memo=None),
+        AllowedDestination(rail="fake", destination=None, commitment="d" * 64, memo=None),
+        AllowedDestination(rail="fake", destination="c" * 64, commitment="c" * 64, memo=None),
+        AllowedDestination(rail="fake", destination=None, commitment=None, memo=None),
     ):
         assert not allows(allowed=[way], method=found)
 

@@ -14,8 +14,6 @@ from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import make_token, token_reader
 from prizewire_contracts.rails import Outcome
 from prizewire_money import Amount
-from prizewire_payouts.payouts.http.admin import admin_controller
-from prizewire_payouts.payouts.http.announcing import announcing_controller
 from services.payouts.tests.payouts.integration.test_closing import answer, tell
 from services.payouts.tests.payouts.integration.test_closing import failed as closing
 from services.payouts.tests.payouts.integration.test_lifecycle import (
@@ -34,8 +32,7 @@ Made = Callable[[Rig, Client], Awaitable[UUID]]
 
 @pytest.fixture
 async def client(rig: Rig) -> AsyncIterator[Client]:
-    controllers = [make(rig.http) for make in (admin_controller, announcing_controller)]
-    app = build_app(service="payouts", controllers=controllers, health=Health(), tokens=token_reader())
+    app = build_app(service="payouts", controllers=rig.controllers, health=Health(), tokens=token_reader())
     transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as made:
         yield made

@@ -41,9 +41,9 @@ async def tell(rig: Rig, value: bytes) -> list[int]:
     async def handler(tx: object, events: list[Incoming]) -> dict[int, Refusal]:
         for index, event in enumerate(events):
             take = (
-                rig.lifecycle.on_closed
+                rig.reports.on_closed
                 if isinstance(event.event, ClosedEvent)
-                else rig.lifecycle.on_close_refused
+                else rig.reports.on_close_refused
             )
             if not await take(tx, event):  # type: ignore[arg-type] # the transaction, untyped here
                 strangers.append(index)
@@ -120,7 +120,7 @@ async def test_a_payment_after_a_refused_close_is_not_believed_blindly(rig: Rig)
     rig.chain.looks.append(paid())
     await rig.watch("stellar")
     assert (await rig.payout(payout_id)).state == "unknown"
-    assert len(rig.surprises) == 1
+    assert len(rig.impossible) == 1
 
 
 async def test_a_close_refused_before_any_attempt_is_asked_again(rig: Rig) -> None:

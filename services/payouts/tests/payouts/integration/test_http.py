@@ -14,12 +14,7 @@ from stellar_sdk import MuxedAccount
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app, encode_cursor
 from prizewire_chassis.testing import make_token, token_reader
-from prizewire_payouts.methods.http.controller import methods_controller
-from prizewire_payouts.payouts.domain.model import Method
-from prizewire_payouts.payouts.http.admin import admin_controller, pauses_controller
-from prizewire_payouts.payouts.http.announcing import announcing_controller
-from prizewire_payouts.payouts.http.known import known_controller
-from prizewire_payouts.payouts.http.own import payouts_controller
+from prizewire_payouts.methods.domain import Method
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
 from tests.documented import Documented
 from tests.hostile import send_with, try_everything
@@ -31,20 +26,8 @@ Client = httpx.AsyncClient
 
 @pytest.fixture
 async def client(rig: Rig) -> AsyncIterator[Client]:
-    parts = rig.http
-    controllers = [
-        make(parts)
-        for make in (
-            methods_controller,
-            payouts_controller,
-            pauses_controller,
-            admin_controller,
-            announcing_controller,
-            known_controller,
-        )
-    ]
     tokens = token_reader()
-    app = build_app(service="payouts", controllers=controllers, health=Health(), tokens=tokens)
+    app = build_app(service="payouts", controllers=rig.controllers, health=Health(), tokens=tokens)
     transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as made:
         yield made
@@ -247,7 +230,7 @@ async def test_a_renewed_intent_lifts_no_hold(rig: Rig, client: Client) -> None:
 
 async def stored(rig: Rig, method_id: str) -> Method:
     key = UUID(method_id)
-    return (await rig.transactions.run(lambda store: store.methods([key])))[key]
+    return (await rig.run(lambda storages: storages.methods.find([key])))[key]
 
 
 async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
@@ -281,7 +264,7 @@ async def test_an_approver_is_nobody_concerned(rig: Rig, client: Client) -> None
         {"role": role, "subject": name} for name, role in PARTIES.items() if role not in ("payee", "filer")
     ]
     filed = rig.requested(
-        (await rig.transactions.run(lambda store: store.methods([method])))[method],
+        (await rig.run(lambda storages: storages.methods.find([method])))[method],
         intent,
         filed_by="oscar",
         parties=sources,

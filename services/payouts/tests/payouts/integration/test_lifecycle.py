@@ -12,16 +12,17 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction, ProviderResult
 from prizewire_contracts.topics import PROVIDER_WEBHOOKS
 from prizewire_money import Amount
-from prizewire_payouts.approval.handlers.pauses import pause, resume
+from prizewire_payouts.approval.domain import PauseScope
+from prizewire_payouts.approval.handlers import pause, resume
 from prizewire_payouts.methods.handlers import remove
-from prizewire_payouts.payouts.consumers.events import HintsConsumer, hints_spec
-from prizewire_payouts.payouts.domain.model import PauseScope, Payout
-from prizewire_payouts.payouts.handlers.outcomes import Answer, record_answers, take_watched
-from prizewire_payouts.payouts.handlers.submission import commit_attempts
-from prizewire_payouts.payouts.ports import Store
+from prizewire_payouts.payouts.consumers.hints import HintsConsumer, hints_spec
+from prizewire_payouts.payouts.domain.model import Payout
+from prizewire_payouts.payouts.handlers.outcomes import Answer, record_answers
+from prizewire_payouts.payouts.handlers.submission import open_attempts
+from prizewire_payouts.payouts.handlers.watching import claim_status_queries
 from prizewire_payouts.payouts.storage.lineage import PayoutLineage
 from prizewire_rail_fake import Scenario
-from services.payouts.tests.rig import ADDRESS, ASSETS, EURC, SCHEDULE, Rig
+from services.payouts.tests.rig import ADDRESS, ASSETS, EURC, SCHEDULE, Rig, Storages
 
 AMOUNT = Amount(EURC, 1250)
 TX_HASH = "ab" * 32
@@ -57,9 +58,10 @@ async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
     """Commit attempts as a worker does, and die before the call."""
     found = next(one for one in rig.rails if one.name == rail)
 
-    async def take(store: Store) -> list[PayoutInstruction]:
-        return await commit_attempts(
-            store,
+    async def claim(storages: Storages) -> list[PayoutInstruction]:
+        return await open_attempts(
+            storages.payouts,
+            storages.methods,
             rail=found,
             vault=rig.vault,
             intents=rig.intents,
@@ -68,7 +70,7 @@ async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
             limit=10,
         )
 
-    return await rig.transactions.run(take)
+    return await rig.run(claim)
 
 
 async def test_a_payment_is_made_and_told_with_proof(rig: Rig) -> None:
@@ -250,7 +252,7 @@ async def test_a_code_that_nobody_knows_proves_nothing(rig: Rig) -> None:
     await rig.submit("stellar")
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code) == ("unknown", "moon_phase")
-    assert [surprise.payout_id for surprise in rig.surprises] == [payout_id]
+    assert [surprise.payout_id for surprise in rig.impossible] == [payout_id]
 
 
 @pytest.mark.parametrize("amount", [None, Amount(EURC, 1249), Amount(EURC, 1251)])
@@ -260,7 +262,7 @@ async def test_paid_means_the_amount_of_the_intent(rig: Rig, amount: Amount | No
     rig.chain.answers.append(ProviderResult(outcome=Outcome.PAID, provider_ref="x", amount=amount))
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "unknown"
-    assert len(rig.surprises) == 1
+    assert len(rig.impossible) == 1
 
 
 async def test_a_payment_that_was_proved_absent_cannot_appear(rig: Rig) -> None:
@@ -268,10 +270,12 @@ async def test_a_payment_that_was_proved_absent_cannot_appear(rig: Rig) -> None:
     payout_id = await rig.request(await rig.method(account="failure+ana"))
     await rig.submit()
     late = Answer(payout_id=payout_id, attempt_no=1, result=paid())
-    surprises = await rig.transactions.run(
-        lambda store: record_answers(store, [late], rail=rig.rails[1], schedule=SCHEDULE, now=rig.clock.now())
+    impossible = await rig.run(
+        lambda storages: record_answers(
+            storages.payouts, [late], rail=rig.rails[1], schedule=SCHEDULE, now=rig.clock.now()
+        )
     )
-    assert [surprise.attempt_no for surprise in surprises] == [1]
+    assert [one.attempt_no for one in impossible] == [1]
     assert (await rig.payout(payout_id)).state == "failed"
 
 
@@ -333,9 +337,9 @@ async def test_a_method_removed_since_is_not_paid(rig: Rig) -> None:
     """A request that was valid once fails when its method is gone by the time it would be sent."""
     method = await rig.method()
     payout_id = await rig.request(method)
-    await rig.transactions.run(
-        lambda store: remove(
-            store, method_id=method.method_id, player="ana", actor="ana", now=rig.clock.now()
+    await rig.run(
+        lambda storages: remove(
+            storages.methods, method_id=method.method_id, player="ana", actor="ana", now=rig.clock.now()
         )
     )
     await rig.submit()
@@ -414,21 +418,21 @@ async def test_a_cancel_that_is_too_late_is_remembered(rig: Rig) -> None:
 
 
 async def paused_for(rig: Rig, scope: PauseScope, value: str) -> UUID:
-    async def work(store: Store) -> UUID:
+    async def work(storages: Storages) -> UUID:
         made = await pause(
-            store, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op",
+            storages.pauses, pause_id=uuid4(), scope=scope, value=value, reason="drill", by="op",
             known={PauseScope.RAIL: {"fake", "stellar"}, PauseScope.ASSET: {"EURC", "USDC"}}, now=rig.clock.now(),
         )  # fmt: skip
         return made.pause_id
 
-    return await rig.transactions.run(work)
+    return await rig.run(work)
 
 
 async def lift(rig: Rig, pause_id: UUID) -> None:
-    async def work(store: Store) -> None:
-        await resume(store, pause_id=pause_id, by="op", now=rig.clock.now())
+    async def work(storages: Storages) -> None:
+        await resume(storages.pauses, pause_id=pause_id, by="op", now=rig.clock.now())
 
-    await rig.transactions.run(work)
+    await rig.run(work)
 
 
 async def test_a_pause_holds_new_payments_and_drains_sent_ones(rig: Rig) -> None:
@@ -477,7 +481,7 @@ async def hinted(
         correlationid="c",
         aggregateversion=1,
     )
-    spec = hints_spec(HintsConsumer(store=rig.transactions.store, clock=rig.clock))
+    spec = hints_spec(HintsConsumer(units_of_work=rig.units_of_work, clock=rig.clock))
     await rig.processor.process(spec, records(value, topic=PROVIDER_WEBHOOKS.name, start=next(rig._offsets)))
 
 
@@ -506,15 +510,17 @@ async def test_news_while_the_rail_is_asked_is_not_lost(rig: Rig) -> None:
     rig.chain.answers.append(said(Outcome.PENDING))
     await rig.submit("stellar")
     rig.clock.advance(timedelta(minutes=1))
-    (look,) = await rig.transactions.run(
-        lambda store: take_watched(store, rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now(), limit=9)
+    (query,) = await rig.run(
+        lambda storages: claim_status_queries(
+            storages.payouts, rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now(), limit=9
+        )
     )
     async with rig.db.transaction() as tx:
-        await rig.lifecycle.on_progress(tx, [payout_id], rig.clock.now())
-    stale = Answer(payout_id=payout_id, attempt_no=look.reference.attempt_no, result=said(Outcome.PENDING))
-    await rig.transactions.run(
-        lambda store: record_answers(
-            store, [stale], rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now()
+        await rig.reports.on_progress(tx, [payout_id], rig.clock.now())
+    stale = Answer(payout_id=payout_id, attempt_no=query.reference.attempt_no, result=said(Outcome.PENDING))
+    await rig.run(
+        lambda storages: record_answers(
+            storages.payouts, [stale], rail=rig.rails[0], schedule=SCHEDULE, now=rig.clock.now()
         )
     )
     assert (await rig.payout(payout_id)).due_at == rig.clock.now()

@@ -14,10 +14,9 @@ from prizewire_chassis.testing import make_key
 from prizewire_contracts.intents import AllowedDestination
 from prizewire_contracts.rails import Outcome, ProviderResult
 from prizewire_money import Amount
-from prizewire_payouts.approval.handlers.approval import Decision, approve_payout, reject_payout
-from prizewire_payouts.errors import ApprovalRefused
-from prizewire_payouts.payouts.ports import Store
-from services.payouts.tests.rig import ADDRESS, EURC, NETWORK, POLICY, Rig, intent_json, renewed
+from prizewire_payouts.approval.domain import ApprovalRefused
+from prizewire_payouts.approval.handlers import Decision, approve_payout, reject_payout
+from services.payouts.tests.rig import ADDRESS, EURC, NETWORK, POLICY, Rig, Storages, intent_json, renewed
 
 
 async def test_a_request_within_the_limit_is_approved_and_routed(rig: Rig) -> None:
@@ -292,9 +291,9 @@ async def test_a_renewal_that_meets_a_closing_payout_parks_nothing(rig: Rig) -> 
     intent = rig.intent(method, issued_at=now - 7200, expires_at=now - 10)
     await rig.feed(rig.requested(method, intent))
     payout_id = UUID(intent.payout_id)
-    await rig.transactions.run(
-        lambda store: reject_payout(
-            store, payout_id=payout_id, approver="bob", reason="no", now=rig.clock.now()
+    await rig.run(
+        lambda storages: reject_payout(
+            storages.payouts, payout_id=payout_id, approver="bob", reason="no", now=rig.clock.now()
         )
     )
     assert (await rig.payout(payout_id)).state == "closing_rejected"
@@ -338,9 +337,10 @@ async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
     [held] = await rig.events(payout_id)
     assert (held.type, held.data["reason"]) == ("payout.held", "filed_by_operator")
 
-    async def approve(store: Store, *, by: str) -> Decision:
+    async def approve(storages: Storages, *, by: str) -> Decision:
         return await approve_payout(
-            store,
+            storages.payouts,
+            storages.approvals,
             payout_id=payout_id,
             approver=by,
             note=None,
@@ -350,8 +350,8 @@ async def test_an_operators_payout_waits_for_somebody_else(rig: Rig) -> None:
         )
 
     with pytest.raises(ApprovalRefused, match="is the filer"):
-        await rig.transactions.run(partial(approve, by="olga"))
-    await rig.transactions.run(partial(approve, by="pat"))
+        await rig.run(partial(approve, by="olga"))
+    await rig.run(partial(approve, by="pat"))
     proof = {"tx_hash": "ab" * 32, "ledger": 7}
     rig.chain.answers.append(ProviderResult(outcome=Outcome.PAID, amount=Amount(EURC, 1_250), proof=proof))
     await rig.submit("stellar")

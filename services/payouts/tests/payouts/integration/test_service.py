@@ -152,7 +152,7 @@ async def test_killed_while_it_pays_it_pays_each_once(
         )
         assert answer.status_code == 201, answer.text
     method_id = UUID(answer.json()["id"])
-    method = (await rig.transactions.run(lambda store: store.methods([method_id])))[method_id]
+    method = (await rig.run(lambda storages: storages.methods.find([method_id])))[method_id]
     intents = [rig.intent(method, amount=f"{n}.25", network=PASSPHRASE) for n in range(1, PAYOUTS_N + 1)]
     producer = AIOKafkaProducer(**login(kafka_server, "rewards"), enable_idempotence=True)
     await producer.start()

@@ -8,12 +8,11 @@ from prometheus_client import REGISTRY
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import CancelOutcome, Outcome
-from prizewire_payouts.approval.handlers.approval import approve_payout
+from prizewire_payouts.approval.handlers import approve_payout
 from prizewire_payouts.payouts.http.answers import payout_answer
-from prizewire_payouts.payouts.ports import Store
-from prizewire_payouts.payouts.storage.measures import measure
+from prizewire_payouts.payouts.storage.gauges import measure
 from services.payouts.tests.payouts.integration.test_lifecycle import on_chain, paid, said
-from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, renewed
+from services.payouts.tests.rig import ADDRESS, POLICY, SCHEDULE, Rig, Storages, renewed
 
 
 async def lasting(rig: Rig) -> UUID:
@@ -35,7 +34,8 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     assert timedelta(hours=1) <= wait <= timedelta(hours=1, minutes=5)
     shown = payout_answer(payout)
     assert (shown.next_attempt_at, shown.attempts_waived) == (payout.due_at, 1)
-    await measure(rig.db, automatic_in_day=POLICY.automatic_in_day, now=rig.clock.now())
+    async with rig.db.transaction() as tx:
+        await measure(tx, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 1
     await rig.submit("stellar")
     assert len(rig.chain.created) == 1, "not before its time"
@@ -43,7 +43,8 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     rig.chain.answers.append(paid())
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "paid"
-    await measure(rig.db, automatic_in_day=POLICY.automatic_in_day, now=rig.clock.now())
+    async with rig.db.transaction() as tx:
+        await measure(tx, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 0
     assert await rig.told(payout_id) == [
         "payout.approved",
@@ -101,9 +102,10 @@ async def test_expired_intent_is_held_renewed_and_paid(rig: Rig) -> None:
     await rig.feed(rig.renewal(again))
     assert (await rig.payout(payout_id)).intent["expires_at"] == again.expires_at
 
-    async def approve(store: Store) -> object:
+    async def approve(storages: Storages) -> object:
         return await approve_payout(
-            store,
+            storages.payouts,
+            storages.approvals,
             payout_id=payout_id,
             approver="bob",
             note=None,
@@ -112,7 +114,7 @@ async def test_expired_intent_is_held_renewed_and_paid(rig: Rig) -> None:
             now=rig.clock.now(),
         )
 
-    await rig.transactions.run(approve)
+    await rig.run(approve)
     rig.chain.answers.append(paid())
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "paid"

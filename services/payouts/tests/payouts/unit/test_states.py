@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from prizewire_payouts.errors import IllegalTransition
+from prizewire_payouts.payouts.domain.errors import IllegalTransition
 from prizewire_payouts.payouts.domain.states import (
     ATTEMPT_EDGES,
     ATTEMPT_OPEN,

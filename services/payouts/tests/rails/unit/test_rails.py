@@ -14,9 +14,9 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.rails import RailType
 from prizewire_money import Amount
 from prizewire_payouts.payouts.domain.model import Payout
-from prizewire_payouts.payouts.ports import Rail
 from prizewire_payouts.rails.adapters import build_rails, read_rails
 from prizewire_payouts.rails.handlers import choose
+from prizewire_payouts.rails.ports import Rail
 from prizewire_railkit import RailMisconfigured
 from services.payouts.tests.fakes import ScriptedProvider
 from services.payouts.tests.rig import ASSETS, EURC

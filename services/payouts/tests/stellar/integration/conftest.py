@@ -57,7 +57,7 @@ from prizewire_money import Amount
 from prizewire_payouts.stellar.adapters.rpc import StellarRpc
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions
 from prizewire_payouts.stellar.build import StellarParts, Tuning, build_stellar
-from prizewire_payouts.stellar.handlers.building import build_leased, lease_batches
+from prizewire_payouts.stellar.handlers.building import build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
     expire_unsigned,
@@ -65,8 +65,10 @@ from prizewire_payouts.stellar.handlers.delivering import (
     send_signed,
 )
 from prizewire_payouts.stellar.handlers.options import Options
-from prizewire_payouts.stellar.ports import ChainRpc, Store
-from prizewire_payouts.stellar.storage.store import StellarStore
+from prizewire_payouts.stellar.ports import ChainRpc
+from prizewire_payouts.stellar.storage.execution import Execution
+from prizewire_payouts.stellar.storage.leases import LeaseStorage
+from prizewire_payouts.stellar.storage.outcomes import OutcomeStorage
 
 LEDGER_INTERVAL_MS = 250
 PLAYERS = 18
@@ -319,6 +321,10 @@ class Signer:
         ]
 
 
+class Storage(LeaseStorage, OutcomeStorage):
+    """Both storages of attempts, so that a test can wrap them as one."""
+
+
 class World:
     """One payouts database with an executor over it, which can be thrown away and built anew at any moment."""
 
@@ -336,11 +342,16 @@ class World:
         self.already = len(sandbox.payments())
         self.news: list[UUID] = []
         self.words: list[str] = []
-        self.wrap_store: Callable[[Store], Store] = lambda store: store
+        self.wrap_store: Callable[[Any], Any] = lambda store: store
         self.wrap_rpc: Callable[[ChainRpc], ChainRpc] = lambda rpc: rpc
         self._opened: list[StellarParts] = []
         self._rpcs: list[StellarRpc] = []
         self.restart()
+
+    @property
+    def execution(self) -> Execution:
+        """What the present process executes with."""
+        return self.parts.execution
 
     def restart(self) -> None:
         """A new process over the same rows: nothing of the old objects is used again."""
@@ -370,7 +381,7 @@ class World:
         real = StellarRpc(self.sandbox.url)
         self._rpcs.append(real)
         self.rpc: ChainRpc = self.wrap_rpc(real)
-        self.store: Store = self.wrap_store(StellarStore(self.parts.context))
+        self.store: Any = self.wrap_store(Storage(self.execution))
         self.maker = StellarTransactions(network_passphrase=PASSPHRASE, treasury=TREASURY.public_key)
         self.options = Options(valid=self.tuning.valid, poll=POLL, node_pause=POLL, rest=timedelta(seconds=1))
 
@@ -484,7 +495,7 @@ class World:
         """Every job once, in an order of its own."""
         now = self.clock.now
         common: dict[str, Any] = {"store": self.store, "rpc": self.rpc, "options": self.options}
-        await lease_batches(store=self.store, now=now())
+        await self.store.lease(now=now())
         await build_leased(maker=self.maker, now=now(), **common)
         await self.pump()
         await send_signed(now=now(), **common)

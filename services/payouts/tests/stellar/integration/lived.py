@@ -1,20 +1,23 @@
 """The execution with the lifecycle over it: payouts with their states, a worker of the rail, the signer's closures."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_payouts.approval.domain import Schedule
 from prizewire_payouts.checks import CHECKS
-from prizewire_payouts.payouts.consumers.closures import Lifecycle
+from prizewire_payouts.payouts.consumers.closures import ExecutionReports
+from prizewire_payouts.payouts.domain.schedule import Schedule
 from prizewire_payouts.payouts.jobs import RailWorker
-from prizewire_payouts.payouts.ports import Rail
-from prizewire_payouts.payouts.storage.store import PostgresTransactions
+from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.unit_of_work import UnitsOfWork
+from services.payouts.tests.rig import Storages, run_over
 from services.payouts.tests.stellar.integration.conftest import World
+
+T = TypeVar("T")
 
 SCHEDULE = Schedule(
     poll=timedelta(milliseconds=100),
@@ -33,35 +36,33 @@ class LivedWorld(World):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        self.transactions = PostgresTransactions(db=self.db, assets=self.assets, outbox=self.outbox)
-        self.lifecycle = Lifecycle(
-            transactions=self.transactions, schedule=SCHEDULE, clock=self.clock, wake=lambda: None
-        )
+        self.units_of_work = UnitsOfWork(db=self.db, assets=self.assets, outbox=self.outbox)
+        self.reports = ExecutionReports(units_of_work=self.units_of_work, schedule=SCHEDULE, clock=self.clock)
         provider = self.parts.provider
         vault: Any = None  # operators' payouts have no method, so that none is opened
-        self.surprises: list[Any] = []
+        self.impossible: list[Any] = []
 
-        async def surprised(surprise: Any) -> None:
-            self.surprises.append(surprise)
+        async def note(outcome: Any) -> None:
+            self.impossible.append(outcome)
 
         self.worker = RailWorker(
             rail=Rail(name="stellar", capabilities=provider.capabilities(), provider=provider),
-            transactions=self.transactions,
+            units_of_work=self.units_of_work,
             vault=vault,
             intents=lambda payout, method: True,  # the signer checks its own
             schedule=SCHEDULE,
             clock=self.clock,
             call_timeout=timedelta(seconds=5),
-            on_surprise=surprised,
+            on_impossible_outcome=note,
         )
 
     async def _on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
         await super()._on_progress(tx, payout_ids, now)
-        await self.lifecycle.on_progress(tx, payout_ids, now)
+        await self.reports.on_progress(tx, payout_ids, now)
 
     async def _on_word(self, tx: AsyncConnection, incoming: Any) -> Any:
         closed = incoming.event.type == "prizewire.signing.closed.v1"
-        take = self.lifecycle.on_closed if closed else self.lifecycle.on_close_refused
+        take = self.reports.on_closed if closed else self.reports.on_close_refused
         return await take(tx, incoming)
 
     async def approved(self, destination: str, cents: int) -> UUID:
@@ -91,6 +92,10 @@ class LivedWorld(World):
         while await self.worker.watch():
             continue
         await super().tick()
+
+    async def run(self, work: Callable[[Storages], Awaitable[T]]) -> T:
+        """Do something over the storages of one unit of work."""
+        return await run_over(self.units_of_work, work)
 
     async def state(self, payout_id: UUID) -> str:
         (row,) = await self.rows("SELECT state FROM payouts WHERE payout_id = :id", id=payout_id)

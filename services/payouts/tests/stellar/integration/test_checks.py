@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Database
+from prizewire_payouts.stellar.storage.reviews import ReviewStorage
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
 _AMOUNTS, _PAYMENTS, _SLOTS, _QUARANTINE = (
@@ -134,6 +135,9 @@ async def test_reviews_are_listed_newest_first(paid: World, owner: AsyncConnecti
         ),
     ):
         await owner.execute(text(statement))
-    listed = [review.attempt_id for review in await paid.parts.reviews(owner).open()]
+    listed = [
+        review.attempt_id
+        for review in await ReviewStorage(owner, execution=paid.execution, assets=paid.assets).open()
+    ]
     assert listed == sorted(listed)
     assert len(listed) == 2

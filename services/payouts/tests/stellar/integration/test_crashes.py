@@ -80,7 +80,7 @@ async def test_killed_between_signature_and_commit_pays_once(world: World) -> No
     assert world.paid() == [(PLAYER_KEYS[0].public_key, 900 * 100_000, "")]
 
 
-@pytest.mark.parametrize("name", ["die", "to_checking"])
+@pytest.mark.parametrize("name", ["mark_dead", "to_checking"])
 async def test_killed_while_proving_death_pays_once(hasty_world: World, name: str) -> None:
     """Death is proved again after a crash, and the next revision stays on the same slot."""
     world = hasty_world

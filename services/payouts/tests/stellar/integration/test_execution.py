@@ -18,8 +18,8 @@ from prizewire_contracts.rails import CancelOutcome, Outcome, PayoutInstruction
 from prizewire_contracts.topics import SIGNING_RESULTS
 from prizewire_devstack.waiting import eventually
 from prizewire_payouts.stellar.consumers import REFUSALS_MAX, WAIT_MAX
-from prizewire_payouts.stellar.domain.model import AccountQuery, Attempt
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.model import AccountQuery, TransactionAttempt
+from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.ports import BuildPlan
 from services.payouts.tests.stellar.integration.conftest import (
     CHANNEL_KEYS,
@@ -270,7 +270,7 @@ async def test_idle_slot_is_taken_before_a_new_one(world: World) -> None:
 
 
 async def test_refusal_as_a_whole_frees_payments_for_another_channel(world: World) -> None:
-    """A refusal that blames no item rests the channel; the payments wait and are paid elsewhere, none is ended."""
+    """A refusal that failed_operationss no item rests the channel; the payments wait and are paid elsewhere, none is ended."""
     made = await many(world, 2)
     world.signer.refuse_all = "source_not_allowed"
     await world.submit(made)
@@ -409,7 +409,7 @@ async def test_cancel_between_building_and_its_commit_wins(world: World) -> None
     made = await many(world, 2)
     await world.submit(made)
     assert (await world.store.lease(now=world.clock.now())).taken
-    (attempt,) = await world.store.in_state(AttemptState.LEASED, now=world.clock.now())
+    (attempt,) = await world.store.in_state(TransactionState.LEASED, now=world.clock.now())
     cancelled = await world.parts.provider.cancel(reference_of(made[0]), now=world.clock.now())
     assert cancelled is CancelOutcome.CANCELLED
     assert not await commit_as_read(world, attempt)
@@ -563,11 +563,11 @@ async def test_native_asset_is_paid(world: World, asset: str) -> None:
 async def build_blindly(world: World, *, valid_s: int = 60) -> None:
     """Lease and build without a look at the destinations, as if the ledger changed before inclusion."""
     assert (await world.store.lease(now=world.clock.now())).taken
-    (attempt,) = await world.store.in_state(AttemptState.LEASED, now=world.clock.now())
+    (attempt,) = await world.store.in_state(TransactionState.LEASED, now=world.clock.now())
     assert await commit_as_read(world, attempt, valid_s=valid_s)
 
 
-async def commit_as_read(world: World, attempt: Attempt, *, valid_s: int = 60) -> bool:
+async def commit_as_read(world: World, attempt: TransactionAttempt, *, valid_s: int = 60) -> bool:
     """Build and commit an attempt with the payments that it had when it was read."""
     moment = await world.rpc.latest_ledger()
     read = await world.rpc.accounts([AccountQuery(attempt.account)])

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from prizewire_payouts.approval.handlers.approval import cancel_payout, reject_payout
-from prizewire_payouts.payouts.ports import Store
+from prizewire_payouts.approval.handlers import reject_payout
+from prizewire_payouts.payouts.handlers.operators import cancel_payout
+from services.payouts.tests.rig import Storages
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, Sandbox, World
 from services.payouts.tests.stellar.integration.lived import LivedWorld
 
@@ -44,12 +45,12 @@ async def test_slot_that_is_never_applied_ends_voided_and_its_payouts_are_paid_o
     await world.run_until(lambda: voided(world), deadline_s=60)
     assert {await world.state(one) for one in (*paid, cancelled)} <= {"pending", "unknown"}
 
-    async def ask(store: Store) -> object:
+    async def ask(storages: Storages) -> object:
         return await cancel_payout(
-            store, payout_id=cancelled, by="ana", reason="changed my mind", now=world.clock.now()
+            storages.payouts, payout_id=cancelled, by="ana", reason="changed my mind", now=world.clock.now()
         )
 
-    await world.transactions.run(ask)
+    await world.run(ask)
     world.sandbox.arm(try_again_later=0)
     await world.reach({**dict.fromkeys(paid, "paid"), cancelled: "cancelled"})
     assert world.paid() == sorted([(ONE, 101 * CENT, ""), (TWO, 102 * CENT, "")])
@@ -64,7 +65,7 @@ async def test_slot_that_is_never_applied_ends_voided_and_its_payouts_are_paid_o
     assert ("void_slot", "succeeded") in kinds
     assert ("payment", "succeeded") in kinds
     assert world.signer.paid == paid
-    assert world.surprises == []
+    assert world.impossible == []
     assert await world.breaches() == []
 
 
@@ -152,12 +153,16 @@ async def test_expired_intent_is_held_and_a_person_may_still_end_it(lived: Lived
         await world.tick()
     assert await world.state(payout_id) == "held"
 
-    async def say_no(store: Store) -> object:
+    async def say_no(storages: Storages) -> object:
         return await reject_payout(
-            store, payout_id=payout_id, approver=str(uuid4()), reason="too late", now=world.clock.now()
+            storages.payouts,
+            payout_id=payout_id,
+            approver=str(uuid4()),
+            reason="too late",
+            now=world.clock.now(),
         )
 
-    await world.transactions.run(say_no)
+    await world.run(say_no)
     await world.reach({payout_id: "rejected"})
     assert world.paid() == []
     assert await world.breaches() == []

@@ -1,6 +1,7 @@
 """Two persons decide over HTTP what became of a transaction that no node explains."""
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,12 +14,11 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.health import Health
 from prizewire_chassis.http import build_app
 from prizewire_chassis.testing import make_token, token_reader
-from prizewire_payouts.approval.handlers.approval import cancel_payout
-from prizewire_payouts.http.parts import HttpParts
-from prizewire_payouts.methods.adapters.addresses import stellar_address_kind
-from prizewire_payouts.payouts.ports import Store
-from prizewire_payouts.stellar.http.controller import ReviewParts, reviews_controller
+from prizewire_payouts.payouts.handlers.operators import cancel_payout
+from prizewire_payouts.stellar.http.controller import ReviewContext, reviews_controller
 from prizewire_payouts.stellar.ports import RpcUnavailable
+from prizewire_payouts.stellar.storage.reviews import ReviewStorage
+from services.payouts.tests.rig import Storages, http_parts
 from services.payouts.tests.stellar.integration.conftest import CHANNEL_KEYS, PLAYER_KEYS, Sandbox, World
 from services.payouts.tests.stellar.integration.lived import LivedWorld
 from tests.documented import Documented
@@ -39,7 +39,7 @@ class Unreachable:
 class Office:
     """The HTTP side of a lived world, with people in it."""
 
-    def __init__(self, world: LivedWorld, client: httpx.AsyncClient, parts: ReviewParts) -> None:
+    def __init__(self, world: LivedWorld, client: httpx.AsyncClient, parts: ReviewContext) -> None:
         self.world = world
         self.client = client
         self.parts = parts
@@ -84,28 +84,22 @@ async def office(make_world: Callable[..., World], sandbox: Sandbox) -> AsyncIte
     """A lived world whose transactions are valid for two seconds, decided on by HTTP without a pause afterwards."""
     world = make_world(valid_s=2, kind=LivedWorld)
     assert isinstance(world, LivedWorld)
-    nothing: Any = None  # these routes use neither vault nor policy
-    http = HttpParts(
-        db=world.db,
-        store=world.transactions.store,
-        audit=Audit(service="payouts", outbox=world.outbox, clock=world.clock),
-        clock=world.clock,
-        vault=nothing,
-        policy=nothing,
-        rails=[],
-        assets=world.assets,
-        address_kind=stellar_address_kind,
+    audit = Audit(service="payouts", outbox=world.outbox, clock=world.clock)
+    context = ReviewContext(
+        **http_parts(world.db, world.clock, audit, world.units_of_work),
+        rpcs=[world.rpc],
+        reviews=partial(ReviewStorage, execution=world.execution, assets=world.assets),
+        grace_s=0,
     )
-    parts = ReviewParts(rpcs=[world.rpc], reviews=world.parts.reviews, grace_s=0)
     app = build_app(
         service="payouts",
-        controllers=[reviews_controller(http, parts)],
+        controllers=[reviews_controller(context)],
         health=Health(),
         tokens=token_reader(),
     )
     transport = httpx.ASGITransport(app=Documented(app))  # type: ignore[arg-type] # Litestar types its scope more narrowly
     async with httpx.AsyncClient(transport=transport, base_url="http://payouts") as client:
-        yield Office(world, client, parts)
+        yield Office(world, client, context)
     await world.close()
     sandbox.arm(lose_answer=0, try_again_later=0, not_found=0)
 
@@ -310,10 +304,12 @@ async def test_cancel_that_was_asked_in_review_ends_the_payout(office: Office) -
     world = office.world
     (one, other), foreign = await robbed(office)
 
-    async def ask(store: Store) -> object:
-        return await cancel_payout(store, payout_id=one, by="ana", reason="stop", now=world.clock.now())
+    async def ask(storages: Storages) -> object:
+        return await cancel_payout(
+            storages.payouts, payout_id=one, by="ana", reason="stop", now=world.clock.now()
+        )
 
-    await world.transactions.run(ask)
+    await world.run(ask)
     review_id = (await office.in_review())["review_id"]
     said = {"outcome": "failed", "tx_hash": foreign}
     filed = (await office.file(review_id, **said)).json()["evidence"][0]

@@ -1,12 +1,8 @@
-"""The database's own guards: edges, uniqueness, append-only histories, and tables as declared."""
+"""The database's own guards: edges, uniqueness, append-only histories."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from prizewire_chassis.db.database import sqlstate
@@ -17,7 +13,6 @@ from prizewire_payouts.stellar.domain.states import (
     PAYMENT_EDGES,
     PAYMENT_START,
 )
-from prizewire_payouts.stellar.storage import tables
 from services.payouts.tests.stellar.integration.conftest import PLAYER_KEYS, World
 
 
@@ -36,20 +31,6 @@ async def test_edges_in_the_database_are_the_domains(
     rows = await leased.rows(f"SELECT from_state, to_state FROM {table}_state_edges")
     stored = {(row.from_state, row.to_state) for row in rows}
     assert stored == {(str(a), str(b)) for a, b in edges} | {("", str(state)) for state in start}
-
-
-async def test_declared_tables_are_the_migrated_ones(leased: World) -> None:
-    """tables.py and the migration describe the same tables, columns and indexes."""
-    ours = {table.name for table in vars(tables).values() if isinstance(table, Table)}
-
-    def compare(connection: Any) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, tables.metadata))
-
-    async with leased.db.engine.connect() as connection:
-        found = await connection.run_sync(compare)
-    concerned = [diff for diff in found if any(name in repr(diff) for name in ours)]
-    assert [diff for diff in concerned if "_state_edges" not in repr(diff)] == []
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ async def test_cancelled_newcomer_leaves_no_bound_slot_behind(hasty_world: World
 
 
 async def test_signers_own_cap_is_heeded(hasty_world: World) -> None:
-    """A signer that signs fewer revisions than we would says so: the slot is voided at once, nobody is blamed."""
+    """A signer that signs fewer revisions than we would says so: the slot is voided at once, nobody is failed_operationsd."""
     world = hasty_world
     world.signer.digests_max = 1
     made = await never_applied(world, 2)
@@ -198,7 +198,7 @@ async def test_slot_that_the_signer_never_signed_on_is_built_again(narrow_world:
 
 
 async def test_refused_void_is_asked_for_again(narrow_world: World) -> None:
-    """A void that the signer refuses blames nobody: the payments wait, and it is asked again after a pause."""
+    """A void that the signer refuses failed_operationss nobody: the payments wait, and it is asked again after a pause."""
     world = narrow_world
     world.signer.refuse_voids = "voids_over_cap"
     made = await never_applied(world, 1)
@@ -246,22 +246,22 @@ async def test_lost_answer_to_a_void_is_found_on_the_ledger(narrow_world: World)
     assert await world.breaches() == []
 
 
-@pytest.mark.parametrize("name", ["die", "commit_built", "commit_sent", "succeed"])
+@pytest.mark.parametrize("name", ["mark_dead", "commit_built", "commit_sent", "succeed"])
 async def test_killed_while_voiding(narrow_world: World, name: str) -> None:
     """Killed at a write boundary on the way to a void, a new process voids the slot all the same; nobody is paid."""
     world = narrow_world
     made = await never_applied(world, 1)
-    if name != "die":
+    if name != "mark_dead":
         await world.run_until(lambda: voiding(world))
         world.sandbox.arm(try_again_later=0)
     world.wrap_store = lambda store: Tripwire(store, name=name, after=True)
     world.restart()
     with pytest.raises(PowerCut):
         await world.run_until(lambda: world.settled(made))
-    world.sandbox.arm(try_again_later=0 if name != "die" else FOREVER)
+    world.sandbox.arm(try_again_later=0 if name != "mark_dead" else FOREVER)
     world.wrap_store = lambda store: store
     world.restart()
-    if name == "die":
+    if name == "mark_dead":
         await world.run_until(lambda: voiding(world))
         world.sandbox.arm(try_again_later=0)
     await world.run_until(lambda: world.settled(made))

@@ -11,7 +11,6 @@ from prizewire_payouts.stellar.domain.model import (
     AccountFacts,
     AccountQuery,
     AccountsRead,
-    Attempt,
     ChainAsset,
     FeeStats,
     Kind,
@@ -23,9 +22,10 @@ from prizewire_payouts.stellar.domain.model import (
     SendAnswer,
     SendStatus,
     SlotView,
+    TransactionAttempt,
     TxResult,
 )
-from prizewire_payouts.stellar.domain.states import AttemptState, check_step
+from prizewire_payouts.stellar.domain.states import TransactionState, check_step
 from prizewire_payouts.stellar.ports import BuildPlan, Leased, RpcUnavailable
 
 PASSPHRASE = "Standalone Network ; February 2017"
@@ -162,22 +162,22 @@ class MemoryStore:
     """Attempts in memory, moved along the table of edges; what was decided is kept for the test to look at."""
 
     def __init__(self) -> None:
-        self.attempts: dict[int, Attempt] = {}
+        self.attempts: dict[int, TransactionAttempt] = {}
         self.due: dict[int, datetime] = {}
         self.details: list[str] = []
         self.codes: Mapping[int, str] = {}
         self.released: list[tuple[dict[UUID, str], tuple[datetime, str] | None]] = []
         self.plans: list[BuildPlan] = []
 
-    def add(self, attempt: Attempt, *, due: datetime) -> Attempt:
+    def add(self, attempt: TransactionAttempt, *, due: datetime) -> TransactionAttempt:
         self.attempts[attempt.attempt_id] = attempt
         self.due[attempt.attempt_id] = due
         return attempt
 
-    def state(self, attempt_id: int) -> AttemptState:
+    def state(self, attempt_id: int) -> TransactionState:
         return self.attempts[attempt_id].state
 
-    def _move(self, attempt: Attempt, new: AttemptState, *, now: datetime) -> bool:
+    def _move(self, attempt: TransactionAttempt, new: TransactionState, *, now: datetime) -> bool:
         check_step(old=self.attempts[attempt.attempt_id].state, new=new)
         self.attempts[attempt.attempt_id] = replace(self.attempts[attempt.attempt_id], state=new)
         self.due[attempt.attempt_id] = now
@@ -186,19 +186,19 @@ class MemoryStore:
     async def lease(self, *, now: datetime) -> Leased:
         return Leased(taken=False)
 
-    async def in_state(self, *states: AttemptState, now: datetime) -> list[Attempt]:
+    async def in_state(self, *states: TransactionState, now: datetime) -> list[TransactionAttempt]:
         return [
             attempt
             for attempt in self.attempts.values()
             if attempt.state in states and self.due[attempt.attempt_id] <= now
         ]
 
-    async def next_due(self, state: AttemptState) -> datetime | None:
+    async def next_due(self, state: TransactionState) -> datetime | None:
         return min((self.due[i] for i, one in self.attempts.items() if one.state is state), default=None)
 
     async def release(
         self,
-        attempt: Attempt,
+        attempt: TransactionAttempt,
         *,
         ejected: Mapping[UUID, str],
         retry_at: datetime,
@@ -206,47 +206,49 @@ class MemoryStore:
         now: datetime,
     ) -> bool:
         self.released.append((dict(ejected), rest))
-        return self._move(attempt, AttemptState.RELEASED, now=now)
+        return self._move(attempt, TransactionState.RELEASED, now=now)
 
     async def postpone(self, attempt_id: int, *, until: datetime) -> None:
         self.due[attempt_id] = until
 
-    async def commit_built(self, attempt: Attempt, *, plan: BuildPlan, now: datetime) -> bool:
+    async def commit_built(self, attempt: TransactionAttempt, *, plan: BuildPlan, now: datetime) -> bool:
         self.plans.append(plan)
-        return self._move(attempt, AttemptState.BUILT, now=now)
+        return self._move(attempt, TransactionState.BUILT, now=now)
 
-    async def commit_sent(self, attempt: Attempt, *, ledger: int, due: datetime, now: datetime) -> bool:
-        self._move(attempt, AttemptState.SENT, now=now)
+    async def commit_sent(
+        self, attempt: TransactionAttempt, *, ledger: int, due: datetime, now: datetime
+    ) -> bool:
+        self._move(attempt, TransactionState.SENT, now=now)
         stored = self.attempts[attempt.attempt_id]
         self.attempts[attempt.attempt_id] = replace(stored, sent_ledger=ledger, asked_ledger=ledger)
         self.due[attempt.attempt_id] = due
         return True
 
-    async def note_asked(self, attempt: Attempt, *, ledger: int, due: datetime) -> None:
+    async def note_asked(self, attempt: TransactionAttempt, *, ledger: int, due: datetime) -> None:
         stored = self.attempts[attempt.attempt_id]
         self.attempts[attempt.attempt_id] = replace(stored, asked_ledger=ledger)
         self.due[attempt.attempt_id] = due
 
-    async def to_checking(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    async def to_checking(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
         self.details.append(detail)
-        return self._move(attempt, AttemptState.CHECKING, now=now)
+        return self._move(attempt, TransactionState.CHECKING, now=now)
 
-    async def succeed(self, attempt: Attempt, *, look_up: LookUp, now: datetime) -> bool:
-        return self._move(attempt, AttemptState.SUCCEEDED, now=now)
+    async def succeed(self, attempt: TransactionAttempt, *, look_up: LookUp, now: datetime) -> bool:
+        return self._move(attempt, TransactionState.SUCCEEDED, now=now)
 
     async def fail(
-        self, attempt: Attempt, *, look_up: LookUp, codes: Mapping[int, str], now: datetime
+        self, attempt: TransactionAttempt, *, look_up: LookUp, codes: Mapping[int, str], now: datetime
     ) -> bool:
         self.codes = codes
-        return self._move(attempt, AttemptState.FAILED, now=now)
+        return self._move(attempt, TransactionState.FAILED, now=now)
 
-    async def die(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    async def mark_dead(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
         self.details.append(detail)
-        return self._move(attempt, AttemptState.DEAD, now=now)
+        return self._move(attempt, TransactionState.DEAD, now=now)
 
-    async def to_review(self, attempt: Attempt, *, detail: str, now: datetime) -> bool:
+    async def to_review(self, attempt: TransactionAttempt, *, detail: str, now: datetime) -> bool:
         self.details.append(detail)
-        return self._move(attempt, AttemptState.REVIEW, now=now)
+        return self._move(attempt, TransactionState.REVIEW, now=now)
 
     async def slot(self, slot_id: UUID) -> SlotView:
         own = [one for one in self.attempts.values() if one.slot_id == slot_id]
@@ -260,8 +262,8 @@ class MemoryStore:
 
 
 def an_attempt(
-    state: AttemptState, *, account: str, slot_id: UUID | None = None, **values: object
-) -> Attempt:
+    state: TransactionState, *, account: str, slot_id: UUID | None = None, **values: object
+) -> TransactionAttempt:
     """An attempt in ``state``, complete enough for the steps."""
     known: dict[str, object] = {
         "attempt_id": 1,
@@ -275,4 +277,4 @@ def an_attempt(
         "unsigned_xdr": "AAAA",
         "signed_xdr": "AAAA",
     }
-    return Attempt(state=state, account=account, slot_id=slot_id or uuid4(), **(known | values))  # type: ignore[arg-type] # a test's shorthand
+    return TransactionAttempt(state=state, account=account, slot_id=slot_id or uuid4(), **(known | values))  # type: ignore[arg-type] # a test's shorthand

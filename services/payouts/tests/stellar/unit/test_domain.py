@@ -14,13 +14,13 @@ from prizewire_payouts.stellar.domain.states import (
     ATTEMPT_EDGES,
     ATTEMPT_START,
     HOLDING,
-    AttemptState,
+    TransactionState,
     check_step,
 )
 from prizewire_payouts.stellar.handlers.options import fee_of
-from prizewire_payouts.stellar.handlers.results import OUR_FAULT, PAYMENT_CODES, blame
+from prizewire_payouts.stellar.handlers.results import NOT_RUN, PAYMENT_CODES, failed_operations
 
-_S = AttemptState
+_S = TransactionState
 
 
 def test_every_state_is_reached_and_only_ends_stay() -> None:
@@ -31,8 +31,8 @@ def test_every_state_is_reached_and_only_ends_stay() -> None:
         if not more:
             break
         reached |= more
-    assert reached == set(AttemptState)
-    ends = {state for state in AttemptState if state not in {old for old, _ in ATTEMPT_EDGES}}
+    assert reached == set(TransactionState)
+    ends = {state for state in TransactionState if state not in {old for old, _ in ATTEMPT_EDGES}}
     assert ends == {_S.RELEASED, _S.REFUSED, _S.SUCCEEDED, _S.FAILED, _S.SUPERSEDED}
     assert not HOLDING & ends
 
@@ -95,12 +95,12 @@ def test_every_payment_result_has_a_code() -> None:
     """The table covers the protocol's payment results, and each code has a decision that is not to look again."""
     names = {one.name for one in xdr.PaymentResultCode} - {"PAYMENT_SUCCESS"}
     assert set(PAYMENT_CODES) == names
-    assert {one.name for one in xdr.OperationResultCode} - {"opINNER"} == OUR_FAULT
+    assert {one.name for one in xdr.OperationResultCode} - {"opINNER"} == NOT_RUN
     for code in [*PAYMENT_CODES.values(), PayoutCode.TX_FAILED]:
         assert PAYOUT_DECISIONS[code] is not RetryDecision.LOOK_UP
 
 
-def test_only_the_guilty_are_blamed() -> None:
+def test_only_the_guilty_are_failed_operationsd() -> None:
     """Successes, operations that were not run, and our own faults leave their items free."""
     results = [
         OperationResult("opINNER", "PAYMENT_SUCCESS"),
@@ -109,7 +109,7 @@ def test_only_the_guilty_are_blamed() -> None:
         OperationResult("opINNER", "PAYMENT_UNDERFUNDED"),
         OperationResult("opINNER", "PAYMENT_SOMETHING_NEW"),
     ]
-    assert blame(results) == {
+    assert failed_operations(results) == {
         1: PayoutCode.NO_TRUSTLINE,
         3: PayoutCode.TREASURY_UNDERFUNDED,
         4: PayoutCode.TX_FAILED,

@@ -3,7 +3,7 @@
 import pytest
 
 from prizewire_payouts.stellar.domain.model import LedgerMoment, LookUp, LookUpStatus, TxResult
-from prizewire_payouts.stellar.domain.proof import Verdict, Witness, applied, judge
+from prizewire_payouts.stellar.domain.proof import NodeReport, Verdict, applied, judge
 
 SLOT = 7
 MAX_TIME = 1_000
@@ -25,14 +25,14 @@ def held(status: LookUpStatus, code: str) -> LookUp:
 
 def said(
     sequence: int | None, *look_ups: LookUp, close_time: int = MAX_TIME + 1, entry_ledger: int = 50
-) -> Witness:
-    return Witness(
+) -> NodeReport:
+    return NodeReport(
         entry_ledger=entry_ledger, close_time=close_time, sequence=sequence, look_ups=look_ups or (missing(),)
     )
 
 
-def verdict(*witnesses: Witness, since: int | None = 30) -> Verdict:
-    return judge(sequence=SLOT, max_time=MAX_TIME, since=since, witnesses=witnesses).verdict
+def verdict(*witnesses: NodeReport, since: int | None = 30) -> Verdict:
+    return judge(sequence=SLOT, max_time=MAX_TIME, since=since, reports=witnesses).verdict
 
 
 def test_dead_needs_a_ledger_past_max_time_with_the_slot_unconsumed() -> None:
@@ -63,7 +63,7 @@ def test_look_up_older_than_the_account_is_no_absence() -> None:
 
 def test_short_memory_is_told_to_the_person() -> None:
     """A history that does not reach back to the send proves nothing, and the finding says so."""
-    finding = judge(sequence=SLOT, max_time=MAX_TIME, since=30, witnesses=[said(SLOT, missing(oldest=31))])
+    finding = judge(sequence=SLOT, max_time=MAX_TIME, since=30, reports=[said(SLOT, missing(oldest=31))])
     assert finding.verdict is Verdict.REVIEW
     assert "memory" in finding.why
 
@@ -75,7 +75,7 @@ def test_outcome_on_the_ledger_wins_over_all_else() -> None:
         sequence=SLOT,
         max_time=MAX_TIME,
         since=30,
-        witnesses=[said(SLOT, missing(), success, close_time=MAX_TIME - 50)],
+        reports=[said(SLOT, missing(), success, close_time=MAX_TIME - 50)],
     )
     assert (finding.verdict, finding.digest) == (Verdict.SUCCEEDED, 1)
     assert verdict(said(SLOT, held(LookUpStatus.FAILED, "txFAILED"))) is Verdict.FAILED

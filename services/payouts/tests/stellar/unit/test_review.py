@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prizewire_payouts.errors import ReviewRefused
+from prizewire_payouts.stellar.domain.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.model import (
     NATIVE,
     Kind,
@@ -26,15 +26,15 @@ from prizewire_payouts.stellar.domain.review import (
     Evidence,
     EvidenceState,
     Held,
-    LedgerWord,
+    LedgerReport,
     Review,
     ReviewOutcome,
     Settlement,
     check_confirmer,
     check_filer,
-    weigh,
+    evaluate_evidence,
 )
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 TREASURY, CHANNEL, OTHER = "GTREASURY", "GCHANNEL", "GOTHER"
@@ -63,7 +63,7 @@ def held(number: int) -> Held:
 
 REVIEW = Review(
     attempt_id=9,
-    state=AttemptState.REVIEW,
+    state=TransactionState.REVIEW,
     kind=Kind.PAYMENT,
     account=CHANNEL,
     sequence=5,
@@ -73,9 +73,9 @@ REVIEW = Review(
     why="the slot is consumed",
     digests=(
         # the dead revision also held a payment that was taken out since
-        Digest(DEAD, Kind.PAYMENT, AttemptState.DEAD, MAX_TIME - 90, {ONE: 0, THREE: 1}),
-        Digest(VOID, Kind.VOID_SLOT, AttemptState.DEAD, MAX_TIME - 50, {}),
-        Digest(MINE, Kind.PAYMENT, AttemptState.REVIEW, MAX_TIME, {ONE: 0, TWO: 1}),
+        Digest(DEAD, Kind.PAYMENT, TransactionState.DEAD, MAX_TIME - 90, {ONE: 0, THREE: 1}),
+        Digest(VOID, Kind.VOID_SLOT, TransactionState.DEAD, MAX_TIME - 50, {}),
+        Digest(MINE, Kind.PAYMENT, TransactionState.REVIEW, MAX_TIME, {ONE: 0, TWO: 1}),
     ),
     held=(held(1), held(2)),
     evidence=(),
@@ -98,7 +98,7 @@ def look_up(status: LookUpStatus, **changes: Any) -> LookUp:
 NOT_FOUND = LookUp(status=LookUpStatus.NOT_FOUND, latest=LedgerMoment(100, MAX_TIME + 100), oldest=90)
 
 
-def word(found: Mapping[str, LookUp] | None = None, **changes: Any) -> LedgerWord:
+def word(found: Mapping[str, LookUp] | None = None, **changes: Any) -> LedgerReport:
     known: dict[str, Any] = {
         "sequence": 5,
         "ledger": 100,
@@ -106,16 +106,18 @@ def word(found: Mapping[str, LookUp] | None = None, **changes: Any) -> LedgerWor
         "look_ups": {name: [NOT_FOUND] for name in (MINE, DEAD, VOID, FOREIGN)}
         | {name: [one] for name, one in (found or {}).items()},
     }
-    return LedgerWord(**(known | changes))
+    return LedgerReport(**(known | changes))
 
 
-def settle(outcome: ReviewOutcome, tx_hash: str | None, said: LedgerWord, **changes: Any) -> Settlement:
+def settle(outcome: ReviewOutcome, tx_hash: str | None, said: LedgerReport, **changes: Any) -> Settlement:
     ledger = changes.pop("ledger", 42 if outcome is _O.SUCCEEDED else None)
     review = replace(REVIEW, **changes)
-    return weigh(review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, word=said, after_s=60)
+    return evaluate_evidence(
+        review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, report=said, after_s=60
+    )
 
 
-def refused(outcome: ReviewOutcome, tx_hash: str | None, said: LedgerWord, **changes: Any) -> str:
+def refused(outcome: ReviewOutcome, tx_hash: str | None, said: LedgerReport, **changes: Any) -> str:
     with pytest.raises(ReviewRefused) as caught:
         settle(outcome, tx_hash, said, **changes)
     return caught.value.code
@@ -247,8 +249,8 @@ def test_slot_must_be_consumed_and_over() -> None:
     assert refused(_O.FAILED, None, word(sequence=4)) == "slot_not_consumed"
     assert refused(_O.FAILED, None, word(close_time=MAX_TIME + 60)) == "review_too_early"
     assert settle(_O.FAILED, None, word(sequence=None)).result == "expired"
-    early = weigh(
-        review=REVIEW, outcome=_O.FAILED, tx_hash=None, ledger=None, word=word(close_time=0), after_s=None
+    early = evaluate_evidence(
+        review=REVIEW, outcome=_O.FAILED, tx_hash=None, ledger=None, report=word(close_time=0), after_s=None
     )
     assert early.result == "expired", "evidence may be filed before it can be confirmed"
 
@@ -308,7 +310,7 @@ def test_decided_evidence_is_stale(state: EvidenceState) -> None:
 
 def test_what_has_left_review_is_decided() -> None:
     """Neither filing nor confirming touches what is no longer in review."""
-    over = replace(REVIEW, state=AttemptState.FAILED, evidence=(filed(),))
+    over = replace(REVIEW, state=TransactionState.FAILED, evidence=(filed(),))
     assert confirmation(over) == "not_in_review"
     with pytest.raises(ReviewRefused, match="nothing to decide"):
         check_filer(review=over, by="paul")

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from prizewire_contracts.codes import RetryDecision, decision_for
-from prizewire_payouts.stellar.domain.slots import Onward, SlotUse, onward, void_pause
+from prizewire_payouts.stellar.domain.slots import NextAction, SlotUse, next_action, void_pause
 from prizewire_payouts.stellar.handlers.refusals import ITEM_CODES, SIGNER_WAITS, code_of
 
-_O = Onward
+_O = NextAction
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ _O = Onward
         (0, 4, 1, "unsigned", _O.IDLE),
     ],
 )
-def test_what_follows_on_a_slot(held: int, digests: int, voids: int, said: str, expected: Onward) -> None:
+def test_what_follows_on_a_slot(held: int, digests: int, voids: int, said: str, expected: NextAction) -> None:
     """Each row of the table."""
     use = SlotUse(held=held, digests=digests, voids=voids, full=said == "full", unsigned=said == "unsigned")
-    assert onward(use=use, digests_max=4) is expected
+    assert next_action(use=use, digests_max=4) is expected
 
 
 def test_a_slot_that_may_bind_payouts_never_lies_idle() -> None:
@@ -47,7 +47,7 @@ def test_a_slot_that_may_bind_payouts_never_lies_idle() -> None:
             for voids in (0, 1):
                 for full in (False, True):
                     use = SlotUse(held=held, digests=digests, voids=voids, full=full)
-                    assert onward(use=use, digests_max=4) is not _O.IDLE
+                    assert next_action(use=use, digests_max=4) is not _O.IDLE
 
 
 def test_voids_are_tried_at_once_and_then_ever_more_rarely() -> None:

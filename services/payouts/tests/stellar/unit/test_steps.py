@@ -10,7 +10,7 @@ from stellar_sdk import Keypair
 
 from prizewire_payouts.stellar.adapters.transactions import StellarTransactions, attach_signatures
 from prizewire_payouts.stellar.domain.model import ChainAsset, LedgerMoment, Payment
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.handlers.building import build_leased
 from prizewire_payouts.stellar.handlers.delivering import (
     confirm_sent,
@@ -29,7 +29,7 @@ from services.payouts.tests.stellar.unit.fakes import (
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OPTIONS = Options()
-_S = AttemptState
+_S = TransactionState
 
 
 def key(label: str) -> Keypair:
@@ -65,7 +65,7 @@ class Setting:
             intent_signature="",
         )
 
-    def attempt(self, state: AttemptState, *, valid_s: int = 60, **values: Any) -> None:
+    def attempt(self, state: TransactionState, *, valid_s: int = 60, **values: Any) -> None:
         """A real transaction of one payment on the slot of sequence 5, signed by both."""
         built = self.maker.payments(
             account=CHANNEL.public_key,
@@ -91,7 +91,7 @@ class Setting:
         self.store.add(an_attempt(state, account=CHANNEL.public_key, **(known | values)), due=self.now)
 
     @property
-    def state(self) -> AttemptState:
+    def state(self) -> TransactionState:
         return self.store.state(1)
 
     def later(self, **step: int) -> None:

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from prizewire_contracts.canonical import canonical_bytes
 from prizewire_contracts.intents import commitment
-from prizewire_payouts.payouts.domain.model import Method
-from prizewire_payouts.payouts.ports import OpenedDetails
+from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.methods.ports import OpenedDetails
 
 SALT_BYTES = 32
 _NONCE_BYTES = 12
@@ -30,7 +30,7 @@ _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class DetailsVault:
-    """`prizewire_payouts.payouts.ports.Vault` with keys derived from one secret. It never shows itself."""
+    """`prizewire_payouts.methods.ports.Vault` with keys derived from one secret. It never shows itself."""
 
     def __init__(self, *, key_hex: str) -> None:
         """Take the key as 64 lower-case hex digits.
@@ -51,7 +51,7 @@ class DetailsVault:
 
     @property
     def key_id(self) -> str:
-        """See the port: a name that tells keys apart and nothing about them."""
+        """See the port: it differs for each key and shows nothing of it."""
         return self._key_id
 
     def salt(self) -> bytes:

@@ -1,59 +1,40 @@
-"""What whoever executes for a rail tells the lifecycle, inside their own transaction: there is news of payouts,
-the signer closed one, the signer would not.
-"""
+"""What the execution of a rail reports to payouts, inside its own transaction: progress, closures, refusals to close."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.db import after_commit
 from prizewire_chassis.inbox import Incoming
 from prizewire_contracts.events.signing import ClosedEvent, CloseRefusedEvent
-from prizewire_payouts.approval.domain import Schedule
-from prizewire_payouts.payouts.handlers.closing import take_close_refused, take_closed
-from prizewire_payouts.payouts.storage.store import PostgresTransactions
-
-# a payout that is still being submitted belongs to its worker until the lease is over
-_DUE = text(
-    "WITH news AS (SELECT payout_id FROM payouts WHERE payout_id = ANY(CAST(:ids AS uuid[])) "
-    "AND state IN ('pending', 'unknown', 'paid') ORDER BY payout_id FOR UPDATE) "
-    "UPDATE payouts p SET due_at = :now FROM news WHERE p.payout_id = news.payout_id"
-)
+from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.handlers.closing import apply_close_refusal, apply_closure
+from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.unit_of_work import UnitsOfWork
 
 
-class Lifecycle:
-    """The lifecycle as an execution sees it. ``wake`` is called after the commit of news."""
+class ExecutionReports:
+    """The callbacks that an execution is built with."""
 
-    def __init__(
-        self,
-        *,
-        transactions: PostgresTransactions,
-        schedule: Schedule,
-        clock: Clock,
-        wake: Callable[[], None],
-    ) -> None:
-        self._transactions = transactions
+    def __init__(self, *, units_of_work: UnitsOfWork, schedule: Schedule, clock: Clock) -> None:
+        self._units_of_work = units_of_work
         self._schedule = schedule
         self._clock = clock
-        self._wake = wake
 
     async def on_progress(self, tx: AsyncConnection, payout_ids: Sequence[UUID], now: datetime) -> None:
-        """There is news of these payouts: their rail is to be asked at once."""
-        await tx.execute(_DUE, {"ids": list(payout_ids), "now": now})
-        after_commit(tx, self._wake)
+        """The execution has progressed for these payouts: their rail is asked at once."""
+        await self._payouts(tx).look_up_payouts_now(payout_ids, now=now)
 
     async def on_closed(self, tx: AsyncConnection, incoming: Incoming) -> bool:
-        """The signer's tombstone, authentic: end the payout. The text on Kafka is what rewards verifies again. False where
-        there is no such payout.
+        """The signer's tombstone, whose signature was verified: end the payout. Its text is stored as it was on Kafka,
+        since rewards verifies it again. False where there is no such payout.
         """
         event = incoming.event
         assert isinstance(event, ClosedEvent)
-        return await take_closed(
-            self._transactions.store(tx),
+        return await apply_closure(
+            self._payouts(tx),
             payout_id=event.data.payout_id,
             closure=incoming.value.decode(),
             cause=event.id,
@@ -61,15 +42,20 @@ class Lifecycle:
         )
 
     async def on_close_refused(self, tx: AsyncConnection, incoming: Incoming) -> bool:
-        """A slot is bound: send the payout back to be proved. False where there is no such payout."""
+        """The signer has bound a slot to the payout: reopen it until the slot is proved. False where there is no such
+        payout.
+        """
         event = incoming.event
         assert isinstance(event, CloseRefusedEvent)
         not_before = event.data.not_before
-        return await take_close_refused(
-            self._transactions.store(tx),
+        return await apply_close_refusal(
+            self._payouts(tx),
             payout_id=event.data.payout_id,
             cause=event.id,
             not_before=None if not_before is None else datetime.fromtimestamp(not_before, UTC),
             schedule=self._schedule,
             now=self._clock.now(),
         )
+
+    def _payouts(self, tx: AsyncConnection) -> PayoutStorage:
+        return PayoutStorage(self._units_of_work.over(tx))

@@ -1,10 +1,10 @@
-"""One payout within one transaction: every step it takes, every event it causes, gathered before it is saved."""
+"""What one transaction changes of one payout: its transitions and events are collected here before they are saved."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from prizewire_payouts.payouts.domain.events import CloseAsked, PayoutFact
+from prizewire_payouts.payouts.domain.events import CloseRequested, PayoutEvent
 from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import (
     AttemptState,
@@ -15,7 +15,7 @@ from prizewire_payouts.payouts.domain.states import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Transition:
     """One edge of the payout's state machine that was taken, and why."""
 
     old: PayoutState
@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptStep:
+class AttemptTransition:
     """One edge of an attempt's state machine that was taken, and why."""
 
     attempt_no: int
@@ -39,26 +39,25 @@ class AttemptStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """An event with the version it takes on its subject, and the cause it names."""
+class PendingEvent:
+    """An event that is published with the change: its version on its subject, and the cause that it names."""
 
     version: int
-    event: PayoutFact
+    event: PayoutEvent
     cause: str
-    at: datetime
 
 
 @dataclass(slots=True)
 class Change:
-    """A payout as it will be saved. Steps are checked against the tables as they are taken."""
+    """A payout as it will be saved. Each transition is checked against the table of edges when it is taken."""
 
     payout: Payout
     is_new: bool = False
     attempt: Attempt | None = None
     attempt_is_new: bool = False
-    steps: list[Step] = field(default_factory=list)
-    attempt_steps: list[AttemptStep] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    attempt_transitions: list[AttemptTransition] = field(default_factory=list)
+    events: list[PendingEvent] = field(default_factory=list)
     touched: bool = False
 
     def move(
@@ -71,19 +70,19 @@ class Change:
         code: str | None = None,
         **fields: Any,
     ) -> None:
-        """Take one step, with any fields that change with it; ``code`` says why the payout is where it now is.
+        """Move the payout to another state, with any fields that change with it; ``code`` says why it is there.
 
         Raises:
             IllegalTransition: the table has no such edge; nothing was changed.
         """
         old = self.payout.state
         check_payout_edge(old=old, new=to)
-        self.steps.append(Step(old=old, new=to, cause=cause, actor=actor, code=code, at=now))
+        self.transitions.append(Transition(old=old, new=to, cause=cause, actor=actor, code=code, at=now))
         self.payout = replace(self.payout, state=to, code=code, changed_at=now, **fields)
         self.touched = True
 
     def set(self, **fields: Any) -> None:
-        """Change fields without a step; ``changed_at`` stays the moment of the last step."""
+        """Change fields without a transition; ``changed_at`` stays the time of the last transition."""
         self.payout = replace(self.payout, **fields)
         self.touched = True
 
@@ -97,7 +96,7 @@ class Change:
     def move_attempt(
         self, *, to: AttemptState, cause: str, now: datetime, code: str | None = None, **fields: Any
     ) -> None:
-        """Take one step of the attempt.
+        """Move the attempt to another state.
 
         Raises:
             IllegalTransition: the table has no such edge; nothing was changed.
@@ -105,21 +104,21 @@ class Change:
         attempt = self.attempt
         assert attempt is not None
         check_attempt_edge(old=attempt.state, new=to)
-        self.attempt_steps.append(
-            AttemptStep(
+        self.attempt_transitions.append(
+            AttemptTransition(
                 attempt_no=attempt.attempt_no, old=attempt.state, new=to, cause=cause, code=code, at=now
             )
         )
         self.attempt = replace(attempt, state=to, code=code, changed_at=now, **fields)
         self.touched = True
 
-    def emit(self, *, event: PayoutFact, cause: str, now: datetime) -> None:
-        """Tell others; each event takes the next version of its own count."""
-        if isinstance(event, CloseAsked):
+    def emit(self, *, event: PayoutEvent, cause: str) -> None:
+        """Publish an event with the change. It takes the next version: requests to the signer are counted apart."""
+        if isinstance(event, CloseRequested):
             self.payout = replace(self.payout, close_version=self.payout.close_version + 1)
             version = self.payout.close_version
         else:
             self.payout = replace(self.payout, version=self.payout.version + 1)
             version = self.payout.version
-        self.facts.append(Fact(version=version, event=event, cause=cause, at=now))
+        self.events.append(PendingEvent(version=version, event=event, cause=cause))
         self.touched = True

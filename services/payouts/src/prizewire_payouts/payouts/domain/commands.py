@@ -1,18 +1,19 @@
-"""What others ask of payouts, free of how it was asked. ``cause`` is the id of the event that asked."""
+"""Requests of rewards, as read from its events. ``cause`` is the id of the event."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from prizewire_money import Amount
-from prizewire_payouts.payouts.domain.parties import Party
+from prizewire_payouts.methods.domain import Method
+from prizewire_payouts.payouts.domain.model import Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
-    """One way in which an intent lets its money go."""
+class AllowedDestination:
+    """One destination that an intent allows, and the rail type that pays it."""
 
     rail: str
     destination: str | None
@@ -22,8 +23,8 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentTerms:
-    """An intent as read: ``json`` is the whole of it, the rest what payouts must compare. Its signature was
-    checked before one of these was built. ``amount`` is what is to be paid, ``debit`` what rewards has taken for it.
+    """An intent whose signature was verified. ``json`` is the whole intent, the other fields are those that payouts
+    compares. ``amount`` is to be paid, ``debit`` is what rewards has taken for it.
     """
 
     json: Mapping[str, Any]
@@ -35,12 +36,12 @@ class IntentTerms:
     campaign: str | None
     amount: Amount
     debit: Amount
-    allowed: tuple[Allowed, ...]
+    allowed: tuple[AllowedDestination, ...]
     expires_at: datetime
     needs_closure: bool
 
     def same_terms(self, other: Mapping[str, Any]) -> bool:
-        """Whether ``other`` differs from this intent in nothing but time and key."""
+        """Whether ``other`` is this intent but for its times and its key."""
         renewable = {"issued_at", "expires_at", "key_id"}
         return {k: v for k, v in self.json.items() if k not in renewable} == {
             k: v for k, v in other.items() if k not in renewable
@@ -49,7 +50,7 @@ class IntentTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """Rewards wants this paid. ``parties`` are the persons behind the money, ``one_person`` those who decided alone."""
+    """A new payout. ``parties`` are the persons behind the money, ``one_person`` those who decided alone who is paid."""
 
     payout_id: UUID
     correlation_id: str
@@ -65,8 +66,8 @@ class RequestPayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskCancel:
-    """Somebody wants a payout stopped. ``code`` says who: the payout's code once it is cancelled."""
+class RequestCancel:
+    """A request to cancel a payout. ``code`` says who requested it, and becomes the payout's code once it is cancelled."""
 
     payout_id: UUID
     cause: str
@@ -77,20 +78,33 @@ class AskCancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewIntent:
-    """The same payout on the same terms, with a later expiry."""
+    """The intent of a payout on the same terms, with a later expiry."""
 
     payout_id: UUID
     cause: str
     terms: IntentTerms
 
 
-Command = RequestPayout | AskCancel | RenewIntent
+Command = RequestPayout | RequestCancel | RenewIntent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A command that was not applied: a stable code, and whether what follows it must wait (``park``)."""
+    """A command that was not applied: a stable code, and whether its event is parked."""
 
     code: str
     detail: str
     park: bool = False
+
+
+def allows(*, allowed: Sequence[AllowedDestination], method: Method) -> bool:
+    """Whether an intent allows exactly this method: rail type, destination or commitment, and memo."""
+    for one in allowed:
+        if one.rail != method.rail_type or one.memo != method.memo:
+            continue
+        if method.address is not None:
+            if one.destination == method.address:
+                return True
+        elif one.destination is None and one.commitment == method.commitment:
+            return True
+    return False

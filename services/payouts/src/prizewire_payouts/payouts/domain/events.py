@@ -1,4 +1,4 @@
-"""What happened to a payout or a method, for others to know. ``adapters/messages.py`` turns each into a contract."""
+"""Domain events of a payout. ``payouts/messages.py`` makes the published event of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from prizewire_payouts.payouts.domain.states import PayoutState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
-    """May be paid; ``approvers`` is empty where policy decided."""
+    """The payout may be paid; ``approvers`` is empty where policy approved it."""
 
     policy_version: int
     approvers: tuple[str, ...]
@@ -20,14 +20,14 @@ class Approved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Waits for an approver, or for a renewed intent."""
+    """The payout waits for an approver, or for a renewed intent."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """An attempt is committed; the call may be under way."""
+    """An attempt is committed; the call to the rail may be under way."""
 
     attempt_no: int
     rail: str
@@ -36,7 +36,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The rail is at work."""
+    """The rail has accepted the payment."""
 
     attempt_no: int
     rail: str
@@ -46,7 +46,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """The outcome is not known."""
+    """The outcome of an attempt is not known."""
 
     attempt_no: int
     rail: str
@@ -55,7 +55,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """Paid, with proof. ``borne_by`` is ``platform`` or ``recipient``."""
+    """The payout was paid, with proof. ``fee_borne_by`` is ``platform`` or ``recipient``."""
 
     attempt_no: int
     rail: str
@@ -70,7 +70,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Ended without effect, as ``state`` and ``code`` say, and ``reason`` where a person gave one; ``closure`` is the
+    """The payout ended without effect, as ``state`` and ``code`` say, and ``reason`` where a person gave one; ``closure`` is the
     signer's signed event where one is needed.
     """
 
@@ -83,7 +83,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """Paid, and came back."""
+    """The payout was paid, and the money came back."""
 
     return_ref: str
     amount: Amount
@@ -91,15 +91,8 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloseAsked:
+class CloseRequested:
     """The signer is asked never to sign for this payout again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodChanged:
-    """A method was ``registered``, ``defaulted`` or ``removed``; the method itself says how it now is."""
-
-    change: str
-
-
-PayoutFact = Approved | Held | Submitted | Pending | Unknown | Paid | Ended | Returned | CloseAsked
+PayoutEvent = Approved | Held | Submitted | Pending | Unknown | Paid | Ended | Returned | CloseRequested

@@ -1,63 +1,18 @@
-"""Payouts, attempts, methods and pauses: what is known of each at one moment. Immutable."""
+"""Payouts and their attempts, as they are stored at one moment. Immutable."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from prizewire_money import Amount, InvalidAmount
-from prizewire_payouts.payouts.domain.parties import REGISTRANT, Party
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
 
-
-class MethodState(StrEnum):
-    """Whether a payout method may be used."""
-
-    ACTIVE = "active"
-    REMOVED = "removed"
-
-
-class PauseScope(StrEnum):
-    """What a pause is for."""
-
-    RAIL = "rail"
-    ASSET = "asset"
-    CAMPAIGN = "campaign"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A payout method of one player.
-
-    ``address`` and ``memo`` stand in clear for on-chain types, ``commitment`` for all others; ``sealed`` are the
-    encrypted details. Details never change: another destination is another method. ``version`` counts the
-    changes of its standing (registered, default, removed). ``registered_by`` is the person who named the destination.
-    """
-
-    method_id: UUID
-    player: str
-    type: str
-    rail_type: str
-    version: int
-    state: MethodState
-    verified: bool
-    is_default: bool
-    address: str | None
-    memo: str | None
-    commitment: str | None
-    sealed: bytes = field(repr=False)
-    sealed_by: str
-    destination_mac: bytes = field(repr=False)
-    registered_by: str
-    registered_at: datetime
-    changed_at: datetime
-
-    @property
-    def by_staff(self) -> bool:
-        """Whether somebody else than its player registered it."""
-        return self.registered_by != self.player
+Party = tuple[str, str]
+"""Role and subject of a person who may not decide on a payout, as in ``prizewire_contracts.parties``."""
+REGISTRANT: Final = "registrant"
+"""The role of the person who named the destination in a player's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +37,9 @@ class Payout:
     """One payout, from request to end.
 
     ``intent`` is the JSON of the intent that rewards signed; ``needs_closure`` says that it allows a rail that
-    the signer serves. ``due_at`` is the next moment somebody must look at it. ``version`` counts its events,
+    the signer serves. ``due_at`` is when a worker must handle it next. ``version`` counts its events,
     ``close_version`` the requests to the signer to close it. ``attempts`` counts all attempts, ``attempts_waived``
-    those of them that ended by what time or a renewal lifts, and do not use up any. ``ends_as`` is the closing state it returns to when
+    those of them that ended for a passing reason and are not counted. ``ends_as`` is the closing state it returns to when
     a close was refused and then proved to be without effect. ``sources`` are the parties that rewards and the
     method named; ``one_person`` are those who alone said who is paid some of the money.
     """
@@ -140,7 +95,7 @@ class Payout:
 
     @property
     def debit(self) -> Amount | None:
-        """What rewards took for it, as the intent says: ``amount`` and what a rule took from the player. None where the
+        """What rewards took for it, by its intent: ``amount`` and what a rule took from the player. None where the
         intent says no such amount: it was changed in the database.
         """
         try:
@@ -157,7 +112,7 @@ class Payout:
 
     @property
     def registered_by_staff(self) -> bool:
-        """Whether its destination was named by somebody else than the player."""
+        """Whether another person than the player named its destination."""
         return any(role == REGISTRANT for role, _ in self.sources)
 
     @property
@@ -168,17 +123,3 @@ class Payout:
     def intent_alive(self, *, now: datetime) -> bool:
         """Whether the intent still allows this payment."""
         return now < self.intent_expires_at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
-
-    pause_id: UUID
-    scope: PauseScope
-    value: str
-    reason: str
-    paused_by: str
-    paused_at: datetime
-    resumed_by: str | None = None
-    resumed_at: datetime | None = None

@@ -1,11 +1,11 @@
-"""The states of payouts and attempts, and every way from one to another, each with its reason.
+"""The states of payouts and attempts, and every edge between them, each with its reason.
 
 The same edges lie in the database (migration 0001) behind a trigger; a test holds the two tables together.
 """
 
 from enum import StrEnum
 
-from prizewire_payouts.errors import IllegalTransition
+from prizewire_payouts.payouts.domain.errors import IllegalTransition
 
 
 class PayoutState(StrEnum):
@@ -58,8 +58,8 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
     (_P.REQUESTED, _P.HELD): "policy: an approver must look, or the intent has expired",
     (_P.APPROVED, _P.HELD): "pause or expiry, and no open attempt",
     (_P.HELD, _P.APPROVED): "distinct approvers, none of them a party, and the intent alive",
-    (_P.REQUESTED, _P.CLOSING_REJECTED): "an approver says no, with a reason",
-    (_P.HELD, _P.CLOSING_REJECTED): "an approver says no, with a reason",
+    (_P.REQUESTED, _P.CLOSING_REJECTED): "an approver rejects it, with a reason",
+    (_P.HELD, _P.CLOSING_REJECTED): "an approver rejects it, with a reason",
     (_P.REQUESTED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
     (_P.HELD, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
     (_P.APPROVED, _P.CLOSING_CANCELLED): "cancel asked, and no open attempt",
@@ -94,7 +94,7 @@ PAYOUT_EDGES: dict[tuple[PayoutState, PayoutState], str] = {
 ATTEMPT_EDGES: dict[tuple[AttemptState, AttemptState], str] = {
     (_A.OPENED, _A.SENT): "committed before the call",
     (_A.OPENED, _A.NO_EFFECT): "never sent, exported or offered to the signer",
-    (_A.SENT, _A.ACCEPTED): "the provider is at work",
+    (_A.SENT, _A.ACCEPTED): "the provider has accepted it",
     (_A.SENT, _A.AMBIGUOUS): "lost answer, 5xx or garbage",
     (_A.SENT, _A.EFFECTED): "proof of payment",
     (_A.SENT, _A.NO_EFFECT): "proof of no effect",

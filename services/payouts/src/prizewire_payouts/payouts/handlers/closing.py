@@ -1,36 +1,36 @@
-"""The signer's answers to a close: the tombstone ends a payout, a refusal sends it back to be proved."""
+"""The signer's answers to a request to close: a tombstone ends a payout, a refusal reopens it until its slot is proved."""
 
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_payouts.approval.domain import Schedule
-from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.decisions import finish_closing, reopen
+from prizewire_payouts.payouts.domain.schedule import Schedule
 from prizewire_payouts.payouts.domain.states import CLOSING, FINAL
-from prizewire_payouts.payouts.domain.steps import close_refused, finish_closing
-from prizewire_payouts.payouts.ports import Store
+from prizewire_payouts.payouts.ports import Payouts
 
 
-async def take_closed(store: Store, *, payout_id: UUID, closure: str, cause: str, now: datetime) -> bool:
+async def apply_closure(
+    payouts: Payouts, *, payout_id: UUID, closure: str, cause: str, now: datetime
+) -> bool:
     """The signer will never sign for this payout again. ``closure`` is its signed event, whole.
 
-    A tombstone is for ever: one that arrives when the payout is not closing is kept for when it closes.
-    False where there is no such payout.
+    A tombstone is permanent: one that arrives while the payout is not closing is kept until it closes. False where there
+    is no such payout.
     """
-    payout = (await store.lock_payouts([payout_id])).get(payout_id)
-    if payout is None:
+    change = (await payouts.lock([payout_id])).get(payout_id)
+    if change is None:
         return False
-    change = Change(payout)
+    payout = change.payout
     if payout.state in CLOSING:
         finish_closing(change=change, closure=closure, cause=cause, actor="signer", now=now)
     elif payout.closure is None and payout.state not in FINAL:
         change.set(closure=closure)
-    if change.touched:
-        await store.save([change])
+    await payouts.save()
     return True
 
 
-async def take_close_refused(
-    store: Store,
+async def apply_close_refusal(
+    payouts: Payouts,
     *,
     payout_id: UUID,
     cause: str,
@@ -38,19 +38,18 @@ async def take_close_refused(
     schedule: Schedule,
     now: datetime,
 ) -> bool:
-    """A signature may be alive on a slot: the payout is unknown until its rail proves what became of it. It is looked at
-    again at ``not_before`` where the signer says when, at most a poll's longest gap from now.
+    """The signer may have signed for this payout on a slot: its outcome is unknown until the rail proves it. The rail is
+    asked again at ``not_before`` where the signer names it, but no later than the longest gap between two look-ups.
 
     False where there is no such payout.
     """
-    payout = (await store.lock_payouts([payout_id])).get(payout_id)
-    if payout is None:
+    change = (await payouts.lock([payout_id])).get(payout_id)
+    if change is None:
         return False
-    if payout.state in CLOSING:
-        change = Change(payout)
-        again = now + schedule.look_again_in(polls=payout.polls + 1)
+    if change.payout.state in CLOSING:
+        due = now + schedule.look_again_in(polls=change.payout.polls + 1)
         if not_before is not None:
-            again = max(now, min(not_before, now + schedule.poll_max))
-        close_refused(change=change, cause=cause, now=now, due_at=again)
-        await store.save([change])
+            due = max(now, min(not_before, now + schedule.poll_max))
+        reopen(change=change, cause=cause, now=now, due_at=due)
+        await payouts.save()
     return True

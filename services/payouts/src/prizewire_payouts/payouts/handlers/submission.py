@@ -1,4 +1,4 @@
-"""From approved to a rail: the attempt is committed before anybody calls the provider."""
+"""From approved to the rail: the attempt is committed before the provider is called."""
 
 import hashlib
 import json
@@ -11,18 +11,22 @@ from prizewire_contracts.codes import PayoutCode
 from prizewire_contracts.ids import provider_key
 from prizewire_contracts.rails import PayoutInstruction
 from prizewire_money import Amount
-from prizewire_payouts.approval.domain import Schedule
+from prizewire_payouts.methods.domain import Method, MethodState
+from prizewire_payouts.methods.ports import Methods, Vault
 from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.decisions import close, hold_expired
 from prizewire_payouts.payouts.domain.events import Submitted
-from prizewire_payouts.payouts.domain.model import Attempt, Method, MethodState, Payout
+from prizewire_payouts.payouts.domain.model import Attempt, Payout
+from prizewire_payouts.payouts.domain.schedule import Schedule
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
-from prizewire_payouts.payouts.domain.steps import close, tell_expiry
-from prizewire_payouts.payouts.ports import IntentCheck, Rail, Store, Vault
+from prizewire_payouts.payouts.ports import IntentCheck, Payouts
 from prizewire_payouts.rails.handlers import serves
+from prizewire_payouts.rails.ports import Rail
 
 
-async def commit_attempts(
-    store: Store,
+async def open_attempts(
+    payouts: Payouts,
+    methods: Methods,
     *,
     rail: Rail,
     vault: Vault,
@@ -31,40 +35,42 @@ async def commit_attempts(
     now: datetime,
     limit: int,
 ) -> list[PayoutInstruction]:
-    """Take up to ``limit`` due payouts of ``rail`` and commit an attempt for each.
+    """Open an attempt for up to ``limit`` due payouts of ``rail``. Returns the calls to make once this transaction has
+    committed.
 
-    What may be called once this transaction has committed comes back. A payout whose intent has expired is held,
-    one whose method is gone or does not fit any more, that was given to a rail which cannot carry it, or for which rewards
-    did not sign, is given up.
+    A payout whose intent has expired is held. A payout is failed whose method is removed or differs, whose rail cannot
+    carry it, or whose intent rewards did not sign.
     """
-    payouts = await store.lock_approved(rail=rail.name, now=now, limit=limit)
-    methods = await store.methods({payout.method_id for payout in payouts if payout.method_id is not None})
-    changes: list[Change] = []
+    changes = await payouts.lock_approved(rail=rail.name, now=now, limit=limit)
+    found = await methods.find(
+        {method_id for change in changes if (method_id := change.payout.method_id) is not None}
+    )
+    cause = f"worker:{rail.name}"
     instructions: list[PayoutInstruction] = []
-    for payout in payouts:
-        change = Change(payout)
-        changes.append(change)
-        cause = f"worker:{rail.name}"
+    for change in changes:
+        payout = change.payout
         if not payout.intent_alive(now=now):
-            tell_expiry(change=change, cause=cause, now=now)
+            hold_expired(change=change, cause=cause, now=now)
             continue
-        found = (
-            _details(payout, methods, vault, intents)
+        details = (
+            _details(payout, found, vault, intents)
             if serves(rail.capabilities, payout)
             else PayoutCode.RAIL_UNSUPPORTED
         )
-        if isinstance(found, PayoutCode):
+        if isinstance(details, PayoutCode):
             close(
                 change=change,
                 to=PayoutState.CLOSING_FAILED,
-                code=found,
+                code=details,
                 cause=cause,
                 actor=cause,
                 now=now,
             )
             continue
-        instructions.append(_open(change, details=found, rail=rail, schedule=schedule, cause=cause, now=now))
-    await store.save(changes)
+        instructions.append(
+            _open(change, details=details, rail=rail, schedule=schedule, cause=cause, now=now)
+        )
+    await payouts.save()
     return instructions
 
 
@@ -129,7 +135,7 @@ def _open(
         polls=0,
         provider_ref=None,
     )
-    change.emit(event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause, now=now)
+    change.emit(event=Submitted(attempt_no=number, rail=rail.name, provider_key=key), cause=cause)
     return PayoutInstruction(
         payout_id=payout.payout_id,
         attempt_no=number,
@@ -145,6 +151,6 @@ def _open(
 def request_hash(
     *, payout_id: UUID, attempt_no: int, rail: str, amount: Amount, intent: Mapping[str, Any]
 ) -> str:
-    """What was asked, without the details: the intent binds those."""
+    """Hex SHA-256 of what was requested. The details are bound by the intent."""
     asked = [str(payout_id), attempt_no, rail, amount.asset.code, amount.to_wire()]
     return hashlib.sha256(json.dumps([*asked, intent], sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Payouts, their attempts and pauses, as they are answered."""
+"""Answers of routes about payouts and their attempts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,11 +12,10 @@ from prizewire_payouts.http.members import (
     AssetCode,
     CorrelationId,
     DecimalAmount,
-    PersonName,
     RailName,
     TxHash,
 )
-from prizewire_payouts.payouts.domain.model import Attempt, Pause, PauseScope, Payout
+from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
 
 _Reference = Annotated[
@@ -198,19 +197,6 @@ class DecisionAnswer(PayoutAnswer):
     ]
 
 
-class PauseAnswer(AnswerModel):
-    """A switch that keeps new payments of a rail, an asset or a campaign from starting."""
-
-    id: Id
-    scope: Annotated[PauseScope, Field(examples=["rail"])]
-    value: Annotated[str, Field(description="Which rail, asset or campaign.", examples=["stellar"])]
-    reason: Annotated[str, Field(examples=["the provider reports an outage"])]
-    paused_by: PersonName
-    paused_at: Moment
-    resumed_by: Annotated[str | None, Field(description="Null while it is in force.", examples=[None])]
-    resumed_at: Annotated[Moment | None, Field(examples=[None])]
-
-
 def payout_answer(payout: Payout) -> PayoutAnswer:
     """A payout as its owner and operators see it."""
     return PayoutAnswer(**_members(payout))
@@ -258,20 +244,6 @@ def decision_answer(payout: Payout, *, approvers: Sequence[str]) -> DecisionAnsw
         parties=_parties(payout),
         one_person=list(payout.one_person),
         approvers=list(approvers),
-    )
-
-
-def pause_answer(pause: Pause) -> PauseAnswer:
-    """A pause as operators see it."""
-    return PauseAnswer(
-        id=pause.pause_id,
-        scope=pause.scope,
-        value=pause.value,
-        reason=pause.reason,
-        paused_by=pause.paused_by,
-        paused_at=pause.paused_at,
-        resumed_by=pause.resumed_by,
-        resumed_at=pause.resumed_at,
     )
 
 

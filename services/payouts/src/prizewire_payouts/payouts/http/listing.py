@@ -1,22 +1,25 @@
 """Lists of payouts: one set of filters for players and staff."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, Problem, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_chassis.http.refusals import Refusals
-from prizewire_payouts.http.parts import HttpParts
+from prizewire_money import AssetRegistry
+from prizewire_payouts.http.context import Context
+from prizewire_payouts.payouts.domain.model import Payout
 from prizewire_payouts.payouts.domain.states import CLOSING, PayoutState
 from prizewire_payouts.payouts.http.answers import PayoutAnswer, payout_answer
-from prizewire_payouts.payouts.ports import PayoutFilter, Store
+from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries
+from prizewire_payouts.rails.ports import Rail
+from prizewire_payouts.unit_of_work import UnitOfWork
 
 PAGE_MAX = 10_000
 LISTING_REFUSALS: Refusals = {400: ("state_unknown", "asset_unknown", "rail_unknown", "period_invalid")}
@@ -31,8 +34,16 @@ _CORRELATION_PATTERN = "^[!-~]+$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutContext(Context):
+    """The context of payouts' controllers, with the rails and assets that lists are filtered by."""
+
+    rails: Sequence[Rail]
+    assets: AssetRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a list of payouts is asked for, as it was sent."""
+    """The query parameters of a list of payouts, as they were sent."""
 
     states: str | None
     asset: str | None
@@ -45,10 +56,10 @@ class Filters:
     limit: int | None
 
 
-def filters_of(parts: HttpParts) -> Callable[..., Filters]:
+def filters_of(context: PayoutContext) -> Callable[..., Filters]:
     """The provider of ``ListingQuery``, whose parameters name the assets and rails that there are."""
-    assets = {"type": "string", "enum": sorted(parts.assets)}
-    rails = {"type": "string", "enum": sorted(rail.name for rail in parts.rails)}
+    assets = {"type": "string", "enum": sorted(context.assets)}
+    rails = {"type": "string", "enum": sorted(rail.name for rail in context.rails)}
 
     def provide(
         *,
@@ -116,7 +127,7 @@ def filters_of(parts: HttpParts) -> Callable[..., Filters]:
 
 
 async def page_of(
-    parts: HttpParts, query: Filters, *, player: str | None, page: int | None = None
+    context: PayoutContext, query: Filters, *, player: str | None, page: int | None = None
 ) -> PageOf[PayoutAnswer]:
     """One page, newest request first; of one player, or of everybody. ``page`` counts from 1, as earlier systems did.
 
@@ -127,7 +138,7 @@ async def page_of(
     size = page_limit(query.limit)
     if page is not None and not 1 <= page <= PAGE_MAX:
         raise Problem(status=400, code="page_invalid", detail=f"page is between 1 and {PAGE_MAX}")
-    if query.asset is not None and query.asset not in parts.assets:
+    if query.asset is not None and query.asset not in context.assets:
         raise Problem(status=400, code="asset_unknown", detail=f"there is no asset {query.asset}")
     begin, end = period_of(query.since, query.until)
     wanted = PayoutFilter(
@@ -139,24 +150,27 @@ async def page_of(
         method_id=query.method_id,
         since=begin,
         until=end,
-        before=cursor_place(query.cursor),
+        before=BY_TIME_AND_ID.read(query.cursor),
         offset=0 if page is None or query.cursor is not None else (page - 1) * size,
         limit=size,
     )
-    async with parts.db.transaction() as tx:
-        store = parts.store(tx)
-        await _check_rail(parts, store, query.rail)
-        found = await store.list_payouts(wanted)
-    following = None
-    if len(found) == size:
-        last = found[-1]
-        following = encode_cursor([last.requested_at.isoformat(), str(last.payout_id)])
-    return PageOf(items=[payout_answer(payout) for payout in found], next_cursor=following)
+
+    async def read(unit_of_work: UnitOfWork) -> list[Payout]:
+        queries = PayoutQueries(unit_of_work)
+        await _check_rail(context, queries, query.rail)
+        return await queries.page(wanted)
+
+    return BY_TIME_AND_ID.page(
+        await context.read(read),
+        limit=size,
+        key=lambda payout: (payout.requested_at, payout.payout_id),
+        show=payout_answer,
+    )
 
 
-async def _check_rail(parts: HttpParts, store: Store, rail: str | None) -> None:
-    configured = [one.name for one in parts.rails]
-    if rail is not None and rail not in configured and not await store.has_rail(rail):
+async def _check_rail(context: PayoutContext, queries: PayoutQueries, rail: str | None) -> None:
+    configured = [one.name for one in context.rails]
+    if rail is not None and rail not in configured and not await queries.has_rail(rail):
         detail = f"there is no rail {rail}: use one of {', '.join(configured)}"
         raise Problem(status=400, code="rail_unknown", detail=detail)
 
@@ -175,28 +189,5 @@ def _states(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def cursor_place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """The time and the id at which a page ended.
-
-    Raises:
-        Problem: 400 ``cursor_invalid``.
-    """
-    values = decode_cursor(cursor, length=2)
-    if values is None:
-        return None
-    try:
-        at, payout_id = datetime.fromisoformat(values[0]), UUID(values[1])
-    except (ValueError, TypeError, AttributeError):
-        raise _cursor_invalid() from None
-    if at.tzinfo is None:
-        raise _cursor_invalid()
-    return at, payout_id
-
-
-def _cursor_invalid() -> Problem:
-    detail = "the cursor is not one that this route gave"
-    return Problem(status=400, code="cursor_invalid", detail=detail)
-
-
 ListingQuery = NamedDependency[Filters]
-"""What a list of payouts is asked for, provided by ``filters_of``."""
+"""The query parameters of a list of payouts, read by what ``filters_of`` returns."""

@@ -1,4 +1,4 @@
-"""The lifecycle's part of a correlation id's way: every step of its payouts and of their attempts."""
+"""The lineage of a correlation id in payouts: every transition of its payouts and of their attempts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -13,12 +13,12 @@ from prizewire_payouts.payouts.domain.states import CLOSING, FINAL, AttemptState
 
 SERVICE = "payouts"
 _REFERRED: Final = frozenset({AttemptState.ACCEPTED, AttemptState.EFFECTED})
-"""The steps of an attempt that store a reference of its rail."""
+"""The states of an attempt with which a reference of its rail is stored."""
 _PAYOUTS = text(
     "SELECT payout_id, player, asset, amount_minor, method_type, rail, filed_by, causation_id, requested_at, state, "
     "code, reason, proof, attempts FROM payouts WHERE correlation_id = :correlation ORDER BY requested_at, payout_id"
 )
-_STEPS = text(
+_TRANSITIONS = text(
     "SELECT payout_id, from_state, to_state, cause, actor, code, at FROM payout_transitions "
     "WHERE correlation_id = :correlation ORDER BY id"
 )
@@ -30,17 +30,17 @@ _ATTEMPTS = text(
 
 
 class PayoutLineage:
-    """A `prizewire_chassis.http.Lineage` over the tables of the lifecycle."""
+    """A `prizewire_chassis.http.Lineage` over payouts and attempts."""
 
     def __init__(self, *, assets: AssetRegistry) -> None:
         self._assets = assets
 
     async def __call__(self, tx: AsyncConnection, correlation_id: str) -> list[LineageEntry]:
-        """Requests, steps and attempts, in their order."""
+        """Requests, transitions of payouts and of attempts, in their order."""
         wanted = {"correlation": correlation_id}
         payouts = {row.payout_id: row for row in await tx.execute(_PAYOUTS, wanted)}
         entries = [self._requested(row) for row in payouts.values()]
-        entries += _steps((await tx.execute(_STEPS, wanted)).all(), payouts)
+        entries += _transitions((await tx.execute(_TRANSITIONS, wanted)).all(), payouts)
         entries += _attempts((await tx.execute(_ATTEMPTS, wanted)).all())
         return sorted(entries, key=lambda entry: entry.at)
 
@@ -62,19 +62,19 @@ class PayoutLineage:
         )
 
 
-def _steps(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
-    """The steps of payouts, in their order. A payout stores the reason of its last closing alone: it stands at
-    that closing and the end that follows it.
+def _transitions(rows: Sequence[Row[Any]], payouts: Mapping[UUID, Row[Any]]) -> Iterator[LineageEntry]:
+    """The transitions of payouts, in their order. A payout stores the reason of its last closing only: it is shown at
+    that closing and at the end that follows it.
     """
     closed = {row.payout_id: place for place, row in enumerate(rows) if row.to_state in CLOSING}
     for place, row in enumerate(rows):
         payout = payouts[row.payout_id]
         ends = row.to_state in CLOSING or (row.from_state in CLOSING and row.to_state in FINAL)
         given = ends and place >= closed.get(row.payout_id, len(rows))
-        yield _step(row, payout, reason=payout.reason if given else None)
+        yield _transition(row, payout, reason=payout.reason if given else None)
 
 
-def _step(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
+def _transition(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntry:
     detail: dict[str, Any] = {"from": row.from_state, "cause": row.cause, "actor": row.actor}
     summary = f"{row.from_state} → {row.to_state}"
     if row.code is not None:
@@ -98,7 +98,7 @@ def _step(row: Row[Any], payout: Row[Any], *, reason: str | None) -> LineageEntr
 
 
 def _attempts(rows: Sequence[Row[Any]]) -> Iterator[LineageEntry]:
-    """The steps of attempts, in their order. A rail's reference stands from the step on that brought it."""
+    """The transitions of attempts, in their order. A rail's reference is shown from the transition on that stored it."""
     referred: set[tuple[UUID, int]] = set()
     for row in rows:
         key = (row.payout_id, row.attempt_no)

@@ -1,4 +1,4 @@
-"""Rows to domain and back."""
+"""Payouts and attempts as rows, and rows as payouts and attempts."""
 
 from typing import Any
 from uuid import UUID
@@ -8,10 +8,10 @@ from sqlalchemy import Row
 
 from prizewire_money import Amount, AssetRegistry
 from prizewire_payouts.payouts.domain.change import Change
-from prizewire_payouts.payouts.domain.model import Attempt, Method, MethodState, Pause, PauseScope, Payout
+from prizewire_payouts.payouts.domain.model import Attempt, Payout
 from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
 
-PAYOUT_BIRTH: dict[str, str] = {
+PAYOUT_FIXED: dict[str, str] = {
     "payout_id": "uuid",
     "correlation_id": "text",
     "causation_id": "text",
@@ -32,7 +32,7 @@ PAYOUT_BIRTH: dict[str, str] = {
     "needs_closure": "boolean",
     "requested_at": "timestamptz",
 }
-"""Columns that a payout is born with and keeps."""
+"""Columns that are written once, when a payout is inserted."""
 PAYOUT_COLUMNS: dict[str, str] = {
     "intent": "jsonb",
     "intent_signature": "text",
@@ -96,9 +96,9 @@ def _plain(value: Any) -> str:
 
 
 def payout_json(change: Change) -> dict[str, Any]:
-    """A payout as a record of `jsonb_to_recordset`; its state is the one after the first step of this change."""
+    """A payout as a record of `jsonb_to_recordset`; its state is the one after the first transition of this change."""
     payout = change.payout
-    state = change.steps[0].new if change.steps else payout.state
+    state = change.transitions[0].new if change.transitions else payout.state
     return {
         "payout_id": payout.payout_id,
         "correlation_id": payout.correlation_id,
@@ -172,7 +172,7 @@ def payout_from(row: Row[Any], assets: AssetRegistry) -> Payout:
         memo=row.memo,
         filed_by=row.filed_by,
         reward_ids=tuple(UUID(value) for value in row.reward_ids),
-        # what is no object was written behind the service: like an empty one, nobody signed it
+        # only a change behind the service's back stores anything but an object; like an empty one, it is not signed
         intent=row.intent if isinstance(row.intent, dict) else {},
         intent_signature=row.intent_signature,
         intent_expires_at=row.intent_expires_at,
@@ -241,41 +241,4 @@ def attempt_from(row: Row[Any]) -> Attempt:
         answer=row.answer,
         opened_at=row.opened_at,
         changed_at=row.changed_at,
-    )
-
-
-def method_from(row: Row[Any]) -> Method:
-    """A method as stored."""
-    return Method(
-        method_id=row.method_id,
-        player=row.player,
-        type=row.type,
-        rail_type=row.rail_type,
-        version=row.version,
-        state=MethodState(row.state),
-        verified=row.verified,
-        is_default=row.is_default,
-        address=row.address,
-        memo=row.memo,
-        commitment=row.commitment,
-        sealed=bytes(row.details),
-        sealed_by=row.details_key,
-        destination_mac=bytes(row.destination_mac),
-        registered_by=row.registered_by,
-        registered_at=row.registered_at,
-        changed_at=row.changed_at,
-    )
-
-
-def pause_from(row: Row[Any]) -> Pause:
-    """A pause as stored."""
-    return Pause(
-        pause_id=row.pause_id,
-        scope=PauseScope(row.scope),
-        value=row.value,
-        reason=row.reason,
-        paused_by=row.paused_by,
-        paused_at=row.paused_at,
-        resumed_by=row.resumed_by,
-        resumed_at=row.resumed_at,
     )

@@ -114,7 +114,7 @@ def attach_signatures(
 ) -> str:
     """The envelope with its signatures (public key and signature in hex), base64.
 
-    Every one of ``signers`` (G addresses) must have signed ``tx_hash``, and nobody else may stand beside them: the
+    Every one of ``signers`` (G addresses) must have signed ``tx_hash``, and no other signature may be added: the
     network refuses a transaction with a signature that it does not need.
 
     Raises:
@@ -155,7 +155,7 @@ def parse_assets(text: str) -> dict[str, ChainAsset]:
     """``STELLAR_ASSETS``: a comma list of ``CODE:ISSUER``; ``XLM`` or ``XLM:native`` is the native asset.
 
     Raises:
-        ValueError: an entry has no issuer that is an account, or a code stands twice.
+        ValueError: an entry has no issuer that is an account, or a code is named twice.
     """
     found: dict[str, ChainAsset] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):

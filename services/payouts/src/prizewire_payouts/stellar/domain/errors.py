@@ -5,8 +5,11 @@ StellarError                    stellar_error
 ├── InexactAmount               inexact_amount        the amount has no exact form with seven decimals
 └── SignaturesRefused           signatures_refused    what the signer sent does not sign our bytes for our signers
 
-Each carries a stable ``code``. None is worth a retry with the same input.
+Each carries a stable ``code``. None is worth a retry with the same input. Refusals of requests about reviews belong to the
+tree of ``prizewire_payouts.errors``.
 """
+
+from prizewire_payouts.errors import CodedError, PayoutError
 
 
 class StellarError(Exception):
@@ -25,7 +28,7 @@ class IllegalStep(StellarError):
 
 
 class InexactAmount(StellarError):
-    """An amount cannot be told in stroops without rounding, or is none that can be paid."""
+    """An amount has no exact value in stroops, or cannot be paid."""
 
     code = "inexact_amount"
 
@@ -34,3 +37,13 @@ class SignaturesRefused(StellarError):
     """Signatures do not verify against the stored hash, or an expected signer is missing."""
 
     code = "signatures_refused"
+
+
+class ReviewNotFound(PayoutError):
+    """No transaction with this number is or was in review."""
+
+    code = "review_not_found"
+
+
+class ReviewRefused(CodedError):
+    """This person may not decide this about a transaction in review, or the ledger shows otherwise."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 ITEMS_MAX = 100
 """Operations in one classic transaction, by the protocol (stellar-xdr: ``MAX_OPS_PER_TX``)."""
@@ -50,7 +50,7 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class TransactionAttempt:
     """One transaction as stored. ``sequence`` and ``revision`` are known from the moment it is built, or from the
     lease where it follows another revision of the same slot; ``channel_sequence`` is the highest sequence number
     that a closed slot of its channel had, ``slot_max_time`` the latest maxTime of any revision of its slot.
@@ -58,7 +58,7 @@ class Attempt:
     """
 
     attempt_id: int
-    state: AttemptState
+    state: TransactionState
     kind: Kind
     account: str
     memo: str

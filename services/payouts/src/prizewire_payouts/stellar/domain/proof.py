@@ -1,4 +1,4 @@
-"""What is proved of a transaction, from what nodes said. ERROR, txBAD_SEQ and NOT_FOUND are never outcomes."""
+"""What is proved of a transaction, from what nodes report. ERROR, txBAD_SEQ and NOT_FOUND are never outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
-    """What one node said, in the order in which it was asked: the source account's sequence number at a ledger that
+class NodeReport:
+    """What one node answered, in the order in which it was asked: the source account's sequence number at a ledger that
     is not older than ``entry_ledger`` and closed not before ``close_time``, then each digest of the slot, oldest
     first. ``sequence`` is None where the account does not exist.
     """
@@ -58,38 +58,38 @@ def applied(look_up: LookUp, *, consumed: bool) -> Verdict | None:
     return None
 
 
-def judge(*, sequence: int, max_time: int, since: int | None, witnesses: Sequence[Witness]) -> Finding:
+def judge(*, sequence: int, max_time: int, since: int | None, reports: Sequence[NodeReport]) -> Finding:
     """Judge the newest digest of a slot with this ``sequence``.
 
-    Death needs every node's word: at a ledger past ``max_time`` the account's sequence number is still below the
+    That it is dead needs every node's report: at a ledger past ``max_time`` the account's sequence number is still below the
     slot's. Where it is not, one of the slot's digests must have consumed it; if a node that is recent enough, and
     whose memory reaches back to ``since`` (the ledger of the first send), knows none of them, a person must look.
     """
-    if not witnesses:
+    if not reports:
         return Finding(Verdict.WAIT, "no node has answered")
-    for said in witnesses:
-        consumed = said.sequence is not None and said.sequence >= sequence
-        for index, look_up in enumerate(said.look_ups):
+    for report in reports:
+        consumed = report.sequence is not None and report.sequence >= sequence
+        for index, look_up in enumerate(report.look_ups):
             outcome = applied(look_up, consumed=consumed)
             if outcome is not None:
                 return Finding(outcome, f"the ledger {look_up.ledger} holds it", index)
-    if any(said.sequence is None for said in witnesses):
+    if any(report.sequence is None for report in reports):
         return Finding(Verdict.REVIEW, "the channel account does not exist")
-    if any((said.sequence or 0) >= sequence for said in witnesses):
-        return _consumed_by_whom(witnesses, sequence=sequence, since=since)
-    if all(said.close_time > max_time for said in witnesses):
-        newest = max(said.entry_ledger for said in witnesses)
+    if any((report.sequence or 0) >= sequence for report in reports):
+        return _consumed_by_whom(reports, sequence=sequence, since=since)
+    if all(report.close_time > max_time for report in reports):
+        newest = max(report.entry_ledger for report in reports)
         return Finding(Verdict.DEAD, f"at ledger {newest}, past maxTime, its sequence number is not consumed")
     return Finding(Verdict.WAIT, "maxTime has not passed at every node")
 
 
-def _consumed_by_whom(witnesses: Sequence[Witness], *, sequence: int, since: int | None) -> Finding:
-    for said in witnesses:
-        if (said.sequence or 0) < sequence:
+def _consumed_by_whom(reports: Sequence[NodeReport], *, sequence: int, since: int | None) -> Finding:
+    for report in reports:
+        if (report.sequence or 0) < sequence:
             continue
-        if any(look_up.latest.sequence < said.entry_ledger for look_up in said.look_ups):
+        if any(look_up.latest.sequence < report.entry_ledger for look_up in report.look_ups):
             return Finding(Verdict.WAIT, "the node looked digests up at an older ledger than the account")
-        if since is not None and any(look_up.oldest > since for look_up in said.look_ups):
+        if since is not None and any(look_up.oldest > since for look_up in report.look_ups):
             return Finding(
                 Verdict.REVIEW, "the slot is consumed, and the nodes' memory does not reach back to the send"
             )

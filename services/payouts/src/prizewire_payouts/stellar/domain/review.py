@@ -1,7 +1,7 @@
 """What persons decide of a transaction in review: its slot is consumed, and no stored digest explains by what.
 
 One person files evidence, a second one confirms it. What the ledger itself shows is above both: evidence that it
-contradicts is refused, whoever signs it. Only where the ledger remembers nothing does their word stand alone.
+contradicts is refused. Only where no node remembers the transaction do the two persons decide alone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,11 +11,10 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from prizewire_payouts.errors import ReviewRefused
-from prizewire_payouts.payouts.domain.parties import Party
+from prizewire_payouts.stellar.domain.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.model import Kind, LookUp, LookUpStatus, PaymentFacts
 from prizewire_payouts.stellar.domain.proof import Verdict, applied
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 
 class EvidenceState(StrEnum):
@@ -71,7 +70,7 @@ class Digest:
 
     tx_hash: str
     kind: Kind
-    state: AttemptState
+    state: TransactionState
     max_time: int
     operations: Mapping[UUID, int]
 
@@ -88,7 +87,7 @@ class Held:
     memo: str
     player: str | None
     filed_by: str
-    sources: tuple[Party, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ class Review:
     """
 
     attempt_id: int
-    state: AttemptState
+    state: TransactionState
     kind: Kind
     account: str
     sequence: int
@@ -123,7 +122,7 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerWord:
+class LedgerReport:
     """What all nodes said: the channel's sequence number (None where the account does not exist) at ``ledger``, that
     closed at ``close_time`` or later, and each hash that was looked up, from every node.
     """
@@ -145,7 +144,7 @@ class LedgerWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What becomes of the slot and the payments that wait: ``result`` is told to the signer with ``tx_hash`` and
+    """What becomes of the slot and the payments that wait: ``result`` is published for the signer with ``tx_hash`` and
     ``ledger``; ``paid`` is the operation of each payment that was made, the others were not. ``seen`` says that the
     ledger itself shows it; ``unsettled`` are payments of that transaction which had ended before.
     """
@@ -204,21 +203,21 @@ def open_evidence(*, review: Review, evidence_id: UUID) -> Evidence:
 
 
 def _check_open(review: Review, by: str) -> None:
-    if review.state is not AttemptState.REVIEW:
+    if review.state is not TransactionState.REVIEW:
         raise ReviewRefused("not_in_review", f"the transaction is {review.state}: there is nothing to decide")
     if by in review.parties:
         raise ReviewRefused(
-            "decider_is_party", f"{by} is a party of one of the payouts; somebody who is none decides"
+            "decider_is_party", f"{by} is a party of one of the payouts; a person who is no party must decide"
         )
 
 
-def weigh(
+def evaluate_evidence(
     *,
     review: Review,
     outcome: ReviewOutcome,
     tx_hash: str | None,
     ledger: int | None,
-    word: LedgerWord,
+    report: LedgerReport,
     after_s: int | None,
 ) -> Settlement:
     """What follows from evidence, beside what the ledger shows.
@@ -233,33 +232,33 @@ def weigh(
     """
     if outcome is ReviewOutcome.SUCCEEDED and (tx_hash is None or ledger is None):
         raise ReviewRefused("evidence_incomplete", "payments that were made have a tx_hash and a ledger")
-    if word.sequence is not None and word.sequence < review.sequence:
+    if report.sequence is not None and report.sequence < review.sequence:
         raise ReviewRefused("slot_not_consumed", "the channel's sequence number is still below the slot's")
-    if after_s is not None and word.close_time <= max(one.max_time for one in review.digests) + after_s:
+    if after_s is not None and report.close_time <= max(one.max_time for one in review.digests) + after_s:
         raise ReviewRefused(
             "review_too_early", "a transaction of the slot could be applied until a moment ago"
         )
     for digest in review.digests:
-        seen = word.applied(digest.tx_hash, sequence=review.sequence)
+        seen = report.applied(digest.tx_hash, sequence=review.sequence)
         if seen is not None and (digest.tx_hash, str(seen[0])) != (tx_hash, str(outcome)):
             raise ReviewRefused("ledger_contradicts", f"the ledger holds {digest.tx_hash} as {seen[0]}")
-    found = None if tx_hash is None else _found(word, tx_hash)
+    found = None if tx_hash is None else _found(report, tx_hash)
     if found is not None:
         _check_place(review, found, ledger)
     if outcome is ReviewOutcome.SUCCEEDED:
         assert tx_hash is not None
         return _succeeded(review, tx_hash, ledger, found)
-    return _failed(review, tx_hash, ledger, found, word)
+    return _failed(review, tx_hash, ledger, found, report)
 
 
-def _found(word: LedgerWord, tx_hash: str) -> LookUp | None:
-    held = (one for one in word.look_ups.get(tx_hash, ()) if one.status is not LookUpStatus.NOT_FOUND)
+def _found(report: LedgerReport, tx_hash: str) -> LookUp | None:
+    held = (one for one in report.look_ups.get(tx_hash, ()) if one.status is not LookUpStatus.NOT_FOUND)
     return next(held, None)
 
 
 def _check_place(review: Review, found: LookUp, ledger: int | None) -> None:
     if ledger is not None and found.ledger != ledger:
-        raise ReviewRefused("ledger_contradicts", f"the transaction stands in the ledger {found.ledger}")
+        raise ReviewRefused("ledger_contradicts", f"the transaction is in the ledger {found.ledger}")
     contents = found.contents
     if contents is None or (contents.source, contents.sequence) != (review.account, review.sequence):
         raise ReviewRefused("evidence_not_of_slot", "the transaction did not consume this slot")
@@ -323,7 +322,7 @@ def _is_payment(held: Held, payment: PaymentFacts | None, found: LookUp) -> bool
 
 
 def _failed(
-    review: Review, tx_hash: str | None, ledger: int | None, found: LookUp | None, word: LedgerWord
+    review: Review, tx_hash: str | None, ledger: int | None, found: LookUp | None, report: LedgerReport
 ) -> Settlement:
     own = tx_hash in {one.tx_hash for one in review.digests}
     if found is not None and found.status is LookUpStatus.SUCCESS:
@@ -337,7 +336,7 @@ def _failed(
         outcome=ReviewOutcome.FAILED,
         result="failed" if own else "expired",
         tx_hash=tx_hash,
-        ledger=at if at is not None else word.ledger,
+        ledger=at if at is not None else report.ledger,
         fee_charged=_fee(found),
         seen=found is not None,
     )

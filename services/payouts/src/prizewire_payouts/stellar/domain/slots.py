@@ -10,13 +10,13 @@ from enum import StrEnum
 
 DIGESTS_MAX = 32
 """Revisions of one slot that may have been signed before it is voided: what the signer signs, unless its policy says
-otherwise, in which case its refusal tells.
+otherwise, in which case its refusal names the cap.
 """
 _PAUSE_FIRST = timedelta(seconds=5)
 _PAUSE_MAX = timedelta(hours=1)
 
 
-class Onward(StrEnum):
+class NextAction(StrEnum):
     """The next thing on a slot."""
 
     REBUILD = "rebuild"
@@ -29,8 +29,8 @@ class Onward(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotUse:
-    """How a slot stands: ``held`` payments that wait on it, ``digests`` of payments that may have been signed and are
-    all proved dead, ``voids`` tried so far; and what the signer said of it: that it signs no more payments there
+    """How a slot is used: ``held`` payments that wait on it, ``digests`` of payments that may have been signed and are
+    all proved dead, ``voids`` tried so far; and what the signer answered about it: that it signs no more payments there
     (``full``), or that it never signed there (``unsigned``).
     """
 
@@ -41,21 +41,21 @@ class SlotUse:
     unsigned: bool = False
 
 
-def onward(*, use: SlotUse, digests_max: int) -> Onward:
+def next_action(*, use: SlotUse, digests_max: int) -> NextAction:
     """The first row that fits."""
-    rows: tuple[tuple[bool, Onward], ...] = (
-        # Nothing is bound where nothing was signed: nobody waits for the slot to be consumed.
-        (use.unsigned, Onward.REBUILD if use.held else Onward.IDLE),
-        (use.full, Onward.VOID),
-        (use.digests == 0 and use.voids == 0, Onward.REBUILD if use.held else Onward.IDLE),
-        # Once begun it is seen through: payments that are left wait for it and go to another slot.
-        (use.voids > 0, Onward.VOID),
-        # Payouts that were taken out are still bound here, and nobody is left whose payment would consume the slot.
-        (use.held == 0, Onward.VOID),
-        (use.digests >= digests_max, Onward.VOID),
-        (True, Onward.REBUILD),
+    rows: tuple[tuple[bool, NextAction], ...] = (
+        # nothing is bound where nothing was signed: no payout waits for the slot to be consumed
+        (use.unsigned, NextAction.REBUILD if use.held else NextAction.IDLE),
+        (use.full, NextAction.VOID),
+        (use.digests == 0 and use.voids == 0, NextAction.REBUILD if use.held else NextAction.IDLE),
+        # a void that was begun is continued: payments that are left wait for it and go to another slot
+        (use.voids > 0, NextAction.VOID),
+        # payouts that left the slot are still bound to it, and no payment is left that would consume it
+        (use.held == 0, NextAction.VOID),
+        (use.digests >= digests_max, NextAction.VOID),
+        (True, NextAction.REBUILD),
     )
-    return next(way for fits, way in rows if fits)
+    return next(action for fits, action in rows if fits)
 
 
 def void_pause(*, voids: int) -> timedelta:

@@ -1,4 +1,4 @@
-"""The states of attempts and payments, and every way from one to another, each with its reason.
+"""The states of attempts and payments, and every edge between them, each with its reason.
 
 An *attempt* is one transaction: n items, one revision of a slot. A *payment* is one payout attempt's place in the
 executor. The same edges lie in the database (migration 0002) behind a trigger; a test holds the tables together.
@@ -9,7 +9,7 @@ from enum import StrEnum
 from prizewire_payouts.stellar.domain.errors import IllegalStep
 
 
-class AttemptState(StrEnum):
+class TransactionState(StrEnum):
     """Where one transaction stands."""
 
     LEASED = "leased"
@@ -36,21 +36,21 @@ class PaymentState(StrEnum):
     NO_EFFECT = "no_effect"
 
 
-_S = AttemptState
+_S = TransactionState
 _P = PaymentState
 
-ATTEMPT_START: frozenset[AttemptState] = frozenset({_S.LEASED})
+ATTEMPT_START: frozenset[TransactionState] = frozenset({_S.LEASED})
 PAYMENT_START: frozenset[PaymentState] = frozenset({_P.QUEUED, _P.NO_EFFECT})
 """A payment may be born without effect: refused before it was queued, or a tombstone against a late repetition."""
 
-HOLDING: frozenset[AttemptState] = frozenset(
+HOLDING: frozenset[TransactionState] = frozenset(
     {_S.LEASED, _S.BUILT, _S.EXPORTED, _S.SIGNED, _S.SENT, _S.CHECKING, _S.REVIEW}
 )
 """Attempts that hold their channel: no other attempt may begin on it. ``review`` is the quarantine."""
-LOOKED_UP: frozenset[AttemptState] = frozenset({_S.SENT, _S.CHECKING})
+LOOKED_UP: frozenset[TransactionState] = frozenset({_S.SENT, _S.CHECKING})
 """Attempts whose hash is looked up on the ledger."""
 
-ATTEMPT_EDGES: dict[tuple[AttemptState, AttemptState], str] = {
+ATTEMPT_EDGES: dict[tuple[TransactionState, TransactionState], str] = {
     (_S.LEASED, _S.RELEASED): "nothing was built: all its payments are free",
     (_S.LEASED, _S.BUILT): "hash, transaction, maxTime and request are in one commit",
     (_S.BUILT, _S.EXPORTED): "handed out for a signature elsewhere: counts as sent",
@@ -92,7 +92,7 @@ PAYMENT_EDGES: dict[tuple[PaymentState, PaymentState], str] = {
 }
 
 
-def check_step(*, old: AttemptState, new: AttemptState) -> str:
+def check_step(*, old: TransactionState, new: TransactionState) -> str:
     """The reason that allows this step of an attempt.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From queued payments to a request for signatures: lease, preflight, build, commit."""
+"""From leased payments to a request for signatures: preflight, build, commit."""
 
 import asyncio
 from datetime import datetime
@@ -6,34 +6,28 @@ from datetime import datetime
 from prizewire_payouts.stellar.domain.model import (
     AccountFacts,
     AccountQuery,
-    Attempt,
     FeeStats,
     Kind,
     LedgerMoment,
+    TransactionAttempt,
 )
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.handlers.options import Options, fee_of
 from prizewire_payouts.stellar.handlers.preflight import check, queries
 from prizewire_payouts.stellar.ports import (
     BuildPlan,
     ChainRpc,
-    Leased,
+    Leases,
     RpcUnavailable,
-    Store,
     TransactionMaker,
 )
 
 
-async def lease_batches(*, store: Store, now: datetime) -> Leased:
-    """Take one lease if there is one to take."""
-    return await store.lease(now=now)
-
-
 async def build_leased(
-    *, store: Store, rpc: ChainRpc, maker: TransactionMaker, options: Options, now: datetime
+    *, store: Leases, rpc: ChainRpc, maker: TransactionMaker, options: Options, now: datetime
 ) -> bool:
-    """Build what is leased. A payment that could not be applied as the ledger stands never enters a transaction."""
-    attempts = await store.in_state(AttemptState.LEASED, now=now)
+    """Build a transaction of each lease. A payment that the ledger would not apply now never enters a transaction."""
+    attempts = await store.in_state(TransactionState.LEASED, now=now)
     if not attempts:
         return False
     try:
@@ -60,9 +54,9 @@ async def build_leased(
 
 
 async def _build(
-    attempt: Attempt,
+    attempt: TransactionAttempt,
     *,
-    store: Store,
+    store: Leases,
     rpc: ChainRpc,
     maker: TransactionMaker,
     options: Options,
@@ -87,7 +81,7 @@ async def _build(
     fault = _fault(channel, fee=fee)
     rebuilt = attempt.slot_id is not None
     if channel is None or fault is not None or (found.uncovered and rebuilt):
-        if rebuilt:  # its payments may be bound to this slot: they wait here
+        if rebuilt:  # its payments may be bound to this slot, so they wait for it
             await store.postpone(attempt.attempt_id, until=now + options.short_of_funds)
             return
         rest = (now + options.rest, fault or "")
@@ -120,9 +114,9 @@ async def _build(
 
 
 async def _build_void(
-    attempt: Attempt,
+    attempt: TransactionAttempt,
     *,
-    store: Store,
+    store: Leases,
     rpc: ChainRpc,
     maker: TransactionMaker,
     options: Options,
@@ -130,7 +124,7 @@ async def _build_void(
     bids: FeeStats,
     now: datetime,
 ) -> None:
-    """Build what consumes the slot. The payments that wait on it stay where they are: it pays nobody."""
+    """Build a transaction that consumes the slot and pays nobody. The payments that wait on the slot stay with the attempt."""
     assert attempt.sequence is not None
     read = await rpc.accounts([AccountQuery(attempt.account)])
     fee = fee_of(operations=1, bid=bids.p99, fee_max=options.fee_max)
@@ -146,9 +140,9 @@ async def _build_void(
     await store.commit_built(attempt, plan=BuildPlan(built=built, items=(), fee_cap=options.fee_max), now=now)
 
 
-def _max_time(attempt: Attempt, moment: LedgerMoment, options: Options) -> int:
+def _max_time(attempt: TransactionAttempt, moment: LedgerMoment, options: Options) -> int:
     """The end of validity, later than that of every revision before: two revisions that pay the same amounts to the
-    same accounts would otherwise be the same bytes, and one hash would stand for two sets of payouts.
+    same accounts would otherwise be the same bytes, and two sets of payouts would have the same hash.
     """
     max_time = moment.close_time + int(options.valid.total_seconds())
     return max_time if attempt.slot_max_time is None else max(max_time, attempt.slot_max_time + 1)

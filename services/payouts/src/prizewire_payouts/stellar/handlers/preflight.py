@@ -1,4 +1,4 @@
-"""Before building: would this payment be applied as the ledger stands? A bad one must not fail its 99 neighbours."""
+"""Before building: would the ledger apply this payment now? One bad payment would fail all payments of its transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

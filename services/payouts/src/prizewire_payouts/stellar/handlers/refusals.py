@@ -15,7 +15,7 @@ ITEM_CODES: Mapping[str, PayoutCode] = {
 }
 """Codes of an item that end its attempt without ending the payout; every other code gives the payout up."""
 STALE = "time_bounds_passed"
-"""The code of a request that the signer read too late: nobody's fault, not counted."""
+"""The code of a request that the signer read too late. Such a refusal is not counted."""
 SLOT_FULL = "digests_over_cap"
 """The code of a slot on which the signer signs no more payments: it must be voided."""
 SLOT_UNSIGNED = "slot_unknown"

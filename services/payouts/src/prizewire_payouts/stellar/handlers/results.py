@@ -18,7 +18,7 @@ PAYMENT_CODES: Mapping[str, PayoutCode] = {
 }
 """``PaymentResultCode`` of stellar-xdr, success aside → our stable code."""
 
-OUR_FAULT: frozenset[str] = frozenset(
+NOT_RUN: frozenset[str] = frozenset(
     {
         "opBAD_AUTH",
         "opNO_ACCOUNT",
@@ -31,15 +31,15 @@ OUR_FAULT: frozenset[str] = frozenset(
 """``OperationResultCode`` values of an operation that was not run: they speak of the source, never of a payee."""
 
 
-def blame(results: Sequence[OperationResult]) -> dict[int, str]:
-    """The operations that failed by themselves, with the stable code of each; the rest are neighbours.
+def failed_operations(results: Sequence[OperationResult]) -> dict[int, str]:
+    """The operations that failed themselves, with the stable code of each; the others failed only with their transaction.
 
     A code that is not in the table is answered with ``tx_failed``: proven without effect, since the transaction
     failed as a whole.
     """
     codes: dict[int, str] = {}
     for index, result in enumerate(results):
-        if result.operation in OUR_FAULT or result.inner is None or result.inner == "PAYMENT_SUCCESS":
+        if result.operation in NOT_RUN or result.inner is None or result.inner == "PAYMENT_SUCCESS":
             continue
         codes[index] = PAYMENT_CODES.get(result.inner, PayoutCode.TX_FAILED)
     return codes

@@ -8,57 +8,57 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_payouts.errors import ReviewNotFound, ReviewRefused
+from prizewire_payouts.stellar.domain.errors import ReviewNotFound, ReviewRefused
 from prizewire_payouts.stellar.domain.model import AccountQuery, LookUp
 from prizewire_payouts.stellar.domain.review import (
     Evidence,
     EvidenceState,
-    LedgerWord,
+    LedgerReport,
     Review,
     ReviewOutcome,
     Settlement,
     check_confirmer,
     check_filer,
+    evaluate_evidence,
     open_evidence,
-    weigh,
 )
 from prizewire_payouts.stellar.ports import ChainRpc, Reviews, RpcUnavailable
 
 EVIDENCE_GRACE_S = 60
-"""Seconds of ledger time between the end of a slot's last digest and a decision: the signer believes that a slot is
-nobody's only once none of its digests may be applied by its own clock, which may lag behind the ledger's.
+"""Seconds of ledger time between the end of a slot's last digest and a decision: the signer frees a slot's
+payouts only once none of the slot's digests may be applied by its own clock, which may lag behind the ledger's.
 """
 
 
-async def ask_ledger(*, rpcs: Sequence[ChainRpc], review: Review, tx_hash: str | None) -> LedgerWord:
+async def ask_ledger(*, rpcs: Sequence[ChainRpc], review: Review, tx_hash: str | None) -> LedgerReport:
     """What every node says of the slot's account, of each digest of the slot, and of ``tx_hash``.
 
     Raises:
-        RpcUnavailable: one of them does not answer: nobody decides blindly.
+        RpcUnavailable: one of them does not answer, so that nothing can be decided.
     """
     hashes = dict.fromkeys([*(one.tx_hash for one in review.digests), *([tx_hash] if tx_hash else [])])
     said = await asyncio.gather(*(_ask(rpc, review.account, tuple(hashes)) for rpc in rpcs))
     look_ups: dict[str, list[LookUp]] = {name: [] for name in hashes}
-    for word in said:
-        for name, found in word.look_ups.items():
+    for one in said:
+        for name, found in one.look_ups.items():
             look_ups[name].extend(found)
-    sequences = [word.sequence for word in said if word.sequence is not None]
-    return LedgerWord(
+    sequences = [one.sequence for one in said if one.sequence is not None]
+    return LedgerReport(
         sequence=min(sequences) if sequences else None,
-        ledger=min(word.ledger for word in said),
-        close_time=min(word.close_time for word in said),
+        ledger=min(one.ledger for one in said),
+        close_time=min(one.close_time for one in said),
         look_ups=look_ups,
     )
 
 
-async def _ask(rpc: ChainRpc, account: str, hashes: Sequence[str]) -> LedgerWord:
+async def _ask(rpc: ChainRpc, account: str, hashes: Sequence[str]) -> LedgerReport:
     moment = await rpc.latest_ledger()
     read = await rpc.accounts([AccountQuery(account)])
     if read.ledger < moment.sequence:
         raise RpcUnavailable("the node fell back behind what it said before")
     facts = read.accounts.get(account)
     found = {name: [await rpc.look_up(name)] for name in hashes}
-    return LedgerWord(
+    return LedgerReport(
         sequence=None if facts is None else facts.sequence,
         ledger=moment.sequence,
         close_time=moment.close_time,
@@ -77,18 +77,20 @@ async def file_evidence(
     found: str,
     reason: str,
     by: str,
-    word: LedgerWord | None,
+    report: LedgerReport | None,
     now: datetime,
 ) -> Review:
     """Keep what a first person found of a transaction in review; nothing follows before a second one confirms it.
 
     Raises:
         ReviewNotFound: there is none.
-        ReviewRefused: see ``check_filer`` and ``weigh``.
+        ReviewRefused: see ``check_filer`` and ``evaluate_evidence``.
     """
     review = await _locked(reviews, attempt_id)
     check_filer(review=review, by=by)
-    weigh(review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, word=_asked(word), after_s=None)
+    evaluate_evidence(
+        review=review, outcome=outcome, tx_hash=tx_hash, ledger=ledger, report=_asked(report), after_s=None
+    )
     filed = Evidence(
         evidence_id=evidence_id,
         state=EvidenceState.FILED,
@@ -113,7 +115,7 @@ async def confirm_evidence(
     tx_hash: str | None,
     note: str | None,
     by: str,
-    word: LedgerWord | None,
+    report: LedgerReport | None,
     grace_s: int,
     now: datetime,
 ) -> tuple[Review, Settlement]:
@@ -121,18 +123,18 @@ async def confirm_evidence(
 
     Raises:
         ReviewNotFound: there is none.
-        ReviewRefused: see ``check_confirmer`` and ``weigh``.
+        ReviewRefused: see ``check_confirmer`` and ``evaluate_evidence``.
     """
     review = await _locked(reviews, attempt_id)
     evidence = check_confirmer(
         review=review, evidence_id=evidence_id, by=by, outcome=outcome, tx_hash=tx_hash
     )
-    settlement = weigh(
+    settlement = evaluate_evidence(
         review=review,
         outcome=evidence.outcome,
         tx_hash=evidence.tx_hash,
         ledger=evidence.ledger,
-        word=_asked(word),
+        report=_asked(report),
         after_s=grace_s,
     )
     await reviews.decide(evidence_id, state=EvidenceState.CONFIRMED, by=by, note=note, now=now)
@@ -163,8 +165,8 @@ async def _locked(reviews: Reviews, attempt_id: int) -> Review:
     return review
 
 
-def _asked(word: LedgerWord | None) -> LedgerWord:
+def _asked(report: LedgerReport | None) -> LedgerReport:
     """The ledger is asked for whatever is in review; that it was not means that it came here only since."""
-    if word is None:
+    if report is None:
         raise ReviewRefused("not_in_review", "the transaction came into review only now: look again")
-    return word
+    return report

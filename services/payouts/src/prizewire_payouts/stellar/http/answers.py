@@ -21,7 +21,7 @@ from prizewire_payouts.stellar.domain.review import (
     ReviewOutcome,
     Settlement,
 )
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 _Consumer = Annotated[
     TxHash | None, Field(description="The transaction that consumed the slot, as far as it is known.")
@@ -34,7 +34,7 @@ class BuiltTransaction(AnswerModel):
 
     tx_hash: TxHash
     kind: Annotated[Kind, Field(examples=["payment"])]
-    state: Annotated[AttemptState, Field(examples=["review"])]
+    state: Annotated[TransactionState, Field(examples=["review"])]
     max_time: Annotated[
         int, Field(description="Until when it may be applied, in Unix seconds.", examples=[1_795_000_000])
     ]
@@ -81,7 +81,9 @@ class ReviewAnswer(AnswerModel):
     """A transaction that is or was in review."""
 
     review_id: Annotated[int, Field(examples=[17])]
-    state: Annotated[AttemptState, Field(description="`review` until it is decided.", examples=["review"])]
+    state: Annotated[
+        TransactionState, Field(description="`review` until it is decided.", examples=["review"])
+    ]
     kind: Annotated[Kind, Field(examples=["payment"])]
     channel: Annotated[
         str, Field(description="The account whose slot was consumed.", examples=[ADDRESS_EXAMPLE])

@@ -1,4 +1,4 @@
-"""`/api/admin/payouts/reviews`: transactions whose outcome two persons must decide. Every step is audited."""
+"""`/api/admin/payouts/reviews`: transactions whose outcome two persons decide. Every decision is audited."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Problem
+from prizewire_chassis.http import Action, Problem, RequiredKey
 from prizewire_chassis.http.answers import Items
 from prizewire_chassis.http.refusals import Refusals
 from prizewire_contracts.text import Reason
-from prizewire_payouts.errors import ReviewNotFound
+from prizewire_payouts.http.context import Context
 from prizewire_payouts.http.members import TxHash
-from prizewire_payouts.http.parts import HttpParts, RequiredKey, act, problem
-from prizewire_payouts.payouts.ports import Store
-from prizewire_payouts.stellar.domain.review import LedgerWord, Review, ReviewOutcome
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.errors import ReviewNotFound
+from prizewire_payouts.stellar.domain.review import LedgerReport, Review, ReviewOutcome
+from prizewire_payouts.stellar.domain.states import TransactionState
 from prizewire_payouts.stellar.handlers.reviewing import (
     EVIDENCE_GRACE_S,
     ask_ledger,
@@ -36,6 +35,7 @@ from prizewire_payouts.stellar.http.answers import (
     settlement_answer,
 )
 from prizewire_payouts.stellar.ports import ChainRpc, Reviews, RpcUnavailable
+from prizewire_payouts.unit_of_work import UnitOfWork
 
 _PATH = "/api/admin/payouts/reviews"
 _NO_REVIEW: Refusals = {404: ("review_not_found",)}
@@ -45,16 +45,46 @@ _WEIGHED = (
     "evidence_not_of_slot",
     "facts_mismatch",
 )
-"""What the ledger, as all nodes show it, has against evidence."""
+"""Codes of evidence that the ledger, as all nodes show it, contradicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewParts:
-    """What the controller works with beside ``HttpParts``: the nodes that are asked, and the rows."""
+class ReviewContext(Context):
+    """The context of the controller: the nodes that are asked, and the stored reviews."""
 
     rpcs: Sequence[ChainRpc]
     reviews: Callable[[AsyncConnection], Reviews]
     grace_s: int = EVIDENCE_GRACE_S
+
+    async def find(self, review_id: int) -> Review:
+        """A transaction that is or was in review.
+
+        Raises:
+            Problem: 404 ``review_not_found``.
+        """
+
+        async def read(unit_of_work: UnitOfWork) -> Review:
+            found = await self.reviews(unit_of_work.tx).find(review_id)
+            if found is None:
+                raise ReviewNotFound(f"transaction {review_id} is not, and never was, in review")
+            return found
+
+        return await self.read(read)
+
+    async def ask(self, review_id: int, tx_hash: str | None) -> LedgerReport | None:
+        """What the ledger shows, asked outside any transaction; None for a review that is decided.
+
+        Raises:
+            Problem: 503 ``chain_unavailable``.
+        """
+        review = await self.find(review_id)
+        if review.state is not TransactionState.REVIEW:
+            return None
+        try:
+            return await ask_ledger(rpcs=self.rpcs, review=review, tx_hash=tx_hash)
+        except RpcUnavailable as error:
+            detail = "a node of the chain does not answer: nothing is decided without it; try again later"
+            raise Problem(status=503, code="chain_unavailable", detail=detail) from error
 
 
 class NewEvidence(BaseModel):
@@ -101,58 +131,8 @@ class Doubt(BaseModel):
     reason: Reason = Field(examples=["The hash is of another channel"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """What every route needs before and after its work."""
-
-    parts: HttpParts
-    review_parts: ReviewParts
-
-    def reviews(self, tx: AsyncConnection) -> Reviews:
-        return self.review_parts.reviews(tx)
-
-    async def find(self, review_id: int) -> Review:
-        async with self.parts.db.transaction() as tx:
-            found = await self.reviews(tx).find(review_id)
-        if found is None:
-            raise problem(ReviewNotFound(f"transaction {review_id} is not, and never was, in review"))
-        return found
-
-    async def ask(self, review_id: int, tx_hash: str | None) -> LedgerWord | None:
-        """What the ledger shows, asked outside any transaction; None for what is decided, which needs no asking."""
-        review = await self.find(review_id)
-        if review.state is not AttemptState.REVIEW:
-            return None
-        try:
-            return await ask_ledger(rpcs=self.review_parts.rpcs, review=review, tx_hash=tx_hash)
-        except RpcUnavailable as error:
-            detail = "a node of the chain does not answer: nobody decides without it"
-            raise Problem(status=503, code="chain_unavailable", detail=detail) from error
-
-    async def note(
-        self,
-        tx: AsyncConnection,
-        actor: Principal,
-        action: str,
-        *,
-        review: Review,
-        reason: str | None,
-        detail: dict[str, Any],
-    ) -> None:
-        await self.parts.audit.record(
-            tx,
-            actor=actor.subject,
-            action=action,
-            target=f"{review.account}/{review.sequence}",
-            reason=reason,
-            detail={"transaction": review.attempt_id, "state": str(review.state), **detail},
-            correlation_id=str(review.slot_id),
-        )
-
-
-def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Controller]:
-    """The controller over these parts."""
-    desk = _Desk(parts, review_parts)
+def reviews_controller(context: ReviewContext) -> type[Controller]:
+    """The controller over this context."""
 
     class ReviewsController(Controller):
         path = _PATH
@@ -161,8 +141,7 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
 
         @get("/", summary="Stellar transactions that wait for two persons' decision, newest first")
         async def list_reviews(self) -> Items[ReviewAnswer]:
-            async with parts.db.transaction() as tx:
-                found = await desk.reviews(tx).open()
+            found = await context.read(lambda unit_of_work: context.reviews(unit_of_work.tx).open())
             return Items(items=[review_answer(one) for one in found])
 
         @get(
@@ -171,7 +150,7 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             refusals=_NO_REVIEW,
         )
         async def one(self, review_id: FromPath[int]) -> ReviewAnswer:
-            return review_answer(await desk.find(review_id))
+            return review_answer(await context.find(review_id))
 
         @post(
             "/{review_id:int}/evidence",
@@ -191,45 +170,38 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             request: Request[Principal, Any, Any],
             key: RequiredKey = None,
         ) -> Response[ReviewAnswer]:
-            word = await desk.ask(review_id, data.tx_hash)
+            report = await context.ask(review_id, data.tx_hash)
 
-            async def work(
-                tx: AsyncConnection, _: Store, identifier: UUID | None
-            ) -> tuple[int, ReviewAnswer]:
-                assert identifier is not None
+            async def file(action: Action[UnitOfWork, UnitOfWork]) -> tuple[int, ReviewAnswer]:
                 review = await file_evidence(
-                    desk.reviews(tx),
+                    context.reviews(action.tx),
                     attempt_id=review_id,
-                    evidence_id=identifier,
+                    evidence_id=action.id,
                     outcome=data.outcome,
                     tx_hash=data.tx_hash,
                     ledger=data.ledger,
                     found=data.evidence,
                     reason=data.reason,
-                    by=request.user.subject,
-                    word=word,
-                    now=parts.clock.now(),
+                    by=action.actor.subject,
+                    report=report,
+                    now=action.now,
                 )
-                detail = {"evidence_id": str(identifier), **_said(data.outcome, data.tx_hash, data.ledger)}
-                await desk.note(
-                    tx,
-                    request.user,
-                    "stellar.evidence_filed",
-                    review=review,
-                    reason=data.reason,
-                    detail=detail,
-                )
+                detail = {
+                    "evidence_id": str(action.id),
+                    "outcome": str(data.outcome),
+                    "tx_hash": data.tx_hash,
+                    "ledger": data.ledger,
+                }
+                await _record(action, "stellar.evidence_filed", review, reason=data.reason, detail=detail)
                 return 201, review_answer(review)
 
-            return await act(
-                parts,
-                ReviewAnswer,
+            return await context.once(
+                file,
+                answers=ReviewAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence",
                 key=key,
                 body=data.model_dump(mode="json"),
-                key_required=True,
-                work=work,
             )
 
         @post(
@@ -258,44 +230,35 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             request: Request[Principal, Any, Any],
             key: RequiredKey = None,
         ) -> Response[SettledAnswer]:
-            word = await desk.ask(review_id, data.tx_hash)
+            report = await context.ask(review_id, data.tx_hash)
 
-            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, SettledAnswer]:
+            async def confirm(action: Action[UnitOfWork, UnitOfWork]) -> tuple[int, SettledAnswer]:
                 review, settlement = await confirm_evidence(
-                    desk.reviews(tx),
+                    context.reviews(action.tx),
                     attempt_id=review_id,
                     evidence_id=evidence_id,
                     outcome=data.outcome,
                     tx_hash=data.tx_hash,
                     note=data.note,
-                    by=request.user.subject,
-                    word=word,
-                    grace_s=review_parts.grace_s,
-                    now=parts.clock.now(),
+                    by=action.actor.subject,
+                    report=report,
+                    grace_s=context.grace_s,
+                    now=action.now,
                 )
                 detail = {
                     "evidence_id": str(evidence_id),
                     **settlement_answer(settlement).model_dump(mode="json"),
                 }
-                await desk.note(
-                    tx,
-                    request.user,
-                    "stellar.evidence_confirmed",
-                    review=review,
-                    reason=data.note,
-                    detail=detail,
-                )
+                await _record(action, "stellar.evidence_confirmed", review, reason=data.note, detail=detail)
                 return 200, settled_answer(review, settlement)
 
-            return await act(
-                parts,
-                SettledAnswer,
+            return await context.once(
+                confirm,
+                answers=SettledAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence/{evidence_id}/confirm",
                 key=key,
                 body=data.model_dump(mode="json"),
-                key_required=True,
-                work=work,
             )
 
         @post(
@@ -312,39 +275,43 @@ def reviews_controller(parts: HttpParts, review_parts: ReviewParts) -> type[Cont
             request: Request[Principal, Any, Any],
             key: RequiredKey = None,
         ) -> Response[ReviewAnswer]:
-            async def work(tx: AsyncConnection, _: Store, __: UUID | None) -> tuple[int, ReviewAnswer]:
+            async def refuse(action: Action[UnitOfWork, UnitOfWork]) -> tuple[int, ReviewAnswer]:
                 review = await refuse_evidence(
-                    desk.reviews(tx),
+                    context.reviews(action.tx),
                     attempt_id=review_id,
                     evidence_id=evidence_id,
                     note=data.reason,
-                    by=request.user.subject,
-                    now=parts.clock.now(),
+                    by=action.actor.subject,
+                    now=action.now,
                 )
                 detail = {"evidence_id": str(evidence_id)}
-                await desk.note(
-                    tx,
-                    request.user,
-                    "stellar.evidence_refused",
-                    review=review,
-                    reason=data.reason,
-                    detail=detail,
-                )
+                await _record(action, "stellar.evidence_refused", review, reason=data.reason, detail=detail)
                 return 200, review_answer(review)
 
-            return await act(
-                parts,
-                ReviewAnswer,
+            return await context.once(
+                refuse,
+                answers=ReviewAnswer,
                 actor=request.user,
                 route=f"POST {_PATH}/{review_id}/evidence/{evidence_id}/refuse",
                 key=key,
                 body=data.model_dump(mode="json"),
-                key_required=True,
-                work=work,
             )
 
     return ReviewsController
 
 
-def _said(outcome: ReviewOutcome, tx_hash: str | None, ledger: int | None) -> dict[str, Any]:
-    return {"outcome": str(outcome), "tx_hash": tx_hash, "ledger": ledger}
+async def _record(
+    action: Action[UnitOfWork, UnitOfWork],
+    name: str,
+    review: Review,
+    *,
+    reason: str | None,
+    detail: dict[str, Any],
+) -> None:
+    await action.record(
+        name,
+        target=f"{review.account}/{review.sequence}",
+        reason=reason,
+        detail={"transaction": review.attempt_id, "state": str(review.state), **detail},
+        correlation_id=str(review.slot_id),
+    )

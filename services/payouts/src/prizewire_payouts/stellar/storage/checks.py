@@ -1,4 +1,4 @@
-"""What must hold among the rows of the Stellar execution, at any moment."""
+"""Invariants of the Stellar execution, as SQL. Each check returns its breaches as sentences."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _TWO_SLOTS = text(
 _REVIEW = text("SELECT account FROM stellar_attempts WHERE state = 'review' ORDER BY account")
 
 
-# What the network was asked: a payment's operation in the transaction that it stands in, of whatever state.
+# A payment's operation in its transaction, whatever the state of the transaction.
 _ASKED = text(
     "SELECT p.payout_id, p.asset, p.stroops, p.destination, p.amount_minor, o.asset AS payout_asset, "
     "o.amount_minor AS payout_minor, k.decimals, i.op, a.attempt_id, a.unsigned_xdr "
@@ -47,7 +47,7 @@ _BREACHES_MAX = 100
 
 
 def _disagreeing(rows: Sequence[Any]) -> list[str]:
-    """What payments say against their payouts and against their transactions' envelopes."""
+    """How payments differ from their payouts and from their transactions' envelopes."""
     contents: dict[int, TxContents | None] = {}
     found: list[str] = []
     for row in rows:
@@ -105,4 +105,4 @@ CHECKS = (
     Check("stellar_payout_on_one_open_slot", _slots, count=rows_of("stellar_slots")),
     Check("stellar_no_channel_in_quarantine", _quarantine, count=rows_of("stellar_attempts")),
 )
-"""Each a sentence about rows; an empty list means that it holds."""
+"""An empty list of breaches means that the invariant holds."""

@@ -1,4 +1,4 @@
-"""The chain's and the signer's part of a correlation id's way: from the queue to the ledger number."""
+"""The lineage of a correlation id on the chain and at the signer: from the queue to the ledger number."""
 
 from typing import Any, Final
 
@@ -6,11 +6,11 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.http import LineageEntry
-from prizewire_payouts.stellar.domain.states import AttemptState
+from prizewire_payouts.stellar.domain.states import TransactionState
 
 SERVICE = "payouts"
 SIGNER = "signer"
-_BEFORE_BUILD: Final = frozenset({AttemptState.LEASED, AttemptState.RELEASED})
+_BEFORE_BUILD: Final = frozenset({TransactionState.LEASED, TransactionState.RELEASED})
 """The steps of a transaction that has no hash yet."""
 _SUMS = "prizewire.signing.messages_refused.v1"
 
@@ -37,7 +37,7 @@ async def lineage(tx: AsyncConnection, correlation_id: str) -> list[LineageEntry
     wanted = {"correlation": correlation_id}
     steps = [_step(row) for row in await tx.execute(_STEPS, wanted)]
     answers = (await tx.execute(_SIGNER, wanted)).all()
-    # of the sums of what the signer refused only the newest says what lies there now
+    # only the newest sum of refused messages is current
     sums = [row for row in answers if row.type == _SUMS][-1:]
     signer = [_signer(row) for row in [*sums, *(row for row in answers if row.type != _SUMS)]]
     return sorted(steps + signer, key=lambda entry: entry.at)

@@ -1,11 +1,10 @@
-"""The rail as payouts sees it: payments are handed to the executor, and asked after by our own key."""
+"""The provider of the rail: it queues payments for the execution, and reads what was proved of each by its key."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_contracts.codes import PayoutCode
@@ -24,32 +23,46 @@ from prizewire_payouts.stellar.adapters.transactions import MEMO_BYTES_MAX, acco
 from prizewire_payouts.stellar.domain.amounts import stroops_of
 from prizewire_payouts.stellar.domain.errors import InexactAmount
 from prizewire_payouts.stellar.domain.model import NATIVE, Kind
-from prizewire_payouts.stellar.domain.states import AttemptState, PaymentState
+from prizewire_payouts.stellar.domain.states import PaymentState, TransactionState
 from prizewire_payouts.stellar.handlers.options import BASE_FEE
-from prizewire_payouts.stellar.storage.context import Context, Step
-from prizewire_payouts.stellar.storage.tables import attempts, payments, slots
+from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 
 METHOD_TYPE = "stellar"
+_INSERT = text(
+    "INSERT INTO stellar_payments (provider_key, payout_id, attempt_no, rail, asset, amount_minor, stroops, destination, "
+    "account, memo, state, code, offered, rebuilds, refusals, due_at, queued_at, changed_at) "
+    "VALUES (:provider_key, :payout_id, :attempt_no, :rail, :asset, :amount_minor, :stroops, :destination, :account, "
+    ":memo, :state, :code, false, 0, 0, :now, :now, :now) ON CONFLICT DO NOTHING"
+)
+_FIND = text(
+    "SELECT p.*, a.state AS attempt_state, a.kind, a.tx_hash, s.consumed_by_hash FROM stellar_payments p "
+    "LEFT JOIN stellar_attempts a ON a.attempt_id = p.attempt_id LEFT JOIN stellar_slots s ON s.slot_id = a.slot_id "
+    "WHERE p.provider_key = :key"
+)
+_LOCK = text("SELECT state, offered FROM stellar_payments WHERE provider_key = :key FOR UPDATE")
+_CANCEL = text(
+    "UPDATE stellar_payments SET state = 'no_effect', code = 'cancelled', changed_at = :now WHERE provider_key = :key"
+)
 _QUOTE_HOLDS = timedelta(minutes=1)
-_OUT = frozenset({AttemptState.SENT, AttemptState.EXPORTED})
-_UNCLEAR = frozenset({AttemptState.CHECKING, AttemptState.REVIEW})
+_OUT = frozenset({TransactionState.SENT, TransactionState.EXPORTED})
+_UNCLEAR = frozenset({TransactionState.CHECKING, TransactionState.REVIEW})
 
 
 class StellarProvider:
-    """``RewardPayoutProvider`` of the chain. It writes and reads rows only; the executor's jobs do the work."""
+    """``RewardPayoutProvider`` of the chain. It writes and reads rows; the execution's jobs do the rest."""
 
-    def __init__(self, context: Context, *, assets: AssetRegistry) -> None:
-        self._context = context
+    def __init__(self, execution: Execution, *, assets: AssetRegistry) -> None:
+        self._execution = execution
         self._assets = assets
         self._native: Asset | None = dict(assets).get(NATIVE.code)
 
     def capabilities(self) -> Capabilities:
         """Every configured asset that may leave, to G and M addresses."""
         served = {
-            code for code in self._context.assets if code in self._assets and self._assets[code].redeemable
+            code for code in self._execution.assets if code in self._assets and self._assets[code].redeemable
         }
         return Capabilities(
-            rail=self._context.rail,
+            rail=self._execution.rail,
             type=RailType.STELLAR,
             assets=frozenset(served),
             method_types=frozenset({METHOD_TYPE}),
@@ -76,7 +89,7 @@ class StellarProvider:
             "provider_key": instruction.provider_key,
             "payout_id": instruction.payout_id,
             "attempt_no": instruction.attempt_no,
-            "rail": self._context.rail,
+            "rail": self._execution.rail,
             "asset": instruction.amount.asset.code,
             "amount_minor": instruction.amount.minor,
             "stroops": None,
@@ -90,17 +103,17 @@ class StellarProvider:
 
         async def work(tx: AsyncConnection) -> ProviderResult:
             await _insert(tx, row, now=now)
-            self._context.bells.after(tx, Step.LEASE)
+            self._execution.waker.after(tx, ExecutionStep.LEASE)
             found = await self._find(tx, instruction.provider_key)
             if found is None or not _same(found, row):
-                # Something else lives under this key, or another attempt of this payout does: nothing is added.
+                # another payment has this key, or another attempt of this payout is open: nothing is added
                 return ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.IDEMPOTENCY_CONFLICT)
             return self._result(found)
 
-        return await self._context.db.run(work)
+        return await self._execution.db.run(work)
 
     async def sync_status(self, reference: PayoutReference, *, now: datetime) -> ProviderResult:
-        """What the executor has proved. A key that was never queued gets a tombstone, so that it never will be."""
+        """What the execution has proved. A key that was never queued gets a tombstone, so that it never will be."""
 
         async def work(tx: AsyncConnection) -> ProviderResult:
             found = await self._find(tx, reference.provider_key)
@@ -111,16 +124,14 @@ class StellarProvider:
                 return ProviderResult(outcome=Outcome.UNKNOWN, code=PayoutCode.IDEMPOTENCY_CONFLICT)
             return self._result(found)
 
-        return await self._context.db.run(work)
+        return await self._execution.db.run(work)
 
     async def cancel(self, reference: PayoutReference, *, now: datetime) -> CancelOutcome:
-        """Cancelled only what was never offered to the signer: a signature cannot be called back."""
+        """Cancels a payment only if it was never offered to the signer: a signature cannot be revoked."""
 
         async def work(tx: AsyncConnection) -> CancelOutcome:
             await _insert(tx, self._tombstone(reference, PayoutCode.CANCELLED), now=now)
-            found = await tx.execute(
-                select(payments).where(payments.c.provider_key == reference.provider_key).with_for_update()
-            )
+            found = await tx.execute(_LOCK, {"key": reference.provider_key})
             row = found.one_or_none()
             if row is None:
                 return CancelOutcome.UNKNOWN
@@ -128,18 +139,10 @@ class StellarProvider:
                 return CancelOutcome.CANCELLED
             if row.state == PaymentState.PAID or row.offered:
                 return CancelOutcome.TOO_LATE
-            await tx.execute(
-                update(payments)
-                .where(payments.c.provider_key == reference.provider_key)
-                .values(
-                    state=str(PaymentState.NO_EFFECT),
-                    code=str(PayoutCode.CANCELLED),
-                    changed_at=now,
-                )
-            )
+            await tx.execute(_CANCEL, {"key": reference.provider_key, "now": now})
             return CancelOutcome.CANCELLED
 
-        return await self._context.db.run(work)
+        return await self._execution.db.run(work)
 
     def _values(self, instruction: PayoutInstruction) -> tuple[dict[str, Any], PayoutCode | None]:
         """The columns of a payment that can be made; or none, and why it cannot."""
@@ -148,7 +151,7 @@ class StellarProvider:
         address = instruction.details.get("address")
         account = account_behind(address) if isinstance(address, str) else None
         memo = instruction.memo or ""
-        own = account == self._context.treasury or account in self._context.channels
+        own = account == self._execution.treasury or account in self._execution.channels
         if account is None or own or len(memo.encode()) > MEMO_BYTES_MAX:
             return {}, PayoutCode.DESTINATION_INVALID
         try:
@@ -162,7 +165,7 @@ class StellarProvider:
             "provider_key": reference.provider_key,
             "payout_id": reference.payout_id,
             "attempt_no": reference.attempt_no,
-            "rail": self._context.rail,
+            "rail": self._execution.rail,
             "asset": reference.amount.asset.code,
             "amount_minor": reference.amount.minor,
             "memo": "",
@@ -171,26 +174,11 @@ class StellarProvider:
         }
 
     async def _find(self, tx: AsyncConnection, provider_key: object) -> Row[Any] | None:
-        found = await tx.execute(
-            select(
-                payments,
-                attempts.c.state.label("attempt_state"),
-                attempts.c.kind,
-                attempts.c.tx_hash,
-                slots.c.consumed_by_hash,
-            )
-            .select_from(
-                payments.outerjoin(attempts, attempts.c.attempt_id == payments.c.attempt_id).outerjoin(
-                    slots, slots.c.slot_id == attempts.c.slot_id
-                )
-            )
-            .where(payments.c.provider_key == provider_key)
-        )
-        return found.one_or_none()
+        return (await tx.execute(_FIND, {"key": provider_key})).one_or_none()
 
     def _result(self, row: Row[Any]) -> ProviderResult:
         if row.state == PaymentState.PAID:
-            # by two persons' evidence it may be another transaction than the one that stood in review
+            # two persons may have confirmed another transaction than the one in review
             tx_hash = row.consumed_by_hash
             proof = {"tx_hash": tx_hash, "ledger": row.ledger, "op": row.op}
             return ProviderResult(
@@ -206,7 +194,7 @@ class StellarProvider:
             return ProviderResult(
                 outcome=Outcome.UNKNOWN, provider_ref=row.tx_hash, code=PayoutCode.OUTCOME_UNKNOWN
             )
-        # what voids its slot is on its way without paying anybody
+        # a transaction that voids its slot pays nobody
         pays = row.state == PaymentState.BATCHED and row.kind == Kind.PAYMENT
         out = pays and row.attempt_state in _OUT
         return ProviderResult(outcome=Outcome.PENDING, provider_ref=row.tx_hash if out else None)
@@ -214,11 +202,8 @@ class StellarProvider:
 
 async def _insert(tx: AsyncConnection, row: dict[str, Any], *, now: datetime) -> None:
     """Add a payment unless its key is known, or its payout has a live one."""
-    await tx.execute(
-        insert(payments)
-        .values(**row, offered=False, rebuilds=0, refusals=0, due_at=now, queued_at=now, changed_at=now)
-        .on_conflict_do_nothing()
-    )
+    columns = {"stroops": None, "destination": None, "account": None} | row
+    await tx.execute(_INSERT, {**columns, "now": now})
 
 
 _SAME = ("payout_id", "attempt_no", "asset", "amount_minor")

@@ -1,42 +1,49 @@
-"""Reading, locking and moving rows; every move is checked against the table of edges and stored."""
+"""Rows of attempts and payments: read, locked and moved. Every move is checked against the table of edges and stored."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import after_commit
 from prizewire_payouts.metrics import STELLAR_STEPS
-from prizewire_payouts.stellar.domain.model import Attempt, ChainAsset, Kind, Payment
-from prizewire_payouts.stellar.domain.states import HOLDING, AttemptState, PaymentState, check_step
-from prizewire_payouts.stellar.storage.tables import attempts, channels, slots, transitions
+from prizewire_payouts.stellar.domain.model import ChainAsset, Kind, Payment, TransactionAttempt
+from prizewire_payouts.stellar.domain.states import HOLDING, PaymentState, TransactionState, check_step
 
 HOLDING_STATES = sorted(HOLDING)
 
-_revisions = attempts.alias()
-_ATTEMPT = select(
-    attempts,
-    slots.c.sequence.label("slot_sequence"),
-    channels.c.sequence.label("channel_sequence"),
-    select(func.max(_revisions.c.max_time))
-    .where(_revisions.c.slot_id == attempts.c.slot_id)
-    .scalar_subquery()
-    .label("slot_max_time"),
-).select_from(
-    attempts.join(channels, channels.c.account == attempts.c.account).outerjoin(
-        slots, slots.c.slot_id == attempts.c.slot_id
-    )
+_ATTEMPT = (
+    "SELECT a.*, s.sequence AS slot_sequence, c.sequence AS channel_sequence, "
+    "(SELECT max(r.max_time) FROM stellar_attempts r WHERE r.slot_id = a.slot_id) AS slot_max_time "
+    "FROM stellar_attempts a JOIN stellar_channels c USING (account) LEFT JOIN stellar_slots s USING (slot_id) "
+)
+_DUE = text(
+    _ATTEMPT + "WHERE a.state = ANY(CAST(:states AS text[])) AND a.due_at <= :now ORDER BY a.attempt_id"
+)
+_ONE = text(_ATTEMPT + "WHERE a.attempt_id = :attempt")
+_FIRST_DUE = text("SELECT min(due_at) FROM stellar_attempts WHERE state = :state")
+_LOCK = text("SELECT 1 FROM stellar_attempts WHERE attempt_id = :attempt FOR UPDATE")
+_INSERT = text(
+    "INSERT INTO stellar_attempts (account, kind, memo, state, slot_id, revision, due_at, leased_at, changed_at) "
+    "VALUES (:account, :kind, :memo, 'leased', :slot, :revision, :due, :now, :now) RETURNING attempt_id"
+)
+REST_CHANNEL = text(
+    "UPDATE stellar_channels SET rest_until = :until, rest_reason = :reason WHERE account = :account"
+)
+_NOTE = text(
+    "INSERT INTO stellar_transitions (attempt_id, from_state, to_state, reason, cause, at) "
+    "VALUES (:attempt, :old, :new, :reason, :cause, :now)"
 )
 
 
-def attempt_of(row: Row[Any], payments: Sequence[Payment] = ()) -> Attempt:
+def attempt_of(row: Row[Any], payments: Sequence[Payment] = ()) -> TransactionAttempt:
     """An attempt from its row, joined with its channel and slot."""
-    return Attempt(
+    return TransactionAttempt(
         attempt_id=row.attempt_id,
-        state=AttemptState(row.state),
+        state=TransactionState(row.state),
         kind=Kind(row.kind),
         account=row.account,
         memo=row.memo,
@@ -56,47 +63,39 @@ def attempt_of(row: Row[Any], payments: Sequence[Payment] = ()) -> Attempt:
 
 
 async def due_attempts(
-    tx: AsyncConnection, states: Iterable[AttemptState], *, now: datetime
+    tx: AsyncConnection, states: Iterable[TransactionState], *, now: datetime
 ) -> list[Row[Any]]:
     """Attempts in ``states`` whose moment has come, oldest first; at most one for each channel."""
-    found = await tx.execute(
-        _ATTEMPT.where(
-            attempts.c.state.in_([str(state) for state in states]), attempts.c.due_at <= now
-        ).order_by(attempts.c.attempt_id)
-    )
-    return list(found)
+    return list(await tx.execute(_DUE, {"states": [str(state) for state in states], "now": now}))
 
 
-async def first_due(tx: AsyncConnection, state: AttemptState) -> datetime | None:
+async def first_due(tx: AsyncConnection, state: TransactionState) -> datetime | None:
     """When the first attempt in ``state`` is due."""
-    found = await tx.execute(select(func.min(attempts.c.due_at)).where(attempts.c.state == str(state)))
-    moment: datetime | None = found.scalar_one()
+    moment: datetime | None = (await tx.execute(_FIRST_DUE, {"state": str(state)})).scalar_one()
     return moment
 
 
 async def lock_attempt(tx: AsyncConnection, attempt_id: int) -> Row[Any]:
-    """The attempt as it stands now, locked until the transaction ends."""
-    await tx.execute(
-        select(attempts.c.attempt_id).where(attempts.c.attempt_id == attempt_id).with_for_update()
-    )
-    return (await tx.execute(_ATTEMPT.where(attempts.c.attempt_id == attempt_id))).one()
+    """The attempt in its present state, locked until the transaction ends."""
+    await tx.execute(_LOCK, {"attempt": attempt_id})
+    return (await tx.execute(_ONE, {"attempt": attempt_id})).one()
 
 
 async def move(
-    tx: AsyncConnection, row: Row[Any], new: AttemptState, *, cause: str, now: datetime, **values: Any
+    tx: AsyncConnection, row: Row[Any], new: TransactionState, *, cause: str, now: datetime, **values: Any
 ) -> None:
     """Take a locked attempt along an edge, with what comes with it.
 
     Raises:
-        IllegalStep: the table of edges has no such way.
+        IllegalStep: the table has no such edge.
     """
-    old = AttemptState(row.state)
+    old = TransactionState(row.state)
     reason = check_step(old=old, new=new)
-    values.setdefault("due_at", None)
+    columns = {"due_at": None, **values, "state": str(new), "changed_at": now}
+    assignments = ", ".join(f"{name} = :{name}" for name in columns)
     await tx.execute(
-        update(attempts)
-        .where(attempts.c.attempt_id == row.attempt_id)
-        .values(state=str(new), changed_at=now, **values)
+        text(f"UPDATE stellar_attempts SET {assignments} WHERE attempt_id = :attempt"),  # noqa: S608 - column names of our own
+        {**columns, "attempt": row.attempt_id},
     )
     await _note(tx, row.attempt_id, str(old), new, reason=reason, cause=cause, now=now)
 
@@ -115,23 +114,20 @@ async def insert_attempt(
 ) -> int:
     """Lease a channel, or its open slot for the next revision; the unique index admits one holder for a channel."""
     found = await tx.execute(
-        insert(attempts)
-        .values(
-            account=account,
-            kind=str(kind),
-            memo=memo,
-            state=str(AttemptState.LEASED),
-            slot_id=slot_id,
-            revision=revision,
-            due_at=due_at,
-            leased_at=now,
-            changed_at=now,
-        )
-        .returning(attempts.c.attempt_id)
+        _INSERT,
+        {
+            "account": account,
+            "kind": str(kind),
+            "memo": memo,
+            "slot": slot_id,
+            "revision": revision,
+            "due": due_at,
+            "now": now,
+        },
     )
     attempt_id: int = found.scalar_one()
     reason = "a channel without a holder and payments without an open attempt, in one transaction"
-    await _note(tx, attempt_id, "", AttemptState.LEASED, reason=reason, cause=cause, now=now)
+    await _note(tx, attempt_id, "", TransactionState.LEASED, reason=reason, cause=cause, now=now)
     return attempt_id
 
 
@@ -139,16 +135,22 @@ async def _note(
     tx: AsyncConnection,
     attempt_id: int,
     old: str,
-    new: AttemptState,
+    new: TransactionState,
     *,
     reason: str,
     cause: str,
     now: datetime,
 ) -> None:
     await tx.execute(
-        insert(transitions).values(
-            attempt_id=attempt_id, from_state=old, to_state=str(new), reason=reason, cause=cause[:500], at=now
-        )
+        _NOTE,
+        {
+            "attempt": attempt_id,
+            "old": old,
+            "new": str(new),
+            "reason": reason,
+            "cause": cause[:500],
+            "now": now,
+        },
     )
     after_commit(tx, STELLAR_STEPS.labels(str(new)).inc)
 

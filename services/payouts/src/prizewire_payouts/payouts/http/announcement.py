@@ -1,4 +1,4 @@
-"""`POST /api/admin/payouts/{id}/announce`: the end of a payout is told again."""
+"""`POST /api/admin/payouts/{id}/announce`: the events of a payout's end are published again."""
 
 from typing import Any
 from uuid import UUID
@@ -6,14 +6,15 @@ from uuid import UUID
 from litestar import Controller, Request, Response, post
 from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import Action, RequiredKey
 from prizewire_contracts import text
-from prizewire_payouts.http.parts import HttpParts, RequiredKey, act
-from prizewire_payouts.payouts.handlers.announcing import announce_end
+from prizewire_payouts.http.context import Context
+from prizewire_payouts.payouts.handlers.operators import announce_end
 from prizewire_payouts.payouts.http.answers import KnownPayoutAnswer, known_payout_answer
-from prizewire_payouts.payouts.ports import Store
+from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.unit_of_work import UnitOfWork
 
 
 class Announcement(BaseModel):
@@ -24,8 +25,8 @@ class Announcement(BaseModel):
     reason: text.Reason = Field(examples=["rewards' copy of the event was discarded by mistake"])
 
 
-def announcing_controller(parts: HttpParts) -> type[Controller]:
-    """The controller over these parts."""
+def announcing_controller(context: Context) -> type[Controller]:
+    """The controller over this context."""
 
     class AnnouncingController(Controller):
         path = "/api/admin/payouts"
@@ -49,15 +50,12 @@ def announcing_controller(parts: HttpParts) -> type[Controller]:
             request: Request[Principal, Any, Any],
             key: RequiredKey = None,
         ) -> Response[KnownPayoutAnswer]:
-            async def work(
-                tx: AsyncConnection, store: Store, _: UUID | None
-            ) -> tuple[int, KnownPayoutAnswer]:
-                actor = request.user.subject
-                payout = await announce_end(store, payout_id=payout_id, by=actor, now=parts.clock.now())
-                await parts.audit.record(
-                    tx,
-                    actor=actor,
-                    action="payout.announced",
+            async def announce(action: Action[UnitOfWork, UnitOfWork]) -> tuple[int, KnownPayoutAnswer]:
+                payout = await announce_end(
+                    PayoutStorage(action.unit_of_work), payout_id=payout_id, by=action.actor.subject
+                )
+                await action.record(
+                    "payout.announced",
                     target=str(payout_id),
                     reason=data.reason,
                     detail={"state": str(payout.state)},
@@ -65,15 +63,13 @@ def announcing_controller(parts: HttpParts) -> type[Controller]:
                 )
                 return 202, known_payout_answer(payout)
 
-            return await act(
-                parts,
-                KnownPayoutAnswer,
+            return await context.once(
+                announce,
+                answers=KnownPayoutAnswer,
                 actor=request.user,
                 route=f"POST /api/admin/payouts/{payout_id}/announce",
                 key=key,
                 body=data.model_dump(),
-                key_required=True,
-                work=work,
             )
 
     return AnnouncingController

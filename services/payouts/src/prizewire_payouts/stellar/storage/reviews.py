@@ -1,4 +1,4 @@
-"""Transactions in review: what persons see of them, the evidence they file, and what follows from it."""
+"""Transactions in review with their evidence, and the settling of a review."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_contracts.codes import PayoutCode
 from prizewire_money import Amount, AssetRegistry
-from prizewire_payouts.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.amounts import split_fee
+from prizewire_payouts.stellar.domain.errors import ReviewRefused
 from prizewire_payouts.stellar.domain.model import Kind, PaymentFacts
 from prizewire_payouts.stellar.domain.review import (
     Digest,
@@ -23,11 +23,10 @@ from prizewire_payouts.stellar.domain.review import (
     ReviewOutcome,
     Settlement,
 )
-from prizewire_payouts.stellar.domain.states import AttemptState
-from prizewire_payouts.stellar.storage.context import Context, Step
-from prizewire_payouts.stellar.storage.outcomes import close_slot
+from prizewire_payouts.stellar.domain.states import TransactionState
+from prizewire_payouts.stellar.storage.execution import Execution, ExecutionStep
 from prizewire_payouts.stellar.storage.rows import end_payments, held_payments, lock_attempt, move
-from prizewire_payouts.stellar.storage.tables import evidence
+from prizewire_payouts.stellar.storage.slots import close_slot
 
 # Every transaction that is or was in review, with what last brought it there.
 _REVIEWS = (
@@ -51,6 +50,15 @@ _HELD = text(
     "o.player, o.filed_by, CAST(o.sources AS text) AS sources FROM stellar_payments p JOIN payouts o USING (payout_id) "
     "WHERE p.attempt_id = :attempt AND p.state = 'batched' ORDER BY p.provider_key"
 )
+_FILE = text(
+    "INSERT INTO stellar_evidence (evidence_id, attempt_id, state, outcome, tx_hash, ledger, found, reason, filed_by, "
+    "filed_at) VALUES (:evidence, :attempt, :state, :outcome, :hash, :ledger, :found, :reason, :by, :at)"
+)
+_DECIDE = text(
+    "UPDATE stellar_evidence SET state = :state, decided_by = :by, decided_at = :now, note = :note "
+    "WHERE evidence_id = :evidence"
+)
+_EVIDENCE = text("SELECT * FROM stellar_evidence WHERE attempt_id = :attempt ORDER BY filed_at, evidence_id")
 _PAID = text(
     "UPDATE stellar_payments p SET state = 'paid', ledger = :ledger, op = u.op, fee = u.fee, changed_at = :now "
     "FROM unnest(CAST(:keys AS uuid[]), CAST(:ops AS int[]), CAST(:fees AS bigint[])) AS u(key, op, fee) "
@@ -58,12 +66,12 @@ _PAID = text(
 )
 
 
-class SqlReviews:
-    """``prizewire_payouts.stellar.ports.Reviews`` over one transaction."""
+class ReviewStorage:
+    """`prizewire_payouts.stellar.ports.Reviews` over one transaction."""
 
-    def __init__(self, tx: AsyncConnection, *, context: Context, assets: AssetRegistry) -> None:
+    def __init__(self, tx: AsyncConnection, *, execution: Execution, assets: AssetRegistry) -> None:
         self._tx = tx
-        self._context = context
+        self._execution = execution
         self._assets = assets
 
     async def open(self) -> list[Review]:
@@ -71,46 +79,45 @@ class SqlReviews:
         return [await self._review(row) for row in (await self._tx.execute(_OPEN)).all()]
 
     async def find(self, attempt_id: int, *, lock: bool = False) -> Review | None:
-        """A transaction that is or was in review; with ``lock`` as it stands until the transaction ends."""
+        """A transaction that is or was in review; with ``lock`` it is locked until the transaction ends."""
         if lock:
             await self._tx.execute(_LOCK, {"attempt": attempt_id})
         row = (await self._tx.execute(_ONE, {"attempt": attempt_id})).one_or_none()
         return None if row is None else await self._review(row)
 
     async def file(self, review: Review, filed: Evidence) -> None:
-        """Keep evidence that a first person filed."""
+        """Store evidence that a first person filed."""
         await self._tx.execute(
-            insert(evidence).values(
-                evidence_id=filed.evidence_id,
-                attempt_id=review.attempt_id,
-                state=str(filed.state),
-                outcome=str(filed.outcome),
-                tx_hash=filed.tx_hash,
-                ledger=filed.ledger,
-                found=filed.found,
-                reason=filed.reason,
-                filed_by=filed.filed_by,
-                filed_at=filed.filed_at,
-            )
+            _FILE,
+            {
+                "evidence": filed.evidence_id,
+                "attempt": review.attempt_id,
+                "state": str(filed.state),
+                "outcome": str(filed.outcome),
+                "hash": filed.tx_hash,
+                "ledger": filed.ledger,
+                "found": filed.found,
+                "reason": filed.reason,
+                "by": filed.filed_by,
+                "at": filed.filed_at,
+            },
         )
 
     async def decide(
         self, evidence_id: UUID, *, state: EvidenceState, by: str, note: str | None, now: datetime
     ) -> None:
-        """Keep what another person said to it."""
+        """Store the decision of another person on it."""
         await self._tx.execute(
-            update(evidence)
-            .where(evidence.c.evidence_id == evidence_id)
-            .values(state=str(state), decided_by=by, decided_at=now, note=note)
+            _DECIDE, {"evidence": evidence_id, "state": str(state), "by": by, "now": now, "note": note}
         )
 
     async def settle(self, review: Review, settlement: Settlement, *, cause: str, now: datetime) -> None:
         """Review → succeeded or failed: payments that were made are paid, the others end without effect, the slot is
-        closed and the signer told. The channel is free from here on.
+        closed and an event published for the signer. The channel is free afterwards.
         """
-        tx, context = self._tx, self._context
+        tx, execution = self._tx, self._execution
         row = await lock_attempt(tx, review.attempt_id)
-        if row.state != AttemptState.REVIEW:
+        if row.state != TransactionState.REVIEW:
             raise ReviewRefused(
                 "not_in_review", f"the transaction is {row.state}: there is nothing to decide"
             )
@@ -118,28 +125,27 @@ class SqlReviews:
         await move(
             tx,
             row,
-            AttemptState.SUCCEEDED if succeeded else AttemptState.FAILED,
+            TransactionState.SUCCEEDED if succeeded else TransactionState.FAILED,
             cause=cause,
             now=now,
             result_ledger=settlement.ledger,
             fee_charged=settlement.fee_charged,
         )
-        told = [one.payout_id for one in review.held]
+        concerned = [one.payout_id for one in review.held]
         await self._pay(row, settlement, now=now)
         rest = await held_payments(tx, row.attempt_id)
         await end_payments(tx, row.attempt_id, dict.fromkeys(rest, PayoutCode.TX_EXPIRED), now=now)
         await close_slot(
             tx,
-            context,
+            execution,
             row,
             consumed_by=settlement.tx_hash,
             result=settlement.result,
             ledger=settlement.ledger,
             now=now,
         )
-        if told:
-            await context.on_progress(tx, sorted(told), now)
-        context.bells.after(tx, Step.LEASE)
+        await execution.report(tx, sorted(concerned), now=now)
+        execution.waker.after(tx, ExecutionStep.LEASE)
 
     async def _pay(self, row: Row[Any], settlement: Settlement, *, now: datetime) -> None:
         keys = sorted(settlement.paid)
@@ -162,14 +168,10 @@ class SqlReviews:
     async def _review(self, row: Row[Any]) -> Review:
         digests = await self._tx.execute(_DIGESTS, {"slot": row.slot_id})
         held = await self._tx.execute(_HELD, {"attempt": row.attempt_id})
-        filed = await self._tx.execute(
-            select(evidence)
-            .where(evidence.c.attempt_id == row.attempt_id)
-            .order_by(evidence.c.filed_at, evidence.c.evidence_id)
-        )
+        filed = await self._tx.execute(_EVIDENCE, {"attempt": row.attempt_id})
         return Review(
             attempt_id=row.attempt_id,
-            state=AttemptState(row.state),
+            state=TransactionState(row.state),
             kind=Kind(row.kind),
             account=row.account,
             sequence=row.sequence,
@@ -189,9 +191,9 @@ class SqlReviews:
             asset=row.asset,
             amount=Amount(self._assets[row.asset], row.amount_minor).to_wire(),
             facts=PaymentFacts(
-                source=self._context.treasury,
+                source=self._execution.treasury,
                 destination=row.destination,
-                asset=self._context.assets[row.asset],
+                asset=self._execution.assets[row.asset],
                 stroops=row.stroops,
             ),
             memo=row.memo,
@@ -206,7 +208,7 @@ def _digest(row: Row[Any]) -> Digest:
     return Digest(
         tx_hash=row.tx_hash,
         kind=Kind(row.kind),
-        state=AttemptState(row.state),
+        state=TransactionState(row.state),
         max_time=row.max_time,
         operations=dict(zip(keys, row.ops or (), strict=True)),
     )

@@ -1,4 +1,4 @@
-"""`/api/admin/payouts/known`: payouts by their ids or last change, for whoever compares them with what was asked for."""
+"""`/api/admin/payouts/known`: payouts by their ids or last change, which `prizewire verify` compares with rewards."""
 
 from typing import Annotated, Final
 from uuid import UUID
@@ -7,13 +7,12 @@ from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
 
 from prizewire_chassis.auth import Role, require
-from prizewire_chassis.http import encode_cursor, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, page_limit
 from prizewire_chassis.http.answers import Items, PageOf
 from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
-from prizewire_payouts.http.parts import HttpParts
+from prizewire_payouts.http.context import Context
 from prizewire_payouts.payouts.http.answers import KnownPayoutAnswer, known_payout_answer
-from prizewire_payouts.payouts.http.listing import cursor_place
-from prizewire_payouts.payouts.ports import PayoutFilter
+from prizewire_payouts.payouts.storage.queries import PayoutFilter, PayoutQueries
 
 IDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -34,8 +33,8 @@ _Since = Annotated[
 ]
 
 
-def known_controller(parts: HttpParts) -> type[Controller]:
-    """The controller over these parts."""
+def known_controller(context: Context) -> type[Controller]:
+    """The controller over this context."""
 
     class KnownController(Controller):
         path = "/api/admin/payouts/known"
@@ -49,8 +48,7 @@ def known_controller(parts: HttpParts) -> type[Controller]:
         )
         async def known(self, ids: _Ids) -> Items[KnownPayoutAnswer]:
             wanted = PayoutFilter(ids=tuple({UUID(one) for one in ids.split(",")}), limit=IDS_MAX)
-            async with parts.db.transaction() as tx:
-                found = await parts.store(tx).list_payouts(wanted)
+            found = await context.read(lambda unit_of_work: PayoutQueries(unit_of_work).page(wanted))
             return Items(items=[known_payout_answer(payout) for payout in found])
 
         @get(
@@ -67,15 +65,18 @@ def known_controller(parts: HttpParts) -> type[Controller]:
             cursor: FromQuery[str | None] = None,
             limit: FromQuery[int | None] = None,
         ) -> PageOf[KnownPayoutAnswer]:
-            size, before = page_limit(limit), cursor_place(cursor)
+            size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
             begin = None if since is None else moment_of(since, name="since")
-            async with parts.db.transaction() as tx:
-                found = await parts.store(tx).list_stored(since=begin, before=before, limit=size)
-            following = None
-            if len(found) == size:
-                last = found[-1]
-                following = encode_cursor([last.stored_at.isoformat(), str(last.payout.payout_id)])
-            items = [known_payout_answer(one.payout, stored_at=one.stored_at) for one in found]
-            return PageOf(items=items, next_cursor=following)
+            found = await context.read(
+                lambda unit_of_work: PayoutQueries(unit_of_work).changed_page(
+                    since=begin, before=before, limit=size
+                )
+            )
+            return BY_TIME_AND_ID.page(
+                found,
+                limit=size,
+                key=lambda one: (one.stored_at, one.payout.payout_id),
+                show=lambda one: known_payout_answer(one.payout, stored_at=one.stored_at),
+            )
 
     return KnownController

@@ -1,21 +1,17 @@
-"""`prizewire.rewards.v1`: payout requests, wishes to cancel, renewed intents. `prizewire.provider-webhooks.v1`:
-hints of rails.
-"""
+"""`prizewire.rewards.v1`: requests for payouts, requests to cancel, renewed intents."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
-from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule, never
+from prizewire_chassis.inbox import ConsumerSpec, Incoming, Refusal, VersionRule
 from prizewire_contracts.codes import RefusalCode
 from prizewire_contracts.envelope import Envelope
-from prizewire_contracts.events.provider_webhooks import ProviderEventReceivedEvent
 from prizewire_contracts.events.rewards import (
     PayoutCancelRequestedEvent,
     PayoutIntentRenewedEvent,
@@ -23,23 +19,24 @@ from prizewire_contracts.events.rewards import (
 )
 from prizewire_contracts.intents import Intent
 from prizewire_contracts.rails import SIGNER_RAILS
-from prizewire_contracts.topics import PROVIDER_WEBHOOKS, REWARDS
+from prizewire_contracts.topics import REWARDS
 from prizewire_contracts.trust import NotTrusted, TrustStore
 from prizewire_money import Amount, AssetRegistry, InvalidAmount, UnknownAsset
+from prizewire_payouts.methods.storage import MethodStorage
 from prizewire_payouts.payouts.domain.commands import (
-    Allowed,
-    AskCancel,
+    AllowedDestination,
     Command,
     IntentTerms,
     RenewIntent,
+    RequestCancel,
     RequestPayout,
 )
-from prizewire_payouts.payouts.handlers.hints import Hint, take_hints
-from prizewire_payouts.payouts.handlers.requests import Rules, take_commands
-from prizewire_payouts.payouts.ports import Store
+from prizewire_payouts.payouts.handlers.requests import Rules, apply_commands
+from prizewire_payouts.payouts.ports import Admission
+from prizewire_payouts.payouts.storage.payouts import PayoutStorage
+from prizewire_payouts.unit_of_work import UnitOfWork, UnitsOfWork
 
 CONSUMER = "payouts.rewards"
-HINTS_CONSUMER = "payouts.provider-webhooks"
 _TYPES = frozenset(
     str(model.model_fields["type"].default)
     for model in (PayoutRequestedEvent, PayoutCancelRequestedEvent, PayoutIntentRenewedEvent)
@@ -48,7 +45,7 @@ _INTENT_VERSION = 1
 
 
 def rewards_spec(handler: "RewardsConsumer") -> ConsumerSpec:
-    """The consumer of rewards' events. Of its many subjects only payouts concern this service."""
+    """The consumer of rewards' events about payouts; it skips all other events of the topic."""
     return ConsumerSpec(
         name=CONSUMER, topic=REWARDS, handler=handler, version_rule=_version_rule, types=_TYPES
     )
@@ -59,25 +56,27 @@ def _version_rule(event_type: str) -> VersionRule:
 
 
 class RewardsConsumer:
-    """Turns events into commands: reads the intent, checks that rewards signed it, and hands on."""
+    """Makes commands of events. It reads the intent and verifies that rewards signed it."""
 
     def __init__(
         self,
         *,
-        store: Callable[[AsyncConnection], Store],
+        units_of_work: UnitsOfWork,
+        admission: Callable[[UnitOfWork], Admission],
         rules: Rules,
         trust: TrustStore,
         assets: AssetRegistry,
         clock: Clock,
     ) -> None:
-        self._store = store
+        self._units_of_work = units_of_work
+        self._admission = admission
         self._rules = rules
         self._trust = trust
         self._assets = assets
         self._clock = clock
 
     async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        """Apply a batch; answers what was refused, by index."""
+        """Apply a batch; returns the refused events by their index."""
         refusals: dict[int, Refusal] = {}
         commands: list[Command] = []
         places: list[int] = []
@@ -89,8 +88,14 @@ class RewardsConsumer:
                 commands.append(read)
                 places.append(index)
         if commands:
-            rejections = await take_commands(
-                self._store(tx), commands, rules=self._rules, now=self._clock.now()
+            unit_of_work = self._units_of_work.over(tx)
+            rejections = await apply_commands(
+                PayoutStorage(unit_of_work),
+                MethodStorage(unit_of_work),
+                self._admission(unit_of_work),
+                commands,
+                rules=self._rules,
+                now=self._clock.now(),
             )
             for position, rejection in rejections.items():
                 refusals[places[position]] = Refusal(
@@ -103,7 +108,7 @@ class RewardsConsumer:
             return Refusal(RefusalCode.EVENT_MISMATCH, "the subject is not the payout id")
         if isinstance(event, PayoutCancelRequestedEvent):
             data = event.data
-            return AskCancel(
+            return RequestCancel(
                 payout_id=data.payout_id, cause=event.id, by=data.by, code=data.code, reason=data.reason
             )
         if isinstance(event, PayoutIntentRenewedEvent):
@@ -117,7 +122,7 @@ class RewardsConsumer:
     def _requested(self, event: PayoutRequestedEvent) -> Command | Refusal:
         data = event.data
         if data.sealed_details is not None:
-            detail = "details given inline are not taken yet: register a payout method"
+            detail = "inline payout details are not supported: register a payout method"
             return Refusal(RefusalCode.NOT_SUPPORTED_YET, detail, park=True)
         terms = self._terms(data.intent, data.intent_signature)
         if isinstance(terms, Refusal):
@@ -141,9 +146,15 @@ class RewardsConsumer:
             issued = datetime.fromtimestamp(intent.issued_at, UTC)
             expires = datetime.fromtimestamp(intent.expires_at, UTC)
         except (ValueError, OverflowError, OSError):
-            return Refusal(RefusalCode.INTENT_INVALID, "the intent's times are no times")
+            return Refusal(
+                RefusalCode.INTENT_INVALID,
+                "invalid intent timestamps: issued_at and expires_at are Unix seconds",
+            )
         if intent.v != _INTENT_VERSION or issued >= expires:
-            detail = f"an intent of version {intent.v}, or one that never lived, is not served"
+            detail = (
+                f"an intent of version {intent.v}, issued at {intent.issued_at} and expired at {intent.expires_at}, is "
+                f"not accepted: version {_INTENT_VERSION} that expires after it is issued is"
+            )
             return Refusal(RefusalCode.INTENT_INVALID, detail)
         try:
             self._trust.verify(
@@ -161,9 +172,9 @@ class RewardsConsumer:
             debit = Amount.parse(self._assets[intent.debit_asset], intent.debit_amount)
         except UnknownAsset:
             codes = f"{intent.pay_asset} or {intent.debit_asset}"
-            return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml does not hold {codes}", park=True)
+            return Refusal(RefusalCode.ASSET_UNKNOWN, f"assets.yaml does not contain {codes}", park=True)
         except InvalidAmount as error:
-            return Refusal(RefusalCode.INTENT_INVALID, f"the intent's amount: {error.code}")
+            return Refusal(RefusalCode.INTENT_INVALID, f"the intent's amount is invalid: {error.code}")
         as_json: dict[str, Any] = orjson.loads(orjson.dumps(asdict(intent)))
         return IntentTerms(
             json=as_json,
@@ -176,39 +187,11 @@ class RewardsConsumer:
             amount=amount,
             debit=debit,
             allowed=tuple(
-                Allowed(rail=way.rail, destination=way.destination, commitment=way.commitment, memo=way.memo)
-                for way in intent.allowed
+                AllowedDestination(
+                    rail=one.rail, destination=one.destination, commitment=one.commitment, memo=one.memo
+                )
+                for one in intent.allowed
             ),
             expires_at=expires,
-            needs_closure=any(way.rail in SIGNER_RAILS for way in intent.allowed),
+            needs_closure=any(one.rail in SIGNER_RAILS for one in intent.allowed),
         )
-
-
-def hints_spec(handler: "HintsConsumer") -> ConsumerSpec:
-    """The consumer of what rails say by themselves. A hint that is lost costs a poll, so no order is kept."""
-    return ConsumerSpec(name=HINTS_CONSUMER, topic=PROVIDER_WEBHOOKS, handler=handler, version_rule=never)
-
-
-class HintsConsumer:
-    """Turns verified webhooks into looks: whoever cares asks the rail."""
-
-    def __init__(self, *, store: Callable[[AsyncConnection], Store], clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-
-    async def __call__(self, tx: AsyncConnection, events: Sequence[Incoming]) -> Mapping[int, Refusal]:
-        """Apply a batch; nothing is ever refused."""
-        hints = [_hint(incoming.event) for incoming in events]
-        await take_hints(self._store(tx), hints, now=self._clock.now())
-        return {}
-
-
-def _hint(event: Envelope) -> Hint:
-    assert isinstance(event, ProviderEventReceivedEvent)
-    data = event.data
-    try:
-        key = None if data.provider_key is None else UUID(data.provider_key)
-    except ValueError:
-        # the rail's own form of a key that is not ours: its reference may still help
-        key = None
-    return Hint(rail=data.provider, provider_key=key, provider_ref=data.provider_ref)

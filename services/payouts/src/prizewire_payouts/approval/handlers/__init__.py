@@ -1,1 +1,0 @@
-"""What people decide: approve, reject, cancel, pause."""

@@ -1,1 +1,0 @@
-"""Payout methods over HTTP."""

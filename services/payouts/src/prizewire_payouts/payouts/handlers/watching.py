@@ -1,0 +1,99 @@
+"""Which payouts a rail is asked about: those that are due, and those that a hint of the rail names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from prizewire_contracts.codes import PayoutCode
+from prizewire_contracts.rails import PayoutReference
+from prizewire_payouts.payouts.domain.change import Change
+from prizewire_payouts.payouts.domain.decisions import close
+from prizewire_payouts.payouts.domain.events import Unknown
+from prizewire_payouts.payouts.domain.model import Attempt
+from prizewire_payouts.payouts.domain.schedule import Schedule
+from prizewire_payouts.payouts.domain.states import AttemptState, PayoutState
+from prizewire_payouts.payouts.ports import Payouts
+from prizewire_payouts.rails.ports import Rail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusQuery:
+    """A payout to ask its rail about; ``cancel`` where the rail is first asked to cancel it."""
+
+    reference: PayoutReference
+    cancel: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """A rail's message about a payment, which it names by our provider key or by its own reference. It is only a reason to
+    ask the rail, never a fact.
+    """
+
+    rail: str
+    provider_key: UUID | None
+    provider_ref: str | None
+
+
+async def apply_hints(payouts: Payouts, hints: Sequence[Hint], *, now: datetime) -> int:
+    """Have the rails asked at once about the payments that hints name; returns how many payouts are concerned.
+
+    A hint about an unknown payment, or about one that has ended, changes nothing.
+    """
+    keys = [hint.provider_key for hint in hints if hint.provider_key is not None]
+    references = [(hint.rail, hint.provider_ref) for hint in hints if hint.provider_ref is not None]
+    return await payouts.look_up_now(keys=keys, references=references, now=now)
+
+
+async def claim_status_queries(
+    payouts: Payouts, *, rail: Rail, schedule: Schedule, now: datetime, limit: int
+) -> list[StatusQuery]:
+    """Claim up to ``limit`` payouts of ``rail`` whose look-up is due.
+
+    The worker of a payout that is still ``submitting`` when its lease has ended is gone: the payout becomes unknown, and
+    is looked up by its key like any other.
+    """
+    cause = f"watch:{rail.name}"
+    queries: list[StatusQuery] = []
+    for change in await payouts.lock_watched(rail=rail.name, now=now, limit=limit):
+        payout, attempt = change.payout, change.attempt
+        if attempt is None:
+            # a close was refused although nothing was attempted: there is nothing to prove, so close again
+            assert payout.ends_as is not None
+            close(
+                change=change,
+                to=payout.ends_as,
+                code=payout.code or PayoutCode.NOT_SUPPORTED,
+                cause=cause,
+                actor=cause,
+                now=now,
+            )
+            continue
+        if payout.state is PayoutState.SUBMITTING:
+            change.move_attempt(
+                to=AttemptState.AMBIGUOUS, cause=cause, now=now, code=PayoutCode.OUTCOME_UNKNOWN
+            )
+            move_to_unknown(change, attempt, code=PayoutCode.OUTCOME_UNKNOWN, cause=cause, now=now)
+        change.set(due_at=now + schedule.lease, polls=payout.polls + 1)
+        requested = payout.cancel_asked_by is not None and payout.cancel_answer is None
+        queries.append(
+            StatusQuery(
+                reference=PayoutReference(
+                    payout_id=payout.payout_id,
+                    attempt_no=attempt.attempt_no,
+                    provider_key=attempt.provider_key,
+                    amount=payout.amount,
+                    provider_ref=attempt.provider_ref,
+                ),
+                cancel=requested and rail.capabilities.can_cancel and payout.state is not PayoutState.PAID,
+            )
+        )
+    await payouts.save()
+    return queries
+
+
+def move_to_unknown(change: Change, attempt: Attempt, *, code: str, cause: str, now: datetime) -> None:
+    """The outcome of the payout's attempt is not known."""
+    change.move(to=PayoutState.UNKNOWN, cause=cause, actor=cause.partition(":")[0], code=code, now=now)
+    change.emit(event=Unknown(attempt_no=attempt.attempt_no, rail=attempt.rail, code=code), cause=cause)

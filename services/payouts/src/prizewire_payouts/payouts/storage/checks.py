@@ -1,0 +1,141 @@
+"""Invariants of payouts, attempts and their histories, as SQL. Each check returns its breaches as sentences."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from prizewire_chassis.checks import Check, rows_of
+from prizewire_money import Amount, Asset
+from prizewire_payouts.payouts.adapters import read_intent
+from prizewire_payouts.payouts.handlers.submission import request_hash
+
+_OPEN = "('submitting', 'pending', 'unknown')"
+_OPEN_ATTEMPT = "('opened', 'sent', 'accepted', 'ambiguous')"
+_ONE_EFFECT = text(
+    "SELECT p.payout_id, p.state, count(a.attempt_no) FILTER (WHERE a.state = 'effected') AS effected, "
+    "count(a.attempt_no) FILTER (WHERE a.state = 'reversed') AS reversed "
+    "FROM payouts p LEFT JOIN attempts a USING (payout_id) GROUP BY p.payout_id "
+    "HAVING count(a.attempt_no) FILTER (WHERE a.state = 'effected') <> CASE WHEN p.state = 'paid' THEN 1 ELSE 0 END "
+    "OR count(a.attempt_no) FILTER (WHERE a.state = 'reversed') <> CASE WHEN p.state = 'returned' THEN 1 ELSE 0 END "
+    "LIMIT 100"
+)
+_OPEN_ONLY_WHERE_OPEN = text(
+    f"SELECT p.payout_id, p.state FROM payouts p JOIN attempts a USING (payout_id) WHERE a.state IN {_OPEN_ATTEMPT} "  # noqa: S608 - constants
+    f"AND p.state NOT IN {_OPEN} LIMIT 100"
+)
+_NUMBERED = text(
+    "SELECT p.payout_id FROM payouts p LEFT JOIN (SELECT payout_id, count(*) AS n, max(attempt_no) AS last "
+    "FROM attempts GROUP BY payout_id) a USING (payout_id) "
+    "WHERE p.attempts <> coalesce(a.n, 0) OR p.attempts <> coalesce(a.last, 0) LIMIT 100"
+)
+_PATHS = text(
+    "WITH steps AS (SELECT payout_id, from_state, to_state, "
+    "lag(to_state, 1, 'requested') OVER w AS before, lead(from_state) OVER w AS after "
+    "FROM payout_transitions WINDOW w AS (PARTITION BY payout_id ORDER BY id)) "
+    "SELECT p.payout_id, p.state FROM payouts p LEFT JOIN steps s USING (payout_id) "
+    "WHERE s.before IS DISTINCT FROM s.from_state AND s.payout_id IS NOT NULL "
+    "OR s.payout_id IS NULL OR (s.after IS NULL AND s.to_state <> p.state) LIMIT 100"
+)
+_EDGES = text(
+    "SELECT DISTINCT t.from_state, t.to_state FROM payout_transitions t "
+    "LEFT JOIN payouts_state_edges e USING (from_state, to_state) WHERE e.to_state IS NULL"
+)
+# Attempts before a renewal were made for another intent: the renewed one was issued after the payout was requested.
+_ASKED = text(
+    "SELECT p.payout_id, p.asset, p.amount_minor, p.intent, p.requested_at, a.attempt_no, a.rail, a.request_hash "
+    "FROM payouts p LEFT JOIN attempts a USING (payout_id)"
+)
+_ASSETS = text("SELECT code, decimals, redeemable FROM assets")
+_AT_ONCE = 1_000
+_BREACHES_MAX = 100
+_ORPHANS = text(
+    "SELECT 'attempt' AS what, payout_id FROM attempts x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) "
+    "UNION SELECT 'approval', payout_id FROM approvals x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) "
+    "UNION SELECT 'history', payout_id FROM payout_transitions x "
+    "WHERE NOT EXISTS (SELECT 1 FROM payouts p WHERE p.payout_id = x.payout_id) LIMIT 100"
+)
+_CLOSED = text(
+    "SELECT payout_id FROM payouts WHERE needs_closure AND closure IS NULL "
+    "AND state IN ('failed', 'rejected', 'cancelled') LIMIT 100"
+)
+
+
+async def _one_effect(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row.payout_id} is {row.state} with {row.effected} effects and {row.reversed} reversals"
+        for row in await tx.execute(_ONE_EFFECT)
+    ]
+
+
+async def _open_attempts(tx: AsyncConnection) -> list[str]:
+    open_ = [
+        f"payout {row.payout_id} is {row.state} with an open attempt"
+        for row in await tx.execute(_OPEN_ONLY_WHERE_OPEN)
+    ]
+    return open_ + [f"attempts of payout {row[0]} are not counted 1…n" for row in await tx.execute(_NUMBERED)]
+
+
+async def _histories(tx: AsyncConnection) -> list[str]:
+    breaches = [
+        f"the history of payout {row[0]} does not lead to {row[1]}" for row in await tx.execute(_PATHS)
+    ]
+    return breaches + [f"a history holds {row[0]} → {row[1]}" for row in await tx.execute(_EDGES)]
+
+
+async def _amounts(tx: AsyncConnection) -> list[str]:
+    assets = {row.code: Asset(row.code, row.decimals, row.redeemable) for row in await tx.execute(_ASSETS)}
+    breaches: dict[str, None] = {}
+    rows = await tx.stream(_ASKED)
+    async for chunk in rows.partitions(_AT_ONCE):
+        for row in chunk:
+            intent = read_intent(row.intent)
+            if intent is None:
+                breaches[f"payout {row.payout_id} holds no intent that can be read: it was changed"] = None
+                continue
+            amount = Amount(assets[row.asset], row.amount_minor)
+            asked = f"{intent.pay_amount} {intent.pay_asset}"
+            stored = assets[row.asset].tell(row.amount_minor)
+            if stored != asked:
+                breaches[f"payout {row.payout_id} is over {stored}, its intent over {asked}"] = None
+            as_asked = row.request_hash is not None and intent.issued_at <= row.requested_at.timestamp()
+            if as_asked and row.request_hash != request_hash(
+                payout_id=row.payout_id,
+                attempt_no=row.attempt_no,
+                rail=row.rail,
+                amount=amount,
+                intent=row.intent,
+            ):
+                breaches[
+                    f"attempt {row.attempt_no} of payout {row.payout_id} was made for something else than {stored} over "
+                    f"{row.rail} and the payout's intent"
+                ] = None
+        if len(breaches) >= _BREACHES_MAX:
+            break
+    return list(breaches)[:_BREACHES_MAX]
+
+
+async def _orphans(tx: AsyncConnection) -> list[str]:
+    return [
+        f"payout {row.payout_id} is missing, its {row.what} is there" for row in await tx.execute(_ORPHANS)
+    ]
+
+
+async def _closures(tx: AsyncConnection) -> list[str]:
+    return [f"payout {row[0]} ended without the signer's closure" for row in await tx.execute(_CLOSED)]
+
+
+CHECKS = (
+    # A payout has one effected attempt where it is paid, one reversed attempt where it is returned, and none else.
+    Check("payout_has_at_most_one_effect", _one_effect, count=rows_of("payouts")),
+    # An attempt is open only while its payout is submitting, pending or unknown; attempts count 1 to n.
+    Check("payout_attempts_open_where_they_may", _open_attempts, count=rows_of("attempts")),
+    # Every history follows declared edges, from requested to the present state.
+    Check("payout_histories_are_paths", _histories, count=rows_of("payout_transitions")),
+    # A payout that the signer could have signed never ended without the signer's closure.
+    Check("payout_closures_are_stored", _closures, count=rows_of("payouts")),
+    # A payout's asset and amount are those of its intent, and each attempt was made for them.
+    Check("payout_amounts_as_asked", _amounts, count=rows_of("payouts")),
+    # Every attempt, approval and transition belongs to a payout that exists.
+    Check("payout_rows_have_their_payout", _orphans, count=rows_of("payout_transitions")),
+)
