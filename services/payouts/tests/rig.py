@@ -293,12 +293,12 @@ class Rig:
     def cancel_asked(
         self, payout_id: UUID | str, *, version: int = 2, reason: str = "stop", **changes: Any
     ) -> bytes:
-        """The player's wish to have a payout cancelled, as rewards tells it, but for ``changes``."""
+        """The player's request to cancel a payout, as rewards publishes it, but for ``changes``."""
         data = {"payout_id": str(payout_id), "by": "ana", "reason": reason, **changes}
         return self.event("payout.cancel_requested", data, version=version)
 
     def renewal(self, intent: Intent) -> bytes:
-        """The intent of a payout, signed anew by rewards."""
+        """The intent of a payout, signed again by rewards."""
         data = {
             "payout_id": intent.payout_id,
             "intent": intent_json(intent),
@@ -371,7 +371,7 @@ class Rig:
         return [(row.state, row.reason) for row in await self.rows("SELECT * FROM stuck_events ORDER BY id")]
 
     async def events(self, subject: UUID) -> list[Event]:
-        """What others are told of a payout or method, in order."""
+        """The published events about a payout or method, in order."""
         found = []
         for row in await self.rows("SELECT topic, value FROM outbox ORDER BY id"):
             raw = orjson.loads(bytes(row.value))
@@ -388,8 +388,8 @@ class Rig:
                 )
         return found
 
-    async def told(self, subject: UUID) -> list[str]:
-        """The types of what others are told."""
+    async def event_types(self, subject: UUID) -> list[str]:
+        """The types of the published events about a payout or method."""
         return [event.type for event in await self.events(subject)]
 
     async def breaches(self) -> list[str]:

@@ -33,7 +33,7 @@ class PayoutSettings(ApiSettings):
         "", description="CODE=AMOUNT comma list: above this two distinct approvers must agree."
     )
     payouts_policy_version: int = Field(
-        1, ge=1, description="Told with each approval; raise it with the limits."
+        1, ge=1, description="Published with each approval; raise it with the limits."
     )
     payouts_max_attempts: int = Field(5, ge=1, description="Attempts after which a payout is given up.")
     payouts_retry_first_ms: int = Field(2_000, ge=1, description="Wait before the second attempt; doubles.")

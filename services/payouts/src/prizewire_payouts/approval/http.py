@@ -41,7 +41,7 @@ class ApprovalContext(Context):
 
 
 class Approval(BaseModel):
-    """An approval; the note is for whoever reads the record."""
+    """An approval; its note is kept in the audit record."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -66,7 +66,7 @@ class _Wait:
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """What becomes of a refused batch: payments that end with their codes, those that wait, and how often the worst of
+    """A refused batch, sorted: payments that end with their codes, those that wait, and how often the worst of
     the others was refused so far.
     """
 

@@ -123,7 +123,7 @@ async def test_what_is_held_for_another_reason_uses_up_nothing(rig: Rig) -> None
     assert await rig.breaches() == []
 
 
-async def test_the_limit_begins_anew_at_midnight_utc(rig: Rig) -> None:
+async def test_the_limit_is_whole_again_at_midnight_utc(rig: Rig) -> None:
     """One second before the turn of the day the old count holds, at the turn a new one begins."""
     method = await rig.method()
     assert await standing(rig, await rig.request(method, amount="100.00")) == APPROVED

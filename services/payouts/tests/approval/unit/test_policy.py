@@ -167,7 +167,7 @@ def test_destinations_are_compared_only_with_the_key() -> None:
 
 
 def test_keys_and_details_do_not_show_themselves() -> None:
-    """No repr tells a key, a salt or a detail; a key that is none is refused without repeating it."""
+    """No repr shows a key, a salt or a detail; a malformed key is refused without repeating it."""
     opened = OpenedDetails(details={"account": "ana's account"}, salt=b"s" * 32)
     shown = repr(opened) + repr(vault()) + repr(method(sealed=b"sealed"))
     assert "ana's" not in shown

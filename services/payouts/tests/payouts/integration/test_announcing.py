@@ -1,4 +1,4 @@
-"""The end of a payout is told again: by whom, of which payouts, in which words, and once for each request."""
+"""The events of a payout's end are published again: by whom, for which payouts, with which data, and once for each request."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -158,7 +158,7 @@ async def rows_of(rig: Rig) -> list[dict[str, Any]]:
         (rejected, ["payout.rejected"]),
     ],
 )
-async def test_each_end_is_told_in_the_same_words(
+async def test_each_end_is_published_with_the_same_data(
     rig: Rig, client: Client, make: Made, types: list[str]
 ) -> None:
     """Under the next versions, with a cause of its own. Nothing else of the payout changes, and no rail is asked."""
@@ -169,19 +169,19 @@ async def test_each_end_is_told_in_the_same_words(
     last = max(event.version for event in before if event.type.startswith("payout."))
     answered = await announce(client, payout_id)
     assert (answered.status_code, answered.json()["state"]) == (202, types[-1].removeprefix("payout."))
-    told = (await rig.events(payout_id))[len(before) :]
-    assert [event.type for event in told] == types == [event.type for event in firsts]
-    assert [event.data for event in told] == [event.data for event in firsts]
-    assert [event.version for event in told] == list(range(last + 1, last + 1 + len(types)))
-    assert {event.raw["causationid"] for event in told} == {"announcement:boss"}
-    assert {event.raw["id"] for event in told}.isdisjoint(event.raw["id"] for event in before)
+    published = (await rig.events(payout_id))[len(before) :]
+    assert [event.type for event in published] == types == [event.type for event in firsts]
+    assert [event.data for event in published] == [event.data for event in firsts]
+    assert [event.version for event in published] == list(range(last + 1, last + 1 + len(types)))
+    assert {event.raw["causationid"] for event in published} == {"announcement:boss"}
+    assert {event.raw["id"] for event in published}.isdisjoint(event.raw["id"] for event in before)
     assert await rows_of(rig) == stored
     assert await rig.breaches() == []
     again = await announce(client, payout_id)
     assert (again.status_code, len(await rig.events(payout_id))) == (202, len(before) + 2 * len(types))
 
 
-async def test_a_payment_is_told_as_it_was_made(rig: Rig, client: Client) -> None:
+async def test_a_payment_is_published_as_it_was_made(rig: Rig, client: Client) -> None:
     """With the attempt that paid, what the rail took and from whom, its proof, and when that was: at first and again."""
     expected = (
         (paid_one, {"attempt_no": 1, "fee": "0.03", "fee_borne_by": "recipient"}),
@@ -211,22 +211,22 @@ async def test_a_payment_is_told_as_it_was_made(rig: Rig, client: Client) -> Non
 
 @pytest.mark.parametrize("make", [held, approved, submitting, pending, unknown, waits_for_the_signer])
 async def test_what_has_not_ended_has_no_end_to_tell(rig: Rig, client: Client, make: Made) -> None:
-    """It is refused with the state, tells nothing and is not audited; nor has a payout that is not there an end."""
+    """It is refused with the state, publishes nothing and is not audited; an unknown payout has no end."""
     payout_id = await make(rig, client)
-    before = await rig.told(payout_id)
+    before = await rig.event_types(payout_id)
     early = await announce(client, payout_id)
     assert (early.status_code, early.json()["code"]) == (409, "not_ended")
     assert (await rig.payout(payout_id)).state in early.json()["detail"]
     missing = await announce(client, uuid4())
     assert (missing.status_code, missing.json()["code"]) == (404, "payout_not_found")
-    assert await rig.told(payout_id) == before
+    assert await rig.event_types(payout_id) == before
     assert await rig.rows("SELECT 1 FROM audit_log WHERE action = 'payout.announced'") == []
 
 
 async def test_only_admins_announce_and_each_time_is_audited(rig: Rig, client: Client) -> None:
     """With a reason, which the record keeps with the actor and the payout."""
     payout_id = await failed(rig, client)
-    before = await rig.told(payout_id)
+    before = await rig.event_types(payout_id)
     for role in ("player", "operator", "approver"):
         refused = await announce(client, payout_id, headers=as_("ana", role))
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), role
@@ -234,7 +234,7 @@ async def test_only_admins_announce_and_each_time_is_audited(rig: Rig, client: C
     assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthenticated")
     unsaid = await announce(client, payout_id, reason="")
     assert (unsaid.status_code, unsaid.json()["code"]) == (400, "invalid_request")
-    assert await rig.told(payout_id) == before
+    assert await rig.event_types(payout_id) == before
     assert (await announce(client, payout_id, reason="rewards lost it")).status_code == 202
     [record] = await rig.rows("SELECT * FROM audit_log")
     assert (record.actor, record.action, record.target, record.reason, record.correlation_id) == (
@@ -248,9 +248,9 @@ async def test_only_admins_announce_and_each_time_is_audited(rig: Rig, client: C
 
 
 async def test_one_request_announces_once(rig: Rig, client: Client) -> None:
-    """The same key gets the stored answer, with another body a refusal; without a key nothing is told."""
+    """The same key gets the stored answer, with another body a refusal; without a key nothing is published."""
     payout_id = await failed(rig, client)
-    before = await rig.told(payout_id)
+    before = await rig.event_types(payout_id)
     unkeyed = as_("boss", "admin")
     del unkeyed["idempotency-key"]
     none = await announce(client, payout_id, headers=unkeyed)
@@ -261,5 +261,5 @@ async def test_one_request_announces_once(rig: Rig, client: Client) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     other = await announce(client, payout_id, headers=key, reason="another")
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
-    assert await rig.told(payout_id) == [*before, "payout.failed"]
+    assert await rig.event_types(payout_id) == [*before, "payout.failed"]
     assert len(await rig.rows("SELECT 1 FROM audit_log")) == 1

@@ -1,4 +1,4 @@
-"""Each check of `prizewire verify` tells what was broken behind the service's back."""
+"""Each check of `prizewire verify` finds what was changed behind the service's back."""
 
 from collections.abc import AsyncIterator
 
@@ -254,8 +254,8 @@ async def lived(
     await rig.close()
 
 
-async def told(lived: Database, statements: tuple[str, ...]) -> dict[str, str]:
-    """What the checks say after these statements, which are then undone."""
+async def breaches_after(lived: Database, statements: tuple[str, ...]) -> dict[str, str]:
+    """The breaches that the checks find after these statements, which are then undone."""
     async with lived.engine.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
         for table in (
@@ -274,16 +274,16 @@ async def told(lived: Database, statements: tuple[str, ...]) -> dict[str, str]:
     return {name: " ".join(breaches) for name, breaches in found.items() if breaches}
 
 
-async def test_nothing_is_told_of_what_is_sound(lived: Database) -> None:
-    """No check has anything to say, and there is something to look at for each."""
-    assert await told(lived, ()) == {}
+async def test_sound_rows_have_no_breach(lived: Database) -> None:
+    """No check finds a breach, and each check has rows to read."""
+    assert await breaches_after(lived, ()) == {}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_is_broken_is_told(lived: Database, name: str) -> None:
-    """By the check that it belongs to, and by no other; what is as it may be is told by none."""
+async def test_each_breach_is_found(lived: Database, name: str) -> None:
+    """By its own check, and by no other; a permitted state is found by none."""
     statements, expected = BROKEN[name]
-    found = await told(lived, statements)
+    found = await breaches_after(lived, statements)
     assert found.keys() == expected.keys()
     for invariant, said in expected.items():
         assert said in found[invariant]

@@ -114,7 +114,7 @@ async def test_a_refused_close_is_asked_again_when_the_signer_says(rig: Rig) -> 
 
 
 async def test_a_payment_after_a_refused_close_is_not_believed_blindly(rig: Rig) -> None:
-    """An attempt that was proved without effect cannot turn out paid: a person is told, nothing is given back."""
+    """An attempt that was proved without effect cannot become paid: the outcome is reported to a person, and nothing is given back."""
     payout_id = await failed(rig)
     await tell(rig, answer(payout_id, "close_refused"))
     rig.chain.looks.append(paid())
@@ -141,13 +141,13 @@ async def test_a_tombstone_that_comes_early_is_kept(rig: Rig) -> None:
     rig.chain.answers.append(said(Outcome.NO_EFFECT, "no_trustline"))
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "failed"
-    assert "signing.close_requested" not in await rig.told(payout_id)
+    assert "signing.close_requested" not in await rig.event_types(payout_id)
     assert await rig.breaches() == []
 
 
 @pytest.mark.parametrize("kind", ["closed", "close_refused"])
 async def test_an_answer_for_an_unknown_payout_changes_nothing(rig: Rig, kind: str) -> None:
-    """Whoever asks the signer in payouts' name gets answers about payouts that are not here: they park nothing."""
+    """Answers of the signer about unknown payouts, which somebody requested in payouts' name, are not parked."""
     assert await tell(rig, answer(uuid4(), kind)) == [0]
     assert await rig.stuck() == []
 
@@ -174,4 +174,4 @@ async def test_retry_leaves_the_signer_alone(rig: Rig) -> None:
     assert (await rig.payout(payout_id)).state == "paid"
     first, second = rig.chain.created
     assert first.provider_key != second.provider_key
-    assert orjson.dumps(await rig.told(payout_id)).count(b"close_requested") == 0
+    assert orjson.dumps(await rig.event_types(payout_id)).count(b"close_requested") == 0

@@ -44,7 +44,7 @@ async def create(client: Client, player: str = "ana", key: str | None = None, **
 
 
 async def test_the_first_method_becomes_the_default(rig: Rig, client: Client) -> None:
-    """A method is registered with its full state told; the address is shown masked and stored encrypted."""
+    """The event of a new method has its full state; the address is shown masked and stored encrypted."""
     answer = await create(client)
     assert answer.status_code == 201
     body = answer.json()
@@ -60,7 +60,7 @@ async def test_the_first_method_becomes_the_default(rig: Rig, client: Client) ->
 
 
 async def test_another_default_unsets_the_first(rig: Rig, client: Client) -> None:
-    """There is one default: making another one tells of both, each with its next version, in one partition."""
+    """There is one default: another default publishes events of both, each with its next version, in one partition."""
     first = (await create(client)).json()
     second = (await create(client, type="fake", details={"account": "ana"}, default=True)).json()
     one, two = await rig.events(UUID(first["id"])), await rig.events(UUID(second["id"]))
@@ -164,8 +164,8 @@ async def test_a_method_of_the_staff_waits_for_somebody_else(rig: Rig, client: C
     body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
     made = (await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))).json()
     assert made["registered_by"] == "staff"
-    (told,) = await rig.events(UUID(made["id"]))
-    assert told.data["registered_by"] == "staff"
+    (event,) = await rig.events(UUID(made["id"]))
+    assert event.data["registered_by"] == "staff"
     (listed,) = (await client.get("/api/payout-methods", headers=as_("bob"))).json()["items"]
     assert listed["registered_by"] == "staff"
     payout_id = await rig.request(await stored(rig, made["id"]), amount="0.01")
@@ -179,7 +179,7 @@ async def test_a_method_of_the_staff_waits_for_somebody_else(rig: Rig, client: C
 
 
 async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client) -> None:
-    """Registered again with the player's own token, the same method is the player's word: it is told, and pays at once."""
+    """Registered again with the player's own token, the same method is confirmed by the player: an event says so, and it is paid at once."""
     body = {"type": "fake", "details": {"account": "x"}, "player": "bob"}
     made = (await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))).json()
     again = await client.post("/api/payout-methods", json=body, headers=as_("op", "operator"))
@@ -187,8 +187,8 @@ async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client)
     mine = await client.post("/api/payout-methods", json=body, headers=as_("bob"))
     assert (mine.status_code, mine.json()["id"]) == (200, made["id"])
     assert (mine.json()["registered_by"], mine.json()["version"]) == ("player", 2)
-    told = [(event.type, event.data["registered_by"]) for event in await rig.events(UUID(made["id"]))]
-    assert told == [("method.registered", "staff"), ("method.registered", "player")]
+    published = [(event.type, event.data["registered_by"]) for event in await rig.events(UUID(made["id"]))]
+    assert published == [("method.registered", "staff"), ("method.registered", "player")]
     payout_id = await rig.request(await stored(rig, made["id"]))
     assert (await rig.payout(payout_id)).state == "approved"
     rows = await rig.rows("SELECT change, actor FROM payout_method_changes ORDER BY version")
@@ -198,7 +198,7 @@ async def test_a_player_confirms_a_method_of_the_staff(rig: Rig, client: Client)
 
 
 async def test_money_of_one_person_waits_for_another(rig: Rig, client: Client) -> None:
-    """Whoever alone wrote the rule and reported the result never pays by that, however small the sum."""
+    """A person who alone wrote the rule and reported the result is never paid without an approver, whatever the amount."""
     parties = [{"role": "rule_writer", "subject": "ada"}, {"role": "reporter", "subject": "ada"}]
     method = await rig.method()
     intent = rig.intent(method, amount="0.01")
@@ -234,7 +234,7 @@ async def stored(rig: Rig, method_id: str) -> Method:
 
 
 async def test_a_removed_method_is_gone(rig: Rig, client: Client) -> None:
-    """Removing tells the whole state, and leaves no default behind; the destination may be registered anew."""
+    """The event of a removal has the whole state, and no default is left; the destination may be registered again."""
     made = (await create(client)).json()
     gone = await client.delete(f"/api/payout-methods/{made['id']}", headers=as_("ana"))
     assert (gone.status_code, gone.json()["state"], gone.json()["is_default"]) == (200, "removed", False)
@@ -308,7 +308,7 @@ async def test_large_payouts_need_two_distinct_approvers(rig: Rig, client: Clien
     assert (again.status_code, again.json()["code"]) == (409, "already_approved")
     second = await client.put(path, json={}, headers=as_("sam", "approver"))
     assert (second.json()["state"], second.json()["approvers"]) == ("approved", ["pat", "sam"])
-    assert await rig.told(payout_id) == ["payout.held", "payout.approved"]
+    assert await rig.event_types(payout_id) == ["payout.held", "payout.approved"]
 
 
 async def test_rejecting_ends_and_gives_back(rig: Rig, client: Client) -> None:
@@ -415,7 +415,7 @@ async def test_lists_are_newest_first(rig: Rig, client: Client) -> None:
     assert [item["id"] for item in paused] == made
 
 
-async def test_payouts_are_told_by_their_ids(rig: Rig, client: Client) -> None:
+async def test_payouts_are_listed_by_their_ids(rig: Rig, client: Client) -> None:
     """Whom they pay how much; those that are not known are left out."""
     method = await rig.method("ana")
     intents = [rig.intent(method) for _ in range(3)]

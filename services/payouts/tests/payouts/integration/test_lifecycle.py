@@ -37,12 +37,12 @@ def paid(amount: Amount = AMOUNT) -> ProviderResult:
     )
 
 
-async def steps_told(rig: Rig, payout_id: UUID) -> list[str]:
+async def transitions_shown(rig: Rig, payout_id: UUID) -> list[str]:
     """The summaries of a payout's steps in the lineage."""
     payout = await rig.payout(payout_id)
     async with rig.db.transaction() as tx:
-        told = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
-    return [one.summary for one in told if one.id == str(payout_id) and one.kind != "payout.requested"]
+        published = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+    return [one.summary for one in published if one.id == str(payout_id) and one.kind != "payout.requested"]
 
 
 def said(outcome: Outcome, code: str | None = None) -> ProviderResult:
@@ -73,7 +73,7 @@ async def commit_only(rig: Rig, rail: str = "fake") -> list[PayoutInstruction]:
     return await rig.run(claim)
 
 
-async def test_a_payment_is_made_and_told_with_proof(rig: Rig) -> None:
+async def test_a_payment_is_made_and_published_with_proof(rig: Rig) -> None:
     """One payout, one effect, and events without gaps that end with the proof."""
     payout_id = await rig.request(await rig.method())
     await rig.submit()
@@ -107,7 +107,7 @@ async def test_many_payouts_are_paid_once_each(rig: Rig) -> None:
 
 
 async def test_pending_is_followed_until_it_is_paid(rig: Rig) -> None:
-    """A rail that takes its time is asked again, each time later, and nothing is told twice."""
+    """A rail that takes its time is asked again, each time later, and nothing is published twice."""
     rig.fake.scenario = Scenario.PENDING
     payout_id = await rig.request(await rig.method())
     await rig.submit()
@@ -115,7 +115,7 @@ async def test_pending_is_followed_until_it_is_paid(rig: Rig) -> None:
     for _ in range(3):
         await rig.watch()
     assert (await rig.payout(payout_id)).state == "paid"
-    assert await rig.told(payout_id) == [
+    assert await rig.event_types(payout_id) == [
         "payout.approved",
         "payout.submitted",
         "payout.pending",
@@ -124,7 +124,7 @@ async def test_pending_is_followed_until_it_is_paid(rig: Rig) -> None:
     assert rig.journal.effects(payout_id) == 1
 
 
-async def test_a_step_of_an_attempt_tells_nothing_that_came_later(rig: Rig) -> None:
+async def test_a_transition_of_an_attempt_shows_nothing_later(rig: Rig) -> None:
     """The lineage shows the rail's reference from the step on that brought it, and not before."""
     rig.fake.scenario = Scenario.PENDING
     payout_id = await rig.request(await rig.method())
@@ -133,9 +133,11 @@ async def test_a_step_of_an_attempt_tells_nothing_that_came_later(rig: Rig) -> N
         await rig.watch()
     payout = await rig.payout(payout_id)
     async with rig.db.transaction() as tx:
-        told = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
+        published = await PayoutLineage(assets=ASSETS)(tx, payout.correlation_id)
     assert payout.provider_ref is not None
-    assert [(one.kind, one.detail["provider_ref"]) for one in told if one.kind.startswith("attempt.")] == [
+    assert [
+        (one.kind, one.detail["provider_ref"]) for one in published if one.kind.startswith("attempt.")
+    ] == [
         ("attempt.sent", None),
         ("attempt.accepted", payout.provider_ref),
         ("attempt.effected", payout.provider_ref),
@@ -154,7 +156,7 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(rig: Rig) -> None
     await rig.watch()
     assert (await rig.payout(payout_id)).state == "paid"
     assert rig.journal.effects(payout_id) == 1
-    assert "payout.unknown" in await rig.told(payout_id)
+    assert "payout.unknown" in await rig.event_types(payout_id)
 
 
 async def test_a_crash_between_commit_and_call_is_looked_up(rig: Rig) -> None:
@@ -257,7 +259,7 @@ async def test_a_code_that_nobody_knows_proves_nothing(rig: Rig) -> None:
 
 @pytest.mark.parametrize("amount", [None, Amount(EURC, 1249), Amount(EURC, 1251)])
 async def test_paid_means_the_amount_of_the_intent(rig: Rig, amount: Amount | None) -> None:
-    """A proof of another amount, or of none, is no proof: the payout is unknown and a person is told."""
+    """A proof of another amount, or of none, is no proof: the payout is unknown and the outcome is reported."""
     payout_id = await on_chain(rig)
     rig.chain.answers.append(ProviderResult(outcome=Outcome.PAID, provider_ref="x", amount=amount))
     await rig.submit("stellar")
@@ -266,7 +268,7 @@ async def test_paid_means_the_amount_of_the_intent(rig: Rig, amount: Amount | No
 
 
 async def test_a_payment_that_was_proved_absent_cannot_appear(rig: Rig) -> None:
-    """A late word that a closed attempt was paid changes nothing by itself, and a person is told."""
+    """A late answer that a closed attempt was paid changes nothing by itself, and is reported."""
     payout_id = await rig.request(await rig.method(account="failure+ana"))
     await rig.submit()
     late = Answer(payout_id=payout_id, attempt_no=1, result=paid())
@@ -317,7 +319,7 @@ async def test_a_look_at_the_rail_is_no_change(rig: Rig) -> None:
     ],
 )
 async def test_what_rewards_did_not_sign_is_not_paid(rig: Rig, change: str) -> None:
-    """Whoever writes a payout's row, with approvals or without: the rail is not called."""
+    """The rail is not called for a payout whose row somebody wrote, with approvals or without."""
     other = await rig.method("eve")
     await rig.request(other)
     payout_id = await rig.request(await rig.method("ana"))
@@ -374,11 +376,13 @@ async def test_an_intent_that_runs_out_is_not_paid(rig: Rig) -> None:
     await rig.submit()
     payout = await rig.payout(payout_id)
     assert (payout.state, payout.code) == ("held", "intent_expired")
-    assert await rig.told(payout_id) == ["payout.approved", "payout.held"]
+    assert await rig.event_types(payout_id) == ["payout.approved", "payout.held"]
     held = "approved → held, intent_expired"
-    assert (await steps_told(rig, payout_id))[-1] == held
+    assert (await transitions_shown(rig, payout_id))[-1] == held
     await rig.feed(rig.cancel_asked(payout_id, code="cancelled_by_player", reason="too late"))
-    assert held in await steps_told(rig, payout_id), "a step does not show a reason that came after it"
+    assert held in await transitions_shown(rig, payout_id), (
+        "a transition does not show a reason that came after it"
+    )
     assert rig.journal.effects() == 0
 
 
@@ -398,7 +402,7 @@ async def test_a_cancel_while_the_rail_works_needs_its_proof(rig: Rig) -> None:
     assert attempt.code == "cancelled"
     assert rig.journal.effects() == 0
     assert await rig.breaches() == []
-    assert (await steps_told(rig, payout_id))[-2:] == [
+    assert (await transitions_shown(rig, payout_id))[-2:] == [
         "pending → closing_cancelled, winnings_taken_back: the first",
         "closing_cancelled → cancelled, winnings_taken_back: the first",
     ]

@@ -41,7 +41,7 @@ async def test_a_repeated_request_has_one_effect(rig: Rig) -> None:
     event = rig.requested(method, intent)
     await rig.feed(event, event)
     await rig.feed(event)
-    assert await rig.told(UUID(intent.payout_id)) == ["payout.approved"]
+    assert await rig.event_types(UUID(intent.payout_id)) == ["payout.approved"]
     assert await rig.stuck() == []
 
 
@@ -175,7 +175,7 @@ async def test_above_the_limit_it_is_held(rig: Rig) -> None:
     method = await rig.method()
     held = await rig.payout(await rig.request(method, amount="1000.01"))
     assert (held.state, held.code, held.approvers_needed) == ("held", "above_automatic_limit", 1)
-    assert await rig.told(held.payout_id) == ["payout.held"]
+    assert await rig.event_types(held.payout_id) == ["payout.held"]
     large = await rig.payout(await rig.request(method, amount="10000.01"))
     assert (large.state, large.approvers_needed) == ("held", 2)
 
@@ -229,8 +229,8 @@ async def test_a_cancelled_payout_says_who_wanted_it(rig: Rig, code: str | None)
     expected = code or "cancelled_by_player"
     payout = await rig.payout(payout_id)
     assert (payout.code, payout.reason) == (expected, "round 7 was corrected")
-    told = (await rig.events(payout_id))[-1].data
-    assert (told["code"], told["reason"]) == (expected, "round 7 was corrected")
+    published = (await rig.events(payout_id))[-1].data
+    assert (published["code"], published["reason"]) == (expected, "round 7 was corrected")
     steps = await rig.rows(
         "SELECT code FROM payout_transitions WHERE payout_id = :id AND to_state = 'cancelled'", id=payout_id
     )
@@ -250,7 +250,7 @@ async def test_request_and_cancel_in_one_batch(rig: Rig) -> None:
     method = await rig.method()
     intent = rig.intent(method)
     await rig.feed(rig.requested(method, intent), rig.cancel_asked(intent.payout_id))
-    assert await rig.told(UUID(intent.payout_id)) == ["payout.approved", "payout.cancelled"]
+    assert await rig.event_types(UUID(intent.payout_id)) == ["payout.approved", "payout.cancelled"]
     assert await rig.breaches() == []
 
 
@@ -376,7 +376,7 @@ async def test_an_operators_intent_that_says_too_little_is_dead(rig: Rig, change
     assert await rig.stuck() == [("dead", "intent_invalid")]
 
 
-async def test_a_cancel_works_once_the_poison_before_it_is_discarded(rig: Rig) -> None:
+async def test_a_cancel_is_applied_once_the_bad_event_before_it_is_discarded(rig: Rig) -> None:
     """A NUL in the reason of a cancel, signed by rewards, is refused and stops the cancels after it; an operator gives
     it up, and the plain cancel that waited is done at once.
     """
@@ -390,10 +390,10 @@ async def test_a_cancel_works_once_the_poison_before_it_is_discarded(rig: Rig) -
         assert answer.state == "replayed"
 
     stuck = StuckEvents(db=rig.db, processor=rig.processor, specs=[rig.spec], clock=rig.clock)
-    poison, _ = await stuck.page(after=0, limit=9)
+    bad, _ = await stuck.page(after=0, limit=9)
     answer = await Discards(stuck=stuck, audit=rig.audit).discard(
-        poison["id"], actor="op", reason="holds a NUL", may_hold_money=False, record=record
+        bad["id"], actor="op", reason="holds a NUL", may_hold_money=False, record=record
     )
     assert (answer.holds_money, answer.released) == (False, 1)
-    assert await rig.told(payout_id) == ["payout.approved", "payout.cancelled"]
+    assert await rig.event_types(payout_id) == ["payout.approved", "payout.cancelled"]
     assert await rig.stuck() == [("discarded", "schema_invalid"), ("replayed", "subject_parked")]

@@ -174,7 +174,7 @@ async def test_killed_while_it_pays_it_pays_each_once(
     await eventually(all_paid, deadline_s=90)
     assert [book.effects(UUID(intent.payout_id)) for intent in intents] == [1] * PAYOUTS_N
     assert await rig.breaches() == []
-    await told_in_order(kafka_server, {intent.payout_id for intent in intents})
+    await published_in_order(kafka_server, {intent.payout_id for intent in intents})
     async with httpx.AsyncClient(base_url=running.url, headers=headers(keyring, "op", "operator")) as client:
         lineage = (await client.get("/api/services/payouts/lineage/corr-1")).json()["entries"]
         assert sum(entry["kind"] == "payout.paid" for entry in lineage) == PAYOUTS_N
@@ -192,7 +192,7 @@ async def test_killed_while_it_pays_it_pays_each_once(
     book.close()
 
 
-async def told_in_order(kafka_server: KafkaServer, wanted: set[str]) -> None:
+async def published_in_order(kafka_server: KafkaServer, wanted: set[str]) -> None:
     """Every payout's events stand on Kafka with versions 1…n, and end with payout.paid."""
     consumer = AIOKafkaConsumer(
         PAYOUTS.name, **login(kafka_server, "rewards"), auto_offset_reset="earliest", group_id=None

@@ -22,7 +22,7 @@ async def lasting(rig: Rig) -> UUID:
 
 
 async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
-    """Back to approved until the limit's day turns over or an hour has passed, told to operators by code and time."""
+    """Back to approved until the limit's day turns over or an hour has passed, shown to operators with code and time."""
     payout_id = await lasting(rig)
     rig.chain.answers.append(said(Outcome.NO_EFFECT, PayoutCode.SIGNER_LIMIT))
     await rig.submit("stellar")
@@ -46,7 +46,7 @@ async def test_limit_of_the_signer_is_waited_for_and_shown(rig: Rig) -> None:
     async with rig.db.transaction() as tx:
         await measure(tx, now=rig.clock.now())
     assert REGISTRY.get_sample_value("prizewire_payouts_waiting", {"code": "signer_limit"}) == 0
-    assert await rig.told(payout_id) == [
+    assert await rig.event_types(payout_id) == [
         "payout.approved",
         "payout.submitted",
         "payout.submitted",
@@ -73,7 +73,7 @@ async def test_waiting_uses_up_no_attempt(rig: Rig) -> None:
     assert await rig.breaches() == []
 
 
-async def test_cancel_is_heard_before_any_waiting(rig: Rig) -> None:
+async def test_cancel_is_applied_before_any_waiting(rig: Rig) -> None:
     """A payout whose cancel was asked does not wait for a limit: it closes."""
     payout_id = await on_chain(rig)
     rig.chain.answers.append(said(Outcome.PENDING))
@@ -118,7 +118,7 @@ async def test_expired_intent_is_held_renewed_and_paid(rig: Rig) -> None:
     rig.chain.answers.append(paid())
     await rig.submit("stellar")
     assert (await rig.payout(payout_id)).state == "paid"
-    assert "signing.close_requested" not in await rig.told(payout_id)
+    assert "signing.close_requested" not in await rig.event_types(payout_id)
     assert await rig.breaches() == []
 
 
@@ -129,7 +129,7 @@ async def test_cancel_of_what_is_held_for_expiry_goes_through_the_signer(rig: Ri
     await rig.submit("stellar")
     await rig.feed(rig.cancel_asked(payout_id))
     assert (await rig.payout(payout_id)).state == "closing_cancelled"
-    assert (await rig.told(payout_id))[-1] == "signing.close_requested"
+    assert (await rig.event_types(payout_id))[-1] == "signing.close_requested"
 
 
 @pytest.mark.parametrize(("hour", "minute", "least_s", "most_s"), [(12, 0, 3600, 3900), (23, 50, 600, 900)])

@@ -326,7 +326,7 @@ class Storage(LeaseStorage, OutcomeStorage):
 
 
 class World:
-    """One payouts database with an executor over it, which can be thrown away and built anew at any moment."""
+    """One payouts database with an execution over it, which can be thrown away and built again at any moment."""
 
     def __init__(self, *, database_url: str, migration_url: str, sandbox: Sandbox, tuning: Tuning) -> None:
         self.migration_url = migration_url

@@ -103,7 +103,7 @@ class LivedWorld(World):
         return state
 
     async def reach(self, states: dict[UUID, str], *, deadline_s: float = 60) -> None:
-        """Go on until each payout stands as told."""
+        """Continue until each payout is in its state."""
 
         async def there() -> bool:
             return all([await self.state(one) == state for one, state in states.items()])

@@ -1,4 +1,4 @@
-"""Each check of the Stellar execution tells what was broken behind the service's back; reviews are listed newest first."""
+"""Each check of the Stellar execution finds what was changed behind the service's back; reviews are listed newest first."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -98,26 +98,26 @@ async def owner(paid: World) -> AsyncIterator[AsyncConnection]:
     await database.close()
 
 
-async def told(world: World, owner: AsyncConnection) -> dict[str, str]:
+async def breaches_after(world: World, owner: AsyncConnection) -> dict[str, str]:
     """What each check says."""
     found = {check.name: await check.run(owner) for check in world.parts.checks}
     return {name: " ".join(breaches) for name, breaches in found.items() if breaches}
 
 
-async def test_nothing_is_told_of_what_is_sound(paid: World, owner: AsyncConnection) -> None:
+async def test_sound_rows_have_no_breach(paid: World, owner: AsyncConnection) -> None:
     """No check has anything to say, and each is tried below."""
-    assert await told(paid, owner) == {}
+    assert await breaches_after(paid, owner) == {}
     tried = {name for _, expected in BROKEN.values() for name in expected}
     assert tried == {check.name for check in paid.parts.checks}
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_is_broken_is_told(paid: World, owner: AsyncConnection, name: str) -> None:
+async def test_each_breach_is_found(paid: World, owner: AsyncConnection, name: str) -> None:
     """By the check that it belongs to, and by no other."""
     statements, expected = BROKEN[name]
     for statement in statements:
         await owner.execute(text(statement))
-    found = await told(paid, owner)
+    found = await breaches_after(paid, owner)
     assert found.keys() == expected.keys()
     for check, said in expected.items():
         assert said in found[check]

@@ -1,4 +1,4 @@
-"""Killed at every write boundary from lease to proof, and started anew: each payout is paid exactly once."""
+"""Killed at every write boundary from lease to proof, and started again: each payout is paid exactly once."""
 
 from collections.abc import Callable
 from typing import Any

@@ -481,7 +481,7 @@ async def test_second_attempt_beside_a_live_one_is_not_taken(world: World) -> No
     assert world.paid() == expected(made)
 
 
-async def test_signature_of_a_stranger_is_parked(world: World) -> None:
+async def test_signature_of_an_unknown_key_is_parked(world: World) -> None:
     """An answer whose signatures do not sign our bytes is parked; nothing is sent."""
     made = await many(world, 1)
     await world.submit(made)
@@ -509,11 +509,11 @@ async def test_what_the_signer_refused_is_kept_and_shown(world: World) -> None:
             state="dead", reason="key_not_trusted", count=count, first_at=world.clock.now(),
             last_at=world.clock.now(), place="prizewire.signing.requests.v1/0/7", detail="not pinned",
         )  # fmt: skip
-        told = encode(
+        event = encode(
             MessagesRefusedEvent, MessagesRefused(kinds=[kind]), service="signer", subject="signer", version=version,
             correlation_id=correlation, causation_id=None, now=world.clock.now(), key=make_key("signer"),
         )  # fmt: skip
-        await world.take(told, offset=version)
+        await world.take(event, offset=version)
     async with world.db.transaction() as tx:
         (entry,) = await world.parts.lineage(tx, correlation)
     assert (entry.service, entry.kind) == ("signer", "signing.messages_refused")

@@ -1,4 +1,4 @@
-"""Two persons decide over HTTP what became of a transaction that no node explains."""
+"""Two persons decide over HTTP on the outcome of a transaction that no node explains."""
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial

@@ -85,7 +85,7 @@ async def test_database_refuses_what_must_not_be(leased: World, name: str) -> No
 
 async def test_one_open_slot_for_each_channel(leased: World) -> None:
     """A second open slot on a channel is refused, and so is the same sequence number again."""
-    insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, told twice
+    insert: Callable[[int, str], str] = lambda sequence, state: (  # noqa: E731 - one statement, used twice
         "INSERT INTO stellar_slots (slot_id, account, sequence, state, version, opened_at, closed_at, result, ledger) "
         f"SELECT gen_random_uuid(), account, {sequence}, '{state}', 0, leased_at, leased_at, 'failed', 1 "
         "FROM stellar_attempts RETURNING slot_id"

@@ -132,7 +132,7 @@ async def test_slot_with_nobody_left_is_voided(hasty_world: World) -> None:
         ("void_slot", "succeeded"),
     ]
     assert world.signer.held == set()
-    assert world.news == [made[0].payout_id], "its payout is told that its slot is over"
+    assert world.news == [made[0].payout_id], "progress is reported for its payout, whose slot is closed"
     assert world.paid() == []
 
 

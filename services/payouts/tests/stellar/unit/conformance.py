@@ -184,14 +184,14 @@ class NodeConformance:
         assert (late.status, late.code) == (SendStatus.ERROR, "txBAD_SEQ")
 
     async def test_wrong_sequence_is_an_error_and_no_outcome(self, bench: Bench) -> None:
-        """A used sequence number is refused at the door; nothing of the transaction is on the ledger."""
+        """A used sequence number is refused at once; nothing of the transaction is on the ledger."""
         built = await bench.build(bench.lined, sequence=await bench.sequence())
         answer = await bench.node.send(bench.signed(built))
         assert (answer.status, answer.code) == (SendStatus.ERROR, "txBAD_SEQ")
         assert (await bench.node.look_up(built.tx_hash)).status is LookUpStatus.NOT_FOUND
 
     async def test_expired_transaction_is_an_error(self, bench: Bench) -> None:
-        """Past its maxTime a transaction is refused at the door."""
+        """After its maxTime a transaction is refused at once."""
         built = await bench.build(bench.lined, valid_s=-10)
         answer = await bench.node.send(bench.signed(built))
         assert (answer.status, answer.code) == (SendStatus.ERROR, "txTOO_LATE")

@@ -55,7 +55,7 @@ RICH = account(spendable=10_000)
         (account(memo=True), PayoutCode.MEMO_REQUIRED),
     ],
 )
-def test_bad_destinations_are_told_apart(facts: AccountFacts | None, code: PayoutCode) -> None:
+def test_bad_destinations_have_codes_of_their_own(facts: AccountFacts | None, code: PayoutCode) -> None:
     """Each reason has its code, and a good neighbour stays."""
     bad, good = pay("PLAYER"), pay("OTHER")
     accounts = {TREASURY: RICH, "OTHER": account()}

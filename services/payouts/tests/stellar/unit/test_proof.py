@@ -61,7 +61,7 @@ def test_look_up_older_than_the_account_is_no_absence() -> None:
     assert verdict(said(SLOT, missing(latest=49), entry_ledger=50)) is Verdict.WAIT
 
 
-def test_short_memory_is_told_to_the_person() -> None:
+def test_the_finding_names_a_short_memory() -> None:
     """A history that does not reach back to the send proves nothing, and the finding says so."""
     finding = judge(sequence=SLOT, max_time=MAX_TIME, since=30, reports=[said(SLOT, missing(oldest=31))])
     assert finding.verdict is Verdict.REVIEW

@@ -158,7 +158,7 @@ def test_failure_by_nobody_known() -> None:
 
 
 def test_failure_of_a_digest_of_ours() -> None:
-    """A digest of ours that failed on the ledger is told to the signer by its hash."""
+    """A digest of ours that failed on the ledger is named to the signer by its hash."""
     found = settle(_O.FAILED, MINE, word({MINE: look_up(LookUpStatus.FAILED)}))
     assert (found.result, found.tx_hash, found.seen, found.paid) == ("failed", MINE, True, {})
 
@@ -169,10 +169,10 @@ def test_failure_of_a_digest_of_ours() -> None:
     [(MINE, LookUpStatus.SUCCESS), (DEAD, LookUpStatus.SUCCESS), (MINE, LookUpStatus.FAILED)],
 )
 def test_ledger_is_above_two_persons(outcome: ReviewOutcome, digest: str, status: LookUpStatus) -> None:
-    """Whatever is told while the ledger holds one of our digests otherwise is refused."""
+    """Evidence is refused while the ledger shows another outcome of one of our digests."""
     shown = word({digest: look_up(status)})
-    told = DEAD if digest == MINE else MINE
-    assert refused(outcome, told, shown) == "ledger_contradicts"
+    claimed = DEAD if digest == MINE else MINE
+    assert refused(outcome, claimed, shown) == "ledger_contradicts"
     if outcome is _O.FAILED:
         assert refused(outcome, None, shown) == "ledger_contradicts"
     same = (outcome is _O.SUCCEEDED) is (status is LookUpStatus.SUCCESS)
@@ -181,7 +181,7 @@ def test_ledger_is_above_two_persons(outcome: ReviewOutcome, digest: str, status
 
 
 def test_digest_that_was_proved_dead_and_yet_applied() -> None:
-    """Its payments that still wait are paid, those it left out are not, those that ended are told."""
+    """Its payments that still wait are paid, those it left out are not, those that ended before are named."""
     found = settle(_O.SUCCEEDED, DEAD, word({DEAD: look_up(LookUpStatus.SUCCESS)}))
     assert (found.tx_hash, found.paid, found.unsettled) == (DEAD, {ONE: 0}, (THREE,))
 

@@ -24,7 +24,7 @@ def key(label: str) -> Keypair:
     return Keypair.from_raw_ed25519_seed(hashlib.sha256(label.encode()).digest())
 
 
-TREASURY, CHANNEL, STRANGER, ISSUER = (key(name) for name in ("treasury", "channel", "stranger", "issuer"))
+TREASURY, CHANNEL, OTHER, ISSUER = (key(name) for name in ("treasury", "channel", "other", "issuer"))
 USDC = ChainAsset("USDC", ISSUER.public_key)
 
 
@@ -99,16 +99,18 @@ def test_attached_signatures_verify_and_change_no_hash() -> None:
         keypair.verify(tx_hash, by_hint[keypair.signature_hint()])
 
 
-@pytest.mark.parametrize("case", ["missing", "stranger instead", "stranger too", "wrong hash", "no key"])
+@pytest.mark.parametrize(
+    "case", ["missing", "another key instead", "another key too", "wrong hash", "no key"]
+)
 def test_signatures_that_do_not_fit_are_refused(case: str) -> None:
     """Exactly the channel and the treasury must have signed exactly this hash."""
     built = build()
     tx_hash = bytes.fromhex(built.tx_hash)
-    channel, treasury, stranger = (pair(one, tx_hash) for one in (CHANNEL, TREASURY, STRANGER))
+    channel, treasury, other = (pair(one, tx_hash) for one in (CHANNEL, TREASURY, OTHER))
     signatures = {
         "missing": [channel],
-        "stranger instead": [channel, stranger],
-        "stranger too": [channel, treasury, stranger],
+        "another key instead": [channel, other],
+        "another key too": [channel, treasury, other],
         "wrong hash": [channel, pair(TREASURY, hashlib.sha256(b"other").digest())],
         "no key": [channel, ("00" * 31 + "07", treasury[1])],
     }[case]
@@ -121,7 +123,7 @@ def test_signatures_that_do_not_fit_are_refused(case: str) -> None:
         )
 
 
-def test_addresses_are_told_apart() -> None:
+def test_addresses_are_distinguished() -> None:
     """G and M addresses have an account behind them; contracts, secrets and garbage have none."""
     muxed = MuxedAccount(TREASURY.public_key, 7).account_muxed
     assert muxed is not None

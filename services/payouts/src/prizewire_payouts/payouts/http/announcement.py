@@ -18,7 +18,7 @@ from prizewire_payouts.unit_of_work import UnitOfWork
 
 
 class Announcement(BaseModel):
-    """Why the end is told again."""
+    """Why the end is announced again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,11 +36,11 @@ def announcing_controller(context: Context) -> type[Controller]:
         @post(
             "/{payout_id:uuid}/announce",
             status_code=202,
-            summary="Tell the end of a payout again",
+            summary="Announce the end of a payout again",
             description="For a payout that has ended here while rewards has it open (`payouts_were_asked_for` of "
-            "`prizewire verify`): the event of its end was lost or discarded. The same end is told under a new version. "
+            "`prizewire verify`): the event of its end was lost or discarded. The same end is announced with a new version. "
             "Rewards takes it once; subscribers of webhooks get it again. Where rewards parks it with `version_gap`, discard it there and "
-            "tell the end once more.",
+            "announce the end once more.",
             refusals={404: ("payout_not_found",), 409: ("not_ended",)},
         )
         async def announce(

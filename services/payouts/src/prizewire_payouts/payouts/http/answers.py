@@ -68,7 +68,7 @@ class PayoutAnswer(AnswerModel):
         DecimalAmount | None,
         Field(
             description="What left the player's wallet, or the funding account, for this payout. Null where the stored "
-            "intent does not say it: it was changed in the database, `prizewire verify` tells how, and it is not paid.",
+            "intent does not say it: it was changed in the database, `prizewire verify` shows how, and it is not paid.",
             examples=["13.00"],
         ),
     ]

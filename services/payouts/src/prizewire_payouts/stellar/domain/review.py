@@ -144,7 +144,7 @@ class LedgerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What becomes of the slot and the payments that wait: ``result`` is published for the signer with ``tx_hash`` and
+    """The outcome for the slot and the payments that wait: ``result`` is published for the signer with ``tx_hash`` and
     ``ledger``; ``paid`` is the operation of each payment that was made, the others were not. ``seen`` says that the
     ledger itself shows it; ``unsettled`` are payments of that transaction which had ended before.
     """

@@ -109,14 +109,14 @@ class ReviewAnswer(AnswerModel):
 
 
 class SettlementAnswer(AnswerModel):
-    """What became of the slot and the payments that waited."""
+    """The outcome for the slot and the payments that waited."""
 
     outcome: Annotated[ReviewOutcome, Field(examples=["succeeded"])]
     tx_hash: _Consumer
     ledger: Annotated[int, Field(description="The ledger it is settled by.", examples=[52_417_301])]
     slot_closed_as: Annotated[
         Literal["succeeded", "failed", "expired"],
-        Field(description="What the signer is told of the slot.", examples=["succeeded"]),
+        Field(description="The result of the slot in the event for the signer.", examples=["succeeded"]),
     ]
     seen_on_ledger: Annotated[bool, Field(description="Whether a node shows it too.", examples=[True])]
     paid: Annotated[int, Field(description="How many payments were made.", examples=[3])]

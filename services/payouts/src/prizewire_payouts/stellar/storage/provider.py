@@ -82,7 +82,7 @@ class StellarProvider:
         )
 
     async def create_payout(self, instruction: PayoutInstruction, *, now: datetime) -> ProviderResult:
-        """Queue the payment, or find what became of the one queued under this key."""
+        """Queue the payment, or return the state of the one that was queued with this key."""
         values, code = self._values(instruction)
         state = PaymentState.QUEUED if code is None else PaymentState.NO_EFFECT
         row = {
