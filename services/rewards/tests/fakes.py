@@ -340,7 +340,7 @@ class _Rounds(_Port):
         rounds = self.store.rounds
         return {key: rounds[key].settlement.campaign for key in ids if key in rounds}
 
-    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+    async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
         assert not self.store.rewards.keys() & {reward.id for reward in rewards}
         assert all(reward.round_id in assets for reward in rewards)
         self.store.rewards.update({reward.id: reward for reward in rewards})

@@ -60,7 +60,7 @@ async def claims(rig: Rig) -> None:
     assert answer.is_success, answer.text
     rig.clock.advance(timedelta(hours=2))
     async with rig.db.transaction() as tx:
-        await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
 
 
 async def entries(rig: Rig) -> None:

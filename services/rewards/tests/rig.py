@@ -56,7 +56,6 @@ from prizewire_rewards.campaigns.domain.settings import NO_SETTINGS, CampaignSet
 from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.receivables import Receivable
-from prizewire_rewards.ledger.handlers.receivables import open_receivable
 from prizewire_rewards.ledger.storage.accounts import account_id
 from prizewire_rewards.messages import OutboxMessages
 from prizewire_rewards.payouts.adapters.keys import MessageKeySigner, TrustedClosures
@@ -66,6 +65,7 @@ from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.settings import RewardsSettings
 from prizewire_rewards.storage import Ports, ports_of
+from services.rewards.tests.owing import open_receivable
 from tests.documented import Documented
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

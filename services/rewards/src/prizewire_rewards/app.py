@@ -93,7 +93,6 @@ async def build(runtime: Runtime) -> Built:
     claim_jobs = build_claim_jobs(
         db=runtime.db,
         ports_of=ports_of,
-        tools=tools,
         clock=runtime.clock,
         count_claims=count,
         released=jobs.releasing.wake,

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from inspect import signature
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
@@ -23,7 +24,7 @@ from prizewire_rewards.campaigns.handlers import change_campaign, create_campaig
 from prizewire_rewards.entries.domain import EntryEnd
 from prizewire_rewards.entries.handlers import ending as entry_handlers
 from prizewire_rewards.entries.handlers.ending import close_entries, close_next
-from prizewire_rewards.entries.handlers.entering import look_up
+from prizewire_rewards.entries.handlers.entering import load_snapshot
 from prizewire_rewards.errors import RewardsError
 from prizewire_rewards.ledger.domain.accounts import Account
 from prizewire_rewards.ledger.domain.receivables import WriteOff
@@ -178,7 +179,8 @@ class Walk(RuleBasedStateMachine):
 
     def job(self, job: Any, **limits: int) -> Any:
         """One run of a job; None when it had nothing to do."""
-        return self.run(lambda ports: job(ports=ports, tools=self.tools, now=self.now, **limits))
+        tools = {"tools": self.tools} if "tools" in signature(job).parameters else {}
+        return self.run(lambda ports: job(ports=ports, now=self.now, **tools, **limits))
 
     def run(self, ports: Any) -> Any:
         """Run work where a round has more entries than can be closed at once sooner than in production."""
@@ -199,9 +201,11 @@ class Walk(RuleBasedStateMachine):
         ends = _ends_of(commands)
 
         async def take(ports: Ports) -> Settled:
-            heard = await look_up([], ending=ends, ports=ports)
+            snapshot = await load_snapshot([], ending=ends, ports=ports)
             done = await apply_settlements(commands, ports=ports, tools=self.tools, now=self.now)
-            over = {key: end for key, end in ends.items() if end is EntryEnd.REFUNDED or key in heard.rounds}
+            over = {
+                key: end for key, end in ends.items() if end is EntryEnd.REFUNDED or key in snapshot.rounds
+            }
             if over:
                 await close_entries(over, ports=ports, tools=self.tools, now=self.now)
             return done

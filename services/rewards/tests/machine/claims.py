@@ -71,7 +71,7 @@ class ClaimRules(Walk):
         async def say(ports: Ports) -> Claimed:
             return await decide_claim(
                 reward_of(self, key), release=release, actor=actor, reason="r",
-                ports=ports, tools=self.tools, now=now,
+                ports=ports, now=now,
             )  # fmt: skip
 
         _, code = self.ask(say)

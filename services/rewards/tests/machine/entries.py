@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
 from prizewire_rewards.entries.domain import CloseEntry, EnterRound, EntryCommand, EntryRound, OpenEntry
-from prizewire_rewards.entries.handlers.entering import Entered, enter, enter_by_player, look_up
+from prizewire_rewards.entries.handlers.entering import Entered, enter, enter_by_player, load_snapshot
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import Gate
@@ -89,8 +89,8 @@ class EntryRules(Walk):
         now = self.tick()
 
         async def take(ports: Ports) -> Entered:
-            heard = await look_up(commands, ending=[], ports=ports)
-            return await enter(commands, heard=heard, ports=ports, now=now)
+            snapshot = await load_snapshot(commands, ending=[], ports=ports)
+            return await enter(commands, snapshot=snapshot, ports=ports, now=now)
 
         assert self.run(take).refusals == {}
 

@@ -6,13 +6,13 @@ from uuid import uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from prizewire_rewards.ledger.handlers.receivables import open_receivable
 from prizewire_rewards.payouts.domain.commands import ClosePayout, MarkPaid, MarkReturned, RequestPayout
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.handlers.requests import request_payout
 from services.rewards.tests.machine.base import ASSET, GRANTED, NOBODY, Walk
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed
+from services.rewards.tests.owing import open_receivable
 
 RAIL = "s"
 DEBTS_MAX = 80

@@ -7,7 +7,7 @@ import pytest
 
 import prizewire_rewards
 from prizewire_rewards.http.codes import AMOUNT_CODES, STATUS_OF, refusing
-from prizewire_rewards.payouts.handlers.crediting import NO_PAYOUT_METHOD
+from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD
 
 ERRORS = {"InvalidRequest", "NotFound", "refused"}
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from prizewire_contracts import ids
 from prizewire_rewards.entries.domain import EnterRound, EntryEnd, EntryRound, EntryState, OpenEntry
 from prizewire_rewards.entries.handlers.ending import close_entries
-from prizewire_rewards.entries.handlers.entering import enter, look_up
+from prizewire_rewards.entries.handlers.entering import enter, load_snapshot
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import AskWithdrawal, RecordMethod
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
@@ -74,14 +74,15 @@ class Story:
 
     def grant(self, amount: int) -> None:
         """Winnings out of nowhere."""
-        journal = Journal()
         world = Account(Kind.EXTERNAL_IN, "world", "USDC")
-        journal.add(
-            [Move(TransferType.OPENING_BALANCE, world, WINNINGS, amount)],
-            cause=uuid4().hex,
-            correlation_id="grant",
-        )
-        self.run(lambda ports: ports.ledger.post(journal.transfers, now=START))
+        move = Move(TransferType.OPENING_BALANCE, world, WINNINGS, amount)
+
+        async def post(ports: Ports) -> None:
+            uow = UnitOfWork(ports, now=START)
+            uow.book([move], cause=uuid4().hex, correlation_id="grant")
+            await uow.post()
+
+        self.run(post)
 
     def enter(self, fee: int) -> UUID:
         """Ask for one entry into a new round; answers the round."""
@@ -97,8 +98,8 @@ class Story:
 
         async def ports(ports: Ports) -> None:
             commands = [OpenEntry(round=round_), command]
-            heard = await look_up(commands, ending=[], ports=ports)
-            await enter(commands, heard=heard, ports=ports, now=START)
+            snapshot = await load_snapshot(commands, ending=[], ports=ports)
+            await enter(commands, snapshot=snapshot, ports=ports, now=START)
 
         self.run(ports)
         return round_.round_id

@@ -18,12 +18,11 @@ from prizewire_rewards.campaigns.domain.pools import funding_move, watch_level, 
 from prizewire_rewards.campaigns.domain.settings import CampaignSettings
 from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.ledger.domain.moves import check_intake
 from prizewire_rewards.ledger.domain.parties import campaign_source
 from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 
@@ -53,11 +52,17 @@ async def create_campaign(
     await ports.campaigns.add(campaign, actor=command.actor, now=now)
     await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
     await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
-    cause = f"http/{command.id}"
-    await ports.history.add(
-        [Transition("campaign", campaign.id, "", campaign.state, cause, str(campaign.id))], now=now
+    uow = UnitOfWork(ports, now=now)
+    uow.transition(
+        "campaign",
+        campaign.id,
+        was="",
+        to=campaign.state,
+        cause=f"http/{command.id}",
+        correlation_id=str(campaign.id),
     )
-    await ports.messages.publish([CampaignChanged(campaign=campaign, actor=command.actor, created=True)])
+    uow.emit(CampaignChanged(campaign=campaign, actor=command.actor, created=True))
+    await uow.save()
     return campaign
 
 
@@ -82,11 +87,10 @@ async def fund_campaign(
     move = funding_move(campaign=str(campaign.id), asset=campaign.asset, amount=command.amount)
     earlier = await ports.ledger.earlier_funding(move.credit, reference=command.reference)
     repeats = check_reference(earlier, reference=command.reference, asset=asset, repeated=command.repeated)
-    journal = Journal()
-    journal.add([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
-    await ports.ledger.post(journal.transfers, now=now)
+    uow = UnitOfWork(ports, now=now)
+    uow.book([move], cause=f"fund/{command.id}", correlation_id=str(campaign.id))
     await ports.ledger.document(
-        journal.transfers,
+        await uow.post(),
         actor=command.actor,
         references=[command.reference],
         now=now,
@@ -99,8 +103,8 @@ async def fund_campaign(
         available=campaign.available + command.amount,
         version=campaign.version + 1,
     )
-    event = CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor)
-    return await _leveled(campaign, [event], ports=ports)
+    uow.emit(CampaignFunded(campaign=campaign, amount=command.amount, actor=command.actor))
+    return await _leveled(campaign, uow=uow, ports=ports)
 
 
 async def withdraw_from_campaign(
@@ -121,18 +125,18 @@ async def withdraw_from_campaign(
         raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
     if amount == 0 or amount > campaign.available:
         raise InvalidRequest("pool_insufficient", "the pool does not hold this amount")
-    journal = Journal()
+    uow = UnitOfWork(ports, now=now)
     move = withdrawal_move(campaign=str(campaign.id), asset=campaign.asset, amount=amount)
-    journal.add([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
-    await ports.ledger.post(journal.transfers, now=now)
+    uow.book([move], cause=f"withdraw/{command.id}", correlation_id=str(campaign.id))
+    await uow.post()
     campaign = replace(
         campaign,
         withdrawn=campaign.withdrawn + amount,
         available=campaign.available - amount,
         version=campaign.version + 1,
     )
-    event = CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor)
-    return await _leveled(campaign, [event], ports=ports)
+    uow.emit(CampaignWithdrawn(campaign=campaign, amount=amount, actor=command.actor))
+    return await _leveled(campaign, uow=uow, ports=ports)
 
 
 async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, now: datetime) -> Campaign:
@@ -159,20 +163,20 @@ async def set_settings(command: SetCampaignSettings, *, ports: CampaignPorts, no
         await ports.caps.begin(campaign.id)
     await ports.campaigns.keep_settings(campaign, actor=command.actor, now=now)
     await ports.parties.add_source(campaign_source(campaign.id), (PartyRole.RULE_WRITER, command.actor))
-    return await _leveled(campaign, [], ports=ports)
+    return await _leveled(campaign, uow=UnitOfWork(ports, now=now), ports=ports)
 
 
 def _bounds(settings: CampaignSettings) -> tuple[object, ...]:
     return settings.low_water, settings.caps
 
 
-async def _leveled(campaign: Campaign, events: list[Event], *, ports: CampaignPorts) -> Campaign:
-    """Store a campaign whose pool or low-water mark has changed, and tell."""
+async def _leveled(campaign: Campaign, *, uow: UnitOfWork, ports: CampaignPorts) -> Campaign:
+    """Store a campaign whose pool or low-water mark has changed, and publish a pool that has become low."""
     campaign, low = watch_level(campaign)
     await ports.campaigns.save([campaign])
-    told = events if low is None else [*events, low]
-    if told:
-        await ports.messages.publish(told)
+    if low is not None:
+        uow.emit(low)
+    await uow.save()
     return campaign
 
 
@@ -195,11 +199,17 @@ async def change_campaign(command: ChangeCampaign, *, ports: CampaignPorts, now:
     state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
     changed = replace(campaign, state=state, version=campaign.version + 1)
     await ports.campaigns.save([changed])
-    cause = f"{command.actor}/{state}"
-    await ports.history.add(
-        [Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))], now=now
+    uow = UnitOfWork(ports, now=now)
+    uow.transition(
+        "campaign",
+        campaign.id,
+        was=campaign.state,
+        to=state,
+        cause=f"{command.actor}/{state}",
+        correlation_id=str(campaign.id),
     )
-    await ports.messages.publish([CampaignChanged(campaign=changed, actor=command.actor, created=False)])
+    uow.emit(CampaignChanged(campaign=changed, actor=command.actor, created=False))
+    await uow.save()
     return changed
 
 

@@ -241,7 +241,6 @@ async def _decide(
             actor=user.subject,
             reason=data.reason,
             ports=front.ports_of(tx),
-            tools=front.tools,
             now=front.clock.now(),
         )
         after_commit(tx, partial(_count, done))

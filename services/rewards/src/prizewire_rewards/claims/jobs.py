@@ -13,7 +13,6 @@ from prizewire_rewards import metrics
 from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, ClaimState
 from prizewire_rewards.claims.handlers.claims import Ended, expire_due, pass_deadlines
 from prizewire_rewards.claims.ports import ClaimPorts
-from prizewire_rewards.payouts.ports import PayoutTools
 
 EXPIRE_INTERVAL_S = 5.0
 OVERDUE_INTERVAL_S = 15.0
@@ -24,7 +23,6 @@ def build_claim_jobs(
     *,
     db: Database,
     ports_of: Callable[[AsyncConnection], ClaimPorts],
-    tools: PayoutTools,
     clock: Clock,
     count_claims: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, tuple[int, int]]]],
     released: Callable[[], None],
@@ -35,7 +33,7 @@ def build_claim_jobs(
 
     async def expire() -> bool:
         async def attempt(tx: AsyncConnection) -> Ended | None:
-            return await expire_due(ports=ports_of(tx), tools=tools, now=clock.now())
+            return await expire_due(ports=ports_of(tx), now=clock.now())
 
         ended = await db.run(attempt, seeking=True)
         if ended is None:
@@ -47,7 +45,7 @@ def build_claim_jobs(
 
     async def overdue() -> bool:
         async def attempt(tx: AsyncConnection) -> Ended | None:
-            return await pass_deadlines(ports=ports_of(tx), tools=tools, now=clock.now())
+            return await pass_deadlines(ports=ports_of(tx), now=clock.now())
 
         async with db.transaction() as tx:
             waiting = await count_claims(tx, clock.now())

@@ -23,7 +23,7 @@ from prizewire_rewards.entries.domain import (
     OpenEntry,
 )
 from prizewire_rewards.entries.handlers.ending import close_entries
-from prizewire_rewards.entries.handlers.entering import Heard, enter, look_up
+from prizewire_rewards.entries.handlers.entering import RoundSnapshot, enter, load_snapshot
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import Refused
 from prizewire_rewards.ledger.consumers import asset_of, minor_of, read_commands, same_subject
@@ -119,7 +119,7 @@ class EntryBatch:
     commands: Sequence[EntryCommand]
     places: Sequence[int]
     ends: Ends
-    heard: Heard
+    snapshot: RoundSnapshot
 
 
 async def read_entries(
@@ -143,8 +143,8 @@ async def read_entries(
 
     found: tuple[list[EntryCommand], list[int]] = read_commands(incoming, ENTRY_TYPES, read, refused)
     commands, places = found
-    heard = await look_up(commands, ending={round_id for round_id, _ in ends.values()}, ports=ports)
-    return EntryBatch(commands, places, ends, heard)
+    snapshot = await load_snapshot(commands, ending={round_id for round_id, _ in ends.values()}, ports=ports)
+    return EntryBatch(commands, places, ends, snapshot)
 
 
 async def take_entries(
@@ -163,9 +163,9 @@ async def take_entries(
 
     A void is remembered even where nobody has entered; nothing is asked of the database for rounds without a fee.
     """
-    rounds = batch.heard.rounds
+    rounds = batch.snapshot.rounds
     if batch.commands:
-        done = await enter(batch.commands, heard=batch.heard, ports=ports, now=now)
+        done = await enter(batch.commands, snapshot=batch.snapshot, ports=ports, now=now)
         refused.update({batch.places[index]: problem for index, problem in done.refusals.items()})
         after_commit(tx, partial(metrics.count_entries, done.reached))
         rounds = done.rounds

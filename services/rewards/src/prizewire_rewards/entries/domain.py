@@ -1,15 +1,17 @@
 """Entries into rounds: who pays, out of which bucket, and what becomes of the fee when the round ends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.ledger.domain.moves import PLATFORM
+from prizewire_rewards.ledger.domain.transitions import step
 
 NOT_REFUNDABLE: Final = "not_refundable"
 """Why a void gives an entry nothing back: it was paid in points."""
@@ -197,3 +199,20 @@ class EntryMoved(Event):
 
     entry: Entry
     cause: str | None = None
+
+
+def close_entry(entry: Entry, *, end: EntryEnd | None, assets: AssetRegistry) -> tuple[Entry, list[Move]]:
+    """What the end of its round makes of a paid or earned entry, and what moves. A fee in an asset that is not redeemable
+    is not given back.
+    """
+    refunds = end is EntryEnd.REFUNDED and assets[entry.asset].redeemable
+    code = None
+    if refunds:
+        moves = reversed_moves(entry) if entry.state is EntryState.EARNED else refunded_moves(entry)
+        state = EntryState.REFUNDED
+    elif end is EntryEnd.REFUNDED:
+        state, moves, code = EntryState.CLOSED, earned_moves(entry), NOT_REFUNDABLE
+    else:
+        state, moves = EntryState.EARNED, earned_moves(entry)
+    state = step(edges=ENTRY_EDGES, was=entry.state, to=state)
+    return replace(entry, state=state, code=code, version=entry.version + 1), moves

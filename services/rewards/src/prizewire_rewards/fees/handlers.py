@@ -8,7 +8,7 @@ from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFou
 from prizewire_rewards.fees.domain import FeeWithdrawal, WithdrawalState, decided, withdrawal_move
 from prizewire_rewards.fees.ports import FeePorts
 from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.ledger.ports import Tools
 
 
@@ -63,11 +63,9 @@ async def decide_withdrawal(command: DecideFees, *, ports: FeePorts, now: dateti
     after = decided(filed, approved=command.approved, by=command.actor, reason=command.reason, now=now)
     if after.state is WithdrawalState.APPROVED:
         await _covered(after, ports=ports)
-        journal = Journal()
-        journal.add(
-            [withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id)
-        )
-        await ports.ledger.post(journal.transfers, now=now)
+        uow = UnitOfWork(ports, now=now)
+        uow.book([withdrawal_move(after)], cause=f"fee-withdrawal/{after.id}", correlation_id=str(after.id))
+        await uow.post()
     await ports.fees.decide(after)
     return after
 

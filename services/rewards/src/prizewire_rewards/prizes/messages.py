@@ -7,15 +7,15 @@ from prizewire_contracts.encode import EncodedEvent
 from prizewire_contracts.events import rewards as wire
 from prizewire_contracts.events import wallets
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.prizes.domain.events import RewardsMoved, Told
+from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
 
-_MOVED: Final[Mapping[Told, type[wallets.FromRewards]]] = {
-    Told.ALLOCATED: wire.RewardAllocatedEvent,
-    Told.RELEASED: wire.RewardReleasedEvent,
-    Told.HELD: wire.RewardHeldEvent,
-    Told.REVERSED: wire.RewardReversedEvent,
-    Told.EXPIRED: wire.RewardExpiredEvent,
+_MOVED: Final[Mapping[RewardEventKind, type[wallets.FromRewards]]] = {
+    RewardEventKind.ALLOCATED: wire.RewardAllocatedEvent,
+    RewardEventKind.RELEASED: wire.RewardReleasedEvent,
+    RewardEventKind.HELD: wire.RewardHeldEvent,
+    RewardEventKind.REVERSED: wire.RewardReversedEvent,
+    RewardEventKind.EXPIRED: wire.RewardExpiredEvent,
 }
 
 

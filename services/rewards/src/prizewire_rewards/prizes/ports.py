@@ -73,7 +73,7 @@ class Rounds(Protocol):
         """The campaigns of those rounds that exist; a round never changes its own."""
         ...
 
-    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+    async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
         """Store prizes that came into being after their rounds, whose assets are given."""
         ...
 

@@ -12,9 +12,9 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.rounds.domain.views import StagedSeen
-from prizewire_rewards.rounds.handlers.books import Booked
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.queue import release_next
+from prizewire_rewards.rounds.handlers.round_changes import Booked
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 RELEASE_INTERVAL_S = 2.0

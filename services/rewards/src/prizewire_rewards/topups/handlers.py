@@ -7,10 +7,9 @@ from uuid import UUID
 
 from prizewire_rewards.errors import InvalidRequest, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.moves import check_intake, credits_of
-from prizewire_rewards.ledger.handlers.journal import Journal
-from prizewire_rewards.ledger.handlers.receivables import lift_receivable, open_receivable
-from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.ledger.domain.moves import check_intake
+from prizewire_rewards.ledger.handlers.receivables import Debt, open_receivables, undo_receivable
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.topups.domain import (
     TOPUP_INTAKE_MAX,
@@ -68,18 +67,18 @@ async def apply_topup_events(
         }
         await ports.ledger.lock_balances(wallets)
     reversals = await ports.topups.reversals(keys) if keys else {}
-    clerk = _Clerk(topups, reversals, came_in=came_in, ports=ports, tools=tools, now=now)
+    batch = _Batch(topups, reversals, came_in=came_in, ports=ports, tools=tools, now=now)
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
-            await clerk.apply(command)
+            await batch.apply(command)
         except Refused as refused:
             refusals[index] = refused
-    await clerk.save()
-    return Booked(refusals, clerk.booked)
+    await batch.save()
+    return Booked(refusals, batch.booked)
 
 
-class _Clerk:
+class _Batch:
     """Decides one event after the other over locked top-ups. What refuses an event does so before it moves anything."""
 
     def __init__(
@@ -99,11 +98,9 @@ class _Clerk:
         self._ports = ports
         self._tools = tools
         self._now = now
-        self._journal = Journal()
-        self._credited: list[Credited] = []
+        self._uow = UnitOfWork(ports, now=now)
         self._changed: set[UUID] = set()
         self._new_reversals: list[Reversal] = []
-        self._events: list[TopupMoved] = []
 
     async def apply(self, command: TopupCommand) -> None:
         """Book one event.
@@ -129,18 +126,12 @@ class _Clerk:
             await self._restore(topup, command)
 
     async def save(self) -> None:
-        """Store what was decided, and tell of it."""
+        """Store what was decided, and publish it."""
         await self._flush()
-        if self._events:
-            await self._ports.messages.publish(self._events)
+        await self._uow.save()
 
     async def _flush(self) -> None:
-        if self._journal.transfers:
-            await self._ports.ledger.post(self._journal.transfers, now=self._now)
-            self._journal = Journal()
-        if self._credited:
-            await follow_up(self._credited, ports=self._ports, tools=self._tools, now=self._now)
-            self._credited = []
+        await self._uow.recover_debts()
         if self._changed:
             await self._ports.topups.save([self._topups[key] for key in sorted(self._changed)], now=self._now)
             self._changed.clear()
@@ -169,7 +160,7 @@ class _Clerk:
         )
         self._keep(topup)
         self._pay_in(topup, amount=topup.credited, cause=f"topup/{topup.id}")
-        self._tell(
+        self._emit(
             topup, amount=topup.credited, owed=0, reference=topup.reference, back=False, cause=command.cause
         )
         self._count("credited")
@@ -189,11 +180,11 @@ class _Clerk:
         cause = f"topup/{topup.id}/{command.rail}/{command.reference}"
         receivable_id = None
         if taken:
-            self._journal.add(
+            self._uow.book(
                 [reversed_move(topup, amount=taken)], cause=cause, correlation_id=topup.correlation_id
             )
         if owed:
-            receivable = await open_receivable(
+            debt = Debt(
                 player=topup.player,
                 asset=topup.asset,
                 amount=owed,
@@ -201,9 +192,8 @@ class _Clerk:
                 cause=cause,
                 reference=command.reference,
                 correlation_id=topup.correlation_id,
-                ports=self._ports,
-                now=self._now,
             )
+            [receivable] = await open_receivables([debt], uow=self._uow, ports=self._ports)
             receivable_id = receivable.id
         self._book(
             Reversal(
@@ -222,7 +212,7 @@ class _Clerk:
             return  # everything had gone back before: it is remembered, and nothing moves
         moved = replace(topup, reversed=topup.reversed + amount, version=topup.version + 1)
         self._keep(moved)
-        self._tell(
+        self._emit(
             moved, amount=amount, owed=owed, reference=command.reference, back=True, cause=command.cause
         )
         await self._flush()
@@ -238,8 +228,8 @@ class _Clerk:
         cause = f"topup/{topup.id}/{command.rail}/{command.reference}/won"
         lifted = 0
         if known.receivable_id is not None:
-            lifted = await lift_receivable(
-                known.receivable_id, amount=restored, ports=self._ports, now=self._now
+            lifted = await undo_receivable(
+                known.receivable_id, amount=restored, uow=self._uow, ports=self._ports
             )
         if restored > lifted:
             self._pay_in(topup, amount=restored - lifted, cause=cause)
@@ -249,7 +239,7 @@ class _Clerk:
             return
         moved = replace(topup, reversed=topup.reversed - restored, version=topup.version + 1)
         self._keep(moved)
-        self._tell(
+        self._emit(
             moved, amount=restored, owed=0, reference=command.reference, back=False, cause=command.cause
         )
         await self._flush()
@@ -266,8 +256,7 @@ class _Clerk:
         """Credit a wallet. Debts of top-ups are taken from it once it is posted."""
         self._came_in[topup.asset] += amount
         moves = [credited_move(topup, amount=amount)]
-        self._journal.add(moves, cause=cause, correlation_id=topup.correlation_id)
-        self._credited.extend(Credited(credit, cause, topup.correlation_id) for credit in credits_of(moves))
+        self._uow.book(moves, cause=cause, correlation_id=topup.correlation_id)
 
     def _keep(self, topup: Topup) -> None:
         self._topups[topup.id] = topup
@@ -280,7 +269,7 @@ class _Clerk:
     def _count(self, what: str) -> None:
         self.booked[what] = self.booked.get(what, 0) + 1
 
-    def _tell(self, topup: Topup, *, amount: int, owed: int, reference: str, back: bool, cause: str) -> None:
-        self._events.append(
+    def _emit(self, topup: Topup, *, amount: int, owed: int, reference: str, back: bool, cause: str) -> None:
+        self._uow.emit(
             TopupMoved(topup=topup, amount=amount, owed=owed, reference=reference, reversed=back, cause=cause)
         )

@@ -7,10 +7,8 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.parties import Party, PartyRole
 from prizewire_rewards.ledger.domain.accounts import TransferType
-from prizewire_rewards.ledger.domain.moves import credits_of
-from prizewire_rewards.ledger.handlers.journal import Journal
 from prizewire_rewards.ledger.handlers.parties import behind_of
-from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
 from prizewire_rewards.wallets.ports import WalletPorts
@@ -50,7 +48,7 @@ async def import_balances(
     found = judge(openings, booked=booked, came_in=came_in, assets=tools.assets)
     before = await ports.openings.totals({opening.sum_key for opening in openings})
     if not dry_run:
-        await _book(found.new, actor=actor, ports=ports, tools=tools, now=now)
+        await _book(found.new, actor=actor, ports=ports, now=now)
     return Reconciliation(
         rows=len(openings) + len(refused),
         new=found.new,
@@ -60,22 +58,19 @@ async def import_balances(
     )
 
 
-async def _book(
-    openings: Sequence[Opening], *, actor: str, ports: WalletPorts, tools: PayoutTools, now: datetime
-) -> None:
+async def _book(openings: Sequence[Opening], *, actor: str, ports: WalletPorts, now: datetime) -> None:
     if not openings:
         return
-    journal = Journal()
-    credited: list[Credited] = []
+    uow = UnitOfWork(ports, now=now)
     behind = behind_of([Party(PartyRole.IMPORTER, actor)])
     for opening in openings:
-        move = opening_move(opening)
-        cause, correlation_id = _cause_of(opening), str(ids.derive("opening", opening.reference))
-        journal.add([move], cause=cause, correlation_id=correlation_id)
-        credited.extend(
-            Credited(credit, cause, correlation_id, behind=behind) for credit in credits_of([move])
+        uow.book(
+            [opening_move(opening)],
+            cause=_cause_of(opening),
+            correlation_id=str(ids.derive("opening", opening.reference)),
+            behind=behind,
         )
-    await ports.ledger.post(journal.transfers, now=now)
+    posted = await uow.post()
     references = [opening.reference for opening in openings]
-    await ports.ledger.document(journal.transfers, actor=actor, references=references, now=now)
-    await follow_up(credited, ports=ports, tools=tools, now=now)
+    await ports.ledger.document(posted, actor=actor, references=references, now=now)
+    await uow.save()

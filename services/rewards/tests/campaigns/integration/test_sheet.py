@@ -147,7 +147,7 @@ async def test_prizes_to_be_claimed_and_money_taken_out_are_told(rig: Rig) -> No
         await claim(match.reward_id("ann"), player="ann", ports=ports, tools=rig.tools, now=now)
         await tx.execute(text("UPDATE claims SET deadline = opened_at WHERE player = 'bob'"))
     async with rig.db.transaction() as tx:
-        await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
     async with rig.db.transaction() as tx:
         command = WithdrawFromCampaign(id=uuid4(), campaign=campaign, amount=1_000, actor="boss")
         await withdraw_from_campaign(command, ports=rig.ports_of(tx), now=rig.clock.now())

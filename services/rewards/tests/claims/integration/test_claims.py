@@ -77,7 +77,7 @@ async def test_a_claim_says_why_it_ended(rig: Rig) -> None:
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00")], at=2))
     rig.clock.advance(timedelta(hours=2))
     async with rig.db.transaction() as tx:
-        await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
     shown = {}
     for player in ("ann", "bob"):
         async with rig.client(player) as client:
@@ -328,7 +328,7 @@ async def expire(rig: Rig) -> int:
     ended = 0
     while True:
         async with rig.db.transaction() as tx:
-            done = await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+            done = await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
         if done is None:
             return ended
         ended += len(done.claims)
@@ -401,7 +401,7 @@ async def test_claim_and_expiry_have_one_winner(rig: Rig, attempt: int) -> None:
         return False
 
     async def all_due() -> None:
-        await rig.db.run(lambda tx: expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now()))
+        await rig.db.run(lambda tx: expire_due(ports=rig.ports_of(tx), now=rig.clock.now()))
 
     won, _ = await asyncio.gather(asyncio.gather(*(one(f"p{n}") for n in range(8))), all_due())
     await expire(rig)
@@ -456,7 +456,7 @@ async def test_a_deadline_without_a_decision_follows_the_campaigns_rule(
 
     async def due() -> int:
         async with rig.db.transaction() as tx:
-            done = await pass_deadlines(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+            done = await pass_deadlines(ports=rig.ports_of(tx), now=rig.clock.now())
         return 0 if done is None else len(done.claims)
 
     rig.clock.advance(timedelta(seconds=599))
@@ -478,7 +478,7 @@ async def set_settings(rig: Rig, match: Match, who: str, **body: Any) -> None:
 
 async def deadlines(rig: Rig) -> int:
     async with rig.db.transaction() as tx:
-        done = await pass_deadlines(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        done = await pass_deadlines(ports=rig.ports_of(tx), now=rig.clock.now())
     return 0 if done is None else len(done.claims)
 
 

@@ -26,7 +26,7 @@ async def expire(rig: Rig, match: Match) -> None:
     """Ann does not claim in time."""
     rig.clock.advance(timedelta(hours=2))
     async with rig.db.transaction() as tx:
-        done = await expire_due(ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now())
+        done = await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
     assert done is not None
     assert [one.reward_id for one in done.claims] == [match.reward_id("ann")]
 
@@ -41,7 +41,6 @@ async def refuse(rig: Rig, match: Match) -> None:
             actor="olga",
             reason="no",
             ports=rig.ports_of(tx),
-            tools=rig.tools,
             now=rig.clock.now(),
         )
 

@@ -13,7 +13,7 @@ from prizewire_rewards.campaigns.domain.model import CampaignState, Delivery
 from prizewire_rewards.campaigns.handlers import change_campaign, create_campaign, fund_campaign
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.prizes.domain.model import Line, Settlement
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.commands import SettleRound, VoidRound
@@ -109,11 +109,11 @@ async def spend(store: MemoryStore, player: str, amount: int) -> int:
     wallet = Account(Kind.WINNINGS, player, "USDC")
     amount = min(amount, store.books.balance(wallet))
     if amount:
-        journal = Journal()
+        uow = UnitOfWork(store.ports(), now=START)
         escrow = Account(Kind.ESCROW_WINNINGS, player, "USDC")
         move = Move(TransferType.ENTRY_FEE_HELD, wallet, escrow, amount)
-        journal.add([move], cause=f"spent/{player}", correlation_id="c")
-        await store.ports().ledger.post(journal.transfers, now=START)
+        uow.book([move], cause=f"spent/{player}", correlation_id="c")
+        await uow.post()
     return amount
 
 

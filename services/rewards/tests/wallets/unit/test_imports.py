@@ -7,12 +7,12 @@ from typing import Any
 from prizewire_contracts.text import is_printable
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.moves import INTAKE_MAX
-from prizewire_rewards.ledger.handlers.receivables import open_receivable
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, SumKey
 from prizewire_rewards.wallets.handlers import import_balances, transfer_id_of
 from prizewire_rewards.wallets.http.bodies import OpeningRow
 from prizewire_rewards.wallets.http.imports import read_rows
 from services.rewards.tests.fakes import MemoryStore
+from services.rewards.tests.owing import open_receivable
 from services.rewards.tests.rig import ASSETS, START, make_tools
 
 

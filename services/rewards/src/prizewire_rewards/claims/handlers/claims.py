@@ -17,11 +17,11 @@ from prizewire_rewards.claims.domain.claims import (
     ClaimState,
 )
 from prizewire_rewards.claims.domain.risk import Facts, Finding, Verdict, assess, together, verdict_of
-from prizewire_rewards.claims.handlers.docket import Docket
+from prizewire_rewards.claims.handlers.deciding import ClaimDecisions
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.transitions import Transition, step
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
@@ -54,57 +54,59 @@ class Ended:
 
 
 async def open_claims(
-    rewards: Sequence[Reward], *, settlement: Settlement, campaign: Campaign, ports: ClaimPorts, now: datetime
-) -> list[Event]:
+    rewards: Sequence[Reward],
+    *,
+    settlement: Settlement,
+    campaign: Campaign,
+    uow: UnitOfWork,
+    ports: ClaimPorts,
+) -> None:
     """Open a claim for each prize that has become claimable, or open it again for one that a correction took back and
-    gave again; answers what to tell. The caller holds the round's lock, and publishes.
+    gave again. The caller holds the round's lock.
     """
-    deadline = now + timedelta(seconds=campaign.settings.claim.expires_s)
+    deadline = uow.now + timedelta(seconds=campaign.settings.claim.expires_s)
     known: dict[UUID, Claim] = {}
     if settlement.settlement_version > 1:
         known = await ports.claims.lock([reward.id for reward in rewards])
     new: list[Claim] = []
     again: list[Claim] = []
-    history: list[Transition] = []
     for reward in rewards:
         was = known.get(reward.id)
         if was is not None and was.state in CLAIM_LIVE:
             continue
-        opened = _opened(reward, settlement=settlement, campaign=campaign, deadline=deadline, now=now)
+        opened = _opened(reward, settlement=settlement, campaign=campaign, deadline=deadline, now=uow.now)
         if was is None:
             new.append(opened)
         else:
             step(edges=CLAIM_EDGES, was=was.state, to=ClaimState.OPEN)
-            again.append(
-                replace(
-                    opened,
-                    opened_at=was.opened_at,
-                    version=was.version + 1,
-                    settings_version=was.settings_version,
-                )
+            opened = replace(
+                opened,
+                opened_at=was.opened_at,
+                version=was.version + 1,
+                settings_version=was.settings_version,
             )
-        before = "" if was is None else was.state
-        history.append(
-            Transition(
-                "claim", reward.id, before, opened.state, f"round/{reward.round_id}", opened.correlation_id
-            )
+            again.append(opened)
+        uow.transition(
+            "claim",
+            reward.id,
+            was="" if was is None else was.state,
+            to=opened.state,
+            cause=f"round/{reward.round_id}",
+            correlation_id=opened.correlation_id,
         )
     if new:
         await ports.claims.add(new)
     if again:
         await ports.claims.save(again)
-    if history:
-        await ports.history.add(history, now=now)
-    return [ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *again)]
+    uow.emit(*(ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *again)))
 
 
-async def close_claims(rewards: Sequence[Reward], *, ports: ClaimPorts, now: datetime) -> list[Event]:
-    """End the claims of prizes that a correction has taken back whole; answers what to tell. Money, prizes and caps are
-    the caller's, who holds the rounds' locks; claims that have ended already stay as they are.
+async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: ClaimPorts) -> None:
+    """End the claims of prizes that a correction has taken back whole. Money, prizes and caps are the caller's, who holds
+    the rounds' locks; claims that have ended already stay as they are.
     """
     found = await ports.claims.lock([reward.id for reward in rewards if reward.state is RewardState.REVERSED])
     closed: list[Claim] = []
-    history: list[Transition] = []
     for was in found.values():
         if was.state not in CLAIM_LIVE:
             continue
@@ -113,19 +115,23 @@ async def close_claims(rewards: Sequence[Reward], *, ports: ClaimPorts, now: dat
             replace(
                 was,
                 state=state,
-                decided_at=now,
+                decided_at=uow.now,
                 decided_by=SYSTEM,
                 reason=CORRECTED,
                 version=was.version + 1,
             )
         )
-        history.append(
-            Transition("claim", was.reward_id, was.state, state, f"round/{was.round_id}", was.correlation_id)
+        uow.transition(
+            "claim",
+            was.reward_id,
+            was=was.state,
+            to=state,
+            cause=f"round/{was.round_id}",
+            correlation_id=was.correlation_id,
         )
     if closed:
         await ports.claims.save(closed)
-        await ports.history.add(history, now=now)
-    return [ClaimMoved(claim=one, actor=SYSTEM, code=CORRECTED) for one in closed]
+        uow.emit(*(ClaimMoved(claim=one, actor=SYSTEM, code=CORRECTED) for one in closed))
 
 
 async def claim(
@@ -141,35 +147,35 @@ async def claim(
     found = await ports.claims.find(reward_id)
     if found is None or found.player != player:
         raise _unknown(reward_id)
-    docket = await Docket.open([found], ports=ports, now=now)
-    wanted = docket.claims[reward_id]
+    decisions = await ClaimDecisions.open([found], ports=ports, now=now)
+    wanted = decisions.claims[reward_id]
     if wanted.state in (ClaimState.HELD, ClaimState.APPROVED):
         return Claimed(wanted, changed=False)
     if wanted.state is ClaimState.EXPIRED or (wanted.state is ClaimState.OPEN and now >= wanted.deadline):
         raise InvalidRequest("claim_expired", "the prize was not claimed in time")
     if wanted.state is not ClaimState.OPEN:
         raise InvalidRequest("claim_final", f"the claim is {wanted.state}")
-    findings = await _judge(wanted, docket=docket, ports=ports, tools=tools, now=now)
+    findings = await _judge(wanted, decisions=decisions, ports=ports, tools=tools, now=now)
     verdict = verdict_of(findings)
     if verdict is Verdict.REJECT:
-        ended = docket.refuse(wanted, actor=SYSTEM, reason=findings[0].rule, findings=findings)
+        ended = decisions.refuse(wanted, actor=SYSTEM, reason=findings[0].rule, findings=findings)
     elif verdict is Verdict.HOLD:
-        review_s = max(settings.claim.review_deadline_s for settings in docket.terms(wanted))
+        review_s = max(settings.claim.review_deadline_s for settings in decisions.terms(wanted))
         deadline = now + timedelta(seconds=review_s)
-        ended = docket.hold(wanted, actor=SYSTEM, deadline=deadline, findings=findings)
+        ended = decisions.hold(wanted, actor=SYSTEM, deadline=deadline, findings=findings)
     else:
-        ended = docket.approve(wanted, actor=SYSTEM)
-    netted = await docket.save(ports=ports, tools=tools)
+        ended = decisions.approve(wanted, actor=SYSTEM)
+    netted = await decisions.save(ports=ports)
     return Claimed(ended, netted, findings)
 
 
 async def _judge(
-    wanted: Claim, *, docket: Docket, ports: ClaimPorts, tools: PayoutTools, now: datetime
+    wanted: Claim, *, decisions: ClaimDecisions, ports: ClaimPorts, tools: PayoutTools, now: datetime
 ) -> tuple[Finding, ...]:
     """Ask the campaign's rules, with the thresholds of the claim's opening and with those in force."""
-    wrote = docket.wrote_settings(wanted.player)
+    wrote = decisions.wrote_settings(wanted.player)
     found: list[tuple[Finding, ...]] = []
-    for settings in docket.terms(wanted):
+    for settings in decisions.terms(wanted):
         facts = await _facts(wanted, risk=settings.risk, ports=ports, tools=tools, now=now)
         facts = replace(facts, wrote_settings=wrote)
         found.append(assess(facts=facts, thresholds=settings.risk, now=now))
@@ -211,7 +217,6 @@ async def decide_claim(
     actor: str,
     reason: str,
     ports: ClaimPorts,
-    tools: PayoutTools,
     now: datetime,
 ) -> Claimed:
     """An operator releases or refuses a held claim.
@@ -225,58 +230,58 @@ async def decide_claim(
         raise _unknown(reward_id)
     if found.player == actor:
         raise InvalidRequest("own_claim", "somebody else must decide this claim")
-    docket = await Docket.open([found], ports=ports, now=now)
-    wanted = docket.claims[reward_id]
+    decisions = await ClaimDecisions.open([found], ports=ports, now=now)
+    wanted = decisions.claims[reward_id]
     if wanted.state is not ClaimState.HELD:
         raise InvalidRequest("claim_not_held", f"the claim is {wanted.state}")
     if release:
-        ended = docket.approve(wanted, actor=actor, reason=reason)
+        ended = decisions.approve(wanted, actor=actor, reason=reason)
     else:
-        ended = docket.refuse(wanted, actor=actor, reason=reason)
-    netted = await docket.save(ports=ports, tools=tools)
+        ended = decisions.refuse(wanted, actor=actor, reason=reason)
+    netted = await decisions.save(ports=ports)
     return Claimed(ended, netted)
 
 
-async def expire_due(*, ports: ClaimPorts, tools: PayoutTools, now: datetime) -> Ended | None:
+async def expire_due(*, ports: ClaimPorts, now: datetime) -> Ended | None:
     """Return prizes that nobody claimed in time to their pool: those of one campaign, so many at once; None when none
     are due. A claim that is made at the same moment either came first, or finds the prize expired.
     """
     found = await ports.claims.due(ClaimState.OPEN, now=now, limit=AT_ONCE_MAX)
     if not found:
         return None
-    docket = await Docket.open(found, ports=ports, now=now)
+    decisions = await ClaimDecisions.open(found, ports=ports, now=now)
     ended = [
-        docket.expire(one, actor=SYSTEM)
-        for one in docket.claims.copy().values()
+        decisions.expire(one, actor=SYSTEM)
+        for one in decisions.claims.copy().values()
         if one.state is ClaimState.OPEN and one.deadline <= now
     ]
-    await docket.save(ports=ports, tools=tools)
-    return Ended(docket.campaign.id, ended)
+    await decisions.save(ports=ports)
+    return Ended(decisions.campaign.id, ended)
 
 
-async def pass_deadlines(*, ports: ClaimPorts, tools: PayoutTools, now: datetime) -> Ended | None:
+async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> Ended | None:
     """Do with held claims that nobody decided in time as their campaign says; None when there are none. Released is what
     its settings released when the claim was opened and release now, unless its player wrote settings of the campaign.
     """
     found = await ports.claims.due(ClaimState.HELD, now=now, limit=AT_ONCE_MAX)
     if not found:
         return None
-    docket = await Docket.open(found, ports=ports, now=now)
+    decisions = await ClaimDecisions.open(found, ports=ports, now=now)
 
     def decide(one: Claim) -> Claim:
-        release = not docket.wrote_settings(one.player) and all(
-            settings.claim.at_deadline is AtDeadline.RELEASE for settings in docket.terms(one)
+        release = not decisions.wrote_settings(one.player) and all(
+            settings.claim.at_deadline is AtDeadline.RELEASE for settings in decisions.terms(one)
         )
-        end = docket.approve if release else docket.refuse
+        end = decisions.approve if release else decisions.refuse
         return end(one, actor=SYSTEM, reason=DEADLINE_PASSED)
 
     ended = [
         decide(one)
-        for one in docket.claims.copy().values()
+        for one in decisions.claims.copy().values()
         if one.state is ClaimState.HELD and one.deadline <= now
     ]
-    await docket.save(ports=ports, tools=tools)
-    return Ended(docket.campaign.id, ended)
+    await decisions.save(ports=ports)
+    return Ended(decisions.campaign.id, ended)
 
 
 def _opened(

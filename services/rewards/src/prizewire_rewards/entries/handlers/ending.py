@@ -7,23 +7,15 @@ from typing import Final
 from uuid import UUID
 
 from prizewire_rewards.entries.domain import (
-    ENTRY_EDGES,
-    NOT_REFUNDABLE,
     Entry,
     EntryEnd,
     EntryMoved,
     EntryRound,
-    EntryState,
-    earned_moves,
-    refunded_moves,
-    reversed_moves,
+    close_entry,
 )
 from prizewire_rewards.entries.handlers.entering import Reached, cause_of, counted
 from prizewire_rewards.entries.ports import EntryPorts
-from prizewire_rewards.ledger.domain.moves import credits_of
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
-from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 
 CLOSED_INLINE_MAX: Final = 200
@@ -105,32 +97,22 @@ async def _close(
 ) -> Reached:
     if not entries:
         return {}
-    journal = Journal()
-    credited: list[Credited] = []
+    uow = UnitOfWork(ports, now=now)
     closed: list[Entry] = []
-    transitions: list[Transition] = []
     for entry in entries:
-        end = rounds[entry.round_id].end
-        refunds = end is EntryEnd.REFUNDED and tools.assets[entry.asset].redeemable
-        if refunds:
-            moves = reversed_moves(entry) if entry.state is EntryState.EARNED else refunded_moves(entry)
-            state, code = EntryState.REFUNDED, None
-        elif end is EntryEnd.REFUNDED:
-            state, moves, code = EntryState.CLOSED, earned_moves(entry), NOT_REFUNDABLE
-        else:
-            state, moves, code = EntryState.EARNED, earned_moves(entry), None
-        state = step(edges=ENTRY_EDGES, was=entry.state, to=state)
-        moved = replace(entry, state=state, code=code, version=entry.version + 1)
-        cause = cause_of(moved)
-        journal.add(moves, cause=cause, correlation_id=entry.correlation_id)
-        credited.extend(Credited(credit, cause, entry.correlation_id) for credit in credits_of(moves))
-        closed.append(moved)
-        transitions.append(
-            Transition("entry", entry.id, entry.state, state, f"round/{entry.round_id}", entry.correlation_id)
+        moved, moves = close_entry(entry, end=rounds[entry.round_id].end, assets=tools.assets)
+        uow.book(moves, cause=cause_of(moved), correlation_id=entry.correlation_id)
+        uow.transition(
+            "entry",
+            entry.id,
+            was=entry.state,
+            to=moved.state,
+            cause=f"round/{entry.round_id}",
+            correlation_id=entry.correlation_id,
         )
-    await ports.ledger.post(journal.transfers, now=now)
-    await follow_up(credited, ports=ports, tools=tools, now=now)
+        uow.emit(EntryMoved(entry=moved))
+        closed.append(moved)
+    await uow.recover_debts()
     await ports.entries.save(closed, now=now)
-    await ports.history.add(transitions, now=now)
-    await ports.messages.publish([EntryMoved(entry=entry) for entry in closed])
+    await uow.save()
     return counted(closed)

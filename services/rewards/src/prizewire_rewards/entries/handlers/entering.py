@@ -27,8 +27,8 @@ from prizewire_rewards.entries.domain import (
 from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound, Refused
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 
 INSUFFICIENT: Final = "insufficient_balance"
 ROUND_ENDED: Final = "round_ended"
@@ -46,7 +46,7 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RoundSnapshot:
     """What was known of rounds before a batch: those that ask a fee or did not, locked, and, of those that entries name
     though nothing was heard of them, which had been settled for good.
     """
@@ -55,7 +55,9 @@ class Heard:
     final: frozenset[UUID] = frozenset()
 
 
-async def look_up(commands: Sequence[EntryCommand], *, ending: Iterable[UUID], ports: EntryPorts) -> Heard:
+async def load_snapshot(
+    commands: Sequence[EntryCommand], *, ending: Iterable[UUID], ports: EntryPorts
+) -> RoundSnapshot:
     """Lock the rounds that commands are about or that are ``ending``, before anything else of the batch is locked or
     booked.
     """
@@ -65,16 +67,16 @@ async def look_up(commands: Sequence[EntryCommand], *, ending: Iterable[UUID], p
     }
     concerned = named.union(ending)
     if not concerned:
-        return Heard()
+        return RoundSnapshot()
     rounds = await ports.entries.lock_rounds(concerned)
-    unheard = {
+    unknown = {
         command.round.round_id for command in commands if isinstance(command, EnterRound)
     } - rounds.keys()
-    return Heard(rounds, await ports.entries.final_rounds(unheard) if unheard else frozenset())
+    return RoundSnapshot(rounds, await ports.entries.final_rounds(unknown) if unknown else frozenset())
 
 
 async def enter(
-    commands: Sequence[EntryCommand], *, heard: Heard, ports: EntryPorts, now: datetime
+    commands: Sequence[EntryCommand], *, snapshot: RoundSnapshot, ports: EntryPorts, now: datetime
 ) -> Entered:
     """Keep what is known of open rounds, and charge those who entered.
 
@@ -83,17 +85,21 @@ async def enter(
     entering = [command for command in commands if isinstance(command, EnterRound)]
     entries = await ports.entries.lock({command.entry_id for command in entering}) if entering else {}
     balances = await ports.ledger.lock_balances(_wallets_of(entering)) if entering else {}
-    clerk = _Clerk(
-        rounds=heard.rounds, final=heard.final, entries=entries, wallets=_Wallets(balances), now=now
+    batch = _Batch(
+        rounds=snapshot.rounds,
+        final=snapshot.final,
+        entries=entries,
+        wallets=_Wallets(balances),
+        uow=UnitOfWork(ports, now=now),
     )
     refusals: dict[int, Refused] = {}
     for index, command in enumerate(commands):
         try:
-            clerk.apply(command)
+            batch.apply(command)
         except Refused as refused:
             refusals[index] = refused
-    await clerk.save(ports=ports)
-    return Entered(refusals, clerk.reached, clerk.rounds)
+    await batch.save(ports=ports)
+    return Entered(refusals, counted(batch.changed.values()), batch.rounds)
 
 
 async def enter_by_player(
@@ -124,23 +130,23 @@ async def enter_by_player(
         amount=round_.fee,
         cause=f"http/{player}",
     )
-    clerk = _Clerk(
+    batch = _Batch(
         rounds=known,
         final=frozenset(),
         entries=await ports.entries.lock([command.entry_id]),
         wallets=_Wallets(await ports.ledger.lock_balances(_wallets_of([command]))),
-        now=now,
+        uow=UnitOfWork(ports, now=now),
     )
     try:
-        clerk.apply(command)
+        batch.apply(command)
     except Refused as refused:
         raise InvalidRequest("entry_not_offered", refused.detail) from None
-    entry = clerk.entries[command.entry_id]
+    entry = batch.entries[command.entry_id]
     if entry.state is not EntryState.PAID:
-        held = clerk.wallets.held(player, round_.asset)
+        held = batch.wallets.held(player, round_.asset)
         raise InsufficientBalance(asset=round_.asset, balance=held, amount=round_.fee, of="wallet's contents")
-    await clerk.save(ports=ports)
-    return entry, clerk.reached
+    await batch.save(ports=ports)
+    return entry, counted(batch.changed.values())
 
 
 def cause_of(entry: Entry) -> str:
@@ -188,7 +194,7 @@ class _Wallets:
         return split
 
 
-class _Clerk:
+class _Batch:
     """Decides one command after the other over locked rounds, entries and wallets."""
 
     def __init__(
@@ -198,22 +204,15 @@ class _Clerk:
         final: frozenset[UUID],
         entries: Mapping[UUID, Entry],
         wallets: _Wallets,
-        now: datetime,
+        uow: UnitOfWork,
     ) -> None:
         self.entries = dict(entries)
         self.wallets = wallets
         self.rounds = dict(rounds)
+        self.changed: dict[UUID, Entry] = {}
         self._final = final
-        self._now = now
+        self._uow = uow
         self._changed_rounds: set[UUID] = set()
-        self._events: list[EntryMoved] = []
-        self._transitions: list[Transition] = []
-        self._journal = Journal()
-
-    @property
-    def reached(self) -> Reached:
-        """How many entries reached each state."""
-        return counted(event.entry for event in self._events)
 
     def apply(self, command: EntryCommand) -> None:
         """Take in one fact.
@@ -232,18 +231,15 @@ class _Clerk:
 
     async def save(self, *, ports: EntryPorts) -> None:
         """Post, store and publish what was decided."""
-        now = self._now
+        now = self._uow.now
         if self._changed_rounds:
             await ports.entries.save_rounds(
                 [self.rounds[key] for key in sorted(self._changed_rounds)], now=now
             )
-        if self._journal.transfers:
-            await ports.ledger.post(self._journal.transfers, now=now)
-        if self._events:
-            changed = {event.entry.id: event.entry for event in self._events}
-            await ports.entries.save(list(changed.values()), now=now)
-            await ports.history.add(self._transitions, now=now)
-            await ports.messages.publish(self._events)
+        await self._uow.post()
+        if self.changed:
+            await ports.entries.save(list(self.changed.values()), now=now)
+        await self._uow.save()
 
     def _keep(self, round_: EntryRound) -> None:
         self.rounds[round_.round_id] = round_
@@ -270,18 +266,18 @@ class _Clerk:
             return
         round_ = self.rounds.get(round_id)
         if command.late or round_id in self._final or (round_ is not None and round_.end is not None):
-            self._say(command, known, state=EntryState.REFUSED, code=ROUND_ENDED)
+            self._change(command, known, state=EntryState.REFUSED, code=ROUND_ENDED)
             return
         if round_ is None or round_.asset is None:
             self._keep(replace(command.round, open=round_ is None or round_.open))
         split = self.wallets.take(command.player, command.asset, command.amount)
         if split is None:
-            self._say(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
+            self._change(command, known, state=EntryState.REFUSED, code=INSUFFICIENT)
             return
-        entry = self._say(command, known, state=EntryState.PAID, split=split)
-        self._journal.add(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
+        entry = self._change(command, known, state=EntryState.PAID, split=split)
+        self._uow.book(held_moves(entry), cause=cause_of(entry), correlation_id=entry.correlation_id)
 
-    def _say(
+    def _change(
         self,
         command: EnterRound,
         known: Entry | None,
@@ -300,7 +296,7 @@ class _Clerk:
             amount=command.amount,
             state=state,
             correlation_id=command.round.correlation_id,
-            entered_at=self._now if known is None else known.entered_at,
+            entered_at=self._uow.now if known is None else known.entered_at,
             from_topup=split[0],
             from_winnings=split[1],
             code=code,
@@ -310,10 +306,15 @@ class _Clerk:
             was = "" if known is None else known.state
             if known is not None:
                 step(edges=ENTRY_EDGES, was=known.state, to=state)
-            self._transitions.append(
-                Transition("entry", entry.id, was, state, command.cause, entry.correlation_id)
+            self._uow.transition(
+                "entry",
+                entry.id,
+                was=was,
+                to=state,
+                cause=command.cause,
+                correlation_id=entry.correlation_id,
             )
-        self.entries[entry.id] = entry
+        self.entries[entry.id] = self.changed[entry.id] = entry
         cause = None if command.cause.startswith("http/") else command.cause
-        self._events.append(EntryMoved(entry=entry, cause=cause))
+        self._uow.emit(EntryMoved(entry=entry, cause=cause))
         return entry

@@ -1,8 +1,10 @@
 """What players owe, and the moves by which it is opened, recovered, lifted or written off."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
@@ -42,6 +44,11 @@ class Receivable:
     def unpaid(self) -> int:
         """What the player got and never gave back: what is still owed, and what was given up and not restored."""
         return self.open + self.written_off - self.restored
+
+    @property
+    def step_cause(self) -> str:
+        """The cause of the transfers of its last change."""
+        return f"receivable/{self.id}/{self.version}"
 
 
 def _owed_by(debt: Receivable) -> Account:
@@ -116,6 +123,63 @@ class ReceivableChanged(Event):
     receivable: Receivable
     what: OwedStep
     amount: int
+
+
+class ReceivableStep(NamedTuple):
+    """One change of a debt: the debt after it, the amount of it that changed, what moves, and the event."""
+
+    debt: Receivable
+    amount: int
+    moves: list[Move]
+    event: ReceivableChanged
+
+
+def open_debt(debt: Receivable) -> ReceivableStep:
+    """A player owes the whole amount of a new debt."""
+    event = ReceivableChanged(receivable=debt, what=OwedStep.OPENED, amount=debt.amount)
+    return ReceivableStep(debt, debt.amount, [opened_move(debt)], event)
+
+
+def recover(debts: Sequence[Receivable], *, bucket: Kind, amount: int) -> list[ReceivableStep]:
+    """Take the debts from a credit of ``amount`` to ``bucket``, in their order. A credit to winnings pays every debt, one
+    to top-ups only debts of top-ups.
+    """
+    steps = []
+    for debt in debts:
+        taken = min(amount, debt.open) if pays(bucket, debt) else 0
+        if taken:
+            amount -= taken
+            after = replace(debt, recovered=debt.recovered + taken, version=debt.version + 1)
+            event = ReceivableChanged(receivable=after, what=OwedStep.RECOVERED, amount=taken)
+            moves = recovery_moves(after, bucket=bucket, amount=taken)
+            steps.append(ReceivableStep(after, taken, moves, event))
+    return steps
+
+
+def write_off_debt(debt: Receivable) -> ReceivableStep:
+    """Give up what is still open of a debt."""
+    amount = debt.open
+    after = replace(debt, written_off=debt.written_off + amount, version=debt.version + 1)
+    event = ReceivableChanged(receivable=after, what=OwedStep.WRITTEN_OFF, amount=amount)
+    return ReceivableStep(after, amount, [written_off_move(after, amount=amount)], event)
+
+
+def undo_debt(debt: Receivable, amount: int) -> list[ReceivableStep]:
+    """Undo ``amount`` of what was never paid of a debt, in at most two steps. What is still owed is lifted first. Then what
+    was given up is restored to the platform, which would otherwise bear it twice.
+    """
+    steps = []
+    lifted = min(amount, debt.open)
+    if lifted:
+        debt = replace(debt, lifted=debt.lifted + lifted, version=debt.version + 1)
+        event = ReceivableChanged(receivable=debt, what=OwedStep.RECOVERED, amount=lifted)
+        steps.append(ReceivableStep(debt, lifted, [lifted_move(debt, amount=lifted)], event))
+    restored = amount - lifted
+    if restored:
+        debt = replace(debt, restored=debt.restored + restored, version=debt.version + 1)
+        event = ReceivableChanged(receivable=debt, what=OwedStep.RESTORED, amount=restored)
+        steps.append(ReceivableStep(debt, restored, [restored_move(debt, amount=restored)], event))
+    return steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transf
 from prizewire_rewards.ledger.domain.moves import check_intake
 from prizewire_rewards.ledger.domain.parties import Behind, funding_source
 from prizewire_rewards.ledger.domain.references import check_reference
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import (
     FundingAccount,
@@ -133,7 +133,6 @@ async def _covered(account: FundingAccount, amount: int, *, ports: PayoutPorts) 
 
 
 async def _move(command: MoveFunding, move: Move, *, ports: PayoutPorts, now: datetime) -> list[Transfer]:
-    journal = Journal()
-    journal.add([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
-    await ports.ledger.post(journal.transfers, now=now)
-    return journal.transfers
+    uow = UnitOfWork(ports, now=now)
+    uow.book([move], cause=f"funding/{command.id}", correlation_id=str(command.id))
+    return await uow.post()

@@ -5,14 +5,14 @@ from datetime import datetime
 
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.payouts.domain.events import PayoutAsked, PayoutCancelAsked
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_FINAL, Method, Payout, PayoutState
 from prizewire_rewards.payouts.domain.moves import requested_move
 from prizewire_rewards.payouts.domain.withdrawals import day_of
-from prizewire_rewards.payouts.handlers.crediting import NO_PAYOUT_METHOD
+from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD
 from prizewire_rewards.payouts.handlers.intents import make_payout
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
@@ -74,15 +74,21 @@ async def request_payout(
 
 async def ask_for(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
     """Move a new payout's money into its hands, store it, and ask payouts for it."""
-    journal = Journal()
-    cause = f"payout/{payout.id}"
-    journal.add([requested_move(payout)], cause=cause, correlation_id=payout.correlation_id)
-    await ports.ledger.post(journal.transfers, now=now)
+    uow = UnitOfWork(ports, now=now)
+    uow.book([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
+    await uow.post()
     await ports.payouts.add([payout], now=now)
-    asked_by = "http" if payout.filed_by != AUTO_WITHDRAWAL else "auto"
-    born = Transition("payout", payout.id, "", payout.state, f"{asked_by}/{payout.id}", payout.correlation_id)
-    await ports.history.add([born], now=now)
-    await ports.messages.publish([PayoutAsked(payout=payout)])
+    source = "auto" if payout.filed_by == AUTO_WITHDRAWAL else "http"
+    uow.transition(
+        "payout",
+        payout.id,
+        was="",
+        to=payout.state,
+        cause=f"{source}/{payout.id}",
+        correlation_id=payout.correlation_id,
+    )
+    uow.emit(PayoutAsked(payout=payout))
+    await uow.save()
 
 
 async def _method_of(command: RequestPayout, *, ports: PayoutPorts) -> Method:
@@ -117,19 +123,18 @@ async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datet
         state=step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED),
         version=payout.version + 1,
     )
+    uow = UnitOfWork(ports, now=now)
     await ports.payouts.save([asked], now=now)
-    moved = Transition(
-        "payout", payout.id, payout.state, asked.state, f"cancel/{command.player}", payout.correlation_id
+    uow.transition(
+        "payout",
+        payout.id,
+        was=payout.state,
+        to=asked.state,
+        cause=f"cancel/{command.player}",
+        correlation_id=payout.correlation_id,
     )
-    await ports.history.add([moved], now=now)
-    await ports.messages.publish(
-        [
-            PayoutCancelAsked(
-                payout=asked,
-                by=command.player,
-                code="cancelled_by_player",
-                reason=command.reason,
-            )
-        ]
+    uow.emit(
+        PayoutCancelAsked(payout=asked, by=command.player, code="cancelled_by_player", reason=command.reason)
     )
+    await uow.save()
     return asked

@@ -8,7 +8,7 @@ from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.prizes.domain.model import Reward, Settlement
 
 
-class Told(StrEnum):
+class RewardEventKind(StrEnum):
     """What is told of prizes; the values are those in the event's type."""
 
     ALLOCATED = "allocated"
@@ -30,6 +30,6 @@ class RewardsMoved(Event):
     settlement: Settlement
     part: int
     rewards: Sequence[Reward]
-    what: Told
+    what: RewardEventKind
     version: int
     cause: str | None = None

@@ -149,7 +149,7 @@ class SqlRounds(SqlStaging):
             },
         )
 
-    async def bear(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
+    async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
         """Store prizes that came into being after their rounds."""
         if not rewards:
             return

@@ -9,8 +9,8 @@ from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.prizes.domain.booking import pool_of, reserve_of
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.settling import enter_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ def standing_of(round_: Round, pending: Sequence[RoundWork]) -> Standing:
     )
 
 
-def settle_in_chunks(desk: Desk, settlement: Settlement, *, cause: str) -> None:
+def settle_in_chunks(changes: RoundChanges, settlement: Settlement, *, cause: str) -> None:
     """Take the gross prize of a whole new round of many lines from the pool, or queue it; its lines follow."""
-    desk.rewards[settlement.round_id] = []
-    covered = desk.enter(settlement, cause=cause, into=RoundState.BOOKING)
+    changes.rewards[settlement.round_id] = []
+    covered = enter_pool(changes, settlement, cause=cause, into=RoundState.BOOKING)
     task = RoundWork(
         round_id=settlement.round_id,
         version=settlement.settlement_version,
@@ -43,18 +43,18 @@ def settle_in_chunks(desk: Desk, settlement: Settlement, *, cause: str) -> None:
         cause=cause,
         told=covered,
     )
-    desk.work_on(task)
+    changes.work_on(task)
     if covered:
-        _take_gross(desk, settlement)
-        desk.work_on(_paying(settlement, cause=cause, told=False))
+        _take_gross(changes, settlement)
+        changes.work_on(_paying(settlement, cause=cause, told=False))
 
 
-def _take_gross(desk: Desk, settlement: Settlement) -> None:
+def _take_gross(changes: RoundChanges, settlement: Settlement) -> None:
     pool, reserve = pool_of(settlement), reserve_of(settlement)
     moves = [Move(TransferType.PRIZE_RESERVED, pool, reserve, settlement.gross)]
     if settlement.unclaimed:
         moves.append(Move(TransferType.PRIZE_UNCLAIMED, reserve, pool, settlement.unclaimed))
-    desk.post(settlement, moves)
+    changes.post(settlement, moves)
 
 
 def _paying(settlement: Settlement, *, cause: str, told: bool) -> RoundWork:
@@ -69,26 +69,26 @@ def _paying(settlement: Settlement, *, cause: str, told: bool) -> RoundWork:
     )
 
 
-def begin_paying(desk: Desk, round_: Round, *, cause: str) -> None:
+def begin_paying(changes: RoundChanges, round_: Round, *, cause: str) -> None:
     """Take the money of a large round that waited, whole or for some of its lines; its lines follow."""
     settlement = round_.settlement
-    desk.count(Booked(rounds=1))
+    changes.count(Booked(rounds=1))
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
-    desk.advance(desk.dequeue(round_, state=state), cause=cause)
+    changes.advance(changes.dequeue(round_, state=state), cause=cause)
     if round_.state is RoundState.UNFUNDED:
-        desk.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
-        _take_gross(desk, settlement)
-        desk.work_on(_paying(settlement, cause=cause, told=True))
+        changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
+        _take_gross(changes, settlement)
+        changes.work_on(_paying(settlement, cause=cause, told=True))
         return
-    desk.grant(settlement.campaign, round_.short)
+    changes.grant(settlement.campaign, round_.short)
     take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), round_.short)
-    desk.post(settlement, [take], step_name="/released")
+    changes.post(settlement, [take], step_name="/released")
     task = _paying(settlement, cause=cause, told=True)
-    desk.work_on(replace(task, budget=round_.short, fees=False))
+    changes.work_on(replace(task, budget=round_.short, fees=False))
 
 
 def finalize_later(
-    desk: Desk, round_: Round, pending: Sequence[RoundWork], *, version: int, cause: str
+    changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, version: int, cause: str
 ) -> None:
     """Make the prizes of a large round payable, once all that waits there is done.
 
@@ -101,7 +101,7 @@ def finalize_later(
     if standing.version != version:
         raise Refused("event_mismatch", f"the settlement has version {standing.version}")
     if not standing.final:
-        desk.work_on(
+        changes.work_on(
             RoundWork(
                 round_id=round_.settlement.round_id,
                 version=version,
@@ -112,7 +112,7 @@ def finalize_later(
         )
 
 
-def void_later(desk: Desk, round_: Round, pending: Sequence[RoundWork], *, cause: str) -> None:
+def void_later(changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, cause: str) -> None:
     """Give back everything that a large round took, once all that waits there is done. Nothing follows where that is to
     be done already: settlement voids a round that was disowned.
 
@@ -124,7 +124,7 @@ def void_later(desk: Desk, round_: Round, pending: Sequence[RoundWork], *, cause
         return
     if standing.final and round_.state is not RoundState.UNFUNDED:
         raise Refused("illegal_transition", "the round is final")
-    desk.work_on(
+    changes.work_on(
         RoundWork(
             round_id=round_.settlement.round_id, version=standing.version, phase=Phase.VOID, cause=cause
         )

@@ -21,10 +21,9 @@ from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.commands import VoidRound
 from prizewire_rewards.rounds.domain.disownments import Disownment, DisownmentState, decided
 from prizewire_rewards.rounds.domain.events import RoundDisowned
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.desk import Desk
-from prizewire_rewards.rounds.handlers.means import means_of
+from prizewire_rewards.rounds.handlers.player_funds import load_player_funds
 from prizewire_rewards.rounds.handlers.refusals import RefusalBook
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.handlers.taking_back import disown, disown_later, is_to_take_back
 from prizewire_rewards.rounds.ports import RoundPorts
 
@@ -155,21 +154,26 @@ async def _take_prizes(
     whole = not round_.large and not pending
     rewards = (await ports.rounds.rewards([round_id]))[round_id] if whole else []
     owner = round_.settlement.organizer_player
-    means = await means_of(
+    funds = await load_player_funds(
         round_.settlement,
         rewards,
         {},
         ports=ports,
         others=[owner] if owner is not None and round_.state is RoundState.FINAL else (),
     )
-    desk = Desk(
-        campaigns=campaigns, deliveries=campaigns, rounds={round_id: round_}, rewards={round_id: rewards}
+    changes = RoundChanges(
+        campaigns=campaigns,
+        deliveries=campaigns,
+        rounds={round_id: round_},
+        rewards={round_id: rewards},
+        ports=ports,
+        now=now,
     )
     if whole:
-        disown(desk, round_, means=means, cause=cause)
+        disown(changes, round_, funds=funds, cause=cause)
     else:
-        disown_later(desk, round_, pending, means=means, cause=cause)
-    return await desk.save(ports=ports, tools=tools, now=now)
+        disown_later(changes, round_, pending, funds=funds, cause=cause)
+    return await changes.save(tools=tools)
 
 
 async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:

@@ -8,6 +8,7 @@ from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
 from prizewire_rewards.campaigns.domain.pools import watch_level
 from prizewire_rewards.claims.handlers.claims import close_claims
 from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.prizes.domain.model import Reward, Round
 from prizewire_rewards.prizes.domain.states import RewardState
 from prizewire_rewards.prizes.handlers.caps import recount
@@ -22,18 +23,16 @@ async def close_lost(
     *,
     rounds: Mapping[UUID, Round],
     deliveries: Mapping[UUID, Campaign],
+    uow: UnitOfWork,
     ports: RoundPorts,
-    now: datetime,
-) -> list[Event]:
-    """End the claims of prizes that a correction or a disownment took back; nothing else takes away what can be claimed."""
-    closed: list[Event] = []
+) -> None:
+    """End the claims of prizes that a correction or a disownment took back. Nothing else takes away what can be claimed."""
     for round_id, rewards in changed.items():
         head = rounds[round_id].settlement
         if head.final and deliveries[head.campaign].delivery is Delivery.CLAIM:
             gone = [reward for reward in rewards if reward.state is RewardState.REVERSED]
             if gone:
-                closed += await close_claims(gone, ports=ports, now=now)
-    return closed
+                await close_claims(gone, uow=uow, ports=ports)
 
 
 async def recount_changed(
@@ -53,10 +52,10 @@ async def recount_changed(
 
 
 def watch_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
-    """Note the levels of pools that moved; answers what is to be told of them."""
-    told: list[Event] = []
+    """Note the levels of pools that moved; answers the events about them."""
+    events: list[Event] = []
     for key in sorted(moved):
         campaigns[key], low = watch_level(campaigns[key])
         if low is not None:
-            told.append(low)
-    return told
+            events.append(low)
+    return events

@@ -8,9 +8,8 @@ from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.model import Reward
 from prizewire_rewards.prizes.domain.states import RewardState, RoundState
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.changes import decide_held
-from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.handlers.correcting import decide_held
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 
 
@@ -62,9 +61,16 @@ async def _decide(
     reward = (await ports.rounds.rewards_of(seen.round_id, players=[player]))[player]
     if reward.state is not RewardState.HELD:
         raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
-    desk = Desk(campaigns=campaigns, deliveries=campaigns, rounds=rounds, rewards={seen.round_id: [reward]})
-    decide_held(desk, reward, go=go, actor=actor, cause=f"{actor}: {reason}")
-    booked = await desk.save(ports=ports, tools=tools, now=now)
+    changes = RoundChanges(
+        campaigns=campaigns,
+        deliveries=campaigns,
+        rounds=rounds,
+        rewards={seen.round_id: [reward]},
+        ports=ports,
+        now=now,
+    )
+    decide_held(changes, reward, go=go, actor=actor, cause=f"{actor}: {reason}")
+    booked = await changes.save(tools=tools)
     if go:
         await ports.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
-    return desk.rewards[seen.round_id][0], booked
+    return changes.rewards[seen.round_id][0], booked

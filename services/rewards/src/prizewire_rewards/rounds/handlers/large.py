@@ -12,25 +12,24 @@ from typing import Final
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
 from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, pool_of, reserve_of
-from prizewire_rewards.prizes.domain.events import Told
+from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, Round, RoundWork
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.rounds.domain.corrections import take_back, void_back
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.changes import (
+from prizewire_rewards.rounds.handlers.correcting import (
+    cancel_receivables,
     continued,
     differs,
     give_back,
     leave_queue,
-    lift_debts,
     new_reward,
     pay_lines,
     reach_of,
     settle_shortage,
     take_from_players,
 )
-from prizewire_rewards.rounds.handlers.desk import Desk
-from prizewire_rewards.rounds.handlers.means import Means, means_of
+from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds, load_player_funds
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.handlers.taking_back import owe_missing
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
@@ -60,17 +59,24 @@ async def work_on_next(
     task = pending[0]
     if task.after_line == ALL_DONE and not campaigns:
         return Booked(work=1)
-    desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards={due.round_id: []})
-    chunk = _Chunk(desk=desk, task=task, behind=pending[1:], ports=ports, now=now, limit=limit)
+    changes = RoundChanges(
+        campaigns=campaigns,
+        deliveries=deliveries,
+        rounds=rounds,
+        rewards={due.round_id: []},
+        ports=ports,
+        now=now,
+    )
+    chunk = _Chunk(changes=changes, task=task, behind=pending[1:], ports=ports, now=now, limit=limit)
     await chunk.run()
-    return await desk.save(ports=ports, tools=tools, now=now) + Booked(work=1)
+    return await changes.save(tools=tools) + Booked(work=1)
 
 
 @dataclass(slots=True)
 class _Chunk:
     """One chunk of one task. ``behind`` is what waits for its end."""
 
-    desk: Desk
+    changes: RoundChanges
     task: RoundWork
     behind: Sequence[RoundWork]
     ports: RoundPorts
@@ -99,7 +105,7 @@ class _Chunk:
     @property
     def round(self) -> Round:
         """The round, as decided so far."""
-        return self.desk.rounds[self.task.round_id]
+        return self.changes.rounds[self.task.round_id]
 
     @property
     def key(self) -> tuple[Round, int]:
@@ -119,12 +125,12 @@ class _Chunk:
         if working and round_.state is not RoundState.BOOKING:
             if round_.state is not RoundState.UNFUNDED:
                 state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
-                self.desk.advance(replace(round_, state=state), cause=task.cause)
+                self.changes.advance(replace(round_, state=state), cause=task.cause)
                 return
             if task.phase is Phase.VOID:
-                leave_queue(self.desk, round_, state=RoundState.BOOKING, cause=task.cause)
+                leave_queue(self.changes, round_, state=RoundState.BOOKING, cause=task.cause)
                 return
-        self.desk.keep(round_)
+        self.changes.keep(round_)
 
     async def _next(self, read: int, last: int, **changes: object) -> None:
         """Store how far the task is: at its end when fewer lines were left than asked for."""
@@ -136,9 +142,9 @@ class _Chunk:
         """The task is through; the round takes its state unless more waits."""
         await self.ports.rounds.end_work(self.task)
         if state is None:
-            self.desk.keep(self.round)
+            self.changes.keep(self.round)
         elif not self.behind or state is RoundState.VOIDED:
-            self.desk.advance(
+            self.changes.advance(
                 replace(self.round, state=step(edges=ROUND_EDGES, was=self.round.state, to=state)),
                 cause=self.task.cause,
             )
@@ -155,7 +161,7 @@ class _Chunk:
         rewards = await self.ports.rounds.chunk(
             round_id, after=self.task.after_line, limit=self.limit, before_version=before_version
         )
-        self.desk.rewards[round_id] = list(rewards)
+        self.changes.rewards[round_id] = list(rewards)
         return rewards
 
     async def _staged(self) -> list[Line]:
@@ -173,10 +179,12 @@ class _Chunk:
         lines = await self._staged()
         notes = await self._notes(lines)
         for line in lines:
-            self.desk.bear(new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False))
+            self.changes.add_rewards(
+                [new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False)]
+            )
         if not self.task.told:
-            self.desk.tell(self.task.round_id, Told.ALLOCATED, cause=self.task.cause)
-        self.desk.keep(self.round)
+            self.changes.emit(self.task.round_id, RewardEventKind.ALLOCATED, cause=self.task.cause)
+        self.changes.keep(self.round)
         await self._next(len(lines), lines[-1].line if lines else 0)
 
     async def _end_list(self) -> None:
@@ -188,7 +196,7 @@ class _Chunk:
         rewards = await self._load()
         concerned = [reward.id for reward in rewards if reward.missing]
         paid = pay_lines(
-            self.desk,
+            self.changes,
             self.round.settlement,
             budget=0 if task.waiting else task.budget,
             before=(),
@@ -196,94 +204,96 @@ class _Chunk:
         )
         left = task.budget if task.waiting else paid.left
         if concerned:
-            what = Told.RELEASED if task.told else Told.ALLOCATED
-            self.desk.tell(task.round_id, what, cause=task.cause, only=concerned)
+            what = RewardEventKind.RELEASED if task.told else RewardEventKind.ALLOCATED
+            self.changes.emit(task.round_id, what, cause=task.cause, only=concerned)
         held = [
             reward.id
-            for reward in self.desk.rewards[task.round_id]
+            for reward in self.changes.rewards[task.round_id]
             if reward.state is RewardState.HELD and reward.id in set(concerned)
         ]
         if held:
-            self.desk.tell(task.round_id, Told.HELD, cause=task.cause, only=held)
-        self.desk.keep(self.round)
+            self.changes.emit(task.round_id, RewardEventKind.HELD, cause=task.cause, only=held)
+        self.changes.keep(self.round)
         last = rewards[-1].line.line if rewards else 0
         await self._next(len(rewards), last, budget=left, waiting=task.waiting or paid.short > 0)
 
     async def _end_pay(self) -> None:
-        task, desk = self.task, self.desk
+        task, changes = self.task, self.changes
         settlement = self.round.settlement
         fees = fee_moves(settlement) if task.fees and settlement.final else []
         give_back(
-            desk,
+            changes,
             settlement,
             before=fees,
             rest=task.budget,
             step_name="/released-rest" if task.told else "/rest",
         )
         short = await self.ports.rounds.shortage(task.round_id)
-        desk.keep(settle_shortage(desk, self.round, short=short, cause=task.cause))
+        changes.keep(settle_shortage(changes, self.round, short=short, cause=task.cause))
         await self._over(state=self._settled())
 
     async def _mature(self) -> None:
         rewards = await self._load()
         settlement = self.round.settlement
         if self.round.state is not RoundState.UNFUNDED:
-            moves = finality_moves(settlement, rewards, delivery=self.desk.delivery(settlement))
+            moves = finality_moves(settlement, rewards, delivery=self.changes.delivery(settlement))
             matured = [reward.id for reward in rewards if reward.state is RewardState.PENDING]
-            self.desk.post(settlement, moves)
+            self.changes.post(settlement, moves)
             if matured:
-                self.desk.tell(self.task.round_id, Told.RELEASED, cause=self.task.cause, only=matured)
-        self.desk.keep(self.round)
+                self.changes.emit(
+                    self.task.round_id, RewardEventKind.RELEASED, cause=self.task.cause, only=matured
+                )
+        self.changes.keep(self.round)
         await self._next(len(rewards), rewards[-1].line.line if rewards else 0)
 
     async def _end_mature(self) -> None:
         if self.round.state is not RoundState.UNFUNDED:
-            self.desk.post(self.round.settlement, fee_moves(self.round.settlement))
+            self.changes.post(self.round.settlement, fee_moves(self.round.settlement))
         await self._over(state=self._settled())
 
     async def _take(self) -> None:
-        task, desk = self.task, self.desk
+        task, changes = self.task, self.changes
         rewards = await self._load(before_version=task.version)
         players = [reward.line.player for reward in rewards]
         lines = await self.ports.rounds.staged_for((task.round_id, task.version), players=players)
         settlement = self.round.settlement
-        means = await means_of(settlement, rewards, lines, ports=self.ports)
+        funds = await load_player_funds(settlement, rewards, lines, ports=self.ports)
         taken = take_from_players(
-            desk,
+            changes,
             settlement,
             rewards,
             lines,
-            means=means,
+            funds=funds,
             funded=self.round.state is not RoundState.UNFUNDED,
             cause=task.cause,
         )
-        self._put(taken.rewards, rewards, means=means)
+        self._put(taken.rewards, rewards, funds=funds)
         if taken.reversed:
-            desk.tell(task.round_id, Told.REVERSED, cause=task.cause, these=taken.reversed)
-        desk.keep(self.round)
+            changes.emit(task.round_id, RewardEventKind.REVERSED, cause=task.cause, these=taken.reversed)
+        changes.keep(self.round)
         last = rewards[-1].line.line if rewards else 0
         await self._next(len(rewards), last, budget=task.budget + taken.came_back)
 
-    def _put(self, after: Sequence[Reward], before: Sequence[Reward], *, means: Means) -> None:
+    def _put(self, after: Sequence[Reward], before: Sequence[Reward], *, funds: PlayerFunds) -> None:
         """Keep prizes with their new lines, and tell of those that are through; the others are told of when paid."""
-        desk, round_id = self.desk, self.task.round_id
-        desk.rewards[round_id] = [lift_debts(desk, reward, means=means) for reward in after]
+        changes, round_id = self.changes, self.task.round_id
+        changes.rewards[round_id] = [cancel_receivables(changes, reward, funds=funds) for reward in after]
         unfunded = self.round.state is RoundState.UNFUNDED
         changed = [
             now.id
-            for was, now in zip(before, desk.rewards[round_id], strict=True)
+            for was, now in zip(before, changes.rewards[round_id], strict=True)
             if now.line.line > 0 and (unfunded or not now.missing) and differs(was, now)
         ]
         if changed:
-            desk.tell(round_id, Told.ALLOCATED, cause=self.task.cause, only=changed)
+            changes.emit(round_id, RewardEventKind.ALLOCATED, cause=self.task.cause, only=changed)
 
     async def _end_take(self) -> None:
         self.task = replace(self.task, phase=Phase.ENLIST, after_line=0)
-        self.desk.keep(self.round)
+        self.changes.keep(self.round)
         await self.ports.rounds.save_work(self.task)
 
     async def _enlist(self) -> None:
-        task, desk = self.task, self.desk
+        task, changes = self.task, self.changes
         lines = await self._staged()
         known = await self.ports.rounds.rewards_of(task.round_id, players=[line.player for line in lines])
         notes = await self._notes(lines)
@@ -291,64 +301,66 @@ class _Chunk:
         funded = self.round.state is not RoundState.UNFUNDED
         again = [reward for reward in known.values() if reward.version < task.version]
         by_player = {line.player: line for line in lines}
-        means = await means_of(settlement, again, by_player, ports=self.ports)
+        funds = await load_player_funds(settlement, again, by_player, ports=self.ports)
         taken = take_back(again, lines=by_player, settlement=settlement, winnings={}, funded=funded)
-        self._put(taken.rewards, again, means=means)
+        self._put(taken.rewards, again, funds=funds)
         fresh = [
             new_reward(settlement, line, note=notes.get(line.line), funded=funded)
             for line in lines
             if line.player not in known
         ]
         for reward in fresh:
-            desk.bear(reward)
+            changes.add_rewards([reward])
         if fresh and not funded:
-            desk.tell(task.round_id, Told.ALLOCATED, cause=task.cause, only=[one.id for one in fresh])
-        desk.keep(self.round)
+            changes.emit(
+                task.round_id, RewardEventKind.ALLOCATED, cause=task.cause, only=[one.id for one in fresh]
+            )
+        changes.keep(self.round)
         await self._next(len(lines), lines[-1].line if lines else 0)
 
     async def _end_enlist(self) -> None:
-        task, desk = self.task, self.desk
+        task, changes = self.task, self.changes
         settlement = self.round.settlement
         await self.ports.rounds.unstage((task.round_id, task.version))
-        desk.count(Booked(corrected=1))
+        changes.count(Booked(corrected=1))
         if self.round.state is RoundState.UNFUNDED:
             await self._over(state=None)
             return
         needed = await self.ports.rounds.shortage(task.round_id)
-        extra = min(needed - task.budget, reach_of(desk, self.round))
+        extra = min(needed - task.budget, reach_of(changes, self.round))
         budget = task.budget
         if extra > 0:
             budget += extra
             take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), extra)
-            desk.post(settlement, [take])
-            desk.grant(settlement.campaign, extra)
-        desk.keep(self.round)
+            changes.post(settlement, [take])
+            changes.grant(settlement.campaign, extra)
+        changes.keep(self.round)
         self.task = replace(
             task, phase=Phase.PAY, after_line=0, budget=budget, waiting=False, fees=False, told=False
         )
         await self.ports.rounds.save_work(self.task)
 
     async def _void(self) -> None:
-        task, desk = self.task, self.desk
+        task, changes = self.task, self.changes
         rewards = await self._load()
         settlement = self.round.settlement
-        means = await means_of(settlement, rewards, {}, ports=self.ports)
-        taken = void_back(rewards, settlement=settlement, winnings=means.winnings)
-        desk.post(settlement, taken.moves, step_name="/void")
-        owe_missing(desk, settlement, taken.shortfalls, means=means, cause=task.cause)
-        desk.rewards[task.round_id] = taken.rewards
+        funds = await load_player_funds(settlement, rewards, {}, ports=self.ports)
+        taken = void_back(rewards, settlement=settlement, winnings=funds.winnings)
+        changes.post(settlement, taken.moves, step_name="/void")
+        owe_missing(changes, settlement, taken.shortfalls, funds=funds, cause=task.cause)
+        changes.rewards[task.round_id] = taken.rewards
         if taken.reversed:
-            desk.tell(task.round_id, Told.REVERSED, cause=task.cause, these=taken.reversed)
-        desk.keep(self.round)
+            changes.emit(task.round_id, RewardEventKind.REVERSED, cause=task.cause, these=taken.reversed)
+        changes.keep(self.round)
         await self._next(len(rewards), rewards[-1].line.line if rewards else 0)
 
     async def _end_void(self) -> None:
         settlement = self.round.settlement
         rest = await self.ports.ledger.lock_balance(reserve_of(settlement))
-        give_back(self.desk, settlement, before=(), rest=rest, step_name="/void")
+        give_back(self.changes, settlement, before=(), rest=rest, step_name="/void")
         if self.round.queue_position is not None:
-            round_ = self.desk.dequeue(self.round, state=self.round.state)
-            self.desk.keep(round_)
-            self.desk.reopen_if_paid(settlement.campaign)
-        self.desk.count(Booked(voided=1))
+            round_ = self.changes.dequeue(self.round, state=self.round.state)
+            self.changes.keep(round_)
+            self.changes.reopen_if_paid(settlement.campaign)
+        self.changes.count(Booked(voided=1))
         await self._over(state=RoundState.VOIDED)

@@ -9,16 +9,16 @@ from prizewire_rewards.payouts.domain.events import PayoutCancelAsked
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PayoutState
 from prizewire_rewards.prizes.domain.model import Settlement
 from prizewire_rewards.rounds.domain.corrections import Shortfall
-from prizewire_rewards.rounds.handlers.books import Books
-from prizewire_rewards.rounds.handlers.means import Means
+from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
+from prizewire_rewards.rounds.handlers.round_changes import RoundChanges
 
 
 def ask_cancels(
-    desk: Books,
+    changes: RoundChanges,
     settlement: Settlement,
     shortfalls: Iterable[Shortfall],
     *,
-    means: Means,
+    funds: PlayerFunds,
     by: str,
     what: str,
     cause: str,
@@ -31,11 +31,11 @@ def ask_cancels(
     for shortfall in shortfalls:
         missing[shortfall.player] = missing.get(shortfall.player, 0) + shortfall.amount
     for player, amount in missing.items():
-        for payout in means.to_cancel(player, amount=amount, round_id=round_id):
+        for payout in funds.to_cancel(player, amount=amount, round_id=round_id):
             state = step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED)
             asked = replace(payout, state=state, version=payout.version + 1)
-            desk.change_payout(payout, asked, cause=cause)
-            desk.announce(
+            changes.change_payout(payout, asked, cause=cause)
+            changes.emit_other(
                 PayoutCancelAsked(
                     payout=asked,
                     by=by,
@@ -47,11 +47,16 @@ def ask_cancels(
 
 
 def owe_shortfalls(
-    desk: Books, settlement: Settlement, shortfalls: Iterable[Shortfall], *, source: str, reference: str
+    changes: RoundChanges,
+    settlement: Settlement,
+    shortfalls: Iterable[Shortfall],
+    *,
+    source: str,
+    reference: str,
 ) -> None:
     """Let each player owe the campaign what is missing. ``source`` and player make the id of the debt."""
     for shortfall in shortfalls:
-        desk.owe(
+        changes.owe(
             Debt(
                 player=shortfall.player,
                 asset=settlement.asset,

@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.changes import release
-from prizewire_rewards.rounds.handlers.desk import Desk
+from prizewire_rewards.rounds.handlers.correcting import release
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 RELEASED_AT_ONCE_MAX = 50
@@ -22,14 +21,16 @@ async def release_next(*, ports: RoundPorts, tools: RoundTools, now: datetime) -
     small = {key for key, round_ in rounds.items() if not round_.large}
     busy = await ports.rounds.pending_work(rounds.keys() - small) if small != rounds.keys() else {}
     rewards = await ports.rounds.rewards(small)
-    desk = Desk(
+    changes = RoundChanges(
         campaigns=campaigns,
         deliveries=campaigns,
         rounds=rounds,
         rewards={key: rewards.get(key, []) for key in rounds},
+        ports=ports,
+        now=now,
     )
     for round_id in rounds:
-        if round_id in busy or not release(desk, round_id, cause=f"release/{round_id}"):
+        if round_id in busy or not release(changes, round_id, cause=f"release/{round_id}"):
             break
-    desk.reopen_if_paid(campaign_id)
-    return await desk.save(ports=ports, tools=tools, now=now)
+    changes.reopen_if_paid(campaign_id)
+    return await changes.save(tools=tools)

@@ -14,17 +14,17 @@ from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settl
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
 from prizewire_rewards.prizes.handlers.caps import CapBook
 from prizewire_rewards.rounds.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.changes import check_correction, correct, void
 from prizewire_rewards.rounds.handlers.chunked import (
     finalize_later,
     settle_in_chunks,
     standing_of,
     void_later,
 )
-from prizewire_rewards.rounds.handlers.desk import Desk
-from prizewire_rewards.rounds.handlers.means import means_of
+from prizewire_rewards.rounds.handlers.correcting import check_correction, correct, void
+from prizewire_rewards.rounds.handlers.player_funds import load_player_funds
 from prizewire_rewards.rounds.handlers.refusals import RefusalBook
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.settling import check_open, finalize, settle
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 LINES_READ_AT_ONCE = 1_000
@@ -153,8 +153,16 @@ async def _book(
     refusals = await RefusalBook.open(
         (command for _, command in batch), rounds=rounds, disowned=disowned, ports=ports
     )
-    told = {key: count for key in refusals.rounds if (count := refusals.count(key))}
-    desk = Desk(campaigns=campaigns, deliveries=deliveries, rounds=rounds, rewards=rewards, told=told)
+    earlier = {key: count for key in refusals.rounds if (count := refusals.count(key))}
+    changes = RoundChanges(
+        campaigns=campaigns,
+        deliveries=deliveries,
+        rounds=rounds,
+        rewards=rewards,
+        earlier_events=earlier,
+        ports=ports,
+        now=now,
+    )
     caps = await CapBook.open(
         ((command.settlement, command.lines) for _, command in batch if isinstance(command, SettleRound)),
         campaigns=campaigns,
@@ -167,9 +175,9 @@ async def _book(
             continue
         try:
             if isinstance(command, SettleRound):
-                _settle(command, desk=desk, caps=caps, tools=tools, refusals=refusals)
+                _settle(command, changes=changes, caps=caps, tools=tools, refusals=refusals)
             elif isinstance(command, FinalizeRound):
-                desk.finalize(command.round_id, version=command.settlement_version, cause=command.cause)
+                finalize(changes, command.round_id, version=command.settlement_version, cause=command.cause)
         except NeverBookable as never:
             assert isinstance(command, SettleRound), "only settlements are booked"
             refusals.refuse(command, never)
@@ -182,7 +190,7 @@ async def _book(
     done.held += caps.codes
     done.refused.update(refusals.codes)
     await refusals.save(ports=ports, now=now)
-    done.booked += await desk.save(ports=ports, tools=tools, now=now)
+    done.booked += await changes.save(tools=tools)
 
 
 def _is_settled_of_refused(command: RoundCommand, refusals: RefusalBook) -> bool:
@@ -196,16 +204,16 @@ def _is_settled_of_refused(command: RoundCommand, refusals: RefusalBook) -> bool
 
 
 def _settle(
-    command: SettleRound, *, desk: Desk, caps: CapBook, tools: RoundTools, refusals: RefusalBook
+    command: SettleRound, *, changes: RoundChanges, caps: CapBook, tools: RoundTools, refusals: RefusalBook
 ) -> None:
     settlement = command.settlement
-    _check_first(command, desk=desk, refusals=refusals)
+    _check_first(command, changes=changes, refusals=refusals)
     check_settlement(settlement, command.lines, digest=tools.digest(command.lines, asset=settlement.asset))
     held = caps.held(settlement, command.lines)
-    desk.settle(settlement, command.lines, cause=command.cause, held=held)
+    settle(changes, settlement, command.lines, cause=command.cause, held=held)
 
 
-def _check_first(command: SettleRound, *, desk: Desk, refusals: RefusalBook) -> None:
+def _check_first(command: SettleRound, *, changes: RoundChanges, refusals: RefusalBook) -> None:
     head = command.settlement
     if refusals.disowns(head.round_id):
         raise Refused("illegal_transition", f"round {head.round_id} was disowned: it is never booked")
@@ -213,7 +221,7 @@ def _check_first(command: SettleRound, *, desk: Desk, refusals: RefusalBook) -> 
     if head.settlement_version != first:
         detail = f"round {head.round_id} is not booked yet, so version {first} comes first, not {head.settlement_version}"
         raise Refused("event_mismatch", detail)
-    desk.check_open(command.settlement)
+    check_open(changes, command.settlement)
     _check_part(command)
 
 
@@ -262,7 +270,7 @@ class _Single:
             return await self._settle_part(command)
         return await self._settle_anew(command)
 
-    async def _desk(self, round_: Round | None, *, rewards: bool) -> Desk:
+    async def _changes(self, round_: Round | None, *, rewards: bool) -> RoundChanges:
         campaigns = self._campaigns
         loaded = {}
         if round_ is not None and rewards:
@@ -270,9 +278,15 @@ class _Single:
         deliveries = dict(campaigns)
         if round_ is not None and round_.settlement.campaign not in deliveries:
             deliveries |= await self._ports.campaigns.load([round_.settlement.campaign])
-        told = {key: self._refusals.count(key) for key in self._refusals.rounds}
-        return Desk(
-            campaigns=campaigns, deliveries=deliveries, rounds=self._rounds, rewards=loaded, told=told
+        earlier = {key: self._refusals.count(key) for key in self._refusals.rounds}
+        return RoundChanges(
+            campaigns=campaigns,
+            deliveries=deliveries,
+            rounds=self._rounds,
+            rewards=loaded,
+            earlier_events=earlier,
+            ports=self._ports,
+            now=self._now,
         )
 
     async def _pending(self, round_: Round) -> Sequence[RoundWork]:
@@ -282,8 +296,8 @@ class _Single:
         key = round_.settlement.round_id
         return (await self._ports.rounds.pending_work([key])).get(key, ())
 
-    async def _save(self, desk: Desk) -> Booked:
-        return await desk.save(ports=self._ports, tools=self._tools, now=self._now)
+    async def _save(self, changes: RoundChanges) -> Booked:
+        return await changes.save(tools=self._tools)
 
     async def _void(self, command: VoidRound, round_: Round | None) -> Booked:
         """A round that was never settled here took nothing: there is nothing to give back, nor to remember."""
@@ -295,12 +309,12 @@ class _Single:
             return Booked()
         pending = await self._pending(round_)
         if round_.large or pending:
-            desk = await self._desk(round_, rewards=False)
-            void_later(desk, round_, pending, cause=command.cause)
+            changes = await self._changes(round_, rewards=False)
+            void_later(changes, round_, pending, cause=command.cause)
         else:
-            desk = await self._desk(round_, rewards=True)
-            void(desk, command.round_id, cause=command.cause)
-        return await self._save(desk)
+            changes = await self._changes(round_, rewards=True)
+            void(changes, command.round_id, cause=command.cause)
+        return await self._save(changes)
 
     async def _finalize(self, command: FinalizeRound, round_: Round | None) -> Booked:
         if round_ is None:
@@ -308,34 +322,34 @@ class _Single:
         version, cause = command.settlement_version, command.cause
         pending = await self._pending(round_)
         if round_.large or pending:
-            desk = await self._desk(round_, rewards=False)
-            finalize_later(desk, round_, pending, version=version, cause=cause)
+            changes = await self._changes(round_, rewards=False)
+            finalize_later(changes, round_, pending, version=version, cause=cause)
         else:
-            desk = await self._desk(round_, rewards=True)
-            desk.finalize(command.round_id, version=version, cause=cause)
-        return await self._save(desk)
+            changes = await self._changes(round_, rewards=True)
+            finalize(changes, command.round_id, version=version, cause=cause)
+        return await self._save(changes)
 
     async def _settle_part(self, command: SettleRound) -> Booked:
         """One of several parts: staged, and with the last one the round's money moves."""
         settlement = command.settlement
-        desk = await self._desk(None, rewards=False)
-        _check_first(command, desk=desk, refusals=self._refusals)
+        changes = await self._changes(None, rewards=False)
+        _check_first(command, changes=changes, refusals=self._refusals)
         if not await self._stage(command):
             return Booked()
         await self._hold_over_caps(settlement)
-        settle_in_chunks(desk, settlement, cause=command.cause)
-        return await self._save(desk)
+        settle_in_chunks(changes, settlement, cause=command.cause)
+        return await self._save(changes)
 
     async def _settle_anew(self, command: SettleRound) -> Booked:
         """The corrected lines of a round of which every version before was refused: its first that is booked."""
-        desk = await self._desk(None, rewards=False)
+        changes = await self._changes(None, rewards=False)
         caps = await CapBook.open(
             [(command.settlement, command.lines)], campaigns=self._campaigns, ports=self._ports, now=self._now
         )
-        _settle(command, desk=desk, caps=caps, tools=self._tools, refusals=self._refusals)
+        _settle(command, changes=changes, caps=caps, tools=self._tools, refusals=self._refusals)
         await caps.save(ports=self._ports)
         self.held += caps.codes
-        return await self._save(desk)
+        return await self._save(changes)
 
     async def _hold_over_caps(self, settlement: Settlement) -> None:
         """Note which lines of a staged settlement its campaign's caps hold, reading a bounded number at a time."""
@@ -369,29 +383,31 @@ class _Single:
         if round_.large or pending or settlement.parts > 1:
             if not await self._stage(command):
                 return Booked()
-            desk = await self._desk(round_, rewards=False)
-            self._correct_later(command, round_, desk=desk, final=final)
+            changes = await self._changes(round_, rewards=False)
+            self._correct_later(command, round_, changes=changes, final=final)
             await self._remember(command)
-            return await self._save(desk)
+            return await self._save(changes)
         check_settlement(
             settlement, command.lines, digest=self._tools.digest(command.lines, asset=settlement.asset)
         )
-        desk = await self._desk(round_, rewards=True)
-        rewards = desk.rewards[settlement.round_id]
+        changes = await self._changes(round_, rewards=True)
+        rewards = changes.rewards[settlement.round_id]
         by_player = {line.player: line for line in command.lines}
-        means = await means_of(round_.settlement, rewards, by_player, ports=self._ports)
-        correct(desk, settlement, command.lines, cause=command.cause, means=means)
+        funds = await load_player_funds(round_.settlement, rewards, by_player, ports=self._ports)
+        correct(changes, settlement, command.lines, cause=command.cause, funds=funds)
         if settlement.final and not final:
-            desk.finalize(settlement.round_id, version=settlement.settlement_version, cause=command.cause)
+            finalize(changes, settlement.round_id, version=settlement.settlement_version, cause=command.cause)
         await self._remember(command)
-        return await self._save(desk)
+        return await self._save(changes)
 
     async def _remember(self, command: CorrectRound) -> None:
         await self._ports.rounds.record_correction(
             command.settlement, reason=command.reason, cause=command.cause, now=self._now
         )
 
-    def _correct_later(self, command: CorrectRound, round_: Round, *, desk: Desk, final: bool) -> None:
+    def _correct_later(
+        self, command: CorrectRound, round_: Round, *, changes: RoundChanges, final: bool
+    ) -> None:
         settlement = command.settlement
         task = RoundWork(
             round_id=settlement.round_id,
@@ -400,12 +416,12 @@ class _Single:
             cause=command.cause,
             head=settlement,
         )
-        desk.work_on(task)
+        changes.work_on(task)
         if settlement.final and not final:
-            desk.work_on(replace(task, phase=Phase.MATURE, fees=True, head=None))
+            changes.work_on(replace(task, phase=Phase.MATURE, fees=True, head=None))
         if round_.state in _SETTLED_STATES:
             state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
-            desk.advance(replace(round_, state=state), cause=command.cause)
+            changes.advance(replace(round_, state=state), cause=command.cause)
 
     async def _stage(self, command: SettleRound) -> bool:
         """Keep a part until the others are there; answers whether they are, and all of them are sound."""

@@ -6,17 +6,16 @@ from typing import Final
 
 from prizewire_rewards.errors import InvalidRequest
 from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.prizes.domain.events import Told
+from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
 from prizewire_rewards.rounds.domain.corrections import Shortfall, void_back
 from prizewire_rewards.rounds.domain.disownments import FeesBack, fees_back
-from prizewire_rewards.rounds.handlers.books import Booked
-from prizewire_rewards.rounds.handlers.changes import give_back, leave_queue
 from prizewire_rewards.rounds.handlers.chunked import standing_of
-from prizewire_rewards.rounds.handlers.desk import Desk
-from prizewire_rewards.rounds.handlers.means import Means
+from prizewire_rewards.rounds.handlers.correcting import give_back, leave_queue
 from prizewire_rewards.rounds.handlers.owing import ask_cancels, owe_shortfalls
+from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 
 DISOWNMENT: Final = "rewards:disownment"
 
@@ -36,47 +35,47 @@ def is_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> bool:
     return True
 
 
-def disown(desk: Desk, round_: Round, *, means: Means, cause: str) -> None:
+def disown(changes: RoundChanges, round_: Round, *, funds: PlayerFunds, cause: str) -> None:
     """Give back everything that a round of one part took, and end it."""
     settlement = round_.settlement
     round_id = settlement.round_id
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
-    taken = void_back(desk.rewards[round_id], settlement=settlement, winnings=means.winnings)
-    fees = _fees(round_, means=means)
+    taken = void_back(changes.rewards[round_id], settlement=settlement, winnings=funds.winnings)
+    fees = _fees(round_, funds=funds)
     if round_.state is not RoundState.UNFUNDED:
         moves = [*taken.moves, *fees.moves]
-        give_back(desk, settlement, before=moves, rest=taken.came_back + fees.came_back, step_name="/void")
-    owe_missing(desk, settlement, taken.shortfalls, of_fee=fees.shortfall, means=means, cause=cause)
-    desk.rewards[round_id] = taken.rewards
-    leave_queue(desk, round_, state=state, cause=cause)
-    desk.tell(round_id, Told.REVERSED, cause=cause, these=taken.reversed)
-    desk.count(Booked(voided=1))
+        give_back(changes, settlement, before=moves, rest=taken.came_back + fees.came_back, step_name="/void")
+    owe_missing(changes, settlement, taken.shortfalls, of_fee=fees.shortfall, funds=funds, cause=cause)
+    changes.rewards[round_id] = taken.rewards
+    leave_queue(changes, round_, state=state, cause=cause)
+    changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
+    changes.count(Booked(voided=1))
 
 
 def disown_later(
-    desk: Desk, round_: Round, pending: Sequence[RoundWork], *, means: Means, cause: str
+    changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, funds: PlayerFunds, cause: str
 ) -> None:
     """Give back everything that a round of many lines took, once all that waits there is done. Its fees come back into
     its reserve at once, where no withdrawal of fees reaches them.
     """
     settlement = round_.settlement
     if round_.state is RoundState.FINAL:
-        fees = _fees(round_, means=means)
-        desk.post(settlement, fees.moves, step_name="/void")
-        owe_missing(desk, settlement, (), of_fee=fees.shortfall, means=means, cause=cause)
+        fees = _fees(round_, funds=funds)
+        changes.post(settlement, fees.moves, step_name="/void")
+        owe_missing(changes, settlement, (), of_fee=fees.shortfall, funds=funds, cause=cause)
         state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
-        desk.advance(replace(round_, state=state), cause=cause)
+        changes.advance(replace(round_, state=state), cause=cause)
     version = standing_of(round_, pending).version
-    desk.work_on(RoundWork(round_id=settlement.round_id, version=version, phase=Phase.VOID, cause=cause))
+    changes.work_on(RoundWork(round_id=settlement.round_id, version=version, phase=Phase.VOID, cause=cause))
 
 
 def owe_missing(
-    desk: Desk,
+    changes: RoundChanges,
     settlement: Settlement,
     of_prizes: Iterable[Shortfall],
     *,
     of_fee: Shortfall | None = None,
-    means: Means,
+    funds: PlayerFunds,
     cause: str,
 ) -> None:
     """Ask for cancels of payouts that hold what could not be taken back, and let the rest be owed. The debt of an
@@ -85,24 +84,24 @@ def owe_missing(
     of_prizes = list(of_prizes)
     of_fees = [] if of_fee is None else [of_fee]
     ask_cancels(
-        desk,
+        changes,
         settlement,
         [*of_prizes, *of_fees],
-        means=means,
+        funds=funds,
         by=DISOWNMENT,
         what="was disowned",
         cause=cause,
     )
     reference = str(settlement.round_id)
     source = f"disownment/{reference}"
-    owe_shortfalls(desk, settlement, of_prizes, source=source, reference=reference)
+    owe_shortfalls(changes, settlement, of_prizes, source=source, reference=reference)
     owe_shortfalls(
-        desk, settlement, of_fees, source=f"{source}/organizer-fee", reference=f"{reference}/organizer-fee"
+        changes, settlement, of_fees, source=f"{source}/organizer-fee", reference=f"{reference}/organizer-fee"
     )
 
 
-def _fees(round_: Round, *, means: Means) -> FeesBack:
+def _fees(round_: Round, *, funds: PlayerFunds) -> FeesBack:
     """The fees of a round as they come into its reserve: where it is not final, they lie there already."""
     if round_.state is RoundState.FINAL:
-        return fees_back(round_.settlement, winnings=means.winnings)
+        return fees_back(round_.settlement, winnings=funds.winnings)
     return FeesBack([], round_.settlement.platform_fee + round_.settlement.organizer_fee, None)

@@ -1,55 +1,55 @@
-"""What a desk has to tell once payouts and notes are known, in the order in which it was decided."""
+"""Events about prizes that are built once their payouts and notes are known."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.payouts.domain.events import PayoutAsked
-from prizewire_rewards.payouts.handlers.crediting import FollowUp
-from prizewire_rewards.prizes.domain.events import RewardsMoved, Told
+from prizewire_rewards.payouts.domain.model import Payout
+from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
 from prizewire_rewards.prizes.domain.model import Reward, Round
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """Prizes of a round to be told of: all that stand on a line, or ``only`` some, or ``these`` as they are given.
-    Without ``these``, ``every`` part is told of, even one of which there is nothing to say.
+class PendingEvent:
+    """An event about prizes of a round: all that stand on a line, or ``only`` some, or ``these`` as they are given. Without
+    ``these``, ``every`` part has an event, also one without prizes.
     """
 
     round_id: UUID
-    what: Told
+    what: RewardEventKind
     cause: str
     only: frozenset[UUID] | None = None
     these: Sequence[Reward] | None = None
     every: bool = False
 
 
-def tell(
-    told: Iterable[Telling | Event],
-    followed: FollowUp,
+def build_events(
+    pending: Iterable[PendingEvent | Event],
+    payouts: Mapping[UUID, Payout],
     *,
     rounds: dict[UUID, Round],
     rewards: dict[UUID, list[Reward]],
 ) -> list[Event]:
-    """Events in the order of what they tell; payouts come after the prizes that they pay. Counts the rounds' events."""
+    """The events in their order. ``payouts`` by reward id come after the prizes that they pay. Counts the rounds' events."""
     events: list[Event] = []
     asked: dict[UUID, list[PayoutAsked]] = defaultdict(list)
-    for reward_id, payout in followed.payouts.items():
+    for reward_id, payout in payouts.items():
         if payout.round_id is not None:
             asked[payout.round_id].append(PayoutAsked(payout=payout, reward_ids=(reward_id,)))
-    for one in told:
-        if not isinstance(one, Telling):
+    for one in pending:
+        if not isinstance(one, PendingEvent):
             events.append(one)
             continue
-        events.extend(_moved(one, rounds=rounds, rewards=rewards))
+        events.extend(_reward_events(one, rounds=rounds, rewards=rewards))
         events.extend(replace(event, cause=one.cause) for event in asked.pop(one.round_id, ()))
     return events
 
 
-def _moved(
-    one: Telling, *, rounds: dict[UUID, Round], rewards: dict[UUID, list[Reward]]
+def _reward_events(
+    one: PendingEvent, *, rounds: dict[UUID, Round], rewards: dict[UUID, list[Reward]]
 ) -> Iterable[RewardsMoved]:
     settlement = rounds[one.round_id].settlement
     parts: defaultdict[int, list[Reward]] = defaultdict(list)

@@ -9,28 +9,28 @@ from prizewire_rewards.campaigns.domain.model import ACCEPTS_PRIZES, CampaignSta
 from prizewire_rewards.errors import IllegalTransition, Refused
 from prizewire_rewards.ledger.domain.accounts import Move, TransferType
 from prizewire_rewards.ledger.domain.parties import with_releasers
+from prizewire_rewards.ledger.domain.receivables import undo_debt
 from prizewire_rewards.ledger.domain.transitions import step
-from prizewire_rewards.ledger.handlers.receivables import take_less
 from prizewire_rewards.prizes.domain.booking import pool_of, prize_move, reserve_of
-from prizewire_rewards.prizes.domain.events import Told
+from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Line, Reward, Round, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
 from prizewire_rewards.rounds.domain.corrections import Paid, Taken, pay_short, take_back, void_back
-from prizewire_rewards.rounds.handlers.books import Booked
 from prizewire_rewards.rounds.handlers.chunked import begin_paying
-from prizewire_rewards.rounds.handlers.desk import Desk
-from prizewire_rewards.rounds.handlers.means import Means
 from prizewire_rewards.rounds.handlers.owing import ask_cancels, owe_shortfalls
+from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
+from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.settling import release_whole
 
 CORRECTION = "rewards:correction"
 _PAYS_CORRECTIONS = ACCEPTS_PRIZES | {CampaignState.ENDED}
 """Where a correction may take more from the pool: an ended campaign still owes what was settled while it ran."""
 
 
-def release(desk: Desk, round_id: UUID, *, cause: str) -> bool:
+def release(changes: RoundChanges, round_id: UUID, *, cause: str) -> bool:
     """Go on with a round that waits, if its pool covers it by now."""
-    round_ = desk.rounds[round_id]
-    campaign = desk.campaigns[round_.settlement.campaign]
+    round_ = changes.rounds[round_id]
+    campaign = changes.campaigns[round_.settlement.campaign]
     if (
         campaign.state not in _PAYS_CORRECTIONS
         or campaign.available < round_.wanted
@@ -38,79 +38,79 @@ def release(desk: Desk, round_id: UUID, *, cause: str) -> bool:
     ):
         return False
     if round_.large:
-        begin_paying(desk, round_, cause=cause)
+        begin_paying(changes, round_, cause=cause)
     elif round_.state is RoundState.UNFUNDED:
-        desk.release_whole(round_id, cause=cause)
+        release_whole(changes, round_id, cause=cause)
     else:
-        _release_short(desk, round_, cause=cause)
+        _release_short(changes, round_, cause=cause)
     return True
 
 
-def _release_short(desk: Desk, round_: Round, *, cause: str) -> None:
+def _release_short(changes: RoundChanges, round_: Round, *, cause: str) -> None:
     settlement = round_.settlement
     budget = round_.short
-    desk.keep(desk.dequeue(round_, state=round_.state))
-    desk.grant(settlement.campaign, budget)
-    waiting = [reward.id for reward in desk.rewards[settlement.round_id] if reward.missing]
+    changes.keep(changes.dequeue(round_, state=round_.state))
+    changes.grant(settlement.campaign, budget)
+    waiting = [reward.id for reward in changes.rewards[settlement.round_id] if reward.missing]
     take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), budget)
-    pay_lines(desk, settlement, budget=budget, before=[take], step_name="/released")
-    desk.tell(settlement.round_id, Told.RELEASED, cause=cause, only=waiting)
-    desk.count(Booked(rounds=1))
+    pay_lines(changes, settlement, budget=budget, before=[take], step_name="/released")
+    changes.emit(settlement.round_id, RewardEventKind.RELEASED, cause=cause, only=waiting)
+    changes.count(Booked(rounds=1))
 
 
 def pay_lines(
-    desk: Desk, settlement: Settlement, *, budget: int, before: Sequence[Move], step_name: str
+    changes: RoundChanges, settlement: Settlement, *, budget: int, before: Sequence[Move], step_name: str
 ) -> Paid:
     """Pay what the loaded prizes of a round miss, after moves that bring the money into its reserve."""
     round_id = settlement.round_id
     paid = pay_short(
-        desk.rewards[round_id], settlement=settlement, budget=budget, delivery=desk.delivery(settlement)
+        changes.rewards[round_id], settlement=settlement, budget=budget, delivery=changes.delivery(settlement)
     )
-    desk.rewards[round_id] = paid.rewards
-    desk.post(settlement, [*before, *paid.moves], step_name=step_name)
-    desk.count(Booked(lines=len(paid.moves)))
+    changes.rewards[round_id] = paid.rewards
+    changes.post(settlement, [*before, *paid.moves], step_name=step_name)
+    changes.count(Booked(lines=len(paid.moves)))
     return paid
 
 
-def void(desk: Desk, round_id: UUID, *, cause: str) -> None:
+def void(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
     """Give back everything that a round took. It must not be final: only a disownment takes a final round back.
 
     Raises:
         IllegalTransition: it is final, or voided already.
     """
-    round_ = desk.rounds[round_id]
+    round_ = changes.rounds[round_id]
     if round_.state is RoundState.FINAL:
         raise IllegalTransition(was=round_.state, to=RoundState.VOIDED)
     settlement = round_.settlement
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
-    taken = void_back(desk.rewards[round_id], settlement=settlement, winnings={})
+    taken = void_back(changes.rewards[round_id], settlement=settlement, winnings={})
     if round_.state is not RoundState.UNFUNDED:
         rest = settlement.platform_fee + settlement.organizer_fee + taken.came_back
-        give_back(desk, settlement, before=taken.moves, rest=rest, step_name="/void")
-    desk.rewards[round_id] = taken.rewards
-    leave_queue(desk, round_, state=state, cause=cause)
-    desk.tell(round_id, Told.REVERSED, cause=cause, these=taken.reversed)
-    desk.count(Booked(voided=1))
+        give_back(changes, settlement, before=taken.moves, rest=rest, step_name="/void")
+    changes.rewards[round_id] = taken.rewards
+    leave_queue(changes, round_, state=state, cause=cause)
+    changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
+    changes.count(Booked(voided=1))
 
 
 def give_back(
-    desk: Desk, settlement: Settlement, *, before: Sequence[Move], rest: int, step_name: str
+    changes: RoundChanges, settlement: Settlement, *, before: Sequence[Move], rest: int, step_name: str
 ) -> None:
     """Give what lies in a round's reserve and is nobody's back to the pool."""
     moves = list(before)
     if rest:
         moves.append(Move(TransferType.PRIZE_RELEASED, reserve_of(settlement), pool_of(settlement), rest))
-        desk.grant(settlement.campaign, -rest)
-    desk.post(settlement, moves, step_name=step_name)
+        changes.grant(settlement.campaign, -rest)
+    changes.post(settlement, moves, step_name=step_name)
 
 
-def leave_queue(desk: Desk, round_: Round, *, state: RoundState, cause: str) -> None:
+def leave_queue(changes: RoundChanges, round_: Round, *, state: RoundState, cause: str) -> None:
     """Bring a round into a state in which it waits for nothing."""
     if round_.queue_position is None:
-        desk.advance(replace(round_, state=state), cause=cause)
+        changes.advance(replace(round_, state=state), cause=cause)
         return
-    desk.advance(desk.dequeue(round_, state=state), cause=cause)
-    desk.reopen_if_paid(round_.settlement.campaign)
+    changes.advance(changes.dequeue(round_, state=state), cause=cause)
+    changes.reopen_if_paid(round_.settlement.campaign)
 
 
 def check_correction(round_: Round | None, settlement: Settlement, *, version: int, final: bool) -> Round:
@@ -146,53 +146,53 @@ def check_correction(round_: Round | None, settlement: Settlement, *, version: i
 
 
 def correct(
-    desk: Desk,
+    changes: RoundChanges,
     settlement: Settlement,
     lines: Sequence[Line],
     *,
     cause: str,
-    means: Means,
+    funds: PlayerFunds,
     held: Mapping[int, str] | None = None,
 ) -> None:
     """Bring a round of one part to its corrected lines, moving only the differences. ``held`` are lines whose players
     had no prize before and that a rule keeps back.
     """
     round_id = settlement.round_id
-    was = desk.rounds[round_id]
+    was = changes.rounds[round_id]
     settlement = continued(settlement, was.settlement)
     funded = was.state is not RoundState.UNFUNDED
     by_player = {line.player: line for line in lines}
-    before = {reward.line.player: reward for reward in desk.rewards[round_id]}
+    before = {reward.line.player: reward for reward in changes.rewards[round_id]}
     taken = take_from_players(
-        desk, settlement, desk.rewards[round_id], by_player, means=means, funded=funded, cause=cause
+        changes, settlement, changes.rewards[round_id], by_player, funds=funds, funded=funded, cause=cause
     )
-    desk.rewards[round_id] = taken.rewards
+    changes.rewards[round_id] = taken.rewards
     codes = held or {}
     for line in lines:
         if line.player not in before:
-            desk.bear(new_reward(settlement, line, note=codes.get(line.line), funded=funded))
-    desk.rewards[round_id].sort(key=lambda reward: reward.line.line)
-    _lift(desk, settlement, means=means)
+            changes.add_rewards([new_reward(settlement, line, note=codes.get(line.line), funded=funded)])
+    changes.rewards[round_id].sort(key=lambda reward: reward.line.line)
+    _cancel_receivables(changes, settlement, funds=funds)
     round_ = replace(was, settlement=settlement)
     if funded:
-        round_ = _pay(desk, round_, taken=taken, cause=cause)
-    desk.keep(round_)
+        round_ = _pay(changes, round_, taken=taken, cause=cause)
+    changes.keep(round_)
     if taken.reversed:
-        desk.tell(round_id, Told.REVERSED, cause=cause, these=taken.reversed)
+        changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
     changed = [
         reward.id
-        for reward in desk.rewards[round_id]
+        for reward in changes.rewards[round_id]
         if reward.line.line > 0 and differs(before.get(reward.line.player), reward)
     ]
-    desk.tell(round_id, Told.ALLOCATED, cause=cause, only=changed)
+    changes.emit(round_id, RewardEventKind.ALLOCATED, cause=cause, only=changed)
     kept = [
         reward.id
-        for reward in desk.rewards[round_id]
+        for reward in changes.rewards[round_id]
         if reward.state is RewardState.HELD and reward.id in set(changed)
     ]
     if kept:
-        desk.tell(round_id, Told.HELD, cause=cause, only=kept)
-    desk.count(Booked(corrected=1))
+        changes.emit(round_id, RewardEventKind.HELD, cause=cause, only=kept)
+    changes.count(Booked(corrected=1))
 
 
 def continued(settlement: Settlement, known: Settlement) -> Settlement:
@@ -227,53 +227,52 @@ def new_reward(settlement: Settlement, line: Line, *, note: str | None, funded: 
 
 
 def take_from_players(
-    desk: Desk,
+    changes: RoundChanges,
     settlement: Settlement,
     rewards: Sequence[Reward],
     lines: Mapping[str, Line],
     *,
-    means: Means,
+    funds: PlayerFunds,
     funded: bool,
     cause: str,
 ) -> Taken:
     """Take back what is too much, ask for cancels of payouts that hold it, and let the rest be owed."""
     round_id = settlement.round_id
-    taken = take_back(rewards, lines=lines, settlement=settlement, winnings=means.winnings, funded=funded)
-    desk.post(settlement, taken.moves)
+    taken = take_back(rewards, lines=lines, settlement=settlement, winnings=funds.winnings, funded=funded)
+    changes.post(settlement, taken.moves)
     if taken.shortfalls:
         ask_cancels(
-            desk,
+            changes,
             settlement,
             taken.shortfalls,
-            means=means,
+            funds=funds,
             by=CORRECTION,
             what="was corrected",
             cause=cause,
         )
         source = f"correction/{round_id}/{settlement.settlement_version}"
-        owe_shortfalls(desk, settlement, taken.shortfalls, source=source, reference=str(round_id))
+        owe_shortfalls(changes, settlement, taken.shortfalls, source=source, reference=str(round_id))
     return taken
 
 
-def _lift(desk: Desk, settlement: Settlement, *, means: Means) -> None:
-    """Who is given again what they never paid back of this round, owes it no more: they have the money."""
-    if not means.owed:
+def _cancel_receivables(changes: RoundChanges, settlement: Settlement, *, funds: PlayerFunds) -> None:
+    """Cancel receivables for restored prizes: the player has the money."""
+    if not funds.owed:
         return
-    rewards = desk.rewards[settlement.round_id]
+    rewards = changes.rewards[settlement.round_id]
     for place, reward in enumerate(rewards):
-        rewards[place] = lift_debts(desk, reward, means=means)
+        rewards[place] = cancel_receivables(changes, reward, funds=funds)
 
 
-def lift_debts(desk: Desk, reward: Reward, *, means: Means) -> Reward:
-    """A prize that misses less, since its player owes so much of it less."""
-    for debt in means.owed.get(reward.line.player, ()):
+def cancel_receivables(changes: RoundChanges, reward: Reward, *, funds: PlayerFunds) -> Reward:
+    """Cancel what the player of a restored prize owes of it. The prize misses that much less."""
+    for debt in funds.owed.get(reward.line.player, ()):
         amount = min(reward.missing, debt.unpaid)
         if not amount:
             continue
         transfer_id = reward.transfer_id
-        for less in take_less(debt, amount):
-            moved = desk.lift(less.debt, moves=[less.move])
-            desk.announce(less.event)
+        for undone in undo_debt(debt, amount):
+            moved = changes.undo(undone)
             transfer_id = transfer_id or moved
         state = reward.state
         if state is RewardState.UNFUNDED:
@@ -282,16 +281,16 @@ def lift_debts(desk: Desk, reward: Reward, *, means: Means) -> Reward:
     return reward
 
 
-def _pay(desk: Desk, round_: Round, *, taken: Taken, cause: str) -> Round:
+def _pay(changes: RoundChanges, round_: Round, *, taken: Taken, cause: str) -> Round:
     """Pay what is missing now out of what came back and of the pool; the rest of either stays in the pool."""
     settlement = round_.settlement
     round_id = settlement.round_id
-    needed = sum(reward.missing for reward in desk.rewards[round_id])
-    budget = min(needed, taken.came_back + reach_of(desk, round_))
+    needed = sum(reward.missing for reward in changes.rewards[round_id])
+    budget = min(needed, taken.came_back + reach_of(changes, round_))
     paid = pay_short(
-        desk.rewards[round_id], settlement=settlement, budget=budget, delivery=desk.delivery(settlement)
+        changes.rewards[round_id], settlement=settlement, budget=budget, delivery=changes.delivery(settlement)
     )
-    desk.rewards[round_id] = paid.rewards
+    changes.rewards[round_id] = paid.rewards
     from_pool = budget - paid.left - taken.came_back
     moves = list(paid.moves)
     if from_pool > 0:
@@ -303,53 +302,53 @@ def _pay(desk: Desk, round_: Round, *, taken: Taken, cause: str) -> Round:
             Move(TransferType.PRIZE_RELEASED, reserve_of(settlement), pool_of(settlement), -from_pool)
         )
     if from_pool:
-        desk.grant(settlement.campaign, from_pool)
-    desk.post(settlement, moves)
-    return settle_shortage(desk, round_, short=paid.short, cause=cause)
+        changes.grant(settlement.campaign, from_pool)
+    changes.post(settlement, moves)
+    return settle_shortage(changes, round_, short=paid.short, cause=cause)
 
 
-def reach_of(desk: Desk, round_: Round) -> int:
+def reach_of(changes: RoundChanges, round_: Round) -> int:
     """What a correction of this round may take from the pool: nothing while other rounds wait for it."""
-    campaign = desk.campaigns[round_.settlement.campaign]
+    campaign = changes.campaigns[round_.settlement.campaign]
     alone = campaign.queued == (0 if round_.queue_position is None else 1)
     return campaign.available if alone and campaign.state in _PAYS_CORRECTIONS else 0
 
 
-def settle_shortage(desk: Desk, round_: Round, *, short: int, cause: str) -> Round:
+def settle_shortage(changes: RoundChanges, round_: Round, *, short: int, cause: str) -> Round:
     """Let a booked round wait for what its lines are short of, or wait no more; answers it, to be kept."""
     if short:
         if round_.queue_position is None:
-            round_ = desk.queue(round_, cause=cause)
+            round_ = changes.queue(round_, cause=cause)
         return replace(round_, short=short)
     if round_.queue_position is not None:
-        round_ = desk.dequeue(round_, state=round_.state)
-        desk.reopen_if_paid(round_.settlement.campaign)
+        round_ = changes.dequeue(round_, state=round_.state)
+        changes.reopen_if_paid(round_.settlement.campaign)
     return round_
 
 
-def decide_held(desk: Desk, reward: Reward, *, go: bool, actor: str, cause: str) -> None:
+def decide_held(changes: RoundChanges, reward: Reward, *, go: bool, actor: str, cause: str) -> None:
     """Let a held prize go the way of the others of its round, or give its money back to the pool; ``actor`` decides.
 
     Raises:
         IllegalTransition: it is not held.
     """
-    round_ = desk.rounds[reward.round_id]
+    round_ = changes.rounds[reward.round_id]
     settlement = round_.settlement
-    place = next(at for at, one in enumerate(desk.rewards[reward.round_id]) if one.id == reward.id)
+    place = next(at for at, one in enumerate(changes.rewards[reward.round_id]) if one.id == reward.id)
     amount, line = reward.booked, reward.line
     if go:
-        claim = desk.delivery(settlement) is Delivery.CLAIM
+        claim = changes.delivery(settlement) is Delivery.CLAIM
         move = prize_move(settlement, player=line.player, line=line.line, amount=amount, claim=claim)
-        desk.rewards[reward.round_id][place] = reward._replace(note=None)
-        desk.post(settlement, [move], step_name=f"/held/{reward.id}", released_by=actor)
-        desk.tell(reward.round_id, Told.RELEASED, cause=cause, only=[reward.id])
+        changes.rewards[reward.round_id][place] = reward._replace(note=None)
+        changes.post(settlement, [move], step_name=f"/held/{reward.id}", released_by=actor)
+        changes.emit(reward.round_id, RewardEventKind.RELEASED, cause=cause, only=[reward.id])
         return
     state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.REJECTED)
     move = Move(TransferType.PRIZE_RELEASED, reserve_of(settlement), pool_of(settlement), amount, line.line)
-    [transfer_id] = desk.post(settlement, [move], step_name=f"/held/{reward.id}")
-    desk.grant(settlement.campaign, -amount)
+    [transfer_id] = changes.post(settlement, [move], step_name=f"/held/{reward.id}")
+    changes.grant(settlement.campaign, -amount)
     rejected = reward._replace(state=state, short=0, transfer_id=transfer_id)
-    desk.rewards[reward.round_id][place] = rejected
+    changes.rewards[reward.round_id][place] = rejected
     if reward.short:
-        desk.keep(settle_shortage(desk, round_, short=round_.short - reward.short, cause=cause))
-    desk.tell(reward.round_id, Told.REVERSED, cause=cause, these=[rejected])
+        changes.keep(settle_shortage(changes, round_, short=round_.short - reward.short, cause=cause))
+    changes.emit(reward.round_id, RewardEventKind.REVERSED, cause=cause, these=[rejected])

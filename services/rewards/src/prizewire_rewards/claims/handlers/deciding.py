@@ -1,7 +1,7 @@
 """Claims of one campaign, locked and decided in one transaction: in memory first, saved together."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -23,14 +23,10 @@ from prizewire_rewards.claims.domain.claims import (
 from prizewire_rewards.claims.domain.risk import Finding
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.ledger.domain.accounts import Move
-from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import credits_of
-from prizewire_rewards.ledger.domain.parties import player_source, settings_writers
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
-from prizewire_rewards.payouts.handlers.crediting import Credited, follow_up
-from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.prizes.domain.events import RewardsMoved, Told
+from prizewire_rewards.ledger.domain.parties import NOBODY, Behind, player_source, settings_writers
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
 from prizewire_rewards.prizes.domain.model import Reward, Round
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
 from prizewire_rewards.prizes.handlers.behind import behind_prize
@@ -41,10 +37,10 @@ UNDER_REVIEW = ClaimCode.UNDER_REVIEW
 REFUSED = ClaimCode.REFUSED
 UNCLAIMED = ClaimCode.NOT_CLAIMED
 """What everybody is told of a claim: never more, whatever the reason."""
-_TOLD = {
-    RewardState.CREDITED: Told.RELEASED,
-    RewardState.REJECTED: Told.REVERSED,
-    RewardState.EXPIRED: Told.EXPIRED,
+_KIND_OF = {
+    RewardState.CREDITED: RewardEventKind.RELEASED,
+    RewardState.REJECTED: RewardEventKind.REVERSED,
+    RewardState.EXPIRED: RewardEventKind.EXPIRED,
 }
 
 
@@ -58,14 +54,14 @@ class _Moved:
 
 @dataclass(frozen=True, slots=True)
 class _Approved:
-    """A claim whose prize went to its winner, and the person who decided, where one did."""
+    """An approved claim with the move of its prize, and the person who decided, where one did."""
 
     claim: Claim
-    posted: "_Posted"
+    move: Move
     released_by: str | None
 
 
-class Docket:
+class ClaimDecisions:
     """Locked claims with their campaign, rounds and prizes."""
 
     def __init__(
@@ -76,24 +72,20 @@ class Docket:
         rewards: dict[UUID, Reward],
         claims: dict[UUID, Claim],
         opened_under: Mapping[int, CampaignSettings],
-        now: datetime,
+        uow: UnitOfWork,
     ) -> None:
         self.campaign = campaign
         self.claims = claims
         self._opened_under = opened_under
         self._rounds = rounds
         self._rewards = rewards
-        self._now = now
-        self._journal = Journal()
+        self._uow = uow
         self._approved: list[_Approved] = []
-        self._transitions: list[Transition] = []
         self._moved: list[_Moved] = []
-        self._told: list[ClaimMoved] = []
-        self._reopened: list[CampaignChanged] = []
         self._changed: set[UUID] = set()
 
     @classmethod
-    async def open(cls, found: Sequence[Claim], *, ports: ClaimPorts, now: datetime) -> "Docket":
+    async def open(cls, found: Sequence[Claim], *, ports: ClaimPorts, now: datetime) -> "ClaimDecisions":
         """Lock the campaign, rounds and claims of some claims of one campaign, as found without a lock."""
         campaign_id = found[0].campaign
         campaigns = await ports.campaigns.lock([campaign_id])
@@ -110,7 +102,7 @@ class Docket:
             rewards=rewards,
             claims=claims,
             opened_under=opened_under,
-            now=now,
+            uow=UnitOfWork(ports, now=now),
         )
 
     def terms(self, claim: Claim) -> tuple[CampaignSettings, ...]:
@@ -129,9 +121,8 @@ class Docket:
     def approve(self, claim: Claim, *, actor: str, reason: str | None = None) -> Claim:
         """The prize goes into the winner's wallet."""
         decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
-        posted = self._post(decided, claim_move(claim), RewardState.CREDITED)
         released_by = None if actor == SYSTEM else actor
-        self._approved.append(_Approved(claim, posted, released_by))
+        self._approved.append(_Approved(decided, claim_move(claim), released_by))
         return decided
 
     def refuse(
@@ -156,47 +147,43 @@ class Docket:
             claim,
             state=state,
             deadline=deadline,
-            claimed_at=self._now,
+            claimed_at=self._uow.now,
             findings=findings,
             version=claim.version + 1,
         )
         self._keep(claim, held, actor=actor, code=UNDER_REVIEW)
         return held
 
-    async def save(self, *, ports: ClaimPorts, tools: PayoutTools) -> int:
-        """Post, follow up the credits, store what was decided, and tell; answers how many debts were netted."""
-        gone = {
+    async def save(self, *, ports: ClaimPorts) -> int:
+        """Post and store what was decided, and publish it. Answers of how many credits debts were recovered."""
+        uow = self._uow
+        await self._credit(ports)
+        lost = {
             moved.claim.reward_id: None for moved in self._moved if moved.state is not RewardState.CREDITED
         }
-        await give_back(gone, campaign=self.campaign, ports=ports)
-        events: list[Event] = [*self._told, *self._of_rewards(), *self._reopened]
-        if gone:
+        await give_back(lost, campaign=self.campaign, ports=ports)
+        self._emit_rewards()
+        if lost:
             self.campaign, low = watch_level(self.campaign)
-            events += [low] if low is not None else []
+            if low is not None:
+                uow.emit(low)
             await ports.campaigns.save([self.campaign])
-        netted = 0
-        if self._journal.transfers:
-            await ports.ledger.post(self._journal.transfers, now=self._now)
-            credited = await self._credited(ports)
-            followed = await follow_up(credited, ports=ports, tools=tools, now=self._now)
-            netted = followed.netted
+        await uow.recover_debts()
         if self._moved:
             rewards = [self._rewards[moved.claim.reward_id] for moved in self._moved]
             concerned = {reward.round_id for reward in rewards}
-            await ports.rounds.save([self._rounds[key] for key in sorted(concerned)], rewards, now=self._now)
+            await ports.rounds.save([self._rounds[key] for key in sorted(concerned)], rewards, now=uow.now)
         if self._changed:
             await ports.claims.save([self.claims[key] for key in sorted(self._changed)])
-            await ports.history.add(self._transitions, now=self._now)
-            await ports.messages.publish(events)
-        return netted
+        await uow.save()
+        return uow.recoveries
 
-    async def _credited(self, ports: ClaimPorts) -> list[Credited]:
-        """What approved claims credited, with who is behind it. Who told facts by hand is read last: whose facts a claim
-        was judged by is then here.
+    async def _credit(self, ports: ClaimPorts) -> None:
+        """Book what approved claims credit, with who is behind it. Who told facts by hand is read last, so that everybody
+        whose facts a claim was judged by is among them.
         """
         sources = {player_source(one.claim.player) for one in self._approved}
         told_by = await ports.parties.of_sources(sources) if sources else {}
-        found: list[Credited] = []
         for one in self._approved:
             behind = behind_prize(
                 self._rounds[one.claim.round_id].settlement,
@@ -204,22 +191,18 @@ class Docket:
                 released_by=one.released_by,
                 told_by=told_by.get(player_source(one.claim.player), ()),
             )
-            found += [
-                Credited(credit, one.posted.cause, one.claim.correlation_id, behind=behind)
-                for credit in credits_of([one.posted.move])
-            ]
-        return found
+            self._move(one.claim, one.move, RewardState.CREDITED, behind=behind)
 
     def _decide(
         self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None
     ) -> Claim:
         state = step(edges=CLAIM_EDGES, was=claim.state, to=to)
-        asked = None if to is ClaimState.EXPIRED else claim.claimed_at or self._now
+        asked = None if to is ClaimState.EXPIRED else claim.claimed_at or self._uow.now
         decided = replace(
             claim,
             state=state,
             claimed_at=asked,
-            decided_at=self._now,
+            decided_at=self._uow.now,
             decided_by=actor,
             reason=reason,
             version=claim.version + 1,
@@ -230,26 +213,33 @@ class Docket:
     def _keep(self, was: Claim, claim: Claim, *, actor: str, code: str | None) -> None:
         self.claims[claim.reward_id] = claim
         self._changed.add(claim.reward_id)
-        cause = f"claim/{actor}"
-        self._transitions.append(
-            Transition("claim", claim.reward_id, was.state, claim.state, cause, claim.correlation_id)
+        self._uow.transition(
+            "claim",
+            claim.reward_id,
+            was=was.state,
+            to=claim.state,
+            cause=f"claim/{actor}",
+            correlation_id=claim.correlation_id,
         )
-        self._told.append(ClaimMoved(claim=claim, actor=actor, code=code))
+        self._uow.emit(ClaimMoved(claim=claim, actor=actor, code=code))
 
-    def _post(self, claim: Claim, move: Move, to: RewardState) -> "_Posted":
-        # The round's id stands in the cause, as in that of all that a campaign's rounds move; the version keeps apart
-        # what is given, taken back and given again.
+    def _move(self, claim: Claim, move: Move, to: RewardState, *, behind: Behind = NOBODY) -> str:
+        """Book the move of a claim's prize; answers its cause. The cause holds the round's id, like the causes of all that a
+        campaign's rounds move. The version tells apart what is given, taken back and given again.
+        """
         cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
-        [transfer_id] = self._journal.add([move], cause=cause, correlation_id=claim.correlation_id)
+        [transfer_id] = self._uow.book(
+            [move], cause=cause, correlation_id=claim.correlation_id, behind=behind
+        )
         reward = self._rewards[claim.reward_id]
         state = step(edges=REWARD_EDGES, was=reward.state, to=to)
         self._rewards[claim.reward_id] = reward._replace(state=state, transfer_id=transfer_id)
         self._moved.append(_Moved(claim, state))
-        return _Posted(move, cause)
+        return cause
 
     def _lose(self, claim: Claim, move: Move, to: RewardState) -> None:
         """The prize goes back to the pool, and its round waits no more for what was still missing of it."""
-        cause = self._post(claim, move, to).cause
+        cause = self._move(claim, move, to)
         campaign = self.campaign
         self.campaign = replace(
             campaign, available=campaign.available + move.amount, granted=campaign.granted - move.amount
@@ -272,35 +262,34 @@ class Docket:
         campaign = replace(self.campaign, queued=self.campaign.queued - 1)
         if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
             state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.ACTIVE)
-            self._transitions.append(
-                Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))
+            self._uow.transition(
+                "campaign",
+                campaign.id,
+                was=campaign.state,
+                to=state,
+                cause=cause,
+                correlation_id=str(campaign.id),
             )
             campaign = replace(campaign, state=state, version=campaign.version + 1)
-            self._reopened.append(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
+            self._uow.emit(CampaignChanged(campaign=campaign, actor=SYSTEM, created=False))
         self.campaign = campaign
 
-    def _of_rewards(self) -> Iterable[RewardsMoved]:
-        """What became of the prizes: an event for each part of a round and end."""
-        groups: defaultdict[tuple[UUID, int, Told], list[Reward]] = defaultdict(list)
+    def _emit_rewards(self) -> None:
+        """Add the events about the prizes: one for each part of a round and kind."""
+        groups: defaultdict[tuple[UUID, int, RewardEventKind], list[Reward]] = defaultdict(list)
         for moved in self._moved:
             reward = self._rewards[moved.claim.reward_id]
-            groups[reward.round_id, reward.line.part, _TOLD[moved.state]].append(reward)
-        for (round_id, part, what), rewards in sorted(groups.items()):
+            groups[reward.round_id, reward.line.part, _KIND_OF[moved.state]].append(reward)
+        for (round_id, part, kind), rewards in sorted(groups.items()):
             round_ = self._rounds[round_id]
             round_ = self._rounds[round_id] = replace(round_, version=round_.version + 1)
             rewards.sort(key=lambda reward: reward.line.line)
-            yield RewardsMoved(
-                settlement=round_.settlement,
-                part=part,
-                rewards=rewards,
-                what=what,
-                version=round_.version,
+            self._uow.emit(
+                RewardsMoved(
+                    settlement=round_.settlement,
+                    part=part,
+                    rewards=rewards,
+                    what=kind,
+                    version=round_.version,
+                )
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _Posted:
-    """A move with the cause that it was journalled under."""
-
-    move: Move
-    cause: str

@@ -1,4 +1,4 @@
-"""What a correction of a final round needs to know of the players that lose something: loaded and locked beforehand."""
+"""The funds of the players whom a correction concerns, loaded and locked beforehand."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from prizewire_rewards.rounds.ports import RoundPorts
 
 
 @dataclass(slots=True)
-class Means:
+class PlayerFunds:
     """What players have and owe: ``winnings`` by player, open ``payouts``, and what they still owe of this round."""
 
     winnings: dict[str, int] = field(default_factory=dict)
@@ -38,16 +38,16 @@ class Means:
         return chosen
 
 
-async def means_of(
+async def load_player_funds(
     settlement: Settlement,
     rewards: Sequence[Reward],
     lines: Mapping[str, Line],
     *,
     ports: RoundPorts,
     others: Collection[str] = (),
-) -> Means:
-    """Lock what the players have who lose some of what was credited to them, and what those owe who gain. ``others``
-    lose something else that was credited.
+) -> PlayerFunds:
+    """Lock the wallets of players who lose and the receivables of players who gain. ``others`` lose something else that
+    was credited.
 
     Raises:
         Conflict: a player who loses something asked for a payout meanwhile.
@@ -61,17 +61,17 @@ async def means_of(
             losing.add(player)
         elif now > reward.booked:
             gaining.add(player)
-    means = Means()
+    funds = PlayerFunds()
     asset = settlement.asset
     if losing:
-        means.payouts = await ports.payouts.lock_open(losing, asset=asset)
+        funds.payouts = await ports.payouts.lock_open(losing, asset=asset)
     wallets = {Account(Kind.WINNINGS, player, asset): player for player in losing | gaining}
     if wallets and settlement.final:
         balances = await ports.ledger.lock_balances(wallets)
         if losing:
-            await ports.payouts.see_none_new(losing, asset=asset, known=means.payouts)
-        means.winnings = {player: balances.get(wallet, 0) for wallet, player in wallets.items()}
+            await ports.payouts.see_none_new(losing, asset=asset, known=funds.payouts)
+        funds.winnings = {player: balances.get(wallet, 0) for wallet, player in wallets.items()}
         if gaining:
             for debt in await ports.receivables.lock_of(str(settlement.round_id), players=gaining):
-                means.owed.setdefault(debt.player, []).append(debt)
-    return means
+                funds.owed.setdefault(debt.player, []).append(debt)
+    return funds

@@ -1,6 +1,6 @@
 """What decisions on rounds are made of: what is loaded, what changes, and how it is saved together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -10,30 +10,24 @@ from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, C
 from prizewire_rewards.claims.handlers.claims import open_claims
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.moves import credits_of
-from prizewire_rewards.ledger.domain.receivables import Receivable
-from prizewire_rewards.ledger.domain.transitions import Transition, step
-from prizewire_rewards.ledger.handlers.journal import Journal
+from prizewire_rewards.ledger.domain.moves import Credit, credits_of
+from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep
+from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.ledger.handlers.receivables import Debt, open_receivables
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.model import Payout
-from prizewire_rewards.payouts.handlers.crediting import (
-    NO_PAYOUT_METHOD,
-    Credited,
-    DirectPrize,
-    FollowUp,
-    follow_up,
-)
+from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD, DirectPrize, request_direct
 from prizewire_rewards.payouts.ports import PayoutTools
-from prizewire_rewards.prizes.domain.events import Told
+from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Reward, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState, RoundState
 from prizewire_rewards.prizes.handlers.behind import behind_organizer_fee, behind_prize
 from prizewire_rewards.rounds.handlers.following import close_lost, recount_changed, watch_levels
-from prizewire_rewards.rounds.handlers.telling import Telling, tell
+from prizewire_rewards.rounds.handlers.pending_events import PendingEvent, build_events
 from prizewire_rewards.rounds.ports import RoundPorts
 
 SYSTEM = "rewards"
-NOTHING_TOLD: Mapping[UUID, int] = {}
+NO_EVENTS: Mapping[UUID, int] = {}
 _PRIZE_MOVES = frozenset(
     {
         TransferType.PRIZE_PENDING,
@@ -67,9 +61,11 @@ class Booked:
         return Booked(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-class Books:
-    """Rounds and campaigns that are loaded (and, but for ``deliveries``, locked) in one transaction. ``told`` counts the
-    events of rounds that are not booked yet, where there were any.
+class RoundChanges:
+    """What one transaction changes of rounds, their prizes and campaigns.
+
+    Rounds and campaigns are loaded and locked by the caller; campaigns in ``deliveries`` are loaded only.
+    ``earlier_events`` counts the events of rounds that are not booked yet, where there were any.
     """
 
     def __init__(
@@ -79,29 +75,31 @@ class Books:
         deliveries: Mapping[UUID, Campaign],
         rounds: Mapping[UUID, Round],
         rewards: Mapping[UUID, Sequence[Reward]],
-        told: Mapping[UUID, int] = NOTHING_TOLD,
+        earlier_events: Mapping[UUID, int] = NO_EVENTS,
+        ports: RoundPorts,
+        now: datetime,
     ) -> None:
         self.campaigns = dict(campaigns)
         self.rounds = dict(rounds)
         self.rewards: dict[UUID, list[Reward]] = {key: list(found) for key, found in rewards.items()}
         self.counts = Booked()
         self._deliveries = deliveries
-        self._told_before = told
-        self._new: set[UUID] = set()
-        self._born: list[Reward] = []
+        self._earlier_events = earlier_events
+        self._ports = ports
+        self._uow = UnitOfWork(ports, now=now)
+        self.new: set[UUID] = set()
+        self._added: list[Reward] = []
         self._changed: set[UUID] = set()
-        self._moved_campaigns: set[UUID] = set()
-        self._journal = Journal()
-        self._credited: list[Credited] = []
-        self._transitions: list[Transition] = []
-        self._told: list[Telling | Event] = []
+        self.moved_campaigns: set[UUID] = set()
+        self._direct: dict[tuple[str, int], tuple[Settlement, Credit]] = {}
+        self._events: list[PendingEvent | Event] = []
         self._debts: list[Debt] = []
         self._receivables: list[Receivable] = []
         self._payouts: list[Payout] = []
         self._claims: dict[UUID, set[UUID]] = {}
         self._work: list[RoundWork] = []
-        self._booked_rounds = 0
-        self._booked_lines = 0
+        self.booked_rounds = 0
+        self.booked_lines = 0
         self._queued_rounds = 0
 
     def delivery(self, settlement: Settlement) -> Delivery:
@@ -120,7 +118,7 @@ class Books:
         self.campaigns[campaign_id] = replace(
             campaign, available=campaign.available - amount, granted=campaign.granted + amount
         )
-        self._moved_campaigns.add(campaign_id)
+        self.moved_campaigns.add(campaign_id)
 
     def queue(self, round_: Round, *, cause: str) -> Round:
         """Let a round wait behind the others of its campaign; answers it with its place."""
@@ -129,19 +127,19 @@ class Books:
         self._queued_rounds += 1
         campaign = replace(campaign, queued=campaign.queued + 1, queue_tail=position)
         self.campaigns[campaign.id] = campaign
-        self._moved_campaigns.add(campaign.id)
+        self.moved_campaigns.add(campaign.id)
         if campaign.state is CampaignState.ACTIVE:
             campaign = self._move_campaign(campaign, CampaignState.EXHAUSTED, cause=cause)
             campaign = replace(campaign, version=campaign.version + 1)
             self.campaigns[campaign.id] = campaign
-            self._told.append(PoolExhausted(campaign=campaign, cause=cause))
+            self._events.append(PoolExhausted(campaign=campaign, cause=cause))
         return replace(round_, queue_position=position)
 
     def dequeue(self, round_: Round, *, state: RoundState) -> Round:
         """A round waits no more; answers it in its new state, which is still to be kept."""
         campaign = self.campaigns[round_.settlement.campaign]
         self.campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
-        self._moved_campaigns.add(campaign.id)
+        self.moved_campaigns.add(campaign.id)
         return replace(round_, state=state, queue_position=None, short=0)
 
     def keep(self, round_: Round) -> None:
@@ -154,49 +152,63 @@ class Books:
         was = self.rounds[round_.settlement.round_id].state
         settlement = round_.settlement
         self.keep(round_)
-        self._transitions.append(
-            Transition("round", settlement.round_id, was, round_.state, cause, settlement.correlation_id)
+        self._uow.transition(
+            "round",
+            settlement.round_id,
+            was=was,
+            to=round_.state,
+            cause=cause,
+            correlation_id=settlement.correlation_id,
         )
 
-    def bear(self, reward: Reward) -> None:
-        """A prize that comes into being after its round."""
-        self.rewards[reward.round_id].append(reward)
-        self._born.append(reward)
+    def add_rewards(self, rewards: Iterable[Reward]) -> None:
+        """Add prizes to rounds that exist."""
+        for reward in rewards:
+            self.rewards[reward.round_id].append(reward)
+            self._added.append(reward)
 
-    def tell(
+    def emit(
         self,
         round_id: UUID,
-        what: Told,
+        what: RewardEventKind,
         *,
         cause: str,
         only: Iterable[UUID] | None = None,
         these: Sequence[Reward] | None = None,
         every: bool = False,
     ) -> None:
-        """Tell of prizes once everything is known of them; ``only`` of some, or of ``these`` as they are."""
+        """Add an event about prizes, which is built when everything is known of them; about ``only`` some of the round, or
+        about ``these`` as they are.
+        """
         self._changed.add(round_id)
         chosen = None if only is None else frozenset(only)
-        self._told.append(Telling(round_id, what, cause, chosen, these, every))
+        self._events.append(PendingEvent(round_id, what, cause, chosen, these, every))
 
-    def announce(self, event: Event) -> None:
-        """Tell something else, at this point of the order."""
-        self._told.append(event)
+    def emit_other(self, event: Event) -> None:
+        """Add another event at this point of the order."""
+        self._events.append(event)
 
     def owe(self, debt: Debt) -> None:
         """Let a player owe."""
         self._debts.append(debt)
 
-    def lift(self, debt: Receivable, *, moves: list[Move]) -> UUID:
-        """Undo a part of a debt; answers the transfer."""
-        self._receivables.append(debt)
-        source = f"receivable/{debt.id}/{debt.version}"
-        return self._journal.add(moves, cause=source, correlation_id=debt.correlation_id)[0]
+    def undo(self, step: ReceivableStep) -> UUID:
+        """Add one change of a locked debt; answers its transfer."""
+        self._receivables.append(step.debt)
+        self._events.append(step.event)
+        cause, correlation_id = step.debt.step_cause, step.debt.correlation_id
+        return self._uow.book(step.moves, cause=cause, correlation_id=correlation_id)[0]
 
     def change_payout(self, was: Payout, payout: Payout, *, cause: str) -> None:
         """A locked payout that took a step."""
         self._payouts.append(payout)
-        self._transitions.append(
-            Transition("payout", payout.id, was.state, payout.state, cause, payout.correlation_id)
+        self._uow.transition(
+            "payout",
+            payout.id,
+            was=was.state,
+            to=payout.state,
+            cause=cause,
+            correlation_id=payout.correlation_id,
         )
 
     def work_on(self, task: RoundWork) -> None:
@@ -215,17 +227,34 @@ class Books:
         step_name: str = "",
         released_by: str | None = None,
     ) -> list[UUID]:
-        """Journal the moves, and let each prize follow its own. A ``step_name`` tells moves apart that are made again
+        """Book the moves, and let each prize follow its own. A ``step_name`` tells moves apart that are made again
         under one version of the settlement; ``released_by`` is who let the prize go.
         """
-        correlation_id = settlement.correlation_id
-        source = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
-        posted = self._journal.add(moves, cause=source, correlation_id=correlation_id)
+        cause = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
+        campaign = self._deliveries[settlement.campaign]
+        behind = behind_prize(settlement, campaign, released_by=released_by)
+        fees = [move for move in moves if move.type is TransferType.ORGANIZER_FEE]
+        others = [move for move in moves if move.type is not TransferType.ORGANIZER_FEE] if fees else moves
+        posted = self._uow.book(others, cause=cause, correlation_id=settlement.correlation_id, behind=behind)
+        if fees:
+            self._uow.book(
+                fees,
+                cause=cause,
+                correlation_id=settlement.correlation_id,
+                behind=behind_organizer_fee(settlement, campaign),
+            )
+        self._follow(settlement, others, posted)
+        if campaign.delivery is Delivery.DIRECT:
+            for credit in credits_of(others):
+                if credit.ordinal:
+                    self._direct[cause, credit.ordinal] = (settlement, credit)
+        return posted
+
+    def _follow(self, settlement: Settlement, moves: Sequence[Move], posted: Sequence[UUID]) -> None:
+        """Let each prize follow its own move."""
         rewards = self.rewards[settlement.round_id]
         by_line = {reward.line.line: place for place, reward in enumerate(rewards)}
-        delivery = self.delivery(settlement)
-        direct = delivery is Delivery.DIRECT
-        fresh = settlement.round_id in self._new
+        fresh = settlement.round_id in self.new
         for move, transfer_id in zip(moves, posted, strict=True):
             if move.type not in _PRIZE_MOVES:
                 continue
@@ -239,132 +268,151 @@ class Books:
             )
             if state is RewardState.CLAIMABLE:
                 self._claims.setdefault(round_id, set()).add(reward_id)
-        campaign = self._deliveries[settlement.campaign]
-        behind = behind_prize(settlement, campaign, released_by=released_by)
-        of_fee = behind_organizer_fee(settlement, campaign)
-        for move in moves:
-            for credit in credits_of([move]):
-                prize = None
-                if direct and credit.ordinal:
-                    reward = rewards[by_line[credit.ordinal]]
-                    prize = DirectPrize(
-                        settlement.campaign, settlement.round_id, reward.id, reward.next_payout_ordinal
-                    )
-                who = of_fee if move.type is TransferType.ORGANIZER_FEE else behind
-                self._credited.append(Credited(credit, source, correlation_id, prize, who))
-        return posted
 
-    async def save(self, *, ports: RoundPorts, tools: PayoutTools, now: datetime) -> Booked:
-        """Post, follow up the credits, store everything that changed, and publish."""
-        if self._journal.transfers:
-            await ports.ledger.post(self._journal.transfers, now=now)
-        self._told += watch_levels(self.campaigns, self._moved_campaigns)
-        if self._moved_campaigns:
-            # Before credits are followed up: what debts bring back to a pool is counted on top of this.
-            await ports.campaigns.save([self.campaigns[key] for key in sorted(self._moved_campaigns)])
+    async def save(self, *, tools: PayoutTools) -> Booked:
+        """Post, recover debts, store everything that changed, and publish."""
+        uow, ports, now = self._uow, self._ports, self._uow.now
+        await uow.post()
+        self._events += watch_levels(self.campaigns, self.moved_campaigns)
+        if self.moved_campaigns:
+            # Before debts are recovered: what they bring back to a pool is counted on top of this.
+            await ports.campaigns.save([self.campaigns[key] for key in sorted(self.moved_campaigns)])
         if self._receivables:
             await ports.receivables.save(self._receivables)
         if self._debts:
-            await open_receivables(self._debts, ports=ports, now=now)
-        followed = await follow_up(self._credited, ports=ports, tools=tools, now=now)
-        self._mark(followed)
-        payouts = list(followed.payouts.values())
-        events = tell(self._told, followed, rounds=self.rounds, rewards=self.rewards)
-        self._transitions.extend(
-            Transition(
-                "payout", payout.id, "", payout.state, f"round/{payout.round_id}", payout.correlation_id
-            )
-            for payout in payouts
-        )
-        await self._store(ports=ports, now=now)
-        changed = {key: self.rewards.get(key, ()) for key in sorted(self._changed - self._new)}
+            await open_receivables(self._debts, uow=uow, ports=ports)
+        payouts = await self._pay_out(tools=tools)
+        uow.emit(*build_events(self._events, payouts, rounds=self.rounds, rewards=self.rewards))
+        await self._store()
+        changed = {key: self.rewards.get(key, ()) for key in sorted(self._changed - self.new)}
         await recount_changed(changed, rounds=self.rounds, campaigns=self.campaigns, ports=ports, now=now)
         if payouts:
-            await ports.payouts.add(payouts, now=now)
+            await ports.payouts.add(list(payouts.values()), now=now)
         if self._payouts:
             await ports.payouts.save(self._payouts, now=now)
-        if self._transitions:
-            await ports.history.add(self._transitions, now=now)
         for round_id, opened in self._claims.items():
-            events += await self._open_claims(round_id, opened, ports=ports, now=now)
-        events += await close_lost(
-            changed, rounds=self.rounds, deliveries=self._deliveries, ports=ports, now=now
-        )
-        if events:
-            await ports.messages.publish(events)
+            await self._open_claims(round_id, opened)
+        await close_lost(changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports)
+        await uow.save()
         done = Booked(
-            rounds=self._booked_rounds,
+            rounds=self.booked_rounds,
             unfunded=self._queued_rounds,
-            lines=self._booked_lines,
+            lines=self.booked_lines,
             payouts=len(payouts),
-            netted=followed.netted,
+            netted=uow.recoveries,
             owed=len(self._debts),
             work=len(self._work),
         )
         return done + self.counts
 
-    async def _store(self, *, ports: RoundPorts, now: datetime) -> None:
+    async def _pay_out(self, *, tools: PayoutTools) -> dict[UUID, Payout]:
+        """Recover debts from what was credited, and request payouts of what is left of direct prizes."""
+        uow = self._uow
+        players = {credit.account.owner for _, credit in self._direct.values()}
+        methods = await self._ports.methods.defaults(players) if players else {}
+        by_line = {
+            round_id: {reward.line.line: reward for reward in self.rewards[round_id]}
+            for round_id in {settlement.round_id for settlement, _ in self._direct.values()}
+        }
+        prizes: dict[tuple[str, int], DirectPrize] = {}
+        without_method: dict[tuple[str, int], UUID] = {}
+        for key, (settlement, credit) in self._direct.items():
+            reward = by_line[settlement.round_id][credit.ordinal]
+            method = methods.get(credit.account.owner)
+            if method is None:
+                without_method[key] = reward.id
+                continue
+            prizes[key] = DirectPrize(
+                settlement.campaign,
+                settlement.round_id,
+                reward.id,
+                reward.next_payout_ordinal,
+                settlement.correlation_id,
+                method,
+            )
+        remainders = await uow.recover_debts(leaving=prizes.keys())
+        left = {(credited.cause, credited.credit.ordinal): amount for credited, amount in remainders}
+        payouts = request_direct(remainders, prizes, uow=uow, tools=tools) if prizes else {}
+        await uow.post()
+        self._mark(payouts, {reward_id for key, reward_id in without_method.items() if left[key]})
+        for payout in payouts.values():
+            uow.transition(
+                "payout",
+                payout.id,
+                was="",
+                to=payout.state,
+                cause=f"round/{payout.round_id}",
+                correlation_id=payout.correlation_id,
+            )
+        return payouts
+
+    async def _store(self) -> None:
         """Rounds, prizes and what is to be done on them."""
-        if self._new:
-            added = [self.rounds[key] for key in self._new]
-            rewards = [reward for key in self._new for reward in self.rewards.get(key, ())]
+        ports, now = self._ports, self._uow.now
+        if self.new:
+            added = [self.rounds[key] for key in self.new]
+            rewards = [reward for key in self.new for reward in self.rewards.get(key, ())]
             await ports.rounds.add(added, rewards, now=now)
-        changed = self._changed - self._new
-        born = {reward.id for reward in self._born}
+        changed = self._changed - self.new
+        added_later = {reward.id for reward in self._added}
         if changed:
             saved = [self.rounds[key] for key in changed]
             moved = [reward for key in changed for reward in self.rewards.get(key, ())]
-            if born:
-                fresh = [reward for reward in moved if reward.id in born]
-                await ports.rounds.bear(
+            if added_later:
+                fresh = [reward for reward in moved if reward.id in added_later]
+                await ports.rounds.add_rewards(
                     fresh, assets={r.settlement.round_id: r.settlement.asset for r in saved}
                 )
-                moved = [reward for reward in moved if reward.id not in born]
+                moved = [reward for reward in moved if reward.id not in added_later]
             await ports.rounds.save(saved, moved, now=now)
         if self._work:
             await ports.rounds.add_work(self._work, now=now)
 
-    async def _open_claims(
-        self, round_id: UUID, opened: set[UUID], *, ports: RoundPorts, now: datetime
-    ) -> list[Event]:
+    async def _open_claims(self, round_id: UUID, opened: set[UUID]) -> None:
         settlement = self.rounds[round_id].settlement
-        return await open_claims(
+        await open_claims(
             [reward for reward in self.rewards[round_id] if reward.id in opened],
             settlement=settlement,
             campaign=self._deliveries[settlement.campaign],
-            ports=ports,
-            now=now,
+            uow=self._uow,
+            ports=self._ports,
         )
 
-    def _begin(self, round_: Round, *, cause: str) -> None:
+    def begin(self, round_: Round, *, cause: str) -> None:
+        """Add a new round."""
         head = round_.settlement
-        round_ = replace(round_, version=self._told_before.get(head.round_id, 0))
+        round_ = replace(round_, version=self._earlier_events.get(head.round_id, 0))
         self.rounds[head.round_id] = round_
-        self._transitions.append(
-            Transition("round", head.round_id, "", round_.state, cause, head.correlation_id)
+        self._uow.transition(
+            "round", head.round_id, was="", to=round_.state, cause=cause, correlation_id=head.correlation_id
         )
 
     def _move_campaign(self, campaign: Campaign, to: CampaignState, *, cause: str) -> Campaign:
         state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
         moved = replace(campaign, state=state, version=campaign.version + 1)
         self.campaigns[campaign.id] = moved
-        self._moved_campaigns.add(campaign.id)
-        self._transitions.append(
-            Transition("campaign", campaign.id, campaign.state, state, cause, str(campaign.id))
+        self.moved_campaigns.add(campaign.id)
+        self._uow.transition(
+            "campaign",
+            campaign.id,
+            was=campaign.state,
+            to=state,
+            cause=cause,
+            correlation_id=str(campaign.id),
         )
-        self._told.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
+        self._events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
         return moved
 
-    def _mark(self, followed: FollowUp) -> None:
+    def _mark(self, payouts: Mapping[UUID, Payout], without_method: Collection[UUID]) -> None:
         """Put payouts and notes on the prizes."""
-        if not followed.payouts and not followed.without_method:
+        if not payouts and not without_method:
             return
         for rewards in self.rewards.values():
             for place, reward in enumerate(rewards):
-                payout = followed.payouts.get(reward.id)
+                payout = payouts.get(reward.id)
                 if payout is not None:
                     rewards[place] = reward._replace(
                         payout_id=payout.id, payout_ordinal=reward.next_payout_ordinal, note=None
                     )
-                elif reward.id in followed.without_method:
+                elif reward.id in without_method:
                     rewards[place] = reward._replace(note=NO_PAYOUT_METHOD)

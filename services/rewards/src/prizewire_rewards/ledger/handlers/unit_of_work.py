@@ -1,0 +1,161 @@
+"""What one transaction decides, and how it is saved."""
+
+from collections.abc import Container, Iterable
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_rewards.ledger.domain.accounts import Kind, Move, Transfer
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.moves import Credit, credits_of
+from prizewire_rewards.ledger.domain.parties import NOBODY, Behind
+from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep, recover
+from prizewire_rewards.ledger.domain.transitions import Transition
+from prizewire_rewards.ledger.ports import LedgerPorts
+
+
+class Credited(NamedTuple):
+    """A credit to a wallet, its cause, and who is behind it."""
+
+    credit: Credit
+    cause: str
+    behind: Behind
+
+
+class Remainder(NamedTuple):
+    """What a credit leaves in its wallet after debts were recovered from it (minor units)."""
+
+    credited: Credited
+    amount: int
+
+
+class UnitOfWork:
+    """Transfers, steps of state machines and events of one transaction.
+
+    Handlers decide over loaded state and add what they decided. Each feature saves its own rows. ``save`` posts the
+    transfers, recovers debts from what was credited, and stores steps and events.
+    """
+
+    def __init__(self, ports: LedgerPorts, *, now: datetime) -> None:
+        self.now = now
+        self.recoveries = 0
+        """Credits of which something was taken for a debt."""
+        self._ports = ports
+        self._transfers: list[Transfer] = []
+        self._credits: list[Credited] = []
+        self._transitions: list[Transition] = []
+        self._events: list[Event] = []
+
+    def book(
+        self,
+        moves: Iterable[Move],
+        *,
+        cause: str,
+        correlation_id: str,
+        behind: Behind = NOBODY,
+    ) -> list[UUID]:
+        """Add the moves of one cause as one group. Answers the ids of their transfers, which are the same at every
+        repetition.
+
+        ``behind`` are the parties of what the moves credit to wallets.
+        """
+        moves = list(moves)
+        group = ids.derive("group", cause)
+        found: list[UUID] = []
+        for type_, run in groupby(moves, key=_TYPE):
+            alike = list(run)
+            added = ids.transfer_ids(cause=f"{cause}/{type_}", indexes=[move.ordinal for move in alike])
+            self._transfers += [
+                Transfer(transfer_id, group, type_, debit, credit, amount, cause, correlation_id)
+                for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
+            ]
+            found += added
+        self._credits += [Credited(credit, cause, behind) for credit in credits_of(moves)]
+        return found
+
+    def transition(
+        self, machine: str, subject: UUID, *, was: str, to: str, cause: str, correlation_id: str
+    ) -> None:
+        """Add a step of a state machine. ``was`` is empty at birth."""
+        self._transitions.append(Transition(machine, subject, was, to, cause, correlation_id))
+
+    def emit(self, *events: Event) -> None:
+        """Add events. They are published in the order in which they were added."""
+        self._events += events
+
+    def step_receivable(self, step: ReceivableStep) -> None:
+        """Add the transfers and the event of one change of a debt."""
+        self.book(step.moves, cause=step.debt.step_cause, correlation_id=step.debt.correlation_id)
+        self.emit(step.event)
+
+    async def post(self) -> list[Transfer]:
+        """Post the transfers that were added since the last time. Answers them.
+
+        Posting locks the wallets. A debt that is opened at the same time is therefore seen by ``recover_debts``, or sees
+        the credit.
+        """
+        posted, self._transfers = self._transfers, []
+        if posted:
+            await self._ports.ledger.post(posted, now=self.now)
+        return posted
+
+    async def recover_debts(self, *, leaving: Container[tuple[str, int]] = ()) -> list[Remainder]:
+        """Take what players owe from the credits since the last time, the oldest debt first. Keep who is behind the rest.
+
+        What is taken of winnings goes back to the pool of the debt's campaign. ``leaving`` are the credits, by cause and
+        ordinal, that are paid out in the same transaction: the wallet keeps no parties of them.
+        """
+        await self.post()
+        credited, self._credits = self._credits, []
+        if not credited:
+            return []
+        debts = await self._ports.receivables.lock_open({one.credit.account for one in credited})
+        await self._ports.parties.keep(
+            [
+                (one.credit.account, one.behind)
+                for one in credited
+                if one.credit.account.kind is Kind.WINNINGS and (one.cause, one.credit.ordinal) not in leaving
+            ]
+        )
+        if not debts:
+            return [Remainder(one, one.credit.amount) for one in credited]
+        remainders: list[Remainder] = []
+        to_pools: dict[UUID, int] = {}
+        changed: dict[UUID, Receivable] = {}
+        for one in credited:
+            account, amount, _ = one.credit
+            owed = debts.get((account.owner, account.asset), [])
+            steps = recover(owed, bucket=account.kind, amount=amount)
+            for step in steps:
+                amount -= step.amount
+                changed[step.debt.id] = step.debt
+                self.step_receivable(step)
+                if step.debt.campaign is not None:
+                    to_pools[step.debt.campaign] = to_pools.get(step.debt.campaign, 0) + step.amount
+            debts[account.owner, account.asset] = [changed.get(debt.id, debt) for debt in owed]
+            self.recoveries += bool(steps)
+            remainders.append(Remainder(one, amount))
+        await self.post()
+        if changed:
+            await self._ports.receivables.save(list(changed.values()))
+        if to_pools:
+            # Against the order of locks (campaigns, then accounts), for whose debts there are is known for certain only
+            # under the lock of their wallets: where two cross, the database ends one of them, and it is tried again.
+            await self._ports.pools.take_back(to_pools)
+        return remainders
+
+    async def save(self) -> None:
+        """Post, recover debts, and store the steps and events that were added."""
+        await self.recover_debts()
+        transitions, self._transitions = self._transitions, []
+        if transitions:
+            await self._ports.history.add(transitions, now=self.now)
+        events, self._events = self._events, []
+        if events:
+            await self._ports.messages.publish(events)
+
+
+_TYPE = attrgetter("type")

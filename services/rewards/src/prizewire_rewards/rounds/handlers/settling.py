@@ -1,0 +1,176 @@
+"""Rounds of one part, settled, released and made final."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from prizewire_contracts import ids
+from prizewire_rewards.campaigns.domain.model import ACCEPTS_PRIZES, CampaignState
+from prizewire_rewards.errors import NeverBookable, Refused
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, reserved_moves
+from prizewire_rewards.prizes.domain.events import RewardEventKind
+from prizewire_rewards.prizes.domain.model import Line, Reward, Round, Settlement
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
+from prizewire_rewards.rounds.handlers.round_changes import RoundChanges
+
+NOTHING_HELD: Mapping[int, str] = {}
+
+
+def check_open(changes: RoundChanges, settlement: Settlement) -> None:
+    """See that the settlement may be booked at all.
+
+    Raises:
+        Refused: the round was settled before.
+        NeverBookable: an unknown campaign, another asset, or an ended campaign. Campaigns get their ids here, never
+            change their asset, and never leave their end, so nothing that comes later helps.
+    """
+    if settlement.round_id in changes.rounds:
+        raise Refused("illegal_transition", "the round has been settled before")
+    campaign = changes.campaigns.get(settlement.campaign)
+    if campaign is None:
+        raise NeverBookable("campaign_unknown", f"there is no campaign {settlement.campaign}")
+    if campaign.asset != settlement.asset:
+        raise NeverBookable(
+            "asset_mismatch",
+            f"campaign {campaign.id} is in {campaign.asset}, the settlement in {settlement.asset}",
+        )
+    if campaign.state is CampaignState.ENDED:
+        raise NeverBookable("campaign_ended", f"campaign {campaign.id} has ended")
+
+
+def settle(
+    changes: RoundChanges,
+    settlement: Settlement,
+    lines: Sequence[Line],
+    *,
+    cause: str,
+    held: Mapping[int, str] = NOTHING_HELD,
+) -> None:
+    """Book a whole new round, or queue it when its pool cannot cover it or others wait already. What lines are
+    ``held``, by number, keep their money in the reserve, with the code of the rule that keeps them back.
+    """
+    round_id = settlement.round_id
+    changes.new.add(round_id)
+    if enter_pool(changes, settlement, cause=cause):
+        changes.rewards[round_id] = _new_rewards(settlement, lines)
+        changes.booked_lines += len(lines)
+        delivery = changes.delivery(settlement)
+        if held:
+            _hold(changes, round_id, held)
+        changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
+    else:
+        changes.rewards[round_id] = _new_rewards(settlement, lines)
+        if held:
+            _note(changes, round_id, held)
+    changes.emit(round_id, RewardEventKind.ALLOCATED, cause=cause, every=True)
+    if held:
+        _emit_held(changes, round_id, cause=cause)
+
+
+def enter_pool(
+    changes: RoundChanges, settlement: Settlement, *, cause: str, into: RoundState | None = None
+) -> bool:
+    """A new round takes its gross prize from the pool, if it is covered (the moves are the caller's), or joins the
+    queue; answers which. ``into`` is the state of one whose lines are booked later.
+    """
+    campaign = changes.campaigns[settlement.campaign]
+    changes.new.add(settlement.round_id)
+    changes.moved_campaigns.add(campaign.id)
+    covered = (
+        campaign.state in ACCEPTS_PRIZES and not campaign.queued and campaign.available >= settlement.gross
+    )
+    if covered:
+        state = into or (RoundState.FINAL if settlement.final else RoundState.RESERVED)
+        changes.begin(Round(settlement=settlement, state=state), cause=cause)
+        changes.grant(campaign.id, settlement.gross - settlement.unclaimed)
+        changes.booked_rounds += 1
+    else:
+        round_ = changes.queue(Round(settlement=settlement, state=RoundState.UNFUNDED), cause=cause)
+        changes.begin(round_, cause=cause)
+    return covered
+
+
+def release_whole(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
+    """Book a round that waited, and that its pool covers by now."""
+    round_ = changes.rounds[round_id]
+    settlement = round_.settlement
+    state = step(
+        edges=ROUND_EDGES,
+        was=round_.state,
+        to=RoundState.FINAL if settlement.final else RoundState.RESERVED,
+    )
+    changes.advance(changes.dequeue(round_, state=state), cause=cause)
+    changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
+    changes.booked_rounds += 1
+    rewards = changes.rewards[round_id]
+    held = {reward.line.line: reward.note for reward in rewards if reward.note is not None}
+    lines = [reward.line for reward in rewards if reward.line.line > 0]
+    changes.booked_lines += len(lines)
+    if held:
+        _hold(changes, round_id, {line: str(code) for line, code in held.items()})
+    delivery = changes.delivery(settlement)
+    changes.post(settlement, reserved_moves(settlement, lines, delivery=delivery, held=held))
+    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, every=True)
+    if held:
+        _emit_held(changes, round_id, cause=cause)
+
+
+def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str) -> None:
+    """Make a round's prizes payable. One that waits for money is remembered as final.
+
+    Raises:
+        Refused: the round was not settled, or its settlement has another version.
+    """
+    round_ = changes.rounds.get(round_id)
+    if round_ is None:
+        raise Refused("illegal_transition", "the round has not been settled")
+    if round_.settlement.settlement_version != version:
+        raise Refused("event_mismatch", f"the settlement has version {round_.settlement.settlement_version}")
+    if round_.settlement.final:
+        return
+    settlement = replace(round_.settlement, final=True)
+    if round_.state is RoundState.UNFUNDED:
+        changes.keep(replace(round_, settlement=settlement))
+        return
+    state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.FINAL)
+    changes.advance(replace(round_, settlement=settlement, state=state), cause=cause)
+    rewards = changes.rewards[round_id]
+    moves = finality_moves(settlement, rewards, delivery=changes.delivery(settlement))
+    whole = len(moves) == len(rewards)
+    matured = None if whole else frozenset(r.id for r in rewards if r.state is RewardState.PENDING)
+    changes.post(settlement, [*moves, *fee_moves(settlement)])
+    changes.emit(round_id, RewardEventKind.RELEASED, cause=cause, only=matured, every=whole)
+
+
+def _hold(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
+    """Let lines of a booked round be held."""
+    rewards = changes.rewards[round_id]
+    for place, reward in enumerate(rewards):
+        code = held.get(reward.line.line)
+        if code is not None:
+            state = step(edges=REWARD_EDGES, was=reward.state, to=RewardState.HELD)
+            rewards[place] = reward._replace(state=state, note=code)
+
+
+def _note(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
+    """Remember which lines of a round will be held once there is money."""
+    rewards = changes.rewards[round_id]
+    for place, reward in enumerate(rewards):
+        rewards[place] = reward._replace(note=held.get(reward.line.line))
+
+
+def _emit_held(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
+    kept = [reward.id for reward in changes.rewards[round_id] if reward.state is RewardState.HELD]
+    if kept:
+        changes.emit(round_id, RewardEventKind.HELD, cause=cause, only=kept)
+
+
+def _new_rewards(settlement: Settlement, lines: Iterable[Line]) -> list[Reward]:
+    round_id = settlement.round_id
+    lines = list(lines)
+    found = ids.reward_ids(round_id=round_id, players=[line.player for line in lines])
+    return [
+        Reward(reward_id, round_id, line, RewardState.UNFUNDED, None)
+        for reward_id, line in zip(found, lines, strict=True)
+    ]
