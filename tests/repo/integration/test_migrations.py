@@ -6,14 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, event, make_url, text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -21,7 +18,6 @@ from prizewire_chassis.db.migrate import migrate
 from prizewire_devstack.testing import DatabaseFactory
 from tests.repo.house import Repository
 
-ROOT = Path(__file__).parents[3]
 SERVICES = ("payouts", "rewards", "settlement", "signer", "webhooks")
 # Rules of squawk that have no say here, each with its reason.
 SQUAWK_EXCLUDED = {
@@ -73,46 +69,6 @@ def revisions(statements: list[str]) -> list[str]:
         ):
             texts[-1].append(statement)
     return [";\n".join(lines) + ";\n" for lines in texts if lines]
-
-
-def differences(connection: Connection, metadata: MetaData) -> list[Any]:
-    """What Alembic would have to change; the tables of permitted edges belong to the chassis' triggers."""
-
-    def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
-        return not (kind == "table" and (name or "").endswith("_edges"))
-
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": ours})
-    return list(compare_metadata(context, metadata))
-
-
-def tables_of(repository: Repository, name: str) -> MetaData:
-    """A service's metadata once each of its tables modules has added its own."""
-    source = repository.root / "services" / name / "src"
-    for path in sorted((source / f"prizewire_{name}" / "adapters").rglob("tables.py")):
-        import_module(".".join(path.relative_to(source).with_suffix("").parts))
-    metadata: MetaData = import_module(f"prizewire_{name}.adapters.tables").metadata
-    return metadata
-
-
-SERVICES_WITH_TABLES = tuple(
-    name for name in SERVICES if any((ROOT / "services" / name / "src").glob("*/adapters/tables*"))
-)
-"""Services that still describe their tables beside the migrations."""
-
-
-@pytest.mark.parametrize("name", SERVICES_WITH_TABLES)
-async def test_migrations_build_what_the_tables_say(
-    repository: Repository, make_database: DatabaseFactory, name: str
-) -> None:
-    """After all migrations the database has exactly the service's tables."""
-    url = make_database(name).migration
-    await asyncio.to_thread(upgrade, repository, name, url)
-    metadata = tables_of(repository, name)
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
-    async with engine.connect() as connection:
-        found = await connection.run_sync(differences, metadata)
-    await engine.dispose()
-    assert found == []
 
 
 @pytest.mark.parametrize("name", SERVICES)

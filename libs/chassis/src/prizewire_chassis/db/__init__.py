@@ -1,11 +1,9 @@
 """PostgreSQL: transactions, the chassis' own tables, and migrations."""
 
 from prizewire_chassis.db.database import Database, after_commit, copy_rows, is_transient, sqlstate
-from prizewire_chassis.db.tables import ChassisTables, chassis_tables
 from prizewire_chassis.db.transaction import Conflict, Read, Row, Transaction, Write, fetch, later, send_now
 
 __all__ = [
-    "ChassisTables",
     "Conflict",
     "Database",
     "Read",
@@ -13,7 +11,6 @@ __all__ = [
     "Transaction",
     "Write",
     "after_commit",
-    "chassis_tables",
     "copy_rows",
     "fetch",
     "is_transient",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import command, context
 from alembic.config import Config
-from sqlalchemy import Connection, MetaData, make_url, pool, text
+from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from prizewire_chassis.db.privileges import FILE, grant_privileges, read_privileges
@@ -37,12 +37,12 @@ def migrate(
     command.upgrade(config, "head")
 
 
-def run_env(metadata: MetaData | None = None) -> None:
+def run_env() -> None:
     """The body of every ``migrations/env.py``: all revisions in one transaction, under a lock time-out."""
     url = context.config.attributes["url"]
 
     def upgrade(connection: Connection) -> None:
-        context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+        context.configure(connection=connection)
         with context.begin_transaction():
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('prizewire.migrate'))"))
             connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
