@@ -19,7 +19,8 @@ from prizewire_rewards.payouts.consumers import _METHOD_TYPES, _PAYOUT_TYPES, _p
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import PayoutEvent, apply_payout_events
 from prizewire_rewards.rounds.consumers import _SETTLEMENT_TYPES, _settlement_command
-from prizewire_rewards.rounds.handlers.settlements import RoundCommand, apply_settlements
+from prizewire_rewards.rounds.domain.commands import RoundCommand
+from prizewire_rewards.rounds.handlers.settlements import apply_settlements
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.consumers import TOPUP_TYPES, read_topups, take_topups

@@ -35,10 +35,10 @@ from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.players.domain.facts import KycState, PlayerFacts, TellPlayers
 from prizewire_rewards.players.handlers import tell_players
-from prizewire_rewards.rounds.domain.commands import FinalizeRound, SettleRound, VoidRound
+from prizewire_rewards.rounds.domain.commands import FinalizeRound, RoundCommand, SettleRound, VoidRound
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.queue import release_next
-from prizewire_rewards.rounds.handlers.settlements import RoundCommand, Settled, apply_settlements
+from prizewire_rewards.rounds.handlers.settlements import Settled, apply_settlements
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
 from services.rewards.tests.machine.fees import Fees, Topups

@@ -10,8 +10,13 @@ from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
 from prizewire_rewards.prizes.domain.model import Line, Settlement
-from prizewire_rewards.rounds.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
-from prizewire_rewards.rounds.handlers.settlements import RoundCommand
+from prizewire_rewards.rounds.domain.commands import (
+    CorrectRound,
+    FinalizeRound,
+    RoundCommand,
+    SettleRound,
+    VoidRound,
+)
 from services.rewards.tests.machine.base import ASSET, Walk
 from services.rewards.tests.machine.fees import Gate
 from services.rewards.tests.machine.prizes import Game

@@ -8,8 +8,13 @@ from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.consumers import asset_of, minor_of, same_subject
 from prizewire_rewards.ledger.domain.parties import sorted_parties
 from prizewire_rewards.prizes.domain.model import Line, Settlement
-from prizewire_rewards.rounds.domain.commands import CorrectRound, FinalizeRound, SettleRound, VoidRound
-from prizewire_rewards.rounds.handlers.settlements import RoundCommand
+from prizewire_rewards.rounds.domain.commands import (
+    CorrectRound,
+    FinalizeRound,
+    RoundCommand,
+    SettleRound,
+    VoidRound,
+)
 
 _SETTLEMENT_TYPES = frozenset(
     {

@@ -38,3 +38,6 @@ class FinalizeRound:
     round_id: UUID
     settlement_version: int
     cause: str
+
+
+RoundCommand = SettleRound | CorrectRound | VoidRound | FinalizeRound
