@@ -9,10 +9,11 @@ import tempfile
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 import pytest
+import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -28,6 +29,13 @@ WORKERS_MAX: Final = 4
 LARGE: Final = "large"
 WORKER: Final = "PYTEST_XDIST_WORKER"
 GROUPS: Final = "PRIZEWIRE_TEST_GROUPS"
+
+
+_configure_logging = structlog.configure
+
+
+def _configure_uncached(**options: Any) -> None:
+    _configure_logging(**{**options, "cache_logger_on_first_use": False})
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -104,7 +112,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say to the workers in which file the first of them leaves the groups."""
+    """Say to the workers in which file the first of them leaves the groups. Let no logger keep the configuration of its
+    first use: a test reads the log of a logger that another test used.
+    """
+    structlog.configure = _configure_uncached
     if WORKER not in os.environ:
         directory = tempfile.TemporaryDirectory(prefix="prizewire-groups-")
         config.add_cleanup(directory.cleanup)

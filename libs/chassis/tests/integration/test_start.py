@@ -37,9 +37,8 @@ raise SystemExit(main(service="settlement", settings=ServiceSettings, build=buil
     arguments=sys.argv[2:]))
 """
 ENV_PY = """
-from sqlalchemy import MetaData
 from prizewire_chassis.db.migrate import run_env
-run_env(MetaData())
+run_env()
 """
 REVISION = """
 from alembic import op
