@@ -15,7 +15,7 @@ LOCKED := $(VENV)/.locked
 READY := $(VENV)/.members
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults-full lint format lock bench schemas clean python
+.PHONY: help demo test faults-full check lint format lock bench schemas clean python
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -34,6 +34,9 @@ test: $(READY) ## every test, quick ones first (ARGS='-n 0 path': in one process
 
 faults-full: $(READY) ## the tests that only grow with size: a million rows, thousands of matches, every pair of kills
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m large $(ARGS)
+
+check: lint ## what to run before you hand in work: lint, then the tests that need no server
+	@$(BIN)/python -m pytest -q -m "not postgres and not kafka and not stack and not processes" $(ARGS)
 
 lint: $(READY) ## formatting, ruff, mypy --strict, import layers, dependencies of each member
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet $(CODE) || { echo "prizewire: run make format"; exit 1; }
