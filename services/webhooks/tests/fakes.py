@@ -14,6 +14,8 @@ import uvicorn
 from prizewire_contracts.rails import ProviderEvent, WebhookRefused
 from prizewire_railkit import VerifierContext
 
+START_DEADLINE_S = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -71,8 +73,9 @@ class Receiver:
         server = uvicorn.Server(config)
         server.capture_signals = _nothing
         serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(START_DEADLINE_S):
+            while not server.started:
+                await asyncio.sleep(0)
         self.port = server.servers[0].sockets[0].getsockname()[1]
 
         async def stop() -> None:
