@@ -28,7 +28,13 @@ from prizewire_rewards.ledger.domain.accounts import (
     deltas,
 )
 from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.parties import NOBODY, Behind, Party, campaign_source, sorted_parties
+from prizewire_rewards.ledger.domain.parties import (
+    NO_PARTIES,
+    CreditParties,
+    Party,
+    campaign_source,
+    sorted_parties,
+)
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.domain.references import EarlierBooking
 from prizewire_rewards.ledger.domain.transitions import Transition
@@ -116,12 +122,12 @@ class MemoryStore:
     fee_withdrawals: dict[UUID, FeeWithdrawal] = field(default_factory=dict)
     funded_by: dict[tuple[Account, str], EarlierBooking] = field(default_factory=dict)
     disownments: dict[UUID, Disownment] = field(default_factory=dict)
-    wishes: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
+    withdrawals: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
     asked: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
     source_parties: dict[str, set[Party]] = field(default_factory=dict)
-    wallet_parties: dict[Account, Behind] = field(default_factory=dict)
+    wallet_parties: dict[Account, CreditParties] = field(default_factory=dict)
     refused: dict[UUID, list[RefusedRound]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -440,7 +446,7 @@ class _Payouts(_Port):
         found = [p for p in self.store.payouts.values() if p.player in wanted and p.asset == asset]
         return [payout for payout in reversed(found) if payout.state in _OPEN]
 
-    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+    async def check_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
         assert {payout.id for payout in await self.lock_open(players, asset=asset)} <= {p.id for p in known}
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
@@ -448,7 +454,7 @@ class _Payouts(_Port):
         self.store.asked.update({payout.id: now for payout in payouts})
         await self.save(payouts, now=now)
 
-    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+    async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         unspent = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
         return sum(
             payout.amount
@@ -676,7 +682,7 @@ class _Disownments(_Port):
             default=None,
         )
 
-    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+    async def record_void(self, round_id: UUID, *, now: datetime) -> None:
         for one in self.store.disownments.values():
             if (
                 one.round_id == round_id
@@ -719,34 +725,38 @@ class _Disownments(_Port):
         parties = {*round_.settlement.parties, *kept}
         return Concern.PARTY if any(name == subject for _, name in parties) else None
 
-    async def knows(self, round_id: UUID) -> bool:
+    async def is_known(self, round_id: UUID) -> bool:
         return (
             round_id in self.store.entry_rounds
             or any(key == round_id for key, _ in self.store.parts)
             or round_id in self.store.refused
         )
 
-    async def stop_births(self) -> None:
+    async def block_new_rounds(self) -> None:
         """Nothing happens at once here."""
 
 
 class _Withdrawals(_Port):
     async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
-        return self.store.wishes.get((player, asset))
+        return self.store.withdrawals.get((player, asset))
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
-        def due(wish: AutoWithdrawal) -> bool:
-            held = self.store.books.balance(Account(Kind.WINNINGS, wish.player, wish.asset))
-            return wish.next_at <= now and (wish.threshold is None or held >= wish.threshold)
+        def due(withdrawal: AutoWithdrawal) -> bool:
+            held = self.store.books.balance(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
+            return withdrawal.next_at <= now and (
+                withdrawal.threshold is None or held >= withdrawal.threshold
+            )
 
-        waiting = sorted(filter(due, self.store.wishes.values()), key=lambda wish: wish.next_at)
+        waiting = sorted(
+            filter(due, self.store.withdrawals.values()), key=lambda withdrawal: withdrawal.next_at
+        )
         return waiting[0] if waiting else None
 
-    async def save(self, wish: AutoWithdrawal, *, now: datetime) -> None:
-        self.store.wishes[wish.player, wish.asset] = wish
+    async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
+        self.store.withdrawals[withdrawal.player, withdrawal.asset] = withdrawal
 
     async def remove(self, *, player: str, asset: str) -> bool:
-        return self.store.wishes.pop((player, asset), None) is not None
+        return self.store.withdrawals.pop((player, asset), None) is not None
 
 
 class _History(_Port):
@@ -770,16 +780,16 @@ class _Parties(_Port):
         kept = self.store.source_parties
         return {source: sorted_parties(kept[source]) for source in set(sources) if source in kept}
 
-    async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
-        for wallet, behind in credited:
+    async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
+        for wallet, credited_by in credited:
             known = await self.of_wallet(wallet)
-            self.store.wallet_parties[wallet] = Behind(
-                sorted_parties([*known.parties, *behind.parties]),
-                tuple(sorted({*known.one_person, *behind.one_person})),
+            self.store.wallet_parties[wallet] = CreditParties(
+                sorted_parties([*known.parties, *credited_by.parties]),
+                tuple(sorted({*known.one_person, *credited_by.one_person})),
             )
 
-    async def of_wallet(self, wallet: Account) -> Behind:
-        return self.store.wallet_parties.get(wallet, NOBODY)
+    async def of_wallet(self, wallet: Account) -> CreditParties:
+        return self.store.wallet_parties.get(wallet, NO_PARTIES)
 
     async def forget(self, wallet: Account) -> None:
         coming_back = any(

@@ -65,7 +65,7 @@ from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.ports import RoundTools
 from prizewire_rewards.settings import RewardsSettings
 from prizewire_rewards.storage import Ports, ports_of
-from services.rewards.tests.owing import open_receivable
+from services.rewards.tests.debts import open_receivable
 from tests.documented import Documented
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from prizewire_rewards import metrics
 from prizewire_rewards.checks.invariants import Seen
 from prizewire_rewards.entries.domain import EntryState
 from prizewire_rewards.entries.handlers.ending import close_next
-from prizewire_rewards.payouts.handlers.withdrawals import Tried, withdraw_next
+from prizewire_rewards.payouts.handlers.withdrawals import WithdrawalAttempt, withdraw_next
 from prizewire_rewards.rounds.domain.views import StagedSeen
 from prizewire_rewards.rounds.jobs import Jobs, build_round_jobs
 from prizewire_rewards.rounds.ports import RoundTools
@@ -123,7 +123,7 @@ def build_money_jobs(
         return True
 
     async def withdraw() -> bool:
-        async def attempt(tx: AsyncConnection) -> Tried | None:
+        async def attempt(tx: AsyncConnection) -> WithdrawalAttempt | None:
             return await withdraw_next(ports=ports_of(tx), tools=tools, now=clock.now())
 
         tried = await db.run(attempt, seeking=True)
@@ -133,7 +133,7 @@ def build_money_jobs(
         if tried.code is None:
             metrics.PAYOUTS_REQUESTED.labels("auto_withdraw").inc()
         else:
-            _log.info("automatic withdrawal not made", asset=tried.wish.asset, code=tried.code)
+            _log.info("automatic withdrawal not made", asset=tried.withdrawal.asset, code=tried.code)
         return True
 
     return (

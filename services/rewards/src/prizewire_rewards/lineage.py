@@ -209,7 +209,7 @@ def _owed_less(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     yield LineageEntry(row.at, SERVICE, kind, str(row.id), f"{said}, {left} open", detail)
 
 
-def _cancel_asked(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
+def _cancel_requested(row: Row[Any], assets: AssetRegistry) -> Iterator[LineageEntry]:
     amount = _wire(row, row.amount, assets)
     detail = {
         "payout_id": str(row.payout_id),
@@ -324,5 +324,5 @@ _KINDS = (
     ("receivables", _RECEIVABLES, _receivable),
     ("steps of receivables", _OWED_LESS, _owed_less),
     ("payout requests", _PAYOUTS, _payout),
-    ("cancels asked for", _CANCELS_ASKED, _cancel_asked),
+    ("cancels asked for", _CANCELS_ASKED, _cancel_requested),
 )

@@ -8,8 +8,8 @@ import pytest
 
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.lineage import lineage_of
+from services.rewards.tests.debts import lift_receivable
 from services.rewards.tests.money import entered, opened, top_up
-from services.rewards.tests.owing import lift_receivable
 from services.rewards.tests.rig import ASSETS, Match, Rig, method_event
 
 

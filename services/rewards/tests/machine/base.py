@@ -38,7 +38,7 @@ from prizewire_rewards.players.handlers import tell_players
 from prizewire_rewards.rounds.domain.commands import FinalizeRound, RoundCommand, SettleRound, VoidRound
 from prizewire_rewards.rounds.handlers.large import work_on_next
 from prizewire_rewards.rounds.handlers.queue import release_next
-from prizewire_rewards.rounds.handlers.settlements import Settled, apply_settlements
+from prizewire_rewards.rounds.handlers.settlements import SettlementResult, apply_settlements
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
 from services.rewards.tests.machine.fees import Fees, Topups
@@ -200,7 +200,7 @@ class Walk(RuleBasedStateMachine):
         """Apply commands of rounds, none of which is refused, and what their ends mean to entries, in one transaction."""
         ends = _ends_of(commands)
 
-        async def take(ports: Ports) -> Settled:
+        async def take(ports: Ports) -> SettlementResult:
             snapshot = await load_snapshot([], ending=ends, ports=ports)
             done = await apply_settlements(commands, ports=ports, tools=self.tools, now=self.now)
             over = {

@@ -8,8 +8,8 @@ from hypothesis.stateful import precondition, rule
 
 from prizewire_contracts import ids
 from prizewire_rewards.claims.handlers.claims import (
-    Claimed,
-    Ended,
+    ClaimResult,
+    EndedClaims,
     claim,
     decide_claim,
     expire_due,
@@ -46,7 +46,7 @@ class ClaimRules(Walk):
         elif known.state == "rejected":
             expected = "claim_final"
 
-        async def want(ports: Ports) -> Claimed:
+        async def want(ports: Ports) -> ClaimResult:
             return await claim(reward_of(self, key), player=player, ports=ports, tools=self.tools, now=now)
 
         done, code = self.ask(want)
@@ -68,7 +68,7 @@ class ClaimRules(Walk):
         key = data.draw(st.sampled_from(held or list(claims)))
         actor = self.name(key[1]) if own else "operator"
 
-        async def say(ports: Ports) -> Claimed:
+        async def say(ports: Ports) -> ClaimResult:
             return await decide_claim(
                 reward_of(self, key), release=release, actor=actor, reason="r",
                 ports=ports, now=now,
@@ -97,7 +97,7 @@ class ClaimRules(Walk):
             return
         ended: dict[str, int] = {}
         for job in (expire_due, pass_deadlines):
-            done: Ended | None
+            done: EndedClaims | None
             while (done := self.job(job)) is not None:
                 assert done.claims
                 for one in done.claims:

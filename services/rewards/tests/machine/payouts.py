@@ -10,9 +10,9 @@ from prizewire_rewards.payouts.domain.commands import ClosePayout, MarkPaid, Mar
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.handlers.requests import request_payout
+from services.rewards.tests.debts import open_receivable
 from services.rewards.tests.machine.base import ASSET, GRANTED, NOBODY, Walk
 from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed
-from services.rewards.tests.owing import open_receivable
 
 RAIL = "s"
 DEBTS_MAX = 80

@@ -17,10 +17,10 @@ from prizewire_rewards.entries.handlers.ending import close_entries
 from prizewire_rewards.entries.handlers.entering import enter, load_snapshot
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
-from prizewire_rewards.payouts.domain.commands import AskWithdrawal, RecordMethod
+from prizewire_rewards.payouts.domain.commands import RecordMethod, SetWithdrawal
 from prizewire_rewards.payouts.domain.model import Method
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
-from prizewire_rewards.payouts.handlers.withdrawals import ask_withdrawal, withdraw_next
+from prizewire_rewards.payouts.handlers.withdrawals import set_withdrawal, withdraw_next
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, WinDispute
 from prizewire_rewards.topups.handlers import apply_topup_events, lock_intakes
@@ -179,13 +179,13 @@ def test_buckets_pay_in_their_order(fee: int, split: tuple[int, int] | None) -> 
 
 
 def test_a_threshold_is_served_once_a_day_at_most_while_it_fails() -> None:
-    """Without a method nothing goes; with one the whole balance does, and the wish waits for the next crossing."""
+    """Without a method nothing goes; with one the whole balance does, and the withdrawal waits for the next crossing."""
     told = Story()
     told.grant(200)
-    wish = AskWithdrawal(
+    withdrawal = SetWithdrawal(
         player="ann", asset="USDC", threshold=150, schedule=None, hour_utc=0, minimum=0, method_id=None
     )
-    told.run(lambda ports: ask_withdrawal(wish, ports=ports, tools=TOOLS, now=START))
+    told.run(lambda ports: set_withdrawal(withdrawal, ports=ports, tools=TOOLS, now=START))
 
     def due(days: int) -> str | None:
         now = START + timedelta(days=days)

@@ -17,7 +17,7 @@ from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
 from prizewire_rewards import metrics
 from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, Claim, ClaimCode, ClaimState
 from prizewire_rewards.claims.domain.risk import RULES, RuleName, Verdict
-from prizewire_rewards.claims.handlers.claims import Claimed, claim, decide_claim
+from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, decide_claim
 from prizewire_rewards.claims.storage import SqlClaims, list_claims
 from prizewire_rewards.http.bodies import DecisionBody
 from prizewire_rewards.http.codes import refusing
@@ -258,7 +258,7 @@ async def _decide(
     )
 
 
-def _count(done: Claimed) -> None:
+def _count(done: ClaimResult) -> None:
     if not done.changed:
         return
     metrics.CLAIMS.labels(done.claim.state).inc()

@@ -11,7 +11,7 @@ from prizewire_chassis.jobs import Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, ClaimState
-from prizewire_rewards.claims.handlers.claims import Ended, expire_due, pass_deadlines
+from prizewire_rewards.claims.handlers.claims import EndedClaims, expire_due, pass_deadlines
 from prizewire_rewards.claims.ports import ClaimPorts
 
 EXPIRE_INTERVAL_S = 5.0
@@ -32,7 +32,7 @@ def build_claim_jobs(
     """
 
     async def expire() -> bool:
-        async def attempt(tx: AsyncConnection) -> Ended | None:
+        async def attempt(tx: AsyncConnection) -> EndedClaims | None:
             return await expire_due(ports=ports_of(tx), now=clock.now())
 
         ended = await db.run(attempt, seeking=True)
@@ -44,7 +44,7 @@ def build_claim_jobs(
         return True
 
     async def overdue() -> bool:
-        async def attempt(tx: AsyncConnection) -> Ended | None:
+        async def attempt(tx: AsyncConnection) -> EndedClaims | None:
             return await pass_deadlines(ports=ports_of(tx), now=clock.now())
 
         async with db.transaction() as tx:

@@ -9,7 +9,7 @@ from uuid import UUID
 from prizewire_money import AssetRegistry
 from prizewire_rewards.ledger.domain.accounts import Account, Transfer
 from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.ledger.domain.parties import Behind, Party
+from prizewire_rewards.ledger.domain.parties import CreditParties, Party
 from prizewire_rewards.ledger.domain.receivables import Receivable
 from prizewire_rewards.ledger.domain.references import EarlierBooking
 from prizewire_rewards.ledger.domain.transitions import Transition
@@ -103,11 +103,11 @@ class Parties(Protocol):
         """The parties of those of several that have any."""
         ...
 
-    async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
+    async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
         """Add who is behind credits to players' winnings. The caller has posted them."""
         ...
 
-    async def of_wallet(self, wallet: Account) -> Behind:
+    async def of_wallet(self, wallet: Account) -> CreditParties:
         """Who is behind what a player's winnings hold. The caller holds the wallet's lock."""
         ...
 

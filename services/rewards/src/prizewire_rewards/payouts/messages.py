@@ -8,11 +8,11 @@ from prizewire_contracts.events.parties import MoneyParty
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.ledger.messages import Encoders, EventWriter
-from prizewire_rewards.payouts.domain.events import IntentRenewed, PayoutAsked, PayoutCancelAsked
+from prizewire_rewards.payouts.domain.events import IntentRenewed, PayoutCancelRequested, PayoutRequested
 from prizewire_rewards.payouts.domain.model import Payout
 
 
-def _payout_asked(event: PayoutAsked, writer: EventWriter) -> EncodedEvent:
+def _payout_requested(event: PayoutRequested, writer: EventWriter) -> EncodedEvent:
     payout = event.payout
     data = wire.PayoutRequested(
         payout_id=payout.id,
@@ -24,9 +24,9 @@ def _payout_asked(event: PayoutAsked, writer: EventWriter) -> EncodedEvent:
         intent_signature=payout.intent_signature,
         filed_by=payout.filed_by,
         parties=[
-            MoneyParty(role=PartyRole(role), subject=subject) for role, subject in payout.behind.parties
+            MoneyParty(role=PartyRole(role), subject=subject) for role, subject in payout.credited_by.parties
         ],
-        one_person=list(payout.behind.one_person),
+        one_person=list(payout.credited_by.one_person),
     )
     return writer.outbox.event(
         wire.PayoutRequestedEvent,
@@ -38,7 +38,7 @@ def _payout_asked(event: PayoutAsked, writer: EventWriter) -> EncodedEvent:
     )
 
 
-def _cancel_asked(event: PayoutCancelAsked, writer: EventWriter) -> EncodedEvent:
+def _cancel_requested(event: PayoutCancelRequested, writer: EventWriter) -> EncodedEvent:
     payout = event.payout
     return writer.outbox.event(
         wire.PayoutCancelRequestedEvent,
@@ -71,7 +71,7 @@ def _intent_of(payout: Payout) -> Intent:
 
 
 ENCODERS: Final[Encoders] = {
-    PayoutAsked: _payout_asked,
-    PayoutCancelAsked: _cancel_asked,
+    PayoutRequested: _payout_requested,
+    PayoutCancelRequested: _cancel_requested,
     IntentRenewed: _intent_renewed,
 }

@@ -25,7 +25,7 @@ class Payouts(Protocol):
         """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
         ...
 
-    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+    async def check_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
         """See that these players have no open payout but the ``known`` ones. The caller holds the locks of their winnings,
         so that none comes after this.
 
@@ -42,7 +42,7 @@ class Payouts(Protocol):
         """Store state, outcome and intent of locked ones."""
         ...
 
-    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+    async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         """What a player asked for by themselves or by their automatic withdrawal since a moment, less what did not go
         out. The caller holds the lock of the player's winnings, so that nothing is asked for meanwhile.
         """
@@ -78,18 +78,18 @@ class Fundings(Protocol):
 
 
 class Withdrawals(Protocol):
-    """Players' wishes for automatic withdrawal."""
+    """Players' withdrawals for automatic withdrawal."""
 
     async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
-        """One wish, locked."""
+        """One withdrawal, locked."""
         ...
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
         """A wish that is due, locked; one that nobody else has."""
         ...
 
-    async def save(self, wish: AutoWithdrawal, *, now: datetime) -> None:
-        """Store a new wish, or what became of a locked one."""
+    async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
+        """Store a new withdrawal, or what became of a locked one."""
         ...
 
     async def remove(self, *, player: str, asset: str) -> bool:

@@ -33,7 +33,7 @@ class Disownments(Protocol):
         """Store what became of a locked one."""
         ...
 
-    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+    async def record_void(self, round_id: UUID, *, now: datetime) -> None:
         """Note that settlement voided a disowned round, unless that is noted already."""
         ...
 
@@ -41,13 +41,13 @@ class Disownments(Protocol):
         """Why a person may not decide about a round; None where nothing is known."""
         ...
 
-    async def knows(self, round_id: UUID) -> bool:
+    async def is_known(self, round_id: UUID) -> bool:
         """Whether anything is known of a round that was never booked: entries, parts of a settlement, a refused one, or an
         event of settlement that was not applied.
         """
         ...
 
-    async def stop_births(self) -> None:
+    async def block_new_rounds(self) -> None:
         """Wait until no other transaction books new rounds, and let none do so until this one ends."""
         ...
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from prizewire_contracts import ids
 from prizewire_contracts.parties import Party, PartyRole
 from prizewire_rewards.ledger.domain.accounts import TransferType
-from prizewire_rewards.ledger.handlers.parties import behind_of
+from prizewire_rewards.ledger.handlers.parties import credit_parties
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Refusal, judge, opening_move
@@ -62,13 +62,13 @@ async def _book(openings: Sequence[Opening], *, actor: str, ports: WalletPorts, 
     if not openings:
         return
     uow = UnitOfWork(ports, now=now)
-    behind = behind_of([Party(PartyRole.IMPORTER, actor)])
+    credited_by = credit_parties([Party(PartyRole.IMPORTER, actor)])
     for opening in openings:
         uow.book(
             [opening_move(opening)],
             cause=_cause_of(opening),
             correlation_id=str(ids.derive("opening", opening.reference)),
-            behind=behind,
+            credited_by=credited_by,
         )
     posted = await uow.post()
     references = [opening.reference for opening in openings]

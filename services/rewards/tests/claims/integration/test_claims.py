@@ -22,7 +22,7 @@ from prizewire_rewards.campaigns.domain.settings import (
     Velocity,
 )
 from prizewire_rewards.claims.domain.risk import RuleName
-from prizewire_rewards.claims.handlers.claims import Claimed, claim, expire_due, pass_deadlines
+from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, expire_due, pass_deadlines
 from prizewire_rewards.errors import InvalidRequest, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig, heard
@@ -52,7 +52,7 @@ async def post(rig: Rig, who: str, path: str, *roles: str, **body: Any) -> httpx
         return await client.post(f"/api/claims/{path}", json=body or None, headers=key())
 
 
-async def make(rig: Rig, match: Match, player: str) -> Claimed:
+async def make(rig: Rig, match: Match, player: str) -> ClaimResult:
     async with rig.db.transaction() as tx:
         return await claim(
             match.reward_id(player),

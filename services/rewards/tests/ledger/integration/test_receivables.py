@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from prizewire_rewards.ledger.domain.accounts import Kind
-from services.rewards.tests.owing import lift_receivable
+from services.rewards.tests.debts import lift_receivable
 from services.rewards.tests.rig import Match, Rig
 from services.rewards.tests.sql import refused, refused_to_the_owner
 

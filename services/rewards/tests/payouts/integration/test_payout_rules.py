@@ -16,7 +16,7 @@ from prizewire_devstack.testing import DatabaseFactory
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.ledger.domain.accounts import Kind
 from prizewire_rewards.payouts.adapters.rules import load_payout_rules
-from prizewire_rewards.payouts.handlers.withdrawals import Tried, withdraw_next
+from prizewire_rewards.payouts.handlers.withdrawals import WithdrawalAttempt, withdraw_next
 from services.rewards.tests.rig import (
     ASSETS,
     Match,
@@ -220,7 +220,7 @@ async def due(rig: Rig) -> list[str | None]:
     outcomes = []
     while True:
         async with rig.db.transaction() as tx:
-            tried: Tried | None = await withdraw_next(
+            tried: WithdrawalAttempt | None = await withdraw_next(
                 ports=rig.ports_of(tx), tools=rig.tools, now=rig.clock.now()
             )
         if tried is None:

@@ -29,7 +29,7 @@ MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
 
 def refusal(rule: PayoutRule, amount: int, *, today: int = 0) -> str | None:
     try:
-        rule.check(ASSETS["USDC"], amount=amount, asked_today=today)
+        rule.check(ASSETS["USDC"], amount=amount, requested_today=today)
     except InvalidRequest as error:
         return error.code
     return None
@@ -67,7 +67,7 @@ def test_bounds_hold_to_the_minor_unit(amount: int, today: int, code: str | None
 def test_a_refusal_says_the_limit_in_units_of_the_asset(amount: int, today: int, said: str) -> None:
     """With the amount that passed it."""
     with pytest.raises(InvalidRequest) as caught:
-        RULE.check(ASSETS["USDC"], amount=amount, asked_today=today)
+        RULE.check(ASSETS["USDC"], amount=amount, requested_today=today)
     assert caught.value.detail.startswith(said)
 
 
@@ -89,7 +89,7 @@ def test_the_odd_part_of_a_fee_stays_with_the_player(amount: int, flat: int, bps
 @given(balance=st.integers(0, 10**6), today=st.integers(0, 10**5))
 def test_the_most_of_a_balance_is_never_over_a_bound(balance: int, today: int) -> None:
     """What a withdrawal takes is refused for being too little, or not at all."""
-    assert refusal(RULE, RULE.most(balance=balance, asked_today=today), today=today) in {
+    assert refusal(RULE, RULE.most(balance=balance, requested_today=today), today=today) in {
         None,
         "amount_not_positive",
         "amount_below_minimum",

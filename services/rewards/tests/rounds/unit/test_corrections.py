@@ -12,11 +12,11 @@ from prizewire_rewards.ledger.domain.accounts import EDGE_OF, Kind, deltas
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import RewardState
 from prizewire_rewards.rounds.domain.corrections import (
-    GONE_LINE_BITS,
+    REMOVED_LINE_BITS,
     pay_short,
-    place_gone,
+    removed_line,
+    take_all_back,
     take_back,
-    void_back,
 )
 
 PEOPLE = ("ann", "bob", "cat", "dan")
@@ -131,7 +131,7 @@ def test_a_void_takes_everything_but_what_is_gone() -> None:
         reward(3, 10, RewardState.REJECTED),
         reward(4, 5, RewardState.PENDING, short=2),
     ]
-    taken = void_back(rewards, settlement=replace(HEAD, final=False), winnings={})
+    taken = take_all_back(rewards, settlement=replace(HEAD, final=False), winnings={})
     assert taken.came_back == 30 + 20 + 3
     assert [one.state for one in taken.rewards] == [
         RewardState.REVERSED,
@@ -148,9 +148,9 @@ def test_a_void_takes_everything_but_what_is_gone() -> None:
 )
 def test_gone_lines_never_meet(places: list[tuple[int, int]]) -> None:
     """A prize that was taken away stands where no other does or will, however many lines and versions there are."""
-    gone = [place_gone(Line(line, "p", 1, 1, 1), version=version).line for line, version in places]
+    gone = [removed_line(Line(line, "p", 1, 1, 1), version=version).line for line, version in places]
     assert len(set(gone)) == len(gone)
     assert all(-(2**31) <= line < 0 for line in gone)
-    assert 2**GONE_LINE_BITS > 100_000
+    assert 2**REMOVED_LINE_BITS > 100_000
     again = Line(gone[0], "p", 1, 1, 1)
-    assert place_gone(again, version=99) == again
+    assert removed_line(again, version=99) == again

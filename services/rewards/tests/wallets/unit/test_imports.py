@@ -11,8 +11,8 @@ from prizewire_rewards.wallets.domain.opening import Opening, Reconciliation, Su
 from prizewire_rewards.wallets.handlers import import_balances, transfer_id_of
 from prizewire_rewards.wallets.http.bodies import OpeningRow
 from prizewire_rewards.wallets.http.imports import read_rows
+from services.rewards.tests.debts import open_receivable
 from services.rewards.tests.fakes import MemoryStore
-from services.rewards.tests.owing import open_receivable
 from services.rewards.tests.rig import ASSETS, START, make_tools
 
 

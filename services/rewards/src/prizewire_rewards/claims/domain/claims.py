@@ -24,7 +24,7 @@ class ClaimState(StrEnum):
     OPEN = "open"
     """Nobody has claimed the prize yet; it expires at the deadline."""
     HELD = "held"
-    """Claimed, and under review; a decision is due at the deadline."""
+    """ClaimResult, and under review; a decision is due at the deadline."""
     APPROVED = "approved"
     """The prize is in the winner's wallet."""
     REJECTED = "rejected"

@@ -36,7 +36,7 @@ SHARING_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What became of a claim, with the debts that were netted and the rules that found something, for metrics."""
 
     claim: Claim
@@ -46,7 +46,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedClaims:
     """What a job ended: claims by the state that they reached, and the campaign that they are of."""
 
     campaign: UUID
@@ -136,7 +136,7 @@ async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: Cla
 
 async def claim(
     reward_id: UUID, *, player: str, ports: ClaimPorts, tools: PayoutTools, now: datetime
-) -> Claimed:
+) -> ClaimResult:
     """A player claims a prize: it is credited, held for a person, or refused. Claiming again has no further effect.
 
     Raises:
@@ -150,7 +150,7 @@ async def claim(
     decisions = await ClaimDecisions.open([found], ports=ports, now=now)
     wanted = decisions.claims[reward_id]
     if wanted.state in (ClaimState.HELD, ClaimState.APPROVED):
-        return Claimed(wanted, changed=False)
+        return ClaimResult(wanted, changed=False)
     if wanted.state is ClaimState.EXPIRED or (wanted.state is ClaimState.OPEN and now >= wanted.deadline):
         raise InvalidRequest("claim_expired", "the prize was not claimed in time")
     if wanted.state is not ClaimState.OPEN:
@@ -166,7 +166,7 @@ async def claim(
     else:
         ended = decisions.approve(wanted, actor=SYSTEM)
     netted = await decisions.save(ports=ports)
-    return Claimed(ended, netted, findings)
+    return ClaimResult(ended, netted, findings)
 
 
 async def _judge(
@@ -218,7 +218,7 @@ async def decide_claim(
     reason: str,
     ports: ClaimPorts,
     now: datetime,
-) -> Claimed:
+) -> ClaimResult:
     """An operator releases or refuses a held claim.
 
     Raises:
@@ -239,10 +239,10 @@ async def decide_claim(
     else:
         ended = decisions.refuse(wanted, actor=actor, reason=reason)
     netted = await decisions.save(ports=ports)
-    return Claimed(ended, netted)
+    return ClaimResult(ended, netted)
 
 
-async def expire_due(*, ports: ClaimPorts, now: datetime) -> Ended | None:
+async def expire_due(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
     """Return prizes that nobody claimed in time to their pool: those of one campaign, so many at once; None when none
     are due. A claim that is made at the same moment either came first, or finds the prize expired.
     """
@@ -256,10 +256,10 @@ async def expire_due(*, ports: ClaimPorts, now: datetime) -> Ended | None:
         if one.state is ClaimState.OPEN and one.deadline <= now
     ]
     await decisions.save(ports=ports)
-    return Ended(decisions.campaign.id, ended)
+    return EndedClaims(decisions.campaign.id, ended)
 
 
-async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> Ended | None:
+async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
     """Do with held claims that nobody decided in time as their campaign says; None when there are none. Released is what
     its settings released when the claim was opened and release now, unless its player wrote settings of the campaign.
     """
@@ -281,7 +281,7 @@ async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> Ended | None:
         if one.state is ClaimState.HELD and one.deadline <= now
     ]
     await decisions.save(ports=ports)
-    return Ended(decisions.campaign.id, ended)
+    return EndedClaims(decisions.campaign.id, ended)
 
 
 def _opened(

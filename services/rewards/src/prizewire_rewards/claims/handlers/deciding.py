@@ -23,14 +23,14 @@ from prizewire_rewards.claims.domain.claims import (
 from prizewire_rewards.claims.domain.risk import Finding
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.ledger.domain.accounts import Move
-from prizewire_rewards.ledger.domain.parties import NOBODY, Behind, player_source, settings_writers
+from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties, player_source, settings_writers
 from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
 from prizewire_rewards.prizes.domain.model import Reward, Round
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
-from prizewire_rewards.prizes.handlers.behind import behind_prize
 from prizewire_rewards.prizes.handlers.caps import give_back
+from prizewire_rewards.prizes.handlers.parties import prize_parties
 
 SYSTEM = CLAIM_SYSTEM
 UNDER_REVIEW = ClaimCode.UNDER_REVIEW
@@ -71,12 +71,12 @@ class ClaimDecisions:
         rounds: dict[UUID, Round],
         rewards: dict[UUID, Reward],
         claims: dict[UUID, Claim],
-        opened_under: Mapping[int, CampaignSettings],
+        opening_settings: Mapping[int, CampaignSettings],
         uow: UnitOfWork,
     ) -> None:
         self.campaign = campaign
         self.claims = claims
-        self._opened_under = opened_under
+        self._opened_under = opening_settings
         self._rounds = rounds
         self._rewards = rewards
         self._uow = uow
@@ -95,13 +95,13 @@ class ClaimDecisions:
         rewards = await ports.rounds.prizes(ids)
         campaign = campaigns[campaign_id]
         earlier = {claim.settings_version for claim in claims.values()} - {campaign.settings_version}
-        opened_under = await ports.campaigns.settings(campaign_id, earlier) if earlier else {}
+        opening_settings = await ports.campaigns.settings(campaign_id, earlier) if earlier else {}
         return cls(
             campaign=campaign,
             rounds=rounds,
             rewards=rewards,
             claims=claims,
-            opened_under=opened_under,
+            opening_settings=opening_settings,
             uow=UnitOfWork(ports, now=now),
         )
 
@@ -131,13 +131,13 @@ class ClaimDecisions:
         """The prize goes back to the pool."""
         kept = replace(claim, findings=findings) if findings else claim
         decided = self._decide(kept, ClaimState.REJECTED, actor=actor, reason=reason, code=REFUSED)
-        self._lose(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
+        self._return_to_pool(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
         return decided
 
     def expire(self, claim: Claim, *, actor: str) -> Claim:
         """Nobody claimed the prize: it goes back to the pool."""
         decided = self._decide(claim, ClaimState.EXPIRED, actor=actor, reason=UNCLAIMED, code=UNCLAIMED)
-        self._lose(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
+        self._return_to_pool(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
         return decided
 
     def hold(self, claim: Claim, *, actor: str, deadline: datetime, findings: tuple[Finding, ...]) -> Claim:
@@ -183,15 +183,15 @@ class ClaimDecisions:
         whose facts a claim was judged by is among them.
         """
         sources = {player_source(one.claim.player) for one in self._approved}
-        told_by = await ports.parties.of_sources(sources) if sources else {}
+        fact_reporters = await ports.parties.of_sources(sources) if sources else {}
         for one in self._approved:
-            behind = behind_prize(
+            credited_by = prize_parties(
                 self._rounds[one.claim.round_id].settlement,
                 self.campaign,
                 released_by=one.released_by,
-                told_by=told_by.get(player_source(one.claim.player), ()),
+                fact_reporters=fact_reporters.get(player_source(one.claim.player), ()),
             )
-            self._move(one.claim, one.move, RewardState.CREDITED, behind=behind)
+            self._move(one.claim, one.move, RewardState.CREDITED, credited_by=credited_by)
 
     def _decide(
         self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None
@@ -223,13 +223,15 @@ class ClaimDecisions:
         )
         self._uow.emit(ClaimMoved(claim=claim, actor=actor, code=code))
 
-    def _move(self, claim: Claim, move: Move, to: RewardState, *, behind: Behind = NOBODY) -> str:
+    def _move(
+        self, claim: Claim, move: Move, to: RewardState, *, credited_by: CreditParties = NO_PARTIES
+    ) -> str:
         """Book the move of a claim's prize; answers its cause. The cause holds the round's id, like the causes of all that a
         campaign's rounds move. The version tells apart what is given, taken back and given again.
         """
         cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
         [transfer_id] = self._uow.book(
-            [move], cause=cause, correlation_id=claim.correlation_id, behind=behind
+            [move], cause=cause, correlation_id=claim.correlation_id, credited_by=credited_by
         )
         reward = self._rewards[claim.reward_id]
         state = step(edges=REWARD_EDGES, was=reward.state, to=to)
@@ -237,7 +239,7 @@ class ClaimDecisions:
         self._moved.append(_Moved(claim, state))
         return cause
 
-    def _lose(self, claim: Claim, move: Move, to: RewardState) -> None:
+    def _return_to_pool(self, claim: Claim, move: Move, to: RewardState) -> None:
         """The prize goes back to the pool, and its round waits no more for what was still missing of it."""
         cause = self._move(claim, move, to)
         campaign = self.campaign

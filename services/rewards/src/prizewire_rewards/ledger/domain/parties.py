@@ -10,14 +10,14 @@ Party = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class CreditParties:
     """The parties of an amount, each once and in one order; ``one_person`` are those who alone said who gets some of it."""
 
     parties: tuple[Party, ...] = ()
     one_person: tuple[str, ...] = ()
 
 
-NOBODY: Final = Behind()
+NO_PARTIES: Final = CreditParties()
 
 
 def sorted_parties(parties: Iterable[Party]) -> tuple[Party, ...]:

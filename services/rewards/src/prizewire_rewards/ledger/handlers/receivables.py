@@ -9,7 +9,7 @@ from prizewire_contracts import ids
 from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.errors import InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.ledger.domain.parties import Behind
+from prizewire_rewards.ledger.domain.parties import CreditParties
 from prizewire_rewards.ledger.domain.receivables import (
     Receivable,
     WriteOff,
@@ -99,6 +99,6 @@ async def write_off(command: WriteOff, *, ports: LedgerPorts, now: datetime) -> 
     await uow.post()
     await ports.receivables.save([step.debt])
     wallet = Account(Kind.WINNINGS, found.player, found.asset)
-    await ports.parties.keep([(wallet, Behind(((PartyRole.RELEASER, command.actor),)))])
+    await ports.parties.keep([(wallet, CreditParties(((PartyRole.RELEASER, command.actor),)))])
     await uow.save()
     return step.debt

@@ -11,7 +11,7 @@ from prizewire_contracts import ids
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, Transfer
 from prizewire_rewards.ledger.domain.events import Event
 from prizewire_rewards.ledger.domain.moves import Credit, credits_of
-from prizewire_rewards.ledger.domain.parties import NOBODY, Behind
+from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableStep, recover
 from prizewire_rewards.ledger.domain.transitions import Transition
 from prizewire_rewards.ledger.ports import LedgerPorts
@@ -22,7 +22,7 @@ class Credited(NamedTuple):
 
     credit: Credit
     cause: str
-    behind: Behind
+    credited_by: CreditParties
 
 
 class Remainder(NamedTuple):
@@ -55,12 +55,12 @@ class UnitOfWork:
         *,
         cause: str,
         correlation_id: str,
-        behind: Behind = NOBODY,
+        credited_by: CreditParties = NO_PARTIES,
     ) -> list[UUID]:
         """Add the moves of one cause as one group. Answers the ids of their transfers, which are the same at every
         repetition.
 
-        ``behind`` are the parties of what the moves credit to wallets.
+        ``credited_by`` are the parties of what the moves credit to wallets.
         """
         moves = list(moves)
         group = ids.derive("group", cause)
@@ -73,7 +73,7 @@ class UnitOfWork:
                 for transfer_id, (_, debit, credit, amount, _) in zip(added, alike, strict=True)
             ]
             found += added
-        self._credits += [Credited(credit, cause, behind) for credit in credits_of(moves)]
+        self._credits += [Credited(credit, cause, credited_by) for credit in credits_of(moves)]
         return found
 
     def transition(
@@ -115,7 +115,7 @@ class UnitOfWork:
         debts = await self._ports.receivables.lock_open({one.credit.account for one in credited})
         await self._ports.parties.keep(
             [
-                (one.credit.account, one.behind)
+                (one.credit.account, one.credited_by)
                 for one in credited
                 if one.credit.account.kind is Kind.WINNINGS and (one.cause, one.credit.ordinal) not in leaving
             ]

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Write, later
 from prizewire_rewards.ledger.domain.accounts import Account
-from prizewire_rewards.ledger.domain.parties import Behind, Party, sorted_parties
+from prizewire_rewards.ledger.domain.parties import CreditParties, Party, sorted_parties
 
 
 def parties_json(parties: Sequence[Party]) -> str:
@@ -43,13 +43,13 @@ class SqlParties:
             found[row.source] = (*found.get(row.source, ()), (row.role, row.subject))
         return found
 
-    async def keep(self, credited: Sequence[tuple[Account, Behind]]) -> None:
+    async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
         """See the port."""
         rows = sorted(
             {
-                (wallet.owner, wallet.asset, str(role), subject, subject in behind.one_person)
-                for wallet, behind in credited
-                for role, subject in behind.parties
+                (wallet.owner, wallet.asset, str(role), subject, subject in credited_by.one_person)
+                for wallet, credited_by in credited
+                for role, subject in credited_by.parties
             }
         )
         if rows:
@@ -57,11 +57,11 @@ class SqlParties:
             columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
             await later(self._tx, _KEEP, columns)
 
-    async def of_wallet(self, wallet: Account) -> Behind:
+    async def of_wallet(self, wallet: Account) -> CreditParties:
         """See the port."""
         found = await self._tx.execute(_OF_WALLET, {"player": wallet.owner, "asset": wallet.asset})
         rows = found.all()
-        return Behind(
+        return CreditParties(
             sorted_parties((row.role, row.subject) for row in rows),
             tuple(sorted({row.subject for row in rows if row.alone})),
         )

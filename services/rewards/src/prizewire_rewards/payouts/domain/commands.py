@@ -127,7 +127,7 @@ class OperatorPayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskWithdrawal:
+class SetWithdrawal:
     """A player wants winnings of an asset withdrawn by themselves: at ``threshold``, or by ``schedule``."""
 
     player: str

@@ -9,7 +9,7 @@ from prizewire_rewards.payouts.domain.model import Payout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayoutAsked(Event):
+class PayoutRequested(Event):
     """A payout is requested, with its signed intent."""
 
     payout: Payout
@@ -18,7 +18,7 @@ class PayoutAsked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayoutCancelAsked(Event):
+class PayoutCancelRequested(Event):
     """Somebody wants a payout stopped: its player, or rewards itself, as ``code`` says."""
 
     payout: Payout

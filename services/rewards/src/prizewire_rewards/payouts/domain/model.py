@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from prizewire_rewards.ledger.domain.parties import NOBODY, Behind
+from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties
 
 
 class PayoutState(StrEnum):
@@ -75,7 +75,7 @@ class Payout:
     of the rail that paid it, ``intent`` the signed intent as JSON. ``version`` counts rewards' events of it.
 
     A player's payout goes to a method of theirs; an operator's has neither, and is paid out of ``funding_account``.
-    ``fee`` is what the player bears of ``amount``. ``behind`` says whose word brought the money about.
+    ``fee`` is what the player bears of ``amount``. ``credited_by`` says whose word brought the money about.
     """
 
     id: UUID
@@ -98,7 +98,7 @@ class Payout:
     returned: int = 0
     outcome: Mapping[str, Any] | None = None
     version: int = 0
-    behind: Behind = NOBODY
+    credited_by: CreditParties = NO_PARTIES
 
     @property
     def pay_amount(self) -> int:

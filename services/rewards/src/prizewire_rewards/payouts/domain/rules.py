@@ -41,8 +41,8 @@ class PayoutRule:
             return 0
         return self.fee_flat + amount * self.fee_bps // BPS
 
-    def check(self, asset: Asset, *, amount: int, asked_today: int) -> None:
-        """Hold one payout of ``amount`` to the bounds of ``asset``; ``asked_today`` was asked for before.
+    def check(self, asset: Asset, *, amount: int, requested_today: int) -> None:
+        """Hold one payout of ``amount`` to the bounds of ``asset``; ``requested_today`` was asked for before.
 
         Raises:
             InvalidRequest: ``amount_not_positive``, ``amount_below_minimum`` (also where the fee would leave nothing),
@@ -61,20 +61,20 @@ class PayoutRule:
                 f"{asset.tell(amount)} is too much: at most {asset.tell(self.maximum)} is paid out at once"
             )
             raise InvalidRequest("amount_above_maximum", detail)
-        if self.daily_limit is not None and asked_today + amount > self.daily_limit:
+        if self.daily_limit is not None and requested_today + amount > self.daily_limit:
             detail = (
                 f"{asset.tell(amount)} is too much: at most {asset.tell(self.daily_limit)} is paid out in a day (UTC), and "
-                f"{asset.tell(asked_today)} was asked for before"
+                f"{asset.tell(requested_today)} was asked for before"
             )
             raise InvalidRequest("daily_limit_exceeded", detail)
 
-    def most(self, *, balance: int, asked_today: int) -> int:
+    def most(self, *, balance: int, requested_today: int) -> int:
         """As much of ``balance`` as the bounds let go at once; it may still be too little."""
         bounds = [balance]
         if self.maximum is not None:
             bounds.append(self.maximum)
         if self.daily_limit is not None:
-            bounds.append(self.daily_limit - asked_today)
+            bounds.append(self.daily_limit - requested_today)
         return max(0, min(bounds))
 
 

@@ -41,7 +41,7 @@ class FundingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedPayout:
+class RequestedPayout:
     """A payout that was asked for, as it stands. ``amount`` is what its payee gets: the fee is taken off."""
 
     payout_id: UUID

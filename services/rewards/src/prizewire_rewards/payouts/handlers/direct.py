@@ -38,7 +38,7 @@ def request_direct(
     Answers the payouts by reward id; they are still to be stored.
     """
     payouts: dict[UUID, Payout] = {}
-    for (credit, cause, behind), left in remainders:
+    for (credit, cause, credited_by), left in remainders:
         prize = prizes.get((cause, credit.ordinal))
         if prize is None or not left:
             continue
@@ -53,7 +53,7 @@ def request_direct(
             filed_by="rewards:direct",
             campaign=prize.campaign,
             round_id=prize.round_id,
-            behind=behind,
+            credited_by=credited_by,
             tools=tools,
             now=uow.now,
         )

@@ -6,7 +6,7 @@ from prizewire_contracts.parties import PartyRole
 from prizewire_rewards.errors import InsufficientBalance, InvalidRequest, NotFound
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transfer
 from prizewire_rewards.ledger.domain.moves import check_intake
-from prizewire_rewards.ledger.domain.parties import Behind, funding_source
+from prizewire_rewards.ledger.domain.parties import CreditParties, funding_source
 from prizewire_rewards.ledger.domain.references import check_reference
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
@@ -18,7 +18,7 @@ from prizewire_rewards.payouts.domain.funding import (
 )
 from prizewire_rewards.payouts.domain.model import Payout
 from prizewire_rewards.payouts.handlers.intents import make_operator_payout
-from prizewire_rewards.payouts.handlers.requests import ask_for
+from prizewire_rewards.payouts.handlers.requests import store_request
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 
@@ -98,7 +98,7 @@ async def request_operator_payout(
     check_destination(command.destination)
     account = await _account(command.funding_account, ports=ports)
     rule = tools.payout_rules.of_operator(account.asset)
-    rule.check(tools.assets[account.asset], amount=command.amount, asked_today=0)
+    rule.check(tools.assets[account.asset], amount=command.amount, requested_today=0)
     await _covered(account, command.amount, ports=ports)
     payout = make_operator_payout(
         payout_id=command.id,
@@ -106,11 +106,11 @@ async def request_operator_payout(
         amount=command.amount,
         destination=command.destination,
         filed_by=command.operator,
-        behind=Behind(await ports.parties.of_source(funding_source(account.name))),
+        credited_by=CreditParties(await ports.parties.of_source(funding_source(account.name))),
         tools=tools,
         now=now,
     )
-    await ask_for(payout, ports=ports, now=now)
+    await store_request(payout, ports=ports, now=now)
     return payout
 
 

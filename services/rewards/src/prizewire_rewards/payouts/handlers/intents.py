@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prizewire_contracts.intents import AllowedDestination, Intent
 from prizewire_money import Amount
-from prizewire_rewards.ledger.domain.parties import Behind
+from prizewire_rewards.ledger.domain.parties import CreditParties
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
 from prizewire_rewards.payouts.domain.model import Method, Payout, PayoutState
 from prizewire_rewards.payouts.ports import PayoutTools
@@ -22,7 +22,7 @@ def make_payout(
     filed_by: str,
     campaign: UUID | None,
     round_id: UUID | None,
-    behind: Behind,
+    credited_by: CreditParties,
     tools: PayoutTools,
     now: datetime,
     fee: int = 0,
@@ -65,7 +65,7 @@ def make_payout(
         round_id=round_id,
         fee=fee,
         version=1,
-        behind=behind,
+        credited_by=credited_by,
     )
 
 
@@ -76,7 +76,7 @@ def make_operator_payout(
     amount: int,
     destination: Destination,
     filed_by: str,
-    behind: Behind,
+    credited_by: CreditParties,
     tools: PayoutTools,
     now: datetime,
 ) -> Payout:
@@ -113,7 +113,7 @@ def make_operator_payout(
         intent_signature=tools.signer.sign(intent),
         funding_account=account.name,
         version=1,
-        behind=behind,
+        credited_by=credited_by,
     )
 
 

@@ -28,7 +28,7 @@ PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class PayoutResults:
     """What became of a batch: refusals by index, and how many payouts reached each state."""
 
     refusals: dict[int, Refused]
@@ -37,13 +37,13 @@ class Ended:
 
 async def apply_payout_events(
     commands: Sequence[PayoutEvent], *, ports: PayoutPorts, tools: PayoutTools, now: datetime
-) -> Ended:
+) -> PayoutResults:
     """Book payouts' final events, each held to what was requested, and keep the projection of methods."""
     payouts = await ports.payouts.lock(
         {command.payout_id for command in commands if not isinstance(command, RecordMethod)}
     )
     uow = UnitOfWork(ports, now=now)
-    done = Ended({}, {})
+    done = PayoutResults({}, {})
     methods: dict[UUID, Method] = {}
     changed: dict[UUID, Payout] = {}
     for index, command in enumerate(commands):
@@ -84,7 +84,12 @@ def _add(outcome: _Outcome, *, uow: UnitOfWork, cause: str, reached: dict[Payout
     if was.state is payout.state:
         uow.emit(IntentRenewed(payout=payout, cause=cause))
         return
-    uow.book(moves, cause=f"payout/{payout.id}", correlation_id=payout.correlation_id, behind=payout.behind)
+    uow.book(
+        moves,
+        cause=f"payout/{payout.id}",
+        correlation_id=payout.correlation_id,
+        credited_by=payout.credited_by,
+    )
     uow.transition(
         "payout",
         payout.id,

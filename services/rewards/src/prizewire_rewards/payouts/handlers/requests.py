@@ -8,7 +8,7 @@ from prizewire_rewards.ledger.domain.accounts import Account, Kind
 from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
-from prizewire_rewards.payouts.domain.events import PayoutAsked, PayoutCancelAsked
+from prizewire_rewards.payouts.domain.events import PayoutCancelRequested, PayoutRequested
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PAYOUT_FINAL, Method, Payout, PayoutState
 from prizewire_rewards.payouts.domain.moves import requested_move
 from prizewire_rewards.payouts.domain.withdrawals import day_of
@@ -40,18 +40,20 @@ async def request_payout(
     if command.pay_asset is not None and command.pay_asset != asset.code:
         raise InvalidRequest("quote_required", "another asset is paid out only at a quoted rate")
     rule = tools.payout_rules.of_player(asset.code)
-    rule.check(asset, amount=command.amount, asked_today=0)
+    rule.check(asset, amount=command.amount, requested_today=0)
     method = await _method_of(command, ports=ports)
     balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, command.player, asset.code))
     if balance < command.amount:
         raise InsufficientBalance(asset=asset.code, balance=balance, amount=command.amount)
     if rule.daily_limit is not None:
         # The lock of the wallet keeps others of this player's requests from being counted past each other.
-        asked = await ports.payouts.asked_since(player=command.player, asset=asset.code, since=day_of(now))
-        rule.check(asset, amount=command.amount, asked_today=asked)
+        asked = await ports.payouts.requested_since(
+            player=command.player, asset=asset.code, since=day_of(now)
+        )
+        rule.check(asset, amount=command.amount, requested_today=asked)
     wallet = Account(Kind.WINNINGS, command.player, asset.code)
-    behind = await ports.parties.of_wallet(wallet)
-    if balance == command.amount and behind.parties:
+    credited_by = await ports.parties.of_wallet(wallet)
+    if balance == command.amount and credited_by.parties:
         # The payout takes them along, and brings them back if it ends without effect.
         await ports.parties.forget(wallet)
     payout = make_payout(
@@ -64,15 +66,15 @@ async def request_payout(
         campaign=None,
         round_id=None,
         fee=rule.fee(amount=command.amount),
-        behind=behind,
+        credited_by=credited_by,
         tools=tools,
         now=now,
     )
-    await ask_for(payout, ports=ports, now=now)
+    await store_request(payout, ports=ports, now=now)
     return payout
 
 
-async def ask_for(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
+async def store_request(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
     """Move a new payout's money into its hands, store it, and ask payouts for it."""
     uow = UnitOfWork(ports, now=now)
     uow.book([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
@@ -87,7 +89,7 @@ async def ask_for(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
         cause=f"{source}/{payout.id}",
         correlation_id=payout.correlation_id,
     )
-    uow.emit(PayoutAsked(payout=payout))
+    uow.emit(PayoutRequested(payout=payout))
     await uow.save()
 
 
@@ -134,7 +136,9 @@ async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datet
         correlation_id=payout.correlation_id,
     )
     uow.emit(
-        PayoutCancelAsked(payout=asked, by=command.player, code="cancelled_by_player", reason=command.reason)
+        PayoutCancelRequested(
+            payout=asked, by=command.player, code="cancelled_by_player", reason=command.reason
+        )
     )
     await uow.save()
     return asked

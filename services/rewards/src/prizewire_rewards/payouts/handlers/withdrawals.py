@@ -1,4 +1,4 @@
-"""Automatic withdrawal: a player's wish, and the job that asks for payouts in their name."""
+"""Automatic withdrawal: a player's withdrawal, and the job that asks for payouts in their name."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Final
 from prizewire_contracts import ids
 from prizewire_rewards.errors import InvalidRequest, NotFound, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Account, Kind
-from prizewire_rewards.payouts.domain.commands import AskWithdrawal, RequestPayout
+from prizewire_rewards.payouts.domain.commands import RequestPayout, SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, day_of, next_day, next_due
 from prizewire_rewards.payouts.handlers.requests import AUTO_WITHDRAWAL, request_payout
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
@@ -16,15 +16,15 @@ BELOW_MINIMUM: Final = "below_minimum"
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class WithdrawalAttempt:
     """What came of one due moment. ``code`` is why nothing was asked for, None where a payout was."""
 
-    wish: AutoWithdrawal
+    withdrawal: AutoWithdrawal
     code: str | None
 
 
-async def ask_withdrawal(
-    command: AskWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+async def set_withdrawal(
+    command: SetWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> AutoWithdrawal:
     """Remember a player's wish for an asset, in place of an earlier one. A schedule begins with its next moment.
 
@@ -43,7 +43,7 @@ async def ask_withdrawal(
         if method is None or method.player != command.player or not method.active:
             raise InvalidRequest("method_unknown", f"there is no payout method {command.method_id}")
     known = await ports.withdrawals.lock(player=command.player, asset=asset.code)
-    wish = AutoWithdrawal(
+    withdrawal = AutoWithdrawal(
         player=command.player,
         asset=asset.code,
         threshold=command.threshold,
@@ -57,12 +57,12 @@ async def ask_withdrawal(
         attempts=0 if known is None else known.attempts,
         last_payout=None if known is None else known.last_payout,
     )
-    await ports.withdrawals.save(wish, now=now)
-    return wish
+    await ports.withdrawals.save(withdrawal, now=now)
+    return withdrawal
 
 
-async def drop_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> None:
-    """Forget a wish.
+async def remove_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> None:
+    """Forget a withdrawal.
 
     Raises:
         NotFound: ``withdrawal_unknown``.
@@ -71,7 +71,7 @@ async def drop_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> Non
         raise NotFound("withdrawal_unknown", f"there is no automatic withdrawal in {asset}")
 
 
-async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime) -> Tried | None:
+async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime) -> WithdrawalAttempt | None:
     """Ask for the payout of one wish that is due, through the same checks as the player's own request; None when none
     is due.
 
@@ -79,10 +79,10 @@ async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime
     could not be served is tried again the next day (UTC). The payout's id follows from player, asset, day or moment,
     and the count of attempts.
     """
-    wish = await ports.withdrawals.lock_due(now=now)
-    if wish is None:
+    withdrawal = await ports.withdrawals.lock_due(now=now)
+    if withdrawal is None:
         return None
-    tried = replace(wish, attempts=wish.attempts + 1)
+    tried = replace(withdrawal, attempts=withdrawal.attempts + 1)
     try:
         tried, code = await _ask(tried, ports=ports, tools=tools, now=now)
     except RewardsError as error:
@@ -93,30 +93,38 @@ async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime
         upcoming = now if code is None else next_day(after=now)
     tried = replace(tried, next_at=upcoming, note=code, noted_at=None if code is None else now)
     await ports.withdrawals.save(tried, now=now)
-    return Tried(tried, code)
+    return WithdrawalAttempt(tried, code)
 
 
 async def _ask(
-    wish: AutoWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
+    withdrawal: AutoWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> tuple[AutoWithdrawal, str | None]:
     """Ask for as much as the rule of the asset lets go. Raises before anything is written."""
-    balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, wish.player, wish.asset))
-    if balance == 0 or balance < wish.minimum:
-        return wish, BELOW_MINIMUM
-    rule = tools.payout_rules.of_player(wish.asset)
+    balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
+    if balance == 0 or balance < withdrawal.minimum:
+        return withdrawal, BELOW_MINIMUM
+    rule = tools.payout_rules.of_player(withdrawal.asset)
     asked = 0
     if rule.daily_limit is not None:
-        asked = await ports.payouts.asked_since(player=wish.player, asset=wish.asset, since=day_of(now))
-    amount = rule.most(balance=balance, asked_today=asked)
+        asked = await ports.payouts.requested_since(
+            player=withdrawal.player, asset=withdrawal.asset, since=day_of(now)
+        )
+    amount = rule.most(balance=balance, requested_today=asked)
     if not amount:
         raise InvalidRequest("daily_limit_exceeded", "nothing is left of what is paid out in a day")
     command = RequestPayout(
-        id=ids.derive("auto-withdrawal", wish.player, wish.asset, wish.next_at.isoformat(), wish.attempts),
-        player=wish.player,
-        asset=wish.asset,
+        id=ids.derive(
+            "auto-withdrawal",
+            withdrawal.player,
+            withdrawal.asset,
+            withdrawal.next_at.isoformat(),
+            withdrawal.attempts,
+        ),
+        player=withdrawal.player,
+        asset=withdrawal.asset,
         amount=amount,
-        method_id=wish.method_id,
+        method_id=withdrawal.method_id,
         filed_by=AUTO_WITHDRAWAL,
     )
     payout = await request_payout(command, ports=ports, tools=tools, now=now)
-    return replace(wish, last_payout=payout.id), None
+    return replace(withdrawal, last_payout=payout.id), None

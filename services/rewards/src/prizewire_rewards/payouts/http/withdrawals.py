@@ -12,9 +12,9 @@ from prizewire_chassis.http.answers import Items
 from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
 from prizewire_rewards.http.context import Front, player_of
 from prizewire_rewards.http.parameters import AssetInPath, PlayerFilter
-from prizewire_rewards.payouts.domain.commands import AskWithdrawal
+from prizewire_rewards.payouts.domain.commands import SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, Schedule
-from prizewire_rewards.payouts.handlers.withdrawals import ask_withdrawal, drop_withdrawal
+from prizewire_rewards.payouts.handlers.withdrawals import remove_withdrawal, set_withdrawal
 from prizewire_rewards.payouts.http.answers import WithdrawalAnswer
 from prizewire_rewards.payouts.http.bodies import WithdrawalBody
 from prizewire_rewards.payouts.storage.views import list_withdrawals
@@ -58,7 +58,7 @@ class WithdrawalController(Controller):
     ) -> WithdrawalAnswer:
         """In place of what was chosen before for this asset. What is due passes the checks of every payout request."""
         known = front.asset(asset, status=404)
-        command = AskWithdrawal(
+        command = SetWithdrawal(
             player=request.user.player,
             asset=known.code,
             threshold=None if data.threshold is None else front.minor(known, data.threshold),
@@ -69,7 +69,7 @@ class WithdrawalController(Controller):
         )
 
         async def ask(tx: AsyncConnection) -> WithdrawalAnswer:
-            wish = await ask_withdrawal(
+            wish = await set_withdrawal(
                 command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
             )
             return _wish(front, wish)
@@ -92,7 +92,7 @@ class WithdrawalController(Controller):
     ) -> None:
         """Forget what was chosen for this asset; payouts that were asked for go on."""
         await front.attempt(
-            lambda tx: drop_withdrawal(player=request.user.player, asset=asset, ports=front.ports_of(tx))
+            lambda tx: remove_withdrawal(player=request.user.player, asset=asset, ports=front.ports_of(tx))
         )
 
 

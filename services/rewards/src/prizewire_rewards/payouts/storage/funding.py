@@ -36,19 +36,19 @@ class SqlWithdrawals:
         self._tx = tx
 
     async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
-        """One wish, locked."""
+        """One withdrawal, locked."""
         row = (await self._tx.execute(_LOCK, {"player": player, "asset": asset})).one_or_none()
-        return None if row is None else wish_of(row)
+        return None if row is None else withdrawal_of(row)
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
         """A wish that is due, locked."""
         row = (await self._tx.execute(_LOCK_DUE, {"now": now})).one_or_none()
-        return None if row is None else wish_of(row)
+        return None if row is None else withdrawal_of(row)
 
-    async def save(self, wish: AutoWithdrawal, *, now: datetime) -> None:
-        """Store a new wish, or what became of a locked one."""
-        values = {name: getattr(wish, name) for name in _WISH}
-        wallet = account_id(Account(Kind.WINNINGS, wish.player, wish.asset))
+    async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
+        """Store a new withdrawal, or what became of a locked one."""
+        values = {name: getattr(withdrawal, name) for name in _WITHDRAWAL}
+        wallet = account_id(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
         await self._tx.execute(_SAVE, {**values, "wallet": wallet, "now": now})
 
     async def remove(self, *, player: str, asset: str) -> bool:
@@ -56,13 +56,13 @@ class SqlWithdrawals:
         return (await self._tx.execute(_REMOVE, {"player": player, "asset": asset})).rowcount == 1
 
 
-def wish_of(row: Any) -> AutoWithdrawal:
+def withdrawal_of(row: Any) -> AutoWithdrawal:
     """A wish as its row has it."""
-    values = {name: getattr(row, name) for name in _WISH}
+    values = {name: getattr(row, name) for name in _WITHDRAWAL}
     return AutoWithdrawal(**{**values, "schedule": Schedule(row.schedule) if row.schedule else None})
 
 
-_WISH = (
+_WITHDRAWAL = (
     "player",
     "asset",
     "threshold",
@@ -88,10 +88,10 @@ _LOCK_DUE = text(
     "ORDER BY w.next_at LIMIT 1 FOR UPDATE OF w SKIP LOCKED"
 )
 _SAVE = text(
-    f"INSERT INTO auto_withdrawals AS w ({', '.join(_WISH)}, wallet, created_at, changed_at) "  # noqa: S608 - our own columns
-    f"VALUES ({', '.join(':' + name for name in _WISH)}, :wallet, :now, :now) "
+    f"INSERT INTO auto_withdrawals AS w ({', '.join(_WITHDRAWAL)}, wallet, created_at, changed_at) "  # noqa: S608 - our own columns
+    f"VALUES ({', '.join(':' + name for name in _WITHDRAWAL)}, :wallet, :now, :now) "
     "ON CONFLICT (player, asset) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _WISH if name not in ("player", "asset"))
+    + ", ".join(f"{name} = excluded.{name}" for name in _WITHDRAWAL if name not in ("player", "asset"))
     + ", changed_at = excluded.changed_at"
 )
 _REMOVE = text("DELETE FROM auto_withdrawals WHERE player = :player AND asset = :asset")

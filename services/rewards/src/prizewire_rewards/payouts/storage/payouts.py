@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Conflict
-from prizewire_rewards.ledger.domain.parties import Behind
+from prizewire_rewards.ledger.domain.parties import CreditParties
 from prizewire_rewards.ledger.storage.parties import parties_json, parties_of
 from prizewire_rewards.payouts.domain.model import Payout, PayoutState
 
@@ -35,7 +35,7 @@ class SqlPayouts:
         latest = sorted(rows, key=lambda row: (row.requested_at, row.id), reverse=True)
         return [_payout_of(row) for row in latest]
 
-    async def see_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
+    async def check_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
         """See the port."""
         values = {
             "players": sorted(set(players)),
@@ -55,8 +55,8 @@ class SqlPayouts:
                 "intents": [_json(payout.intent) for payout in payouts],
                 # An array of arrays would have to be rectangular.
                 "rail_types": [",".join(payout.rail_types) for payout in payouts],
-                "parties": [parties_json(payout.behind.parties) for payout in payouts],
-                "one_person": [_json(payout.behind.one_person) for payout in payouts],
+                "parties": [parties_json(payout.credited_by.parties) for payout in payouts],
+                "one_person": [_json(payout.credited_by.one_person) for payout in payouts],
                 **{name + "s": [getattr(payout, name) for payout in payouts] for name, _ in _PLAIN},
             },
         )
@@ -78,10 +78,10 @@ class SqlPayouts:
             },
         )
 
-    async def asked_since(self, *, player: str, asset: str, since: datetime) -> int:
+    async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
         """What a player asked for since a moment, less what did not go out."""
         values = {"player": player, "asset": asset, "since": since}
-        return int((await self._tx.execute(_ASKED, values)).scalar_one())
+        return int((await self._tx.execute(_REQUESTED, values)).scalar_one())
 
 
 def _json(value: Any) -> str:
@@ -110,7 +110,7 @@ def _payout_of(row: Any) -> Payout:
         returned=row.returned,
         outcome=None if row.outcome_json is None else orjson.loads(row.outcome_json),
         version=row.version,
-        behind=Behind(parties_of(row.parties_json), tuple(orjson.loads(row.one_person_json))),
+        credited_by=CreditParties(parties_of(row.parties_json), tuple(orjson.loads(row.one_person_json))),
     )
 
 
@@ -166,7 +166,7 @@ _SAVE = text(
     "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
 )
 # Prizes that are delivered directly are not asked for by their player.
-_ASKED = text(
+_REQUESTED = text(
     "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
     "AND asset = :asset AND round_id IS NULL AND state NOT IN ('failed', 'rejected', 'cancelled')"
 )

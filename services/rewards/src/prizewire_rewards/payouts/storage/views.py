@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_rewards.ledger.storage.changes import Place, page_of_changes
 from prizewire_rewards.payouts.domain.model import PayoutState
-from prizewire_rewards.payouts.domain.views import AskedPayout, FundingView, PayoutView
+from prizewire_rewards.payouts.domain.views import FundingView, PayoutView, RequestedPayout
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
-from prizewire_rewards.payouts.storage.funding import wish_of
+from prizewire_rewards.payouts.storage.funding import withdrawal_of
 
 
 def _payout_of(row: Any) -> PayoutView:
@@ -83,22 +83,22 @@ async def list_fundings(tx: AsyncConnection, *, name: str | None = None) -> list
 
 async def list_withdrawals(tx: AsyncConnection, player: str) -> list[AutoWithdrawal]:
     """A player's automatic withdrawals, newest first."""
-    return [wish_of(row) for row in await tx.execute(_WITHDRAWALS, {"player": player})]
+    return [withdrawal_of(row) for row in await tx.execute(_WITHDRAWALS, {"player": player})]
 
 
 async def changed_payouts(
     tx: AsyncConnection, *, since: datetime | None, before: Place | None, limit: int
-) -> list[AskedPayout]:
+) -> list[RequestedPayout]:
     """A page of the payouts that changed at ``since`` or later, the last change first."""
-    statement, values = page_of_changes(_ASKED, since=since, before=before, limit=limit)
-    return [AskedPayout(**row) for row in (await tx.execute(statement, values)).mappings()]
+    statement, values = page_of_changes(_REQUESTED, since=since, before=before, limit=limit)
+    return [RequestedPayout(**row) for row in (await tx.execute(statement, values)).mappings()]
 
 
-async def asked_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[AskedPayout]:
+async def requested_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[RequestedPayout]:
     """Those of these payouts that were asked for, by id."""
-    rows = await tx.execute(_ASKED_BY_ID, {"ids": list(ids)})
-    return [AskedPayout(**row) for row in rows.mappings()]
+    rows = await tx.execute(_REQUESTED_BY_ID, {"ids": list(ids)})
+    return [RequestedPayout(**row) for row in rows.mappings()]
 
 
-_ASKED = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, changed_at FROM payouts"
-_ASKED_BY_ID = text(f"{_ASKED} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id")
+_REQUESTED = "SELECT id AS payout_id, player, asset, amount - fee AS amount, state, requested_at, changed_at FROM payouts"
+_REQUESTED_BY_ID = text(f"{_REQUESTED} WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.parties import Party
-from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, GONE_REWARDS, RewardState, RoundState
+from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, ENDED_REWARDS, RewardState, RoundState
 
 
 class Line(NamedTuple):
@@ -158,6 +158,6 @@ class Reward(NamedTuple):
     @property
     def missing(self) -> int:
         """What it still has to get: nothing once it was taken away, expired or was rejected."""
-        if self.line.line < 0 or self.state in GONE_REWARDS:
+        if self.line.line < 0 or self.state in ENDED_REWARDS:
             return 0
         return self.line.amount - self.booked

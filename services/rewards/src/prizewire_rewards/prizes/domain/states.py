@@ -117,5 +117,5 @@ BOOKED_REWARDS: Final = frozenset(
 """A prize in one of these has its money, but for what it is short of."""
 
 
-GONE_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, RewardState.REJECTED})
+ENDED_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, RewardState.REJECTED})
 """A prize in one of these has no money. What expired or was rejected stays so, whatever a correction says."""

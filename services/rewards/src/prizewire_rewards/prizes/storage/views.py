@@ -6,11 +6,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, GONE_REWARDS, RewardState
+from prizewire_rewards.prizes.domain.states import BOOKED_REWARDS, ENDED_REWARDS, RewardState
 from prizewire_rewards.prizes.domain.views import PrizePosition, RewardView
 
 _BOOKED: Final = ", ".join(f"'{state}'" for state in sorted(BOOKED_REWARDS))
-_GONE: Final = ", ".join(f"'{state}'" for state in sorted(GONE_REWARDS))
+_GONE: Final = ", ".join(f"'{state}'" for state in sorted(ENDED_REWARDS))
 PARTS: Final = (
     f"CASE WHEN x.state IN ({_BOOKED}) THEN x.amount - x.short ELSE 0 END AS booked, "
     f"CASE WHEN x.line < 0 OR x.state IN ({_GONE}) THEN 0 WHEN x.state IN ({_BOOKED}) THEN x.short "

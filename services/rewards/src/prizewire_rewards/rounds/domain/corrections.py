@@ -16,7 +16,7 @@ from prizewire_rewards.prizes.domain.booking import claimable_of, prize_move, re
 from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
 
-GONE_LINE_BITS: Final = 17
+REMOVED_LINE_BITS: Final = 17
 """A prize that was taken away stands on line -(version * 2^17 + its line): on none that is or will be in use."""
 _NO_MOVE: Final = frozenset({RewardState.HELD})
 _LEAVES: Final = frozenset({RewardState.EXPIRED, RewardState.REJECTED})
@@ -53,9 +53,9 @@ class Paid:
     short: int
 
 
-def place_gone(line: Line, *, version: int) -> Line:
+def removed_line(line: Line, *, version: int) -> Line:
     """The line of a prize that is on none any more."""
-    return line if line.line < 0 else line._replace(line=-((version << GONE_LINE_BITS) | line.line))
+    return line if line.line < 0 else line._replace(line=-((version << REMOVED_LINE_BITS) | line.line))
 
 
 def take_back(
@@ -104,7 +104,7 @@ def take_back(
 
 def _moved(reward: Reward, line: Line | None, *, version: int) -> Reward:
     return reward._replace(
-        line=line if line is not None else place_gone(reward.line, version=version), version=version
+        line=line if line is not None else removed_line(reward.line, version=version), version=version
     )
 
 
@@ -174,7 +174,7 @@ def pay_short(rewards: Iterable[Reward], *, settlement: Settlement, budget: int,
     return paid
 
 
-def void_back(
+def take_all_back(
     rewards: Iterable[Reward], *, settlement: Settlement, winnings: MutableMapping[str, int]
 ) -> Taken:
     """Take everything back: from pending, from what is still to be claimed, or, of a round that was final, from the

@@ -139,7 +139,7 @@ def decided(
     )
 
 
-class FeesBack(NamedTuple):
+class FeesTakenBack(NamedTuple):
     """What taking a round's fees back comes to: ``came_back`` lies in its reserve then; ``shortfall`` is what the
     organizer no longer has of theirs.
     """
@@ -149,7 +149,7 @@ class FeesBack(NamedTuple):
     shortfall: Shortfall | None
 
 
-def fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]) -> FeesBack:
+def take_fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]) -> FeesTakenBack:
     """Take the fees of a final round back into its reserve. A fee that an organizer was credited comes out of their
     ``winnings`` as far as they reach (lowered by what is taken); the accounts of fees have to reach.
     """
@@ -168,4 +168,4 @@ def fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]) -> 
     if there:
         kept = Account(Kind.FEES, ORGANIZER, asset) if owner is None else Account(Kind.WINNINGS, owner, asset)
         moves.append(Move(TransferType.ORGANIZER_FEE_REVERSED, kept, reserve, there))
-    return FeesBack(moves, sum(move.amount for move in moves), shortfall)
+    return FeesTakenBack(moves, sum(move.amount for move in moves), shortfall)

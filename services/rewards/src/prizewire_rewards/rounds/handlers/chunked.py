@@ -10,11 +10,11 @@ from prizewire_rewards.prizes.domain.booking import pool_of, reserve_of
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.settling import enter_pool
+from prizewire_rewards.rounds.handlers.settling import reserve_or_queue
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExpectedState:
     """Where a round stands once everything that waits there is done."""
 
     version: int
@@ -22,10 +22,10 @@ class Standing:
     voided: bool
 
 
-def standing_of(round_: Round, pending: Sequence[RoundWork]) -> Standing:
+def expected_state(round_: Round, pending: Sequence[RoundWork]) -> ExpectedState:
     """Where a round will stand after its pending work."""
     heads = [task.head for task in pending if task.head is not None]
-    return Standing(
+    return ExpectedState(
         version=max([round_.settlement.settlement_version, *(head.settlement_version for head in heads)]),
         final=round_.settlement.final or any(task.phase is Phase.MATURE for task in pending),
         voided=round_.state is RoundState.VOIDED or any(task.phase is Phase.VOID for task in pending),
@@ -35,7 +35,7 @@ def standing_of(round_: Round, pending: Sequence[RoundWork]) -> Standing:
 def settle_in_chunks(changes: RoundChanges, settlement: Settlement, *, cause: str) -> None:
     """Take the gross prize of a whole new round of many lines from the pool, or queue it; its lines follow."""
     changes.rewards[settlement.round_id] = []
-    covered = enter_pool(changes, settlement, cause=cause, into=RoundState.BOOKING)
+    covered = reserve_or_queue(changes, settlement, cause=cause, into=RoundState.BOOKING)
     task = RoundWork(
         round_id=settlement.round_id,
         version=settlement.settlement_version,
@@ -95,12 +95,12 @@ def finalize_later(
     Raises:
         Refused: its settlement has, or will have, another version, or it was voided.
     """
-    standing = standing_of(round_, pending)
-    if standing.voided:
+    expected = expected_state(round_, pending)
+    if expected.voided:
         raise Refused("illegal_transition", "the round was voided")
-    if standing.version != version:
-        raise Refused("event_mismatch", f"the settlement has version {standing.version}")
-    if not standing.final:
+    if expected.version != version:
+        raise Refused("event_mismatch", f"the settlement has version {expected.version}")
+    if not expected.final:
         changes.work_on(
             RoundWork(
                 round_id=round_.settlement.round_id,
@@ -119,13 +119,13 @@ def void_later(changes: RoundChanges, round_: Round, pending: Sequence[RoundWork
     Raises:
         Refused: it is or will be final.
     """
-    standing = standing_of(round_, pending)
-    if standing.voided:
+    expected = expected_state(round_, pending)
+    if expected.voided:
         return
-    if standing.final and round_.state is not RoundState.UNFUNDED:
+    if expected.final and round_.state is not RoundState.UNFUNDED:
         raise Refused("illegal_transition", "the round is final")
     changes.work_on(
         RoundWork(
-            round_id=round_.settlement.round_id, version=standing.version, phase=Phase.VOID, cause=cause
+            round_id=round_.settlement.round_id, version=expected.version, phase=Phase.VOID, cause=cause
         )
     )

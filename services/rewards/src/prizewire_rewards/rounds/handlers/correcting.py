@@ -15,12 +15,12 @@ from prizewire_rewards.prizes.domain.booking import pool_of, prize_move, reserve
 from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Line, Reward, Round, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, ROUND_EDGES, RewardState, RoundState
-from prizewire_rewards.rounds.domain.corrections import Paid, Taken, pay_short, take_back, void_back
+from prizewire_rewards.rounds.domain.corrections import Paid, Taken, pay_short, take_all_back, take_back
 from prizewire_rewards.rounds.handlers.chunked import begin_paying
-from prizewire_rewards.rounds.handlers.owing import ask_cancels, owe_shortfalls
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.handlers.settling import release_whole
+from prizewire_rewards.rounds.handlers.shortfalls import owe_shortfalls, request_cancels
 
 CORRECTION = "rewards:correction"
 _PAYS_CORRECTIONS = ACCEPTS_PRIZES | {CampaignState.ENDED}
@@ -83,7 +83,7 @@ def void(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
         raise IllegalTransition(was=round_.state, to=RoundState.VOIDED)
     settlement = round_.settlement
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
-    taken = void_back(changes.rewards[round_id], settlement=settlement, winnings={})
+    taken = take_all_back(changes.rewards[round_id], settlement=settlement, winnings={})
     if round_.state is not RoundState.UNFUNDED:
         rest = settlement.platform_fee + settlement.organizer_fee + taken.came_back
         give_back(changes, settlement, before=taken.moves, rest=rest, step_name="/void")
@@ -241,7 +241,7 @@ def take_from_players(
     taken = take_back(rewards, lines=lines, settlement=settlement, winnings=funds.winnings, funded=funded)
     changes.post(settlement, taken.moves)
     if taken.shortfalls:
-        ask_cancels(
+        request_cancels(
             changes,
             settlement,
             taken.shortfalls,
@@ -286,7 +286,7 @@ def _pay(changes: RoundChanges, round_: Round, *, taken: Taken, cause: str) -> R
     settlement = round_.settlement
     round_id = settlement.round_id
     needed = sum(reward.missing for reward in changes.rewards[round_id])
-    budget = min(needed, taken.came_back + reach_of(changes, round_))
+    budget = min(needed, taken.came_back + available_for_correction(changes, round_))
     paid = pay_short(
         changes.rewards[round_id], settlement=settlement, budget=budget, delivery=changes.delivery(settlement)
     )
@@ -307,7 +307,7 @@ def _pay(changes: RoundChanges, round_: Round, *, taken: Taken, cause: str) -> R
     return settle_shortage(changes, round_, short=paid.short, cause=cause)
 
 
-def reach_of(changes: RoundChanges, round_: Round) -> int:
+def available_for_correction(changes: RoundChanges, round_: Round) -> int:
     """What a correction of this round may take from the pool: nothing while other rounds wait for it."""
     campaign = changes.campaigns[round_.settlement.campaign]
     alone = campaign.queued == (0 if round_.queue_position is None else 1)

@@ -21,13 +21,13 @@ from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.commands import VoidRound
 from prizewire_rewards.rounds.domain.disownments import Disownment, DisownmentState, decided
 from prizewire_rewards.rounds.domain.events import RoundDisowned
+from prizewire_rewards.rounds.handlers.disowned_rounds import disown, disown_later, has_something_to_take_back
 from prizewire_rewards.rounds.handlers.player_funds import load_player_funds
 from prizewire_rewards.rounds.handlers.refusals import RefusalBook
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.taking_back import disown, disown_later, is_to_take_back
 from prizewire_rewards.rounds.ports import RoundPorts
 
-GoingBack = tuple[FeeSource, str, int]
+FeeReturn = tuple[FeeSource, str, int]
 """Whose fees go back, their asset, and how much in minor units."""
 
 
@@ -42,7 +42,7 @@ class DecideDisownment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disowned:
+class DisownmentResult:
     """What became of a disownment, with what was booked and what became of entries, for metrics."""
 
     disownment: Disownment
@@ -59,7 +59,7 @@ async def file_disownment(disownment: Disownment, *, ports: RoundPorts) -> Disow
     """
     round_id = disownment.round_id
     round_ = (await ports.rounds.lock([round_id])).get(round_id)
-    if round_ is None and not await ports.disownments.knows(round_id):
+    if round_ is None and not await ports.disownments.is_known(round_id):
         raise InvalidRequest("round_unknown", f"there is no round {round_id}")
     if not await ports.disownments.add(disownment):
         found = await ports.disownments.newest(round_id)
@@ -82,7 +82,7 @@ def _standing(found: Disownment) -> str:
 
 async def decide_disownment(
     command: DecideDisownment, *, ports: RoundPorts, tools: PayoutTools, now: datetime
-) -> Disowned:
+) -> DisownmentResult:
     """Approve a disownment, which takes the round back and closes its id for ever, or reject it.
 
     Raises:
@@ -105,26 +105,26 @@ async def decide_disownment(
     # Before anything moves: the database lets a final round go only where it finds the approval.
     await ports.disownments.decide(after)
     if after.state is not DisownmentState.APPROVED:
-        return Disowned(disownment=after)
+        return DisownmentResult(disownment=after)
     return await _take_back(after, ports=ports, tools=tools, now=now)
 
 
 async def _take_back(
     disownment: Disownment, *, ports: RoundPorts, tools: PayoutTools, now: datetime
-) -> Disowned:
+) -> DisownmentResult:
     round_id = disownment.round_id
     entered = (await ports.entries.lock_rounds([round_id])).get(round_id)
     booked = Booked()
     if not await ports.rounds.campaigns_of([round_id]):
-        await ports.disownments.stop_births()
+        await ports.disownments.block_new_rounds()
     campaigns = await ports.campaigns.lock((await ports.rounds.campaigns_of([round_id])).values())
     round_ = (await ports.rounds.lock([round_id])).get(round_id)
     pending = (await ports.rounds.pending_work([round_id])).get(round_id, ())
-    takes = round_ is not None and is_to_take_back(round_, pending)
-    going_back = _fees_of(round_) if round_ is not None and takes else []
+    takes = round_ is not None and has_something_to_take_back(round_, pending)
+    fee_returns = _fees_of(round_) if round_ is not None and takes else []
     for asset, amount in (await ports.entries.earned(round_id)).items():
-        going_back.append((FeeSource.ENTRY_FEES, asset, amount))
-    await _check_reach(going_back, round_id, ports=ports, tools=tools)
+        fee_returns.append((FeeSource.ENTRY_FEES, asset, amount))
+    await _check_fee_balances(fee_returns, round_id, ports=ports, tools=tools)
     if round_ is None:
         staged = await _unstage(round_id, ports=ports)
         correlation_id = staged or ("" if entered is None else entered.correlation_id) or str(round_id)
@@ -136,7 +136,7 @@ async def _take_back(
         )
     reached = await disown_entries(round_id, known=entered, ports=ports, tools=tools, now=now)
     await ports.messages.publish([RoundDisowned(disownment=disownment, correlation_id=correlation_id)])
-    return Disowned(disownment=disownment, booked=booked, reached=reached)
+    return DisownmentResult(disownment=disownment, booked=booked, reached=reached)
 
 
 async def _take_prizes(
@@ -186,7 +186,7 @@ async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:
     return None if staged is None else staged.head.correlation_id
 
 
-def _fees_of(round_: Round) -> list[GoingBack]:
+def _fees_of(round_: Round) -> list[FeeReturn]:
     """The fees that leave the accounts of fees for the reserve of a final round: those that no organizer was credited."""
     if round_.state is not RoundState.FINAL:
         return []
@@ -196,12 +196,12 @@ def _fees_of(round_: Round) -> list[GoingBack]:
     return [(source, head.asset, amount) for source, amount in of if amount]
 
 
-async def _check_reach(
-    going_back: Sequence[GoingBack], round_id: UUID, *, ports: RoundPorts, tools: PayoutTools
+async def _check_fee_balances(
+    fee_returns: Sequence[FeeReturn], round_id: UUID, *, ports: RoundPorts, tools: PayoutTools
 ) -> None:
     """See that each account of fees holds what goes back out of it. All of them are looked at before one is refused."""
     gaps = []
-    for source, asset, amount in going_back:
+    for source, asset, amount in fee_returns:
         balance = await ports.fees.lock_balance(source, asset)
         if balance < amount:
             wire, there = tools.assets[asset].render, max(balance, 0)

@@ -15,8 +15,9 @@ from prizewire_rewards.prizes.domain.booking import fee_moves, finality_moves, p
 from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Line, Phase, Reward, Round, RoundWork
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RewardState, RoundState
-from prizewire_rewards.rounds.domain.corrections import take_back, void_back
+from prizewire_rewards.rounds.domain.corrections import take_all_back, take_back
 from prizewire_rewards.rounds.handlers.correcting import (
+    available_for_correction,
     cancel_receivables,
     continued,
     differs,
@@ -24,13 +25,12 @@ from prizewire_rewards.rounds.handlers.correcting import (
     leave_queue,
     new_reward,
     pay_lines,
-    reach_of,
     settle_shortage,
     take_from_players,
 )
+from prizewire_rewards.rounds.handlers.disowned_rounds import owe_disownment_shortfalls
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds, load_player_funds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
-from prizewire_rewards.rounds.handlers.taking_back import owe_missing
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 CHUNK_LINES: Final = 1_000
@@ -67,18 +67,18 @@ async def work_on_next(
         ports=ports,
         now=now,
     )
-    chunk = _Chunk(changes=changes, task=task, behind=pending[1:], ports=ports, now=now, limit=limit)
+    chunk = _Chunk(changes=changes, task=task, later_tasks=pending[1:], ports=ports, now=now, limit=limit)
     await chunk.run()
     return await changes.save(tools=tools) + Booked(work=1)
 
 
 @dataclass(slots=True)
 class _Chunk:
-    """One chunk of one task. ``behind`` is what waits for its end."""
+    """One chunk of one task. ``later_tasks`` wait for its end."""
 
     changes: RoundChanges
     task: RoundWork
-    behind: Sequence[RoundWork]
+    later_tasks: Sequence[RoundWork]
     ports: RoundPorts
     now: datetime
     limit: int
@@ -143,7 +143,7 @@ class _Chunk:
         await self.ports.rounds.end_work(self.task)
         if state is None:
             self.changes.keep(self.round)
-        elif not self.behind or state is RoundState.VOIDED:
+        elif not self.later_tasks or state is RoundState.VOIDED:
             self.changes.advance(
                 replace(self.round, state=step(edges=ROUND_EDGES, was=self.round.state, to=state)),
                 cause=self.task.cause,
@@ -327,7 +327,7 @@ class _Chunk:
             await self._over(state=None)
             return
         needed = await self.ports.rounds.shortage(task.round_id)
-        extra = min(needed - task.budget, reach_of(changes, self.round))
+        extra = min(needed - task.budget, available_for_correction(changes, self.round))
         budget = task.budget
         if extra > 0:
             budget += extra
@@ -345,9 +345,9 @@ class _Chunk:
         rewards = await self._load()
         settlement = self.round.settlement
         funds = await load_player_funds(settlement, rewards, {}, ports=self.ports)
-        taken = void_back(rewards, settlement=settlement, winnings=funds.winnings)
+        taken = take_all_back(rewards, settlement=settlement, winnings=funds.winnings)
         changes.post(settlement, taken.moves, step_name="/void")
-        owe_missing(changes, settlement, taken.shortfalls, funds=funds, cause=task.cause)
+        owe_disownment_shortfalls(changes, settlement, taken.shortfalls, funds=funds, cause=task.cause)
         changes.rewards[task.round_id] = taken.rewards
         if taken.reversed:
             changes.emit(task.round_id, RewardEventKind.REVERSED, cause=task.cause, these=taken.reversed)

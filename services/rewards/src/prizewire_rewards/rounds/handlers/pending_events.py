@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from prizewire_rewards.ledger.domain.events import Event
-from prizewire_rewards.payouts.domain.events import PayoutAsked
+from prizewire_rewards.payouts.domain.events import PayoutRequested
 from prizewire_rewards.payouts.domain.model import Payout
 from prizewire_rewards.prizes.domain.events import RewardEventKind, RewardsMoved
 from prizewire_rewards.prizes.domain.model import Reward, Round
@@ -35,10 +35,10 @@ def build_events(
 ) -> list[Event]:
     """The events in their order. ``payouts`` by reward id come after the prizes that they pay. Counts the rounds' events."""
     events: list[Event] = []
-    asked: dict[UUID, list[PayoutAsked]] = defaultdict(list)
+    asked: dict[UUID, list[PayoutRequested]] = defaultdict(list)
     for reward_id, payout in payouts.items():
         if payout.round_id is not None:
-            asked[payout.round_id].append(PayoutAsked(payout=payout, reward_ids=(reward_id,)))
+            asked[payout.round_id].append(PayoutRequested(payout=payout, reward_ids=(reward_id,)))
     for one in pending:
         if not isinstance(one, PendingEvent):
             events.append(one)

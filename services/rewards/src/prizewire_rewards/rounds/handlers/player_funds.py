@@ -69,7 +69,7 @@ async def load_player_funds(
     if wallets and settlement.final:
         balances = await ports.ledger.lock_balances(wallets)
         if losing:
-            await ports.payouts.see_none_new(losing, asset=asset, known=funds.payouts)
+            await ports.payouts.check_none_new(losing, asset=asset, known=funds.payouts)
         funds.winnings = {player: balances.get(wallet, 0) for wallet, player in wallets.items()}
         if gaining:
             for debt in await ports.receivables.lock_of(str(settlement.round_id), players=gaining):

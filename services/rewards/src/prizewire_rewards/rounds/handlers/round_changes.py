@@ -21,8 +21,8 @@ from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Reward, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState, RoundState
-from prizewire_rewards.prizes.handlers.behind import behind_organizer_fee, behind_prize
-from prizewire_rewards.rounds.handlers.following import close_lost, recount_changed, watch_levels
+from prizewire_rewards.prizes.handlers.parties import organizer_fee_parties, prize_parties
+from prizewire_rewards.rounds.handlers.follow_ups import close_lost_claims, recount_changed, update_levels
 from prizewire_rewards.rounds.handlers.pending_events import PendingEvent, build_events
 from prizewire_rewards.rounds.ports import RoundPorts
 
@@ -232,16 +232,18 @@ class RoundChanges:
         """
         cause = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
         campaign = self._deliveries[settlement.campaign]
-        behind = behind_prize(settlement, campaign, released_by=released_by)
+        credited_by = prize_parties(settlement, campaign, released_by=released_by)
         fees = [move for move in moves if move.type is TransferType.ORGANIZER_FEE]
         others = [move for move in moves if move.type is not TransferType.ORGANIZER_FEE] if fees else moves
-        posted = self._uow.book(others, cause=cause, correlation_id=settlement.correlation_id, behind=behind)
+        posted = self._uow.book(
+            others, cause=cause, correlation_id=settlement.correlation_id, credited_by=credited_by
+        )
         if fees:
             self._uow.book(
                 fees,
                 cause=cause,
                 correlation_id=settlement.correlation_id,
-                behind=behind_organizer_fee(settlement, campaign),
+                credited_by=organizer_fee_parties(settlement, campaign),
             )
         self._follow(settlement, others, posted)
         if campaign.delivery is Delivery.DIRECT:
@@ -273,7 +275,7 @@ class RoundChanges:
         """Post, recover debts, store everything that changed, and publish."""
         uow, ports, now = self._uow, self._ports, self._uow.now
         await uow.post()
-        self._events += watch_levels(self.campaigns, self.moved_campaigns)
+        self._events += update_levels(self.campaigns, self.moved_campaigns)
         if self.moved_campaigns:
             # Before debts are recovered: what they bring back to a pool is counted on top of this.
             await ports.campaigns.save([self.campaigns[key] for key in sorted(self.moved_campaigns)])
@@ -292,7 +294,9 @@ class RoundChanges:
             await ports.payouts.save(self._payouts, now=now)
         for round_id, opened in self._claims.items():
             await self._open_claims(round_id, opened)
-        await close_lost(changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports)
+        await close_lost_claims(
+            changed, rounds=self.rounds, deliveries=self._deliveries, uow=uow, ports=ports
+        )
         await uow.save()
         done = Booked(
             rounds=self.booked_rounds,

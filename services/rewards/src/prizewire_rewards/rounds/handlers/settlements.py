@@ -26,7 +26,7 @@ _Batch = Sequence[tuple[int, RoundCommand]]
 
 
 @dataclass(slots=True)
-class Settled:
+class SettlementResult:
     """What became of a batch: refusals by index, what was booked, and how many lines each cap held. ``unbooked`` are the
     indexes of commands about settlement versions that are refused for good, ``refused`` counts such versions by code.
     """
@@ -40,7 +40,7 @@ class Settled:
 
 async def apply_settlements(
     commands: Sequence[RoundCommand], *, ports: RoundPorts, tools: RoundTools, now: datetime
-) -> Settled:
+) -> SettlementResult:
     """Book settled rounds and make finalized ones payable; correct and void others. Each is applied whole or refused.
 
     The number of statements does not grow with the rounds of one part that are settled and made final. Corrections,
@@ -48,7 +48,7 @@ async def apply_settlements(
     """
     campaigns, rounds, disowned = await _lock(commands, ports=ports)
     runs = _runs(commands, rounds)
-    done = Settled()
+    done = SettlementResult()
     if len(runs) == 1 and runs[0][0]:
         await _book(runs[0][1], campaigns, rounds, disowned, done=done, ports=ports, tools=tools, now=now)
         return done
@@ -59,7 +59,7 @@ async def apply_settlements(
             continue
         [(index, command)] = batch
         refusals = await RefusalBook.open([command], rounds=rounds, disowned=disowned, ports=ports)
-        if _is_settled_of_refused(command, refusals):
+        if _is_for_refused_version(command, refusals):
             done.unbooked.add(index)
             continue
         try:
@@ -67,7 +67,7 @@ async def apply_settlements(
             done.booked += await single.take(command)
             done.held += single.held
             if isinstance(command, VoidRound) and command.round_id in disowned:
-                await ports.disownments.take_void(command.round_id, now=now)
+                await ports.disownments.record_void(command.round_id, now=now)
         except NeverBookable as never:
             assert isinstance(command, SettleRound), "only settlements are booked"
             head = command.settlement
@@ -127,7 +127,7 @@ async def _book(
     rounds: Mapping[UUID, Round],
     disowned: frozenset[UUID],
     *,
-    done: Settled,
+    done: SettlementResult,
     ports: RoundPorts,
     tools: RoundTools,
     now: datetime,
@@ -158,7 +158,7 @@ async def _book(
         now=now,
     )
     for index, command in batch:
-        if _is_settled_of_refused(command, refusals):
+        if _is_for_refused_version(command, refusals):
             done.unbooked.add(index)
             continue
         try:
@@ -181,7 +181,7 @@ async def _book(
     done.booked += await changes.save(tools=tools)
 
 
-def _is_settled_of_refused(command: RoundCommand, refusals: RefusalBook) -> bool:
+def _is_for_refused_version(command: RoundCommand, refusals: RefusalBook) -> bool:
     """Whether a command is about a settlement version that was refused for good: it means nothing any more."""
     if isinstance(command, SettleRound):
         head = command.settlement

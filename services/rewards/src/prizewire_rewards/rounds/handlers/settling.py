@@ -52,7 +52,7 @@ def settle(
     """
     round_id = settlement.round_id
     changes.new.add(round_id)
-    if enter_pool(changes, settlement, cause=cause):
+    if reserve_or_queue(changes, settlement, cause=cause):
         changes.rewards[round_id] = _new_rewards(settlement, lines)
         changes.booked_lines += len(lines)
         delivery = changes.delivery(settlement)
@@ -68,7 +68,7 @@ def settle(
         _emit_held(changes, round_id, cause=cause)
 
 
-def enter_pool(
+def reserve_or_queue(
     changes: RoundChanges, settlement: Settlement, *, cause: str, into: RoundState | None = None
 ) -> bool:
     """A new round takes its gross prize from the pool, if it is covered (the moves are the caller's), or joins the

@@ -21,9 +21,9 @@ from prizewire_rewards.rounds.domain.commands import (
     VoidRound,
 )
 from prizewire_rewards.rounds.handlers.chunked import (
+    expected_state,
     finalize_later,
     settle_in_chunks,
-    standing_of,
     void_later,
 )
 from prizewire_rewards.rounds.handlers.correcting import check_correction, correct, void
@@ -112,7 +112,7 @@ class SingleCommand:
             return await self._correct(command, round_)
         if command.settlement.parts > 1:
             return await self._settle_part(command)
-        return await self._settle_anew(command)
+        return await self._settle_after_refusals(command)
 
     async def _changes(self, round_: Round | None, *, rewards: bool) -> RoundChanges:
         campaigns = self._campaigns
@@ -184,7 +184,7 @@ class SingleCommand:
         settle_in_chunks(changes, settlement, cause=command.cause)
         return await self._save(changes)
 
-    async def _settle_anew(self, command: SettleRound) -> Booked:
+    async def _settle_after_refusals(self, command: SettleRound) -> Booked:
         """The corrected lines of a round of which every version before was refused: its first that is booked."""
         changes = await self._changes(None, rewards=False)
         caps = await CapBook.open(
@@ -218,9 +218,9 @@ class SingleCommand:
         pending = () if round_ is None else await self._pending(round_)
         version, final = 0, False
         if round_ is not None:
-            standing = standing_of(round_, pending)
-            version, final = standing.version, standing.final
-            if standing.voided:
+            expected = expected_state(round_, pending)
+            version, final = expected.version, expected.final
+            if expected.voided:
                 raise Refused("illegal_transition", "the round was voided")
         round_ = check_correction(round_, settlement, version=version, final=final)
         _check_part(command)

@@ -19,8 +19,8 @@ from prizewire_rewards.entries.http import ChangedEntryAnswer
 from prizewire_rewards.entries.storage import changed_entries
 from prizewire_rewards.http.context import OVERSEERS, Front, page_of, time_cursor
 from prizewire_rewards.payouts.domain.model import PayoutState
-from prizewire_rewards.payouts.domain.views import AskedPayout
-from prizewire_rewards.payouts.storage.views import asked_payouts, changed_payouts
+from prizewire_rewards.payouts.domain.views import RequestedPayout
+from prizewire_rewards.payouts.storage.views import changed_payouts, requested_payouts
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.views import BookedRound, RoundSums
 from prizewire_rewards.rounds.http.answers import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
@@ -111,7 +111,7 @@ class AskedPayoutController(Controller):
     async def known(self, *, front: NamedDependency[Front], ids: _Ids) -> Items[AskedPayoutAnswer]:
         """Payouts that were never asked for are left out."""
         wanted = [UUID(one) for one in ids.split(",")]
-        found = await front.read(lambda tx: asked_payouts(tx, wanted))
+        found = await front.read(lambda tx: requested_payouts(tx, wanted))
         return Items(items=[_asked(front, one) for one in found])
 
     @get(
@@ -173,7 +173,7 @@ def _entry(front: Front, found: ChangedEntry) -> ChangedEntryAnswer:
     )
 
 
-def _asked(front: Front, found: AskedPayout) -> AskedPayoutAnswer:
+def _asked(front: Front, found: RequestedPayout) -> AskedPayoutAnswer:
     return AskedPayoutAnswer(
         payout_id=found.payout_id,
         player=found.player,

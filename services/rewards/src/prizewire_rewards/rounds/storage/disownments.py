@@ -43,22 +43,22 @@ class SqlDisownments:
         """Store what became of a locked one."""
         await self._tx.execute(_DECIDE, {name: getattr(disownment, name) for name in ("id", *_DECIDED)})
 
-    async def take_void(self, round_id: UUID, *, now: datetime) -> None:
+    async def record_void(self, round_id: UUID, *, now: datetime) -> None:
         """Note that settlement voided a disowned round, unless that is noted already."""
-        await self._tx.execute(_TAKE_VOID, {"id": round_id, "now": now})
+        await self._tx.execute(_RECORD_VOID, {"id": round_id, "now": now})
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
         """Why a person may not decide about a round; None where nothing is known."""
         found = (await self._tx.execute(_CONCERN, {"id": round_id, "subject": subject})).one()
         return next((why for why, yes in zip(Concern, found, strict=True) if yes), None)
 
-    async def knows(self, round_id: UUID) -> bool:
+    async def is_known(self, round_id: UUID) -> bool:
         """Whether anything is known of a round that was never booked."""
         return bool((await self._tx.execute(_KNOWS, {"id": round_id})).scalar_one())
 
-    async def stop_births(self) -> None:
+    async def block_new_rounds(self) -> None:
         """Wait until no other transaction books new rounds; the trigger of ``rounds`` takes the shared lock."""
-        await self._tx.execute(_STOP_BIRTHS)
+        await self._tx.execute(_BLOCK_NEW_ROUNDS)
 
 
 async def disownments(
@@ -133,7 +133,7 @@ _DECIDE = text(
 _NEWEST = text(
     "SELECT * FROM round_disownments WHERE round_id = :id ORDER BY state <> 'rejected' DESC, filed_at DESC, id DESC LIMIT 1"
 )
-_TAKE_VOID = text(
+_RECORD_VOID = text(
     "UPDATE round_disownments SET settlement_voided_at = :now "
     "WHERE round_id = :id AND state = 'approved' AND settlement_voided_at IS NULL"
 )
@@ -142,7 +142,7 @@ _PAGE = text(
     "AND (CAST(:at AS timestamptz) IS NULL OR (filed_at, id) < (:at, CAST(:id AS uuid))) "
     "ORDER BY filed_at DESC, id DESC LIMIT :limit"
 )
-_STOP_BIRTHS = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.round_births'))")
+_BLOCK_NEW_ROUNDS = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.round_births'))")
 # In the order of ``Concern``.
 _CONCERN = text(
     "SELECT EXISTS (SELECT 1 FROM rewards WHERE round_id = :id AND player = :subject), "

@@ -18,7 +18,7 @@ Changed = Mapping[UUID, Sequence[Reward]]
 """Prizes that are loaded of rounds that were known before, by round."""
 
 
-async def close_lost(
+async def close_lost_claims(
     changed: Changed,
     *,
     rounds: Mapping[UUID, Round],
@@ -51,7 +51,7 @@ async def recount_changed(
             await recount(rewards, settlement=head, campaign=campaign, ports=ports, now=now)
 
 
-def watch_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
+def update_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
     """Note the levels of pools that moved; answers the events about them."""
     events: list[Event] = []
     for key in sorted(moved):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.ledger.handlers.receivables import Debt
-from prizewire_rewards.payouts.domain.events import PayoutCancelAsked
+from prizewire_rewards.payouts.domain.events import PayoutCancelRequested
 from prizewire_rewards.payouts.domain.model import PAYOUT_EDGES, PayoutState
 from prizewire_rewards.prizes.domain.model import Settlement
 from prizewire_rewards.rounds.domain.corrections import Shortfall
@@ -13,7 +13,7 @@ from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
 from prizewire_rewards.rounds.handlers.round_changes import RoundChanges
 
 
-def ask_cancels(
+def request_cancels(
     changes: RoundChanges,
     settlement: Settlement,
     shortfalls: Iterable[Shortfall],
@@ -36,7 +36,7 @@ def ask_cancels(
             asked = replace(payout, state=state, version=payout.version + 1)
             changes.change_payout(payout, asked, cause=cause)
             changes.emit_other(
-                PayoutCancelAsked(
+                PayoutCancelRequested(
                     payout=asked,
                     by=by,
                     code="winnings_taken_back",

@@ -9,27 +9,27 @@ from prizewire_rewards.ledger.domain.transitions import step
 from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Phase, Round, RoundWork, Settlement
 from prizewire_rewards.prizes.domain.states import ROUND_EDGES, RoundState
-from prizewire_rewards.rounds.domain.corrections import Shortfall, void_back
-from prizewire_rewards.rounds.domain.disownments import FeesBack, fees_back
-from prizewire_rewards.rounds.handlers.chunked import standing_of
+from prizewire_rewards.rounds.domain.corrections import Shortfall, take_all_back
+from prizewire_rewards.rounds.domain.disownments import FeesTakenBack, take_fees_back
+from prizewire_rewards.rounds.handlers.chunked import expected_state
 from prizewire_rewards.rounds.handlers.correcting import give_back, leave_queue
-from prizewire_rewards.rounds.handlers.owing import ask_cancels, owe_shortfalls
 from prizewire_rewards.rounds.handlers.player_funds import PlayerFunds
 from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
+from prizewire_rewards.rounds.handlers.shortfalls import owe_shortfalls, request_cancels
 
 DISOWNMENT: Final = "rewards:disownment"
 
 
-def is_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> bool:
+def has_something_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> bool:
     """Whether a round has anything to be taken back: nothing once it is voided, or will be by work that waits.
 
     Raises:
         InvalidRequest: ``round_busy``: lines of a final round are being booked, so its fees may still lie in its reserve.
     """
-    standing = standing_of(round_, pending)
-    if standing.voided:
+    expected = expected_state(round_, pending)
+    if expected.voided:
         return False
-    if pending and standing.final and round_.state is not RoundState.UNFUNDED:
+    if pending and expected.final and round_.state is not RoundState.UNFUNDED:
         round_id = round_.settlement.round_id
         raise InvalidRequest("round_busy", f"the lines of round {round_id} are being booked: try again")
     return True
@@ -40,12 +40,14 @@ def disown(changes: RoundChanges, round_: Round, *, funds: PlayerFunds, cause: s
     settlement = round_.settlement
     round_id = settlement.round_id
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
-    taken = void_back(changes.rewards[round_id], settlement=settlement, winnings=funds.winnings)
+    taken = take_all_back(changes.rewards[round_id], settlement=settlement, winnings=funds.winnings)
     fees = _fees(round_, funds=funds)
     if round_.state is not RoundState.UNFUNDED:
         moves = [*taken.moves, *fees.moves]
         give_back(changes, settlement, before=moves, rest=taken.came_back + fees.came_back, step_name="/void")
-    owe_missing(changes, settlement, taken.shortfalls, of_fee=fees.shortfall, funds=funds, cause=cause)
+    owe_disownment_shortfalls(
+        changes, settlement, taken.shortfalls, of_fee=fees.shortfall, funds=funds, cause=cause
+    )
     changes.rewards[round_id] = taken.rewards
     leave_queue(changes, round_, state=state, cause=cause)
     changes.emit(round_id, RewardEventKind.REVERSED, cause=cause, these=taken.reversed)
@@ -62,14 +64,14 @@ def disown_later(
     if round_.state is RoundState.FINAL:
         fees = _fees(round_, funds=funds)
         changes.post(settlement, fees.moves, step_name="/void")
-        owe_missing(changes, settlement, (), of_fee=fees.shortfall, funds=funds, cause=cause)
+        owe_disownment_shortfalls(changes, settlement, (), of_fee=fees.shortfall, funds=funds, cause=cause)
         state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
         changes.advance(replace(round_, state=state), cause=cause)
-    version = standing_of(round_, pending).version
+    version = expected_state(round_, pending).version
     changes.work_on(RoundWork(round_id=settlement.round_id, version=version, phase=Phase.VOID, cause=cause))
 
 
-def owe_missing(
+def owe_disownment_shortfalls(
     changes: RoundChanges,
     settlement: Settlement,
     of_prizes: Iterable[Shortfall],
@@ -83,7 +85,7 @@ def owe_missing(
     """
     of_prizes = list(of_prizes)
     of_fees = [] if of_fee is None else [of_fee]
-    ask_cancels(
+    request_cancels(
         changes,
         settlement,
         [*of_prizes, *of_fees],
@@ -100,8 +102,8 @@ def owe_missing(
     )
 
 
-def _fees(round_: Round, *, funds: PlayerFunds) -> FeesBack:
+def _fees(round_: Round, *, funds: PlayerFunds) -> FeesTakenBack:
     """The fees of a round as they come into its reserve: where it is not final, they lie there already."""
     if round_.state is RoundState.FINAL:
-        return fees_back(round_.settlement, winnings=funds.winnings)
-    return FeesBack([], round_.settlement.platform_fee + round_.settlement.organizer_fee, None)
+        return take_fees_back(round_.settlement, winnings=funds.winnings)
+    return FeesTakenBack([], round_.settlement.platform_fee + round_.settlement.organizer_fee, None)
