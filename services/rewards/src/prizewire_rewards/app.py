@@ -13,7 +13,9 @@ from prizewire_rewards.checks.slices import build_checks, build_watches, staged_
 from prizewire_rewards.claims.jobs import build_claim_jobs
 from prizewire_rewards.claims.storage import count_claims
 from prizewire_rewards.consumers import build_specs
-from prizewire_rewards.http.context import Front
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import Context
 from prizewire_rewards.jobs import build_jobs, build_money_jobs
 from prizewire_rewards.ledger.storage.accounts import roll_up
 from prizewire_rewards.lineage import lineage_of
@@ -28,7 +30,7 @@ from prizewire_rewards.players.domain.sources import PlayerSource
 from prizewire_rewards.rounds.adapters import CanonicalDigest
 from prizewire_rewards.rounds.domain.views import StagedSeen
 from prizewire_rewards.rounds.ports import RoundTools
-from prizewire_rewards.routes import build_routes
+from prizewire_rewards.routes import RoutePorts, build_routes
 from prizewire_rewards.settings import RewardsSettings
 from prizewire_rewards.storage import Ports
 from prizewire_rewards.storage import ports_of as bind_ports
@@ -97,20 +99,23 @@ async def build(runtime: Runtime) -> Built:
         count_claims=count,
         released=jobs.releasing.wake,
     )
-    front = Front(
+    context: Context[RoutePorts, RoundTools] = Context(
         db=runtime.db,
-        ports_of=ports_of,
-        tools=tools,
         clock=runtime.clock,
         audit=runtime.audit,
+        errors=STATUSES,
+        unit_of_work=ports_of,
+        queries=lambda tx: tx,
+        tools=tools,
+        amounts=Amounts(assets),
         release=jobs.releasing.wake,
         work_on=jobs.working.wake,
-        hasher=hasher,
+        hash_fact=hasher.raw,
     )
     sources = _player_sources(settings)
     return Built(
         assets=assets,
-        controllers=[build_routes(front)],
+        controllers=[build_routes(context)],
         lineage=lineage,
         checks=build_checks(parts_wait_s=settings.parts_wait_s),
         checks_watched=True,

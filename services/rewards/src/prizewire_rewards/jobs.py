@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.clock import Clock
 from prizewire_chassis.db import Database
-from prizewire_chassis.jobs import STAND_BACK_S, Job
+from prizewire_chassis.jobs import STARTUP_DELAY_S, Job
 from prizewire_chassis.logging import get_logger
 from prizewire_rewards import metrics
 from prizewire_rewards.checks.invariants import Seen
@@ -91,9 +91,12 @@ def build_jobs(
     jobs = (
         *rounds.every,
         Job("ledger.roll_up", ROLL_UP_INTERVAL_S, fold),
-        Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint, first_s=STAND_BACK_S),
+        Job("ledger.sum_up", SUM_UP_INTERVAL_S, checkpoint, first_s=STARTUP_DELAY_S),
         Job(
-            "invariants", invariants_interval_s, invariants, first_s=min(invariants_interval_s, STAND_BACK_S)
+            "invariants",
+            invariants_interval_s,
+            invariants,
+            first_s=min(invariants_interval_s, STARTUP_DELAY_S),
         ),
     )
     return replace(rounds, every=jobs)

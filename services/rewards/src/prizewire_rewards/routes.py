@@ -1,6 +1,7 @@
 """HTTP: campaigns, wallets, transfers, prizes, claims, debts, players, entries, money in and out, exports, imports."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from litestar import Controller, Router
 from litestar.di import Provide
@@ -9,7 +10,7 @@ from prizewire_rewards.campaigns.http.campaigns import CampaignController
 from prizewire_rewards.claims.http import ClaimController
 from prizewire_rewards.entries.http import EntryController
 from prizewire_rewards.fees.http import FeeController, FeeWithdrawalController
-from prizewire_rewards.http.context import Front
+from prizewire_rewards.http.context import Context
 from prizewire_rewards.ledger.http.receivables import ReceivableController
 from prizewire_rewards.payouts.http.funding import FundingController, OperatorPayoutController
 from prizewire_rewards.payouts.http.withdrawals import WithdrawalController
@@ -18,14 +19,20 @@ from prizewire_rewards.prizes.http.rewards import RewardController
 from prizewire_rewards.rounds.http.disownments import DisownmentController
 from prizewire_rewards.rounds.http.held import HeldController
 from prizewire_rewards.rounds.http.rounds import AskedPayoutController, RoundController
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 from prizewire_rewards.wallets.http.exports import TransactionExportController, WalletExportController
 from prizewire_rewards.wallets.http.imports import ImportController
 from prizewire_rewards.wallets.http.listing import provide_history, provide_paging
 from prizewire_rewards.wallets.http.transactions import TransactionController
 from prizewire_rewards.wallets.http.wallets import WalletController
+from prizewire_rewards.wallets.ports import WalletPorts
 
 
-def build_routes(front: Front) -> Router:
+class RoutePorts(RoundPorts, WalletPorts, Protocol):
+    """The ports that the handlers of all routes use in one transaction."""
+
+
+def build_routes(context: Context[RoutePorts, RoundTools]) -> Router:
     """Every route of this service."""
     controllers: Sequence[type[Controller]] = (
         CampaignController,
@@ -53,7 +60,7 @@ def build_routes(front: Front) -> Router:
         path="/",
         route_handlers=controllers,
         dependencies={
-            "front": Provide(lambda: front, sync_to_thread=False),
+            "context": Provide(lambda: context, sync_to_thread=False),
             "history": Provide(provide_history, sync_to_thread=False),
             "paging": Provide(provide_paging, sync_to_thread=False),
         },

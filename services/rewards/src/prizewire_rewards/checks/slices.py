@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.assets import amount_sql
-from prizewire_chassis.http import Check
+from prizewire_chassis.checks import Check
 from prizewire_rewards.checks.invariants import Invariant, Seen
 from prizewire_rewards.checks.questions import ACCOUNTS, QUESTIONS, Question
 from prizewire_rewards.rounds.domain.views import StagedSeen

@@ -8,21 +8,26 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
 from prizewire_rewards import metrics
 from prizewire_rewards.claims.domain.claims import CLAIM_LIVE, Claim, ClaimCode, ClaimState
 from prizewire_rewards.claims.domain.risk import RULES, RuleName, Verdict
 from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, decide_claim
+from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.claims.storage import SqlClaims, list_claims
+from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.bodies import DecisionBody
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import OVERSEERS, Front, IdempotencyKey, page_of, time_cursor
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
 from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
+from prizewire_rewards.payouts.ports import PayoutTools
+
+_Context = Context[ClaimPorts, PayoutTools]
+_Action = RewardsAction[ClaimPorts]
 
 
 class FindingAnswer(AnswerModel):
@@ -98,7 +103,7 @@ class ClaimAnswer(AnswerModel):
     ]
 
 
-_DECISION = refusing("claim_unknown", "own_claim", "claim_not_held")
+_DECISION = STATUSES.refusals("claim_unknown", "own_claim", "claim_not_held")
 
 
 _EXPLANATIONS = {rule.name: rule.explanation for rule in RULES}
@@ -114,7 +119,7 @@ class ClaimController(Controller):
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         request: Request[Principal, Any, Any],
         wanted: Annotated[ClaimState | None, QueryParameter(name="state")] = None,
         campaign: FromQuery[UUID | None] = None,
@@ -124,9 +129,9 @@ class ClaimController(Controller):
     ) -> PageOf[ClaimAnswer]:
         """The caller's prizes to be claimed; operators and admins see everybody's, with what the risk rules found."""
         size = page_limit(limit)
-        before = time_cursor(cursor)
+        before = BY_TIME_AND_ID.read(cursor)
         overseer = request.user.has(*OVERSEERS)
-        found = await front.read(
+        found = await context.read(
             lambda tx: list_claims(
                 tx,
                 player=player if overseer else request.user.player,
@@ -136,19 +141,28 @@ class ClaimController(Controller):
                 before=before,
             )
         )
-        last = [found[-1].opened_at.isoformat(), str(found[-1].reward_id)] if found else None
-        return page_of([_shown(front, one, request.user) for one in found], limit=size, cursor=last)
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.opened_at, one.reward_id),
+            show=lambda one: _shown(context.amounts, one, request.user),
+        )
 
-    @get("/{reward_id:uuid}", guards=[require()], summary="One claim", refusals=refusing("claim_unknown"))
+    @get(
+        "/{reward_id:uuid}",
+        guards=[require()],
+        summary="One claim",
+        refusals=STATUSES.refusals("claim_unknown"),
+    )
     async def one(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> ClaimAnswer:
         """Its player sees state and deadline; operators and admins what each rule saw, and its threshold."""
-        return _shown(front, await _known(front, reward_id, request.user), request.user)
+        return _shown(context.amounts, await _known(context, reward_id, request.user), request.user)
 
     @post(
         "/{reward_id:uuid}",
@@ -157,39 +171,38 @@ class ClaimController(Controller):
         summary="Claim a prize",
         description="The prize is credited at once, or the claim is held for review. Whatever holds a claim, the answer "
         "is the same: state `held`, and when a decision is due. Claiming again has no further effect.",
-        refusals=refusing("claim_unknown", "claim_expired", "claim_final"),
+        refusals=STATUSES.refusals("claim_unknown", "claim_expired", "claim_final"),
     )
     async def make(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[ClaimAnswer]:
         """Claim one's own prize."""
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, ClaimAnswer]:
-            del identifier  # a claim has the id of its prize
+        async def make(action: _Action) -> tuple[int, ClaimAnswer]:
             done = await claim(
                 reward_id,
                 player=request.user.player,
-                ports=front.ports_of(tx),
-                tools=front.tools,
-                now=front.clock.now(),
+                ports=action.unit_of_work,
+                tools=context.tools,
+                now=action.now,
             )
-            after_commit(tx, partial(_count, done))
-            return 200, _for_player(front, done.claim)
+            after_commit(action.tx, partial(_count, done))
+            return 200, _for_player(context.amounts, done.claim)
 
-        answer = await front.once(
-            principal=request.user,
+        answer = await context.once(
+            make,
+            answers=ClaimAnswer,
+            actor=request.user,
             route="POST /api/claims/{reward_id}",
             key=key,
             body={"reward_id": str(reward_id)},
-            work=work,
-            answers=ClaimAnswer,
         )
-        front.release()
+        context.release()
         return answer
 
     @post(
@@ -202,14 +215,14 @@ class ClaimController(Controller):
     async def release(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[ClaimAnswer]:
         """Credit the prize. Nobody decides their own claim."""
-        return await _decide(front, reward_id, data, request.user, key, release=True)
+        return await _decide(context, reward_id, data, request.user, key, release=True)
 
     @post(
         "/{reward_id:uuid}/reject",
@@ -221,40 +234,40 @@ class ClaimController(Controller):
     async def reject(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[ClaimAnswer]:
         """Give the prize back to the pool. Nobody decides their own claim."""
-        return await _decide(front, reward_id, data, request.user, key, release=False)
+        return await _decide(context, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
-    front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
+    context: _Context, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
 ) -> Response[ClaimAnswer]:
-    async def decide(tx: AsyncConnection) -> tuple[ClaimAnswer, str | None]:
+    async def decide(action: _Action) -> tuple[ClaimAnswer, str | None]:
         done = await decide_claim(
             reward_id,
             release=release,
             actor=user.subject,
             reason=data.reason,
-            ports=front.ports_of(tx),
-            now=front.clock.now(),
+            ports=action.unit_of_work,
+            now=action.now,
         )
-        after_commit(tx, partial(_count, done))
-        return _for_operator(front, done.claim), done.claim.correlation_id
+        after_commit(action.tx, partial(_count, done))
+        return _for_operator(context.amounts, done.claim), done.claim.correlation_id
 
-    return await front.decided(
-        reward_id,
+    return await context.decide(
+        decide,
+        reward_id=reward_id,
         on="claim",
         release=release,
         data=data,
-        principal=user,
-        key=key,
-        decide=decide,
         answers=ClaimAnswer,
+        actor=user,
+        key=key,
     )
 
 
@@ -267,28 +280,27 @@ def _count(done: ClaimResult) -> None:
         metrics.RISK_FINDINGS.labels(finding.rule, finding.verdict).inc()
 
 
-async def _known(front: Front, reward_id: UUID, user: Principal) -> Claim:
-    found = await front.read(lambda tx: SqlClaims(tx).find(reward_id))
+async def _known(context: _Context, reward_id: UUID, user: Principal) -> Claim:
+    found = await context.read(lambda tx: SqlClaims(tx).find(reward_id))
     if found is None or (found.player != user.player and not user.has(*OVERSEERS)):
-        detail = f"there is no prize {reward_id} to be claimed"
-        raise Problem(status=404, code="claim_unknown", detail=detail)
+        raise STATUSES.refuse("claim_unknown", f"there is no prize {reward_id} to be claimed")
     return found
 
 
-def _shown(front: Front, one: Claim, user: Principal) -> ClaimAnswer:
+def _shown(amounts: Amounts, one: Claim, user: Principal) -> ClaimAnswer:
     """What the caller may see; an operator who won a prize sees of it what every winner does."""
     overseer = user.has(*OVERSEERS) and one.player != user.player
-    return _for_operator(front, one) if overseer else _for_player(front, one)
+    return _for_operator(amounts, one) if overseer else _for_player(amounts, one)
 
 
-def _for_player(front: Front, one: Claim) -> ClaimAnswer:
+def _for_player(amounts: Amounts, one: Claim) -> ClaimAnswer:
     return ClaimAnswer(
         reward_id=one.reward_id,
         round_id=one.round_id,
         campaign=one.campaign,
         player=one.player,
         asset=one.asset,
-        amount=front.wire(one.asset, one.amount),
+        amount=amounts.text(one.asset, one.amount),
         state=one.state,
         code=one.code,
         deadline=one.deadline if one.state in CLAIM_LIVE else None,
@@ -302,8 +314,8 @@ def _for_player(front: Front, one: Claim) -> ClaimAnswer:
     )
 
 
-def _for_operator(front: Front, one: Claim) -> ClaimAnswer:
-    return _for_player(front, one).model_copy(
+def _for_operator(amounts: Amounts, one: Claim) -> ClaimAnswer:
+    return _for_player(amounts, one).model_copy(
         update={
             "claimed_at": one.claimed_at,
             "decided_at": one.decided_at,

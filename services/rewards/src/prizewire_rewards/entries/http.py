@@ -1,5 +1,6 @@
 """Entries over HTTP."""
 
+from functools import partial
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -7,23 +8,28 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 from pydantic import ConfigDict, Field, model_validator
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Moment, PageOf
 from prizewire_contracts import ids
 from prizewire_contracts.text import Ascii, Name
 from prizewire_rewards import metrics
 from prizewire_rewards.entries.domain import Entry, EntryState
 from prizewire_rewards.entries.handlers.entering import enter_by_player
+from prizewire_rewards.entries.ports import EntryPorts
 from prizewire_rewards.entries.storage import list_entries
+from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.bodies import Body, only
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, player_of, time_cursor
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction, player_of
 from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Player
 from prizewire_rewards.http.parameters import PlayerFilter
+from prizewire_rewards.payouts.ports import PayoutTools
+
+_Context = Context[EntryPorts, PayoutTools]
+_Action = RewardsAction[EntryPorts]
 
 
 class EntryAnswer(AnswerModel):
@@ -102,44 +108,43 @@ class EntryController(Controller):
     @post(
         guards=[require(Role.PLAYER)],
         summary="Enter an open round and pay its fee",
-        refusals=refusing("round_unknown", "entry_not_offered", "insufficient_balance"),
+        refusals=STATUSES.refusals("round_unknown", "entry_not_offered", "insufficient_balance"),
     )
     async def enter(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[EntryBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[EntryAnswer]:
         """Take the fee from top-ups first, then from winnings. Who is in already pays nothing more."""
         round_id = data.round_id or ids.round_id(source=data.match_source or "", match_id=data.match_id or "")
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, EntryAnswer]:
-            del identifier  # a player enters a round once, whatever the key
+        async def enter(action: _Action) -> tuple[int, EntryAnswer]:
             entry, reached = await enter_by_player(
                 round_id=round_id,
                 player=request.user.player,
-                ports=front.ports_of(tx),
-                now=front.clock.now(),
+                ports=action.unit_of_work,
+                now=action.now,
             )
-            after_commit(tx, lambda: metrics.count_entries(reached))
-            return 201, _entry(front, entry)
+            after_commit(action.tx, lambda: metrics.count_entries(reached))
+            return 201, _entry(context.amounts, entry)
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            enter,
+            answers=EntryAnswer,
+            actor=request.user,
             route="POST /api/wallet/entries",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=EntryAnswer,
         )
 
     @get(guards=[require()], summary="Entries of a player, newest first")
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
         cursor: FromQuery[str | None] = None,
@@ -148,13 +153,17 @@ class EntryController(Controller):
         """What was paid out of which bucket, and what became of it; operators and admins name a player."""
         size = page_limit(limit)
         owner = player_of(request.user, player)
-        before = time_cursor(cursor)
-        found = await front.read(lambda tx: list_entries(tx, player=owner, limit=size, before=before))
-        last = [found[-1].entered_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_entry(front, entry) for entry in found], limit=size, cursor=last)
+        before = BY_TIME_AND_ID.read(cursor)
+        found = await context.read(lambda tx: list_entries(tx, player=owner, limit=size, before=before))
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.entered_at, one.id),
+            show=partial(_entry, context.amounts),
+        )
 
 
-def _entry(front: Front, entry: Entry) -> EntryAnswer:
+def _entry(amounts: Amounts, entry: Entry) -> EntryAnswer:
     return EntryAnswer(
         entry_id=entry.id,
         round_id=entry.round_id,
@@ -162,9 +171,9 @@ def _entry(front: Front, entry: Entry) -> EntryAnswer:
         match_id=entry.match_id,
         player=entry.player,
         asset=entry.asset,
-        amount=front.wire(entry.asset, entry.amount),
-        from_topup=front.wire(entry.asset, entry.from_topup),
-        from_winnings=front.wire(entry.asset, entry.from_winnings),
+        amount=amounts.text(entry.asset, entry.amount),
+        from_topup=amounts.text(entry.asset, entry.from_topup),
+        from_winnings=amounts.text(entry.asset, entry.from_winnings),
         state=entry.state,
         code=entry.code,
         correlation_id=entry.correlation_id,

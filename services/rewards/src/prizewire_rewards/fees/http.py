@@ -1,5 +1,6 @@
 """Fees and their withdrawals over HTTP."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -7,21 +8,26 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import AnswerModel, Id, Items, Moment, PageOf
 from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
 from prizewire_rewards.fees.domain import FeeBalance, FeeSource, FeeWithdrawal, WithdrawalState
 from prizewire_rewards.fees.handlers import DecideFees, decide_withdrawal, file_withdrawal
+from prizewire_rewards.fees.ports import FeePorts
 from prizewire_rewards.fees.storage import fee_balances, fee_withdrawal, fee_withdrawals
+from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.bodies import Body, Code, Decimal, DecisionBody, RepeatedReference
-from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, refused, time_cursor
+from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction
 from prizewire_rewards.http.members import AssetCode, CorrelationId, Money, Person
+from prizewire_rewards.ledger.ports import Tools
+
+_Context = Context[FeePorts, Tools]
+_Action = RewardsAction[FeePorts]
 
 _Source = Annotated[FeeSource, Field(description="Whose fees.", examples=["platform"])]
 
@@ -88,10 +94,10 @@ class FeeController(Controller):
     tags = ["fees"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get(guards=[require(*_READERS)], summary="Fees by asset and source")
-    async def balances(self, *, front: NamedDependency[Front]) -> Items[FeeBalanceAnswer]:
+    async def balances(self, *, context: NamedDependency[_Context]) -> Items[FeeBalanceAnswer]:
         """What was kept and has not left, what was withdrawn, and what is filed to be."""
-        found = await front.read(lambda tx: fee_balances(tx, assets=list(front.tools.assets)))
-        return Items(items=[_balance(front, one) for one in found])
+        found = await context.read(lambda tx: fee_balances(tx, assets=list(context.amounts.assets)))
+        return Items(items=[_balance(context.amounts, one) for one in found])
 
 
 class FeeWithdrawalController(Controller):
@@ -107,38 +113,42 @@ class FeeWithdrawalController(Controller):
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         withdrawal_state: Annotated[WithdrawalState | None, QueryParameter(name="state")] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[FeeWithdrawalAnswer]:
         """All, or those that are filed, approved or rejected."""
-        size, before = page_limit(limit), time_cursor(cursor)
-        found = await front.read(
+        size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
+        found = await context.read(
             lambda tx: fee_withdrawals(tx, state=withdrawal_state, limit=size, before=before)
         )
-        last = [found[-1].filed_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_shown(front, one) for one in found], limit=size, cursor=last)
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.filed_at, one.id),
+            show=partial(_shown, context.amounts),
+        )
 
     @get(
         "/{withdrawal_id:uuid}",
         guards=[require(*_READERS)],
         summary="One withdrawal of fees",
-        refusals=refusing("fee_withdrawal_unknown"),
+        refusals=STATUSES.refusals("fee_withdrawal_unknown"),
     )
     async def one(
-        self, *, front: NamedDependency[Front], withdrawal_id: FromPath[UUID]
+        self, *, context: NamedDependency[_Context], withdrawal_id: FromPath[UUID]
     ) -> FeeWithdrawalAnswer:
         """Who filed it, and what became of it."""
-        found = await front.read(lambda tx: fee_withdrawal(tx, withdrawal_id))
+        found = await context.read(lambda tx: fee_withdrawal(tx, withdrawal_id))
         if found is None:
-            raise refused("fee_withdrawal_unknown", f"there is no withdrawal of fees {withdrawal_id}")
-        return _shown(front, found)
+            raise STATUSES.refuse("fee_withdrawal_unknown", f"there is no withdrawal of fees {withdrawal_id}")
+        return _shown(context.amounts, found)
 
     @post(
         guards=[require(Role.ADMIN)],
         summary="File a withdrawal of fees, for another person to approve",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "asset_unknown",
             "asset_not_redeemable",
             "amount_not_positive",
@@ -150,43 +160,43 @@ class FeeWithdrawalController(Controller):
     async def file(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[FeeWithdrawalBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
         """Nothing moves yet. What is not there is refused, and so is a second withdrawal of the same fees under the same
         reference, unless the first one was rejected or `repeated_reference` says that it is another transfer.
         """
-        amount = front.minor(front.asset(data.asset), data.amount)
+        amount = context.amounts.minor(context.amounts.asset(data.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
+        async def file(action: _Action) -> tuple[int, FeeWithdrawalAnswer]:
             withdrawal = FeeWithdrawal(
-                id=identifier,
+                id=action.id,
                 source=FeeSource(data.source),
                 asset=data.asset,
                 amount=amount,
                 reference=data.reference,
                 filed_by=request.user.subject,
-                filed_at=front.clock.now(),
+                filed_at=action.now,
             )
             filed = await file_withdrawal(
                 withdrawal,
                 repeated=data.repeated_reference,
-                ports=front.ports_of(tx),
-                tools=front.tools,
+                ports=action.unit_of_work,
+                tools=context.tools,
             )
-            shown = _shown(front, filed)
-            await _audit(front, tx, filed, what="filed", actor=request.user.subject, shown=shown)
+            shown = _shown(context.amounts, filed)
+            await _record(action, filed, what="filed", shown=shown)
             return 201, shown
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            file,
+            answers=FeeWithdrawalAnswer,
+            actor=request.user,
             route="POST /api/fee-withdrawals",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=FeeWithdrawalAnswer,
         )
 
     @post(
@@ -194,79 +204,70 @@ class FeeWithdrawalController(Controller):
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
         summary="Approve a withdrawal of fees: the money leaves",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "own_fee_withdrawal", "fee_withdrawal_unknown", "fee_withdrawal_final", "insufficient_balance"
         ),
     )
     async def approve(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         withdrawal_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
         """Who filed it never approves it."""
-        return await _decide(front, withdrawal_id, request.user, key, reason=None)
+        return await _decide(context, withdrawal_id, request.user, key, reason=None)
 
     @post(
         "/{withdrawal_id:uuid}/reject",
         guards=[require(Role.APPROVER, Role.ADMIN)],
         status_code=200,
         summary="Reject a withdrawal of fees, or take it back",
-        refusals=refusing("fee_withdrawal_unknown", "fee_withdrawal_final"),
+        refusals=STATUSES.refusals("fee_withdrawal_unknown", "fee_withdrawal_final"),
     )
     async def reject(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         withdrawal_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FeeWithdrawalAnswer]:
         """Nothing moves any more."""
-        return await _decide(front, withdrawal_id, request.user, key, reason=data.reason)
+        return await _decide(context, withdrawal_id, request.user, key, reason=data.reason)
 
 
 async def _decide(
-    front: Front, withdrawal_id: UUID, principal: Principal, key: str | None, *, reason: str | None
+    context: _Context, withdrawal_id: UUID, principal: Principal, key: str | None, *, reason: str | None
 ) -> Response[FeeWithdrawalAnswer]:
     """Approve, or reject for a ``reason``."""
     what = "approved" if reason is None else "rejected"
     command = DecideFees(id=withdrawal_id, approved=reason is None, actor=principal.subject, reason=reason)
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FeeWithdrawalAnswer]:
-        del identifier  # what is decided on has an id already
-        after = await decide_withdrawal(command, ports=front.ports_of(tx), now=front.clock.now())
-        shown = _shown(front, after)
-        await _audit(front, tx, after, what=what, actor=principal.subject, shown=shown)
-        after_commit(tx, metrics.FEE_WITHDRAWALS.labels(what).inc)
+    async def decide(action: _Action) -> tuple[int, FeeWithdrawalAnswer]:
+        after = await decide_withdrawal(command, ports=action.unit_of_work, now=action.now)
+        shown = _shown(context.amounts, after)
+        await _record(action, after, what=what, shown=shown)
+        after_commit(action.tx, metrics.FEE_WITHDRAWALS.labels(what).inc)
         return 200, shown
 
-    return await front.once(
-        principal=principal,
+    return await context.once(
+        decide,
+        answers=FeeWithdrawalAnswer,
+        actor=principal,
         route=f"POST /api/fee-withdrawals/{{withdrawal_id}}/{what}",
         key=key,
         body={"withdrawal_id": str(withdrawal_id), "reason": reason},
-        work=work,
-        answers=FeeWithdrawalAnswer,
     )
 
 
-async def _audit(
-    front: Front,
-    tx: AsyncConnection,
-    withdrawal: FeeWithdrawal,
-    *,
-    what: str,
-    actor: str,
-    shown: FeeWithdrawalAnswer,
+async def _record(
+    action: _Action, withdrawal: FeeWithdrawal, *, what: str, shown: FeeWithdrawalAnswer
 ) -> None:
-    await front.audit.record(
-        tx,
-        actor=actor,
-        action=f"fee_withdrawal.{what}",
+    await action.record(
+        f"fee_withdrawal.{what}",
         target=str(withdrawal.id),
         reason=withdrawal.reason,
         detail=shown.model_dump(mode="json"),
@@ -274,12 +275,12 @@ async def _audit(
     )
 
 
-def _shown(front: Front, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
+def _shown(amounts: Amounts, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
     return FeeWithdrawalAnswer(
         withdrawal_id=withdrawal.id,
         source=withdrawal.source,
         asset=withdrawal.asset,
-        amount=front.wire(withdrawal.asset, withdrawal.amount),
+        amount=amounts.text(withdrawal.asset, withdrawal.amount),
         reference=withdrawal.reference,
         state=withdrawal.state,
         filed_by=withdrawal.filed_by,
@@ -292,11 +293,11 @@ def _shown(front: Front, withdrawal: FeeWithdrawal) -> FeeWithdrawalAnswer:
     )
 
 
-def _balance(front: Front, found: FeeBalance) -> FeeBalanceAnswer:
+def _balance(amounts: Amounts, found: FeeBalance) -> FeeBalanceAnswer:
     return FeeBalanceAnswer(
         source=found.source,
         asset=found.asset,
-        balance=front.wire(found.asset, found.balance),
-        withdrawn=front.wire(found.asset, found.withdrawn),
-        filed=front.wire(found.asset, found.filed),
+        balance=amounts.text(found.asset, found.balance),
+        withdrawn=amounts.text(found.asset, found.withdrawn),
+        filed=amounts.text(found.asset, found.filed),
     )

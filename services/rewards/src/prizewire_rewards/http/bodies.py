@@ -19,7 +19,7 @@ Decimal = Annotated[
     StringConstraints(min_length=1, max_length=DECIMAL_LENGTH_MAX, pattern=PRINTABLE),
     WithJsonSchema({"type": "string", "pattern": DECIMAL, "maxLength": DECIMAL_LENGTH_MAX}),
 ]
-"""An amount. A text that is none has a code of its own, which ``Front.minor`` gives, so the pattern is only documented."""
+"""An amount. The pattern is only documented: a text that is no amount is refused by ``Amounts.minor``, with its own code."""
 
 
 class Body(BaseModel):

@@ -1,75 +1,78 @@
 """The HTTP status of each code that a rule of this service refuses with."""
 
-from collections import defaultdict
-from collections.abc import Mapping
 from typing import Final
 
-from prizewire_chassis.http.refusals import Refusals
+from prizewire_chassis.http import ErrorStatuses
+from prizewire_rewards.errors import RewardsError
 
-STATUS_OF: Final[Mapping[str, int]] = {
-    # 400: it cannot be read.
-    "amount_malformed": 400,
-    "amount_negative": 400,
-    "amount_not_a_string": 400,
-    # 403: this person may not.
-    "decider_is_party": 403,
-    "own_claim": 403,
-    "own_disownment": 403,
-    "own_facts": 403,
-    "own_fee_withdrawal": 403,
-    "own_receivable": 403,
-    "own_reward": 403,
-    # 404: what the path names does not exist.
-    "campaign_unknown": 404,
-    "claim_unknown": 404,
-    "disownment_unknown": 404,
-    "fee_withdrawal_unknown": 404,
-    "funding_unknown": 404,
-    "payout_unknown": 404,
-    "player_unknown": 404,
-    "receivable_unknown": 404,
-    "reward_unknown": 404,
-    "transfer_unknown": 404,
-    "withdrawal_unknown": 404,
-    # 409: it contradicts the present state.
-    "campaign_ended": 409,
-    "campaign_has_unfunded": 409,
-    "claim_expired": 409,
-    "claim_final": 409,
-    "claim_not_held": 409,
-    "disownment_exists": 409,
-    "disownment_final": 409,
-    "fee_withdrawal_final": 409,
-    "funding_exists": 409,
-    "illegal_transition": 409,
-    "insufficient_fees": 409,
-    "payout_final": 409,
-    "receivable_closed": 409,
-    "reference_used": 409,
-    "reward_not_held": 409,
-    "round_busy": 409,
-    # 422: it is well formed, but a rule forbids it.
-    "address_invalid": 422,
-    "amount_above_maximum": 422,
-    "amount_below_minimum": 422,
-    "amount_not_positive": 422,
-    "amount_overflow": 422,
-    "amount_too_large": 422,
-    "amount_too_many_decimals": 422,
-    "asset_not_redeemable": 422,
-    "asset_unknown": 422,
-    "daily_limit_exceeded": 422,
-    "entry_not_offered": 422,
-    "insufficient_balance": 422,
-    "memo_not_possible": 422,
-    "memo_too_long": 422,
-    "method_unknown": 422,
-    "no_payout_method": 422,
-    "pool_insufficient": 422,
-    "quote_required": 422,
-    "round_unknown": 422,
-    "settings_invalid": 422,
-}
+STATUSES: Final = ErrorStatuses(
+    errors=(RewardsError,),
+    by_code={
+        # 400: the value cannot be read.
+        "amount_malformed": 400,
+        "amount_negative": 400,
+        "amount_not_a_string": 400,
+        # 403: this person may not.
+        "decider_is_party": 403,
+        "own_claim": 403,
+        "own_disownment": 403,
+        "own_facts": 403,
+        "own_fee_withdrawal": 403,
+        "own_receivable": 403,
+        "own_reward": 403,
+        # 404: what the path names does not exist.
+        "campaign_unknown": 404,
+        "claim_unknown": 404,
+        "disownment_unknown": 404,
+        "fee_withdrawal_unknown": 404,
+        "funding_unknown": 404,
+        "payout_unknown": 404,
+        "player_unknown": 404,
+        "receivable_unknown": 404,
+        "reward_unknown": 404,
+        "transfer_unknown": 404,
+        "withdrawal_unknown": 404,
+        # 409: the request contradicts the present state.
+        "campaign_ended": 409,
+        "campaign_has_unfunded": 409,
+        "claim_expired": 409,
+        "claim_final": 409,
+        "claim_not_held": 409,
+        "disownment_exists": 409,
+        "disownment_final": 409,
+        "fee_withdrawal_final": 409,
+        "funding_exists": 409,
+        "illegal_transition": 409,
+        "insufficient_fees": 409,
+        "payout_final": 409,
+        "receivable_closed": 409,
+        "reference_used": 409,
+        "reward_not_held": 409,
+        "round_busy": 409,
+        # 422: the request is well formed, but a rule forbids it.
+        "address_invalid": 422,
+        "amount_above_maximum": 422,
+        "amount_below_minimum": 422,
+        "amount_not_positive": 422,
+        "amount_overflow": 422,
+        "amount_too_large": 422,
+        "amount_too_many_decimals": 422,
+        "asset_not_redeemable": 422,
+        "asset_unknown": 422,
+        "daily_limit_exceeded": 422,
+        "entry_not_offered": 422,
+        "insufficient_balance": 422,
+        "memo_not_possible": 422,
+        "memo_too_long": 422,
+        "method_unknown": 422,
+        "no_payout_method": 422,
+        "pool_insufficient": 422,
+        "quote_required": 422,
+        "round_unknown": 422,
+        "settings_invalid": 422,
+    },
+    default=422,
+)
 """Where a code's status depends on the place that names the thing, the route says so: what a body names is 422, what
 the path names 404, and what a filter of a listing names 400.
 """
@@ -80,12 +83,4 @@ AMOUNT_CODES: Final = (
     "amount_too_many_decimals",
     "amount_overflow",
 )
-"""What ``Front.minor`` refuses."""
-
-
-def refusing(*codes: str) -> Refusals:
-    """``codes`` by their status, as routes declare their refusals."""
-    found: defaultdict[int, list[str]] = defaultdict(list)
-    for code in codes:
-        found[STATUS_OF[code]].append(code)
-    return {status: tuple(same) for status, same in sorted(found.items())}
+"""What ``Amounts.minor`` refuses."""

@@ -7,7 +7,6 @@ from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http import Problem
@@ -15,13 +14,18 @@ from prizewire_chassis.http.answers import AnswerModel, Moment
 from prizewire_contracts.envelope import Timestamp
 from prizewire_contracts.text import EventReason, is_name
 from prizewire_rewards.http.bodies import Body
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import OVERSEERS, Front
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
 from prizewire_rewards.http.members import Player
 from prizewire_rewards.http.parameters import PlayerInPath
+from prizewire_rewards.ledger.ports import Tools
 from prizewire_rewards.players.domain.facts import KycState, PlayerFacts
 from prizewire_rewards.players.handlers import forget_player, tell_by_hand
+from prizewire_rewards.players.ports import PlayerPorts
 from prizewire_rewards.players.storage import SqlPlayers
+
+_Context = Context[PlayerPorts, Tools]
+_Action = RewardsAction[PlayerPorts]
 
 At = Annotated[
     Moment | None, Field(description="When this fact was told. Null if it never was.", examples=[None])
@@ -79,26 +83,25 @@ class PlayerController(Controller):
         "/{player:str}",
         guards=[require(*OVERSEERS)],
         summary="What is known of a player",
-        refusals=refusing("player_unknown"),
+        refusals=STATUSES.refusals("player_unknown"),
     )
-    async def one(self, *, front: NamedDependency[Front], player: PlayerInPath) -> PlayerAnswer:
+    async def one(self, *, context: NamedDependency[_Context], player: PlayerInPath) -> PlayerAnswer:
         """Each fact with the moment at which it was told. Of device and address only that they are known."""
-        facts = await front.read(lambda tx: SqlPlayers(tx).get(player))
+        facts = await context.read(lambda tx: SqlPlayers(tx).get(player))
         if facts is None:
-            detail = f"nothing is known of a player {player}"
-            raise Problem(status=404, code="player_unknown", detail=detail)
+            raise STATUSES.refuse("player_unknown", f"nothing is known of a player {player}")
         return _shown(facts)
 
     @put(
         "/{player:str}",
         guards=[require(Role.ADMIN)],
         summary="Tell facts of a player",
-        refusals={400: ("player_invalid",), **refusing("own_facts")},
+        refusals={400: ("player_invalid",), **STATUSES.refusals("own_facts")},
     )
     async def tell(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         player: PlayerInPath,
         data: JSONBody[PlayerBody],
         request: Request[Principal, Any, Any],
@@ -110,52 +113,55 @@ class PlayerController(Controller):
             raise Problem(
                 status=400, code="player_invalid", detail="a player's name is 1 to 128 visible characters"
             )
-        now = front.clock.now()
 
-        async def change(tx: AsyncConnection) -> PlayerAnswer:
-            told = _told(front, player, data, now=now)
-            known = await tell_by_hand(told, actor=request.user.subject, ports=front.ports_of(tx), now=now)
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="player.told",
+        async def change(action: _Action) -> PlayerAnswer:
+            told = _told(context, player, data, now=action.now)
+            known = await tell_by_hand(
+                told, actor=request.user.subject, ports=action.unit_of_work, now=action.now
+            )
+            await action.record(
+                "player.told",
                 target=player,
                 detail={"facts": sorted(data.model_fields_set), "kyc_state": data.kyc_state},
             )
             return _shown(known)
 
-        return await front.attempt(change)
+        return await context.change(change, actor=request.user)
 
     @delete(
         "/{player:str}",
         guards=[require(Role.ADMIN)],
         summary="Erase what is known of a player",
-        refusals=refusing("player_unknown", "own_facts"),
+        refusals=STATUSES.refusals("player_unknown", "own_facts"),
     )
     async def forget(
-        self, *, front: NamedDependency[Front], player: PlayerInPath, request: Request[Principal, Any, Any]
+        self,
+        *,
+        context: NamedDependency[_Context],
+        player: PlayerInPath,
+        request: Request[Principal, Any, Any],
     ) -> None:
         """Erase the facts. Prizes, transfers and decisions stay: they are what was paid, and why. Nobody erases facts of
         their own player id.
         """
 
-        async def change(tx: AsyncConnection) -> None:
-            await forget_player(player, actor=request.user.subject, ports=front.ports_of(tx))
-            await front.audit.record(tx, actor=request.user.subject, action="player.forgotten", target=player)
+        async def change(action: _Action) -> None:
+            await forget_player(player, actor=request.user.subject, ports=action.unit_of_work)
+            await action.record("player.forgotten", target=player)
 
-        await front.attempt(change)
+        await context.change(change, actor=request.user)
 
 
-def _told(front: Front, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
+def _told(context: _Context, player: str, data: PlayerBody, *, now: datetime) -> PlayerFacts:
     return PlayerFacts(
         player=player,
         registered_at=data.registered_at,
         registered_at_told=now if data.registered_at is not None else None,
         kyc_state=KycState(data.kyc_state) if data.kyc_state is not None else None,
         kyc_state_told=now if data.kyc_state is not None else None,
-        device_hash=front.hasher.raw("device", data.device) if data.device is not None else None,
+        device_hash=context.hash_fact("device", data.device) if data.device is not None else None,
         device_hash_told=now if data.device is not None else None,
-        address_hash=front.hasher.raw("address", data.address) if data.address is not None else None,
+        address_hash=context.hash_fact("address", data.address) if data.address is not None else None,
         address_hash_told=now if data.address is not None else None,
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from prizewire_chassis.http import encode_cursor
+from prizewire_chassis.http.paging import encode_cursor
 from prizewire_rewards.campaigns.domain.model import Delivery
 from services.rewards.tests.rig import Match, Rig, method_event
 

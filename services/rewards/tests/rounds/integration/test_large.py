@@ -9,7 +9,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from prizewire_chassis.logging import get_logger
-from prizewire_chassis.testing import heard_statements
+from prizewire_chassis.testing import watch_statements
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.checks.slices import staged_seen
 from prizewire_rewards.ledger.domain.accounts import Kind
@@ -263,7 +263,7 @@ async def test_a_chunk_that_fails_at_any_statement_is_done_whole_or_not_at_all(r
             raise ZeroDivisionError
 
     more = True
-    with heard_statements(rig.db, fail):
+    with watch_statements(rig.db, fail):
         while more:
             attempt += 1
             sent.clear()
@@ -344,7 +344,7 @@ async def test_a_chunk_of_a_thousand_lines_costs_as_many_statements_as_one_of_te
     await rig.settle(match)
     counts: list[int] = []
     sent: list[str] = []
-    with heard_statements(rig.db, sent.append):
+    with watch_statements(rig.db, sent.append):
         while True:
             sent.clear()
             if not await one_chunk(rig, limit=1_000):

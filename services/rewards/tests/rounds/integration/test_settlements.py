@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prizewire_chassis.db import Conflict
-from prizewire_chassis.testing import heard_statements
+from prizewire_chassis.testing import watch_statements
 from prizewire_rewards.campaigns.domain.model import Delivery
 from prizewire_rewards.ledger.domain.accounts import Kind
 from services.rewards.tests.rig import Match, Rig, method_event
@@ -206,7 +206,7 @@ async def test_a_batch_is_one_set_of_statements(rig: Rig) -> None:
 def counted(rig: Rig) -> Iterator[list[str]]:
     """The statements sent to the database."""
     seen: list[str] = []
-    with heard_statements(rig.db, seen.append):
+    with watch_statements(rig.db, seen.append):
         yield seen
 
 
@@ -239,7 +239,7 @@ def failing_at(rig: Rig, number: int) -> Iterator[list[str]]:
             failed.append(statement)
             raise Conflict("another transaction was first")
 
-    with heard_statements(rig.db, fail):
+    with watch_statements(rig.db, fail):
         yield failed
 
 

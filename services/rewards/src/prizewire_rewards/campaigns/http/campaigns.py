@@ -1,5 +1,6 @@
 """``/api/campaigns``."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, Problem, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_rewards.campaigns.domain.commands import (
     ChangeCampaign,
@@ -30,12 +31,18 @@ from prizewire_rewards.campaigns.handlers import (
 from prizewire_rewards.campaigns.http.answers import BalanceSheetAnswer, CampaignAnswer
 from prizewire_rewards.campaigns.http.bodies import CampaignBody, FundBody, SettingsBody, WithdrawBody
 from prizewire_rewards.campaigns.http.settings import settings_of, shown_settings
+from prizewire_rewards.campaigns.ports import CampaignPorts
 from prizewire_rewards.campaigns.storage.views import balance_sheet, find_campaign, list_campaigns
-from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, refused, time_cursor
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.ledger.ports import Tools
+
+_Context = Context[CampaignPorts, Tools]
+_Action = RewardsAction[CampaignPorts]
 
 _READERS = (Role.ORGANIZER, Role.OPERATOR, Role.APPROVER, Role.ADMIN)
-_NO_CAMPAIGN = refusing("campaign_unknown")
+_NO_CAMPAIGN = STATUSES.refusals("campaign_unknown")
 
 
 class CampaignController(Controller):
@@ -47,22 +54,24 @@ class CampaignController(Controller):
     @post(
         guards=[require(Role.ADMIN)],
         summary="Make a campaign, as a draft",
-        refusals=refusing("asset_unknown", "asset_not_redeemable", "settings_invalid", *AMOUNT_CODES),
+        refusals=STATUSES.refusals(
+            "asset_unknown", "asset_not_redeemable", "settings_invalid", *AMOUNT_CODES
+        ),
     )
     async def create(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[CampaignBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
         """Make a campaign. A delivery that pays out, or lets players claim, needs a redeemable asset."""
-        settings = settings_of(front, data, asset=front.asset(data.asset))
+        settings = settings_of(context.amounts, data, asset=context.amounts.asset(data.asset))
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
+        async def create(action: _Action) -> tuple[int, CampaignAnswer]:
             command = CreateCampaign(
-                id=identifier,
+                id=action.id,
                 name=data.name,
                 asset=data.asset,
                 delivery=Delivery(data.delivery),
@@ -70,40 +79,42 @@ class CampaignController(Controller):
                 settings=settings,
             )
             campaign = await create_campaign(
-                command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
+                command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="campaign.created",
+            await action.record(
+                "campaign.created",
                 target=str(campaign.id),
                 detail=data.model_dump(mode="json"),
             )
-            return 201, await _shown(front, tx, campaign.id)
+            return 201, await _shown(context, action.tx, campaign.id)
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            create,
+            answers=CampaignAnswer,
+            actor=request.user,
             route="POST /api/campaigns",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=CampaignAnswer,
         )
 
     @get(guards=[require(*_READERS)], summary="Campaigns, newest first")
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[CampaignAnswer]:
         """Every campaign with its amounts."""
         size = page_limit(limit)
-        before = time_cursor(cursor)
-        found = await front.read(lambda tx: list_campaigns(tx, limit=size, before=before))
-        last = [found[-1].created_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_campaign(front, view) for view in found], limit=size, cursor=last)
+        before = BY_TIME_AND_ID.read(cursor)
+        found = await context.read(lambda tx: list_campaigns(tx, limit=size, before=before))
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.created_at, one.id),
+            show=partial(_campaign, context.amounts),
+        )
 
     @get(
         "/{campaign_id:uuid}",
@@ -111,12 +122,12 @@ class CampaignController(Controller):
         summary="One campaign",
         refusals=_NO_CAMPAIGN,
     )
-    async def one(self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]) -> CampaignAnswer:
+    async def one(self, *, context: NamedDependency[_Context], campaign_id: FromPath[UUID]) -> CampaignAnswer:
         """A campaign with its amounts."""
-        view = await front.read(lambda tx: find_campaign(tx, campaign_id))
+        view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        return _campaign(front, view)
+        return _campaign(context.amounts, view)
 
     @get(
         "/{campaign_id:uuid}/balance-sheet",
@@ -125,22 +136,22 @@ class CampaignController(Controller):
         refusals=_NO_CAMPAIGN,
     )
     async def balance_sheet(
-        self, *, front: NamedDependency[Front], campaign_id: FromPath[UUID]
+        self, *, context: NamedDependency[_Context], campaign_id: FromPath[UUID]
     ) -> BalanceSheetAnswer:
         """What the campaign's rounds and direct payouts moved, as the ledger has it. Wallets: what they were given of
         it, whatever their players did with it since.
         """
-        sheet = await front.read(lambda tx: balance_sheet(tx, campaign_id))
+        sheet = await context.read(lambda tx: balance_sheet(tx, campaign_id))
         if sheet is None:
             raise _unknown(campaign_id)
-        amounts = {name: front.wire(sheet.asset, getattr(sheet, name)) for name in SHEET_AMOUNTS}
+        amounts = {name: context.amounts.text(sheet.asset, getattr(sheet, name)) for name in SHEET_AMOUNTS}
         return BalanceSheetAnswer(campaign=campaign_id, asset=sheet.asset, **amounts)
 
     @post(
         "/{campaign_id:uuid}/fund",
         guards=[require(Role.ADMIN)],
         summary="Put money into the pool",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "campaign_unknown",
             "campaign_ended",
             "amount_not_positive",
@@ -152,55 +163,53 @@ class CampaignController(Controller):
     async def fund(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         data: JSONBody[FundBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
         """Book money that came in from outside; rounds that wait are paid in their order afterwards. A second payment under
         the same reference is refused unless `repeated_reference` says that it is one.
         """
-        view = await front.read(lambda tx: find_campaign(tx, campaign_id))
+        view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        amount = front.minor(front.asset(view.asset), data.amount)
+        amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
+        async def fund(action: _Action) -> tuple[int, CampaignAnswer]:
             command = FundCampaign(
-                id=identifier,
+                id=action.id,
                 campaign=campaign_id,
                 amount=amount,
                 reference=data.reference,
                 actor=request.user.subject,
                 repeated=data.repeated_reference,
             )
-            await fund_campaign(command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now())
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="campaign.funded",
+            await fund_campaign(command, ports=action.unit_of_work, tools=context.tools, now=action.now)
+            await action.record(
+                "campaign.funded",
                 target=str(campaign_id),
                 detail=data.model_dump(mode="json"),
             )
-            return 201, await _shown(front, tx, campaign_id)
+            return 201, await _shown(context, action.tx, campaign_id)
 
-        answer = await front.once(
-            principal=request.user,
+        answer = await context.once(
+            fund,
+            answers=CampaignAnswer,
+            actor=request.user,
             route="POST /api/campaigns/{id}/fund",
             key=key,
             body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
-            work=work,
-            answers=CampaignAnswer,
         )
-        front.release()
+        context.release()
         return answer
 
     @post(
         "/{campaign_id:uuid}/withdraw",
         guards=[require(Role.ADMIN)],
         summary="Take out money that no round has reserved",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "campaign_unknown",
             "campaign_has_unfunded",
             "amount_not_positive",
@@ -211,52 +220,54 @@ class CampaignController(Controller):
     async def withdraw(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         data: JSONBody[WithdrawBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[CampaignAnswer]:
         """Book money that leaves the pool, never more than it holds. Refused while rounds wait for money."""
-        view = await front.read(lambda tx: find_campaign(tx, campaign_id))
+        view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        amount = None if data.amount is None else front.minor(front.asset(view.asset), data.amount)
+        amount = (
+            None
+            if data.amount is None
+            else context.amounts.minor(context.amounts.asset(view.asset), data.amount)
+        )
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, CampaignAnswer]:
+        async def withdraw(action: _Action) -> tuple[int, CampaignAnswer]:
             command = WithdrawFromCampaign(
-                id=identifier, campaign=campaign_id, amount=amount, actor=request.user.subject
+                id=action.id, campaign=campaign_id, amount=amount, actor=request.user.subject
             )
-            await withdraw_from_campaign(command, ports=front.ports_of(tx), now=front.clock.now())
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="campaign.withdrawn",
+            await withdraw_from_campaign(command, ports=action.unit_of_work, now=action.now)
+            await action.record(
+                "campaign.withdrawn",
                 target=str(campaign_id),
                 reason=data.reason,
                 detail={"amount": data.amount},
             )
-            return 201, await _shown(front, tx, campaign_id)
+            return 201, await _shown(context, action.tx, campaign_id)
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            withdraw,
+            answers=CampaignAnswer,
+            actor=request.user,
             route="POST /api/campaigns/{id}/withdraw",
             key=key,
             body={"campaign": str(campaign_id), **data.model_dump(mode="json")},
-            work=work,
-            answers=CampaignAnswer,
         )
 
     @put(
         "/{campaign_id:uuid}/settings",
         guards=[require(Role.ADMIN)],
         summary="Other caps, claim terms and risk thresholds",
-        refusals=refusing("campaign_unknown", "campaign_ended", "settings_invalid", *AMOUNT_CODES),
+        refusals=STATUSES.refusals("campaign_unknown", "campaign_ended", "settings_invalid", *AMOUNT_CODES),
     )
     async def settings(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         data: JSONBody[SettingsBody],
         request: Request[Principal, Any, Any],
@@ -264,119 +275,117 @@ class CampaignController(Controller):
         """Replace the settings, as their next version; every version is kept. What is held or open already keeps its
         deadline.
         """
-        view = await front.read(lambda tx: find_campaign(tx, campaign_id))
+        view = await context.read(lambda tx: find_campaign(tx, campaign_id))
         if view is None:
             raise _unknown(campaign_id)
-        settings = settings_of(front, data, asset=front.asset(view.asset))
+        settings = settings_of(context.amounts, data, asset=context.amounts.asset(view.asset))
 
-        async def change(tx: AsyncConnection) -> CampaignAnswer:
+        async def change(action: _Action) -> CampaignAnswer:
             command = SetCampaignSettings(campaign=campaign_id, settings=settings, actor=request.user.subject)
-            campaign = await set_settings(command, ports=front.ports_of(tx), now=front.clock.now())
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="campaign.settings",
+            campaign = await set_settings(command, ports=action.unit_of_work, now=action.now)
+            await action.record(
+                "campaign.settings",
                 target=str(campaign_id),
                 detail={"version": campaign.settings_version, **data.model_dump(mode="json")},
             )
-            return await _shown(front, tx, campaign_id)
+            return await _shown(context, action.tx, campaign_id)
 
-        return await front.attempt(change)
+        return await context.change(change, actor=request.user)
 
     @post(
         "/{campaign_id:uuid}/activate",
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Begin, or go on",
-        refusals=refusing("campaign_unknown", "illegal_transition"),
+        refusals=STATUSES.refusals("campaign_unknown", "illegal_transition"),
     )
     async def activate(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
         """Book settled rounds from now on, those that wait first."""
-        return await _change(front, campaign_id, CampaignState.ACTIVE, actor=request.user.subject)
+        return await _change(context, campaign_id, CampaignState.ACTIVE, actor=request.user)
 
     @post(
         "/{campaign_id:uuid}/pause",
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Let settled rounds wait",
-        refusals=refusing("campaign_unknown", "illegal_transition"),
+        refusals=STATUSES.refusals("campaign_unknown", "illegal_transition"),
     )
     async def pause(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
         """Settled rounds wait until the campaign is active again."""
-        return await _change(front, campaign_id, CampaignState.PAUSED, actor=request.user.subject)
+        return await _change(context, campaign_id, CampaignState.PAUSED, actor=request.user)
 
     @post(
         "/{campaign_id:uuid}/end",
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="End for good",
-        refusals=refusing("campaign_unknown", "illegal_transition", "campaign_has_unfunded"),
+        refusals=STATUSES.refusals("campaign_unknown", "illegal_transition", "campaign_has_unfunded"),
     )
     async def end(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         campaign_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> CampaignAnswer:
         """No round is booked any more. Refused while rounds wait for money."""
-        return await _change(front, campaign_id, CampaignState.ENDED, actor=request.user.subject)
+        return await _change(context, campaign_id, CampaignState.ENDED, actor=request.user)
 
 
-async def _change(front: Front, campaign_id: UUID, to: CampaignState, *, actor: str) -> CampaignAnswer:
-    async def change(tx: AsyncConnection) -> CampaignAnswer:
-        command = ChangeCampaign(campaign=campaign_id, to=to, actor=actor)
-        campaign: Campaign = await change_campaign(command, ports=front.ports_of(tx), now=front.clock.now())
-        await front.audit.record(
-            tx,
-            actor=actor,
-            action=f"campaign.{to}",
+async def _change(
+    context: _Context, campaign_id: UUID, to: CampaignState, *, actor: Principal
+) -> CampaignAnswer:
+    async def change(action: _Action) -> CampaignAnswer:
+        command = ChangeCampaign(campaign=campaign_id, to=to, actor=actor.subject)
+        campaign: Campaign = await change_campaign(command, ports=action.unit_of_work, now=action.now)
+        await action.record(
+            f"campaign.{to}",
             target=str(campaign_id),
             detail={"state": campaign.state.value},
         )
-        return await _shown(front, tx, campaign_id)
+        return await _shown(context, action.tx, campaign_id)
 
-    answer = await front.attempt(change)
-    front.release()
+    answer = await context.change(change, actor=actor)
+    context.release()
     return answer
 
 
-async def _shown(front: Front, tx: AsyncConnection, campaign_id: UUID) -> CampaignAnswer:
+async def _shown(context: _Context, tx: AsyncConnection, campaign_id: UUID) -> CampaignAnswer:
     view = await find_campaign(tx, campaign_id)
     if view is None:
         raise _unknown(campaign_id)
-    return _campaign(front, view)
+    return _campaign(context.amounts, view)
 
 
 def _unknown(campaign_id: UUID) -> Problem:
-    return refused("campaign_unknown", f"there is no campaign {campaign_id}")
+    return STATUSES.refuse("campaign_unknown", f"there is no campaign {campaign_id}")
 
 
-def _campaign(front: Front, view: CampaignView) -> CampaignAnswer:
-    settings = shown_settings(front, view.settings, asset=view.asset)
+def _campaign(amounts: Amounts, view: CampaignView) -> CampaignAnswer:
+    settings = shown_settings(amounts, view.settings, asset=view.asset)
     return CampaignAnswer(
         id=view.id,
         name=view.name,
         asset=view.asset,
         delivery=Delivery(view.delivery),
         state=CampaignState(view.state),
-        funded=front.wire(view.asset, view.funded),
-        available=front.wire(view.asset, view.available),
-        reserved=front.wire(view.asset, view.reserved),
-        granted=front.wire(view.asset, view.granted),
-        withdrawn=front.wire(view.asset, view.withdrawn),
+        funded=amounts.text(view.asset, view.funded),
+        available=amounts.text(view.asset, view.available),
+        reserved=amounts.text(view.asset, view.reserved),
+        granted=amounts.text(view.asset, view.granted),
+        withdrawn=amounts.text(view.asset, view.withdrawn),
         low_water=settings.low_water,
         caps=settings.caps,
         claim=settings.claim,

@@ -18,12 +18,13 @@ from prizewire_rewards.campaigns.http.answers import (
 )
 from prizewire_rewards.campaigns.http.bodies import SettingsBody
 from prizewire_rewards.errors import InvalidRequest
-from prizewire_rewards.http.context import Front, refused
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import STATUSES
 
 _CAPS = ("per_player", "per_player_day", "per_campaign_day", "per_campaign")
 
 
-def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSettings:
+def settings_of(amounts: Amounts, body: SettingsBody, *, asset: Asset) -> CampaignSettings:
     """What a body says.
 
     Raises:
@@ -31,7 +32,7 @@ def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSe
     """
 
     def minor(amount: str | None) -> int | None:
-        return None if amount is None else front.minor(asset, amount)
+        return None if amount is None else amounts.minor(asset, amount)
 
     risk = body.risk
     velocity = None
@@ -55,14 +56,14 @@ def settings_of(front: Front, body: SettingsBody, *, asset: Asset) -> CampaignSe
             ),
         )
     except InvalidRequest as error:
-        raise refused(error.code, error.detail) from None
+        raise STATUSES.refuse(error.code, error.detail) from None
 
 
-def shown_settings(front: Front, settings: CampaignSettings, *, asset: str) -> SettingsAnswer:
+def shown_settings(amounts: Amounts, settings: CampaignSettings, *, asset: str) -> SettingsAnswer:
     """Settings, in the form in which they are given."""
 
     def wire(minor: int | None) -> str | None:
-        return None if minor is None else front.wire(asset, minor)
+        return None if minor is None else amounts.text(asset, minor)
 
     caps, claim, risk = settings.caps, settings.claim, settings.risk
     velocity = None

@@ -1,5 +1,6 @@
 """``/api/receivables``: what players owe."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,18 +8,22 @@ from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_contracts.text import Reason
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, time_cursor
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction
 from prizewire_rewards.ledger.domain.receivables import Receivable, ReceivableView, WriteOff
 from prizewire_rewards.ledger.handlers.receivables import write_off
 from prizewire_rewards.ledger.http.answers import ReceivableAnswer
+from prizewire_rewards.ledger.ports import LedgerPorts, Tools
 from prizewire_rewards.ledger.storage.receivables import list_receivables
+
+_Context = Context[LedgerPorts, Tools]
+_Action = RewardsAction[LedgerPorts]
 
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
@@ -44,7 +49,7 @@ class ReceivableController(Controller):
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         player: FromQuery[str | None] = None,
         still_open: Annotated[bool, QueryParameter(name="open")] = False,
         cursor: FromQuery[str | None] = None,
@@ -52,67 +57,69 @@ class ReceivableController(Controller):
     ) -> PageOf[ReceivableAnswer]:
         """Every debt with what became of it; of one player, or only those that are still open."""
         size = page_limit(limit)
-        before = time_cursor(cursor)
-        found = await front.read(
+        before = BY_TIME_AND_ID.read(cursor)
+        found = await context.read(
             lambda tx: list_receivables(tx, player=player, still_open=still_open, limit=size, before=before)
         )
-        last = [found[-1].opened_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_shown(front, view) for view in found], limit=size, cursor=last)
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.opened_at, one.id),
+            show=partial(_shown, context.amounts),
+        )
 
     @post(
         "/{receivable_id:uuid}/write-off",
         guards=[require(Role.APPROVER)],
         status_code=200,
         summary="Give up what is still open of a debt",
-        refusals=refusing("own_receivable", "receivable_unknown", "receivable_closed"),
+        refusals=STATUSES.refusals("own_receivable", "receivable_unknown", "receivable_closed"),
     )
     async def give_up(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         receivable_id: FromPath[UUID],
         data: JSONBody[WriteOffBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[ReceivableAnswer]:
         """Nothing more is taken from the player's credits for it. Nobody gives up their own."""
         actor = request.user.subject
 
-        async def work(tx: AsyncConnection, _identifier: UUID) -> tuple[int, ReceivableAnswer]:
+        async def give_up(action: _Action) -> tuple[int, ReceivableAnswer]:
             command = WriteOff(receivable_id=receivable_id, actor=actor, reason=data.reason)
-            given_up = await write_off(command, ports=front.ports_of(tx), now=front.clock.now())
-            shown = _shown(front, given_up)
-            await front.audit.record(
-                tx,
-                actor=actor,
-                action="receivable.written_off",
+            given_up = await write_off(command, ports=action.unit_of_work, now=action.now)
+            shown = _shown(context.amounts, given_up)
+            await action.record(
+                "receivable.written_off",
                 target=str(receivable_id),
                 reason=data.reason,
                 detail=shown.model_dump(mode="json"),
             )
             return 200, shown
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            give_up,
+            answers=ReceivableAnswer,
+            actor=request.user,
             route=f"POST /api/receivables/{receivable_id}/write-off",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=ReceivableAnswer,
         )
 
 
-def _shown(front: Front, debt: ReceivableView | Receivable) -> ReceivableAnswer:
+def _shown(amounts: Amounts, debt: ReceivableView | Receivable) -> ReceivableAnswer:
     return ReceivableAnswer(
         receivable_id=debt.id,
         player=debt.player,
         asset=debt.asset,
-        amount=front.wire(debt.asset, debt.amount),
-        open=front.wire(debt.asset, debt.open),
-        recovered=front.wire(debt.asset, debt.recovered),
-        written_off=front.wire(debt.asset, debt.written_off),
-        lifted=front.wire(debt.asset, debt.lifted),
-        restored=front.wire(debt.asset, debt.restored),
+        amount=amounts.text(debt.asset, debt.amount),
+        open=amounts.text(debt.asset, debt.open),
+        recovered=amounts.text(debt.asset, debt.recovered),
+        written_off=amounts.text(debt.asset, debt.written_off),
+        lifted=amounts.text(debt.asset, debt.lifted),
+        restored=amounts.text(debt.asset, debt.restored),
         campaign=debt.campaign,
         reference=debt.reference,
         correlation_id=debt.correlation_id,

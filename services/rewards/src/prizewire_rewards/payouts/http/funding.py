@@ -2,20 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import Problem
+from prizewire_chassis.http import Problem, RequiredKey
 from prizewire_chassis.http.answers import Items
 from prizewire_rewards import metrics
-from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction
 from prizewire_rewards.payouts.domain.commands import CreateFunding, MoveFunding, OperatorPayout
 from prizewire_rewards.payouts.domain.funding import Destination, FundingAccount
 from prizewire_rewards.payouts.domain.views import FundingView
@@ -32,11 +31,15 @@ from prizewire_rewards.payouts.http.bodies import (
     FundingWithdrawalBody,
     OperatorPayoutBody,
 )
+from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 from prizewire_rewards.payouts.storage.views import list_fundings
 
+_Context = Context[PayoutPorts, PayoutTools]
+_Action = RewardsAction[PayoutPorts]
+
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
-_NO_ACCOUNT = refusing("funding_unknown")
-_PAYOUT_RULES = refusing(
+_NO_ACCOUNT = STATUSES.refusals("funding_unknown")
+_PAYOUT_RULES = STATUSES.refusals(
     "amount_not_positive",
     "amount_below_minimum",
     "amount_above_maximum",
@@ -60,96 +63,95 @@ class FundingController(Controller):
         guards=[require(*_READERS)],
         summary="Funding accounts with their balances, newest first",
     )
-    async def listing(self, *, front: NamedDependency[Front]) -> Items[FundingAnswer]:
+    async def listing(self, *, context: NamedDependency[_Context]) -> Items[FundingAnswer]:
         """What each holds, and what its open payouts hold."""
-        found = await front.read(list_fundings)
-        return Items(items=[_funding(front, view) for view in found])
+        found = await context.read(list_fundings)
+        return Items(items=[_funding(context.amounts, view) for view in found])
 
     @get("/{name:str}", guards=[require(*_READERS)], summary="One funding account", refusals=_NO_ACCOUNT)
-    async def one(self, *, front: NamedDependency[Front], name: FromPath[str]) -> FundingAnswer:
+    async def one(self, *, context: NamedDependency[_Context], name: FromPath[str]) -> FundingAnswer:
         """What it holds, and what its open payouts hold."""
-        return _funding(front, await _view(front, name))
+        return _funding(context.amounts, await _view(context, name))
 
     @post(
         guards=[require(Role.ADMIN)],
         summary="Make a funding account",
-        refusals=refusing("funding_exists", "asset_unknown", "asset_not_redeemable"),
+        refusals=STATUSES.refusals("funding_exists", "asset_unknown", "asset_not_redeemable"),
     )
     async def create(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[FundingBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FundingAnswer]:
         """It holds one redeemable asset, and begins empty."""
         command = CreateFunding(name=data.name, asset=data.asset, actor=request.user.subject)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
-            del identifier  # its name is its id
-            await create_funding(command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now())
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="funding_account.created",
+        async def create(action: _Action) -> tuple[int, FundingAnswer]:
+            await create_funding(command, ports=action.unit_of_work, tools=context.tools, now=action.now)
+            await action.record(
+                "funding_account.created",
                 target=data.name,
                 detail=data.model_dump(mode="json"),
             )
-            [view] = await list_fundings(tx, name=data.name)
-            return 201, _funding(front, view)
+            [view] = await list_fundings(action.tx, name=data.name)
+            return 201, _funding(context.amounts, view)
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            create,
+            answers=FundingAnswer,
+            actor=request.user,
             route="POST /api/funding-accounts",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=FundingAnswer,
         )
 
     @post(
         "/{name:str}/fund",
         guards=[require(Role.ADMIN)],
         summary="Put money into a funding account",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "funding_unknown", "amount_not_positive", "amount_too_large", "reference_used", *AMOUNT_CODES
         ),
     )
     async def fund(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         name: FromPath[str],
         data: JSONBody[FundingAmountBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FundingAnswer]:
         """Book money that came in from outside. A second payment under the same reference is refused unless
         `repeated_reference` says that it is one.
         """
         return await _move(
-            front, name, data, action="funded", move=add_funding, principal=request.user, key=key
+            context, name, data, event="funded", move=add_funding, principal=request.user, key=key
         )
 
     @post(
         "/{name:str}/withdraw",
         guards=[require(Role.ADMIN)],
         summary="Take money out of a funding account",
-        refusals=refusing("funding_unknown", "amount_not_positive", "insufficient_balance", *AMOUNT_CODES),
+        refusals=STATUSES.refusals(
+            "funding_unknown", "amount_not_positive", "insufficient_balance", *AMOUNT_CODES
+        ),
     )
     async def withdraw(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         name: FromPath[str],
         data: JSONBody[FundingWithdrawalBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[FundingAnswer]:
         """Book money that left without a payout; never more than the account holds."""
         return await _move(
-            front, name, data, action="withdrawn", move=withdraw_funding, principal=request.user, key=key
+            context, name, data, event="withdrawn", move=withdraw_funding, principal=request.user, key=key
         )
 
 
@@ -168,18 +170,18 @@ class OperatorPayoutController(Controller):
     async def create(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[OperatorPayoutBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[OperatorPayoutAnswer]:
         """Move the money into a payout request to an address in clear. Who files it does not approve it."""
-        view = await _view(front, data.funding_account, status=422)
-        amount = front.minor(front.asset(view.asset), data.amount)
+        view = await _view(context, data.funding_account, status=422)
+        amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, OperatorPayoutAnswer]:
+        async def create(action: _Action) -> tuple[int, OperatorPayoutAnswer]:
             command = OperatorPayout(
-                id=identifier,
+                id=action.id,
                 funding_account=data.funding_account,
                 amount=amount,
                 destination=Destination(
@@ -191,92 +193,88 @@ class OperatorPayoutController(Controller):
                 reason=data.reason,
             )
             payout = await request_operator_payout(
-                command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
+                command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="payout.created",
+            await action.record(
+                "payout.created",
                 target=str(payout.id),
                 reason=data.reason,
                 detail=data.model_dump(mode="json"),
             )
-            after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
+            after_commit(action.tx, metrics.PAYOUTS_REQUESTED.labels("operator").inc)
             return 202, OperatorPayoutAnswer(
                 payout_id=payout.id,
                 state=payout.state,
                 funding_account=data.funding_account,
                 asset=payout.asset,
-                amount=front.wire(payout.asset, payout.amount),
+                amount=context.amounts.text(payout.asset, payout.amount),
             )
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            create,
+            answers=OperatorPayoutAnswer,
+            actor=request.user,
             route="POST /api/payouts/create",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=OperatorPayoutAnswer,
         )
 
 
 async def _move(
-    front: Front,
+    context: _Context,
     name: str,
     data: FundingAmountBody | FundingWithdrawalBody,
     *,
-    action: str,
+    event: str,
     move: Callable[..., Awaitable[FundingAccount]],
     principal: Principal,
     key: str | None,
 ) -> Response[FundingAnswer]:
-    view = await _view(front, name)
-    amount = front.minor(front.asset(view.asset), data.amount)
+    view = await _view(context, name)
+    amount = context.amounts.minor(context.amounts.asset(view.asset), data.amount)
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, FundingAnswer]:
+    async def book(action: _Action) -> tuple[int, FundingAnswer]:
         command = MoveFunding(
-            id=identifier,
+            id=action.id,
             name=name,
             amount=amount,
             actor=principal.subject,
             reference=data.reason if isinstance(data, FundingWithdrawalBody) else data.reference,
             repeated=isinstance(data, FundingAmountBody) and data.repeated_reference,
         )
-        await move(command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now())
-        await front.audit.record(
-            tx,
-            actor=principal.subject,
-            action=f"funding_account.{action}",
+        await move(command, ports=action.unit_of_work, tools=context.tools, now=action.now)
+        await action.record(
+            f"funding_account.{event}",
             target=name,
             reason=data.reason if isinstance(data, FundingWithdrawalBody) else None,
             detail=data.model_dump(mode="json"),
         )
-        [after] = await list_fundings(tx, name=name)
-        return 201, _funding(front, after)
+        [after] = await list_fundings(action.tx, name=name)
+        return 201, _funding(context.amounts, after)
 
-    return await front.once(
-        principal=principal,
-        route=f"POST /api/funding-accounts/{{name}}/{action}",
+    return await context.once(
+        book,
+        answers=FundingAnswer,
+        actor=principal,
+        route=f"POST /api/funding-accounts/{{name}}/{event}",
         key=key,
         body={"name": name, **data.model_dump(mode="json")},
-        work=work,
-        answers=FundingAnswer,
     )
 
 
-async def _view(front: Front, name: str, *, status: int = 404) -> FundingView:
-    found = await front.read(lambda tx: list_fundings(tx, name=name))
+async def _view(context: _Context, name: str, *, status: int = 404) -> FundingView:
+    found = await context.read(lambda tx: list_fundings(tx, name=name))
     if not found:
         raise Problem(status=status, code="funding_unknown", detail=f"there is no funding account {name}")
     return found[0]
 
 
-def _funding(front: Front, view: FundingView) -> FundingAnswer:
+def _funding(amounts: Amounts, view: FundingView) -> FundingAnswer:
     return FundingAnswer(
         name=view.name,
         asset=view.asset,
-        balance=front.wire(view.asset, view.balance),
-        payout_pending=front.wire(view.asset, view.payout_pending),
+        balance=amounts.text(view.asset, view.balance),
+        payout_pending=amounts.text(view.asset, view.payout_pending),
         created_by=view.created_by,
         created_at=view.created_at,
     )

@@ -5,19 +5,23 @@ from typing import Any
 from litestar import Controller, Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.http.answers import Items
-from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
-from prizewire_rewards.http.context import Front, player_of
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction, player_of
 from prizewire_rewards.http.parameters import AssetInPath, PlayerFilter
 from prizewire_rewards.payouts.domain.commands import SetWithdrawal
 from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal, Schedule
 from prizewire_rewards.payouts.handlers.withdrawals import remove_withdrawal, set_withdrawal
 from prizewire_rewards.payouts.http.answers import WithdrawalAnswer
 from prizewire_rewards.payouts.http.bodies import WithdrawalBody
+from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 from prizewire_rewards.payouts.storage.views import list_withdrawals
+
+_Context = Context[PayoutPorts, PayoutTools]
+_Action = RewardsAction[PayoutPorts]
 
 
 class WithdrawalController(Controller):
@@ -30,80 +34,85 @@ class WithdrawalController(Controller):
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
     ) -> Items[WithdrawalAnswer]:
         """When each is due next, and why the last one was not made; operators and admins name a player."""
         owner = player_of(request.user, player)
-        found = await front.read(lambda tx: list_withdrawals(tx, owner))
-        return Items(items=[_wish(front, wish) for wish in found])
+        found = await context.read(lambda tx: list_withdrawals(tx, owner))
+        return Items(items=[_wish(context.amounts, wish) for wish in found])
 
     @put(
         "/{asset:str}",
         guards=[require(Role.PLAYER)],
         summary="Withdraw at a threshold or on a schedule",
         refusals={
-            **refusing(*AMOUNT_CODES, "asset_not_redeemable", "amount_not_positive", "method_unknown"),
+            **STATUSES.refusals(
+                *AMOUNT_CODES, "asset_not_redeemable", "amount_not_positive", "method_unknown"
+            ),
             404: ("asset_unknown",),
         },
     )
     async def choose(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         asset: AssetInPath,
         data: JSONBody[WithdrawalBody],
         request: Request[Principal, Any, Any],
     ) -> WithdrawalAnswer:
         """In place of what was chosen before for this asset. What is due passes the checks of every payout request."""
-        known = front.asset(asset, status=404)
+        known = context.amounts.asset(asset, status=404)
         command = SetWithdrawal(
             player=request.user.player,
             asset=known.code,
-            threshold=None if data.threshold is None else front.minor(known, data.threshold),
+            threshold=None if data.threshold is None else context.amounts.minor(known, data.threshold),
             schedule=None if data.schedule is None else Schedule(data.schedule),
             hour_utc=data.hour_utc,
-            minimum=0 if data.minimum is None else front.minor(known, data.minimum),
+            minimum=0 if data.minimum is None else context.amounts.minor(known, data.minimum),
             method_id=data.method_id,
         )
 
-        async def ask(tx: AsyncConnection) -> WithdrawalAnswer:
+        async def ask(action: _Action) -> WithdrawalAnswer:
             wish = await set_withdrawal(
-                command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
+                command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            return _wish(front, wish)
+            return _wish(context.amounts, wish)
 
-        return await front.attempt(ask)
+        return await context.change(ask, actor=request.user)
 
     @delete(
         "/{asset:str}",
         guards=[require(Role.PLAYER)],
         status_code=204,
         summary="Withdraw by hand from now on",
-        refusals=refusing("withdrawal_unknown"),
+        refusals=STATUSES.refusals("withdrawal_unknown"),
     )
     async def drop(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         asset: AssetInPath,
         request: Request[Principal, Any, Any],
     ) -> None:
         """Forget what was chosen for this asset; payouts that were asked for go on."""
-        await front.attempt(
-            lambda tx: remove_withdrawal(player=request.user.player, asset=asset, ports=front.ports_of(tx))
+        await context.change(
+            lambda action: remove_withdrawal(
+                player=request.user.player, asset=asset, ports=action.unit_of_work
+            ),
+            actor=request.user,
         )
 
 
-def _wish(front: Front, wish: AutoWithdrawal) -> WithdrawalAnswer:
+def _wish(amounts: Amounts, wish: AutoWithdrawal) -> WithdrawalAnswer:
     by_threshold = wish.threshold is not None
     return WithdrawalAnswer(
         asset=wish.asset,
-        threshold=None if wish.threshold is None else front.wire(wish.asset, wish.threshold),
+        threshold=None if wish.threshold is None else amounts.text(wish.asset, wish.threshold),
         schedule=wish.schedule,
         hour_utc=None if by_threshold else wish.hour_utc,
-        minimum=None if by_threshold else front.wire(wish.asset, wish.minimum),
+        minimum=None if by_threshold else amounts.text(wish.asset, wish.minimum),
         method_id=wish.method_id,
         next_at=wish.next_at,
         last_payout_id=wish.last_payout,

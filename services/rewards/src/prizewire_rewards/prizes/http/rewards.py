@@ -1,7 +1,7 @@
 """``/api/transactions`` and ``/api/rewards``."""
 
-from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from litestar import Controller, Request, get
@@ -9,12 +9,21 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from prizewire_chassis.auth import Principal, require
-from prizewire_chassis.http import Problem, decode_cursor, page_limit
+from prizewire_chassis.http import cursor_key, page_limit
 from prizewire_chassis.http.answers import PageOf
-from prizewire_rewards.http.context import OVERSEERS, Front, page_of
+from prizewire_chassis.http.cursors import ID, MOMENT, number
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.context import OVERSEERS, Context
+from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.views import PrizePosition, RewardView
 from prizewire_rewards.prizes.http.answers import RewardAnswer
+from prizewire_rewards.prizes.ports import PrizePorts
 from prizewire_rewards.prizes.storage.views import list_prizes
+
+_Context = Context[PrizePorts, PayoutTools]
+_LINE_MAX: Final = 2**31 - 1
+_BY_ROUND_AND_LINE: Final = cursor_key(MOMENT, ID, number(-_LINE_MAX, _LINE_MAX))
+"""The line is negative for a prize that a correction took away."""
 
 
 class RewardController(Controller):
@@ -27,7 +36,7 @@ class RewardController(Controller):
     async def rewards(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         request: Request[Principal, Any, Any],
         round_id: FromQuery[UUID | None] = None,
         correlation_id: FromQuery[str | None] = None,
@@ -38,52 +47,37 @@ class RewardController(Controller):
         """The caller's prizes; operators and admins see everybody's. Those of one round are in the order of their lines."""
         size = page_limit(limit)
         owner = player if request.user.has(*OVERSEERS) else request.user.player
-        after = _after(cursor)
-        found = await front.read(
+        after = _BY_ROUND_AND_LINE.read(cursor)
+        found = await context.read(
             lambda tx: list_prizes(
                 tx,
                 player=owner,
                 round_id=round_id,
                 correlation_id=correlation_id,
                 limit=size,
-                after=after,
+                after=None if after is None else PrizePosition(*after),
             )
         )
-        last = [found[-1].settled_at.isoformat(), str(found[-1].round_id), found[-1].line] if found else None
-        return page_of([_reward(front, view) for view in found], limit=size, cursor=last)
+        return _BY_ROUND_AND_LINE.page(
+            found,
+            limit=size,
+            key=lambda view: (view.settled_at, view.round_id, view.line),
+            show=partial(_reward, context.amounts),
+        )
 
 
-def _after(cursor: str | None) -> PrizePosition | None:
-    values = decode_cursor(cursor, length=3)
-    if values is None:
-        return None
-    try:
-        position = PrizePosition(datetime.fromisoformat(values[0]), UUID(values[1]), values[2])
-    except (TypeError, ValueError, AttributeError):
-        position = None
-    if (
-        position is None
-        or position.settled_at.tzinfo is None
-        or type(position.line) is not int
-        or abs(position.line) >= 2**31
-    ):
-        detail = "the cursor is not one that this route gave"
-        raise Problem(status=400, code="cursor_invalid", detail=detail)
-    return position
-
-
-def _reward(front: Front, view: RewardView) -> RewardAnswer:
+def _reward(amounts: Amounts, view: RewardView) -> RewardAnswer:
     return RewardAnswer(
         reward_id=view.id,
         round_id=view.round_id,
         line=view.line if view.line > 0 else None,
         player=view.player,
         place=view.place,
-        amount=front.wire(view.asset, view.amount),
-        credited=front.wire(view.asset, view.credited),
-        waiting=front.wire(view.asset, view.waiting),
-        short=front.wire(view.asset, view.short),
-        owed=front.wire(view.asset, view.owed),
+        amount=amounts.text(view.asset, view.amount),
+        credited=amounts.text(view.asset, view.credited),
+        waiting=amounts.text(view.asset, view.waiting),
+        short=amounts.text(view.asset, view.short),
+        owed=amounts.text(view.asset, view.owed),
         asset=view.asset,
         state=view.state,
         note=view.note,

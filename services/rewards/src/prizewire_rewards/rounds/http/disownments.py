@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_contracts.text import Line
 from prizewire_rewards import metrics
+from prizewire_rewards.http.amounts import Amounts
 from prizewire_rewards.http.bodies import Body, DecisionBody
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, refused, time_cursor
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import Context, RewardsAction
 from prizewire_rewards.rounds.domain.disownments import Disownment, DisownmentState, SumOf, TakenBack
 from prizewire_rewards.rounds.handlers.disowning import DecideDisownment, decide_disownment, file_disownment
 from prizewire_rewards.rounds.http.answers import (
@@ -31,7 +32,11 @@ from prizewire_rewards.rounds.http.answers import (
     SumAnswer,
     TakenBackAnswer,
 )
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 from prizewire_rewards.rounds.storage.disownments import disownment, disownments, taken_back
+
+_Context = Context[RoundPorts, RoundTools]
+_Action = RewardsAction[RoundPorts]
 
 _READERS = (Role.OPERATOR, Role.APPROVER, Role.ADMIN)
 
@@ -59,75 +64,73 @@ class DisownmentController(Controller):
     async def listing(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         disownment_state: Annotated[DisownmentState | None, QueryParameter(name="state")] = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[DisownmentAnswer]:
         """All, or those that are filed, approved or rejected."""
-        size, before = page_limit(limit), time_cursor(cursor)
-        found = await front.read(
+        size, before = page_limit(limit), BY_TIME_AND_ID.read(cursor)
+        found = await context.read(
             lambda tx: disownments(tx, state=disownment_state, limit=size, before=before)
         )
-        last = [found[-1].filed_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_shown(one) for one in found], limit=size, cursor=last)
+        return BY_TIME_AND_ID.page(found, limit=size, key=lambda one: (one.filed_at, one.id), show=_shown)
 
     @get(
         "/{disownment_id:uuid}",
         guards=[require(*_READERS)],
         summary="One disownment of a round",
-        refusals=refusing("disownment_unknown"),
+        refusals=STATUSES.refusals("disownment_unknown"),
     )
     async def one(
-        self, *, front: NamedDependency[Front], disownment_id: FromPath[UUID]
+        self, *, context: NamedDependency[_Context], disownment_id: FromPath[UUID]
     ) -> DisownmentDetailAnswer:
         """Who filed it, what became of it, what it took back, and what is left to do."""
 
-        async def look(tx: AsyncConnection) -> DisownmentDetailAnswer | None:
+        async def read(tx: AsyncConnection) -> DisownmentDetailAnswer | None:
             found = await disownment(tx, disownment_id)
-            return None if found is None else await _detail(found, tx=tx, front=front)
+            return None if found is None else await _detail(found, tx=tx, amounts=context.amounts)
 
-        shown = await front.read(look)
+        shown = await context.read(read)
         if shown is None:
-            raise refused("disownment_unknown", f"there is no disownment {disownment_id}")
+            raise STATUSES.refuse("disownment_unknown", f"there is no disownment {disownment_id}")
         return shown
 
     @post(
         guards=[require(Role.ADMIN)],
         summary="Say that settlement never settled a round, for another admin to approve",
-        refusals=refusing("round_unknown", "disownment_exists"),
+        refusals=STATUSES.refusals("round_unknown", "disownment_exists"),
     )
     async def file(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[DisownmentBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[DisownmentAnswer]:
         """Nothing moves yet."""
-        actor = request.user.subject
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, DisownmentAnswer]:
+        async def file(action: _Action) -> tuple[int, DisownmentAnswer]:
             disownment = Disownment(
-                id=identifier,
+                id=action.id,
                 round_id=data.round_id,
                 reason=data.reason,
-                filed_by=actor,
-                filed_at=front.clock.now(),
+                filed_by=action.actor.subject,
+                filed_at=action.now,
             )
-            filed = await file_disownment(disownment, ports=front.ports_of(tx))
-            await _audit(front, tx, filed, what="filed", actor=actor)
-            after_commit(tx, metrics.DISOWNMENTS.labels("filed").inc)
+            filed = await file_disownment(disownment, ports=action.unit_of_work)
+            await _record(action, filed, what="filed")
+            after_commit(action.tx, metrics.DISOWNMENTS.labels("filed").inc)
             return 201, _shown(filed)
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            file,
+            answers=DisownmentAnswer,
+            actor=request.user,
             route="POST /api/round-disownments",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=DisownmentAnswer,
         )
 
     @post(
@@ -135,7 +138,7 @@ class DisownmentController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Approve a disownment: the round is taken back",
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             "own_disownment",
             "decider_is_party",
             "disownment_unknown",
@@ -147,17 +150,17 @@ class DisownmentController(Controller):
     async def approve(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         disownment_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[DisownmentDetailAnswer]:
         """Prizes and fees go back to the pool, entry fees to their players: `taken_back` says how much, `left` what is to
         be done after that. Who filed it, has a prize of the round or is a party of it never approves it.
         """
-        answer = await _decide(front, disownment_id, request.user, key, reason=None)
-        front.release()
-        front.work_on()
+        answer = await _decide(context, disownment_id, request.user, key, reason=None)
+        context.release()
+        context.work_on()
         return answer
 
     @post(
@@ -165,23 +168,23 @@ class DisownmentController(Controller):
         guards=[require(Role.ADMIN)],
         status_code=200,
         summary="Reject a disownment, or take it back",
-        refusals=refusing("decider_is_party", "disownment_unknown", "disownment_final"),
+        refusals=STATUSES.refusals("decider_is_party", "disownment_unknown", "disownment_final"),
     )
     async def reject(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         disownment_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[DisownmentDetailAnswer]:
         """The round stays as it is. It may be filed again."""
-        return await _decide(front, disownment_id, request.user, key, reason=data.reason)
+        return await _decide(context, disownment_id, request.user, key, reason=data.reason)
 
 
 async def _decide(
-    front: Front, disownment_id: UUID, principal: Principal, key: str | None, *, reason: str | None
+    context: _Context, disownment_id: UUID, principal: Principal, key: str | None, *, reason: str | None
 ) -> Response[DisownmentDetailAnswer]:
     """Approve, or reject for a ``reason``."""
     what = "approved" if reason is None else "rejected"
@@ -189,36 +192,32 @@ async def _decide(
         id=disownment_id, approved=reason is None, actor=principal.subject, reason=reason
     )
 
-    async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, DisownmentDetailAnswer]:
-        del identifier  # what is decided on has an id already
+    async def decide(action: _Action) -> tuple[int, DisownmentDetailAnswer]:
         done = await decide_disownment(
-            command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
+            command, ports=action.unit_of_work, tools=context.tools, now=action.now
         )
-        await _audit(front, tx, done.disownment, what=what, actor=principal.subject)
-        after_commit(tx, metrics.DISOWNMENTS.labels(what).inc)
-        after_commit(tx, lambda: metrics.count_rounds(**asdict(done.booked)))
-        after_commit(tx, lambda: metrics.count_entries(done.reached))
-        return 200, await _detail(done.disownment, tx=tx, front=front)
+        await _record(action, done.disownment, what=what)
+        after_commit(action.tx, metrics.DISOWNMENTS.labels(what).inc)
+        after_commit(action.tx, lambda: metrics.count_rounds(**asdict(done.booked)))
+        after_commit(action.tx, lambda: metrics.count_entries(done.reached))
+        return 200, await _detail(done.disownment, tx=action.tx, amounts=context.amounts)
 
-    return await front.once(
-        principal=principal,
+    return await context.once(
+        decide,
+        answers=DisownmentDetailAnswer,
+        actor=principal,
         route=f"POST /api/round-disownments/{{disownment_id}}/{what}",
         key=key,
         body={"disownment_id": str(disownment_id), "reason": reason},
-        work=work,
-        answers=DisownmentDetailAnswer,
     )
 
 
-async def _audit(front: Front, tx: AsyncConnection, disownment: Disownment, *, what: str, actor: str) -> None:
-    await front.audit.record(
-        tx,
-        actor=actor,
-        action=f"round_disownment.{what}",
+async def _record(action: _Action, disownment: Disownment, *, what: str) -> None:
+    await action.record(
+        f"round_disownment.{what}",
         target=str(disownment.round_id),
         reason=disownment.decision or disownment.reason,
         detail=_shown(disownment).model_dump(mode="json"),
-        correlation_id=None,
     )
 
 
@@ -237,19 +236,19 @@ def _shown(disownment: Disownment) -> DisownmentAnswer:
     )
 
 
-async def _detail(found: Disownment, *, tx: AsyncConnection, front: Front) -> DisownmentDetailAnswer:
+async def _detail(found: Disownment, *, tx: AsyncConnection, amounts: Amounts) -> DisownmentDetailAnswer:
     taken = await taken_back(tx, found)
     return DisownmentDetailAnswer(
         **dict(_shown(found)),
-        taken_back=None if taken is None else _taken(taken, front=front),
+        taken_back=None if taken is None else _taken(taken, amounts=amounts),
         left=_left(found),
     )
 
 
-def _taken(taken: TakenBack, *, front: Front) -> TakenBackAnswer:
+def _taken(taken: TakenBack, *, amounts: Amounts) -> TakenBackAnswer:
     def sums(found: Sequence[SumOf]) -> list[SumAnswer]:
         return [
-            SumAnswer(asset=one.asset, count=one.count, amount=front.wire(one.asset, one.amount))
+            SumAnswer(asset=one.asset, count=one.count, amount=amounts.text(one.asset, one.amount))
             for one in found
         ]
 
@@ -257,12 +256,12 @@ def _taken(taken: TakenBack, *, front: Front) -> TakenBackAnswer:
         complete=taken.complete,
         prizes=sums(taken.prizes),
         fees=[
-            ReturnedFeeAnswer(source=one.source, asset=one.asset, amount=front.wire(one.asset, one.amount))
+            ReturnedFeeAnswer(source=one.source, asset=one.asset, amount=amounts.text(one.asset, one.amount))
             for one in taken.fees
         ],
         entries=sums(taken.entries),
         to_pool=[
-            PooledAnswer(asset=one.asset, amount=front.wire(one.asset, one.amount)) for one in taken.to_pool
+            PooledAnswer(asset=one.asset, amount=amounts.text(one.asset, one.amount)) for one in taken.to_pool
         ],
         owed=sums(taken.owed),
         payouts_asked_to_cancel=sums(taken.cancels),

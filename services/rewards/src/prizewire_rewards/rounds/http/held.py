@@ -6,16 +6,20 @@ from uuid import UUID
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, require
+from prizewire_chassis.http import RequiredKey
 from prizewire_rewards.http.bodies import DecisionBody
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import OVERSEERS, Front, IdempotencyKey
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import OVERSEERS, Context, RewardsAction
 from prizewire_rewards.rounds.handlers.held import reject_held, release_held
 from prizewire_rewards.rounds.http.answers import DecidedRewardAnswer
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
-_DECISION = refusing("reward_unknown", "own_reward", "reward_not_held", "round_busy")
+_Context = Context[RoundPorts, RoundTools]
+_Action = RewardsAction[RoundPorts]
+
+_DECISION = STATUSES.refusals("reward_unknown", "own_reward", "reward_not_held", "round_busy")
 
 
 class HeldController(Controller):
@@ -34,14 +38,14 @@ class HeldController(Controller):
     async def release(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[DecidedRewardAnswer]:
         """Let it go the way of the others of its round. Nobody decides on their own prize."""
-        return await _decide(front, reward_id, data, request.user, key, release=True)
+        return await _decide(context, reward_id, data, request.user, key, release=True)
 
     @post(
         "/{reward_id:uuid}/reject",
@@ -53,39 +57,39 @@ class HeldController(Controller):
     async def reject(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         reward_id: FromPath[UUID],
         data: JSONBody[DecisionBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[DecidedRewardAnswer]:
         """Give its money back to the pool. Nobody decides on their own prize."""
-        return await _decide(front, reward_id, data, request.user, key, release=False)
+        return await _decide(context, reward_id, data, request.user, key, release=False)
 
 
 async def _decide(
-    front: Front, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
+    context: _Context, reward_id: UUID, data: DecisionBody, user: Principal, key: str | None, *, release: bool
 ) -> Response[DecidedRewardAnswer]:
     handler = release_held if release else reject_held
 
-    async def decide(tx: AsyncConnection) -> tuple[DecidedRewardAnswer, str | None]:
+    async def decide(action: _Action) -> tuple[DecidedRewardAnswer, str | None]:
         reward, _ = await handler(
             reward_id,
             actor=user.subject,
             reason=data.reason,
-            ports=front.ports_of(tx),
-            tools=front.tools,
-            now=front.clock.now(),
+            ports=action.unit_of_work,
+            tools=context.tools,
+            now=action.now,
         )
         return DecidedRewardAnswer(reward_id=reward.id, state=reward.state, note=reward.note), None
 
-    return await front.decided(
-        reward_id,
+    return await context.decide(
+        decide,
+        reward_id=reward_id,
         on="reward",
         release=release,
         data=data,
-        principal=user,
-        key=key,
-        decide=decide,
         answers=DecidedRewardAnswer,
+        actor=user,
+        key=key,
     )

@@ -3,6 +3,7 @@ compares it with other services.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -11,20 +12,24 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from prizewire_chassis.auth import require
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, page_limit
 from prizewire_chassis.http.answers import Items, PageOf
 from prizewire_chassis.http.moments import MOMENT_SCHEMA, moment_of
 from prizewire_rewards.entries.domain import ChangedEntry
 from prizewire_rewards.entries.http import ChangedEntryAnswer
 from prizewire_rewards.entries.storage import changed_entries
-from prizewire_rewards.http.context import OVERSEERS, Front, page_of, time_cursor
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.context import OVERSEERS, Context
 from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.domain.views import RequestedPayout
 from prizewire_rewards.payouts.storage.views import changed_payouts, requested_payouts
 from prizewire_rewards.prizes.domain.states import RoundState
 from prizewire_rewards.rounds.domain.views import BookedRound, RoundSums
 from prizewire_rewards.rounds.http.answers import AskedPayoutAnswer, BookedRoundAnswer, RoundAnswer
+from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 from prizewire_rewards.rounds.storage.views import changed_rounds, round_sums
+
+_Context = Context[RoundPorts, RoundTools]
 
 IDS_MAX: Final = 200
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -52,11 +57,11 @@ class RoundController(Controller):
         guards=[require(*OVERSEERS)],
         summary="What is booked of rounds: state, settlement version, number and sum of their prizes",
     )
-    async def sums(self, *, front: NamedDependency[Front], ids: _Ids) -> Items[RoundAnswer]:
+    async def sums(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[RoundAnswer]:
         """Rounds that were never booked are left out; prizes that were taken back do not count."""
         wanted = [UUID(one) for one in ids.split(",")]
-        found = await front.read(lambda tx: round_sums(tx, wanted))
-        return Items(items=[_round(front, sums) for sums in found])
+        found = await context.read(lambda tx: round_sums(tx, wanted))
+        return Items(items=[_round(context.amounts, sums) for sums in found])
 
     @get(
         "/booked",
@@ -67,17 +72,21 @@ class RoundController(Controller):
     async def booked(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         since: _Since = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[BookedRoundAnswer]:
         """A round that changes while the pages are read comes to the front, and is not met again."""
         size = page_limit(limit)
-        begin, before = _moment(since), time_cursor(cursor)
-        found = await front.read(lambda tx: changed_rounds(tx, since=begin, before=before, limit=size))
-        last = [found[-1].changed_at.isoformat(), str(found[-1].round_id)] if found else None
-        return page_of([_booked(front, one) for one in found], limit=size, cursor=last)
+        begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
+        found = await context.read(lambda tx: changed_rounds(tx, since=begin, before=before, limit=size))
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.changed_at, one.round_id),
+            show=partial(_booked, context.amounts),
+        )
 
     @get(
         "/entries",
@@ -88,17 +97,21 @@ class RoundController(Controller):
     async def entries(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         since: _Since = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[ChangedEntryAnswer]:
         """An entry that changes while the pages are read comes to the front, and is not met again."""
         size = page_limit(limit)
-        begin, before = _moment(since), time_cursor(cursor)
-        found = await front.read(lambda tx: changed_entries(tx, since=begin, before=before, limit=size))
-        last = [found[-1].changed_at.isoformat(), str(found[-1].entry_id)] if found else None
-        return page_of([_entry(front, one) for one in found], limit=size, cursor=last)
+        begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
+        found = await context.read(lambda tx: changed_entries(tx, since=begin, before=before, limit=size))
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.changed_at, one.entry_id),
+            show=partial(_entry, context.amounts),
+        )
 
 
 class AskedPayoutController(Controller):
@@ -108,11 +121,11 @@ class AskedPayoutController(Controller):
     tags = ["rewards"]  # noqa: RUF012 - Litestar reads a plain list
 
     @get(guards=[require(*OVERSEERS)], summary="Payouts that were asked for, by their ids")
-    async def known(self, *, front: NamedDependency[Front], ids: _Ids) -> Items[AskedPayoutAnswer]:
+    async def known(self, *, context: NamedDependency[_Context], ids: _Ids) -> Items[AskedPayoutAnswer]:
         """Payouts that were never asked for are left out."""
         wanted = [UUID(one) for one in ids.split(",")]
-        found = await front.read(lambda tx: requested_payouts(tx, wanted))
-        return Items(items=[_asked(front, one) for one in found])
+        found = await context.read(lambda tx: requested_payouts(tx, wanted))
+        return Items(items=[_asked(context.amounts, one) for one in found])
 
     @get(
         "/asked",
@@ -123,26 +136,30 @@ class AskedPayoutController(Controller):
     async def asked(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         since: _Since = None,
         cursor: FromQuery[str | None] = None,
         limit: FromQuery[int | None] = None,
     ) -> PageOf[AskedPayoutAnswer]:
         """A payout that changes while the pages are read comes to the front, and is not met again."""
         size = page_limit(limit)
-        begin, before = _moment(since), time_cursor(cursor)
-        found = await front.read(lambda tx: changed_payouts(tx, since=begin, before=before, limit=size))
-        last = [found[-1].changed_at.isoformat(), str(found[-1].payout_id)] if found else None
-        return page_of([_asked(front, one) for one in found], limit=size, cursor=last)
+        begin, before = _moment(since), BY_TIME_AND_ID.read(cursor)
+        found = await context.read(lambda tx: changed_payouts(tx, since=begin, before=before, limit=size))
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.changed_at, one.payout_id),
+            show=partial(_asked, context.amounts),
+        )
 
 
 def _moment(since: str | None) -> datetime | None:
     return None if since is None else moment_of(since, name="since")
 
 
-def _booked(front: Front, found: BookedRound) -> BookedRoundAnswer:
+def _booked(amounts: Amounts, found: BookedRound) -> BookedRoundAnswer:
     def wire(amount: int) -> str:
-        return front.wire(found.asset, amount)
+        return amounts.text(found.asset, amount)
 
     return BookedRoundAnswer(
         round_id=found.round_id,
@@ -161,31 +178,31 @@ def _booked(front: Front, found: BookedRound) -> BookedRoundAnswer:
     )
 
 
-def _entry(front: Front, found: ChangedEntry) -> ChangedEntryAnswer:
+def _entry(amounts: Amounts, found: ChangedEntry) -> ChangedEntryAnswer:
     return ChangedEntryAnswer(
         entry_id=found.entry_id,
         round_id=found.round_id,
         player=found.player,
         asset=found.asset,
-        amount=front.wire(found.asset, found.amount),
+        amount=amounts.text(found.asset, found.amount),
         state=found.state,
         changed_at=found.changed_at,
     )
 
 
-def _asked(front: Front, found: RequestedPayout) -> AskedPayoutAnswer:
+def _asked(amounts: Amounts, found: RequestedPayout) -> AskedPayoutAnswer:
     return AskedPayoutAnswer(
         payout_id=found.payout_id,
         player=found.player,
         asset=found.asset,
-        pay_amount=front.wire(found.asset, found.amount),
+        pay_amount=amounts.text(found.asset, found.amount),
         state=PayoutState(found.state),
         requested_at=found.requested_at,
         changed_at=found.changed_at,
     )
 
 
-def _round(front: Front, sums: RoundSums) -> RoundAnswer:
+def _round(amounts: Amounts, sums: RoundSums) -> RoundAnswer:
     return RoundAnswer(
         round_id=sums.round_id,
         settlement_version=sums.settlement_version,
@@ -193,8 +210,8 @@ def _round(front: Front, sums: RoundSums) -> RoundAnswer:
         final=sums.final,
         campaign=sums.campaign,
         asset=sums.asset,
-        gross=front.wire(sums.asset, sums.gross),
+        gross=amounts.text(sums.asset, sums.gross),
         prizes=sums.prizes,
-        prizes_total=front.wire(sums.asset, sums.prizes_total),
+        prizes_total=amounts.text(sums.asset, sums.prizes_total),
         settled_at=sums.settled_at,
     )

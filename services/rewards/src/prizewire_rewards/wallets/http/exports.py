@@ -18,7 +18,8 @@ from prizewire_chassis.http import Problem
 from prizewire_chassis.http.cells import safe_cell
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
 from prizewire_money import Asset
-from prizewire_rewards.http.context import Front, player_of
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.context import player_of
 from prizewire_rewards.http.parameters import ASSET_PATTERN, PlayerFilter
 from prizewire_rewards.ledger.domain.accounts import TransferType
 from prizewire_rewards.wallets.domain.history import CATEGORY_OF, EntryFilter, EntryPage, HistoryEntry
@@ -27,6 +28,7 @@ from prizewire_rewards.wallets.http.listing import (
     FILTER_REFUSALS,
     HistoryFilters,
     HistoryQuery,
+    WalletContext,
     arrives_of,
     fees_of,
     filter_of,
@@ -51,7 +53,7 @@ _END = (
 )
 
 
-def _common(front: Front, entry: HistoryEntry) -> tuple[str, ...]:
+def _common(amounts: Amounts, entry: HistoryEntry) -> tuple[str, ...]:
     type_ = TransferType(entry.type)
     return (
         str(entry.id),
@@ -60,9 +62,9 @@ def _common(front: Front, entry: HistoryEntry) -> tuple[str, ...]:
         CATEGORY_OF[type_],
         entry.status,
         entry.asset,
-        front.wire(entry.asset, entry.amount),
-        "; ".join(f"{fee.amount} {fee.asset} ({fee.borne_by})" for fee in fees_of(front, entry)),
-        arrives_of(front, entry) or "",
+        amounts.text(entry.asset, entry.amount),
+        "; ".join(f"{fee.amount} {fee.asset} ({fee.borne_by})" for fee in fees_of(amounts, entry)),
+        arrives_of(amounts, entry) or "",
         (entry.payout and entry.payout.code) or "",
     )
 
@@ -75,16 +77,16 @@ _OF_ALL: Final = (
 )  # fmt: skip
 
 
-def _row_of_player(front: Front, entry: HistoryEntry, *, player: str) -> tuple[str, ...]:
+def _row_of_player(amounts: Amounts, entry: HistoryEntry, *, player: str) -> tuple[str, ...]:
     side = [word or "" for word in side_of(entry, player=player)]
-    return (*_common(front, entry), *side, entry.correlation_id, str(entry.group))
+    return (*_common(amounts, entry), *side, entry.correlation_id, str(entry.group))
 
 
-def _row_of_all(front: Front, entry: HistoryEntry) -> tuple[str, ...]:
+def _row_of_all(amounts: Amounts, entry: HistoryEntry) -> tuple[str, ...]:
     accounts = (entry.debit_kind, entry.debit_owner, entry.credit_kind, entry.credit_owner)
     came = entry.money_in
     booked = ("", "", "") if came is None else (came.reference, came.booked_by, str(came.repeats or ""))
-    return (*_common(front, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group), *booked)
+    return (*_common(amounts, entry), *accounts, entry.cause, entry.correlation_id, str(entry.group), *booked)
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:
@@ -94,29 +96,31 @@ def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-async def _export(front: Front, query: HistoryFilters, *, player: str | None) -> Stream:
+async def _export(context: WalletContext, query: HistoryFilters, *, player: str | None) -> Stream:
     """Every entry that the filters mean, newest first. What is wrong with the filters is said before the first row.
 
     Raises:
         Problem: as ``filter_of``.
     """
-    wanted = replace(filter_of(front, query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ)
+    wanted = replace(
+        filter_of(context.amounts, query, player=player, limit=ROWS_PER_READ), scan=SCAN_PER_READ
+    )
     row_of: Callable[[HistoryEntry], Sequence[str]]
     columns: Sequence[str]
     if player is None:
-        columns, row_of = _OF_ALL, partial(_row_of_all, front)
+        columns, row_of = _OF_ALL, partial(_row_of_all, context.amounts)
     else:
-        columns, row_of = _OF_PLAYER, partial(_row_of_player, front, player=player)
-    first = await front.read(partial(history_page, wanted=wanted, assets=list(front.tools.assets)))
+        columns, row_of = _OF_PLAYER, partial(_row_of_player, context.amounts, player=player)
+    first = await context.read(partial(history_page, wanted=wanted, assets=list(context.amounts.assets)))
     return Stream(
-        _rows(front, wanted, first, columns=columns, row_of=row_of),
+        _rows(context, wanted, first, columns=columns, row_of=row_of),
         media_type=_CSV,
         headers={"content-disposition": 'attachment; filename="transactions.csv"'},
     )
 
 
 async def _rows(
-    front: Front,
+    context: WalletContext,
     wanted: EntryFilter,
     page: EntryPage,
     *,
@@ -129,8 +133,10 @@ async def _rows(
             yield _csv([row_of(entry) for entry in page.entries])
         if page.resume is None:
             return
-        page = await front.read(
-            partial(history_page, wanted=replace(wanted, before=page.resume), assets=list(front.tools.assets))
+        page = await context.read(
+            partial(
+                history_page, wanted=replace(wanted, before=page.resume), assets=list(context.amounts.assets)
+            )
         )
 
 
@@ -157,13 +163,13 @@ class WalletExportController(Controller):
     async def transactions(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         history: HistoryQuery,
         player: PlayerFilter = None,
     ) -> Stream:
         """All entries that the filters of the listing mean, with a header, by RFC 4180."""
-        return await _export(front, history, player=player_of(request.user, player))
+        return await _export(context, history, player=player_of(request.user, player))
 
     @get(
         "/statement.pdf",
@@ -175,7 +181,7 @@ class WalletExportController(Controller):
     async def statement(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         asset: Annotated[
             str,
@@ -191,9 +197,9 @@ class WalletExportController(Controller):
         by category. A longer history is to be had as CSV.
         """
         owner = player_of(request.user, player)
-        of = front.asset(asset, status=400)
+        of = context.amounts.asset(asset, status=400)
         begin, end = period_of(since, until)
-        found = await front.read(
+        found = await context.read(
             lambda tx: statement_of(
                 tx, player=owner, asset=of.code, since=begin, until=end, limit=STATEMENT_ENTRIES_MAX
             )
@@ -224,7 +230,11 @@ class TransactionExportController(Controller):
         refusals={400: FILTER_REFUSALS},
     )
     async def everything(
-        self, *, front: NamedDependency[Front], history: HistoryQuery, player: FromQuery[str | None] = None
+        self,
+        *,
+        context: NamedDependency[WalletContext],
+        history: HistoryQuery,
+        player: FromQuery[str | None] = None,
     ) -> Stream:
         """All transfers that the filters of the listing mean, with a header, by RFC 4180."""
-        return await _export(front, history, player=player)
+        return await _export(context, history, player=player)

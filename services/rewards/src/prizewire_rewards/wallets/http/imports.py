@@ -3,22 +3,27 @@
 import re
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
+from prizewire_chassis.http import RequiredKey
 from prizewire_chassis.idempotency import check_key
 from prizewire_contracts.text import PRINTABLE, is_name, is_normal, printable
 from prizewire_money import Amount, AssetRegistry, InvalidAmount
-from prizewire_rewards.http.context import Front, IdempotencyKey
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.context import Context, RewardsAction
+from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.opening import OPENING_BUCKETS, Opening, Reconciliation, Refusal, SumKey
 from prizewire_rewards.wallets.handlers import import_balances
 from prizewire_rewards.wallets.http.bodies import OpeningRow, OpeningsBody
 from prizewire_rewards.wallets.http.import_answers import ImportAnswer, RefusedRowAnswer, SumAnswer
+from prizewire_rewards.wallets.ports import WalletPorts
+
+_Context = Context[WalletPorts, PayoutTools]
+_Action = RewardsAction[WalletPorts]
 
 _REFERENCE = re.compile(f"{PRINTABLE[1:-2]}{{1,128}}")
 
@@ -38,38 +43,38 @@ class ImportController(Controller):
     async def balances(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[_Context],
         data: JSONBody[OpeningsBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[ImportAnswer]:
         """Rows that are wrong, or were booked with another amount, are refused one by one; all others are booked. A dry run
         changes nothing, so its Idempotency-Key stays unused.
         """
-        openings, refused = read_rows(data.rows, assets=front.tools.assets)
+        openings, refused = read_rows(data.rows, assets=context.amounts.assets)
 
-        async def work(tx: AsyncConnection) -> Reconciliation:
+        async def reconcile(action: _Action) -> Reconciliation:
             return await import_balances(
                 openings,
                 refused=refused,
                 dry_run=data.dry_run,
                 actor=request.user.subject,
-                ports=front.ports_of(tx),
-                tools=front.tools,
-                now=front.clock.now(),
+                ports=action.unit_of_work,
+                tools=context.tools,
+                now=action.now,
             )
 
         if data.dry_run:
             check_key(key)
-            return Response(_shown(front, await front.attempt(work), dry_run=True))
+            return Response(
+                _shown(context.amounts, await context.change(reconcile, actor=request.user), dry_run=True)
+            )
 
-        async def book(tx: AsyncConnection, identifier: UUID) -> tuple[int, ImportAnswer]:
-            shown = _shown(front, await work(tx), dry_run=False)
-            await front.audit.record(
-                tx,
-                actor=request.user.subject,
-                action="balances.imported",
-                target=str(identifier),
+        async def book(action: _Action) -> tuple[int, ImportAnswer]:
+            shown = _shown(context.amounts, await reconcile(action), dry_run=False)
+            await action.record(
+                "balances.imported",
+                target=str(action.id),
                 detail={
                     "rows": str(shown.rows),
                     "imported": str(shown.imported),
@@ -81,13 +86,13 @@ class ImportController(Controller):
             )
             return 200, shown
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            book,
+            answers=ImportAnswer,
+            actor=request.user,
             route="POST /api/imports/balances",
             key=key,
             body=data.model_dump(mode="json"),
-            work=book,
-            answers=ImportAnswer,
         )
 
 
@@ -128,16 +133,16 @@ def _read(number: int, row: OpeningRow, *, assets: AssetRegistry) -> Opening | R
     )
 
 
-def _shown(front: Front, found: Reconciliation, *, dry_run: bool) -> ImportAnswer:
+def _shown(amounts: Amounts, found: Reconciliation, *, dry_run: bool) -> ImportAnswer:
     imported, after = found.imported(), found.after()
 
     def sums(key: SumKey) -> SumAnswer:
         return SumAnswer(
             asset=key.asset,
             bucket=key.bucket,
-            before=front.wire(key.asset, found.before.get(key, 0)),
-            imported=front.wire(key.asset, imported.get(key, 0)),
-            after=front.wire(key.asset, after[key]),
+            before=amounts.text(key.asset, found.before.get(key, 0)),
+            imported=amounts.text(key.asset, imported.get(key, 0)),
+            after=amounts.text(key.asset, after[key]),
         )
 
     return ImportAnswer(

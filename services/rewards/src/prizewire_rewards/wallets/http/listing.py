@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import Problem, cursor_key, page_limit
 from prizewire_chassis.http.answers import PageOf
+from prizewire_chassis.http.cursors import MOMENT, number
 from prizewire_chassis.http.moments import END_SCHEMA, MOMENT_SCHEMA, period_of
-from prizewire_rewards.http.context import Front
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.context import Context
 from prizewire_rewards.http.parameters import ASSET_PATTERN
 from prizewire_rewards.ledger.domain.accounts import Kind, TransferType
+from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.wallets.domain.history import (
     CATEGORY_OF,
     SCAN_MAX,
@@ -33,7 +35,11 @@ from prizewire_rewards.wallets.http.transfer_answers import (
     PayoutFeeAnswer,
     PlayerTransferAnswer,
 )
+from prizewire_rewards.wallets.ports import WalletPorts
 from prizewire_rewards.wallets.storage.histories import history_page
+
+WalletContext = Context[WalletPorts, PayoutTools]
+_BY_TIME_AND_SEQUENCE: Final = cursor_key(MOMENT, number(0, 2**63 - 1))
 
 _BUCKET_OF: dict[str, Bucket] = {Kind.WINNINGS: "winnings", Kind.TOPUP: "topup", Kind.PENDING: "pending"}
 PAGES_SCAN_MAX = 50_000
@@ -148,14 +154,14 @@ def provide_paging(
     return HistoryPaging(cursor=cursor, limit=limit, page=page)
 
 
-def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
+def filter_of(amounts: Amounts, query: HistoryFilters, *, player: str | None, limit: int) -> EntryFilter:
     """What a request asks for, of one player's wallets or of everything, from the beginning of the list.
 
     Raises:
         Problem: 400 with one of ``FILTER_REFUSALS``.
     """
     if query.asset is not None:
-        front.asset(query.asset, status=400)
+        amounts.asset(query.asset, status=400)
     types = side = status = None
     if query.type in ("credit", "debit") and player is not None:
         side = query.type
@@ -188,7 +194,7 @@ def filter_of(front: Front, query: HistoryFilters, *, player: str | None, limit:
 
 
 async def player_page(
-    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str
+    context: WalletContext, query: HistoryFilters, paging: HistoryPaging, *, player: str
 ) -> PageOf[PlayerTransferAnswer]:
     """One page of a player's history, newest first. A page with filters may be short, even empty, before the last: it
     looks through a bounded part of the history, and its cursor goes on there.
@@ -196,28 +202,30 @@ async def player_page(
     Raises:
         Problem: 400 ``limit_invalid``, ``cursor_invalid``, or one of ``PAGE_REFUSALS``.
     """
-    entries, following = await _page(front, query, paging, player=player)
+    entries, following = await _page(context, query, paging, player=player)
     return PageOf(
-        items=[player_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+        items=[player_transfer(context.amounts, entry, player=player) for entry in entries],
+        next_cursor=following,
     )
 
 
 async def ledger_page(
-    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+    context: WalletContext, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
 ) -> PageOf[LedgerTransferAnswer]:
     """One page of transfers with both accounts, newest first: of one player's wallets, or of everything.
 
     Raises:
         Problem: as ``player_page``.
     """
-    entries, following = await _page(front, query, paging, player=player)
+    entries, following = await _page(context, query, paging, player=player)
     return PageOf(
-        items=[ledger_transfer(front, entry, player=player) for entry in entries], next_cursor=following
+        items=[ledger_transfer(context.amounts, entry, player=player) for entry in entries],
+        next_cursor=following,
     )
 
 
 async def _page(
-    front: Front, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
+    context: WalletContext, query: HistoryFilters, paging: HistoryPaging, *, player: str | None
 ) -> tuple[Sequence[HistoryEntry], str | None]:
     size = page_limit(paging.limit)
     offset = 0
@@ -226,44 +234,32 @@ async def _page(
             detail = f"page is between 1 and {PAGE_MAX}: further ones are found by cursor"
             raise Problem(status=400, code="page_invalid", detail=detail)
         offset = (paging.page - 1) * size
+    filters = filter_of(context.amounts, query, player=player, limit=size)
+    resumed = _BY_TIME_AND_SEQUENCE.read(paging.cursor)
     wanted = replace(
-        filter_of(front, query, player=player, limit=size),
-        before=_position(paging.cursor),
+        filters,
+        before=None if resumed is None else Position(*resumed),
         offset=offset,
         scan=PAGES_SCAN_MAX if offset else SCAN_MAX,
     )
-    found = await front.read(lambda tx: history_page(tx, wanted, assets=list(front.tools.assets)))
+    found = await context.read(lambda tx: history_page(tx, wanted, assets=list(context.amounts.assets)))
     resume = found.resume
-    return found.entries, None if resume is None else encode_cursor([resume.at.isoformat(), resume.seq])
+    return found.entries, None if resume is None else _BY_TIME_AND_SEQUENCE.write(resume)
 
 
-def _position(cursor: str | None) -> Position | None:
-    values = decode_cursor(cursor, length=2)
-    if values is None:
-        return None
-    try:
-        at = datetime.fromisoformat(values[0])
-    except (TypeError, ValueError):
-        at = None
-    if at is None or at.tzinfo is None or type(values[1]) is not int or not 0 <= values[1] < 2**63:
-        detail = "the cursor is not one that this route gave"
-        raise Problem(status=400, code="cursor_invalid", detail=detail)
-    return Position(at, values[1])
-
-
-def player_transfer(front: Front, entry: HistoryEntry, *, player: str) -> PlayerTransferAnswer:
+def player_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str) -> PlayerTransferAnswer:
     """A transfer from the side of a player whose wallet it touches."""
     direction, from_bucket, to_bucket = side_of(entry, player=player)
     return PlayerTransferAnswer(
-        **_shown(front, entry), direction=direction, from_bucket=from_bucket, to_bucket=to_bucket
+        **_shown(amounts, entry), direction=direction, from_bucket=from_bucket, to_bucket=to_bucket
     )
 
 
-def ledger_transfer(front: Front, entry: HistoryEntry, *, player: str | None) -> LedgerTransferAnswer:
+def ledger_transfer(amounts: Amounts, entry: HistoryEntry, *, player: str | None) -> LedgerTransferAnswer:
     """A transfer with both accounts, and the side of a player if one is named."""
     side = None if player is None else side_of(entry, player=player)
     return LedgerTransferAnswer(
-        **_shown(front, entry),
+        **_shown(amounts, entry),
         debit=AccountAnswer(kind=Kind(entry.debit_kind), owner=entry.debit_owner),
         credit=AccountAnswer(kind=Kind(entry.credit_kind), owner=entry.credit_owner),
         cause=entry.cause,
@@ -276,14 +272,14 @@ def ledger_transfer(front: Front, entry: HistoryEntry, *, player: str | None) ->
     )
 
 
-def _shown(front: Front, entry: HistoryEntry) -> dict[str, Any]:
+def _shown(amounts: Amounts, entry: HistoryEntry) -> dict[str, Any]:
     """The members that every answer of a transfer has."""
     type_ = TransferType(entry.type)
     fees = None
     if entry.payout is not None:
         fees = [
             PayoutFeeAnswer(asset=fee.asset, amount=fee.amount, borne_by=fee.borne_by)
-            for fee in fees_of(front, entry)
+            for fee in fees_of(amounts, entry)
         ]
     return {
         "id": entry.id,
@@ -291,29 +287,29 @@ def _shown(front: Front, entry: HistoryEntry) -> dict[str, Any]:
         "category": CATEGORY_OF[type_],
         "status": entry.status,
         "asset": entry.asset,
-        "amount": front.wire(entry.asset, entry.amount),
+        "amount": amounts.text(entry.asset, entry.amount),
         "at": entry.at,
         "correlation_id": entry.correlation_id,
         "group_id": entry.group,
         "fees": fees,
-        "arrives": arrives_of(front, entry),
+        "arrives": arrives_of(amounts, entry),
         "code": None if entry.payout is None else entry.payout.code,
     }
 
 
-def fees_of(front: Front, entry: HistoryEntry) -> list[PayoutFee]:
+def fees_of(amounts: Amounts, entry: HistoryEntry) -> list[PayoutFee]:
     """What a payout costs, and who bears it; nothing for entries that ask for none."""
     if entry.payout is None:
         return []
     fees = []
     if entry.payout.fee:
-        fees.append(PayoutFee(entry.asset, front.wire(entry.asset, entry.payout.fee), "player"))
+        fees.append(PayoutFee(entry.asset, amounts.text(entry.asset, entry.payout.fee), "player"))
     if entry.payout.rail is not None:
         fees.append(entry.payout.rail)
     return fees
 
 
-def arrives_of(front: Front, entry: HistoryEntry) -> str | None:
+def arrives_of(amounts: Amounts, entry: HistoryEntry) -> str | None:
     """What of a payout arrives, as decimal text: the amount less the fees that its player or recipient bears. None for
     entries that ask for no payout, and for those that ended without effect.
     """
@@ -322,8 +318,8 @@ def arrives_of(front: Front, entry: HistoryEntry) -> str | None:
     left = entry.amount - entry.payout.fee
     rail = entry.payout.rail
     if rail is not None and rail.borne_by == "recipient" and rail.asset == entry.asset:
-        left -= front.minor(front.asset(rail.asset), rail.amount)
-    return front.wire(entry.asset, left)
+        left -= amounts.minor(amounts.asset(rail.asset), rail.amount)
+    return amounts.text(entry.asset, left)
 
 
 def side_of(entry: HistoryEntry, *, player: str) -> WalletSide:

@@ -8,15 +8,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from prizewire_chassis.auth import Principal, Role, require
-from prizewire_chassis.http import Problem
 from prizewire_chassis.http.answers import PageOf
-from prizewire_rewards.http.codes import refusing
-from prizewire_rewards.http.context import OVERSEERS, Front
+from prizewire_rewards.http.codes import STATUSES
+from prizewire_rewards.http.context import OVERSEERS
 from prizewire_rewards.wallets.domain.history import HistoryEntry
 from prizewire_rewards.wallets.http.listing import (
     PAGE_REFUSALS,
     HistoryPage,
     HistoryQuery,
+    WalletContext,
     ledger_page,
     ledger_transfer,
     player_page,
@@ -36,13 +36,13 @@ class TransactionController(Controller):
     async def mine(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         history: HistoryQuery,
         paging: HistoryPage,
     ) -> PageOf[PlayerTransferAnswer]:
         """The caller's wallets, all buckets and assets."""
-        return await player_page(front, history, paging, player=request.user.player)
+        return await player_page(context, history, paging, player=request.user.player)
 
     @get(
         ["/all", "/admin/all"],
@@ -53,36 +53,35 @@ class TransactionController(Controller):
     async def everything(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         history: HistoryQuery,
         paging: HistoryPage,
         player: FromQuery[str | None] = None,
     ) -> PageOf[LedgerTransferAnswer]:
         """Both accounts of each transfer are named; with `player` also the side of that player."""
-        return await ledger_page(front, history, paging, player=player)
+        return await ledger_page(context, history, paging, player=player)
 
     @get(
         "/{transfer_id:uuid}",
         guards=[require()],
         summary="One transfer",
-        refusals=refusing("transfer_unknown"),
+        refusals=STATUSES.refusals("transfer_unknown"),
     )
     async def one(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         transfer_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
     ) -> PlayerTransferAnswer | LedgerTransferAnswer:
         """A transfer that touches the caller's wallets, from their side; operators and admins see any, with both accounts."""
-        entry = await front.read(lambda tx: find_entry(tx, transfer_id))
+        entry = await context.read(lambda tx: find_entry(tx, transfer_id))
         overseer = request.user.has(*OVERSEERS)
         if entry is None or not (overseer or _concerns(entry, request.user.player)):
-            detail = f"there is no transfer {transfer_id}"
-            raise Problem(status=404, code="transfer_unknown", detail=detail)
+            raise STATUSES.refuse("transfer_unknown", f"there is no transfer {transfer_id}")
         if overseer:
-            return ledger_transfer(front, entry, player=None)
-        return player_transfer(front, entry, player=request.user.player)
+            return ledger_transfer(context.amounts, entry, player=None)
+        return player_transfer(context.amounts, entry, player=request.user.player)
 
 
 def _concerns(entry: HistoryEntry, player: str) -> bool:

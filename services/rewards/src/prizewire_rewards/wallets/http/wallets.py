@@ -1,20 +1,21 @@
 """``/api/wallet``: balances, history, payout requests."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.auth import Principal, Role, require
 from prizewire_chassis.db import after_commit
-from prizewire_chassis.http import page_limit
+from prizewire_chassis.http import BY_TIME_AND_ID, RequiredKey, page_limit
 from prizewire_chassis.http.answers import PageOf
 from prizewire_rewards import metrics
-from prizewire_rewards.http.codes import AMOUNT_CODES, refusing
-from prizewire_rewards.http.context import Front, IdempotencyKey, page_of, player_of, time_cursor
+from prizewire_rewards.http.amounts import Amounts
+from prizewire_rewards.http.codes import AMOUNT_CODES, STATUSES
+from prizewire_rewards.http.context import RewardsAction, player_of
 from prizewire_rewards.http.parameters import PlayerFilter
 from prizewire_rewards.payouts.domain.commands import CancelPayout, RequestPayout
 from prizewire_rewards.payouts.domain.model import PayoutState
@@ -31,9 +32,18 @@ from prizewire_rewards.wallets.http.answers import (
     WalletAnswer,
 )
 from prizewire_rewards.wallets.http.bodies import CancelBody, PayoutBody
-from prizewire_rewards.wallets.http.listing import PAGE_REFUSALS, HistoryPage, HistoryQuery, player_page
+from prizewire_rewards.wallets.http.listing import (
+    PAGE_REFUSALS,
+    HistoryPage,
+    HistoryQuery,
+    WalletContext,
+    player_page,
+)
 from prizewire_rewards.wallets.http.transfer_answers import PlayerTransferAnswer
+from prizewire_rewards.wallets.ports import WalletPorts
 from prizewire_rewards.wallets.storage.balances import wallet_balances
+
+_Action = RewardsAction[WalletPorts]
 
 
 class WalletController(Controller):
@@ -46,14 +56,14 @@ class WalletController(Controller):
     async def balances(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
     ) -> WalletAnswer:
         """Winnings, top-ups, pending prizes and payouts under way; operators and admins name a player."""
         owner = player_of(request.user, player)
-        found = await front.read(lambda tx: wallet_balances(tx, owner))
-        return WalletAnswer(player=owner, balances=[_balance(front, balance) for balance in found])
+        found = await context.read(lambda tx: wallet_balances(tx, owner))
+        return WalletAnswer(player=owner, balances=[_balance(context.amounts, balance) for balance in found])
 
     @get(
         "/transactions",
@@ -64,21 +74,21 @@ class WalletController(Controller):
     async def transactions(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         history: HistoryQuery,
         paging: HistoryPage,
         player: PlayerFilter = None,
     ) -> PageOf[PlayerTransferAnswer]:
         """Entries of all buckets, filtered by type, asset and time."""
-        return await player_page(front, history, paging, player=player_of(request.user, player))
+        return await player_page(context, history, paging, player=player_of(request.user, player))
 
     @post(
         "/payout-request",
         guards=[require(Role.PLAYER)],
         summary="Have winnings paid out",
         status_code=202,
-        refusals=refusing(
+        refusals=STATUSES.refusals(
             *AMOUNT_CODES,
             "asset_unknown",
             "asset_not_redeemable",
@@ -95,18 +105,18 @@ class WalletController(Controller):
     async def request_payout(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         data: JSONBody[PayoutBody],
         request: Request[Principal, Any, Any],
-        key: IdempotencyKey = None,
+        key: RequiredKey = None,
     ) -> Response[PayoutAskedAnswer]:
         """Move winnings into a payout request. It is paid by the named method, or by the default one."""
-        asset = front.asset(data.asset)
-        amount = front.minor(asset, data.amount)
+        asset = context.amounts.asset(data.asset)
+        amount = context.amounts.minor(asset, data.amount)
 
-        async def work(tx: AsyncConnection, identifier: UUID) -> tuple[int, PayoutAskedAnswer]:
+        async def ask(action: _Action) -> tuple[int, PayoutAskedAnswer]:
             command = RequestPayout(
-                id=identifier,
+                id=action.id,
                 player=request.user.player,
                 asset=asset.code,
                 amount=amount,
@@ -114,30 +124,30 @@ class WalletController(Controller):
                 pay_asset=data.pay_asset,
             )
             payout = await request_payout(
-                command, ports=front.ports_of(tx), tools=front.tools, now=front.clock.now()
+                command, ports=action.unit_of_work, tools=context.tools, now=action.now
             )
-            after_commit(tx, metrics.PAYOUTS_REQUESTED.labels("player").inc)
+            after_commit(action.tx, metrics.PAYOUTS_REQUESTED.labels("player").inc)
             return 202, PayoutAskedAnswer(
                 payout_id=payout.id,
                 state=payout.state,
-                player_fee=front.wire(payout.asset, payout.fee),
-                pay_amount=front.wire(payout.asset, payout.pay_amount),
+                player_fee=context.amounts.text(payout.asset, payout.fee),
+                pay_amount=context.amounts.text(payout.asset, payout.pay_amount),
             )
 
-        return await front.once(
-            principal=request.user,
+        return await context.once(
+            ask,
+            answers=PayoutAskedAnswer,
+            actor=request.user,
             route="POST /api/wallet/payout-request",
             key=key,
             body=data.model_dump(mode="json"),
-            work=work,
-            answers=PayoutAskedAnswer,
         )
 
     @get("/payout-requests", guards=[require()], summary="Payout requests, newest first")
     async def payout_requests(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         request: Request[Principal, Any, Any],
         player: PlayerFilter = None,
         wanted: Annotated[PayoutState | None, QueryParameter(name="state")] = None,
@@ -146,25 +156,29 @@ class WalletController(Controller):
     ) -> PageOf[PayoutAnswer]:
         """Requests with their state and outcome."""
         size = page_limit(limit)
-        before = time_cursor(cursor)
+        before = BY_TIME_AND_ID.read(cursor)
         owner = player_of(request.user, player)
-        found = await front.read(
+        found = await context.read(
             lambda tx: list_payouts(tx, player=owner, limit=size, before=before, state=wanted)
         )
-        last = [found[-1].requested_at.isoformat(), str(found[-1].id)] if found else None
-        return page_of([_payout(front, view, player=owner) for view in found], limit=size, cursor=last)
+        return BY_TIME_AND_ID.page(
+            found,
+            limit=size,
+            key=lambda one: (one.requested_at, one.id),
+            show=partial(_payout, context.amounts, player=owner),
+        )
 
     @post(
         "/payout-requests/{payout_id:uuid}/cancel",
         guards=[require(Role.PLAYER)],
         status_code=202,
         summary="Ask to stop a payout, while it is still possible",
-        refusals=refusing("payout_unknown", "payout_final"),
+        refusals=STATUSES.refusals("payout_unknown", "payout_final"),
     )
     async def cancel(
         self,
         *,
-        front: NamedDependency[Front],
+        context: NamedDependency[WalletContext],
         payout_id: FromPath[UUID],
         request: Request[Principal, Any, Any],
         data: JSONBody[CancelBody | None] = None,
@@ -174,28 +188,28 @@ class WalletController(Controller):
             payout_id=payout_id, player=request.user.player, reason=(data or CancelBody()).reason
         )
 
-        async def ask(tx: AsyncConnection) -> PayoutCancelAnswer:
-            payout = await cancel_payout(command, ports=front.ports_of(tx), now=front.clock.now())
+        async def ask(action: _Action) -> PayoutCancelAnswer:
+            payout = await cancel_payout(command, ports=action.unit_of_work, now=action.now)
             return PayoutCancelAnswer(payout_id=payout.id, state=payout.state)
 
-        return await front.attempt(ask)
+        return await context.change(ask, actor=request.user)
 
 
-def _balance(front: Front, balance: WalletBalance) -> BalanceAnswer:
+def _balance(amounts: Amounts, balance: WalletBalance) -> BalanceAnswer:
     return BalanceAnswer(
         asset=balance.asset,
-        winnings=front.wire(balance.asset, balance.winnings),
-        topup=front.wire(balance.asset, balance.topup),
-        pending=front.wire(balance.asset, balance.pending),
-        held=front.wire(balance.asset, balance.held),
-        payout_pending=front.wire(balance.asset, balance.payout_pending),
-        lifetime_earnings=front.wire(balance.asset, balance.lifetime_earnings),
-        short=front.wire(balance.asset, balance.short),
-        owed=front.wire(balance.asset, balance.owed),
+        winnings=amounts.text(balance.asset, balance.winnings),
+        topup=amounts.text(balance.asset, balance.topup),
+        pending=amounts.text(balance.asset, balance.pending),
+        held=amounts.text(balance.asset, balance.held),
+        payout_pending=amounts.text(balance.asset, balance.payout_pending),
+        lifetime_earnings=amounts.text(balance.asset, balance.lifetime_earnings),
+        short=amounts.text(balance.asset, balance.short),
+        owed=amounts.text(balance.asset, balance.owed),
     )
 
 
-def _payout(front: Front, view: PayoutView, *, player: str) -> PayoutAnswer:
+def _payout(amounts: Amounts, view: PayoutView, *, player: str) -> PayoutAnswer:
     outcome = None
     if view.outcome:
         outcome = PayoutOutcome.model_validate(
@@ -205,9 +219,9 @@ def _payout(front: Front, view: PayoutView, *, player: str) -> PayoutAnswer:
         payout_id=view.id,
         player=player,
         asset=view.asset,
-        debit_amount=front.wire(view.asset, view.amount),
-        player_fee=front.wire(view.asset, view.fee),
-        pay_amount=front.wire(view.asset, view.amount - view.fee),
+        debit_amount=amounts.text(view.asset, view.amount),
+        player_fee=amounts.text(view.asset, view.fee),
+        pay_amount=amounts.text(view.asset, view.amount - view.fee),
         state=view.state,
         method_id=view.method_id,
         round_id=view.round_id,
