@@ -17,7 +17,7 @@ from uuid import UUID
 
 import httpx
 
-from prizewire_chassis.http import encode_cursor
+from prizewire_chassis.http.paging import encode_cursor
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 NOBODY: Final = str(UUID(int=4, version=4))

@@ -11,8 +11,6 @@ from prizewire_chassis.metrics import JOB_FAILURES
 
 STARTUP_DELAY_S = 15.0
 """``first_s`` of jobs that read whole tables, in seconds."""
-STAND_BACK_S = STARTUP_DELAY_S
-"""The same, by its former name."""
 _BACKOFF_MAX_S = 10.0
 _log = get_logger(__name__)
 

@@ -68,10 +68,6 @@ def watch_statements(db: Database, on_statement: Callable[[str], None]) -> Itera
             remove(engine, "before_cursor_execute", listener)
 
 
-heard_statements = watch_statements
-"""The same, by its former name."""
-
-
 def make_key(service: str) -> MessageKey:
     """A message key that is the same at every run, derived from the service's name."""
     return MessageKey.from_seed(

@@ -12,7 +12,8 @@ from prizewire_chassis.audit import Audit
 from prizewire_chassis.checks import Check
 from prizewire_chassis.db import Database
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import build_app, encode_cursor
+from prizewire_chassis.http import build_app
+from prizewire_chassis.http.paging import encode_cursor
 from prizewire_chassis.http.service_routes import service_controller
 from prizewire_chassis.inbox import Refusal
 from prizewire_chassis.testing import make_token, records, token_reader

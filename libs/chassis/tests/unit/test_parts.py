@@ -11,7 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prizewire_chassis.db import is_transient
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import Problem, decode_cursor, encode_cursor, page_limit
+from prizewire_chassis.http import Problem, page_limit
+from prizewire_chassis.http.paging import decode_cursor, encode_cursor
 from prizewire_chassis.jobs import Job, JobRunner
 from prizewire_chassis.keys import UnsafeKeyFile, load_message_key
 from prizewire_chassis.lifecycle import http_config

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.event import listen, remove
 
-from prizewire_chassis.http import encode_cursor
+from prizewire_chassis.http.paging import encode_cursor
 from prizewire_settlement.rounds.storage.checks import CHECKS
 from services.settlement.tests.fakes import CAMPAIGN, SOURCE
 from services.settlement.tests.service import (

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from stellar_sdk import MuxedAccount
 
 from prizewire_chassis.health import Health
-from prizewire_chassis.http import build_app, encode_cursor
+from prizewire_chassis.http import build_app
+from prizewire_chassis.http.paging import encode_cursor
 from prizewire_chassis.testing import make_token, token_reader
 from prizewire_payouts.methods.domain import Method
 from services.payouts.tests.rig import ADDRESS, OWN, Rig
