@@ -1,1 +1,1 @@
-"""Accounts, transfers between them, what players owe, and who is behind money."""
+"""Accounts, transfers between them, receivables of players, and the parties of money."""

@@ -1,4 +1,4 @@
-"""Reads what several kinds of events have in common: subjects, assets, amounts."""
+"""Readers of subjects, assets and amounts of events, for the consumers of several features."""
 
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import TypeVar
@@ -10,17 +10,17 @@ from prizewire_rewards.ledger.domain.moves import INTAKE_MAX
 
 
 def same_subject(subject: str, identifier: object) -> None:
-    """Versions are counted by subject, so an event must speak of its own.
+    """Check that an event is about its own subject: versions are counted by subject.
 
     Raises:
-        Refused: ``event_mismatch``; not parked, since the subject it names is not concerned.
+        Refused: ``event_mismatch``. The event is not parked, because the subject that it names is not concerned.
     """
     if subject != str(identifier):
         raise Refused("event_mismatch", f"the subject {subject} is not {identifier}", park=False)
 
 
 def asset_of(code: str, assets: AssetRegistry) -> Asset:
-    """An asset by its code.
+    """Find an asset by its code.
 
     Raises:
         Refused: ``asset_unknown``.
@@ -32,10 +32,10 @@ def asset_of(code: str, assets: AssetRegistry) -> Asset:
 
 
 def minor_of(asset: Asset, amount: str) -> int:
-    """Minor units of a decimal text.
+    """Convert a decimal text to minor units.
 
     Raises:
-        Refused: ``invalid_amount``; ``amount_too_large``: no account of the ledger may hold so much.
+        Refused: ``invalid_amount``; ``amount_too_large``: it exceeds what an account of the ledger may hold.
     """
     try:
         minor = Amount.parse(asset, amount).minor
@@ -58,7 +58,7 @@ def read_commands(
     read: Callable[[int, Incoming], Command | None],
     refused: MutableMapping[int, Refused],
 ) -> tuple[list[Command], list[int]]:
-    """The commands of events of these types, with their places in the batch."""
+    """Read the commands of events of these types, with their indexes in the batch. ``refused`` gets the refusals by index."""
     commands: list[Command] = []
     places: list[int] = []
     for index, item in enumerate(incoming):

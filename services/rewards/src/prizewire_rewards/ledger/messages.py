@@ -1,4 +1,4 @@
-"""What encodes domain events as contracts, and the events about receivables."""
+"""Encoders of domain events as contracts, and those of events about receivables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from prizewire_rewards.ledger.domain.receivables import OwedStep, ReceivableChan
 
 @dataclass(frozen=True, slots=True)
 class EventWriter:
-    """What encoding an event needs."""
+    """The outbox and the assets, as encoders need them."""
 
     outbox: Outbox
     assets: AssetRegistry

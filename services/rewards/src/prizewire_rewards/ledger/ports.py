@@ -1,4 +1,4 @@
-"""The ledger, receivables, parties, the history of steps and the outbox, as handlers need them."""
+"""Ports of all features: the ledger, receivables, parties, the history of transitions and the outbox."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Ledger(Protocol):
     """Postings and locked balances."""
 
     async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
-        """Open accounts that are missing, append the transfers and move balances, all in a fixed number of
-        statements; accounts are locked in one order.
+        """Open missing accounts, append the transfers and change balances, in a fixed number of statements. Accounts are
+        locked in the order of their ids.
 
         Raises:
-            Exception: from the database, when a balance would pass its bound or an edge is not allowed.
+            Exception: from the database, when a balance would exceed its bound or an edge is not allowed.
         """
         ...
 
@@ -36,63 +36,63 @@ class Ledger(Protocol):
         now: datetime,
         repeats: UUID | None = None,
     ) -> None:
-        """Keep who let the money of each transfer in from outside, by which reference, and which earlier booking under
-        the same reference it repeats.
+        """Store the document of transfers that came in from outside: the person, the references, and the id of the earlier
+        booking under the same reference that it ``repeats``.
         """
         ...
 
     async def earlier_funding(self, account: Account, *, reference: str) -> EarlierBooking | None:
-        """The first booking under a reference that funded this account. The caller holds the lock of the intake of its
-        asset, so that nobody else books meanwhile.
+        """The first booking under a reference that funded this account. The caller holds the intake lock of its asset, so
+        that no other transaction books meanwhile.
         """
         ...
 
     async def lock_balance(self, account: Account) -> int:
-        """A kept balance, its account locked until the transaction ends; 0 where there is no account."""
+        """Lock an account that keeps a balance until the transaction ends, and read its balance; 0 where there is none."""
         ...
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        """Kept balances of those accounts that are open, locked in one order."""
+        """Lock those of the accounts that exist, in the order of their ids, and read their balances."""
         ...
 
     async def lock_intake(self, asset: str) -> int:
-        """What has come in from outside in this asset, in all; nobody else asks until the transaction ends."""
+        """Take the intake lock of an asset until the transaction ends, and read the total that came in from outside."""
         ...
 
 
 class Receivables(Protocol):
-    """What players owe. A receivable is locked after the accounts of its player, or alone."""
+    """Receivables of players. A receivable is locked after the accounts of its player, or alone."""
 
     async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
-        """What the wallets' owners still owe in their assets, by (player, asset), the oldest first, locked. The caller
-        holds the wallets' locks, having posted to them.
+        """Lock the open debts of the wallets' owners in their assets, the oldest first, by (player, asset). The caller
+        has posted to the wallets and so holds their locks.
         """
         ...
 
     async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
-        """Debts for one reference of which these players never paid a part, written off or not, the oldest first,
-        locked.
+        """Lock the debts of these players for one reference that have an unpaid part, written off or not, the oldest
+        first.
         """
         ...
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
-        """Those that exist, locked in the order of their ids."""
+        """Lock those that exist, in the order of their ids."""
         ...
 
     async def add(self, receivables: Sequence[Receivable]) -> None:
-        """Store new ones."""
+        """Store new receivables."""
         ...
 
     async def save(self, receivables: Sequence[Receivable]) -> None:
-        """Store counters of locked ones."""
+        """Store the counters of locked receivables."""
         ...
 
 
 class Parties(Protocol):
-    """Parties of money. They are only added to, but for a wallet that is paid out whole."""
+    """Parties of money. They are only added; ``forget`` alone removes those of a wallet that is paid out completely."""
 
     async def add_source(self, source: str, party: Party) -> None:
-        """Add a party to a pool, a funding account, or the facts of a player; one that is known stays as it is."""
+        """Add a party to a pool, a funding account, or the facts of a player. A known party stays unchanged."""
         ...
 
     async def of_source(self, source: str) -> tuple[Party, ...]:
@@ -100,53 +100,53 @@ class Parties(Protocol):
         ...
 
     async def of_sources(self, sources: Iterable[str]) -> dict[str, tuple[Party, ...]]:
-        """The parties of those of several that have any."""
+        """The parties of several sources; sources without parties are left out."""
         ...
 
     async def keep(self, credited: Sequence[tuple[Account, CreditParties]]) -> None:
-        """Add who is behind credits to players' winnings. The caller has posted them."""
+        """Store the parties of credits to players' winnings. The caller has posted the credits."""
         ...
 
     async def of_wallet(self, wallet: Account) -> CreditParties:
-        """Who is behind what a player's winnings hold. The caller holds the wallet's lock."""
+        """The parties of the money in a player's winnings. The caller holds the wallet's lock."""
         ...
 
     async def forget(self, wallet: Account) -> None:
-        """Forget who was behind winnings that are paid out whole, unless an entry that they paid may still come back.
-        The caller holds the wallet's lock.
+        """Delete the parties of winnings that are paid out completely, unless an entry fee that they paid may still be
+        refunded. The caller holds the wallet's lock.
         """
         ...
 
 
 class History(Protocol):
-    """Every step of every state machine."""
+    """The transitions of all state machines."""
 
     async def add(self, transitions: Sequence[Transition], *, now: datetime) -> None:
-        """Append steps."""
+        """Append transitions."""
         ...
 
 
 class Messages(Protocol):
-    """Events on their way out, committed with the rest."""
+    """The outbox: events are committed with the transaction and published afterwards."""
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Put events into the outbox, in this order."""
+        """Store events in the outbox, in this order."""
         ...
 
 
 class Pools(Protocol):
-    """Pools that recovered debts go back to."""
+    """Pools that get the money of recovered debts."""
 
     async def take_back(self, amounts: Mapping[UUID, int]) -> None:
-        """Count amounts that came back to the pools of campaigns as granted no more. It does not need the campaigns' locks;
-        a campaign that the caller holds must have been saved before.
+        """Reduce what campaigns granted by amounts that came back to their pools. The campaigns need not be locked. A
+        campaign that the caller has locked must be saved before.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What handlers use that needs no transaction."""
+    """The dependencies of handlers that need no transaction."""
 
     assets: AssetRegistry
 

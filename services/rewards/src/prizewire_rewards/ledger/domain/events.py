@@ -1,4 +1,4 @@
-"""What is published of a transaction."""
+"""The base of the events that rewards publishes."""
 
 
 class Event:

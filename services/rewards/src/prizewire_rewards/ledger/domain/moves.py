@@ -1,4 +1,4 @@
-"""Moves that several features make, and the credits among them."""
+"""Fixed owners of accounts, the credits among moves, and the limit of what comes in from outside."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ _PAYS_DEBTS = frozenset({Kind.WINNINGS, Kind.TOPUP})
 
 
 class Credit(NamedTuple):
-    """An amount that came into a player's winnings or top-ups by the move ``ordinal`` of its cause."""
+    """An amount that the move ``ordinal`` of its cause credits to a player's winnings or top-ups."""
 
     account: Account
     amount: int
@@ -23,26 +23,26 @@ class Credit(NamedTuple):
 
 
 def credits_of(moves: Iterable[Move]) -> list[Credit]:
-    """Every credit to winnings or top-ups among the moves, in their order."""
+    """List every credit to winnings or top-ups among the moves, in their order."""
     return [
         Credit(move.credit, move.amount, move.ordinal) for move in moves if move.credit.kind in _PAYS_DEBTS
     ]
 
 
 INTAKE_MAX: Final = 2**62
-"""What may come in from outside in one asset, in all: no sum of an account, nor of all of them, can pass 64 bits. The
-database refuses more (``ledger_intake_limit``)."""
+"""The most that may come in from outside in one asset, in total (minor units). With this limit no balance and no sum of
+balances exceeds 64 bits. The database refuses more (``ledger_intake_limit``)."""
 
 
 def check_intake(asset: Asset, *, came_in: int, amount: int, most: int = INTAKE_MAX) -> None:
-    """Whether ``amount`` may come in from outside beside all that ``came_in`` so far, up to ``most``.
+    """Check that ``amount`` may come in from outside after ``came_in``. Both together are at most ``most``.
 
     Raises:
-        InvalidRequest: ``amount_too_large``.
+        InvalidRequest: ``amount_too_large``: they are more.
     """
     if came_in + amount > most:
         detail = (
-            f"{asset.tell(amount)} is too much: at most {asset.tell(most)} may come in, and {asset.tell(came_in)} "
-            "did so far"
+            f"{asset.tell(amount)} is too much: at most {asset.tell(most)} may come in from outside, and "
+            f"{asset.tell(came_in)} came in before"
         )
         raise InvalidRequest("amount_too_large", detail)

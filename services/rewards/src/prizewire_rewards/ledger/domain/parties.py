@@ -1,4 +1,4 @@
-"""Who is behind money: the persons whose word brought it about, carried from pools over wallets to payouts."""
+"""Parties of money: the persons who brought it about, kept with pools, wallets and payouts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ Party = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class CreditParties:
-    """The parties of an amount, each once and in one order; ``one_person`` are those who alone said who gets some of it."""
+    """The parties of an amount, sorted and without repetition. ``one_person`` lists each person who alone decided who gets
+    a part of the amount.
+    """
 
     parties: tuple[Party, ...] = ()
     one_person: tuple[str, ...] = ()
@@ -21,30 +23,30 @@ NO_PARTIES: Final = CreditParties()
 
 
 def sorted_parties(parties: Iterable[Party]) -> tuple[Party, ...]:
-    """Each party once, in one order."""
+    """Sort the parties and drop repetitions."""
     return tuple(sorted({(str(role), subject) for role, subject in parties}))
 
 
 def campaign_source(campaign: UUID) -> str:
-    """The name under which the parties of a campaign's pool are kept."""
+    """The key under which the parties of a campaign's pool are stored."""
     return f"campaign/{campaign}"
 
 
 def funding_source(name: str) -> str:
-    """The name under which the parties of a funding account are kept."""
+    """The key under which the parties of a funding account are stored."""
     return f"funding/{name}"
 
 
 def player_source(player: str) -> str:
-    """The name under which those are kept who told or erased facts of a player by hand."""
+    """The key under which the persons are stored who set or erased facts of a player over HTTP."""
     return f"player/{player}"
 
 
 def settings_writers(campaign: Iterable[Party]) -> frozenset[str]:
-    """Who made the campaign or ever changed its settings, among its parties."""
+    """The persons among a campaign's parties who created it or changed its settings at any time."""
     return frozenset(subject for role, subject in campaign if role == "rule_writer")
 
 
 def with_releasers(new: Iterable[Party], known: Iterable[Party]) -> tuple[Party, ...]:
-    """The parties that a correction brings, with those who released a prize of the round before."""
+    """The parties of a correction, together with the known ones who released a prize of the round."""
     return sorted_parties([*new, *(party for party in known if party[0] == "releaser")])

@@ -1,4 +1,4 @@
-"""What players owe, and the moves by which it is opened, recovered, lifted or written off."""
+"""Receivables of players: the moves that open, recover, lift, write off or restore them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from prizewire_rewards.ledger.domain.moves import PLATFORM, RECEIVABLES, WORLD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receivable:
-    """What a player owes. ``campaign`` is whose pool gets it back; None where it is owed for a top-up, then it goes
-    outside. ``reference`` names the round or top-up. ``recovered`` was taken from credits, ``written_off`` was given
-    up, ``lifted`` is owed no more because its reason is gone, and ``restored`` is what of ``written_off`` is the
-    platform's loss no more for the same reason. ``version`` counts its events.
+    """A debt of a player. The pool of ``campaign`` gets recovered money; None for the debt of a top-up, whose money goes
+    outside. ``reference`` names the round or the top-up. ``recovered`` was taken from credits. ``written_off`` was given
+    up. ``lifted`` is no longer owed because the reason of the debt no longer exists. ``restored`` is the part of
+    ``written_off`` that is no longer a loss of the platform, for the same reason. ``version`` counts the debt's events.
     """
 
     id: UUID
@@ -37,12 +37,14 @@ class Receivable:
 
     @property
     def open(self) -> int:
-        """What is still owed."""
+        """The amount that is still owed."""
         return self.amount - self.recovered - self.written_off - self.lifted
 
     @property
     def unpaid(self) -> int:
-        """What the player got and never gave back: what is still owed, and what was given up and not restored."""
+        """The amount that the player got and never gave back: what is still owed, and what was written off and not
+        restored.
+        """
         return self.open + self.written_off - self.restored
 
     @property
@@ -60,20 +62,20 @@ def _clearing(debt: Receivable) -> Account:
 
 
 def opened_move(debt: Receivable) -> Move:
-    """A player owes what could not be taken back."""
+    """The move that opens a debt over its whole amount."""
     return Move(TransferType.RECEIVABLE_OPENED, _owed_by(debt), _clearing(debt), debt.amount)
 
 
 def pays(bucket: Kind, debt: Receivable) -> bool:
-    """Whether a credit to ``bucket`` is taken for ``debt``. Winnings pay every debt. Top-ups pay only debts of top-ups,
-    which lead outside: money that was paid in never comes to a pool.
+    """Whether a credit to ``bucket`` is used to recover ``debt``. Winnings pay every debt. Top-ups pay only debts of
+    top-ups, whose money goes outside: money that a player paid in never funds a pool.
     """
     return bucket is Kind.WINNINGS or (bucket is Kind.TOPUP and debt.campaign is None)
 
 
 def recovery_moves(debt: Receivable, *, bucket: Kind, amount: int) -> list[Move]:
-    """Take ``amount`` from the debtor's ``bucket`` to the pool that it is owed to (or outside), and settle as much of
-    the debt: what funds a pool is money, never a debt.
+    """Move ``amount`` from the debtor's ``bucket`` to the pool that it is owed to (or outside), and reduce the debt by the
+    same amount. Only money funds a pool, never a debt.
     """
     wallet = Account(bucket, debt.player, debt.asset)
     to = (
@@ -85,12 +87,12 @@ def recovery_moves(debt: Receivable, *, bucket: Kind, amount: int) -> list[Move]
 
 
 def lifted_move(debt: Receivable, *, amount: int) -> Move:
-    """So much of a debt is owed no more."""
+    """The move that reduces a debt by ``amount``."""
     return Move(TransferType.RECEIVABLE_SETTLED, _clearing(debt), _owed_by(debt), amount)
 
 
 def written_off_move(debt: Receivable, *, amount: int) -> Move:
-    """So much of a debt is given up."""
+    """The move that writes off ``amount`` of a debt."""
     return Move(
         TransferType.RECEIVABLE_WRITTEN_OFF,
         Account(Kind.WRITE_OFF, PLATFORM, debt.asset),
@@ -100,25 +102,25 @@ def written_off_move(debt: Receivable, *, amount: int) -> Move:
 
 
 def restored_move(debt: Receivable, *, amount: int) -> Move:
-    """So much of what was given up of a debt is no loss any more: the reason of the debt is gone."""
+    """The move that restores ``amount`` of what was written off: the reason of the debt no longer exists."""
     platform = Account(Kind.WRITE_OFF, PLATFORM, debt.asset)
     return Move(TransferType.RECEIVABLE_RESTORED, _clearing(debt), platform, amount)
 
 
 class OwedStep(StrEnum):
-    """What became of a receivable; the values are those in the event's type."""
+    """How a receivable changed; the values are those in the event's type."""
 
     OPENED = "opened"
     RECOVERED = "recovered"
-    """Taken from a credit, or owed no more because its reason is gone."""
+    """Taken from a credit, or lifted because the reason of the debt no longer exists."""
     WRITTEN_OFF = "written_off"
     RESTORED = "restored"
-    """Was given up, and is no loss any more because its reason is gone."""
+    """Written off before, and no longer a loss because the reason of the debt no longer exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivableChanged(Event):
-    """What became of ``amount`` of a debt."""
+    """``amount`` of a debt changed."""
 
     receivable: Receivable
     what: OwedStep
@@ -126,7 +128,7 @@ class ReceivableChanged(Event):
 
 
 class ReceivableStep(NamedTuple):
-    """One change of a debt: the debt after it, the amount of it that changed, what moves, and the event."""
+    """One change of a debt: the debt after the change, the changed amount, the moves, and the event."""
 
     debt: Receivable
     amount: int
@@ -135,14 +137,14 @@ class ReceivableStep(NamedTuple):
 
 
 def open_debt(debt: Receivable) -> ReceivableStep:
-    """A player owes the whole amount of a new debt."""
+    """Open a new debt over its whole amount."""
     event = ReceivableChanged(receivable=debt, what=OwedStep.OPENED, amount=debt.amount)
     return ReceivableStep(debt, debt.amount, [opened_move(debt)], event)
 
 
 def recover(debts: Sequence[Receivable], *, bucket: Kind, amount: int) -> list[ReceivableStep]:
-    """Take the debts from a credit of ``amount`` to ``bucket``, in their order. A credit to winnings pays every debt, one
-    to top-ups only debts of top-ups.
+    """Recover the debts, in their order, from a credit of ``amount`` to ``bucket``. A credit to winnings pays every debt, a
+    credit to top-ups only debts of top-ups.
     """
     steps = []
     for debt in debts:
@@ -157,7 +159,7 @@ def recover(debts: Sequence[Receivable], *, bucket: Kind, amount: int) -> list[R
 
 
 def write_off_debt(debt: Receivable) -> ReceivableStep:
-    """Give up what is still open of a debt."""
+    """Write off the open amount of a debt."""
     amount = debt.open
     after = replace(debt, written_off=debt.written_off + amount, version=debt.version + 1)
     event = ReceivableChanged(receivable=after, what=OwedStep.WRITTEN_OFF, amount=amount)
@@ -165,8 +167,8 @@ def write_off_debt(debt: Receivable) -> ReceivableStep:
 
 
 def undo_debt(debt: Receivable, amount: int) -> list[ReceivableStep]:
-    """Undo ``amount`` of what was never paid of a debt, in at most two steps. What is still owed is lifted first. Then what
-    was given up is restored to the platform, which would otherwise bear it twice.
+    """Undo ``amount`` of the unpaid part of a debt, in at most two steps. The first step lifts what is still owed. The
+    second one restores what was written off: otherwise the platform would bear that loss twice.
     """
     steps = []
     lifted = min(amount, debt.open)
@@ -184,7 +186,7 @@ def undo_debt(debt: Receivable, amount: int) -> list[ReceivableStep]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivableView:
-    """What a player owes or owed."""
+    """A receivable as an answer shows it."""
 
     id: UUID
     player: str
@@ -203,7 +205,7 @@ class ReceivableView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOff:
-    """An approver gives up what a player still owes."""
+    """An approver writes off the open amount of a receivable."""
 
     receivable_id: UUID
     actor: str

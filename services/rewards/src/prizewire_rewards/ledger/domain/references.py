@@ -10,8 +10,8 @@ from prizewire_rewards.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierBooking:
-    """The first booking of an account under a reference: ``amount`` in minor units, the person, and when. ``id`` is that
-    of the transfer, or of the withdrawal of fees.
+    """The first booking of an account under a reference: its ``amount`` in minor units, the person who made it, and its
+    time. ``id`` is the id of the transfer or of the withdrawal of fees.
     """
 
     id: UUID
@@ -23,11 +23,11 @@ class EarlierBooking:
 def check_reference(
     earlier: EarlierBooking | None, *, reference: str, asset: Asset, repeated: bool
 ) -> UUID | None:
-    """What a booking repeats: the id of the earlier one under its reference; None where there is none. ``repeated``: the
-    person says that it is another payment under the same reference.
+    """Return the id of the earlier booking under the reference, None where there is none. ``repeated``: the person says
+    that this is another payment under the same reference.
 
     Raises:
-        InvalidRequest: ``reference_used``: there is an earlier booking, and the person does not say so.
+        InvalidRequest: ``reference_used``: there is an earlier booking, and ``repeated`` is false.
     """
     if earlier is None:
         return None

@@ -1,4 +1,4 @@
-"""Steps of state machines."""
+"""Transitions of state machines."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from prizewire_rewards.errors import IllegalTransition
 
 
 class Transition(NamedTuple):
-    """One step of a state machine, as history keeps it. ``was`` is empty at birth."""
+    """One transition of a state machine, as the history stores it. ``was`` is empty for the first state."""
 
     machine: str
     subject: UUID
@@ -23,10 +23,10 @@ State = TypeVar("State", bound=StrEnum)
 
 
 def step(*, edges: Mapping[tuple[State, State], str], was: State, to: State) -> State:
-    """``to``, if the machine allows it.
+    """Return ``to`` if the machine has an edge from ``was`` to it.
 
     Raises:
-        IllegalTransition: there is no such edge.
+        IllegalTransition: the machine has no such edge.
     """
     if (was, to) not in edges:
         raise IllegalTransition(was=was, to=to)

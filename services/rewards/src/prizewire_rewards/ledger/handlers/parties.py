@@ -1,4 +1,4 @@
-"""The parties of money that somebody decided about."""
+"""The parties of money that persons decided about."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from prizewire_rewards.ledger.domain.parties import CreditParties, Party, sorted
 
 
 def credit_parties(deciders: Iterable[Party], *, others: Iterable[Party] = ()) -> CreditParties:
-    """The parties of money that ``deciders`` gave to somebody; ``others`` are parties who said nothing of who gets it."""
+    """The parties of an amount. ``deciders`` decided who gets it; ``others`` are parties who did not decide that."""
     deciders = list(deciders)
     alone = one_person(ContractParty(PartyRole(role), subject) for role, subject in deciders)
     return CreditParties(sorted_parties([*deciders, *others]), () if alone is None else (alone,))

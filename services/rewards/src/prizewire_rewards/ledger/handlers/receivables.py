@@ -1,4 +1,4 @@
-"""What players owe: opened, undone when its reason is gone, written off by an approver. Credits recover it."""
+"""Receivables of players: open them, undo them when their reason no longer exists, write them off. Credits recover them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from prizewire_rewards.ledger.ports import LedgerPorts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debt:
-    """A debt that is to be opened. ``campaign`` is whose pool gets it back, None for a top-up's; ``cause`` and player
-    make its id.
+    """A debt to be opened. The pool of ``campaign`` gets recovered money; None for the debt of a top-up. The id of the
+    receivable follows from ``cause`` and player.
     """
 
     player: str
@@ -37,8 +37,8 @@ class Debt:
 
 
 async def open_receivables(debts: Iterable[Debt], *, uow: UnitOfWork, ports: LedgerPorts) -> list[Receivable]:
-    """Let players owe what could not be taken back from them; their next credits are taken for it. Posts what the unit of
-    work holds.
+    """Open a receivable for each debt; later credits of the player recover it. Posts the transfers that the unit of work
+    holds.
     """
     opened = [
         Receivable(
@@ -63,8 +63,9 @@ async def open_receivables(debts: Iterable[Debt], *, uow: UnitOfWork, ports: Led
 
 
 async def undo_receivable(receivable_id: UUID, *, amount: int, uow: UnitOfWork, ports: LedgerPorts) -> int:
-    """Undo a debt, at most by ``amount``, because its reason is gone. Answers how much of it was never paid and is
-    undone. What remains of ``amount`` the player has paid, and is to get back. Posts what the unit of work holds.
+    """Undo at most ``amount`` of a debt because its reason no longer exists. Returns the undone amount: it was never paid.
+    The player has paid the rest of ``amount`` and gets it back from the caller. Posts the transfers that the unit of work
+    holds.
     """
     found = (await ports.receivables.lock([receivable_id])).get(receivable_id)
     if found is None:
@@ -80,19 +81,20 @@ async def undo_receivable(receivable_id: UUID, *, amount: int, uow: UnitOfWork, 
 
 
 async def write_off(command: WriteOff, *, ports: LedgerPorts, now: datetime) -> Receivable:
-    """Give up what is still open of a debt.
+    """Write off the open amount of a receivable.
 
     Raises:
         NotFound: ``receivable_unknown``.
-        InvalidRequest: ``own_receivable``: nobody gives up their own; ``receivable_closed``: nothing is open.
+        InvalidRequest: ``own_receivable``: no one writes off their own debt; ``receivable_closed``: nothing is open.
     """
     found = (await ports.receivables.lock([command.receivable_id])).get(command.receivable_id)
     if found is None:
         raise NotFound("receivable_unknown", f"there is no receivable {command.receivable_id}")
     if found.player == command.actor:
-        raise InvalidRequest("own_receivable", "nobody gives up what they owe themselves")
+        detail = f"{command.actor} owes receivable {found.id}: another approver has to write it off"
+        raise InvalidRequest("own_receivable", detail)
     if not found.open:
-        raise InvalidRequest("receivable_closed", "nothing of it is owed any more")
+        raise InvalidRequest("receivable_closed", f"receivable {found.id} has no open amount")
     uow = UnitOfWork(ports, now=now)
     step = write_off_debt(found)
     uow.step_receivable(step)

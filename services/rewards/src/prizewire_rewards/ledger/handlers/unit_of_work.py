@@ -1,4 +1,4 @@
-"""What one transaction decides, and how it is saved."""
+"""The unit of work of the service: the transfers, transitions and events of one transaction."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime
@@ -18,7 +18,7 @@ from prizewire_rewards.ledger.ports import LedgerPorts
 
 
 class Credited(NamedTuple):
-    """A credit to a wallet, its cause, and who is behind it."""
+    """A credit to a wallet, its cause, and its parties."""
 
     credit: Credit
     cause: str
@@ -26,23 +26,23 @@ class Credited(NamedTuple):
 
 
 class Remainder(NamedTuple):
-    """What a credit leaves in its wallet after debts were recovered from it (minor units)."""
+    """The amount (minor units) that a credit leaves in its wallet after debts were recovered from it."""
 
     credited: Credited
     amount: int
 
 
 class UnitOfWork:
-    """Transfers, steps of state machines and events of one transaction.
+    """Transfers, transitions of state machines and events of one transaction.
 
-    Handlers decide over loaded state and add what they decided. Each feature saves its own rows. ``save`` posts the
-    transfers, recovers debts from what was credited, and stores steps and events.
+    Handlers decide over loaded state and add their decisions. Each feature saves its own rows. ``save`` posts the
+    transfers, recovers debts from the credits, and stores transitions and events.
     """
 
     def __init__(self, ports: LedgerPorts, *, now: datetime) -> None:
         self.now = now
         self.recoveries = 0
-        """Credits of which something was taken for a debt."""
+        """Number of credits from which a debt was recovered."""
         self._ports = ports
         self._transfers: list[Transfer] = []
         self._credits: list[Credited] = []
@@ -57,7 +57,7 @@ class UnitOfWork:
         correlation_id: str,
         credited_by: CreditParties = NO_PARTIES,
     ) -> list[UUID]:
-        """Add the moves of one cause as one group. Answers the ids of their transfers, which are the same at every
+        """Add the moves of one cause as one group. Returns the ids of their transfers, which are the same at every
         repetition.
 
         ``credited_by`` are the parties of what the moves credit to wallets.
@@ -79,7 +79,7 @@ class UnitOfWork:
     def transition(
         self, machine: str, subject: UUID, *, was: str, to: str, cause: str, correlation_id: str
     ) -> None:
-        """Add a step of a state machine. ``was`` is empty at birth."""
+        """Add a transition of a state machine. ``was`` is empty for the first state."""
         self._transitions.append(Transition(machine, subject, was, to, cause, correlation_id))
 
     def emit(self, *events: Event) -> None:
@@ -92,10 +92,10 @@ class UnitOfWork:
         self.emit(step.event)
 
     async def post(self) -> list[Transfer]:
-        """Post the transfers that were added since the last time. Answers them.
+        """Post the transfers that were added since the last call. Returns them.
 
-        Posting locks the wallets. A debt that is opened at the same time is therefore seen by ``recover_debts``, or sees
-        the credit.
+        Posting locks the wallets. So a debt that another transaction opens at the same time is either visible to
+        ``recover_debts``, or that transaction sees the credit.
         """
         posted, self._transfers = self._transfers, []
         if posted:
@@ -103,10 +103,10 @@ class UnitOfWork:
         return posted
 
     async def recover_debts(self, *, leaving: Container[tuple[str, int]] = ()) -> list[Remainder]:
-        """Take what players owe from the credits since the last time, the oldest debt first. Keep who is behind the rest.
+        """Recover debts from the credits since the last call, the oldest debt first. Store the parties of the credits.
 
-        What is taken of winnings goes back to the pool of the debt's campaign. ``leaving`` are the credits, by cause and
-        ordinal, that are paid out in the same transaction: the wallet keeps no parties of them.
+        Money recovered from winnings goes back to the pool of the debt's campaign. ``leaving`` are the credits, by cause
+        and ordinal, that are paid out in the same transaction: the wallet stores no parties of them.
         """
         await self.post()
         credited, self._credits = self._credits, []
@@ -142,13 +142,13 @@ class UnitOfWork:
         if changed:
             await self._ports.receivables.save(list(changed.values()))
         if to_pools:
-            # Against the order of locks (campaigns, then accounts), for whose debts there are is known for certain only
-            # under the lock of their wallets: where two cross, the database ends one of them, and it is tried again.
+            # This breaks the order of locks (campaigns, then accounts), because debts are known for certain only under
+            # the lock of their wallets. On a deadlock the database aborts one transaction, and it is retried.
             await self._ports.pools.take_back(to_pools)
         return remainders
 
     async def save(self) -> None:
-        """Post, recover debts, and store the steps and events that were added."""
+        """Post, recover debts, and store the transitions and events that were added."""
         await self.recover_debts()
         transitions, self._transitions = self._transitions, []
         if transitions:

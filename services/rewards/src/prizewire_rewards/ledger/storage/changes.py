@@ -1,4 +1,4 @@
-"""Rows of a table by their last change, newest first, a page at a time."""
+"""Pages of a table's rows in the order of their last change, newest first."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ Place = tuple[datetime, UUID]
 def page_of_changes(
     select: str, *, since: datetime | None, before: Place | None, limit: int
 ) -> tuple[TextClause, dict[str, Any]]:
-    """A statement and its values: the rows of ``select`` that changed at ``since`` or later and stand after ``before``.
+    """Build a statement and its values: the rows of ``select`` that changed at ``since`` or later and follow ``before``.
 
-    The statement holds only the conditions that are asked for. A plan for all of them would walk the index from its end
-    for each page.
+    The statement has only the conditions that the caller names. A plan that fits all conditions would scan the index from
+    its end for each page.
     """
     wheres = ["true"]
     values: dict[str, Any] = {"limit": limit}

@@ -1,4 +1,4 @@
-"""Who is behind money, over PostgreSQL. A wallet keeps each party once, however many credits it gets."""
+"""Parties of money over PostgreSQL. A wallet has each party once, however many credits it gets."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,12 +12,12 @@ from prizewire_rewards.ledger.domain.parties import CreditParties, Party, sorted
 
 
 def parties_json(parties: Sequence[Party]) -> str:
-    """Parties as they are stored."""
+    """Encode parties as they are stored."""
     return orjson.dumps([[role, subject] for role, subject in parties]).decode()
 
 
 def parties_of(document: str) -> tuple[Party, ...]:
-    """Parties as they were stored."""
+    """Decode stored parties."""
     return tuple((role, subject) for role, subject in orjson.loads(document))
 
 

@@ -1,4 +1,4 @@
-"""What players owe, over PostgreSQL."""
+"""Receivables of players over PostgreSQL."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ class SqlReceivables:
         self._tx = tx
 
     async def lock_open(self, wallets: Iterable[Account]) -> dict[tuple[str, str], list[Receivable]]:
-        """What the wallets' owners still owe in their assets, the oldest first, locked."""
+        """See the port."""
         owners = sorted({(wallet.owner, wallet.asset) for wallet in wallets})
         rows = await fetch(
             self._tx,
@@ -33,24 +33,24 @@ class SqlReceivables:
         return found
 
     async def lock_of(self, reference: str, *, players: Iterable[str]) -> list[Receivable]:
-        """What these players still owe for one reference, the oldest first, locked."""
+        """See the port."""
         values = {"reference": reference, "players": sorted(set(players))}
         return [_receivable_of(row) for row in await self._tx.execute(_LOCK_OF, values)]
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Receivable]:
-        """Those that exist, locked in the order of their ids."""
+        """See the port."""
         rows = await self._tx.execute(_LOCK, {"ids": sorted(set(ids))})
         return {row.id: _receivable_of(row) for row in rows}
 
     async def add(self, receivables: Sequence[Receivable]) -> None:
-        """Store new ones."""
+        """See the port."""
         names = [name for name, _ in _COLUMNS]
         await self._tx.execute(
             _ADD, {f"{name}s": [getattr(one, name) for one in receivables] for name in names}
         )
 
     async def save(self, receivables: Sequence[Receivable]) -> None:
-        """Store counters of locked ones."""
+        """See the port."""
         latest = {one.id: one for one in receivables}
         names = ("id", "recovered", "written_off", "lifted", "restored", "version")
         await self._tx.execute(
@@ -80,7 +80,7 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
 )
 _NAMES = ", ".join(name for name, _ in _COLUMNS)
 _ARRAYS = ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _COLUMNS)
-# "open" is in the predicate of the index: nearly nobody owes anything, so this looks into next to nothing.
+# "open" is in the predicate of the index. Few players owe anything, so the index is small.
 _LOCK_OPEN = Read(
     "SELECT r.* FROM receivables r "
     "JOIN unnest(CAST(:players AS text[]), CAST(:assets AS text[])) AS u(player, asset) "
@@ -108,7 +108,7 @@ async def list_receivables(
     limit: int,
     before: tuple[datetime, UUID] | None,
 ) -> list[ReceivableView]:
-    """What players owe or owed, newest first."""
+    """List receivables, newest first."""
     at, receivable_id = before if before is not None else (None, None)
     rows = await tx.execute(
         _LISTED, {"player": player, "open": still_open, "limit": limit, "at": at, "id": receivable_id}
