@@ -365,7 +365,8 @@ async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
         refused_ = await post(funded, path, {"amount": f"{limit}.05", "reference": "x"})
         assert (refused_.status_code, refused_.json()["code"]) == (422, "amount_too_large"), refused_.text
         assert (
-            f"at most {limit}.04 USDC may come in from outside, and 1000.00 USDC came in before" in refused_.json()["detail"]
+            f"at most {limit}.04 USDC may come in from outside, and 1000.00 USDC came in before"
+            in refused_.json()["detail"]
         )
     accepted = await post(funded, paths[0], {"amount": f"{first}.00", "reference": "x"})
     assert (accepted.status_code, accepted.json()["funded"]) == (201, f"{first}.00")

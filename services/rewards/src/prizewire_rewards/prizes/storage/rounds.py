@@ -1,6 +1,6 @@
 """Settled rounds and their prizes over PostgreSQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,15 +9,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from prizewire_chassis.db import Read, Write, fetch, later
-from prizewire_contracts.ids import reward_id as reward_id_of
 from prizewire_rewards.ledger.domain.parties import Party
 from prizewire_rewards.ledger.storage.parties import parties_json, parties_of
-from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Round, Settlement
-from prizewire_rewards.prizes.domain.states import RewardState, RoundState
+from prizewire_rewards.prizes.domain.model import RefusedRound, Reward, Round, Settlement
+from prizewire_rewards.prizes.domain.states import RoundState
+from prizewire_rewards.prizes.storage.rewards import SqlRewards
 from prizewire_rewards.prizes.storage.staging import SqlStaging
 
 
-class SqlRounds(SqlStaging):
+class SqlRounds(SqlStaging, SqlRewards):
     """Rounds in one transaction, with the parts that wait for others and the work on large ones."""
 
     def __init__(self, tx: AsyncConnection) -> None:
@@ -38,19 +38,6 @@ class SqlRounds(SqlStaging):
         """Waiting rounds of a locked campaign, longest first, locked."""
         rows = await self._tx.execute(_LOCK_QUEUE, {"campaign": campaign, "limit": limit})
         return [_round_of(row) for row in rows]
-
-    async def rewards(self, rounds: Iterable[UUID]) -> dict[UUID, list[Reward]]:
-        """The prizes of these rounds in line order; a round without prizes has an empty list."""
-        keys = sorted(set(rounds))
-        found: dict[UUID, list[Reward]] = {key: [] for key in keys}
-        for row in await self._tx.execute(_REWARDS, {"ids": keys}):
-            found[row.round_id].append(_reward_of(row))
-        return found
-
-    async def prizes(self, ids: Iterable[UUID]) -> dict[UUID, Reward]:
-        """Single prizes by their ids."""
-        rows = await self._tx.execute(_REWARDS_BY_ID, {"ids": sorted(set(ids))})
-        return {row.id: _reward_of(row) for row in rows}
 
     async def add(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         """Store new rounds with their prizes."""
@@ -73,30 +60,6 @@ class SqlRounds(SqlStaging):
                 assets={head.round_id: head.asset for head in heads},
                 settled={head.round_id: now for head in heads},
             )
-
-    async def _append(
-        self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str], settled: Mapping[UUID, datetime]
-    ) -> None:
-        lines = [reward.line for reward in rewards]
-        await later(
-            self._tx,
-            _REWARD,
-            {
-                "ids": [reward.id for reward in rewards],
-                "rounds": [reward.round_id for reward in rewards],
-                "parts": [line.part for line in lines],
-                "lines": [line.line for line in lines],
-                "players": [line.player for line in lines],
-                "places": [line.place for line in lines],
-                "assets": [assets[reward.round_id] for reward in rewards],
-                "settled_ats": [settled[reward.round_id] for reward in rewards],
-                "amounts": [line.amount for line in lines],
-                "states": [reward.state for reward in rewards],
-                "transfers": [reward.transfer_id for reward in rewards],
-                "notes": [reward.note for reward in rewards],
-                "payouts": [reward.payout_id for reward in rewards],
-            },
-        )
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
         """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
@@ -127,39 +90,7 @@ class SqlRounds(SqlStaging):
                     "parties": [parties_json(head.parties) for head in heads],
                 },
             )
-        first = [reward for reward in rewards if reward.version == 1]
-        if first:
-            await self._tx.execute(_SAVE_REWARDS, {"ids": [reward.id for reward in first], **_moving(first)})
-        later = [reward for reward in rewards if reward.version > 1]
-        if later:
-            await self._save_corrected(later)
-
-    async def _save_corrected(self, rewards: Sequence[Reward]) -> None:
-        """Prizes with their lines, in one statement: what they are short of is at most the amount that comes with it."""
-        await self._tx.execute(
-            _SAVE_CORRECTED,
-            {
-                "ids": [reward.id for reward in rewards],
-                "parts": [reward.line.part for reward in rewards],
-                "lines": [reward.line.line for reward in rewards],
-                "places": [reward.line.place for reward in rewards],
-                "amounts": [reward.line.amount for reward in rewards],
-                "versions": [reward.version for reward in rewards],
-                **_moving(rewards),
-            },
-        )
-
-    async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
-        """Store prizes that came into being after their rounds."""
-        if not rewards:
-            return
-        ids = sorted({reward.round_id for reward in rewards})
-        settled = {row.id: row.settled_at for row in await self._tx.execute(_SETTLED_AT, {"ids": ids})}
-        await self._append(rewards, assets=assets, settled=settled)
-        later = [reward for reward in rewards if reward.version > 1 or reward.short]
-        if later:
-            # A prize is born with the first version and nothing short, as nearly all are.
-            await self._save_corrected(later)
+        await self._save_rewards(rewards)
 
     async def record_correction(
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
@@ -217,40 +148,6 @@ class SqlRounds(SqlStaging):
         rows = await self._tx.execute(_CAMPAIGNS_OF, {"ids": sorted(set(ids))})
         return {row.id: row.campaign for row in rows}
 
-    async def reward(self, reward_id: UUID) -> Reward | None:
-        """One prize, as it is."""
-        row = (await self._tx.execute(_REWARD_ONE, {"id": reward_id})).one_or_none()
-        return None if row is None else _reward_of(row)
-
-    async def chunk(
-        self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
-    ) -> list[Reward]:
-        """Prizes on lines after a number, in their order."""
-        values = {"id": round_id, "after": after, "limit": limit, "before": before_version}
-        return [_reward_of(row) for row in await self._tx.execute(_CHUNK, values)]
-
-    async def rewards_of(self, round_id: UUID, *, players: Iterable[str]) -> dict[str, Reward]:
-        """The prizes of some players."""
-        keys = [reward_id_of(round_id=round_id, player=player) for player in players]
-        rows = await self._tx.execute(_REWARDS_BY_ID, {"ids": keys})
-        return {row.player: _reward_of(row) for row in rows}
-
-    async def shortage(self, round_id: UUID) -> int:
-        """What the prizes of a booked round wait for."""
-        return int((await self._tx.execute(_SHORTAGE, {"id": round_id})).scalar_one())
-
-
-def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
-    """The columns of prizes that change after their birth."""
-    return {
-        "states": [reward.state for reward in rewards],
-        "transfers": [reward.transfer_id for reward in rewards],
-        "notes": [reward.note for reward in rewards],
-        "payouts": [reward.payout_id for reward in rewards],
-        "ordinals": [reward.payout_ordinal for reward in rewards],
-        "shorts": [reward.short for reward in rewards],
-    }
-
 
 def _round_of(row: Any) -> Round:
     head = Settlement(
@@ -264,21 +161,6 @@ def _round_of(row: Any) -> Round:
         version=row.version,
         queue_position=row.queue_position,
         short=row.short,
-    )
-
-
-def _reward_of(row: Any) -> Reward:
-    return Reward(
-        row.id,
-        row.round_id,
-        Line(row.line, row.player, row.place, row.amount, row.part),
-        RewardState(row.state),
-        row.transfer_id,
-        row.note,
-        row.payout_id,
-        row.short,
-        row.settlement_version,
-        row.payout_ordinal,
     )
 
 
@@ -326,20 +208,6 @@ _LOCK_QUEUE = text(
     "SELECT *, CAST(parties AS text) AS parties_json FROM rounds WHERE campaign = :campaign AND queue_position IS NOT NULL "
     "ORDER BY queue_position LIMIT :limit FOR UPDATE"
 )
-_REWARD_COLUMNS = (
-    "SELECT id, round_id, part, line, player, place, amount, state, transfer_id, note, payout_id, short, "
-    "settlement_version, payout_ordinal FROM rewards"
-)
-_REWARDS = text(f"{_REWARD_COLUMNS} WHERE round_id = ANY (CAST(:ids AS uuid[])) ORDER BY round_id, line")
-_REWARD_ONE = text(f"{_REWARD_COLUMNS} WHERE id = :id")
-_REWARDS_BY_ID = text(f"{_REWARD_COLUMNS} WHERE id = ANY (CAST(:ids AS uuid[]))")
-_CHUNK = text(
-    f"{_REWARD_COLUMNS} WHERE round_id = :id AND line > :after "
-    "AND (CAST(:before AS int) IS NULL OR settlement_version < :before) ORDER BY line LIMIT :limit"
-)
-_SHORTAGE = text(
-    "SELECT coalesce(sum(short), 0) FROM rewards WHERE round_id = :id AND short > 0 AND line > 0"
-)
 _CORRECTED = text(
     "INSERT INTO corrections (round_id, settlement_version, asset, lines_total, unclaimed, reason, cause, "
     "correlation_id, at) VALUES (:round, :version, :asset, :total, :unclaimed, :reason, :cause, :correlation, :now)"
@@ -363,16 +231,6 @@ _ADD = Write(
     f"CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
     f"CAST(:queue_positions AS bigint[]), CAST(:versions AS int[]), CAST(:parties AS text[])) AS u({_BORN}, parties)",
 )
-_REWARD = Write(
-    "rewards",
-    "INSERT INTO rewards (id, round_id, part, line, player, place, asset, amount, state, transfer_id, note, payout_id, "
-    "settled_at) "
-    "SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:rounds AS uuid[]), CAST(:parts AS int[]), "
-    "CAST(:lines AS int[]), CAST(:players AS text[]), CAST(:places AS int[]), CAST(:assets AS text[]), "
-    "CAST(:amounts AS bigint[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), CAST(:notes AS text[]), "
-    "CAST(:payouts AS uuid[]), CAST(:settled_ats AS timestamptz[]))",
-)
-_SETTLED_AT = text("SELECT id, settled_at FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "
     "version = u.version, changed_at = CAST(:now AS timestamptz) FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:finals AS boolean[]), "
@@ -386,21 +244,4 @@ _SAVE_HEADS = text(
     "CAST(:parts AS int[]), CAST(:totals AS int[]), CAST(:digests AS text[]), CAST(:parties AS text[])) "
     "AS u(id, settlement_version, unclaimed, parts, lines_total, digest, parties) "
     "WHERE r.id = u.id AND r.settlement_version <> u.settlement_version"
-)
-_SAVE_REWARDS = text(
-    "UPDATE rewards r SET state = u.state, transfer_id = u.transfer_id, note = u.note, payout_id = u.payout_id, "
-    "payout_ordinal = u.payout_ordinal, short = u.short "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), "
-    "CAST(:notes AS text[]), CAST(:payouts AS uuid[]), CAST(:ordinals AS int[]), CAST(:shorts AS bigint[])) "
-    "AS u(id, state, transfer_id, note, payout_id, payout_ordinal, short) WHERE r.id = u.id"
-)
-_SAVE_CORRECTED = text(
-    "UPDATE rewards r SET state = u.state, transfer_id = u.transfer_id, note = u.note, payout_id = u.payout_id, "
-    "payout_ordinal = u.payout_ordinal, short = u.short, part = u.part, line = u.line, place = u.place, "
-    "amount = u.amount, settlement_version = u.version "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:transfers AS uuid[]), "
-    "CAST(:notes AS text[]), CAST(:payouts AS uuid[]), CAST(:ordinals AS int[]), CAST(:shorts AS bigint[]), "
-    "CAST(:parts AS int[]), CAST(:lines AS int[]), CAST(:places AS int[]), CAST(:amounts AS bigint[]), "
-    "CAST(:versions AS int[])) AS u(id, state, transfer_id, note, payout_id, payout_ordinal, short, part, line, "
-    "place, amount, version) WHERE r.id = u.id"
 )

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from prizewire_rewards.campaigns.domain.events import CampaignChanged, PoolExhausted
-from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState, Delivery
+from prizewire_rewards.campaigns.domain.model import Campaign, Delivery
 from prizewire_rewards.claims.handlers.claims import open_claims
 from prizewire_rewards.ledger.domain.accounts import Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.events import Event
@@ -20,13 +19,13 @@ from prizewire_rewards.payouts.handlers.direct import NO_PAYOUT_METHOD, DirectPr
 from prizewire_rewards.payouts.ports import PayoutTools
 from prizewire_rewards.prizes.domain.events import RewardEventKind
 from prizewire_rewards.prizes.domain.model import Reward, Round, RoundWork, Settlement
-from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState, RoundState
+from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
 from prizewire_rewards.prizes.handlers.parties import organizer_fee_parties, prize_parties
 from prizewire_rewards.rounds.handlers.follow_ups import close_lost_claims, recount_changed, update_levels
 from prizewire_rewards.rounds.handlers.pending_events import PendingEvent, build_events
+from prizewire_rewards.rounds.handlers.pool_changes import PoolChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 
-SYSTEM = "rewards"
 NO_EVENTS: Mapping[UUID, int] = {}
 _PRIZE_MOVES = frozenset(
     {
@@ -61,7 +60,7 @@ class Booked:
         return Booked(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
-class RoundChanges:
+class RoundChanges(PoolChanges):
     """What one transaction changes of rounds, their prizes and campaigns.
 
     Rounds and campaigns are loaded and locked by the caller; campaigns in ``deliveries`` are loaded only.
@@ -79,20 +78,17 @@ class RoundChanges:
         ports: RoundPorts,
         now: datetime,
     ) -> None:
-        self.campaigns = dict(campaigns)
+        super().__init__(campaigns, uow=UnitOfWork(ports, now=now))
         self.rounds = dict(rounds)
         self.rewards: dict[UUID, list[Reward]] = {key: list(found) for key, found in rewards.items()}
         self.counts = Booked()
         self._deliveries = deliveries
         self._earlier_events = earlier_events
         self._ports = ports
-        self._uow = UnitOfWork(ports, now=now)
         self.new: set[UUID] = set()
         self._added: list[Reward] = []
         self._changed: set[UUID] = set()
-        self.moved_campaigns: set[UUID] = set()
         self._direct: dict[tuple[str, int], tuple[Settlement, Credit]] = {}
-        self._events: list[PendingEvent | Event] = []
         self._debts: list[Debt] = []
         self._receivables: list[Receivable] = []
         self._payouts: list[Payout] = []
@@ -100,47 +96,10 @@ class RoundChanges:
         self._work: list[RoundWork] = []
         self.booked_rounds = 0
         self.booked_lines = 0
-        self._queued_rounds = 0
 
     def delivery(self, settlement: Settlement) -> Delivery:
         """What follows once a prize of the round is final."""
         return self._deliveries[settlement.campaign].delivery
-
-    def reopen_if_paid(self, campaign_id: UUID) -> None:
-        """An exhausted campaign whose queue is empty is active again."""
-        campaign = self.campaigns[campaign_id]
-        if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
-            self._move_campaign(campaign, CampaignState.ACTIVE, cause=f"campaign/{campaign_id}/queue-empty")
-
-    def grant(self, campaign_id: UUID, amount: int) -> None:
-        """Count what a pool gave; below zero, what came back to it."""
-        campaign = self.campaigns[campaign_id]
-        self.campaigns[campaign_id] = replace(
-            campaign, available=campaign.available - amount, granted=campaign.granted + amount
-        )
-        self.moved_campaigns.add(campaign_id)
-
-    def queue(self, round_: Round, *, cause: str) -> Round:
-        """Let a round wait behind the others of its campaign; answers it with its place."""
-        campaign = self.campaigns[round_.settlement.campaign]
-        position = campaign.queue_tail + 1
-        self._queued_rounds += 1
-        campaign = replace(campaign, queued=campaign.queued + 1, queue_tail=position)
-        self.campaigns[campaign.id] = campaign
-        self.moved_campaigns.add(campaign.id)
-        if campaign.state is CampaignState.ACTIVE:
-            campaign = self._move_campaign(campaign, CampaignState.EXHAUSTED, cause=cause)
-            campaign = replace(campaign, version=campaign.version + 1)
-            self.campaigns[campaign.id] = campaign
-            self._events.append(PoolExhausted(campaign=campaign, cause=cause))
-        return replace(round_, queue_position=position)
-
-    def dequeue(self, round_: Round, *, state: RoundState) -> Round:
-        """A round waits no more; answers it in its new state, which is still to be kept."""
-        campaign = self.campaigns[round_.settlement.campaign]
-        self.campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
-        self.moved_campaigns.add(campaign.id)
-        return replace(round_, state=state, queue_position=None, short=0)
 
     def keep(self, round_: Round) -> None:
         """A round that changed without a step."""
@@ -390,22 +349,6 @@ class RoundChanges:
         self._uow.transition(
             "round", head.round_id, was="", to=round_.state, cause=cause, correlation_id=head.correlation_id
         )
-
-    def _move_campaign(self, campaign: Campaign, to: CampaignState, *, cause: str) -> Campaign:
-        state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
-        moved = replace(campaign, state=state, version=campaign.version + 1)
-        self.campaigns[campaign.id] = moved
-        self.moved_campaigns.add(campaign.id)
-        self._uow.transition(
-            "campaign",
-            campaign.id,
-            was=campaign.state,
-            to=state,
-            cause=cause,
-            correlation_id=str(campaign.id),
-        )
-        self._events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
-        return moved
 
     def _mark(self, payouts: Mapping[UUID, Payout], without_method: Collection[UUID]) -> None:
         """Put payouts and notes on the prizes."""

@@ -1,0 +1,79 @@
+"""Changes of campaigns in one transaction: their pools, their queues of waiting rounds, and their states."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from prizewire_rewards.campaigns.domain.events import CampaignChanged, PoolExhausted
+from prizewire_rewards.campaigns.domain.model import CAMPAIGN_EDGES, Campaign, CampaignState
+from prizewire_rewards.ledger.domain.events import Event
+from prizewire_rewards.ledger.domain.transitions import step
+from prizewire_rewards.ledger.handlers.unit_of_work import UnitOfWork
+from prizewire_rewards.prizes.domain.model import Round
+from prizewire_rewards.prizes.domain.states import RoundState
+from prizewire_rewards.rounds.handlers.pending_events import PendingEvent
+
+SYSTEM = "rewards"
+
+
+class PoolChanges:
+    """What one transaction changes of locked campaigns. ``moved_campaigns`` are those to be saved."""
+
+    def __init__(self, campaigns: Mapping[UUID, Campaign], *, uow: UnitOfWork) -> None:
+        self.campaigns = dict(campaigns)
+        self.moved_campaigns: set[UUID] = set()
+        self._uow = uow
+        self._events: list[PendingEvent | Event] = []
+        self._queued_rounds = 0
+
+    def reopen_if_paid(self, campaign_id: UUID) -> None:
+        """An exhausted campaign whose queue is empty is active again."""
+        campaign = self.campaigns[campaign_id]
+        if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
+            self._move_campaign(campaign, CampaignState.ACTIVE, cause=f"campaign/{campaign_id}/queue-empty")
+
+    def grant(self, campaign_id: UUID, amount: int) -> None:
+        """Count what a pool gave; below zero, what came back to it."""
+        campaign = self.campaigns[campaign_id]
+        self.campaigns[campaign_id] = replace(
+            campaign, available=campaign.available - amount, granted=campaign.granted + amount
+        )
+        self.moved_campaigns.add(campaign_id)
+
+    def queue(self, round_: Round, *, cause: str) -> Round:
+        """Let a round wait behind the others of its campaign; answers it with its place."""
+        campaign = self.campaigns[round_.settlement.campaign]
+        position = campaign.queue_tail + 1
+        self._queued_rounds += 1
+        campaign = replace(campaign, queued=campaign.queued + 1, queue_tail=position)
+        self.campaigns[campaign.id] = campaign
+        self.moved_campaigns.add(campaign.id)
+        if campaign.state is CampaignState.ACTIVE:
+            campaign = self._move_campaign(campaign, CampaignState.EXHAUSTED, cause=cause)
+            campaign = replace(campaign, version=campaign.version + 1)
+            self.campaigns[campaign.id] = campaign
+            self._events.append(PoolExhausted(campaign=campaign, cause=cause))
+        return replace(round_, queue_position=position)
+
+    def dequeue(self, round_: Round, *, state: RoundState) -> Round:
+        """A round waits no more; answers it in its new state, which is still to be kept."""
+        campaign = self.campaigns[round_.settlement.campaign]
+        self.campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
+        self.moved_campaigns.add(campaign.id)
+        return replace(round_, state=state, queue_position=None, short=0)
+
+    def _move_campaign(self, campaign: Campaign, to: CampaignState, *, cause: str) -> Campaign:
+        state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=to)
+        moved = replace(campaign, state=state, version=campaign.version + 1)
+        self.campaigns[campaign.id] = moved
+        self.moved_campaigns.add(campaign.id)
+        self._uow.transition(
+            "campaign",
+            campaign.id,
+            was=campaign.state,
+            to=state,
+            cause=cause,
+            correlation_id=str(campaign.id),
+        )
+        self._events.append(CampaignChanged(campaign=moved, actor=SYSTEM, created=False))
+        return moved
