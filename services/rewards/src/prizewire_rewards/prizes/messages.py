@@ -32,7 +32,7 @@ def _rewards(event: RewardsMoved, writer: EventWriter) -> EncodedEvent:
 
 
 def _lines(writer: EventWriter, head: Settlement, part: int, rewards: Sequence[Reward]) -> dict[str, Any]:
-    """The payload as JSON: it is the one that leaves for every match."""
+    """The payload as JSON, without pydantic: rewards emits one such event for each match."""
     render = writer.assets[head.asset].render
     return {
         "round_id": str(head.round_id),

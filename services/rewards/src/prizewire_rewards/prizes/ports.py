@@ -1,4 +1,4 @@
-"""Settled rounds, as the handlers need them: prizes, parts that wait for the rest, work that is left."""
+"""Ports of settled rounds: prizes, staged parts of settlements, and work on large rounds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from prizewire_rewards.prizes.domain.model import Line, RefusedRound, Reward, Ro
 
 @dataclass(frozen=True, slots=True)
 class StagedHead:
-    """The head that the staged parts of a settlement share, and which those are."""
+    """The head that the staged parts of a settlement share, and the numbers of these parts."""
 
     head: Settlement
     parts: frozenset[int]
 
 
 class Rounds(Protocol):
-    """Settled rounds, their prizes, and the parts of those that are not whole yet."""
+    """Settled rounds, their prizes, staged parts of incomplete settlements, and work on large rounds."""
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
-        """Those that exist, locked in the order of their ids."""
+        """Lock those that exist, in the order of their ids."""
         ...
 
     async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
-        """Those that exist, locked in the order of their ids, and those of the ids that two admins disowned."""
+        """Lock those that exist, in the order of their ids. The second result are the ids that two admins disowned."""
         ...
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
-        """The rounds of a locked campaign that wait for money, longest first, locked."""
+        """Lock the rounds of a locked campaign that wait for money, the longest waiting first."""
         ...
 
     async def rewards(self, rounds: Iterable[UUID]) -> dict[UUID, list[Reward]]:
@@ -48,81 +48,83 @@ class Rounds(Protocol):
         ...
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
-        """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
+        """Store the state of locked rounds and of their changed prizes."""
         ...
 
     async def record_correction(
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
     ) -> None:
-        """Remember that a correction was accepted."""
+        """Store that a correction was accepted."""
         ...
 
     async def refused(self, ids: Iterable[UUID]) -> dict[UUID, list[int]]:
-        """The settlement versions of these rounds that were refused for good; nothing for rounds without one."""
+        """The settlement versions of these rounds that were refused permanently; rounds without one are left out."""
         ...
 
     async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
-        """Remember that settlement versions were refused for good."""
+        """Store that settlement versions were refused permanently."""
         ...
 
     async def add_party(self, round_id: UUID, party: Party) -> None:
-        """Add a party to a locked round; one that is known stays as it is."""
+        """Add a party to a locked round. A known party stays unchanged."""
         ...
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
-        """The campaigns of those rounds that exist; a round never changes its own."""
+        """The campaigns of those rounds that exist. The campaign of a round never changes."""
         ...
 
     async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
-        """Store prizes that came into being after their rounds, whose assets are given."""
+        """Store new prizes of existing rounds. ``assets`` are those of the rounds."""
         ...
 
     async def reward(self, reward_id: UUID) -> Reward | None:
-        """One prize, as it is; decide only once its round is locked."""
+        """Read one prize without a lock. The caller locks its round before it decides."""
         ...
 
     async def staged(self, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StagedHead]:
-        """What waits of settlements in parts, by round and settlement version."""
+        """The staged parts of settlements, by round and settlement version."""
         ...
 
     async def stage(
         self, parts: Sequence[tuple[Settlement, int, tuple[Line, ...]]], *, now: datetime
     ) -> None:
-        """Store parts until the settlement is whole and booked."""
+        """Store parts until the settlement is complete and booked."""
         ...
 
     async def unstage(self, key: tuple[UUID, int], *, part: int | None = None) -> None:
-        """Drop one part of a staged settlement, or all of it."""
+        """Delete one part of a staged settlement, or all parts."""
         ...
 
     async def staged_lines(self, key: tuple[UUID, int], *, after: int, limit: int) -> list[Line]:
-        """The staged lines after a number, in their order."""
+        """The staged lines with a number above ``after``, in their order."""
         ...
 
     async def staged_players(self, key: tuple[UUID, int]) -> int:
-        """How many players the staged lines name."""
+        """Count the players of the staged lines."""
         ...
 
     async def staged_for(self, key: tuple[UUID, int], *, players: Iterable[str]) -> dict[str, Line]:
-        """The staged lines of players, as far as they have one."""
+        """The staged lines of those players who have one."""
         ...
 
     async def hold(self, key: tuple[UUID, int], *, held: Mapping[int, str]) -> None:
-        """Note on staged lines which rule will keep them back."""
+        """Store with staged lines the code of the rule that will hold their prizes."""
         ...
 
     async def holds(self, key: tuple[UUID, int], *, after: int, upto: int) -> dict[int, str]:
-        """What is noted on the staged lines of a range."""
+        """The stored codes of staged lines in a range, by line number."""
         ...
 
     async def chunk(
         self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
     ) -> list[Reward]:
-        """Prizes on lines after a number, in their order; of settlements before a version, if one is named."""
+        """Prizes with a line number above ``after``, in their order. With ``before_version``, only those whose settlement
+        version is lower.
+        """
         ...
 
     async def shortage(self, round_id: UUID) -> int:
-        """What the prizes of a booked round wait for."""
+        """The sum of what the prizes of a booked round wait for."""
         ...
 
     async def rewards_of(self, round_id: UUID, *, players: Iterable[str]) -> dict[str, Reward]:
@@ -130,23 +132,23 @@ class Rounds(Protocol):
         ...
 
     async def add_work(self, tasks: Sequence[RoundWork], *, now: datetime) -> None:
-        """Put work behind what is to be done already."""
+        """Add work after the existing work of the rounds."""
         ...
 
     async def next_work(self) -> RoundWork | None:
-        """The work that is due next, as it is; decide only once its round is locked."""
+        """Read the next work without a lock. The caller locks its round before it decides."""
         ...
 
     async def pending_work(self, rounds: Iterable[UUID]) -> dict[UUID, list[RoundWork]]:
-        """What is to be done on locked rounds, in its order."""
+        """The work on locked rounds, in its order."""
         ...
 
     async def save_work(self, task: RoundWork) -> None:
-        """Store how far work is."""
+        """Store the progress of work."""
         ...
 
     async def end_work(self, task: RoundWork) -> None:
-        """Work is through."""
+        """Delete finished work."""
         ...
 
 

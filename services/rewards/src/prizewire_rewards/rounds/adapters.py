@@ -1,4 +1,4 @@
-"""The digest that a settlement carries of its lines."""
+"""The digest of a settlement's lines."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from prizewire_rewards.prizes.domain.model import Line
 
 
 class CanonicalDigest:
-    """Digests lines as settlement does."""
+    """Computes the digest of lines as settlement does."""
 
     def __init__(self, assets: AssetRegistry) -> None:
         self._assets = assets
@@ -19,12 +19,12 @@ class CanonicalDigest:
         return canonical_hash(_rows(lines, self._assets[asset])).hex()
 
     def begin(self, *, asset: str) -> "CanonicalStream":
-        """The same digest, of lines that come a few at a time."""
+        """Begin the same digest over lines that are added in batches."""
         return CanonicalStream(self._assets[asset])
 
 
 class CanonicalStream:
-    """The canonical JSON array, hashed as it comes: what it holds does not grow with the number of lines."""
+    """The hash of the canonical JSON array, computed batch by batch. Its memory does not grow with the number of lines."""
 
     def __init__(self, asset: Asset) -> None:
         self._asset = asset
@@ -32,7 +32,7 @@ class CanonicalStream:
         self._empty = True
 
     def add(self, lines: Sequence[Line]) -> None:
-        """Some more lines, in their order."""
+        """Add the next lines, in their order."""
         if not lines:
             return
         if not self._empty:
@@ -41,7 +41,7 @@ class CanonicalStream:
         self._hash.update(canonical_bytes(_rows(lines, self._asset))[1:-1])
 
     def hexdigest(self) -> str:
-        """The digest of all lines that came."""
+        """The digest of all added lines."""
         whole = self._hash.copy()
         whole.update(b"]")
         return whole.hexdigest()

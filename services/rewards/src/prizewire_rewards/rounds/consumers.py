@@ -1,4 +1,4 @@
-"""Events of settlement as commands."""
+"""Translates events of settlement to commands."""
 
 from typing import Any
 

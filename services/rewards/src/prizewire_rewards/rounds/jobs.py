@@ -1,4 +1,4 @@
-"""Periodic work on rounds: those that wait for money, those of many lines, and parts that wait for others."""
+"""Jobs of rounds: book waiting rounds, work on large rounds, and report incomplete settlements."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ RELEASE_INTERVAL_S = 2.0
 
 
 WORK_INTERVAL_S = 1.0
-"""The job is woken by what puts work down, where it runs in the same process."""
+"""The interval when no one wakes the job. Whatever adds work in the same process wakes it."""
 
 
 STAGED_INTERVAL_S = 30.0
@@ -32,7 +32,9 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """``every`` job, and among them those that others wake: when money came, and when a large round has work."""
+    """``every`` job of rounds, and among them the two that others wake: ``releasing`` when a pool gets money, ``working``
+    when a large round has work.
+    """
 
     releasing: Job
     working: Job
@@ -47,7 +49,7 @@ def build_round_jobs(
     clock: Clock,
     staged: Callable[[AsyncConnection, datetime], Awaitable[StagedSeen]],
 ) -> Jobs:
-    """The jobs over a database; ``staged`` looks at the parts that wait for others."""
+    """Build the jobs of rounds over a database. ``staged`` reads the incomplete settlements."""
 
     async def release() -> bool:
         async def attempt(tx: AsyncConnection) -> Booked | None:

@@ -1,4 +1,4 @@
-"""Events about refused and disowned rounds as contracts."""
+"""Encoders of events about refused and disowned rounds."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Disownments of rounds, as the handlers need them."""
+"""Ports of rounds: disownments, and the digest of lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,67 +18,67 @@ class Disownments(Protocol):
     """Disownments in one transaction."""
 
     async def add(self, disownment: Disownment) -> bool:
-        """Store a new one; False where another one of the round is filed or approved."""
+        """Store a new disownment; False where another one of the round is filed or approved."""
         ...
 
     async def newest(self, round_id: UUID) -> Disownment | None:
-        """The one of a round that is filed or approved, else the one that was rejected last."""
+        """The filed or approved disownment of a round, else the one that was rejected last."""
         ...
 
     async def lock(self, identifier: UUID) -> Disownment | None:
-        """One, locked."""
+        """Lock a disownment; None where there is none."""
         ...
 
     async def decide(self, disownment: Disownment) -> None:
-        """Store what became of a locked one."""
+        """Store the decision about a locked disownment."""
         ...
 
     async def record_void(self, round_id: UUID, *, now: datetime) -> None:
-        """Note that settlement voided a disowned round, unless that is noted already."""
+        """Store that settlement voided a disowned round. The first time stays."""
         ...
 
     async def concern(self, round_id: UUID, *, subject: str) -> Concern | None:
-        """Why a person may not decide about a round; None where nothing is known."""
+        """The conflict of interest of a person with a round; None where there is none."""
         ...
 
     async def is_known(self, round_id: UUID) -> bool:
-        """Whether anything is known of a round that was never booked: entries, parts of a settlement, a refused one, or an
-        event of settlement that was not applied.
+        """Whether rewards has anything of a round that was never booked: entries, parts of a settlement, a refused one, or
+        an event of settlement that was not applied.
         """
         ...
 
     async def block_new_rounds(self) -> None:
-        """Wait until no other transaction books new rounds, and let none do so until this one ends."""
+        """Wait until no other transaction books new rounds, and block new rounds until this transaction ends."""
         ...
 
 
 class RunningDigest(Protocol):
-    """A digest of lines that come a few at a time, in their order."""
+    """A digest of lines that are added in batches, in their order."""
 
     def add(self, lines: Sequence[Line]) -> None:
-        """Some more lines."""
+        """Add the next lines."""
         ...
 
     def hexdigest(self) -> str:
-        """The digest of all lines that came."""
+        """The digest of all added lines."""
         ...
 
 
 class LinesDigest(Protocol):
-    """The digest that a settlement carries of its lines."""
+    """The digest of a settlement's lines."""
 
     def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
         """Hex SHA-256 of the canonical JSON array ``[[line, player, place, amount], …]``."""
         ...
 
     def begin(self, *, asset: str) -> RunningDigest:
-        """The same digest, of lines that come a few at a time."""
+        """Begin the same digest over lines that are added in batches."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTools(PayoutTools):
-    """What handlers of rounds use that needs no transaction."""
+    """The dependencies of handlers of rounds that need no transaction."""
 
     digest: LinesDigest
 

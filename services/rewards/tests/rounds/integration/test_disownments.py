@@ -375,9 +375,9 @@ async def test_every_account_of_fees_that_does_not_reach_is_named(rig: Rig) -> N
     short = await approve(rig, await filed(rig, match.round_id))
     assert (short.status_code, short.json()["code"]) == (409, "insufficient_fees")
     for gap in (
-        "3.00 USDC of platform fees go back, 2.50 USDC are there: 0.50 USDC are missing",
-        "2.00 USDC of organizer fees go back, 1.25 USDC are there: 0.75 USDC are missing",
-        "5.00 USDC of entry fees go back, 4.00 USDC are there: 1.00 USDC are missing",
+        "3.00 USDC of platform fees have to go back, the account holds 2.50 USDC: 0.50 USDC are missing",
+        "2.00 USDC of organizer fees have to go back, the account holds 1.25 USDC: 0.75 USDC are missing",
+        "5.00 USDC of entry fees have to go back, the account holds 4.00 USDC: 1.00 USDC are missing",
     ):
         assert gap in short.json()["detail"]
     assert await state_of(rig, match) == "final"

@@ -1,4 +1,4 @@
-"""What a settled round, its finality, a credit and a payout's end move: pure lists of moves."""
+"""Checks of settlements, and the moves of settled rounds, of their finality and of their fees."""
 
 from collections.abc import Collection, Iterable
 
@@ -13,10 +13,10 @@ NONE_HELD: frozenset[int] = frozenset()
 
 
 def check_settlement(settlement: Settlement, lines: Iterable[Line], *, digest: str) -> None:
-    """Hold a whole settlement to its own figures.
+    """Check a complete settlement against its own figures.
 
     Raises:
-        Refused: the lines are not those that were signed for, or the sums do not close.
+        Refused: the lines do not match the signed digest, or the sums do not match.
     """
     lines = list(lines)
     check_lines(lines, first=1)
@@ -26,7 +26,7 @@ def check_settlement(settlement: Settlement, lines: Iterable[Line], *, digest: s
 
 
 def check_lines(lines: Iterable[Line], *, first: int) -> None:
-    """Hold lines to their order, of which ``first`` is the next number, and to having an amount.
+    """Check that lines are numbered in order from ``first`` and that each has an amount.
 
     Raises:
         Refused: ``event_mismatch``.
@@ -39,14 +39,15 @@ def check_lines(lines: Iterable[Line], *, first: int) -> None:
 
 
 def check_sums(settlement: Settlement, *, lines: int, total: int, digest: str) -> None:
-    """Hold a settlement to the number, the sum and the digest of its lines.
+    """Check a settlement against the number, the sum and the digest of its lines.
 
     Raises:
-        Refused: ``digest_mismatch``: they are not those that were signed for; ``event_mismatch``: the sums do not
-            close.
+        Refused: ``digest_mismatch``: the lines do not match the signed digest; ``event_mismatch``: the sums do not match.
     """
     if digest != settlement.digest or lines != settlement.lines_total:
-        raise Refused("digest_mismatch", f"{lines} lines do not make the digest of the settlement")
+        raise Refused(
+            "digest_mismatch", f"the digest of {lines} lines differs from the digest of the settlement"
+        )
     if settlement.gross != settlement.platform_fee + settlement.organizer_fee + settlement.net:
         raise Refused("event_mismatch", "gross is not the sum of fees and net")
     if settlement.net != total + settlement.unclaimed:
@@ -59,17 +60,17 @@ def pool_of(settlement: Settlement) -> Account:
 
 
 def reserve_of(settlement: Settlement) -> Account:
-    """What the round has taken and not given on."""
+    """The account with the money that the round took from the pool and did not pay yet."""
     return Account(Kind.RESERVED, str(settlement.round_id), settlement.asset)
 
 
 def claimable_of(settlement: Settlement) -> Account:
-    """What winners of the settlement's campaign can claim."""
+    """The account with the prizes that winners of the settlement's campaign can claim."""
     return Account(Kind.CLAIMABLE, str(settlement.campaign), settlement.asset)
 
 
 def prize_move(settlement: Settlement, *, player: str, line: int, amount: int, claim: bool) -> Move:
-    """Give a prize out of the reserve: pending, or, once final, payable or to be claimed."""
+    """The move of a prize out of the reserve: to pending, or, for a final settlement, to winnings or to be claimed."""
     asset = settlement.asset
     if not settlement.final:
         type_, to = TransferType.PRIZE_PENDING, Account(Kind.PENDING, player, asset)
@@ -87,10 +88,10 @@ def reserved_moves(
     delivery: Delivery = Delivery.WALLET,
     held: Collection[int] = NONE_HELD,
 ) -> list[Move]:
-    """Take the gross prize from the pool, give each line its prize, and the unclaimed rest back.
+    """The moves of a new round: the gross prize from the pool, the prize of each line, and the unclaimed rest to the pool.
 
-    A final settlement's prizes are credited (or to be claimed) and its fees taken at once; else prizes are pending and
-    fees stay reserved. So do the prizes of lines that are ``held``, by line number.
+    Prizes of a final settlement are credited (or to be claimed), and its fees are taken. Otherwise prizes are pending, and
+    fees stay in the reserve. Prizes of lines in ``held`` (line numbers) stay in the reserve too.
     """
     asset = settlement.asset
     pool = pool_of(settlement)
@@ -125,7 +126,7 @@ def reserved_moves(
 def finality_moves(
     settlement: Settlement, rewards: Iterable[Reward], *, delivery: Delivery = Delivery.WALLET
 ) -> list[Move]:
-    """Make pending prizes payable, or claimable; those that are held or wait for money stay where they are."""
+    """The moves that make pending prizes payable or claimable. Prizes that are held or wait for money do not move."""
     asset = settlement.asset
     type_, claimable = TransferType.PRIZE_MATURED, None
     if delivery is Delivery.CLAIM:
@@ -144,7 +145,7 @@ def finality_moves(
 
 
 def fee_moves(settlement: Settlement) -> list[Move]:
-    """Take the fees of a round that is final out of its reserve."""
+    """The moves that take the fees of a final round out of its reserve."""
     asset, reserved = settlement.asset, reserve_of(settlement)
     moves = []
     if settlement.platform_fee:

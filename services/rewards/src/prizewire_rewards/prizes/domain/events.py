@@ -1,4 +1,4 @@
-"""What became of prizes."""
+"""Events about prizes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from prizewire_rewards.prizes.domain.model import Reward, Settlement
 
 
 class RewardEventKind(StrEnum):
-    """What is told of prizes; the values are those in the event's type."""
+    """What an event reports about prizes; the values are those in the event's type."""
 
     ALLOCATED = "allocated"
     """A settled part, or the changed lines of a corrected one."""
     RELEASED = "released"
-    """They moved on: funded, final, or let go by an operator."""
+    """Prizes were funded, became final, or were released by an operator."""
     HELD = "held"
-    """A rule keeps them back; their note says which."""
+    """A rule holds the prizes; the note of each names the rule."""
     REVERSED = "reversed"
-    """So much was taken back of each, by a correction, a void or an operator's refusal."""
+    """A correction, a void or an operator's refusal took the stated amount back from each prize."""
     EXPIRED = "expired"
-    """They were not claimed in time."""
+    """The prizes were not claimed in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardsMoved(Event):
-    """Something became of prizes of one part of a round."""
+    """Prizes of one part of a round changed."""
 
     settlement: Settlement
     part: int

@@ -22,8 +22,8 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Who settled what for how much: the head that all parts of a settled round share. ``parties`` are who wrote the rule
-    and reported the result, and who released a prize of the round since.
+    """The head of a settlement, which all parts of a settled round share. ``parties`` are the persons who wrote the rule,
+    who reported the result, and who released a prize of the round.
     """
 
     round_id: UUID
@@ -51,9 +51,9 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """A settled round. ``queue_position`` orders the rounds of its campaign that wait for money, None while it need
-    not; ``version`` counts its events. ``short`` is what single lines of a booked round wait for after a correction;
-    a round that is unfunded waits whole.
+    """A settled round. ``queue_position`` orders the rounds of a campaign that wait for money, None for a round that does
+    not wait. ``version`` counts its events. ``short`` is the amount that lines of a booked round wait for after a
+    correction. An unfunded round waits for its whole amount.
     """
 
     settlement: Settlement
@@ -64,18 +64,18 @@ class Round:
 
     @property
     def wanted(self) -> int:
-        """What the pool must hold before this round goes on."""
+        """The amount that the pool must hold before this round can be booked further."""
         return self.settlement.gross if self.state is RoundState.UNFUNDED else self.short
 
     @property
     def large(self) -> bool:
-        """Whether its lines are booked in chunks: it came in more than one part."""
+        """Whether its lines are booked in chunks: the settlement has more than one part."""
         return self.settlement.parts > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRound:
-    """A settlement version that will never be booked, and the ``part`` of it that was refused first. ``code`` says why;
+    """A settlement version that will never be booked. ``part`` is the first refused part, ``code`` the reason, and
     ``version`` counts the events of its round.
     """
 
@@ -93,23 +93,23 @@ class Phase(StrEnum):
     LIST = "list"
     """Its staged lines become prizes that wait for their money."""
     PAY = "pay"
-    """Prizes get what they miss, as far as the budget reaches."""
+    """Prizes get their missing amounts until the budget is used."""
     MATURE = "mature"
     """Pending prizes become payable."""
     TAKE = "take"
-    """Prizes get the lines of a correction, and what is too much is taken back."""
+    """Prizes get the lines of a correction, and excess amounts are taken back."""
     ENLIST = "enlist"
-    """Players that a correction gives a prize for the first time, or again, get it, waiting for its money."""
+    """Players who have a prize by the correction, but had none before it, get a prize that waits for its money."""
     VOID = "void"
-    """Everything goes back."""
+    """All money of the round goes back to the pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundWork:
-    """Work on a large round, done in chunks of lines and in the order of ``id``. ``after_line`` is how far it is;
-    ``budget`` is the money for it in the round's reserve, ``waiting`` says that it did not reach and what follows waits;
-    ``fees`` says whether the fees leave with its end, ``told`` whether the prizes were told of before; ``head`` is the
-    settlement that a correction brings, ``campaign`` the round's.
+    """Work on a large round, done in chunks of lines and in the order of ``id``. ``after_line`` is the last line done.
+    ``budget`` is the money for it in the round's reserve. ``waiting``: the budget did not cover a line, and all later
+    lines wait. ``fees``: the fees are taken when the work ends. ``announced``: an event about the prizes was emitted
+    before. ``head`` is the settlement of a correction, ``campaign`` the campaign of the round.
     """
 
     round_id: UUID
@@ -121,17 +121,16 @@ class RoundWork:
     budget: int = 0
     waiting: bool = False
     fees: bool = False
-    told: bool = False
+    announced: bool = False
     head: Settlement | None = None
     campaign: UUID | None = None
 
 
 class Reward(NamedTuple):
-    """One player's prize of one round. ``note`` is a stable code where something keeps it from going on; on an
-    unfunded prize it is the rule that will keep it back. ``short`` is the part of the amount that waits for money
-    though the round is booked. ``version`` is the settlement version that its line is of; ``payout_ordinal`` counts
-    its direct payouts, of which ``payout_id`` is the last. A prize that a correction took away stands on no line: its
-    line number is below zero.
+    """One player's prize of one round. ``note`` is a stable code that says why the prize does not move on; for an unfunded
+    prize it is the rule that will hold it. ``short`` is the part of the amount that waits for money although the round is
+    booked. ``version`` is the settlement version of its line. ``payout_ordinal`` counts its direct payouts, and
+    ``payout_id`` is the last of them. A prize that a correction removed has a line number below zero.
     """
 
     id: UUID
@@ -147,7 +146,7 @@ class Reward(NamedTuple):
 
     @property
     def booked(self) -> int:
-        """What of its amount lies in a wallet, to be claimed, or held in the reserve."""
+        """The part of its amount that is in a wallet, to be claimed, or held in the reserve."""
         return self.line.amount - self.short if self.state in BOOKED_REWARDS else 0
 
     @property
@@ -157,7 +156,7 @@ class Reward(NamedTuple):
 
     @property
     def missing(self) -> int:
-        """What it still has to get: nothing once it was taken away, expired or was rejected."""
+        """The amount that it still has to get: 0 once it was reversed, expired or was rejected."""
         if self.line.line < 0 or self.state in ENDED_REWARDS:
             return 0
         return self.line.amount - self.booked

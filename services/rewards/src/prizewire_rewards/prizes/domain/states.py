@@ -1,4 +1,4 @@
-"""State machines of rounds and prizes: every edge with its reason. The database holds a literal copy and refuses the rest."""
+"""State machines of rounds and prizes, with a reason for each edge. The database has a literal copy and refuses all others."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,10 +6,10 @@ from typing import Final
 
 
 class RoundState(StrEnum):
-    """Where a settled round's money stands."""
+    """The state of a settled round's money."""
 
     UNFUNDED = "unfunded"
-    """Nothing was taken: the pool could not cover it, or earlier rounds wait."""
+    """Nothing was taken from the pool: it could not cover the round, or earlier rounds wait."""
     RESERVED = "reserved"
     """Prizes are pending, fees still reserved."""
     BOOKING = "booking"
@@ -17,20 +17,20 @@ class RoundState(StrEnum):
     FINAL = "final"
     """Prizes are credited or claimable, fees taken."""
     VOIDED = "voided"
-    """It does not count: what it took is back in the pool."""
+    """The match does not count: all money of the round is back in the pool."""
 
 
 class RewardState(StrEnum):
-    """Where one prize's money stands; the values are those on the wire."""
+    """The state of one prize's money; the values are those in events and answers."""
 
     UNFUNDED = "unfunded"
     PENDING = "pending"
     HELD = "held"
-    """Its money stays reserved until an operator has decided."""
+    """Its money stays in the reserve until an operator decides."""
     CLAIMABLE = "claimable"
     CREDITED = "credited"
     REVERSED = "reversed"
-    """A correction or a void took the whole of it back."""
+    """A correction or a void took it back completely."""
     EXPIRED = "expired"
     """It was not claimed in time; its money is back in the pool."""
     REJECTED = "rejected"
@@ -114,8 +114,8 @@ REWARD_EDGES: Final[Mapping[tuple[RewardState, RewardState], str]] = {
 BOOKED_REWARDS: Final = frozenset(
     {RewardState.PENDING, RewardState.HELD, RewardState.CLAIMABLE, RewardState.CREDITED}
 )
-"""A prize in one of these has its money, but for what it is short of."""
+"""A prize in one of these states has its money, except the amount that it is short of."""
 
 
 ENDED_REWARDS: Final = frozenset({RewardState.REVERSED, RewardState.EXPIRED, RewardState.REJECTED})
-"""A prize in one of these has no money. What expired or was rejected stays so, whatever a correction says."""
+"""A prize in one of these states has no money. An expired or rejected prize stays so, also after a correction."""

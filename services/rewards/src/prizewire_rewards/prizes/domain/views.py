@@ -1,4 +1,4 @@
-"""Prizes as people read them."""
+"""Prizes as answers show them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from prizewire_rewards.prizes.domain.states import RewardState
 
 
 class PrizePosition(NamedTuple):
-    """Where a prize stands in a listing: by when its round was settled, then by round and line."""
+    """The position of a prize in a listing: by the time at which its round was settled, then by round and line."""
 
     settled_at: datetime
     round_id: UUID
@@ -18,9 +18,9 @@ class PrizePosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewardView:
-    """A prize, and where its ``amount`` is: ``credited`` to winnings; ``waiting``, which means pending, to be claimed
-    or held; ``short``, which means that no money was there for it yet. The three make the amount, and are zero once the
-    prize was taken back, expired or was rejected. ``owed`` is what its player still owes of what was given too much.
+    """A prize and the parts of its ``amount``: ``credited`` to winnings; ``waiting``, which means pending, to be claimed
+    or held; ``short``, which means that it waits for money. Their sum is the amount; all three are zero once the prize was
+    reversed, expired or was rejected. ``owed`` is what its player still owes after a correction.
     """
 
     id: UUID

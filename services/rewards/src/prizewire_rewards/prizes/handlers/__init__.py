@@ -1,1 +1,1 @@
-"""Caps, and who is behind a prize."""
+"""Caps, and the parties of prizes."""

@@ -1,7 +1,7 @@
-"""Caps of campaigns: what counts, which lines are held, and what is given back.
+"""Caps of campaigns: the counts, the lines that are held, and amounts that no longer count.
 
-Only campaigns that have, or once had, caps are counted (``Campaign.capped``); for all others nothing here asks the
-database anything. Everything is done under the campaigns' locks.
+Only campaigns that have or had caps are counted (``Campaign.capped``); for all others nothing here reads the database.
+The caller holds the campaigns' locks.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ _UNCOUNTED = frozenset({RewardState.HELD, RewardState.REVERSED, RewardState.REJE
 
 @dataclass(slots=True)
 class CapBook:
-    """What the caps of one transaction's campaigns allow, decided one round after the other."""
+    """The counts of caps in one transaction, applied to one round after the other."""
 
     campaigns: Mapping[UUID, Campaign]
     day: date
@@ -42,7 +42,7 @@ class CapBook:
         ports: PrizePorts,
         now: datetime,
     ) -> "CapBook":
-        """The counts that these lines concern. ``campaigns`` are locked."""
+        """Load the counts that these lines concern. ``campaigns`` are locked."""
         day = now.astimezone(UTC).date()
         keys: set[CapKey] = set()
         corrected: list[UUID] = []
@@ -62,11 +62,11 @@ class CapBook:
         return cls(campaigns, day, await ports.caps.lock(keys), known)
 
     def held(self, settlement: Settlement, lines: Iterable[Line]) -> dict[int, str]:
-        """Count a round's lines in their order; answers the code of each that a cap holds, by line number. Lines of those
-        who made the campaign or ever changed its settings are held whatever the caps say now.
+        """Count a round's lines in their order. Returns the code of each line that is held, by line number. Lines of
+        players who created the campaign or ever changed its settings are always held.
 
-        A held line does not count. A line that counts already, as one of a correction may, counts with its new amount,
-        on the day on which it was settled first, and is not held.
+        A held line does not count. A line that counts already (of a correction) counts with its new amount on the day on
+        which it was settled first, and is not held.
         """
         campaign = self.campaigns[settlement.campaign]
         if not campaign.capped:
@@ -83,7 +83,7 @@ class CapBook:
         return found
 
     def count(self, settlement: Settlement, line: Line) -> None:
-        """Count a line, whatever the caps say: an operator has released it, or it is within them."""
+        """Count a line without a check of the caps: an operator released it, or it is within the caps."""
         reward_id = _reward_id(settlement, line)
         was = self.lines.get(reward_id)
         day = self.day if was is None else was.day
@@ -95,7 +95,7 @@ class CapBook:
             self.changed.add(key)
 
     async def save(self, *, ports: PrizePorts) -> None:
-        """Store what was counted."""
+        """Store the changed counts."""
         if self.counted:
             await ports.caps.save(
                 {key: self.used[key] for key in self.changed},
@@ -120,9 +120,9 @@ class CapBook:
 
 
 async def give_back(returned: Mapping[UUID, int | None], *, campaign: Campaign, ports: PrizePorts) -> None:
-    """Let caps have back what a correction, a void, an expiry or a rejection took from these prizes: minor units by
-    prize, None for all that a prize counts with. Prizes that do not count, such as held ones, are passed over.
-    ``campaign`` is locked.
+    """Reduce the counts by what a correction, a void, an expiry or a rejection took from these prizes: minor units by
+    prize, None for its whole counted amount. Prizes that do not count, such as held ones, are skipped. ``campaign`` is
+    locked.
     """
     if not campaign.capped or not returned:
         return
@@ -148,8 +148,9 @@ async def give_back(returned: Mapping[UUID, int | None], *, campaign: Campaign, 
 async def recount(
     rewards: Iterable[Reward], *, settlement: Settlement, campaign: Campaign, ports: PrizePorts, now: datetime
 ) -> None:
-    """Let prizes that a correction, a void or an operator changed count with what they are worth now; none is held for
-    it, since a person has decided. Those that are held or gone do not count. ``campaign`` is locked.
+    """Count prizes that a correction, a void or an operator changed with their present amounts. None is held because of
+    it, since a person has decided. Prizes that are held, reversed, rejected or expired do not count. ``campaign`` is
+    locked.
     """
     worth = {reward.id: (reward.line.player, _worth(reward)) for reward in rewards}
     known = await ports.caps.lines(worth) if worth else {}

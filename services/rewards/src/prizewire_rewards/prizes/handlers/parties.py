@@ -1,6 +1,7 @@
-"""Who is behind a prize: rule, result and release decide who gets it; the campaign's money and settings make it possible.
+"""The parties of prizes and of organizers' fees.
 
-An organizer's fee is paid to whom the rule names: no result and no release decides on it.
+Rule, result and release decide who gets a prize; parties of the campaign only provide money and settings. The rule alone
+names who gets an organizer's fee.
 """
 
 from collections.abc import Iterable
@@ -19,8 +20,8 @@ def prize_parties(
     released_by: str | None = None,
     fact_reporters: Iterable[Party] = (),
 ) -> CreditParties:
-    """The parties of a prize. Who released another prize of the round did not look at this one, and is no second person.
-    Nor are those of ``fact_reporters``, who told facts of the winner by hand that its claim was judged by.
+    """The parties of a prize. A person who released another prize of the round did not decide about this one, so does not
+    count as a second person. Nor do ``fact_reporters``: persons who set facts of the winner that its claim was judged by.
     """
     releasers = [party for party in settlement.parties if party[0] == PartyRole.RELEASER]
     deciders = [party for party in settlement.parties if party[0] != PartyRole.RELEASER]
@@ -30,8 +31,8 @@ def prize_parties(
 
 
 def organizer_fee_parties(settlement: Settlement, campaign: Campaign) -> CreditParties:
-    """The parties of an organizer's fee. The rule alone names who gets it: each of its writers is taken for the one person
-    who did, because which of them named the organizer is not known here.
+    """The parties of an organizer's fee. The rule alone names who gets it. It is not known which of its writers named the
+    organizer, so each writer counts as one person who alone decided.
     """
     writers = {subject for role, subject in settlement.parties if role == PartyRole.RULE_WRITER}
     return CreditParties(sorted_parties([*settlement.parties, *campaign.parties]), tuple(sorted(writers)))

@@ -34,14 +34,14 @@ class SqlRewards:
         return {row.id: _reward_of(row) for row in rows}
 
     async def reward(self, reward_id: UUID) -> Reward | None:
-        """One prize, as it is."""
+        """See the port."""
         row = (await self._tx.execute(_REWARD_ONE, {"id": reward_id})).one_or_none()
         return None if row is None else _reward_of(row)
 
     async def chunk(
         self, round_id: UUID, *, after: int, limit: int, before_version: int | None = None
     ) -> list[Reward]:
-        """Prizes on lines after a number, in their order."""
+        """See the port."""
         values = {"id": round_id, "after": after, "limit": limit, "before": before_version}
         return [_reward_of(row) for row in await self._tx.execute(_CHUNK, values)]
 
@@ -52,7 +52,7 @@ class SqlRewards:
         return {row.player: _reward_of(row) for row in rows}
 
     async def shortage(self, round_id: UUID) -> int:
-        """What the prizes of a booked round wait for."""
+        """See the port."""
         return int((await self._tx.execute(_SHORTAGE, {"id": round_id})).scalar_one())
 
     async def _append(
@@ -83,13 +83,15 @@ class SqlRewards:
         """Store the state of prizes, and their lines where a correction changed them."""
         first = [reward for reward in rewards if reward.version == 1]
         if first:
-            await self._tx.execute(_SAVE_REWARDS, {"ids": [reward.id for reward in first], **_moving(first)})
+            await self._tx.execute(
+                _SAVE_REWARDS, {"ids": [reward.id for reward in first], **_changing_columns(first)}
+            )
         later = [reward for reward in rewards if reward.version > 1]
         if later:
             await self._save_corrected(later)
 
     async def _save_corrected(self, rewards: Sequence[Reward]) -> None:
-        """Prizes with their lines, in one statement: what they are short of is at most the amount that comes with it."""
+        """Store prizes with their lines in one statement: the database checks that ``short`` is at most the amount."""
         await self._tx.execute(
             _SAVE_CORRECTED,
             {
@@ -99,12 +101,12 @@ class SqlRewards:
                 "places": [reward.line.place for reward in rewards],
                 "amounts": [reward.line.amount for reward in rewards],
                 "versions": [reward.version for reward in rewards],
-                **_moving(rewards),
+                **_changing_columns(rewards),
             },
         )
 
     async def add_rewards(self, rewards: Sequence[Reward], *, assets: Mapping[UUID, str]) -> None:
-        """Store prizes that came into being after their rounds."""
+        """See the port."""
         if not rewards:
             return
         ids = sorted({reward.round_id for reward in rewards})
@@ -112,12 +114,12 @@ class SqlRewards:
         await self._append(rewards, assets=assets, settled=settled)
         later = [reward for reward in rewards if reward.version > 1 or reward.short]
         if later:
-            # A prize is born with the first version and nothing short, as nearly all are.
+            # The insert has only columns of prizes of the first version that are not short, as most prizes are.
             await self._save_corrected(later)
 
 
-def _moving(rewards: Sequence[Reward]) -> dict[str, Any]:
-    """The columns of prizes that change after their birth."""
+def _changing_columns(rewards: Sequence[Reward]) -> dict[str, Any]:
+    """The columns of prizes that change after the insert."""
     return {
         "states": [reward.state for reward in rewards],
         "transfers": [reward.transfer_id for reward in rewards],

@@ -1,4 +1,4 @@
-"""Settled rounds and their prizes over PostgreSQL."""
+"""Settled rounds over PostgreSQL, with their corrections and refusals."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -18,24 +18,24 @@ from prizewire_rewards.prizes.storage.staging import SqlStaging
 
 
 class SqlRounds(SqlStaging, SqlRewards):
-    """Rounds in one transaction, with the parts that wait for others and the work on large ones."""
+    """Rounds in one transaction, with their prizes, staged parts and work on large rounds."""
 
     def __init__(self, tx: AsyncConnection) -> None:
         super().__init__(tx)
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Round]:
-        """Those that exist, locked in the order of their ids."""
+        """See the port."""
         rows = await fetch(self._tx, _LOCK, {"ids": sorted(set(ids))})
         return {row.id: _round_of(row) for row in rows}
 
     async def lock_settled(self, ids: Iterable[UUID]) -> tuple[dict[UUID, Round], frozenset[UUID]]:
-        """Those that exist, locked in the order of their ids, and those of the ids that two admins disowned."""
+        """See the port."""
         rows = await fetch(self._tx, _LOCK_SETTLED, {"ids": sorted(set(ids))})
         disowned = frozenset(row.asked for row in rows if row.disowned)
         return {row.id: _round_of(row) for row in rows if row.id is not None}, disowned
 
     async def lock_queue(self, campaign: UUID, *, limit: int) -> list[Round]:
-        """Waiting rounds of a locked campaign, longest first, locked."""
+        """See the port."""
         rows = await self._tx.execute(_LOCK_QUEUE, {"campaign": campaign, "limit": limit})
         return [_round_of(row) for row in rows]
 
@@ -62,7 +62,7 @@ class SqlRounds(SqlStaging, SqlRewards):
             )
 
     async def save(self, rounds: Sequence[Round], rewards: Sequence[Reward], *, now: datetime) -> None:
-        """Store the state of locked rounds and of prizes that moved on or changed with their settlement."""
+        """See the port."""
         heads = [round_.settlement for round_ in rounds]
         corrected = any(head.settlement_version > 1 for head in heads)
         await self._tx.execute(
@@ -95,7 +95,7 @@ class SqlRounds(SqlStaging, SqlRewards):
     async def record_correction(
         self, settlement: Settlement, *, reason: str, cause: str, now: datetime
     ) -> None:
-        """Remember that a correction was accepted."""
+        """See the port."""
         await self._tx.execute(
             _CORRECTED,
             {
@@ -119,7 +119,7 @@ class SqlRounds(SqlStaging, SqlRewards):
         return found
 
     async def refuse(self, refused: Sequence[RefusedRound], *, now: datetime) -> None:
-        """Remember that settlement versions were refused for good."""
+        """See the port."""
         heads = [one.settlement for one in refused]
         await self._tx.execute(
             _REFUSE,
@@ -140,7 +140,7 @@ class SqlRounds(SqlStaging, SqlRewards):
         )
 
     async def add_party(self, round_id: UUID, party: Party) -> None:
-        """Add a party to a locked round; one that is known stays as it is."""
+        """See the port."""
         await self._tx.execute(_ADD_PARTY, {"id": round_id, "party": parties_json([party])})
 
     async def campaigns_of(self, ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -187,7 +187,7 @@ _HEAD: tuple[tuple[str, str], ...] = (
     ("final_at", "timestamptz"),
 )
 _COLUMNS = ", ".join(name if name != "round_id" else "id" for name, _ in _HEAD)
-_BORN = f"{_COLUMNS}, state, queue_position, version"
+_INSERTED = f"{_COLUMNS}, state, queue_position, version"
 _ADD_PARTY = text(
     "UPDATE rounds SET parties = parties || CAST(:party AS jsonb) WHERE id = :id "
     "AND NOT parties @> CAST(:party AS jsonb)"
@@ -226,10 +226,10 @@ _REFUSE = text(
 _CAMPAIGNS_OF = text("SELECT id, campaign FROM rounds WHERE id = ANY (CAST(:ids AS uuid[]))")
 _ADD = Write(
     "rounds",
-    f"INSERT INTO rounds ({_BORN}, parties, settled_at, changed_at) "  # noqa: S608 - our own columns
-    f"SELECT {', '.join('u.' + name for name in _BORN.split(', '))}, CAST(u.parties AS jsonb), "
+    f"INSERT INTO rounds ({_INSERTED}, parties, settled_at, changed_at) "  # noqa: S608 - our own columns
+    f"SELECT {', '.join('u.' + name for name in _INSERTED.split(', '))}, CAST(u.parties AS jsonb), "
     f"CAST(:now AS timestamptz), CAST(:now AS timestamptz) FROM unnest({_ARRAYS}, CAST(:states AS text[]), "
-    f"CAST(:queue_positions AS bigint[]), CAST(:versions AS int[]), CAST(:parties AS text[])) AS u({_BORN}, parties)",
+    f"CAST(:queue_positions AS bigint[]), CAST(:versions AS int[]), CAST(:parties AS text[])) AS u({_INSERTED}, parties)",
 )
 _SAVE = text(
     "UPDATE rounds r SET state = u.state, final = u.final, queue_position = u.queue_position, short = u.short, "

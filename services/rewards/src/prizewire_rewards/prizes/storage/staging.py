@@ -1,4 +1,4 @@
-"""Parts of settlements that wait for the others, and work on large rounds, over PostgreSQL."""
+"""Staged parts of settlements, and work on large rounds, over PostgreSQL."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -22,7 +22,7 @@ class SqlStaging:
         self._tx = tx
 
     async def staged(self, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], StagedHead]:
-        """What waits of settlements in parts, by round and settlement version."""
+        """See the port."""
         rows = await self._tx.execute(_STAGED, _keys(keys))
         return {
             (row.round_id, row.settlement_version): StagedHead(
@@ -34,7 +34,7 @@ class SqlStaging:
     async def stage(
         self, parts: Sequence[tuple[Settlement, int, tuple[Line, ...]]], *, now: datetime
     ) -> None:
-        """Store parts until the settlement is whole and booked."""
+        """See the port."""
         await self._tx.execute(
             _STAGE,
             {
@@ -66,37 +66,37 @@ class SqlStaging:
         )
 
     async def unstage(self, key: tuple[UUID, int], *, part: int | None = None) -> None:
-        """Drop one part of a staged settlement, or all of it."""
+        """See the port."""
         for statement in (_UNSTAGE_LINES, _UNSTAGE_PARTS):
             await self._tx.execute(statement, {**_key(key), "part": part})
 
     async def staged_lines(self, key: tuple[UUID, int], *, after: int, limit: int) -> list[Line]:
-        """The staged lines after a number, in their order."""
+        """See the port."""
         rows = await self._tx.execute(_LINES, {**_key(key), "after": after, "limit": limit})
         return [_line_of(row) for row in rows]
 
     async def staged_players(self, key: tuple[UUID, int]) -> int:
-        """How many players the staged lines name."""
+        """See the port."""
         return int((await self._tx.execute(_PLAYERS, _key(key))).scalar_one())
 
     async def staged_for(self, key: tuple[UUID, int], *, players: Iterable[str]) -> dict[str, Line]:
-        """The staged lines of players, as far as they have one."""
+        """See the port."""
         rows = await self._tx.execute(_LINES_FOR, {**_key(key), "players": list(players)})
         return {row.player: _line_of(row) for row in rows}
 
     async def hold(self, key: tuple[UUID, int], *, held: Mapping[int, str]) -> None:
-        """Note on staged lines which rule will keep them back."""
+        """See the port."""
         if held:
             values = {**_key(key), "lines": list(held), "codes": list(held.values())}
             await self._tx.execute(_HOLD, values)
 
     async def holds(self, key: tuple[UUID, int], *, after: int, upto: int) -> dict[int, str]:
-        """What is noted on the staged lines of a range."""
+        """See the port."""
         rows = await self._tx.execute(_HOLDS, {**_key(key), "after": after, "upto": upto})
         return {row.line: row.held for row in rows}
 
     async def add_work(self, tasks: Sequence[RoundWork], *, now: datetime) -> None:
-        """Put work behind what is to be done already."""
+        """See the port."""
         await self._tx.execute(
             _ADD_WORK,
             {
@@ -105,7 +105,7 @@ class SqlStaging:
                 "phases": [task.phase for task in tasks],
                 "budgets": [task.budget for task in tasks],
                 "fees": [task.fees for task in tasks],
-                "tolds": [task.told for task in tasks],
+                "announceds": [task.announced for task in tasks],
                 "heads": [None if task.head is None else _json_of(task.head) for task in tasks],
                 "causes": [task.cause for task in tasks],
                 "now": now,
@@ -113,19 +113,19 @@ class SqlStaging:
         )
 
     async def next_work(self) -> RoundWork | None:
-        """The work that is due next, as it is."""
+        """See the port."""
         row = (await self._tx.execute(_NEXT_WORK)).one_or_none()
         return None if row is None else _work_of(row)
 
     async def pending_work(self, rounds: Iterable[UUID]) -> dict[UUID, list[RoundWork]]:
-        """What is to be done on locked rounds, in its order."""
+        """See the port."""
         found: dict[UUID, list[RoundWork]] = {}
         for row in await self._tx.execute(_PENDING_WORK, {"ids": sorted(set(rounds))}):
             found.setdefault(row.round_id, []).append(_work_of(row))
         return found
 
     async def save_work(self, task: RoundWork) -> None:
-        """Store how far work is."""
+        """See the port."""
         await self._tx.execute(
             _SAVE_WORK,
             {
@@ -135,12 +135,12 @@ class SqlStaging:
                 "budget": task.budget,
                 "waiting": task.waiting,
                 "fees": task.fees,
-                "told": task.told,
+                "announced": task.announced,
             },
         )
 
     async def end_work(self, task: RoundWork) -> None:
-        """Work is through."""
+        """See the port."""
         await self._tx.execute(_END_WORK, {"id": task.id})
 
 
@@ -184,7 +184,7 @@ def _work_of(row: Any) -> RoundWork:
         budget=row.budget,
         waiting=row.waiting,
         fees=row.fees,
-        told=row.told,
+        announced=row.told,
         head=None if row.head_json is None else _head_of(orjson.loads(row.head_json)),
         campaign=row.campaign,
     )
@@ -223,22 +223,22 @@ _HOLDS = text(
 _ADD_WORK = text(
     "INSERT INTO round_work (round_id, settlement_version, phase, after_line, budget, waiting, fees, told, head, "
     "cause, begun_at) "
-    "SELECT u.round_id, u.version, u.phase, 0, u.budget, false, u.fees, u.told, CAST(u.head AS jsonb), u.cause, "
+    "SELECT u.round_id, u.version, u.phase, 0, u.budget, false, u.fees, u.announced, CAST(u.head AS jsonb), u.cause, "
     "CAST(:now AS timestamptz) "
     "FROM unnest(CAST(:rounds AS uuid[]), CAST(:versions AS int[]), CAST(:phases AS text[]), "
-    "CAST(:budgets AS bigint[]), CAST(:fees AS boolean[]), CAST(:tolds AS boolean[]), CAST(:heads AS text[]), "
+    "CAST(:budgets AS bigint[]), CAST(:fees AS boolean[]), CAST(:announceds AS boolean[]), CAST(:heads AS text[]), "
     "CAST(:causes AS text[])) WITH ORDINALITY "
-    "AS u(round_id, version, phase, budget, fees, told, head, cause, n) ORDER BY u.n"
+    "AS u(round_id, version, phase, budget, fees, announced, head, cause, n) ORDER BY u.n"
 )
 _WORK = (
     "SELECT w.*, CAST(w.head AS text) AS head_json, r.campaign FROM round_work w "
     "JOIN rounds r ON r.id = w.round_id"
 )
-# The oldest work of all is the oldest of its round too.
+# Work is done in the order of ids, so the first row is also the first of its round.
 _NEXT_WORK = text(f"{_WORK} ORDER BY w.id LIMIT 1")
 _PENDING_WORK = text(f"{_WORK} WHERE w.round_id = ANY (CAST(:ids AS uuid[])) ORDER BY w.id")
 _SAVE_WORK = text(
     "UPDATE round_work SET phase = :phase, after_line = :after, budget = :budget, waiting = :waiting, "
-    "fees = :fees, told = :told WHERE id = :id"
+    "fees = :fees, told = :announced WHERE id = :id"
 )
 _END_WORK = text("DELETE FROM round_work WHERE id = :id")

@@ -1,4 +1,4 @@
-"""Prizes as people read them, the newest rounds first; each listing is bounded by its page."""
+"""Listings of prizes, newest rounds first. A page bounds how much each listing reads."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ PARTS: Final = (
     f"CASE WHEN x.line < 0 OR x.state IN ({_GONE}) THEN 0 WHEN x.state IN ({_BOOKED}) THEN x.short "
     "ELSE x.amount END AS missing"
 )
-"""What of a prize ``x`` has its money, and what waits for it; the same as Reward.booked and Reward.missing."""
+"""SQL of ``Reward.booked`` and ``Reward.missing`` for a prize ``x``."""
 
 
 async def list_prizes(
@@ -28,8 +28,8 @@ async def list_prizes(
     limit: int,
     after: PrizePosition | None,
 ) -> list[RewardView]:
-    """Prizes by the time of their round's settlement, newest first, then by round and line. A player's are found by the
-    index of the player, all others by that of rounds.
+    """List prizes by the time of their round's settlement, newest first, then by round and line. Prizes of one player are
+    found by the index of players, all others by the index of rounds.
     """
     values: dict[str, Any] = {"limit": limit}
     of_round: list[str] = []
@@ -60,7 +60,7 @@ async def list_prizes(
             of_prize.append(_LATER)
         wheres = ["EXISTS (SELECT 1 FROM rewards e WHERE e.round_id = r.id)", *of_round]
         of_prize.append("x.round_id = r.id")
-        # One round more than the page has rows: of the round at which it begins all prizes may be on earlier pages.
+        # One round more than the page has rows: all prizes of the first round may be on earlier pages.
         found = (
             "SELECT x.* FROM (SELECT r.id, r.settled_at FROM rounds r "  # noqa: S608 - fixed words
             f"WHERE {' AND '.join(wheres)} ORDER BY r.settled_at DESC, r.id DESC LIMIT :limit + 1) r "
@@ -95,7 +95,7 @@ def _reward_of(row: Any) -> RewardView:
 
 _ORDER: Final = "ORDER BY x.settled_at DESC, x.round_id DESC, x.line"
 _LATER: Final = "((x.settled_at, x.round_id) < (:at, :after) OR x.line > :line)"
-"""What comes after a position, among rounds that do not come before it."""
+"""The condition for prizes after a position, among rounds that are not before it."""
 _SHOWN: Final = (
     f"SELECT x.*, {PARTS}, r.correlation_id, coalesce((SELECT sum(d.open) FROM receivables d "  # noqa: S608 - our own words
     "WHERE d.reference = CAST(x.round_id AS text) AND d.player = x.player AND d.campaign = r.campaign "

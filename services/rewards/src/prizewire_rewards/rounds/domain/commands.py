@@ -1,4 +1,4 @@
-"""What settlement and people say of rounds."""
+"""Commands about rounds: settle, correct, void, finalize."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,7 +8,7 @@ from prizewire_rewards.prizes.domain.model import Line, Settlement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleRound:
-    """A settled round, or part ``part`` of one."""
+    """Book a settled round, or part ``part`` of one."""
 
     settlement: Settlement
     part: int
@@ -18,14 +18,14 @@ class SettleRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectRound(SettleRound):
-    """Full new lines of a settled round, or part ``part`` of them."""
+    """Replace all lines of a settled round by corrected ones, or bring part ``part`` of them."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoidRound:
-    """A round does not count."""
+    """Void a round: its match does not count."""
 
     round_id: UUID
     cause: str
@@ -33,7 +33,7 @@ class VoidRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalizeRound:
-    """The dispute window of a settlement version has passed."""
+    """Finalize a settlement version: its dispute window has passed."""
 
     round_id: UUID
     settlement_version: int

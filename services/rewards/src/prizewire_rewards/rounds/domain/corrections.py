@@ -1,8 +1,8 @@
-"""What a correction, a void and money that comes late do to prizes: pure, over any number of them at a time.
+"""The effects of corrections, voids and late money on prizes: pure functions over any number of prizes.
 
-A correction goes in steps: first what was given too much is taken back (``take_back``), and every prize gets the
-line that it now has, short of what it did not have before; then what is short is paid in the order of lines
-(``pay_short``), as far as the money reaches. A round of many lines does each step in chunks.
+A correction has two steps. ``take_back`` takes excess amounts back and gives each prize its new line; the amount that the
+prize did not have before is short. ``pay_short`` then pays what is short, in the order of lines, until the money is used. A
+large round does each step in chunks.
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -17,13 +17,13 @@ from prizewire_rewards.prizes.domain.model import Line, Reward, Settlement
 from prizewire_rewards.prizes.domain.states import REWARD_EDGES, RewardState
 
 REMOVED_LINE_BITS: Final = 17
-"""A prize that was taken away stands on line -(version * 2^17 + its line): on none that is or will be in use."""
+"""A removed prize gets the line number -(version * 2^17 + its line): no prize has or gets the same number."""
 _NO_MOVE: Final = frozenset({RewardState.HELD})
-_LEAVES: Final = frozenset({RewardState.EXPIRED, RewardState.REJECTED})
+_UNPAYABLE: Final = frozenset({RewardState.EXPIRED, RewardState.REJECTED})
 
 
 class Shortfall(NamedTuple):
-    """What a player was given too much and no longer has."""
+    """An excess amount of a player that could not be taken back, since the player no longer has it."""
 
     player: str
     amount: int
@@ -31,8 +31,8 @@ class Shortfall(NamedTuple):
 
 @dataclass(slots=True)
 class Taken:
-    """What taking back comes to: ``came_back`` is what the reserve has for others now, and ``reversed`` tells each
-    prize that lost something, with what it lost as its amount, on the line it stood on.
+    """The result of taking money back. ``came_back`` is the money that the reserve has for others now. ``reversed`` has
+    each prize that lost money, with the lost amount and its former line.
     """
 
     rewards: list[Reward] = field(default_factory=list)
@@ -45,7 +45,9 @@ class Taken:
 
 @dataclass(slots=True)
 class Paid:
-    """What paying comes to: ``left`` of the budget, ``short`` of the prizes; ``rewards`` in the order that came in."""
+    """The result of paying prizes: ``left`` of the budget, the amount still ``short``, and ``rewards`` in their former
+    order.
+    """
 
     rewards: list[Reward]
     moves: list[Move]
@@ -54,7 +56,7 @@ class Paid:
 
 
 def removed_line(line: Line, *, version: int) -> Line:
-    """The line of a prize that is on none any more."""
+    """The line of a prize that a correction removes."""
     return line if line.line < 0 else line._replace(line=-((version << REMOVED_LINE_BITS) | line.line))
 
 
@@ -66,17 +68,17 @@ def take_back(
     winnings: MutableMapping[str, int],
     funded: bool,
 ) -> Taken:
-    """Bring prizes to the lines of a corrected ``settlement``, and take back what is too much.
+    """Change prizes to the lines of a corrected ``settlement``, and take back excess amounts.
 
-    From pending, or from what is still to be claimed; else from the winnings, as far as they reach. What is held lies in
-    the reserve already. ``lines`` are the new ones by player, ``winnings`` what players have (lowered by what is taken);
-    ``funded`` is false while the whole round waits for money.
+    Money comes from the pending bucket, from the claimable account, or from the winnings, as far as these cover it. Money
+    of held prizes is in the reserve already. ``lines`` are the new lines by player, ``winnings`` the balances of players
+    (reduced by what is taken). ``funded`` is false while the whole round waits for money.
     """
     taken = Taken()
     version = settlement.settlement_version
     for reward in rewards:
         line = lines.get(reward.line.player)
-        if reward.state in _LEAVES:
+        if reward.state in _UNPAYABLE:
             taken.rewards.append(_moved(reward, line, version=version))
             continue
         booked = reward.booked
@@ -95,8 +97,7 @@ def take_back(
             after = after._replace(short=line.amount - booked + less if funded else 0)
         lost = less or (reward.missing if line is None else max(0, reward.line.amount - line.amount))
         if lost and reward.state is not RewardState.REVERSED:
-            told = reward.line._replace(amount=lost)
-            taken.reversed.append(after._replace(line=told))
+            taken.reversed.append(after._replace(line=reward.line._replace(amount=lost)))
         taken.rewards.append(after)
         taken.changed += 1
     return taken
@@ -120,25 +121,25 @@ def _take(
     if reward.state in _NO_MOVE:
         taken.came_back += less
         return
-    there = less
+    taken_amount = less
     if reward.state is RewardState.PENDING:
         source = Account(Kind.PENDING, player, settlement.asset)
     elif reward.state is RewardState.CLAIMABLE:
         source = claimable_of(settlement)
     else:
         source = Account(Kind.WINNINGS, player, settlement.asset)
-        there = min(less, winnings.get(player, 0))
-        winnings[player] = winnings.get(player, 0) - there
-    if there:
-        taken.moves.append(Move(TransferType.PRIZE_REVERSED, source, reserve, there, reward.line.line))
-        taken.came_back += there
-    if there < less:
-        taken.shortfalls.append(Shortfall(player, less - there))
+        taken_amount = min(less, winnings.get(player, 0))
+        winnings[player] = winnings.get(player, 0) - taken_amount
+    if taken_amount:
+        taken.moves.append(Move(TransferType.PRIZE_REVERSED, source, reserve, taken_amount, reward.line.line))
+        taken.came_back += taken_amount
+    if taken_amount < less:
+        taken.shortfalls.append(Shortfall(player, less - taken_amount))
 
 
 def pay_short(rewards: Iterable[Reward], *, settlement: Settlement, budget: int, delivery: Delivery) -> Paid:
-    """Give prizes what they miss out of the reserve, in the order in which they come, each whole; the first that the
-    ``budget`` does not cover waits, and all after it. What a rule keeps back stays in the reserve.
+    """Pay missing amounts of prizes out of the reserve, in the given order, each completely. The first prize that the
+    ``budget`` does not cover waits, and so do all later ones. Money of held prizes stays in the reserve.
     """
     paid = Paid([], [], budget, 0)
     waiting = False
@@ -177,12 +178,12 @@ def pay_short(rewards: Iterable[Reward], *, settlement: Settlement, budget: int,
 def take_all_back(
     rewards: Iterable[Reward], *, settlement: Settlement, winnings: MutableMapping[str, int]
 ) -> Taken:
-    """Take everything back: from pending, from what is still to be claimed, or, of a round that was final, from the
-    ``winnings`` as far as they reach (lowered by what is taken). What is held lies in the reserve already.
+    """Take all prizes back: from the pending bucket, from the claimable account, or, for a final round, from the
+    ``winnings`` as far as they cover it (reduced by what is taken). Money of held prizes is in the reserve already.
     """
     taken = Taken()
     for reward in rewards:
-        if reward.state in _LEAVES or reward.state is RewardState.REVERSED:
+        if reward.state in _UNPAYABLE or reward.state is RewardState.REVERSED:
             taken.rewards.append(reward)
             continue
         booked = reward.booked

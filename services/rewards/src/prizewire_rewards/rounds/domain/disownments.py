@@ -1,4 +1,4 @@
-"""Disowned rounds: two admins decide that settlement never settled a round, and what it booked is taken back."""
+"""Disowned rounds: two admins decide that settlement never settled a round, and its money is taken back."""
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from prizewire_rewards.rounds.domain.corrections import Shortfall
 
 
 class DisownmentState(StrEnum):
-    """Where a disownment stands; the values are those on the wire."""
+    """The state of a disownment; the values are those in answers."""
 
     FILED = "filed"
     """Nothing has moved; another admin decides."""
     APPROVED = "approved"
-    """The round is taken back, and nothing is booked under its id any more."""
+    """The round's money is taken back, and nothing is booked under its id any more."""
     REJECTED = "rejected"
     """The round stays as it is. It may be filed again."""
 
@@ -35,7 +35,7 @@ DISOWNMENT_EDGES: Final[Mapping[tuple[DisownmentState, DisownmentState], str]] =
 
 
 class Concern(StrEnum):
-    """Why a person does not decide about a round."""
+    """A conflict of interest: why a person may not decide about a round."""
 
     PRIZE = "has a prize of it"
     ORGANIZER = "gets its organizer's fee"
@@ -45,9 +45,9 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disownment:
-    """One person's word that settlement never settled ``round_id``, and what another person decided about it. ``reason``
-    is the filer's; ``decision`` is why it was rejected. ``settlement_voided_at`` is when rewards took in, after the
-    approval, that settlement voided the round.
+    """A person's statement that settlement never settled ``round_id``, and the decision of another person about it.
+    ``reason`` is the filer's; ``decision`` is the reason of a rejection. ``settlement_voided_at`` is when rewards received,
+    after the approval, that settlement voided the round.
     """
 
     id: UUID
@@ -63,13 +63,13 @@ class Disownment:
 
     @property
     def cause(self) -> str:
-        """What moves because of it names this as its cause."""
+        """The cause of the transitions and work of this disownment."""
         return f"disownment/{self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumOf:
-    """How many there are in one asset, and their sum in minor units."""
+    """A count of things in one asset, and their sum in minor units."""
 
     asset: str
     count: int
@@ -78,7 +78,7 @@ class SumOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnedFee:
-    """A fee that came back out of ``source``, in minor units."""
+    """A fee that was taken back out of ``source``, in minor units."""
 
     source: FeeSource
     asset: str
@@ -87,11 +87,11 @@ class ReturnedFee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """What an approved disownment has taken back so far. It is ``complete`` once no line and no entry is left to a job.
+    """What an approved disownment has taken back so far. It is ``complete`` when no job has lines or entries of it to do.
 
-    ``prizes`` are counted with what they were worth, whether or not they had their money; ``fees`` are those of a final
-    round; ``entries`` are those whose fee went back to its player. ``to_pool`` is what came back into the campaign's pool
-    by it, and ``owed`` what players have to pay for the rest. ``cancels`` are the payouts that were asked to cancel.
+    ``prizes`` are counted with their amounts, with or without money. ``fees`` are those of a final round. ``entries`` are
+    those whose fee was refunded. ``to_pool`` is the money that came back to the campaign's pool, ``owed`` what players owe
+    for the rest. ``cancels`` are the payouts whose cancellation was requested.
     """
 
     complete: bool
@@ -112,11 +112,12 @@ def decided(
     concern: Concern | None,
     now: datetime,
 ) -> Disownment:
-    """A disownment that a person has decided on. ``concern`` is why the person may not, unless they take back their own.
+    """Decide a disownment. ``concern`` is the decider's conflict of interest; it does not prevent a filer from rejecting
+    their own disownment.
 
     Raises:
-        InvalidRequest: ``disownment_final``: it is decided; ``own_disownment``: who files does not approve;
-            ``decider_is_party``: who has a prize of the round, or is a party of it, does not decide.
+        InvalidRequest: ``disownment_final``: it is decided already; ``own_disownment``: the filer may not approve it;
+            ``decider_is_party``: the decider has a prize of the round, or is a party of it.
     """
     if disownment.state is not DisownmentState.FILED:
         raise InvalidRequest(
@@ -140,8 +141,8 @@ def decided(
 
 
 class FeesTakenBack(NamedTuple):
-    """What taking a round's fees back comes to: ``came_back`` lies in its reserve then; ``shortfall`` is what the
-    organizer no longer has of theirs.
+    """The result of taking a round's fees back: ``came_back`` is the amount in its reserve, ``shortfall`` the part of the
+    organizer's fee that the organizer no longer has.
     """
 
     moves: list[Move]
@@ -150,8 +151,8 @@ class FeesTakenBack(NamedTuple):
 
 
 def take_fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]) -> FeesTakenBack:
-    """Take the fees of a final round back into its reserve. A fee that an organizer was credited comes out of their
-    ``winnings`` as far as they reach (lowered by what is taken); the accounts of fees have to reach.
+    """Take the fees of a final round back into its reserve. A fee that was credited to an organizer comes out of their
+    ``winnings`` as far as these cover it (reduced by what is taken). The accounts of fees have to cover the other fees.
     """
     asset, reserve = settlement.asset, reserve_of(settlement)
     moves: list[Move] = []
@@ -159,13 +160,13 @@ def take_fees_back(settlement: Settlement, *, winnings: MutableMapping[str, int]
     if settlement.platform_fee:
         kept = Account(Kind.FEES, PLATFORM, asset)
         moves.append(Move(TransferType.PLATFORM_FEE_REVERSED, kept, reserve, settlement.platform_fee))
-    there, owner = settlement.organizer_fee, settlement.organizer_player
+    amount, owner = settlement.organizer_fee, settlement.organizer_player
     if owner is not None:
-        there = min(there, winnings.get(owner, 0))
-        winnings[owner] = winnings.get(owner, 0) - there
-        if there < settlement.organizer_fee:
-            shortfall = Shortfall(owner, settlement.organizer_fee - there)
-    if there:
+        amount = min(amount, winnings.get(owner, 0))
+        winnings[owner] = winnings.get(owner, 0) - amount
+        if amount < settlement.organizer_fee:
+            shortfall = Shortfall(owner, settlement.organizer_fee - amount)
+    if amount:
         kept = Account(Kind.FEES, ORGANIZER, asset) if owner is None else Account(Kind.WINNINGS, owner, asset)
-        moves.append(Move(TransferType.ORGANIZER_FEE_REVERSED, kept, reserve, there))
+        moves.append(Move(TransferType.ORGANIZER_FEE_REVERSED, kept, reserve, amount))
     return FeesTakenBack(moves, sum(move.amount for move in moves), shortfall)

@@ -1,4 +1,4 @@
-"""What became of rounds."""
+"""Events about refused and disowned rounds."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class RoundRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundDisowned(Event):
-    """Two admins disowned a round, and it was taken back."""
+    """Two admins disowned a round, and its money was taken back."""
 
     disownment: Disownment
     correlation_id: str

@@ -1,4 +1,4 @@
-"""Rounds as people and other services read them."""
+"""Rounds as answers and jobs show them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSums:
-    """What is booked of a round: its head as it stands, and number and sum of its prizes that were not taken back."""
+    """The booked sums of a round: its present head, and number and sum of its prizes that were not reversed."""
 
     round_id: UUID
     settlement_version: int
@@ -24,7 +24,7 @@ class RoundSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookedRound:
-    """The head of a booked round as it stands, and when it last changed."""
+    """The present head of a booked round, and the time of its last change."""
 
     round_id: UUID
     settlement_version: int
@@ -43,8 +43,8 @@ class BookedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedSeen:
-    """What waits to be whole or worked on: ``late`` settlements with what is known of each, the age of the oldest part
-    in seconds, and the steps of work on large rounds.
+    """Incomplete settlements and open work: ``late`` settlements with log fields of each, the age of the oldest staged
+    part in seconds, and the number of tasks on large rounds.
     """
 
     late: Sequence[Mapping[str, str]]

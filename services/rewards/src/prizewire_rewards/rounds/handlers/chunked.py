@@ -1,4 +1,4 @@
-"""Rounds of several parts: their money moves at once, their lines in chunks, by work that is put down here."""
+"""Large rounds: their money moves at once; their lines are booked in chunks by the work that is added here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from prizewire_rewards.rounds.handlers.settling import reserve_or_queue
 
 @dataclass(frozen=True, slots=True)
 class ExpectedState:
-    """Where a round stands once everything that waits there is done."""
+    """The state of a round after its pending work is done."""
 
     version: int
     final: bool
@@ -23,7 +23,7 @@ class ExpectedState:
 
 
 def expected_state(round_: Round, pending: Sequence[RoundWork]) -> ExpectedState:
-    """Where a round will stand after its pending work."""
+    """Compute the state of a round after its pending work."""
     heads = [task.head for task in pending if task.head is not None]
     return ExpectedState(
         version=max([round_.settlement.settlement_version, *(head.settlement_version for head in heads)]),
@@ -33,7 +33,7 @@ def expected_state(round_: Round, pending: Sequence[RoundWork]) -> ExpectedState
 
 
 def settle_in_chunks(changes: RoundChanges, settlement: Settlement, *, cause: str) -> None:
-    """Take the gross prize of a whole new round of many lines from the pool, or queue it; its lines follow."""
+    """Take the gross prize of a new large round from the pool, or queue the round; add work for its lines."""
     changes.rewards[settlement.round_id] = []
     covered = reserve_or_queue(changes, settlement, cause=cause, into=RoundState.BOOKING)
     task = RoundWork(
@@ -41,12 +41,12 @@ def settle_in_chunks(changes: RoundChanges, settlement: Settlement, *, cause: st
         version=settlement.settlement_version,
         phase=Phase.LIST,
         cause=cause,
-        told=covered,
+        announced=covered,
     )
     changes.work_on(task)
     if covered:
         _take_gross(changes, settlement)
-        changes.work_on(_paying(settlement, cause=cause, told=False))
+        changes.work_on(_paying(settlement, cause=cause, announced=False))
 
 
 def _take_gross(changes: RoundChanges, settlement: Settlement) -> None:
@@ -57,7 +57,7 @@ def _take_gross(changes: RoundChanges, settlement: Settlement) -> None:
     changes.post(settlement, moves)
 
 
-def _paying(settlement: Settlement, *, cause: str, told: bool) -> RoundWork:
+def _paying(settlement: Settlement, *, cause: str, announced: bool) -> RoundWork:
     return RoundWork(
         round_id=settlement.round_id,
         version=settlement.settlement_version,
@@ -65,12 +65,12 @@ def _paying(settlement: Settlement, *, cause: str, told: bool) -> RoundWork:
         cause=cause,
         budget=settlement.net - settlement.unclaimed,
         fees=True,
-        told=told,
+        announced=announced,
     )
 
 
 def begin_paying(changes: RoundChanges, round_: Round, *, cause: str) -> None:
-    """Take the money of a large round that waited, whole or for some of its lines; its lines follow."""
+    """Take the money that a large round waited for from the pool, and add work that pays its lines."""
     settlement = round_.settlement
     changes.count(Booked(rounds=1))
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.BOOKING)
@@ -78,19 +78,19 @@ def begin_paying(changes: RoundChanges, round_: Round, *, cause: str) -> None:
     if round_.state is RoundState.UNFUNDED:
         changes.grant(settlement.campaign, settlement.gross - settlement.unclaimed)
         _take_gross(changes, settlement)
-        changes.work_on(_paying(settlement, cause=cause, told=True))
+        changes.work_on(_paying(settlement, cause=cause, announced=True))
         return
     changes.grant(settlement.campaign, round_.short)
     take = Move(TransferType.PRIZE_RESERVED, pool_of(settlement), reserve_of(settlement), round_.short)
     changes.post(settlement, [take], step_name="/released")
-    task = _paying(settlement, cause=cause, told=True)
+    task = _paying(settlement, cause=cause, announced=True)
     changes.work_on(replace(task, budget=round_.short, fees=False))
 
 
 def finalize_later(
     changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, version: int, cause: str
 ) -> None:
-    """Make the prizes of a large round payable, once all that waits there is done.
+    """Add work that makes the prizes of a large round payable after its pending work.
 
     Raises:
         Refused: its settlement has, or will have, another version, or it was voided.
@@ -113,11 +113,11 @@ def finalize_later(
 
 
 def void_later(changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, cause: str) -> None:
-    """Give back everything that a large round took, once all that waits there is done. Nothing follows where that is to
-    be done already: settlement voids a round that was disowned.
+    """Add work that gives all money of a large round back to the pool after its pending work. Nothing is added where such
+    work is pending already: settlement also voids a round that was disowned.
 
     Raises:
-        Refused: it is or will be final.
+        Refused: the round is or will be final.
     """
     expected = expected_state(round_, pending)
     if expected.voided:

@@ -1,4 +1,4 @@
-"""What becomes of a booked round afterwards: voids, corrections, money for lines that waited, decisions on what is held."""
+"""Changes of booked rounds: voids, corrections, late money for waiting lines, and decisions about held prizes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,11 +24,11 @@ from prizewire_rewards.rounds.handlers.shortfalls import owe_shortfalls, request
 
 CORRECTION = "rewards:correction"
 _PAYS_CORRECTIONS = ACCEPTS_PRIZES | {CampaignState.ENDED}
-"""Where a correction may take more from the pool: an ended campaign still owes what was settled while it ran."""
+"""States in which a correction may take more from the pool: an ended campaign still pays rounds settled before its end."""
 
 
 def release(changes: RoundChanges, round_id: UUID, *, cause: str) -> bool:
-    """Go on with a round that waits, if its pool covers it by now."""
+    """Book a waiting round if its pool now covers it. Returns whether it was booked."""
     round_ = changes.rounds[round_id]
     campaign = changes.campaigns[round_.settlement.campaign]
     if (
@@ -61,7 +61,7 @@ def _release_short(changes: RoundChanges, round_: Round, *, cause: str) -> None:
 def pay_lines(
     changes: RoundChanges, settlement: Settlement, *, budget: int, before: Sequence[Move], step_name: str
 ) -> Paid:
-    """Pay what the loaded prizes of a round miss, after moves that bring the money into its reserve."""
+    """Pay the missing amounts of a round's loaded prizes, after the moves ``before`` that bring the money into its reserve."""
     round_id = settlement.round_id
     paid = pay_short(
         changes.rewards[round_id], settlement=settlement, budget=budget, delivery=changes.delivery(settlement)
@@ -73,10 +73,10 @@ def pay_lines(
 
 
 def void(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
-    """Give back everything that a round took. It must not be final: only a disownment takes a final round back.
+    """Give all money of a round back to the pool. Only a disownment takes a final round back.
 
     Raises:
-        IllegalTransition: it is final, or voided already.
+        IllegalTransition: the round is final or voided.
     """
     round_ = changes.rounds[round_id]
     if round_.state is RoundState.FINAL:
@@ -96,7 +96,7 @@ def void(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
 def give_back(
     changes: RoundChanges, settlement: Settlement, *, before: Sequence[Move], rest: int, step_name: str
 ) -> None:
-    """Give what lies in a round's reserve and is nobody's back to the pool."""
+    """Move ``rest``, the money in a round's reserve that no prize or fee needs, back to the pool."""
     moves = list(before)
     if rest:
         moves.append(Move(TransferType.PRIZE_RELEASED, reserve_of(settlement), pool_of(settlement), rest))
@@ -105,7 +105,7 @@ def give_back(
 
 
 def leave_queue(changes: RoundChanges, round_: Round, *, state: RoundState, cause: str) -> None:
-    """Bring a round into a state in which it waits for nothing."""
+    """Move a round to a state in which it does not wait for money."""
     if round_.queue_position is None:
         changes.advance(replace(round_, state=state), cause=cause)
         return
@@ -114,11 +114,10 @@ def leave_queue(changes: RoundChanges, round_: Round, *, state: RoundState, caus
 
 
 def check_correction(round_: Round | None, settlement: Settlement, *, version: int, final: bool) -> Round:
-    """See that a correction fits the round: ``version`` and ``final`` are what it comes to once all work that waits
-    there is done.
+    """Check that a correction fits the round. ``version`` and ``final`` are those of the round after its pending work.
 
     Raises:
-        Refused: it does not.
+        Refused: the correction does not fit.
     """
     if round_ is None:
         raise Refused("illegal_transition", "the round has not been settled")
@@ -139,9 +138,11 @@ def check_correction(round_: Round | None, settlement: Settlement, *, version: i
         parties=known.parties,
     )
     if same != known:
-        raise Refused("event_mismatch", "a correction changes lines and what is unclaimed, and nothing else")
+        raise Refused(
+            "event_mismatch", "a correction may change lines and the unclaimed amount, and nothing else"
+        )
     if final and not settlement.final:
-        raise Refused("event_mismatch", "the round is final, and its correction is not")
+        raise Refused("event_mismatch", "the round is final, but its correction is not")
     return round_
 
 
@@ -154,8 +155,8 @@ def correct(
     funds: PlayerFunds,
     held: Mapping[int, str] | None = None,
 ) -> None:
-    """Bring a round of one part to its corrected lines, moving only the differences. ``held`` are lines whose players
-    had no prize before and that a rule keeps back.
+    """Change a round of one part to its corrected lines, and move only the differences. ``held`` are lines of new players
+    that a rule holds.
     """
     round_id = settlement.round_id
     was = changes.rounds[round_id]
@@ -196,7 +197,7 @@ def correct(
 
 
 def continued(settlement: Settlement, known: Settlement) -> Settlement:
-    """A correction's settlement as it takes the place of the one that is known."""
+    """The settlement of a correction, with the finality and the releasers of the known one."""
     return replace(
         settlement,
         final=known.final,
@@ -206,7 +207,7 @@ def continued(settlement: Settlement, known: Settlement) -> Settlement:
 
 
 def differs(before: Reward | None, now: Reward) -> bool:
-    """Whether a correction changed what a prize is worth, or where it stands."""
+    """Whether a correction changed the amount, the state or the missing amount of a prize."""
     if before is None or before.line.line < 0:
         return True
     return (before.line.amount, before.state, before.short) != (now.line.amount, now.state, now.short)
@@ -236,7 +237,7 @@ def take_from_players(
     funded: bool,
     cause: str,
 ) -> Taken:
-    """Take back what is too much, ask for cancels of payouts that hold it, and let the rest be owed."""
+    """Take excess amounts back, request the cancellation of payouts that hold them, and open debts for the rest."""
     round_id = settlement.round_id
     taken = take_back(rewards, lines=lines, settlement=settlement, winnings=funds.winnings, funded=funded)
     changes.post(settlement, taken.moves)
@@ -256,7 +257,7 @@ def take_from_players(
 
 
 def _cancel_receivables(changes: RoundChanges, settlement: Settlement, *, funds: PlayerFunds) -> None:
-    """Cancel receivables for restored prizes: the player has the money."""
+    """Cancel receivables for restored prizes: their players still have the money."""
     if not funds.owed:
         return
     rewards = changes.rewards[settlement.round_id]
@@ -265,7 +266,7 @@ def _cancel_receivables(changes: RoundChanges, settlement: Settlement, *, funds:
 
 
 def cancel_receivables(changes: RoundChanges, reward: Reward, *, funds: PlayerFunds) -> Reward:
-    """Cancel what the player of a restored prize owes of it. The prize misses that much less."""
+    """Cancel what the player of a restored prize owes for it. The missing amount of the prize shrinks by the same amount."""
     for debt in funds.owed.get(reward.line.player, ()):
         amount = min(reward.missing, debt.unpaid)
         if not amount:
@@ -282,7 +283,7 @@ def cancel_receivables(changes: RoundChanges, reward: Reward, *, funds: PlayerFu
 
 
 def _pay(changes: RoundChanges, round_: Round, *, taken: Taken, cause: str) -> Round:
-    """Pay what is missing now out of what came back and of the pool; the rest of either stays in the pool."""
+    """Pay missing amounts out of the money that came back and out of the pool. The rest of it stays in the pool."""
     settlement = round_.settlement
     round_id = settlement.round_id
     needed = sum(reward.missing for reward in changes.rewards[round_id])
@@ -308,14 +309,14 @@ def _pay(changes: RoundChanges, round_: Round, *, taken: Taken, cause: str) -> R
 
 
 def available_for_correction(changes: RoundChanges, round_: Round) -> int:
-    """What a correction of this round may take from the pool: nothing while other rounds wait for it."""
+    """The amount that a correction of this round may take from the pool: 0 while other rounds wait for the pool."""
     campaign = changes.campaigns[round_.settlement.campaign]
     alone = campaign.queued == (0 if round_.queue_position is None else 1)
     return campaign.available if alone and campaign.state in _PAYS_CORRECTIONS else 0
 
 
 def settle_shortage(changes: RoundChanges, round_: Round, *, short: int, cause: str) -> Round:
-    """Let a booked round wait for what its lines are short of, or wait no more; answers it, to be kept."""
+    """Queue a booked round whose lines are short, or take it out of the queue. The caller stores the returned round."""
     if short:
         if round_.queue_position is None:
             round_ = changes.queue(round_, cause=cause)
@@ -326,17 +327,17 @@ def settle_shortage(changes: RoundChanges, round_: Round, *, short: int, cause: 
     return round_
 
 
-def decide_held(changes: RoundChanges, reward: Reward, *, go: bool, actor: str, cause: str) -> None:
-    """Let a held prize go the way of the others of its round, or give its money back to the pool; ``actor`` decides.
+def decide_held(changes: RoundChanges, reward: Reward, *, released: bool, actor: str, cause: str) -> None:
+    """Release a held prize, so that it is paid like the others of its round, or give its money back to the pool.
 
     Raises:
-        IllegalTransition: it is not held.
+        IllegalTransition: the prize is not held.
     """
     round_ = changes.rounds[reward.round_id]
     settlement = round_.settlement
     place = next(at for at, one in enumerate(changes.rewards[reward.round_id]) if one.id == reward.id)
     amount, line = reward.booked, reward.line
-    if go:
+    if released:
         claim = changes.delivery(settlement) is Delivery.CLAIM
         move = prize_move(settlement, player=line.player, line=line.line, amount=amount, claim=claim)
         changes.rewards[reward.round_id][place] = reward._replace(note=None)

@@ -1,4 +1,4 @@
-"""Rounds that two admins disowned: everything that they booked is taken back, also where they are final."""
+"""Take back all money of rounds that two admins disowned, also of final ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,10 +21,10 @@ DISOWNMENT: Final = "rewards:disownment"
 
 
 def has_something_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> bool:
-    """Whether a round has anything to be taken back: nothing once it is voided, or will be by work that waits.
+    """Whether a round has money to be taken back: a round that is voided, or will be by pending work, has none.
 
     Raises:
-        InvalidRequest: ``round_busy``: lines of a final round are being booked, so its fees may still lie in its reserve.
+        InvalidRequest: ``round_busy``: lines of a final round are being booked, so its fees may still be in its reserve.
     """
     expected = expected_state(round_, pending)
     if expected.voided:
@@ -36,7 +36,7 @@ def has_something_to_take_back(round_: Round, pending: Sequence[RoundWork]) -> b
 
 
 def disown(changes: RoundChanges, round_: Round, *, funds: PlayerFunds, cause: str) -> None:
-    """Give back everything that a round of one part took, and end it."""
+    """Give all money of a round of one part back to the pool, and void it."""
     settlement = round_.settlement
     round_id = settlement.round_id
     state = step(edges=ROUND_EDGES, was=round_.state, to=RoundState.VOIDED)
@@ -57,8 +57,8 @@ def disown(changes: RoundChanges, round_: Round, *, funds: PlayerFunds, cause: s
 def disown_later(
     changes: RoundChanges, round_: Round, pending: Sequence[RoundWork], *, funds: PlayerFunds, cause: str
 ) -> None:
-    """Give back everything that a round of many lines took, once all that waits there is done. Its fees come back into
-    its reserve at once, where no withdrawal of fees reaches them.
+    """Add work that gives all money of a large round back after its pending work. Its fees go back into its reserve at
+    once, so that no withdrawal of fees can take them.
     """
     settlement = round_.settlement
     if round_.state is RoundState.FINAL:
@@ -80,8 +80,8 @@ def owe_disownment_shortfalls(
     funds: PlayerFunds,
     cause: str,
 ) -> None:
-    """Ask for cancels of payouts that hold what could not be taken back, and let the rest be owed. The debt of an
-    organizer's fee is one of its own: a prize is held against the debts of its player and round.
+    """Request the cancellation of payouts that hold missing money, and open debts. The debt of an organizer's fee is
+    separate, because a prize is compared with the debts of its player and round.
     """
     of_prizes = list(of_prizes)
     of_fees = [] if of_fee is None else [of_fee]
@@ -103,7 +103,7 @@ def owe_disownment_shortfalls(
 
 
 def _fees(round_: Round, *, funds: PlayerFunds) -> FeesTakenBack:
-    """The fees of a round as they come into its reserve: where it is not final, they lie there already."""
+    """Take a round's fees back into its reserve. The fees of a round that is not final are in the reserve already."""
     if round_.state is RoundState.FINAL:
         return take_fees_back(round_.settlement, winnings=funds.winnings)
     return FeesTakenBack([], round_.settlement.platform_fee + round_.settlement.organizer_fee, None)

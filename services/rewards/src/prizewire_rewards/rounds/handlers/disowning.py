@@ -1,8 +1,8 @@
-"""Disownments: one admin says that settlement never settled a round, and another one has it taken back.
+"""Disownments: one admin states that settlement never settled a round, and another admin approves; its money is taken back.
 
-A disownment needs no event of settlement: whoever had settlement's key may have used up every version of the round, so
-that nothing which settlement says can stand above it. Settlement is told of each one that is approved: it may have settled
-the round, and then has to void it.
+A disownment needs no event of settlement. An attacker with settlement's key may have used the highest version of the round,
+so that no later event of settlement can replace it. An event reports each approved disownment to settlement: settlement
+may have settled the round, and then has to void it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts
 
 FeeReturn = tuple[FeeSource, str, int]
-"""Whose fees go back, their asset, and how much in minor units."""
+"""The source of fees that are taken back, their asset, and the amount in minor units."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideDisownment:
-    """A person's decision about a disownment; ``reason`` is why it is rejected."""
+    """A person's decision about a disownment; ``reason`` is the reason of a rejection."""
 
     id: UUID
     approved: bool
@@ -43,7 +43,7 @@ class DecideDisownment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisownmentResult:
-    """What became of a disownment, with what was booked and what became of entries, for metrics."""
+    """The decided disownment, with counts of booked changes and of entries by state, for metrics."""
 
     disownment: Disownment
     booked: Booked = field(default_factory=Booked)
@@ -51,11 +51,11 @@ class DisownmentResult:
 
 
 async def file_disownment(disownment: Disownment, *, ports: RoundPorts) -> Disownment:
-    """Say that settlement never settled a round. Nothing moves before another admin approves.
+    """File a disownment. Nothing moves before another admin approves it.
 
     Raises:
-        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of it, and refused no event of it;
-            ``disownment_exists``: one is filed or approved already; the error says which, and where it stands.
+        InvalidRequest: ``round_unknown``: rewards has neither prizes nor entries of the round, and refused no event of it;
+            ``disownment_exists``: one is filed or approved already; the error names it and its state.
     """
     round_id = disownment.round_id
     round_ = (await ports.rounds.lock([round_id])).get(round_id)
@@ -63,19 +63,19 @@ async def file_disownment(disownment: Disownment, *, ports: RoundPorts) -> Disow
         raise InvalidRequest("round_unknown", f"there is no round {round_id}")
     if not await ports.disownments.add(disownment):
         found = await ports.disownments.newest(round_id)
-        assert found is not None, "another disownment of the round is there"
-        raise InvalidRequest("disownment_exists", _standing(found))
+        assert found is not None, "another disownment of the round exists"
+        raise InvalidRequest("disownment_exists", _describe(found))
     return disownment
 
 
-def _standing(found: Disownment) -> str:
-    """Where a disownment stands that is there already, and what to do."""
+def _describe(found: Disownment) -> str:
+    """Describe an existing disownment, its state, and what to do."""
     which = f"disownment {found.id} of round {found.round_id}"
     match found.state:
         case DisownmentState.FILED:
             return f"{which} was filed by {found.filed_by} and is not decided yet: have another admin approve it, or reject it"
         case DisownmentState.APPROVED:
-            return f"{which} was approved by {found.decided_by}: the round is taken back already"
+            return f"{which} was approved by {found.decided_by}: the round's money is taken back already"
         case DisownmentState.REJECTED:
             return f"{which} was rejected by {found.decided_by} while this one was filed: file it again"
 
@@ -83,13 +83,13 @@ def _standing(found: Disownment) -> str:
 async def decide_disownment(
     command: DecideDisownment, *, ports: RoundPorts, tools: PayoutTools, now: datetime
 ) -> DisownmentResult:
-    """Approve a disownment, which takes the round back and closes its id for ever, or reject it.
+    """Approve a disownment, which takes the round's money back and blocks its id permanently, or reject it.
 
     Raises:
         NotFound: ``disownment_unknown``.
         InvalidRequest: ``disownment_final``, ``own_disownment`` or ``decider_is_party``; on approval also
-            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot go back. It names every account
-            of fees that does not reach.
+            ``round_busy``, or ``insufficient_fees``: fees that were withdrawn cannot be taken back. It names every
+            account of fees that holds too little.
     """
     filed = await ports.disownments.lock(command.id)
     if filed is None:
@@ -102,7 +102,7 @@ async def decide_disownment(
         concern=await ports.disownments.concern(filed.round_id, subject=command.actor),
         now=now,
     )
-    # Before anything moves: the database lets a final round go only where it finds the approval.
+    # Before anything moves: the database allows moves of a final round back only if it finds the approval.
     await ports.disownments.decide(after)
     if after.state is not DisownmentState.APPROVED:
         return DisownmentResult(disownment=after)
@@ -149,7 +149,7 @@ async def _take_prizes(
     tools: PayoutTools,
     now: datetime,
 ) -> Booked:
-    """Take back what a booked round took, at once or by work on its lines."""
+    """Take the money of a booked round back, at once or by work on its lines."""
     round_id = round_.settlement.round_id
     whole = not round_.large and not pending
     rewards = (await ports.rounds.rewards([round_id]))[round_id] if whole else []
@@ -177,7 +177,7 @@ async def _take_prizes(
 
 
 async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:
-    """Forget the parts of a settlement that never became whole; answers their correlation id."""
+    """Delete the parts of an incomplete settlement. Returns their correlation id, None where there are none."""
     void = VoidRound(round_id=round_id, cause="")
     refusals = await RefusalBook.open([void], rounds={}, ports=ports)
     key = (round_id, refusals.next_version(round_id))
@@ -187,7 +187,7 @@ async def _unstage(round_id: UUID, *, ports: RoundPorts) -> str | None:
 
 
 def _fees_of(round_: Round) -> list[FeeReturn]:
-    """The fees that leave the accounts of fees for the reserve of a final round: those that no organizer was credited."""
+    """The fees of a final round that are in the accounts of fees: not those credited to an organizer's wallet."""
     if round_.state is not RoundState.FINAL:
         return []
     head = round_.settlement
@@ -199,19 +199,19 @@ def _fees_of(round_: Round) -> list[FeeReturn]:
 async def _check_fee_balances(
     fee_returns: Sequence[FeeReturn], round_id: UUID, *, ports: RoundPorts, tools: PayoutTools
 ) -> None:
-    """See that each account of fees holds what goes back out of it. All of them are looked at before one is refused."""
+    """Check that each account of fees holds the amount to be taken back. The error names all accounts that do not."""
     gaps = []
     for source, asset, amount in fee_returns:
         balance = await ports.fees.lock_balance(source, asset)
         if balance < amount:
-            wire, there = tools.assets[asset].render, max(balance, 0)
+            wire, held = tools.assets[asset].render, max(balance, 0)
             gaps.append(
-                f"{wire(amount)} {asset} of {source.told} go back, {wire(there)} {asset} are there: "
-                f"{wire(amount - there)} {asset} are missing"
+                f"{wire(amount)} {asset} of {source.told} have to go back, the account holds {wire(held)} {asset}: "
+                f"{wire(amount - held)} {asset} are missing"
             )
     if gaps:
         raise InvalidRequest(
             "insufficient_fees",
-            f"fees that go back with round {round_id} were withdrawn. {'; '.join(gaps)}. "
-            "Fees come in with other rounds only: approve again then",
+            f"fees of round {round_id} were withdrawn. {'; '.join(gaps)}. "
+            "Only other rounds bring in fees: approve again after that",
         )

@@ -1,4 +1,4 @@
-"""What follows from decided rounds elsewhere: claims that lost their prize, counts of caps, levels of pools."""
+"""Effects of changed rounds on claims, counts of caps, and levels of pools."""
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from prizewire_rewards.prizes.handlers.caps import recount
 from prizewire_rewards.rounds.ports import RoundPorts
 
 Changed = Mapping[UUID, Sequence[Reward]]
-"""Prizes that are loaded of rounds that were known before, by round."""
+"""Loaded prizes of rounds that existed before the transaction, by round."""
 
 
 async def close_lost_claims(
@@ -26,13 +26,13 @@ async def close_lost_claims(
     uow: UnitOfWork,
     ports: RoundPorts,
 ) -> None:
-    """End the claims of prizes that a correction or a disownment took back. Nothing else takes away what can be claimed."""
+    """End the claims of prizes that a correction or a disownment took back. Nothing else takes claimable prizes back."""
     for round_id, rewards in changed.items():
         head = rounds[round_id].settlement
         if head.final and deliveries[head.campaign].delivery is Delivery.CLAIM:
-            gone = [reward for reward in rewards if reward.state is RewardState.REVERSED]
-            if gone:
-                await close_claims(gone, uow=uow, ports=ports)
+            lost = [reward for reward in rewards if reward.state is RewardState.REVERSED]
+            if lost:
+                await close_claims(lost, uow=uow, ports=ports)
 
 
 async def recount_changed(
@@ -43,7 +43,7 @@ async def recount_changed(
     ports: RoundPorts,
     now: datetime,
 ) -> None:
-    """Let prizes of locked campaigns with caps count with what they are worth now."""
+    """Count prizes of locked campaigns with caps with their present amounts."""
     for round_id, rewards in changed.items():
         head = rounds[round_id].settlement
         campaign = campaigns.get(head.campaign)
@@ -52,7 +52,7 @@ async def recount_changed(
 
 
 def update_levels(campaigns: MutableMapping[UUID, Campaign], moved: Iterable[UUID]) -> list[Event]:
-    """Note the levels of pools that moved; answers the events about them."""
+    """Update the levels of changed pools. Returns the events about low pools."""
     events: list[Event] = []
     for key in sorted(moved):
         campaigns[key], low = watch_level(campaigns[key])

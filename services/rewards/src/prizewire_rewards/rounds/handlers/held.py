@@ -1,4 +1,4 @@
-"""Prizes that a rule keeps back: an operator lets them go, or refuses them."""
+"""Held prizes: an operator releases or refuses them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,14 +16,15 @@ from prizewire_rewards.rounds.ports import RoundPorts
 async def release_held(
     reward_id: UUID, *, actor: str, reason: str, ports: RoundPorts, tools: PayoutTools, now: datetime
 ) -> tuple[Reward, Booked]:
-    """Let a held prize go the way of the others of its round: pending, payable, or to be claimed.
+    """Release a held prize: it becomes pending, payable or claimable, like the others of its round.
 
     Raises:
         NotFound: ``reward_unknown``.
-        InvalidRequest: ``reward_not_held``, ``own_reward``, or ``round_busy``: its round's lines are being booked just
-            now.
+        InvalidRequest: ``reward_not_held``, ``own_reward``, or ``round_busy``: the lines of its round are being booked.
     """
-    return await _decide(reward_id, go=True, actor=actor, reason=reason, ports=ports, tools=tools, now=now)
+    return await _decide(
+        reward_id, released=True, actor=actor, reason=reason, ports=ports, tools=tools, now=now
+    )
 
 
 async def reject_held(
@@ -35,13 +36,15 @@ async def reject_held(
         NotFound: ``reward_unknown``.
         InvalidRequest: ``reward_not_held``, ``own_reward``, or ``round_busy``.
     """
-    return await _decide(reward_id, go=False, actor=actor, reason=reason, ports=ports, tools=tools, now=now)
+    return await _decide(
+        reward_id, released=False, actor=actor, reason=reason, ports=ports, tools=tools, now=now
+    )
 
 
 async def _decide(
     reward_id: UUID,
     *,
-    go: bool,
+    released: bool,
     actor: str,
     reason: str,
     ports: RoundPorts,
@@ -53,11 +56,11 @@ async def _decide(
         raise NotFound("reward_unknown", f"there is no reward {reward_id}")
     player = seen.line.player
     if player == actor:
-        raise InvalidRequest("own_reward", "nobody decides on a prize of their own")
+        raise InvalidRequest("own_reward", f"{actor} won this prize: another operator has to decide")
     campaigns = await ports.campaigns.lock((await ports.rounds.campaigns_of([seen.round_id])).values())
     rounds = await ports.rounds.lock([seen.round_id])
     if rounds[seen.round_id].state is RoundState.BOOKING:
-        raise InvalidRequest("round_busy", "the round's lines are being booked: try again")
+        raise InvalidRequest("round_busy", f"the lines of round {seen.round_id} are being booked: try again")
     reward = (await ports.rounds.rewards_of(seen.round_id, players=[player]))[player]
     if reward.state is not RewardState.HELD:
         raise InvalidRequest("reward_not_held", f"the reward is {reward.state}")
@@ -69,8 +72,8 @@ async def _decide(
         ports=ports,
         now=now,
     )
-    decide_held(changes, reward, go=go, actor=actor, cause=f"{actor}: {reason}")
+    decide_held(changes, reward, released=released, actor=actor, cause=f"{actor}: {reason}")
     booked = await changes.save(tools=tools)
-    if go:
+    if released:
         await ports.rounds.add_party(seen.round_id, (PartyRole.RELEASER, actor))
     return changes.rewards[seen.round_id][0], booked

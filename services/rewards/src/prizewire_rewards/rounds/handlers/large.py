@@ -1,7 +1,7 @@
-"""Work on rounds of many lines: one chunk of lines in one transaction, one after the other, resumed where it ended.
+"""Work on large rounds: each transaction does one chunk of lines and stores the progress.
 
-Every chunk is idempotent: its transfers' ids follow from round, version and line, and how far the work is commits with
-what it did.
+Every chunk is idempotent: the ids of its transfers follow from round, version and line, and the progress commits with the
+changes.
 """
 
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 CHUNK_LINES: Final = 1_000
 """Lines of one transaction: as many as one part may have."""
 ALL_DONE: Final = 2**31 - 1
-"""``after_line`` of work whose lines are through: its end is a transaction of its own, under the campaign's lock."""
+"""``after_line`` of work whose lines are all done. Its end is a transaction of its own, under the campaign's lock."""
 _NEEDS_CAMPAIGN: Final = frozenset({Phase.TAKE, Phase.ENLIST, Phase.VOID})
 
 
 async def work_on_next(
     *, ports: RoundPorts, tools: RoundTools, now: datetime, limit: int = CHUNK_LINES
 ) -> Booked | None:
-    """Do one chunk of the work that is due next; None when there is none."""
+    """Do one chunk of the next work; None when there is no work."""
     due = await ports.rounds.next_work()
     if due is None or due.campaign is None:
         return None
@@ -55,7 +55,7 @@ async def work_on_next(
     rounds = await ports.rounds.lock([due.round_id])
     pending = (await ports.rounds.pending_work([due.round_id])).get(due.round_id, [])
     if not pending or (pending[0].id, pending[0].phase) != (due.id, due.phase):
-        return Booked(work=1)  # another worker was here
+        return Booked(work=1)  # another worker did this chunk
     task = pending[0]
     if task.after_line == ALL_DONE and not campaigns:
         return Booked(work=1)
@@ -104,16 +104,16 @@ class _Chunk:
 
     @property
     def round(self) -> Round:
-        """The round, as decided so far."""
+        """The round with the changes so far."""
         return self.changes.rounds[self.task.round_id]
 
     @property
     def key(self) -> tuple[Round, int]:
-        """For whose lines the work is."""
+        """The round, and the settlement version whose lines are worked on."""
         return self.round, self.task.version
 
     def _begin(self) -> None:
-        """The first chunk brings the round into the state in which its lines differ from one another."""
+        """Move the round to the state for work in chunks, before the first chunk."""
         round_, task = self.round, self.task
         head = round_.settlement
         if task.phase is Phase.TAKE and task.head is not None:
@@ -133,13 +133,13 @@ class _Chunk:
         self.changes.keep(round_)
 
     async def _next(self, read: int, last: int, **changes: object) -> None:
-        """Store how far the task is: at its end when fewer lines were left than asked for."""
+        """Store the progress of the task. All lines are done when fewer lines were read than the limit."""
         after = ALL_DONE if read < self.limit else last
         self.task = replace(self.task, after_line=after, **changes)  # type: ignore[arg-type]  # fields by name
         await self.ports.rounds.save_work(self.task)
 
     async def _over(self, *, state: RoundState | None) -> None:
-        """The task is through; the round takes its state unless more waits."""
+        """End the task. The round gets ``state`` unless later tasks wait."""
         await self.ports.rounds.end_work(self.task)
         if state is None:
             self.changes.keep(self.round)
@@ -150,7 +150,7 @@ class _Chunk:
             )
 
     def _settled(self) -> RoundState | None:
-        """The state of a round whose lines are through."""
+        """The state of a round whose lines are all done; None where it is not being booked."""
         round_ = self.round
         if round_.state is not RoundState.BOOKING:
             return None
@@ -182,7 +182,7 @@ class _Chunk:
             self.changes.add_rewards(
                 [new_reward(self.round.settlement, line, note=notes.get(line.line), funded=False)]
             )
-        if not self.task.told:
+        if not self.task.announced:
             self.changes.emit(self.task.round_id, RewardEventKind.ALLOCATED, cause=self.task.cause)
         self.changes.keep(self.round)
         await self._next(len(lines), lines[-1].line if lines else 0)
@@ -200,11 +200,11 @@ class _Chunk:
             self.round.settlement,
             budget=0 if task.waiting else task.budget,
             before=(),
-            step_name="/released" if task.told else "",
+            step_name="/released" if task.announced else "",
         )
         left = task.budget if task.waiting else paid.left
         if concerned:
-            what = RewardEventKind.RELEASED if task.told else RewardEventKind.ALLOCATED
+            what = RewardEventKind.RELEASED if task.announced else RewardEventKind.ALLOCATED
             self.changes.emit(task.round_id, what, cause=task.cause, only=concerned)
         held = [
             reward.id
@@ -226,7 +226,7 @@ class _Chunk:
             settlement,
             before=fees,
             rest=task.budget,
-            step_name="/released-rest" if task.told else "/rest",
+            step_name="/released-rest" if task.announced else "/rest",
         )
         short = await self.ports.rounds.shortage(task.round_id)
         changes.keep(settle_shortage(changes, self.round, short=short, cause=task.cause))
@@ -275,7 +275,9 @@ class _Chunk:
         await self._next(len(rewards), last, budget=task.budget + taken.came_back)
 
     def _put(self, after: Sequence[Reward], before: Sequence[Reward], *, funds: PlayerFunds) -> None:
-        """Keep prizes with their new lines, and tell of those that are through; the others are told of when paid."""
+        """Store prizes with their new lines, and emit events about those that miss nothing. Events about the others
+        follow when they are paid.
+        """
         changes, round_id = self.changes, self.task.round_id
         changes.rewards[round_id] = [cancel_receivables(changes, reward, funds=funds) for reward in after]
         unfunded = self.round.state is RoundState.UNFUNDED
@@ -299,11 +301,11 @@ class _Chunk:
         notes = await self._notes(lines)
         settlement = self.round.settlement
         funded = self.round.state is not RoundState.UNFUNDED
-        again = [reward for reward in known.values() if reward.version < task.version]
+        returning = [reward for reward in known.values() if reward.version < task.version]
         by_player = {line.player: line for line in lines}
-        funds = await load_player_funds(settlement, again, by_player, ports=self.ports)
-        taken = take_back(again, lines=by_player, settlement=settlement, winnings={}, funded=funded)
-        self._put(taken.rewards, again, funds=funds)
+        funds = await load_player_funds(settlement, returning, by_player, ports=self.ports)
+        taken = take_back(returning, lines=by_player, settlement=settlement, winnings={}, funded=funded)
+        self._put(taken.rewards, returning, funds=funds)
         fresh = [
             new_reward(settlement, line, note=notes.get(line.line), funded=funded)
             for line in lines
@@ -336,7 +338,7 @@ class _Chunk:
             changes.grant(settlement.campaign, extra)
         changes.keep(self.round)
         self.task = replace(
-            task, phase=Phase.PAY, after_line=0, budget=budget, waiting=False, fees=False, told=False
+            task, phase=Phase.PAY, after_line=0, budget=budget, waiting=False, fees=False, announced=False
         )
         await self.ports.rounds.save_work(self.task)
 

@@ -1,4 +1,4 @@
-"""Events about prizes that are built once their payouts and notes are known."""
+"""Events about prizes, built when the payouts and notes of the prizes are known."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,8 @@ from prizewire_rewards.prizes.domain.model import Reward, Round
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event about prizes of a round: all that stand on a line, or ``only`` some, or ``these`` as they are given. Without
-    ``these``, ``every`` part has an event, also one without prizes.
+    """An event about prizes of a round: all with a line, or ``only`` those with these ids, or ``these`` as given. With
+    ``every``, each part has an event, also a part without prizes.
     """
 
     round_id: UUID
@@ -33,18 +33,20 @@ def build_events(
     rounds: dict[UUID, Round],
     rewards: dict[UUID, list[Reward]],
 ) -> list[Event]:
-    """The events in their order. ``payouts`` by reward id come after the prizes that they pay. Counts the rounds' events."""
+    """Build the events in their order, and count the events of rounds. Events about ``payouts`` (by reward id) follow those
+    about the prizes that they pay.
+    """
     events: list[Event] = []
-    asked: dict[UUID, list[PayoutRequested]] = defaultdict(list)
+    requested: dict[UUID, list[PayoutRequested]] = defaultdict(list)
     for reward_id, payout in payouts.items():
         if payout.round_id is not None:
-            asked[payout.round_id].append(PayoutRequested(payout=payout, reward_ids=(reward_id,)))
+            requested[payout.round_id].append(PayoutRequested(payout=payout, reward_ids=(reward_id,)))
     for one in pending:
         if not isinstance(one, PendingEvent):
             events.append(one)
             continue
         events.extend(_reward_events(one, rounds=rounds, rewards=rewards))
-        events.extend(replace(event, cause=one.cause) for event in asked.pop(one.round_id, ()))
+        events.extend(replace(event, cause=one.cause) for event in requested.pop(one.round_id, ()))
     return events
 
 

@@ -14,15 +14,15 @@ from prizewire_rewards.rounds.ports import RoundPorts
 
 @dataclass(slots=True)
 class PlayerFunds:
-    """What players have and owe: ``winnings`` by player, open ``payouts``, and what they still owe of this round."""
+    """The ``winnings`` of players, their open ``payouts``, and their unpaid debts of this round (``owed``)."""
 
     winnings: dict[str, int] = field(default_factory=dict)
     payouts: Sequence[Payout] = ()
     owed: dict[str, list[Receivable]] = field(default_factory=dict)
 
     def to_cancel(self, player: str, *, amount: int, round_id: UUID) -> list[Payout]:
-        """Payouts that a cancel is asked for: those of this round's prize, then others of the asset, the latest first,
-        until the ``amount`` would be covered.
+        """Choose payouts to cancel: those of this round's prize, then others of the asset, the latest first, until their
+        sum covers ``amount``.
         """
         mine = [payout for payout in self.payouts if payout.player == player]
         own = [payout for payout in mine if payout.round_id == round_id]
@@ -46,11 +46,11 @@ async def load_player_funds(
     ports: RoundPorts,
     others: Collection[str] = (),
 ) -> PlayerFunds:
-    """Lock the wallets of players who lose and the receivables of players who gain. ``others`` lose something else that
-    was credited.
+    """Lock the wallets of players who lose and the receivables of players who gain. ``others`` are players who lose another
+    credit, such as an organizer's fee.
 
     Raises:
-        Conflict: a player who loses something asked for a payout meanwhile.
+        Conflict: a player who loses money requested a payout meanwhile.
     """
     losing = set(others)
     gaining: set[str] = set()

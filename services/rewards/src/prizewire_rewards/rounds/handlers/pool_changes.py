@@ -27,13 +27,13 @@ class PoolChanges:
         self._queued_rounds = 0
 
     def reopen_if_paid(self, campaign_id: UUID) -> None:
-        """An exhausted campaign whose queue is empty is active again."""
+        """Set an exhausted campaign active again if no round waits in its queue."""
         campaign = self.campaigns[campaign_id]
         if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
             self._move_campaign(campaign, CampaignState.ACTIVE, cause=f"campaign/{campaign_id}/queue-empty")
 
     def grant(self, campaign_id: UUID, amount: int) -> None:
-        """Count what a pool gave; below zero, what came back to it."""
+        """Reduce a pool by a granted amount; a negative amount came back to it."""
         campaign = self.campaigns[campaign_id]
         self.campaigns[campaign_id] = replace(
             campaign, available=campaign.available - amount, granted=campaign.granted + amount
@@ -41,7 +41,7 @@ class PoolChanges:
         self.moved_campaigns.add(campaign_id)
 
     def queue(self, round_: Round, *, cause: str) -> Round:
-        """Let a round wait behind the others of its campaign; answers it with its place."""
+        """Add a round at the end of its campaign's queue. Returns the round with its position."""
         campaign = self.campaigns[round_.settlement.campaign]
         position = campaign.queue_tail + 1
         self._queued_rounds += 1
@@ -56,7 +56,7 @@ class PoolChanges:
         return replace(round_, queue_position=position)
 
     def dequeue(self, round_: Round, *, state: RoundState) -> Round:
-        """A round waits no more; answers it in its new state, which is still to be kept."""
+        """Remove a round from the queue. The caller stores the returned round, which has its new state."""
         campaign = self.campaigns[round_.settlement.campaign]
         self.campaigns[campaign.id] = replace(campaign, queued=campaign.queued - 1)
         self.moved_campaigns.add(campaign.id)

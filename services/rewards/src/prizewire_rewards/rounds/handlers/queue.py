@@ -1,4 +1,4 @@
-"""Rounds that wait for money, booked in the order of their arrival."""
+"""The queue of rounds that wait for money. They are booked in the order of their arrival."""
 
 from datetime import datetime
 
@@ -7,11 +7,11 @@ from prizewire_rewards.rounds.handlers.round_changes import Booked, RoundChanges
 from prizewire_rewards.rounds.ports import RoundPorts, RoundTools
 
 RELEASED_AT_ONCE_MAX = 50
-"""Rounds booked in one transaction of a release, so that consumers are never locked out for long."""
+"""Rounds booked in one transaction, so that consumers wait only briefly for the lock of the campaign."""
 
 
 async def release_next(*, ports: RoundPorts, tools: RoundTools, now: datetime) -> Booked | None:
-    """Book the longest-waiting rounds of one campaign as far as its pool reaches; None when none can be."""
+    """Book the longest waiting rounds of one campaign as far as its pool covers them; None when no round waits."""
     campaign_id = await ports.campaigns.next_with_queue()
     if campaign_id is None:
         return None

@@ -1,7 +1,7 @@
-"""Settlement versions that can never be booked: kept for good, and told to settlement once each.
+"""Settlement versions that can never be booked. Each is stored, and one event reports it to settlement.
 
-Nothing of a refused version is kept but the refusal. Its finality means nothing here, and the version after it is the
-round's first.
+Of a refused version only the refusal is stored. Its finality has no effect, and the next version is the first of the
+round.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ NONE_DISOWNED: frozenset[UUID] = frozenset()
 
 
 class RefusalBook:
-    """The refused versions of rounds that were never booked, and those of this transaction. ``disowned`` are rounds of
-    which nothing is ever booked.
+    """The refused versions of rounds that were never booked, and those of this transaction. ``disowned`` rounds are never
+    booked.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class RefusalBook:
         ports: RoundPorts,
         disowned: frozenset[UUID] = NONE_DISOWNED,
     ) -> "RefusalBook":
-        """What was refused before of the rounds of ``commands`` that are not among the booked ``rounds``.
+        """Load the earlier refusals of the rounds of ``commands`` that are not among the booked ``rounds``.
 
-        The database is asked only where it may know of a refusal: not for rounds whose first version comes whole.
+        Rounds whose first version has one part cannot have an earlier refusal and are not read.
         """
         settled: set[UUID] = set()
         wanted: set[UUID] = set()
@@ -59,15 +59,15 @@ class RefusalBook:
 
     @property
     def rounds(self) -> Iterable[UUID]:
-        """The rounds of which a version was refused."""
+        """The rounds that have a refused version."""
         return self._known.keys()
 
     def count(self, round_id: UUID) -> int:
-        """How many versions of a round were refused; as many of its events were told."""
+        """The number of refused versions of a round; each had one event."""
         return len(self._known.get(round_id, ()))
 
     def next_version(self, round_id: UUID) -> int:
-        """The settlement version that would be the first to be booked."""
+        """The settlement version that can be booked first."""
         return max(self._known.get(round_id, (0,))) + 1
 
     def refuses(self, round_id: UUID, *, version: int) -> bool:
@@ -79,7 +79,7 @@ class RefusalBook:
         return round_id in self._disowned
 
     def refuse(self, command: SettleRound, problem: NeverBookable) -> None:
-        """Refuse the version of ``command`` for good."""
+        """Refuse the version of ``command`` permanently."""
         head = command.settlement
         self._known.setdefault(head.round_id, []).append(head.settlement_version)
         refused = RefusedRound(
@@ -94,11 +94,11 @@ class RefusalBook:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of what was refused in this transaction."""
+        """The codes of this transaction's refusals."""
         return tuple(refused.code for refused in self._fresh)
 
     async def save(self, *, ports: RoundPorts, now: datetime) -> None:
-        """Store what was refused in this transaction, and tell of it."""
+        """Store the refusals of this transaction and publish their events."""
         if self._fresh:
             await ports.rounds.refuse(self._fresh, now=now)
             await ports.messages.publish([RoundRefused(refused=refused) for refused in self._fresh])

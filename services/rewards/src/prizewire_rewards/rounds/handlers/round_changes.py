@@ -1,4 +1,4 @@
-"""What decisions on rounds are made of: what is loaded, what changes, and how it is saved together."""
+"""Changes of rounds in one transaction: loaded state, changes, and how they are saved together."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ _STATE_IN = {
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """Counts of what was done, for metrics."""
+    """Counts for metrics."""
 
     rounds: int = 0
     unfunded: int = 0
@@ -61,10 +61,10 @@ class Booked:
 
 
 class RoundChanges(PoolChanges):
-    """What one transaction changes of rounds, their prizes and campaigns.
+    """The changes of rounds, their prizes and campaigns in one transaction.
 
-    Rounds and campaigns are loaded and locked by the caller; campaigns in ``deliveries`` are loaded only.
-    ``earlier_events`` counts the events of rounds that are not booked yet, where there were any.
+    The caller loads and locks rounds and campaigns; campaigns in ``deliveries`` are loaded without a lock.
+    ``earlier_events`` has the numbers of earlier events of rounds that are not booked yet.
     """
 
     def __init__(
@@ -98,16 +98,16 @@ class RoundChanges(PoolChanges):
         self.booked_lines = 0
 
     def delivery(self, settlement: Settlement) -> Delivery:
-        """What follows once a prize of the round is final."""
+        """How final prizes of the round are delivered."""
         return self._deliveries[settlement.campaign].delivery
 
     def keep(self, round_: Round) -> None:
-        """A round that changed without a step."""
+        """Store a round that changed without a transition."""
         self.rounds[round_.settlement.round_id] = round_
         self._changed.add(round_.settlement.round_id)
 
     def advance(self, round_: Round, *, cause: str) -> None:
-        """A round that took a step."""
+        """Store a round that made a transition."""
         was = self.rounds[round_.settlement.round_id].state
         settlement = round_.settlement
         self.keep(round_)
@@ -121,7 +121,7 @@ class RoundChanges(PoolChanges):
         )
 
     def add_rewards(self, rewards: Iterable[Reward]) -> None:
-        """Add prizes to rounds that exist."""
+        """Add prizes to existing rounds."""
         for reward in rewards:
             self.rewards[reward.round_id].append(reward)
             self._added.append(reward)
@@ -136,30 +136,30 @@ class RoundChanges(PoolChanges):
         these: Sequence[Reward] | None = None,
         every: bool = False,
     ) -> None:
-        """Add an event about prizes, which is built when everything is known of them; about ``only`` some of the round, or
-        about ``these`` as they are.
+        """Add an event about prizes of a round: about all, about ``only`` those with these ids, or about ``these`` as given.
+        ``save`` builds it.
         """
         self._changed.add(round_id)
         chosen = None if only is None else frozenset(only)
         self._events.append(PendingEvent(round_id, what, cause, chosen, these, every))
 
     def emit_other(self, event: Event) -> None:
-        """Add another event at this point of the order."""
+        """Add an event that is not about prizes, at this place of the order."""
         self._events.append(event)
 
     def owe(self, debt: Debt) -> None:
-        """Let a player owe."""
+        """Open a debt of a player."""
         self._debts.append(debt)
 
     def undo(self, step: ReceivableStep) -> UUID:
-        """Add one change of a locked debt; answers its transfer."""
+        """Add one change of a locked debt. Returns the id of its first transfer."""
         self._receivables.append(step.debt)
         self._events.append(step.event)
         cause, correlation_id = step.debt.step_cause, step.debt.correlation_id
         return self._uow.book(step.moves, cause=cause, correlation_id=correlation_id)[0]
 
     def change_payout(self, was: Payout, payout: Payout, *, cause: str) -> None:
-        """A locked payout that took a step."""
+        """Store a locked payout that made a transition."""
         self._payouts.append(payout)
         self._uow.transition(
             "payout",
@@ -171,11 +171,11 @@ class RoundChanges(PoolChanges):
         )
 
     def work_on(self, task: RoundWork) -> None:
-        """Put work on a large round behind what is to be done there."""
+        """Add work on a large round after its pending work."""
         self._work.append(task)
 
     def count(self, booked: Booked) -> None:
-        """Count what was done besides."""
+        """Add to the counts for metrics."""
         self.counts += booked
 
     def post(
@@ -186,8 +186,8 @@ class RoundChanges(PoolChanges):
         step_name: str = "",
         released_by: str | None = None,
     ) -> list[UUID]:
-        """Book the moves, and let each prize follow its own. A ``step_name`` tells moves apart that are made again
-        under one version of the settlement; ``released_by`` is who let the prize go.
+        """Book the moves, and update each prize by its move. ``step_name`` makes the cause unique where one version of the
+        settlement has several groups of moves. ``released_by`` is the person who released the prize.
         """
         cause = f"round/{settlement.round_id}/{settlement.settlement_version}{step_name}"
         campaign = self._deliveries[settlement.campaign]
@@ -204,15 +204,15 @@ class RoundChanges(PoolChanges):
                 correlation_id=settlement.correlation_id,
                 credited_by=organizer_fee_parties(settlement, campaign),
             )
-        self._follow(settlement, others, posted)
+        self._update_rewards(settlement, others, posted)
         if campaign.delivery is Delivery.DIRECT:
             for credit in credits_of(others):
                 if credit.ordinal:
                     self._direct[cause, credit.ordinal] = (settlement, credit)
         return posted
 
-    def _follow(self, settlement: Settlement, moves: Sequence[Move], posted: Sequence[UUID]) -> None:
-        """Let each prize follow its own move."""
+    def _update_rewards(self, settlement: Settlement, moves: Sequence[Move], posted: Sequence[UUID]) -> None:
+        """Give each prize the state and the transfer of its move."""
         rewards = self.rewards[settlement.round_id]
         by_line = {reward.line.line: place for place, reward in enumerate(rewards)}
         fresh = settlement.round_id in self.new
@@ -231,12 +231,12 @@ class RoundChanges(PoolChanges):
                 self._claims.setdefault(round_id, set()).add(reward_id)
 
     async def save(self, *, tools: PayoutTools) -> Booked:
-        """Post, recover debts, store everything that changed, and publish."""
+        """Post, recover debts, and store all changes and events."""
         uow, ports, now = self._uow, self._ports, self._uow.now
         await uow.post()
         self._events += update_levels(self.campaigns, self.moved_campaigns)
         if self.moved_campaigns:
-            # Before debts are recovered: what they bring back to a pool is counted on top of this.
+            # Before debts are recovered: recovered money is added to the stored pools.
             await ports.campaigns.save([self.campaigns[key] for key in sorted(self.moved_campaigns)])
         if self._receivables:
             await ports.receivables.save(self._receivables)
@@ -269,7 +269,7 @@ class RoundChanges(PoolChanges):
         return done + self.counts
 
     async def _pay_out(self, *, tools: PayoutTools) -> dict[UUID, Payout]:
-        """Recover debts from what was credited, and request payouts of what is left of direct prizes."""
+        """Recover debts from the credits, and request payouts of the remaining amounts of direct prizes."""
         uow = self._uow
         players = {credit.account.owner for _, credit in self._direct.values()}
         methods = await self._ports.methods.defaults(players) if players else {}
@@ -310,7 +310,7 @@ class RoundChanges(PoolChanges):
         return payouts
 
     async def _store(self) -> None:
-        """Rounds, prizes and what is to be done on them."""
+        """Store rounds, prizes and work on them."""
         ports, now = self._ports, self._uow.now
         if self.new:
             added = [self.rounds[key] for key in self.new]
@@ -351,7 +351,7 @@ class RoundChanges(PoolChanges):
         )
 
     def _mark(self, payouts: Mapping[UUID, Payout], without_method: Collection[UUID]) -> None:
-        """Put payouts and notes on the prizes."""
+        """Store payouts and notes with the prizes."""
         if not payouts and not without_method:
             return
         for rewards in self.rewards.values():

@@ -27,8 +27,8 @@ _Batch = Sequence[tuple[int, RoundCommand]]
 
 @dataclass(slots=True)
 class SettlementResult:
-    """What became of a batch: refusals by index, what was booked, and how many lines each cap held. ``unbooked`` are the
-    indexes of commands about settlement versions that are refused for good, ``refused`` counts such versions by code.
+    """The result of a batch: refusals by index, counts of booked changes, and counts of held lines by cap. ``unbooked`` are
+    the indexes of commands about permanently refused settlement versions; ``refused`` counts these versions by code.
     """
 
     refusals: dict[int, Refused] = field(default_factory=dict)
@@ -41,10 +41,11 @@ class SettlementResult:
 async def apply_settlements(
     commands: Sequence[RoundCommand], *, ports: RoundPorts, tools: RoundTools, now: datetime
 ) -> SettlementResult:
-    """Book settled rounds and make finalized ones payable; correct and void others. Each is applied whole or refused.
+    """Book settled rounds, make finalized ones payable, correct and void others. Each command is applied completely or
+    refused.
 
-    The number of statements does not grow with the rounds of one part that are settled and made final. Corrections,
-    voids and rounds of several parts are taken one by one, between what came before and after them.
+    For rounds of one part that are settled or finalized, the number of statements does not grow with the batch.
+    Corrections, voids and rounds of several parts are applied one by one, in the order of the batch.
     """
     campaigns, rounds, disowned = await _lock(commands, ports=ports)
     runs = _runs(commands, rounds)
@@ -64,7 +65,7 @@ async def apply_settlements(
             continue
         try:
             single = SingleCommand(campaigns, rounds, refusals, ports=ports, tools=tools, now=now)
-            done.booked += await single.take(command)
+            done.booked += await single.apply(command)
             done.held += single.held
             if isinstance(command, VoidRound) and command.round_id in disowned:
                 await ports.disownments.record_void(command.round_id, now=now)
@@ -86,7 +87,7 @@ async def apply_settlements(
 async def _lock(
     commands: Sequence[RoundCommand], *, ports: RoundPorts
 ) -> tuple[dict[UUID, Campaign], dict[UUID, Round], frozenset[UUID]]:
-    """Everything that a batch concerns, in the order of locks, and which of its rounds were disowned."""
+    """Lock the campaigns and rounds of a batch, in the order of locks. The last result are the disowned rounds."""
     wanted = {command.settlement.campaign for command in commands if isinstance(command, SettleRound)}
     voided = {command.round_id for command in commands if isinstance(command, VoidRound)}
     if voided:
@@ -99,21 +100,21 @@ async def _lock(
 def _runs(
     commands: Sequence[RoundCommand], rounds: Mapping[UUID, Round]
 ) -> list[tuple[bool, list[tuple[int, RoundCommand]]]]:
-    """The batch cut into runs that are booked together, and single commands between them."""
+    """Divide the batch into runs that are booked together (True), and single commands between them (False)."""
     runs: list[tuple[bool, list[tuple[int, RoundCommand]]]] = []
-    odd: set[UUID] = set()
+    changed_alone: set[UUID] = set()
     for index, command in enumerate(commands):
         if type(command) is SettleRound:
             plain = command.settlement.parts == 1
         elif type(command) is FinalizeRound:
             known = rounds.get(command.round_id)
-            plain = command.round_id not in odd and (
+            plain = command.round_id not in changed_alone and (
                 known is None or (known.state in SETTLED_STATES and not known.large)
             )
         else:
             plain = False
         if not plain:
-            odd.add(round_of(command))
+            changed_alone.add(round_of(command))
         if plain and runs and runs[-1][0]:
             runs[-1][1].append((index, command))
         else:
@@ -132,7 +133,7 @@ async def _book(
     tools: RoundTools,
     now: datetime,
 ) -> None:
-    """Rounds of one part, settled or made final, with one set of statements."""
+    """Settle or finalize rounds of one part, with one set of statements."""
     finalized = {command.round_id for _, command in batch if isinstance(command, FinalizeRound)}
     finalized &= rounds.keys()
     rewards = await ports.rounds.rewards(finalized) if finalized else {}
@@ -182,7 +183,7 @@ async def _book(
 
 
 def _is_for_refused_version(command: RoundCommand, refusals: RefusalBook) -> bool:
-    """Whether a command is about a settlement version that was refused for good: it means nothing any more."""
+    """Whether a command is about a permanently refused settlement version: it has no effect."""
     if isinstance(command, SettleRound):
         head = command.settlement
         return refusals.refuses(head.round_id, version=head.settlement_version)

@@ -1,4 +1,4 @@
-"""Rounds of one part, settled, released and made final."""
+"""Settle, release and finalize rounds of one part."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,12 +18,12 @@ NOTHING_HELD: Mapping[int, str] = {}
 
 
 def check_open(changes: RoundChanges, settlement: Settlement) -> None:
-    """See that the settlement may be booked at all.
+    """Check that a settlement can be booked.
 
     Raises:
         Refused: the round was settled before.
-        NeverBookable: an unknown campaign, another asset, or an ended campaign. Campaigns get their ids here, never
-            change their asset, and never leave their end, so nothing that comes later helps.
+        NeverBookable: the campaign is unknown, has another asset, or has ended. Rewards assigns the ids of campaigns, a
+            campaign never changes its asset, and an ended one stays ended: so a retry cannot succeed.
     """
     if settlement.round_id in changes.rounds:
         raise Refused("illegal_transition", "the round has been settled before")
@@ -47,8 +47,8 @@ def settle(
     cause: str,
     held: Mapping[int, str] = NOTHING_HELD,
 ) -> None:
-    """Book a whole new round, or queue it when its pool cannot cover it or others wait already. What lines are
-    ``held``, by number, keep their money in the reserve, with the code of the rule that keeps them back.
+    """Book a new round, or queue it when its pool cannot cover it or other rounds wait. Lines in ``held`` (code of the rule
+    by line number) keep their money in the reserve.
     """
     round_id = settlement.round_id
     changes.new.add(round_id)
@@ -71,8 +71,8 @@ def settle(
 def reserve_or_queue(
     changes: RoundChanges, settlement: Settlement, *, cause: str, into: RoundState | None = None
 ) -> bool:
-    """A new round takes its gross prize from the pool, if it is covered (the moves are the caller's), or joins the
-    queue; answers which. ``into`` is the state of one whose lines are booked later.
+    """Grant a new round its gross prize if the pool covers it, or queue the round. Returns whether it is covered; the
+    caller then adds the moves. ``into`` is the state of a round whose lines are booked later.
     """
     campaign = changes.campaigns[settlement.campaign]
     changes.new.add(settlement.round_id)
@@ -92,7 +92,7 @@ def reserve_or_queue(
 
 
 def release_whole(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
-    """Book a round that waited, and that its pool covers by now."""
+    """Book a waiting round that its pool now covers."""
     round_ = changes.rounds[round_id]
     settlement = round_.settlement
     state = step(
@@ -117,7 +117,7 @@ def release_whole(changes: RoundChanges, round_id: UUID, *, cause: str) -> None:
 
 
 def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str) -> None:
-    """Make a round's prizes payable. One that waits for money is remembered as final.
+    """Make a round's prizes payable. A round that waits for money is only marked as final.
 
     Raises:
         Refused: the round was not settled, or its settlement has another version.
@@ -144,7 +144,7 @@ def finalize(changes: RoundChanges, round_id: UUID, *, version: int, cause: str)
 
 
 def _hold(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
-    """Let lines of a booked round be held."""
+    """Hold lines of a booked round."""
     rewards = changes.rewards[round_id]
     for place, reward in enumerate(rewards):
         code = held.get(reward.line.line)
@@ -154,7 +154,7 @@ def _hold(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> Non
 
 
 def _note(changes: RoundChanges, round_id: UUID, held: Mapping[int, str]) -> None:
-    """Remember which lines of a round will be held once there is money."""
+    """Note which lines of a waiting round will be held when it is booked."""
     rewards = changes.rewards[round_id]
     for place, reward in enumerate(rewards):
         rewards[place] = reward._replace(note=held.get(reward.line.line))

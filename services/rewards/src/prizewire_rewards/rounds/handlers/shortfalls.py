@@ -1,4 +1,4 @@
-"""What of a prize or a fee could not be taken back: payouts that hold it are asked to cancel, and the rest is owed."""
+"""Amounts of prizes or fees that could not be taken back: cancellations of payouts are requested, and debts are opened."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,8 +23,8 @@ def request_cancels(
     what: str,
     cause: str,
 ) -> None:
-    """Ask payouts that hold the money to cancel. ``by`` asks, because the round ``what``. One that its player asked to
-    cancel before is not asked again: who asked first stands as the reason.
+    """Request the cancellation of payouts that hold the money. ``by`` requests it, with the reason that the round ``what``.
+    A payout whose cancellation was requested before keeps its first request.
     """
     round_id = settlement.round_id
     missing: dict[str, int] = {}
@@ -54,7 +54,7 @@ def owe_shortfalls(
     source: str,
     reference: str,
 ) -> None:
-    """Let each player owe the campaign what is missing. ``source`` and player make the id of the debt."""
+    """Open a debt of each player to the campaign. The id of the debt follows from ``source`` and player."""
     for shortfall in shortfalls:
         changes.owe(
             Debt(

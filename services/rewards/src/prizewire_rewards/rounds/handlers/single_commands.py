@@ -1,4 +1,4 @@
-"""One command about a round that is taken by itself: a correction, a void, or a round of several parts."""
+"""Commands that are applied one by one: corrections, voids, and rounds of several parts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,10 +45,10 @@ def round_of(command: RoundCommand) -> UUID:
 def settle_command(
     command: SettleRound, *, changes: RoundChanges, caps: CapBook, tools: RoundTools, refusals: RefusalBook
 ) -> None:
-    """Settle a round of one part, with its lines that caps hold back.
+    """Settle a round of one part, and hold the lines that exceed caps.
 
     Raises:
-        Refused, NeverBookable: it cannot be booked; nothing was done.
+        Refused, NeverBookable: it cannot be booked; nothing was changed.
     """
     settlement = command.settlement
     _check_first(command, changes=changes, refusals=refusals)
@@ -75,7 +75,7 @@ def _check_part(command: SettleRound) -> None:
 
 
 class SingleCommand:
-    """One command that is taken by itself, over a locked campaign and round."""
+    """Applies one command over a locked campaign and round."""
 
     def __init__(
         self,
@@ -95,12 +95,12 @@ class SingleCommand:
         self._now = now
         self.held: Counter[str] = Counter()
 
-    async def take(self, command: RoundCommand) -> Booked:
-        """Apply it.
+    async def apply(self, command: RoundCommand) -> Booked:
+        """Apply a command.
 
         Raises:
-            Refused, IllegalTransition: it cannot be; nothing was done.
-            NeverBookable: it never can be.
+            Refused, IllegalTransition: it cannot be applied; nothing was changed.
+            NeverBookable: it can never be applied.
         """
         round_id = round_of(command)
         round_ = self._rounds.get(round_id)
@@ -134,7 +134,7 @@ class SingleCommand:
         )
 
     async def _pending(self, round_: Round) -> Sequence[RoundWork]:
-        """What waits on a round; a settled one of one part has nothing."""
+        """The pending work on a round; a settled round of one part has none."""
         if round_.state in SETTLED_STATES and not round_.large:
             return ()
         key = round_.settlement.round_id
@@ -144,7 +144,7 @@ class SingleCommand:
         return await changes.save(tools=self._tools)
 
     async def _void(self, command: VoidRound, round_: Round | None) -> Booked:
-        """A round that was never settled here took nothing: there is nothing to give back, nor to remember."""
+        """Void a round. A round that was never booked took no money: only its staged parts are deleted."""
         if round_ is None:
             version = self._refusals.next_version(command.round_id)
             await self._ports.rounds.unstage((command.round_id, version))
@@ -174,7 +174,7 @@ class SingleCommand:
         return await self._save(changes)
 
     async def _settle_part(self, command: SettleRound) -> Booked:
-        """One of several parts: staged, and with the last one the round's money moves."""
+        """Stage one of several parts. With the last part the round's money moves."""
         settlement = command.settlement
         changes = await self._changes(None, rewards=False)
         _check_first(command, changes=changes, refusals=self._refusals)
@@ -185,7 +185,7 @@ class SingleCommand:
         return await self._save(changes)
 
     async def _settle_after_refusals(self, command: SettleRound) -> Booked:
-        """The corrected lines of a round of which every version before was refused: its first that is booked."""
+        """Settle a round by a correction, where all earlier versions were refused."""
         changes = await self._changes(None, rewards=False)
         caps = await CapBook.open(
             [(command.settlement, command.lines)], campaigns=self._campaigns, ports=self._ports, now=self._now
@@ -196,7 +196,7 @@ class SingleCommand:
         return await self._save(changes)
 
     async def _hold_over_caps(self, settlement: Settlement) -> None:
-        """Note which lines of a staged settlement its campaign's caps hold, reading a bounded number at a time."""
+        """Note which lines of a staged settlement exceed its campaign's caps, reading a bounded number at a time."""
         campaign = self._campaigns[settlement.campaign]
         if not campaign.capped:
             return
@@ -268,7 +268,7 @@ class SingleCommand:
             changes.advance(replace(round_, state=state), cause=command.cause)
 
     async def _stage(self, command: SettleRound) -> bool:
-        """Keep a part until the others are there; answers whether they are, and all of them are sound."""
+        """Stage a part until all parts have arrived. Returns whether they have, and match the settlement's figures."""
         head, rounds = command.settlement, self._ports.rounds
         key = (head.round_id, head.settlement_version)
         known = (await rounds.staged([key])).get(key)
@@ -287,7 +287,7 @@ class SingleCommand:
         return True
 
     async def _check_staged(self, head: Settlement) -> None:
-        """Hold the staged lines to the settlement's figures, reading a bounded number at a time."""
+        """Check the staged lines against the settlement's figures, reading a bounded number at a time."""
         rounds, key = self._ports.rounds, (head.round_id, head.settlement_version)
         digest = self._tools.digest.begin(asset=head.asset)
         count = total = 0

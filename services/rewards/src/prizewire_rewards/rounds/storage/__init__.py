@@ -1,1 +1,1 @@
-"""Disownments over PostgreSQL, and rounds, read."""
+"""Disownments, and listings of rounds, over PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Rounds, read."""
+"""Listings of rounds over PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _ROUND_SUMS = text(
 
 
 async def round_sums(tx: AsyncConnection, ids: Sequence[UUID]) -> list[RoundSums]:
-    """What is booked of these rounds."""
+    """Read the booked sums of these rounds."""
     rows = await tx.execute(_ROUND_SUMS, {"ids": list(ids)})
     return [RoundSums(**row) for row in rows.mappings()]
 
@@ -27,7 +27,7 @@ async def round_sums(tx: AsyncConnection, ids: Sequence[UUID]) -> list[RoundSums
 async def changed_rounds(
     tx: AsyncConnection, *, since: datetime | None, before: Place | None, limit: int
 ) -> list[BookedRound]:
-    """A page of the rounds that changed at ``since`` or later, the last change first."""
+    """List a page of the rounds that changed at ``since`` or later, the last change first."""
     statement, values = page_of_changes(_ROUND, since=since, before=before, limit=limit)
     return [BookedRound(**row) for row in (await tx.execute(statement, values)).mappings()]
 
