@@ -488,7 +488,7 @@ class _Methods(_Port):
 
 
 class _Claims(_Port):
-    async def queue(self, player: str) -> None:
+    async def lock_player(self, player: str) -> None:
         """Nothing happens at once here."""
 
     async def find(self, reward_id: UUID) -> Claim | None:
@@ -509,11 +509,14 @@ class _Claims(_Port):
         found.sort(key=lambda one: (one.deadline, one.reward_id))
         return [self._whole(one) for one in found if one.campaign == found[0].campaign][:limit]
 
-    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
+    async def recent(self, player: str, *, excluding: UUID, since: datetime, limit: int) -> int:
         made = [
             one
             for one in self.store.claims.values()
-            if one.player == player and one.reward_id != but and one.claimed_at and one.claimed_at >= since
+            if one.player == player
+            and one.reward_id != excluding
+            and one.claimed_at
+            and one.claimed_at >= since
         ]
         return min(limit, len(made))
 

@@ -1,4 +1,4 @@
-"""Periodic work on claims: those that expire, and those that nobody decided in time."""
+"""Jobs of claims: expire unclaimed prizes, and decide held claims whose deadline has passed."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -27,8 +27,8 @@ def build_claim_jobs(
     count_claims: Callable[[AsyncConnection, datetime], Awaitable[Mapping[str, tuple[int, int]]]],
     released: Callable[[], None],
 ) -> Sequence[Job]:
-    """The jobs; ``released`` is called when money has come back to a pool. ``count_claims`` answers, by state, how many
-    claims wait and of how many the deadline has passed.
+    """Build the jobs of claims. They call ``released`` when money came back to a pool. ``count_claims`` returns by state
+    the number of waiting claims and the number of those whose deadline has passed.
     """
 
     async def expire() -> bool:
@@ -61,7 +61,7 @@ def build_claim_jobs(
             metrics.CLAIMS_OVERDUE.labels(rule).inc()
             metrics.CLAIMS.labels(one.state).inc()
             _log.warning(
-                "nobody decided a claim in time",
+                "the deadline of a held claim passed without a decision",
                 reward_id=str(one.reward_id),
                 campaign=str(one.campaign),
                 correlation_id=one.correlation_id,

@@ -1,4 +1,4 @@
-"""Events about claims as contracts."""
+"""Encoders of events about claims."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Claims, counts of caps and facts of players, as the handlers need them."""
+"""Ports of claims."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,34 +11,40 @@ from prizewire_rewards.prizes.ports import PrizePorts
 
 
 class Claims(Protocol):
-    """Prizes that must be claimed."""
+    """Claims in one transaction."""
 
-    async def queue(self, player: str) -> None:
-        """Wait until no other transaction decides a claim of this player, and keep others waiting."""
+    async def lock_player(self, player: str) -> None:
+        """Take the lock of a player's claims until the transaction ends: claims of one player are judged one by one,
+        because each judgement counts the others.
+        """
         ...
 
     async def find(self, reward_id: UUID) -> Claim | None:
-        """One claim as it is, without a lock."""
+        """Read one claim without a lock."""
         ...
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Claim]:
-        """Those that exist, locked in the order of their ids. The caller holds their rounds' locks."""
+        """Lock those that exist, in the order of their ids. The caller holds the locks of their rounds."""
         ...
 
     async def add(self, claims: Sequence[Claim]) -> None:
-        """Store new ones."""
+        """Store new claims."""
         ...
 
     async def save(self, claims: Sequence[Claim]) -> None:
-        """Store what was decided of locked ones."""
+        """Store changes of locked claims."""
         ...
 
     async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
-        """Claims in ``state`` whose deadline has passed, of the campaign whose claim is due longest; not locked."""
+        """Read claims in ``state`` whose deadline has passed, without a lock: those of the campaign with the oldest such
+        deadline.
+        """
         ...
 
-    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
-        """How many prizes the player claimed or was credited since, at most ``limit``; the claim ``but`` left out."""
+    async def recent(self, player: str, *, excluding: UUID, since: datetime, limit: int) -> int:
+        """Count the prizes that the player claimed or was credited since a time, without the claim ``excluding``, up to
+        ``limit``.
+        """
         ...
 
     async def sharing(self, claim: Claim, *, limit: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Claims over PostgreSQL. A claim's amount and asset are its prize's, its correlation id its round's."""
+"""Claims over PostgreSQL. Amount and asset of a claim are read from its prize, its correlation id from its round."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -19,32 +19,32 @@ class SqlClaims:
     def __init__(self, tx: AsyncConnection) -> None:
         self._tx = tx
 
-    async def queue(self, player: str) -> None:
-        """Let no two claims of a player be judged at once, or each would not see the other."""
-        await self._tx.execute(_QUEUE, {"player": player})
+    async def lock_player(self, player: str) -> None:
+        """See the port."""
+        await self._tx.execute(_LOCK_PLAYER, {"player": player})
 
     async def find(self, reward_id: UUID) -> Claim | None:
-        """One claim, without a lock."""
+        """See the port."""
         row = (await self._tx.execute(_FIND, {"ids": [reward_id]})).one_or_none()
         return None if row is None else _claim_of(row)
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Claim]:
-        """Those that exist, locked in the order of their ids."""
+        """See the port."""
         keys = sorted(set(ids))
         if not keys:
             return {}
         await self._tx.execute(_LOCK, {"ids": keys})
-        # A statement of its own: it must see what the holders of the locks committed.
+        # A separate statement sees what earlier holders of the locks committed.
         return {row.reward_id: _claim_of(row) for row in await self._tx.execute(_FIND, {"ids": keys})}
 
     async def add(self, claims: Sequence[Claim]) -> None:
-        """Store new ones."""
+        """See the port."""
         await self._tx.execute(
-            _ADD, {f"{name}s": [getattr(claim, name) for claim in claims] for name, _ in _BORN}
+            _ADD, {f"{name}s": [getattr(claim, name) for claim in claims] for name, _ in _INSERTED}
         )
 
     async def save(self, claims: Sequence[Claim]) -> None:
-        """Store what was decided of locked ones."""
+        """See the port."""
         values: dict[str, Any] = {
             f"{name}s": [getattr(claim, name) for claim in claims] for name, _ in _DECIDED
         }
@@ -56,17 +56,17 @@ class SqlClaims:
         await self._tx.execute(_SAVE, values)
 
     async def due(self, state: ClaimState, *, now: datetime, limit: int) -> list[Claim]:
-        """Claims whose deadline has passed, of one campaign."""
+        """See the port."""
         rows = await self._tx.execute(_DUE, {"state": state, "now": now, "limit": limit})
         return [_claim_of(row) for row in rows]
 
-    async def recent(self, player: str, *, but: UUID, since: datetime, limit: int) -> int:
-        """Claims that are not credited, and credits of prizes: each index is walked back ``limit`` steps at most."""
-        values = {"player": player, "but": but, "since": since, "limit": limit}
+    async def recent(self, player: str, *, excluding: UUID, since: datetime, limit: int) -> int:
+        """See the port. Counts claims that are not credited, and credits of prizes; reads at most ``limit`` rows of each."""
+        values = {"player": player, "excluding": excluding, "since": since, "limit": limit}
         return min(limit, int((await self._tx.execute(_RECENT, values)).scalar_one()))
 
     async def sharing(self, claim: Claim, *, limit: int) -> list[str]:
-        """Other winners of the round with the same device or address."""
+        """See the port."""
         rows = await self._tx.execute(
             _SHARING, {"player": claim.player, "round_id": claim.round_id, "limit": limit}
         )
@@ -82,7 +82,7 @@ async def list_claims(
     limit: int,
     before: tuple[datetime, UUID] | None,
 ) -> list[Claim]:
-    """Claims, last opened first, with only those conditions that are asked for, so that each has its own plan."""
+    """List claims, last opened first. The statement has only the given conditions, so that each has its own plan."""
     values: dict[str, Any] = {"limit": limit}
     conditions: list[str] = []
     for name, value in (("player", player), ("campaign", campaign), ("state", state)):
@@ -98,7 +98,7 @@ async def list_claims(
 
 
 async def count_claims(tx: AsyncConnection, *, now: datetime) -> dict[str, tuple[int, int]]:
-    """How many claims wait, and of how many the deadline has passed, by state."""
+    """Count by state the waiting claims, and those of them whose deadline has passed."""
     return {row.state: (row.total, row.late) for row in await tx.execute(_WAITING, {"now": now})}
 
 
@@ -128,7 +128,7 @@ def _claim_of(row: Any) -> Claim:
     )
 
 
-_BORN: tuple[tuple[str, str], ...] = (
+_INSERTED: tuple[tuple[str, str], ...] = (
     ("reward_id", "uuid"),
     ("round_id", "uuid"),
     ("campaign", "uuid"),
@@ -152,15 +152,15 @@ _WHOLE = (
     "SELECT c.*, CAST(c.findings AS text) AS findings_json, w.asset, w.amount - w.short AS amount, r.correlation_id FROM claims c "
     "JOIN rewards w ON w.id = c.reward_id JOIN rounds r ON r.id = c.round_id"
 )
-_QUEUE = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.claims'), hashtext(:player))")
+_LOCK_PLAYER = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.claims'), hashtext(:player))")
 _FIND = text(f"{_WHOLE} WHERE c.reward_id = ANY (CAST(:ids AS uuid[])) ORDER BY c.reward_id")
 _LOCK = text(
     "SELECT reward_id FROM claims WHERE reward_id = ANY (CAST(:ids AS uuid[])) ORDER BY reward_id FOR UPDATE"
 )
 _ADD = text(
-    f"INSERT INTO claims ({', '.join(name for name, _ in _BORN)}, findings) "  # noqa: S608 - our own columns
+    f"INSERT INTO claims ({', '.join(name for name, _ in _INSERTED)}, findings) "  # noqa: S608 - our own columns
     "SELECT u.*, CAST('[]' AS jsonb) FROM unnest("
-    + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _BORN)
+    + ", ".join(f"CAST(:{name}s AS {type_}[])" for name, type_ in _INSERTED)
     + ") AS u"
 )
 _SAVE = text(
@@ -178,7 +178,7 @@ _DUE = text(
     "ORDER BY f.deadline, f.reward_id LIMIT 1) ORDER BY c.deadline, c.reward_id LIMIT :limit"
 )
 _RECENT = text(
-    "SELECT (SELECT count(*) FROM (SELECT c.claimed_at FROM claims c WHERE c.player = :player AND c.reward_id <> :but "
+    "SELECT (SELECT count(*) FROM (SELECT c.claimed_at FROM claims c WHERE c.player = :player AND c.reward_id <> :excluding "
     "AND c.claimed_at >= :since AND c.state <> 'approved' LIMIT :limit) made) + ("
     "SELECT count(*) FROM ledger_accounts w CROSS JOIN LATERAL ("
     "SELECT t.type, t.at FROM ledger_transfers t WHERE t.credit_account = w.id AND t.credit_kind LIKE 'wallet:%' "

@@ -1,4 +1,4 @@
-"""Events of the payouts service as commands."""
+"""Translates events of the payouts service to commands."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ _PAYOUT_TYPES = frozenset(
 
 
 _INTENT_EXPIRED = "intent_expired"
-"""The reason on ``payout.held`` that asks for a renewal; others are for approvers."""
+"""The reason in ``payout.held`` that requests a renewal; all others concern approvers."""
 
 
 _CLOSED_STATES: dict[type[Any], PayoutState] = {

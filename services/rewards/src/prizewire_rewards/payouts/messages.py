@@ -1,4 +1,4 @@
-"""Events about payouts as contracts."""
+"""Encoders of events about payouts."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Payout requests and the methods that they go out by, as the handlers need them."""
+"""Ports of payouts: requests, methods, funding accounts, automatic withdrawals and signing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,36 +15,36 @@ from prizewire_rewards.payouts.domain.withdrawals import AutoWithdrawal
 
 
 class Payouts(Protocol):
-    """Payout requests."""
+    """Payout requests in one transaction."""
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
-        """Those that exist, locked in the order of their ids."""
+        """Lock those that exist, in the order of their ids."""
         ...
 
     async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
-        """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
+        """Lock the open payouts of these players, in the order of their ids. Returns them, the latest first."""
         ...
 
     async def check_none_new(self, players: Iterable[str], *, asset: str, known: Sequence[Payout]) -> None:
-        """See that these players have no open payout but the ``known`` ones. The caller holds the locks of their winnings,
-        so that none comes after this.
+        """Check that these players have no open payouts other than the ``known`` ones. The caller holds the locks of their
+        winnings, so that no payout is added afterwards.
 
         Raises:
-            Conflict: one came while the caller waited for these locks. The whole work is to be done again.
+            Conflict: a payout was added while the caller waited for these locks. The transaction has to be retried.
         """
         ...
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store new ones."""
+        """Store new payouts."""
         ...
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store state, outcome and intent of locked ones."""
+        """Store state, outcome and intent of locked payouts."""
         ...
 
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
-        """What a player asked for by themselves or by their automatic withdrawal since a moment, less what did not go
-        out. The caller holds the lock of the player's winnings, so that nothing is asked for meanwhile.
+        """The sum that a player requested since a moment, also by automatic withdrawal, without payouts that ended without
+        effect. The caller holds the lock of the player's winnings, so that no request is added meanwhile.
         """
         ...
 
@@ -53,7 +53,7 @@ class Methods(Protocol):
     """The projection of payout methods."""
 
     async def record(self, methods: Sequence[Method], *, now: datetime) -> None:
-        """Store each unless a newer version of it is known. No method stands twice among them."""
+        """Store each method unless a newer version of it is stored. Each method is listed once."""
         ...
 
     async def defaults(self, players: Iterable[str]) -> dict[str, Method]:
@@ -61,15 +61,15 @@ class Methods(Protocol):
         ...
 
     async def get(self, method_id: UUID) -> Method | None:
-        """One method."""
+        """Find a method by its id."""
         ...
 
 
 class Fundings(Protocol):
-    """Funding accounts; what they hold stands in the ledger."""
+    """Funding accounts. Their balances are in the ledger."""
 
     async def get(self, name: str) -> FundingAccount | None:
-        """One account."""
+        """Find a funding account by its name."""
         ...
 
     async def add(self, account: FundingAccount, *, actor: str, now: datetime) -> bool:
@@ -78,22 +78,22 @@ class Fundings(Protocol):
 
 
 class Withdrawals(Protocol):
-    """Players' withdrawals for automatic withdrawal."""
+    """Automatic withdrawals of players."""
 
     async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
-        """One withdrawal, locked."""
+        """Lock a withdrawal of a player in an asset; None where there is none."""
         ...
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
-        """A wish that is due, locked; one that nobody else has."""
+        """Lock a withdrawal that is due and that no other transaction has locked; None where there is none."""
         ...
 
     async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
-        """Store a new withdrawal, or what became of a locked one."""
+        """Store a new or a locked withdrawal."""
         ...
 
     async def remove(self, *, player: str, asset: str) -> bool:
-        """Drop a wish; False where there was none."""
+        """Delete a withdrawal; False where there was none."""
         ...
 
 
@@ -111,7 +111,7 @@ class IntentSigner(Protocol):
 
 
 class ClosureVerifier(Protocol):
-    """Checks the signer's tombstone."""
+    """Checks closures of the signer."""
 
     def verifies(self, closure: str, *, payout_id: UUID) -> bool:
         """Whether ``closure`` is an authentic ``signing.closed`` of this payout."""
@@ -120,7 +120,7 @@ class ClosureVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutTools(Tools):
-    """What handlers use that needs no transaction. ``network`` is the intents' network passphrase."""
+    """The dependencies of payouts' handlers that need no transaction. ``network`` is the network passphrase of intents."""
 
     signer: IntentSigner
     closures: ClosureVerifier

@@ -167,7 +167,10 @@ async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.Monkey
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1]
     assert (value("claims_waiting", state="open"), value("claims_waiting", state="held")) == (0, 0)
     [line] = [line for line in lines if line["log_level"] == "warning"]
-    assert (line["event"], line["rule"]) == ("nobody decided a claim in time", "reject")
+    assert (line["event"], line["rule"]) == (
+        "the deadline of a held claim passed without a decision",
+        "reject",
+    )
     assert not {"velocity", "amount", "kyc", "collusion", "new_account"} & {
         str(said) for said in line.values()
     }

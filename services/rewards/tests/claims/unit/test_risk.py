@@ -7,7 +7,15 @@ import pytest
 
 from prizewire_money import Asset
 from prizewire_rewards.campaigns.domain.settings import RiskThresholds, Velocity
-from prizewire_rewards.claims.domain.risk import RULES, Facts, RuleName, Verdict, assess, together, verdict_of
+from prizewire_rewards.claims.domain.risk import (
+    RULES,
+    Facts,
+    RuleName,
+    Verdict,
+    assess,
+    merge_findings,
+    verdict_of,
+)
 from prizewire_rewards.players.domain.facts import KycState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -94,11 +102,11 @@ def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
     large = replace(CLEAN, amount=50_000, recent=3)
     strict = assess(facts=large, thresholds=RiskThresholds(amount=20_000), now=NOW)
     other = assess(facts=large, thresholds=replace(STRICT, amount=30_000), now=NOW)
-    both = together([strict, other])
+    both = merge_findings([strict, other])
     assert [finding.rule for finding in both] == [RuleName.VELOCITY, RuleName.AMOUNT]
     assert both[1] == strict[0]
-    assert together([strict, ()]) == strict
-    assert together([(), ()]) == ()
+    assert merge_findings([strict, ()]) == strict
+    assert merge_findings([(), ()]) == ()
 
 
 def test_a_refusal_outweighs_a_hold() -> None:

@@ -157,8 +157,9 @@ async def test_what_comes_in_stays_within_64_bits() -> None:
     ]
     found = await run(store, rows)
     assert [(one.number, one.code) for one in found.refused] == [(1, "amount_too_large")]
-    assert "at most 46116860184273879.04 USDC may come in, and 46116860184273879.03 USDC did" in (
-        found.refused[0].detail
+    assert (
+        "at most 46116860184273879.04 USDC may come in from outside, and 46116860184273879.03 USDC came in"
+        in (found.refused[0].detail)
     )
     again = await run(
         store, [*rows, opening("dan", amount=1, number=3), opening("dan", asset="EURC", number=4)]

@@ -1,6 +1,6 @@
-"""Claims: prizes that their winners must ask for, and the machine that they move through.
+"""Claims of prizes that winners must claim, and their state machine.
 
-A claim is of one prize and has its id. While it is open or held, its prize is ``claimable``.
+A claim belongs to one prize and has its id. While it is open or held, its prize is ``claimable``.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, Transf
 from prizewire_rewards.ledger.domain.events import Event
 
 CLAIM_SYSTEM: Final = "rewards"
-"""Who decided where no person did."""
+"""The decider of claims that no person decided."""
 
 
 class ClaimState(StrEnum):
-    """Where a claim stands; the values are those on the wire."""
+    """The state of a claim; the values are those in events and answers."""
 
     OPEN = "open"
     """Nobody has claimed the prize yet; it expires at the deadline."""
@@ -34,7 +34,7 @@ class ClaimState(StrEnum):
 
 
 class ClaimCode(StrEnum):
-    """Why a claim waits or ended without money, as its player and events are told."""
+    """Why a claim waits or ended without money, as answers to its player and events say it."""
 
     UNDER_REVIEW = "under_review"
     """A person decides."""
@@ -78,11 +78,11 @@ CLAIM_EDGES: Final[Mapping[tuple[ClaimState, ClaimState], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One prize to be claimed. ``deadline`` is when it expires, or, once held, when a decision is due.
+    """One prize to be claimed. ``deadline`` is when it expires, or, for a held claim, when a decision is due.
 
-    ``amount`` (minor units) is the prize's. ``findings`` are for operators alone; ``decided_by`` is a person, or the
-    service where a rule decided; ``version`` counts the claim's events; ``settings_version`` is that of the campaign's
-    settings when it was opened first.
+    ``amount`` (minor units) is the amount of the prize. Only operators see ``findings``. ``decided_by`` is a person, or the
+    service where a rule decided. ``version`` counts the claim's events. ``settings_version`` is the version of the
+    campaign's settings at the claim's first opening.
     """
 
     reward_id: UUID
@@ -105,8 +105,8 @@ class Claim:
 
     @property
     def code(self) -> ClaimCode | None:
-        """Why it waits or ended without money; None while it is open, and once it was credited. Only a correction is told
-        from other refusals: what a rule or a person found is not for the player.
+        """Why it waits or ended without money; None while it is open, and once it was credited. A correction has a code of
+        its own; all other refusals have the same code, because a player does not see what a rule or a person found.
         """
         if self.state is ClaimState.REJECTED and self.corrected:
             return ClaimCode.CORRECTED
@@ -114,7 +114,7 @@ class Claim:
 
     @property
     def corrected(self) -> bool:
-        """Whether a correction ended it. A person may give the same word as a reason, so the decider counts too."""
+        """Whether a correction ended it. A person may write the same word as a reason, so the decider is compared too."""
         return self.decided_by == CLAIM_SYSTEM and self.reason == ClaimCode.CORRECTED
 
 
@@ -126,25 +126,25 @@ _CODES: Final[Mapping[ClaimState, ClaimCode]] = {
 
 
 def claim_move(claim: Claim) -> Move:
-    """A claimed prize into its winner's wallet."""
+    """The move of a claimed prize to its winner's wallet."""
     wallet = Account(Kind.WINNINGS, claim.player, claim.asset)
-    return Move(TransferType.CLAIM_PAID, _waiting_for(claim), wallet, claim.amount)
+    return Move(TransferType.CLAIM_PAID, _claimable(claim), wallet, claim.amount)
 
 
 def unclaimed_move(claim: Claim, *, expired: bool) -> Move:
-    """A prize that was refused, or not claimed in time, back into its pool."""
+    """The move of a refused or expired prize back to its pool."""
     type_ = TransferType.CLAIM_EXPIRED if expired else TransferType.CLAIM_REJECTED
     pool = Account(Kind.POOL, str(claim.campaign), claim.asset)
-    return Move(type_, _waiting_for(claim), pool, claim.amount)
+    return Move(type_, _claimable(claim), pool, claim.amount)
 
 
-def _waiting_for(claim: Claim) -> Account:
+def _claimable(claim: Claim) -> Account:
     return Account(Kind.CLAIMABLE, str(claim.campaign), claim.asset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimMoved(Event):
-    """A claim was opened or reached another state. ``code`` is for everybody: it never says what a rule found."""
+    """A claim was opened or changed its state. ``code`` is public: it never says what a rule found."""
 
     claim: Claim
     actor: str

@@ -1,7 +1,7 @@
-"""Risk rules: what makes a claim wait for a person, or fail. A table, each rule with its reason for operators.
+"""Risk rules, which hold or reject claims: a table with an explanation of each rule for operators.
 
-Pure: what the rules look at was gathered before. A rule is asked where its campaign sets its threshold, and that of own
-settings always. Nothing of what a rule found is ever told to a player.
+The rules are pure functions over facts that were loaded before. A rule applies where its campaign sets its threshold; the
+rule of own settings always applies. Findings are never shown to players.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from prizewire_rewards.players.domain.facts import KycState
 
 
 class RuleName(StrEnum):
-    """The rules by name: also the classes in metrics."""
+    """The names of the rules; metrics use them as labels."""
 
     VELOCITY = "velocity"
     AMOUNT = "amount"
@@ -27,7 +27,7 @@ class RuleName(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a rule asks for."""
+    """The action that a rule requires."""
 
     HOLD = "hold"
     REJECT = "reject"
@@ -35,10 +35,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the rules look at. ``recent`` counts the player's other claims and prizes inside the window of velocity, at
-    most as many as its threshold; ``sharing`` are other winners of the round with the player's device or address.
-    ``amount`` is minor units of ``asset``, as thresholds are. ``wrote_settings`` says that the player made the campaign or
-    ever changed its settings.
+    """The input of the rules. ``recent`` is the number of the player's other claims and prizes inside the velocity window,
+    at most the threshold. ``sharing`` are other winners of the round with the player's device or address. ``amount`` and
+    thresholds are minor units of ``asset``. ``wrote_settings``: the player created the campaign or ever changed its
+    settings.
     """
 
     asset: Asset
@@ -51,7 +51,7 @@ class Facts:
 
 
 class Finding(NamedTuple):
-    """What a rule found: for operators. ``saw`` and ``threshold`` are in words and plain numbers."""
+    """The finding of a rule, for operators. ``saw`` and ``threshold`` are texts with decimal numbers."""
 
     rule: RuleName
     verdict: Verdict
@@ -60,17 +60,15 @@ class Finding(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule. ``look`` answers what it saw, the threshold that it held it against and what it asks for, or None
-    where there is nothing to say.
-    """
+    """One rule. ``check`` returns what it saw, the threshold and the verdict, or None where the rule finds nothing."""
 
     name: RuleName
     explanation: str
-    look: Callable[[Facts, RiskThresholds, datetime], tuple[str, str, Verdict] | None]
+    check: Callable[[Facts, RiskThresholds, datetime], tuple[str, str, Verdict] | None]
 
 
 def _velocity(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, str, Verdict] | None:
-    del now  # the window was laid when the facts were gathered
+    del now  # the facts were loaded for the window
     limit = thresholds.velocity
     if limit is None or facts.recent < limit.count:
         return None
@@ -82,19 +80,19 @@ def _amount(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[st
     del now
     if thresholds.amount is None or facts.amount < thresholds.amount:
         return None
-    return _said(facts, facts.amount), f"below {_said(facts, thresholds.amount)}", Verdict.HOLD
+    return _text(facts, facts.amount), f"below {_text(facts, thresholds.amount)}", Verdict.HOLD
 
 
 def _new_account(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, str, Verdict] | None:
     least_s = thresholds.new_account_s
     if least_s is None:
         return None
-    asked = f"registered at least {least_s} s ago"
+    required = f"registered at least {least_s} s ago"
     if facts.registered_at is None:
-        return "nobody has told when the player registered", asked, Verdict.HOLD
+        return "the time of the player's registration is unknown", required, Verdict.HOLD
     if facts.registered_at <= now - timedelta(seconds=least_s):
         return None
-    return f"registered at {facts.registered_at.isoformat()}", asked, Verdict.HOLD
+    return f"registered at {facts.registered_at.isoformat()}", required, Verdict.HOLD
 
 
 def _collusion(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, str, Verdict] | None:
@@ -111,13 +109,13 @@ def _kyc(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, 
     above = thresholds.kyc_above
     if above is None:
         return None
-    asked = f"verified above {_said(facts, above)}, and never rejected"
+    required = f"verified above {_text(facts, above)}, and never rejected"
     if facts.kyc_state is KycState.REJECTED:
-        return "the player's identity check was rejected", asked, Verdict.REJECT
+        return "the player's identity check was rejected", required, Verdict.REJECT
     if facts.amount <= above or facts.kyc_state is KycState.VERIFIED:
         return None
     state = facts.kyc_state or KycState.NONE
-    return f"{_said(facts, facts.amount)} with an identity check that is {state}", asked, Verdict.HOLD
+    return f"{_text(facts, facts.amount)} with an identity check that is {state}", required, Verdict.HOLD
 
 
 def _own_settings(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[str, str, Verdict] | None:
@@ -127,35 +125,39 @@ def _own_settings(facts: Facts, thresholds: RiskThresholds, now: datetime) -> tu
     return "the player wrote settings of the campaign", "written by others alone", Verdict.HOLD
 
 
-def _said(facts: Facts, minor: int) -> str:
+def _text(facts: Facts, minor: int) -> str:
     return f"{Amount(facts.asset, minor).to_wire()} {facts.asset.code}"
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(RuleName.KYC, "Large prizes go to players whose identity was checked.", _kyc),
+    Rule(RuleName.KYC, "Winners of large prizes need a verified identity.", _kyc),
     Rule(
         RuleName.COLLUSION,
         "Winners of one round who share a device or an address may be one person.",
         _collusion,
     ),
-    Rule(RuleName.NEW_ACCOUNT, "Accounts made shortly before a prize are often made for it.", _new_account),
+    Rule(
+        RuleName.NEW_ACCOUNT,
+        "Accounts created shortly before a prize are often created for it.",
+        _new_account,
+    ),
     Rule(RuleName.VELOCITY, "Many prizes in a short time may be automated or bought.", _velocity),
-    Rule(RuleName.AMOUNT, "Large prizes are looked at by a person.", _amount),
-    Rule(RuleName.OWN_SETTINGS, "Nobody sets the rules by which their own claim is judged.", _own_settings),
+    Rule(RuleName.AMOUNT, "A person reviews large prizes.", _amount),
+    Rule(RuleName.OWN_SETTINGS, "Players may not set the rules that judge their own claims.", _own_settings),
 )
-"""In the order of their weight: the first that found something names the class of the hold."""
+"""In the order of their weight: the first rule with a finding is the label of the hold in metrics."""
 
 
 def assess(*, facts: Facts, thresholds: RiskThresholds, now: datetime) -> tuple[Finding, ...]:
-    """What the rules found, in their order."""
-    found = ((rule.name, rule.look(facts, thresholds, now)) for rule in RULES)
+    """Apply the rules. Returns their findings in the rules' order."""
+    found = ((rule.name, rule.check(facts, thresholds, now)) for rule in RULES)
     return tuple(
         Finding(name, answer[2], answer[0], answer[1]) for name, answer in found if answer is not None
     )
 
 
-def together(judged: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
-    """What was found under several thresholds, each rule once, in the rules' order: of one rule the first finding."""
+def merge_findings(judged: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """Merge the findings under several thresholds, in the rules' order: of each rule the first finding."""
     first: dict[RuleName, Finding] = {}
     for findings in judged:
         for finding in findings:
@@ -164,6 +166,6 @@ def together(judged: Iterable[Sequence[Finding]]) -> tuple[Finding, ...]:
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict | None:
-    """The gravest that was asked for; None where nothing was found."""
-    asked = {finding.verdict for finding in findings}
-    return next((verdict for verdict in (Verdict.REJECT, Verdict.HOLD) if verdict in asked), None)
+    """The strictest verdict of the findings; None where there are none."""
+    verdicts = {finding.verdict for finding in findings}
+    return next((verdict for verdict in (Verdict.REJECT, Verdict.HOLD) if verdict in verdicts), None)

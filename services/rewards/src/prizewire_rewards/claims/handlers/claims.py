@@ -1,4 +1,4 @@
-"""Claims: opened when their prizes are final, claimed, judged by the risk rules, decided by operators, expired."""
+"""Handlers of claims: open them when prizes are final, claim, apply the risk rules, decide, and expire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from prizewire_rewards.claims.domain.claims import (
     ClaimMoved,
     ClaimState,
 )
-from prizewire_rewards.claims.domain.risk import Facts, Finding, Verdict, assess, together, verdict_of
+from prizewire_rewards.claims.domain.risk import Facts, Finding, Verdict, assess, merge_findings, verdict_of
 from prizewire_rewards.claims.handlers.deciding import ClaimDecisions
 from prizewire_rewards.claims.ports import ClaimPorts
 from prizewire_rewards.errors import InvalidRequest, NotFound
@@ -30,14 +30,14 @@ SYSTEM = CLAIM_SYSTEM
 CORRECTED = ClaimCode.CORRECTED
 DEADLINE_PASSED = "deadline_passed"
 AT_ONCE_MAX = 200
-"""Claims that a job ends in one transaction, so that nobody waits long for their campaign."""
+"""Claims that a job ends in one transaction, so that others wait only briefly for the lock of the campaign."""
 SHARING_MAX = 10
-"""Other winners that an operator is told of."""
+"""The most other winners that a finding of collusion names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What became of a claim, with the debts that were netted and the rules that found something, for metrics."""
+    """A claim after a decision, with the number of credits that debts were recovered from, and the findings, for metrics."""
 
     claim: Claim
     netted: int = 0
@@ -47,7 +47,7 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True)
 class EndedClaims:
-    """What a job ended: claims by the state that they reached, and the campaign that they are of."""
+    """Claims that a job ended, and their campaign."""
 
     campaign: UUID
     claims: Sequence[Claim]
@@ -61,15 +61,15 @@ async def open_claims(
     uow: UnitOfWork,
     ports: ClaimPorts,
 ) -> None:
-    """Open a claim for each prize that has become claimable, or open it again for one that a correction took back and
-    gave again. The caller holds the round's lock.
+    """Open a claim for each prize that became claimable. A closed claim of the prize, which a correction took back and
+    gave again, is reopened. The caller holds the round's lock.
     """
     deadline = uow.now + timedelta(seconds=campaign.settings.claim.expires_s)
     known: dict[UUID, Claim] = {}
     if settlement.settlement_version > 1:
         known = await ports.claims.lock([reward.id for reward in rewards])
     new: list[Claim] = []
-    again: list[Claim] = []
+    reopened: list[Claim] = []
     for reward in rewards:
         was = known.get(reward.id)
         if was is not None and was.state in CLAIM_LIVE:
@@ -85,7 +85,7 @@ async def open_claims(
                 version=was.version + 1,
                 settings_version=was.settings_version,
             )
-            again.append(opened)
+            reopened.append(opened)
         uow.transition(
             "claim",
             reward.id,
@@ -96,14 +96,14 @@ async def open_claims(
         )
     if new:
         await ports.claims.add(new)
-    if again:
-        await ports.claims.save(again)
-    uow.emit(*(ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *again)))
+    if reopened:
+        await ports.claims.save(reopened)
+    uow.emit(*(ClaimMoved(claim=opened, actor=SYSTEM) for opened in (*new, *reopened)))
 
 
 async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: ClaimPorts) -> None:
-    """End the claims of prizes that a correction has taken back whole. Money, prizes and caps are the caller's, who holds
-    the rounds' locks; claims that have ended already stay as they are.
+    """End the claims of prizes that a correction has taken back completely. The caller holds the rounds' locks and changes
+    money, prizes and caps. Ended claims stay unchanged.
     """
     found = await ports.claims.lock([reward.id for reward in rewards if reward.state is RewardState.REVERSED])
     closed: list[Claim] = []
@@ -137,13 +137,13 @@ async def close_claims(rewards: Sequence[Reward], *, uow: UnitOfWork, ports: Cla
 async def claim(
     reward_id: UUID, *, player: str, ports: ClaimPorts, tools: PayoutTools, now: datetime
 ) -> ClaimResult:
-    """A player claims a prize: it is credited, held for a person, or refused. Claiming again has no further effect.
+    """Claim a prize for its player: it is credited, held for a person, or refused. A second claim has no effect.
 
     Raises:
-        NotFound: ``claim_unknown``; also for another player's.
-        InvalidRequest: ``claim_expired``: the deadline has passed; ``claim_final``: it was refused.
+        NotFound: ``claim_unknown``; also for the claim of another player.
+        InvalidRequest: ``claim_expired``: the deadline has passed; ``claim_final``: the claim was refused.
     """
-    await ports.claims.queue(player)
+    await ports.claims.lock_player(player)
     found = await ports.claims.find(reward_id)
     if found is None or found.player != player:
         raise _unknown(reward_id)
@@ -172,25 +172,25 @@ async def claim(
 async def _judge(
     wanted: Claim, *, decisions: ClaimDecisions, ports: ClaimPorts, tools: PayoutTools, now: datetime
 ) -> tuple[Finding, ...]:
-    """Ask the campaign's rules, with the thresholds of the claim's opening and with those in force."""
+    """Apply the campaign's rules, with the thresholds of the claim's opening and with those in force."""
     wrote = decisions.wrote_settings(wanted.player)
     found: list[tuple[Finding, ...]] = []
     for settings in decisions.terms(wanted):
         facts = await _facts(wanted, risk=settings.risk, ports=ports, tools=tools, now=now)
         facts = replace(facts, wrote_settings=wrote)
         found.append(assess(facts=facts, thresholds=settings.risk, now=now))
-    return together(found)
+    return merge_findings(found)
 
 
 async def _facts(
     wanted: Claim, *, risk: RiskThresholds, ports: ClaimPorts, tools: PayoutTools, now: datetime
 ) -> Facts:
-    """Gather only what the rules with these thresholds ask for."""
+    """Load only the facts that the rules with these thresholds need."""
     recent = 0
     if risk.velocity is not None:
         since = now - timedelta(seconds=risk.velocity.window_s)
         recent = await ports.claims.recent(
-            wanted.player, but=wanted.reward_id, since=since, limit=risk.velocity.count
+            wanted.player, excluding=wanted.reward_id, since=since, limit=risk.velocity.count
         )
     known = None
     if risk.new_account_s is not None or risk.kyc_above is not None:
@@ -219,17 +219,19 @@ async def decide_claim(
     ports: ClaimPorts,
     now: datetime,
 ) -> ClaimResult:
-    """An operator releases or refuses a held claim.
+    """Release or refuse a held claim, as an operator decided.
 
     Raises:
         NotFound: ``claim_unknown``.
-        InvalidRequest: ``own_claim``: nobody decides their own; ``claim_not_held``.
+        InvalidRequest: ``own_claim``: the operator may not decide their own claim; ``claim_not_held``.
     """
     found = await ports.claims.find(reward_id)
     if found is None:
         raise _unknown(reward_id)
     if found.player == actor:
-        raise InvalidRequest("own_claim", "somebody else must decide this claim")
+        raise InvalidRequest(
+            "own_claim", f"{actor} won this prize: another operator has to decide this claim"
+        )
     decisions = await ClaimDecisions.open([found], ports=ports, now=now)
     wanted = decisions.claims[reward_id]
     if wanted.state is not ClaimState.HELD:
@@ -243,8 +245,8 @@ async def decide_claim(
 
 
 async def expire_due(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
-    """Return prizes that nobody claimed in time to their pool: those of one campaign, so many at once; None when none
-    are due. A claim that is made at the same moment either came first, or finds the prize expired.
+    """Return prizes of one campaign that were not claimed in time to its pool, at most ``AT_ONCE_MAX``; None when none are
+    due. A player's claim at the same time is either applied first, or refused because the prize has expired.
     """
     found = await ports.claims.due(ClaimState.OPEN, now=now, limit=AT_ONCE_MAX)
     if not found:
@@ -260,8 +262,9 @@ async def expire_due(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
 
 
 async def pass_deadlines(*, ports: ClaimPorts, now: datetime) -> EndedClaims | None:
-    """Do with held claims that nobody decided in time as their campaign says; None when there are none. Released is what
-    its settings released when the claim was opened and release now, unless its player wrote settings of the campaign.
+    """Decide held claims of one campaign whose deadline has passed; None when there are none. A claim is released if the
+    settings at its opening and those in force both release it and its player never wrote settings of the campaign.
+    Otherwise it is refused.
     """
     found = await ports.claims.due(ClaimState.HELD, now=now, limit=AT_ONCE_MAX)
     if not found:

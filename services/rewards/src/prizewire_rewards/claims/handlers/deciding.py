@@ -1,4 +1,4 @@
-"""Claims of one campaign, locked and decided in one transaction: in memory first, saved together."""
+"""Decisions about locked claims of one campaign: collected in memory, saved together in one transaction."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ SYSTEM = CLAIM_SYSTEM
 UNDER_REVIEW = ClaimCode.UNDER_REVIEW
 REFUSED = ClaimCode.REFUSED
 UNCLAIMED = ClaimCode.NOT_CLAIMED
-"""What everybody is told of a claim: never more, whatever the reason."""
+"""The public codes of claims. They never show the reason of a decision."""
 _KIND_OF = {
     RewardState.CREDITED: RewardEventKind.RELEASED,
     RewardState.REJECTED: RewardEventKind.REVERSED,
@@ -46,7 +46,7 @@ _KIND_OF = {
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """A prize that left its waiting account."""
+    """A prize that left the claimable account."""
 
     claim: Claim
     state: RewardState
@@ -71,12 +71,12 @@ class ClaimDecisions:
         rounds: dict[UUID, Round],
         rewards: dict[UUID, Reward],
         claims: dict[UUID, Claim],
-        opening_settings: Mapping[int, CampaignSettings],
+        settings_at_opening: Mapping[int, CampaignSettings],
         uow: UnitOfWork,
     ) -> None:
         self.campaign = campaign
         self.claims = claims
-        self._opened_under = opening_settings
+        self._opened_under = settings_at_opening
         self._rounds = rounds
         self._rewards = rewards
         self._uow = uow
@@ -86,7 +86,7 @@ class ClaimDecisions:
 
     @classmethod
     async def open(cls, found: Sequence[Claim], *, ports: ClaimPorts, now: datetime) -> "ClaimDecisions":
-        """Lock the campaign, rounds and claims of some claims of one campaign, as found without a lock."""
+        """Lock the campaign, rounds and claims of claims of one campaign that were read without a lock."""
         campaign_id = found[0].campaign
         campaigns = await ports.campaigns.lock([campaign_id])
         rounds = await ports.rounds.lock({claim.round_id for claim in found})
@@ -95,19 +95,19 @@ class ClaimDecisions:
         rewards = await ports.rounds.prizes(ids)
         campaign = campaigns[campaign_id]
         earlier = {claim.settings_version for claim in claims.values()} - {campaign.settings_version}
-        opening_settings = await ports.campaigns.settings(campaign_id, earlier) if earlier else {}
+        settings_at_opening = await ports.campaigns.settings(campaign_id, earlier) if earlier else {}
         return cls(
             campaign=campaign,
             rounds=rounds,
             rewards=rewards,
             claims=claims,
-            opening_settings=opening_settings,
+            settings_at_opening=settings_at_opening,
             uow=UnitOfWork(ports, now=now),
         )
 
     def terms(self, claim: Claim) -> tuple[CampaignSettings, ...]:
-        """The settings that a claim is judged by: those under which it was opened, and those in force where they are
-        others. The stricter of the two counts: nobody makes it easier for a claim that is there.
+        """The settings that a claim is judged by: those at its opening, and those in force if they differ. The stricter of
+        the two decides, so that no change of settings favours an existing claim.
         """
         now = self.campaign.settings
         if claim.settings_version == self.campaign.settings_version:
@@ -115,11 +115,11 @@ class ClaimDecisions:
         return (self._opened_under[claim.settings_version], now)
 
     def wrote_settings(self, player: str) -> bool:
-        """Whether the player made the campaign or ever changed its settings."""
+        """Whether the player created the campaign or ever changed its settings."""
         return player in settings_writers(self.campaign.parties)
 
     def approve(self, claim: Claim, *, actor: str, reason: str | None = None) -> Claim:
-        """The prize goes into the winner's wallet."""
+        """Approve a claim: the prize goes to the winner's wallet."""
         decided = self._decide(claim, ClaimState.APPROVED, actor=actor, reason=reason)
         released_by = None if actor == SYSTEM else actor
         self._approved.append(_Approved(decided, claim_move(claim), released_by))
@@ -128,20 +128,20 @@ class ClaimDecisions:
     def refuse(
         self, claim: Claim, *, actor: str, reason: str | None, findings: tuple[Finding, ...] = ()
     ) -> Claim:
-        """The prize goes back to the pool."""
+        """Refuse a claim: the prize goes back to the pool."""
         kept = replace(claim, findings=findings) if findings else claim
         decided = self._decide(kept, ClaimState.REJECTED, actor=actor, reason=reason, code=REFUSED)
         self._return_to_pool(decided, unclaimed_move(claim, expired=False), RewardState.REJECTED)
         return decided
 
     def expire(self, claim: Claim, *, actor: str) -> Claim:
-        """Nobody claimed the prize: it goes back to the pool."""
+        """Expire a claim: the prize goes back to the pool."""
         decided = self._decide(claim, ClaimState.EXPIRED, actor=actor, reason=UNCLAIMED, code=UNCLAIMED)
         self._return_to_pool(decided, unclaimed_move(claim, expired=True), RewardState.EXPIRED)
         return decided
 
     def hold(self, claim: Claim, *, actor: str, deadline: datetime, findings: tuple[Finding, ...]) -> Claim:
-        """A person decides until the deadline; the prize stays where it is."""
+        """Hold a claim until a person decides or the deadline passes. The prize stays claimable."""
         state = step(edges=CLAIM_EDGES, was=claim.state, to=ClaimState.HELD)
         held = replace(
             claim,
@@ -155,7 +155,7 @@ class ClaimDecisions:
         return held
 
     async def save(self, *, ports: ClaimPorts) -> int:
-        """Post and store what was decided, and publish it. Answers of how many credits debts were recovered."""
+        """Post and store the decisions, and publish events. Returns the number of credits that debts were recovered from."""
         uow = self._uow
         await self._credit(ports)
         lost = {
@@ -179,8 +179,8 @@ class ClaimDecisions:
         return uow.recoveries
 
     async def _credit(self, ports: ClaimPorts) -> None:
-        """Book what approved claims credit, with who is behind it. Who told facts by hand is read last, so that everybody
-        whose facts a claim was judged by is among them.
+        """Book the credits of approved claims, with their parties. Persons who set facts of a player over HTTP are read
+        last, so that they include everyone whose facts a claim was judged by.
         """
         sources = {player_source(one.claim.player) for one in self._approved}
         fact_reporters = await ports.parties.of_sources(sources) if sources else {}
@@ -197,11 +197,11 @@ class ClaimDecisions:
         self, claim: Claim, to: ClaimState, *, actor: str, reason: str | None, code: str | None = None
     ) -> Claim:
         state = step(edges=CLAIM_EDGES, was=claim.state, to=to)
-        asked = None if to is ClaimState.EXPIRED else claim.claimed_at or self._uow.now
+        claimed_at = None if to is ClaimState.EXPIRED else claim.claimed_at or self._uow.now
         decided = replace(
             claim,
             state=state,
-            claimed_at=asked,
+            claimed_at=claimed_at,
             decided_at=self._uow.now,
             decided_by=actor,
             reason=reason,
@@ -226,8 +226,8 @@ class ClaimDecisions:
     def _move(
         self, claim: Claim, move: Move, to: RewardState, *, credited_by: CreditParties = NO_PARTIES
     ) -> str:
-        """Book the move of a claim's prize; answers its cause. The cause holds the round's id, like the causes of all that a
-        campaign's rounds move. The version tells apart what is given, taken back and given again.
+        """Book the move of a claim's prize. Returns its cause. The cause begins with the round's id, like the causes of all
+        moves of rounds. The claim's version makes it unique where a prize is given more than once.
         """
         cause = f"round/{claim.round_id}/claim/{claim.reward_id}/{claim.version}"
         [transfer_id] = self._uow.book(
@@ -240,7 +240,7 @@ class ClaimDecisions:
         return cause
 
     def _return_to_pool(self, claim: Claim, move: Move, to: RewardState) -> None:
-        """The prize goes back to the pool, and its round waits no more for what was still missing of it."""
+        """Move a prize back to the pool. Its round no longer waits for the missing amount of the prize."""
         cause = self._move(claim, move, to)
         campaign = self.campaign
         self.campaign = replace(
@@ -251,7 +251,7 @@ class ClaimDecisions:
         round_ = self._rounds[claim.round_id]
         if not reward.short or round_.queue_position is None:
             return
-        # While a correction is at work on a round of many lines, this is what it was short of before: it counts anew.
+        # While a correction works on a large round, ``short`` is the sum before the correction: its end recomputes it.
         short = max(0, round_.short - reward.short)
         if short:
             self._rounds[claim.round_id] = replace(round_, short=short)
@@ -260,7 +260,7 @@ class ClaimDecisions:
             self._leave_queue(cause=cause)
 
     def _leave_queue(self, *, cause: str) -> None:
-        """A round of the campaign waits no more; an exhausted one without any that does is active again."""
+        """Take a round out of the campaign's queue. An exhausted campaign with an empty queue becomes active again."""
         campaign = replace(self.campaign, queued=self.campaign.queued - 1)
         if campaign.state is CampaignState.EXHAUSTED and not campaign.queued:
             state = step(edges=CAMPAIGN_EDGES, was=campaign.state, to=CampaignState.ACTIVE)

@@ -1,4 +1,4 @@
-"""Intents signed with rewards' message key, the signer's closures checked, and the digest of lines."""
+"""Signs intents with rewards' message key, and verifies the signer's closures."""
 
 from uuid import UUID
 
@@ -26,7 +26,7 @@ class MessageKeySigner:
 
 
 class TrustedClosures:
-    """Believes tombstones that the signer signed."""
+    """Verifies closures by the signer's keys in the trust store."""
 
     def __init__(self, trust: TrustStore) -> None:
         self._trust = trust

@@ -1,4 +1,4 @@
-"""Payout rules from their file. What is wrong in it is said at the start, by name, and not at the first payout."""
+"""Reads payout rules from their file. An error in the file stops the start of the service, not the first payout."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,17 +41,17 @@ class _Rules(_Document):
 
 
 def load_payout_rules(path: Path, *, assets: AssetRegistry) -> PayoutRules:
-    """Read ``payout-rules.yaml``. Amounts are decimal texts in the asset that they stand under.
+    """Read ``payout-rules.yaml``. Amounts are decimal texts in the asset of their entry.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is malformed, names an asset that is unknown or not redeemable, or bounds that nothing fits; the
-            sentence names the place.
+        ValueError: it is malformed, names an asset that is unknown or not redeemable, or has limits that no payout can
+            meet; the message names the place in the file.
     """
     try:
         document = _Rules.model_validate(yaml.safe_load(path.read_text()) or {})
     except yaml.YAMLError as error:
-        raise ValueError(f"no YAML: {error}") from None
+        raise ValueError(f"the file is not valid YAML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

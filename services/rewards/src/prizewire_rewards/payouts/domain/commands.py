@@ -1,4 +1,4 @@
-"""What players, operators and the payouts service say of payouts."""
+"""Commands about payouts, payout methods, funding accounts and automatic withdrawals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from prizewire_rewards.payouts.domain.withdrawals import Schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkPaid:
-    """A rail paid. Fees count only where the platform bore them."""
+    """Mark a payout as paid by a rail. ``fee`` is 0 unless the platform bears it."""
 
     payout_id: UUID
     player: str | None
@@ -27,8 +27,8 @@ class MarkPaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosePayout:
-    """A payout ended without effect, as ``code`` says, and ``reason`` where a person gave one. ``closure`` is the signer's
-    tombstone as it came, to be verified.
+    """Close a payout that ended without effect. ``reason`` is set where a person gave one. ``closure`` is the signer's
+    closure, not verified yet.
     """
 
     payout_id: UUID
@@ -41,7 +41,7 @@ class ClosePayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkReturned:
-    """A paid payout came back, or a part of it did."""
+    """Mark a paid payout as returned, completely or in part."""
 
     payout_id: UUID
     asset: str
@@ -52,7 +52,7 @@ class MarkReturned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewIntent:
-    """A payout's intent ran out before anything was sent."""
+    """Renew the intent of a payout: it expired before anything was sent."""
 
     payout_id: UUID
     cause: str
@@ -60,7 +60,7 @@ class RenewIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMethod:
-    """A payout method's present state."""
+    """Store the present state of a payout method."""
 
     method: Method
     cause: str
@@ -68,8 +68,8 @@ class RecordMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestPayout:
-    """A player wants winnings paid out; without a method, to the default one. ``pay_asset`` is what is to arrive, where
-    it is named; ``filed_by`` is the automatism that asks in the player's name, None where they ask themselves.
+    """Pay out winnings of a player; without a method, to the default one. ``pay_asset`` is the asset that is to arrive, if
+    the player names one. ``filed_by`` is the job that requests it for the player, None where the player requests it.
     """
 
     id: UUID
@@ -83,7 +83,7 @@ class RequestPayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPayout:
-    """A player wants a payout stopped, if it still can be."""
+    """Request the cancellation of a player's payout."""
 
     payout_id: UUID
     player: str
@@ -92,7 +92,7 @@ class CancelPayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateFunding:
-    """Make a funding account."""
+    """Create a funding account."""
 
     name: str
     asset: str
@@ -101,9 +101,9 @@ class CreateFunding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveFunding:
-    """Money into a funding account from outside, or out of it again. ``id`` follows from the idempotency key;
-    ``reference`` names the payment, or says why money is taken out. ``repeated``: the person says that it is another
-    payment under a reference that was used.
+    """Book money into a funding account from outside, or out of it. ``id`` follows from the idempotency key. ``reference``
+    names the payment, or the reason of a withdrawal. ``repeated``: the person says that this is another payment under a
+    used reference.
     """
 
     id: UUID
@@ -116,7 +116,7 @@ class MoveFunding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPayout:
-    """An operator wants money of a funding account paid to an address."""
+    """Pay money of a funding account to an address, for an operator."""
 
     id: UUID
     funding_account: str
@@ -128,7 +128,7 @@ class OperatorPayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWithdrawal:
-    """A player wants winnings of an asset withdrawn by themselves: at ``threshold``, or by ``schedule``."""
+    """Set the automatic withdrawal of a player's winnings in an asset: at ``threshold``, or by ``schedule``."""
 
     player: str
     asset: str

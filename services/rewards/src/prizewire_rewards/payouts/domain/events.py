@@ -1,4 +1,4 @@
-"""What became of payouts."""
+"""Events about payouts."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +19,7 @@ class PayoutRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutCancelRequested(Event):
-    """Somebody wants a payout stopped: its player, or rewards itself, as ``code`` says."""
+    """The cancellation of a payout is requested, by its player or by rewards itself, as ``code`` says."""
 
     payout: Payout
     by: str
@@ -30,7 +30,7 @@ class PayoutCancelRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRenewed(Event):
-    """The same payout on the same terms, with a later expiry."""
+    """The intent of a payout was renewed: same terms, later expiry."""
 
     payout: Payout
     cause: str | None = None

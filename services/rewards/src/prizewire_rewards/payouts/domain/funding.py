@@ -1,4 +1,4 @@
-"""Funding accounts: named money that operators pay out of, and the addresses that they may name."""
+"""Funding accounts, which operators pay out of, and checks of the addresses that they pay to."""
 
 import binascii
 from base64 import b32decode, b32encode
@@ -22,7 +22,7 @@ MEMO_BYTES_MAX: Final = 28
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingAccount:
-    """A named account in one asset."""
+    """A funding account: a name and one asset."""
 
     name: str
     asset: str
@@ -30,7 +30,7 @@ class FundingAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where an operator's payout goes, in clear."""
+    """The destination of an operator's payout, in clear text."""
 
     rail_type: str
     address: str
@@ -38,7 +38,7 @@ class Destination:
 
 
 def added_move(account: FundingAccount, *, amount: int) -> Move:
-    """Money from outside into a funding account."""
+    """The move of money from outside into a funding account."""
     source = Account(Kind.EXTERNAL_IN, WORLD, account.asset)
     return Move(
         TransferType.FUNDING_ADDED, source, Account(Kind.FUNDING, account.name, account.asset), amount
@@ -46,33 +46,35 @@ def added_move(account: FundingAccount, *, amount: int) -> Move:
 
 
 def withdrawn_move(account: FundingAccount, *, amount: int) -> Move:
-    """Money of a funding account that leaves without a payout."""
-    away = Account(Kind.EXTERNAL_OUT, WORLD, account.asset)
+    """The move of a funding account's money that leaves without a payout."""
+    outside = Account(Kind.EXTERNAL_OUT, WORLD, account.asset)
     return Move(
-        TransferType.FUNDING_WITHDRAWN, Account(Kind.FUNDING, account.name, account.asset), away, amount
+        TransferType.FUNDING_WITHDRAWN, Account(Kind.FUNDING, account.name, account.asset), outside, amount
     )
 
 
 def check_destination(destination: Destination) -> None:
-    """Whether an address can be one at all. Whether it exists, and can take the asset, the rail finds out.
+    """Check the form of an address and its memo. The rail checks whether the address exists and can receive the asset.
 
     Raises:
         InvalidRequest: ``address_invalid``, ``memo_too_long`` or ``memo_not_possible``.
     """
     kind = _kind(destination.address)
     if kind is None:
-        raise InvalidRequest("address_invalid", "address is no Stellar account (G…) or muxed account (M…)")
+        raise InvalidRequest(
+            "address_invalid", "the address is no Stellar account (G…) or muxed account (M…)"
+        )
     memo = destination.memo
     if memo is None:
         return
     if not memo or len(memo.encode()) > MEMO_BYTES_MAX:
         raise InvalidRequest("memo_too_long", f"a memo has 1 to {MEMO_BYTES_MAX} bytes of text")
     if kind == "muxed":
-        raise InvalidRequest("memo_not_possible", "a payment to a muxed address carries no memo")
+        raise InvalidRequest("memo_not_possible", "a payment to a muxed address cannot have a memo")
 
 
 def _kind(address: str) -> str | None:
-    """What a Stellar address names: base32 of a version byte, the key and its CRC-16/XMODEM, low byte first."""
+    """The kind of a Stellar address (base32 of a version byte, the key and its CRC-16/XMODEM, low byte first), or None."""
     if len(address) > _TEXT_MAX:
         return None
     try:

@@ -10,7 +10,7 @@ from prizewire_rewards.ledger.domain.parties import NO_PARTIES, CreditParties
 
 
 class PayoutState(StrEnum):
-    """What rewards knows of a payout that it requested."""
+    """The state of a payout as rewards knows it."""
 
     REQUESTED = "requested"
     CANCEL_REQUESTED = "cancel_requested"
@@ -54,7 +54,7 @@ PAYOUT_FINAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """What payouts told of a payout method: enough to bind an intent to it."""
+    """A payout method as payouts published it, with the fields that an intent needs."""
 
     id: UUID
     version: int
@@ -71,11 +71,12 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
-    """A payout that rewards asked for. ``campaign`` and ``round_id`` are set on direct ones; ``rail`` is the name
-    of the rail that paid it, ``intent`` the signed intent as JSON. ``version`` counts rewards' events of it.
+    """A payout that rewards requested. ``campaign`` and ``round_id`` are set for direct payouts of prizes. ``rail`` is the
+    name of the rail that paid it, ``intent`` the signed intent as JSON. ``version`` counts rewards' events about it.
 
-    A player's payout goes to a method of theirs; an operator's has neither, and is paid out of ``funding_account``.
-    ``fee`` is what the player bears of ``amount``. ``credited_by`` says whose word brought the money about.
+    A player's payout goes to one of the player's methods. An operator's payout has no player and no method, and is paid
+    out of ``funding_account``. ``fee`` is the part of ``amount`` that the player bears as a fee. ``credited_by`` are the
+    parties of the money.
     """
 
     id: UUID
@@ -102,5 +103,5 @@ class Payout:
 
     @property
     def pay_amount(self) -> int:
-        """What is to arrive: the amount less the fee."""
+        """The amount that is to arrive: ``amount`` minus ``fee``."""
         return self.amount - self.fee

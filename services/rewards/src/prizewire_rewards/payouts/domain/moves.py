@@ -1,4 +1,4 @@
-"""Moves of a payout's money."""
+"""Moves of payouts' money."""
 
 from prizewire_rewards.ledger.domain.accounts import Account, Kind, Move, TransferType
 from prizewire_rewards.ledger.domain.moves import PLATFORM
@@ -10,20 +10,20 @@ def _holding(payout: Payout) -> Account:
 
 
 def source_of(payout: Payout) -> Account:
-    """Whose money a payout is: a player's winnings, or a funding account."""
+    """The account that a payout is paid from: a player's winnings, or a funding account."""
     if payout.player is None:
         return Account(Kind.FUNDING, payout.funding_account or "", payout.asset)
     return Account(Kind.WINNINGS, payout.player, payout.asset)
 
 
 def requested_move(payout: Payout) -> Move:
-    """Winnings, or a funding account's money, into the hands of one payout request."""
+    """The move of money from its source to the account of one payout."""
     return Move(TransferType.PAYOUT_REQUESTED, source_of(payout), _holding(payout), payout.amount)
 
 
 def paid_moves(payout: Payout, *, rail: str, fee: int, fee_asset: str) -> list[Move]:
-    """The rail has paid: the request's money is gone, less the fee that its player bears, and so is what the rail
-    charged the platform (``fee``).
+    """The moves of a payout that the rail paid: the paid amount leaves, the player's fee goes to the fees, and ``fee``,
+    which the rail charged the platform, leaves too.
     """
     treasury = Account(Kind.TREASURY, rail, payout.asset)
     moves = [Move(TransferType.PAYOUT_PAID, _holding(payout), treasury, payout.pay_amount)]
@@ -37,11 +37,11 @@ def paid_moves(payout: Payout, *, rail: str, fee: int, fee_asset: str) -> list[M
 
 
 def given_back_move(payout: Payout) -> Move:
-    """A payout ended without effect: its money goes back to where it came from, its fee included."""
+    """The move of a payout that ended without effect: all of its money, with its fee, goes back to its source."""
     return Move(TransferType.PAYOUT_GIVEN_BACK, _holding(payout), source_of(payout), payout.amount)
 
 
 def returned_move(payout: Payout, *, amount: int) -> Move:
-    """A paid payout came back from its rail. Its fee stays: the rail did its work."""
+    """The move of a paid payout that its rail returned. The player's fee is not given back."""
     treasury = Account(Kind.TREASURY, payout.rail or "", payout.asset)
     return Move(TransferType.PAYOUT_RETURNED, treasury, source_of(payout), amount)

@@ -1,4 +1,4 @@
-"""How much may be paid out at once and in a day, and who bears what it costs."""
+"""Payout rules: limits for one payout and for one day, and fees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ RAIL_FEE_MAX_UNITS: Final = 100
 
 
 class FeeBearer(StrEnum):
-    """Who pays for a payout."""
+    """The bearer of a payout's fee."""
 
     PLAYER = "player"
-    """It is taken out of the amount that is debited; less arrives."""
+    """The fee is taken out of the debited amount; less arrives."""
     PLATFORM = "platform"
-    """Nothing is taken from the player; what a rail charges is booked as the platform's own cost."""
+    """Nothing is taken from the player; the charge of the rail is booked as a cost of the platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRule:
-    """The bounds of one asset, in minor units. ``maximum`` is for one payout, ``daily_limit`` for all that a player
-    asks for within a day (UTC); None where there is none. ``fee_bps`` is in ten-thousandths of the amount.
+    """The limits and fees of one asset, in minor units. ``maximum`` is for one payout, ``daily_limit`` for all requests of a
+    player within a day (UTC); None where there is no limit. ``fee_bps`` is in ten-thousandths of the amount.
     """
 
     minimum: int = 0
@@ -36,16 +36,16 @@ class PayoutRule:
     borne_by: FeeBearer = FeeBearer.PLATFORM
 
     def fee(self, *, amount: int) -> int:
-        """What is taken out of ``amount``, rounded down: the odd part of a minor unit stays with the player."""
+        """The fee of ``amount``, rounded down to a minor unit."""
         if self.borne_by is FeeBearer.PLATFORM:
             return 0
         return self.fee_flat + amount * self.fee_bps // BPS
 
     def check(self, asset: Asset, *, amount: int, requested_today: int) -> None:
-        """Hold one payout of ``amount`` to the bounds of ``asset``; ``requested_today`` was asked for before.
+        """Check one payout of ``amount`` against the limits. ``requested_today`` was requested earlier on the same day.
 
         Raises:
-            InvalidRequest: ``amount_not_positive``, ``amount_below_minimum`` (also where the fee would leave nothing),
+            InvalidRequest: ``amount_not_positive``, ``amount_below_minimum`` (also where the fee takes the whole amount),
                 ``amount_above_maximum`` or ``daily_limit_exceeded``.
         """
         if amount <= 0:
@@ -64,18 +64,18 @@ class PayoutRule:
         if self.daily_limit is not None and requested_today + amount > self.daily_limit:
             detail = (
                 f"{asset.tell(amount)} is too much: at most {asset.tell(self.daily_limit)} is paid out in a day (UTC), and "
-                f"{asset.tell(requested_today)} was asked for before"
+                f"{asset.tell(requested_today)} was requested before"
             )
             raise InvalidRequest("daily_limit_exceeded", detail)
 
     def most(self, *, balance: int, requested_today: int) -> int:
-        """As much of ``balance`` as the bounds let go at once; it may still be too little."""
-        bounds = [balance]
+        """The most of ``balance`` that the limits allow in one payout. The result may be below the minimum."""
+        limits = [balance]
         if self.maximum is not None:
-            bounds.append(self.maximum)
+            limits.append(self.maximum)
         if self.daily_limit is not None:
-            bounds.append(self.daily_limit - requested_today)
-        return max(0, min(bounds))
+            limits.append(self.daily_limit - requested_today)
+        return max(0, min(limits))
 
 
 UNBOUNDED: Final = PayoutRule()
@@ -83,8 +83,8 @@ UNBOUNDED: Final = PayoutRule()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRules:
-    """The rules of players' own payouts and of operators', by asset code; an asset not named has no bounds and no
-    fee. Prizes that are delivered directly are under no rule: their campaign says what is paid.
+    """The rules of players' payouts and of operators' payouts, by asset code. Other assets have no limits and no fee. No
+    rule applies to direct payouts of prizes: the prize determines the amount.
     """
 
     players: Mapping[str, PayoutRule] = field(default_factory=dict)
@@ -101,8 +101,8 @@ class PayoutRules:
         return self.operators.get(asset, UNBOUNDED)
 
     def rail_fee_max(self, asset: Asset, *, paid_in: str, paid: int) -> int:
-        """The most that a rail may charge in ``asset`` for a payout of ``paid`` in ``paid_in``: what the rule says, else
-        100 units; in the payout's own asset also as much as was paid.
+        """The most that a rail may charge in ``asset`` for a payout of ``paid`` in ``paid_in``: the limit of the rule, or
+        100 units. In the payout's own asset the limit is at least the paid amount.
         """
         unit: int = 10**asset.decimals
         most = self.rail_fees.get(asset.code, RAIL_FEE_MAX_UNITS * unit)

@@ -1,4 +1,4 @@
-"""Payouts and funding accounts as people read them."""
+"""Payouts and funding accounts as answers show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from prizewire_rewards.payouts.domain.model import PayoutState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutView:
-    """A payout request as its player sees it."""
+    """A payout as its player sees it."""
 
     id: UUID
     player: str | None
@@ -30,7 +30,7 @@ class PayoutView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingView:
-    """A funding account: what it holds, and what its open payouts hold."""
+    """A funding account with its balance and the money that its open payouts hold."""
 
     name: str
     asset: str
@@ -42,7 +42,7 @@ class FundingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedPayout:
-    """A payout that was asked for, as it stands. ``amount`` is what its payee gets: the fee is taken off."""
+    """A requested payout with its present state. ``amount`` is without the player's fee."""
 
     payout_id: UUID
     player: str | None

@@ -1,4 +1,4 @@
-"""Automatic withdrawal: when a player's wish to be paid out is due."""
+"""Automatic withdrawals of players, and when they are due."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ _DECEMBER: Final = 12
 
 
 class Schedule(StrEnum):
-    """How often; the days are UTC's."""
+    """How often a withdrawal is due. Days are days of UTC."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -22,11 +22,11 @@ class Schedule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoWithdrawal:
-    """One player's wish for one asset: either at ``threshold`` or by ``schedule`` at ``hour_utc`` where at least
-    ``minimum`` is there. Amounts are minor units of winnings.
+    """A player's automatic withdrawal in one asset: when winnings reach ``threshold``, or by ``schedule`` at ``hour_utc``
+    if winnings are at least ``minimum``. Amounts are minor units.
 
-    ``next_at`` is the next moment on a schedule; with a threshold, the moment before which nothing is tried again.
-    ``attempts`` counts what was tried, ``note`` is the stable code of the last failure, None after a success.
+    ``next_at`` is the next time of a schedule; with a threshold, the earliest time of the next attempt. ``attempts``
+    counts attempts. ``note`` is the stable code of the last failure, None after a success.
     """
 
     player: str
@@ -44,7 +44,7 @@ class AutoWithdrawal:
 
 
 def next_due(schedule: Schedule, *, hour_utc: int, after: datetime) -> datetime:
-    """The first moment of the schedule later than ``after``. Moments that passed unseen are not made up for."""
+    """The first time of the schedule after ``after``. Missed times are skipped."""
     at = after.astimezone(UTC).replace(hour=hour_utc, minute=0, second=0, microsecond=0)
     if schedule is Schedule.MONTHLY:
         at = at.replace(day=1)
@@ -62,10 +62,10 @@ def next_due(schedule: Schedule, *, hour_utc: int, after: datetime) -> datetime:
 
 
 def day_of(moment: datetime) -> datetime:
-    """When the day (UTC) of a moment began: limits of a day count from there."""
+    """The start of a moment's day (UTC). Limits of a day count from there."""
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def next_day(*, after: datetime) -> datetime:
-    """The next midnight (UTC): when limits of the day are new."""
+    """The next midnight (UTC), when the limits of a day begin again."""
     return day_of(after) + _DAY

@@ -1,4 +1,4 @@
-"""Prizes that are paid out as soon as they are credited."""
+"""Direct payouts: prizes that are paid out as soon as they are credited."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -15,9 +15,7 @@ NO_PAYOUT_METHOD = "no_payout_method"
 
 
 class DirectPrize(NamedTuple):
-    """A prize, or what came to it later, that is paid out at once to ``method``. ``ordinal`` numbers the payouts of one
-    prize.
-    """
+    """A credit of a prize that is paid out at once to ``method``. ``ordinal`` numbers the payouts of one prize."""
 
     campaign: UUID
     round_id: UUID
@@ -34,8 +32,8 @@ def request_direct(
     uow: UnitOfWork,
     tools: PayoutTools,
 ) -> dict[UUID, Payout]:
-    """Request payouts of what credits left of direct prizes. ``prizes`` are known by the cause and ordinal of the credit.
-    Answers the payouts by reward id; they are still to be stored.
+    """Request payouts of the amounts that credits of direct prizes left after debts were recovered. ``prizes`` are by cause
+    and ordinal of the credit. Returns the payouts by reward id; the caller stores them.
     """
     payouts: dict[UUID, Payout] = {}
     for (credit, cause, credited_by), left in remainders:

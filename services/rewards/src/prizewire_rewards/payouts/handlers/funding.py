@@ -1,4 +1,4 @@
-"""Funding accounts: made and moved by admins, paid out of by operators."""
+"""Handlers of funding accounts: admins create, fund and empty them; operators pay out of them."""
 
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 async def create_funding(
     command: CreateFunding, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> FundingAccount:
-    """Make an empty funding account in one asset.
+    """Create an empty funding account in one asset.
 
     Raises:
         InvalidRequest: ``asset_unknown``, ``asset_not_redeemable`` or ``funding_exists``.
@@ -37,7 +37,7 @@ async def create_funding(
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
     account = FundingAccount(name=command.name, asset=asset.code)
     if not await ports.fundings.add(account, actor=command.actor, now=now):
-        raise InvalidRequest("funding_exists", f"there is a funding account {command.name}")
+        raise InvalidRequest("funding_exists", f"there is a funding account {command.name} already")
     return account
 
 
@@ -74,9 +74,9 @@ async def withdraw_funding(
     Raises:
         NotFound: ``funding_unknown``.
         InvalidRequest: ``amount_not_positive``.
-        InsufficientBalance: the account does not hold it.
+        InsufficientBalance: the account holds less.
     """
-    del tools  # as add_funding has it
+    del tools  # the signature is that of add_funding
     account = await _account(command.name, ports=ports)
     _positive(command.amount)
     await _covered(account, command.amount, ports=ports)
@@ -87,13 +87,13 @@ async def withdraw_funding(
 async def request_operator_payout(
     command: OperatorPayout, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> Payout:
-    """Move money of a funding account into a payout request to an address in clear, and ask payouts for it.
+    """Move money of a funding account into a payout request to an address in clear text, and send it to payouts.
 
     Raises:
         NotFound: ``funding_unknown``.
         InvalidRequest: ``address_invalid``, ``memo_too_long``, ``memo_not_possible``, ``amount_not_positive``,
             ``amount_below_minimum`` or ``amount_above_maximum``.
-        InsufficientBalance: the account does not hold it.
+        InsufficientBalance: the account holds less.
     """
     check_destination(command.destination)
     account = await _account(command.funding_account, ports=ports)

@@ -1,4 +1,4 @@
-"""Payouts with their signed intents."""
+"""Creates payouts with their signed intents, and renews intents."""
 
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -27,8 +27,8 @@ def make_payout(
     now: datetime,
     fee: int = 0,
 ) -> Payout:
-    """A payout to ``method`` with its signed intent, as version 1. Pay asset = debit asset; the ``fee`` that the player
-    bears is debited and not paid.
+    """Create a payout to ``method`` with its signed intent, as version 1. The paid asset is the debited asset. The ``fee``,
+    which the player bears, is debited and not paid.
     """
     intent = _intent(
         payout_id=payout_id,
@@ -80,8 +80,8 @@ def make_operator_payout(
     tools: PayoutTools,
     now: datetime,
 ) -> Payout:
-    """A payout out of a funding account to an address in clear, with its signed intent, as version 1. It has no player,
-    campaign or method, and its id is its correlation id.
+    """Create a payout out of a funding account to an address in clear text, with its signed intent, as version 1. It has no
+    player, campaign or method; its id is its correlation id.
     """
     intent = _intent(
         payout_id=payout_id,
@@ -153,12 +153,12 @@ def _intent(
 
 
 def renew_intent(payout: Payout, *, tools: PayoutTools, now: datetime) -> Payout:
-    """The payout with an intent on the same terms that is good from now on, as its next version."""
+    """Create the next version of a payout, with an intent on the same terms that is valid from now on."""
     issued_at = int(now.timestamp())
     intent = Intent(
         **{
             **payout.intent,
-            "allowed": tuple(AllowedDestination(**way) for way in payout.intent["allowed"]),
+            "allowed": tuple(AllowedDestination(**one) for one in payout.intent["allowed"]),
             "issued_at": issued_at,
             "expires_at": issued_at + int(tools.intent_lifetime.total_seconds()),
             "key_id": tools.signer.key_id,

@@ -1,4 +1,4 @@
-"""What the payouts service says of payouts and payout methods."""
+"""Handlers of events of the payouts service about payouts and payout methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ PayoutEvent = MarkPaid | ClosePayout | MarkReturned | RenewIntent | RecordMethod
 
 @dataclass(frozen=True, slots=True)
 class PayoutResults:
-    """What became of a batch: refusals by index, and how many payouts reached each state."""
+    """The result of a batch: refusals by index, and the number of payouts by new state."""
 
     refusals: dict[int, Refused]
     reached: dict[PayoutState, int]
@@ -38,7 +38,7 @@ class PayoutResults:
 async def apply_payout_events(
     commands: Sequence[PayoutEvent], *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> PayoutResults:
-    """Book payouts' final events, each held to what was requested, and keep the projection of methods."""
+    """Book payouts' final events, each checked against the request, and update the projection of methods."""
     payouts = await ports.payouts.lock(
         {command.payout_id for command in commands if not isinstance(command, RecordMethod)}
     )
@@ -72,7 +72,7 @@ async def apply_payout_events(
 
 
 class _Outcome(NamedTuple):
-    """What becomes of a payout by one event: the payout before and after it, and what moves."""
+    """The effect of one event on a payout: the payout before and after the event, and the moves."""
 
     was: Payout
     payout: Payout
@@ -108,11 +108,11 @@ def _decide(
     tools: PayoutTools,
     now: datetime,
 ) -> _Outcome | None:
-    """What an event makes of a payout; None where it changes nothing.
+    """Decide the effect of an event on a payout; None where the event changes nothing.
 
     Raises:
-        Refused: it does not fit what was requested, or its closure proves nothing.
-        IllegalTransition: the payout is not in a state that this can follow.
+        Refused: the event does not match the request, or its closure is invalid.
+        IllegalTransition: the payout is in a state that does not allow the event.
     """
     if payout is None:
         raise Refused("event_mismatch", f"payout {command.payout_id} was never requested")
@@ -122,7 +122,7 @@ def _decide(
         return _closed(payout, command, tools=tools)
     if isinstance(command, MarkReturned):
         return _returned(payout, command)
-    # Expiry alone moves no money: a payout that waits for a person may go on waiting. A cancel needs no intent.
+    # Expiry alone moves no money: the payout continues to wait for a person. A cancellation needs no intent.
     if payout.state is not PayoutState.REQUESTED:
         return None
     return _Outcome(payout, renew_intent(payout, tools=tools, now=now), [])
@@ -159,7 +159,9 @@ def _closed(payout: Payout, command: ClosePayout, *, tools: PayoutTools) -> _Out
     if SIGNER_RAILS.intersection(payout.rail_types) and (
         command.closure is None or not tools.closures.verifies(command.closure, payout_id=payout.id)
     ):
-        raise Refused("closure_invalid", "the signer's closure is missing or does not vouch for this payout")
+        raise Refused(
+            "closure_invalid", f"the signer's closure for payout {payout.id} is missing or not authentic"
+        )
     outcome = {"code": command.code, "reason": command.reason}
     return _Outcome(payout, replace(payout, state=state, outcome=outcome), [given_back_move(payout)])
 
@@ -181,11 +183,11 @@ def _returned(payout: Payout, command: MarkReturned) -> _Outcome | None:
 
 
 def _is_known(payout: Payout, paid: MarkPaid) -> bool:
-    """Whether the same payment was booked before, in the same words."""
+    """Whether the same payment with the same fields was booked before."""
     booked = (payout.asset, payout.pay_amount, payout.rail, payout.player)
-    said = (paid.asset, paid.amount, paid.rail, paid.player)
+    reported = (paid.asset, paid.amount, paid.rail, paid.player)
     outcome = {key: value for key, value in (payout.outcome or {}).items() if key != "return_ref"}
-    return payout.state in _PAID and (said, paid.outcome) == (booked, outcome)
+    return payout.state in _PAID and (reported, paid.outcome) == (booked, outcome)
 
 
 _PAID = frozenset({PayoutState.PAID, PayoutState.RETURNED})

@@ -1,4 +1,4 @@
-"""Payout requests of players, and their wish to cancel one."""
+"""Payout requests of players, and requests to cancel them."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -17,14 +17,14 @@ from prizewire_rewards.payouts.handlers.intents import make_payout
 from prizewire_rewards.payouts.ports import PayoutPorts, PayoutTools
 
 AUTO_WITHDRAWAL = "rewards:auto_withdraw"
-"""Who files a payout that a player's automatic withdrawal asks for."""
+"""``filed_by`` of payouts that an automatic withdrawal requests."""
 
 
 async def request_payout(
     command: RequestPayout, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> Payout:
-    """Move winnings into a payout request and ask payouts for it. The request starts a correlation id of its own.
-    Nothing is written before everything was found in order.
+    """Move winnings into a payout request and send it to payouts. The request has a new correlation id. Nothing is written
+    before all checks have passed.
 
     Raises:
         InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``quote_required`` (another asset is to arrive),
@@ -38,7 +38,9 @@ async def request_payout(
     if not asset.redeemable:
         raise InvalidRequest("asset_not_redeemable", f"{asset.code} can never be paid out")
     if command.pay_asset is not None and command.pay_asset != asset.code:
-        raise InvalidRequest("quote_required", "another asset is paid out only at a quoted rate")
+        raise InvalidRequest(
+            "quote_required", f"{asset.code} is paid out in {command.pay_asset} only with a quote"
+        )
     rule = tools.payout_rules.of_player(asset.code)
     rule.check(asset, amount=command.amount, requested_today=0)
     method = await _method_of(command, ports=ports)
@@ -46,15 +48,15 @@ async def request_payout(
     if balance < command.amount:
         raise InsufficientBalance(asset=asset.code, balance=balance, amount=command.amount)
     if rule.daily_limit is not None:
-        # The lock of the wallet keeps others of this player's requests from being counted past each other.
-        asked = await ports.payouts.requested_since(
+        # The lock of the wallet lets only one request of the player at a time count the earlier ones.
+        requested = await ports.payouts.requested_since(
             player=command.player, asset=asset.code, since=day_of(now)
         )
-        rule.check(asset, amount=command.amount, requested_today=asked)
+        rule.check(asset, amount=command.amount, requested_today=requested)
     wallet = Account(Kind.WINNINGS, command.player, asset.code)
     credited_by = await ports.parties.of_wallet(wallet)
     if balance == command.amount and credited_by.parties:
-        # The payout takes them along, and brings them back if it ends without effect.
+        # The payout has the parties now. Its give-back stores them with the wallet again.
         await ports.parties.forget(wallet)
     payout = make_payout(
         payout_id=command.id,
@@ -75,7 +77,7 @@ async def request_payout(
 
 
 async def store_request(payout: Payout, *, ports: PayoutPorts, now: datetime) -> None:
-    """Move a new payout's money into its hands, store it, and ask payouts for it."""
+    """Move a new payout's money to its account, store the payout, and emit the event that requests it."""
     uow = UnitOfWork(ports, now=now)
     uow.book([requested_move(payout)], cause=f"payout/{payout.id}", correlation_id=payout.correlation_id)
     await uow.post()
@@ -106,12 +108,12 @@ async def _method_of(command: RequestPayout, *, ports: PayoutPorts) -> Method:
 
 
 async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datetime) -> Payout:
-    """Ask payouts to cancel; only payouts decides. Asking twice has no further effect, and neither has asking for a payout
-    that rewards asked to cancel already: who asked first stands as the reason.
+    """Request the cancellation of a payout; payouts decides. A second request has no effect, also where rewards made the
+    first one: the reason of the first request stays.
 
     Raises:
-        NotFound: ``payout_unknown``; also for another player's.
-        InvalidRequest: ``payout_final``: there is nothing left to cancel.
+        NotFound: ``payout_unknown``; also for the payout of another player.
+        InvalidRequest: ``payout_final``: the payout has ended.
     """
     payout = (await ports.payouts.lock([command.payout_id])).get(command.payout_id)
     if payout is None or payout.player != command.player:
@@ -120,25 +122,25 @@ async def cancel_payout(command: CancelPayout, *, ports: PayoutPorts, now: datet
         raise InvalidRequest("payout_final", f"the payout is {payout.state}")
     if payout.state is PayoutState.CANCEL_REQUESTED:
         return payout
-    asked = replace(
+    requested = replace(
         payout,
         state=step(edges=PAYOUT_EDGES, was=payout.state, to=PayoutState.CANCEL_REQUESTED),
         version=payout.version + 1,
     )
     uow = UnitOfWork(ports, now=now)
-    await ports.payouts.save([asked], now=now)
+    await ports.payouts.save([requested], now=now)
     uow.transition(
         "payout",
         payout.id,
         was=payout.state,
-        to=asked.state,
+        to=requested.state,
         cause=f"cancel/{command.player}",
         correlation_id=payout.correlation_id,
     )
     uow.emit(
         PayoutCancelRequested(
-            payout=asked, by=command.player, code="cancelled_by_player", reason=command.reason
+            payout=requested, by=command.player, code="cancelled_by_player", reason=command.reason
         )
     )
     await uow.save()
-    return asked
+    return requested

@@ -1,4 +1,4 @@
-"""Automatic withdrawal: a player's withdrawal, and the job that asks for payouts in their name."""
+"""Automatic withdrawals: set, remove, and request the payouts that are due."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ BELOW_MINIMUM: Final = "below_minimum"
 
 @dataclass(frozen=True, slots=True)
 class WithdrawalAttempt:
-    """What came of one due moment. ``code`` is why nothing was asked for, None where a payout was."""
+    """The result of one due withdrawal. ``code`` says why no payout was requested, None where one was."""
 
     withdrawal: AutoWithdrawal
     code: str | None
@@ -26,7 +26,7 @@ class WithdrawalAttempt:
 async def set_withdrawal(
     command: SetWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> AutoWithdrawal:
-    """Remember a player's wish for an asset, in place of an earlier one. A schedule begins with its next moment.
+    """Set a player's automatic withdrawal in an asset; it replaces an earlier one. A schedule begins with its next time.
 
     Raises:
         InvalidRequest: ``asset_unknown``, ``asset_not_redeemable``, ``amount_not_positive`` or ``method_unknown``.
@@ -62,7 +62,7 @@ async def set_withdrawal(
 
 
 async def remove_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> None:
-    """Forget a withdrawal.
+    """Remove an automatic withdrawal.
 
     Raises:
         NotFound: ``withdrawal_unknown``.
@@ -72,19 +72,18 @@ async def remove_withdrawal(*, player: str, asset: str, ports: PayoutPorts) -> N
 
 
 async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime) -> WithdrawalAttempt | None:
-    """Ask for the payout of one wish that is due, through the same checks as the player's own request; None when none
-    is due.
+    """Request the payout of one due withdrawal, with the same checks as a player's own request; None when none is due.
 
-    The wish moves on in the same transaction, whatever came of it: a due moment is tried once, and a threshold that
-    could not be served is tried again the next day (UTC). The payout's id follows from player, asset, day or moment,
-    and the count of attempts.
+    The same transaction stores the next due time, also after a failure: a scheduled time is tried once, and a failed
+    threshold is tried again on the next day (UTC). The payout's id follows from player, asset, due time and the count of
+    attempts.
     """
     withdrawal = await ports.withdrawals.lock_due(now=now)
     if withdrawal is None:
         return None
     tried = replace(withdrawal, attempts=withdrawal.attempts + 1)
     try:
-        tried, code = await _ask(tried, ports=ports, tools=tools, now=now)
+        tried, code = await _request(tried, ports=ports, tools=tools, now=now)
     except RewardsError as error:
         code = error.code
     if tried.schedule is not None:
@@ -96,22 +95,22 @@ async def withdraw_next(*, ports: PayoutPorts, tools: PayoutTools, now: datetime
     return WithdrawalAttempt(tried, code)
 
 
-async def _ask(
+async def _request(
     withdrawal: AutoWithdrawal, *, ports: PayoutPorts, tools: PayoutTools, now: datetime
 ) -> tuple[AutoWithdrawal, str | None]:
-    """Ask for as much as the rule of the asset lets go. Raises before anything is written."""
+    """Request as much as the rule of the asset allows. Raises before anything is written."""
     balance = await ports.ledger.lock_balance(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
     if balance == 0 or balance < withdrawal.minimum:
         return withdrawal, BELOW_MINIMUM
     rule = tools.payout_rules.of_player(withdrawal.asset)
-    asked = 0
+    requested = 0
     if rule.daily_limit is not None:
-        asked = await ports.payouts.requested_since(
+        requested = await ports.payouts.requested_since(
             player=withdrawal.player, asset=withdrawal.asset, since=day_of(now)
         )
-    amount = rule.most(balance=balance, requested_today=asked)
+    amount = rule.most(balance=balance, requested_today=requested)
     if not amount:
-        raise InvalidRequest("daily_limit_exceeded", "nothing is left of what is paid out in a day")
+        raise InvalidRequest("daily_limit_exceeded", f"the daily limit in {withdrawal.asset} is used up")
     command = RequestPayout(
         id=ids.derive(
             "auto-withdrawal",

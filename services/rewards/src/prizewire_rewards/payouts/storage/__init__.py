@@ -1,1 +1,1 @@
-"""Payouts, methods, funding accounts and automatic withdrawals over PostgreSQL."""
+"""Payouts, payout methods, funding accounts and automatic withdrawals over PostgreSQL."""

@@ -19,7 +19,7 @@ class SqlFundings:
         self._tx = tx
 
     async def get(self, name: str) -> FundingAccount | None:
-        """One account."""
+        """See the port."""
         row = (await self._tx.execute(_FUNDING, {"name": name})).one_or_none()
         return None if row is None else FundingAccount(name=row.name, asset=row.asset)
 
@@ -36,28 +36,28 @@ class SqlWithdrawals:
         self._tx = tx
 
     async def lock(self, *, player: str, asset: str) -> AutoWithdrawal | None:
-        """One withdrawal, locked."""
+        """See the port."""
         row = (await self._tx.execute(_LOCK, {"player": player, "asset": asset})).one_or_none()
         return None if row is None else withdrawal_of(row)
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
-        """A wish that is due, locked."""
+        """See the port."""
         row = (await self._tx.execute(_LOCK_DUE, {"now": now})).one_or_none()
         return None if row is None else withdrawal_of(row)
 
     async def save(self, withdrawal: AutoWithdrawal, *, now: datetime) -> None:
-        """Store a new withdrawal, or what became of a locked one."""
+        """See the port."""
         values = {name: getattr(withdrawal, name) for name in _WITHDRAWAL}
         wallet = account_id(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
         await self._tx.execute(_SAVE, {**values, "wallet": wallet, "now": now})
 
     async def remove(self, *, player: str, asset: str) -> bool:
-        """Drop a wish; False where there was none."""
+        """See the port."""
         return (await self._tx.execute(_REMOVE, {"player": player, "asset": asset})).rowcount == 1
 
 
 def withdrawal_of(row: Any) -> AutoWithdrawal:
-    """A wish as its row has it."""
+    """Read a withdrawal from its row."""
     values = {name: getattr(row, name) for name in _WITHDRAWAL}
     return AutoWithdrawal(**{**values, "schedule": Schedule(row.schedule) if row.schedule else None})
 

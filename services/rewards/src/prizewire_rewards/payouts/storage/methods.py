@@ -32,18 +32,18 @@ class SqlMethods:
         self._tx = tx
 
     async def record(self, methods: Sequence[Method], *, now: datetime) -> None:
-        """Store each unless a newer version of it is known."""
+        """See the port."""
         ordered = sorted(methods, key=lambda method: method.id)
         columns = {f"{name}s": [getattr(method, name) for method in ordered] for name, _ in _FIELDS}
         await self._tx.execute(_RECORD, {"now": now, **columns})
 
     async def defaults(self, players: Iterable[str]) -> dict[str, Method]:
-        """The active default method of each player that has one; of two, the one set last."""
+        """See the port. Of two default methods of a player, the one that changed last counts."""
         rows = await self._tx.execute(_DEFAULTS, {"players": sorted(set(players))})
         return {row.player: _method_of(row) for row in rows}
 
     async def get(self, method_id: UUID) -> Method | None:
-        """One method."""
+        """See the port."""
         row = (await self._tx.execute(_GET, {"id": method_id})).one_or_none()
         return None if row is None else _method_of(row)
 

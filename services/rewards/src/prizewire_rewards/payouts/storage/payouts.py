@@ -22,7 +22,7 @@ class SqlPayouts:
         self._tx = tx
 
     async def lock(self, ids: Iterable[UUID]) -> dict[UUID, Payout]:
-        """Those that exist, locked in the order of their ids."""
+        """See the port."""
         keys = sorted(set(ids))
         if not keys:
             return {}
@@ -30,7 +30,7 @@ class SqlPayouts:
         return {row.id: _payout_of(row) for row in rows}
 
     async def lock_open(self, players: Iterable[str], *, asset: str) -> list[Payout]:
-        """Payouts of these players whose money is still held, the latest first, locked in the order of their ids."""
+        """See the port."""
         rows = (await self._tx.execute(_LOCK_OPEN, {"players": sorted(set(players)), "asset": asset})).all()
         latest = sorted(rows, key=lambda row: (row.requested_at, row.id), reverse=True)
         return [_payout_of(row) for row in latest]
@@ -44,16 +44,16 @@ class SqlPayouts:
         }
         fresh = (await self._tx.execute(_NEW, values)).scalars().all()
         if fresh:
-            raise Conflict(f"payout {fresh[0]} was asked for meanwhile")
+            raise Conflict(f"payout {fresh[0]} was requested meanwhile")
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store new ones."""
+        """See the port."""
         await self._tx.execute(
             _ADD,
             {
                 "now": now,
                 "intents": [_json(payout.intent) for payout in payouts],
-                # An array of arrays would have to be rectangular.
+                # PostgreSQL's arrays of arrays must be rectangular, so each list is joined to a text.
                 "rail_types": [",".join(payout.rail_types) for payout in payouts],
                 "parties": [parties_json(payout.credited_by.parties) for payout in payouts],
                 "one_person": [_json(payout.credited_by.one_person) for payout in payouts],
@@ -62,7 +62,7 @@ class SqlPayouts:
         )
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
-        """Store state, outcome and intent of locked ones."""
+        """See the port."""
         await self._tx.execute(
             _SAVE,
             {
@@ -79,7 +79,7 @@ class SqlPayouts:
         )
 
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
-        """What a player asked for since a moment, less what did not go out."""
+        """See the port."""
         values = {"player": player, "asset": asset, "since": since}
         return int((await self._tx.execute(_REQUESTED, values)).scalar_one())
 
@@ -165,7 +165,7 @@ _SAVE = text(
     "CAST(:intent_signatures AS text[]), CAST(:versions AS int[])) "
     "AS u(id, state, rail, returned, outcome, intent, intent_signature, version) WHERE p.id = u.id"
 )
-# Prizes that are delivered directly are not asked for by their player.
+# Direct payouts of prizes have a round: players do not request them.
 _REQUESTED = text(
     "SELECT coalesce(sum(amount), 0) FROM payouts WHERE player = :player AND requested_at >= :since "
     "AND asset = :asset AND round_id IS NULL AND state NOT IN ('failed', 'rejected', 'cancelled')"

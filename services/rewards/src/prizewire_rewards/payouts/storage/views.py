@@ -1,4 +1,4 @@
-"""Payouts, funding accounts and automatic withdrawals, read."""
+"""Listings of payouts, funding accounts and automatic withdrawals over PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -57,7 +57,7 @@ _WITHDRAWALS = text("SELECT * FROM auto_withdrawals WHERE player = :player ORDER
 async def list_payouts(
     tx: AsyncConnection, *, player: str | None, limit: int, before: Place | None, state: str | None
 ) -> list[PayoutView]:
-    """Payout requests, newest first."""
+    """List payouts, newest first."""
     at, payout_id = before if before is not None else (None, None)
     rows = await tx.execute(
         _PAYOUTS, {"player": player, "limit": limit, "at": at, "id": payout_id, "state": state}
@@ -66,7 +66,7 @@ async def list_payouts(
 
 
 async def list_fundings(tx: AsyncConnection, *, name: str | None = None) -> list[FundingView]:
-    """Funding accounts with their balances, newest first; or one of them."""
+    """List funding accounts with their balances, newest first; with a name, only that one."""
     rows = await tx.execute(_FUNDINGS, {"name": name})
     return [
         FundingView(
@@ -82,20 +82,20 @@ async def list_fundings(tx: AsyncConnection, *, name: str | None = None) -> list
 
 
 async def list_withdrawals(tx: AsyncConnection, player: str) -> list[AutoWithdrawal]:
-    """A player's automatic withdrawals, newest first."""
+    """List a player's automatic withdrawals, newest first."""
     return [withdrawal_of(row) for row in await tx.execute(_WITHDRAWALS, {"player": player})]
 
 
 async def changed_payouts(
     tx: AsyncConnection, *, since: datetime | None, before: Place | None, limit: int
 ) -> list[RequestedPayout]:
-    """A page of the payouts that changed at ``since`` or later, the last change first."""
+    """List a page of the payouts that changed at ``since`` or later, the last change first."""
     statement, values = page_of_changes(_REQUESTED, since=since, before=before, limit=limit)
     return [RequestedPayout(**row) for row in (await tx.execute(statement, values)).mappings()]
 
 
 async def requested_payouts(tx: AsyncConnection, ids: Sequence[UUID]) -> list[RequestedPayout]:
-    """Those of these payouts that were asked for, by id."""
+    """Read those of these payouts that exist, by id."""
     rows = await tx.execute(_REQUESTED_BY_ID, {"ids": list(ids)})
     return [RequestedPayout(**row) for row in rows.mappings()]
 
