@@ -1,4 +1,4 @@
-"""The same random walk as in memory, over PostgreSQL: both implementations follow one model."""
+"""The state machine of random walks over PostgreSQL: the ports in memory follow the same model."""
 
 import asyncio
 
@@ -7,21 +7,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from prizewire_devstack.testing import DatabaseFactory
-from services.rewards.tests.machine.stages import SqlStage
+from services.rewards.tests.machine.backends import SqlBackend
 from services.rewards.tests.machine.walk import RewardsMachine
 from services.rewards.tests.rig import Rig
 
 
-@pytest.mark.timeout(600)  # a walk that fails is made shorter for up to five minutes
+@pytest.mark.timeout(600)  # hypothesis shrinks a failing walk for up to five minutes
 def test_a_walk_over_postgresql_follows_the_model(make_database: DatabaseFactory) -> None:
-    """Whatever is done in whatever order, the ledger agrees with the model, and its own checks find nothing."""
+    """After any handlers in any order, the ledger matches the model, and the service's checks find nothing."""
     with asyncio.Runner() as runner:
         rig = runner.run(Rig.open(make_database("rewards", migrated=True)))
-        stage = SqlStage(runner, rig)
+        backend = SqlBackend(runner, rig)
 
         def walk() -> RewardsMachine:
             machine = RewardsMachine()
-            machine.stage = stage
+            machine.backend = backend
             return machine
 
         try:

@@ -1,4 +1,4 @@
-"""What all rules share: the people, their campaigns, the clock, and the jobs that run after everything that happens."""
+"""The base of all rules: people, campaigns, the clock, and the jobs that run after each step."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -41,27 +41,27 @@ from prizewire_rewards.rounds.handlers.queue import release_next
 from prizewire_rewards.rounds.handlers.settlements import SettlementResult, apply_settlements
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.fakes import FakeClosures, FakeDigest, FakeSigner
-from services.rewards.tests.machine.fees import Fees, Topups
-from services.rewards.tests.machine.prizes import House, Prizes
-from services.rewards.tests.machine.purses import PEOPLE, Cup, Purses
-from services.rewards.tests.machine.stages import Stage
+from services.rewards.tests.machine.backends import Backend
+from services.rewards.tests.machine.fees import EntryFees, Topups
+from services.rewards.tests.machine.holdings import PEOPLE, CampaignModel, Holdings
+from services.rewards.tests.machine.prizes import ClaimTerms, Prizes
 from services.rewards.tests.rig import make_tools
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ASSET = "USDC"
-NOBODY = "dan"
-"""Has no payout method, and an identity check that was rejected."""
+REFUSED_PLAYER = "dan"
+"""A player without a payout method, whose identity check was rejected."""
 HOUR = timedelta(hours=1)
 GRANTED = 100
-"""What each campaign has granted for good, so that as much can be owed to it."""
+"""The amount that each campaign has granted permanently, so that players can owe it as much."""
 RUNS_MAX = 200
-"""Far more than the jobs need for what these walks leave to them."""
+"""Far more runs than the jobs need in these walks."""
 
 
 class Walk(RuleBasedStateMachine):
-    """Two campaigns, of which one's prizes must be claimed, and four people, whose names are new in every walk."""
+    """Two campaigns, one of them with claims, and four people. Their names are new in each walk."""
 
-    stage: Stage
+    backend: Backend
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,66 +71,69 @@ class Walk(RuleBasedStateMachine):
         )
         self.walk = uuid4().hex[:8]
         self.now = NOW
-        self.cups = [Cup(uuid4(), claims=False), Cup(uuid4(), claims=True)]
-        self.purses = Purses({cup.id: cup for cup in self.cups})
-        self.fees = Fees(self.purses)
-        self.topups = Topups(self.purses)
+        self.campaigns = [CampaignModel(uuid4(), claims=False), CampaignModel(uuid4(), claims=True)]
+        self.holdings = Holdings({campaign.id: campaign for campaign in self.campaigns})
+        self.entry_fees = EntryFees(self.holdings)
+        self.topups = Topups(self.holdings)
         self.prizes: Prizes
         self.before: dict[Account, int] = {}
         self.closed_at_once = 1
 
     def name(self, person: str) -> str:
-        """What somebody is called in this walk."""
+        """The name of a person in this walk."""
         return f"{person}-{self.walk}"
 
     def tick(self) -> datetime:
-        """Time passes, so that what happens later is later; answers the moment."""
+        """Advance the clock, so that later steps have later times. Returns the new time."""
         self.now += timedelta(seconds=1)
         return self.now
 
-    def set_up(self, house: House, funded: tuple[int, int]) -> None:
-        """Campaigns with money in their pools, what is known of people, and a payout method for all but one."""
-        # Walks over one database go back in time, so that no claim of an earlier one falls due in a later.
-        self.now = NOW - timedelta(days=30) * self.stage.walks
-        self.stage.walks += 1
-        self.prizes = Prizes(self.purses, house)
-        self.stage.run(self._make)
-        self.settled_up()  # what an earlier walk that failed has left undone
-        common = list(self.common())
-        self.before = dict(zip(common, self.stage.balances(common), strict=True))
-        for cup, amount in zip(self.cups, funded, strict=True):
+    def set_up(self, terms: ClaimTerms, funded: tuple[int, int]) -> None:
+        """Create campaigns with money in their pools, facts of players, and a payout method for all players but one."""
+        # Each walk over the same database is earlier than the one before, so that no claim of an earlier walk
+        # falls due in it.
+        self.now = NOW - timedelta(days=30) * self.backend.walks
+        self.backend.walks += 1
+        self.prizes = Prizes(self.holdings, terms)
+        self.backend.run(self._make)
+        self.run_jobs()  # finish the work of an earlier walk that failed
+        shared_accounts = list(self.shared_accounts())
+        self.before = dict(zip(shared_accounts, self.backend.balances(shared_accounts), strict=True))
+        for campaign, amount in zip(self.campaigns, funded, strict=True):
             if amount:
-                self.put_in(cup, amount)
+                self.fund_pool(campaign, amount)
 
     async def _make(self, ports: Ports) -> None:
-        house = self.prizes.house
+        terms = self.prizes.terms
         settings = CampaignSettings(
             claim=ClaimSettings(
-                expires_s=int(house.opens.total_seconds()),
-                review_deadline_s=int(house.reviews.total_seconds()),
-                at_deadline=AtDeadline.RELEASE if house.lets_go else AtDeadline.REJECT,
+                expires_s=int(terms.open_for.total_seconds()),
+                review_deadline_s=int(terms.review_for.total_seconds()),
+                at_deadline=AtDeadline.RELEASE if terms.released_at_deadline else AtDeadline.REJECT,
             ),
-            risk=RiskThresholds(amount=house.looks_from, kyc_above=0 if house.refused else None),
+            risk=RiskThresholds(amount=terms.review_from, kyc_above=0 if terms.refused else None),
         )
-        for cup in self.cups:
+        for campaign in self.campaigns:
             command = CreateCampaign(
-                id=cup.id, name="cup", asset=ASSET, actor="admin", settings=settings,
-                delivery=Delivery.CLAIM if cup.claims else Delivery.WALLET,
+                id=campaign.id, name="league", asset=ASSET, actor="admin", settings=settings,
+                delivery=Delivery.CLAIM if campaign.claims else Delivery.WALLET,
             )  # fmt: skip
             await create_campaign(command, ports=ports, tools=self.tools, now=self.now)
-            change = ChangeCampaign(campaign=cup.id, to="active", actor="admin")
+            change = ChangeCampaign(campaign=campaign.id, to="active", actor="admin")
             await change_campaign(change, ports=ports, now=self.now)
-        told = [
+        facts = [
             PlayerFacts(
                 player=self.name(person),
-                kyc_state=KycState.REJECTED if person == NOBODY else KycState.VERIFIED,
+                kyc_state=KycState.REJECTED if person == REFUSED_PLAYER else KycState.VERIFIED,
                 kyc_state_told=self.now,
             )
             for person in PEOPLE
         ]
-        await tell_players(TellPlayers(told=tuple(told)), ports=ports, now=self.now)
+        await tell_players(TellPlayers(told=tuple(facts)), ports=ports, now=self.now)
         methods = [
-            RecordMethod(method=self._method(person), cause="m") for person in PEOPLE if person != NOBODY
+            RecordMethod(method=self._method(person), cause="m")
+            for person in PEOPLE
+            if person != REFUSED_PLAYER
         ]
         await apply_payout_events(methods, ports=ports, tools=self.tools, now=self.now)
 
@@ -140,33 +143,33 @@ class Walk(RuleBasedStateMachine):
             active=True, verified=True, is_default=True, address="G", memo=None, commitment=None,
         )  # fmt: skip
 
-    def common(self) -> dict[Account, int]:
-        """What the model says of accounts that all walks share; the invariants fill it."""
+    def shared_accounts(self) -> dict[Account, int]:
+        """Expected changes of accounts that all walks share. The invariants define them."""
         return {}
 
-    def put_in(self, cup: Cup, amount: int) -> None:
-        """Money into a pool."""
+    def fund_pool(self, campaign: CampaignModel, amount: int) -> None:
+        """Fund a pool."""
         command = FundCampaign(
-            id=uuid4(), campaign=cup.id, amount=amount, reference=str(uuid4()), actor="admin"
+            id=uuid4(), campaign=campaign.id, amount=amount, reference=str(uuid4()), actor="admin"
         )
-        self.stage.run(lambda ports: fund_campaign(command, ports=ports, tools=self.tools, now=self.now))
-        cup.pool += amount
-        self.purses.funded += amount
-        self.settled_up()
+        self.backend.run(lambda ports: fund_campaign(command, ports=ports, tools=self.tools, now=self.now))
+        campaign.pool += amount
+        self.holdings.funded += amount
+        self.run_jobs()
 
-    def give_up(self, key: UUID) -> None:
-        """An approver gives up what is owed of a debt."""
+    def write_off_debt(self, key: UUID) -> None:
+        """Write off the open amount of a debt, as an approver."""
         now = self.tick()
         command = WriteOff(receivable_id=key, actor="approver", reason="gone")
         given_up = self.run(lambda ports: write_off(command, ports=ports, now=now))
-        debt = self.purses.debts[key]
+        debt = self.holdings.debts[key]
         assert given_up.written_off - given_up.restored == debt.open + debt.given_up
-        self.purses.given_up += debt.open
+        self.holdings.given_up += debt.open
         debt.given_up += debt.open
         debt.open = 0
 
-    def settled_up(self) -> None:
-        """What waits is worked on and paid, as the jobs do."""
+    def run_jobs(self) -> None:
+        """Run the jobs until nothing is left to do."""
         jobs = [partial(self.job, work_on_next, limit=2), partial(self.job, release_next)]
         if self.closed_at_once < len(PEOPLE):
             jobs.append(partial(self.job, close_next))
@@ -178,26 +181,26 @@ class Walk(RuleBasedStateMachine):
         self.prizes.release(now=self.now)
 
     def job(self, job: Any, **limits: int) -> Any:
-        """One run of a job; None when it had nothing to do."""
+        """Run a job once; None when it had nothing to do."""
         tools = {"tools": self.tools} if "tools" in signature(job).parameters else {}
         return self.run(lambda ports: job(ports=ports, now=self.now, **tools, **limits))
 
     def run(self, ports: Any) -> Any:
-        """Run work where a round has more entries than can be closed at once sooner than in production."""
+        """Run a handler with a low limit of entries that are closed at once, so that rounds exceed it more often."""
         with ExitStack() as bounds:
             for name in ("CLOSED_INLINE_MAX", "CLOSED_AT_ONCE_MAX"):
                 bounds.enter_context(patch.object(entry_handlers, name, self.closed_at_once))
-            return self.stage.run(ports)
+            return self.backend.run(ports)
 
-    def ask(self, ports: Any) -> tuple[Any, str | None]:
-        """What work that somebody asks for came to, or the code that it was refused with."""
+    def attempt(self, ports: Any) -> tuple[Any, str | None]:
+        """Run a handler. Returns its result, or the code of its refusal."""
         try:
             return self.run(ports), None
         except RewardsError as refused:
             return None, refused.code
 
     def apply(self, commands: Sequence[RoundCommand]) -> None:
-        """Apply commands of rounds, none of which is refused, and what their ends mean to entries, in one transaction."""
+        """Apply commands about rounds and the ends of their entries in one transaction. None may be refused."""
         ends = _ends_of(commands)
 
         async def take(ports: Ports) -> SettlementResult:
@@ -212,11 +215,11 @@ class Walk(RuleBasedStateMachine):
 
         done = self.run(take)
         assert done.refusals == {}, done.refusals
-        self.settled_up()
+        self.run_jobs()
 
 
 def _ends_of(commands: Sequence[RoundCommand]) -> Mapping[UUID, EntryEnd]:
-    """Rounds that end for their entries, as the consumer reads it from the events."""
+    """The ends of rounds for their entries, as the consumer reads them from the events."""
     found: dict[UUID, EntryEnd] = {}
     for command in commands:
         if isinstance(command, VoidRound):

@@ -1,4 +1,4 @@
-"""Rounds open, people enter them for a fee, by event or by themselves, and the doors close."""
+"""Rules of entries: open rounds, enter them for a fee by event or over HTTP, and close them to players."""
 
 from uuid import UUID, uuid4
 
@@ -10,80 +10,80 @@ from prizewire_rewards.entries.domain import CloseEntry, EnterRound, EntryComman
 from prizewire_rewards.entries.handlers.entering import Entered, enter, enter_by_player, load_snapshot
 from prizewire_rewards.storage import Ports
 from services.rewards.tests.machine.base import ASSET, Walk
-from services.rewards.tests.machine.fees import Gate
-from services.rewards.tests.machine.purses import PEOPLE
+from services.rewards.tests.machine.fees import EntryRoundModel
+from services.rewards.tests.machine.holdings import PEOPLE
 
 people = st.sampled_from(PEOPLE)
 late = st.sampled_from([False, False, False, True])
 
 
 def entry_of(walk: Walk, key: tuple[UUID, str]) -> UUID:
-    """The id of somebody's entry into a round."""
+    """The id of a person's entry into a round."""
     return ids.entry_id(round_id=key[0], player=walk.name(key[1]))
 
 
 class EntryRules(Walk):
-    """What settlement and players say of entries. How rounds end is told with their prizes."""
+    """Events of settlement and requests of players about entries. The rules of rounds end them."""
 
     @rule(fee=st.integers(1, 40), entering=st.lists(people, max_size=4))
     def open_round(self, fee: int, entering: list[str]) -> None:
-        """A round opens, and some enter in the same batch."""
+        """Open a round, with entries in the same batch."""
         round_id = uuid4()
-        self.fees.gates[round_id] = Gate(fee, heard=True)
+        self.entry_fees.entry_rounds[round_id] = EntryRoundModel(fee, fee_known=True)
         opened = OpenEntry(round=self._round(round_id))
         self._take([opened, *self._entering(round_id, entering)])
         for person in entering:
-            self.fees.enter((round_id, person))
+            self.entry_fees.enter((round_id, person))
 
-    @precondition(lambda self: self.fees.gates)
-    @rule(data=st.data(), late=late, entering=st.lists(people, min_size=1, max_size=3), shuts=st.booleans())
-    def enter(self, data: st.DataObject, late: bool, entering: list[str], shuts: bool) -> None:
-        """People enter a round, once or again, in time or not; players may not enter it by themselves afterwards."""
+    @precondition(lambda self: self.entry_fees.entry_rounds)
+    @rule(data=st.data(), late=late, entering=st.lists(people, min_size=1, max_size=3), closes=st.booleans())
+    def enter(self, data: st.DataObject, late: bool, entering: list[str], closes: bool) -> None:
+        """Enter people by event: once or twice, in time or late. Afterwards players may no longer enter over HTTP."""
         round_id = self._some_round(data, late=late)
-        gate = self.fees.gates[round_id]
+        entry_round = self.entry_fees.entry_rounds[round_id]
         commands: list[EntryCommand] = [*self._entering(round_id, entering)]
-        if shuts:
+        if closes:
             commands.append(CloseEntry(round_id=round_id))
         self._take(commands)
         for person in entering:
-            self.fees.enter((round_id, person))
-        if shuts and gate.heard:
-            gate.open = False
+            self.entry_fees.enter((round_id, person))
+        if closes and entry_round.fee_known:
+            entry_round.open = False
 
-    @precondition(lambda self: self.fees.gates)
+    @precondition(lambda self: self.entry_fees.entry_rounds)
     @rule(data=st.data(), late=late)
-    def enter_alone(self, data: st.DataObject, late: bool) -> None:
-        """A player enters by themselves: only where rewards knows the fee and the doors are open, and never twice."""
+    def enter_over_http(self, data: st.DataObject, late: bool) -> None:
+        """Enter a player over HTTP: only where rewards knows the fee and the round is open, and only once."""
         now = self.tick()
         round_id = self._some_round(data, late=late)
-        gate = self.fees.gates[round_id]
-        able = [person for person in PEOPLE if self.fees.covers(person, gate.fee)]
+        entry_round = self.entry_fees.entry_rounds[round_id]
+        able = [person for person in PEOPLE if self.entry_fees.covers(person, entry_round.fee)]
         person = data.draw(st.sampled_from([*able, *able, *PEOPLE]))
         key = (round_id, person)
-        known = self.fees.entries.get(key)
+        known = self.entry_fees.entries.get(key)
         inside = known is not None and known.state == "paid"
         expected = None
-        if gate.over is None and not gate.heard:
+        if entry_round.ended is None and not entry_round.fee_known:
             expected = "round_unknown"
-        elif gate.over is not None or not gate.open:
+        elif entry_round.ended is not None or not entry_round.open:
             expected = "entry_not_offered"
-        elif not inside and not self.fees.covers(person, gate.fee):
+        elif not inside and not self.entry_fees.covers(person, entry_round.fee):
             expected = "insufficient_balance"
 
-        async def want(ports: Ports) -> object:
+        async def call(ports: Ports) -> object:
             player = self.name(person)
             return await enter_by_player(round_id=round_id, player=player, ports=ports, now=now)
 
-        _, code = self.ask(want)
+        _, code = self.attempt(call)
         assert code == expected
         if code is None:
-            self.fees.enter(key)
+            self.entry_fees.enter(key)
 
     def _some_round(self, data: st.DataObject, *, late: bool) -> UUID:
-        """A round that is not over, if there is one; or any, where somebody may come ``late``."""
-        gates = self.fees.gates
-        running = [key for key, gate in gates.items() if late or gate.over is None]
-        return data.draw(st.sampled_from(running or list(gates)))
+        """A round that has not ended, if there is one. With ``late`` any round."""
+        entry_rounds = self.entry_fees.entry_rounds
+        running = [key for key, entry_round in entry_rounds.items() if late or entry_round.ended is None]
+        return data.draw(st.sampled_from(running or list(entry_rounds)))
 
     def _take(self, commands: list[EntryCommand]) -> None:
         now = self.tick()
@@ -97,14 +97,14 @@ class EntryRules(Walk):
     def _round(self, round_id: UUID) -> EntryRound:
         return EntryRound(
             round_id=round_id, match_id="m", match_source="/g", competition="c", correlation_id="entries",
-            asset=ASSET, fee=self.fees.gates[round_id].fee,
+            asset=ASSET, fee=self.entry_fees.entry_rounds[round_id].fee,
         )  # fmt: skip
 
     def _entering(self, round_id: UUID, entering: list[str]) -> list[EnterRound]:
         return [
             EnterRound(
                 entry_id=entry_of(self, (round_id, person)), round=self._round(round_id),
-                player=self.name(person), asset=ASSET, amount=self.fees.gates[round_id].fee, cause="e",
+                player=self.name(person), asset=ASSET, amount=self.entry_fees.entry_rounds[round_id].fee, cause="e",
             )
             for person in entering
         ]  # fmt: skip

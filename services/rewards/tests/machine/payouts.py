@@ -1,4 +1,4 @@
-"""Players ask for their winnings, rails pay, fail and give back; debts arise and are given up."""
+"""Rules of payouts and debts: request, pay, fail, return, open debts and write them off."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -11,45 +11,45 @@ from prizewire_rewards.payouts.domain.model import PayoutState
 from prizewire_rewards.payouts.handlers.outcomes import apply_payout_events
 from prizewire_rewards.payouts.handlers.requests import request_payout
 from services.rewards.tests.debts import open_receivable
-from services.rewards.tests.machine.base import ASSET, GRANTED, NOBODY, Walk
-from services.rewards.tests.machine.purses import PEOPLE, Cup, Owed
+from services.rewards.tests.machine.base import ASSET, GRANTED, REFUSED_PLAYER, Walk
+from services.rewards.tests.machine.holdings import PEOPLE, CampaignModel, DebtModel
 
 RAIL = "s"
 DEBTS_MAX = 80
-"""More are not made up: they would swallow all that is won."""
+"""The limit of artificial debts. More would absorb all winnings."""
 
 
 class PayoutRules(Walk):
-    """What leaves, comes back, and is owed."""
+    """Payouts, returns and debts."""
 
-    def rich(self) -> list[str]:
-        """Those who have winnings and a method to be paid by."""
-        return [person for person in PEOPLE if person != NOBODY and self.purses.winnings[person]]
+    def able_to_request(self) -> list[str]:
+        """People with winnings and a payout method."""
+        return [person for person in PEOPLE if person != REFUSED_PLAYER and self.holdings.winnings[person]]
 
-    @precondition(lambda self: self.rich())
+    @precondition(lambda self: self.able_to_request())
     @rule(data=st.data())
     def request(self, data: st.DataObject) -> None:
-        """A player wants money; without enough of it nothing moves."""
+        """Request a payout. Without enough winnings it is refused and nothing moves."""
         now = self.tick()
-        person = data.draw(st.sampled_from(self.rich()))
-        amount = data.draw(st.integers(1, self.purses.winnings[person] + 10))
+        person = data.draw(st.sampled_from(self.able_to_request()))
+        amount = data.draw(st.integers(1, self.holdings.winnings[person] + 10))
         command = RequestPayout(
             id=uuid4(), player=self.name(person), asset=ASSET, amount=amount, method_id=None
         )
-        enough = self.purses.winnings[person] >= amount
-        _, code = self.ask(lambda ports: request_payout(command, ports=ports, tools=self.tools, now=now))
+        enough = self.holdings.winnings[person] >= amount
+        _, code = self.attempt(lambda ports: request_payout(command, ports=ports, tools=self.tools, now=now))
         assert code == (None if enough else "insufficient_balance")
         if not enough:
             return
-        self.purses.winnings[person] -= amount
-        self.purses.open[command.id] = (person, amount)
+        self.holdings.winnings[person] -= amount
+        self.holdings.open[command.id] = (person, amount)
 
-    @precondition(lambda self: self.purses.open)
+    @precondition(lambda self: self.holdings.open)
     @rule(data=st.data(), proven=st.booleans(), pays=st.booleans())
     def end(self, data: st.DataObject, proven: bool, pays: bool) -> None:
-        """A payout is paid, or ends without effect, with a tombstone that is good or not."""
+        """Pay a payout, or close it without effect, with an authentic or a forged closure."""
         now = self.tick()
-        payout, (person, amount) = data.draw(st.sampled_from(list(self.purses.open.items())))
+        payout, (person, amount) = data.draw(st.sampled_from(list(self.holdings.open.items())))
         if proven:
             self.closures.known.add(("tombstone", payout))
         command: MarkPaid | ClosePayout
@@ -64,61 +64,61 @@ class PayoutRules(Walk):
             )
         done = self.run(lambda ports: apply_payout_events([command], ports=ports, tools=self.tools, now=now))
         if pays:
-            self.purses.paid[payout] = self.purses.open.pop(payout)
-            self.purses.paid_out += amount
+            self.holdings.paid[payout] = self.holdings.open.pop(payout)
+            self.holdings.paid_out += amount
         elif proven:
-            del self.purses.open[payout]
-            self.purses.credit(person, amount)
+            del self.holdings.open[payout]
+            self.holdings.credit(person, amount)
         else:
             assert [refused.code for refused in done.refusals.values()] == ["closure_invalid"]
             return
         assert done.refusals == {}
-        self.settled_up()
+        self.run_jobs()
 
-    @precondition(lambda self: self.purses.paid)
+    @precondition(lambda self: self.holdings.paid)
     @rule(data=st.data(), less=st.integers(0, 50))
     def give_back(self, data: st.DataObject, less: int) -> None:
-        """A rail returns what it paid, or most of it, and only once; told again it has no effect."""
+        """Return all or a part of a paid payout. A repetition has no effect."""
         now = self.tick()
-        payout, (person, amount) = data.draw(st.sampled_from(list(self.purses.paid.items())))
+        payout, (person, amount) = data.draw(st.sampled_from(list(self.holdings.paid.items())))
         back = max(1, amount - less)
         command = MarkReturned(payout_id=payout, asset=ASSET, amount=back, return_ref="r", cause="r")
         events = [command, command, replace(command, return_ref="other")]
         done = self.run(lambda ports: apply_payout_events(events, ports=ports, tools=self.tools, now=now))
         assert {at: refused.code for at, refused in done.refusals.items()} == {2: "event_mismatch"}
-        del self.purses.paid[payout]
-        self.purses.paid_out -= back
-        self.purses.credit(person, back)
-        self.settled_up()
+        del self.holdings.paid[payout]
+        self.holdings.paid_out -= back
+        self.holdings.credit(person, back)
+        self.run_jobs()
 
-    def owable(self) -> list[Cup | None]:
-        """To whom debts are made up: no campaign is owed more than what it granted."""
-        if sum(debt.open for debt in self.purses.debts.values()) >= DEBTS_MAX:
+    def possible_creditors(self) -> list[CampaignModel | None]:
+        """Creditors of artificial debts: a campaign for at most what it granted, or none."""
+        if sum(debt.open for debt in self.holdings.debts.values()) >= DEBTS_MAX:
             return []
-        return [None, *(cup for cup in self.cups if cup.made_up < GRANTED)]
+        return [None, *(campaign for campaign in self.campaigns if campaign.artificial_debt < GRANTED)]
 
-    @precondition(lambda self: self.owable())
+    @precondition(lambda self: self.possible_creditors())
     @rule(data=st.data(), person=st.sampled_from(PEOPLE), amount=st.integers(1, 50))
     def owe(self, data: st.DataObject, person: str, amount: int) -> None:
-        """A debt arises, to a campaign or for something that has none."""
+        """Open a debt, to a campaign or outside."""
         now = self.tick()
-        cup = data.draw(st.sampled_from(self.owable()))
-        if cup is not None:
-            amount = min(amount, GRANTED - cup.made_up)
-            cup.made_up += amount
-        campaign = None if cup is None else cup.id
+        creditor = data.draw(st.sampled_from(self.possible_creditors()))
+        if creditor is not None:
+            amount = min(amount, GRANTED - creditor.artificial_debt)
+            creditor.artificial_debt += amount
+        campaign = None if creditor is None else creditor.id
         opened = self.run(
             lambda ports: open_receivable(
                 player=self.name(person), asset=ASSET, amount=amount, campaign=campaign, cause=uuid4().hex,
                 reference="test", correlation_id="test", ports=ports, now=now,
             )
         )  # fmt: skip
-        self.purses.debts[opened.id] = Owed(person, amount, campaign)
+        self.holdings.debts[opened.id] = DebtModel(person, amount, campaign)
 
-    @precondition(lambda self: any(debt.open for debt in self.purses.debts.values()))
+    @precondition(lambda self: any(debt.open for debt in self.holdings.debts.values()))
     @rule(data=st.data())
     def write_off(self, data: st.DataObject) -> None:
-        """An approver gives up what is owed."""
-        self.give_up(
-            data.draw(st.sampled_from([key for key, debt in self.purses.debts.items() if debt.open]))
+        """Write off a debt, as an approver."""
+        self.write_off_debt(
+            data.draw(st.sampled_from([key for key, debt in self.holdings.debts.items() if debt.open]))
         )

@@ -1,4 +1,4 @@
-"""People pay in; their money goes back; disputes are won."""
+"""Rules of top-ups: credit, refund, dispute, and win disputes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,33 +13,33 @@ from prizewire_rewards.storage import Ports
 from prizewire_rewards.topups.domain import CreditTopup, ReversalKind, ReverseTopup, TopupCommand, WinDispute
 from prizewire_rewards.topups.handlers import Booked, apply_topup_events, lock_intakes
 from services.rewards.tests.machine.base import ASSET, Walk
-from services.rewards.tests.machine.purses import PEOPLE
+from services.rewards.tests.machine.holdings import PEOPLE
 
 RAIL = "stripe"
 sums = st.integers(1, 25)
 again = st.sampled_from([None, None, 0, 1])
-"""Whether the same is told a second time, and by how much it differs then."""
+"""Whether the last command comes a second time, and by how much its amount then differs."""
 
 
 class DisputeEnd(Enum):
-    """What becomes of a dispute in the same step."""
+    """The end of a dispute in the same step."""
 
     OPEN = auto()
     WON = auto()
     WON_LATE = auto()
-    """Won after an approver gave up what was owed for it."""
+    """Won after an approver wrote off its debt."""
 
 
 class TopupRules(Walk):
-    """What payouts tells of top-ups. Whatever comes twice counts once, and is refused where it says something else."""
+    """Events of payouts about top-ups. A repeated event has no effect; one with other figures is refused."""
 
     @rule(paid=st.dictionaries(st.sampled_from(PEOPLE), sums, min_size=1), again=again)
     def top_up(self, paid: dict[str, int], again: int | None) -> None:
-        """Some pay in."""
-        told = [self._credit(uuid4(), person, amount) for person, amount in paid.items()]
-        more = [] if again is None else [replace(told[-1], amount=told[-1].amount + again)]
-        self._tell([*told, *more], refused=bool(again))
-        for person, command in zip(paid, told, strict=True):
+        """Credit top-ups."""
+        completed = [self._credit(uuid4(), person, amount) for person, amount in paid.items()]
+        more = [] if again is None else [replace(completed[-1], amount=completed[-1].amount + again)]
+        self._apply([*completed, *more], refused=bool(again))
+        for person, command in zip(paid, completed, strict=True):
             self.topups.credit(command.topup_id, person, command.amount)
 
     def _credit(self, topup: UUID, person: str, amount: int) -> CreditTopup:
@@ -51,34 +51,34 @@ class TopupRules(Walk):
     @precondition(lambda self: self.topups.sessions)
     @rule(data=st.data(), kind=st.sampled_from(ReversalKind), again=again, end=st.sampled_from(DisputeEnd))
     def reverse(self, data: st.DataObject, kind: ReversalKind, again: int | None, end: DisputeEnd) -> None:
-        """A payment is refunded or disputed, in part, whole, or for more than is left of it. A dispute may be told of
-        together with its end, or be won after its debt was given up.
+        """Refund or dispute a top-up, in part, completely, or for more than is left of it. A dispute may be won in the
+        same batch, or after its debt was written off.
         """
         sessions = self.topups.sessions
         left = [key for key, one in sessions.items() if one.left] or list(sessions)
-        spent = [key for key in left if self.purses.topup[sessions[key].person] < sessions[key].left]
+        spent = [key for key in left if self.holdings.topup[sessions[key].person] < sessions[key].left]
         topup = data.draw(st.sampled_from(spent or left))
         person, reference = sessions[topup].person, uuid4().hex
         amount = data.draw(st.integers(1, sessions[topup].left + 10))
-        told = ReverseTopup(
+        reversal = ReverseTopup(
             topup_id=topup, player=self.name(person), asset=ASSET, amount=amount, rail=RAIL,
             reference=reference, kind=kind, cause="t",
         )  # fmt: skip
-        batch: list[TopupCommand] = [told]
+        batch: list[TopupCommand] = [reversal]
         dispute = kind is ReversalKind.DISPUTE
         if dispute and end is DisputeEnd.WON:
             batch.append(self._won(topup, reference, amount))
         if again is not None:
-            batch.append(replace(told, amount=amount + again))
-        self._tell(batch, refused=bool(again))
+            batch.append(replace(reversal, amount=amount + again))
+        self._apply(batch, refused=bool(again))
         cause = f"topup/{topup}/{RAIL}/{reference}"
         debt = ids.receivable_id(cause=cause, player=self.name(person))
         self.topups.reverse(topup, reference, dispute=dispute, asked=amount, debt=debt)
         if dispute and end is DisputeEnd.WON:
             self.topups.win(topup, reference, amount)
-        elif dispute and end is DisputeEnd.WON_LATE and debt in self.purses.debts:
-            self.give_up(debt)
-            self._tell([self._won(topup, reference, amount)], refused=False)
+        elif dispute and end is DisputeEnd.WON_LATE and debt in self.holdings.debts:
+            self.write_off_debt(debt)
+            self._apply([self._won(topup, reference, amount)], refused=False)
             self.topups.win(topup, reference, amount)
 
     def _won(self, topup: UUID, reference: str, amount: int) -> WinDispute:
@@ -87,31 +87,31 @@ class TopupRules(Walk):
             amount=amount, rail=RAIL, reference=reference, cause="t",
         )  # fmt: skip
 
-    def gone_back(self) -> list[tuple[UUID, str]]:
-        """What was refunded or disputed."""
-        return [(key, name) for key, session in self.topups.sessions.items() for name in session.backs]
+    def reversed_payments(self) -> list[tuple[UUID, str]]:
+        """Refunds and disputes, by top-up and reference."""
+        return [(key, name) for key, session in self.topups.sessions.items() for name in session.reversals]
 
-    def owing(self) -> list[tuple[UUID, str]]:
-        """Disputes that took more than there was, and are not won yet."""
+    def disputes_with_debts(self) -> list[tuple[UUID, str]]:
+        """Disputes that opened a debt and are not won yet."""
         sessions = self.topups.sessions
-        backs = {key: sessions[key[0]].backs[key[1]] for key in self.gone_back()}
-        return [key for key, back in backs.items() if back.dispute and back.owed and not back.won]
+        reversals = {key: sessions[key[0]].reversals[key[1]] for key in self.reversed_payments()}
+        return [key for key, back in reversals.items() if back.dispute and back.owed and not back.won]
 
-    @precondition(lambda self: self.gone_back())
+    @precondition(lambda self: self.reversed_payments())
     @rule(data=st.data(), amount=sums, whole=st.booleans(), again=st.booleans())
     def win(self, data: st.DataObject, amount: int, whole: bool, again: bool) -> None:
-        """A dispute is won, of all that it took or of another sum; a refund never is."""
-        topup, reference = data.draw(st.sampled_from(self.owing() or self.gone_back()))
-        back = self.topups.sessions[topup].backs[reference]
+        """Win a dispute of its whole amount or of another one. A refund cannot be won."""
+        topup, reference = data.draw(st.sampled_from(self.disputes_with_debts() or self.reversed_payments()))
+        back = self.topups.sessions[topup].reversals[reference]
         command = self._won(topup, reference, back.asked if whole else amount)
         if not back.dispute:
-            self._tell([command], refused=True)
+            self._apply([command], refused=True)
             return
-        self._tell([command, command] if again else [command], refused=False)
+        self._apply([command, command] if again else [command], refused=False)
         self.topups.win(topup, reference, command.amount)
 
-    def _tell(self, commands: Sequence[TopupCommand], *, refused: bool) -> None:
-        """Tell of top-ups in one batch, of which the last is refused or none."""
+    def _apply(self, commands: Sequence[TopupCommand], *, refused: bool) -> None:
+        """Apply commands in one batch. With ``refused`` the last one is refused, otherwise none."""
         now = self.tick()
 
         async def take(ports: Ports) -> Booked:

@@ -1,4 +1,4 @@
-"""Where a walk takes place: over the ports in memory, or over PostgreSQL."""
+"""Backends of the state machine: the ports in memory, or PostgreSQL."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -11,8 +11,8 @@ from services.rewards.tests.fakes import MemoryStore
 from services.rewards.tests.rig import Rig
 
 
-class Stage:
-    """Runs work in a transaction, and reads back what it left. ``walks`` counts those that took place here."""
+class Backend:
+    """Runs handlers in a transaction and reads the results back. ``walks`` counts the walks over this backend."""
 
     walks: int = 0
 
@@ -25,27 +25,27 @@ class Stage:
         raise AssertionError("to be filled by a subclass")
 
     def unsound(self, asset: str) -> list[str]:
-        """What is wrong with the ledger as a whole: accounts of an asset that do not sum to zero, or pass a bound."""
+        """Errors of the whole ledger: accounts of an asset whose sum is not zero, or that exceed a bound."""
         raise AssertionError("to be filled by a subclass")
 
-    def ways(self) -> set[tuple[str, str]]:
-        """The (debit kind, credit kind) of all transfers that were ever made."""
+    def transfer_kinds(self) -> set[tuple[str, str]]:
+        """The (debit kind, credit kind) of all transfers so far."""
         raise AssertionError("to be filled by a subclass")
 
     def breaches(self) -> list[str]:
-        """What checks of its own find."""
+        """Breaches that the service's own checks find."""
         return []
 
 
-class MemoryStage(Stage):
-    """Over the ports in memory."""
+class MemoryBackend(Backend):
+    """The ports in memory."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
 
     def run(self, work: Callable[[Ports], Awaitable[Any]]) -> Any:
-        """Nothing in memory ever waits, so it needs no event loop."""
-        return _at_once(work, self.store.ports())
+        """Run without an event loop: the ports in memory never wait."""
+        return _run_without_waiting(work, self.store.ports())
 
     def balances(self, accounts: Sequence[Account]) -> list[int]:
         return [self.store.books.balance(account) for account in accounts]
@@ -60,11 +60,11 @@ class MemoryStage(Stage):
                 found.append(f"{account} holds {balance}")
         return found
 
-    def ways(self) -> set[tuple[str, str]]:
+    def transfer_kinds(self) -> set[tuple[str, str]]:
         return {(one.debit.kind, one.credit.kind) for one in self.store.books.transfers.values()}
 
 
-def _at_once(work: Callable[[Ports], Awaitable[Any]], ports: Ports) -> Any:
+def _run_without_waiting(work: Callable[[Ports], Awaitable[Any]], ports: Ports) -> Any:
     async def go() -> Any:
         return await work(ports)
 
@@ -83,11 +83,11 @@ _UNSOUND = """
     UNION ALL SELECT format('%s of %s holds %s', kind, owner, balance) FROM ledger_accounts
     WHERE asset = :asset AND ((bound = 'floor' AND balance < 0) OR (bound = 'ceiling' AND balance > 0))
 """
-_WAYS = "SELECT DISTINCT debit_kind, credit_kind FROM ledger_transfers"
+_TRANSFER_KINDS = "SELECT DISTINCT debit_kind, credit_kind FROM ledger_transfers"
 
 
-class SqlStage(Stage):
-    """Over PostgreSQL, in an event loop of its own."""
+class SqlBackend(Backend):
+    """PostgreSQL, with an event loop of its own."""
 
     def __init__(self, runner: asyncio.Runner, rig: Rig) -> None:
         self.runner = runner
@@ -107,8 +107,8 @@ class SqlStage(Stage):
     def unsound(self, asset: str) -> list[str]:
         return [row["said"] for row in self._rows(_UNSOUND, asset=asset)]
 
-    def ways(self) -> set[tuple[str, str]]:
-        return {(row["debit_kind"], row["credit_kind"]) for row in self._rows(_WAYS)}
+    def transfer_kinds(self) -> set[tuple[str, str]]:
+        return {(row["debit_kind"], row["credit_kind"]) for row in self._rows(_TRANSFER_KINDS)}
 
     def breaches(self) -> list[str]:
         found: list[str] = self.runner.run(self.rig.breaches())
