@@ -1,4 +1,4 @@
-"""What rewards' tests share: a service over a fresh database, without Kafka."""
+"""Fixtures of rewards' tests: the service over a new database, without Kafka."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from services.rewards.tests.rig import Rig
 
 @pytest.fixture
 async def rig(make_database: DatabaseFactory) -> AsyncIterator[Rig]:
-    """The service's use cases over a database of its own, consuming through the real inbox."""
+    """The service over a database of its own. It consumes events through the real inbox."""
     made = await Rig.open(make_database("rewards", migrated=True))
     yield made
     await made.close()

@@ -1,4 +1,4 @@
-"""Receivables opened and undone in a transaction of their own."""
+"""Open and undo receivables, each in a unit of work of its own."""
 
 from datetime import datetime
 from uuid import UUID

@@ -1,7 +1,7 @@
-"""The ports in memory, held to the same tests as those over PostgreSQL.
+"""The ports in memory. They pass the same tests as the ports over PostgreSQL.
 
-``MemoryStore`` keeps what survives a transaction; ``work()`` gives the ports over it. There is no rollback: a
-handler that raises may leave traces, as no caller goes on with the store afterwards.
+``MemoryStore`` keeps the state between transactions, and ``ports()`` returns the ports over it. There is no rollback: a
+handler that raises may leave changes. No test uses the store after that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,12 +51,12 @@ from prizewire_rewards.topups.domain import Reversal, Topup
 from prizewire_rewards.wallets.domain.opening import SumKey, source_of
 
 
-class BookRefused(Exception):
-    """The ledger refuses a transfer, as the database would."""
+class TransferRefused(Exception):
+    """The ledger in memory refuses a transfer, as the database does."""
 
 
-class PureBooks:
-    """The ledger as arithmetic: balances by account, every transfer once, bounds at the end of each posting."""
+class MemoryLedger:
+    """A ledger in memory: balances by account, each transfer once, and bounds after each posting."""
 
     def __init__(self, assets: AssetRegistry) -> None:
         self._assets = assets
@@ -64,27 +64,29 @@ class PureBooks:
         self.transfers: dict[UUID, Transfer] = {}
 
     def post(self, transfers: Sequence[Transfer]) -> None:
-        """Apply all or nothing."""
+        """Apply all transfers or none."""
         for transfer in transfers:
             edge = EDGE_OF.get((transfer.type, transfer.debit.kind, transfer.credit.kind))
             if edge is None:
-                raise BookRefused(f"{transfer.type} may not go from {transfer.debit} to {transfer.credit}")
+                raise TransferRefused(
+                    f"{transfer.type} may not go from {transfer.debit} to {transfer.credit}"
+                )
             if transfer.debit.asset != transfer.credit.asset:
-                raise BookRefused("two assets")
+                raise TransferRefused(f"a transfer from {transfer.debit} to {transfer.credit} has two assets")
             if edge.redeemable and not self._assets[transfer.debit.asset].redeemable:
-                raise BookRefused("not redeemable")
+                raise TransferRefused(f"{transfer.debit.asset} is not redeemable")
             if transfer.amount <= 0 or transfer.debit == transfer.credit:
-                raise BookRefused("nothing moves")
+                raise TransferRefused(f"transfer {transfer.id} moves nothing")
         ids = {transfer.id for transfer in transfers}
         if len(ids) != len(transfers) or ids & self.transfers.keys():
-            raise BookRefused("written before")
+            raise TransferRefused("a transfer is posted twice")
         after = {
             account: self.balances.get(account, 0) + delta for account, delta in deltas(transfers).items()
         }
         for account, balance in after.items():
             bound = KINDS[account.kind]
             if (bound is Bound.FLOOR and balance < 0) or (bound is Bound.CEILING and balance > 0):
-                raise BookRefused(f"{account} would hold {balance}")
+                raise TransferRefused(f"{account} would hold {balance}")
         self.balances.update(after)
         self.transfers.update({transfer.id: transfer for transfer in transfers})
 
@@ -94,7 +96,7 @@ class PureBooks:
 
 @dataclass
 class MemoryStore:
-    """Everything that rewards keeps, in dictionaries."""
+    """The state of rewards, in dictionaries."""
 
     assets: AssetRegistry
     campaigns: dict[UUID, Campaign] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class MemoryStore:
     funded_by: dict[tuple[Account, str], EarlierBooking] = field(default_factory=dict)
     disownments: dict[UUID, Disownment] = field(default_factory=dict)
     withdrawals: dict[tuple[str, str], AutoWithdrawal] = field(default_factory=dict)
-    asked: dict[UUID, datetime] = field(default_factory=dict)
+    requested_at: dict[UUID, datetime] = field(default_factory=dict)
     history: list[Transition] = field(default_factory=list)
     published: list[Event] = field(default_factory=list)
     source_parties: dict[str, set[Party]] = field(default_factory=dict)
@@ -131,7 +133,7 @@ class MemoryStore:
     refused: dict[UUID, list[RefusedRound]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.books = PureBooks(self.assets)
+        self.ledger = MemoryLedger(self.assets)
 
     def ports(self) -> Ports:
         """The ports of one transaction."""
@@ -171,7 +173,7 @@ class _Port:
 
 class _Ledger(_Port):
     async def post(self, transfers: Sequence[Transfer], *, now: datetime) -> None:
-        self.store.books.post(transfers)
+        self.store.ledger.post(transfers)
 
     async def document(
         self,
@@ -197,14 +199,14 @@ class _Ledger(_Port):
         return self.store.funded_by.get((account, reference))
 
     async def lock_balance(self, account: Account) -> int:
-        return self.store.books.balance(account)
+        return self.store.ledger.balance(account)
 
     async def lock_balances(self, accounts: Iterable[Account]) -> dict[Account, int]:
-        held = self.store.books.balances
+        held = self.store.ledger.balances
         return {account: held[account] for account in accounts if account in held}
 
     async def lock_intake(self, asset: str) -> int:
-        held = self.store.books.balances
+        held = self.store.ledger.balances
         return -sum(held[one] for one in held if one.kind is Kind.EXTERNAL_IN and one.asset == asset)
 
 
@@ -265,7 +267,7 @@ class _Campaigns(_Port):
         return {version: one for version, one in known.items() if one is not None}
 
     async def next_with_queue(self) -> UUID | None:
-        at_work = {task.round_id for task in self.store.work_rows}
+        working = {task.round_id for task in self.store.work_rows}
         for campaign in map(self._with_pool, self.store.campaigns.values()):
             waiting = _waiting(self.store, campaign.id)
             if (
@@ -273,7 +275,7 @@ class _Campaigns(_Port):
                 and campaign.state in _RELEASES
                 and campaign.available >= waiting[0].wanted
                 and waiting[0].state is not RoundState.BOOKING
-                and waiting[0].settlement.round_id not in at_work
+                and waiting[0].settlement.round_id not in working
             ):
                 return campaign.id
         return None
@@ -281,7 +283,7 @@ class _Campaigns(_Port):
     def _with_pool(self, campaign: Campaign) -> Campaign:
         pool = Account(Kind.POOL, str(campaign.id), campaign.asset)
         parties = sorted_parties(self.store.source_parties.get(campaign_source(campaign.id), ()))
-        return replace(campaign, available=self.store.books.balance(pool), parties=parties)
+        return replace(campaign, available=self.store.ledger.balance(pool), parties=parties)
 
 
 def _waiting(store: MemoryStore, campaign: UUID) -> list[Round]:
@@ -451,17 +453,17 @@ class _Payouts(_Port):
 
     async def add(self, payouts: Sequence[Payout], *, now: datetime) -> None:
         assert not self.store.payouts.keys() & {payout.id for payout in payouts}
-        self.store.asked.update({payout.id: now for payout in payouts})
+        self.store.requested_at.update({payout.id: now for payout in payouts})
         await self.save(payouts, now=now)
 
     async def requested_since(self, *, player: str, asset: str, since: datetime) -> int:
-        unspent = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
+        without_effect = {PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED}
         return sum(
             payout.amount
             for payout in self.store.payouts.values()
             if (payout.player, payout.asset, payout.round_id) == (player, asset, None)
-            and payout.state not in unspent
-            and self.store.asked[payout.id] >= since
+            and payout.state not in without_effect
+            and self.store.requested_at[payout.id] >= since
         )
 
     async def save(self, payouts: Sequence[Payout], *, now: datetime) -> None:
@@ -489,7 +491,7 @@ class _Methods(_Port):
 
 class _Claims(_Port):
     async def lock_player(self, player: str) -> None:
-        """Nothing happens at once here."""
+        """No lock is needed: the store has one transaction at a time."""
 
     async def find(self, reward_id: UUID) -> Claim | None:
         return (await self.lock([reward_id])).get(reward_id)
@@ -606,12 +608,12 @@ class _Entries(_Port):
     async def lock_unclosed(
         self, rounds: Iterable[UUID], *, disowned: Iterable[UUID], limit: int
     ) -> list[Entry]:
-        wanted, gone = set(rounds), set(disowned)
+        wanted, disowned_rounds = set(rounds), set(disowned)
         found = [
             entry
             for entry in self.store.entries.values()
             if (entry.round_id in wanted and entry.state is EntryState.PAID)
-            or (entry.round_id in gone and self._is_earned(entry))
+            or (entry.round_id in disowned_rounds and self._is_earned(entry))
         ]
         return sorted(found, key=lambda entry: entry.id)[:limit]
 
@@ -653,7 +655,7 @@ class _Fundings(_Port):
 
 class _Fees(_Port):
     async def lock_balance(self, source: FeeSource, asset: str) -> int:
-        return self.store.books.balance(source_account(source, asset))
+        return self.store.ledger.balance(source_account(source, asset))
 
     async def earlier(self, withdrawal: FeeWithdrawal) -> EarlierBooking | None:
         key = (withdrawal.source, withdrawal.asset, withdrawal.reference)
@@ -736,7 +738,7 @@ class _Disownments(_Port):
         )
 
     async def block_new_rounds(self) -> None:
-        """Nothing happens at once here."""
+        """No lock is needed: the store has one transaction at a time."""
 
 
 class _Withdrawals(_Port):
@@ -745,7 +747,7 @@ class _Withdrawals(_Port):
 
     async def lock_due(self, *, now: datetime) -> AutoWithdrawal | None:
         def due(withdrawal: AutoWithdrawal) -> bool:
-            held = self.store.books.balance(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
+            held = self.store.ledger.balance(Account(Kind.WINNINGS, withdrawal.player, withdrawal.asset))
             return withdrawal.next_at <= now and (
                 withdrawal.threshold is None or held >= withdrawal.threshold
             )
@@ -795,12 +797,12 @@ class _Parties(_Port):
         return self.store.wallet_parties.get(wallet, NO_PARTIES)
 
     async def forget(self, wallet: Account) -> None:
-        coming_back = any(
+        refundable = any(
             (entry.player, entry.asset, entry.state) == (wallet.owner, wallet.asset, EntryState.PAID)
             and entry.from_winnings
             for entry in self.store.entries.values()
         )
-        if not coming_back:
+        if not refundable:
             self.store.wallet_parties.pop(wallet, None)
 
 
@@ -809,15 +811,15 @@ class _Openings(_Port):
         return
 
     async def booked(self, transfers: Sequence[UUID]) -> dict[UUID, int]:
-        known = self.store.books.transfers
+        known = self.store.ledger.transfers
         return {key: known[key].amount for key in transfers if key in known}
 
     async def totals(self, keys: Iterable[SumKey]) -> dict[SumKey, int]:
-        return {key: -self.store.books.balance(source_of(key)) for key in sorted(set(keys))}
+        return {key: -self.store.ledger.balance(source_of(key)) for key in sorted(set(keys))}
 
 
 class FakeSigner:
-    """Signs with the payout id, so that a test sees what was signed."""
+    """Uses the payout id as the signature, so that a test sees which payout was signed."""
 
     key_id = "rewards-fake"
 
@@ -827,7 +829,7 @@ class FakeSigner:
 
 @dataclass
 class FakeClosures:
-    """Believes exactly the closures it was given."""
+    """Accepts only the closures in ``known``."""
 
     known: set[tuple[str, UUID]] = field(default_factory=set)
 
@@ -836,7 +838,7 @@ class FakeClosures:
 
 
 class FakeDigest:
-    """A digest that is the lines themselves."""
+    """A digest that consists of the lines."""
 
     def __call__(self, lines: Sequence[Line], *, asset: str) -> str:
         whole = self.begin(asset=asset)
@@ -849,7 +851,7 @@ class FakeDigest:
 
 @dataclass
 class FakeStream:
-    """The same, of lines that come a few at a time."""
+    """The same digest over lines that are added in batches."""
 
     asset: str
     lines: list[Line] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Money that comes in and goes out, as events: entries of a match, top-ups and what reverses them."""
+"""Events of entries, top-ups and their reversals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def _progress(match: Match, kind: str, *, version: int, fee: str | None, asset: 
 
 
 def opened(match: Match, *, fee: str | None = "5.00", asset: str = "USDC", version: int = 1) -> bytes:
-    """``round.opened``, with what entering costs."""
+    """``round.opened``, with the entry fee."""
     return _progress(match, "opened", version=version, fee=fee, asset=asset)
 
 
@@ -49,16 +49,16 @@ def entered(
     version: int,
     fee: str = "5.00",
     asset: str = "USDC",
-    said: Mapping[str, object] | None = None,
+    changes: Mapping[str, object] | None = None,
 ) -> bytes:
-    """``round.entered``: the player owes the fee; ``said`` stands in place of what is right."""
+    """``round.entered``: the player has to pay the fee. ``changes`` replace fields of the data."""
     data = {
         **_head(match),
         "entry_id": str(entry_of(match, player)),
         "player": player,
         "fee": {"asset": asset, "amount": fee},
         "at": "2026-03-01T12:00:00+00:00",
-        **(said or {}),
+        **(changes or {}),
     }
     return match.settlement_event("prizewire.round.entered.v1", data, version=version)
 
@@ -84,7 +84,7 @@ async def end(rig: Rig, match: Match, how: EntryEnd) -> dict[str, int]:
 
 
 class TopupSession:
-    """One session at a provider; its events count their versions by themselves."""
+    """A top-up session at a provider. Each event gets the next version."""
 
     def __init__(self, player: str = "ann", *, amount: str = "20.00", asset: str = "USDC") -> None:
         self.id = uuid4()
@@ -128,7 +128,7 @@ class TopupSession:
 
 
 async def top_up(rig: Rig, player: str, amount: str, *, asset: str = "USDC") -> TopupSession:
-    """A top-up that was credited."""
+    """Complete a top-up and check that it is credited."""
     session = TopupSession(player, amount=amount, asset=asset)
     before = await rig.balance(Kind.TOPUP, player, asset)
     await rig.feed(rig.payouts, session.completed())

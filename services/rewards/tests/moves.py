@@ -1,4 +1,4 @@
-"""Money that moves in nearly every way that the ledger allows, for tests of what explains it."""
+"""Moves of nearly all types that the ledger allows, for tests of their documents."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -12,13 +12,15 @@ from services.rewards.tests.rig import Match, Rig, closed_event, closure_of
 
 
 async def move_everything(rig: Rig) -> None:
-    """Corrected prizes, claims that ended, entries, debts, and a payout out of the funding account ``ops``, which is there."""
+    """Move money by prizes, claims, entries, disownments and debts, and by a payout out of the funding account ``ops``,
+    which exists.
+    """
     for more in (prizes, claims, entries, disowned, debts, operators):
         await more(rig)
 
 
 async def prizes(rig: Rig) -> None:
-    """Prizes that became final, were corrected before and after, and were voided; with fees and something unclaimed."""
+    """Prizes that became final, were corrected before and after that, and were voided; with fees and an unclaimed rest."""
     campaign = await rig.campaign(funded=100_000)
     waited = Match(
         campaign,
@@ -42,7 +44,7 @@ async def prizes(rig: Rig) -> None:
 
 
 async def claims(rig: Rig) -> None:
-    """A claim that expired and one that was refused."""
+    """A claim that expires and one that is refused."""
     late = Match(
         await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=PLAIN),
         [("val", "2.00")],
@@ -64,7 +66,7 @@ async def claims(rig: Rig) -> None:
 
 
 async def entries(rig: Rig) -> None:
-    """Entries that were paid out of both buckets, given back and earned; of what was earned something has left."""
+    """Entries paid out of both buckets, then refunded or earned. A part of the earned fees is withdrawn."""
     campaign = await rig.campaign(funded=100_000)
     for player in ("xia", "yan"):
         await rig.settle(Match(campaign, [(player, "10.00")]))
@@ -85,7 +87,7 @@ async def entries(rig: Rig) -> None:
 
 
 async def disowned(rig: Rig) -> None:
-    """Final rounds, with and without an organizer and with an earned entry, that two admins took back."""
+    """Final rounds, with and without an organizer and with an earned entry, that two admins disown."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("uma", "10.00")]))
     await top_up(rig, "uma", "3.00")
@@ -107,7 +109,7 @@ async def disowned(rig: Rig) -> None:
 
 
 async def debts(rig: Rig) -> None:
-    """Debts that were recovered to a pool, outside, and from a top-up; and one that was given up, and restored."""
+    """Debts recovered to a pool, outside, and from a top-up; and one that is written off and restored."""
     campaign = await rig.campaign(funded=100_000)
     await rig.settle(Match(campaign, [("zoe", "20.00")]))
     await rig.owe("zac", 1_000, campaign=campaign)
@@ -130,7 +132,7 @@ async def debts(rig: Rig) -> None:
 
 
 async def operators(rig: Rig) -> None:
-    """A payout out of a funding account that failed."""
+    """A failed payout out of a funding account."""
     async with rig.client("olga", "operator") as olga:
         body = payout_body(funding_account="ops", amount="5.00")
         answer = await olga.post("/api/payouts/create", json=body, headers={"Idempotency-Key": "ops"})

@@ -1,4 +1,4 @@
-"""Rewards without Kafka: events go straight into the inbox, and what would be published lies in the outbox."""
+"""A test rig of rewards without Kafka: events go directly to the inbox, and published events stay in the outbox."""
 
 import atexit
 import hashlib
@@ -82,9 +82,9 @@ TRUST = make_trust()
 
 
 @contextmanager
-def heard() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What any module of the house logs inside. Each gets a fresh logger: once logging was configured in the process,
-    one that has spoken keeps its way out, and is heard neither here nor on standard output.
+def captured_logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """Capture the log lines of all modules of the repository. Each module gets a new logger: a logger that was used
+    keeps the processors that were configured then, and its lines would not be captured.
     """
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):
@@ -108,7 +108,7 @@ def make_tools() -> RoundTools:
 
 @dataclass
 class Match:
-    """What a settlement is made from; amounts are decimal texts, lines (player, amount)."""
+    """A match and its settlement. Amounts are decimal texts; lines are (player, amount)."""
 
     campaign: UUID
     lines: Sequence[tuple[str, str]]
@@ -134,8 +134,8 @@ class Match:
         return ids.reward_id(round_id=self.round_id, player=player)
 
     def corrected(self, lines: Sequence[tuple[str, str]], *, at: int, **changes: Any) -> list[bytes]:
-        """The signed ``round.corrected`` events with these lines as the next version, of which the first has the
-        subject's version ``at``; what the lines leave of the net prize is unclaimed. The match goes on from there.
+        """The signed ``round.corrected`` events of the next settlement version with these lines. The first event has the
+        subject's version ``at``. The rest of the net prize is unclaimed. The match keeps the new lines and version.
         """
 
         def minor(amount: str) -> int:
@@ -212,7 +212,7 @@ class Match:
         ]
 
     def settlement_event(self, kind: str, data: dict[str, Any], *, version: int) -> bytes:
-        """Another signed event of this round."""
+        """A signed event of another type about this round."""
         return event_bytes(
             topic=SETTLEMENTS.name,
             kind=kind,
@@ -278,7 +278,7 @@ def closed_event(
 
 
 def closure_of(payout_id: UUID, *, key: str = "signer", counter: int = 1) -> str:
-    """The signer's tombstone, as it stood on Kafka."""
+    """The signer's closure as a Kafka message."""
     return event_bytes(
         topic=SIGNING_RESULTS.name,
         kind="prizewire.signing.closed.v1",
@@ -332,7 +332,7 @@ def player_event(
     key: MessageKey | None = GAMES,
     **facts: Any,
 ) -> bytes:
-    """``player.updated`` as its source sends it, signed, at an hour before or after the start."""
+    """A signed ``player.updated`` of a source, at ``hours`` after the start (negative: before it)."""
     return event_bytes(
         topic=PLAYERS.name,
         kind="prizewire.player.updated.v1",
@@ -345,8 +345,8 @@ def player_event(
     )
 
 
-def _kept(name: str, text: str) -> Path:
-    """A file that is there until the run ends."""
+def _file(name: str, text: str) -> Path:
+    """Write a file that is deleted when the process ends."""
     handle, path = mkstemp(prefix=name)
     with os.fdopen(handle, "w") as file:
         file.write(text)
@@ -356,13 +356,13 @@ def _kept(name: str, text: str) -> Path:
 
 @cache
 def player_hash_key() -> Path:
-    """A file with the key of players' hashes, the same in every test of a run."""
-    return _kept("player-hash-", hashlib.sha256(b"test player hashes").hexdigest())
+    """A file with the key of players' hashes, the same in all tests of a run."""
+    return _file("player-hash-", hashlib.sha256(b"test player hashes").hexdigest())
 
 
 @cache
 def player_sources() -> Path:
-    """The sources that may tell facts of players: a game server of risk, and one that checks identities."""
+    """A file with sources of players' facts: a game server for risk, one for identity checks, and one with an expired key."""
 
     def entry(owner: str, **changes: str) -> dict[str, str]:
         key = make_key(owner)
@@ -378,11 +378,11 @@ def player_sources() -> Path:
             "keys": [entry("kyc", not_after="2001-01-01T00:00:00Z")],
         },
     ]
-    return _kept("player-sources-", json.dumps({"sources": sources}))
+    return _file("player-sources-", json.dumps({"sources": sources}))
 
 
 def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSettings:
-    """Settings over a database; files that a test runtime does not read are only named."""
+    """Settings for a database. Files that a test does not read need not exist."""
     return RewardsSettings(
         payout_rules_file=rules,
         database_url=SecretStr(urls.runtime),
@@ -397,7 +397,7 @@ def settings_of(urls: DatabaseUrls, *, rules: Path | None = None) -> RewardsSett
 
 
 class Rig:
-    """One database with the service's parts over it."""
+    """The service over one database."""
 
     built: Built
     settlements: ConsumerSpec
@@ -416,7 +416,7 @@ class Rig:
 
     @classmethod
     async def open(cls, urls: DatabaseUrls, *, rules: Path | None = None) -> "Rig":
-        """Build the service as its composition root does, with the payout rules of a file if there is one."""
+        """Build the service as its composition root does, with the payout rules of a file if one is given."""
         rig = cls(urls)
         runtime = Runtime(
             service="rewards",
@@ -436,8 +436,8 @@ class Rig:
 
     @cached_property
     def app(self) -> Documented:
-        """The service's HTTP application. It is made once: to make it and its document keeps the processor for a second,
-        in which nothing else of the test goes on, and connections that are being opened time out.
+        """The service's HTTP application. It is built once: building it and its OpenAPI document blocks the event loop for
+        a second, and connections that are being opened would time out.
         """
         stuck = StuckEvents(db=self.db, processor=self.processor, specs=self.built.specs, clock=self.clock)
         about = service_controller(
@@ -457,7 +457,7 @@ class Rig:
         return Documented(app)
 
     def client(self, player: str | None = None, *roles: str) -> httpx.AsyncClient:
-        """The service's HTTP, as ``player`` (or a person of that name with ``roles``), or as nobody."""
+        """A client of the service's HTTP, as ``player`` (or a person of that name with ``roles``), or without a token."""
         headers = {}
         if player is not None:
             token = make_token(subject=player, roles=roles or ("player",))
@@ -488,7 +488,7 @@ class Rig:
         identifier: UUID | None = None,
         settings: CampaignSettings = NO_SETTINGS,
     ) -> UUID:
-        """A campaign with ``funded`` minor units in its pool."""
+        """Create a campaign with ``funded`` minor units in its pool."""
         campaign_id = identifier or uuid4()
         async with self.db.transaction() as tx:
             command = CreateCampaign(
@@ -502,7 +502,7 @@ class Rig:
         return campaign_id
 
     async def fund(self, campaign_id: UUID, amount: int) -> None:
-        """Put money into a pool."""
+        """Fund a pool."""
         async with self.db.transaction() as tx:
             command = FundCampaign(
                 id=uuid4(), campaign=campaign_id, amount=amount, reference=f"test {uuid4()}", actor="admin"
@@ -510,13 +510,13 @@ class Rig:
             await fund_campaign(command, ports=self.ports_of(tx), tools=self.tools, now=self.clock.now())
 
     async def change(self, campaign_id: UUID, to: str) -> None:
-        """Move a campaign on."""
+        """Change a campaign's state."""
         async with self.db.transaction() as tx:
             command = ChangeCampaign(campaign=campaign_id, to=to, actor="admin")
             await change_campaign(command, ports=self.ports_of(tx), now=self.clock.now())
 
     async def release(self) -> int:
-        """Book what waits, as the job does; answers how many rounds."""
+        """Book waiting rounds, as the job does. Returns the number of booked rounds."""
         booked = 0
         while True:
             async with self.db.transaction() as tx:
@@ -526,7 +526,7 @@ class Rig:
             booked += done.rounds
 
     async def work_on(self, *, limit: int = 1_000) -> int:
-        """Work on large rounds until nothing is left, as the job does; answers how many chunks that took."""
+        """Work on large rounds until no work is left, as the job does. Returns the number of chunks."""
         chunks = 0
         while True:
             async with self.db.transaction() as tx:
@@ -538,7 +538,7 @@ class Rig:
             chunks += 1
 
     async def owe(self, player: str, amount: int, *, campaign: UUID | None = None) -> Receivable:
-        """Let a player owe something."""
+        """Open a debt of a player."""
         async with self.db.transaction() as tx:
             return await open_receivable(
                 player=player,
@@ -553,7 +553,7 @@ class Rig:
             )
 
     async def balance(self, kind: Kind, owner: object, asset: str = "USDC") -> int:
-        """An account's balance, unbounded ones included."""
+        """The balance of an account, also of an unbounded one."""
         sql = "SELECT balance FROM ledger_balances WHERE id = :id"
         key = account_id(Account(kind, str(owner), asset))
         rows = await self.rows(sql, id=key)
@@ -569,7 +569,7 @@ class Rig:
             return [dict(row) for row in (await tx.execute(text(sql), values)).mappings()]
 
     async def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """What lies in the outbox, in order, of one type if asked for; all of it is held to its models."""
+        """The events in the outbox, in order; with ``kind`` only those of one type. All are validated by their models."""
         rows = await self.rows("SELECT value FROM outbox ORDER BY id")
         found = [hold_to_model(orjson.loads(bytes(row["value"]))) for row in rows]
         return [event for event in found if kind is None or event["type"] == f"prizewire.{kind}.v1"]
@@ -580,7 +580,7 @@ class Rig:
         return [(row["state"], row["reason"]) for row in rows]
 
     async def breaches(self) -> list[str]:
-        """What the service's own checks find."""
+        """The breaches that the service's own checks find."""
         found: list[str] = []
         for check in self.built.checks:
             async with self.db.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Asking the database itself, and not through our code: rows as the service's role would write them."""
+"""SQL statements without the service's code: rows as the service's role or the owner would write them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,7 +18,7 @@ Attempt = Callable[[AsyncConnection], Awaitable[Any]]
 
 
 async def open_account(tx: AsyncConnection, account: Account, *, balance: int | None = 0) -> None:
-    """Open an account where it is not open yet."""
+    """Insert an account if it does not exist."""
     bound = KINDS[account.kind]
     await tx.execute(
         text(
@@ -45,7 +45,7 @@ async def insert(
     amount: int,
     **changes: Any,
 ) -> UUID:
-    """Write one transfer; answers its id."""
+    """Insert one transfer. Returns its id."""
     values: dict[str, Any] = {
         "id": uuid4(),
         "group": uuid4(),
@@ -73,7 +73,7 @@ async def insert(
 
 
 async def refused(rig: Rig, attempt: Attempt) -> tuple[str | None, str]:
-    """The SQLSTATE and message with which the service's own role is refused."""
+    """The SQLSTATE and message of the database's refusal to the service's role."""
     with pytest.raises(DBAPIError) as caught:
         async with rig.db.transaction() as tx:
             await attempt(tx)
@@ -92,7 +92,7 @@ async def as_owner(rig: Rig, *statements: str) -> None:
 
 
 async def refused_to_the_owner(rig: Rig, statement: str) -> tuple[str | None, str]:
-    """The SQLSTATE and message with which even the owner is refused."""
+    """The SQLSTATE and message of the database's refusal to its owner."""
     with pytest.raises(DBAPIError) as caught:
         await as_owner(rig, statement)
     return sqlstate(caught.value), str(caught.value.orig)

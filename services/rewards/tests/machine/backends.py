@@ -48,10 +48,10 @@ class MemoryBackend(Backend):
         return _run_without_waiting(work, self.store.ports())
 
     def balances(self, accounts: Sequence[Account]) -> list[int]:
-        return [self.store.books.balance(account) for account in accounts]
+        return [self.store.ledger.balance(account) for account in accounts]
 
     def unsound(self, asset: str) -> list[str]:
-        held = {key: balance for key, balance in self.store.books.balances.items() if key.asset == asset}
+        held = {key: balance for key, balance in self.store.ledger.balances.items() if key.asset == asset}
         total = sum(held.values())
         found = [f"all accounts sum to {total}"] if total else []
         for account, balance in held.items():
@@ -61,7 +61,7 @@ class MemoryBackend(Backend):
         return found
 
     def transfer_kinds(self) -> set[tuple[str, str]]:
-        return {(one.debit.kind, one.credit.kind) for one in self.store.books.transfers.values()}
+        return {(one.debit.kind, one.credit.kind) for one in self.store.ledger.transfers.values()}
 
 
 def _run_without_waiting(work: Callable[[Ports], Awaitable[Any]], ports: Ports) -> Any:

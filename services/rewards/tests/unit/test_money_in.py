@@ -43,7 +43,7 @@ class Story:
         return asyncio.run(_in(self.store, ports))
 
     def held(self, account: Account) -> int:
-        return self.store.books.balance(account)
+        return self.store.ledger.balance(account)
 
     def topup(self, *commands: CreditTopup | ReverseTopup | WinDispute) -> Any:
         async def told(ports: Ports) -> Any:

@@ -1,4 +1,4 @@
-"""Claims over a real database: opened, judged, decided, expired; and who may see what of them."""
+"""Claims over a real database: opened, judged, decided and expired; and their visibility."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from prizewire_rewards.claims.domain.risk import RuleName
 from prizewire_rewards.claims.handlers.claims import ClaimResult, claim, expire_due, pass_deadlines
 from prizewire_rewards.errors import InvalidRequest, RewardsError
 from prizewire_rewards.ledger.domain.accounts import Kind
-from services.rewards.tests.rig import Match, Rig, heard
+from services.rewards.tests.rig import Match, Rig, captured_logs
 
 PLAIN = CampaignSettings(claim=ClaimSettings(expires_s=3600, review_deadline_s=600))
 HOLDS_ALL = CampaignSettings(
@@ -64,7 +64,7 @@ async def make(rig: Rig, match: Match, player: str) -> ClaimResult:
 
 
 async def states(rig: Rig) -> dict[str, tuple[str, str]]:
-    """State of the claim and of the prize, by player."""
+    """The states of claim and prize, by player."""
     rows = await rig.rows(
         "SELECT c.player, c.state, w.state AS prize FROM claims c JOIN rewards w ON w.id = c.reward_id"
     )
@@ -72,7 +72,7 @@ async def states(rig: Rig) -> dict[str, tuple[str, str]]:
 
 
 async def test_a_claim_says_why_it_ended(rig: Rig) -> None:
-    """A prize that a correction took away was not refused, and one that nobody claimed was neither."""
+    """A claim ended by a correction, by a refusal and by its deadline have different codes."""
     match = await claimable(rig, ("ann", "60.00"), ("bob", "40.00"))
     await rig.feed(rig.settlements, *match.corrected([("bob", "40.00")], at=2))
     rig.clock.advance(timedelta(hours=2))
@@ -89,7 +89,7 @@ async def test_a_claim_says_why_it_ended(rig: Rig) -> None:
 
 
 async def test_final_prizes_wait_to_be_claimed(rig: Rig) -> None:
-    """Nothing is credited; each prize has an open claim with a deadline, told once, and its money in one account."""
+    """Nothing is credited: each prize has an open claim with a deadline, one event, and its money in one account."""
     match = await claimable(rig)
     assert await rig.balance(Kind.CLAIMABLE, match.campaign) == 10_000
     assert await rig.winnings("ann") == 0
@@ -104,7 +104,7 @@ async def test_final_prizes_wait_to_be_claimed(rig: Rig) -> None:
 
 
 async def test_prizes_become_claimable_at_finality_and_not_before(rig: Rig) -> None:
-    """Inside the dispute window they are pending like all others."""
+    """In the dispute window they are pending like all other prizes."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM, settings=PLAIN)
     match = Match(campaign, [("ann", "60.00")], platform="5.00", final=False)
     await rig.settle(match)
@@ -118,7 +118,7 @@ async def test_prizes_become_claimable_at_finality_and_not_before(rig: Rig) -> N
 
 
 async def test_a_claimed_prize_is_credited_once(rig: Rig) -> None:
-    """The player claims over HTTP, again under another key, and sees the same; the money moves once."""
+    """A player claims over HTTP twice, under different keys, and gets the same answer; the money moves once."""
     match = await claimable(rig)
     path = str(match.reward_id("ann"))
     first, again = await post(rig, "ann", path), await post(rig, "ann", path)
@@ -135,7 +135,7 @@ async def test_a_claimed_prize_is_credited_once(rig: Rig) -> None:
 
 
 async def test_a_claim_pays_the_players_debts_first(rig: Rig) -> None:
-    """A claimed prize is a credit like any other: what is owed is taken from it."""
+    """A claimed prize is a credit like any other: debts are recovered from it."""
     match = await claimable(rig)
     await rig.owe("ann", 1_000)
     assert (await make(rig, match, "ann")).netted == 1
@@ -144,7 +144,7 @@ async def test_a_claim_pays_the_players_debts_first(rig: Rig) -> None:
 
 
 async def test_somebody_elses_prize_is_unknown(rig: Rig) -> None:
-    """A player can neither claim nor see what another won, nor learn that it is there."""
+    """A player can neither claim nor see another player's prize, nor learn that it exists."""
     match = await claimable(rig)
     path = str(match.reward_id("ann"))
     claimed = await post(rig, "bob", path)
@@ -167,12 +167,12 @@ SUSPICIONS: dict[str, RiskThresholds] = {
 
 
 def in_utc(moment: datetime) -> str:
-    """A moment as answers show it."""
+    """A time as answers show it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 async def suspect(rig: Rig, rule: str) -> Match:
-    """A round whose winner ann meets one rule."""
+    """A round won by ann, in which one rule has a finding about her."""
     settings = CampaignSettings(claim=PLAIN.claim, risk=SUSPICIONS[rule])
     if rule == RuleName.VELOCITY:
         await rig.settle(Match(await rig.campaign(funded=1_000), [("ann", "10.00")]))
@@ -187,11 +187,13 @@ async def suspect(rig: Rig, rule: str) -> Match:
 async def test_whatever_holds_a_claim_the_player_hears_the_same(
     rig: Rig, rule: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """State, code and deadline, and nothing else: not in the answer, the events, or the log. Operators see it all."""
+    """The player sees state, code and deadline, and nothing else, in answers, events and logs. Operators see the
+    findings.
+    """
     match = await suspect(rig, rule)
     path = str(match.reward_id("ann"))
     watch = next(job for job in rig.built.jobs if job.name == "invariants")
-    with caplog.at_level(logging.INFO), heard() as lines:
+    with caplog.at_level(logging.INFO), captured_logs() as lines:
         answer = await post(rig, "ann", path)
         await watch.run()
     assert answer.status_code == 200
@@ -238,7 +240,7 @@ async def test_whatever_holds_a_claim_the_player_hears_the_same(
 
 
 async def test_an_operator_who_won_sees_what_every_winner_sees(rig: Rig) -> None:
-    """Nobody reads the findings about themselves, whatever their role, and nobody decides their own claim."""
+    """No one reads the findings about themselves or decides their own claim, whatever their role."""
     match = await claimable(rig, settings=HOLDS_ALL)
     path = str(match.reward_id("ann"))
     await post(rig, "ann", path)
@@ -255,7 +257,7 @@ async def test_an_operator_who_won_sees_what_every_winner_sees(rig: Rig) -> None
 
 
 async def test_an_operator_releases_a_held_claim(rig: Rig) -> None:
-    """The prize is credited, with who decided and why on record and audited; the player hears neither."""
+    """The prize is credited; decider and reason are stored and audited, and not shown to the player."""
     match = await claimable(rig, settings=HOLDS_ALL)
     path = str(match.reward_id("ann"))
     await post(rig, "ann", path)
@@ -284,7 +286,7 @@ async def test_an_operator_releases_a_held_claim(rig: Rig) -> None:
 
 
 async def test_an_operator_refuses_a_held_claim(rig: Rig) -> None:
-    """The prize goes back to the pool, and the campaign has granted so much less."""
+    """The prize goes back to the pool, and the campaign's granted amount shrinks."""
     match = await claimable(rig, settings=HOLDS_ALL)
     path = str(match.reward_id("ann"))
     await post(rig, "ann", path)
@@ -301,7 +303,7 @@ async def test_an_operator_refuses_a_held_claim(rig: Rig) -> None:
 
 @pytest.mark.parametrize("role", ["player", "organizer", "approver"])
 async def test_only_operators_decide(rig: Rig, role: str) -> None:
-    """Deciding needs the role of an operator or admin."""
+    """A decision needs the role of an operator or admin."""
     match = await claimable(rig, settings=HOLDS_ALL)
     path = str(match.reward_id("ann"))
     await post(rig, "ann", path)
@@ -311,7 +313,7 @@ async def test_only_operators_decide(rig: Rig, role: str) -> None:
 
 
 async def test_a_rejected_identity_check_refuses_the_claim(rig: Rig) -> None:
-    """No person is asked; the player sees only that it was rejected."""
+    """The claim is refused without a person; the player sees only that it was rejected."""
     async with rig.client("boss", "admin") as admin:
         await admin.put("/api/players/ann", json={"kyc_state": "rejected"})
     match = await claimable(rig, settings=CampaignSettings(risk=RiskThresholds(kyc_above=100_000)))
@@ -324,7 +326,7 @@ async def test_a_rejected_identity_check_refuses_the_claim(rig: Rig) -> None:
 
 
 async def expire(rig: Rig) -> int:
-    """Run the expiry as the job does; answers how many expired."""
+    """Expire claims, as the job does. Returns their number."""
     ended = 0
     while True:
         async with rig.db.transaction() as tx:
@@ -335,7 +337,7 @@ async def expire(rig: Rig) -> int:
 
 
 async def test_unclaimed_prizes_go_back_to_the_pool(rig: Rig) -> None:
-    """At the deadline, not before; the others' claims of the round are not concerned."""
+    """Unclaimed prizes expire at the deadline, not before; other claims of the round stay unchanged."""
     match = await claimable(rig)
     await make(rig, match, "bob")
     rig.clock.advance(timedelta(seconds=3599))
@@ -357,7 +359,7 @@ async def test_unclaimed_prizes_go_back_to_the_pool(rig: Rig) -> None:
 
 
 async def test_claims_of_several_campaigns_expire_one_campaign_at_a_time(rig: Rig) -> None:
-    """Each transaction locks one campaign; all end in the end."""
+    """Each transaction locks one campaign, and in the end all due claims have expired."""
     for _ in range(3):
         await claimable(rig)
     rig.clock.advance(timedelta(hours=2))
@@ -366,7 +368,7 @@ async def test_claims_of_several_campaigns_expire_one_campaign_at_a_time(rig: Ri
 
 
 async def test_expired_money_pays_rounds_that_wait(rig: Rig) -> None:
-    """What comes back is there for the queue, in its order."""
+    """Money of expired prizes pays waiting rounds, in the order of the queue."""
     match = await claimable(rig, ("ann", "100.00"), funded=10_000)
     waiting = Match(match.campaign, [("bob", "100.00")])
     await rig.settle(waiting)
@@ -380,7 +382,9 @@ async def test_expired_money_pays_rounds_that_wait(rig: Rig) -> None:
 
 @pytest.mark.parametrize("attempt", range(5))
 async def test_claim_and_expiry_have_one_winner(rig: Rig, attempt: int) -> None:
-    """At the very deadline, with clocks that differ: the money goes to the player or to the pool, never to both."""
+    """A claim and the expiry at the same time, with different clocks: the money goes either to the player or to the
+    pool.
+    """
     del attempt
     match = await claimable(rig, *[(f"p{n}", "10.00") for n in range(8)])
     rig.clock.advance(timedelta(seconds=3600))
@@ -413,7 +417,7 @@ async def test_claim_and_expiry_have_one_winner(rig: Rig, attempt: int) -> None:
 
 
 async def test_many_copies_of_one_claim_credit_once(rig: Rig) -> None:
-    """Twenty concurrent requests with keys of their own move the money once."""
+    """Twenty concurrent requests with different keys move the money once."""
     match = await claimable(rig)
     path = str(match.reward_id("ann"))
     answers = await asyncio.gather(*(post(rig, "ann", path) for _ in range(20)))
@@ -423,7 +427,7 @@ async def test_many_copies_of_one_claim_credit_once(rig: Rig) -> None:
 
 
 async def test_claims_at_once_do_not_slip_past_velocity(rig: Rig) -> None:
-    """Of two claims of one player in two campaigns at the same moment the second waits for the first, and sees it."""
+    """Two claims of one player in two campaigns at the same time: the second one waits for the first and counts it."""
     once = CampaignSettings(claim=PLAIN.claim, risk=RiskThresholds(velocity=Velocity(count=1, window_s=60)))
     one, two = [await claimable(rig, ("ann", "10.00"), settings=once) for _ in range(2)]
     waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -446,7 +450,7 @@ async def test_claims_at_once_do_not_slip_past_velocity(rig: Rig) -> None:
 async def test_a_deadline_without_a_decision_follows_the_campaigns_rule(
     rig: Rig, rule: AtDeadline, ends: str
 ) -> None:
-    """Not before the deadline; then as the campaign says, decided by the service itself."""
+    """After the deadline, not before, the service decides as the campaign's settings say."""
     settings = CampaignSettings(
         claim=ClaimSettings(expires_s=3600, review_deadline_s=600, at_deadline=rule),
         risk=RiskThresholds(amount=1),
@@ -491,7 +495,7 @@ async def findings_of(rig: Rig, player: str) -> list[str]:
 
 
 async def test_a_claim_is_judged_by_the_settings_it_was_opened_under(rig: Rig) -> None:
-    """Whoever takes a rule out makes it easier for claims to come alone; a new rule counts at once."""
+    """A removed rule still applies to open claims; a new rule applies at once."""
     match = await claimable(rig, settings=HOLDS_ALL)
     await set_settings(rig, match, "sid", risk={"kyc_above": "50.00"})
     await make(rig, match, "ann")
@@ -506,7 +510,7 @@ async def test_a_claim_is_judged_by_the_settings_it_was_opened_under(rig: Rig) -
 
 
 async def test_a_deadline_releases_what_it_released_when_the_claim_was_opened(rig: Rig) -> None:
-    """Settings that release, and ask for a decision sooner, come too late for claims that are open."""
+    """Settings that release at an earlier deadline do not apply to open claims."""
     match = await claimable(rig, settings=HOLDS_ALL)
     easier = {"expires_s": 3600, "review_deadline_s": 60, "at_deadline": "release"}
     await set_settings(rig, match, "sid", claim=easier, risk={"amount": "0.01"})
@@ -520,7 +524,9 @@ async def test_a_deadline_releases_what_it_released_when_the_claim_was_opened(ri
 
 
 async def test_who_wrote_the_settings_does_not_decide_their_own_claim_by_them(rig: Rig) -> None:
-    """Held though no rule is set, and refused at a deadline that releases others' claims: somebody else releases it."""
+    """The claim is held without a threshold, and refused at a deadline that releases others; another person can release
+    it.
+    """
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.CLAIM)
     match = Match(campaign, [("ann", "60.00"), ("bob", "40.00")])
     easy = {"expires_s": 3600, "review_deadline_s": 600, "at_deadline": "release"}
@@ -544,7 +550,7 @@ async def test_who_wrote_the_settings_does_not_decide_their_own_claim_by_them(ri
 
 
 async def test_a_held_claim_does_not_expire(rig: Rig) -> None:
-    """Whoever claimed in time does not lose the prize to a slow review."""
+    """A claim in time is not lost to a slow review."""
     match = await claimable(
         rig,
         settings=CampaignSettings(
@@ -558,7 +564,7 @@ async def test_a_held_claim_does_not_expire(rig: Rig) -> None:
 
 
 async def test_operators_list_claims_by_state_campaign_and_player(rig: Rig) -> None:
-    """Each filter alone and pages by cursor; the newest first."""
+    """Each filter works alone and with pages by cursor, newest first."""
     one, two = await claimable(rig, settings=HOLDS_ALL), await claimable(rig)
     await make(rig, one, "ann")
     async with rig.client("olga", "operator") as olga:
@@ -588,7 +594,7 @@ async def test_operators_list_claims_by_state_campaign_and_player(rig: Rig) -> N
 
 
 async def test_a_claim_needs_an_idempotency_key(rig: Rig) -> None:
-    """It moves money, so it is answered once for each key."""
+    """A claim moves money, so it needs a key and is answered once for each key."""
     match = await claimable(rig)
     async with rig.client("ann") as ann:
         answer = await ann.post(f"/api/claims/{match.reward_id('ann')}")
@@ -596,7 +602,7 @@ async def test_a_claim_needs_an_idempotency_key(rig: Rig) -> None:
 
 
 async def test_the_lineage_of_a_match_tells_its_claims(rig: Rig) -> None:
-    """Each step of a claim stands among the steps of its correlation id."""
+    """Each transition of a claim is a step in the lineage of its correlation id."""
     match = await claimable(rig, settings=HOLDS_ALL)
     await make(rig, match, "ann")
     async with rig.db.transaction() as tx:
@@ -610,7 +616,7 @@ async def test_the_lineage_of_a_match_tells_its_claims(rig: Rig) -> None:
 
 
 async def test_a_campaign_without_rules_asks_for_nothing(rig: Rig) -> None:
-    """By default nobody is held, and a claim stays open for thirty days."""
+    """By default no claim is held, and a claim stays open for thirty days."""
     assert NO_SETTINGS.risk == RiskThresholds()
     match = await claimable(rig, settings=NO_SETTINGS)
     [row] = await rig.rows("SELECT deadline FROM claims WHERE player = 'ann'")
@@ -619,7 +625,7 @@ async def test_a_campaign_without_rules_asks_for_nothing(rig: Rig) -> None:
 
 
 async def test_unknown_prizes_are_unknown(rig: Rig) -> None:
-    """An id that nothing has is told so, to operators too."""
+    """An unknown id is refused with its code, to operators too."""
     answer = await post(rig, "olga", f"{uuid4()}/release", "operator", reason="x")
     assert (answer.status_code, answer.json()["code"]) == (404, "claim_unknown")
     assert UUID(int=0) not in {row["reward_id"] for row in await rig.rows("SELECT reward_id FROM claims")}

@@ -1,4 +1,4 @@
-"""What the database itself refuses of claims, and the jobs that end them."""
+"""The database's own refusals about claims, and the jobs that end claims."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -25,7 +25,7 @@ SETTINGS = CampaignSettings(
 
 @pytest.fixture(scope="module")
 async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
-    """An open, a held and an approved claim, for tests whose every write is refused."""
+    """An open, a held and an approved claim, for tests in which every write is refused."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
     await played(rig)
     yield rig
@@ -59,7 +59,7 @@ async def played(rig: Rig) -> Match:
     ],
 )
 async def test_what_a_claim_is_bound_to_stays(shared: Rig, change: str) -> None:
-    """Whose claim it is, and of which prize, changes for nobody, the owner included."""
+    """Player and prize of a claim never change, also not by the owner."""
     statement = f"UPDATE claims SET {change}"
     state, message = await refused(shared, lambda tx: tx.execute(text(statement)))
     assert state == "42501" or (state == "23514" and "bound to does not change" in message)
@@ -78,7 +78,7 @@ async def test_what_a_claim_is_bound_to_stays(shared: Rig, change: str) -> None:
     ],
 )
 async def test_no_step_that_the_machine_does_not_know(shared: Rig, player: str, to: str) -> None:
-    """Paid stays paid, and what is under review does not expire."""
+    """A paid claim stays paid, and a claim under review does not expire."""
     decided = "NULL" if to == "open" else "opened_at"
     statement = (
         f"UPDATE claims SET state = '{to}', version = version + 1, decided_at = {decided}, "
@@ -109,14 +109,14 @@ async def test_no_step_that_the_machine_does_not_know(shared: Rig, player: str, 
 async def test_a_decision_has_a_decider_and_a_hold_its_rule(
     shared: Rig, statement: str, constraint: str
 ) -> None:
-    """Half a decision is refused, and so is a step that does not count as an event."""
+    """An incomplete decision is refused, and so is a transition without a new version."""
     state, message = await refused(shared, lambda tx: tx.execute(text(statement)))
     assert state == "23514"
     assert constraint in message
 
 
 async def test_claims_are_kept(shared: Rig) -> None:
-    """A claim that could be deleted could be made again."""
+    """Claims cannot be deleted: a deleted claim could be made again."""
     for statement in ("DELETE FROM claims", "TRUNCATE claims"):
         assert (await refused(shared, lambda tx, sql=statement: tx.execute(text(sql))))[0] == "42501"
         assert (await refused_to_the_owner(shared, statement))[0] == "23000"
@@ -131,7 +131,7 @@ async def test_claims_are_kept(shared: Rig) -> None:
     ],
 )
 async def test_points_are_never_claimed(shared: Rig, type_: str, debit: Kind, credit: Kind) -> None:
-    """An asset that is not redeemable goes into no claim and out of none, whatever code asks for it."""
+    """An asset that is not redeemable cannot be moved into or out of a claim."""
 
     async def attempt(tx: object) -> None:
         source, target = Account(debit, "x", "SEASON"), Account(credit, "y", "SEASON")
@@ -149,7 +149,7 @@ def value(name: str, **labels: str) -> float:
 
 
 async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines pass: counters, the gauge of what waits, and a warning that names no rule of risk."""
+    """Passed deadlines change the counters and the gauge of waiting claims, and log a warning that names no risk rule."""
     await played(rig)
     jobs = {job.name: job for job in rig.built.jobs}
     assert await jobs["claims.overdue"].run() is False
@@ -178,7 +178,7 @@ async def test_the_jobs_end_claims_and_tell(rig: Rig, monkeypatch: pytest.Monkey
 
 
 async def test_a_claim_that_does_not_fit_its_prize_is_found(rig: Rig) -> None:
-    """The check sees a claim that ended while its prize still waits."""
+    """The check finds a claim that ended while its prize is still claimable."""
     match = await played(rig)
     async with rig.db.transaction() as tx:
         await tx.execute(

@@ -1,4 +1,4 @@
-"""Prizes that are to be claimed while a part of them still waits for money, and that are lost meanwhile."""
+"""Claimable prizes that wait for a part of their money and are lost meanwhile."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -23,7 +23,7 @@ async def take(rig: Rig, match: Match, player: str) -> None:
 
 
 async def expire(rig: Rig, match: Match) -> None:
-    """Ann does not claim in time."""
+    """Ann's claim expires."""
     rig.clock.advance(timedelta(hours=2))
     async with rig.db.transaction() as tx:
         done = await expire_due(ports=rig.ports_of(tx), now=rig.clock.now())
@@ -50,8 +50,8 @@ sizes = pytest.mark.parametrize("lines_per_part", [None, 1], ids=["one part", "t
 
 
 async def short_round(rig: Rig, *, bob: str, lines_per_part: int | None) -> Match:
-    """A round that is to give ann 100.00 instead of 60.00, and bob as much as is said instead of 1.00, though its pool
-    is empty. All prizes but ann's were claimed.
+    """A round corrected so that ann gets 100.00 instead of 60.00, and bob the given amount instead of 1.00, while the
+    pool is empty. All prizes but ann's are claimed.
     """
     campaign = await rig.campaign(funded=14_000, delivery=Delivery.CLAIM, settings=SETTINGS)
     lines = [("ann", "60.00"), ("bob", "1.00")]
@@ -73,7 +73,7 @@ async def short_round(rig: Rig, *, bob: str, lines_per_part: int | None) -> Matc
 
 
 async def campaign_of(rig: Rig) -> tuple[str, int]:
-    """The campaign's state, and how many rounds wait there."""
+    """The campaign's state and the number of its waiting rounds."""
     [row] = await rig.rows("SELECT state, queued FROM campaigns")
     return row["state"], row["queued"]
 
@@ -83,8 +83,8 @@ async def campaign_of(rig: Rig) -> tuple[str, int]:
 async def test_nobody_waits_for_the_rest_of_a_lost_prize(
     rig: Rig, lose: Lose, lines_per_part: int | None
 ) -> None:
-    """What there was of it goes back to the pool and stays there; its round leaves the queue, and the campaign is
-    active again, which is told.
+    """The paid part of a lost prize goes back to the pool and stays there. Its round leaves the queue, and the campaign
+    becomes active again, with an event.
     """
     match = await short_round(rig, bob="1.00", lines_per_part=lines_per_part)
     assert await campaign_of(rig) == ("exhausted", 1)
@@ -100,7 +100,7 @@ async def test_nobody_waits_for_the_rest_of_a_lost_prize(
 @lost
 @sizes
 async def test_what_others_miss_is_still_waited_for(rig: Rig, lose: Lose, lines_per_part: int | None) -> None:
-    """A round of which one short prize is lost waits for the others' rest alone, and gets just that."""
+    """A round with one lost short prize waits for the missing amounts of the others only, and gets exactly these."""
     match = await short_round(rig, bob="11.00", lines_per_part=lines_per_part)
     await lose(rig, match)
     assert await campaign_of(rig) == ("exhausted", 1)

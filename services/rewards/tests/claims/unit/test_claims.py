@@ -1,4 +1,4 @@
-"""What a claim says of why it waits or ended."""
+"""The codes of claims that wait or ended."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 def test_a_correction_is_told_from_a_refusal(
     state: ClaimState, decided_by: str | None, reason: str | None, code: ClaimCode | None
 ) -> None:
-    """By who decided and why; a person's own words are no correction, and what a rule found is not told."""
+    """The code depends on decider and reason: a person's text is no correction, and a rule's finding is not shown."""
     claim = Claim(
         reward_id=uuid4(),
         round_id=uuid4(),

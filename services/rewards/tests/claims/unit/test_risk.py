@@ -42,7 +42,7 @@ def found(facts: Facts, thresholds: RiskThresholds = STRICT) -> list[tuple[RuleN
 
 
 def test_a_clean_claim_is_not_held() -> None:
-    """With every rule on, a known player with a usual prize passes."""
+    """With all rules set, a known player with a usual prize passes."""
     assert found(CLEAN) == []
     assert verdict_of(()) is None
 
@@ -68,13 +68,13 @@ def test_a_clean_claim_is_not_held() -> None:
 def test_each_rule_holds_from_its_threshold_on(
     changes: dict[str, object], expected: list[tuple[RuleName, Verdict]]
 ) -> None:
-    """One step below the threshold nothing is found, at it the rule asks for a person, or refuses."""
+    """Just below the threshold there is no finding; at the threshold the rule holds or rejects."""
     assert found(replace(CLEAN, **changes)) == expected  # type: ignore[arg-type]  # one field of many types
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(RiskThresholds)])
 def test_a_rule_without_a_threshold_is_not_asked(field: str) -> None:
-    """Everything is suspicious; the rule that the campaign left out finds nothing, all others do."""
+    """All facts are suspicious: a rule without a threshold finds nothing, all others do."""
     suspect = replace(
         CLEAN,
         amount=50_000,
@@ -92,13 +92,13 @@ def test_a_rule_without_a_threshold_is_not_asked(field: str) -> None:
 
 
 def test_settings_of_ones_own_are_looked_at_where_no_threshold_is_set() -> None:
-    """Whoever wrote the settings may have set no thresholds."""
+    """The rule of own settings needs no threshold: a writer of settings may have set none."""
     own = replace(CLEAN, wrote_settings=True)
     assert found(own, RiskThresholds()) == [(RuleName.OWN_SETTINGS, Verdict.HOLD)]
 
 
 def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
-    """In the rules' order; what only one of them finds counts."""
+    """Findings are in the rules' order, and a finding under either set counts."""
     large = replace(CLEAN, amount=50_000, recent=3)
     strict = assess(facts=large, thresholds=RiskThresholds(amount=20_000), now=NOW)
     other = assess(facts=large, thresholds=replace(STRICT, amount=30_000), now=NOW)
@@ -110,7 +110,7 @@ def test_of_two_sets_of_thresholds_each_rule_is_found_once() -> None:
 
 
 def test_a_refusal_outweighs_a_hold() -> None:
-    """The gravest verdict counts, and the first finding of the table names the class."""
+    """The strictest verdict counts, and the first finding of the table is the label in metrics."""
     findings = assess(
         facts=replace(CLEAN, amount=50_000, kyc_state=KycState.REJECTED), thresholds=STRICT, now=NOW
     )
@@ -120,12 +120,12 @@ def test_a_refusal_outweighs_a_hold() -> None:
 
 
 def test_findings_say_what_was_seen_and_where_the_threshold_lies() -> None:
-    """An operator reads the input and the threshold in the asset's own amounts."""
+    """An operator reads the value and the threshold in amounts of the asset."""
     [finding] = assess(facts=replace(CLEAN, amount=25_000), thresholds=STRICT, now=NOW)
     assert (finding.saw, finding.threshold) == ("250.00 USDC", "below 200.00 USDC")
 
 
 def test_every_rule_stands_in_the_table_once_with_a_reason() -> None:
-    """No name without a rule, no rule without a sentence for operators."""
+    """Each rule name has one rule, with an explanation for operators."""
     assert sorted(rule.name for rule in RULES) == sorted(RuleName)
     assert all(rule.explanation.endswith(".") for rule in RULES)

@@ -395,7 +395,7 @@ async def test_a_final_round_that_never_asked_a_fee_takes_none(rig: Rig) -> None
 
 
 async def test_one_batch_may_hold_a_whole_round(rig: Rig, match: Match) -> None:
-    """Opened, entered and settled for good: who entered before the end is in, even where the opening is not heard."""
+    """Opened, entered and settled for good: who entered before the end is in, even where the opening is not captured_logs."""
     unopened = Match(match.campaign, [("bob", "10.00")])
     await rich(rig, "ann", topup="10.00")
     await rig.feed(
@@ -450,7 +450,7 @@ async def test_a_malformed_entry_does_not_hold_its_round(
 ) -> None:
     """It is dead, and the round's other events are applied."""
     await rich(rig, "ann", topup="50.00")
-    wrong = entered(match, "ann", version=2, said=changes)
+    wrong = entered(match, "ann", version=2, changes=changes)
     await rig.feed(rig.settlements, opened(match), wrong)
     assert await rig.stuck() == [("dead", code)]
     assert await wallet(rig, "ann") == (5_000, 0)

@@ -19,7 +19,7 @@ OUT = Account(Kind.EXTERNAL_OUT, "world", "USDC")
 def kept() -> MemoryStore:
     """10.00 USDC of the platform's fees."""
     store = MemoryStore(ASSETS)
-    store.books.balances[FEES] = 1_000
+    store.ledger.balances[FEES] = 1_000
     return store
 
 
@@ -52,10 +52,10 @@ async def test_another_person_lets_fees_leave_once() -> None:
     with pytest.raises(InvalidRequest) as own:
         await decide(store, made, "ada")
     assert own.value.code == "own_fee_withdrawal"
-    assert store.books.transfers == {}
+    assert store.ledger.transfers == {}
     done = await decide(store, made, "boris")
     assert (done.state, done.decided_by) == (WithdrawalState.APPROVED, "boris")
-    assert (store.books.balance(FEES), store.books.balance(OUT)) == (300, 700)
+    assert (store.ledger.balance(FEES), store.ledger.balance(OUT)) == (300, 700)
     with pytest.raises(InvalidRequest) as final:
         await decide(store, made, "cleo")
     assert final.value.code == "fee_withdrawal_final"
@@ -68,7 +68,7 @@ async def test_the_filer_may_take_it_back() -> None:
     assert (await decide(store, made, "ada", approved=False)).state is WithdrawalState.REJECTED
     with pytest.raises(InvalidRequest):
         await decide(store, made, "boris")
-    assert store.books.transfers == {}
+    assert store.ledger.transfers == {}
 
 
 async def test_no_more_leaves_than_there_is() -> None:
@@ -80,7 +80,7 @@ async def test_no_more_leaves_than_there_is() -> None:
     await decide(store, first, "boris")
     with pytest.raises(InsufficientBalance):
         await decide(store, second, "boris")
-    assert store.books.balance(FEES) == 300
+    assert store.ledger.balance(FEES) == 300
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the database itself refuses, asked in SQL and not through our code."""
+"""The database's own refusals, tested by SQL without the service's code."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -39,14 +39,14 @@ async def funded(rig: Rig) -> Rig:
 
 @pytest.fixture(scope="module")
 async def shared(make_module_database: DatabaseFactory) -> AsyncIterator[Rig]:
-    """A ledger for tests whose every write is refused."""
+    """A ledger for tests in which every write is refused."""
     rig = await Rig.open(make_module_database("rewards", migrated=True))
     yield await with_funds(rig)
     await rig.close()
 
 
 async def test_a_transfer_moves_both_balances(funded: Rig) -> None:
-    """Writing a transfer is all it takes, and all that can be done."""
+    """An inserted transfer changes both balances; nothing else can change them."""
     async with funded.db.transaction() as tx:
         await insert(tx, "prize_reserved", POOL, RESERVED, 30)
     assert await funded.balance(Kind.POOL, "p") == 70
@@ -77,7 +77,7 @@ async def test_a_transfer_moves_both_balances(funded: Rig) -> None:
     ],
 )
 async def test_the_service_may_not_rewrite_the_books(shared: Rig, statement: str) -> None:
-    """The runtime role has no privilege for any of it."""
+    """The runtime role has no privilege for these statements."""
     state, _ = await refused(shared, lambda tx: tx.execute(text(statement)))
     assert state == "42501"
 
@@ -95,7 +95,7 @@ async def test_the_service_may_not_rewrite_the_books(shared: Rig, statement: str
     ],
 )
 async def test_not_even_the_owner_changes_what_only_grows(shared: Rig, statement: str) -> None:
-    """A trigger refuses everybody."""
+    """A trigger refuses changes of append-only tables, also by the owner."""
     state, message = await refused_to_the_owner(shared, statement)
     assert state == "23000"
     assert "append-only" in message
@@ -114,14 +114,14 @@ async def test_not_even_the_owner_changes_what_only_grows(shared: Rig, statement
 async def test_a_type_outside_the_allowlist_is_refused(
     shared: Rig, type_: str, debit: Account, credit: Account
 ) -> None:
-    """Every (type, debit kind, credit kind) must stand in ledger_edges, entry fees to a pool above all."""
+    """Every (type, debit kind, credit kind) must be in ledger_edges; none leads from entry fees to a pool."""
     state, message = await refused(shared, lambda tx: insert(tx, type_, debit, credit, 1))
     assert state == "23503"
     assert "ledger_transfers_edge" in message
 
 
 async def test_a_kind_that_is_not_the_accounts_own_is_refused(shared: Rig) -> None:
-    """An entry-fee account cannot pass for an external one by calling itself so in the transfer."""
+    """The kinds in a transfer must be those of its accounts, so an entry-fee account cannot be used as an external one."""
     state, message = await refused(
         shared, lambda tx: insert(tx, "campaign_funded", ENTRY_FEES, POOL, 1, debit_kind="external_in")
     )
@@ -130,13 +130,13 @@ async def test_a_kind_that_is_not_the_accounts_own_is_refused(shared: Rig) -> No
 
 
 async def test_an_asset_that_is_not_the_accounts_own_is_refused(shared: Rig) -> None:
-    """Both accounts are of the transfer's asset."""
+    """Both accounts must have the transfer's asset."""
     state, _ = await refused(shared, lambda tx: insert(tx, "campaign_funded", WORLD, POOL, 1, asset="EURC"))
     assert state == "23503"
 
 
 async def test_an_unknown_account_is_refused(shared: Rig) -> None:
-    """Both accounts are open."""
+    """Both accounts must exist."""
     nowhere = Account(Kind.RESERVED, "nobody's", "USDC")
     state, _ = await refused(shared, lambda tx: insert(tx, "prize_reserved", POOL, nowhere, 1))
     assert state == "23503"
@@ -153,7 +153,7 @@ async def test_an_unknown_account_is_refused(shared: Rig) -> None:
 async def test_a_pool_or_wallet_never_goes_below_zero(
     shared: Rig, type_: str, debit: Account, credit: Account, amount: int
 ) -> None:
-    """The transfer that would do it is refused, and leaves nothing behind."""
+    """The transfer is refused and changes nothing."""
 
     async def attempt(tx: AsyncConnection) -> None:
         await open_account(tx, credit)
@@ -165,7 +165,7 @@ async def test_a_pool_or_wallet_never_goes_below_zero(
 
 
 async def test_a_receivable_never_goes_above_zero(funded: Rig) -> None:
-    """More than is owed cannot be taken."""
+    """A debt cannot be reduced below zero."""
     owed = Account(Kind.RECEIVABLE, "ann", "USDC")
     clearing = Account(Kind.CLEARING, "receivables", "USDC")
     async with funded.db.transaction() as tx:
@@ -181,13 +181,13 @@ async def test_a_receivable_never_goes_above_zero(funded: Rig) -> None:
 
 @pytest.mark.parametrize("amount", [0, -5])
 async def test_an_amount_is_above_zero(shared: Rig, amount: int) -> None:
-    """Nothing, and less than nothing, is no transfer."""
+    """An amount of zero or less is refused."""
     state, _ = await refused(shared, lambda tx: insert(tx, "prize_reserved", POOL, RESERVED, amount))
     assert state == "23514"
 
 
 async def test_a_transfer_is_written_once(funded: Rig) -> None:
-    """A deterministic id that was used is refused, not added again."""
+    """A second transfer with the same deterministic id is refused."""
     async with funded.db.transaction() as tx:
         written = await insert(tx, "prize_reserved", POOL, RESERVED, 1)
     state, _ = await refused(funded, lambda tx: insert(tx, "prize_reserved", POOL, RESERVED, 1, id=written))
@@ -216,7 +216,7 @@ async def test_points_cannot_leave(rig: Rig) -> None:
 
 
 async def test_an_account_begins_with_nothing(shared: Rig) -> None:
-    """Money cannot be made by opening an account with a balance."""
+    """A new account must have a balance of zero."""
     state, _ = await refused(
         shared, lambda tx: open_account(tx, Account(Kind.WINNINGS, "eve", "USDC"), balance=5)
     )
@@ -240,7 +240,7 @@ async def test_an_account_cannot_shed_its_bound(shared: Rig) -> None:
 
 
 async def test_states_move_only_along_their_edges(rig: Rig) -> None:
-    """The database holds the same transition tables as the domain."""
+    """The database has the same transition tables as the domain."""
     campaign = await rig.campaign(funded=100)
     await rig.settle(Match(campaign, [("ann", "1.00")]))
     for statement, what in (
@@ -256,7 +256,7 @@ async def test_states_move_only_along_their_edges(rig: Rig) -> None:
 
 
 async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
-    """Folding movements of unbounded accounts is exact and leaves none behind."""
+    """The roll-up of unbounded accounts' movements is exact and complete."""
     async with funded.db.transaction() as tx:
         await insert(tx, "campaign_funded", WORLD, POOL, 23)
     before = await funded.balance(Kind.EXTERNAL_IN, "world")
@@ -276,7 +276,7 @@ async def test_the_roll_up_changes_no_balance(funded: Rig) -> None:
 
 
 async def test_no_more_comes_in_than_the_limit(rig: Rig) -> None:
-    """Over all ways in, an asset takes 2^62 minor units; at the limit, checks and roll-ups go on."""
+    """At most 2^62 minor units of an asset may come in from outside. At the limit, checks and roll-ups still work."""
     topup = Account(Kind.TOPUP, "ann", "USDC")
     opening = Account(Kind.EXTERNAL_IN, "opening:winnings", "USDC")
     async with rig.db.transaction() as tx:
@@ -297,7 +297,7 @@ async def test_no_more_comes_in_than_the_limit(rig: Rig) -> None:
 
 
 async def test_an_account_without_a_bound_keeps_the_limit(rig: Rig) -> None:
-    """What rails charge has no other side that could run out: the limit of an account is what stops it."""
+    """No other account bounds what rails charge, so the limit of an account stops it."""
     charged, treasury = Account(Kind.RAIL_FEES, "fake", "XLM"), Account(Kind.TREASURY, "fake", "XLM")
     async with rig.db.transaction() as tx:
         for account in (charged, treasury):
@@ -309,7 +309,7 @@ async def test_an_account_without_a_bound_keeps_the_limit(rig: Rig) -> None:
 
 
 async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
-    """Movements that nobody has folded yet are not held to the limit; sums of them still are exact."""
+    """The limit does not apply to movements before their roll-up, and their sums are exact."""
     charged, treasury = Account(Kind.RAIL_FEES, "fake", "XLM"), Account(Kind.TREASURY, "fake", "XLM")
     async with rig.db.transaction() as tx:
         for account in (charged, treasury):
@@ -323,7 +323,7 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
         async with rig.db.transaction() as tx:
             await sum_up(tx, rows_max=100)
     assert await rig.balance(Kind.RAIL_FEES, "fake", "XLM") == -(2**64)
-    # no payout bore these fees; what the checks add up is right
+    # no payout had these fees, and the sums are correct
     told = await rig.breaches()
     assert [found for found in told if not found.startswith("transfers_documented: ")] == []
 
@@ -348,7 +348,7 @@ async def test_sums_beyond_64_bits_break_no_check(rig: Rig) -> None:
 async def test_money_without_a_document_is_told(
     rig: Rig, type_: str, debit: Account, credit: Account, cause: str
 ) -> None:
-    """Whoever has the service's login can write a transfer; the checks name it, with what it gave to whom."""
+    """An attacker with the service's login can insert a transfer; the checks report it with amount and account."""
     async with rig.db.transaction() as tx:
         for account in (debit, credit):
             await open_account(tx, account)
@@ -359,7 +359,7 @@ async def test_money_without_a_document_is_told(
 
 
 async def test_a_second_return_of_a_payout_is_told(rig: Rig) -> None:
-    """A payout that came back once explains one transfer, of its own amount, to its own player."""
+    """A returned payout is the document of one transfer only, of its amount and to its player."""
     payout = await requested(rig)
     await rig.feed(
         rig.payouts,

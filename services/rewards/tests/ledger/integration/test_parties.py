@@ -1,4 +1,4 @@
-"""Who is behind money: from pools and results over wallets to the payouts that are asked for."""
+"""Parties of money: from pools and results through wallets to requested payouts."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -51,7 +51,7 @@ async def last_asked(rig: Rig) -> dict[str, Any]:
 
 
 async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
-    """Funder and settings' writer of the campaign, rule writer and reporter of the round; nothing stays behind."""
+    """The payout of a direct prize has the parties of campaign and round, and the wallet keeps none of them."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     await settle(rig, Match(campaign, [("ann", "20.00"), ("bob", "10.00")]), ADA_AND_BOB)
@@ -63,7 +63,7 @@ async def test_a_direct_prize_takes_its_parties_along(rig: Rig) -> None:
 
 
 async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
-    """Settings say who gets how much, so their writer stands beside who made and who funded the campaign."""
+    """A writer of settings decides who gets how much, so is a party like the creator and the funder of the campaign."""
     campaign = await rig.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await rig.feed(rig.payouts, method_event("ann"))
     async with rig.client("sid", "admin") as client:
@@ -77,7 +77,9 @@ async def test_who_changes_a_campaigns_settings_is_a_party(rig: Rig) -> None:
 
 
 async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
-    """Money of one person stays marked when other money joins it; the whole leaves with all parties, and comes back so."""
+    """Money of one person keeps its mark when other money is added. A payout of the whole balance takes all parties,
+    and a give-back returns them.
+    """
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
@@ -97,7 +99,7 @@ async def test_a_wallet_keeps_everybody_until_it_is_empty(rig: Rig) -> None:
 
 
 async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
-    """What was pending is credited at finality with the parties of the result that stands then."""
+    """Pending prizes are credited at finality with the parties of the result in force then."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
     match = Match(campaign, [("ann", "20.00")], final=False)
@@ -113,7 +115,7 @@ async def test_prizes_that_mature_bring_their_parties(rig: Rig) -> None:
 
 
 async def test_a_large_round_keeps_its_parties_through_chunks(rig: Rig) -> None:
-    """Parts are staged and booked in chunks; each prize has the parties of the whole."""
+    """Parts are staged and booked in chunks; each prize has the parties of the settlement."""
     campaign = await rig.campaign(funded=100_000)
     lines = [(f"p{number}", "1.00") for number in range(6)]
     match = Match(campaign, lines, lines_per_part=2)
@@ -124,7 +126,7 @@ async def test_a_large_round_keeps_its_parties_through_chunks(rig: Rig) -> None:
 
 
 async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a second person for that prize alone: the others of the round were looked at by nobody."""
+    """The releaser counts as a second person for that prize alone: no one reviewed the others of the round."""
     monkeypatch.setattr(CapBook, "held", lambda *_: {2: "cap_player"})
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "50.00"), ("bob", "30.00")])
@@ -151,7 +153,7 @@ async def test_who_releases_a_held_prize_is_a_party(rig: Rig, monkeypatch: pytes
 async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The prize is credited only then, and still by that person's word."""
+    """A prize released in the dispute window is credited at finality, with its releaser as a party."""
     campaign = await rig.campaign(funded=100_000)
     match = Match(campaign, [("ann", "50.00"), ("bob", "30.00")], final=False)
     with monkeypatch.context() as capped:
@@ -174,7 +176,7 @@ async def test_who_releases_inside_the_dispute_window_is_a_party_at_finality(
 
 
 async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: Rig) -> None:
-    """As one who releases it is, and no second person: the money of one person stays marked."""
+    """A person who set facts over HTTP is a party like a releaser, but does not count as a second person."""
     campaign = await rig.campaign(
         funded=100_000,
         delivery=Delivery.CLAIM,
@@ -196,7 +198,7 @@ async def test_who_told_facts_by_hand_is_a_party_of_what_the_claim_credits(rig: 
 
 
 async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
-    """What the player is credited from then on stays with them by that person's word."""
+    """The person who writes off a debt is a party of the player's later credits."""
     debt = await rig.owe("ann", 500)
     async with rig.db.transaction() as tx:
         command = WriteOff(receivable_id=debt.id, actor="wim", reason="small")
@@ -205,7 +207,7 @@ async def test_who_gives_up_a_debt_is_a_party(rig: Rig) -> None:
 
 
 async def test_an_imported_balance_is_one_persons_word(rig: Rig) -> None:
-    """Who imports says alone who gets how much."""
+    """The importer alone decides who gets how much."""
     await rig.feed(rig.payouts, method_event("ann"))
     rows = [{"player": "ann", "asset": "USDC", "bucket": "winnings", "amount": "20.00", "reference": "old"}]
     async with rig.client("ada", "admin") as client:
@@ -219,7 +221,7 @@ async def test_an_imported_balance_is_one_persons_word(rig: Rig) -> None:
 
 
 async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
-    """While an entry that winnings paid can still be refunded, an emptied wallet keeps who is behind it."""
+    """While an entry fee that winnings paid can still be refunded, an emptied wallet keeps its parties."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("ann"))
     await settle(rig, Match(campaign, [("ann", "20.00")]), ADA_ALONE)
@@ -233,7 +235,7 @@ async def test_an_entry_that_may_come_back_is_not_forgotten(rig: Rig) -> None:
 
 
 async def test_an_organizers_fee_is_the_rule_writers_word(rig: Rig) -> None:
-    """The rule alone names the payee: whoever wrote it, also where a game server reported, or two persons wrote it."""
+    """The rule alone names the payee: each of its writers counts as one person, also with a game server or two writers."""
     campaign = await rig.campaign(funded=100_000)
     await rig.feed(rig.payouts, method_event("olaf"))
     one = [{"role": "rule_writer", "subject": "ada"}]

@@ -1,4 +1,4 @@
-"""What players owe: netted from every credit, given up by approvers, and guarded by the database itself."""
+"""Receivables: recovered from every credit, written off by approvers, and protected by the database."""
 
 import asyncio
 from datetime import timedelta
@@ -14,7 +14,7 @@ from services.rewards.tests.sql import refused, refused_to_the_owner
 
 
 async def test_the_oldest_debt_is_taken_first_and_to_its_own_pool(rig: Rig) -> None:
-    """Two campaigns' debts and one that is nobody's are paid in the order in which they arose."""
+    """Debts of two campaigns and one without a campaign are paid in the order in which they were opened."""
     first, second, third = [await rig.campaign(funded=10_000) for _ in range(3)]
     await rig.settle(Match(first, [("ann", "50.00")]), Match(second, [("ann", "50.00")]))
     for campaign in (first, None, second):
@@ -34,7 +34,9 @@ async def test_the_oldest_debt_is_taken_first_and_to_its_own_pool(rig: Rig) -> N
 
 
 async def test_debts_to_each_others_pools_may_cross(rig: Rig) -> None:
-    """Rounds of two campaigns at the same time, whose winners owe the other's pool: each unit comes back once."""
+    """Rounds of two campaigns are booked at the same time, and each winner owes the other pool: each unit is recovered
+    once.
+    """
     campaigns = [await rig.campaign(funded=100_000) for _ in range(2)]
     await rig.settle(*(Match(one, [("eve", "200.00")]) for one in campaigns))
     for _ in range(3):
@@ -49,7 +51,7 @@ async def test_debts_to_each_others_pools_may_cross(rig: Rig) -> None:
 
 
 async def test_a_debt_is_given_up_by_an_approver_only(rig: Rig) -> None:
-    """With a reason and once; it is audited, told, and never by the debtor."""
+    """A write-off needs a reason, is audited and published once, and is refused to the debtor."""
     debt = await rig.owe("ann", 1_500)
     path, body = f"/api/receivables/{debt.id}/write-off", {"reason": "account closed"}
     for name, role, status, code in (
@@ -83,7 +85,7 @@ async def test_a_debt_is_given_up_by_an_approver_only(rig: Rig) -> None:
 
 
 async def test_debts_are_listed_in_pages(rig: Rig) -> None:
-    """Newest first, of one player, or only open ones; players see none."""
+    """Debts are listed newest first, also of one player or only open ones; players see none."""
     debts = [await rig.owe(player, 100 + n) for n, player in enumerate(("ann", "bob", "ann"))]
     async with rig.client("olga", "operator") as client:
         seen, cursor = [], None
@@ -100,7 +102,7 @@ async def test_debts_are_listed_in_pages(rig: Rig) -> None:
 
 
 async def test_a_debt_whose_reason_is_gone_is_lifted_as_far_as_it_is_open(rig: Rig) -> None:
-    """What was recovered before stays recovered."""
+    """An undone debt is lifted up to its open amount; recovered amounts stay recovered."""
     campaign = await rig.campaign(funded=10_000)
     debt = await rig.owe("ann", 1_500)
     await rig.settle(Match(campaign, [("ann", "10.00")]))
@@ -122,7 +124,7 @@ async def test_a_debt_whose_reason_is_gone_is_lifted_as_far_as_it_is_open(rig: R
     ],
 )
 async def test_the_database_keeps_debts_as_they_are(rig: Rig, change: str) -> None:
-    """What is owed, by whom and for what stays; counters only grow, and never beyond what is owed."""
+    """Amount, debtor and reason never change; counters only grow, and never beyond the amount."""
     debt = await rig.owe("ann", 1_500)
     assert debt.open == 1_500
     statement = f"UPDATE receivables SET {change}"

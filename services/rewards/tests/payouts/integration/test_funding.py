@@ -18,7 +18,7 @@ from services.rewards.tests.rig import Match, Rig, closed_event, closure_of, pai
 from services.rewards.tests.sql import as_owner, insert, open_account, refused, refused_to_the_owner
 
 ADDRESS = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
-"""An address that stands in the Stellar documentation."""
+"""An address of the Stellar documentation."""
 
 
 def key() -> dict[str, str]:
@@ -58,7 +58,7 @@ async def create(rig: Rig, **changes: Any) -> httpx.Response:
 
 
 async def test_an_account_is_made_funded_and_emptied(funded: Rig) -> None:
-    """What it holds is in the ledger, and every step is audited with its actor and reason."""
+    """The ledger has its balance, and every change is audited with actor and reason."""
     out = await post(
         funded, "/api/funding-accounts/marketing/withdraw", {"amount": "400.00", "reason": "season over"}
     )
@@ -94,14 +94,14 @@ async def test_an_account_is_made_funded_and_emptied(funded: Rig) -> None:
 async def test_a_wrong_move_is_refused(
     funded: Rig, path: str, body: dict[str, str], status: int, code: str
 ) -> None:
-    """With its code, and nothing moves."""
+    """Each wrong move is refused with its code, and nothing moves."""
     answer = await post(funded, f"/api/funding-accounts{path}", body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
 
 
 async def test_one_key_moves_money_once(funded: Rig) -> None:
-    """Twenty requests at once with one key fund once; another body is a conflict."""
+    """Twenty concurrent requests with one key fund once; another body is a conflict."""
     same = key()
     path, body = "/api/funding-accounts/marketing/fund", {"amount": "10.00", "reference": "x"}
     async with funded.client("boss", "admin") as boss:
@@ -115,7 +115,7 @@ async def test_one_key_moves_money_once(funded: Rig) -> None:
 
 
 async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> None:
-    """The intent names the account, the address and the memo, and neither player, campaign nor method; who funded the
+    """The intent names the account, the address and the memo, and no player, campaign or method. The funder of the
     account is a party.
     """
     answer = await create(funded)
@@ -149,7 +149,7 @@ async def test_an_operators_payout_carries_its_whole_authority(funded: Rig) -> N
 
 
 async def test_what_is_paid_goes_to_the_rail(funded: Rig) -> None:
-    """The treasury has it, and a return comes back to the funding account."""
+    """The treasury gets the money, and a return goes back to the funding account."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, paid_event(payout, player=None, amount="250.00"))
     assert await funded.stuck() == []
@@ -167,7 +167,7 @@ async def test_what_is_paid_goes_to_the_rail(funded: Rig) -> None:
 
 @pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
 async def test_what_was_not_paid_comes_back_with_the_signers_word(funded: Rig, what: str) -> None:
-    """Without a closure nothing is given back; with it, the funding account has it again."""
+    """Without a closure nothing is given back; with a closure the funding account gets the money back."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, closed_event(payout, what, closure=None))
     assert await funded.stuck() == [("parked", "closure_invalid")]
@@ -179,7 +179,7 @@ async def test_what_was_not_paid_comes_back_with_the_signers_word(funded: Rig, w
 
 
 async def test_a_payment_to_a_player_does_not_end_an_operators_payout(funded: Rig) -> None:
-    """What a final event says must be what was asked for, that nobody is named included."""
+    """A final event must match the request; an operator's payout has no player."""
     payout = UUID((await create(funded)).json()["payout_id"])
     await funded.feed(funded.payouts, paid_event(payout, player="olga", amount="250.00"))
     assert await funded.stuck() == [("parked", "event_mismatch")]
@@ -202,7 +202,7 @@ async def test_a_payment_to_a_player_does_not_end_an_operators_payout(funded: Ri
 async def test_a_wrong_payout_is_refused(
     funded: Rig, changes: dict[str, Any], status: int, code: str
 ) -> None:
-    """Before any money moves."""
+    """A wrong payout is refused before any money moves."""
     answer = await create(funded, **changes)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await funded.balance(Kind.FUNDING, "marketing") == 100_000
@@ -210,7 +210,7 @@ async def test_a_wrong_payout_is_refused(
 
 
 async def test_an_account_is_never_overdrawn(funded: Rig) -> None:
-    """Ten payouts of 250.00 at once out of 1,000.00: four go."""
+    """Ten concurrent payouts of 250.00 out of 1,000.00: four succeed."""
     answers = await asyncio.gather(*(create(funded) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [202] * 4 + [422] * 6
     assert await funded.balance(Kind.FUNDING, "marketing") == 0
@@ -219,7 +219,7 @@ async def test_an_account_is_never_overdrawn(funded: Rig) -> None:
 
 @pytest.mark.parametrize("role", ["player", "organizer", "approver"])
 async def test_only_operators_and_admins_file(funded: Rig, role: str) -> None:
-    """An approver decides and does not ask; and only admins move an account's money."""
+    """An approver may not request payouts, and only admins move an account's money."""
     assert (await post(funded, "/api/payouts/create", payout_body(), role=role)).status_code == 403
     for path in ("", "/marketing/fund", "/marketing/withdraw"):
         body = (
@@ -236,7 +236,7 @@ async def test_only_operators_and_admins_file(funded: Rig, role: str) -> None:
 
 
 async def test_a_player_cannot_cancel_an_operators_payout(funded: Rig) -> None:
-    """It is nobody's but the funding account's."""
+    """The payout belongs to the funding account, not to a player."""
     payout = (await create(funded)).json()["payout_id"]
     async with funded.client("olga") as olga:
         answer = await olga.post(f"/api/wallet/payout-requests/{payout}/cancel")
@@ -244,7 +244,7 @@ async def test_a_player_cannot_cancel_an_operators_payout(funded: Rig) -> None:
 
 
 async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
-    """A funding account leads to payouts and out, nowhere else; and a payout is a player's or an account's."""
+    """A funding account's money goes only to payouts or outside; a payout belongs to a player or to an account."""
     source = Account(Kind.FUNDING, "marketing", "USDC")
     for kind, type_ in (
         (Kind.WINNINGS, "payout_given_back"),
@@ -267,7 +267,7 @@ async def test_funds_do_not_reach_players_or_pools_by_sql(funded: Rig) -> None:
 
 
 async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
-    """Every body of money in and out has an example in the OpenAPI document, and its own path."""
+    """The OpenAPI document has an example and a path of each body of money in and out."""
     async with rig.client("olga", "operator") as olga:
         document = (await olga.get("/schema/openapi.json")).json()
     for path, method in (
@@ -288,14 +288,14 @@ async def test_what_is_new_is_documented_with_examples(rig: Rig) -> None:
 
 
 async def paths_of(funded: Rig) -> list[str]:
-    """The routes by which staff funds an account: a campaign's pool, and a funding account."""
+    """The routes by which staff fund an account: a campaign's pool and a funding account."""
     campaign = await funded.campaign(active=False)
     return [f"/api/campaigns/{campaign}/fund", "/api/funding-accounts/marketing/fund"]
 
 
 async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
-    """Another key does not make another payment of it: the refusal names the first booking. Who says that it is another
-    payment books it, on record as such. Another account may have the same reference.
+    """Another key with the same reference is refused, and the error names the first booking. With
+    ``repeated_reference`` it is booked and stored as a repetition. Another account may use the same reference.
     """
     for path in await paths_of(funded):
         body = {"amount": "70.00", "reference": "wire 7"}
@@ -326,7 +326,7 @@ async def test_a_reference_funds_an_account_once(funded: Rig) -> None:
 
 
 async def test_two_at_once_book_a_reference_once(funded: Rig) -> None:
-    """However the two requests meet, one is booked and the other is refused."""
+    """Of two concurrent bookings under one reference, one is booked and the other is refused."""
     for path in await paths_of(funded):
         for turn in range(5):
             body = {"amount": "1.00", "reference": f"wire {turn}"}
@@ -340,7 +340,7 @@ async def test_two_at_once_book_a_reference_once(funded: Rig) -> None:
 
 
 async def test_the_database_refuses_a_used_reference(funded: Rig) -> None:
-    """A booking that does not say what it repeats is no second one under its reference."""
+    """The database refuses a second booking under a reference unless it names the first one."""
 
     async def book(tx: AsyncConnection) -> None:
         await tx.execute(
@@ -355,8 +355,8 @@ async def test_the_database_refuses_a_used_reference(funded: Rig) -> None:
 
 
 async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
-    """No sum of an account can pass 64 bits: what is too much is refused with the limit in the asset's unit, whichever
-    way it would come in, and everything can still be shown and rolled up.
+    """No sum of an account exceeds 64 bits: more is refused on every way in, with the limit in units of the asset. At
+    the limit everything can still be listed and rolled up.
     """
     limit, first = 46_116_860_184_273_879, 46_116_860_184_272_000
     campaign = await funded.campaign()
@@ -381,7 +381,7 @@ async def test_what_may_come_in_is_bounded_for_the_asset(funded: Rig) -> None:
 
 
 async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
-    """Rounds that wait for more, together, than 64 bits hold are listed, and so is their sum."""
+    """Waiting rounds are listed with their sum, also where it exceeds 64 bits."""
     campaign = await rig.campaign()
     for _ in range(3):
         await rig.settle(Match(campaign, [("ann", f"{46_116_860_184_273_879}.00")]))
@@ -392,7 +392,9 @@ async def test_what_waits_is_shown_however_much_it_is(rig: Rig) -> None:
 
 
 async def test_overseers_see_the_reference_of_a_booking(funded: Rig) -> None:
-    """The listing, its CSV and the single transfer show reference, who booked it, and the booking that it repeats."""
+    """The listing, its CSV and the single transfer show the reference, the person who booked it, and the booking that
+    it repeats.
+    """
     for path in await paths_of(funded):
         kind = "campaign_funded" if "campaigns" in path else "funding_added"
         body = {"amount": "70.00", "reference": "wire 8"}

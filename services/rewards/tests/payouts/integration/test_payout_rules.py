@@ -1,4 +1,4 @@
-"""Payout requests under rules: bounds, fees that players bear, and withdrawals by themselves."""
+"""Payout requests under rules: limits, fees that players bear, and automatic withdrawals."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -55,7 +55,7 @@ async def ruled(make_database: DatabaseFactory, tmp_path: Path) -> AsyncIterator
 
 
 async def ask(rig: Rig, amount: str, **more: str) -> Any:
-    """Ann asks for a payout."""
+    """Request a payout of ann's winnings."""
     async with rig.client("ann") as ann:
         return await ann.post(
             "/api/wallet/payout-request",
@@ -76,7 +76,7 @@ async def ask(rig: Rig, amount: str, **more: str) -> Any:
 async def test_a_request_outside_the_rules_is_refused(
     ruled: Rig, amount: str, more: dict[str, str], code: str
 ) -> None:
-    """With a stable code, and nothing moves."""
+    """Each is refused with a stable code, and nothing moves."""
     answer = await ask(ruled, amount, **more)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert await ruled.winnings("ann") == 200_000
@@ -84,7 +84,7 @@ async def test_a_request_outside_the_rules_is_refused(
 
 
 async def test_the_limit_of_a_day_counts_what_may_still_go_out(ruled: Rig) -> None:
-    """Requests of the day (UTC) count together, those that were given back do not; the next day is new."""
+    """Requests of a day (UTC) count together, without those that were given back; the next day begins at zero."""
     first = (await ask(ruled, "500.00")).json()["payout_id"]
     assert (await ask(ruled, "300.01")).json()["code"] == "daily_limit_exceeded"
     assert (await ask(ruled, "300.00")).status_code == 202
@@ -97,7 +97,7 @@ async def test_the_limit_of_a_day_counts_what_may_still_go_out(ruled: Rig) -> No
 
 
 async def test_requests_at_once_do_not_pass_the_limit_together(ruled: Rig) -> None:
-    """Twenty of 100.00 at the same time: eight go."""
+    """Twenty concurrent requests of 100.00: eight succeed."""
     answers = await asyncio.gather(*(ask(ruled, "100.00") for _ in range(20)))
     codes = [answer.json().get("code") for answer in answers]
     assert codes.count(None) == 8
@@ -106,7 +106,7 @@ async def test_requests_at_once_do_not_pass_the_limit_together(ruled: Rig) -> No
 
 
 async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig) -> None:
-    """The wallet gives what was asked for, the intent pays less, and the difference goes to the fees."""
+    """The requested amount is debited, the intent pays less, and the difference goes to the fees."""
     answer = (await ask(ruled, "100.00")).json()
     assert (answer["player_fee"], answer["pay_amount"]) == ("1.75", "98.25")
     payout = UUID(answer["payout_id"])
@@ -128,7 +128,7 @@ async def test_a_fee_that_the_player_bears_is_booked_when_it_is_paid(ruled: Rig)
 
 
 async def test_what_is_paid_is_the_intents_pay_amount(ruled: Rig) -> None:
-    """A rail that says it paid the whole debit did not pay what was signed."""
+    """A payment of the whole debited amount does not match the intent."""
     payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(ruled.payouts, paid_event(payout, player="ann", amount="100.00"))
     assert await ruled.stuck() == [("parked", "event_mismatch")]
@@ -136,7 +136,7 @@ async def test_what_is_paid_is_the_intents_pay_amount(ruled: Rig) -> None:
 
 
 async def test_a_payout_that_fails_gives_its_fee_back_too(ruled: Rig) -> None:
-    """Nothing was done, so nothing is kept."""
+    """A payout without effect gives the fee back."""
     payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(ruled.payouts, closed_event(payout, "rejected", closure=closure_of(payout)))
     assert await ruled.winnings("ann") == 200_000
@@ -148,7 +148,7 @@ async def test_a_payout_that_fails_gives_its_fee_back_too(ruled: Rig) -> None:
 async def test_at_most_what_was_paid_comes_back(
     ruled: Rig, amount: str, stuck: list[tuple[str, str]]
 ) -> None:
-    """The fee of a payout that was made stays, whatever the recipient's bank does afterwards."""
+    """A return gives back at most the paid amount: the fee is not given back."""
     payout = UUID((await ask(ruled, "100.00")).json()["payout_id"])
     await ruled.feed(
         ruled.payouts,
@@ -162,7 +162,7 @@ async def test_at_most_what_was_paid_comes_back(
 
 
 async def test_direct_prizes_are_under_no_rule(ruled: Rig) -> None:
-    """A campaign that pays out pays the prize, whole."""
+    """A direct payout pays the whole prize."""
     campaign = await ruled.campaign(funded=100_000, delivery=Delivery.DIRECT)
     await ruled.settle(Match(campaign, [("ann", "1.00")]))
     [asked] = await ruled.events("payout.requested")
@@ -170,7 +170,7 @@ async def test_direct_prizes_are_under_no_rule(ruled: Rig) -> None:
 
 
 async def test_a_fee_stays_what_it_was(ruled: Rig) -> None:
-    """Even by SQL."""
+    """The fee of a payout never changes, also not by SQL."""
     await ask(ruled, "100.00")
     for change in ("fee = 0", "funding_account = 'x'", "returned = 9900"):
         state, _ = await refused(ruled, lambda tx, sql=change: tx.execute(text(f"UPDATE payouts SET {sql}")))
@@ -180,7 +180,7 @@ async def test_a_fee_stays_what_it_was(ruled: Rig) -> None:
 
 
 async def test_a_player_may_cancel_until_it_has_ended(ruled: Rig) -> None:
-    """Their own and only once; the money comes back with the proven cancel, and not before."""
+    """Players cancel their own payouts, once; the money comes back with the authentic closure, not before."""
     payout = (await ask(ruled, "100.00")).json()["payout_id"]
     path = f"/api/wallet/payout-requests/{payout}/cancel"
     async with ruled.client("bob") as bob, ruled.client("ann") as ann:
@@ -197,7 +197,7 @@ async def test_a_player_may_cancel_until_it_has_ended(ruled: Rig) -> None:
 
 
 async def test_a_wrong_file_refuses_the_start(make_database: DatabaseFactory, tmp_path: Path) -> None:
-    """Neither a misspelt rule nor a missing file is passed over."""
+    """A misspelt rule or a missing file stops the start."""
     path = tmp_path / "payout-rules.yaml"
     urls = make_database("rewards", migrated=True)
     with pytest.raises(ConfigurationError, match=r"payout-rules\.yaml"):
@@ -216,7 +216,7 @@ async def wish(rig: Rig, **body: Any) -> Any:
 
 
 async def due(rig: Rig) -> list[str | None]:
-    """Run the job until nothing is due; answers what came of each try."""
+    """Run the job until no withdrawal is due. Returns the results."""
     outcomes = []
     while True:
         async with rig.db.transaction() as tx:
@@ -241,7 +241,7 @@ async def winning(rig: Rig, amount: str) -> None:
 
 
 async def test_winnings_go_once_they_reach_the_threshold(rig: Rig) -> None:
-    """All of them, as a payout request like any other; below it nothing happens."""
+    """At the threshold the whole balance is requested like any other payout; below it nothing happens."""
     await rig.feed(rig.payouts, method_event("ann"))
     assert (await wish(rig, threshold="100.00")).status_code == 200
     await winning(rig, "99.99")
@@ -260,7 +260,7 @@ async def test_winnings_go_once_they_reach_the_threshold(rig: Rig) -> None:
 
 
 async def test_a_failed_withdrawal_is_told_and_tried_the_next_day(rig: Rig) -> None:
-    """Without a payout method nothing can go: the player sees why, and the job does not hammer."""
+    """Without a payout method nothing is requested: the player sees the code, and the job waits for the next day."""
     await wish(rig, threshold="100.00")
     await winning(rig, "150.00")
     assert await due(rig) == ["no_payout_method"]
@@ -278,7 +278,7 @@ async def test_a_failed_withdrawal_is_told_and_tried_the_next_day(rig: Rig) -> N
 
 
 async def test_a_schedule_asks_once_at_each_due_moment(rig: Rig) -> None:
-    """At its hour, if there is enough; moments that nobody saw are not made up for."""
+    """A payout is requested at each scheduled hour if the balance is enough; missed times are skipped."""
     await rig.feed(rig.payouts, method_event("ann"))
     await wish(rig, schedule="daily", hour_utc=18, minimum="10.00")
     await winning(rig, "9.99")
@@ -296,7 +296,9 @@ async def test_a_schedule_asks_once_at_each_due_moment(rig: Rig) -> None:
 
 
 async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
-    """As much as goes at once, again while the day's limit lasts, and then no more before the next day."""
+    """Each request has the most that the rules allow, until the day's limit is used; the next one follows on the next
+    day.
+    """
     await wish(ruled, threshold="50.00")
     assert await due(ruled) == [None, None, "daily_limit_exceeded"]
     asked = [event["data"]["intent"] for event in await ruled.events("payout.requested")]
@@ -309,7 +311,7 @@ async def test_a_withdrawal_keeps_to_the_rules(ruled: Rig) -> None:
 
 
 async def test_jobs_at_once_ask_once(rig: Rig) -> None:
-    """Several instances look at the same wish; one payout comes of a due moment."""
+    """Several instances run the job at the same time; one due time has one payout."""
     await rig.feed(rig.payouts, method_event("ann"))
     await wish(rig, schedule="daily", hour_utc=13)
     await winning(rig, "150.00")
@@ -320,7 +322,7 @@ async def test_jobs_at_once_ask_once(rig: Rig) -> None:
 
 
 async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
-    """The last word holds; without a wish nothing goes by itself."""
+    """The last settings apply; without settings nothing is requested."""
     await rig.feed(rig.payouts, method_event("ann"))
     await winning(rig, "150.00")
     await wish(rig, threshold="100.00")
@@ -363,7 +365,7 @@ async def test_a_wish_can_be_changed_and_dropped(rig: Rig) -> None:
 async def test_a_wrong_wish_is_refused(
     rig: Rig, asset: str, body: dict[str, Any], status: int, code: str
 ) -> None:
-    """Neither both nor none, and nothing that could never be paid out."""
+    """Settings need either a threshold or a schedule, and an asset that can be paid out."""
     async with rig.client("ann") as ann:
         answer = await ann.put(f"/api/wallet/auto-withdraw/{asset}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -371,7 +373,7 @@ async def test_a_wrong_wish_is_refused(
 
 
 async def test_a_player_sees_only_their_own_wishes(rig: Rig) -> None:
-    """Operators name a player."""
+    """Operators have to name a player."""
     await wish(rig, threshold="100.00")
     async with rig.client("bob") as bob, rig.client("olga", "operator") as olga:
         assert (await bob.get("/api/wallet/auto-withdraw")).json()["items"] == []

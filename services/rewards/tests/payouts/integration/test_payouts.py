@@ -1,4 +1,4 @@
-"""What payouts tells, held to what rewards requested."""
+"""Events of payouts, compared with what rewards requested."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +38,7 @@ async def state_of(rig: Rig, payout: UUID) -> str:
 
 
 async def test_paid_moves_the_money_to_the_rail(rig: Rig) -> None:
-    """What the request held is gone to the rail's treasury, with the rail's fee booked beside it."""
+    """The payout's money goes to the rail's treasury, and the rail's fee is booked too."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00"))
     assert await rig.stuck() == []
@@ -50,7 +50,7 @@ async def test_paid_moves_the_money_to_the_rail(rig: Rig) -> None:
 
 
 async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
-    """The signature in payout.requested is good for the intent's own bytes, and for no other."""
+    """The signature in payout.requested is valid for the intent's own bytes only."""
     await requested(rig)
     [asked] = await rig.events("payout.requested")
     data = PayoutRequestedEvent.model_validate(asked).data
@@ -81,7 +81,7 @@ async def test_the_intent_is_signed_by_rewards(rig: Rig) -> None:
     ],
 )
 async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[str, str]) -> None:
-    """Another amount, asset, player or rail than the intent's moves nothing."""
+    """A paid event with another amount, asset, player or rail than the intent moves nothing."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, paid_event(payout, **{"player": "ann", "amount": "500.00", **changes}))
     assert await rig.stuck() == [("parked", "event_mismatch")]
@@ -101,7 +101,7 @@ async def test_a_paid_event_that_does_not_fit_is_parked(rig: Rig, changes: dict[
     ],
 )
 async def test_a_rails_fee_has_a_bound(rig: Rig, fee: str, asset: str, books: bool) -> None:
-    """At most 100 units, or, in the payout's own asset, what was paid: the event of a larger one waits for a person."""
+    """The limit is 100 units, or, in the payout's own asset, the paid amount: an event with a larger fee parks."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, paid_event(payout, player="ann", amount="500.00", fee=fee, fee_asset=asset))
     assert await rig.stuck() == ([] if books else [("parked", "fee_too_large")])
@@ -119,7 +119,7 @@ async def test_an_unknown_payout_is_parked(rig: Rig) -> None:
 
 @pytest.mark.parametrize("what", ["failed", "rejected", "cancelled"])
 async def test_a_proven_end_gives_the_money_back(rig: Rig, what: str) -> None:
-    """With the signer's tombstone the winnings are back, once."""
+    """With the signer's closure the winnings come back, once."""
     payout = await requested(rig)
     await rig.feed(rig.payouts, closed_event(payout, what, closure=closure_of(payout)))
     assert await rig.stuck() == []
@@ -141,7 +141,7 @@ def forged_closures(payout: UUID) -> dict[str, str | None]:
 
 
 async def test_without_a_valid_closure_nothing_is_given_back(rig: Rig) -> None:
-    """A failed payout whose tombstone is missing, forged or somebody else's is parked, and moves nothing."""
+    """A failed payout whose closure is missing, forged or of another payout parks and moves nothing."""
     payout = await requested(rig)
     for name, closure in forged_closures(payout).items():
         await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure))
@@ -153,7 +153,7 @@ async def test_without_a_valid_closure_nothing_is_given_back(rig: Rig) -> None:
 
 
 async def test_a_rail_without_signer_needs_no_closure(rig: Rig) -> None:
-    """An intent that allows only other rails is given back without a tombstone."""
+    """An intent that allows only rails without a signer is given back without a closure."""
     payout = await requested(rig, type="fake", rail_type="fake", address=None, commitment="cd" * 32)
     await rig.feed(rig.payouts, closed_event(payout, "failed", closure=None))
     assert await rig.stuck() == []
@@ -161,7 +161,7 @@ async def test_a_rail_without_signer_needs_no_closure(rig: Rig) -> None:
 
 
 async def test_a_forged_failure_never_arrives(rig: Rig) -> None:
-    """An event that payouts did not sign is dead, parks nothing, and the real one is applied afterwards."""
+    """An event that payouts did not sign is dead and parks nothing; the authentic one is applied afterwards."""
     payout = await requested(rig)
     forged = payout_event(
         payout, "failed", key="settlement", code="x", attempts=1, closure={"event": closure_of(payout)}
@@ -174,7 +174,7 @@ async def test_a_forged_failure_never_arrives(rig: Rig) -> None:
 
 
 async def test_a_payout_ends_once(rig: Rig) -> None:
-    """After paid nothing is given back, and what contradicts the state is parked."""
+    """A paid payout is not given back, and an event that contradicts the state parks."""
     payout = await requested(rig)
     await rig.feed(
         rig.payouts,
@@ -189,7 +189,7 @@ async def test_a_payout_ends_once(rig: Rig) -> None:
 
 @pytest.mark.parametrize("end", ["paid", "returned", "failed"])
 async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> None:
-    """In the same words, under later versions; in other words it is parked."""
+    """The same event under a later version has no effect; with other fields it parks."""
     payout = await requested(rig)
     returned: dict[str, Any] = {"return_ref": "r", "asset": "USDC", "amount": "500.00"}
 
@@ -198,7 +198,7 @@ async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> No
             return [closed_event(payout, "failed", closure=closure_of(payout), version=version)]
         events = [paid_event(payout, player="ann", amount="500.00", version=version)]
         if end == "returned":
-            # the fee of a return is not stored by payouts, and is not told again
+            # payouts does not store the fee of a return, and does not send it again
             fee = "0.10" if version == 1 else "0.00"
             events.append(payout_event(payout, "returned", version=version + 1, fee=fee, **returned))
         return events
@@ -218,7 +218,7 @@ async def test_an_end_that_is_told_again_has_no_effect(rig: Rig, end: str) -> No
 async def test_a_return_that_is_told_again_in_other_words_is_parked(
     rig: Rig, changes: dict[str, str]
 ) -> None:
-    """It would be a second return of the same payment."""
+    """Other fields would mean a second return of the same payment."""
     payout = await requested(rig)
     first = {"return_ref": "r", "asset": "USDC", "amount": "500.00", "fee": "0.00"}
     await rig.feed(
@@ -233,7 +233,7 @@ async def test_a_return_that_is_told_again_in_other_words_is_parked(
 
 
 async def test_a_return_gives_back_at_most_what_was_paid(rig: Rig) -> None:
-    """What came back is credited; more than was paid is parked."""
+    """The returned amount is credited; a return of more than was paid parks."""
     payout = await requested(rig)
     data = {"return_ref": "r-1", "asset": "USDC", "fee": "0.00"}
     await rig.feed(
@@ -266,7 +266,7 @@ async def test_paid_and_returned_in_one_batch(rig: Rig) -> None:
 
 
 async def test_money_that_comes_back_pays_debts_first(rig: Rig) -> None:
-    """A give-back is a credit to winnings like any other: receivables are netted in the same transaction."""
+    """A give-back is a credit to winnings like any other: debts are recovered in the same transaction."""
     payout = await requested(rig)
     await rig.owe("ann", 20_000)
     await rig.feed(rig.payouts, closed_event(payout, "failed", closure=closure_of(payout)))
@@ -276,7 +276,7 @@ async def test_money_that_comes_back_pays_debts_first(rig: Rig) -> None:
 
 
 async def test_methods_keep_their_highest_version(rig: Rig) -> None:
-    """Older states that arrive late change nothing; a removed default is no default."""
+    """Late events with older states change nothing; a removed default method is no longer the default."""
     method = uuid4()
     await rig.feed(
         rig.payouts,
@@ -293,7 +293,7 @@ async def test_methods_keep_their_highest_version(rig: Rig) -> None:
 
 
 async def test_the_default_moves_to_another_method(rig: Rig) -> None:
-    """Payouts tells of both methods; the one that is default now is used."""
+    """Payouts publishes events about both methods; the new default is used."""
     old, new = uuid4(), uuid4()
     await rig.feed(rig.payouts, method_event("ann", method_id=old, address="GOLD"))
     await rig.feed(
@@ -306,7 +306,7 @@ async def test_the_default_moves_to_another_method(rig: Rig) -> None:
 
 
 async def test_progress_events_only_count_versions(rig: Rig) -> None:
-    """What does not move money is passed over, and what follows it is applied."""
+    """Events that move no money have no effect, and later events are applied."""
     payout = await requested(rig)
     await rig.feed(
         rig.payouts,
@@ -318,7 +318,7 @@ async def test_progress_events_only_count_versions(rig: Rig) -> None:
 
 
 async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
-    """What payouts holds because its intent ran out gets a new one: same terms, later expiry, no money moved."""
+    """A payout held because of an expired intent gets a new intent: same terms, later expiry, no money moved."""
     payout = await requested(rig)
     [asked] = await rig.events("payout.requested")
     rig.clock.advance(timedelta(days=8))
@@ -346,7 +346,7 @@ async def test_an_expired_intent_is_renewed_on_the_same_terms(rig: Rig) -> None:
 
 
 async def test_what_waits_for_an_approver_or_has_ended_is_not_renewed(rig: Rig) -> None:
-    """Only expiry asks for a renewal, and only of a payout that still may be paid."""
+    """Only expiry renews an intent, and only of a payout that can still be paid."""
     payout = await requested(rig)
     await rig.feed(
         rig.payouts,

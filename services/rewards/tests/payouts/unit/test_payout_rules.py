@@ -1,4 +1,4 @@
-"""Bounds, fees and due moments of payouts: arithmetic without a database."""
+"""Limits, fees and due times of payouts: arithmetic without a database."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ RULE = PayoutRule(
 )
 STELLAR = "GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN"
 MUXED = "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVAAAAAAAAAAAAAJLK"
-"""The examples of SEP-23, and of Stellar's documentation."""
+"""The examples of SEP-23 and of Stellar's documentation."""
 
 
 def refusal(rule: PayoutRule, amount: int, *, today: int = 0) -> str | None:
@@ -48,7 +48,7 @@ def refusal(rule: PayoutRule, amount: int, *, today: int = 0) -> str | None:
     ],
 )
 def test_bounds_hold_to_the_minor_unit(amount: int, today: int, code: str | None) -> None:
-    """Each bound is within what is allowed, one more is not."""
+    """Each limit itself is allowed; one minor unit beyond it is refused."""
     assert refusal(RULE, amount, today=today) == code
 
 
@@ -65,14 +65,14 @@ def test_bounds_hold_to_the_minor_unit(amount: int, today: int, code: str | None
     ],
 )
 def test_a_refusal_says_the_limit_in_units_of_the_asset(amount: int, today: int, said: str) -> None:
-    """With the amount that passed it."""
+    """The error names the limit and the amount in units of the asset."""
     with pytest.raises(InvalidRequest) as caught:
         RULE.check(ASSETS["USDC"], amount=amount, requested_today=today)
     assert caught.value.detail.startswith(said)
 
 
 def test_a_fee_that_leaves_nothing_is_no_payout() -> None:
-    """What would arrive is above zero."""
+    """An amount that the fee takes completely is refused."""
     rule = PayoutRule(fee_flat=100, borne_by=FeeBearer.PLAYER)
     assert refusal(rule, 100) == "amount_below_minimum"
     assert refusal(rule, 101) is None
@@ -80,7 +80,9 @@ def test_a_fee_that_leaves_nothing_is_no_payout() -> None:
 
 @given(amount=st.integers(1, 10**12), flat=st.integers(0, 10**6), bps=st.integers(0, 9_999))
 def test_the_odd_part_of_a_fee_stays_with_the_player(amount: int, flat: int, bps: int) -> None:
-    """Never more than flat and share together, and less than one minor unit below them; nothing from the platform's."""
+    """The fee is at most the flat fee and the share, and less than one minor unit below them; 0 if the platform bears
+    it.
+    """
     fee = PayoutRule(fee_flat=flat, fee_bps=bps, borne_by=FeeBearer.PLAYER).fee(amount=amount)
     assert 0 <= (flat * 10_000 + amount * bps) - fee * 10_000 < 10_000
     assert PayoutRule(fee_flat=flat, fee_bps=bps).fee(amount=amount) == 0
@@ -88,7 +90,7 @@ def test_the_odd_part_of_a_fee_stays_with_the_player(amount: int, flat: int, bps
 
 @given(balance=st.integers(0, 10**6), today=st.integers(0, 10**5))
 def test_the_most_of_a_balance_is_never_over_a_bound(balance: int, today: int) -> None:
-    """What a withdrawal takes is refused for being too little, or not at all."""
+    """The most that can be withdrawn is either accepted, or refused only because it is too little."""
     assert refusal(RULE, RULE.most(balance=balance, requested_today=today), today=today) in {
         None,
         "amount_not_positive",
@@ -115,12 +117,12 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_next_moment_of_a_schedule(schedule: Schedule, hour: int, after: str, due: str) -> None:
-    """It is later than the moment that is asked about, and the first such one."""
+    """It is the first time of the schedule after the given one."""
     assert next_due(schedule, hour_utc=hour, after=at(after)) == at(due)
 
 
 def test_a_day_ends_at_midnight_utc() -> None:
-    """At midnight itself the next day is a whole day away."""
+    """At midnight itself the next day begins 24 hours later."""
     assert next_day(after=at("2026-03-01T00:00:00")) == at("2026-03-02T00:00:00")
     assert next_day(after=datetime.fromisoformat("2026-03-01T23:30:00-05:00")) == at("2026-03-03T00:00:00")
 
@@ -147,7 +149,7 @@ def test_a_day_ends_at_midnight_utc() -> None:
 def test_an_operators_address_is_checked_before_money_moves(
     address: str, memo: str | None, code: str | None
 ) -> None:
-    """A mistyped address is found by its checksum."""
+    """The checksum finds a mistyped address."""
     found = None
     try:
         check_destination(Destination(rail_type="stellar", address=address, memo=memo))
@@ -171,7 +173,7 @@ rail_fees:
 
 
 def test_rules_are_read_from_their_file(tmp_path: Path) -> None:
-    """Amounts are minor units of the asset that they stand under; an asset not named is unbounded."""
+    """Amounts are minor units of their entry's asset; an asset without an entry has no limits."""
     path = tmp_path / "payout-rules.yaml"
     path.write_text(GOOD)
     rules = load_payout_rules(path, assets=ASSETS)
@@ -208,7 +210,7 @@ def test_rules_are_read_from_their_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_rule_is_named(tmp_path: Path, wrong: str, place: str) -> None:
-    """Nothing that cannot be meant is passed over, numbers that are no texts included."""
+    """Every mistake is named, also a number that is not a text."""
     path = tmp_path / "payout-rules.yaml"
     path.write_text(wrong)
     with pytest.raises(ValueError, match=place):

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from prizewire_chassis.logging import get_logger
 from prizewire_chassis.testing import make_key
-from services.rewards.tests.rig import Rig, heard, player_event, player_hash_key
+from services.rewards.tests.rig import Rig, captured_logs, player_event, player_hash_key
 
 DEVICE, ADDRESS = "imei-490154203237518", "Main Street 7, Springfield"
 
@@ -155,7 +155,7 @@ async def test_admins_tell_facts_and_raw_values_are_nowhere(rig: Rig) -> None:
 async def test_a_refused_body_does_not_repeat_what_it_said(rig: Rig) -> None:
     """An error must not carry a raw device into a log or an answer. A line of the test's own shows that the log is read."""
     async with rig.client("boss", "admin") as admin:
-        with heard() as lines:
+        with captured_logs() as lines:
             answer = await admin.put(
                 "/api/players/ann", json={"device": [DEVICE], "address": ADDRESS, "x": ADDRESS}
             )

@@ -1,4 +1,4 @@
-"""What a prize is said to be, and what of it its player really got."""
+"""The shown amounts of prizes, compared with what players got."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ PARTS = ("amount", "credited", "waiting", "short", "owed")
 
 
 async def shown(rig: Rig, match: Match, *, to: str = "olga") -> dict[str, tuple[str, ...]]:
-    """The amounts of the prizes of a round, by player."""
+    """The shown amounts of the prizes of a round, by player."""
     async with rig.client(to, "operator" if to == "olga" else "player") as client:
         params = {"round_id": str(match.round_id)}
         items = (await client.get("/api/rewards", params=params)).json()["items"]
@@ -52,7 +52,7 @@ async def test_what_a_correction_leaves_short_is_shown(rig: Rig) -> None:
 
 
 async def test_what_a_correction_could_not_take_back_is_owed(rig: Rig) -> None:
-    """Ann asked for her 50.00, and is to have 10.00 of them: the prize is credited, and 40.00 are owed for it."""
+    """Ann requested a payout of her 50.00 and is corrected to 10.00: the prize is credited, and 40.00 are owed for it."""
     campaign = await rig.campaign(funded=5_000)
     match = Match(campaign, [("ann", "50.00")])
     await rig.settle(match)
@@ -76,7 +76,7 @@ async def test_what_a_correction_could_not_take_back_is_owed(rig: Rig) -> None:
 
 
 async def test_what_is_not_in_winnings_yet_is_waiting_or_short(rig: Rig) -> None:
-    """A prize that is pending, one to be claimed, and one of a round that its pool does not cover."""
+    """A pending prize, a claimable one, and one of a round that its pool does not cover."""
     campaign = await rig.campaign(funded=1_000)
     claims = await rig.campaign(funded=1_000, delivery=Delivery.CLAIM)
     pending = Match(campaign, [("ann", "6.00")], final=False)
@@ -96,8 +96,8 @@ async def test_what_is_not_in_winnings_yet_is_waiting_or_short(rig: Rig) -> None
 
 
 async def test_prizes_are_listed_newest_first(rig: Rig) -> None:
-    """Page by page, each once: the round that was settled last first, in a round the lines in their order. It is the same
-    for a player and for everybody, also where a correction gave a prize later.
+    """Each prize is on one page: the round settled last comes first, and lines are in their order. The order is the
+    same for a player and for all, also where a correction added a prize later.
     """
     campaign = await rig.campaign(funded=1_000_000)
     matches = []
@@ -126,7 +126,7 @@ async def test_prizes_are_listed_newest_first(rig: Rig) -> None:
 
 
 async def pages(rig: Rig, who: str, query: dict[str, str]) -> list[tuple[str, str]]:
-    """(round, player) of all prizes, page by page."""
+    """(round, player) of all prizes, read page by page."""
     seen: list[tuple[str, str]] = []
     cursor: dict[str, str] = {}
     async with rig.client(who, "operator" if who == "olga" else "player") as client:
@@ -149,7 +149,7 @@ async def pages(rig: Rig, who: str, query: dict[str, str]) -> list[tuple[str, st
     ],
 )
 async def test_a_made_up_cursor_of_prizes_is_refused(rig: Rig, cursor: list[object]) -> None:
-    """Neither another shape nor another type reaches the database."""
+    """A cursor of another form or type is refused before the database is read."""
     async with rig.client("ann") as ann:
         answer = await ann.get("/api/rewards", params={"cursor": encode_cursor(cursor)})
     assert (answer.status_code, answer.json()["code"]) == (400, "cursor_invalid")

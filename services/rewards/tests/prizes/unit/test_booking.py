@@ -1,4 +1,4 @@
-"""What a settlement moves, and which settlements are refused."""
+"""The moves of settlements, and refused settlements."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ LINES = [Line(1, "ann", 1, 50, 1), Line(2, "bob", 2, 30, 1)]
 
 
 def test_a_sound_settlement_is_accepted() -> None:
-    """Digest, numbering, players, amounts and sums all close."""
+    """Digest, numbers, players, amounts and sums all match."""
     check_settlement(HEAD, LINES, digest="d")
 
 
@@ -68,14 +68,14 @@ def test_a_sound_settlement_is_accepted() -> None:
     ],
 )
 def test_an_unsound_settlement_is_refused(head: dict[str, Any], lines: list[Line], code: str) -> None:
-    """Each way of not closing has its stable code, and parks."""
+    """Each mismatch has its stable code and parks the event."""
     with pytest.raises(Refused) as refused:
         check_settlement(replace(HEAD, **head), lines, digest="d")
     assert (refused.value.code, refused.value.park) == (code, True)
 
 
 def test_a_final_settlement_leaves_nothing_reserved() -> None:
-    """Pool down by what was granted; lines, fees and the unclaimed rest make up the gross prize."""
+    """The pool shrinks by the granted amount; lines, fees and the unclaimed rest are the gross prize."""
     found = deltas(reserved_moves(HEAD, LINES))
     assert found == {
         Account(Kind.POOL, str(HEAD.campaign), "USDC"): -95,
@@ -94,7 +94,7 @@ def test_a_final_settlement_leaves_nothing_reserved() -> None:
 def test_pending_then_final_is_the_same_as_final_at_once(
     amounts: list[int], fees: tuple[int, int, int], organizer: str | None
 ) -> None:
-    """Two steps move what one step does, over allowed edges only, and every move has its own (type, ordinal)."""
+    """Two steps move the same as one, over allowed edges only, and every move has its own (type, ordinal)."""
     platform, organizer_fee, unclaimed = fees
     net = sum(amounts) + unclaimed
     head = replace(
@@ -122,19 +122,19 @@ def test_pending_then_final_is_the_same_as_final_at_once(
 
 
 def test_final_payouts_stay_final() -> None:
-    """No final state but paid has a way on, and paid only back."""
+    """No final state has a next one, except that a paid payout may be returned."""
     onward = {(was, to) for was, to in PAYOUT_EDGES if was in PAYOUT_FINAL}
     assert onward == {(PayoutState.PAID, PayoutState.RETURNED)}
 
 
 def test_an_ended_campaign_stays_ended() -> None:
-    """Nothing leads out of ended, and every other state leads somewhere."""
+    """Ended has no next state; every other state has one."""
     leading = {was for was, _ in CAMPAIGN_EDGES}
     assert leading == set(CampaignState) - {CampaignState.ENDED}
 
 
 def test_a_step_off_the_table_is_refused() -> None:
-    """The machine names both states."""
+    """The error names both states."""
     with pytest.raises(IllegalTransition) as refused:
         step(edges=CAMPAIGN_EDGES, was=CampaignState.ENDED, to=CampaignState.ACTIVE)
     assert (refused.value.was, refused.value.to) == ("ended", "active")

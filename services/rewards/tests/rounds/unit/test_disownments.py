@@ -107,7 +107,7 @@ async def disown(store: MemoryStore, round_id: UUID) -> None:
 async def spend(store: MemoryStore, player: str, amount: int) -> int:
     """Let a player spend what they have, at most an amount; answers how much that was."""
     wallet = Account(Kind.WINNINGS, player, "USDC")
-    amount = min(amount, store.books.balance(wallet))
+    amount = min(amount, store.ledger.balance(wallet))
     if amount:
         uow = UnitOfWork(store.ports(), now=START)
         escrow = Account(Kind.ESCROW_WINNINGS, player, "USDC")
@@ -146,7 +146,7 @@ def test_everything_is_as_before_but_what_was_spent(
         await disown(store, round_id)
         assert store.rounds[round_id].state is RoundState.VOIDED
         total = sum(gone.values())
-        assert store.books.balance(POOL) == FUNDED - total
+        assert store.ledger.balance(POOL) == FUNDED - total
         owed: dict[str, int] = {}
         for debt in store.receivables.values():
             owed[debt.player] = owed.get(debt.player, 0) + debt.open
@@ -155,7 +155,7 @@ def test_everything_is_as_before_but_what_was_spent(
         assert (campaign.granted, campaign.queued, campaign.state) == (total, 0, CampaignState.ACTIVE)
         resting = {Kind.POOL, Kind.EXTERNAL_IN, Kind.ESCROW_WINNINGS, Kind.RECEIVABLE, Kind.CLEARING}
         assert not [
-            account for account, left in store.books.balances.items() if left and account.kind not in resting
+            account for account, left in store.ledger.balances.items() if left and account.kind not in resting
         ]
 
     asyncio.run(scene())
@@ -218,7 +218,7 @@ async def test_settlement_is_told_and_may_void_the_round(parts: int) -> None:
         assert (done.refusals, done.booked.voided) == ({}, 0)
         await work_through(store)
     assert store.rounds[round_id].state is RoundState.VOIDED
-    assert store.books.balance(POOL) == FUNDED
+    assert store.ledger.balance(POOL) == FUNDED
 
 
 async def test_settlement_is_not_told_of_what_was_rejected() -> None:
@@ -241,4 +241,4 @@ async def test_a_voided_round_is_disowned_without_effect(parts: int) -> None:
     await disown(store, round_id)
     assert [found for found, _ in disowned_of(store)] == [round_id]
     assert store.rounds[round_id].state is RoundState.VOIDED
-    assert store.books.balance(POOL) == FUNDED
+    assert store.ledger.balance(POOL) == FUNDED

@@ -30,7 +30,7 @@ async def run(store: MemoryStore, openings: Iterable[Opening], *, dry_run: bool 
 
 
 def held(store: MemoryStore, player: str, kind: Kind = Kind.WINNINGS, asset: str = "USDC") -> int:
-    return store.books.balance(Account(kind, player, asset))
+    return store.ledger.balance(Account(kind, player, asset))
 
 
 async def test_an_opening_balance_is_booked_once() -> None:
@@ -43,7 +43,7 @@ async def test_an_opening_balance_is_booked_once() -> None:
     assert (held(store, "ann"), held(store, "bob", Kind.TOPUP), held(store, "cyd", asset="SEASON")) == (
         500,
     ) * 3
-    assert len(store.books.transfers) == 3
+    assert len(store.ledger.transfers) == 3
     assert first.after() == second.before == second.after()
 
 
@@ -53,7 +53,7 @@ async def test_a_dry_run_says_the_same_and_books_nothing() -> None:
     rows = [opening(), opening("bob", amount=0, number=1)]
     dry, wet = await run(store, rows, dry_run=True), await run(store, rows)
     assert dry == wet
-    assert len(store.books.transfers) == 1
+    assert len(store.ledger.transfers) == 1
 
 
 async def test_a_changed_amount_is_a_conflict_that_is_named() -> None:
