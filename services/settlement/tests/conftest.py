@@ -17,7 +17,7 @@ from tests.documented import Documented
 
 @pytest.fixture
 def world() -> FakeWorld:
-    """A world that knows one competition, `cup`: 100.00 EURC to three places."""
+    """A fake world with one competition, `cup`: 100.00 EURC to three places."""
     made = FakeWorld()
     made.add(make_competition())
     return made
@@ -25,7 +25,7 @@ def world() -> FakeWorld:
 
 @pytest.fixture
 async def open_service(make_database: DatabaseFactory) -> AsyncIterator[Opener]:
-    """A function that opens a settlement, which has heard of one campaign; all of one test share a fresh database."""
+    """A function that opens a settlement with one known campaign; all of one test share a fresh database."""
     urls = make_database("settlement", migrated=True)
     async with AsyncExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Everything around settlement in memory, and game servers to report to it."""
+"""The ports of settlement in memory, and reports of game servers."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -332,7 +332,7 @@ def paid(lines: Sequence[Line]) -> dict[str, int]:
 async def apply(
     world: FakeWorld, *reports: MatchReport, lines_per_part: int = 1_000, now: datetime = NOW
 ) -> Applied:
-    """Admit, and apply what was admitted, as the consumer does; refusals by their place among ``reports``."""
+    """Admit reports and apply the admitted ones, as the consumer does; refusals by their index in ``reports``."""
     admitted = await admit_reports(reports, store=world)
     places = [index for index in range(len(reports)) if index not in admitted.refused]
     if not places:

@@ -181,7 +181,7 @@ def disowned_event(match_id: str = "m1", **changes: Any) -> bytes:
 
 @dataclass
 class Service:
-    """One settlement process, as far as it touches the database."""
+    """One settlement process: its database, consumers, jobs and HTTP."""
 
     runtime: Runtime
     built: Built
@@ -225,7 +225,7 @@ class Service:
         return {"authorization": f"Bearer {make_token(subject=subject, roles=roles)}"}
 
     async def create(self, **changes: Any) -> dict[str, Any]:
-        """A competition over a campaign in its asset that settlement has heard of."""
+        """A competition over a campaign in its asset that settlement knows."""
         body = competition_body(**changes)
         if body["campaign"] != str(CAMPAIGN):
             await self.know(campaign_event(body["campaign"], asset=body["asset"]))
@@ -240,7 +240,7 @@ class Service:
         return found
 
     async def take(self, *values: bytes) -> None:
-        """Take in one batch."""
+        """Process one batch of match events."""
         await self.runtime.processor.process(self.built.specs[0], self.records(*values))
 
     async def create_rule(self, **changes: Any) -> None:
@@ -250,7 +250,7 @@ class Service:
         assert answer.status_code == 200, answer.text
 
     async def know(self, *values: bytes) -> None:
-        """Take in one batch of rewards' events."""
+        """Process one batch of rewards' events."""
         found = [FakeRecord(REWARDS.name, 0, self.offset + n, value) for n, value in enumerate(values)]
         self.offset += len(values)
         await self.runtime.processor.process(self.built.specs[1], found)
@@ -291,7 +291,7 @@ class Service:
         return body
 
     async def breaches(self) -> dict[str, list[str]]:
-        """What the service's own checks find."""
+        """The breaches that the service's own checks find."""
         found = {}
         for check in self.built.checks:
             async with self.db.transaction() as tx:

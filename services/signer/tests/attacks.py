@@ -1,7 +1,7 @@
 """Every attack of the threat model as a function that makes the request, and the code that must refuse it.
 
 Unless a case says otherwise the attacker holds payouts' message key: every request is approved by payouts as it
-stands, so that nothing but the signer's own comparison is between the attack and the treasury.
+stands, so that only the signer's own comparison protects the treasury.
 """
 
 from collections.abc import Callable
@@ -35,12 +35,12 @@ from prizewire_chassis.testing import make_key
 from prizewire_contracts.events.signing import SigningRequested
 from prizewire_contracts.intents import AllowedDestination
 from services.signer.tests.fakes import (
+    ATTACKER,
     CHANNELS,
     ISSUER,
     NETWORK,
     NOW_S,
     SEQUENCE,
-    STRANGER,
     TREASURY,
     approve,
     intent,
@@ -140,12 +140,12 @@ def approval_by_another_service() -> SigningRequested:
 
 def forged_intent() -> SigningRequested:
     """Payouts invents a recipient and signs the intent itself, under rewards' key id."""
-    invented = intent(1, destination=STRANGER.public_key)
+    invented = intent(1, destination=ATTACKER.public_key)
     return request([invented], items=[signed_item(0, invented, key=make_key("payouts"))])
 
 
 def intent_by_another_service() -> SigningRequested:
-    invented = intent(1, destination=STRANGER.public_key, key_id="payouts-1")
+    invented = intent(1, destination=ATTACKER.public_key, key_id="payouts-1")
     return request([invented], items=[signed_item(0, invented, key=make_key("payouts"))])
 
 
@@ -190,7 +190,7 @@ def changed_intent(**changes: object) -> Attack:
 
 
 def asking(**changes: object) -> Attack:
-    """An intent that rewards did sign, and that must not be followed."""
+    """An intent that rewards signed, and that the signer must refuse."""
 
     def attack() -> SigningRequested:
         wanted = intent(1, **changes)
@@ -219,17 +219,17 @@ def changed_payment(**changes: object) -> Attack:
 
 
 def to(destination: str | None) -> Attack:
-    """What rewards wants and payouts approved, to an account of our own."""
+    """What rewards wants and payouts approved, to an account of Prizewire itself."""
     return lambda: request([intent(1, destination=destination or "")])
 
 
-EVIL = Asset("USDC", STRANGER.public_key)
+EVIL = Asset("USDC", ATTACKER.public_key)
 ATTACKS: dict[str, tuple[Attack, str]] = {
     # the payment
     "amount": (changed_payment(amount="12.51"), "amount_mismatch"),
     "amount by the smallest unit": (changed_payment(amount="12.5000001"), "amount_mismatch"),
     "destination": (
-        changed_payment(destination=MuxedAccount.from_account(STRANGER.public_key)),
+        changed_payment(destination=MuxedAccount.from_account(ATTACKER.public_key)),
         "destination_mismatch",
     ),
     "muxed destination": (
@@ -256,7 +256,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "memo as hash": (hash_memo, "memo_not_allowed"),
     # the transaction
     "source is no channel": (
-        lambda: paying(payment_of(ONE), source=STRANGER.public_key),
+        lambda: paying(payment_of(ONE), source=ATTACKER.public_key),
         "source_not_allowed",
     ),
     "source is the treasury": (
@@ -300,14 +300,14 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         "operation_not_allowed",
     ),
     "account merge": (
-        instead(AccountMerge(STRANGER.public_key, source=TREASURY.public_key)),
+        instead(AccountMerge(ATTACKER.public_key, source=TREASURY.public_key)),
         "operation_not_allowed",
     ),
     "change trust": (instead(ChangeTrust(EVIL, source=TREASURY.public_key)), "operation_not_allowed"),
     "bump sequence": (with_extra(BumpSequence(2**62)), "operation_not_allowed"),
     "manage data": (with_extra(ManageData("x", b"y")), "operation_not_allowed"),
     "sponsoring": (
-        with_extra(BeginSponsoringFutureReserves(STRANGER.public_key, source=TREASURY.public_key)),
+        with_extra(BeginSponsoringFutureReserves(ATTACKER.public_key, source=TREASURY.public_key)),
         "operation_not_allowed",
     ),
     "path payment": (
@@ -329,7 +329,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
             CreateClaimableBalance(
                 asset=Asset("USDC", ISSUER.public_key),
                 amount="12.50",
-                claimants=[Claimant(STRANGER.public_key)],
+                claimants=[Claimant(ATTACKER.public_key)],
                 source=TREASURY.public_key,
             )
         ),
@@ -440,7 +440,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         "operation_not_allowed",
     ),
     "void that gives the channel away": (
-        lambda: void(AccountMerge(STRANGER.public_key, source=CHANNELS[0].public_key)),
+        lambda: void(AccountMerge(ATTACKER.public_key, source=CHANNELS[0].public_key)),
         "operation_not_allowed",
     ),
     "void of two operations": (

@@ -1,5 +1,5 @@
-"""A made-up world around the signer: keys from hashed labels, transactions, intents and approvals that fit, and
-the ways in which an attacker would have them not fit.
+"""Test data for the signer: keys from hashed labels, transactions, intents and approvals that fit, and changed ones as
+an attacker would send them.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def keypair(label: str) -> Keypair:
 TREASURY = keypair("treasury")
 CHANNELS = tuple(keypair(f"channel {number}") for number in range(4))
 ISSUER = keypair("issuer")
-STRANGER = keypair("stranger")
+ATTACKER = keypair("attacker")
 USDC = Asset("USDC", ISSUER.public_key)
 ASSETS = AssetRegistry.from_mapping(
     {
@@ -267,7 +267,7 @@ def close_requested(label: str | int) -> CloseRequested:
 
 
 def work_of(data: SigningRequested, *, subject: str | None = None) -> Work:
-    """A request as it lies in the database."""
+    """A request as a stored work row."""
     return Work(
         work_id=1,
         event_id="event",
@@ -325,7 +325,7 @@ class Crash(Exception):
 
 @dataclass
 class FakeBackend:
-    """Hot keys that count, and that fail as told: ``fail`` holds what the next calls raise."""
+    """Hot keys that count their calls. ``fail`` holds what the next calls raise."""
 
     keys: Backend = field(default_factory=hot_keys)
     fail: list[Exception] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The composition root of settlement: builds everything, and alone reads the settings."""
+"""The composition root of settlement: builds everything, and is the only reader of the settings."""
 
 from datetime import timedelta
 from functools import partial

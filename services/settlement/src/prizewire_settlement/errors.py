@@ -1,4 +1,4 @@
-"""Why settlement refuses a request or a report.
+"""The reasons for which settlement refuses a request or a report.
 
 SettlementError
 ├── RuleInvalid         the rule of a competition cannot be followed; `field` says where
@@ -19,7 +19,7 @@ from uuid import UUID
 
 
 class Reason(StrEnum):
-    """Why a report was refused. The words are those of the contracts' refusal codes (a test holds them equal)."""
+    """Why a report was refused. They equal the refusal codes of the contracts (a test compares them)."""
 
     COMPETITION_UNKNOWN = "competition_unknown"
     SOURCE_NOT_ALLOWED = "source_not_allowed"

@@ -1,4 +1,4 @@
-"""What the routes of all features share: who may call them, and the status of each refusal."""
+"""What the routes of all features share: the roles that may call them, and the status of each refusal."""
 
 from typing import Annotated, Final
 
@@ -52,7 +52,7 @@ STATUSES: Final = ErrorStatuses(
         "token_unknown": 404,
         "validity_too_long": 422,
     },
-    # competition_unknown is 404 for a competition of the path, 422 for one that a report names
+    # competition_unknown is 404 for a competition in the path, and 422 for one that a report names
     by_type={RuleInvalid: 422, CompetitionExists: 409, CompetitionMissing: 404, DecisionRefused: 409},
     default=400,
 )

@@ -153,7 +153,7 @@ def _settlement(settlement: Settlement, record: RoundRecord) -> LineageEntry:
         service="settlement",
         kind="settlement",
         id=f"{settlement.round_id}/{settlement.version}",
-        summary=f"{'' if settlement.version == 1 else 'anew: ' if settlement.anew else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
+        summary=f"{'' if settlement.version == 1 else 'resettled: ' if settlement.resettled else 'corrected: '}{total} prizes, {paid} {rule.asset.code} in all, under rule {rule.version} of {rule.competition}",
         detail={
             **settlement_answer(settlement, lines_total=total).model_dump(mode="json"),
             "rule": rule_parts(rule).model_dump(mode="json", exclude={"sources"}),

@@ -18,7 +18,7 @@ class Settings(ApiSettings):
         ge=0,
         le=100,
         decimal_places=2,
-        description="The platform's part of a gross prize, in percent, where a competition does not say.",
+        description="The platform's part of a gross prize, in percent, for competitions that name none.",
     )
     organizer_fee_percentage: Decimal = Field(
         Decimal(5),
@@ -32,20 +32,20 @@ class Settings(ApiSettings):
         1.0,
         gt=0,
         le=3600,
-        description="Seconds between two looks for rounds whose dispute window has passed.",
+        description="Seconds between two searches for rounds whose dispute window has passed.",
     )
 
     results_incomplete_after_s: float = Field(
         300.0,
         gt=0,
         le=30 * 86_400,
-        description="Seconds after the first part of a result when a missing part is alarmed about.",
+        description="Seconds after the first part of a result after which a missing part is reported in log and metrics.",
     )
     results_incomplete_interval_s: float = Field(
         15.0,
         gt=0,
         le=3600,
-        description="Seconds between two looks for results with missing parts.",
+        description="Seconds between two searches for results with missing parts.",
     )
     rounds_refused_interval_s: float = Field(
         15.0,

@@ -14,7 +14,7 @@ TABLE = yaml.safe_load((Path(__file__).parents[1] / "access.yaml").read_text())
 
 
 async def test_every_route_answers_every_caller_as_the_table_says(service: Service) -> None:
-    """None is left out, and nobody gets further than the table lets them."""
+    """Every route is in the table, and every caller gets the status of the table."""
     await service.take(match_event("completed"), b"{")
     things = {
         "competition": "cup",
@@ -38,7 +38,7 @@ async def test_every_route_answers_every_caller_as_the_table_says(service: Servi
 
 
 async def test_hostile_requests_are_refused_with_a_code(service: Service) -> None:
-    """To every route, in every part of a request: none is a failure of the service."""
+    """Hostile values in every part of a request to every route never cause a 500."""
     document = (await service.client.get("/schema/openapi.json")).json()
     send = send_with(service.client, lambda subject: service.as_("admin", subject=subject))
     assert await try_everything(document=document, send=send) == []

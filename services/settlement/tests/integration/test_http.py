@@ -34,7 +34,7 @@ def holds(got: Any, body: Any) -> bool:
 
 
 async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) -> None:
-    """A table with points: version 1, the default fees, everything else in the words of the request."""
+    """A table with points: version 1, the default fees, everything else as in the request."""
     service: Service = await open_service()
     body = competition_body(
         template={
@@ -56,7 +56,7 @@ async def test_a_competition_comes_back_as_it_was_written(open_service: Opener) 
 
 
 async def test_an_organizers_fee_needs_an_organizer(open_service: Opener) -> None:
-    """One that is asked for without an organizer is refused; the default counts only where one is named."""
+    """A fee without an organizer is refused; the default holds only where an organizer is named."""
     service: Service = await open_service()
     asked = competition_body(organizer_player=None, organizer_fee_bps=500)
     refused = await service.client.post(ROUTE, json=asked, headers=service.as_("admin"))
@@ -70,7 +70,7 @@ async def test_an_organizers_fee_needs_an_organizer(open_service: Opener) -> Non
 
 
 async def test_percentages_are_taken_for_each_place(open_service: Opener) -> None:
-    """2.5 % each of four places is 10 % of all four; a place may earn nothing, said in percent or as an amount."""
+    """2.5 % for each of four places is 10 % for all four; a place may earn zero percent or an amount of zero."""
     service: Service = await open_service()
     table = [
         {"places": "1", "percent_each": "80"},
@@ -111,7 +111,7 @@ async def test_rules_are_versioned_and_stay_readable(service: Service) -> None:
 
 
 async def test_every_change_is_audited(service: Service) -> None:
-    """Who changed which competition, and which keys may now report its matches; what changed nothing is no change."""
+    """Who changed which competition, and which keys may now report its matches; a request that changes nothing is not audited."""
     for name in ("Cup", "Cup II", "Cup II"):
         await service.client.put(
             f"{ROUTE}/cup", json=competition_body(name=name), headers=service.as_("admin", subject="ada")
@@ -156,10 +156,10 @@ async def test_every_change_is_audited(service: Service) -> None:
         ({"surprise": 1}, 400, "invalid_request"),
     ],
 )
-async def test_bodies_that_make_no_sense_are_problems(
+async def test_invalid_bodies_are_problems(
     service: Service, change: dict[str, Any], status: int, code: str
 ) -> None:
-    """Each has a status and a stable code, and leaves nothing behind."""
+    """Each has a status and a stable code, and nothing is stored."""
     answer = await service.client.post(
         ROUTE, json=competition_body(**{"id": "other", **change}), headers=service.as_("admin")
     )
@@ -175,7 +175,7 @@ READERS = {"organizer", "operator", "approver", "admin"}
 
 @pytest.mark.parametrize("role", ["player", "organizer", "operator", "approver", "admin", None])
 async def test_each_route_is_for_its_roles(service: Service, role: str | None) -> None:
-    """Admins write, since a rule decides whose money is paid to whom; those who run the place read, players and strangers do neither."""
+    """Admins write, since a rule decides whose money is paid to whom; organizers, operators and approvers read, players and callers without a token do neither."""
     await service.take(match_event("completed"))
     headers = service.as_(role) if role else {}
     body = competition_body()
@@ -203,7 +203,7 @@ async def test_each_route_is_for_its_roles(service: Service, role: str | None) -
                 assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), path
 
 
-async def test_what_is_not_there_is_404(service: Service) -> None:
+async def test_unknown_things_are_404(service: Service) -> None:
     """An unknown competition, rule version or path is 404 with a stable code, for reading and for changing."""
     body = competition_body()
     admin = service.as_("admin", subject="ada")
@@ -223,7 +223,7 @@ async def test_what_is_not_there_is_404(service: Service) -> None:
 
 
 async def test_rounds_are_listed_newest_first_with_filters_and_pages(service: Service) -> None:
-    """Cursor paging meets every round once; filters by competition, state and match."""
+    """Cursor paging returns every round once; filters by competition, state and match."""
     await service.create(id="other")
     for number in range(5):
         await service.take(match_event("completed", f"m{number}"))
@@ -303,10 +303,10 @@ async def test_competitions_are_listed_newest_first(service: Service) -> None:
         "not reduced",
     ],
 )
-async def test_a_key_that_protects_nothing_is_refused(
+async def test_an_unusable_public_key_is_refused(
     service: Service, public_key: str, status: int, code: str
 ) -> None:
-    """What is no Ed25519 public key, or one that anybody can sign for, is refused when it is made and when changed."""
+    """A text that is no Ed25519 public key, or a key of small order, is refused on creation and on change."""
     body = competition_body(id="keys")
     body["sources"][0]["keys"][0]["public_key"] = public_key
     made = await service.client.post(ROUTE, json=body, headers=service.as_("admin"))
@@ -320,7 +320,7 @@ async def test_a_key_that_protects_nothing_is_refused(
 
 
 async def test_a_page_of_lines_reads_a_page(service: Service) -> None:
-    """Neither the parts of the result nor lines of other pages come out of the database."""
+    """Neither parts of the result nor lines of other pages are read from the database."""
     await service.create(id="many", template={"table": [{"places": "1-30", "percent_total": "90"}]})
     players = [f"p{n}" for n in range(30)]
     await service.take(match_event("completed", data={"competition": "many", "results": results(*players)}))
@@ -362,7 +362,7 @@ async def test_lines_are_paged(service: Service) -> None:
 
 
 async def test_lines_come_as_csv(service: Service) -> None:
-    """All of them, with a header; what would be a formula is text; a round without a settlement has none."""
+    """All lines with a header; a cell like a formula becomes text; a round without a settlement has no lines."""
     await service.create(id="many", template={"table": [{"places": "1-3", "percent_total": "100"}]})
     players = ["=1+1", "\uff1dcmd", 'zoe,"z"']
     await service.take(match_event("completed", data={"competition": "many", "results": results(*players)}))
@@ -383,8 +383,8 @@ async def test_lines_come_as_csv(service: Service) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "round_unknown")
 
 
-async def test_a_lineage_tells_result_steps_rule_and_lines(service: Service) -> None:
-    """One correlation id: the result as it came, every step with its cause, the rule, who is owed what."""
+async def test_a_lineage_shows_result_steps_rule_and_lines(service: Service) -> None:
+    """For one correlation id: the result, every transition with its cause, the rule and the prize lines."""
     await service.take(match_event("completed", data={"results": results("ann", "bob", "cyd")}))
     route = "/api/services/settlement/lineage/corr-m1"
     body = (await service.client.get(route, headers=service.as_("operator"))).json()
@@ -408,7 +408,7 @@ async def test_a_lineage_tells_result_steps_rule_and_lines(service: Service) -> 
 
 
 async def test_the_checks_are_served_and_hold(service: Service) -> None:
-    """Every invariant by name, each of them ok."""
+    """Every check is listed by name, and none has a breach."""
     await service.take(match_event("completed"), match_event("opened", "m2"))
     body = (
         await service.client.get("/api/services/settlement/checks", headers=service.as_("operator"))

@@ -51,14 +51,14 @@ CALLS: list[tuple[str, str, str, Any]] = [
 async def test_the_document_is_valid_and_shows_every_body(service: Service) -> None:
     """It is served without a token, at /schema and through the gateway; both are the same."""
     document = (await service.client.get("/schema")).json()
-    told = await service.client.get("/api/services/settlement/schema")
-    assert told.json() == document
+    through_gateway = await service.client.get("/api/services/settlement/schema")
+    assert through_gateway.json() == document
     assert faults_of(document) == []
     assert document["info"]["title"] == "Prizewire settlement"
 
 
 async def test_every_answer_is_shown_by_example(service: Service) -> None:
-    """Of every route that answers JSON."""
+    """Every answer in JSON has an example in the document."""
     document = (await service.client.get("/schema")).json()
     silent = []
     routes = set()
@@ -75,7 +75,7 @@ async def test_every_answer_is_shown_by_example(service: Service) -> None:
 
 
 async def test_every_route_answers_as_documented(open_service: Opener) -> None:
-    """With its success, held against the document on the way (`Documented`)."""
+    """Each successful answer is compared with the document (`Documented`)."""
     service: Service = await open_service()
     await service.create(dispute_window_s=3_600)
     await service.create(id="open", sources=UNSIGNED, **FEE)

@@ -136,7 +136,7 @@ async def test_matches_flow_through_kafka_and_kills_and_are_settled_once(
     process: Process, kafka_server: KafkaServer, keyring: Keyring
 ) -> None:
     """Good matches, copies, forgeries and garbage on Kafka, two kill -9 meanwhile: every good match has exactly one
-    signed round.settled, everything else lies in stuck events; SIGTERM ends the service cleanly.
+    signed round.settled, everything else is a stuck event; SIGTERM ends the service cleanly.
     """
     now = datetime.now(UTC)
     run = f"{now:%H%M%S%f}"
@@ -268,8 +268,8 @@ async def test_the_example_of_a_game_server_reports_a_result(
         )
 
     for _ in range(2):
-        told = report("4711", "cup", "ann", "bob", "cyd")
-        assert told.returncode == 0, told.stderr
+        reported = report("4711", "cup", "ann", "bob", "cyd")
+        assert reported.returncode == 0, reported.stderr
     assert (refused := report("4712", "none", "ann", "bob")).returncode == 1
     assert refused.stderr.startswith("422 competition_unknown: ")
     assert "MATCH_ID COMPETITION PLAYER" in report().stderr

@@ -1,1 +1,1 @@
-"""Signs on-chain payouts that it has understood, nothing else."""
+"""Signs on-chain payouts after it has decoded and compared them, and nothing else."""

@@ -34,7 +34,7 @@ async def build(runtime: Runtime) -> Built:
     """Everything that runs in this process.
 
     Raises:
-        ConfigurationError: keys, accounts, assets or policy that must not be started with.
+        ConfigurationError: keys, accounts, assets or policy are unusable.
     """
     settings = runtime.settings
     if not isinstance(settings, SignerSettings):
@@ -100,10 +100,14 @@ def build_context(
     accounts: Mapping[str, bytes] = {address_of(key): key for key in backend.public_keys()}
     treasury = settings.payout_source_account
     if treasury not in accounts:
-        raise ConfigurationError("no key at hand belongs to PAYOUT_SOURCE_ACCOUNT")
+        raise ConfigurationError(
+            "no configured key belongs to PAYOUT_SOURCE_ACCOUNT: PAYOUT_HOT_SIGNER_SECRET_FILE must hold its secret key"
+        )
     channels = frozenset(accounts) - {treasury}
     if not channels:
-        raise ConfigurationError("CHANNEL_SIGNER_SECRETS_FILE holds no key beside the treasury's")
+        raise ConfigurationError(
+            "CHANNEL_SIGNER_SECRETS_FILE holds no key of a channel: add the secret key of at least one account that is not the treasury"
+        )
     chain_assets = parse_chain_assets(settings.stellar_assets)
     rules = Rules(
         network=settings.stellar_network_passphrase,
@@ -129,7 +133,9 @@ def _hot_keys(settings: SignerSettings) -> HotKeys:
     except json.JSONDecodeError:
         raise ConfigurationError("CHANNEL_SIGNER_SECRETS_FILE is no JSON") from None
     if not isinstance(channels, list) or not all(isinstance(one, str) for one in channels):
-        raise ConfigurationError("CHANNEL_SIGNER_SECRETS_FILE is no JSON list of secret keys")
+        raise ConfigurationError(
+            'CHANNEL_SIGNER_SECRETS_FILE is no JSON list of texts: write the secret keys as ["S…", "S…"]'
+        )
     return open_hot_keys(
         [settings.payout_hot_signer_secret.get_secret_value(), *channels],
         network=settings.stellar_network_passphrase,

@@ -1,4 +1,4 @@
-"""``signer.requests``: signing requests become work rows; slots and payouts are closed. No key is touched here."""
+"""``signer.requests``: signing requests become work rows; slots and payouts are closed. No key is used here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,8 +25,8 @@ _CLOSE_REQUESTED = CloseRequestedEvent.model_fields["type"].default
 
 
 def version_rule(event_type: str) -> VersionRule:
-    """Events of a slot follow each other without gaps. A tombstone needs no order: asked once or ten times, early
-    or late, it is the same, and its subject is a payout whose versions payouts counts over several topics.
+    """Events of a slot follow each other without gaps. A request for a tombstone needs no order:
+    repeated or late it has the same result, and its subject is a payout, whose versions payouts counts over several topics.
     """
     return VersionRule.NONE if event_type == _CLOSE_REQUESTED else VersionRule.STRICT
 

@@ -1,13 +1,13 @@
-"""Why the signer does not sign, and what may fail around it.
+"""The reasons for which the signer does not sign, and the failures around it.
 
 Refused answers carry a ``Code``. Exceptions:
 
 SignerError
-├── UnreadableTransaction      the XDR is no plain transaction; code says how
+├── UnreadableTransaction      the XDR is no plain transaction; the code has the reason
 ├── MismatchedClosing          an authentic slot_closed that contradicts what was signed
-├── BindingRace                another signer committed in between; decide again from the new facts
-├── BackendError               a key backend failed; code and retryable say how
-└── PolicyInvalid              the policy file cannot be used: no start
+├── BindingRace                another signer committed in between; decide again from the new records
+├── BackendError               a key backend failed; see code and retryable
+└── PolicyInvalid              the policy file is unusable: the signer does not start
 """
 
 from enum import StrEnum
@@ -83,7 +83,7 @@ class Code(StrEnum):
 
 
 class BackendCode(StrEnum):
-    """Why a key backend gave no usable signature."""
+    """Reasons for which a key backend gave no usable signature."""
 
     KEY_UNKNOWN = "key_unknown"
     THROTTLED = "throttled"
@@ -101,7 +101,7 @@ class SignerError(Exception):
 
 
 class UnreadableTransaction(SignerError):
-    """The bytes are not a transaction that may be looked at any further."""
+    """The bytes are no transaction that may be examined."""
 
     def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -109,15 +109,15 @@ class UnreadableTransaction(SignerError):
 
 
 class MismatchedClosing(SignerError):
-    """Payouts says how a slot ended, and what was signed here contradicts it."""
+    """The end of a slot that payouts reports contradicts what was signed here."""
 
 
 class BindingRace(SignerError):
-    """A row that was absent when it was looked for is there now. Nothing was written; deciding again helps."""
+    """A row that was absent in the read records exists now. Nothing was written; a retry decides again."""
 
 
 class BackendError(SignerError):
-    """No usable signature. The work stays where it is and is tried again; ``retryable`` says whether time heals it."""
+    """No usable signature. The work keeps its state and is tried again; ``retryable`` says whether a retry can succeed."""
 
     def __init__(self, code: BackendCode, detail: str) -> None:
         super().__init__(f"{code}: {detail}")

@@ -27,7 +27,7 @@ from prizewire_signer.metrics import (
 from prizewire_signer.ports import Backend, QueueState, UnitOfWork
 
 RACES_MAX = 5
-"""Decisions taken again in a row because another signer bound a payout in between."""
+"""How often a decision is repeated in a row because another signer bound a payout in between."""
 SIGNING_INTERVAL_S = 0.5
 CHECK_INTERVAL_S = 15.0
 REFUSALS_INTERVAL_S = 15.0
@@ -35,7 +35,7 @@ _log = get_logger(__name__)
 
 
 class SigningWorker:
-    """Takes one request after the other from decision to answer."""
+    """Processes one request after the other, from decision to answer."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class SigningWorker:
         return True
 
     async def _decide(self, work_id: int) -> Decision:
-        """The decision and its record, committed before a key is touched."""
+        """The decision and its record, committed before a key is used."""
 
         async def work(tx: AsyncConnection) -> Decision:
             return await decide(
@@ -146,7 +146,7 @@ def check_job(
 
 
 def refusals_job(*, db: Database, clock: Clock, unit_of_work: Callable[[AsyncConnection], UnitOfWork]) -> Job:
-    """Publishes what was refused before it could become a request, since the signer serves nothing over HTTP."""
+    """Publishes the counts of messages that were refused before they became requests: the signer serves none over HTTP."""
 
     async def run() -> bool:
         async def work(tx: AsyncConnection) -> int:

@@ -9,7 +9,7 @@ REFUSALS = Counter(
     "prizewire_signer_refusals_total", "Requests refused, by the first code of the answer.", ["code"]
 )
 CLOSINGS = Counter(
-    "prizewire_signer_closings_total", "Closings of payouts and slots, by what became of them.", ["outcome"]
+    "prizewire_signer_closings_total", "Closings of payouts and slots, by outcome.", ["outcome"]
 )
 BACKEND_FAILURES = Counter(
     "prizewire_signer_backend_failures_total",

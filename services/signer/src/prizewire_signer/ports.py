@@ -25,7 +25,7 @@ class Backend(Protocol):
         """The 64-byte Ed25519 signature of the 32-byte ``tx_hash``. The same input gives the same answer.
 
         Raises:
-            BackendError: with a stable code and whether time heals it.
+            BackendError: with a stable code and whether a retry can succeed.
         """
         ...
 
@@ -44,7 +44,7 @@ class TransactionReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One signing request as it lies in the database: ``payload`` is the canonical JSON of the event's data."""
+    """One stored signing request: ``payload`` is the canonical JSON of the event's data."""
 
     work_id: int
     event_id: str
@@ -78,10 +78,10 @@ class SigningStore(Protocol):
     """The signer's records inside one transaction of a worker."""
 
     async def claim(self, *, now: datetime, lease_s: int) -> Work | None:
-        """Lease the oldest request that is due, passing over those that others hold.
+        """Lease the oldest request that is due, skipping those that other workers lease.
 
-        Committed by itself: a request that fails in an unforeseen way then comes again only after its lease, and
-        does not hold up the others.
+        Committed by itself: a request with an unexpected failure then comes again only after its lease, and does not
+        block the others.
         """
         ...
 
@@ -96,8 +96,8 @@ class SigningStore(Protocol):
     async def facts(
         self, *, work: Work, request: SigningRequest, assets: Sequence[str], now: datetime
     ) -> Facts:
-        """What is known about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
-        slots whose time has come are freed first, with the work as the cause.
+        """The records about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
+        slots that are due are freed first, with the work as the cause.
         """
         ...
 
@@ -115,7 +115,7 @@ class SigningStore(Protocol):
         """Bind the payouts to the slot, reserve the limits and record the digest.
 
         Raises:
-            BindingRace: a row that ``facts`` did not find is there by now.
+            BindingRace: a row that ``facts`` did not find exists now.
         """
         ...
 
@@ -132,7 +132,7 @@ class SigningStore(Protocol):
     async def store_signatures(
         self, *, tx_hash: bytes, signatures: Sequence[Signature], now: datetime
     ) -> None:
-        """Keep signatures; those already there stay as they are."""
+        """Store signatures; existing ones are not changed."""
         ...
 
 
@@ -158,7 +158,7 @@ class ClosingStore(Protocol):
     """The signer's records inside one batch of requests."""
 
     async def enqueue(self, work: Sequence[Work]) -> None:
-        """Take in signing requests; those already there stay as they are."""
+        """Store signing requests; existing ones are not changed."""
         ...
 
     async def answered(self, event_ids: Sequence[str]) -> frozenset[str]:
@@ -166,7 +166,7 @@ class ClosingStore(Protocol):
         ...
 
     async def slot_state(self, slot_id: UUID) -> tuple[SlotState, bytes | None, int | None] | None:
-        """State, consuming hash and ledger of a slot, locked; None for one never met."""
+        """State, consuming hash and ledger of a slot, locked; None for an unknown one."""
         ...
 
     async def slot_digests(self, slot_id: UUID) -> Mapping[bytes, SlotDigest]:
@@ -182,11 +182,11 @@ class ClosingStore(Protocol):
         ...
 
     async def hold_slot(self, slot_id: UUID) -> None:
-        """Payouts that are still bound to this slot stay so, however much time passes."""
+        """Keep the payouts that are still bound to this slot bound for ever."""
         ...
 
     async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout for which no signature can be used any more; the outcome for each."""
+        """Tombstone every payout without a usable signature; returns the outcome for each."""
         ...
 
 
@@ -206,8 +206,8 @@ class Refusals(Protocol):
     """Messages that the signer refused."""
 
     async def publish(self, *, now: datetime) -> int:
-        """Publish the sums by kind and record what is new, where a kind is new or has grown for long enough; how many
-        kinds were new or had grown.
+        """Publish the sums by kind and audit what is new, where a kind is new or has grown for long enough. Returns how
+        many kinds were new or had grown.
         """
         ...
 
@@ -216,7 +216,7 @@ class Answers(Protocol):
     """Publishes answers in the same transaction: version, counter, audit and event."""
 
     async def give(self, answers: Sequence[Answer], *, now: datetime) -> None:
-        """Put answers into the outbox, in this order, and refusals into the audit log."""
+        """Write answers to the outbox, in this order, and refusals to the audit log."""
         ...
 
 

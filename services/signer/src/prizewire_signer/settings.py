@@ -25,7 +25,7 @@ class SignerSettings(ServiceSettings):
         description="JSON list of the channel accounts' secret keys (S…), mode 0600."
     )
     signer_allow_hot_key: bool = Field(
-        False, description="Says that keys in memory are meant; without it the signer does not start."
+        False, description="Allows keys in memory; without it the signer does not start with them."
     )
     signer_allow_hot_key_on_public: bool = Field(
         False, description="The second switch that keys in memory need on the public network."

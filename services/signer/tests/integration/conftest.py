@@ -43,7 +43,7 @@ MODELS: dict[type, type[Envelope]] = {
 
 @dataclass
 class Signer:
-    """One signer process, as far as it touches the database."""
+    """One signer process: its database, consumer and jobs."""
 
     db: Database
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
@@ -90,7 +90,7 @@ class Signer:
         return encode(MODELS[type(data)], data, **fields)
 
     async def take(self, *data: Any) -> None:
-        """Take in one batch."""
+        """Process one batch."""
         await self.take_events([self.event(one) for one in data])
 
     async def take_events(self, events: Sequence[EncodedEvent | bytes]) -> None:
@@ -111,14 +111,14 @@ class Signer:
         self.clock.advance(timedelta(seconds=moment_s - self.clock.now().timestamp()))
 
     async def work(self) -> int:
-        """Work until nothing is due; how many looks that took."""
+        """Work until nothing is due; returns the number of runs."""
         looks = 0
         while await self.worker.run_once():
             looks += 1
         return looks
 
     async def submit(self, *data: Any) -> list[Envelope]:
-        """Take in, work, and answer the new answers."""
+        """Process a batch, work, and return the new answers."""
         before = len(await self.answers())
         await self.take(*data)
         await self.work()

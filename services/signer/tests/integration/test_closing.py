@@ -1,4 +1,4 @@
-"""Ends of slots and payouts: what frees a payout, what binds it for ever, and when the tombstone is given."""
+"""Ends of slots and payouts: what frees a payout, what binds it for ever, and when a payout is tombstoned."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -48,8 +48,8 @@ async def states(signer: Signer) -> dict[str, str]:
 
 @pytest.mark.parametrize("result", ["failed", "expired"])
 async def test_slot_closed_without_success_frees_its_payouts(signer: Signer, result: str) -> None:
-    """Another slot may be signed after payouts' signed word that the first one paid nothing, once nothing signed on the
-    first one can be applied any more by the signer's own clock. The answer tells from when on.
+    """Payouts reports that the first slot paid nothing. Another slot is signed once no digest of the first one can be
+    applied any more by the signer's own clock. The refusal before that names the time.
     """
     first, second = on_channel(0, 1, max_time=NOW_S + 30), on_channel(1, 1)
     await signer.submit(first)
@@ -82,7 +82,7 @@ async def test_payout_waits_for_the_last_digest_that_pays_it(signer: Signer) -> 
 
 
 async def test_margin_is_the_policys(open_signer: Callable[..., Signer]) -> None:
-    """How long after maxTime a payout still waits stands in the reviewed policy."""
+    """The reviewed policy has the time that a payout waits after maxTime."""
     signer = open_signer(context=signing_context(of_rules=rules(policy=policy(free_margin_s=7))))
     await signer.submit(first := on_channel(0, 1, max_time=NOW_S + 30))
     await signer.take(slot_closed(first, result="failed"))
@@ -91,7 +91,7 @@ async def test_margin_is_the_policys(open_signer: Callable[..., Signer]) -> None
 
 
 async def test_closed_slot_binds_until_its_digests_are_over(signer: Signer) -> None:
-    """A tombstone is refused while a digest that pays the payout may still be applied, whatever is said of its slot."""
+    """A tombstone is refused while a digest that pays the payout may still be applied, whatever payouts reports of its slot."""
     await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
     await signer.take(slot_closed(data, result="failed"))
     free_at = NOW_S + 30 + MARGIN_S
@@ -104,8 +104,8 @@ async def test_closed_slot_binds_until_its_digests_are_over(signer: Signer) -> N
     assert isinstance(closed, ClosedEvent)
 
 
-async def test_two_words_about_one_slot_free_nothing(signer: Signer) -> None:
-    """A slot is said to have failed and then to have succeeded: one word is false, so its payouts are held for ever."""
+async def test_contradicting_closings_of_a_slot_free_nothing(signer: Signer) -> None:
+    """A slot is reported failed and then succeeded: one report is false, so its payouts stay bound for ever."""
     await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
     await signer.take(slot_closed(data, result="failed"))
     await signer.take(slot_closed(data, result="succeeded"))
@@ -169,11 +169,11 @@ async def test_slot_closed_before_anything_was_signed_on_it(signer: Signer) -> N
     ("result", "consumed_by"),
     [("succeeded", "ab" * 32), ("failed", "ab" * 32), ("expired", OWN)],
 )
-async def test_closing_that_contradicts_what_was_signed_changes_nothing(
+async def test_closing_that_contradicts_a_signature_changes_nothing(
     signer: Signer, result: str, consumed_by: str
 ) -> None:
-    """A digest that was never recorded cannot have consumed a slot, nor can one of ours be nobody's: parked, with an
-    audit record.
+    """A digest that was never recorded cannot have consumed a slot, and a recorded one cannot have expired
+    the slot: the event is parked, with an audit record.
     """
     await signer.submit(data := on_channel(0, 1))
     signer.clock.advance(timedelta(seconds=301))
@@ -189,7 +189,7 @@ async def test_closing_that_contradicts_what_was_signed_changes_nothing(
 async def test_foreign_transaction_frees_the_slot_once_all_is_over(
     signer: Signer, consumed_by: str | None
 ) -> None:
-    """Two persons' word that a foreign transaction consumed the slot frees its payouts, after the same wait."""
+    """Two persons report that a foreign transaction consumed the slot: its payouts become free after the same wait."""
     await signer.submit(data := on_channel(0, 1, max_time=NOW_S + 30))
     await signer.take(slot_closed(data, result="expired", consumed_by=consumed_by))
     assert await states(signer) == {str(payout_id(1)): "bound"}
@@ -204,7 +204,7 @@ async def test_foreign_transaction_frees_the_slot_once_all_is_over(
 
 
 async def test_slot_is_closed_once(signer: Signer) -> None:
-    """The same closing told twice changes nothing more; another one is refused."""
+    """The same closing again changes nothing; another one is refused."""
     await signer.submit(data := on_channel(0, 1))
     await signer.take(slot_closed(data, result="failed"))
     await signer.take(slot_closed(data, result="failed"))
@@ -216,7 +216,7 @@ async def test_slot_is_closed_once(signer: Signer) -> None:
 
 
 async def test_tombstone_of_a_payout_never_met_or_free(signer: Signer) -> None:
-    """With nothing out the closing is signed, under the payout's own correlation id, and again when asked again."""
+    """Without a usable signature the closing is signed under the payout's correlation id, and again for a repeated request."""
     await signer.submit(data := on_channel(0, 2))
     await signer.take(slot_closed(data, result="failed"))
     signer.until(NOW_S + 300 + MARGIN_S)
@@ -242,7 +242,7 @@ async def test_bound_payout_is_not_closed(signer: Signer) -> None:
 
 
 async def test_closing_overtakes_a_request_that_still_waits(signer: Signer) -> None:
-    """Asked to close while a request lies in the queue, the tombstone wins and the request is refused."""
+    """A close request during a queued signing request wins: the payout is tombstoned and the request is refused."""
     await signer.take(on_channel(0, 1), close_requested(1))
     await signer.work()
     closed, refused = await signer.answers()
@@ -265,8 +265,8 @@ async def test_slots_of_one_payout_are_capped(open_signer: Callable[..., Signer]
     assert [item.code for item in answers[2].data.items] == ["slots_over_cap"]
 
 
-async def test_history_tells_every_edge_with_its_cause(signer: Signer) -> None:
-    """Slots and payouts keep the path they took, and which event made them take it."""
+async def test_history_has_every_edge_with_its_cause(signer: Signer) -> None:
+    """Slots and payouts keep their transitions, each with the event that caused it."""
     await signer.submit(data := on_channel(0, 1))
     await signer.take(slot_closed(data, result="failed"))
     signer.until(NOW_S + 300 + MARGIN_S)
@@ -295,7 +295,7 @@ async def test_replayed_batch_changes_nothing(signer: Signer) -> None:
 
 
 async def test_closing_under_another_subject_is_dead(signer: Signer) -> None:
-    """A tombstone request or slot closing that speaks of something else than its event does nothing."""
+    """A close request or slot closing whose data is about another subject than its event has no effect."""
     await signer.submit(data := on_channel(0, 1))
     for number, closing in enumerate((close_requested(2), slot_closed(data, result="failed"))):
         await signer.take_events([signer.event(closing, subject=str(payout_id(f"elsewhere {number}")))])

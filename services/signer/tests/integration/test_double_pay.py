@@ -1,7 +1,7 @@
-"""Somebody who holds payouts' message key and Kafka login asks for one payout twice; the sandbox's ledger is the judge.
+"""An attacker with payouts' message key and Kafka login asks for one payout twice; the sandbox's ledger shows what is paid.
 
-The signer sees no ledger. What payouts says of a slot frees no payout while a digest signed there may still be applied,
-and what is signed again after that is bounded by a limit of its own.
+The signer does not read the ledger. A report about a slot frees no payout while a digest signed there may still be
+applied. A separate limit bounds what is signed again after that.
 """
 
 import sys
@@ -48,7 +48,7 @@ OWED = 21 * 10**7
 
 
 class Ledger:
-    """The sandbox, and what it says that a player was paid."""
+    """The sandbox, and the balances of players in it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -68,7 +68,7 @@ class Ledger:
         return int(self.server.load_account(account).sequence) + 1
 
     def send(self, asked: SigningRequested, answer: SigningCompletedEvent) -> SendTransactionStatus:
-        """Hand over a transaction with the signer's signatures; anybody may."""
+        """Submit a transaction with the signer's signatures; the network accepts it from every sender."""
         envelope = TransactionEnvelope.from_xdr(asked.xdr, NETWORK)
         for one in answer.data.signatures:
             key = bytes.fromhex(one.public_key)
@@ -142,7 +142,7 @@ def owed(label: str) -> Intent:
 
 
 def on_slot(ledger: Ledger, channel: Keypair, of: Intent, *, valid_s: int) -> SigningRequested:
-    """The thief's request to pay the intent on the next slot of a channel."""
+    """The attacker's request to pay the intent on the next slot of a channel."""
     envelope = transaction(
         [payment_of(of)],
         source=channel.public_key,
@@ -167,7 +167,7 @@ async def granted(signer: Signer, asked: SigningRequested) -> SigningCompletedEv
 
 
 async def until_free(signer: Signer, asked: SigningRequested) -> Any:
-    """Ask until the signer does not say any more that the payout must wait; its answer then."""
+    """Repeat the request until the signer does not answer `payout_waits` any more; returns that answer."""
 
     async def answered() -> Any:
         tick(signer)
@@ -179,15 +179,15 @@ async def until_free(signer: Signer, asked: SigningRequested) -> Any:
 
 
 @pytest.mark.parametrize("result", ["failed", "succeeded", "expired"])
-async def test_false_word_about_a_slot_pays_once(signer: Signer, ledger: Ledger, result: str) -> None:
-    """A signed transaction is held back, and its slot said to be over. Nothing is signed on another slot, and no tombstone
-    given, while the first may be applied; afterwards the ledger takes one of the two.
+async def test_false_closing_of_a_slot_pays_once(signer: Signer, ledger: Ledger, result: str) -> None:
+    """A signed transaction is not submitted, and its slot is reported closed. No other slot is signed and the payout is not
+    tombstoned while the first may be applied; afterwards the ledger applies one of the two.
     """
     before = ledger.paid(keypair("player waits").public_key)
     of = owed("waits")
     first = on_slot(ledger, CHANNELS[0], of, valid_s=VALID_S)
     held_back = await granted(signer, first)
-    # "succeeded" of a digest that pays nobody: the void, which the thief has signed as well
+    # "succeeded" of a digest that pays nobody: the void, which the attacker had signed as well
     closing = slot_closed(first, result=result)
     if result == "succeeded":
         other = on_slot(ledger, CHANNELS[0], owed("paid"), valid_s=VALID_S)
@@ -206,9 +206,11 @@ async def test_false_word_about_a_slot_pays_once(signer: Signer, ledger: Ledger,
     assert not any((await signer.breaches()).values())
 
 
-async def test_word_about_an_applied_slot_is_bounded_by_its_own_limit(signer: Signer, ledger: Ledger) -> None:
-    """What the signer cannot see: the first transaction was applied, and its slot is said to have failed. After the wait
-    the payout is signed again, into a limit of its own that ends it for the day; no third one is signed.
+async def test_false_closing_of_an_applied_slot_is_bounded_by_its_own_limit(
+    signer: Signer, ledger: Ledger
+) -> None:
+    """The signer cannot detect this: the first transaction was applied, and its slot is reported failed. After the wait the
+    payout is signed again, within the limit `again_max`, which is then used up for the day; no third one is signed.
     """
     of = owed("paid")
     first = on_slot(ledger, CHANNELS[2], of, valid_s=VALID_S)

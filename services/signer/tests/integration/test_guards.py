@@ -1,4 +1,4 @@
-"""What the database refuses by itself, whoever asks: each statement is run as the owner, whom no privilege stops."""
+"""Triggers of the database. Each statement is run as the owner, whom no privilege restricts."""
 
 from collections.abc import AsyncIterator
 
@@ -77,7 +77,7 @@ async def owner_url(make_module_database: DatabaseFactory) -> AsyncIterator[str]
     ],
 )
 async def test_the_database_refuses(owner_url: str, statement: str, said: str) -> None:
-    """By a trigger of its own, which names what is wrong; another refusal would not prove the trigger."""
+    """Each statement is refused by its own trigger; the message proves which one."""
     connection = await asyncpg.connect(owner_url)
     try:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=said):

@@ -45,7 +45,7 @@ async def test_two_signers_never_sign_one_payout_for_two_slots(open_signer: Call
 
 
 async def test_limit_holds_under_two_signers(open_signer: Callable[..., Signer]) -> None:
-    """The last room of a day's limit goes to one of two payouts that want it at once."""
+    """Of two payouts at once for which the day's limit has room for one, one is signed."""
     limits = {
         "USDC": AssetLimits(payout_minor_max=1_250, day_minor_max=1_250 * ROUNDS, again_minor_max=1_250)
     }
@@ -70,7 +70,7 @@ async def test_limit_holds_under_two_signers(open_signer: Callable[..., Signer])
 
 
 async def test_closing_and_signing_at_once_never_both(open_signer: Callable[..., Signer]) -> None:
-    """For each payout either the tombstone is given or the transaction is signed, whoever comes first."""
+    """Each payout is either tombstoned or signed, in whatever order."""
     worker, closer = open_signer(), open_signer()
     for number in range(ROUNDS):
         envelope = transaction([payment_of(intent(number))], sequence=1_000 + number)

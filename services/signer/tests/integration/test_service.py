@@ -193,7 +193,7 @@ async def test_process_signs_what_comes_over_kafka(
     ("name", "value", "sentence"),
     [
         ("SIGNER_ALLOW_HOT_KEY", "false", "SIGNER_ALLOW_HOT_KEY=true"),
-        ("PAYOUT_SOURCE_ACCOUNT", fakes.STRANGER.public_key, "PAYOUT_SOURCE_ACCOUNT"),
+        ("PAYOUT_SOURCE_ACCOUNT", fakes.ATTACKER.public_key, "PAYOUT_SOURCE_ACCOUNT"),
         ("STELLAR_ASSETS", "USDC", "STELLAR_ASSETS"),
         ("SIGNER_POLICY_FILE", "none.yaml", "none.yaml"),
         (
@@ -206,7 +206,7 @@ async def test_process_signs_what_comes_over_kafka(
 async def test_unsafe_configuration_does_not_start(
     environment: dict[str, str], tmp_path: Path, name: str, value: str, sentence: str
 ) -> None:
-    """A sentence says what is wrong, and nothing was signed or taken in."""
+    """The process ends with a sentence about the fault, and nothing was signed or stored."""
     from prizewire_chassis.lifecycle import ConfigurationError, open_runtime
     from prizewire_signer.app import build
 
@@ -220,7 +220,7 @@ async def test_unsafe_configuration_does_not_start(
 async def test_an_asset_with_other_decimals_does_not_start(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """What the first start knew of an asset stays: limits and intents are counted in its smallest unit."""
+    """The decimals of an asset are fixed at the first start: limits and intents are counted in its smallest unit."""
     from prizewire_chassis.lifecycle import ConfigurationError, check_database, open_runtime
     from prizewire_signer.app import build
 

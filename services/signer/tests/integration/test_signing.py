@@ -1,4 +1,4 @@
-"""The way from a request to a signed answer, and what the database remembers of it."""
+"""From a request to a signed answer, with the rows that are stored."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -69,7 +69,7 @@ async def test_checks_may_take_longer_than_other_transactions(make_database: Dat
 
 
 async def test_request_that_fits_is_signed_by_channel_and_treasury(signer: Signer) -> None:
-    """The two signatures make the very transaction valid for the network, and the answer names all it answers."""
+    """The two signatures make the very transaction valid for the network, and the answer names slot, hash and payouts."""
     intents = [intent(n, memo="Prizewire") for n in range(100)]
     data = request(intents)
     (answer,) = await signer.submit(data)
@@ -90,14 +90,14 @@ async def test_request_that_fits_is_signed_by_channel_and_treasury(signer: Signe
 
 
 async def test_digest_is_committed_before_the_key_is_touched(signer: Signer) -> None:
-    """When the process dies at the key, the binding and the digest are already there, and nothing was answered."""
+    """A process that dies while it signs has committed binding and digest, and answered nothing."""
     signer.backend.fail = [Crash()]
     await signer.take(request([intent(1)]))
     with pytest.raises(Crash):
         await signer.work()
     assert (await signer.count("digests"), await signer.count("digest_payouts")) == (1, 1)
     assert await signer.answers() == []
-    assert await signer.work() == 0, "another worker leaves it to its lease"
+    assert await signer.work() == 0, "another worker does not take it before its lease ends"
     signer.clock.advance(timedelta(seconds=11))
     await signer.work()
     (answer,) = await signer.answers()
@@ -234,7 +234,7 @@ async def test_limit_counts_every_signature_that_may_be_applied(open_signer: Cal
 
 
 async def test_payouts_signed_again_have_a_limit_of_their_own(open_signer: Callable[..., Signer]) -> None:
-    """What was signed before on another slot may have been paid there if payouts' word is false: a small limit of each
+    """What was signed before on another slot may have been paid there if payouts' report is false: a small limit of each
     day bounds it, whatever the day's limit leaves.
     """
     limited = policy(
@@ -291,7 +291,7 @@ async def test_answers_count_without_gaps_and_versions_follow_the_slot(signer: S
 
 
 async def test_database_itself_refuses_a_second_slot_and_changed_history(signer: Signer) -> None:
-    """Whatever the code does: a binding does not move, digests and tombstones stay, the watermark only rises."""
+    """The database refuses to move a binding, to change digests and tombstones, and to lower the watermark."""
     data = request([intent(1)])
     await signer.submit(data)
     other = transaction([payment_of(intent(2))], sequence=SEQUENCE + 1)
@@ -317,7 +317,7 @@ async def test_database_itself_refuses_a_second_slot_and_changed_history(signer:
 
 
 async def test_items_carry_their_own_codes(signer: Signer) -> None:
-    """A refusal names each payout that is to blame and no other, so that its neighbours can be paid."""
+    """A refusal names each payout with a fault and no other, so that the other payouts can be paid."""
     intents = [intent(1), intent(2, expires_at=NOW_S - 1), intent(3)]
     items = [signed_item(op, of) for op, of in enumerate(intents)]
     items[2] = items[2].model_copy(update={"intent_signature": "0" * 128})
@@ -329,7 +329,7 @@ async def test_items_carry_their_own_codes(signer: Signer) -> None:
     ]
 
 
-async def test_crash_between_signature_and_answer_is_mended(signer: Signer) -> None:
+async def test_crash_between_signature_and_answer_is_recovered(signer: Signer) -> None:
     """Signed but not answered: the digest is signed again, with the same result, and answered once."""
 
     class Dying(FakeBackend):
@@ -355,7 +355,7 @@ async def test_crash_between_signature_and_answer_is_mended(signer: Signer) -> N
 
 
 async def test_failing_request_does_not_hold_up_the_others(signer: Signer) -> None:
-    """A key that cannot be used now leaves its request waiting; the next one is signed meanwhile."""
+    """A request whose key is unavailable waits; the next one is signed meanwhile."""
     first = request([intent(1)])
     second = request([intent(2)], envelope=transaction([payment_of(intent(2))], sequence=SEQUENCE + 1))
     signer.backend.fail = [BackendError(BackendCode.THROTTLED, "slow down")]

@@ -17,14 +17,14 @@ async def assert_refused(signer: Signer, data: SigningRequested, code: str) -> N
     named = {answer.data.code, *(item.code for item in answer.data.items)}
     assert code in named
     assert (await signer.count("digests"), await signer.count("signatures")) == (digests, signatures)
-    assert len(signer.backend.signed) == touched, "no key was touched"
+    assert len(signer.backend.signed) == touched, "no key was used"
     (record,) = (await signer.audits())[audits:]
     assert (record.target, record.reason) == (str(data.slot.slot_id), answer.data.code)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_attack_is_refused(threatened: Signer, name: str) -> None:
-    """No signature, no digest, one audit record, and the code that says why."""
+    """No signature, no digest, one audit record, and the code of the refusal."""
     attack, code = ATTACKS[name]
     data = attack()
     await assert_refused(threatened, data, code)
@@ -45,7 +45,7 @@ async def test_second_slot_is_refused(signer: Signer) -> None:
 
 
 async def test_request_about_another_slot_than_its_event_is_refused(signer: Signer) -> None:
-    """What the event speaks of and what its data says must be the same slot."""
+    """The subject of the event and its data must name the same slot."""
     await signer.take_events([signer.event(request([ONE]), subject=str(payout_id("elsewhere")))])
     await signer.work()
     (answer,) = await signer.answers()
@@ -53,7 +53,7 @@ async def test_request_about_another_slot_than_its_event_is_refused(signer: Sign
 
 
 async def test_event_that_payouts_did_not_sign_is_dead(signer: Signer) -> None:
-    """A forged message on Kafka becomes no work at all."""
+    """A forged message on Kafka makes no work row."""
     await signer.take_events([signer.event(request([ONE]), key=make_key("rewards"))])
     await signer.take_events([signer.event(close_requested(1), service="rewards", key=make_key("rewards"))])
     assert await signer.count("signing_work") == 0

@@ -32,7 +32,7 @@ async def states(signer: Signer) -> dict[str, str]:
 
 
 async def test_void_is_signed_by_the_channel_alone(signer: Signer) -> None:
-    """One signature, by the channel; the treasury's key is never touched, and nothing is bound or counted."""
+    """One signature, by the channel; the treasury's key is not used, and nothing is bound or counted."""
     await signer.submit(request([intent(1)]))
     touched = len(signer.backend.signed)
     (answer,) = await signer.submit(data := void())
@@ -51,7 +51,7 @@ async def test_slot_consumed_by_its_void_frees_all(signer: Signer, result: str) 
     await signer.submit(request([intent(1), intent(2)], envelope=payments), data := void())
     await signer.take(slot_closed(data, result=result))
     assert await states(signer) == {str(payout_id(n)): "bound" for n in (1, 2)}
-    # the void's own maxTime is later: it pays nobody, so nobody waits for it
+    # the void's own maxTime is later: it pays no payout, so no payout waits for it
     signer.until(NOW_S + 30 + MARGIN_S)
     elsewhere = transaction([payment_of(intent(1))], source=CHANNELS[1].public_key)
     (paid,) = await signer.submit(request([intent(1)], envelope=elsewhere))
@@ -71,7 +71,7 @@ async def test_payment_that_overtakes_the_void_stays_bound(signer: Signer) -> No
 
 
 async def test_slot_that_was_never_signed_on_is_not_voided(signer: Signer) -> None:
-    """Nothing is bound to a slot without a digest: there is nothing to void, and no key is touched."""
+    """Nothing is bound to a slot without a digest: there is nothing to void, and no key is used."""
     (answer,) = await signer.submit(void())
     assert isinstance(answer, SigningRefusedEvent)
     assert (answer.data.code, answer.data.items) == ("slot_unknown", [])
@@ -103,7 +103,7 @@ async def test_voids_do_not_use_up_the_payments_cap(open_signer: Callable[..., S
 
 
 async def test_same_void_is_signed_again(signer: Signer) -> None:
-    """A void that is asked for twice in the same words gets the same answer, whatever has changed since."""
+    """A repeated request for a void gets the same answer, whatever has changed since."""
     await signer.submit(request([intent(1)]))
     (first,) = await signer.submit(data := void())
     signer.clock.advance(timedelta(seconds=3_600))
@@ -113,7 +113,7 @@ async def test_same_void_is_signed_again(signer: Signer) -> None:
 
 
 async def test_void_asked_for_again_as_a_payment_is_refused(signer: Signer) -> None:
-    """The bytes of a void under another kind are not the request that was signed: the treasury does not join in."""
+    """The bytes of a void under another kind are not the request that was signed: the treasury does not sign it."""
     await signer.submit(request([intent(1)]), data := void())
     touched = len(signer.backend.signed)
     made = transaction([], max_time=NOW_S + 300)
@@ -153,7 +153,7 @@ async def test_void_asked_for_again_as_a_payment_is_refused(signer: Signer) -> N
     ],
 )
 async def test_database_refuses_what_no_void_may_be(signer: Signer, statement: str, said: str) -> None:
-    """No payout in a void, no second signature on it, no slot closed by what it does not hold, or by nobody's own."""
+    """A void has no payout and one signature; a slot is closed by one of its own digests, or expired by none of them."""
     await signer.submit(request([intent(1)]), void())
     with pytest.raises(DBAPIError, match=said):
         await signer.rows(statement)

@@ -29,20 +29,20 @@ async def test_signatures_verify_and_repeat(backend: Backend) -> None:
 
 
 async def test_unknown_key_has_a_stable_code(backend: Backend) -> None:
-    """A key that is not there is an error that time does not heal."""
+    """An unknown key is an error that a retry cannot solve."""
     with pytest.raises(BackendError) as caught:
         await backend.sign(bytes(32), HASH)
     assert (caught.value.code, caught.value.retryable) == (BackendCode.KEY_UNKNOWN, False)
 
 
-def test_some_failures_pass_by_themselves() -> None:
-    """Throttling and outages are worth another try, everything else is not."""
+def test_some_failures_are_transient() -> None:
+    """Throttling and outages are retryable, everything else is not."""
     retryable = {code for code in BackendCode if BackendError(code, "").retryable}
     assert retryable == {BackendCode.THROTTLED, BackendCode.UNAVAILABLE}
 
 
-def test_verification_refuses_what_does_not_hold() -> None:
-    """Another message, another key, and what is no key or signature at all."""
+def test_verification_refuses_wrong_signatures() -> None:
+    """Another message, another key, and bytes that are no key or signature."""
     key = TREASURY.raw_public_key()
     signature = TREASURY.sign(HASH)
     assert verify(key, HASH, signature)
@@ -53,7 +53,7 @@ def test_verification_refuses_what_does_not_hold() -> None:
 
 
 def test_hot_key_needs_its_switch() -> None:
-    """Keys in memory are never used by accident."""
+    """Without the switch keys in memory are refused."""
     with pytest.raises(HotKeysRefused, match="SIGNER_ALLOW_HOT_KEY"):
         open_hot_keys([TREASURY.secret], network=NETWORK, allowed=False, allowed_on_public=True)
 

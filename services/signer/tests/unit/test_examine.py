@@ -46,7 +46,7 @@ def codes(findings: Findings) -> set[str]:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_is_found(name: str) -> None:
-    """Every attack of the threat model is seen for what it is."""
+    """Every attack of the threat model is found with its code."""
     attack, code = ATTACKS[name]
     assert code in codes(look_at(attack()))
 
@@ -86,7 +86,7 @@ def only(findings: Findings, expected: Iterable[str]) -> bool:
     ],
 )
 def test_attack_is_found_by_one_check_alone(name: str, expected: set[str]) -> None:
-    """These are each refused by the one check that was made for them: without it they would be signed."""
+    """Each of these is refused by one check alone: without that check it would be signed."""
     attack, _ = ATTACKS[name]
     assert codes(look_at(attack())) == expected
 
@@ -150,7 +150,7 @@ def test_one_of_several_destinations_with_its_own_memo() -> None:
 
 
 def test_each_item_is_named_with_its_first_fault() -> None:
-    """Findings name the payouts to blame, so that the others can be paid without them."""
+    """Findings name the payouts with faults, so that the others can be paid without them."""
     intents = [intent(1), intent(2, expires_at=NOW_S), intent(3)]
     items = [signed_item(op, of) for op, of in enumerate(intents)]
     found = look_at(request(intents, items=items))

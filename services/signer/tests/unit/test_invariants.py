@@ -1,4 +1,4 @@
-"""The invariants see what they look for."""
+"""Each invariant finds its breaches."""
 
 from uuid import UUID
 
@@ -32,7 +32,7 @@ def test_signature_without_its_approval_is_a_breach() -> None:
 
 
 def test_limit_that_does_not_add_up_is_a_breach() -> None:
-    """More used than allowed, or another sum than the payouts make; told in units of the asset."""
+    """More used than allowed, or another sum than that of the payouts; shown in units of the asset."""
     assert limits_kept([DayUse("day", USDC, "2030-01-01", 500, 500, 500)]) == []
     broken = [
         DayUse("day", USDC, "2030-01-01", 600, 600, 500),

@@ -1,8 +1,8 @@
-"""Mutation fuzz: whatever is changed in a request, it is refused, or what would be signed is what was approved.
+"""Mutation fuzz: a changed request is refused, or what would be signed is what was approved.
 
 Two attackers. The one on Kafka changes bytes and fields and can sign nothing: then only the approved digest may
-come out. The one inside payouts changes the transaction and approves it anew: then whatever comes out pays exactly
-what rewards' intents say, from the treasury, on one of our channels.
+come out. The one inside payouts changes the transaction and approves the changed one: then a signed transaction
+pays exactly what rewards' intents say, from the treasury, on one of the configured channels.
 """
 
 import base64
@@ -22,10 +22,10 @@ from prizewire_signer.domain.examine import examine
 from prizewire_signer.domain.model import Transaction
 from prizewire_signer.errors import UnreadableTransaction
 from services.signer.tests.fakes import (
+    ATTACKER,
     CHANNELS,
     NETWORK,
     NOW,
-    STRANGER,
     TREASURY,
     approve,
     intent,
@@ -51,7 +51,7 @@ STRINGS = (
     NETWORK,
     "Public Global Stellar Network ; September 2015",
     recipient(3),
-    STRANGER.public_key,
+    ATTACKER.public_key,
     CHANNELS[1].public_key,
     "XLM",
     "payouts-1",
@@ -60,7 +60,7 @@ STRINGS = (
 
 
 def signed_by(document: dict[str, Any]) -> tuple[SigningRequest, Transaction] | str:
-    """What would be signed for this request, or why nothing is."""
+    """The transaction that would be signed for this request, or the reason why none is."""
     try:
         data = SigningRequested.model_validate(document)
     except ValidationError:
@@ -123,7 +123,7 @@ def mutate(value: Any, choice: random.Random) -> Any:
 
 
 def test_original_would_be_signed() -> None:
-    """The request that the mutants start from is in order: otherwise they would prove nothing."""
+    """The request before mutation would be signed: otherwise the mutants would prove nothing."""
     assert not isinstance(signed_by(DOCUMENT), str)
 
 

@@ -48,7 +48,7 @@ def test_file_says_everything(tmp_path: Path) -> None:
         free_margin_s=30,
         limits={
             "USDC": AssetLimits(payout_minor_max=500_000, day_minor_max=2_000_000, again_minor_max=70_000),
-            # what is signed again may be as much as one payout, where nothing is said of it
+            # without again_max it is as much as payout_max
             "XLM": AssetLimits(
                 payout_minor_max=10_000_000, day_minor_max=20_000_000, again_minor_max=10_000_000
             ),
@@ -93,7 +93,7 @@ def test_file_that_is_not_understood_whole_is_refused(tmp_path: Path, text: str)
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    """A policy that was configured and is not there is no reason to sign by defaults."""
+    """Where the configured policy file is missing the signer does not start with defaults."""
     with pytest.raises(PolicyInvalid):
         load_policy(tmp_path / "none.yaml", assets=ASSETS, chain_assets=CHAIN_ASSETS)
 

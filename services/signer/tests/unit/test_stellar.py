@@ -53,7 +53,7 @@ def test_fields_are_those_that_were_built() -> None:
     assert second.asset == ChainAsset(code=None, issuer=None)
 
 
-def test_keys_and_addresses_are_one_thing() -> None:
+def test_keys_and_addresses_convert_to_each_other() -> None:
     """An address leads to its key and back."""
     key = CHANNELS[0].raw_public_key()
     assert key_of(address_of(key)) == key
@@ -62,8 +62,8 @@ def test_keys_and_addresses_are_one_thing() -> None:
 @pytest.mark.parametrize(
     "text", ["", "%", "AAAA", "AAAAAg==", "\u00e9", base64.b64encode(bytes(400)).decode()]
 )
-def test_what_is_no_transaction_is_refused(text: str) -> None:
-    """No bytes make the reader stumble: they are refused with a code."""
+def test_bytes_without_a_transaction_are_refused(text: str) -> None:
+    """Such bytes are refused with a code."""
     assert refused(text) in (Code.XDR_MALFORMED, Code.ENVELOPE_NOT_PLAIN)
 
 
@@ -82,7 +82,7 @@ def test_other_spelling_of_the_same_bytes_is_refused() -> None:
 
 
 def test_version_zero_envelope_is_refused() -> None:
-    """The envelope of before protocol 13 hides the source's type: it is not read."""
+    """The envelope of protocols before 13 has no type of its source: it is refused."""
     envelope = transaction([payment_of(intent(1))])
     old = TransactionEnvelope.from_xdr(envelope.to_xdr(), NETWORK)
     old.transaction.v1 = False

@@ -21,7 +21,7 @@ async def create_competition(
     """Store a competition with version 1 of its rule.
 
     Raises:
-        RuleInvalid: the rule makes no sense, or rewards could never book its prizes.
+        RuleInvalid: the rule is invalid, or rewards could never book its prizes.
         CompetitionExists: the id is taken.
     """
     check_rule(rule)
@@ -47,13 +47,13 @@ async def replace_rule(
     actor: str,
     now: datetime,
 ) -> tuple[Competition, bool]:
-    """Put a new rule version into force. Rounds that have begun keep theirs.
+    """Put a new rule version into force. Rounds that have begun keep their rule version.
 
-    The name and rule that are in force already write nothing, in whatever form they were given: a repeated request adds
-    no version. Answers the competition, and whether anything was written.
+    Where name and rule are in force already nothing is written, in whatever form they were given: a repeated request
+    adds no version. Returns the competition, and whether anything was written.
 
     Raises:
-        RuleInvalid: the rule makes no sense, or rewards could never book its prizes.
+        RuleInvalid: the rule is invalid, or rewards could never book its prizes.
         CompetitionMissing: there is no such competition.
     """
     check_rule(rule)
@@ -88,7 +88,7 @@ async def known_rule(*, queries: CompetitionQueries, competition_id: str, versio
 
 
 async def keep_campaigns(campaigns: Sequence[Campaign], *, store: Campaigns) -> None:
-    """Store what is known of campaigns, the newest of each."""
+    """Store the newest known state of each campaign."""
     newest: dict[object, Campaign] = {}
     for campaign in campaigns:
         known = newest.get(campaign.id)

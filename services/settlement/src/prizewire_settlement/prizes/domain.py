@@ -5,14 +5,14 @@
    largest remainder method; among equal remainders the better place gets the unit. A range's percentage is
    shared equally by its places. Fixed amounts are what they say.
 3. Players are ranked. A tie may be broken by a named score, which every player must bring; a tie may be refused
-   where it reaches a paid place. Players who are still equal hold as many places as they are, and share the sum
+   where it reaches a paid place. Players who are still equal hold as many places as there are players, and share the sum
    of those places' amounts equally, as golf does, also where a tie reaches past the last paid place; the units
    that do not divide go one each to the tied players in the order of their identifiers (by code point). So the
    order in which a result lists its players never matters.
 4. Where the rule spreads, the amounts of the table's places that no player holds are added to the place prizes, pro
    rata to them by largest remainder. Tied players weigh equally, each with an equal part of what they share. Among
    equal remainders the better place gets the unit; within a tie those get it first who had no odd unit of 3.
-   Without anybody in a paid place there is nothing to spread over.
+   Where no player holds a paid place nothing is spread.
 5. Amounts per point are added to a player's place prize: one for each whole step of the score; a score below
    zero earns nothing, and nothing is spread by them. Where they come to more than the places leave of the net prize,
    the rule refuses the result, or lets them share what is left pro rata, by largest remainder; among equal remainders
@@ -71,16 +71,24 @@ def check_results(*, rule: Rule, results: Sequence[PlayerResult]) -> None:
     if len({result.player for result in results}) != len(results):
         seen: set[str] = set()
         twice = next(r.player for r in results if r.player in seen or seen.add(r.player))  # type: ignore[func-returns-value] # add answers None
-        raise ReportRefused(Reason.DUPLICATE_PLAYER, f"{twice} stands twice in the result")
+        raise ReportRefused(
+            Reason.DUPLICATE_PLAYER, f"player {twice} is in the result twice: name each player once"
+        )
     by = rule.rank_by.score
     needed = (rule.rank_by, rule.tie_break, rule.per_point)
     wanted = sorted({one.score for one in needed if one is not None and one.score is not None})
     for result in results:
         if by is None and result.place is None:
-            raise ReportRefused(Reason.SCORE_MISSING, f"{result.player} has no place")
+            raise ReportRefused(
+                Reason.SCORE_MISSING,
+                f"player {result.player} has no place, by which the rule ranks: state one",
+            )
         for score in wanted:
             if score not in result.scores:
-                raise ReportRefused(Reason.SCORE_MISSING, f"{result.player} has no score {score}")
+                raise ReportRefused(
+                    Reason.SCORE_MISSING,
+                    f"player {result.player} has no score {score}, which the rule needs: state it",
+                )
 
 
 def settle_result(*, rule: Rule, results: Sequence[PlayerResult]) -> Prizes:
@@ -121,7 +129,7 @@ class _Group:
 
 
 def _placed(*, rule: Rule, results: Sequence[PlayerResult], amounts: Sequence[int]) -> list[_Group]:
-    """Everybody who may earn something, from the best on, with their place prizes."""
+    """Players who may earn something, from the best on, with their place prizes."""
     refuse = rule.ties is TiePolicy.REFUSE
     groups: list[_Group] = []
     for place, tied in _ranked(rule=rule, results=results):
@@ -143,7 +151,7 @@ def _spread(placed: Sequence[_Group], *, left: int) -> None:
     if not paid or not left:
         return
     common = lcm(*(len(group.tied) for group in paid))
-    # Within a tie, who had no odd unit stands first in line for this one: so tied players differ by one unit at most.
+    # Within a tie, players without an odd unit come first for this one: so tied players differ by one unit at most.
     order = [
         (group, index) for group in paid for index in (*range(group.odd, len(group.tied)), *range(group.odd))
     ]
@@ -208,5 +216,5 @@ def assert_settlement(*, fees: FeeSplit, unclaimed: int, lines: Sequence[Line]) 
     """
     assert fees.gross == fees.platform + fees.organizer + fees.net, "gross is not fees and net"
     assert fees.net == sum(line.amount for line in lines) + unclaimed, "net is not lines and unclaimed"
-    assert unclaimed >= 0, "more is paid than there is"
+    assert unclaimed >= 0, "the lines exceed the net prize"
     assert all(line.amount > 0 for line in lines), "a line pays nothing"

@@ -110,7 +110,7 @@ RESULT_BYTES_MAX = 16 * 2**20
 
 
 class PreviewBody(BaseModel):
-    """A result as ``match.completed`` carries it, whole, and the rule to hold it against: the one in force unless
+    """A result as ``match.completed`` carries it, whole, and the rule that it is worked out under: the one in force unless
     ``rule_version`` names another, or ``rule`` brings one that is not stored.
     """
 
@@ -138,21 +138,21 @@ class PreviewBody(BaseModel):
     )
     rule: CompetitionBody | None = Field(
         None,
-        description="A rule as it would be put; then the competition need not exist.",
+        description="A rule that is not stored, as in the body of PUT. The competition then need not exist.",
         examples=[None],
     )
 
     @model_validator(mode="after")
     def _one_rule(self) -> "PreviewBody":
         if self.rule is not None and self.rule_version is not None:
-            msg = "a preview is held against one rule: rule, or rule_version"
+            msg = "a preview uses one rule: give rule or rule_version, not both"
             raise ValueError(msg)
         return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewContext:
-    """What the route stands on; nothing of it writes."""
+    """What the route needs; no part of it writes."""
 
     db: Database
     assets: AssetRegistry

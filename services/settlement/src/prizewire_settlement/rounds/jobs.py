@@ -23,7 +23,7 @@ from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 from prizewire_settlement.rounds.ports import Queries
 
 _NAMED_MAX: Final = 10
-"""Rounds that one look names in the log; all of them are listed over HTTP."""
+"""Rounds that one run names in the log; all of them are listed over HTTP."""
 _log = get_logger(__name__)
 
 

@@ -26,7 +26,7 @@ from prizewire_settlement.rounds.domain.states import RoundState
 @dataclass(slots=True)
 class RoundChanges:
     """What one transaction changes. ``new`` are the ids in ``rounds`` that had no row before. ``disownments`` may be of
-    rounds that nobody reported yet. ``events`` are to be published in their order.
+    rounds without any report yet. ``events`` are published in their order.
     """
 
     rounds: dict[UUID, Round] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class RoundChanges:
     events: list[RoundEvent] = field(default_factory=list)
 
     def add(self, change: RoundChange, *, new: bool) -> None:
-        """Add what follows from one report to what followed from those before it."""
+        """Add the changes of one report to those of the reports before it."""
         if change.round is None:
             return
         self.rounds[change.round.id] = change.round
@@ -183,7 +183,7 @@ class SettledRound:
 
 
 class Queries(Protocol):
-    """What people look at, inside one transaction."""
+    """What people read, inside one transaction."""
 
     async def round_page(
         self, wanted: RoundFilter, *, after: tuple[datetime, UUID] | None, limit: int
@@ -235,7 +235,7 @@ class Queries(Protocol):
 
 
 class EventSink(Protocol):
-    """Where events go, in the same transaction as the change behind them."""
+    """Publishes events in the transaction of their changes."""
 
     async def publish(self, events: Sequence[RoundEvent]) -> None:
-        """Take events, in this order."""
+        """Publish events, in this order."""

@@ -21,9 +21,9 @@ class SourceToken:
 
 
 PREFIX: Final = "pws_"
-"""How a source's token begins: what it is can be seen, by people and by scanners for leaked secrets."""
+"""How a source's token begins: people, and scanners for leaked secrets, recognize it by this."""
 
 
 def digest_of(secret: str) -> bytes:
-    """What is kept of a token. Its 256 random bits need no salt and no slow hash."""
+    """The stored digest of a token. Its 256 random bits need no salt and no slow hash."""
     return sha256(secret.encode()).digest()

@@ -1,4 +1,4 @@
-"""API tokens of game servers that report over HTTP: made, rotated by overlap, revoked. Only their SHA-256 is kept."""
+"""API tokens of game servers that report over HTTP: issue, rotate with an overlap, revoke. Only their SHA-256 is kept."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -26,11 +26,11 @@ async def rotate_token(
     store: SourceTokens,
     now: datetime,
 ) -> tuple[SourceToken, SourceToken]:
-    """A successor of the same source and label; the former ends at ``overlap_until`` at the latest. Answers both.
+    """A successor of the same source and label; the former ends at ``overlap_until`` at the latest. Returns both.
 
     Raises:
         TokenMissing: there is no such token.
-        TokenEnded: it does not count any more.
+        TokenEnded: it has expired or was revoked.
     """
     former = await store.lock(token_id)
     if former is None:
@@ -52,7 +52,7 @@ async def rotate_token(
 
 
 async def revoke_token(*, token_id: UUID, store: SourceTokens, now: datetime) -> SourceToken:
-    """End a token at once. Once it is revoked it stays as it is.
+    """Revoke a token at once. A revoked token does not change any more.
 
     Raises:
         TokenMissing: there is no such token.

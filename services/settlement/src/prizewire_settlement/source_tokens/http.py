@@ -81,18 +81,18 @@ class TokenBody(_Body):
     )
     label: Label = Field("", description="For people: where it is used.", examples=["eu-west, blue"])
     valid_days: Annotated[int, Field(strict=True, ge=1)] = Field(
-        90, description="How long it counts.", examples=[90]
+        90, description="How long it is valid, in days.", examples=[90]
     )
 
 
 class RotateBody(_Body):
-    """A successor for a token, which counts for a while yet."""
+    """A successor for a token; the former token stays valid for a while."""
 
     valid_days: Annotated[int, Field(strict=True, ge=1)] = Field(
-        90, description="How long the successor counts.", examples=[90]
+        90, description="How long the successor is valid, in days.", examples=[90]
     )
     overlap_s: Annotated[int, Field(strict=True, ge=0, le=30 * 86_400)] = Field(
-        3_600, description="How long the former still counts, in seconds.", examples=[3_600]
+        3_600, description="How long the former token stays valid, in seconds.", examples=[3_600]
     )
 
 
@@ -113,7 +113,10 @@ class TokenContext(HttpContext[SourceTokens, SourceTokens]):
             Problem: 422 ``validity_too_long``.
         """
         if days > self.days_max:
-            raise STATUSES.refuse("validity_too_long", f"a token counts for at most {self.days_max} days")
+            raise STATUSES.refuse(
+                "validity_too_long",
+                f"{days} days exceed the longest validity of a token: ask for at most {self.days_max} days",
+            )
         return timedelta(days=days)
 
 
@@ -176,7 +179,7 @@ def source_token_controller(context: TokenContext) -> type[Controller]:
 
         @post(
             "/{token_id:uuid}/rotate",
-            summary="Make a token's successor; both count for a while",
+            summary="Make a token's successor; both are valid for a while",
             refusals={**NO_TOKEN, 409: ("token_ended",), 422: ("validity_too_long",)},
         )
         async def rotate(
@@ -186,7 +189,7 @@ def source_token_controller(context: TokenContext) -> type[Controller]:
             request: Request[Any, Any, Any],
             key: OptionalKey = None,
         ) -> Response[RotatedTokenAnswer]:
-            """As for making one: under one Idempotency-Key there is one successor, whose text is shown once."""
+            """As with the creation: one Idempotency-Key makes one successor, whose text is shown once."""
             secret, validity = _secret(), context.validity(data.valid_days)
 
             async def rotate(action: _Action) -> tuple[int, RotatedTokenAnswer]:

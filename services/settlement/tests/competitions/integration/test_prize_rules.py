@@ -1,4 +1,4 @@
-"""What the database holds of a rule's ties and unclaimed prizes, and what it refuses."""
+"""Ties and unclaimed prizes of rules in the database, and the rows that it refuses."""
 
 import asyncpg
 import pytest
@@ -13,7 +13,7 @@ _SHARED = (
 
 
 async def write(service: Service, columns: str, values: str) -> None:
-    """A second version of the rule of `cup`, put past the code in front of the database."""
+    """A second version of the rule of `cup`, inserted without the code of the service."""
     connection = await asyncpg.connect(service.urls.runtime)
     try:
         await connection.execute(
@@ -36,22 +36,22 @@ async def write(service: Service, columns: str, values: str) -> None:
         ("ties, tie_score, tie_descending", "'break', 'kills', NULL"),
     ],
 )
-async def test_rules_that_say_two_things_are_refused(service: Service, columns: str, values: str) -> None:
-    """A score goes with the policy that needs it, and words are those that are known."""
+async def test_contradictory_rules_are_refused(service: Service, columns: str, values: str) -> None:
+    """A score needs its policy, and every value is one of the known ones."""
     with pytest.raises((asyncpg.CheckViolationError, asyncpg.NotNullViolationError)):
         await write(service, columns, values)
     assert await service.count("competition_rules") == 1
 
 
-async def test_a_rule_of_the_version_before_reads_as_it_was_meant(service: Service) -> None:
-    """Written without the newer columns, it splits what it splits and gives back what nobody took."""
+async def test_a_rule_without_the_newer_columns_has_their_defaults(service: Service) -> None:
+    """A row without the newer columns splits ties and returns unclaimed prizes to the pool."""
     await write(service, "ties", "'refuse'")
     answer = await service.client.get("/api/competitions/cup/rules/2", headers=service.as_("admin"))
     assert answer.json()["ties"] == {"policy": "refuse", "score": None, "order": None}
     assert answer.json()["unclaimed"] == "pool"
 
 
-async def test_a_rule_that_breaks_is_taken(service: Service) -> None:
+async def test_a_rule_that_breaks_ties_is_stored(service: Service) -> None:
     """The row that the code writes passes."""
     await write(service, "ties, tie_score, tie_descending, unclaimed", "'break', 'kills', false, 'spread'")
     answer = await service.client.get("/api/competitions/cup/rules/2", headers=service.as_("admin"))

@@ -31,7 +31,7 @@ async def test_rules_are_versioned() -> None:
 
 
 async def test_the_rule_in_force_is_no_new_version() -> None:
-    """The same name and rule, said again by somebody else, write nothing: no version, no writer, no time of a change."""
+    """The same name and rule, put again by another person, write nothing: no version, no writer, no time of a change."""
     world = FakeWorld()
     made = await create_competition(
         unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(version=0), actor="olga", now=NOW
@@ -52,7 +52,7 @@ async def test_the_rule_in_force_is_no_new_version() -> None:
     assert (renamed.rule.version, renamed.rule.writers, written) == (2, ("ada", "olga"), True)
 
 
-async def test_an_id_is_taken_once() -> None:
+async def test_a_competition_id_is_used_once() -> None:
     """A second competition of the same id is refused."""
     world = FakeWorld()
     await create_competition(
@@ -64,7 +64,7 @@ async def test_an_id_is_taken_once() -> None:
         )
 
 
-async def test_what_is_not_there_cannot_be_changed() -> None:
+async def test_an_unknown_competition_cannot_be_changed() -> None:
     """A new rule for an unknown competition is refused and stored nowhere."""
     world = FakeWorld()
     await create_competition(
@@ -81,7 +81,7 @@ async def test_what_is_not_there_cannot_be_changed() -> None:
     assert list(world.versions) == [("cup", 1)]
 
 
-async def test_a_bad_rule_is_stored_by_neither_way() -> None:
+async def test_an_invalid_rule_is_neither_created_nor_put() -> None:
     """Rules are checked before anything is written."""
     world = FakeWorld()
     bad = make_rule(platform_bps=10_001)
@@ -105,10 +105,10 @@ async def test_a_bad_rule_is_stored_by_neither_way() -> None:
         (make_campaign(state=CampaignState.ENDED), "campaign_ended"),
     ],
 )
-async def test_a_rule_that_rewards_could_never_book_is_stored_by_neither_way(
+async def test_a_rule_that_rewards_could_never_book_is_neither_created_nor_put(
     campaign: Campaign | None, code: str
 ) -> None:
-    """Its campaign must be known, in the rule's asset, and not over."""
+    """Its campaign must be known, in the rule's asset, and not ended."""
     world = FakeWorld()
     await create_competition(
         unit_of_work=UnitOfWork(world, world), name="Cup", rule=make_rule(), actor="olga", now=NOW

@@ -1,4 +1,4 @@
-"""What a rule may say."""
+"""The checks of a rule."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -37,21 +37,21 @@ HALF = PERCENT_WHOLE // 2
 
 @pytest.mark.parametrize("name", list(TEMPLATES))
 def test_named_templates_give_the_whole_away(name: str) -> None:
-    """The percentages of a named template sum to 100, and its rule is a good one."""
+    """The percentages of a named template sum to 100, and its rule is valid."""
     assert sum(entry.percent_total or 0 for entry in template_places(name)) == PERCENT_WHOLE
     check_rule(make_rule(template=name))
 
 
 @given(st.integers(0, PERCENT_WHOLE))
 def test_percentages_read_back_as_they_were_written(percent: int) -> None:
-    """Text and number of a percentage are one."""
+    """A percentage keeps its value through text and back."""
     assert percent_from_text(percent_to_text(percent), field="x") == percent
 
 
 @pytest.mark.parametrize(
     "text", ["100.000001", "2.5000001", "-1", "1e1", "", " 5", "05", "5.", ".5", "\u0665", "NaN"]
 )
-def test_percentages_that_are_none_are_refused(text: str) -> None:
+def test_invalid_percentages_are_refused(text: str) -> None:
     """From 0 to 100, plain digits with at most six decimals."""
     with pytest.raises(RuleInvalid) as invalid:
         percent_from_text(text, field="x")
@@ -60,15 +60,15 @@ def test_percentages_that_are_none_are_refused(text: str) -> None:
 
 @given(st.integers(1, PLACES_MAX), st.integers(0, 100))
 def test_places_read_back_as_they_were_written(first: int, more: int) -> None:
-    """Text and numbers of a range are one."""
+    """A range keeps its places through text and back."""
     last = min(first + more, PLACES_MAX)
     entry = PlaceRange(first=first, last=last, percent_total=1)
     assert places_from_text(places_to_text(entry), field="x") == (first, last)
 
 
 @pytest.mark.parametrize("text", ["0", "2-1", "1-", "-1", "1 - 2", "1-100001", "one", "", "\u0661"])
-def test_ranges_that_are_none_are_refused(text: str) -> None:
-    """A place or two, the better first, no further than the last that may be paid."""
+def test_invalid_ranges_are_refused(text: str) -> None:
+    """A range has one or two places, the better first, up to the last payable place."""
     with pytest.raises(RuleInvalid) as invalid:
         places_from_text(text, field="x")
     assert invalid.value.code == "places_invalid"
@@ -128,8 +128,8 @@ def rows(*entries: tuple[int, int, int | None, int | None]) -> dict[str, Any]:
         ),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(changes: dict[str, Any], code: str) -> None:
-    """Each has its stable code and says where."""
+def test_invalid_rules_are_refused(changes: dict[str, Any], code: str) -> None:
+    """Each refusal has a stable code and names the field."""
     with pytest.raises(RuleInvalid) as invalid:
         check_rule(make_rule(**changes))
     assert invalid.value.code == code
@@ -151,7 +151,7 @@ def test_rules_that_make_no_sense_are_refused(changes: dict[str, Any], code: str
         make_rule(gross=0),
     ],
 )
-def test_rules_that_make_sense_pass(rule: Rule) -> None:
+def test_valid_rules_pass(rule: Rule) -> None:
     """Percentages, fixed amounts, points; nobody may report until a source is named."""
     check_rule(rule)
     check_rule(replace(rule, version=2))

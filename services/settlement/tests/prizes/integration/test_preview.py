@@ -63,7 +63,7 @@ async def test_a_preview_pays_what_the_match_then_pays(service: Service) -> None
 
 
 async def test_a_preview_does_not_hold_up_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a result is worked out, other requests are answered."""
+    """Other requests are answered while a large result is worked out."""
     begun, go_on = threading.Event(), threading.Event()
     work_out = routes.preview
 
@@ -151,7 +151,7 @@ async def test_a_rule_that_breaks_ties_and_spreads_comes_back_and_pays(service: 
 
 
 async def test_a_published_competition_cut_after_its_first_five_players(service: Service) -> None:
-    """Hero World Challenge 2023: the five best alone are shown what they got, the pair included; the rest is left."""
+    """Hero World Challenge 2023: the five best alone are shown what they got, the pair included; the rest is unclaimed."""
     example = load_example("hero-world-challenge-2023")
     best = [row["player"] for row in example.expected["lines"][:5]]
     cut = [row for row in example.results if row["player"] in best]
@@ -240,7 +240,7 @@ async def test_what_would_be_refused_is_a_problem(
         assert answer.json()["field"] == "rule.unclaimed"
 
 
-async def test_what_is_not_there_is_404(service: Service) -> None:
+async def test_unknown_things_are_404(service: Service) -> None:
     """An unknown competition without a rule of its own."""
     answer = await ask(service, {"results": results("ann")}, route="/api/competitions/unheard/preview")
     assert (answer.status_code, answer.json()["code"]) == (404, "competition_unknown")
@@ -248,7 +248,7 @@ async def test_what_is_not_there_is_404(service: Service) -> None:
 
 @pytest.mark.parametrize("role", ["player", "organizer", "operator", "approver", "admin", None])
 async def test_readers_may_preview(service: Service, role: str | None) -> None:
-    """Those who may read a rule may ask what it pays; players and strangers may not."""
+    """Roles that read rules may preview; players and callers without a token may not."""
     headers = service.as_(role) if role else {}
     answer = await service.client.post(ROUTE, json={"results": results("ann")}, headers=headers)
     expected = 401 if role is None else 403 if role == "player" else 200

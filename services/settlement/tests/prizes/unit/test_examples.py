@@ -24,7 +24,7 @@ SHAPES = {
     "the-international-2018": "a MOBA's world final: place ranges",
     "wsop-2019-final-table": "poker: a payout ladder",
 }
-"""What each folder under `examples/` is there for."""
+"""The purpose of each folder under `examples/`."""
 
 
 def test_every_example_is_checked() -> None:
@@ -39,7 +39,7 @@ def test_every_example_is_checked() -> None:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_example_pays_what_was_published(name: str) -> None:
-    """Player, place and amount of every line in its order, the net prize, and what is left."""
+    """Player, place and amount of every line in its order, the net prize, and the unclaimed rest."""
     example = load_example(name)
     rule = example.rule
     check_rule(rule)

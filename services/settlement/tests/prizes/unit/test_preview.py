@@ -1,4 +1,4 @@
-"""Previews: the same arithmetic as a settlement, held against a stored rule or one that is not."""
+"""Previews: the same arithmetic as a settlement, under a stored rule or one from the request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -73,21 +73,21 @@ async def test_the_rule_in_force_is_asked_unless_a_version_is_named() -> None:
 
 
 def test_a_preview_is_what_a_settlement_would_be() -> None:
-    """Lines, fees and what is left, by the same arithmetic."""
+    """Lines, fees and the unclaimed rest come from the same arithmetic."""
     found = preview(rule=make_rule(platform_bps=1_000), results=placed("ann", "bob"))
     assert paid(found.prizes.lines) == {"ann": 4_500, "bob": 2_700}
     assert (found.prizes.fees.platform, found.prizes.unclaimed) == (1_000, 1_800)
 
 
 def test_a_rule_that_is_not_stored_is_checked_first() -> None:
-    """A rule that could not be put cannot be previewed either; a stored one is taken as it is."""
+    """A rule that PUT refuses is refused by a preview too; a stored rule is not checked again."""
     with pytest.raises(RuleInvalid) as invalid:
         preview(rule=make_rule(version=0, gross=-1), results=placed("ann"))
     assert invalid.value.code == "amount_negative"
 
 
 def test_what_would_be_refused_is_refused() -> None:
-    """The reason is that of a report."""
+    """The reason is the same as for a report."""
     with pytest.raises(ReportRefused) as refused:
         preview(rule=make_rule(), results=(*placed("ann"), *placed("ann")))
     assert refused.value.reason is Reason.DUPLICATE_PLAYER
@@ -112,7 +112,7 @@ def test_wrong_arithmetic_is_not_shown() -> None:
 
 @pytest.mark.usefixtures("lossy")
 async def test_wrong_arithmetic_settles_nothing(world: FakeWorld) -> None:
-    """It fails a settlement as well, before anything is stored or told."""
+    """It fails a settlement as well, before anything is stored or published."""
     with pytest.raises(AssertionError, match="net is not lines and unclaimed"):
         await apply_reports(
             [completed()],

@@ -1,4 +1,4 @@
-"""Prize arithmetic held against a second way of working it out: exact fractions, player by player."""
+"""Prize arithmetic compared with a second calculation: exact fractions, player by player."""
 
 import random
 from collections import defaultdict
@@ -44,8 +44,8 @@ def key_of(rule: Rule, result: PlayerResult) -> Key:
 
 
 def exact_places(rule: Rule, results: list[PlayerResult]) -> dict[str, int]:
-    """The place of each player by counting: everybody who is strictly better stands before; a stated place is never
-    improved, and pushes those behind it down.
+    """The place of each player by counting the strictly better players. A stated place is never improved, and moves
+    later players down.
     """
     places: dict[str, int] = {}
     taken = 0
@@ -59,7 +59,7 @@ def exact_places(rule: Rule, results: list[PlayerResult]) -> dict[str, int]:
 
 
 def exact_shares(rule: Rule, results: list[PlayerResult], table: list[Fraction]) -> dict[str, Fraction]:
-    """What each player's place is worth in fractions of a unit: the mean of the places that a tie holds, and, where the
+    """The exact prize of each player's place in fractions of a unit: the mean of the places that a tie holds, and, where the
     rule spreads, that part of the whole table.
     """
     places = exact_places(rule, results)
@@ -99,7 +99,7 @@ def tables(draw: st.DrawFn) -> tuple[PlaceRange, ...]:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    """Every ranking, tie policy and way with what is left, over every shape of table."""
+    """Every ranking, tie policy and policy for unclaimed prizes, over every shape of table."""
     places = draw(tables())
     fixed = sum((entry.amount_each or 0) * (entry.last - entry.first + 1) for entry in places)
     policy = draw(st.sampled_from([TiePolicy.SPLIT, TiePolicy.BREAK]))
@@ -137,7 +137,7 @@ def fields(draw: st.DrawFn) -> list[PlayerResult]:
 
 @given(rule=rules(), field=fields())
 def test_nobody_is_a_unit_away_from_the_exact_share(rule: Rule, field: list[PlayerResult]) -> None:
-    """Every line is the fraction that it stands for, rounded up or down; places and players are those of a count."""
+    """Every line is its exact fraction, rounded up or down; places and players equal those found by counting."""
     prizes = settle_result(rule=rule, results=field)
     net = prizes.fees.net
     table = [Fraction(amount) for amount in place_amounts(net=net, places=rule.places)]
@@ -145,7 +145,7 @@ def test_nobody_is_a_unit_away_from_the_exact_share(rule: Rule, field: list[Play
     places = exact_places(rule, field)
     amounts = paid(prizes.lines)
     assert all(line.place == places[line.player] for line in prizes.lines)
-    # Two roundings where the rule spreads: that of a tie, and that of its part of the rest.
+    # With a spread there are two roundings: one of the tie, one of its part of the rest.
     allowed = 2 if rule.unclaimed is Unclaimed.SPREAD else 1
     for player, share in shares.items():
         assert abs(amounts.get(player, 0) - share) < allowed, player
@@ -158,7 +158,7 @@ def test_nobody_is_a_unit_away_from_the_exact_share(rule: Rule, field: list[Play
 
 @given(rule=rules())
 def test_every_place_is_within_a_unit_of_its_percentage(rule: Rule) -> None:
-    """A range that does not divide is rounded place by place; the whole table is never a unit off."""
+    """A range that does not divide is rounded place by place; the whole table differs by less than one unit."""
     amounts = place_amounts(net=rule.gross, places=rule.places)
     exact = [
         Fraction(entry.amount_each)
@@ -200,7 +200,7 @@ def test_the_order_of_a_result_decides_nothing(
 
 @given(rule=rules(), field=fields())
 def test_a_spread_takes_from_nobody(rule: Rule, field: list[PlayerResult]) -> None:
-    """Whoever is paid without a spread gets at least as much with it; places stay."""
+    """Each player who is paid without a spread gets at least as much with it; places stay."""
     values = {name: getattr(rule, name) for name in ("gross", "places", "rank_by", "ties", "tie_break")}
     kept, spread = (
         settle_result(rule=make_rule(template=None, unclaimed=way, **values), results=field)

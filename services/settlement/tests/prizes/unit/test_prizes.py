@@ -86,13 +86,13 @@ def test_one_player_takes_the_first_prize() -> None:
 
 
 def test_a_prize_of_zero_has_no_lines() -> None:
-    """Nothing to share is shared exactly."""
+    """A net prize of zero is shared without lines."""
     prizes = settle_result(rule=make_rule(gross=0), results=placed("ann", "bob"))
     assert (prizes.lines, prizes.unclaimed) == ((), 0)
 
 
 def test_amounts_too_small_to_share_make_no_empty_lines() -> None:
-    """Two cents among three tied players are two lines; the rest gets no line of zero."""
+    """Two cents among three tied players make two lines; the third player gets no line."""
     prizes = settle_result(rule=make_rule(gross=2), results=placed(ann=1, bob=1, cyd=1))
     assert paid(prizes.lines) == {"ann": 1, "bob": 1}
 
@@ -191,13 +191,13 @@ def test_results_that_the_rule_cannot_pay_are_refused(
 
 
 def test_a_tie_below_the_paid_places_is_no_reason_to_refuse() -> None:
-    """Where ties are refused, those that move no money are not."""
+    """The policy refuse does not refuse ties below the paid places."""
     results = (*placed("ann", "bob", "cyd"), *placed(dan=4, eve=4))
     assert len(settle_result(rule=make_rule(ties=TiePolicy.REFUSE), results=results).lines) == 3
 
 
 def test_a_long_table_is_worked_out_once_for_a_rule() -> None:
-    """The part that follows from the rule alone is kept."""
+    """The plan of a stored rule is cached."""
     rule = make_rule(template=None, places=percents((1, 70_000, 100)), gross=10**12)
     assert plan_of(rule) is plan_of(rule)
     assert sum(plan_of(rule).amounts) == 10**12
@@ -273,7 +273,7 @@ def test_lines_always_sum_exactly_and_do_not_depend_on_the_order(
 
 @given(rule=rules(), field=fields())
 def test_equal_results_earn_equally_to_the_smallest_unit(rule: Rule, field: list[PlayerResult]) -> None:
-    """Players whom the ranking does not tell apart differ by at most one unit, but for their points."""
+    """Players with equal rank differ by at most one unit, apart from their points."""
     bare = make_rule(
         template=None, gross=rule.gross, places=rule.places, rank_by=rule.rank_by, platform_bps=rule.platform_bps,
         organizer_bps=rule.organizer_bps,
@@ -289,7 +289,7 @@ def test_equal_results_earn_equally_to_the_smallest_unit(rule: Rule, field: list
 
 @given(st.integers(0, 10**15), st.integers(1, 40))
 def test_units_without_decimals_are_shared_as_exactly(net: int, size: int) -> None:
-    """Assets without decimals and of nine are counted alike."""
+    """Assets with zero and with nine decimals are counted in the same way."""
     for asset in (Asset("SEASON", 0, False), Asset("TON", 9, True), EURC):
         rule = make_rule(template=None, asset=asset, gross=net, places=percents((1, size, 100)))
         prizes = settle_result(rule=rule, results=placed(*(f"p{n:02}" for n in range(size))))
@@ -299,7 +299,7 @@ def test_units_without_decimals_are_shared_as_exactly(net: int, size: int) -> No
 
 
 def test_rules_differ_by_their_dispute_window() -> None:
-    """Rules of one name and version that differ are told apart where they are kept."""
+    """Two rules of one name and version with different windows are not equal, so caches keep both."""
     assert make_rule() != make_rule(dispute_window=timedelta(hours=1))
     assert plan_of(make_rule(gross=1)).fees.gross == 1
     assert plan_of(make_rule(gross=2)).fees.gross == 2

@@ -39,7 +39,7 @@ def field(**players: tuple[int, int]) -> list[PlayerResult]:
     ],
 )
 def test_named_templates_pay_what_is_documented_and_stay_as_they_are(name: str, percents: list[int]) -> None:
-    """Whoever relies on a name gets these percentages for ever: this test is not to be changed."""
+    """A named template keeps its percentages for ever: do not change this test."""
     prizes = settle_result(rule=make_rule(template=name), results=placed(*(f"p{n:02}" for n in range(12))))
     assert [line.amount for line in prizes.lines] == [percent * 100 for percent in percents]
     assert prizes.unclaimed == 0
@@ -68,7 +68,7 @@ def test_odd_units_go_to_the_largest_remainders_whatever_their_range() -> None:
 
 
 def test_more_players_than_places_pay_the_places() -> None:
-    """Whoever is ranked below the last paid place gets nothing, and no line."""
+    """A player below the last paid place gets nothing, and no line."""
     prizes = settle_result(rule=make_rule(), results=placed(*(f"p{n}" for n in range(9))))
     assert (len(prizes.lines), prizes.unclaimed) == (3, 0)
 
@@ -126,7 +126,7 @@ def test_a_ranking_by_score_is_broken_by_another() -> None:
 
 
 def test_a_missing_tie_break_is_refused_tie_or_not() -> None:
-    """Every player brings the score: whether a result is taken does not hang on whether two are equal."""
+    """Every player needs the score, whether or not two players are equal."""
     results = [*field(ann=(1, 3)), PlayerResult("bob", 2, {})]
     with pytest.raises(ReportRefused) as refused:
         settle_result(rule=make_rule(**BROKEN), results=results)
@@ -141,13 +141,13 @@ def test_what_nobody_took_is_spread_in_proportion() -> None:
 
 
 def test_one_player_of_ten_places_takes_the_table() -> None:
-    """Whoever alone is placed gets what every place earns."""
+    """The only placed player gets the prizes of all places."""
     prizes = settle_result(rule=make_rule(template="top10", **SPREAD), results=placed("ann"))
     assert (paid(prizes.lines), prizes.unclaimed) == ({"ann": 10_000}, 0)
 
 
 def test_a_gap_in_stated_places_is_spread_too() -> None:
-    """A place that nobody holds is a place that nobody took."""
+    """A place without a player counts as unclaimed."""
     prizes = settle_result(rule=make_rule(**SPREAD), results=placed(ann=1, bob=3))
     assert paid(prizes.lines) == {"ann": 7_143, "bob": 2_857}
 
@@ -242,7 +242,7 @@ def test_among_equal_remainders_the_better_place_gets_the_spread_unit() -> None:
 def test_fees_at_their_edges(
     gross: int, platform: int, organizer: int, expected: tuple[int, int, int]
 ) -> None:
-    """From nothing to everything; each fee is rounded down for itself, and what rounding leaves is the players'."""
+    """From zero to the whole; each fee is rounded down by itself, and the remainder belongs to the players."""
     rule = make_rule(gross=gross, platform_bps=platform, organizer_bps=organizer)
     prizes = settle_result(rule=rule, results=placed("ann", "bob", "cyd"))
     fees = prizes.fees
@@ -251,7 +251,7 @@ def test_fees_at_their_edges(
 
 
 def test_everything_in_fees_leaves_no_lines() -> None:
-    """A net prize of nothing pays nobody, whatever the rule does with it."""
+    """A net prize of zero pays nobody, whatever the rule."""
     for changes in ({}, SPREAD):
         prizes = settle_result(rule=make_rule(platform_bps=10_000, **changes), results=placed("ann", "bob"))
         assert (prizes.lines, prizes.unclaimed) == ((), 0)

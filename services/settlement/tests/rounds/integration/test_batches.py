@@ -1,4 +1,4 @@
-"""Match events over real PostgreSQL: settled once, refused with a reason, neighbours unharmed."""
+"""Match events over real PostgreSQL: settled once, refused with a reason, other events unaffected."""
 
 import asyncio
 from datetime import timedelta
@@ -160,7 +160,7 @@ BAD: dict[str, tuple[bytes, tuple[str, str]]] = {
 
 @pytest.mark.parametrize("name", list(BAD))
 async def test_bad_input_ends_with_its_reason_and_harms_no_neighbour(service: Service, name: str) -> None:
-    """Each kind of bad message lies in stuck events under its stable reason; the messages around it are settled."""
+    """Each kind of bad message becomes a stuck event with its stable reason; the messages around it are settled."""
     bad, expected = BAD[name]
     await service.create(id="strict", ties={"policy": "refuse"})
     await service.create(id="scored", rank_by={"by": "score", "score": "points"})
@@ -194,7 +194,7 @@ async def test_a_dead_event_can_be_replayed_once_its_cause_is_gone(service: Serv
 
 
 async def test_a_parked_correction_holds_the_next_one_and_no_other_match(service: Service) -> None:
-    """What corrects further waits behind it; a replay without the result answers the same reason; others go on."""
+    """Further corrections wait behind it; a replay without the result has the same reason; other matches go on."""
     await service.take(
         match_event("corrected"),
         match_event("corrected", data={"result_version": 3}),
@@ -217,10 +217,10 @@ FORGED = {
 
 
 @pytest.mark.parametrize("name", list(FORGED))
-async def test_a_forgery_behind_a_parked_correction_is_dead_and_leaves_the_honest_id_free(
+async def test_a_forgery_behind_a_parked_correction_is_dead_and_leaves_the_id_free(
     service: Service, name: str
 ) -> None:
-    """Nothing forged is parked behind what honest events wait for, and the honest one of the same id waits there."""
+    """A forged event is never parked; the authentic event of the same id is parked behind the correction."""
     forged = match_event("corrected", id="r", **FORGED[name])
     await service.take(match_event("corrected"))
     await service.take(forged, match_event("corrected", id="r"))
@@ -257,7 +257,7 @@ async def test_refusals_and_settlements_are_counted_once_they_are_committed(serv
 
 
 async def test_a_refused_match_is_found_under_the_correlation_id_it_would_have_had(service: Service) -> None:
-    """A game server that names none was told the derived one; dead and parked events are listed under it."""
+    """Without a correlation id one is derived; dead and parked events are listed under it."""
     await service.take(
         match_event("completed", correlationid=None, source="/games/forged"),
         match_event("corrected", "m2", correlationid=None),
@@ -391,7 +391,7 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION kill_at_commit();
 
 
 async def test_a_connection_lost_during_commit_is_retried_and_settles_once(service: Service) -> None:
-    """The server ends the connection inside COMMIT, four times: the batch is taken again, with one effect."""
+    """The server ends the connection inside COMMIT, four times: the batch is processed again, with one effect."""
     owner = await asyncpg.connect(service.urls.migration)
     await owner.execute(KILL_AT_COMMIT)
     await owner.close()
@@ -403,8 +403,8 @@ async def test_a_connection_lost_during_commit_is_retried_and_settles_once(servi
     assert await service.breaches() == {}
 
 
-async def test_a_commit_that_was_not_heard_of_is_not_made_twice(service: Service) -> None:
-    """The transaction commits, the answer is lost: the batch comes again and finds its own effect."""
+async def test_a_batch_whose_commit_has_no_answer_is_not_applied_twice(service: Service) -> None:
+    """The transaction commits, the answer is lost: the batch is processed again and finds its own effect."""
     batch = service.records(match_event("completed"), match_event("opened", "m2"))
     for _ in range(3):
         await service.runtime.processor.process(service.built.specs[0], batch)
@@ -421,7 +421,7 @@ async def test_a_competition_may_pin_no_keys(service: Service) -> None:
 
 
 async def test_a_rule_change_counts_for_new_rounds_only(service: Service) -> None:
-    """The round that was open keeps version 1, also after the process has forgotten it."""
+    """The round that was open keeps version 1, also with an empty cache."""
     await service.take(match_event("opened"))
     body = competition_body(
         gross_prize="1.00", organizer_player="guild", organizer_fee_bps=0, platform_fee_bps=0

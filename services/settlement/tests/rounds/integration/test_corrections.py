@@ -26,7 +26,7 @@ async def kinds(service: Service) -> list[str]:
     return [event.type.split(".")[2] for event in await service.events()]
 
 
-async def test_a_correction_is_told_with_full_lines_and_its_reason(service: Service) -> None:
+async def test_a_correction_is_published_with_full_lines_and_its_reason(service: Service) -> None:
     """round.corrected of version 2: net, fees and the end of the window as before, all lines, their digest."""
     await service.create(id="slow", dispute_window_s=3_600)
     before = ROUNDS_CORRECTED._value.get()
@@ -100,7 +100,7 @@ async def test_a_correction_waits_for_the_last_part_of_its_result(service: Servi
 
 
 async def test_a_correction_that_raced_its_result_is_found(open_service: Opener) -> None:
-    """Two processes take both at once, so that neither sees the other: the correction is released whoever came first."""
+    """Two processes take both at once, so that neither sees the other: the correction is released in either order."""
     services: list[Service] = [await open_service() for _ in range(2)]
     await services[0].create(id="slow", dispute_window_s=3_600)
     names = [f"m{n}" for n in range(20)]
@@ -117,7 +117,7 @@ async def test_a_correction_that_raced_its_result_is_found(open_service: Opener)
 
 
 async def test_a_void_passes_a_correction_that_waits(service: Service) -> None:
-    """Without it the match would hang for ever; the correction is dead then."""
+    """The void is applied, and the parked correction becomes dead."""
     await service.take(match_event("corrected"), match_event("voided"))
     assert (await service.round())["state"] == "VOIDED"
     assert await service.stuck_events.release() is False
@@ -165,8 +165,8 @@ async def test_only_what_disputes_a_round_holds_its_end(service: Service) -> Non
     assert [tuple(row) for row in rows] == [("disputed", "SETTLED"), ("m1", "FINALIZED")]
 
 
-async def test_a_void_is_told_with_its_reason(service: Service) -> None:
-    """round.voided after the settlement, and alone for a match that nobody heard of, whose result is dead then."""
+async def test_a_void_is_published_with_its_reason(service: Service) -> None:
+    """round.voided after the settlement, and alone for an unknown match, whose result is dead then."""
     await service.create(id="slow", dispute_window_s=3_600)
     before = ROUNDS_VOIDED._value.get()
     await service.take(
@@ -189,7 +189,7 @@ async def test_a_void_is_told_with_its_reason(service: Service) -> None:
     assert await service.breaches() == {}
 
 
-async def test_entries_are_stored_and_told(service: Service) -> None:
+async def test_entries_are_stored_and_published(service: Service) -> None:
     """round.opened with the fee, round.entered for each player once; the rule shows its fee."""
     made = await service.create(id="paid", entry_fee={"amount": "2.50", "asset": "USDC"})
     assert made["entry_fee"] == {"amount": "2.50", "asset": "USDC"}
@@ -232,14 +232,14 @@ async def test_corrections_in_the_lineage(service: Service) -> None:
 
 
 async def test_an_event_replayed_for_another_match_is_refused(service: Service) -> None:
-    """The signature covers the match: neither subject nor data can be turned to another match, and both must agree."""
-    honest = match_event("completed", "m1")
+    """The signature covers the match: neither subject nor data can name another match, and both must agree."""
+    original = match_event("completed", "m1")
     for old, new in (
         ((b'"m1"', b'"m2"'),) * 2,
         ((b'"subject":"m1"', b'"subject":"m2"'),) * 2,
         ((b'"match_id":"m1"', b'"match_id":"m2"'),) * 2,
     ):
-        await service.take(honest.replace(*old).replace(*new))
+        await service.take(original.replace(*old).replace(*new))
     reasons = [reason for _, reason in await service.stuck()]
     assert reasons == ["signature_invalid", "schema_invalid", "schema_invalid"]
     assert await service.events() == []

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whatever the code in front of it does."""
+"""Statements that the database refuses without any code of the service."""
 
 import importlib.util
 from pathlib import Path
@@ -112,8 +112,8 @@ async def test_a_step_outside_the_table_is_refused(settled: Service, statement: 
         "id = gen_random_uuid()",
     ],
 )
-async def test_a_round_is_where_its_history_says_and_bound_for_ever(settled: Service, change: str) -> None:
-    """No state without its step; binding and counters do not go back, though the rule is there."""
+async def test_a_round_agrees_with_its_history_and_keeps_its_binding(settled: Service, change: str) -> None:
+    """A state needs its transition; binding and counters never change back, even to a rule that exists."""
     await settled.create(id="other")
     await settled.create_rule(gross_prize="200.00")
     statement = f"UPDATE rounds SET {change} WHERE match_id = 'm2'"
@@ -126,8 +126,8 @@ async def test_a_round_counts_its_settlements_up(settled: Service) -> None:
     assert "its counters only grow" in str(error)
 
 
-async def test_a_round_is_not_born_without_its_steps(settled: Service) -> None:
-    """A row that claims a state needs the history for it."""
+async def test_a_round_is_not_inserted_without_its_steps(settled: Service) -> None:
+    """A row with a state needs the transitions that lead to it."""
     statement = (
         "INSERT INTO rounds SELECT gen_random_uuid(), source, 'm9', competition_id, correlation_id, rule_version, "
         "state, state_seq, version, settlement_version, result_version, final_at, created_at, updated_at, waiting_since "
@@ -137,7 +137,7 @@ async def test_a_round_is_not_born_without_its_steps(settled: Service) -> None:
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)
-async def test_growing_tables_only_grow(settled: Service, table: str) -> None:
+async def test_append_only_tables_refuse_changes(settled: Service, table: str) -> None:
     """Neither the owner nor the service changes or deletes what was written."""
     column = (await settled.columns(table))[-1]
     for statement in (
@@ -151,14 +151,14 @@ async def test_growing_tables_only_grow(settled: Service, table: str) -> None:
 
 @pytest.mark.parametrize("table", ["rounds", "round_results"])
 async def test_rounds_and_results_stay(settled: Service, table: str) -> None:
-    """They change, but they do not go away."""
+    """Their rows change, but are never deleted."""
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         assert await refused(settled, statement) == APPEND
         assert await refused(settled, statement, as_owner=False) == NOT_ALLOWED
 
 
 async def test_the_result_of_a_settled_round_stays(settled: Service) -> None:
-    """What a round was settled by cannot be rewritten, also once a correction has superseded it."""
+    """The result of a settlement cannot be changed, also after a correction has superseded it."""
     assert await refused(settled, "UPDATE round_results SET document = '[]'") == CHECK
     await settled.create(id="slow", dispute_window_s=60)
     slow = {"competition": "slow"}
@@ -201,8 +201,8 @@ async def test_a_correction_moves_lines_and_nothing_else(settled: Service, chang
     assert await refused(settled, statement) == CHECK
 
 
-async def test_a_token_stays_what_it_was_given_as(settled: Service) -> None:
-    """Bound to its source, never longer valid than said, revoked for good; the service cannot delete it."""
+async def test_a_token_cannot_be_changed(settled: Service) -> None:
+    """Its source stays, its validity is never extended, a revocation is final, and the service cannot delete it."""
     owner = await asyncpg.connect(settled.urls.migration)
     await owner.execute(
         "INSERT INTO source_tokens VALUES (gen_random_uuid(), '/games/chess', '\\x00', '', 'ada', now(), now(), now())"
@@ -225,7 +225,7 @@ async def test_a_token_stays_what_it_was_given_as(settled: Service) -> None:
 
 
 async def test_a_rule_has_a_whole_entry_fee_or_none(settled: Service) -> None:
-    """Amount and asset stand together, above zero; a player stands once among a round's entries."""
+    """A fee has an amount above zero and an asset; a player has one entry in a round."""
     names = await settled.columns("competition_rules")
     for asset, amount in (("'EURC'", "NULL"), ("NULL", "1"), ("'EURC'", "0")):
         changed = {"version": "version + 1", "entry_asset": asset, "entry_amount": amount}
@@ -276,10 +276,10 @@ OTHER_STEPS = (
     ],
     ids=["edges", "the step before", "the last step", "what a round was settled by"],
 )
-async def test_a_temporary_table_stands_in_for_no_other(
+async def test_a_temporary_table_does_not_replace_another(
     settled: Service, shadow: str, statement: str
 ) -> None:
-    """Guards read the schema's tables, not one of the same name that a session has made."""
+    """Triggers read the tables of the schema, not a temporary table of the same name."""
     assert await refused(settled, f"{shadow}; {statement}") == CHECK
 
 
@@ -313,8 +313,8 @@ ROWS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-async def test_rows_that_make_no_sense_are_refused(settled: Service, name: str) -> None:
-    """Each by its own constraint, also where nothing else would stop it."""
+async def test_invalid_rows_are_refused(settled: Service, name: str) -> None:
+    """Each row is refused by a constraint of its own."""
     if name == "source_tokens_digest":
         await make_token(settled)
     table, changed = ROWS[name]
@@ -325,7 +325,7 @@ async def test_rows_that_make_no_sense_are_refused(settled: Service, name: str) 
 
 
 async def test_the_database_knows_the_same_edges_as_the_code(settled: Service) -> None:
-    """The copies in the migrations, the rows in the database and the domain's table are one."""
+    """The copies in the migrations, the rows in the database and the domain's table are equal."""
     rows = await settled.rows("SELECT from_state, to_state, reason FROM round_transitions_allowed")
     table = {(str(edge.before), str(edge.after), edge.reason) for edge in EDGES}
     assert {tuple(row) for row in rows} == table
@@ -340,8 +340,8 @@ async def test_the_database_knows_the_same_edges_as_the_code(settled: Service) -
     assert sorted(copies) == sorted(table)
 
 
-async def test_checks_find_what_guards_would_have_stopped(open_service: Opener) -> None:
-    """With the guards switched off, each kind of damage is a breach of its check."""
+async def test_checks_find_what_triggers_would_refuse(open_service: Opener) -> None:
+    """With the triggers switched off, each kind of damage is a breach of its check."""
     service: Service = await open_service()
     await service.create(dispute_window_s=60)
     await service.take(match_event("completed"), match_event("completed", "m2"), match_event("opened", "m3"))

@@ -28,12 +28,12 @@ TABLES = (
 
 
 class Injected(Exception):
-    """What nobody expects."""
+    """An unexpected failure."""
 
 
 @contextmanager
 def failing_at(service: Service, number: int) -> Iterator[Callable[[], int]]:
-    """From the ``number``-th statement on, counted from 1, every statement fails; answers how many were run."""
+    """From the ``number``-th statement on, counted from 1, every statement fails; yields a function that returns how many were run."""
     seen = 0
 
     def fail(_: str) -> None:
@@ -69,9 +69,9 @@ CASES: dict[str, tuple[list[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", list(CASES))
-async def test_what_fails_at_any_statement_rolls_back_whole(service: Service, name: str) -> None:
-    """Over HTTP, which tells the failure: after each statement of a golden run nothing is left, and the report that comes
-    again is applied once.
+async def test_a_failure_at_any_statement_rolls_back_the_whole(service: Service, name: str) -> None:
+    """A report over HTTP fails at each statement of a successful run in turn: nothing is stored, and the repeated report is
+    applied once.
     """
     before, event = CASES[name]
     await service.create(id="slow", dispute_window_s=60, entry_fee={"amount": "1.00", "asset": "EURC"})
@@ -82,7 +82,7 @@ async def test_what_fails_at_any_statement_rolls_back_whole(service: Service, na
     if before:
         await service.take(*before)
     was, events = await written(service), len(await service.events())
-    # an unexpected failure is no answer that the document promises
+    # the answer of an unexpected failure is not in the OpenAPI document
     client = AsyncClient(transport=ASGITransport(app=service.app()), base_url="http://settlement.test")
     number = 1
     while True:
@@ -103,21 +103,23 @@ async def test_what_fails_at_any_statement_rolls_back_whole(service: Service, na
 
 
 async def test_one_result_among_forgeries_and_conflicts(open_service: Opener) -> None:
-    """Five processes at once take honest copies, forgeries, unsigned ones and other bodies under the same id: one effect,
-    every other body is dead, nothing is parked.
+    """Five processes at once process authentic copies, forged ones, unsigned ones and other bodies under the same id: one
+    effect, every other body is dead, nothing is parked.
     """
     services: list[Service] = [await open_service() for _ in range(5)]
     first = services[0]
     await first.create()
     for number, one in enumerate(services):
         one.offset = number * 1_000
-    honest = match_event("completed", id="same")
-    await first.take(honest)
+    authentic = match_event("completed", id="same")
+    await first.take(authentic)
     other = match_event("completed", id="same", data={"results": results("eve", "ann", "bob")})
     forged = match_event("completed", id="same", key=OTHER_KEY)
     unsigned = match_event("completed", id="same", key=None)
     wrong = [other, forged, unsigned]
-    await asyncio.gather(*(services[n % 5].take(honest if n % 2 else wrong[n // 2 % 3]) for n in range(50)))
+    await asyncio.gather(
+        *(services[n % 5].take(authentic if n % 2 else wrong[n // 2 % 3]) for n in range(50))
+    )
     found = await first.stuck()
     assert {state for state, _ in found} == {"dead"}
     assert {reason for _, reason in found} == {"id_conflict", "key_not_trusted", "signature_missing"}

@@ -75,8 +75,8 @@ async def test_a_signed_event_is_settled(service: Service, token: str) -> None:
     assert await service.breaches() == {}
 
 
-async def test_an_event_that_came_by_kafka_is_answered(service: Service, token: str) -> None:
-    """It says where the round stands, and changes nothing."""
+async def test_a_report_that_came_by_kafka_before_is_answered(service: Service, token: str) -> None:
+    """The answer has the state of the round, and nothing changes."""
     event = match_event("completed")
     await service.take(event)
     answer = await report(service, token, event)
@@ -112,7 +112,7 @@ REFUSED_EVENTS: dict[str, tuple[bytes, int, str]] = {
 
 @pytest.mark.parametrize("name", list(REFUSED_EVENTS))
 async def test_a_refused_report_leaves_nothing_behind(service: Service, token: str, name: str) -> None:
-    """The sender hears the stable code; no row is kept of it, its id and its key are free for the honest one."""
+    """The sender gets the stable code; no row is stored, and the id and the key stay free for the authentic report."""
     value, status, code = REFUSED_EVENTS[name]
     before = await kept(service)
     counted = REFUSED.labels(code)._value.get()
@@ -125,8 +125,8 @@ async def test_a_refused_report_leaves_nothing_behind(service: Service, token: s
     assert (await report(service, token, match_event("completed"))).status_code == 202
 
 
-async def test_a_repeated_wish_for_a_token_makes_one_and_shows_it_once(service: Service) -> None:
-    """Under one key there is one token, and one successor; what is stored under the key holds no token."""
+async def test_a_repeated_request_makes_one_token_and_shows_it_once(service: Service) -> None:
+    """One key makes one token, and one successor; the answer stored under the key holds no token."""
     headers = {**service.as_("admin", subject="ada"), "idempotency-key": "t-1"}
     first = await service.client.post(TOKENS, json={"source": SOURCE}, headers=headers)
     again = await service.client.post(TOKENS, json={"source": SOURCE}, headers=headers)
@@ -144,8 +144,8 @@ async def test_a_repeated_wish_for_a_token_makes_one_and_shows_it_once(service: 
     assert all(PREFIX not in row.answer for row in kept)
 
 
-async def test_a_token_speaks_for_its_source_alone(service: Service, token: str) -> None:
-    """Another source of the same competition is refused, signed or not, under the code of a source that may not."""
+async def test_a_token_reports_for_its_source_only(service: Service, token: str) -> None:
+    """A report in the name of another source of the competition is refused, signed or not: `source_not_allowed`."""
     sources = [{"source": SOURCE}, {"source": "/games/go"}]
     await service.create(id="both", sources=sources)
     event = match_event("completed", source="/games/go", key=None, data={"competition": "both"})
@@ -157,7 +157,7 @@ async def test_a_token_speaks_for_its_source_alone(service: Service, token: str)
 
 
 async def test_the_same_request_is_answered_again(service: Service, token: str, unsigned: str) -> None:
-    """One effect for a key, though the event was made anew; another body is a conflict, as is a used event id."""
+    """One effect for a key, although the event is a new one; another body is a conflict, as is a used event id."""
     body = {"competition": unsigned, "results": results("ann", "bob")}
     first = await report(service, token, body, path="/m1/end")
     service.clock.advance(timedelta(seconds=5))
@@ -174,7 +174,7 @@ async def test_the_same_request_is_answered_again(service: Service, token: str, 
     assert (used.status_code, used.json()["code"]) == (409, "id_conflict")
 
 
-async def test_a_match_is_ended_as_in_earlier_systems(service: Service, token: str, unsigned: str) -> None:
+async def test_a_match_is_ended_over_its_own_route(service: Service, token: str, unsigned: str) -> None:
     """The data of match.completed settles it; parts wait; a source that must sign cannot use this route."""
     body = {"competition": unsigned, "results": results("ann", "bob", "cyd"), "correlation_id": "corr-m1"}
     answer = await report(service, token, body, path="/m1/end")
@@ -192,7 +192,7 @@ async def test_a_match_is_ended_as_in_earlier_systems(service: Service, token: s
 
 
 async def test_players_enter_over_http(service: Service, token: str, unsigned: str) -> None:
-    """The entry is told; the same player again, under another key, has no further effect."""
+    """The entry is published; the same player again, under another key, has no further effect."""
     body = {"competition": unsigned, "player": "ann"}
     for key in ("k1", "k2"):
         answer = await report(service, token, body, path="/m1/entries", key=key)
@@ -222,8 +222,8 @@ async def test_copies_over_both_ways_have_one_effect(open_service: Opener) -> No
     assert await first.stuck() == []
 
 
-async def test_only_a_token_opens_the_door(service: Service, token: str) -> None:
-    """No token is 401, a person's 403; a token opens nothing else."""
+async def test_reports_need_a_source_token(service: Service, token: str) -> None:
+    """Without a token 401, with a person's token 403; a source token is refused on all other routes."""
     event = match_event("completed")
     assert (await service.client.post("/api/matches", content=event)).status_code == 401
     for headers in (service.as_("admin"), service.as_("organizer")):
@@ -238,7 +238,7 @@ async def test_only_a_token_opens_the_door(service: Service, token: str) -> None
 
 
 async def test_a_token_is_shown_once_and_only_its_digest_kept(service: Service) -> None:
-    """Listed without its text, audited, and found by nobody who reads the database."""
+    """Listed without its text, audited, and not stored in the database."""
     made = await make_token(service, label="eu-west")
     (row,) = await service.rows("SELECT * FROM source_tokens")
     assert bytes(row.digest) == sha256(made["token"].encode()).digest()

@@ -17,7 +17,7 @@ from services.settlement.tests.service import Opener, Service, match_event, resu
 PLACES = (6_000, pytest.param(100_000, marks=pytest.mark.large))
 PART = 2_000
 GROWTH_MB_MAX = 600
-"""What 100,000 results, lines and their messages may cost at once, several times over."""
+"""The bound of memory in bytes for 100,000 results, lines and their messages, held several times."""
 
 
 def half(number: int, *players: str, **more: Any) -> dict[str, Any]:
@@ -87,7 +87,7 @@ async def test_a_large_round_settles_and_is_corrected(open_service: Opener, plac
 
 
 async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) -> None:
-    """While parts are missing, what has come before is not read: each part costs the same, however many there are."""
+    """While parts are missing, earlier parts are not read: each part costs the same, however many there are."""
     read: list[str] = []
     with watch_statements(service.db, read.append):
         for number in range(1, 5):
@@ -101,7 +101,9 @@ async def test_a_result_is_read_again_only_when_it_is_whole(service: Service) ->
 
 
 async def test_a_part_that_never_comes_is_seen(service: Service) -> None:
-    """After the setting's time: a gauge and its age, a warning once, a breached check, a listing; until it came."""
+    """After the time of the setting there are a gauge with its age, one warning, a breached check and a listing, until the
+    part arrives.
+    """
     await service.create(id="slow", dispute_window_s=3_600)
     slow = {"competition": "slow"}
     await service.take(
@@ -146,7 +148,7 @@ async def test_a_part_that_never_comes_is_seen(service: Service) -> None:
 
 
 async def test_rounds_that_wait_are_paged_like_others(service: Service) -> None:
-    """The filter goes with the others and with the cursor."""
+    """The filter `incomplete` works with the other filters and with the cursor."""
     for number in range(3):
         await service.take(match_event("completed", f"m{number}", data=half(1, "ann")))
         service.clock.advance(timedelta(seconds=1))

@@ -84,7 +84,7 @@ BROKEN: dict[str, tuple[str, dict[str, str]]] = {
         {_ENTRY: "of round {round} costs 2.50 USDC, rule 1 asks for 2.50 EURC"},
     ),
     "the player of a line": (
-        "UPDATE settlement_lines SET player = 'thief' WHERE line = 1",
+        "UPDATE settlement_lines SET player = 'mallory' WHERE line = 1",
         {_SENT: "the lines of settlement 1 of round {round} make the digest "},
     ),
     "the place of a line": ("UPDATE settlement_lines SET place = 9 WHERE line = 2", {_SENT: "{round}"}),
@@ -129,7 +129,7 @@ BROKEN: dict[str, tuple[str, dict[str, str]]] = {
 
 
 async def prepare(service: Service) -> None:
-    """One round that one player entered, settled inside its dispute window; nothing is told of it."""
+    """One round that one player entered, settled inside its dispute window; no check has a breach."""
     fee = {"amount": "2.50", "asset": "EURC"}
     await service.create(id="slow", dispute_window_s=3_600, entry_fee=fee)
     data = {"competition": "slow"}
@@ -140,8 +140,10 @@ async def prepare(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-async def test_what_is_missing_is_told(service: Service, postgres_server: PostgresServer, name: str) -> None:
-    """By the checks that it belongs to, and by no other; before it, none has anything to say."""
+async def test_missing_and_changed_rows_are_breaches(
+    service: Service, postgres_server: PostgresServer, name: str
+) -> None:
+    """Each damage is a breach of its own checks and of no other; before it no check has a breach."""
     postgres_server.run_sql(f'GRANT SET ON PARAMETER session_replication_role TO "{owner_of("settlement")}"')
     await prepare(service)
     statements, expected = BROKEN[name]
@@ -155,7 +157,7 @@ async def test_what_is_missing_is_told(service: Service, postgres_server: Postgr
         found = {check.name: " | ".join(await check.run(tx)) for check in service.built.checks}
         await tx.rollback()
     await database.close()
-    told = {check: said for check, said in found.items() if said}
-    assert told.keys() == expected.keys()
+    broken = {check: breaches for check, breaches in found.items() if breaches}
+    assert broken.keys() == expected.keys()
     for check, said in expected.items():
-        assert said.format(round=subject) in told[check]
+        assert said.format(round=subject) in broken[check]

@@ -1,4 +1,4 @@
-"""Whose word a settlement is: who wrote the rule version, and which persons reported the result."""
+"""The parties of a settlement: writers of the rule version, and reporters of the result."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from services.settlement.tests.rounds.integration.test_resolve import SWAPPED, r
 from services.settlement.tests.service import Service, competition_body, match_event
 
 
-def told(event: Any) -> list[tuple[str, str]]:
+def parties_of(event: Any) -> list[tuple[str, str]]:
     return [(party.role.value, party.subject) for party in event.data.parties]
 
 
@@ -26,9 +26,9 @@ async def test_a_settlement_names_who_reported_it(service: Service) -> None:
     assert other.status_code == 201
     writer = ("rule_writer", "olga")
     first, second, corrected = [event for event in await service.events() if hasattr(event.data, "parties")]
-    assert told(first) == [writer, ("reporter", "ada")]
-    assert told(second) == [writer]
-    assert told(corrected) == [writer, ("reporter", "ada")]
+    assert parties_of(first) == [writer, ("reporter", "ada")]
+    assert parties_of(second) == [writer]
+    assert parties_of(corrected) == [writer, ("reporter", "ada")]
     rows = await service.rows("SELECT reporters FROM settlements ORDER BY settled_at, round_id, version")
     assert sorted(str(row.reporters) for row in rows) == ["None", "ada", "ada"]
 
@@ -51,11 +51,11 @@ async def test_every_reporter_of_a_result_in_parts_is_named(service: Service) ->
     await service.take(part(2, "c", "d"))
     assert (await report(service, bob, part(3, "e", "f"), key="k3")).status_code == 202
     (settled,) = [event for event in await service.events() if hasattr(event.data, "parties")]
-    assert told(settled) == [("rule_writer", "olga"), ("reporter", "ada"), ("reporter", "bob")]
+    assert parties_of(settled) == [("rule_writer", "olga"), ("reporter", "ada"), ("reporter", "bob")]
 
 
-async def test_who_sent_a_part_again_answers_for_it(service: Service) -> None:
-    """What the former sender had said does not count any more."""
+async def test_who_replaces_a_part_is_its_reporter(service: Service) -> None:
+    """The sender of the replaced part is no reporter any more."""
 
     def part(number: int, player: str) -> bytes:
         placed = [{"player": player, "place": number}]
@@ -70,7 +70,7 @@ async def test_who_sent_a_part_again_answers_for_it(service: Service) -> None:
     assert (await report(service, bob, part(1, "eve"), key="k2")).status_code == 202
     await service.take(part(2, "cyd"))
     (settled,) = [event for event in await service.events() if hasattr(event.data, "parties")]
-    assert told(settled) == [("rule_writer", "olga"), ("reporter", "bob")]
+    assert parties_of(settled) == [("rule_writer", "olga"), ("reporter", "bob")]
 
 
 async def test_a_round_names_every_writer_up_to_its_rule_version(service: Service) -> None:
@@ -84,12 +84,12 @@ async def test_a_round_names_every_writer_up_to_its_rule_version(service: Servic
     assert answer.status_code == 200, answer.text
     await service.take(match_event("completed"), match_event("completed", "m2"))
     old, new = [event for event in await service.events() if hasattr(event.data, "parties")]
-    assert told(old) == [("rule_writer", "olga")]
-    assert told(new) == [("rule_writer", "eve"), ("rule_writer", "olga")]
+    assert parties_of(old) == [("rule_writer", "olga")]
+    assert parties_of(new) == [("rule_writer", "eve"), ("rule_writer", "olga")]
 
 
 async def test_who_takes_keys_out_of_the_rule_answers_for_what_is_let_in(service: Service) -> None:
-    """A match begins under a rule with keys; another admin takes them out, and an unsigned result is taken in."""
+    """A match begins under a rule with keys; another admin takes them out, and an unsigned result is accepted."""
     await service.take(match_event("opened"), match_event("opened", "m2"))
     changed = await service.client.put(
         "/api/competitions/cup",
@@ -100,8 +100,8 @@ async def test_who_takes_keys_out_of_the_rule_answers_for_what_is_let_in(service
     await service.take(match_event("completed", key=None), match_event("completed", "m2"))
     unsigned, signed = [event for event in await service.events() if hasattr(event.data, "parties")]
     writers = [("rule_writer", "eve"), ("rule_writer", "olga")]
-    assert told(unsigned) == [*writers, ("reporter", "eve")]
-    assert told(signed) == writers
+    assert parties_of(unsigned) == [*writers, ("reporter", "eve")]
+    assert parties_of(signed) == writers
     assert [event.data.rule_version for event in (unsigned, signed)] == [1, 1]
 
 

@@ -1,4 +1,4 @@
-"""Plans of the hot statements, over tables that have grown: whatever a batch looks up, it finds by an index."""
+"""Plans of frequent statements over grown tables: a batch finds all its rows by an index."""
 
 from datetime import timedelta
 from typing import NamedTuple
@@ -24,7 +24,7 @@ GROWING = (
 PAST = 40_000
 PLAYED = 80
 FOUND_MAX = 100
-"""Rows that may be found through a table's indexes for one match of three prizes; a walk over the past finds 40 times as
+"""Rows that may be found through a table's indexes for one match of three prizes; a scan over old rows finds 40 times as
 many."""
 FILL = (
     # Steps go before their rounds, whose trigger looks for them.
@@ -105,9 +105,9 @@ async def play(service: Service, *, season: str, batches: int, size: int, compet
 
 
 @pytest.mark.parametrize("young", [False, True])
-async def test_nothing_that_grows_is_read_whole(open_service: Opener, *, young: bool) -> None:
-    """Batches of results, of progress and of finality scan no growing table, and walk along none of its indexes. Those
-    that a ``young`` service planned while its tables were empty do not either.
+async def test_growing_tables_are_read_by_index(open_service: Opener, *, young: bool) -> None:
+    """Batches of results, of progress and of finality scan neither a growing table nor a whole index of it. This holds for
+    plans that a ``young`` service made while its tables were empty, too.
     """
     service: Service = await open_service()
     await service.create(dispute_window_s=60)
@@ -119,7 +119,7 @@ async def test_nothing_that_grows_is_read_whole(open_service: Opener, *, young: 
     async with owner.transaction():
         for statement in FILL:
             await owner.execute(statement)
-    # else the entries of rounds that are due no more would still stand in their index
+    # removes dead index entries of rounds that are not due any more
     await owner.execute("VACUUM (INDEX_CLEANUP ON) rounds" if young else "ANALYZE")
     await owner.close()
     before = await counters(service)
@@ -127,13 +127,13 @@ async def test_nothing_that_grows_is_read_whole(open_service: Opener, *, young: 
     assert service.clock.now() > NOW
     await service.db.close()
 
-    async def told() -> bool:
-        """Sessions report what they did when they end."""
+    async def reported() -> bool:
+        """PostgreSQL has the statistics of sessions that ended."""
         return (await counters(service))["settlement_lines"].added - before[
             "settlement_lines"
         ].added >= PLAYED * 3
 
-    await eventually(told)
+    await eventually(reported)
     after = await counters(service)
     scanned = {
         name: after[name].scans - before[name].scans

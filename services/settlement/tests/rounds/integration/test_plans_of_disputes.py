@@ -1,4 +1,4 @@
-"""Plans of what corrections, voids, entries and missing parts ask for, over tables that have grown."""
+"""Plans of corrections, voids, entries and missing parts, over tables that have grown."""
 
 from datetime import timedelta
 
@@ -16,8 +16,8 @@ ENTRIES = (
 )
 
 
-async def test_disputes_read_nothing_whole(open_service: Opener) -> None:
-    """Entries, results in parts, corrections, voids, and the looks for what waits scan no growing table."""
+async def test_disputes_read_growing_tables_by_index(open_service: Opener) -> None:
+    """Entries, results in parts, corrections, voids, and the searches for waiting results scan no growing table."""
     service: Service = await open_service()
     await service.create(dispute_window_s=60, entry_fee={"amount": "1.00", "asset": "EURC"})
     owner = await asyncpg.connect(service.urls.migration)
@@ -46,13 +46,13 @@ async def test_disputes_read_nothing_whole(open_service: Opener) -> None:
         pass
     await service.db.close()
 
-    async def told() -> bool:
-        """Sessions report what they did when they end."""
+    async def reported() -> bool:
+        """PostgreSQL has the statistics of sessions that ended."""
         return (await counters(service))["settlement_lines"].added - before[
             "settlement_lines"
         ].added >= 8 * 5 * 4
 
-    await eventually(told)
+    await eventually(reported)
     after = await counters(service)
     growing = (*GROWING, "entries")
     scanned = {

@@ -1,4 +1,4 @@
-"""Campaigns and refusals of rewards over the database: rules that could never be paid, and rounds that come back."""
+"""Campaigns and refusals of rewards over the database: rules that could never be paid, and refused rounds."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,7 +56,7 @@ async def test_a_rule_needs_a_campaign_that_can_pay_it(service: Service) -> None
     assert await service.stuck() == []
 
 
-async def test_a_refused_round_is_shown_settled_anew_and_paid(service: Service) -> None:
+async def test_a_refused_round_is_shown_resettled_and_paid(service: Service) -> None:
     """State, list, check, metric and lineage show it; a mended rule settles it with the next version, once for a key."""
     await service.take(match_event("completed"), match_event("completed", "m2"))
     await service.know(refused_event())
@@ -106,8 +106,8 @@ async def test_a_refused_final_round_is_voided(service: Service) -> None:
     assert await service.breaches() == {}
 
 
-async def test_finality_waits_for_the_mending(service: Service) -> None:
-    """A round that was refused inside its window becomes final only once it is settled anew."""
+async def test_a_refused_round_becomes_final_after_it_is_resettled(service: Service) -> None:
+    """A round that was refused inside its window becomes final only after it is resettled."""
     await service.create(id="slow", dispute_window_s=60)
     await service.take(match_event("completed", data={"competition": "slow"}))
     await service.know(refused_event())
@@ -124,7 +124,7 @@ async def test_finality_waits_for_the_mending(service: Service) -> None:
 
 
 async def test_refusals_that_do_not_fit(service: Service) -> None:
-    """Of an unknown settlement it is parked; told again it changes nothing, also by another event."""
+    """A refusal of an unknown settlement is parked; a repeated one changes nothing, also by another event."""
     await service.take(match_event("completed"))
     once = refused_event()
     await service.know(once, once)
@@ -136,13 +136,13 @@ async def test_refusals_that_do_not_fit(service: Service) -> None:
 
 
 async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: Service) -> None:
-    """State, list, check, metric and lineage show it, also of a round that rewards refused before; told twice it changes
-    nothing.
+    """State, list, check, metric and lineage show it, also of a round that rewards refused before; a repeated
+    event changes nothing.
     """
     await service.take(match_event("completed"), match_event("completed", "m2"))
     await service.know(refused_event(), disowned_event())
     service.clock.advance(timedelta(minutes=1))
-    await service.know(disowned_event(reason="told again"))
+    await service.know(disowned_event(reason="sent again"))
     shown = await service.round()
     assert (shown["disowned"]["reason"], shown["state"]) == ("it was forged", "FINALIZED")
     assert (shown["refused"], shown["refused_at"]) == (None, None)
@@ -175,7 +175,7 @@ async def test_a_disowned_final_round_is_shown_and_can_only_be_voided(service: S
 
 
 async def test_a_round_that_is_disowned_inside_its_window_never_becomes_final(service: Service) -> None:
-    """It names no time of finality, neither before nor after it is voided."""
+    """Its `final_at` is null, before and after it is voided."""
     await service.create(id="slow", dispute_window_s=60)
     await service.take(match_event("completed", data={"competition": "slow"}))
     shown = await service.round()
@@ -202,7 +202,7 @@ async def test_a_round_that_is_disowned_before_it_is_reported(service: Service) 
 
 
 async def test_a_disownment_of_another_subject_is_dead(service: Service) -> None:
-    """Its id is its subject."""
+    """The subject of a disownment must be the round."""
     await service.take(match_event("completed"))
     await service.know(disowned_event(disownment_id=OTHER))
     assert await service.stuck() == [("dead", "event_mismatch")]
@@ -243,8 +243,8 @@ async def test_the_database_lets_only_refused_rounds_change_their_rule(
 
 
 async def test_one_refusal_allows_one_other_rule(service: Service) -> None:
-    """A refused round takes no other rule without a settlement, and none with another end of its window; once it is
-    settled anew, it takes no further rule and is not voided.
+    """A refused round takes no other rule without a settlement, and none with another end of its window; after it
+    is resettled, it takes no further rule and is not voided.
     """
     await service.take(match_event("completed"))
     assert (await put(service, gross_prize="200.00")).status_code == 200
@@ -315,7 +315,7 @@ async def test_rounds_that_ended_are_listed_the_last_one_first(service: Service)
         assert (wrong.status_code, wrong.json()["code"]) == (400, "period_invalid"), since
 
 
-async def test_what_it_costs_to_enter_rounds_is_told_by_their_ids(service: Service) -> None:
+async def test_entry_terms_of_rounds_are_listed_by_their_ids(service: Service) -> None:
     """By the rule that a round is bound to; unknown ones are left out."""
     await service.create(id="free")
     await service.create(id="paid", entry_fee={"asset": "EURC", "amount": "2.50"})
@@ -333,7 +333,7 @@ async def test_what_it_costs_to_enter_rounds_is_told_by_their_ids(service: Servi
     }
 
 
-async def test_what_was_settled_of_rounds_is_told_by_their_ids(service: Service) -> None:
+async def test_settlements_of_rounds_are_listed_by_their_ids(service: Service) -> None:
     """In whatever state they are, with the digest that the events carry; unknown and unsettled ones are left out."""
     await service.create(id="slow", dispute_window_s=3_600)
     await service.take(
@@ -350,14 +350,14 @@ async def test_what_was_settled_of_rounds_is_told_by_their_ids(service: Service)
     assert answer.status_code == 200, answer.text
     found = {one["round_id"]: one for one in answer.json()["items"]}
     assert set(found) == set(ids[:2])
-    told = {
+    published = {
         str(event.data.round_id): event.data
         for event in await service.events()
         if isinstance(event, RoundSettledEvent)
     }
     assert [found[one]["state"] for one in ids[:2]] == ["FINALIZED", "SETTLED"]
     for one in ids[:2]:
-        data, shown = told[one], found[one]
+        data, shown = published[one], found[one]
         assert shown["digest"] == data.digest
         assert (shown["gross"], shown["unclaimed"]) == (data.gross, data.unclaimed)
         assert shown["organizer_fee"] == data.fees.organizer

@@ -61,7 +61,7 @@ async def test_a_final_round_is_corrected_late(service: Service) -> None:
 
 
 async def test_a_settled_round_is_corrected_and_voided(service: Service) -> None:
-    """Inside the window both are possible, one after the other; a void of what is final is refused."""
+    """Inside the window both are possible, one after the other; a void of a final round is refused."""
     await service.create(id="slow", dispute_window_s=60)
     await service.take(match_event("completed", data={"competition": "slow"}), match_event("completed", "m2"))
     assert (await resolve(service, SWAPPED)).json()["settlement_version"] == 2
@@ -79,7 +79,7 @@ async def test_a_settled_round_is_corrected_and_voided(service: Service) -> None
     assert await service.breaches() == {}
 
 
-async def told(service: Service, kind: str) -> list[str]:
+async def summaries(service: Service, kind: str) -> list[str]:
     """The summaries of one kind in the lineage of match m1."""
     answer = await service.client.get(
         "/api/services/settlement/lineage/corr-m1", headers=service.as_("operator")
@@ -91,16 +91,16 @@ async def test_a_lineage_names_who_decided(service: Service) -> None:
     """A correction and a void by an admin name the admin; what the game server reported names the game server."""
     await service.create(id="slow", dispute_window_s=60)
     await service.take(match_event("completed", data={"competition": "slow"}))
-    [reported] = await told(service, "match.result")
+    [reported] = await summaries(service, "match.result")
     assert reported == f"result of match m1 from {SOURCE}: 3 players"
     assert (await resolve(service, SWAPPED)).status_code == 200
-    assert await told(service, "match.result") == [
+    assert await summaries(service, "match.result") == [
         reported,
         "corrected result of match m1 decided by ada: 3 players",
     ]
-    assert (await told(service, "round.resolved"))[-1] == "SETTLED → RESOLVED by ada: appeal upheld"
+    assert (await summaries(service, "round.resolved"))[-1] == "SETTLED → RESOLVED by ada: appeal upheld"
     assert (await resolve(service, VOID, key="k2")).status_code == 200
-    assert await told(service, "round.voided") == ["SETTLED → VOIDED by ada: power cut"]
+    assert await summaries(service, "round.voided") == ["SETTLED → VOIDED by ada: power cut"]
 
 
 async def test_a_lineage_names_who_decided_a_first_result(service: Service) -> None:
@@ -108,12 +108,12 @@ async def test_a_lineage_names_who_decided_a_first_result(service: Service) -> N
     await service.take(match_event("opened"))
     assert (await resolve(service, SWAPPED)).status_code == 200
     first = "result of match m1 decided by ada: 3 players"
-    assert await told(service, "match.result") == [first]
+    assert await summaries(service, "match.result") == [first]
     results_of_more = [*SWAPPED["results"], {"player": "dan", "place": 4}]
     body = {"reason": "dan played too", "results": results_of_more}
     answer = await resolve(service, body, key="k2")
     assert (answer.status_code, answer.json()["changed"]) == (200, False)
-    assert await told(service, "match.result") == [
+    assert await summaries(service, "match.result") == [
         first,
         "corrected result of match m1 for which ada answers: 4 players",
     ]
@@ -150,7 +150,7 @@ async def test_the_same_request_is_answered_again(service: Service) -> None:
     ],
 )
 async def test_what_makes_no_sense_is_refused(service: Service, body: dict[str, Any], code: str) -> None:
-    """Each with its code, and nothing left behind, the key neither."""
+    """Each has its code, and nothing is stored, not even the key."""
     await service.take(match_event("opened"))
     answer = await resolve(service, body)
     assert (answer.status_code, answer.json()["code"]) == (
@@ -174,7 +174,7 @@ async def test_a_key_and_a_round_are_needed(service: Service) -> None:
 
 @pytest.mark.parametrize("role", ["player", "organizer", "operator", "approver"])
 async def test_admins_alone_decide(service: Service, role: str) -> None:
-    """Nobody else moves what players are owed."""
+    """Every other role is refused."""
     await service.take(match_event("completed"))
     answer = await resolve(service, SWAPPED, role=role)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")

@@ -16,11 +16,11 @@ from services.settlement.tests.fakes import SOURCE
 from services.settlement.tests.service import Opener, Service, match_event, results, subject_of
 
 GROWTH_MB_MAX = 600
-"""What a decision about 100,000 places may cost at once: its body, its lines and their messages, several times over."""
+"""The bound of memory in bytes for a decision about 100,000 places: its body, lines and messages, held several times."""
 
 
 def longest(number: int) -> dict[str, Any]:
-    """A result that takes as many bytes as one can, once it is written with escapes."""
+    """A result of the largest size in bytes, written with escapes."""
     scores = {f"{'s' * 30}_{one}": f"-{'9' * 12}.123456" for one in range(8)}
     name = f"{number:06}" + "\N{TROPHY}" * 122
     return {"player": name, "place": 1_000_000 - number, "scores": scores}
@@ -73,7 +73,7 @@ async def test_a_result_and_its_correction_come_in_parts_of_the_largest_size(
 
 
 async def test_an_unsigned_result_comes_in_parts_of_the_largest_size(service: Service, token: str) -> None:
-    """What is made into an event here may have as many bytes as what came as one."""
+    """An unsigned result may be as large as a signed event."""
     await service.create(id="open", sources=[{"source": SOURCE}])
     many = [longest(number) for number in range(RESULTS_PER_PART_MAX)]
     for number, rows in enumerate((many, results("ann")), start=1):

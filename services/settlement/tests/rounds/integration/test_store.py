@@ -1,4 +1,4 @@
-"""The store in memory and the store in PostgreSQL are held to the same behaviour."""
+"""The store in memory and the store in PostgreSQL pass the same tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -113,7 +113,7 @@ def full_rule() -> Rule:
 
 
 async def test_competitions_come_back_whole(stores: tuple[Store, Keeper]) -> None:
-    """Every field of every rule, by name and by version; an id is taken once; a lock sees the newest."""
+    """Every field of every rule, by name and by version; an id is used once; a lock returns the newest state."""
     rounds, keeper = stores
     made = [make_competition(), make_competition(full_rule())]
     async with keeper() as store:
@@ -251,7 +251,7 @@ async def test_rounds_are_due_when_their_window_has_passed(stores: tuple[Store, 
 async def transaction(
     service: Service, *, lock_timeout_ms: int = 0
 ) -> AsyncIterator[tuple[Rounds, Competitions]]:
-    """Both ports in one transaction, which gives up waiting for a lock after ``lock_timeout_ms``."""
+    """Both ports in one transaction, whose wait for a lock ends after ``lock_timeout_ms``."""
     reader = RuleReader(AssetRegistry({"EURC": EURC}))
     async with service.db.transaction() as tx:
         await tx.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms}")
@@ -259,7 +259,7 @@ async def transaction(
 
 
 async def test_of_two_who_begin_a_round_one_decides_again(open_service: Opener) -> None:
-    """Both saw no round; the second waits for the first, and then fails as a serialization failure, to be retried."""
+    """Neither found a round; the second one waits for the first, fails as a serialization failure, and is retried."""
     service: Service = await open_service()
     async with transaction(service) as (_, keeper):
         await keeper.create(make_competition())
@@ -304,7 +304,7 @@ async def _somebody_waits(service: Service) -> bool:
 
 
 async def test_rounds_and_competitions_are_held_by_one_at_a_time(open_service: Opener) -> None:
-    """What one transaction decides on, another waits for; what one finalizes, another passes over."""
+    """A transaction waits for rounds that another one has locked; the finality job skips them."""
     service: Service = await open_service()
     async with transaction(service) as (rounds, keeper):
         await keeper.create(make_competition(dispute_window=HOUR))

@@ -1,4 +1,4 @@
-"""Corrected results over fakes: what supersedes what, until when, and what waits for what."""
+"""Corrected results over fakes: supersede, dispute window, parking."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -73,7 +73,7 @@ async def test_result_and_correction_in_one_batch(world: FakeWorld) -> None:
 
 
 async def test_a_correction_that_changes_no_line_makes_no_settlement(world: FakeWorld) -> None:
-    """The newer result stands, since a later one must be newer still; nobody is told anything."""
+    """The newer result stands, since a later one must have a higher version; nothing is published."""
     await apply(world, completed())
     fourth = placed("ann", "bob", "cyd", "dan")
     assert reasons(await apply(world, corrected(results=fourth))) == {}
@@ -119,7 +119,7 @@ async def test_after_the_window_a_correction_is_dead(world: FakeWorld) -> None:
 
 
 async def test_a_correction_that_waited_counts_by_when_it_came(world: FakeWorld) -> None:
-    """Kept since before the window's end, it is applied after it, as long as the round is not final."""
+    """Parked before the window's end, it is applied after it, as long as the round is not final."""
     await apply(world, completed())
     waited = corrected(results=SWAPPED, waited=True)
     assert reasons(await apply(world, waited, now=NOW + 2 * HOUR)) == {}
@@ -176,7 +176,7 @@ async def test_a_correction_in_parts_waits_and_holds_finality(world: FakeWorld) 
 
 
 async def test_parts_of_a_result_are_no_parts_of_a_correction(world: FakeWorld) -> None:
-    """What was left of an abandoned cut of the first result does not make a correction whole."""
+    """A waiting part of the first result does not complete a correction."""
     await apply(world, completed(event_id="a", result_version=3, part=1, parts=2, results=placed("eve")))
     await apply(world, completed(event_id="b"))
     assert world.round_of("m1").waiting_since is None
@@ -187,7 +187,7 @@ async def test_parts_of_a_result_are_no_parts_of_a_correction(world: FakeWorld) 
 
 
 async def test_a_newer_whole_correction_supersedes_parts_that_wait(world: FakeWorld) -> None:
-    """What still comes of them is a conflict; parts of a correction that is newer still go on waiting."""
+    """A later part of them is a conflict; parts of a still newer correction keep waiting."""
     await apply(world, completed())
     await apply(world, part(1, 2, eve=1), part(1, 2, version=4, bob=1))
     await apply(world, corrected(result_version=3, results=SWAPPED))

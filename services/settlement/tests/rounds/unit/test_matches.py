@@ -172,14 +172,14 @@ def signed_competition(**key: Any) -> FakeWorld:
 async def test_forged_and_unsigned_results_are_refused(
     key: dict[str, Any], changes: dict[str, Any], reason: Reason
 ) -> None:
-    """Where a competition pins keys, only they vouch for its results, and only inside their time."""
+    """Where a competition pins keys, its results need a signature by one of them, inside its validity."""
     world = signed_competition(**key)
     assert reasons(await apply(world, completed(**changes))) == {0: (reason, False)}
     assert not world.held
 
 
 async def test_rotated_keys_overlap() -> None:
-    """Two keys of one source are good at the same time; one that was taken out stops counting at once."""
+    """Two keys of one source are valid at the same time; a removed key is refused at once."""
     world = FakeWorld()
     both = make_rule(sources=(Source(source=SOURCE, keys=(source_key(KEY), source_key(OTHER_KEY))),))
     world.add(make_competition(both))
@@ -197,7 +197,7 @@ async def test_rotated_keys_overlap() -> None:
 
 
 async def test_the_first_event_binds_the_correlation_id(world: FakeWorld) -> None:
-    """Another id for the match is refused, in the same batch and later; none at all takes the round's."""
+    """Another id for the match is refused, in the same batch and later; a report without one gets the round's."""
     applied = await apply(world, opened(), closed(correlation_id="other"))
     assert reasons(applied) == {1: (Reason.CORRELATION_MISMATCH, False)}
     assert reasons(await apply(world, completed(correlation_id="other"))) == {

@@ -1,4 +1,4 @@
-"""Rounds whose settlement rewards can never book: marked, settled anew under a mended rule, or voided. Over fakes."""
+"""Rounds whose settlement rewards can never book: marked, resettled under a corrected rule, or voided. Over fakes."""
 
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -110,7 +110,7 @@ async def resolve_void(world: FakeWorld) -> Resolved:
 
 
 @pytest.mark.parametrize(("competition", "state"), [("cup", "SETTLED"), ("fast", "FINALIZED")])
-async def test_a_refused_round_is_settled_anew_under_the_rule_in_force(
+async def test_a_refused_round_is_resettled_under_the_rule_in_force(
     world: FakeWorld, competition: str, state: str
 ) -> None:
     """round.settled of the next version: the same result, another campaign and gross; the round keeps that rule."""
@@ -130,8 +130,8 @@ async def test_a_refused_round_is_settled_anew_under_the_rule_in_force(
     )
     assert paid(settlement.lines) == {"ann": 10_000, "bob": 6_000, "cyd": 4_000}
     first, second = world.settled
-    assert (second.anew, second.final_at) == (True, first.final_at)
-    assert second.reporters == ("ada",), "who settles it anew is a party"
+    assert (second.resettled, second.final_at) == (True, first.final_at)
+    assert second.reporters == ("ada",), "the person who resettles it is a party"
     assert (done.after.rule_version, done.after.result_version) == (2, 1)
     assert [step.after.value for step in world.steps[-3:] if step.cause.kind == "admin.resolve"][:2] == [
         "RESOLVED",
@@ -164,12 +164,14 @@ async def test_a_result_in_parts_is_read_again_whole(world: FakeWorld) -> None:
     await refuse(world)
     mend(world)
     await resettle(world, lines_per_part=2)
-    parts = [event for event in world.published if isinstance(event, RoundSettled) and event.settlement.anew]
+    parts = [
+        event for event in world.published if isinstance(event, RoundSettled) and event.settlement.resettled
+    ]
     assert [(event.part, len(event.lines)) for event in parts] == [(1, 2), (2, 1)]
 
 
 async def test_a_refused_round_does_not_become_final(world: FakeWorld) -> None:
-    """Nothing unpayable becomes final; once it is settled anew, its window counts as before."""
+    """A refused round stays open to decisions; after it is resettled, its window counts as before."""
     await apply(world, completed())
     await refuse(world)
     late = NOW + 2 * HOUR
@@ -202,8 +204,8 @@ async def test_a_final_round_that_is_not_refused_is_not_voided(world: FakeWorld)
         await resolve_void(world)
 
 
-async def test_only_a_refused_round_is_settled_anew(world: FakeWorld) -> None:
-    """Not an unknown one, not a sound one, and not twice."""
+async def test_only_a_refused_round_is_resettled(world: FakeWorld) -> None:
+    """Neither an unknown round, nor one that is not refused, nor the same round twice."""
     with pytest.raises(RoundMissing):
         await resettle(world, round_id=uuid4())
     await apply(world, completed())
@@ -218,7 +220,7 @@ async def test_only_a_refused_round_is_settled_anew(world: FakeWorld) -> None:
 
 
 async def test_the_rule_in_force_must_be_another_and_bookable(world: FakeWorld) -> None:
-    """The refused rule again, another entry fee, or a campaign that has ended meanwhile is told, and changes nothing."""
+    """The refused rule again, another entry fee, or a campaign that has ended meanwhile is refused with its code, and changes nothing."""
     await apply(world, completed())
     await refuse(world)
     with pytest.raises(DecisionRefused, match="rule_unchanged"):
@@ -235,7 +237,7 @@ async def test_the_rule_in_force_must_be_another_and_bookable(world: FakeWorld) 
 
 
 async def test_a_refusal_marks_only_the_newest_settlement(world: FakeWorld) -> None:
-    """That of a superseded settlement is remembered; so is that of a voided round."""
+    """A refusal of a superseded settlement is stored without a mark; so is one of a voided round."""
     await apply(world, completed())
     await apply(world, corrected(results=placed("bob", "ann", "cyd")))
     assert (await refuse(world, version=1)).refused == []
@@ -246,7 +248,7 @@ async def test_a_refusal_marks_only_the_newest_settlement(world: FakeWorld) -> N
 
 
 async def test_a_refusal_does_not_mark_a_voided_round(world: FakeWorld) -> None:
-    """Nothing of it is paid any more; the refusal is remembered all the same."""
+    """A voided round pays nothing; the refusal is stored without a mark."""
     await apply(world, completed(), voided())
     assert world.round_of("m1").state is RoundState.VOIDED
     assert (await refuse(world)).refused == []
@@ -255,7 +257,7 @@ async def test_a_refusal_does_not_mark_a_voided_round(world: FakeWorld) -> None:
 
 
 async def test_who_reported_the_result_stays_a_party(world: FakeWorld) -> None:
-    """A round that is settled anew names the reporter of its result beside the person who settled it."""
+    """A resettled round names the reporter of its result beside the person who resettled it."""
     await apply(world, completed(reporter="ben"))
     await refuse(world)
     mend(world)
@@ -264,7 +266,7 @@ async def test_who_reported_the_result_stays_a_party(world: FakeWorld) -> None:
 
 
 async def test_a_correction_takes_the_mark_away(world: FakeWorld) -> None:
-    """It is a settlement of its own, which rewards has not judged yet."""
+    """It is a new settlement, which rewards has not processed yet."""
     await apply(world, completed())
     await refuse(world)
     await apply(world, corrected(results=placed("bob", "ann", "cyd")))
@@ -301,7 +303,7 @@ async def code_of(decision: Coroutine[Any, Any, Resolved]) -> str:
 @pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize("competition", ["cup", "fast"])
 async def test_a_disowned_round_can_only_be_voided(world: FakeWorld, competition: str, refused: bool) -> None:
-    """Settled or final, refused before or not: it is neither settled anew, corrected nor made final; an admin voids it."""
+    """Settled or final, refused before or not: it is neither resettled, corrected nor made final; an admin voids it."""
     await apply(world, completed(competition=competition))
     round_id = world.round_of("m1").id
     if refused:

@@ -58,7 +58,7 @@ async def resolve(
 
 @pytest.mark.parametrize("report", [opened(), closed(), completed(part=1, parts=2, results=placed("ann"))])
 async def test_a_round_without_a_result_is_settled(world: FakeWorld, report: object) -> None:
-    """As if the game server had said so, but the cause is the admin; what waited counts no more."""
+    """The result settles it as a game server's would, the cause is the admin, and waiting parts do not count any more."""
     await apply(world, report)
     resolved = await resolve(world)
     assert resolved.changed
@@ -98,7 +98,7 @@ async def test_a_final_round_is_corrected_and_stays_final(world: FakeWorld) -> N
 
 
 async def test_the_same_result_changes_nothing(world: FakeWorld) -> None:
-    """Nobody is told anything, and the answer says so."""
+    """Nothing is published, and `changed` is False."""
     await apply(world, completed())
     resolved = await resolve(world, placed("ann", "bob", "cyd"))
     assert (resolved.changed, resolved.after.settlement_version) == (False, 1)
@@ -123,7 +123,7 @@ async def test_a_round_is_voided_before_it_is_final(world: FakeWorld) -> None:
     assert not (await resolve(world, None)).changed
 
 
-async def test_what_cannot_be_decided_any_more_is_refused(world: FakeWorld) -> None:
+async def test_impossible_decisions_are_refused(world: FakeWorld) -> None:
     """A final round is not voided, a voided one takes no result, settled before or not, an unknown one is missing."""
     await apply(world, completed("m1", competition="fast"), voided("m2"), completed("m3"), voided("m3"))
     for results, match in ((None, "m1"), (SWAPPED, "m2"), (SWAPPED, "m3")):

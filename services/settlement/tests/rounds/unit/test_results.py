@@ -28,13 +28,13 @@ RESULTS = st.lists(
     [("8.5", 8_500_000), ("9", 9_000_000), ("-0.000001", -1), ("0", 0), ("-12.50", -12_500_000)],
 )
 def test_scores_are_millionths(text: str, millionths: int) -> None:
-    """No float stands between a score and its number."""
+    """Scores are parsed without floats."""
     assert score_from_text(text) == millionths
 
 
 @given(MILLIONTHS)
 def test_scores_read_back_as_they_were_written(score: int) -> None:
-    """Text and number of a score are one."""
+    """A score keeps its value through text and back."""
     assert score_from_text(score_to_text(score)) == score
 
 

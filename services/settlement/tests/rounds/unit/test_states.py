@@ -20,7 +20,7 @@ LINE = [
 
 
 def test_every_edge_has_a_reason_and_stands_once() -> None:
-    """The table explains itself and does not contradict itself."""
+    """Each edge is in the table once, with a reason."""
     pairs = [(edge.before, edge.after) for edge in EDGES]
     assert len(set(pairs)) == len(pairs)
     assert all(edge.reason for edge in EDGES)

@@ -52,7 +52,7 @@ def world() -> FakeWorld:
 async def test_a_match_is_voided_until_it_is_final(
     world: FakeWorld, before: tuple[MatchReport, ...], state: RoundState
 ) -> None:
-    """One step with its reason, one round.voided; a match that nobody heard of becomes a voided round."""
+    """One step with its reason, one round.voided; an unknown match becomes a voided round."""
     if before:
         await apply(world, *before)
     assert reasons(await apply(world, voided())) == {}
@@ -90,7 +90,7 @@ async def test_a_forged_void_is_dead(world: FakeWorld) -> None:
 
 
 async def test_players_enter_for_the_rules_fee(world: FakeWorld) -> None:
-    """The first entry opens the match, and says so; each says player, fee and the entry's id."""
+    """The first entry opens the match and publishes that; each event has player, fee and entry id."""
     assert reasons(await apply(world, entered("ann"), entered("bob"))) == {}
     first, second, third = world.published
     found = world.round_of("m1")
@@ -133,7 +133,7 @@ async def test_without_a_fee_nobody_enters(world: FakeWorld) -> None:
 
 
 async def test_opened_says_the_fee(world: FakeWorld) -> None:
-    """Those who let players enter learn it from there; a report of opening after an entry changes nothing."""
+    """round.opened has the entry fee; a report of opening after an entry changes nothing."""
     await apply(world, opened("m1"))
     (event,) = world.published
     assert isinstance(event, RoundProgressed)

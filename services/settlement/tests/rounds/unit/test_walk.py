@@ -1,4 +1,4 @@
-"""A walk through the life of rounds, report after report in any order, beside a small model of what must come of it."""
+"""Random reports about rounds in any order, compared with a small model of the expected results."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -52,7 +52,7 @@ versions = st.integers(1, 4)
 
 @dataclass
 class Model:
-    """What a match is worth: its state, the result that stands, who is owed what, who has entered."""
+    """The expected state of a match: its state, its result, its prizes and its entries."""
 
     state: RoundState = RoundState.NEW
     ranking: tuple[str, ...] | None = None
@@ -96,7 +96,7 @@ class RoundsMachine(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     def send(self, *, expected: Reason | None, park: bool = False, **made: Any) -> None:
-        """Report something under an id of its own, and hear what the model says."""
+        """Report something under a new id, and expect the outcome of the model."""
         self.numbers += 1
         sent = made["report"](made.pop("match_id"), event_id=f"e{self.numbers}", **made.pop("fields", {}))
         applied = self.run(apply(self.world, sent, now=self.now))
@@ -245,14 +245,14 @@ class RoundsMachine(RuleBasedStateMachine):
                 newest = settled[-1]
                 assert {line.player: line.amount for line in newest.lines} == model.lines
                 assert newest.fees.net == sum(line.amount for line in newest.lines) + newest.unclaimed
-            told = [event for event in own if isinstance(event, RoundSettled | RoundCorrected)]
-            assert {event.settlement.version for event in told} == {one.version for one in settled}
+            settlements = [event for event in own if isinstance(event, RoundSettled | RoundCorrected)]
+            assert {event.settlement.version for event in settlements} == {one.version for one in settled}
             final = [event for event in own if isinstance(event, RoundFinalized)]
             assert len(final) == (found.state is RoundState.FINALIZED)
 
 
 def test_any_order_of_reports_gives_what_the_model_says() -> None:
-    """Whatever comes in whatever order: the state, the prizes and every refusal are those of the model."""
+    """For any reports in any order, state, prizes and refusals are those of the model."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call] # Hypothesis is not typed here
         RoundsMachine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
     )

@@ -1,4 +1,4 @@
-"""The reviewed policy (``SIGNER_POLICY_FILE``): what is signed at all, and how much. Default where there is none."""
+"""The reviewed policy (``SIGNER_POLICY_FILE``): what is signed, and how much. Without a file the default holds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +21,9 @@ from prizewire_signer.errors import PolicyInvalid
 
 MINOR_MAX: Final = 2**63 - 1
 PAYOUT_UNITS_MAX: Final = 10_000_000
-"""Whole units of an asset for one payout, where no policy file says otherwise: a stop for the absurd."""
+"""Whole units of an asset for one payout, where no policy file names a limit. It stops absurd amounts."""
 DAY_UNITS_MAX: Final = 1_000_000_000
-"""Whole units of an asset for one UTC day, where no policy file says otherwise."""
+"""Whole units of an asset for one UTC day, where no policy file names a limit."""
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 

@@ -1,9 +1,9 @@
 """Stellar transactions from their bytes: decoded by stellar-sdk's generated XDR classes, hashed with the pinned
-network, reduced to what the policy looks at.
+network, reduced to what the policy compares.
 
 The hash is SHA-256 of the network id and the tagged transaction (Stellar protocol, ``TransactionSignaturePayload``).
 An unsigned v1 envelope is the tag, the transaction and an empty list of signatures, so the bytes that are hashed
-are the very bytes that were decoded; a decoded value that would not encode to them again is refused.
+are the bytes that were decoded; a decoded value that would encode to other bytes is refused.
 """
 
 import base64
@@ -46,7 +46,9 @@ class StellarTransactions:
         decoded = _decode(raw)
         packed = decoded.to_xdr_bytes()
         if raw != _TAG_V1 + packed + _NO_SIGNATURES:
-            raise UnreadableTransaction(Code.XDR_MALFORMED, "the bytes are not what they decode to")
+            raise UnreadableTransaction(
+                Code.XDR_MALFORMED, "the bytes are not the canonical encoding of the transaction"
+            )
         return Transaction(
             tx_hash=hashlib.sha256(self._network_id + _TAG_V1 + packed).digest(),
             source=_account(decoded.source_account),
@@ -110,7 +112,7 @@ def _account(account: xdr.MuxedAccount) -> str:
 
 
 def _plain_account(account: xdr.MuxedAccount) -> str:
-    """The account itself, whatever id it was named with."""
+    """The account without the id of a muxed address."""
     key = account.ed25519 if account.med25519 is None else account.med25519.ed25519
     if key is None:
         raise UnreadableTransaction(Code.XDR_MALFORMED, "an account without a key")

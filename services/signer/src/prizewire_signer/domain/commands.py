@@ -10,7 +10,7 @@ from prizewire_signer.errors import Code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What payouts signed for this transaction. ``fault`` is why its signature does not hold, None where it does."""
+    """What payouts signed for this transaction. ``fault`` is the reason why its signature is invalid, None for a valid one."""
 
     version: int
     kind: str
@@ -28,7 +28,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One payout of a transaction. ``fault`` is why the intent's signature does not hold, None where it does."""
+    """One payout of a transaction. ``fault`` is the reason why the intent's signature is invalid, None for a valid one."""
 
     op: int
     payout_id: UUID
@@ -39,8 +39,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningRequest:
-    """``signing.requested`` with its signatures already checked; ``xdr`` still as it came. ``slot_fault`` is set
-    where the slot's id does not follow from its fields or is not what the event speaks of.
+    """``signing.requested`` with its signatures checked and ``xdr`` not decoded yet. ``slot_fault`` is set
+    where the slot's id does not follow from its fields or is not the event's subject.
     """
 
     request_id: UUID
@@ -63,7 +63,7 @@ class SigningRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotClosing:
-    """``signing.slot_closed``: how a slot ended, by payouts' proof. ``event_id`` is the cause kept in history."""
+    """``signing.slot_closed``: how a slot ended, as payouts reports it. ``event_id`` is the cause kept in history."""
 
     slot: Slot
     state: SlotState
@@ -75,7 +75,7 @@ class SlotClosing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRequest:
-    """``signing.close_requested``: never sign for this payout again, if nothing of it is out."""
+    """``signing.close_requested``: never sign for this payout again, if no usable signature for it exists."""
 
     payout_id: UUID
     event_id: str

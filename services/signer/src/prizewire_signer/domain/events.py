@@ -23,8 +23,8 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """Not signed, nothing recorded. ``items`` names those payouts that are to blame, with their own codes; ``free_at``
-    is when those that wait may be asked for again.
+    """Not signed, nothing recorded. ``items`` names the payouts that caused the refusal, with their own codes; ``free_at``
+    is the time from which payouts that wait may be requested again.
     """
 
     request_id: UUID
@@ -48,7 +48,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRefused:
-    """A signature for this payout may still live on ``slot``: until ``free_at`` where the slot is closed."""
+    """A signature for this payout may still be usable on ``slot``: until ``free_at`` where the slot is closed."""
 
     payout_id: UUID
     slot: Slot

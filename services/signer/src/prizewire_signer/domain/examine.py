@@ -1,7 +1,7 @@
-"""The comparison at the signer's heart: what the bytes say against what rewards and payouts signed.
+"""Compare a decoded transaction with what rewards and payouts signed.
 
-Everything here is derived from the decoded transaction. No field of the request is believed because it is there:
-it is compared, or it is not used. The default is to refuse.
+Every decision is about the decoded transaction. A field of the request is compared with it, or is not used. The default
+is to refuse.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,15 +25,15 @@ from prizewire_signer.errors import Code
 
 CHAIN = "stellar"
 RAIL = "stellar"
-"""The rail type that an intent must allow for a payment on this chain."""
+"""The rail type that an intent must allow, for a payment on this chain."""
 VERSION = 1
-"""The version of intents and approvals that is understood."""
+"""The supported version of intents and approvals."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with a request; nothing where both are empty. ``amounts`` are the minor units of each item,
-    ``free_at`` when those items that must wait may be asked for again.
+    """The faults of a request; none where both are empty. ``amounts`` are the minor units of each item, ``free_at`` the
+    time from which items that must wait may be requested again.
     """
 
     general: list[Code] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Nothing was found."""
+        """Whether there is no fault."""
         return not self.general and not self.items
 
     @property
@@ -164,7 +164,7 @@ def _operations_faults(request: SigningRequest, transaction: Transaction, rules:
 
 
 def _void_faults(request: SigningRequest, transaction: Transaction) -> Iterable[Code]:
-    """A bump to a number that is not above the source's own leaves it as it is, and succeeds (Stellar protocol,
+    """A bump to a number that is not above the source's own number succeeds without a change (Stellar protocol,
     ``BumpSequenceOp``). Zero is below every sequence number in use, so no other is signed.
     """
     for operation in transaction.operations:
@@ -186,7 +186,7 @@ def _time_faults(
         return
     if bounds.max_time != request.max_time:
         yield Code.TIME_BOUNDS_MISMATCH
-    # A transaction that only begins to be valid in the future would be a signature nobody watches until then.
+    # A transaction that becomes valid in the future would be a signature that no service monitors until then.
     if bounds.min_time > now_s + rules.policy.clock_skew_s_max or bounds.min_time > bounds.max_time:
         yield Code.TIME_BOUNDS_MISMATCH
     if bounds.max_time <= now_s:
@@ -205,7 +205,7 @@ def _item_fault(
     now_s: int,
     amounts: dict[UUID, Amount],
 ) -> Code | None:
-    """The first thing wrong with one payout and its operation; on success its amount is put into ``amounts``."""
+    """The first fault of one payout and its operation; without a fault its amount is put into ``amounts``."""
     checks: Sequence[Callable[[], Code | None]] = (
         lambda: item.fault,
         lambda: _intent_fault(item, position, rules, now_s),

@@ -1,4 +1,4 @@
-"""What must always hold over the signer's own records. Each is checked continuously; a breach is an alarm."""
+"""Invariants over the signer's own records. Each is checked continuously; a breach is an alarm."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class LiveDigest:
 
 @dataclass(frozen=True, slots=True)
 class SignedDigest:
-    """How many approvals, bindings and distinct signing keys stand behind a digest that was signed."""
+    """How many approvals, bindings and distinct signing keys a signed digest has."""
 
     tx_hash: str
     approvals: int
@@ -64,7 +64,7 @@ def signatures_approved(rows: Iterable[SignedDigest]) -> list[str]:
 
 
 def limits_kept(rows: Iterable[DayUse]) -> list[str]:
-    """What a day's row says is what was counted that day, and never above its ceiling."""
+    """A day's row equals what was counted that day, and is never above its ceiling."""
     return [
         f"{row.asset.code} on {row.day} ({row.scope}): {row.asset.tell(row.used)} reserved, "
         f"{row.asset.tell(row.counted)} counted, at most {row.asset.tell(row.ceiling)}"

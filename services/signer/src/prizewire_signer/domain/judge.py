@@ -1,4 +1,4 @@
-"""What the database has to say about a request that is otherwise in order: slots, bindings, tombstones, limits."""
+"""Compare a request without faults with the records: slots, bindings, tombstones, limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from prizewire_signer.errors import Code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotFacts:
-    """A slot the signer has met: its state, and how many digests it holds, those that void it counted apart."""
+    """A known slot: its state, and the number of its digests; digests that void it are counted apart."""
 
     state: SlotState
     digests: int
@@ -24,9 +24,9 @@ class SlotFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutFacts:
-    """A payout the signer has met. ``terms`` is None where it was tombstoned unseen. ``free_at`` is set where its slot is
-    closed without paying it, and a digest that pays it might still be applied until then. ``counted`` says that the
-    present day's limit holds it already for the slot that it is bound to.
+    """A known payout. ``terms`` is None where it was tombstoned before any signing request. ``free_at`` is set where its
+    slot is closed without paying it, and a digest that pays it may still be applied until then. ``counted``: the present
+    day's limit includes it already for the slot that it is bound to.
     """
 
     state: PayoutState
@@ -48,7 +48,7 @@ class DigestFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything about a request that was read, under locks, in the transaction that will record it.
+    """The records about a request, read under locks in the transaction that will record it.
 
     ``day_used`` are the minor units reserved so far on the present UTC day, by asset code; ``again_used`` the part of
     them that was signed before on another slot.
@@ -61,10 +61,10 @@ class Facts:
 
 
 def is_repeat(*, request: SigningRequest, tx_hash: bytes, digest: DigestFacts | None) -> bool:
-    """Whether these very bytes were recorded before, for this slot and these payouts.
+    """Whether the same bytes were recorded before, for this slot and these payouts.
 
-    They are then signed again whatever has changed since: the signature may be out already, so a refusal would
-    say something false, and the same digest gives the same signature.
+    They are then signed again whatever has changed since: the signature may be published already, so a refusal would be
+    false, and the same digest gives the same signature.
     """
     return (
         digest is not None
@@ -96,7 +96,7 @@ def judge(
 
 def _slot_faults(request: SigningRequest, slot: SlotFacts | None, policy: Policy) -> Iterable[Code]:
     if slot is None:
-        # On a slot without a digest nothing is bound: there is nothing to void.
+        # A slot without a digest binds no payout: there is nothing to void.
         if request.kind not in PAYING:
             yield Code.SLOT_UNKNOWN
         return
@@ -141,17 +141,17 @@ def _reserve(
 
 
 def is_again(known: PayoutFacts | None) -> bool:
-    """Whether this payout was signed before on another slot, which was closed without paying it by payouts' word."""
+    """Whether this payout was signed before on another slot, which payouts reported closed without paying it."""
     return known is not None and known.state is PayoutState.FREE
 
 
 def unseen(request: SigningRequest, facts: Facts) -> Sequence[UUID]:
-    """The payouts of a request that the signer meets for the first time."""
+    """The payouts of a request that are new to the signer."""
     return [payout_id for payout_id in request.payout_ids if payout_id not in facts.payouts]
 
 
 def uncounted(request: SigningRequest, facts: Facts) -> Sequence[tuple[UUID, bool]]:
-    """The payouts that limits are to count now, each with whether it was signed before on another slot."""
+    """The payouts to count into limits now, each with whether it was signed before on another slot."""
     return [
         (payout_id, is_again(known))
         for payout_id in request.payout_ids

@@ -1,4 +1,4 @@
-"""The things the signer reasons about: a decoded transaction, an intent's terms, a slot, limits."""
+"""The signer's domain types: a decoded transaction, an intent's terms, a slot, limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ NATIVE = ChainAsset(code=None, issuer=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeBounds:
-    """Unix seconds; 0 as ``max_time`` is the chain's "for ever"."""
+    """Unix seconds; 0 as ``max_time`` means no end."""
 
     min_time: int
     max_time: int
@@ -73,8 +73,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """An unsigned plain transaction, as decoded from its bytes. ``tx_hash`` was computed from these very bytes and
-    the pinned network passphrase; ``other_preconditions`` says that it is bound by more than time.
+    """An unsigned plain transaction, as decoded from its bytes. ``tx_hash`` was computed from these bytes and
+    the pinned network passphrase; ``other_preconditions`` says that it has preconditions other than time.
     """
 
     tx_hash: bytes
@@ -90,7 +90,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """One way in which an intent lets its money go; ``address`` is None where it is only committed to."""
+    """One allowed destination of an intent; ``address`` is None where the intent has only a commitment to it."""
 
     rail: str
     address: str | None
@@ -99,8 +99,8 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What rewards wants paid. ``terms`` is a SHA-256 over everything but issue and expiry times and key id: it
-    is the same for a renewed intent and for no other.
+    """A payment that rewards asks for. ``terms`` is a SHA-256 over everything but issue and expiry times and key id: a
+    renewed intent has the same terms, every other intent has other ones.
     """
 
     version: int
@@ -135,7 +135,7 @@ class AssetLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The reviewed policy: what is signed at all, and how much of it. Fees are stroops for a whole transaction;
+    """The reviewed policy: what is signed, and how much of it. Fees are stroops for a whole transaction;
     voiding transactions of a slot are counted apart from its payments. ``free_margin_s`` is how many seconds by the
     signer's own clock must have passed after the maxTime of a payout's last digest on a closed slot before it may be
     signed on another one, or closed.
@@ -175,7 +175,7 @@ operation, no payout and no memo, and the channel alone signs them.
 ALLOWED_OPERATIONS: Mapping[str, frozenset[str]] = {
     PAYMENT: frozenset({"payment"}),
     VOID_SLOT: frozenset({"bump_sequence"}),
-    # An empty set means: known, and nothing of this kind is signed yet.
+    # An empty set: the kind is known, and nothing of it is signed yet.
     "fee_bump": frozenset(),
     "restore": frozenset(),
     "reclaim": frozenset(),

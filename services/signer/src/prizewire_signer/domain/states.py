@@ -20,12 +20,15 @@ SLOT_STARTS: Mapping[SlotState, str] = {
 SLOT_EDGES: Mapping[tuple[SlotState, SlotState], str] = {
     (SlotState.OPEN, SlotState.SUCCEEDED): "payouts proved that one of its digests was applied",
     (SlotState.OPEN, SlotState.FAILED): "payouts proved that one of its digests consumed it without effect",
-    (SlotState.OPEN, SlotState.EXPIRED): "payouts' word, of two persons, that no digest of ours consumed it",
+    (
+        SlotState.OPEN,
+        SlotState.EXPIRED,
+    ): "payouts reported, by two persons, that no digest of this signer consumed it",
 }
 
 
 class PayoutState(StrEnum):
-    """What the signer knows of a payout. One that it never met has no row."""
+    """The state of a payout in the signer. An unknown payout has no row."""
 
     BOUND = "bound"
     FREE = "free"
@@ -44,7 +47,7 @@ PAYOUT_EDGES: Mapping[tuple[PayoutState, PayoutState], str] = {
     ): "its slot closed, and every digest there that pays it is past its maxTime",
     (PayoutState.BOUND, PayoutState.PAID): "its slot closed with a digest that pays it: bound for ever",
     (PayoutState.FREE, PayoutState.BOUND): "a digest that pays it is recorded on another slot",
-    (PayoutState.FREE, PayoutState.TOMBSTONED): "closed while nothing of it was out",
+    (PayoutState.FREE, PayoutState.TOMBSTONED): "closed while no signature for it was usable",
 }
 
 
@@ -57,7 +60,7 @@ class WorkState(StrEnum):
     REFUSED = "refused"
 
 
-WORK_STARTS: Mapping[WorkState, str] = {WorkState.QUEUED: "taken in from Kafka"}
+WORK_STARTS: Mapping[WorkState, str] = {WorkState.QUEUED: "received from Kafka"}
 WORK_EDGES: Mapping[tuple[WorkState, WorkState], str] = {
     (WorkState.QUEUED, WorkState.RECORDED): "every check passed: digest and bindings are committed",
     (WorkState.QUEUED, WorkState.REFUSED): "a check failed",

@@ -1,5 +1,5 @@
-"""Ends: of slots, by payouts' word, and of payouts, by their tombstone (protocol: signing, tombstone before give-back).
-Nothing here touches a key, so both are done in the batch that brings them.
+"""Close slots as payouts reports it, and payouts by their tombstone (protocol: signing, tombstone before give-back).
+No key is used here, so both are done in the consumer's batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from prizewire_signer.ports import SlotDigest, UnitOfWork
 
 
 async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s: int, now: datetime) -> None:
-    """Close a slot by payouts' word. The signer sees no ledger, so the word alone frees no payout.
+    """Close a slot as payouts reports it. The signer does not read the ledger, so the report alone frees no payout.
 
-    Success keeps that digest's payouts bound for ever. Every other payout of the slot stays bound until ``margin_s``
-    after the latest maxTime of the digests that pay it: if the word is false, one of them may still be applied. The
+    The payouts of a successful digest stay bound for ever. Every other payout of the slot stays bound until ``margin_s``
+    after the latest maxTime of the digests that pay it: if the report is false, one of them may still be applied. The
     same closing again changes nothing.
 
     Raises:
-        MismatchedClosing: the digest that is said to have consumed the slot was never recorded here, or one of ours is
-            said not to have been an outcome: nothing was changed. Or the slot was closed in other words before: one
-            of the two is false, so payouts that are still bound to it are never freed.
+        MismatchedClosing: the digest that is reported to have consumed the slot was never recorded here, or it was
+            recorded and the report says expired: nothing was changed. Or the slot was closed with another outcome
+            before: one of the two reports is false, so payouts that are still bound to the slot are never freed.
     """
     store = unit_of_work.closing
     known = await store.slot_state(closing.slot.slot_id)
@@ -44,17 +44,17 @@ async def close_slot(*, unit_of_work: UnitOfWork, closing: SlotClosing, margin_s
 
 
 def _fault(closing: SlotClosing, digests: Mapping[bytes, SlotDigest]) -> str | None:
-    """Why this closing contradicts what was signed."""
+    """The reason why this closing contradicts what was signed."""
     known = closing.consumed_by in digests
     if closing.state is not SlotState.EXPIRED:
         return None if known else "was consumed by a digest that is not recorded"
-    return "was consumed by a digest of ours, which is an outcome of its own" if known else None
+    return "is reported expired, and was consumed by a digest that is recorded here" if known else None
 
 
 async def close_payouts(
     *, unit_of_work: UnitOfWork, requests: Sequence[CloseRequest], now: datetime
 ) -> list[Answer]:
-    """Tombstone the payouts that have nothing out; the answers, one for each new request, in their order."""
+    """Tombstone the payouts without a usable signature; returns the answers, one for each new request, in their order."""
     store = unit_of_work.closing
     answered = await store.answered([request.event_id for request in requests])
     requests = [request for request in requests if request.event_id not in answered]

@@ -1,9 +1,9 @@
-"""From a queued request to an answer: decide and record, touch the key, answer.
+"""From a queued request to an answer: decide and record, sign, answer.
 
-The order is what keeps money safe (protocol: signing, slots): the payouts are bound to the slot and the digest is
-committed before a key is touched, so that a crash at any point leaves either nothing or a digest that may be
-signed again with the same result. ``decide`` and ``finish`` each run in a transaction of their own; ``sign``
-runs between them, in none.
+The order keeps money safe (protocol: signing, slots): the bindings of the payouts and the digest are committed before a
+key is used, so that a crash at any point leaves either nothing or a digest that may be signed again with the same
+result. ``decide`` and ``finish`` each run in a transaction of their own; ``sign`` runs between them, outside of any
+transaction.
 """
 
 from collections.abc import Callable, Mapping
@@ -80,10 +80,10 @@ class _Case:
 async def decide(
     *, context: SigningContext, unit_of_work: UnitOfWork, work_id: int, now: datetime
 ) -> Decision:
-    """Record a leased request or refuse it; one transaction, committed before a key is touched.
+    """Record a leased request or refuse it; one transaction, committed before a key is used.
 
     Raises:
-        BindingRace: another signer bound one of the payouts in between; the transaction is to be run again.
+        BindingRace: another signer bound one of the payouts in between; run the transaction again.
     """
     work = await unit_of_work.signing.lock(work_id)
     if work is None:
@@ -102,7 +102,7 @@ async def decide(
         return await _recorded(case, transaction.tx_hash)
     findings = examine(request=case.request, transaction=transaction, rules=context.rules, now=now)
     if digest is not None:
-        # These bytes stand for other payouts: the network pays them once, so they cannot stand for these too.
+        # The same bytes were recorded for other payouts. The network applies them once, so they cannot pay these payouts too.
         findings.general.append(Code.DIGEST_TAKEN)
     if findings.clean:
         findings = await _bind(case, transaction, findings.amounts)
@@ -112,7 +112,7 @@ async def decide(
 
 
 async def sign(*, context: SigningContext, backend: Backend, order: Order) -> tuple[Signature, ...]:
-    """Touch the keys, and believe no backend: each signature is verified before anybody sees it.
+    """Sign with the keys, and verify each signature of the backend before it is stored.
 
     Raises:
         BackendError: no usable signature; the digest stays recorded and is signed later.
@@ -131,7 +131,7 @@ async def sign(*, context: SigningContext, backend: Backend, order: Order) -> tu
 async def finish(
     *, unit_of_work: UnitOfWork, order: Order, signatures: tuple[Signature, ...], now: datetime
 ) -> bool:
-    """Store the signatures and answer, once; False where another worker already has."""
+    """Store the signatures and answer, once; False where another worker has done so."""
     store = unit_of_work.signing
     work = await store.lock(order.work_id)
     if work is None:
@@ -153,7 +153,7 @@ async def finish(
 
 
 async def _bind(case: _Case, transaction: Transaction, amounts: Mapping[UUID, Amount]) -> Findings:
-    """Judge against the records and, if nothing speaks against it, write the binding and the digest."""
+    """Compare with the records and, without a fault, write the bindings and the digest."""
     policy = case.context.rules.policy
     codes = sorted({amount.asset.code for amount in amounts.values()})
     facts = await case.unit_of_work.signing.facts(

@@ -1,7 +1,7 @@
 """Answers as signed events, with their versions, counters and audit records, in the caller's transaction.
 
 Order of locks: the versions of the subjects (sorted), then the watermark, then the audit chain. The watermark is
-drawn last but one, so that counters and the outbox have the same order and the one hot row is held briefly.
+locked last but one, so that counters and the outbox have the same order and the one hot row is locked briefly.
 """
 
 import math
@@ -37,7 +37,7 @@ _KINDS: dict[type[events.Answer], str] = {
     events.Refused: "refused",
     events.Closed: "closed",
 }
-"""Answers that carry a counter. A refused closing promises nothing, so it needs none."""
+"""Answers that carry a counter. A refused closing proves nothing, so it needs none."""
 
 
 class SqlAnswers:
@@ -49,7 +49,7 @@ class SqlAnswers:
         self._audit = audit
 
     async def give(self, answers: Sequence[events.Answer], *, now: datetime) -> None:
-        """Put answers into the outbox, in this order, and refusals into the audit log."""
+        """Write answers to the outbox, in this order, and refusals to the audit log."""
         if not answers:
             return
         version = await self._draw_versions(answers)

@@ -1,8 +1,8 @@
 """Signing requests and closings: from events to the domain, with every signature inside them verified.
 
-The event around a request was already authenticated when it was taken in. That is not enough to sign: the intent
-is by rewards, the approval by payouts under a key use of its own, and both are checked here again against the
-pinned keys, at the time that each of them names.
+The consumer has authenticated the event of a request. That is not enough to sign: rewards signed the intent, and payouts
+signed the approval under a separate key use. Both signatures are checked here against the pinned keys, at the time that
+each of them names.
 """
 
 import hashlib
@@ -43,10 +43,10 @@ class TrustedRequests:
         self._network = network
 
     def read(self, work: Work) -> SigningRequest:
-        """The request in ``work``, with the verdict on each of its signatures.
+        """The request in ``work``, with the result of checking each of its signatures.
 
         Raises:
-            pydantic.ValidationError: the payload is not what was taken in; the row was changed.
+            pydantic.ValidationError: the payload is malformed; the stored row was changed.
         """
         data = SigningRequested.model_validate_json(work.payload, strict=True)
         slot = Slot(
@@ -163,7 +163,7 @@ def _moment(seconds: int) -> datetime | None:
 
 
 def work_of(event: SigningRequestedEvent, *, now: datetime) -> Work:
-    """The work row of a request: kept in canonical bytes until a worker reads it."""
+    """The work row of a request: stored in canonical bytes until a worker reads it."""
     return Work(
         work_id=0,
         event_id=event.id,
@@ -192,7 +192,9 @@ def slot_closing_of(event: SlotClosedEvent, *, network: str) -> SlotClosing:
     if not names_itself(slot, sequence=data.slot.sequence, network=network) or event.subject != str(
         slot.slot_id
     ):
-        raise MismatchedClosing(f"slot {slot.slot_id} is not the one that its fields name")
+        raise MismatchedClosing(
+            f"slot id {slot.slot_id} does not follow from chain, network, account and sequence, or is not the event's subject"
+        )
     return SlotClosing(
         slot=slot,
         state=SlotState(data.result),

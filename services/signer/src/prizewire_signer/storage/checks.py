@@ -1,4 +1,4 @@
-"""What the continuous checks read, and the length of the queue."""
+"""The queries of the continuous checks, and of the length of the queue."""
 
 from datetime import datetime
 
@@ -60,7 +60,7 @@ async def queue_state(tx: AsyncConnection, now: datetime) -> QueueState:
     )
 
 
-# A digest may be applied while its slot is open, whatever its maxTime, and before its maxTime, whatever is said of its
+# A digest may be applied while its slot is open, whatever its maxTime, and before its maxTime, whatever the state of its
 # slot. Only payouts with several live slots can be a breach, so only they leave the database.
 _LIVE = text(
     "WITH live AS (SELECT DISTINCT p.payout_id, d.slot_id FROM digest_payouts p JOIN digests d USING (tx_hash) "

@@ -1,4 +1,4 @@
-"""A batch's view of the records: take in requests, close slots, tombstone payouts.
+"""The records as a batch of the consumer uses them: store requests, close slots, tombstone payouts.
 
 Slots are locked before payouts, payouts in the order of their ids, as everywhere in this service.
 """
@@ -24,7 +24,7 @@ class SqlClosingStore:
         self._tx = tx
 
     async def enqueue(self, work: Sequence[Work]) -> None:
-        """Take in signing requests; those already there stay as they are."""
+        """Store signing requests; existing ones are not changed."""
         if not work:
             return
         await self._tx.execute(
@@ -44,7 +44,7 @@ class SqlClosingStore:
         return frozenset(row.cause for row in rows)
 
     async def slot_state(self, slot_id: UUID) -> tuple[SlotState, bytes | None, int | None] | None:
-        """State, consuming hash and ledger of a slot, locked; None for one never met."""
+        """State, consuming hash and ledger of a slot, locked; None for an unknown one."""
         row = (await self._tx.execute(_SLOT, {"slot": slot_id})).one_or_none()
         if row is None:
             return None
@@ -99,14 +99,14 @@ class SqlClosingStore:
         )
 
     async def hold_slot(self, slot_id: UUID) -> None:
-        """Payouts that are still bound to this slot stay so, however much time passes."""
+        """Keep the payouts that are still bound to this slot bound for ever."""
         await self._tx.execute(_SLOT_PAYOUTS, {"slot": slot_id})
         await self._tx.execute(_SLOT_HOLD, {"slot": slot_id})
 
     async def tombstone(self, requests: Sequence[CloseRequest], *, now: datetime) -> Mapping[UUID, Tombstone]:
-        """Tombstone every payout for which no signature can be used any more; the outcome for each."""
+        """Tombstone every payout without a usable signature; returns the outcome for each."""
         ids = sorted({request.payout_id for request in requests})
-        # Inserted first: a row that another transaction is about to write is then waited for, not overlooked.
+        # Inserted first: so this transaction waits for a row that another one is about to commit, and does not miss it.
         born = {row.payout_id for row in await self._tx.execute(_TOMBSTONES_INSERT, {"ids": ids})}
         released = await free_due(self._tx, ids, now=now)
         rows = (await self._tx.execute(_PAYOUTS_LOCK, {"ids": ids})).all()

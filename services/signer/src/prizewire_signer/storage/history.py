@@ -43,7 +43,7 @@ _INSERT = text(
 
 
 async def free_due(tx: AsyncConnection, payout_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
-    """Free those of these payouts whose slot is closed and whose ``free_at`` has come; they are returned."""
+    """Free those of these payouts whose slot is closed and whose ``free_at`` has passed; returns them."""
     freed = await tx.execute(_FREE_DUE, {"ids": list(payout_ids), "now": now})
     return [row.payout_id for row in freed]
 

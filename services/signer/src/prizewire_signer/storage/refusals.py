@@ -1,4 +1,4 @@
-"""Messages that were refused before they could become a request: counted by kind, published as an event, and audited."""
+"""Messages that were refused before they became requests: counted by kind, published as an event, and audited."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class SqlRefusals:
     audit: Audit
 
     async def publish(self, *, now: datetime) -> int:
-        """Publish the sums and record what is new, if a kind is new or has grown for long enough; how many kinds."""
+        """Publish the sums and audit what is new, if a kind is new or has grown for long enough; returns how many kinds."""
         await self.tx.execute(_LOCK)
         found = (await self.tx.execute(_FOUND)).all()
         published = {(row.state, row.reason): row for row in await self.tx.execute(_PUBLISHED)}
@@ -92,7 +92,7 @@ def _kind(row: Row[Any]) -> RefusedMessages:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('prizewire.signer.refusals'))")
-# Sums are compared, not places: what commits late is counted all the same.
+# Sums are compared, not positions: so a message that is committed late is counted too.
 _FOUND = text(
     'SELECT n.state, n.reason, n.sum, n.first_at, n.last_at, s.topic, s.partition, s."offset", s.detail FROM (SELECT state, reason, count(*) AS sum, '
     "min(recorded_at) AS first_at, max(recorded_at) AS last_at, max(id) AS newest FROM stuck_events "

@@ -1,8 +1,8 @@
-"""A worker's view of the records: claim a request, read facts under locks, bind and record, store signatures.
+"""The records as a worker uses them: claim a request, read records under locks, bind and record, store signatures.
 
-Locks are taken in the order work, slot, payouts (sorted), limits (sorted). What is absent cannot be locked: a row
-that appears between reading and writing is met by the guarded statements of ``record``, which then raise
-``BindingRace`` so that the whole decision is taken again.
+Locks are taken in the order work, slot, payouts (sorted), limits (sorted). An absent row cannot be locked: the guarded statements
+of ``record`` detect a row that appears between reading and writing, and raise ``BindingRace``, so that the whole decision
+is taken again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class SqlSigningStore:
         self._tx = tx
 
     async def claim(self, *, now: datetime, lease_s: int) -> Work | None:
-        """Lease the oldest request that is due, passing over those that others hold."""
+        """Lease the oldest request that is due, skipping those that other workers lease."""
         row = (await self._tx.execute(_CLAIM, {"now": now})).one_or_none()
         if row is None:
             return None
@@ -56,8 +56,8 @@ class SqlSigningStore:
     async def facts(
         self, *, work: Work, request: SigningRequest, assets: Sequence[str], now: datetime
     ) -> Facts:
-        """What is known about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
-        slots whose time has come are freed first, with the work as the cause.
+        """The records about a request's slot, payouts and limits, locked until the transaction ends. Payouts of closed
+        slots that are due are freed first, with the work as the cause.
         """
         slot_id = request.slot.slot_id
         slot = (await self._tx.execute(_SLOT, {"slot": slot_id})).one_or_none()
@@ -108,7 +108,7 @@ class SqlSigningStore:
         """Bind the payouts to the slot, reserve the limits and record the digest.
 
         Raises:
-            BindingRace: a row that ``facts`` did not find is there by now.
+            BindingRace: a row that ``facts`` did not find exists now.
         """
         if facts.slot is None:
             await self._expect(1, _SLOT_INSERT, asdict(request.slot))
@@ -153,7 +153,7 @@ class SqlSigningStore:
     async def store_signatures(
         self, *, tx_hash: bytes, signatures: Sequence[Signature], now: datetime
     ) -> None:
-        """Keep signatures; those already there stay as they are."""
+        """Store signatures; existing ones are not changed."""
         await self._tx.execute(
             _SIGNATURES_INSERT,
             {

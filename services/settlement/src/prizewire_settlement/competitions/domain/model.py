@@ -10,7 +10,7 @@ from prizewire_money import Asset
 
 
 class CampaignState(StrEnum):
-    """Where a campaign of rewards stands."""
+    """The state of a campaign of rewards."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -113,7 +113,7 @@ class EntryFee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TieBreak:
-    """The named score that parts equal results; who is equal in it as well shares."""
+    """The named score that ranks equal results. Players who are equal in this score too share."""
 
     score: str
     descending: bool = True

@@ -1,4 +1,4 @@
-"""What a rule may say: named templates, tables of place ranges, and whether the whole makes sense.
+"""What a rule may contain: named templates, tables of place ranges, and the checks of a whole rule.
 
 Named templates share the net prize in percent of places 1, 2, 3, …:
 
@@ -116,7 +116,7 @@ def places_to_text(entry: PlaceRange) -> str:
 
 
 def check_campaign(rule: Rule, campaign: Campaign | None) -> None:
-    """Refuse a rule whose prizes rewards could never book. ``campaign`` is what is known of the one that it names.
+    """Refuse a rule whose prizes rewards could never book. ``campaign`` is the known state of the campaign that it names.
 
     Raises:
         RuleInvalid: ``campaign_unknown``, ``asset_mismatch`` or ``campaign_ended``.
@@ -142,7 +142,11 @@ def check_rule(rule: Rule) -> None:
         RuleInvalid: with a stable code and the field.
     """
     if rule.gross < 0:
-        raise RuleInvalid("amount_negative", field="gross_prize", detail="a prize is not negative")
+        raise RuleInvalid(
+            "amount_negative",
+            field="gross_prize",
+            detail=f"the gross prize {rule.asset.tell(rule.gross)} is negative: give zero or more",
+        )
     if not 0 <= rule.platform_bps + rule.organizer_bps <= 100 * BPS_PER_PERCENT:
         raise RuleInvalid("fees_invalid", field="platform_fee_bps", detail="the fees exceed the gross prize")
     if rule.organizer_bps and rule.organizer_player is None:

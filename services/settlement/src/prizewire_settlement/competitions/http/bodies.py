@@ -45,13 +45,13 @@ _IS_GIVEN: Final[JsonDict] = {"not": _IS_NULL}
 
 
 class _Body(BaseModel):
-    """A word that is not known is refused: a misspelt rule must not pass as another one."""
+    """An unknown field is refused: a misspelt rule must not pass as another one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class KeyBody(_Body):
-    """An Ed25519 public key (64 hex digits) and when what it signs is believed."""
+    """An Ed25519 public key (64 hex digits) and the time in which its signatures are accepted."""
 
     keyid: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[!-~]+$")] = Field(
         examples=["chess-1"]
@@ -71,7 +71,7 @@ class SourceBody(_Body):
 
 
 Cell = Annotated[str, StringConstraints(max_length=40, pattern=PRINTABLE_OR_EMPTY)]
-"""Read by the domain, which says what is wrong with it."""
+"""Read by the domain, which names what is wrong with it."""
 
 
 class RowBody(_Body):
@@ -148,7 +148,7 @@ class TemplateBody(_Body):
 
 class TiesBody(_Body):
     """What happens to equal results: ``split`` what their places earn, ``refuse`` a result in which they reach a paid
-    place, or ``break`` them by a named score, which then every player must have; who is equal in it as well splits.
+    place, or ``break`` them by a named score, which every player must then have. Players who are equal in this score too split.
     """
 
     model_config = ConfigDict(
@@ -171,7 +171,7 @@ class TiesBody(_Body):
 
     policy: TiePolicy = Field(TiePolicy.SPLIT, examples=["split", "break"])
     score: ScoreName | None = Field(
-        None, description="With break: the score that parts them.", examples=["buchholz"]
+        None, description="With break: the score that ranks equal players.", examples=["buchholz"]
     )
     order: Literal["desc", "asc"] | None = Field(
         None,
@@ -183,7 +183,9 @@ class TiesBody(_Body):
     def _score_with_break(self) -> "TiesBody":
         breaks = self.policy is TiePolicy.BREAK
         if breaks != (self.score is not None) or (self.order is not None and not breaks):
-            msg = "name the score exactly when ties are broken"
+            msg = (
+                "a score goes with the policy break, and only with it: name it there, leave it out elsewhere"
+            )
             raise ValueError(msg)
         return self
 
@@ -210,7 +212,9 @@ class RankBody(_Body):
     @model_validator(mode="after")
     def _score_with_score(self) -> "RankBody":
         if (self.by == "score") != (self.score is not None):
-            msg = "name the score exactly when ranking by score"
+            msg = (
+                "a score goes with ranking by score, and only with it: name it there, leave it out elsewhere"
+            )
             raise ValueError(msg)
         return self
 
@@ -231,13 +235,13 @@ class _RuleBody(_Body):
     gross_prize: Amount = Field(examples=["100.00"])
     platform_fee_bps: BasisPoints | None = Field(
         None,
-        description="Hundredths of a percent of the gross prize; where it is not said, PLATFORM_FEE_PERCENTAGE.",
+        description="Hundredths of a percent of the gross prize; without it PLATFORM_FEE_PERCENTAGE holds.",
         examples=[1_000],
     )
     organizer_fee_bps: BasisPoints | None = Field(
         None,
-        description="The organizer's, likewise; where it is not said, ORGANIZER_FEE_PERCENTAGE if an organizer is named, "
-        "and nothing if none is.",
+        description="The organizer's, likewise; without it ORGANIZER_FEE_PERCENTAGE holds if an organizer is named, "
+        "and no fee if none is.",
         examples=[500],
     )
     organizer_player: Name | None = Field(
@@ -265,8 +269,8 @@ class _RuleBody(_Body):
     def rule(
         self, competition_id: str, *, assets: AssetRegistry, platform_fee_bps: int, organizer_fee_bps: int
     ) -> Rule:
-        """The rule that is asked for, as version 0; the fees given are those of a body that does not say. Nobody earns
-        an organizer's fee that is not asked for, where no organizer is named.
+        """The rule of this body, as version 0. The fees given hold for a body that names none. A body without an
+        organizer and without an organizer's fee has no organizer's fee.
 
         Raises:
             RuleInvalid: an asset, amount, percentage, range or public key that cannot be read.
@@ -324,7 +328,9 @@ class _RuleBody(_Body):
 class CompetitionBody(_RuleBody):
     """A competition and its rule."""
 
-    id: CompetitionId | None = Field(None, description="As in the path, where it is given.", examples=[None])
+    id: CompetitionId | None = Field(
+        None, description="The same as in the path, or left out.", examples=[None]
+    )
 
 
 class NewCompetitionBody(_RuleBody):

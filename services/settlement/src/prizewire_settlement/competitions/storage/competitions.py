@@ -45,7 +45,7 @@ class Competitions:
         held = await self._tx.execute(_LOCK, {"id": competition_id})
         if held.one_or_none() is None:
             return None
-        # A statement of its own: only now is the version seen that the lock was waited for.
+        # A second statement: it sees the version that was committed while this transaction waited for the lock.
         return self._rules.competition((await self._tx.execute(_COMPETITION, {"id": competition_id})).one())
 
     async def replace(self, competition: Competition, *, by: str) -> None:

@@ -25,7 +25,7 @@ CONSUMER: Final = "settlement.matches"
 
 
 def _overtakes(head: str, event_type: str) -> bool:
-    """A correction that waits for its result lets everything of its match through but further corrections."""
+    """Behind a correction that waits for its result, only further corrections of its match wait."""
     return head == Reason.RESULT_MISSING and event_type != CORRECTED
 
 
@@ -36,7 +36,7 @@ def matches_spec(
     clock: Clock,
     lines_per_part: int,
 ) -> ConsumerSpec:
-    """The consumer of match events. Game servers need not count their events, so versions are not looked at. ``ready``
+    """The consumer of match events. Game servers need not number their events, so versions are not read. ``ready``
     says which parked corrections have their result.
     """
     admitted: WeakKeyDictionary[AsyncConnection, dict[str, Competition]] = WeakKeyDictionary()

@@ -1,5 +1,5 @@
-"""``prizewire.rewards.v1``: which campaigns there are, which settlements rewards can never book, and which rounds it
-disowned.
+"""The consumer of ``prizewire.rewards.v1``: campaigns, settlements that rewards can never book, and rounds that were
+disowned there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +41,8 @@ def rewards_spec(
     unit_of_work: Callable[[AsyncConnection], UnitOfWork],
     clock: Clock,
 ) -> ConsumerSpec:
-    """The consumer of rewards' events. Each carries the whole state of its subject, so the highest version wins; of all
-    other types no version is kept.
+    """The consumer of rewards' events. Each carries the whole state of its subject, so the highest version wins. For
+    all other types no version is kept.
     """
 
     async def handle(tx: AsyncConnection, batch: Sequence[Incoming]) -> Mapping[int, Refusal]:
@@ -82,7 +82,7 @@ def _version_rule(event_type: str) -> VersionRule:
 
 
 def _mismatch(item: Incoming) -> str | None:
-    """Versions are counted by subject, so an event must speak of its own."""
+    """Versions are counted by subject, so the data of an event must be about its subject."""
     data = item.event.data
     if isinstance(data, CampaignChanged):
         about = data.campaign

@@ -1,4 +1,4 @@
-"""Whether a reported result counts, and whether all of its parts are here."""
+"""Whether a reported result counts, and whether all of its parts have arrived."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class AcceptedPart:
 def accept_completed(
     *, report: Completed, current: Round, rule: Rule, known: KnownParts, now: datetime
 ) -> AcceptedPart | None:
-    """A result came, whole or in part; None for one that stands already. A part sent again replaces the one before.
+    """Accept a result, whole or in part. None for a result that stands already. A part sent again replaces the earlier one.
 
     Raises:
         ReportRefused: ``result_conflict`` for another result of a settled round, which needs a correction;
@@ -53,12 +53,12 @@ def accept_completed(
 def accept_corrected(
     *, report: Corrected, current: Round, rule: Rule, known: KnownParts, now: datetime
 ) -> AcceptedPart | None:
-    """A correction came, whole or in part; None for one that was taken in already.
+    """Accept a correction, whole or in part. None for one that was accepted already.
 
-    Inside the dispute window, which a correction holds open once it waits or its first part is here.
+    It must come inside the dispute window. A parked correction, or its first part, keeps the window open.
 
     Raises:
-        ReportRefused: ``result_missing`` before there is a result, which parks; ``illegal_transition`` after a void;
+        ReportRefused: ``result_missing`` before there is a result, which parks the correction; ``illegal_transition`` after a void;
             ``result_conflict`` where ``result_version`` does not grow; ``dispute_window_passed``; ``schema_invalid``,
             ``duplicate_player``, ``score_missing``.
     """
@@ -86,8 +86,8 @@ def accept_corrected(
 def accept_resolved(
     *, results: tuple[PlayerResult, ...], current: Round, cause: Cause, now: datetime
 ) -> AcceptedPart:
-    """A result that a person decides on: always whole, and newer than the one that stands. Parts that wait for others
-    count no more: what still comes of them is in conflict with it.
+    """Accept a result that a person decides on: always whole, and newer than the one that stands. Parts that wait for
+    others do not count any more: a part of theirs that arrives later is in conflict with this result.
 
     Raises:
         ReportRefused: ``illegal_transition`` for a round that was voided.

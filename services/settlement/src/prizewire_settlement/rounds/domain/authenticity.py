@@ -8,11 +8,11 @@ from prizewire_settlement.rounds.domain.commands import MatchReport
 
 
 def authenticate(*, report: MatchReport, competitions: Mapping[str, Competition]) -> Competition:
-    """The competition that a report belongs to, once its source and signature are found good.
+    """The competition of a report whose source and signature are authentic.
 
     Sources and keys are those of the rule in force, whatever rule the round keeps, so that a key taken out of a
-    competition stops counting at once. A key's validity is held against the report's own time: an expired key
-    still proves what it signed while it was valid, which is what rotation needs. A stolen key is taken out.
+    competition stops counting at once. A key's validity is compared with the report's own time: an expired key
+    still proves what it signed while it was valid, which rotation needs. Take a stolen key out of the competition.
 
     Raises:
         ReportRefused: ``schema_invalid``, ``competition_unknown``, ``source_not_allowed``, ``signature_missing``,
@@ -34,7 +34,7 @@ def admitted_by(
     """Who admitted a report: the writer of the rule version since which its source and signature are accepted.
 
     ``bound`` are the sources of the rule that the round keeps, ``changes`` the later ones up to the rule in force, in
-    their order. None where they are good since the rule that the round keeps.
+    their order. None where the rule that the round keeps accepts them too.
     """
     writer: str | None = None
     admitted = _is_admitted(report, bound)

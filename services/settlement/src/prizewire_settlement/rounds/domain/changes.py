@@ -1,4 +1,4 @@
-"""Changes of a round: how it begins, what it is bound to, and its transitions along the table of states."""
+"""Changes of a round: its creation, its binding to a match, and its transitions along the table of states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ from prizewire_settlement.rounds.domain.model import (
 from prizewire_settlement.rounds.domain.states import RoundState, path
 
 RESOLVE: Final = "admin.resolve"
-"""The kind of a cause that is a person's decision. The database lets nothing else lead out of FINALIZED."""
+"""The kind of a cause that is a person's decision. The database refuses every other cause of a transition out of FINALIZED."""
 KnownParts = Mapping[tuple[int, int], ResultPart]
-"""Result parts of one round that are here already, by (result_version, part)."""
+"""Stored result parts of one round, by (result_version, part)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +46,11 @@ NO_CHANGE: Final = RoundChange()
 def check_binding(*, report: MatchReport, known: Round) -> None:
     """Refuse a report that does not belong to the round of its (source, match).
 
-    A report without a correlation id takes the round's: it does not name another one.
+    A report without a correlation id gets that of the round.
 
     Raises:
         ReportRefused: ``correlation_mismatch``; ``event_mismatch`` for another competition; ``illegal_transition`` for
-            anything but a void of a round that rewards disowned: it books nothing of it any more.
+            anything but a void of a round that rewards disowned and never books again.
     """
     if report.correlation_id is not None and report.correlation_id != known.correlation_id:
         detail = f"match {report.match_id} is bound to {known.correlation_id}, not to {report.correlation_id}"
@@ -95,7 +95,7 @@ def cause_of(report: MatchReport) -> Cause:
 def move(
     current: Round, goal: RoundState, *, cause: Cause, now: datetime
 ) -> tuple[Round, tuple[Transition, ...]]:
-    """The round in ``goal``, and the steps that lead there.
+    """The round in state ``goal``, and the transitions that lead there.
 
     Raises:
         ReportRefused: ``illegal_transition``.

@@ -9,7 +9,7 @@ from prizewire_settlement.prizes.domain import PlayerResult
 
 
 class Proof(Protocol):
-    """A report's signature, checkable against a public key without knowing how events are signed."""
+    """The signature of a report. It is checked against a public key; how events are signed is left to the implementation."""
 
     def refused(self, *, public_key: str) -> tuple[Reason, str] | None:
         """Why the signature does not hold under this Ed25519 key (64 hex digits); None when it holds."""
@@ -19,7 +19,7 @@ class Proof(Protocol):
 class MatchReport:
     """What every report says. ``correlation_id`` is None where the game server sends none; ``at`` is its time of
     the fact; ``keyid`` names the key of the signature, where there is one. ``waited`` is True for a report that came
-    before and was kept until it could be applied. ``reporter`` is the person who answers for it, None for a game server's.
+    earlier and was parked until it could be applied. ``reporter`` is the person who answers for it, None for a game server's.
     """
 
     event_id: str

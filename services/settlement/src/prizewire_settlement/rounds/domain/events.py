@@ -11,7 +11,7 @@ from prizewire_settlement.rounds.domain.states import RoundState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundEvent:
-    """``version`` counts the round's events from 1 without gaps; ``caused_by`` is the id of the event behind it."""
+    """``version`` counts the round's events from 1 without gaps; ``caused_by`` is the id of the event that caused it."""
 
     round: Round
     version: int

@@ -35,8 +35,8 @@ class ResultPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """What moved a round: ``kind`` is an event type, a job's name or ``admin.resolve``, ``id`` the event or request,
-    ``actor`` who answers for it (the game server's source, this service, a person), ``reason`` what they say for it.
+    """The cause of a transition: ``kind`` is an event type, a job's name or ``admin.resolve``, ``id`` the event or request,
+    ``actor`` who answers for it (the game server's source, this service, a person), ``reason`` the stated reason.
     """
 
     kind: str
@@ -47,8 +47,8 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Rewards' word that it can never book a settlement of a round. ``version`` is the settlement's, ``part`` the one that
-    was refused first, ``event_id`` the event that says so, ``at`` when it was taken in.
+    """Rewards can never book a settlement of a round. ``version`` is the settlement's, ``part`` the part that was refused
+    first, ``event_id`` the event that reported it, ``at`` the time at which the event was processed.
     """
 
     round_id: UUID
@@ -62,8 +62,8 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disownment:
-    """Rewards' word that two admins disowned a round: it took back what it had of the round, and never books it again.
-    ``id`` is the disownment's in rewards, ``event_id`` the event that says so, ``at`` when it was taken in.
+    """Two admins disowned a round in rewards: rewards reversed what it had booked of the round, and never books it again.
+    ``id`` is the disownment's in rewards, ``event_id`` the event that reported it, ``at`` the time at which it was processed.
     """
 
     round_id: UUID
@@ -75,15 +75,15 @@ class Disownment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One match as settlement sees it.
+    """The state of one match in settlement.
 
     ``state_seq`` counts the transitions, ``version`` the events that were published about it; ``rule_version``
-    is the rule in force when the round began, and stays, unless a refused round is settled anew under another;
-    ``result_version`` names the result that stands; ``waiting_since`` is when the first part came of a result or correction that is not whole yet; ``refused_at`` is
-    when rewards refused the newest settlement for good, None once the round is settled again or voided;
-    ``disowned_at`` is when rewards said that two admins disowned the round, which stays: ``refused_at`` is set with it
-    as the mark of a round that waits for a decision, and only a void clears that. ``final_at`` is the end of the dispute
-    window that its settlement named, and stays.
+    is the rule in force when the round began; it changes only where a refused round is resettled under another rule.
+    ``result_version`` names the result that stands. ``waiting_since`` is the time of the first part of a result or
+    correction of which parts are missing. ``refused_at`` is the time at which rewards refused the newest settlement for
+    good; it is None once the round is settled again or voided. ``disowned_at`` is the time at which settlement learned
+    that the round is disowned; it never changes. ``refused_at`` is set with it, since the round waits for a decision;
+    only a void clears it. ``final_at`` is the end of the dispute window that the settlement named; it never changes.
     """
 
     id: UUID
@@ -106,14 +106,14 @@ class Round:
 
     @property
     def never_final(self) -> bool:
-        """Whether the round is voided, or was disowned before it was final: ``final_at`` never comes to pass then."""
+        """Whether the round is voided, or was disowned before it was final: it then has no time of finality."""
         return self.state is RoundState.VOIDED or (
             self.disowned_at is not None and self.state is not RoundState.FINALIZED
         )
 
 
 class Transition(NamedTuple):
-    """A step that a round took; ``seq`` counts from 1."""
+    """A transition of a round; ``seq`` counts from 1."""
 
     round_id: UUID
     seq: int
@@ -138,11 +138,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """Who is owed what in a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
+    """The prizes of a round: ``fees.net`` is the sum of the lines and ``unclaimed``.
 
     ``first_event`` is the aggregate version of its first event: ``round.settled`` for version 1 and where a refused round
-    was settled ``anew`` under another rule, else ``round.corrected``. Its ``parts`` follow each other. ``reporters`` are
-    the persons who reported parts of the result behind it.
+    was ``resettled`` under another rule, else ``round.corrected``. Its ``parts`` follow each other. ``reporters`` are
+    the persons who reported parts of its result.
     """
 
     round_id: UUID
@@ -158,4 +158,4 @@ class Settlement:
     settled_at: datetime
     cause: Cause
     reporters: tuple[str, ...] = ()
-    anew: bool = False
+    resettled: bool = False

@@ -1,4 +1,4 @@
-"""What reports without a result do: the match opens, takes players, closes, is voided; or time makes it final."""
+"""Reports without a result: the match opens, a player enters, the match closes or is voided; and finality by time."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -24,7 +24,7 @@ _BEGUN: Final = frozenset({RoundState.CLOSED, RoundState.RESOLVED, RoundState.SE
 
 
 def report_progress(*, report: Progress, current: Round, rule: Rule, now: datetime) -> RoundChange:
-    """The match opened or closed. What a later report has implied already changes nothing.
+    """The match opened or closed. A step that a later report has implied already changes nothing.
 
     Raises:
         ReportRefused: ``illegal_transition`` after the round was voided.
@@ -54,8 +54,8 @@ def report_entered(
     entered: Collection[str],
     now: datetime,
 ) -> RoundChange:
-    """A player enters. It implies that the match is open, and says so, since others must know an open round to let
-    players enter; the same player again changes nothing.
+    """A player enters. The entry implies that the match is open; this is published, since other services need an open round
+    before a player enters. The same player again changes nothing.
 
     Raises:
         ReportRefused: ``entry_not_offered`` where the rule asks for no fee, ``illegal_transition`` once the match takes
@@ -100,7 +100,7 @@ def report_voided(*, report: Voided, current: Round, now: datetime) -> RoundChan
 
 
 def void(*, current: Round, cause: Cause, now: datetime) -> RoundChange:
-    """The round does not count; what waits of its results counts no more. Once it is void, nothing changes.
+    """Void the round; waiting parts of results do not count any more. A second void changes nothing.
 
     A final round is voided by an admin alone, and only while rewards refuses its settlement: nothing of it was booked.
 

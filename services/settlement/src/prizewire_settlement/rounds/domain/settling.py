@@ -1,4 +1,4 @@
-"""What a result does to its round: it waits for its missing parts, settles the round, or supersedes the result before."""
+"""A result waits for its missing parts, settles its round, or supersedes the result before it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from prizewire_settlement.rounds.domain.states import HAS_RESULT, RoundState, pa
 
 
 def wait(*, accepted: AcceptedPart, current: Round, cause: Cause, now: datetime) -> RoundChange:
-    """A part is here, others are missing. A first result closes the round, a correction leaves it settled."""
+    """Store a part of which others are missing. A first result closes the round, a correction leaves it settled."""
     moved, taken = current, NO_CHANGE.transitions
     if current.state not in HAS_RESULT:
         moved, taken = move(current, RoundState.CLOSED, cause=cause, now=now)
@@ -32,7 +32,7 @@ def settle(
     now: datetime,
     lines_per_part: int,
 ) -> RoundChange:
-    """A whole first result, which the part that was ``accepted`` made whole, settles the round.
+    """Settle the round by its first result, which the ``accepted`` part completes.
 
     Raises:
         ReportRefused: ``illegal_transition``, or what ``prizes.settle_result`` refuses.
@@ -68,10 +68,11 @@ def correct(
     now: datetime,
     lines_per_part: int,
 ) -> RoundChange:
-    """A whole result, which the part that was ``accepted`` made whole, supersedes the one that stands: ranked anew under the round's rule.
+    """Correct the round by a result that supersedes the one that stands. The ``accepted`` part completes it, and the rule of
+    the round ranks it.
 
-    Where every line of the settlement ``before`` stays as it is, the result is the one that stands from now on, and
-    nothing else happens. A final round stays final, and ``final_at`` what it was.
+    Where every line of the settlement ``before`` stays the same, the new result stands from then on, and nothing else
+    changes. A final round stays final, and ``final_at`` does not change.
 
     Raises:
         ReportRefused: what ``prizes.settle_result`` refuses.
@@ -113,9 +114,9 @@ def resettle(
     now: datetime,
     lines_per_part: int,
 ) -> RoundChange:
-    """The result that stands settles a refused round anew, under another ``rule`` of its competition, which the round keeps
-    from now on. A final round stays final, and ``final_at`` what it was. ``reporters`` are the persons who reported the
-    result; who decides this is one more.
+    """Resettle a refused round: the result that stands, under another ``rule`` of its competition, which the round keeps
+    from then on. A final round stays final, and ``final_at`` does not change. ``reporters`` are the persons who reported
+    the result; the person who decides this is added to them.
 
     Raises:
         ReportRefused: what ``prizes.settle_result`` refuses.
@@ -136,7 +137,7 @@ def resettle(
         cause=cause,
         now=now,
         lines_per_part=lines_per_part,
-        anew=True,
+        resettled=True,
     )
 
 
@@ -169,7 +170,7 @@ def _settled(
     cause: Cause,
     now: datetime,
     lines_per_part: int,
-    anew: bool = False,
+    resettled: bool = False,
 ) -> RoundChange:
     parts = max(1, -(-len(prizes.lines) // lines_per_part))
     settlement = Settlement(
@@ -186,7 +187,7 @@ def _settled(
         settled_at=now,
         cause=cause,
         reporters=reporters,
-        anew=anew,
+        resettled=resettled,
     )
     moved = replace(
         current,
@@ -224,7 +225,7 @@ def _still_waiting(accepted: AcceptedPart, current: Round) -> datetime | None:
 def _event(moved: Round, settlement: Settlement, index: int, lines: tuple[Line, ...]) -> RoundSettled:
     version, caused_by = settlement.first_event + index, settlement.cause.id
     part = index + 1
-    if settlement.version == 1 or settlement.anew:
+    if settlement.version == 1 or settlement.resettled:
         return RoundSettled(
             round=moved, version=version, caused_by=caused_by, settlement=settlement, part=part, lines=lines
         )

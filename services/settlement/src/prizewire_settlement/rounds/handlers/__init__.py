@@ -1,1 +1,1 @@
-"""Use cases of rounds: reports, decisions of admins, finality, what rewards says."""
+"""Use cases of rounds: reports, decisions of admins, finality, refusals of rewards."""

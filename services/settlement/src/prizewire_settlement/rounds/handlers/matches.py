@@ -55,7 +55,7 @@ class Applied:
 
 @dataclass(slots=True)
 class _Loaded:
-    """The state that a batch decides on; it moves forward with every report. ``lines`` are those of settlements that
+    """The state that a batch decides on; each report of the batch advances it. ``lines`` are those of settlements that
     the batch itself made, ``entered`` the players of rounds that the batch's entries belong to, ``changes`` are the rule
     versions that changed sources, by competition, as far back as the batch's results need them.
     """
@@ -71,7 +71,7 @@ class _Loaded:
 
 
 async def admit_reports(reports: Sequence[MatchReport], *, store: RoundStore) -> Admitted:
-    """Find out which reports are authentic. It reads competitions only and changes nothing."""
+    """Authenticate reports. This reads competitions only and changes nothing."""
     competitions = await store.competitions({report.competition for report in reports})
     refused: dict[int, ReportRefused] = {}
     for index, report in enumerate(reports):
@@ -90,9 +90,9 @@ async def apply_reports(
     now: datetime,
     lines_per_part: int,
 ) -> Applied:
-    """Apply reports that were admitted, in their order. Several of one match may stand in one batch.
+    """Apply reports that were admitted, in their order. A batch may hold several reports of one match.
 
-    Nothing of a refused report stays. ``competitions`` are those that admission found; ``lines_per_part`` bounds the
+    A refused report changes nothing. ``competitions`` are those that admission found; ``lines_per_part`` bounds the
     lines of one ``round.settled``.
     """
     applied = Applied({})
@@ -226,8 +226,8 @@ async def _decide_result(
 
 
 def _with_reporter(report: Completed, current: Round, loaded: _Loaded) -> tuple[Completed, Rule]:
-    """The result with who answers for it, and the round's rule with everybody who wrote what let results in since: sources
-    and keys are those in force, whatever rule the round keeps.
+    """The result with its reporter, and the round's rule with the writers of the later versions that let the result in:
+    sources and keys are those in force, whatever rule the round keeps.
     """
     rule = loaded.rules[current.competition, current.rule_version]
     changes = [one for one in loaded.changes.get(current.competition, ()) if one.version > rule.version]
@@ -243,7 +243,7 @@ def _with_reporter(report: Completed, current: Round, loaded: _Loaded) -> tuple[
 async def _whole_result(
     part: ResultPart, known: Mapping[tuple[int, int], ResultPart], store: RoundStore
 ) -> Sequence[PlayerResult]:
-    """All results of a result whose last missing part is ``part``. Stored documents are read only now."""
+    """All player results of a result that ``part`` completes. Stored documents are read only here."""
     if part.parts == 1:
         return part.results
     here = {
@@ -259,7 +259,7 @@ async def _whole_result(
 
 
 def _follow(change: RoundChange, moved: Round, loaded: _Loaded) -> None:
-    """Move the loaded state forward, for the reports that follow in the batch."""
+    """Advance the loaded state, for the reports that follow in the batch."""
     loaded.rounds[moved.id] = moved
     if change.part is not None:
         loaded.parts.setdefault(moved.id, {})[change.part.result_version, change.part.part] = change.part

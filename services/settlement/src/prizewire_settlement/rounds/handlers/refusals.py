@@ -11,16 +11,16 @@ from prizewire_settlement.rounds.handlers.unit_of_work import UnitOfWork
 
 @dataclass(slots=True)
 class RecordedRefusals:
-    """The outcome of a batch of refusals: those that mark their rounds, and by index why one does not fit."""
+    """The outcome of a batch of refusals: those that mark their rounds, and by index the reason why one does not apply."""
 
     refused: list[tuple[Round, Refusal]]
     mismatches: dict[int, str]
 
 
 async def record_refusals(refusals: Sequence[Refusal], *, unit_of_work: UnitOfWork) -> RecordedRefusals:
-    """Mark the rounds whose newest settlement is refused, and remember every refusal.
+    """Mark the rounds whose newest settlement is refused, and store every refusal.
 
-    A refusal of a settlement that was superseded meanwhile, or of a voided round, is remembered and marks nothing.
+    A refusal of a settlement that was superseded meanwhile, or of a voided round, is stored and marks nothing.
     """
     rounds = await unit_of_work.rounds.rounds({refusal.round_id for refusal in refusals})
     recorded = RecordedRefusals([], {})
@@ -42,10 +42,10 @@ async def record_refusals(refusals: Sequence[Refusal], *, unit_of_work: UnitOfWo
 async def record_disownments(
     disownments: Sequence[Disownment], *, unit_of_work: UnitOfWork
 ) -> list[tuple[Round | None, Disownment]]:
-    """Mark disowned rounds, so that an admin may void them even where they are final, and remember every disownment.
+    """Mark disowned rounds, so that an admin may void them even where they are final, and store every disownment.
 
-    Answers each with its round; None where settlement has no such round, as of most forged ones. One that is reported
-    later is disowned from its first report on. A voided round stays as it is.
+    Returns each with its round; None where settlement has no such round, which holds for most forged rounds. A round that
+    is reported later is disowned from its first report on. A voided round stays as it is.
     """
     rounds = await unit_of_work.rounds.rounds({disownment.round_id for disownment in disownments})
     recorded: list[tuple[Round | None, Disownment]] = []

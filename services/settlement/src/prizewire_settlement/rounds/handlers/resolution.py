@@ -39,7 +39,7 @@ async def resolve_round(
     now: datetime,
     lines_per_part: int,
 ) -> Resolved:
-    """Let ``results`` stand from now on, also after finality; without results, void the round before it.
+    """Settle or correct the round by ``results``, also after finality. Without results, void the round before finality.
 
     A round without a result is settled, one with a result is corrected, each under the rule that it keeps.
 
@@ -78,12 +78,12 @@ async def resettle_round(
     now: datetime,
     lines_per_part: int,
 ) -> Resolved:
-    """Settle a refused round anew: the result that stands, under the rule that its competition has in force.
+    """Resettle a refused round: the result that stands, under the rule that its competition has in force.
 
     Raises:
         RoundMissing: there is no such round.
         DecisionRefused: ``round_not_refused``; ``round_disowned``; ``rule_unchanged`` where the rule in force is the one
-            that was refused; ``entry_fee_changed`` where it asks its players for something else than they owe.
+            that was refused; ``entry_fee_changed`` where its entry fee is not the one that the players owe.
         RuleInvalid: rewards could never book the prizes of the rule in force either.
         ReportRefused: what the rule in force cannot rank or pay.
     """
@@ -93,7 +93,10 @@ async def resettle_round(
         raise RoundMissing(round_id)
     _check_not_disowned(current)
     if current.refused_at is None or current.result_version is None:
-        raise DecisionRefused("round_not_refused", f"rewards does not refuse round {round_id}")
+        raise DecisionRefused(
+            "round_not_refused",
+            f"rewards has not refused round {round_id}: only a refused round is resettled",
+        )
     rule = (await store.competitions([current.competition]))[current.competition].rule
     key = (current.competition, current.rule_version)
     _check_mended(rule, was=(await store.rules([key]))[key])
@@ -113,7 +116,7 @@ async def resettle_round(
         now=now,
         lines_per_part=lines_per_part,
     )
-    assert change.round is not None, "a round that is settled anew moves"
+    assert change.round is not None, "a resettled round changes its state"
     unit_of_work.add(change)
     await unit_of_work.save()
     return Resolved(current, change.round, changed=True)

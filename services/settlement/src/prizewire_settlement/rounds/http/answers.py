@@ -67,7 +67,7 @@ class RoundAnswer(AnswerModel):
     disowned_at: Annotated[
         Moment | None,
         Field(
-            description="When settlement took in that two admins disowned the round in rewards: only a void is left. Null if "
+            description="When settlement learned that two admins disowned the round in rewards: it can only be voided.  Null if "
             "nobody did.",
             examples=[None],
         ),
@@ -125,7 +125,8 @@ class TransitionAnswer(AnswerModel):
         str | None, Field(description="The id of the event or the request.", examples=["chess-4711-result"])
     ]
     actor: Annotated[
-        str, Field(description="The source, the service or the person behind it.", examples=["/games/chess"])
+        str,
+        Field(description="The source, the service or the person that caused it.", examples=["/games/chess"]),
     ]
     reason: Annotated[str | None, Field(description="What the person wrote.", examples=[None])]
     correlation_id: _CorrelationId
@@ -174,7 +175,7 @@ class DecisionAnswer(RoundAnswer):
 
 
 class ReportAnswer(AnswerModel):
-    """A report was applied, or had been applied before; and where its round stands."""
+    """A report was applied, now or before, and the state of its round."""
 
     event_id: Annotated[str, Field(examples=["chess-4711-result"])]
     round_id: Id
@@ -261,7 +262,7 @@ def settlement_answer(
 
 
 def report_answer(found: Round, *, event_id: str) -> ReportAnswer:
-    """Where a round stands after a report."""
+    """The state of a round after a report."""
     return ReportAnswer(
         event_id=event_id,
         round_id=found.id,

@@ -20,20 +20,20 @@ from prizewire_settlement.prizes.http import RESULTS_MAX
 from prizewire_settlement.rounds.domain.acceptance import PARTS_MAX
 
 PART_BYTES_MAX = 5_000_000
-"""What a report over HTTP may have: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB
+"""The largest body of a report over HTTP: 2,000 results with the longest names and all their scores are 2 MB, and 4.2 MB
 where the names are written with escapes.
 """
 _RESULTS = [[{"player": "ann", "place": 1}, {"player": "bob", "place": 2}]]
 
 
 class _Body(BaseModel):
-    """A word that is not known is refused: a misspelt one must not pass as another."""
+    """An unknown field is refused: a misspelt one must not pass as another."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ResolveBody(_Body):
-    """What an admin decides: ``results`` that stand from now on, or ``void``; and why."""
+    """What an admin decides: ``results`` that stand from then on, or ``void``; and the reason."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -48,7 +48,7 @@ class ResolveBody(_Body):
     )
 
     reason: Reason = Field(
-        description="Why; it stands in the history, the event and the audit log.",
+        description="The reason; it is shown in the history, the event and the audit log.",
         examples=["the judges disqualified a player"],
     )
     results: Annotated[list[PlayerResult], Field(min_length=1, max_length=RESULTS_MAX)] | None = Field(
@@ -71,10 +71,10 @@ class ResolveBody(_Body):
 
 
 class ResettleBody(_Body):
-    """Why a refused round is settled anew, under the rule that its competition has in force."""
+    """The reason for resettling a refused round under the rule that its competition has in force."""
 
     reason: Reason = Field(
-        description="Why; it stands in the history and the audit log.",
+        description="The reason; it is shown in the history and the audit log.",
         examples=["the rule named a campaign in another asset"],
     )
 
@@ -96,7 +96,7 @@ class EndBody(_Body):
     )
     correlation_id: CorrelationId | None = Field(
         None,
-        description="Where the match has one; else it is derived from source and match.",
+        description="The correlation id of the match. Without it one is derived from source and match.",
         examples=["0b1f9d8e-5d0f-5c55-9d0e-3f6a1f0a7c11"],
     )
 
@@ -155,9 +155,9 @@ class EventBody(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _unread(cls, value: Any, handler: ModelWrapValidatorHandler["EventBody"]) -> "EventBody":
-        """The event is read as it came, which its signature covers; this model is for the document."""
+        """The event is read from its bytes, which the signature covers; this model is for the OpenAPI document."""
         del handler
         if not isinstance(value, dict):
-            msg = "an event is a JSON object"
+            msg = "the body is no JSON object: send one event as a JSON object"
             raise ValueError(msg)  # noqa: TRY004 - pydantic takes ValueError for what is refused
         return cls.model_construct()  # type: ignore[call-arg] # nothing of it is read

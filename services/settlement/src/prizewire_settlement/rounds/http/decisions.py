@@ -29,7 +29,7 @@ from prizewire_settlement.rounds.ports import RoundRecord
 async def run_resolve(
     context: RoundContext, round_id: UUID, body: ResolveBody, *, caller: Principal, key: str | None
 ) -> Response[DecisionAnswer]:
-    """Let a result stand, or void the round, once for the idempotency key."""
+    """Settle or correct a round by a result, or void it, once for the idempotency key."""
     results = None if body.results is None else players_of(body.results)
 
     async def decide(action: RoundAction) -> Resolved:
@@ -55,7 +55,7 @@ async def run_resolve(
 async def run_resettle(
     context: RoundContext, round_id: UUID, body: ResettleBody, *, caller: Principal, key: str | None
 ) -> Response[DecisionAnswer]:
-    """Settle a refused round anew, once for the idempotency key."""
+    """Resettle a refused round, once for the idempotency key."""
 
     async def decide(action: RoundAction) -> Resolved:
         resolved = await resettle_round(
@@ -85,7 +85,7 @@ async def _decide(
     caller: Principal,
     key: str | None,
 ) -> Response[DecisionAnswer]:
-    """Carry out an admin's decision once for its key, and answer the round after it."""
+    """Carry out an admin's decision once for its key, and answer with the changed round."""
 
     async def do(action: RoundAction) -> tuple[int, DecisionAnswer]:
         resolved = await decide(action)

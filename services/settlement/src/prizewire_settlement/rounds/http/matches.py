@@ -1,4 +1,4 @@
-"""``/api/matches``: game servers without Kafka. What they report takes the very path of the topic's events."""
+"""``/api/matches``: reports of game servers without Kafka. They are processed in the same way as events of the topic."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -36,8 +36,8 @@ _STATE_CODES: Final = (
 
 
 def match_controller(context: RoundContext) -> type[Controller]:
-    """``/api/matches``, for systems with the API token of a source. A report that is refused leaves nothing behind: its
-    sender gets the reason, with the code that a stuck event would have.
+    """``/api/matches``, for systems with the API token of a source. Nothing of a refused report is stored: its sender gets
+    the reason, with the code that a stuck event would have.
     """
     intake = _Intake(context)
 
@@ -64,7 +64,7 @@ def match_controller(context: RoundContext) -> type[Controller]:
             request: Request[Any, Any, Any],
             idempotency_key: RequiredKey = None,
         ) -> Response[ReportAnswer]:
-            del data  # for the document; the event is read as it came, which its signature covers
+            del data  # for the OpenAPI document; the event is read from its bytes, which the signature covers
             incoming = intake.read(await request.body(), sender=request.user)
             route = "POST /api/matches"
             return await intake.take(
@@ -161,7 +161,7 @@ class _Intake:
         route: str,
         key: str | None,
     ) -> Response[ReportAnswer]:
-        """A report that is not an event yet: it becomes one, whose id follows from source, route and key."""
+        """The event for a report that is not one yet; its id follows from source, route and key."""
         named = {name: value for name, value in body.items() if name != "correlation_id"}
         event = {
             "specversion": "1.0",
@@ -184,7 +184,7 @@ class _Intake:
         """Apply it once for this source, route and key.
 
         Raises:
-            Problem: why it was refused; then nothing is kept of it, the key neither.
+            Problem: with the reason of the refusal; nothing of the report is stored, not even the key.
         """
         context = self._context
         event = incoming.event

@@ -1,4 +1,4 @@
-"""``/api/rounds``: what settlement made of the matches, and what an admin decides about one."""
+"""``/api/rounds``: rounds with their settlements, and decisions of admins."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -40,7 +40,7 @@ BY_LINE: Final = cursor_key(number(0, 2**31 - 1))
 
 
 def round_controller(context: RoundContext) -> type[Controller]:
-    """``/api/rounds``. Those who run the place read; admins alone decide, and every decision is audited."""
+    """``/api/rounds``. Organizers, operators and approvers read; only admins decide, and every decision is audited."""
 
     class RoundController(Controller):
         path = "/api/rounds"
@@ -145,7 +145,7 @@ def round_controller(context: RoundContext) -> type[Controller]:
             "/{round_id:uuid}/resolve",
             guards=[admins],
             status_code=200,
-            summary="Decide about a round: let a result stand, also after finality, or void it before, or a refused one",
+            summary="Settle or correct a round by a result, also after finality, or void it before finality or while it is refused",
             refusals={**NO_ROUND, 409: ("illegal_transition", "round_disowned"), 422: RESULT_CODES},
             request_max_body_size=RESULT_BYTES_MAX,
         )
@@ -162,7 +162,7 @@ def round_controller(context: RoundContext) -> type[Controller]:
             "/{round_id:uuid}/resettle",
             guards=[admins],
             status_code=200,
-            summary="Settle a refused round anew, under the rule that its competition has in force",
+            summary="Resettle a refused round under the rule that its competition has in force",
             refusals={
                 **NO_ROUND,
                 409: ("entry_fee_changed", "round_disowned", "round_not_refused", "rule_unchanged"),

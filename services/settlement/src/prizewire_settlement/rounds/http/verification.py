@@ -147,7 +147,7 @@ def ended_controller(context: RoundContext) -> type[Controller]:
 
 
 class EntryTermsAnswer(AnswerModel):
-    """A round, and what the rule that it is bound to asks of whoever enters it."""
+    """A round, and the entry fee of the rule that it is bound to."""
 
     round_id: Id
     state: Annotated[RoundState, Field(examples=["OPEN"])]
@@ -165,7 +165,7 @@ def entry_terms_controller(context: RoundContext) -> type[Controller]:
         @get(
             "/",
             guards=[readers],
-            summary="What it costs to enter rounds, and where they stand",
+            summary="Entry fees and states of rounds",
             description="Rounds that are not known are left out.",
         )
         async def terms(self, ids: RoundIds) -> Items[EntryTermsAnswer]:
@@ -212,7 +212,7 @@ def settled_controller(context: RoundContext) -> type[Controller]:
         @get(
             "/",
             guards=[readers],
-            summary="What was settled of rounds: state, settlement version, figures, digest of the lines",
+            summary="Settlements of rounds: state, settlement version, figures, digest of the lines",
             description="Rounds that are not known or were never settled are left out.",
         )
         async def settled(self, ids: RoundIds) -> Items[SettledAnswer]:

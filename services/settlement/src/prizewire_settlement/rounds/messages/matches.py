@@ -34,7 +34,7 @@ CORRECTED: Final[str] = MatchCorrectedEvent.model_fields["type"].default
 
 @dataclass(frozen=True, slots=True)
 class RawProof:
-    """The signature of a game server's event, over the envelope as it came."""
+    """The signature of a game server's event, over the received envelope."""
 
     raw: Mapping[str, Any]
 
@@ -48,7 +48,7 @@ class RawProof:
 
 
 def claim_of(incoming: Incoming) -> MatchReport:
-    """Who says something of which match, and how it is signed: what admission looks at."""
+    """The source, the match and the signature of a report: what admission needs."""
     return MatchReport(**_claim(incoming))
 
 

@@ -1,4 +1,4 @@
-"""Settlement's invariants over the whole database. Each answers breaches as sentences."""
+"""Settlement's invariants over the whole database. Each returns its breaches as sentences."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -92,7 +92,7 @@ async def _lines_as_sent(tx: AsyncConnection) -> list[str]:
 
 
 async def results_whole(tx: AsyncConnection, *, until: datetime) -> list[str]:
-    """Rounds that wait for a part of their result since ``until`` or longer: somebody has to send it, or to decide."""
+    """Rounds that wait for a part of their result since ``until`` or longer: the game server has to send it, or an admin to decide."""
     rows = await tx.execute(
         text(
             "SELECT format('round %s of match %s waits for parts of its result since %s', id, match_id, "
@@ -193,7 +193,7 @@ WHERE (e.amount, e.asset) IS DISTINCT FROM (r.entry_amount, r.entry_asset)
 """
 _REFUSED_ARE_MENDED = """
 SELECT CASE WHEN d.disowned_at IS NOT NULL
-    THEN format('round %s of match %s: two admins disowned it in rewards, told at %s: void it', d.id, d.match_id,
+    THEN format('round %s of match %s: two admins disowned it in rewards, reported at %s: void it', d.id, d.match_id,
         d.disowned_at)
     ELSE format('round %s of match %s: rewards refused settlement %s at %s, %s: resettle it, or void it', d.id, d.match_id,
         d.settlement_version, d.refused_at, r.code) END AS breach
@@ -223,4 +223,4 @@ ABOUT = {
     "settlement.settlements_match_the_state": "rounds",
     "settlement.settled_rounds_have_their_events": "settlements",
 }
-"""Of which table each check looks at every row."""
+"""The table of which each check reads every row."""

@@ -43,7 +43,7 @@ async def corrections_ready(tx: AsyncConnection, *, consumer: str) -> list[int]:
 
 
 class Rounds:
-    """The port ``RoundStore`` over one transaction. ``consumer`` names who takes in match events, whose parked
+    """The port ``RoundStore`` over one transaction. ``consumer`` names the consumer of match events, whose parked
     corrections hold finality.
     """
 
@@ -123,7 +123,7 @@ class Rounds:
         if changes.parts:
             await self._save_parts(list(changes.parts.values()))
             if any(key not in changes.new for key, _, _ in changes.parts):
-                # A part that came before is replaced: that is forbidden once its round names it as the one that stands.
+                # An earlier part is replaced. The database refuses this once the round names the result as the one that stands.
                 await send_now(self._tx)
         new = [found for found in changes.rounds.values() if found.id in changes.new]
         moved = [found for found in changes.rounds.values() if found.id not in changes.new]

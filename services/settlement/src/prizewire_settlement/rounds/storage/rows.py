@@ -121,5 +121,5 @@ def settlement_of(row: Any, *, rule: Rule, lines: tuple[Line, ...], source: str)
         settled_at=row.settled_at,
         cause=Cause(kind="result", id=row.cause_id, actor=source, reason=row.reason),
         reporters=tuple(row.reporters.split("\n")) if row.reporters else (),
-        anew=row.anew,
+        resettled=row.anew,
     )

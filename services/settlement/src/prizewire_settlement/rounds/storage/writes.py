@@ -60,7 +60,7 @@ SETTLEMENT: Final[tuple[_Column, ...]] = (
     ("reason", "text", lambda s: s.cause.reason),
     # subjects hold no line breaks; an array of arrays would have to be rectangular
     ("reporters", "text", lambda s: "\n".join(s.reporters) or None),
-    ("anew", "boolean", lambda s: s.anew),
+    ("anew", "boolean", lambda s: s.resettled),
 )
 ENTRY: Final[tuple[_Column, ...]] = (
     ("id", "uuid", lambda e: e.id),
@@ -115,7 +115,7 @@ TRANSITIONS = Write(
     "ORDER BY u.round_id, u.seq",
     raced=["round_transitions_pkey"],
 )
-# Rewards may have disowned a round before anybody reported it: then it is disowned from its first row on.
+# Rewards may have disowned a round before its first report: then its first row is disowned already.
 _BORN: Final = {
     "refused_at": "CASE WHEN u.state = 'VOIDED' THEN u.refused_at ELSE coalesce(u.refused_at, x.at) END",
     "disowned_at": "x.at",

@@ -7,7 +7,7 @@ __all__ = ["verify"]
 
 
 def verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether an Ed25519 signature holds: what every answer of every backend has to pass."""
+    """Whether an Ed25519 signature is valid. Every signature of every backend is checked with it."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):

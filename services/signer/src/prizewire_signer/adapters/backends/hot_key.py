@@ -9,15 +9,15 @@ from stellar_sdk import StrKey
 from prizewire_signer.errors import BackendCode, BackendError
 
 PUBLIC_NETWORK: Final = "Public Global Stellar Network ; September 2015"
-"""The passphrase of the network where lumens are money (Stellar documentation, "Networks")."""
+"""The passphrase of the public network, where lumens are money (Stellar documentation, "Networks")."""
 
 
 class HotKeysRefused(Exception):
-    """Hot keys are not allowed here, or a secret is unusable. No start. The message holds no part of a secret."""
+    """Hot keys are not allowed here, or a secret is malformed: the signer does not start. The message has no part of a secret."""
 
 
 class HotKeys:
-    """Ed25519 keys in memory. It never shows itself."""
+    """Ed25519 keys in memory. Its text never has a key."""
 
     def __init__(self, keys: Iterable[Ed25519PrivateKey]) -> None:
         self._keys = {key.public_key().public_bytes_raw(): key for key in keys}
@@ -49,12 +49,10 @@ def open_hot_keys(secrets: Iterable[str], *, network: str, allowed: bool, allowe
             ``SIGNER_ALLOW_HOT_KEY_ON_PUBLIC`` is not set too, or a secret is malformed.
     """
     if not allowed:
-        raise HotKeysRefused(
-            "a hot key is for development only: SIGNER_ALLOW_HOT_KEY=true says that you know"
-        )
+        raise HotKeysRefused("a hot key is for development only: set SIGNER_ALLOW_HOT_KEY=true to use it")
     if network == PUBLIC_NETWORK and not allowed_on_public:
         raise HotKeysRefused(
-            "a hot key on the public network moves real money: it needs SIGNER_ALLOW_HOT_KEY_ON_PUBLIC=true too"
+            "a hot key on the public network moves real money: set SIGNER_ALLOW_HOT_KEY_ON_PUBLIC=true too to use it"
         )
     return HotKeys(_key(secret, number) for number, secret in enumerate(secrets, 1))
 
@@ -63,5 +61,7 @@ def _key(secret: str, number: int) -> Ed25519PrivateKey:
     try:
         seed = StrKey.decode_ed25519_secret_seed(secret)
     except ValueError:
-        raise HotKeysRefused(f"secret number {number} is no Stellar secret key (S…)") from None
+        raise HotKeysRefused(
+            f"secret number {number} is no Stellar secret key: give one that begins with S"
+        ) from None
     return Ed25519PrivateKey.from_private_bytes(seed)
