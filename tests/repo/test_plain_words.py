@@ -69,6 +69,8 @@ LEFT_OUT = re.compile("egg-info|migrations/versions")
 """Generated files, and migrations, which are never edited."""
 COLUMNS = ("expiry_told", "told_refusals", "told_at", "s.anew", "row.anew", "OR anew", '"anew"')
 """Tables and columns that keep their former names, as SQL and code write them."""
+STORED = ("anything else was heard of it",)
+"""Texts that migrations have written into databases, and that code repeats."""
 
 
 def words(line: str) -> str:
@@ -79,7 +81,7 @@ def words(line: str) -> str:
 
 def stop_words(line: str) -> Iterator[str]:
     """The stop words, phrases and names in a line."""
-    for column in COLUMNS:
+    for column in (*COLUMNS, *STORED):
         line = line.replace(column, "")
     plain = words(line)
     for stop in (*STOP_WORDS, *STOP_PHRASES):

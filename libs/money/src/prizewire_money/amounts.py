@@ -108,4 +108,4 @@ class Amount:
 
 
 def _too_much(asset: Asset) -> str:
-    return f"more than {asset.tell(MINOR_MAX)}, the largest amount"
+    return f"more than {asset.describe(MINOR_MAX)}, the largest amount"

@@ -48,7 +48,7 @@ class Asset:
         """Minor units in one whole unit."""
         return int(10**self.decimals)
 
-    def tell(self, minor: int) -> str:
+    def describe(self, minor: int) -> str:
         """Minor units as text for people: `11.00 EUR`."""
         return f"{self.render(minor)} {self.code}"
 

@@ -154,8 +154,8 @@ async def measure_automatic_use(
 async def _automatic(tx: AsyncConnection) -> list[str]:
     assets = {row.code: Asset(row.code, row.decimals, row.redeemable) for row in await tx.execute(_ASSETS)}
     return [
-        f"on {row.day} payouts over {assets[row.asset].tell(int(row.approved))} were approved without a person, and "
-        f"{assets[row.asset].tell(row.counted)} are counted"
+        f"on {row.day} payouts over {assets[row.asset].describe(int(row.approved))} were approved without a person, and "
+        f"{assets[row.asset].describe(row.counted)} are counted"
         for row in await tx.execute(_MISCOUNTED)
     ]
 

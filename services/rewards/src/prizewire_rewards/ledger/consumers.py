@@ -42,9 +42,7 @@ def minor_of(asset: Asset, amount: str) -> int:
     except InvalidAmount as error:
         raise Refused("invalid_amount", str(error)) from None
     if minor > INTAKE_MAX:
-        detail = (
-            f"{asset.tell(minor)} is more than {asset.tell(INTAKE_MAX)}, the most that an account may hold"
-        )
+        detail = f"{asset.describe(minor)} is more than {asset.describe(INTAKE_MAX)}, the most that an account may hold"
         raise Refused("amount_too_large", detail)
     return minor
 

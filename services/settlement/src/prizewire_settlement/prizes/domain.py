@@ -176,7 +176,7 @@ def _fitting(rule: Rule, points: list[int], *, left: int) -> list[int]:
     net = plan_of(rule).fees.net
     asset = rule.asset
     detail = (
-        f"the prizes come to {asset.tell(net - left + total)}, the net prize is {asset.tell(net)}: "
+        f"the prizes come to {asset.describe(net - left + total)}, the net prize is {asset.describe(net)}: "
         "raise the gross prize, or let per_point.overflow be pro_rata"
     )
     raise ReportRefused(Reason.INVALID_AMOUNT, detail)

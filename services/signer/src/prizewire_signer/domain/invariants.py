@@ -66,8 +66,8 @@ def signatures_approved(rows: Iterable[SignedDigest]) -> list[str]:
 def limits_kept(rows: Iterable[DayUse]) -> list[str]:
     """A day's row equals what was counted that day, and is never above its ceiling."""
     return [
-        f"{row.asset.code} on {row.day} ({row.scope}): {row.asset.tell(row.used)} reserved, "
-        f"{row.asset.tell(row.counted)} counted, at most {row.asset.tell(row.ceiling)}"
+        f"{row.asset.code} on {row.day} ({row.scope}): {row.asset.describe(row.used)} reserved, "
+        f"{row.asset.describe(row.counted)} counted, at most {row.asset.describe(row.ceiling)}"
         for row in rows
         if row.used != row.counted or row.used > row.ceiling
     ]

@@ -95,7 +95,7 @@ async def _amounts(tx: AsyncConnection) -> list[str]:
                 continue
             amount = Amount(assets[row.asset], row.amount_minor)
             asked = f"{intent.pay_amount} {intent.pay_asset}"
-            stored = assets[row.asset].tell(row.amount_minor)
+            stored = assets[row.asset].describe(row.amount_minor)
             if stored != asked:
                 breaches[f"payout {row.payout_id} is over {stored}, its intent over {asked}"] = None
             as_asked = row.request_hash is not None and intent.issued_at <= row.requested_at.timestamp()

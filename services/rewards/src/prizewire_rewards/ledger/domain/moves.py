@@ -42,7 +42,7 @@ def check_intake(asset: Asset, *, came_in: int, amount: int, most: int = INTAKE_
     """
     if came_in + amount > most:
         detail = (
-            f"{asset.tell(amount)} is too much: at most {asset.tell(most)} may come in from outside, and "
-            f"{asset.tell(came_in)} came in before"
+            f"{asset.describe(amount)} is too much: at most {asset.describe(most)} may come in from outside, and "
+            f"{asset.describe(came_in)} came in before"
         )
         raise InvalidRequest("amount_too_large", detail)

@@ -35,7 +35,7 @@ def check_reference(
         at = earlier.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         raise InvalidRequest(
             "reference_used",
-            f"the reference {reference} is used already, for {asset.tell(earlier.amount)} by {earlier.by} at {at} "
+            f"the reference {reference} is used already, for {asset.describe(earlier.amount)} by {earlier.by} at {at} "
             f"(id {earlier.id}). If this is another payment under the same reference, send repeated_reference: true",
             earlier={
                 "id": str(earlier.id),

@@ -51,20 +51,20 @@ class PayoutRule:
         if amount <= 0:
             raise InvalidRequest("amount_not_positive", "an amount above zero is needed")
         if amount < self.minimum:
-            detail = f"{asset.tell(amount)} is too little: at least {asset.tell(self.minimum)} is paid out"
+            detail = (
+                f"{asset.describe(amount)} is too little: at least {asset.describe(self.minimum)} is paid out"
+            )
             raise InvalidRequest("amount_below_minimum", detail)
         if amount <= (fee := self.fee(amount=amount)):
-            detail = f"the fee of {asset.tell(fee)} would leave nothing of {asset.tell(amount)}"
+            detail = f"the fee of {asset.describe(fee)} would leave nothing of {asset.describe(amount)}"
             raise InvalidRequest("amount_below_minimum", detail)
         if self.maximum is not None and amount > self.maximum:
-            detail = (
-                f"{asset.tell(amount)} is too much: at most {asset.tell(self.maximum)} is paid out at once"
-            )
+            detail = f"{asset.describe(amount)} is too much: at most {asset.describe(self.maximum)} is paid out at once"
             raise InvalidRequest("amount_above_maximum", detail)
         if self.daily_limit is not None and requested_today + amount > self.daily_limit:
             detail = (
-                f"{asset.tell(amount)} is too much: at most {asset.tell(self.daily_limit)} is paid out in a day (UTC), and "
-                f"{asset.tell(requested_today)} was requested before"
+                f"{asset.describe(amount)} is too much: at most {asset.describe(self.daily_limit)} is paid out in a day (UTC), and "
+                f"{asset.describe(requested_today)} was requested before"
             )
             raise InvalidRequest("daily_limit_exceeded", detail)
 

@@ -144,9 +144,7 @@ def _paid(payout: Payout, command: MarkPaid, *, tools: PayoutTools) -> _Outcome 
         asset = tools.assets[command.fee_asset]
         most = tools.payout_rules.rail_fee_max(asset, paid_in=payout.asset, paid=payout.pay_amount)
         if command.fee > most:
-            detail = (
-                f"{asset.tell(command.fee)} is more than {asset.tell(most)}, the most that a rail may charge"
-            )
+            detail = f"{asset.describe(command.fee)} is more than {asset.describe(most)}, the most that a rail may charge"
             raise Refused("fee_too_large", detail)
     moves = paid_moves(payout, rail=command.rail, fee=command.fee, fee_asset=command.fee_asset)
     return _Outcome(payout, replace(payout, state=state, rail=command.rail, outcome=command.outcome), moves)

@@ -134,8 +134,8 @@ def judge(
             found.already.append(opening)
         else:
             detail = (
-                f"{opening.player} has {asset.tell(known)} in {opening.bucket} under {opening.reference}, "
-                f"not {asset.tell(opening.amount)}"
+                f"{opening.player} has {asset.describe(known)} in {opening.bucket} under {opening.reference}, "
+                f"not {asset.describe(opening.amount)}"
             )
             found.refused.append(Refusal(opening.number, "amount_changed", detail))
     return found

@@ -145,7 +145,7 @@ def check_rule(rule: Rule) -> None:
         raise RuleInvalid(
             "amount_negative",
             field="gross_prize",
-            detail=f"the gross prize {rule.asset.tell(rule.gross)} is negative: give zero or more",
+            detail=f"the gross prize {rule.asset.describe(rule.gross)} is negative: give zero or more",
         )
     if not 0 <= rule.platform_bps + rule.organizer_bps <= 100 * BPS_PER_PERCENT:
         raise RuleInvalid("fees_invalid", field="platform_fee_bps", detail="the fees exceed the gross prize")
@@ -168,9 +168,7 @@ def check_rule(rule: Rule) -> None:
     plan = plan_of(rule)
     if sum(plan.amounts) > plan.fees.net:
         asset = rule.asset
-        detail = (
-            f"the places earn {asset.tell(sum(plan.amounts))}, the net prize is {asset.tell(plan.fees.net)}"
-        )
+        detail = f"the places earn {asset.describe(sum(plan.amounts))}, the net prize is {asset.describe(plan.fees.net)}"
         raise RuleInvalid("prizes_exceed_net", field="template.table", detail=detail)
 
 

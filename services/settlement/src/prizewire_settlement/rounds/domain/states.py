@@ -36,18 +36,16 @@ class Edge:
 EDGES: Final[tuple[Edge, ...]] = (
     Edge(RoundState.NEW, RoundState.OPEN, "the match takes players, or a later report implies that it did"),
     Edge(
-        RoundState.OPEN,
-        RoundState.CLOSED,
-        "the match takes no more players, or the first part of its result has arrived",
+        RoundState.OPEN, RoundState.CLOSED, "the match takes no more players, or its result has begun to come"
     ),
-    Edge(RoundState.CLOSED, RoundState.RESOLVED, "every part of the result has arrived"),
+    Edge(RoundState.CLOSED, RoundState.RESOLVED, "every part of the result is here"),
     Edge(RoundState.RESOLVED, RoundState.SETTLED, "the prizes were worked out under the round's rule"),
     Edge(RoundState.SETTLED, RoundState.FINALIZED, "the dispute window has passed, or there is none"),
     Edge(RoundState.OPEN, RoundState.VOIDED, "the match does not count"),
     Edge(RoundState.CLOSED, RoundState.VOIDED, "the match does not count"),
     Edge(RoundState.RESOLVED, RoundState.VOIDED, "the result does not count"),
     Edge(RoundState.SETTLED, RoundState.VOIDED, "the match was voided inside the dispute window"),
-    Edge(RoundState.NEW, RoundState.VOIDED, "the match was voided before any other report of it"),
+    Edge(RoundState.NEW, RoundState.VOIDED, "the match was voided before anything else was heard of it"),
     Edge(RoundState.SETTLED, RoundState.RESOLVED, "a corrected result superseded the one before"),
     Edge(RoundState.FINALIZED, RoundState.RESOLVED, "an admin corrected the result after it was final"),
     Edge(
